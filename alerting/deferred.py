@@ -1,5 +1,6 @@
 """Libraries that are loaded at their first use: pandas and PyArrow take 70 MB, which a process that
-reads no table does without. Modules that name their types postpone annotations."""
+reads no table does without, numpy .1 s of each command. Modules that name their types postpone
+annotations."""
 
 from contextlib import suppress
 from importlib import import_module
@@ -8,7 +9,7 @@ from threading import Event, Thread, current_thread, main_thread
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["arrow_csv", "ds", "fs", "httpx", "pa", "pc", "pd", "pq"]
+__all__ = ["arrow_csv", "ds", "fs", "httpx", "np", "npt", "pa", "pc", "pd", "pq"]
 
 _wanted: SimpleQueue[tuple[str, Event]] = SimpleQueue()
 _lasting: list[Thread] = []
@@ -17,7 +18,7 @@ _lasting: list[Thread] = []
 def load(name: str) -> ModuleType:
     """Import a module on a thread that lasts as long as the process: PyArrow's allocator crashes
     the process once the thread that loaded it has ended."""
-    if current_thread() is not main_thread():
+    if current_thread() not in (main_thread(), *_lasting):
         if not _lasting or not _lasting[-1].is_alive():  # a fork has none of them
             _lasting.append(Thread(target=_load_wanted, name="libraries", daemon=True))
             _lasting[-1].start()
@@ -44,6 +45,8 @@ class _LoadedAtFirstUse(ModuleType):
 
 if TYPE_CHECKING:
     import httpx
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
     from pyarrow import fs
 else:
     httpx = _LoadedAtFirstUse("httpx")
+    np = _LoadedAtFirstUse("numpy")
+    npt = _LoadedAtFirstUse("numpy.typing")
     pd = _LoadedAtFirstUse("pandas")
     pa = _LoadedAtFirstUse("pyarrow")
     pc = _LoadedAtFirstUse("pyarrow.compute")

@@ -157,7 +157,6 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
     """Return a platform of these stores."""
     from alerting.adapters.archive.archive import ReadingsArchive
     from alerting.adapters.archive.archived_readings import ArchivedReadings, ArchivedWrites
-    from alerting.adapters.memory.platform import memory_platform
     from alerting.adapters.mlflow.file_cache import FolderFileCache
     from alerting.adapters.mongo.demo.clock import MongoClock
     from alerting.adapters.mongo.disk import list_disks, read_database
@@ -166,7 +165,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
 
     delivers = _channels(settings) if channels else {}
     clock = MongoClock(stores.database)
-    platform = stores.platform(models(settings), delivers, clock, memory_platform)
+    platform = stores.platform(models(settings), delivers, clock, _in_memory)
     archive = ReadingsArchive(
         MongoArchivedFiles(stores.database),
         stores.assets,
@@ -197,6 +196,12 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
             stores.audit, settings.backup_every if settings.backup else None, datetime.now(UTC)
         ),
     )
+
+
+def _in_memory(*, backfilled: bool = False) -> Platform:
+    from alerting.adapters.memory.platform import memory_platform
+
+    return memory_platform(backfilled=backfilled)
 
 
 def source_readers(
@@ -323,8 +328,7 @@ def running_mlflow(settings: Settings) -> str | None:
 
 
 def _channels(settings: Settings) -> dict[str, Channel]:
-    """Return the log, which needs no server, and one channel per
-    configured address.
+    """Return the log, which needs no server, and one channel per configured address.
 
     Raises UserError if a channel is not configured correctly.
     """

@@ -31,7 +31,7 @@ from alerting.ports import FixedClock, ReadingBatch, SampleColumn
 from alerting.readings.buckets import DAY, HOUR, MINUTE, merge_buckets, sample_buckets
 from alerting.readings.instants import to_millis
 from alerting.readings.rollups import pack
-from alerting.readings.sample_quality import NO_INSTANTS
+from alerting.readings.sample_quality import no_instants
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.usecases.upkeep.rollups import roll_up
@@ -141,7 +141,7 @@ def _add_year(platform: Platform) -> None:
     for day in range(first, to_millis(WEEK_START), DAY):
         at = np.arange(day, day + DAY, SECOND)
         for name in SHOWN:
-            samples = sample_buckets(OVEN, name, at, _values(rng, len(at)), NO_INSTANTS)
+            samples = sample_buckets(OVEN, name, at, _values(rng, len(at)), no_instants())
             minutes = merge_buckets(samples, MINUTE)
             hours = merge_buckets(minutes, HOUR)
             platform.rollups.store(

@@ -18,7 +18,7 @@ def real_time() -> None:
     """Return no speed of a simulated line: times are real."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Platform(UpkeepPorts, HandoverPorts, OfferPorts, AccessPorts):
     """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower
     group.

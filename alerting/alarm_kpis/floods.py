@@ -4,12 +4,13 @@ Alarm metrics, reports, backtests and the alarm budget count floods here, and un
 (`ALERTING_ALARM_FLOOD`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.upkeep import NO_GATE
 from alerting.readings.instants import Millis, duration_millis, to_millis
 

@@ -1,13 +1,14 @@
 """Propose another limit or an on-delay, tried on the condition's own history."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import numpy as np
-
 from alerting.alarm_kpis.load import replay
+from alerting.deferred import np
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Condition
 from alerting.episodes.lifecycle import Step

@@ -9,75 +9,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.adapters.platform import Platform
-from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console import login
 from alerting.console.access import Access
-from alerting.console.api import (
-    api,
-    ingest_api,
-    operate_api,
-    predict_api,
-    predict_jobs_api,
-    report_api,
-    series_api,
-)
-from alerting.console.api.openapi import describe
-from alerting.console.api.predictor import Predictor
-from alerting.console.assets import asset_api, asset_pages
+from alerting.console.api import api, operate_api
 from alerting.console.attempts import Turns, WrongAttempts
-from alerting.console.definitions import definition_api, editor_page, list_page, preview_api
-from alerting.console.definitions.previews import Previews
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.handover import handover_api
 from alerting.console.handover import page as handover_page
 from alerting.console.head import HeadAsGet
-from alerting.console.imports import import_api, import_pages
-from alerting.console.imports.worker import ImportWorker
 from alerting.console.install import shell
 from alerting.console.language import language_routes
 from alerting.console.live import live_api
 from alerting.console.live.changes import LiveChanges
 from alerting.console.login import Entrance
-from alerting.console.metrics import PlatformReader, metrics_routes
-from alerting.console.models import decision_pages, model_api, model_pages
 from alerting.console.now import answer_pages, now_api
 from alerting.console.now import page as now_page
-from alerting.console.people import (
-    access_page,
-    account_page,
-    audit_page,
-    directory_page,
-    password_page,
-    signing,
-)
-from alerting.console.plant import plant_api, plant_page
+from alerting.console.people import directory_page, password_page, signing
 from alerting.console.problems import handle_problems
-from alerting.console.reference import api_page
 from alerting.console.request_log import RequestLog
-from alerting.console.routes import route_api, route_pages
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
-from alerting.console.silences import silence_api, silence_pages
-from alerting.console.sinks import sink_api, sink_pages
-from alerting.console.sinks.trials import SinkTrials
-from alerting.console.sources import source_api, source_pages
-from alerting.console.sources.trials import SourceTrials
-from alerting.console.trends import label_api, label_pages, overlay, scatter, trend_api
-from alerting.console.trends import page as trend_page
 from alerting.console.wall import wall_page
-from alerting.console.web import (
-    links,
-    operate_pages,
-    pages,
-    platform_page,
-    quality,
-    report_pages,
-)
+from alerting.console.web import links, operate_pages, pages, seldom
+from alerting.console.web.later import Later, LaterRoutes
 from alerting.console.web.line_clock import PageClock
 from alerting.console.web.prefix import Prefix, prefix_of, require_free
 from alerting.definitions.wording.language import LanguageCode
@@ -88,64 +46,32 @@ from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
 from alerting.usecases.access.visible import RecentSources, VisibleParts
 from alerting.usecases.now.known_plant import KnownPlants
-from alerting.usecases.sinks.trial import OpenSink
-from alerting.usecases.sources.poll import Readers
 
 if TYPE_CHECKING:
+    from alerting.adapters.files.upload_folder import UploadFolder
     from alerting.adapters.oidc import OidcProvider
+    from alerting.adapters.predictions.job_files import JobFolder
+    from alerting.usecases.sinks.trial import OpenSink
+    from alerting.usecases.sources.poll import Readers
 
-PROGRAMS = (
-    *(
-        predict_api.router,  # first, as the one that programs ask most often
-        api.router,
-        definition_api.router,
-        preview_api.router,
-        source_api.router,
-        sink_api.router,
-        model_api.router,
-        operate_api.router,
-        report_api.router,
-        ingest_api.router,
-        predict_jobs_api.router,
-        series_api.router,
-        asset_api.router,
-        import_api.router,
-    ),
-    now_api.api,
-    handover_api.api,
-    *(quality.api, route_api.router, access_page.api, audit_page.api, trend_api.router),
-    label_api.router,
+PROGRAMS: tuple[APIRouter | Later, ...] = (
+    seldom.PREDICT_API,
+    api.router,
+    *seldom.ENGINEERING_APIS,
+    operate_api.router,
+    *seldom.DATA_APIS,
+    *(now_api.api, handover_api.api),
+    *seldom.PLANT_APIS,
     live_api.router,
-    silence_api.router,
-    plant_api.api,
+    seldom.SILENCE_API,
+    seldom.PLANT_API,
 )
-PEOPLE = (
-    *(
-        *(now_page.pages, answer_pages.pages),
-        silence_pages.pages,
-        *(wall_page.pages, shell.pages),
-        pages.router,
-        *(editor_page.router, list_page.router),
-        model_pages.router,
-        decision_pages.router,
-        report_pages.router,
-        plant_page.pages,
-        quality.pages,
-        route_pages.pages,
-        asset_pages.pages,
-        source_pages.pages,
-        sink_pages.pages,
-        platform_page.pages,
-        trend_page.pages,
-        overlay.pages,
-        label_pages.pages,
-        scatter.pages,
-        serving.router,
-        import_pages.pages,
-        api_page.pages,
-    ),
-    handover_page.pages,
-    *(operate_pages.router, access_page.pages, account_page.pages, audit_page.pages),
+"""Routes for programs. What operators need is loaded at the start, the rest with its first
+request: 25 MB."""
+PEOPLE: tuple[APIRouter | Later, ...] = (
+    *(now_page.pages, answer_pages.pages, wall_page.pages, shell.pages, pages.router),
+    *(serving.router, handover_page.pages, operate_pages.router),
+    *seldom.PAGES,
 )
 # sessions expire by it, independent of the platform's clock
 _real_time = partial(datetime.now, UTC)
@@ -161,12 +87,12 @@ def create_app(
     sign_in: Path | None = None,
     public_url: str | None = None,
     body_seconds: float = BODY_SECONDS,
-    predict_files: JobFolder | None = None,
-    import_files: UploadFolder | None = None,
+    predict_files: "JobFolder | None" = None,
+    import_files: "UploadFolder | None" = None,
     passwords: Passwords | None = None,
     directory: "OidcProvider | None" = None,
-    source_readers: Callable[[], Readers] | None = None,
-    sink_opener: Callable[[], OpenSink] | None = None,
+    source_readers: "Callable[[], Readers] | None" = None,
+    sink_opener: "Callable[[], OpenSink] | None" = None,
     airflow: str | None = None,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
@@ -216,16 +142,10 @@ def create_app(
     app.state.predict_files = predict_files
     app.state.airflow = airflow
     app.state.import_files = import_files
-    app.state.import_worker = ImportWorker()
-    app.state.deliveries = ingest_api.Deliveries()
-    app.state.previews = Previews()
-    app.state.source_trials = SourceTrials(source_readers)
-    app.state.sink_trials = SinkTrials(sink_opener)
-    app.state.predictor = Predictor(platform)
-    app.state.reader = PlatformReader(platform)
+    app.state.source_readers = source_readers
+    app.state.sink_opener = sink_opener
     handle_problems(app)
     signing.sign_forms(app)
-    describe(app)
     _add_routes(app, entrance, tokens, sign_in, now)
     app.add_middleware(Turns)
     app.add_middleware(
@@ -240,7 +160,7 @@ def create_app(
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)
     if prefix := prefix_of(public_url):
-        require_free(prefix, [getattr(route, "path", "/") for route in app.routes])
+        require_free(prefix, app.routes)
         app.add_middleware(Prefix, prefix=prefix)
     return app
 
@@ -257,8 +177,9 @@ def _add_routes(
         *(password_page.pages, directory_page.pages, login.routes),
         language_routes(),
     )
-    for router in (*PROGRAMS, metrics_routes(app.state.reader), *PEOPLE, *entrances):
+    for one in (*PROGRAMS, *PEOPLE, *entrances):
         # as `include_router` without arguments, which makes every route again: .1 s
-        app.router.routes.extend(router.routes)
+        routes = one.routes if isinstance(one, APIRouter) else [LaterRoutes(app, one)]
+        app.router.routes.extend(routes)
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))

@@ -6,19 +6,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.limits import HOUR_OF_DAY
 from alerting.readings.history import Millis, duration_millis, millis
 
-Labels = npt.NDArray[np.object_]
-BoolArray = npt.NDArray[np.bool_]
+Labels: TypeAlias = "npt.NDArray[np.object_]"
+BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
 LONGEST = timedelta(days=90)
 """Time for which the value of a category is carried forward, unless the asset's document says
 so."""

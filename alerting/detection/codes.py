@@ -1,16 +1,16 @@
 """Codes of the status of each reading, and the intervals of one status that follow from them."""
 
+from __future__ import annotations
+
 from datetime import datetime
-from typing import get_args
+from typing import TypeAlias, get_args
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.detection.evaluation import MISSING, Fact, StatusInterval
 from alerting.readings.instants import Millis, from_millis
 
-Codes = npt.NDArray[np.int8]
+Codes: TypeAlias = "npt.NDArray[np.int8]"
 """Status of each reading: a rank (0 within limits, 1 low ... 4 critical), or a code of a fact."""
 SOUND = -1
 _FIRST_FACT = 10

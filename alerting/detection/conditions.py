@@ -7,15 +7,15 @@ unknown if one is unknown; `all` is false if one is false, else unknown if one i
 strong logic of S. C. Kleene, Introduction to Metamathematics, 1952, section 64).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.model import Condition, Severity
@@ -27,7 +27,7 @@ from alerting.detection.threshold import Evaluated, evaluate_series, evaluate_va
 from alerting.readings.history import History, Millis, from_millis, to_millis
 from alerting.readings.series import Series, has_value, series_of
 
-Truths = npt.NDArray[np.int8]
+Truths: TypeAlias = "npt.NDArray[np.int8]"
 # by truth: 0 false, 1 unknown, 2 true
 _STATUSES: tuple[Status, ...] = (
     "clear",

@@ -4,11 +4,11 @@ design.
 One rule for training, threshold, test, live evaluation, backtest, outcome and report.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import BoolArray, Occurrences
 from alerting.readings.instants import Millis

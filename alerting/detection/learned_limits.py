@@ -7,17 +7,16 @@ the greatest lies above the quantile p with probability 1 - p^n. Readings that d
 before them say less than so many independent ones.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
 from math import ceil, log
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of, learned_sides
 from alerting.definitions.model import Condition, Severity
@@ -26,7 +25,7 @@ from alerting.detection.carried import LimitInForce
 from alerting.detection.categories import CategoryValues, Labels, labels_at
 from alerting.readings.history import Millis
 
-Numbers = npt.NDArray[np.float64]
+Numbers: TypeAlias = "npt.NDArray[np.float64]"
 Group = tuple[str, ...]
 _MISSED = 0.05  # probability that no reading lies beyond the quantile
 _WITHIN = template("{name} {value}"), template("{start}:00 to {end}:00")

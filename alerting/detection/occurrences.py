@@ -1,17 +1,18 @@
 """Find when the condition of a problem was true, as a pure function of samples or events. Loads
 only numpy."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.readings.instants import FAR_FUTURE, Millis, from_millis, to_millis
 
-BoolArray = npt.NDArray[np.bool_]
-NOT_YET = np.iinfo(np.int64).min
+BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
+NOT_YET = -(2**63)
 _TIMES = ("start", "true_at", "known_at", "over_at", "recovered_at")
 
 
@@ -42,7 +43,7 @@ class Occurrences:
         }
 
     @classmethod
-    def from_columns(cls, columns: Any) -> "Occurrences":
+    def from_columns(cls, columns: Any) -> Occurrences:
         """Return the occurrences in such columns of a mapping or frame, all of one asset."""
         start, true_at, known_at, over_at, recovered_at = (
             np.asarray(columns[name], np.int64) for name in _TIMES
@@ -54,7 +55,7 @@ class Occurrences:
         """Return which of them lasted for `problem.for`, so that they are problems."""
         return self.known_at < FAR_FUTURE
 
-    def ended_at(self, instant: datetime) -> "Occurrences":
+    def ended_at(self, instant: datetime) -> Occurrences:
         """Return the occurrences with the one that goes on at an instant ended there, by hand,
         without any recovery."""
         at = to_millis(instant)
@@ -80,8 +81,11 @@ class Occurrences:
         return from_millis(int(self.start[which[0]])) if len(which) else None
 
 
-_NONE = np.empty(0, np.int64)
-NO_OCCURRENCES = Occurrences(_NONE, _NONE, _NONE, _NONE, _NONE)
+@cache
+def no_occurrences() -> Occurrences:
+    """Return no occurrences."""
+    none: Millis = np.empty(0, np.int64)
+    return Occurrences(none, none, none, none, none)
 
 
 @dataclass(frozen=True)

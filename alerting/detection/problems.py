@@ -8,16 +8,12 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
 from alerting.detection.conditions import changes_of_conditions, known_truths
 from alerting.detection.counted_times import starts_uncounted
 from alerting.detection.occurrences import (
-    NO_OCCURRENCES,
     NOT_YET,
     BoolArray,
     ConditionSamples,
@@ -26,6 +22,7 @@ from alerting.detection.occurrences import (
     condition_intervals,
     ends_of_runs,
     merge_runs,
+    no_occurrences,
     occurrences_of_events,
     occurrences_of_samples,
 )
@@ -217,7 +214,7 @@ def find_occurrences(
     """
     problem = definition.problem
     if definition.is_of_unit:
-        return NO_OCCURRENCES
+        return no_occurrences()
     delay = duration_millis(problem_delay(problem, history.asset, history.event_types))
     recovery = None if problem.recovery is None else duration_millis(problem.recovery)
     merge = duration_millis(problem.merge)

@@ -4,17 +4,19 @@ A binary number is hardly ever the written decimal: 0.4 - 0.1 is more than 0.3. 
 could move to the other side of a limit are computed again from the decimals.
 """
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.readings.instants import Millis
 
-Numbers = npt.NDArray[np.float64]
+Numbers: TypeAlias = "npt.NDArray[np.float64]"
 # relative: more than two values, a limit and four operations can be off by
-_ROUNDING = 4 * float(np.finfo(np.float64).eps)
+_ROUNDING = 4 * sys.float_info.epsilon
 
 
 def rates_of_change(

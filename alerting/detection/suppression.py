@@ -3,13 +3,14 @@
 Pure: time and histories are arguments. A state that is not known suppresses nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.hours import Hours, spans
 from alerting.definitions.model import Condition
 from alerting.definitions.suppression import LineState, Suppression

@@ -3,15 +3,15 @@
 The fault of the data is separate from the result of the limits: missing data are never normal.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, Condition
@@ -43,12 +43,12 @@ from alerting.readings.history import (
     from_millis,
     to_millis,
 )
-from alerting.readings.sample_quality import NO_INSTANTS, find_members
+from alerting.readings.sample_quality import find_members, no_instants
 from alerting.readings.series import has_value, is_text, series_of
 
-Numbers = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-_LONGEST = np.iinfo(np.int64).max // 2
+Numbers: TypeAlias = "npt.NDArray[np.float64]"
+Flags: TypeAlias = "npt.NDArray[np.bool_]"
+_LONGEST = 2**62 - 1
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def evaluate_series(
     carried: Carried | None,
     after: datetime,
     until: datetime,
-    bad: Millis = NO_INSTANTS,
+    bad: Millis | None = None,
     learned: LearnedLimits | None = None,
 ) -> Evaluated:
     """Evaluate readings at `ts` (ms, increasing) as `evaluate_values` does.
@@ -135,6 +135,7 @@ def evaluate_series(
     (ms, increasing) of samples of bad quality; they are among `ts`, and missing in `values`.
     `learned`: the learned limits in force; without it they do not count.
     """
+    bad = no_instants() if bad is None else bad
     begin = to_millis(after) + 1
     end = to_millis(until) + 1
     if unknown_limits(definition, asset):

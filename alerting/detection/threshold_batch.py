@@ -8,14 +8,14 @@ result is `MAY_CHANGE`. Every other result equals that of `threshold.evaluate_va
 reading.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import learned_limits, levels_on, unknown_limits
 from alerting.definitions.model import Condition
@@ -23,7 +23,7 @@ from alerting.detection.messages.condition_messages import stale_message, waitin
 from alerting.readings.instants import FAR_FUTURE, Millis, duration_millis
 from alerting.readings.ragged import Flags, Numbers, WindowSummary
 
-Codes = npt.NDArray[np.int8]
+Codes: TypeAlias = "npt.NDArray[np.int8]"
 MAY_CHANGE, CLEAR, ABOVE, BELOW, MEETS, NO_DATA_ALERT, NO_VALUE = range(7)
 TRIGGERED = (ABOVE, BELOW, MEETS, NO_DATA_ALERT)
 SOUND, WAITING, STALE = range(3)

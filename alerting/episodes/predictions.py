@@ -1,6 +1,8 @@
 """The rule of predictions in event time: expected while the risk stays, happening, over. Live
 evaluation, backtest and training metrics share it."""
 
+from __future__ import annotations
+
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,8 +10,7 @@ from datetime import datetime, timedelta
 from math import exp, log
 from typing import NamedTuple
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import Occurrences

@@ -1,12 +1,13 @@
 """Condition states of many targets as columns, to advance all unchanged targets in one vectorised
 step."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.model import Severity
 from alerting.detection.carried import INSIDE, Carried
 from alerting.detection.threshold_batch import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Unchanged
@@ -14,7 +15,7 @@ from alerting.episodes.lifecycle import ConditionState, LastingState, SeveritySt
 from alerting.readings.instants import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers, Positions
 
-Objects = npt.NDArray[np.object_]
+Objects: TypeAlias = "npt.NDArray[np.object_]"
 TargetKey = tuple[str, str]  # a definition and an asset, by name
 
 
@@ -61,7 +62,7 @@ class CarriedState:
     since: Millis
 
     @staticmethod
-    def empty(rows: int) -> "CarriedState":
+    def empty(rows: int) -> CarriedState:
         """Return the positions of `rows` targets of which nothing is known."""
         return CarriedState(
             np.full(rows, NO_TIME),
@@ -70,12 +71,12 @@ class CarriedState:
             np.full(rows, NO_TIME),
         )
 
-    def take(self, rows: Sequence[int]) -> "CarriedState":
+    def take(self, rows: Sequence[int]) -> CarriedState:
         """Return a copy of these rows, in this order."""
         at = np.asarray(rows, np.int64)
         return CarriedState(self.watermark[at], self.at[at], self.value[at], self.since[at])
 
-    def write_rows(self, rows: Sequence[int], others: "CarriedState") -> None:
+    def write_rows(self, rows: Sequence[int], others: CarriedState) -> None:
         """Write all rows of another one at these indices."""
         at = np.asarray(rows, np.int64)
         for name in _CARRIED:
@@ -109,7 +110,7 @@ class ConditionTable:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def take(self, rows: Sequence[int]) -> "ConditionTable":
+    def take(self, rows: Sequence[int]) -> ConditionTable:
         """Return a separate table with these rows, in this order."""
         selected = ConditionTable([self.keys[i] for i in rows])
         at = np.asarray(rows, np.int64)
@@ -118,7 +119,7 @@ class ConditionTable:
         selected.earlier = self.earlier.take(rows)
         return selected
 
-    def put_rows(self, rows: Sequence[int], others: "ConditionTable") -> None:
+    def put_rows(self, rows: Sequence[int], others: ConditionTable) -> None:
         """Write all rows of another table at these indices."""
         at = np.asarray(rows, np.int64)
         for name in _COLUMNS:
@@ -131,7 +132,7 @@ class ConditionTable:
             row for row, condition in enumerate(self.conditions.tolist()) if condition is not NORMAL
         ]
 
-    def carried_state(self) -> "CarriedState":
+    def carried_state(self) -> CarriedState:
         """Return the position of each target."""
         return CarriedState(self.watermark, self.at, self.value, self.since).take(range(len(self)))
 

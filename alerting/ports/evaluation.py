@@ -23,6 +23,10 @@ class States(Protocol):
         """Return the states of these targets, in this order; empty for a target that was never
         evaluated. `plants`: where they are looked for first; None: everywhere."""
 
+    def watermarks(self, keys: Sequence[TargetKey]) -> list[int]:
+        """Return up to when these targets are evaluated (ms), in this order; NO_TIME for a target
+        that was never evaluated. Reads and remembers nothing else."""
+
     def versions(self) -> str:
         """Return an identity of all states, which every write of one changes."""
 

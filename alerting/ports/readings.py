@@ -1,15 +1,15 @@
 """Ports for readings and events, with their rows: one by one, or by column as files deliver
 them."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.readings.buckets import Buckets
@@ -119,7 +119,7 @@ class ReadingWrites(Protocol):
     """Writes of readings and events that are merged with the stored ones already. Instants are
     whole milliseconds."""
 
-    def match(self, batch: "ReadingBatch") -> BatchMatch:
+    def match(self, batch: ReadingBatch) -> BatchMatch:
         """Compare a batch without qualities with what is stored."""
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
@@ -167,7 +167,7 @@ class Readings(Protocol):
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
         with_events: bool = True,
-    ) -> "History":
+    ) -> History:
         """Return readings with start < ts <= end (None: unbounded), and the events that start at or
         before end.
 
@@ -180,15 +180,13 @@ class Readings(Protocol):
         """Return readings of many assets up to and including end, by asset, without events, with as
         few queries as possible."""
 
-    def load_histories(
-        self, wanted: Sequence[WantedHistory], end: datetime
-    ) -> dict[str, "History"]:
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
         """Return by asset what `load` returns from `start` on, with `start` as `events_since`,
         with fewer queries. An asset may be left out, as one that `load` refuses: `load` it."""
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
-    ) -> "pd.DataFrame":
+    ) -> pd.DataFrame:
         """Return the newest value of each variable in (since, until] within its engineering range,
         as readings of a history."""
 
@@ -212,7 +210,7 @@ class Readings(Protocol):
 
 def load_each(
     readings: Readings, wanted: Sequence[WantedHistory], end: datetime
-) -> "dict[str, History]":
+) -> dict[str, History]:
     """Return `load_histories` of a store that gains nothing by reading several assets at once."""
     found = {}
     for asset, start, names, with_events in wanted:
@@ -282,7 +280,7 @@ class SampleColumn:
     values: npt.NDArray[Any]
     present: npt.NDArray[np.bool_]
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "SampleColumn":
+    def take(self, rows: npt.NDArray[np.int64]) -> SampleColumn:
         """Return the samples of these rows."""
         return SampleColumn(self.values[rows], self.present[rows])
 

@@ -1,7 +1,8 @@
 """The ports that each group of use cases takes, from the narrowest to the widest.
 
 A use case states the narrowest group with the ports that it, and what it calls, uses. A test makes
-a group with these alone; the platform of `alerting.adapters.platform` is all of them.
+a group with these alone; the platform of `alerting.adapters.platform` is all of them. Nobody
+compares or prints a group, and to make the methods for it takes every process longer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -98,7 +99,7 @@ def silent(step: str, done: int, total: int | None) -> None:
     """Report nothing: the progress of a job that runs unattended."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class AccessPorts:
     """Accounts, tokens of programs and sessions of browsers. `assets`: named by scopes."""
 
@@ -109,7 +110,7 @@ class AccessPorts:
     audit: Audit
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class PlantPorts:
     """Assets and their readings."""
 
@@ -117,21 +118,21 @@ class PlantPorts:
     readings: Readings
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SilencePorts(PlantPorts):
     """Find the silences of a time, and the events that ended them."""
 
     silences: Silences = NO_SILENCES
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class LabelPorts(SilencePorts):
     """Label times of assets, and read readings with these labels."""
 
     labels: IntervalLabels
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DefinitionPorts:
     """Check, apply and read definitions."""
 
@@ -142,7 +143,7 @@ class DefinitionPorts:
     documents: Documents = NOT_EDITED
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class PlanPorts(DefinitionPorts):
     """Find the targets in service. `latency`: the wait for values of a variable without a latency
     of its own."""
@@ -153,7 +154,7 @@ class PlanPorts(DefinitionPorts):
     latency: timedelta = USUAL_LATENCY
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RegistryPorts:
     """Register and load models. `model_key`: for the hashes of their files, if others can write
     into the registry; else empty."""
@@ -165,7 +166,7 @@ class RegistryPorts:
     model_file_cache: ModelFileCache = NO_MODEL_FILE_CACHE
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EpisodePorts(SilencePorts):
     """Read episodes, and what suppressed them. `inhibiting`: where other alerts are, if not among
     `definitions`, `episodes`."""
@@ -175,14 +176,14 @@ class EpisodePorts(SilencePorts):
     inhibiting: "EpisodePorts | None" = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SeriesPorts(EpisodePorts, LabelPorts):
     """Read series of readings, also from their rollups, and what stands beside them."""
 
     rollups: Rollups
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class OutcomePorts(EpisodePorts):
     """Change episodes together with their notifications, and determine outcomes."""
 
@@ -192,14 +193,14 @@ class OutcomePorts(EpisodePorts):
     latency: timedelta = USUAL_LATENCY
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class KindPorts(EpisodePorts):
     """Evaluate and explain one target, by its kind."""
 
     states: States
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MaterialPorts(KindPorts):
     """Gather the material of a report."""
 
@@ -210,7 +211,7 @@ class MaterialPorts(KindPorts):
     misses: Misses
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class WritePorts:
     """Write readings and events, with a record of their arrival."""
 
@@ -218,7 +219,7 @@ class WritePorts:
     arrivals: Arrivals
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class IngestionPorts(PlantPorts, WritePorts):
     """Import assets, readings and events, and route late ones to the targets that were evaluated
     without them."""
@@ -228,7 +229,7 @@ class IngestionPorts(PlantPorts, WritePorts):
     audit: Audit
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SourcePorts(IngestionPorts):
     """Apply sources, and store what they deliver. `zone`: time zone of the plant, of stamps that
     name none."""
@@ -241,7 +242,7 @@ class SourcePorts(IngestionPorts):
     declaration_limits: DeclarationLimits = field(default_factory=DeclarationLimits)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SinkPorts:
     """Apply sinks, and deliver what they send. `sink_feed`: None where the database gives none."""
 
@@ -254,7 +255,7 @@ class SinkPorts:
     sink_feed: SinkFeed | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RoutePorts:
     """Apply routes, and choose recipients. `assets`: for the plants that routes name; `language`:
     of the plant, for messages of routes without their own."""
@@ -266,14 +267,14 @@ class RoutePorts:
     language: LanguageCode = "en"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MutingPorts(OutcomePorts, RoutePorts):
     """Mute episodes, and notify once of those still open afterwards."""
 
     shelves: Shelves
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ChartPorts(RegistryPorts, KindPorts):
     """Draw the chart of an episode, with limits of its model. `zone`: time zone of the plant, for
     times in messages."""
@@ -282,7 +283,7 @@ class ChartPorts(RegistryPorts, KindPorts):
     zone: tzinfo = UTC
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DeliveryPorts(ChartPorts, MutingPorts):
     """Make and deliver notifications."""
 
@@ -293,7 +294,7 @@ class DeliveryPorts(ChartPorts, MutingPorts):
     links: Links | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class OperatorPorts(MutingPorts):
     """Act on episodes, also by signed links."""
 
@@ -303,14 +304,14 @@ class OperatorPorts(MutingPorts):
     links: Links | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class HandoverPorts(OperatorPorts):
     """Hand over shifts."""
 
     handovers: Handovers
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EvaluationPorts(PlanPorts, RegistryPorts, KindPorts, MutingPorts, IngestionPorts):
     """Evaluate targets, live, late and past. `zone`: time zone of the plant, for times in answers
     to people."""
@@ -322,7 +323,7 @@ class EvaluationPorts(PlanPorts, RegistryPorts, KindPorts, MutingPorts, Ingestio
     zone: tzinfo = UTC
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts, LabelPorts):
     """Train models, compare them and put them in service. `zone`: time zone of the plant, for times
     in answers to people."""
@@ -342,7 +343,7 @@ class InMemory(Protocol):
         times."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class BacktestPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
     """Train and evaluate the past in memory, and measure the load that it would have been."""
 
@@ -351,7 +352,7 @@ class BacktestPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
     budget: AlarmBudget = NO_GATE
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
     """Make and announce reports, and measure the quality of alarms.
 
@@ -373,12 +374,12 @@ class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
     plant_report: PlantReportSettings = PLANT_REPORT
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class OfferPorts(BacktestPorts, ReportPorts):
     """Propose changes of definitions from their reports, and apply them."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPorts):
     """Do the upkeep between evaluations.
 

@@ -5,12 +5,13 @@ A sample is a bucket of its own instant, and buckets of any width merge into wid
 buckets of a time are the same however it was cut before.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import cache
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.readings.cleaning import Floats, in_range
 from alerting.readings.instants import FAR_FUTURE, NO_TIME, Millis
@@ -45,16 +46,16 @@ class Buckets:
     gap_start: Millis
     gap: Millis
 
-    def take(self, rows: npt.NDArray[np.bool_] | Millis | slice) -> "Buckets":
+    def take(self, rows: npt.NDArray[np.bool_] | Millis | slice) -> Buckets:
         """Return the buckets of these rows."""
         return Buckets(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def select(self, start: int, end: int) -> "Buckets":
+    def select(self, start: int, end: int) -> Buckets:
         """Return the buckets that begin in [start, end)."""
         first, last = np.searchsorted(self.start, [start, end])
         return self.take(slice(int(first), int(last)))
 
-    def has_good(self) -> "Buckets":
+    def has_good(self) -> Buckets:
         """Return the buckets with a good sample."""
         return self.take(self.count > 0)
 
@@ -79,7 +80,7 @@ def join_buckets(pieces: Iterable[Buckets]) -> Buckets:
     """Return buckets of pieces, each after the one before it, as one."""
     found = [columns_of(piece) for piece in pieces]
     if not found:
-        return NO_BUCKETS
+        return no_buckets()
     return Buckets(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 
@@ -209,8 +210,9 @@ def find_bad(buckets: Buckets, width: int, end: int) -> Millis:
     return rows
 
 
-_NONE: Millis = np.empty(0, np.int64)
-_NO_NUMBERS: Floats = np.empty(0, np.float64)
-NO_BUCKETS = Buckets(
-    *(_NONE, _NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NONE, _NONE, _NONE, _NONE, _NONE, _NONE)
-)
+@cache
+def no_buckets() -> Buckets:
+    """Return no buckets."""
+    none: Millis = np.empty(0, np.int64)
+    numbers: Floats = np.empty(0, np.float64)
+    return Buckets(*(none, numbers, numbers, numbers, none, none, none, none, none, none))

@@ -1,17 +1,17 @@
 """Mask values outside the engineering range: an impossible value counts as missing."""
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeAlias
 
+from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 
 if TYPE_CHECKING:  # a process without histories needs no library of frames
     from alerting.readings.history import History
 
-Floats = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
 
 
 def engineering_range(asset: Asset, variable: str) -> tuple[float, float]:
@@ -35,7 +35,7 @@ def in_range(asset: Asset, variable: str, values: Floats) -> Floats:
     return np.where(wrong, np.nan, values) if wrong.any() else values
 
 
-def has_data(history: "History", variable: str) -> BoolArray:
+def has_data(history: History, variable: str) -> BoolArray:
     """Return at which readings a variable has a value: finite, within its range."""
     if variable not in history.readings:
         return np.zeros(len(history.readings), np.bool_)

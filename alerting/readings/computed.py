@@ -13,21 +13,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, Computed
 from alerting.definitions.fields.variables import LAG_LENGTHS
 from alerting.readings.cleaning import Floats, in_range
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.instants import FAR_FUTURE
-from alerting.readings.sample_quality import NO_INSTANTS, Doubts, find_members
+from alerting.readings.sample_quality import Doubts, find_members, no_instants
 
 # Reads stored variables after an instant, None from the first one on: a frame with the conventions
 # of `History`, and doubts.
 ReadStored: TypeAlias = "Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]"
-Flags = npt.NDArray[np.bool_]
+Flags: TypeAlias = "npt.NDArray[np.bool_]"
 _AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 
@@ -129,7 +126,7 @@ def _part(
     asset: Asset, name: str, ts: Millis, columns: Mapping[str, pd.Series], bad: Mapping[str, Millis]
 ) -> _Part:
     raw = columns[name].to_numpy(np.float64) if name in columns else np.full(len(ts), np.nan)
-    is_bad = find_members(ts, bad.get(name, NO_INSTANTS))
+    is_bad = find_members(ts, bad.get(name, no_instants()))
     there = ~np.isnan(raw) | is_bad
     sound = in_range(asset, name, raw[there])
     return _Part(ts[there], np.where(np.isfinite(sound), sound, np.nan), is_bad[there])

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache, lru_cache
 
-import numpy as np
-
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset, EventType
 from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis  # noqa: F401 - by the same name
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts

@@ -1,13 +1,15 @@
-"""Instants and durations as whole milliseconds: int64, not objects. Loads only numpy."""
+"""Instants and durations as whole milliseconds: int64, not objects."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from alerting.deferred import np, npt
 
-Millis = npt.NDArray[np.int64]
-NO_TIME = np.iinfo(np.int64).min  # no instant, in a column of instants
+Millis: TypeAlias = "npt.NDArray[np.int64]"
+NO_TIME = -(2**63)  # no instant, in a column of instants
 FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
 """Bounds of readings and events, the first one included: other stamps come of a wrong clock, or are

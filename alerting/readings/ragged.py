@@ -1,17 +1,17 @@
 """Readings of many series in one array: summaries for many evaluations, made once."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.readings.instants import Millis
 
-Numbers = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Positions = npt.NDArray[np.int64]
+Numbers: TypeAlias = "npt.NDArray[np.float64]"
+Flags: TypeAlias = "npt.NDArray[np.bool_]"
+Positions: TypeAlias = "npt.NDArray[np.int64]"
 
 
 @dataclass(frozen=True)

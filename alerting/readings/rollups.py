@@ -4,16 +4,18 @@ They hold all that buckets hold, exactly: numbers as float64, stamps as millisec
 beginning of their bucket.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.assets import Asset
-from alerting.readings.buckets import HOUR, MINUTE, NO_BUCKETS, Buckets
+from alerting.readings.buckets import HOUR, MINUTE, Buckets, no_buckets
 from alerting.readings.instants import NO_TIME
 
 RollupSize = Literal["minutes", "hours"]
@@ -23,15 +25,14 @@ _STAMPS = ("first", "last", "gap_start")
 _COUNTS = ("count", "bad", "gap")
 
 
-def _record(unit: str) -> np.dtype[Any]:
+@cache
+def _record(size: str) -> np.dtype[Any]:
+    # at most 60,000 milliseconds, and so many samples, are in a minute
+    unit = "<u2" if size == "minutes" else "<u4"
     numbers = [(name, "<f8") for name in ("low", "high", "total")]
     return np.dtype(
         [("position", "u1"), *numbers, *((name, unit) for name in (*_COUNTS, *_STAMPS))]
     )
-
-
-# at most 60,000 milliseconds, and so many samples, are in a minute
-_RECORDS = {"minutes": _record("<u2"), "hours": _record("<u4")}
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def pack(buckets: Buckets, size: RollupSize, start: int, end: int) -> dict[int, 
     none of an hour without a sample."""
     of = buckets.select(start, end)
     good = of.count > 0
-    records = np.zeros(len(of.start), _RECORDS[size])
+    records = np.zeros(len(of.start), _record(size))
     records["position"] = of.start % HOUR // MINUTE
     for name in ("low", "high", "total", *_COUNTS):
         records[name] = getattr(of, name)
@@ -119,8 +120,8 @@ def pack(buckets: Buckets, size: RollupSize, start: int, end: int) -> dict[int, 
 def unpack(parts: Mapping[int, bytes], size: RollupSize) -> Buckets:
     """Return packed buckets of hours, by their beginning, in order."""
     if not parts:
-        return NO_BUCKETS
-    record = _RECORDS[size]
+        return no_buckets()
+    record = _record(size)
     in_order = sorted(parts)
     packed = list(map(parts.__getitem__, in_order))
     records = np.frombuffer(b"".join(packed), record)

@@ -5,20 +5,20 @@ A sample of bad quality has no value: it is neither evaluated, nor used for lear
 uncertain one counts like a good one.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from functools import cache
+from typing import Literal, TypeAlias, cast
 
-import numpy as np
-import numpy.typing as npt
+from alerting.deferred import np, npt
 
 Quality = Literal["uncertain", "bad"]
 Grade = Literal["good", "uncertain", "bad"]
 Codes = Literal["opc-ua", "opc-da"]
-Instants = npt.NDArray[np.int64]
-NO_INSTANTS: Instants = np.empty(0, np.int64)
-
+Instants: TypeAlias = "npt.NDArray[np.int64]"
 _WORD = re.compile(r"(good|uncertain|bad)(?![a-z])", re.IGNORECASE)
 _CAMEL = re.compile(r"(Good|Uncertain|Bad)[A-Z]")
 _NUMBER = re.compile(r"-?\d{1,10}|0[xX][0-9a-fA-F]{1,8}")
@@ -29,6 +29,12 @@ _DA_GRADES: Mapping[int, Grade] = {
     **dict.fromkeys((64, 68, 80, 84, 88), "uncertain"),
     **dict.fromkeys((192, 216), "good"),
 }
+
+
+@cache
+def no_instants() -> Instants:
+    """Return no instants."""
+    return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Statistics of the values of a variable within a selected time."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+from alerting.deferred import np, npt
 
 
 @dataclass(frozen=True)

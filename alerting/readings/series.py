@@ -1,15 +1,14 @@
 """Readings of one variable as columns."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition
 from alerting.readings.history import History, Millis, millis
-from alerting.readings.sample_quality import NO_INSTANTS
+from alerting.readings.sample_quality import no_instants
 
 
 class Series(NamedTuple):
@@ -20,12 +19,12 @@ class Series(NamedTuple):
 
     ts: Millis
     values: npt.NDArray[Any]
-    bad: Millis = NO_INSTANTS
+    bad: Millis
 
 
 def series_of(definition: Condition, history: History) -> Series:
     """Return the readings of the definition's variable."""
-    bad = history.doubts.bad.get(definition.variable, NO_INSTANTS)
+    bad = history.doubts.bad.get(definition.variable, no_instants())
     dtype: Any = object if is_text(history.asset, definition.variable) else np.float64
     if definition.variable not in history.readings:
         return Series(np.empty(0, np.int64), np.empty(0, dtype), bad)

@@ -1,10 +1,11 @@
 """Times between the values of a variable."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.assets import Asset
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, Millis, duration_millis, millis

@@ -1,15 +1,14 @@
 """Levers: controllable variables that a model reads, with the settings to choose from."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil, floor, inf, isfinite
-from typing import Literal
+from typing import Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import FeaturePlan
@@ -17,7 +16,7 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.readings.cleaning import in_range
 from alerting.readings.history import History, Millis, duration_millis, millis
 
-Floats = npt.NDArray[np.float64]
+Floats: TypeAlias = "npt.NDArray[np.float64]"
 DIVISIONS = 40  # of the range of a variable without a step: its settings, and its tolerance
 MOST_SETTINGS = 200  # of one lever; a finer grid is thinned, and its answer is the best one found
 MOST_PARTS = 4

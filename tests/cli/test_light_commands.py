@@ -55,6 +55,7 @@ COMMANDS = (
     ),
     *("route list", "notification dead-letters", "evaluate too-hot"),
 )
+WITHOUT_ARRAYS = ("list", "definition export", "shelf list", "route list", "show too-hot")
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,13 @@ def test_a_command_that_needs_no_model_loads_no_library_of_models(plant):
         [[words.get(word, word) for word in command.split()] for command in COMMANDS], environ
     ):
         assert not NOT_WITHOUT_NEED & loaded, command
+
+
+@pytest.mark.server
+def test_a_command_that_reads_no_readings_loads_no_library_of_arrays(plant):
+    _, _, environ = plant
+    for command, loaded in run([command.split() for command in WITHOUT_ARRAYS], environ):
+        assert not {"numpy", "pandas"} & loaded, command
 
 
 def test_help_needs_neither_the_libraries_of_tables_nor_that_of_the_database():

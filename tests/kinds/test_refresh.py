@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from alerting.detection.occurrences import NO_OCCURRENCES
+from alerting.detection.occurrences import no_occurrences
 from alerting.episodes.predictions import AlarmEnd, PredictionRule
 from alerting.kinds.prediction.refresh import refreshed_rows
 from tests.builders import at
 
 pytestmark = pytest.mark.fast
 
-RULE = PredictionRule(NO_OCCURRENCES, 1_800_000, 1_800_000, AlarmEnd(0.3, 60_000, 60_000))
+RULE = PredictionRule(no_occurrences(), 1_800_000, 1_800_000, AlarmEnd(0.3, 60_000, 60_000))
 END = int(at(60).timestamp() * 1000)
 
 

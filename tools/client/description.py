@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from alerting.console.api.openapi import describe
 from alerting.console.app import PROGRAMS
+from alerting.console.web.later import LaterRoutes
 
 Schema = Mapping[str, Any]
 PREFIX = "/api/v1"
@@ -35,8 +36,14 @@ class Operation(NamedTuple):
 def description() -> dict[str, Any]:
     """Return the description of the API, as a console serves it."""
     app = FastAPI(title="Alerting", version="1", openapi_url=None)
-    for router in PROGRAMS:
-        app.router.routes.extend(router.routes)
+    # what answers need: nothing is asked here
+    app.state.platform = None
+    app.state.source_readers = None
+    app.state.sink_opener = None
+    for one in PROGRAMS:
+        app.router.routes.extend(
+            one.routes if isinstance(one, APIRouter) else [LaterRoutes(app, one)]
+        )
     describe(app)
     return app.openapi()
 

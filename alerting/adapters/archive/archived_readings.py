@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from functools import reduce
 from itertools import groupby
 
-import numpy as np
-
 from alerting.adapters.archive.archive import ReadingsArchive
 from alerting.adapters.samples.columns import (
     between_millis,
@@ -22,7 +20,7 @@ from alerting.adapters.samples.columns import (
     newest_frame,
     readings_frame,
 )
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import (

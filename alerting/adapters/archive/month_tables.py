@@ -6,19 +6,19 @@ value of another type, or of a variable that is not declared, is in `other (JSON
 writes it (Extended JSON).
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from bson import json_util
 from bson.json_util import CANONICAL_JSON_OPTIONS
 
 from alerting.adapters.samples.columns import readings_columns, without_bad
-from alerting.deferred import pa
+from alerting.deferred import np, npt, pa
 from alerting.definitions.assets import VariableType
 from alerting.ports import Document, ReadingColumns
 from alerting.readings.instants import datetimes

@@ -7,7 +7,6 @@ from functools import partial
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.links import Grant, Purpose, seal, unseal
 from alerting.ports import MessageLink
-from alerting.usecases.operators.links import ANSWERS, LABELS
 
 # links to people expire by it, independent of the platform's clock
 _real_time = partial(datetime.now, UTC)
@@ -39,6 +38,8 @@ class SignedLinks:
 
         The first link acknowledges the episode, where that is permitted.
         """
+        from alerting.usecases.operators.links import ANSWERS, LABELS  # noqa: PLC0415 - every command makes this port, few a link
+
         now = self._now()
         key = self._read_key()
         purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS

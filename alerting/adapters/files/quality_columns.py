@@ -1,5 +1,7 @@
 """Columns of a table that state the quality of the samples in other columns."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alerting.adapters.files.events import EventColumns, EventsFile
-from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.rejects import RejectsFile, translated_rejects
-from alerting.adapters.files.rows import Layout
-from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.wording.language import Language
 from alerting.ports import ImportChoices, ImportJob
 from alerting.usecases.ingestion.sources import Reject
 from alerting.usecases.ingestion.tables import What
+
+if TYPE_CHECKING:
+    from alerting.adapters.files.events import EventsFile
+    from alerting.adapters.files.readings import ReadingsFile
+    from alerting.adapters.files.rows import Layout
 
 IMPORT_ID = "[0-9a-f]{12}"
 _FILE = "file"
@@ -60,25 +61,33 @@ class UploadFolder:
         return self.file(id).exists()
 
     def what(self, job: ImportJob) -> What:
+        from alerting.adapters.files.tables.opening import open_table
+
         choices = job.choices
         if choices.what is not None:
             return choices.what
         titles = open_table(self.file(job.id), choices.separator, choices.encoding).titles
         return "events" if any({*pair} <= {*titles} for pair in _OF_EVENTS) else "readings"
 
-    def open_readings(self, job: ImportJob) -> ReadingsFile:
+    def open_readings(self, job: ImportJob) -> "ReadingsFile":
+        from alerting.adapters.files.readings import ReadingsFile
+
         source = ReadingsFile(self.file(job.id), self._layout(job.choices))
         source.name = job.name
         return source
 
-    def open_events(self, job: ImportJob) -> EventsFile:
+    def open_events(self, job: ImportJob) -> "EventsFile":
+        from alerting.adapters.files.events import EventColumns, EventsFile
+
         choices = job.choices
         columns = EventColumns(choices.event_type, choices.type_column, "", choices.end_column)
         source = EventsFile(self.file(job.id), self._layout(choices), columns)
         source.name = job.name
         return source
 
-    def _layout(self, choices: ImportChoices) -> Layout:
+    def _layout(self, choices: ImportChoices) -> "Layout":
+        from alerting.adapters.files.rows import Layout
+
         return Layout(
             time=choices.time,
             time_format=choices.time_format,
@@ -96,6 +105,8 @@ class UploadFolder:
         )
 
     def rejects(self, job: ImportJob) -> AbstractContextManager[Reject | None]:
+        from alerting.adapters.files.rejects import RejectsFile
+
         if not job.choices.skip_bad:
             return nullcontext()
         templates = self._import_folder(job.id) / _TEMPLATES
@@ -103,6 +114,8 @@ class UploadFolder:
 
     def translated_rejects(self, id: str, language: Language) -> Iterator[str]:
         """Yield the lines that an import rejected, as CSV with the reasons in a language."""
+        from alerting.adapters.files.rejects import translated_rejects
+
         templates = self._import_folder(id) / _TEMPLATES
         return translated_rejects(self.rejects_file(id), templates, language)
 

@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import numpy as np
-
 from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.samples.columns import (
     events_frame,
@@ -18,7 +16,7 @@ from alerting.adapters.samples.columns import (
     readings_frame,
     sample_fields,
 )
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.ports import (
     BatchMatch,

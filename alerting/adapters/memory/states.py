@@ -12,6 +12,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationPlan, hash_to_store, valid_sources
 from alerting.ports import Checkpoint, Conflict, Unit
+from alerting.readings.instants import NO_TIME
 
 
 class MemoryUnitOfWork:
@@ -38,6 +39,12 @@ class MemoryStates:
             if key in self._rows:
                 table.put_rows([row], self._rows[key])
         return table
+
+    def watermarks(self, keys: Sequence[TargetKey]) -> list[int]:
+        return [
+            NO_TIME if (row := self._rows.get(key)) is None else int(row.watermark[0])
+            for key in keys
+        ]
 
     def versions(self) -> str:
         return str(self._writes)

@@ -7,6 +7,8 @@ that a malformed document is found where it is read. A text that can be translat
 English, and beside it (`reason_template`) as template and values.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +20,6 @@ from types import UnionType
 from typing import Any, Literal, ParamSpec, TypeVar, Union, cast, get_args, get_origin
 
 import bson
-import numpy as np
 from bson import Int64
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
@@ -250,14 +251,23 @@ def _make_converter() -> BsonConverter:
     for scalar in _SCALARS:
         converter.register_structure_hook(scalar, _check_scalar)
     converter.register_structure_hook_factory(_is_array, homogenous_tuple_structure_factory)
-    for cls, names in _TRANSLATABLE.items():
-        converter.register_unstructure_hook(
-            cls, _write_with_templates(make_dict_unstructure_fn(cls, converter), names)
-        )
-        converter.register_structure_hook(
-            cls, _read_with_templates(make_dict_structure_fn(cls, converter), names)
-        )
+    converter.register_unstructure_hook_factory(
+        _is_translatable,
+        lambda cls: _write_with_templates(
+            make_dict_unstructure_fn(cls, converter), _TRANSLATABLE[cls]
+        ),
+    )
+    converter.register_structure_hook_factory(
+        _is_translatable,
+        lambda cls: _read_with_templates(
+            make_dict_structure_fn(cls, converter), _TRANSLATABLE[cls]
+        ),
+    )
     return converter
+
+
+def _is_translatable(hint: Any) -> bool:
+    return isinstance(hint, type) and hint in _TRANSLATABLE
 
 
 def _write_with_templates(
@@ -293,9 +303,8 @@ def _read_with_templates(
 
 
 def _may_be_numpy(hint: Any) -> bool:
-    return hint in (int, float, bool) or (
-        isinstance(hint, type) and issubclass(hint, np.generic | np.ndarray)
-    )
+    # by the name of its module, because most processes that read documents do not load numpy
+    return hint in (int, float, bool) or (isinstance(hint, type) and hint.__module__ == "numpy")
 
 
 def _is_array(hint: Any) -> bool:

@@ -11,9 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from alerting.adapters.files.rows import Layout
 from alerting.adapters.predictions.addresses import NO_ADDRESSES, JobAddresses
-from alerting.adapters.predictions.file_scores import score_file
 from alerting.adapters.predictions.s3_objects import ObjectState
 from alerting.ports import EvaluationPorts, PredictJob, Progress, ScoredFile
 
@@ -66,6 +64,9 @@ class JobFolder:
         return sha256
 
     def score(self, platform: EvaluationPorts, job: PredictJob, progress: Progress) -> ScoredFile:
+        from alerting.adapters.files.rows import Layout
+        from alerting.adapters.predictions.file_scores import score_file
+
         part = self._try(job) / _SCORES
         layout = Layout(**job.layout)  # type: ignore[arg-type]
         found = score_file(platform, job.definition, self.readings(job.id), layout, part, progress)

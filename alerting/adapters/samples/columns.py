@@ -6,22 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import Document, ReadingColumns, ReadingRow
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, column_index, millis, no_events
 from alerting.readings.instants import millis_of
-from alerting.readings.sample_quality import NO_DOUBTS, NO_INSTANTS, Doubts, find_members
+from alerting.readings.sample_quality import NO_DOUBTS, Doubts, find_members, no_instants
 
 CHUNK = 10_000
-Column = npt.NDArray[Any]
+Column: TypeAlias = "npt.NDArray[Any]"
 SHORTEST_SEARCH = timedelta(hours=1)
 
 
@@ -88,13 +85,13 @@ def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColu
         )
         column[before] = earlier.values[name]
         given = ~pd.isna(later.values[name]) | find_members(
-            later.ts, later.doubts.bad.get(name, NO_INSTANTS)
+            later.ts, later.doubts.bad.get(name, no_instants())
         )
         column[after[given]] = later.values[name][given]
         values[name] = column
         for doubts, of_later in ((bad, later.doubts.bad), (uncertain, later.doubts.uncertain)):
-            stay = np.setdiff1d(doubts.get(name, NO_INSTANTS), later.ts[given])
-            if len(joined := np.union1d(stay, of_later.get(name, NO_INSTANTS))):
+            stay = np.setdiff1d(doubts.get(name, no_instants()), later.ts[given])
+            if len(joined := np.union1d(stay, of_later.get(name, no_instants()))):
                 doubts[name] = joined
             else:
                 doubts.pop(name, None)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
@@ -18,6 +18,7 @@ from alerting.console.api.predict_jobs_api import JobBody
 from alerting.console.definitions.documents import DOCUMENT_BODIES, YAML
 from alerting.console.gate import OPEN, PLANT, READING
 from alerting.console.problems import PROBLEM
+from alerting.console.web.later import load_all
 from alerting.definitions.fields.names import NAME_LENGTH, NAME_PATTERN
 
 _DESCRIPTIONS = {
@@ -86,8 +87,9 @@ class ProblemDocument(BaseModel):
     )
 
 
-def describe(app: FastAPI) -> None:
-    """Serve the OpenAPI description with its problem documents. Role: viewer."""
+def describe(app: FastAPI) -> APIRouter:
+    """Return the route of the OpenAPI description with its problem documents. Role: viewer."""
+    router = APIRouter()
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -96,15 +98,16 @@ def describe(app: FastAPI) -> None:
 
     app.openapi = openapi  # type: ignore[method-assign]
 
-    @app.api_route(DESCRIPTION, methods=sorted(READING), include_in_schema=False)
+    @router.api_route(DESCRIPTION, methods=sorted(READING), include_in_schema=False)
     def description(_: Viewer) -> JSONResponse:
         return JSONResponse(app.openapi())
 
+    return router
+
 
 def _describe(app: FastAPI) -> dict[str, Any]:
-    schema = get_openapi(
-        title=app.title, version=app.version, summary=app.summary, routes=app.routes
-    )
+    routes = load_all(app)
+    schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=routes)
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -113,7 +116,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     schemas |= DOCUMENT_BODIES
     for name in EXAMPLES.keys() & schemas.keys():
         schemas[name] = schemas[name] | {"examples": [EXAMPLES[name]]}
-    for route in app.routes:
+    for route in routes:
         if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue
         for method in route.methods or ():

@@ -4,13 +4,14 @@ runs.
 Positions are in percent, paths in a square of 1000, which is stretched to any width and height.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.wording.language import Language, Styled
 from alerting.readings.rollups import Interval
 from alerting.usecases.trends.series import VariableSeries

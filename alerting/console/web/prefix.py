@@ -6,12 +6,15 @@ and cookies, and by `address_of` in answers of the API. Scripts use addresses re
 """
 
 import re
+from collections.abc import Iterable
 from contextvars import ContextVar
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alerting.console.web.later import LaterRoutes
 from alerting.definitions.faults import UserError
 
 _PREFIX: ContextVar[str] = ContextVar("prefix", default="")
@@ -72,10 +75,15 @@ def prefix_of(public_url: str | None) -> str:
     return urlsplit(public_url or "").path.rstrip("/")
 
 
-def require_free(prefix: str, paths: list[str]) -> None:
+def require_free(prefix: str, routes: Iterable[BaseRoute]) -> None:
     """Raise UserError if own pages begin as the prefix does: proxies may keep or remove it."""
     first = prefix.split("/")[1]
-    if any(path.split("/")[1] == first for path in paths):
+    if any(
+        route.has(f"/{first}")
+        if isinstance(route, LaterRoutes)
+        else getattr(route, "path", "/").split("/")[1] == first
+        for route in routes
+    ):
         raise UserError(
             f"ALERTING_PUBLIC_URL: pages of the console have addresses that begin with /{first}; "
             "give another path, for example /alerting"

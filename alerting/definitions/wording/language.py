@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from babel import Locale, negotiate_locale
-from babel.messages.pofile import read_po
 
 from alerting.definitions.wording.spoken import (
     inside_sentence,
@@ -222,6 +221,8 @@ def language(code: LanguageCode) -> Language:
     """Return a language with the translations of its file."""
     if code == "en":
         return ENGLISH
+    from babel.messages.pofile import read_po  # noqa: PLC0415 - processes in English read no file
+
     with files("alerting.definitions.wording").joinpath(f"{code}.po").open("rb") as stream:
         catalog = read_po(stream, locale=code)
     texts: dict[str, str | tuple[str, ...]] = {}

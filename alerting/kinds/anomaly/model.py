@@ -1,6 +1,8 @@
 """The model of kind `anomaly`: the fitted detector of each asset, as a file of plain numbers and
 one that describes them."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
@@ -51,7 +53,7 @@ class FittedDetector:
     false_alarms: float
     account: tuple[str, ...] = field(compare=False)
     steady: tuple[str, ...] = ()
-    by: "ByCategory | None" = None
+    by: ByCategory | None = None
 
     @property
     def stride(self) -> timedelta:
@@ -80,7 +82,7 @@ class FittedDetector:
         """Return raw scores on the scale of people: 0 is usual, 1 the threshold."""
         return (raw - self.usual) / (self.limit - self.usual)
 
-    def for_category(self, category: str | None) -> "FittedDetector":
+    def for_category(self, category: str | None) -> FittedDetector:
         """Return the detector of the rows of a category: that of all rows together for one without
         a level of its own."""
         space = None if self.by is None or category is None else self.by.spaces.get(category)

@@ -37,7 +37,7 @@ from alerting.kinds.protocol.evaluation import (
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
-from alerting.readings.sample_quality import NO_INSTANTS, Instants
+from alerting.readings.sample_quality import Instants, no_instants
 
 NO_MODEL = translatable("no limits are in service yet")
 _STATUSES: tuple[Status, ...] = ("clear", "triggered", "unknown")
@@ -56,7 +56,7 @@ class Sample(NamedTuple):
 def find_samples(definition: ControlChartDefinition, history: History) -> list[Sample]:
     """Return the readings of the variable. A value that is not finite, or outside the engineering
     range, counts as none."""
-    bad: Instants = history.doubts.bad.get(definition.variable, NO_INSTANTS)
+    bad: Instants = history.doubts.bad.get(definition.variable, no_instants())
     found = [Sample(at, None) for at in bad.tolist()]
     if definition.variable in history.readings:
         values = history.readings[definition.variable].to_numpy(np.float64)

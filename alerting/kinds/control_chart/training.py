@@ -1,5 +1,7 @@
 """Phase I of a control chart: limits of a normal period, and their comparison on unseen time."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -69,7 +71,7 @@ class ChartSeries(NamedTuple):
     values: npt.NDArray[np.float64]
     categories: Labels | None = None
 
-    def charted(self, runs: ShortRuns | None) -> "ChartSeries":
+    def charted(self, runs: ShortRuns | None) -> ChartSeries:
         """Return the readings as charted: those of several categories in units of their own."""
         if runs is None or self.categories is None:
             return self

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from alerting.deferred import pd
-from alerting.kinds.protocol.model_scores import ModelKey, ModelScores
-from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.models.trained import Floats
-from alerting.readings.history import History
+if TYPE_CHECKING:
+    from alerting.deferred import pd
+    from alerting.kinds.protocol.model_scores import ModelKey, ModelScores
+    from alerting.learning.features.plan import FeaturePlan
+    from alerting.learning.models.trained import Floats
+    from alerting.readings.history import History
 
 MOST_VALUES = 5_000_000
 _MOST_PARTS = 16

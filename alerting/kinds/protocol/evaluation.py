@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
-from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition, Definition, Revision, TrainedDefinition
-from alerting.detection.carried import ReadingInForce
-from alerting.detection.classifier import Scores
-from alerting.detection.evaluation import Evaluation
-from alerting.detection.learned_limits import LearnedLimits
-from alerting.detection.suppression import SuppressedInterval
-from alerting.episodes.episode import Contribution, RecommendationResult
-from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.kinds.protocol.shared_inputs import SharedInputs
-from alerting.learning.models.trained import TrainedModel
-from alerting.ports import KindPorts
 from alerting.readings.history import History, Millis, from_millis
 from alerting.readings.series import Series
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from alerting.deferred import pd
+    from alerting.definitions.assets import Asset
+    from alerting.detection.carried import ReadingInForce
+    from alerting.detection.classifier import Scores
+    from alerting.detection.evaluation import Evaluation
+    from alerting.detection.learned_limits import LearnedLimits
+    from alerting.detection.suppression import SuppressedInterval
+    from alerting.episodes.episode import Contribution, RecommendationResult
+    from alerting.episodes.lifecycle import ConditionState, Step
+    from alerting.kinds.protocol.shared_inputs import SharedInputs
+    from alerting.learning.models.trained import TrainedModel
+    from alerting.ports import KindPorts
 
 # Reads the readings of a condition's variable after one instant and up to another.
 Read = Callable[[Condition, datetime, datetime], Series]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from alerting.learning.models.trained import Floats, TrainedModel
+from alerting.deferred import np
 from alerting.readings.instants import Millis, to_millis
+
+if TYPE_CHECKING:
+    from alerting.learning.models.trained import Floats, TrainedModel
 
 ModelKey = tuple[object, ...]
 

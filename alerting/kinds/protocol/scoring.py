@@ -3,17 +3,18 @@ it beside the number."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from alerting.deferred import pd
-from alerting.definitions.assets import Asset
-from alerting.episodes.episode import Contribution
-from alerting.kinds.protocol.evaluation import ScoredRows
-from alerting.kinds.protocol.shared_inputs import SharedInputs
-from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Predicted
-from alerting.readings.history import History
+if TYPE_CHECKING:
+    from alerting.deferred import pd
+    from alerting.definitions.assets import Asset
+    from alerting.episodes.episode import Contribution
+    from alerting.kinds.protocol.evaluation import ScoredRows
+    from alerting.kinds.protocol.shared_inputs import SharedInputs
+    from alerting.learning.features.plan import FeaturePlan
+    from alerting.learning.models.trained import TrainedModel
+    from alerting.ports import Predicted
+    from alerting.readings.history import History
 
 
 class ScoreDetails(NamedTuple):

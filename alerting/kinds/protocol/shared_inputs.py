@@ -13,12 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import numpy as np
-
-from alerting.deferred import pd
-from alerting.definitions.assets import Asset
+from alerting.deferred import np, pd
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import CategoryValues, category_values, longest_hold
 from alerting.kinds.protocol.asset_inputs import (
@@ -36,8 +33,6 @@ from alerting.learning.features.build import (
     declares_numbers_alike,
 )
 from alerting.learning.features.encoding import Columns
-from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.ports import Readings, WantedHistory
 from alerting.readings.history import (
     History,
@@ -47,6 +42,11 @@ from alerting.readings.history import (
     millis,
     to_millis,
 )
+
+if TYPE_CHECKING:
+    from alerting.definitions.assets import Asset
+    from alerting.learning.features.plan import FeaturePlan
+    from alerting.learning.models.trained import Floats, TrainedModel
 
 _MOST_EXPLAINED = 100
 _MOMENT = timedelta(milliseconds=1)

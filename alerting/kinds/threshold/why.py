@@ -20,7 +20,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.readings.history import History, from_millis, to_millis
-from alerting.readings.sample_quality import NO_INSTANTS, Instants
+from alerting.readings.sample_quality import Instants, no_instants
 
 _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)
@@ -223,10 +223,10 @@ def _describe_sample(
     variable: str, last: tuple[datetime, float | str] | None, history: History
 ) -> Iterator[str]:
     """Yield sentences on the last value that counts, and on a bad sample after it."""
-    bad = history.doubts.bad.get(variable, NO_INSTANTS)
+    bad = history.doubts.bad.get(variable, no_instants())
     if last is not None:
         number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
-        uncertain = to_millis(last[0]) in history.doubts.uncertain.get(variable, NO_INSTANTS)
+        uncertain = to_millis(last[0]) in history.doubts.uncertain.get(variable, no_instants())
         yield f"{variable} was {number} at {last[0].isoformat()}" + (
             ", of uncertain quality" if uncertain else ""
         )

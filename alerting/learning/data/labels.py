@@ -11,10 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.model import Problem, TrainedDefinition
 from alerting.detection.counted_times import is_unknown_start, why_not_counted
 from alerting.detection.problems import (

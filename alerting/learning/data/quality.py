@@ -17,7 +17,7 @@ from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
 from alerting.readings.cleaning import is_outside_range
 from alerting.readings.history import History, Millis, duration_millis, millis
-from alerting.readings.sample_quality import NO_INSTANTS, Instants, find_members
+from alerting.readings.sample_quality import Instants, find_members, no_instants
 
 # A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES
 # its usual run, are equal.
@@ -294,7 +294,7 @@ def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
 
 def _samples(history: History, doubted: Mapping[str, Instants], name: str) -> int:
     """Count the history's instants that have such a sample of a variable."""
-    return int(find_members(_index(history), doubted.get(name, NO_INSTANTS)).sum())
+    return int(find_members(_index(history), doubted.get(name, no_instants())).sum())
 
 
 def _unmatched_events(

@@ -11,11 +11,9 @@ A value outside the engineering range of its variable is missing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.number_columns import fill_numbers
@@ -43,7 +41,7 @@ __all__ = [
 ]
 
 AT_ONCE = 1_000_000  # values of what-ifs that are computed together
-Codes = npt.NDArray[np.integer]
+Codes: TypeAlias = "npt.NDArray[np.integer]"
 
 
 def grid(start_ms: int, end_ms: int, stride_ms: int) -> Millis:

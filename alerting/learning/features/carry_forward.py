@@ -5,10 +5,11 @@ day. Such a value is in force long after it has left every window; treating it a
 a possible cause.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.learning.features.plan import CarryForward
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, duration_millis

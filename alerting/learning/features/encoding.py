@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import STORED, FeaturePlan
 from alerting.readings.history import column_index
@@ -20,7 +18,7 @@ MOST_COLUMNS = 200_000
 Position = Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
 Positions = Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)]
 _Numbers = Annotated[tuple[float, ...], Field(max_length=4 * MOST_COLUMNS)]
-Floats = npt.NDArray[np.float64]
+Floats: TypeAlias = "npt.NDArray[np.float64]"
 # standard deviations at which a scaled number is clipped: a single odd reading cannot decide alone
 FARTHEST = 10.0
 _FEW_ROWS = 64

@@ -7,18 +7,19 @@ window, and large values with small noise lose nothing to cancellation. Arrays h
 variable: many variables of few instants are computed together.
 """
 
+from __future__ import annotations
+
+import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.readings.history import Millis
 
-Floats = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-EMPTY = (0.0, 0.0, 0.0, np.inf, -np.inf, 0.0, 0.0, 0.0)  # the moments of an empty bucket
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+Index: TypeAlias = "npt.NDArray[np.int64]"
+BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
+EMPTY = (0.0, 0.0, 0.0, math.inf, -math.inf, 0.0, 0.0, 0.0)  # the moments of an empty bucket
 
 
 class Moments(NamedTuple):
@@ -38,7 +39,7 @@ class Moments(NamedTuple):
     tt: Floats
     tv: Floats
 
-    def take(self, where: slice | Index) -> "Moments":
+    def take(self, where: slice | Index) -> Moments:
         """Return the moments of some of the buckets."""
         return Moments(*[part[:, where] for part in self])
 

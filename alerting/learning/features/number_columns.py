@@ -4,13 +4,14 @@ There are two ways that give the same bits: small tables are computed by numpy, 
 large ones by compiled functions, variable by variable.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.learning.features import moments
 from alerting.learning.features.moments import Floats, Index, Moments
 from alerting.learning.features.plan import FeaturePlan, NumberSource

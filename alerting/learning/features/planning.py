@@ -1,11 +1,11 @@
 """Choice of a definition's feature plan from its training histories."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import timedelta
 
-import numpy as np
-
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.definitions.faults import TrainingRefused, shown
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable

@@ -3,15 +3,14 @@
 A mean of one reading varies more than the mean of ten from which a model has learned.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.wording.language import translatable
 from alerting.learning.features.moments import BoolArray
 from alerting.learning.features.plan import FeaturePlan, UsualCount
@@ -24,7 +23,7 @@ _REGULAR = 0.95  # of the running windows have half of the usual readings, else 
 _LEAST_WINDOWS = 20
 _MOST_VALUES = 4_000_000  # that are counted at once
 _MOST_INSTANTS = 10_000  # of a history, from which the usual counts are taken
-Counts = npt.NDArray[np.int32]
+Counts: TypeAlias = "npt.NDArray[np.int32]"
 
 
 class Windowed(NamedTuple):

@@ -1,11 +1,11 @@
 """Samples of one asset by the time at which they are known."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.learning.features import moments
 from alerting.learning.features.moments import (
     BoolArray,

@@ -12,12 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, in_order
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import find_problems
@@ -25,8 +22,8 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.cleaning import in_range
 from alerting.readings.history import History, duration_millis
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+Ints: TypeAlias = "npt.NDArray[np.int64]"
 MOST_ROWS = 20_000  # of all assets together; more are averaged over longer times
 FEWEST_ROWS = 500
 FEWEST_PROBLEMS = 5

@@ -1,13 +1,14 @@
 """95 % confidence intervals of shares, rates and bootstrap samples."""
 
-import math
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+import math
+from typing import Any, TypeAlias
+
+from alerting.deferred import np, npt
 
 ConfidenceInterval = tuple[float, float]
-Floats = npt.NDArray[np.float64]
+Floats: TypeAlias = "npt.NDArray[np.float64]"
 _TAIL = 0.025
 _Z = 1.959963984540054
 

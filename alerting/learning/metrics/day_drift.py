@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.wording.language import template
 from alerting.learning.metrics.normal_days import (
     DAY,

@@ -1,13 +1,14 @@
 """Calibration of a margin to a probability: Platt's sigmoid, which keeps the order."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.learning.features.plan import STORED
 
-Floats = npt.NDArray[np.float64]
+Floats: TypeAlias = "npt.NDArray[np.float64]"
 
 
 @dataclass(frozen=True)

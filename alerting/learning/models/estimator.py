@@ -10,9 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.learning.features.encoding import Columns, Encoding, Floats
 from alerting.learning.models.calibration import Platt, sigmoid
 

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.learning.features.plan import FeaturePlan
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-Floats = npt.NDArray[np.float64]
+Floats: TypeAlias = "npt.NDArray[np.float64]"
 NEAREST = 5
 MOST_ROWS = 2_000
 MOST_VALUES = 100_000

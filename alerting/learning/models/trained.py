@@ -8,12 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import SetPointEffects
@@ -21,7 +18,7 @@ from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Blend, Estimator
 from alerting.learning.models.normal import NormalSample
 
-Floats = npt.NDArray[np.float64]
+Floats: TypeAlias = "npt.NDArray[np.float64]"
 
 
 class ModelRefused(UserError):

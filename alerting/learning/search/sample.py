@@ -6,6 +6,8 @@ Only trials are fitted and compared on the sample: a candidate's metrics and out
 of all rows, and the chosen candidate is fitted on all rows.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,14 +4,14 @@ Pages draw it as SVG, e-mails as PNG. It has no more points than a chart can sho
 highest and last per column.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.limits import levels_on, unknown_limits
@@ -23,8 +23,8 @@ from alerting.reporting.base.times import format_minutes
 
 COLUMNS = 320
 AT_RAISE = translatable("limit at the raise")
-Floats = npt.NDArray[np.float64]
-Millis = npt.NDArray[np.int64]
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+Millis: TypeAlias = "npt.NDArray[np.int64]"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class MovingLevel:
             for first, last in edges
         ]
 
-    def cut_before(self, start: int) -> "MovingLevel":
+    def cut_before(self, start: int) -> MovingLevel:
         """Return the line from an instant (ms) on."""
         first = max(int(np.searchsorted(self.at, start, side="right")) - 1, 0)
         return replace(self, at=np.maximum(self.at[first:], start), values=self.values[first:])

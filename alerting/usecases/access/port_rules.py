@@ -288,7 +288,11 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "of_episodes": _of_episodes,
         "raised_since": asked("asset", Sight.sees, list),
     },
-    "states": {"load_many": writing_all("keys", _at(1, Sight.sees)), "versions": allowed},
+    "states": {
+        "load_many": writing_all("keys", _at(1, Sight.sees)),
+        "watermarks": writing_all("keys", _at(1, Sight.sees)),
+        "versions": allowed,
+    },
     "checkpoints": {
         "state_after": asked("asset", Sight.sees, lambda: None),
         "states_before": by_key(_at(1, Sight.sees)),

@@ -55,9 +55,7 @@ def _live(
         for asset in assets.find_matching(r.definition.assets)
     ]
     times = []
-    for (name, asset), watermark in zip(
-        targets, platform.states.load_many(targets).watermark.tolist(), strict=True
-    ):
+    for (name, asset), watermark in zip(targets, platform.states.watermarks(targets), strict=True):
         if watermark != NO_TIME:
             until = from_millis(watermark)
             times.append(

@@ -16,7 +16,6 @@ from alerting.ports import BacktestPorts, Document
 from alerting.usecases.alarm_load.expected_load import DAY
 from alerting.usecases.definitions.training_state import champion_versions, describe_trainings
 from alerting.usecases.platform_health.last_runs import LastRuns, last_runs
-from alerting.usecases.platform_health.metrics import inventory_of
 
 RAISES_DAYS = 28
 """Days whose raises a line counts, each by itself, and over which precision is known."""
@@ -157,7 +156,7 @@ def definition_line(platform: BacktestPorts, now: datetime, name: str) -> Defini
         platform,
         now,
         documents,
-        lambda newest: last_runs(platform, newest, inventory_of(platform, newest)),
+        lambda newest: last_runs(platform, newest),
     )
     if not found:
         raise NotFound(f"there is no definition {name!r}")

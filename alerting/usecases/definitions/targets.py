@@ -12,6 +12,7 @@ from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.plants import Plants
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.definitions.wording.phrases import variable_title
+from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.registry import kind_of
@@ -98,17 +99,32 @@ def list_targets(
     the newest, on which the answer is unknown. `latency`: the platform's, for variables without
     their own.
     """
-    found = []
     plants = Plants(assets.assets)
-    for newest, answering in revisions:
-        matched = assets.find_matching(answering.definition.assets) or assets.find_matching(
-            newest.definition.assets
-        )
-        found += [
-            _target(newest, answering, asset, assets, latency, plants.name_for(asset.name))
-            for asset in matched
-        ]
+    found = [
+        _target(newest, answering, asset, assets, latency, plants.name_for(asset.name))
+        for newest, answering in revisions
+        for asset in _matched(newest, answering, assets)
+    ]
     return sorted(found, key=lambda target: target.asset)
+
+
+def target_keys(platform: PlanPorts, revisions: Sequence[Revision]) -> list[TargetKey]:
+    """Return definition and asset of every target of these revisions. What a target reads is left
+    out: that loads the methods of all kinds."""
+    pairs = answering_revisions(platform.definitions, platform.decisions, revisions)
+    patterns = {pattern for pair in pairs for one in pair for pattern in one.definition.assets}
+    assets = AssetIndex(platform.assets.find_matching(patterns))
+    return [
+        (newest.name, asset.name)
+        for newest, answering in pairs
+        for asset in _matched(newest, answering, assets)
+    ]
+
+
+def _matched(newest: Revision, answering: Revision, assets: AssetIndex) -> list[Asset]:
+    return assets.find_matching(answering.definition.assets) or assets.find_matching(
+        newest.definition.assets
+    )
 
 
 def _target(

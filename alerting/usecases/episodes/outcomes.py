@@ -8,9 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import numpy as np
-
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
 from alerting.definitions.wording.language import translatable

@@ -12,7 +12,7 @@ from alerting.kinds.protocol.evaluation import Read
 from alerting.ports import Readings, Wanted
 from alerting.readings.history import to_millis
 from alerting.readings.ragged import RaggedReadings, pack
-from alerting.readings.sample_quality import NO_INSTANTS
+from alerting.readings.sample_quality import no_instants
 from alerting.readings.series import Series
 from alerting.usecases.evaluation.target import stored_series
 
@@ -58,7 +58,7 @@ class BatchReadings:
             first, last = np.searchsorted(
                 fetched.ts, [to_millis(start), to_millis(end)], side="right"
             )
-            bad = fetched.doubts.bad.get(definition.variable, NO_INSTANTS)
+            bad = fetched.doubts.bad.get(definition.variable, no_instants())
             return Series(
                 fetched.ts[first:last], fetched.values[definition.variable][first:last], bad
             )

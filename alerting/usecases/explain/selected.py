@@ -1,13 +1,13 @@
 """A selected time of an asset: statistics of its variables, and the times at which a condition
 held, both of the readings themselves."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import numpy as np
-
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import Problem

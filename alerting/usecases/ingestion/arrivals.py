@@ -6,6 +6,8 @@ two writes loses it. An evaluator extends `evaluated_until` before it reads: of 
 evaluator that work at once, one sees the other.
 """
 
+from __future__ import annotations
+
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,10 +17,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
 from alerting.ports import (
     Arrival,

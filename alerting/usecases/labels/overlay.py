@@ -8,10 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset
 from alerting.ports import (
     IntervalLabels,
@@ -28,7 +25,7 @@ from alerting.readings.history import History, millis
 from alerting.readings.instants import Millis
 from alerting.readings.interval_labels import IntervalLabel, bad_intervals
 from alerting.readings.rollups import Interval
-from alerting.readings.sample_quality import NO_INSTANTS, Doubts
+from alerting.readings.sample_quality import Doubts, no_instants
 
 P = TypeVar("P", bound=LabelPorts)
 
@@ -120,7 +117,7 @@ def _without_bad(history: History, labels: Sequence[IntervalLabel]) -> History:
         inside = _are_inside(ts, bad_intervals(labels, history.asset, name))
         if inside.any():
             there = inside & column.notna().to_numpy(np.bool_)
-            bad[name] = np.union1d(bad.get(name, NO_INSTANTS), ts[there])
+            bad[name] = np.union1d(bad.get(name, no_instants()), ts[there])
             columns[name] = column.where(~inside, None if column.dtype == object else np.nan)
     if not columns:
         return history
@@ -143,7 +140,9 @@ def _columns_without_bad(
     for name, column in found.values.items():
         inside = _are_inside(found.ts, bad_intervals(labels, of, name))
         if inside.any():
-            bad[name] = np.union1d(bad.get(name, NO_INSTANTS), found.ts[inside & ~pd.isna(column)])
+            bad[name] = np.union1d(
+                bad.get(name, no_instants()), found.ts[inside & ~pd.isna(column)]
+            )
             missing: Any = None if column.dtype == object else np.nan
             values[name] = np.where(inside, missing, column)
     return replace(found, values=values, doubts=Doubts(bad, found.doubts.uncertain))

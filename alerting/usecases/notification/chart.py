@@ -1,12 +1,12 @@
 """The chart of an episode: the readings of its variable, or its risk, around the raise, up to the
 present."""
 
+from __future__ import annotations
+
 from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 
-import numpy as np
-
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode

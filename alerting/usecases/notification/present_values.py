@@ -1,12 +1,13 @@
 """Present values of the variables of alarms, beside their limits."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition
@@ -27,8 +28,6 @@ _LONGEST = timedelta(days=2)
 _LONGEST_SILENCE = timedelta(days=7)
 _LEAST_FRESH = timedelta(minutes=10)
 _SAMPLES_MISSED = 5
-_NO_INSTANTS = np.empty(0, np.int64)
-_NO_NUMBERS = np.empty(0)
 _FAULTS_OF_DOCUMENTS = (UserError, ValueError, ArithmeticError, LookupError, TypeError)
 
 
@@ -88,7 +87,7 @@ def _numbers(columns: ReadingColumns | None, variable: str) -> tuple[Millis, Flo
     """Return the numbers of a variable with their instants; nothing if there are none."""
     values = None if columns is None else columns.values.get(variable)
     if columns is None or values is None or values.dtype.kind not in "fiub":
-        return _NO_INSTANTS, _NO_NUMBERS
+        return np.empty(0, np.int64), np.empty(0)
     numbers = values.astype(np.float64)
     there = ~np.isnan(numbers)
     return columns.ts[there], numbers[there]

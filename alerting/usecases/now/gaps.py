@@ -1,13 +1,14 @@
 """Targets of which it is not known whether all is well, and why."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import States

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.model import ModelDefinition, Revision
+from alerting.episodes.state_table import TargetKey
 from alerting.ports import (
     DecisionRecord,
     EvaluationPorts,
@@ -17,10 +18,10 @@ from alerting.ports import (
 from alerting.readings.history import from_millis
 from alerting.readings.instants import NO_TIME
 from alerting.usecases.definitions.platform_alerts import WAITING
+from alerting.usecases.definitions.targets import target_keys
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.platform_health.conditions import is_refused
 from alerting.usecases.platform_health.first_steps import FirstCounts, FirstStep, first_steps
-from alerting.usecases.platform_health.metrics import Inventory, read_inventory
 from alerting.usecases.sources.documents import read_sources
 from alerting.usecases.training.due import newest_trainings
 from alerting.usecases.training.progress import unfinished_training
@@ -43,12 +44,10 @@ class LastRuns:
     model: ModelState | None = None
 
 
-def last_runs(
-    platform: EvaluationPorts, revisions: Sequence[Revision], inventory: Inventory | None = None
-) -> dict[str, LastRuns]:
-    """Return the last runs of these definitions, by name. Writes nothing. `inventory`: with their
-    targets, that of the platform if left out."""
-    evaluated = _evaluated(platform.states, inventory or read_inventory(platform))
+def last_runs(platform: EvaluationPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
+    """Return the last runs of these definitions, by name. Writes nothing."""
+    in_service = [revision for revision in revisions if revision.definition.state == "active"]
+    evaluated = _evaluated(platform.states, target_keys(platform, in_service))
     by_model = [
         revision for revision in revisions if isinstance(revision.definition, ModelDefinition)
     ]
@@ -146,11 +145,10 @@ def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> Defin
     )
 
 
-def _evaluated(states: States, inventory: Inventory) -> Mapping[str, datetime | None]:
-    watermarks = states.load_many([target.key for target in inventory.targets]).watermark.tolist()
+def _evaluated(states: States, keys: Sequence[TargetKey]) -> Mapping[str, datetime | None]:
     earliest: dict[str, int] = {}
-    for target, watermark in zip(inventory.targets, watermarks, strict=True):
-        earliest[target.definition] = min(watermark, earliest.get(target.definition, watermark))
+    for (definition, _), watermark in zip(keys, states.watermarks(keys), strict=True):
+        earliest[definition] = min(watermark, earliest.get(definition, watermark))
     return {
         name: None if instant == NO_TIME else from_millis(instant)
         for name, instant in earliest.items()

@@ -1,7 +1,7 @@
 """Metrics of the platform: open episodes, lag, late readings, notifications, faults."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -89,16 +89,6 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
     return Inventory(written, Counter(r.definition.state for r in revisions), active, targets)
 
 
-def inventory_of(platform: PlanPorts, revisions: Sequence[Revision]) -> Inventory:
-    """Return these definitions and their targets alone."""
-    active = tuple(r for r in revisions if r.definition.state == "active")
-    pairs = answering_revisions(platform.definitions, platform.decisions, active)
-    patterns = {pattern for r in revisions for pattern in r.definition.assets}
-    assets = AssetIndex(platform.assets.find_matching(patterns))
-    targets = tuple(list_targets(pairs, assets, platform.latency))
-    return Inventory("", Counter(r.definition.state for r in revisions), active, targets)
-
-
 def platform_metrics(
     platform: EvaluationPorts, inventory: Inventory, now: datetime
 ) -> PlatformMetrics:
@@ -155,7 +145,7 @@ def _lags(
 ) -> tuple[dict[str, DefinitionLag], timedelta, int]:
     """Return the most overdue lags, the worst, and targets that were never evaluated."""
     of_all = list(targets)
-    watermarks = states.load_many([target.key for target in of_all]).watermark.tolist()
+    watermarks = states.watermarks([target.key for target in of_all])
     overdue: dict[str, timedelta] = {}
     lags: dict[str, DefinitionLag] = {}
     instant = to_millis(now)

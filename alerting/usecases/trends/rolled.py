@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from alerting.definitions.assets import Asset
 from alerting.ports import SeriesPorts
-from alerting.readings.buckets import NO_BUCKETS, Buckets, join_buckets, merge_buckets, without_good
+from alerting.readings.buckets import Buckets, join_buckets, merge_buckets, no_buckets, without_good
 from alerting.readings.interval_labels import bad_intervals
 from alerting.readings.rollups import (
     WIDTHS,
@@ -93,4 +93,6 @@ def _rest(start: int, read_from: int) -> tuple[Interval, ...]:
 
 def _in_order(pieces: Sequence[Buckets]) -> Buckets:
     some = [piece for piece in pieces if len(piece.start)]
-    return join_buckets(sorted(some, key=lambda piece: int(piece.start[0]))) if some else NO_BUCKETS
+    return (
+        join_buckets(sorted(some, key=lambda piece: int(piece.start[0]))) if some else no_buckets()
+    )

@@ -1,19 +1,19 @@
 """Samples of an asset's variables over a span, newest first within a bound."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-import numpy as np
-
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingColumns, Readings, Wanted
 from alerting.readings.buckets import Buckets, join_buckets, sample_buckets
 from alerting.readings.history import millis
 from alerting.readings.instants import from_millis
-from alerting.readings.sample_quality import NO_INSTANTS
+from alerting.readings.sample_quality import no_instants
 
 _FIRST = 600_000  # ms; how dense readings are is not known before
 _MOMENT = timedelta(milliseconds=1)
@@ -59,7 +59,7 @@ def samples_of(asset: Asset, name: str, columns: ReadingColumns) -> Buckets:
     """Return the samples of a variable; a text counts as 0."""
     values = columns.values[name]
     numbers = np.where(pd.isna(values), np.nan, 0.0) if values.dtype == object else values
-    bad = columns.doubts.bad.get(name, NO_INSTANTS)
+    bad = columns.doubts.bad.get(name, no_instants())
     return sample_buckets(asset, name, columns.ts, numbers, bad)
 
 

@@ -1,12 +1,13 @@
 """Series of several variables over a span, with few enough points to draw: extremes stay."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import NotFound, UserError, name_hint

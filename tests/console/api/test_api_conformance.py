@@ -18,6 +18,7 @@ from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from alerting.console.server import server_options
+from alerting.console.web.later import load_all
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.rubbish import ADMIN_TOKEN, filled, no_messages, takes_all
 from tests.helpers.reports import store_report
@@ -128,6 +129,7 @@ def address(tmp_path_factory):
 def failures(address, folder, token, phases, most, *options):
     """Return every failure as operation, check and what was answered."""
     url, app = address
+    load_all(app)
     (folder / "openapi.json").write_text(json.dumps(app.openapi()))
     command = [
         *(

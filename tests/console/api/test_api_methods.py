@@ -11,6 +11,7 @@ from alerting.adapters.channels.links import SignedLinks
 from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
+from alerting.console.web.later import load_all
 from alerting.local.sign_in import make_link
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
@@ -46,7 +47,7 @@ def client(platform, tmp_path):
 
 
 def routes_with_get(client):
-    for route in client.app.routes:
+    for route in load_all(client.app):
         if "GET" in (getattr(route, "methods", None) or ()) and not route.path.startswith(
             "/sign-in/"
         ):

@@ -13,6 +13,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.gate import OPEN
+from alerting.console.web.later import load_all
 from alerting.operators.people import SESSION_LASTS, hash_secret
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
@@ -184,7 +185,7 @@ def test_no_form_of_any_page_takes_the_mark_of_another_session(app, platform, wa
     marks = ("", "0" * 64, csrf_of(mallory.get("/account")))
     before = changes_of(platform)
     taken = []
-    for route in app.routes:
+    for route in load_all(app):
         if not isinstance(route, APIRoute) or route.path in OPEN | OPEN_BY_ADDRESS:
             continue
         for method in route.methods - {"GET", "HEAD"}:

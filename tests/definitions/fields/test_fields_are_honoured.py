@@ -11,7 +11,7 @@ import pytest
 
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import SEVERITIES, Costs, Problem
-from alerting.detection.occurrences import NO_OCCURRENCES, Occurrences
+from alerting.detection.occurrences import Occurrences, no_occurrences
 from alerting.detection.suppression import suppressed_intervals
 from alerting.episodes.predictions import (
     AlarmEnd,
@@ -424,7 +424,7 @@ def alarm_ended(**changes):
     at = np.arange(0, 40, dtype=np.int64) * 300_000
     score = np.array([0.9] + [0.8] * 12 + [0.0] * 27)
     alarm_end = alarm_end_of(definition, timedelta(minutes=5))
-    rule = PredictionRule(NO_OCCURRENCES, 1_800_000, 1_800_000, alarm_end)
+    rule = PredictionRule(no_occurrences(), 1_800_000, 1_800_000, alarm_end)
     return predicted_episodes(RiskSeries(at, score, 0.9), rule)
 
 

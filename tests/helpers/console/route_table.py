@@ -2,6 +2,7 @@
 
 from fastapi.routing import APIRoute
 
+from alerting.console.web.later import load_all
 from alerting.operators.permissions import OF_THE_WHOLE_PLANT
 
 API = "/api/v1"
@@ -290,4 +291,4 @@ def permission_of(route):
 
 
 def routes_of(app):
-    return [route for route in app.routes if isinstance(route, APIRoute)]
+    return [route for route in load_all(app) if isinstance(route, APIRoute)]

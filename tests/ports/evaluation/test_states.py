@@ -13,7 +13,7 @@ from alerting.detection.messages.condition_messages import stale_message
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable
 from alerting.ports import Conflict
-from alerting.readings.instants import NO_TIME
+from alerting.readings.instants import NO_TIME, to_millis
 from tests.builders import at
 from tests.helpers.stores import states_of
 
@@ -49,6 +49,17 @@ def test_every_write_changes_the_versions_and_reading_does_not(stores):
     assert len({*seen}) == 4
     stores.states.load_many([HOT])
     assert stores.states.versions() == seen[-1]
+
+
+def test_watermarks_are_read_without_the_rest_of_the_states(stores):
+    cold = "too-cold", "oven-2"
+    save(stores.states, HOT, ConditionState(watermark=at(1)))
+    save(stores.states, cold, ConditionState(watermark=at(2)))
+    keys = [cold, ("too-cold", "oven-9"), HOT, ("never", "oven-1")]
+    read = stores.states.load_many(keys).watermark.tolist()
+    assert read == [to_millis(at(2)), NO_TIME, to_millis(at(1)), NO_TIME]
+    assert stores.states.watermarks(keys) == read
+    assert stores.states.watermarks([]) == []
 
 
 def test_a_state_comes_back_equal(stores):

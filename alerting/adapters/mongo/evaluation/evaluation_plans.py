@@ -5,6 +5,8 @@ promotion under load makes no plan again. A plan of which parts are missing, bec
 evaluators wrote at once, is ignored.
 """
 
+from __future__ import annotations
+
 import hashlib
 import logging
 import math
@@ -15,7 +17,6 @@ from itertools import compress, groupby
 from typing import Any
 
 import bson
-import numpy as np
 
 from alerting.adapters.mongo.documents import (
     Document,
@@ -34,6 +35,7 @@ from alerting.adapters.mongo.indexes import (
     REVISIONS,
     SOURCES,
 )
+from alerting.deferred import np
 from alerting.definitions.faults import shown
 from alerting.definitions.plants import NO_PLANT
 from alerting.detection.threshold_batch import BatchLimits
@@ -68,7 +70,7 @@ _STORED_PLAN: list[Document] = [
 ]
 _PROMOTIONS = b"\x10promotions\0"  # first field of the document that counts them
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
-_NO_LIMITS = (np.nan,) * len(BatchLimits._fields)
+_NO_LIMITS = (math.nan,) * len(BatchLimits._fields)
 _PLANT = "plant"
 _IsWanted = Callable[[str], bool]
 _LISTS = ("severities", "also_reads", "events", "above")

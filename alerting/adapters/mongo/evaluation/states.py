@@ -7,11 +7,12 @@ that are not normal under their row in `conditions`; the state one step earlier 
 evaluator replaces a shard as a whole, and only if it has read the version before.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-
-import numpy as np
+from struct import iter_unpack
 
 from alerting.adapters.mongo.documents import (
     Document,
@@ -23,6 +24,7 @@ from alerting.adapters.mongo.documents import (
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
+from alerting.deferred import np
 from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.definitions.wording.language import Translatable, read_template, template_document
@@ -90,6 +92,17 @@ class MongoStates:
             )
             filled.update(row for row, _ in existing)
         return [row for row in rows if row not in filled]
+
+    @repeated
+    def watermarks(self, keys: Sequence[TargetKey]) -> list[int]:
+        ranges = _ranges({shard_of(definition) for definition, _ in keys})
+        columns = ["definition", "asset", "watermark"]
+        stored = self._shards.find({"$or": ranges}, columns) if ranges else ()
+        shards = good(
+            STATES, ({**document, "id": document["_id"]} for document in stored), _read_watermarks
+        )
+        found = {key: watermark for shard in shards for key, watermark in shard.items()}
+        return [found.get(key, NO_TIME) for key in keys]
 
     @repeated
     def versions(self) -> str:
@@ -165,11 +178,7 @@ class MongoStates:
         """Read the shards of all cadences of these numbers, in these plants or all: one query of
         the ids' index."""
         marks = ("-", "@") if plants is None else sorted(map(_mark, plants))
-        ranges = [
-            {"_id": {"$gte": f"{n:02}{mark}", "$lt": f"{n:02}{mark[:-1]}{chr(ord(mark[-1]) + 1)}"}}
-            for n in numbers
-            for mark in marks
-        ]
+        ranges = _ranges(numbers, marks)
         self._last.update({number: {} for number in numbers})
         found = self._shards.find({"$or": ranges}) if ranges else ()
         for id, version, table in good(
@@ -191,6 +200,21 @@ class MongoStates:
             )
         if version and found is None:
             raise Conflict(f"the shard {shard} has changed since its version {version}")
+
+
+def _ranges(numbers: Collection[int], marks: Collection[str] = ("-", "@")) -> list[Document]:
+    return [
+        {"_id": {"$gte": f"{n:02}{mark}", "$lt": f"{n:02}{mark[:-1]}{chr(ord(mark[-1]) + 1)}"}}
+        for n in numbers
+        for mark in marks
+    ]
+
+
+def _read_watermarks(document: Document) -> dict[TargetKey, int]:
+    """Return the watermarks of a shard: without numpy, which most of their readers do not load."""
+    keys = zip(document["definition"], document["asset"], strict=True)
+    watermarks = (value for (value,) in iter_unpack("<q", document["watermark"]))
+    return dict(zip(keys, watermarks, strict=True))
 
 
 def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:

@@ -5,19 +5,19 @@ sample and every text were as long as the longest of its column; a mask selects 
 written.
 """
 
+from __future__ import annotations
+
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from bson.raw_bson import RawBSONDocument
 
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.history import to_millis
 
@@ -29,7 +29,7 @@ _OBJECT_ID = b"\x07"
 _BOOLEAN = b"\x08"
 _DATE = b"\x09"
 _END = b"\x00"
-Sizes = npt.NDArray[np.int64]
+Sizes: TypeAlias = "npt.NDArray[np.int64]"
 
 
 def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDocument] | None:
@@ -92,7 +92,7 @@ class _Texts:
     codes: npt.NDArray[np.int64]
 
     @classmethod
-    def encode(cls, key: bytes, values: npt.NDArray[Any]) -> "_Texts":
+    def encode(cls, key: bytes, values: npt.NDArray[Any]) -> _Texts:
         codes, different = pd.factorize(values)
         texts = [text.encode() + _END for text in different]
         return cls([key + len(text).to_bytes(4, "little") + text for text in texts], codes)

@@ -1,17 +1,18 @@
 """Columns of numbers from raw batches of documents, without an object for each document."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from itertools import pairwise
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.ports import ReadingColumns
 
 _DOUBLE = 0x01
 _DOCUMENT = 0x03
 _DATE = 0x09
-Bytes = npt.NDArray[np.uint8]
+Bytes: TypeAlias = "npt.NDArray[np.uint8]"
 
 
 def uniform_columns(batch: bytes, names: Collection[str]) -> ReadingColumns | None:

@@ -4,12 +4,12 @@ A plain collection with a unique index, so that a second import changes nothing;
 when a document last changed.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from pymongo import DeleteOne, UpdateOne
 
 from alerting.adapters.mongo.documents import (
@@ -26,7 +26,7 @@ from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.batch_bson import batch_documents
 from alerting.adapters.mongo.readings.readings import read_pieces
 from alerting.adapters.samples.columns import sample_fields
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import VariableType
 from alerting.ports import (
     BatchMatch,
@@ -39,7 +39,7 @@ from alerting.ports import (
 from alerting.readings.instants import Millis, datetimes, from_millis, to_millis, whole_millis
 from alerting.readings.sample_quality import find_members
 
-_Positions = npt.NDArray[np.int64]
+_Positions: TypeAlias = "npt.NDArray[np.int64]"
 
 _MOST_IN_RANGE = 2000
 """Instants that are looked at in a range before each wanted one is searched by itself."""

@@ -3,6 +3,8 @@
 One module per family, with its instance; `checks.check_family` tests whether it keeps the contract.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ class ModelFamily(ABC):
     fixed: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
-    def suggest(self, trial: "optuna.Trial") -> Params:
+    def suggest(self, trial: optuna.Trial) -> Params:
         """Suggest one parameter set of a search."""
 
     @abstractmethod
