@@ -81,8 +81,7 @@ class Estimator:
                 self.margin_of(matrix[i : i + step], rounds) for i in range(0, len(matrix), step)
             ]
             return np.concatenate(parts)
-        by_row = np.ascontiguousarray(matrix)
-        return np.asarray(self.model.margin(self.encoding.encode(by_row), rounds), np.float64)
+        return np.asarray(self.model.margin(self.encoding.encode(matrix), rounds), np.float64)
 
     def probability_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
         """Return the probability of each row of a matrix before calibration."""

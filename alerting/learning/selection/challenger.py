@@ -30,7 +30,7 @@ from alerting.learning.metrics.bootstrap import (
 from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
 from alerting.learning.models.calibration import Floats, fit_platt
-from alerting.learning.models.estimator import Estimator
+from alerting.learning.models.estimator import AT_ONCE, Estimator
 from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.normal import sample_normal, take_levels
@@ -161,12 +161,13 @@ def finish_challenger(
         raise TrainingRefused(dataset.definition, _NO_VALIDATION)
     if estimator is None:
         estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
+    margin = _margins(estimator, matrix, validation | (dataset.part == "test"))
     calibration = fit_platt(
-        estimator.margin_of(matrix[measured]),
+        margin[measured],
         dataset.label[measured],
         problems=count_problems(dataset, measured),
     )
-    score = calibration.probability(estimator.margin_of(matrix))
+    score = calibration.probability(margin)
     seed = definition.learning.seed
     observed = observe_part(definition, dataset, validation, "validation")
     choice = choose_threshold(observed, score[validation], definition.operating_point, seed)
@@ -193,6 +194,17 @@ def finish_challenger(
         effects=dataset.effects,
     )
     return model, _evidence(definition, dataset, candidate, estimator, choice, score)
+
+
+def _margins(estimator: Estimator, matrix: Floats, scored: BoolArray) -> Floats:
+    """Return the margin of the scored rows, NaN of the others."""
+    margin = np.full(len(matrix), np.nan)
+    rows = np.flatnonzero(scored)
+    step = max(1, AT_ONCE // max(1, matrix.shape[1]))
+    for first in range(0, len(rows), step):
+        some = rows[first : first + step]
+        margin[some] = estimator.margin_of(matrix[some])
+    return margin
 
 
 class Recipe(Protocol):
