@@ -105,7 +105,7 @@ def linear_model(
     from alerting.learning.models.estimator import Estimator
     from alerting.learning.models.families.logistic_regression import LinearModel
     from alerting.learning.models.trained import TrainedModel, model_hash
-    from alerting.learning.selection.challenger import USUAL, ordinary_ranges, usual_values
+    from alerting.learning.selection.ordinary_values import ordinary_ranges, usual_values
 
     columns = Columns.from_plan(plan)
     dense = Dense.fit(columns, columns.matrix(rows), scaled=True)
@@ -115,6 +115,7 @@ def linear_model(
     model = SimpleNamespace(coef_=coef[None, :], intercept_=np.array([intercept]))
     estimator = Estimator("logistic_regression", LinearModel(model), columns, Encoding(dense))
     calibration = Platt(1.0, 0.0)
+    ranges, usual_ranges = ordinary_ranges(plan, rows)
     return TrainedModel(
         definition="too-moist",
         revision=1,
@@ -127,7 +128,7 @@ def linear_model(
         horizon=timedelta(minutes=30),
         gap=timedelta(0),
         usual=usual_values(plan, rows),
-        ranges=ordinary_ranges(plan, rows),
-        usual_ranges=ordinary_ranges(plan, rows, USUAL),
+        ranges=ranges,
+        usual_ranges=usual_ranges,
         hash=model_hash(estimator, calibration, threshold, plan),
     )

@@ -24,7 +24,7 @@ from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.lightgbm import BoosterMean
 from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.challenger import ordinary_ranges, usual_values
+from alerting.learning.selection.ordinary_values import ordinary_ranges, usual_values
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.recommendation.contributions import contributions, explain
 from alerting.recommendation.whatif import recommend
@@ -154,7 +154,7 @@ def _model(plan: FeaturePlan, rows: pd.DataFrame, at: Any) -> TrainedModel:
         horizon=timedelta(minutes=60),
         gap=timedelta(0),
         usual=usual_values(plan, rows),
-        ranges=ordinary_ranges(plan, rows),
+        ranges=ordinary_ranges(plan, rows)[0],
         hash="",
         normal=sample_normal(plan, rows, label, 0),
     )

@@ -207,30 +207,41 @@ def _fit_ridge(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> FittedForecast:
     """Fit ridge regression and its residuals. `penalty`: per row, of scaled columns."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
-
     last = task.last if params["of"] == DIFFERENCE else None
     usual = task.usual(matrix)
     dense = Dense.fit(task.columns, matrix, scaled=True)
-    encoded = dense.encode(matrix)
     target = _target(future, matrix, last, usual)
+    weights, intercepts = _solve_ridge(float(params["penalty"]), dense.encode(matrix), target)
+    none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
+    core = LinearForecaster(dense, weights, intercepts, last, usual, none)
+    return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
+
+
+def _solve_ridge(
+    penalty: float, encoded: Floats, target: Floats
+) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]:
+    """Return weights and intercept of each lead (column of the target)."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
+
+    known = None
     weights = []
     intercepts = []
     with threadpool_limits(limits=1):
         for values in target.T:
-            known = ~np.isnan(values)
-            x = encoded[known]
+            # most leads have a value at the same rows, whose products take most of the time
+            has_value = ~np.isnan(values)
+            if known is None or not np.array_equal(known, has_value):
+                known = has_value
+                x = encoded[known]
+                centre = x.mean(axis=0)
+                x -= centre
+                products = x.T @ x + penalty * len(x) * np.eye(x.shape[1])
             y = values[known]
-            centre = x.mean(axis=0)
             mean = float(y.mean())
-            x = x - centre
-            penalty = float(params["penalty"]) * len(x) * np.eye(x.shape[1])
-            found = np.linalg.solve(x.T @ x + penalty, x.T @ (y - mean))
+            found = np.linalg.solve(products, x.T @ (y - mean))
             weights.append(tuple(found.tolist()))
             intercepts.append(mean - float((centre * found).sum()))
-    none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
-    core = LinearForecaster(dense, tuple(weights), tuple(intercepts), last, usual, none)
-    return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
+    return tuple(weights), tuple(intercepts)
 
 
 def _suggest_trees(trial: "optuna.Trial") -> Params:

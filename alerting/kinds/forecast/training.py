@@ -206,9 +206,9 @@ def fit_rows(
 
 def calibrated(estimator: Estimator, matrix: Floats, dataset: Dataset) -> Estimator:
     """Return a forecaster with its quantiles calibrated on the validation period."""
-    rows = dataset.measured_in("validation")
+    rows = np.flatnonzero(dataset.measured_in("validation"))
     model = forecast_in(estimator)
-    shifts = conformal_shifts(model.quantiles(matrix[rows]), dataset.future[rows])
+    shifts = conformal_shifts(model.quantiles(matrix, rows), dataset.future[rows])
     return replace(
         estimator, model=replace(model, shifts=tuple(tuple(row.tolist()) for row in shifts))
     )
@@ -260,7 +260,7 @@ class _FamilySearch:
         shifted: list[Floats] = []
         for fold, rows in zip(self.folds, self.shifted.rows, strict=True):
             model = self._fit(params, fold)
-            quantiles = model.quantiles(self.matrix[fold.test])
+            quantiles = model.quantiles(self.matrix, fold.test)
             losses.append(crps(quantiles, self.dataset.future[fold.test]))
             if not self.has_warnings:
                 continue
@@ -376,14 +376,13 @@ def _title(candidate: Candidate) -> str:
 def _describe_test(
     estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition
 ) -> list[str]:
-    rows = dataset.measured_in("test")
-    rows &= ~np.isnan(dataset.future).all(axis=1)
-    if not rows.any():
+    rows = np.flatnonzero(dataset.measured_in("test") & ~np.isnan(dataset.future).all(axis=1))
+    if not len(rows):
         return []
     model = forecast_in(estimator)
     future = dataset.future[rows]
-    quantiles = model.quantiles(matrix[rows])
-    last = matrix[rows][:, [task_of(definition, dataset.plan).last]]
+    quantiles = model.quantiles(matrix, rows)
+    last = matrix[rows, task_of(definition, dataset.plan).last][:, None]
     inside = _mean(covered(quantiles, future))
     error = _mean(np.abs(future - quantiles[..., MEDIAN]))
     naive = _mean(np.abs(future - last))

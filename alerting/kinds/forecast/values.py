@@ -8,6 +8,7 @@ from alerting.detection.problems import BoolArray
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.distribution import MEDIAN, Floats, covered, crps
 from alerting.kinds.forecast.explain import forecast_in
+from alerting.kinds.forecast.model import Positions
 from alerting.kinds.forecast.verification import share_of_samples
 from alerting.kinds.protocol.training import Challenger
 from alerting.learning.data.dataset import Dataset
@@ -19,12 +20,10 @@ from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate, Fold, usable_folds
 from alerting.learning.selection.challenger import (
-    USUAL,
     importance_by_source,
-    ordinary_ranges,
     training_cutoff,
-    usual_values,
 )
+from alerting.learning.selection.ordinary_values import ordinary_ranges, usual_values
 from alerting.learning.selection.values import ValueEvidence, ValueTest
 
 _NO_ALARM = Platt(1.0, 0.0)
@@ -67,10 +66,11 @@ def value_challenger(
 ) -> Challenger:
     """Return the model without an alarm, tested beside `last`, the persistence of its value, on the
     rows of the test period. Both estimators are fitted and calibrated."""
-    rows = np.asarray(dataset.measured_in("test") & ~np.isnan(dataset.future).all(axis=1))
+    rows = np.flatnonzero(dataset.measured_in("test") & ~np.isnan(dataset.future).all(axis=1))
     test = _test_values(dataset, definition, estimator, last, matrix, rows)
     used = (dataset.part == "train") | (dataset.part == "validation")
-    train = dataset.rows[dataset.part == "train"]
+    train: BoolArray = np.asarray(dataset.part == "train")
+    ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, train)
     model = TrainedModel(
         definition=definition.name,
         revision=dataset.revision,
@@ -82,9 +82,9 @@ def value_challenger(
         as_of=dataset.as_of,
         horizon=definition.horizon,
         gap=definition.gap,
-        usual=usual_values(dataset.plan, train),
-        ranges=ordinary_ranges(dataset.plan, train),
-        usual_ranges=ordinary_ranges(dataset.plan, train, USUAL),
+        usual=usual_values(dataset.plan, dataset.rows, train),
+        ranges=ranges,
+        usual_ranges=usual_ranges,
         hash=model_hash(estimator, _NO_ALARM, 1.0, dataset.plan, has_alarm=False),
         params=candidate.params,
         has_alarm=False,
@@ -99,20 +99,20 @@ def _test_values(
     estimator: Estimator,
     last: Estimator,
     matrix: Floats,
-    rows: BoolArray,
+    rows: Positions,
 ) -> ValueTest:
     """Compare both on these rows by CRPS, over paired blocks of time (Künsch 1989)."""
     name = str(definition.must_know)
     confidence = definition.promotion.confidence
-    if not rows.any():
+    if not len(rows):
         none = np.nan
         return ValueTest(name, 0, none, none, none, none, none, None, confidence)
     future = dataset.future[rows]
-    own, other = (forecast_in(one).quantiles(matrix[rows]) for one in (estimator, last))
+    own, other = (forecast_in(one).quantiles(matrix, rows) for one in (estimator, last))
     losses = crps(own, future), crps(other, future)
     block = time_blocks(dataset.at[rows], dataset.asset[rows], dataset.gap_ms, dataset.horizon_ms)
     column = Columns.from_plan(dataset.plan).names.index(f"{name}.last")
-    known = matrix[rows][:, [column]]
+    known = matrix[rows, column][:, None]
     return ValueTest(
         variable=name,
         values=int((~np.isnan(future)).sum()),

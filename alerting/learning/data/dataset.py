@@ -123,8 +123,9 @@ class Dataset:
 
     @cached_property
     def matrix(self) -> Floats:
-        """Return all rows as `Columns` reads them; every family learns from the same ones."""
-        return Columns.from_plan(self.plan).matrix(self.rows)
+        """Return all rows as `Columns` reads them; every family learns from the same ones. Where
+        there is no category it is `rows` itself, by column; some of its rows are a copy by row."""
+        return Columns.from_plan(self.plan).view(self.rows)
 
     def measured_in(self, part: str) -> BoolArray:
         """Select the rows of a part by which a model is measured."""
@@ -202,7 +203,7 @@ def build_dataset(
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     counts = _count_answers(assets, rows.effect)
     train = rows.part == "train"
-    leaks = leak_suspects(definition, plan, training, features[train], rows.label[train])
+    leaks = leak_suspects(definition, plan, training, features, rows.label, train)
     beside = {name: getattr(rows, name) for name in HASHED}
     return Dataset(
         definition=definition.name,

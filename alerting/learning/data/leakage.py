@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
+from alerting.detection.problems import BoolArray
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
@@ -33,15 +34,16 @@ def leak_suspects(
     histories: Sequence[History],
     rows: pd.DataFrame,
     label: npt.NDArray[np.int8],
+    train: BoolArray,
 ) -> list[Finding]:
     """Find leak suspects of a plan, and a problem variable that a model may not see.
 
-    `rows`, `label`: those of the training part; `histories`: its readings. A suspect stays in the
-    dataset: a strong cause looks the same as a leak, and only a person can tell them apart.
+    `train`: which of the `rows` are the training part; `histories`: its readings. A suspect stays
+    in the dataset: a strong cause looks the same as a leak, and only a person can tell them apart.
     """
     suspects = [
         *_early_copies(definition, plan, histories),
-        *_knowing_alone(definition, plan, rows, label),
+        *_knowing_alone(definition, plan, rows, label, np.flatnonzero(train)),
     ]
     return [*suspects, *_unseen_problem(definition, histories)]
 
@@ -81,9 +83,11 @@ def _knowing_alone(
     plan: FeaturePlan,
     rows: pd.DataFrame,
     label: npt.NDArray[np.int8],
+    train: npt.NDArray[np.int64],
 ) -> Iterator[Finding]:
     """Find sources of which one column predicts the label; its own past is no leak."""
-    chosen, weight = _sample(label)
+    of_train, weight = _sample(label[train])
+    chosen = train[of_train]
     if label[chosen].sum() < LEAST_POSITIVES:
         return
     prevalence = float(np.average(label[chosen], weights=weight))

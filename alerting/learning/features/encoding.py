@@ -77,6 +77,15 @@ class Columns:
             out[:, i] = codes
         return out
 
+    def view(self, rows: pd.DataFrame) -> Floats:
+        """Return the same, without a copy where the rows are already so in memory: then by column,
+        and not to be written."""
+        if not self.levels and rows.columns.equals(column_index(self.names)):
+            block = rows.to_numpy(np.float64)
+            if not any(np.isinf(column).any() for column in block.T):
+                return block
+        return self.matrix(rows)
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -105,13 +114,10 @@ class Dense:
     def fit(columns: Columns, matrix: Floats, scaled: bool) -> Dense:
         """Learn medians, flags and, if `scaled`, scales from the training rows alone."""
         numbers = tuple(i for i, name in enumerate(columns.names) if name not in columns.levels)
-        part = matrix[:, numbers]
-        missing = np.isnan(part)
-        medians = [_median(column) for column in part.T]
         plain = Dense(
             numbers=numbers,
-            medians=tuple(medians),
-            flagged=tuple(i for k, i in enumerate(numbers) if missing[:, k].any()),
+            medians=tuple(_median(matrix[:, i]) for i in numbers),
+            flagged=tuple(i for i in numbers if np.isnan(matrix[:, i]).any()),
             categories=tuple(
                 (i, len(columns.levels[columns.names[i]])) for i in columns.categorical
             ),
@@ -148,24 +154,26 @@ class Dense:
     def fill(self, matrix: Floats) -> Floats:
         """Return the matrix with every missing number at its median."""
         full = matrix.copy()
-        part = matrix[:, self.numbers]
-        full[:, self.numbers] = np.where(np.isnan(part), np.asarray(self.medians), part)
+        full[:, self.numbers] = self._filled_numbers(matrix)
         return full
 
     def encode(self, matrix: Floats) -> Floats:
         """Fill, flag, expand, and scale if fitted so: zero is then the training mean."""
-        fill = self.fill(matrix)[:, self.numbers]
         flags = np.isnan(matrix[:, self.flagged]).astype(np.float64)
         levels = [
             (matrix[:, [i]] == np.arange(count)).astype(np.float64) for i, count in self.categories
         ]
-        raw = np.hstack([fill, flags, *levels])
-        if not self.scale:
-            return raw
-        return np.asarray(
-            np.clip((raw - np.asarray(self.mean)) / np.asarray(self.scale), -FARTHEST, FARTHEST),
-            np.float64,
-        )
+        raw: Floats = np.hstack([self._filled_numbers(matrix), flags, *levels])
+        if self.scale:
+            raw -= self.mean
+            raw /= self.scale
+            np.clip(raw, -FARTHEST, FARTHEST, out=raw)
+        return raw
+
+    def _filled_numbers(self, matrix: Floats) -> Floats:
+        part = matrix[:, self.numbers]
+        np.copyto(part, np.asarray(self.medians), where=np.isnan(part))
+        return part
 
 
 @dataclass(frozen=True)

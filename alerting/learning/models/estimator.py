@@ -19,7 +19,7 @@ BLEND = "blend"  # in the position of a family's name
 # cost most
 SMALL = 5_000_000
 ALL_THREADS = 0
-AT_ONCE = 200_000  # rows that are encoded together, so that memory does not grow with all rows
+AT_ONCE = 8_000_000  # values that are encoded together, so that memory does not grow with all rows
 _LOG_ODDS = Platt(1.0, 0.0)
 
 
@@ -73,10 +73,10 @@ class Estimator:
         """Return the margin of each row; of the first `rounds` alone, if given."""
         if not len(matrix):
             return np.empty(0)
-        if len(matrix) > AT_ONCE:
+        step = max(1, AT_ONCE // max(1, matrix.shape[1]))
+        if len(matrix) > step:
             parts = [
-                self.margin_of(matrix[i : i + AT_ONCE], rounds)
-                for i in range(0, len(matrix), AT_ONCE)
+                self.margin_of(matrix[i : i + step], rounds) for i in range(0, len(matrix), step)
             ]
             return np.concatenate(parts)
         return np.asarray(self.model.margin(self.encoding.encode(matrix), rounds), np.float64)

@@ -114,6 +114,11 @@ def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
     return tuple(found[number.name] for number in plan.numbers if number.name in found)
 
 
+def take_levels(plan: FeaturePlan, rows: pd.DataFrame, used: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """Return the level columns of the used rows, without a copy of the others."""
+    return rows[list(level_columns(plan))][used]
+
+
 def _deviation(values: Floats, middle: float) -> float:
     """Return the median absolute deviation; where 0 the mean one, 1 if all are equal."""
     off = np.abs(values - middle)

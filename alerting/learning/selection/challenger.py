@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
+from alerting.detection.problems import BoolArray
 from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import FeaturePlan
@@ -30,10 +30,10 @@ from alerting.learning.metrics.bootstrap import (
 from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
 from alerting.learning.models.calibration import Floats, fit_platt
-from alerting.learning.models.estimator import Estimator
+from alerting.learning.models.estimator import AT_ONCE, Estimator
 from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
-from alerting.learning.models.normal import sample_normal
+from alerting.learning.models.normal import sample_normal, take_levels
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.search.chance import count_problems, placed_share
@@ -53,11 +53,10 @@ from alerting.learning.selection.operating_point import (
     evaluate_threshold,
     observe_rows,
 )
+from alerting.learning.selection.ordinary_values import ordinary_ranges, usual_values
 from alerting.readings.history import from_millis, millis
 
 RANKING = ("ap", "roc_auc")  # metrics for a value that is no probability
-ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
-USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual
 _NO_VALIDATION = translatable(
     "the validation period has no rows; use a longer history or a larger periods.validation"
 )
@@ -155,22 +154,24 @@ def finish_challenger(
     benefit. Raises UserError if the validation period has no rows.
     """
     matrix = dataset.matrix
-    train = dataset.part == "train"
+    train: BoolArray = np.asarray(dataset.part == "train")
     validation = dataset.part == "validation"
     measured = dataset.measured_in("validation")
     if not measured.any():
         raise TrainingRefused(dataset.definition, _NO_VALIDATION)
     if estimator is None:
         estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
+    margin = _margins(estimator, matrix, validation | (dataset.part == "test"))
     calibration = fit_platt(
-        estimator.margin_of(matrix[measured]),
+        margin[measured],
         dataset.label[measured],
         problems=count_problems(dataset, measured),
     )
-    score = calibration.probability(estimator.margin_of(matrix))
+    score = calibration.probability(margin)
     seed = definition.learning.seed
     observed = observe_part(definition, dataset, validation, "validation")
     choice = choose_threshold(observed, score[validation], definition.operating_point, seed)
+    ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, train)
     model = TrainedModel(
         definition=definition.name,
         revision=dataset.revision,
@@ -182,15 +183,28 @@ def finish_challenger(
         as_of=dataset.as_of,
         horizon=definition.horizon,
         gap=definition.gap,
-        usual=usual_values(dataset.plan, dataset.rows[train]),
-        ranges=ordinary_ranges(dataset.plan, dataset.rows[train]),
-        usual_ranges=ordinary_ranges(dataset.plan, dataset.rows[train], USUAL),
+        usual=usual_values(dataset.plan, dataset.rows, train),
+        ranges=ranges,
+        usual_ranges=usual_ranges,
         hash=model_hash(estimator, calibration, choice.threshold, dataset.plan),
         params=candidate.params,
-        normal=sample_normal(dataset.plan, dataset.rows[train], dataset.label[train], seed),
+        normal=sample_normal(
+            dataset.plan, take_levels(dataset.plan, dataset.rows, train), dataset.label[train], seed
+        ),
         effects=dataset.effects,
     )
     return model, _evidence(definition, dataset, candidate, estimator, choice, score)
+
+
+def _margins(estimator: Estimator, matrix: Floats, scored: BoolArray) -> Floats:
+    """Return the margin of the scored rows, NaN of the others."""
+    margin = np.full(len(matrix), np.nan)
+    rows = np.flatnonzero(scored)
+    step = max(1, AT_ONCE // max(1, matrix.shape[1]))
+    for first in range(0, len(rows), step):
+        some = rows[first : first + step]
+        margin[some] = estimator.margin_of(matrix[some])
+    return margin
 
 
 class Recipe(Protocol):
@@ -364,35 +378,3 @@ def importance_by_source(plan: FeaturePlan, estimator: Estimator) -> dict[str, f
         source = plan.source_of(column)
         by_source[source] = by_source.get(source, 0.0) + share
     return dict(sorted(by_source.items(), key=lambda item: -item[1]))
-
-
-def usual_values(plan: FeaturePlan, rows: pd.DataFrame) -> dict[str, float | str | None]:
-    """Return, by column, the median of the rows, or the most frequent level; None where all are
-    missing."""
-    return {name: _usual(rows[name]) for name in plan.columns}
-
-
-def _usual(values: pd.Series) -> float | str | None:
-    present = values.dropna()
-    if not len(present):
-        return None
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return str(present.value_counts().index[0])
-    return float(np.median(present.to_numpy(np.float64)))
-
-
-def ordinary_ranges(
-    plan: FeaturePlan, rows: pd.DataFrame, quantiles: tuple[float, float] = ORDINARY
-) -> dict[str, tuple[float, float]]:
-    """Return, by number column, two quantiles, of nearly all rows by default; columns that are
-    always missing are absent."""
-    ranges = {}
-    for name in plan.columns:
-        if name in plan.levels:
-            continue
-        values = rows[name].to_numpy(np.float64)
-        values = values[np.isfinite(values)]
-        if len(values):
-            low, high = np.quantile(values, quantiles)
-            ranges[name] = (float(low), float(high))
-    return ranges

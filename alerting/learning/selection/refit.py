@@ -13,17 +13,15 @@ from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.row_limit import THINNED
 from alerting.learning.models.estimator import BLEND, Estimator
-from alerting.learning.models.normal import sample_normal
+from alerting.learning.models.normal import sample_normal, take_levels
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.column_limit import COLUMN_SET
 from alerting.learning.selection.challenger import (
-    USUAL,
     fit_rows,
-    ordinary_ranges,
     training_cutoff,
-    usual_values,
 )
 from alerting.learning.selection.decision_table import PromotionDecision
+from alerting.learning.selection.ordinary_values import ordinary_ranges, usual_values
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, compare
 from alerting.readings.history import History
 
@@ -50,21 +48,25 @@ def refit(
         return None
     matrix = dataset.matrix
     estimator = fit(dataset, twin, definition, matrix, rows, dataset.label)
+    ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, rows)
     fitted = replace(
         twin,
         revision=dataset.revision,
         estimator=estimator,
         training_cutoff=cutoff,
         as_of=dataset.as_of,
-        usual=usual_values(dataset.plan, dataset.rows[rows]),
-        ranges=ordinary_ranges(dataset.plan, dataset.rows[rows]),
-        usual_ranges=ordinary_ranges(dataset.plan, dataset.rows[rows], USUAL),
+        usual=usual_values(dataset.plan, dataset.rows, rows),
+        ranges=ranges,
+        usual_ranges=usual_ranges,
         hash=model_hash(
             estimator, twin.calibration, twin.threshold, twin.plan, has_alarm=twin.has_alarm
         ),
         refit=None,
         normal=sample_normal(
-            dataset.plan, dataset.rows[rows], dataset.label[rows], definition.learning.seed
+            dataset.plan,
+            take_levels(dataset.plan, dataset.rows, rows),
+            dataset.label[rows],
+            definition.learning.seed,
         ),
         effects=dataset.effects,
     )

@@ -104,6 +104,31 @@ def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_
         assert np.isfinite(alone).all()
 
 
+@pytest.mark.parametrize("name", ["persistence", "smoothing", "ridge", "boosted_trees"])
+def test_many_rows_are_forecast_as_each_alone_and_chosen_ones_as_they_are_among_all(name):
+    matrix, future = rising()
+    matrix[::7, 2] = np.nan
+    family = FORECASTERS[name]
+    model = family.fit(family.proven[0], TASK, matrix, future, 3)
+    alone = np.concatenate([model.quantiles(matrix[i : i + 1]) for i in range(len(matrix))])
+    assert alone.tobytes() == model.quantiles(np.asfortranarray(matrix)).tobytes()
+    chosen = np.arange(3, len(matrix), 2)
+    assert alone[chosen].tobytes() == model.quantiles(matrix, chosen).tobytes()
+
+
+def test_each_lead_of_a_ridge_is_fitted_on_the_rows_that_have_its_value():
+    matrix, future = rising()
+    future[::3, 1] = np.nan
+    ridge = FORECASTERS["ridge"]
+    together = ridge.fit(ridge.proven[0], TASK, matrix, future, 3).core
+    alone = [
+        ridge.fit(ridge.proven[0], replace(TASK, leads_ms=(lead,)), matrix, future[:, [i]], 3).core
+        for i, lead in enumerate(TASK.leads_ms)
+    ]
+    assert together.weights == (*alone[0].weights, *alone[1].weights)
+    assert together.intercepts == (*alone[0].intercepts, *alone[1].intercepts)
+
+
 @pytest.mark.parametrize("name", ["persistence", "ridge", "boosted_trees"])
 def test_contributions_add_up_to_the_margin(name):
     matrix, future = rising(rows=60)

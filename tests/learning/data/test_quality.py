@@ -265,7 +265,12 @@ def test_a_frequent_problem_makes_no_suspects():
     label[::100] = 0
     assert (
         leak_suspects(
-            small_models.definition(), dataset.plan, [small_models.line(HOURS)], dataset.rows, label
+            small_models.definition(),
+            dataset.plan,
+            [small_models.line(HOURS)],
+            dataset.rows,
+            label,
+            np.ones(len(label), np.bool_),
         )
         == []
     )

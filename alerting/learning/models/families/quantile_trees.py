@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
+import numpy.typing as npt
 
 from alerting.learning.features.encoding import Floats
 from alerting.learning.models.booster_text import check_booster
@@ -14,9 +16,10 @@ from alerting.learning.models.families.lightgbm import trees_text
 from alerting.learning.models.trained import ModelRefused
 
 if TYPE_CHECKING:
-    from scipy.sparse import csc_matrix
+    from scipy.sparse import csc_matrix, csr_matrix
 
 PACKAGES = ("lightgbm",)
+Positions = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,13 @@ class QuantileTrees:
 
     boosters: tuple[lightgbm.Booster, ...]
 
-    def predict(self, rows: Floats) -> Floats:
+    @cached_property
+    def columns(self) -> Positions:
+        """Return the positions of the columns that some tree uses."""
+        splits = [booster.feature_importance("split") for booster in self.boosters]
+        return np.flatnonzero(np.any(splits, axis=0)).astype(np.int32)
+
+    def predict(self, rows: "Floats | csr_matrix") -> Floats:
         """Return the quantiles of each row (rows x quantiles)."""
         threads = threads_for(rows)
         return np.column_stack(
@@ -75,7 +84,7 @@ def fit_quantiles(
         "verbosity": -1,
         "seed": seed,
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,
         "num_threads": 1,
         "bagging_freq": 1,
         "bagging_fraction": 0.7,
