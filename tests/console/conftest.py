@@ -1,10 +1,21 @@
 """Fixtures of the console's tests: a platform with browsers on it."""
 
 import pytest
+from anyio.from_thread import start_blocking_portal
+from fastapi.testclient import TestClient
 
 from alerting.adapters.mongo.mongo import open_stores
 from tests.helpers.console.api import client, platform  # noqa: F401 - fixtures
 from tests.helpers.console.pages import browser, wall  # noqa: F401 - fixtures
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_event_loop():
+    """Serve all requests of the session on one event loop, as a server does: a loop and threads of
+    its own cost a request more than most answers."""
+    with start_blocking_portal() as TestClient.portal:
+        yield
+    TestClient.portal = None
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ which an alarm is open on each line: in a plant of one it names an asset that do
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import NamedTuple
 
 from alerting.console.gate import COOKIE
@@ -95,6 +96,7 @@ class Names(NamedTuple):
         return (self.line, f"{self.line}-oven", f"{self.line}-fan", f"{self.line}-bake")
 
 
+@cache
 def names_of(line):
     """Return the names of a line, whether or not it stands in a plant."""
     oven = f"{line}-oven"

@@ -23,7 +23,7 @@ from tests.builders import at, oven
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.models
-UNITS = 4000
+UNITS = 2000
 NAME = "unit-bad"
 BAD = {"variable": "quality", "equals": "reject"}
 
