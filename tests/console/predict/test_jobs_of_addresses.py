@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.adapters.predictions import addresses as job_addresses
-from alerting.adapters.predictions import job_files
+from alerting.adapters.predictions import file_scores
 from alerting.adapters.predictions.addresses import JobAddresses
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.adapters.predictions.s3_objects import (
@@ -96,7 +96,7 @@ def work(platform, files, monkeypatch):
         out.write_bytes(b"scores of " + readings.read_bytes())
         return ScoredFile(3, 1, 1, {})
 
-    monkeypatch.setattr(job_files, "score_file", score)
+    monkeypatch.setattr(file_scores, "score_file", score)
 
     def run(id, using=files, **changed):
         using = replace(using, addresses=replace(using.addresses, **changed))
@@ -234,7 +234,7 @@ def test_a_fetch_that_was_interrupted_begins_again_and_a_complete_one_is_not_rep
         raise DatabaseDown("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(job_files, "score_file", down)
+        patch.setattr(file_scores, "score_file", down)
         with pytest.raises(DatabaseDown):
             work(job)
     assert sorted(path.name for path in (files.folder / job).rglob("readings*")) == [

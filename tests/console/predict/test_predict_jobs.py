@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from uvicorn.config import Config
 
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
-from alerting.adapters.predictions import job_files
+from alerting.adapters.predictions import file_scores
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console import gate
 from alerting.console.api import predict_jobs_api
@@ -82,7 +82,7 @@ def work(platform, files, monkeypatch):
             out.write_bytes(b"scores of " + readings.read_bytes())
             return FOUND
 
-        monkeypatch.setattr(job_files, "score_file", score_file)
+        monkeypatch.setattr(file_scores, "score_file", score_file)
         seconds = count(0, 2)
         now = lambda: at + timedelta(seconds=next(seconds))  # noqa: E731 - a clock that ticks
         return run_job(platform, platform.predict_jobs, using, id, now, is_outage)
