@@ -9,10 +9,10 @@ from tests.helpers.console.api import client, platform  # noqa: F401 - fixtures
 from tests.helpers.console.pages import browser, wall  # noqa: F401 - fixtures
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_event_loop():
-    """Serve all requests of the session on one event loop, as a server does: a loop and threads of
-    its own cost a request more than most answers."""
+    """Serve all requests of a file on one event loop, as a server does: a loop and threads of its
+    own cost a request more than most answers."""
     with start_blocking_portal() as TestClient.portal:
         yield
     TestClient.portal = None
