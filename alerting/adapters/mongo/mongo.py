@@ -1,11 +1,13 @@
 """The connection to MongoDB, its errors as messages for people, and all stores behind the ports."""
 
+import atexit
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pymongo
 from pymongo import MongoClient, ReadPreference
+from pymongo.asynchronous import monitor as asynchronous_monitor
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
@@ -16,6 +18,7 @@ from pymongo.errors import (
     WriteError,
     WTimeoutError,
 )
+from pymongo.synchronous import monitor
 
 from alerting import ports
 from alerting.adapters.mongo.access import MongoAccessTokens, MongoAccounts, MongoSessions
@@ -166,6 +169,7 @@ def connect(uri: str, timeout: float | None = None) -> MongoClient[Document]:
     than an election with an address of several. The client does not connect yet. Raises UserError
     if the URI is not valid.
     """
+    _end_without_waiting()
     try:
         if timeout is None:
             timeout = ELECTION_S if has_members(uri) else TIMEOUT_S
@@ -186,6 +190,13 @@ def connect(uri: str, timeout: float | None = None) -> MongoClient[Document]:
         raise UserError(
             f"ALERTING_MONGODB_URI is not the address of a MongoDB server: {error}"
         ) from error
+
+
+def _end_without_waiting() -> None:
+    """Let this process end without a wait for the driver's threads, which sleep for half a second
+    at a time: half of the time of a short command. They are daemons, and end with the process."""
+    for module in (monitor, asynchronous_monitor):
+        atexit.unregister(module._shutdown_resources)
 
 
 def check_server(database: MongoDatabase) -> None:
