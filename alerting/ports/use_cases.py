@@ -1,8 +1,8 @@
 """The ports that each group of use cases takes, from the narrowest to the widest.
 
 A use case states the narrowest group with the ports that it, and what it calls, uses. A test makes
-a group with these alone; the platform of `alerting.adapters.platform` is all of them. Nobody
-compares or prints a group, and to make the methods for it takes every process longer.
+a group with these alone; the platform of `alerting.adapters.platform` is all of them. A group
+is neither compared nor printed: the methods for it would take time at the start of each process.
 """
 
 from collections.abc import Callable, Mapping, Sequence

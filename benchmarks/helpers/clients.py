@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Question:
-    """What all clients ask of one address: `bodies` in turn, until so many answers have come or so
-    many seconds are over. `field`: what each answer must hold a value of."""
+    """A request of all clients to one address: `bodies` in turn, until so many answers have come or
+    so many seconds are over. `field`: each answer must hold a value of it."""
 
     url: str
     headers: Mapping[str, str]

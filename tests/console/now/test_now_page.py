@@ -410,6 +410,17 @@ def test_a_page_that_shows_the_present_already_is_not_sent_again(plant, browser)
         assert browser.get(address, headers=tag).status_code == 200
 
 
+def test_single_assets_have_their_tiles_and_no_filter_beside_each(plant, browser):
+    plant.assets.store_assets([Asset(name=name) for name in ("fan-1", "fan-2")])
+    watched = too_hot(title="Too hot", assets=["oven-*", "mixer", "fan-*"], above=216)
+    apply(plant, [watched], "ann", plant.clock.now(), "not evaluated yet, and not late")
+    log_in(browser)
+    page = browser.get("/").text
+    lines = re.findall(r'class="now-chip" href="/[?]line=([^"&]+)', page)
+    assert lines == ["plant"]
+    assert {"fan-1", "fan-2"} <= set(re.findall(r'data-asset="([^"]+)"', page))
+
+
 def test_lines_without_an_alarm_are_normal_where_assets_are_too_many_to_show_each(plant, browser):
     names = [f"oven-{n}" for n in range(20, 90)]
     plant.assets.store_assets([Asset(name=name, parent="line-1") for name in names])
