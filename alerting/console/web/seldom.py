@@ -1,273 +1,57 @@
 """Routes that no live page needs, each loaded with the first request for one of its kind: pages of
 engineers, what they configure, and what programs ask."""
 
-from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
 from alerting.console.web.later import Later
 
-Routers = tuple[APIRouter, ...]
+_SHARED = {
+    "predictor": ("api.predictor:Predictor", "platform"),
+    "previews": ("definitions.previews:Previews",),
+    "source_trials": ("sources.trials:SourceTrials", "source_readers"),
+    "sink_trials": ("sinks.trials:SinkTrials", "sink_opener"),
+    "deliveries": ("api.ingest_api:Deliveries",),
+    "import_worker": ("imports.worker:ImportWorker",),
+    "reader": ("metrics:PlatformReader", "platform"),
+}
+"""What routes share in the state of an application: its class, and the parts of that state of which
+one is made."""
 
 
-def _make(app: FastAPI, name: str, make: Callable[..., Any], *given: Any) -> None:
+def _later(addresses: str, *routers: str, needs: str | None = None) -> Later:
+    """Return routers (`module:name` in the console) to load later. `needs`: what they share."""
+
+    def load(app: FastAPI) -> list[APIRouter]:
+        if needs is not None:
+            _make(app, needs)
+        return [_load(router) for router in routers]
+
+    return Later(addresses, load)
+
+
+def _make(app: FastAPI, name: str) -> None:
     """Make what routes share, once for an application."""
     if not hasattr(app.state, name):
-        setattr(app.state, name, make(*given))
+        made_by, *parts = _SHARED[name]
+        setattr(app.state, name, _load(made_by)(*(getattr(app.state, part) for part in parts)))
 
 
-def _predict(app: FastAPI) -> Routers:
-    from alerting.console.api import predict_api
-    from alerting.console.api.predictor import Predictor
+def _load(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(f"alerting.console.{module}"), attribute)
 
-    _make(app, "predictor", Predictor, app.state.platform)
-    return (predict_api.router,)
 
+def _metrics(app: FastAPI) -> tuple[APIRouter]:
+    from alerting.console.metrics import metrics_routes
 
-def _predict_jobs(_: FastAPI) -> Routers:
-    from alerting.console.api import predict_jobs_api
-
-    return (predict_jobs_api.router,)
-
-
-def _definition_api(_: FastAPI) -> Routers:
-    from alerting.console.definitions import definition_api
-
-    return (definition_api.router,)
-
-
-def _preview_api(app: FastAPI) -> Routers:
-    from alerting.console.definitions import preview_api
-    from alerting.console.definitions.previews import Previews
-
-    _make(app, "previews", Previews)
-    return (preview_api.router,)
-
-
-def _editor(app: FastAPI) -> Routers:
-    from alerting.console.definitions import editor_page
-    from alerting.console.definitions.previews import Previews
-
-    _make(app, "previews", Previews)
-    return (editor_page.router,)
-
-
-def _definition_pages(_: FastAPI) -> Routers:
-    from alerting.console.definitions import list_page
-
-    return (list_page.router,)
-
-
-def _source_api(app: FastAPI) -> Routers:
-    from alerting.console.sources import source_api
-    from alerting.console.sources.trials import SourceTrials
-
-    _make(app, "source_trials", SourceTrials, app.state.source_readers)
-    return (source_api.router,)
-
-
-def _source_pages(app: FastAPI) -> Routers:
-    from alerting.console.sources import source_pages
-    from alerting.console.sources.trials import SourceTrials
-
-    _make(app, "source_trials", SourceTrials, app.state.source_readers)
-    return (source_pages.pages,)
-
-
-def _sink_api(app: FastAPI) -> Routers:
-    from alerting.console.sinks import sink_api
-    from alerting.console.sinks.trials import SinkTrials
-
-    _make(app, "sink_trials", SinkTrials, app.state.sink_opener)
-    return (sink_api.router,)
-
-
-def _sink_pages(app: FastAPI) -> Routers:
-    from alerting.console.sinks import sink_pages
-    from alerting.console.sinks.trials import SinkTrials
-
-    _make(app, "sink_trials", SinkTrials, app.state.sink_opener)
-    return (sink_pages.pages,)
-
-
-def _model_api(_: FastAPI) -> Routers:
-    from alerting.console.models import model_api
-
-    return (model_api.router,)
-
-
-def _model_pages(_: FastAPI) -> Routers:
-    from alerting.console.models import decision_pages, model_pages
-
-    return (model_pages.router, decision_pages.router)
-
-
-def _report_api(_: FastAPI) -> Routers:
-    from alerting.console.api import report_api
-
-    return (report_api.router,)
-
-
-def _report_pages(_: FastAPI) -> Routers:
-    from alerting.console.web import report_pages
-
-    return (report_pages.router,)
-
-
-def _ingest_api(app: FastAPI) -> Routers:
-    from alerting.console.api import ingest_api
-
-    _make(app, "deliveries", ingest_api.Deliveries)
-    return (ingest_api.router,)
-
-
-def _series_api(_: FastAPI) -> Routers:
-    from alerting.console.api import series_api
-
-    return (series_api.router,)
-
-
-def _asset_api(_: FastAPI) -> Routers:
-    from alerting.console.assets import asset_api
-
-    return (asset_api.router,)
-
-
-def _asset_pages(_: FastAPI) -> Routers:
-    from alerting.console.assets import asset_pages
-
-    return (asset_pages.pages,)
-
-
-def _import_api(app: FastAPI) -> Routers:
-    from alerting.console.imports import import_api
-    from alerting.console.imports.worker import ImportWorker
-
-    _make(app, "import_worker", ImportWorker)
-    return (import_api.router,)
-
-
-def _import_pages(app: FastAPI) -> Routers:
-    from alerting.console.imports import import_pages
-    from alerting.console.imports.worker import ImportWorker
-
-    _make(app, "import_worker", ImportWorker)
-    return (import_pages.pages,)
-
-
-def _kpi_api(_: FastAPI) -> Routers:
-    from alerting.console.web import quality
-
-    return (quality.api,)
-
-
-def _kpi_page(_: FastAPI) -> Routers:
-    from alerting.console.web import quality
-
-    return (quality.pages,)
-
-
-def _route_api(_: FastAPI) -> Routers:
-    from alerting.console.routes import route_api
-
-    return (route_api.router,)
-
-
-def _route_pages(_: FastAPI) -> Routers:
-    from alerting.console.routes import route_pages
-
-    return (route_pages.pages,)
-
-
-def _token_api(_: FastAPI) -> Routers:
-    from alerting.console.people import access_page
-
-    return (access_page.api,)
-
-
-def _access_page(_: FastAPI) -> Routers:
-    from alerting.console.people import access_page
-
-    return (access_page.pages,)
-
-
-def _account_page(_: FastAPI) -> Routers:
-    from alerting.console.people import account_page
-
-    return (account_page.pages,)
-
-
-def _audit_api(_: FastAPI) -> Routers:
-    from alerting.console.people import audit_page
-
-    return (audit_page.api,)
-
-
-def _audit_page(_: FastAPI) -> Routers:
-    from alerting.console.people import audit_page
-
-    return (audit_page.pages,)
-
-
-def _trend_api(_: FastAPI) -> Routers:
-    from alerting.console.trends import trend_api
-
-    return (trend_api.router,)
-
-
-def _label_api(_: FastAPI) -> Routers:
-    from alerting.console.trends import label_api
-
-    return (label_api.router,)
-
-
-def _trend_pages(_: FastAPI) -> Routers:
-    from alerting.console.trends import label_pages, overlay, page, scatter
-
-    return (page.pages, overlay.pages, label_pages.pages, scatter.pages)
-
-
-def _silence_api(_: FastAPI) -> Routers:
-    from alerting.console.silences import silence_api
-
-    return (silence_api.router,)
-
-
-def _silence_pages(_: FastAPI) -> Routers:
-    from alerting.console.silences import silence_pages
-
-    return (silence_pages.pages,)
-
-
-def _plant_api(_: FastAPI) -> Routers:
-    from alerting.console.plant import plant_api
-
-    return (plant_api.api,)
-
-
-def _plant_page(_: FastAPI) -> Routers:
-    from alerting.console.plant import plant_page
-
-    return (plant_page.pages,)
-
-
-def _platform_page(app: FastAPI) -> Routers:
-    from alerting.console.metrics import PlatformReader
-    from alerting.console.web import platform_page
-
-    _make(app, "reader", PlatformReader, app.state.platform)
-    return (platform_page.pages,)
-
-
-def _metrics(app: FastAPI) -> Routers:
-    from alerting.console.metrics import PlatformReader, metrics_routes
-
-    _make(app, "reader", PlatformReader, app.state.platform)
+    _make(app, "reader")
     return (metrics_routes(app.state.reader),)
 
 
-def _reference(app: FastAPI) -> Routers:
+def _reference(app: FastAPI) -> tuple[APIRouter, APIRouter]:
     from alerting.console.api.openapi import describe
     from alerting.console.reference import api_page
 
@@ -276,50 +60,66 @@ def _reference(app: FastAPI) -> Routers:
 
 _API = "/api/v1/"
 _DEFINITION = f"{_API}definitions/[^/]+"
-PREDICT_API = Later(f"{_DEFINITION}/predict(?:-batch)?", _predict)
+PREDICT_API = _later(
+    f"{_DEFINITION}/predict(?:-batch)?", "api.predict_api:router", needs="predictor"
+)
 ENGINEERING_APIS = (
-    Later(f"{_API}definitions", _definition_api),
-    Later(f"{_API}(?:definitions:preview|previews)", _preview_api),
-    Later(f"{_API}sources", _source_api),
-    Later(f"{_API}sinks", _sink_api),
-    Later(f"{_API}models|{_DEFINITION}/(?:models|trainings)", _model_api),
+    _later(f"{_API}definitions", "definitions.definition_api:router"),
+    _later(
+        f"{_API}(?:definitions:preview|previews)",
+        "definitions.preview_api:router",
+        needs="previews",
+    ),
+    _later(f"{_API}sources", "sources.source_api:router", needs="source_trials"),
+    _later(f"{_API}sinks", "sinks.sink_api:router", needs="sink_trials"),
+    _later(f"{_API}models|{_DEFINITION}/(?:models|trainings)", "models.model_api:router"),
 )
 DATA_APIS = (
-    Later(f"{_API}(?:reports|misses)", _report_api),
-    Later(f"{_API}(?:readings|events)", _ingest_api),
-    Later(f"{_API}predict-jobs|{_DEFINITION}/predict-jobs", _predict_jobs),
-    Later(f"{_API}(?:assets|series|events)", _series_api),
-    Later(f"{_API}assets", _asset_api),
-    Later(f"{_API}imports", _import_api),
+    _later(f"{_API}(?:reports|misses)", "api.report_api:router"),
+    _later(f"{_API}(?:readings|events)", "api.ingest_api:router", needs="deliveries"),
+    _later(f"{_API}predict-jobs|{_DEFINITION}/predict-jobs", "api.predict_jobs_api:router"),
+    _later(f"{_API}(?:assets|series|events)", "api.series_api:router"),
+    _later(f"{_API}assets", "assets.asset_api:router"),
+    _later(f"{_API}imports", "imports.import_api:router", needs="import_worker"),
 )
 PLANT_APIS = (
-    Later(f"{_API}kpi", _kpi_api),
-    Later(f"{_API}(?:routes|dead-letters)", _route_api),
-    Later(f"{_API}tokens", _token_api),
-    Later(f"{_API}audit", _audit_api),
-    Later(f"{_API}(?:occurrences|statistics)", _trend_api),
-    Later(f"{_API}labels", _label_api),
+    _later(f"{_API}kpi", "web.quality:api"),
+    _later(f"{_API}(?:routes|dead-letters)", "routes.route_api:router"),
+    _later(f"{_API}tokens", "people.access_page:api"),
+    _later(f"{_API}audit", "people.audit_page:api"),
+    _later(f"{_API}(?:occurrences|statistics)", "trends.trend_api:router"),
+    _later(f"{_API}labels", "trends.label_api:router"),
 )
-SILENCE_API = Later(f"{_API}silences", _silence_api)
-PLANT_API = Later(f"{_API}plant", _plant_api)
+SILENCE_API = _later(f"{_API}silences", "silences.silence_api:router")
+PLANT_API = _later(f"{_API}plant", "plant.plant_api:api")
 PAGES = (
     Later("/metrics", _metrics),
-    Later("/silences|/new-silence", _silence_pages),
-    Later("/definitions/new|/definitions/[^/]+/edit|/previews", _editor),
-    Later("/definitions", _definition_pages),
-    Later("/models", _model_pages),
-    Later("/reports|/misses", _report_pages),
-    Later("/plant", _plant_page),
-    Later("/kpi", _kpi_page),
-    Later("/routes|/new-route|/dead-letters", _route_pages),
-    Later("/assets|/new-asset", _asset_pages),
-    Later("/sources|/new-source", _source_pages),
-    Later("/sinks|/new-sink", _sink_pages),
-    Later("/platform", _platform_page),
-    Later("/trends", _trend_pages),
-    Later("/import", _import_pages),
+    _later("/silences|/new-silence", "silences.silence_pages:pages"),
+    _later(
+        "/definitions/new|/definitions/[^/]+/edit|/previews",
+        "definitions.editor_page:router",
+        needs="previews",
+    ),
+    _later("/definitions", "definitions.list_page:router"),
+    _later("/models", "models.model_pages:router", "models.decision_pages:router"),
+    _later("/reports|/misses", "web.report_pages:router"),
+    _later("/plant", "plant.plant_page:pages"),
+    _later("/kpi", "web.quality:pages"),
+    _later("/routes|/new-route|/dead-letters", "routes.route_pages:pages"),
+    _later("/assets|/new-asset", "assets.asset_pages:pages"),
+    _later("/sources|/new-source", "sources.source_pages:pages", needs="source_trials"),
+    _later("/sinks|/new-sink", "sinks.sink_pages:pages", needs="sink_trials"),
+    _later("/platform", "web.platform_page:pages", needs="reader"),
+    _later(
+        "/trends",
+        "trends.page:pages",
+        "trends.overlay:pages",
+        "trends.label_pages:pages",
+        "trends.scatter:pages",
+    ),
+    _later("/import", "imports.import_pages:pages", needs="import_worker"),
     Later("/api$|/api/v1/openapi", _reference),
-    Later("/access", _access_page),
-    Later("/account", _account_page),
-    Later("/audit", _audit_page),
+    _later("/access", "people.access_page:pages"),
+    _later("/account", "people.account_page:pages"),
+    _later("/audit", "people.audit_page:pages"),
 )
