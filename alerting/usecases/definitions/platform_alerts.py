@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from alerting.definitions.model import ModelDefinition
-from alerting.definitions.wording.language import template
+from alerting.definitions.wording.language import Translatable, template, translatable
 from alerting.ports import Definitions, FaultyDocument, PlatformAlerts
 
 UNREADABLE = template("champion unreadable")
@@ -21,7 +21,7 @@ DRIFTED = template("inputs drifted")
 UNDERPERFORMS = template("model worse than promoted")
 DATABASE = template("database away")
 LOAD = template("alarm load")
-ANSWER = " Answer: "  # between the reason of a version that waits and how to answer
+ANSWER = " Answer: "  # what alerts of earlier versions say behind why a version waits
 
 
 def record_model_faults(
@@ -85,14 +85,26 @@ def record_definition_faults(
         alerts.resolve(FAULTY, name, at)
 
 
-def record_waiting(alerts: PlatformAlerts, name: str, reason: str | None, at: datetime) -> None:
-    """Open an alert on a challenger that waits for approval, with the reason for its promotion;
-    without one, resolve it."""
-    if reason is None:
+def record_waiting(
+    alerts: PlatformAlerts, name: str, why: Translatable | None, at: datetime
+) -> None:
+    """Open an alert on a challenger that waits for approval, and say why it waits; None: resolve
+    it."""
+    if why is None:
         alerts.resolve(WAITING, name, at)
     else:
-        answer = f"alerting model approve {name}, or reject; Required Actions in Airflow"
-        alerts.report(WAITING, name, f"{reason}{ANSWER}{answer}", at)
+        reason = translatable(
+            "{why} Answer: alerting model approve {name}, or reject; Required Actions in Airflow",
+            why=why,
+            name=name,
+        )
+        alerts.report(WAITING, name, reason, at)
+
+
+def why_waiting(reason: str) -> str:
+    """Return why a version waits, of the reason of such an alert: without how to answer."""
+    why = reason.values.get("why") if isinstance(reason, Translatable) else None
+    return why if isinstance(why, Translatable) else reason.partition(ANSWER)[0]
 
 
 def record_document_faults(

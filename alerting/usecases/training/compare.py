@@ -24,7 +24,7 @@ from alerting.ports import Decisions, ModelUnavailable, PlantPorts, TrainingPort
 from alerting.ports.logs import id_logger
 from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.derived import with_stored_features
-from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
+from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.labels.learning import record_labels
 from alerting.usecases.registry.evidence import FOLDER as EVIDENCE
@@ -35,6 +35,7 @@ from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import acted_windows, suppressed_at
 from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.due import end_run, require_not_cancelled
+from alerting.usecases.training.history import report_waiting
 from alerting.usecases.training.own_values import (
     describe_remedy,
     describe_values,
@@ -225,8 +226,7 @@ def _store(
         folder="decision",
     )
     end_run(platform, run.name, run.training)
-    reason = proposal.reason if proposal.waiting else None
-    record_waiting(platform.platform_alerts, run.name, reason, platform.clock.now())
+    report_waiting(platform, proposal)
     _log.info("compared: %s", proposal.verdict, definition=run.name, run=run.id)
     return proposal
 

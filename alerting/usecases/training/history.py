@@ -1,13 +1,14 @@
-"""The results of earlier trainings: its proposal, its decision, and the versions of its
+"""The results of earlier trainings: the proposal, the decision, and the versions of a
 definition."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
-from alerting.ports import DecisionRecord, Models, TrainingRuns
-from alerting.reporting.definition.decisions import summarise_decision
+from alerting.ports import DecisionRecord, Models, TrainingPorts, TrainingRuns
+from alerting.reporting.definition.decisions import explain_waiting, summarise_decision
 from alerting.reporting.page.decision_text import chance_lines
+from alerting.usecases.definitions.platform_alerts import record_waiting
 
 
 def read_proposal(runs: TrainingRuns, run_id: str) -> Proposal | None:
@@ -74,3 +75,9 @@ def last_training(
         "waiting": waiting,
         "labels": proposal.evidence.get("labels"),
     }
+
+
+def report_waiting(platform: TrainingPorts, proposal: Proposal) -> None:
+    """Open an alert on a proposal that waits for a person, and say why; resolve that of another."""
+    why = explain_waiting(proposal.objection) if proposal.waiting else None
+    record_waiting(platform.platform_alerts, proposal.definition, why, platform.clock.now())

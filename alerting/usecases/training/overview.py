@@ -14,7 +14,7 @@ from alerting.ports import DecisionRecord, ModelUnavailable, Training, TrainingP
 from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.page.decision_text import proposed_alert, ranked
 from alerting.usecases.definitions.missing_champion import waiting_proposal
-from alerting.usecases.definitions.platform_alerts import ANSWER, WAITING
+from alerting.usecases.definitions.platform_alerts import WAITING, why_waiting
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.registry.evidence import ModelEvidence, load_evidence
 from alerting.usecases.training.due import newest_trainings
@@ -120,7 +120,7 @@ def model_line(platform: TrainingPorts, name: str) -> ModelLine:
 def _waiting(platform: TrainingPorts) -> dict[str, str]:
     """Return why a version waits, by definition, without the commands that answer."""
     return {
-        a.subject: a.reason.partition(ANSWER)[0]
+        a.subject: why_waiting(a.reason)
         for a in platform.platform_alerts.open()
         if a.kind == WAITING
     }

@@ -39,6 +39,7 @@ from alerting.usecases.training.history import (
     last_training,
     read_proposal,
     registered_versions,
+    report_waiting,
 )
 from alerting.usecases.training.progress import describe_step, unfinished_training
 
@@ -72,7 +73,7 @@ def promote_run(
     if decided is None:
         _check_answer(proposal, approved_by, rejected_reason)
         if proposal.waiting and approved_by is None:
-            record_waiting(platform.platform_alerts, name, proposal.reason, platform.clock.now())
+            report_waiting(platform, proposal)
             return proposal
         decided = _keep(
             platform.decisions, _record(platform.clock, proposal, approved_by, rejected_reason)

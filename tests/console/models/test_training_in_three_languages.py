@@ -7,11 +7,13 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import Translatable, language
+from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.training.due import begin_training, end_training
 from alerting.usecases.training.runs import cancel_training
 from alerting.usecases.training.train import prepare
 from tests.builders import at
 from tests.helpers.console.pages import ADMIN_TOKEN, browser, log_in, wall
+from tests.helpers.learning.waiting import add_waiting
 
 __all__ = ["browser", "wall"]
 NAME = "too-moist"
@@ -67,3 +69,31 @@ def test_a_cancelled_training_says_so_to_its_steps_in_every_language(platform):
     failure = cancel_training(platform, NAME, "ada", "x").failure
     assert isinstance(failure, Translatable)
     assert language("fr").translate(failure) == "annulé par ada\u00a0: x"
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence", "answer"),
+    [
+        ("en", "It finds fewer of the problems than the one in service.", "Answer: alerting"),
+        ("de", "Es findet weniger der Probleme als das im Einsatz.", "Antworten: alerting"),
+        ("fr", "Il trouve moins de problèmes que celui en service.", "Répondre\u00a0: alerting"),
+    ],
+)
+def test_why_a_model_waits_is_told_in_the_list_and_on_the_page_of_the_platform(
+    engineer, platform, code, sentence, answer
+):
+    add_waiting(platform, NAME, objection="fewer_problems")
+    models = seen(engineer, "/models", code)
+    assert sentence in models
+    assert answer not in models
+    of_platform = seen(engineer, "/platform", code)
+    assert sentence in of_platform
+    assert answer in of_platform
+
+
+def test_why_a_model_waits_is_read_from_an_alert_of_an_earlier_version(engineer, platform):
+    stored = "It is better. Answer: alerting model approve too-moist, or reject"
+    platform.platform_alerts.report(WAITING, NAME, stored, at(1))
+    models = seen(engineer, "/models", "de")
+    assert "It is better." in models
+    assert "approve" not in models

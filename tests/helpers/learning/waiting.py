@@ -4,8 +4,8 @@ import json
 
 from alerting.definitions.question import question_of
 from alerting.learning.selection.proposal import PROPOSAL
-from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.registry.registration import register_model
+from alerting.usecases.training.history import report_waiting
 from tests.helpers.learning.curves import curve_point
 from tests.helpers.learning.proposals import proposal
 
@@ -45,5 +45,5 @@ def add_waiting(platform, name, files=None, **changes):
         files={f"{part}.json": json.dumps(rows).encode() for part, rows in files.items()},
         folder="evidence",
     )
-    record_waiting(platform.platform_alerts, name, waiting.reason, platform.clock.now())
+    report_waiting(platform, waiting)
     return run

@@ -3,6 +3,7 @@
 import pytest
 
 from alerting.definitions.question import question_of
+from alerting.definitions.wording.language import translatable
 from alerting.ports import DecisionRecord, ReadingRow, Training
 from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.sync import apply, require_revision
@@ -75,5 +76,10 @@ def test_the_state_of_a_model_follows_its_last_training(
     platform.trainings.begin(Training("too-moist", question, "run", 1, at(7), ended, failure))
     if verdict:
         platform.decisions.add(decided(verdict))
-    record_waiting(platform.platform_alerts, "too-moist", "it is better" if waits else None, at(9))
+    record_waiting(
+        platform.platform_alerts,
+        "too-moist",
+        translatable("it is better") if waits else None,
+        at(9),
+    )
     assert runs(platform)["too-moist"] == LastRuns(None, ended or at(7), state)

@@ -28,6 +28,7 @@ from tests.helpers.learning.waiting import add_waiting
 from tests.in_memory_platform import in_memory_platform
 
 NAME = "too-moist"
+BY_A_PERSON = "It goes into service only if a person approves."
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_the_list_begins_with_what_waits_and_says_what_to_do(platform):
     ]
     run = add_waiting(platform, NAME)
     first, second = model_lines(platform)
-    assert (first.name, first.state, first.reason) == (NAME, "waiting", "It is better.")
+    assert (first.name, first.state, first.reason) == (NAME, "waiting", BY_A_PERSON)
     assert second.advice.startswith("It begins by itself")
     answer_run(platform, run, "ann")
     assert [line.state for line in model_lines(platform)] == ["due", "serving"]
