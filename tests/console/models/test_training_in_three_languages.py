@@ -89,6 +89,7 @@ def test_why_a_model_waits_is_told_in_the_list_and_on_the_page_of_the_platform(
     of_platform = seen(engineer, "/platform", code)
     assert sentence in of_platform
     assert answer in of_platform
+    assert f'href="/models/{NAME}/decide"' in of_platform
 
 
 def test_why_a_model_waits_is_read_from_an_alert_of_an_earlier_version(engineer, platform):
