@@ -17,8 +17,7 @@ _SHARED = {
     "import_worker": ("imports.worker:ImportWorker",),
     "reader": ("metrics:PlatformReader", "platform"),
 }
-"""What routes share in the state of an application: its class, and the parts of that state of which
-one is made."""
+"""What routes share in an application's state: its class, and what that class takes from it."""
 
 
 def _later(addresses: str, *routers: str, needs: str | None = None) -> Later:

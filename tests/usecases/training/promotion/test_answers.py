@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.faults import Conflicting, NotFound, UserError
+from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.sync import apply, require_revision, retire
 from alerting.usecases.training.due import (
     PAUSES,
@@ -14,6 +15,7 @@ from alerting.usecases.training.due import (
     find_due_trainings,
     require_not_cancelled,
 )
+from alerting.usecases.training.history import report_waiting
 from alerting.usecases.training.overview import model_line, model_lines, training_lines
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.runs import (
@@ -24,6 +26,7 @@ from alerting.usecases.training.runs import (
     request_training,
 )
 from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.learning.proposals import proposal
 from tests.helpers.learning.waiting import add_waiting
 from tests.in_memory_platform import in_memory_platform
 
@@ -102,6 +105,13 @@ def test_the_list_begins_with_what_waits_and_says_what_to_do(platform):
     assert [line.version for line in model_lines(platform)] == [None, 2]
     with pytest.raises(UserError, match="cannot be read"):
         rollback(platform, NAME, "worse", "ann")
+
+
+def test_a_proposal_that_needs_no_person_leaves_no_alert(platform):
+    add_waiting(platform, NAME)
+    assert [alert.kind for alert in platform.platform_alerts.open()] == [WAITING]
+    report_waiting(platform, proposal(promote=True, waiting=False))
+    assert platform.platform_alerts.open() == []
 
 
 def begun(platform, minute=100):
