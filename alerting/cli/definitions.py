@@ -71,7 +71,7 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
     Of a trained definition without stride or windows it says what was derived from the data, or
     would be.
     """
-    from alerting.usecases.definitions import checking, sync
+    from alerting.usecases.definitions import checking, lookup
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     documents, origins = read_definitions([file for file in files if file not in names])
@@ -79,7 +79,7 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
     with platform() as p:
         good = checking.check(
             p,
-            documents + [sync.require_document(p.definitions, name) for name in stored],
+            documents + [lookup.require_document(p.definitions, name) for name in stored],
             origins + [""] * len(stored),
         )
         derived = {d.name: _derived(p, d) for d in good}
@@ -223,7 +223,7 @@ def _show_applied(
 def list_definitions(in_plant: InPlant = None, as_json: Json = False) -> None:
     """List all definitions with their last evaluation and training; faults, new questions, and
     faults of the platform follow."""
-    from alerting.usecases.definitions import sync
+    from alerting.usecases.definitions import lookup, sync
     from alerting.usecases.definitions.training_state import describe_trainings
     from alerting.usecases.platform_health.last_runs import last_runs
 
@@ -235,7 +235,7 @@ def list_definitions(in_plant: InPlant = None, as_json: Json = False) -> None:
         states = describe_trainings(p.definitions, p.decisions, p.trainings, latest, p.zone)
         runs = last_runs(p, latest)
         rows = [
-            sync.summary(r, faults.get(r.name, []))
+            lookup.summary(r, faults.get(r.name, []))
             | {"training": states.get(r.name)}
             | vars(runs[r.name])
             for r in latest
@@ -295,13 +295,13 @@ def show_definition(
     comments."""
     from alerting.definitions.model import ModelDefinition, TrainedDefinition
     from alerting.definitions.revisions import definition_document
-    from alerting.usecases.definitions import sync
+    from alerting.usecases.definitions import lookup, sync
     from alerting.usecases.definitions.derived import stored_features
     from alerting.usecases.definitions.training_state import describe_trainings
 
     with platform() as p:
         sync.sync(p, p.clock.now())
-        chosen = sync.require_revision(p.definitions, name, revision)
+        chosen = lookup.require_revision(p.definitions, name, revision)
         history = p.definitions.revisions(name)
         faults = p.definitions.faulty().get(name, [])
         training = describe_trainings(
@@ -353,12 +353,12 @@ def export(
 ) -> None:
     """Write definitions as YAML (with --json: as a JSON list) that `apply` reads back unchanged."""
     from alerting.definitions.revisions import definition_document
-    from alerting.usecases.definitions import sync
+    from alerting.usecases.definitions import lookup, sync
 
     with platform() as p:
         sync.sync(p, p.clock.now())
         chosen = (
-            [sync.require_revision(p.definitions, n) for n in names]
+            [lookup.require_revision(p.definitions, n) for n in names]
             if names
             else p.definitions.latest_revisions()
         )

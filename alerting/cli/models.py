@@ -217,7 +217,7 @@ def export(
 ) -> None:
     """Write a model as an ONNX file: from a row of its features to its probability, for other
     runtimes."""
-    from alerting.usecases.definitions.sync import require_revision
+    from alerting.usecases.definitions.lookup import require_revision
     from alerting.usecases.registry.onnx_export import export_onnx
     from alerting.usecases.scoring.past_scores import champion
 

@@ -243,7 +243,7 @@ def miss(
     missed_at = instant(at, "--at")
     with platform() as p:
         if asset is None and missed_at is None:
-            from alerting.usecases.definitions.sync import require_revision
+            from alerting.usecases.definitions.lookup import require_revision
 
             require_revision(p.definitions, name)
             rows = [

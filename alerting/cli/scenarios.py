@@ -68,7 +68,7 @@ def _document(file: Path) -> Any:
 
 def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
     from alerting.definitions.revisions import definition_document
-    from alerting.usecases.definitions import sync
+    from alerting.usecases.definitions import lookup, sync
 
     if isinstance(written, dict):
         return written
@@ -80,4 +80,4 @@ def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
         return document
     with platform() as p:
         sync.sync(p, p.clock.now())
-        return definition_document(sync.require_revision(p.definitions, written).definition)
+        return definition_document(lookup.require_revision(p.definitions, written).definition)

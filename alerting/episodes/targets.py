@@ -1,7 +1,7 @@
 """Evaluation plan: every target with the parameters that its evaluation needs."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.state_table import TargetKey
 from alerting.readings.instants import Millis
 
+_SOURCE_HASH = re.compile(r"(\w*)/(\w*)/(\d+)(\.\d+)?(.*)")
 _USUAL_SAMPLING = 1000  # ms
 _VALUES_AT_ONCE = 5_000_000
 _TARGETS_OF_ONE_TASK = 1_000
@@ -117,9 +118,59 @@ class EvaluationPlan:
         return {target.plant for target in self.targets if target.every == every}
 
 
+class KnownRevisions(NamedTuple):
+    """The revisions that a plan was made of.
+
+    `numbers`: that of the newest revision of each definition, by its name. `linked`: names of
+    definitions that suppress or are suppressed by others: an edit of one may make another faulty.
+    """
+
+    numbers: Mapping[str, int]
+    linked: frozenset[str] = frozenset()
+
+
+class PlanEdits(NamedTuple):
+    """The stored plan, and what was edited since it was made.
+
+    `names`: of documents that are new or have changed; `added`: how many revisions were added.
+    """
+
+    plan: EvaluationPlan
+    known: KnownRevisions
+    names: tuple[str, ...]
+    added: int
+
+
+class SourceHash(NamedTuple):
+    """A hash of all sources of a plan, in parts: definition documents and other documents, the
+    numbers of revisions and promotions, and what else counts. Its text is
+    `definitions/others/revisions.promotions-rest`; without promotions the full stop is missing,
+    too."""
+
+    definitions: str
+    others: str
+    revisions: int
+    promotions: str
+    rest: str
+
+    @classmethod
+    def read(cls, text: str) -> "SourceHash | None":
+        """Return the parts of a text; None if it has another form."""
+        found = _SOURCE_HASH.fullmatch(text)
+        return found and cls(found[1], found[2], int(found[3]), found[4] or "", found[5])
+
+    def added_revisions(self, since: "SourceHash") -> int | None:
+        """Return how many revisions were added since an earlier hash; None if more than definitions
+        and their revisions has changed."""
+        is_same = (self.others, self.rest) == (since.others, since.rest)
+        if not is_same or since.promotions not in ("", self.promotions):
+            return None
+        return self.revisions - since.revisions
+
+
 def valid_sources(source_hash: str) -> tuple[str, str]:
-    """Return the hashes by which a stored plan is found for the hash `documents.promotions` of its
-    sources (port `EvaluationPlans`): itself, and the one without promotions."""
+    """Return the hashes by which a stored plan is found for the hash of its sources: itself, and
+    the one without promotions."""
     return source_hash, re.sub(r"\.\d+", "", source_hash, count=1)
 
 

@@ -75,8 +75,9 @@ NOT_EDITED = NoDocuments()
 class Definitions(Protocol):
     """Current documents, as people wrote them, and their immutable revisions."""
 
-    def documents(self) -> list[Document]:
-        """Return all current documents without `_id`, sorted by name, valid or not.
+    def documents(self, names: Collection[str] | None = None) -> list[Document]:
+        """Return all current documents, or those of these names, without `_id`, sorted by name,
+        valid or not.
 
         `_faults`: the faults of a marked document; `_label`: the name of its mark, if the document
         has no name.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from alerting.episodes.state_table import ConditionTable, TargetKey
-from alerting.episodes.targets import EvaluationPlan
+from alerting.episodes.targets import EvaluationPlan, KnownRevisions, PlanEdits
 from alerting.ports.definitions import Document
 from alerting.ports.unit_of_work import Unit
 
@@ -56,9 +56,9 @@ class EvaluationPlans(Protocol):
     """The cached evaluation plan, valid until one of its sources changes."""
 
     def source_hash(self, read_plan: bool = False) -> str:
-        """Return an identity of all sources of a plan, `documents.promotions`: the first part
-        changes with every definition, revision, asset and event type. `read_plan`: read the stored
-        plan as well, which `get` returns next."""
+        """Return the text of a `SourceHash`, which changes with every definition, revision,
+        promotion, asset, event type and source. `read_plan`: read the stored plan as well, which
+        `get` returns next."""
 
     def get(
         self,
@@ -70,8 +70,19 @@ class EvaluationPlans(Protocol):
         it does not depend on them; None if it is not stored. `plant`, `is_wanted`: as
         `select_plant`, without reading other targets."""
 
-    def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
-        """Store a plan in place of the previous one."""
+    def store_plan(
+        self,
+        source_hash: str,
+        evaluation_plan: EvaluationPlan,
+        known: KnownRevisions | None = None,
+    ) -> None:
+        """Store a plan in place of the previous one. `known`: for `find_edits`; None: the next plan
+        is made of all definitions."""
+
+    def find_edits(self, source_hash: str) -> PlanEdits | None:
+        """Return the stored plan and the definitions that were edited since; None if it was stored
+        without the revisions that it knows, or if more than definitions has changed: another
+        source, or a document was deleted."""
 
 
 class Predicted(NamedTuple):

@@ -19,9 +19,10 @@ class MemoryDefinitions:
         self._faults: dict[str, list[str]] = {}
         self._revisions: dict[str, dict[int, Revision]] = {}
 
-    def documents(self) -> list[Document]:
+    def documents(self, names: Collection[str] | None = None) -> list[Document]:
         marks = self.faulty()
-        found = deepcopy([self._documents[name] for name in sorted(self._documents)])
+        wanted = self._documents.keys() if names is None else self._documents.keys() & set(names)
+        found = deepcopy([self._documents[name] for name in sorted(wanted)])
         return [
             {
                 **document,

@@ -2,7 +2,7 @@
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
@@ -10,8 +10,15 @@ from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions
 from alerting.adapters.memory.models import MemoryDecisions
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
-from alerting.episodes.targets import EvaluationPlan, hash_to_store, valid_sources
-from alerting.ports import Checkpoint, Conflict, Unit
+from alerting.episodes.targets import (
+    EvaluationPlan,
+    KnownRevisions,
+    PlanEdits,
+    SourceHash,
+    hash_to_store,
+    valid_sources,
+)
+from alerting.ports import Checkpoint, Conflict, Document, Unit
 from alerting.readings.instants import NO_TIME
 
 
@@ -76,17 +83,13 @@ class MemoryEvaluationPlans:
         self._assets = assets
         self._decisions = decisions
         self._plan: tuple[str, EvaluationPlan] | None = None
+        self._known: tuple[KnownRevisions, dict[str, Document]] | None = None
 
     def source_hash(self, read_plan: bool = False) -> str:  # noqa: ARG002 - the port has it
-        revisions = [(r.name, r.number) for r in self._definitions.latest_revisions()]
-        sources = (
-            self._definitions.documents(),
-            revisions,
-            self._assets.all(),
-            self._assets.event_types(),
-        )
-        documents = hashlib.sha256(repr(sources).encode()).hexdigest()
-        return f"{documents}.{self._decisions.promotions}"
+        revisions = sum(r.number for r in self._definitions.latest_revisions())
+        definitions = _hash_of(self._unmarked().values())
+        others = _hash_of([self._assets.all(), self._assets.event_types()])
+        return f"{definitions}/{others}/{revisions}.{self._decisions.promotions}"
 
     def get(
         self,
@@ -99,8 +102,38 @@ class MemoryEvaluationPlans:
         found = self._plan[1]
         return found if plant is None else found.select_plant(plant, is_wanted)
 
-    def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
+    def store_plan(
+        self,
+        source_hash: str,
+        evaluation_plan: EvaluationPlan,
+        known: KnownRevisions | None = None,
+    ) -> None:
         self._plan = hash_to_store(source_hash, evaluation_plan), evaluation_plan
+        self._known = known and (known, self._unmarked())
+
+    def find_edits(self, source_hash: str) -> PlanEdits | None:
+        present = SourceHash.read(source_hash)
+        stored = self._plan and SourceHash.read(self._plan[0])
+        if present is None or not stored or self._plan is None or self._known is None:
+            return None
+        added = present.added_revisions(stored)
+        known, before = self._known
+        now = self._unmarked()
+        if added is None or not before.keys() <= now.keys():
+            return None
+        edited = tuple(name for name, document in now.items() if before.get(name) != document)
+        return PlanEdits(self._plan[1], known, edited, added)
+
+    def _unmarked(self) -> dict[str, Document]:
+        """Return all definition documents by name, without the marks of faults."""
+        return {
+            document["name"]: {k: v for k, v in document.items() if k != "_faults"}
+            for document in self._definitions.documents()
+        }
+
+
+def _hash_of(sources: Iterable[object]) -> str:
+    return hashlib.sha256(repr(list(sources)).encode()).hexdigest()
 
 
 class MemoryCheckpoints:

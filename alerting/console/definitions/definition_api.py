@@ -35,7 +35,7 @@ from alerting.usecases.alarm_load.changes import (
     review_change,
 )
 from alerting.usecases.alarm_load.overview import definition_line, definition_lines
-from alerting.usecases.definitions import sync
+from alerting.usecases.definitions import lookup, sync
 from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.upkeep.maintain import close_orphans
@@ -227,7 +227,7 @@ def restore_revision(
 ) -> views.AppliedView:
     """Make the document of an earlier revision the newest one, within the alarm budget. Role:
     engineer."""
-    chosen = sync.require_revision(platform.definitions, name, body.revision)
+    chosen = lookup.require_revision(platform.definitions, name, body.revision)
     applied = _change(
         platform,
         definition_document(chosen.definition),
@@ -251,7 +251,7 @@ def list_revisions(
     ] = None,
 ) -> views.RevisionPage:
     """List the revisions of a definition, newest first, page by page."""
-    sync.require_revision(platform.definitions, name)
+    lookup.require_revision(platform.definitions, name)
     found = [
         revision
         for revision in reversed(platform.definitions.revisions(name))
@@ -266,7 +266,7 @@ def list_revisions(
 @router.get("/definitions/{name}/revisions/{number}")
 def show_revision(name: Id, number: Number, platform: Served, _: Viewer) -> views.RevisionDetail:
     """Show a revision with its document."""
-    return views.revision_view(sync.require_revision(platform.definitions, name, number))
+    return views.revision_view(lookup.require_revision(platform.definitions, name, number))
 
 
 @router.get("/definitions/{name}/diff")
@@ -280,8 +280,8 @@ def show_difference(
     ] = None,
 ) -> views.DifferenceView:
     """Show the fields that differ between two revisions."""
-    one = sync.require_revision(platform.definitions, name, start)
-    other = sync.require_revision(platform.definitions, name, end)
+    one = lookup.require_revision(platform.definitions, name, start)
+    other = lookup.require_revision(platform.definitions, name, end)
     return views.DifferenceView.model_validate(
         {
             "name": name,
@@ -322,7 +322,7 @@ def _change(
         reason,
         accepted,
     )
-    newest = sync.require_revision(platform.definitions, review.name)
+    newest = lookup.require_revision(platform.definitions, review.name)
     return views.AppliedView(
         name=review.name,
         state=newest.definition.state,

@@ -142,7 +142,7 @@ def submit_new(
 @router.get("/definitions/{name}/edit", response_class=HTMLResponse)
 def edit(name: Id, request: Request, platform: Served, _: Engineer) -> str:
     """Return the editor with the current document of a definition."""
-    found = next((d for d in platform.definitions.documents() if d.get("name") == name), None)
+    found = next(iter(platform.definitions.documents([name])), None)
     if found is None:
         raise NotFound(f"there is no definition {name!r}")
     newest = platform.definitions.newest_revision(name)
@@ -163,7 +163,7 @@ def submit_edit(
     revision: Annotated[int, Form(ge=0, le=2**31 - 1)] = 0,
 ) -> Response:
     """Check, preview or apply a change of a definition, as the pressed button says."""
-    if all(d.get("name") != name for d in platform.definitions.documents()):
+    if not platform.definitions.documents([name]):
         raise NotFound(f"there is no definition {name!r}")
     draft = replace(sent.draft, name=name, revision=revision)
     return _submit(request, platform, person, previews, do, replace(sent, draft=draft))

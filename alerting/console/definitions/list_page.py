@@ -38,7 +38,7 @@ from alerting.usecases.alarm_load.overview import (
     definition_line,
     find_definitions,
 )
-from alerting.usecases.definitions import sync
+from alerting.usecases.definitions import lookup, sync
 
 router = APIRouter(include_in_schema=False)
 LINES_SHOWN = 50
@@ -149,7 +149,7 @@ def restore(
 ) -> Response:
     """Make the document of an earlier revision the newest one, within the alarm budget."""
     try:
-        chosen = sync.require_revision(platform.definitions, name, read_revision(number))
+        chosen = lookup.require_revision(platform.definitions, name, read_revision(number))
         document = definition_document(chosen.definition)
         why = reason or f"revision {chosen.number} restored"
         _change(platform, document, read_revision(revision), person, why, accept_load)
@@ -221,6 +221,6 @@ def _chosen(
     """Return the difference of two chosen revisions; without `end` to the newest."""
     if not start or not revisions:
         return None
-    one = sync.require_revision(platform.definitions, name, start)
-    other = sync.require_revision(platform.definitions, name, end or None)
+    one = lookup.require_revision(platform.definitions, name, start)
+    other = lookup.require_revision(platform.definitions, name, end or None)
     return {"start": one, "end": other, "changes": changed_fields_between(one, other)}

@@ -21,7 +21,8 @@ from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import NotAllowed
 from alerting.reporting.definition.decisions import explain_waiting
 from alerting.usecases.alarm_load.changes import apply_change, document_with_point
-from alerting.usecases.definitions.sync import ChangedSince, require_revision
+from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.definitions.sync import ChangedSince
 from alerting.usecases.definitions.versions import line_of_champions
 from alerting.usecases.platform_health.drift import dismiss_drift
 from alerting.usecases.training.overview import ModelReport, model_report

@@ -12,7 +12,7 @@ from alerting.console.api.plant_times import plant_times
 from alerting.console.definitions.definition_api import require_number
 from alerting.console.models import views
 from alerting.learning.selection.proposal import Proposal
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.training.overview import (
     model_line,
     model_lines,

@@ -35,7 +35,7 @@ from alerting.reporting.page.decision_text import (
     side_by_side,
 )
 from alerting.usecases.alarm_load.asset_overview import newest_importance
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.registry.evidence import ModelEvidence
 from alerting.usecases.training.overview import model_lines, model_report
 from alerting.usecases.training.progress import training_under_way

@@ -15,7 +15,7 @@ def inhibition_faults(
 ) -> Iterable[Fault]:
     """Return faults of alerts that inhibit a definition. `others`: all in force, by name."""
     own = {asset.name for asset in matching_assets(definition, assets)}
-    for i, name in enumerate(_inhibitors(definition)):
+    for i, name in enumerate(inhibitors_of(definition)):
         path = f"{_PATH}.{i}.definition"
         other = others.get(name)
         if name == definition.name:
@@ -48,7 +48,8 @@ def inhibition_faults(
             )
 
 
-def _inhibitors(definition: Definition) -> list[str]:
+def inhibitors_of(definition: Definition) -> list[str]:
+    """Return the names of the alerts that inhibit a definition."""
     return (
         [other.definition for other in definition.suppression.inhibited]
         if definition.suppression
@@ -66,5 +67,5 @@ def _circle(definition: Definition, first: str, others: Mapping[str, Definition]
             return " \u2192 ".join(way)
         if way[-1] in others and way[-1] not in seen:
             seen.add(way[-1])
-            ways += [[*way, name] for name in _inhibitors(others[way[-1]])]
+            ways += [[*way, name] for name in inhibitors_of(others[way[-1]])]
     return None

@@ -10,8 +10,9 @@ from alerting.definitions.revisions import Plan, definition_document, plan_chang
 from alerting.ports import BacktestPorts, Document
 from alerting.usecases.alarm_load.budget_gate import LoadForecast, apply_within_budget, forecasts
 from alerting.usecases.definitions.checking import check_each, warnings_of
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.next_steps import next_steps
-from alerting.usecases.definitions.sync import Expected, require_expected, require_revision
+from alerting.usecases.definitions.sync import Expected, require_expected
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings, ReportPorts
 from alerting.usecases.alarm_load.evaluated_times import evaluated_times
-from alerting.usecases.definitions.sync import active, newest_of_target
+from alerting.usecases.definitions.lookup import active, newest_of_target
 from alerting.usecases.notification.routes import find_plants, read_routes
 from alerting.usecases.operators.operate import shelves_now
 

@@ -151,7 +151,7 @@ def definition_lines(platform: BacktestPorts, now: datetime) -> list[DefinitionL
 
 def definition_line(platform: BacktestPorts, now: datetime, name: str) -> DefinitionLine:
     """Return the line of a definition. Raises NotFound without a document of this name."""
-    documents = [one for one in platform.definitions.documents() if one.get("name") == name]
+    documents = platform.definitions.documents([name])
     found = _lines(
         platform,
         now,

@@ -35,7 +35,8 @@ from alerting.usecases.backtest.run import Backtest, Retrain, Subject, cadence
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.backtest.segment import instants, segment_metrics, walk_segment
 from alerting.usecases.definitions.checking import check
-from alerting.usecases.definitions.sync import require_revision, sync
+from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.definitions.sync import sync
 from alerting.usecases.training.derived import fix_features
 
 RULES = 5  # part of a run's identity: results stored under other rules do not count

@@ -6,7 +6,7 @@ from typing import Any
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
-from alerting.definitions.checks.inhibition import inhibition_faults
+from alerting.definitions.checks.inhibition import inhibition_faults, inhibitors_of
 from alerting.definitions.checks.trained import training_warnings
 from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
 from alerting.definitions.matching import AssetIndex, matching_assets
@@ -94,9 +94,13 @@ def read_documents(
     found = {}
     for marked in documents:
         document = {k: v for k, v in marked.items() if not k.startswith("_")}
-        name = str(marked.get("_label", document.get("name")))
-        found[name] = read_beside_assets(document, assets, types)
+        found[label_of(marked)] = read_beside_assets(document, assets, types)
     return found
+
+
+def label_of(document: Document) -> str:
+    """Return the name by which a stored document is found: its own, or the label of one without."""
+    return str(document.get("_label", document.get("name")))
 
 
 def read_beside_assets(
@@ -134,7 +138,7 @@ def faults_in_force(
         return []
     try:
         faults = faults_against_assets(definition, assets, types)
-        if definition.suppression and definition.suppression.inhibited:
+        if inhibitors_of(definition):
             faults += inhibition_faults(definition, in_force, assets)
     except Exception as error:  # any content of a document: no document stops the others
         return [_unreadable_fault(error)]
@@ -244,7 +248,7 @@ def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
     All are needed to say what is near to an unknown or faulty one, and where other definitions that
     inhibit apply.
     """
-    if any(d.suppression and d.suppression.inhibited for d in definitions):
+    if any(map(inhibitors_of, definitions)):
         return all_assets(stored)
     patterns = {pattern for d in definitions for pattern in d.assets}
     found = AssetIndex(stored.find_matching(patterns))
@@ -256,7 +260,7 @@ def _inhibition_faults(
 ) -> dict[str, list[Fault]]:
     """Return the faults of definitions that others inhibit, by name, beside all definitions as they
     would then be in force."""
-    if not any(d.suppression and d.suppression.inhibited for d in definitions):
+    if not any(map(inhibitors_of, definitions)):
         return {}
     others = {r.name: r.definition for r in platform.definitions.latest_revisions()} | {
         d.name: d for d in definitions

@@ -53,12 +53,17 @@ def record_faults(
 
 
 def forget_deleted(
-    alerts: PlatformAlerts, definitions: Definitions, documented: Collection[str], at: datetime
+    alerts: PlatformAlerts,
+    definitions: Definitions,
+    documented: Collection[str] | None,
+    at: datetime,
 ) -> None:
     """Resolve the alerts on definitions without a document, and those on models of definitions that
-    use none."""
+    use none. `documented`: definitions with a document; None: all of them."""
     for alert in alerts.open():
-        is_deleted = alert.kind == FAULTY and alert.subject not in documented
+        is_deleted = (
+            alert.kind == FAULTY and documented is not None and alert.subject not in documented
+        )
         idle = alert.kind in (UNREADABLE, WAITING) and not _uses_champion(
             definitions, alert.subject
         )

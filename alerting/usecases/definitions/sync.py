@@ -1,17 +1,18 @@
 """Definitions: plan and apply documents, and make revisions of documents edited directly in the
 database."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from alerting.definitions.assets import EventType
+from alerting.definitions.checks.inhibition import inhibitors_of
 from alerting.definitions.faults import (
     ChangedMeanwhile,
-    NotFound,
+    Fault,
     UserError,
     shown,
-    unknown_definition,
 )
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
@@ -23,14 +24,16 @@ from alerting.definitions.revisions import (
     recorded_change,
 )
 from alerting.definitions.wording.language import template, translatable
-from alerting.ports import Audit, DefinitionPorts, Definitions, Document, PlatformAlerts
+from alerting.ports import DefinitionPorts, Definitions, Document, FaultyDocument
 from alerting.usecases.definitions.checking import (
     check,
     check_each,
     faults_in_force,
     index_assets,
+    label_of,
     read_documents,
 )
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import (
     forget_deleted,
     record_definition_faults,
@@ -47,28 +50,18 @@ _BESIDE_ASSETS = ("archived_files", "event_types", "routes", "shelves", "sinks",
 class Synced:
     """Result of reading the current documents.
 
-    `latest`: the newest revision of every definition, sorted by name; `new`: those of them made
-    now; `faulty`: definitions marked faulty, with their reasons; `assets`: all assets beside which
-    they were read.
+    `latest`: the newest revision of every definition that was read, sorted by name; `new`: those of
+    them made now; `faulty`: definitions marked faulty, with their reasons; `assets`: all assets
+    beside which they were read; `linked`: names of definitions that inhibit others or are
+    inhibited; `has_faulty_revisions`: whether a stored revision cannot be read.
     """
 
     latest: tuple[Revision, ...]
     new: tuple[Revision, ...]
     faulty: dict[str, list[str]]
     assets: AssetIndex
-
-
-def require_document(definitions: Definitions, name: str) -> Document:
-    """Return the stored document of a definition, also a faulty one. Raises UserError with the
-    names that may be meant."""
-    found = next(
-        (one for one in definitions.documents() if name in (one.get("name"), one.get("_label"))),
-        None,
-    )
-    if found is None:
-        names = [r.name for r in definitions.latest_revisions()]
-        raise UserError(unknown_definition(name, names))
-    return {key: value for key, value in found.items() if not key.startswith("_")}
+    linked: frozenset[str] = frozenset()
+    has_faulty_revisions: bool = False
 
 
 def plan(
@@ -143,7 +136,7 @@ def require_expected(
 
     A document that was edited in the database gets its revision first, as `sync` does.
     """
-    document = next((d for d in platform.definitions.documents() if d.get("name") == name), None)
+    document = next(iter(platform.definitions.documents([name])), None)
     newest = platform.definitions.newest_revision(name)
     if document is not None:
         edited = _edited(platform, document, newest)
@@ -258,30 +251,77 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     collections, which are left out, cause platform alerts, too.
     """
     parse_revisions = platform.definitions.load_revisions()
-    valid, faulty_assets = platform.assets.read_all()
-    assets = index_assets(valid, faulty_assets)
-    types = platform.assets.event_types()
-    read = read_documents(platform.definitions.documents(), assets, types)
-    latest_revisions, faulty_revisions = parse_revisions(
+    beside = _read_beside(platform)
+    documents = platform.definitions.documents()
+    read = read_documents(documents, beside.assets, beside.types)
+    latest, faulty_revisions = parse_revisions(
         {name: found for name, found in read.items() if isinstance(found, Definition)}
     )
-    faulty_documents = [
-        *faulty_assets,
-        *platform.documents.faulty(_BESIDE_ASSETS),
-        *faulty_revisions,
-    ]
+    faulty_documents = [*beside.faulty, *faulty_revisions]
     record_document_faults(platform.platform_alerts, faulty_documents, at)
+    synced = _take_documents(platform, documents, read, latest, beside, at)
+    forget_deleted(platform.platform_alerts, platform.definitions, read.keys(), at)
+    return replace(synced, has_faulty_revisions=bool(faulty_revisions))
+
+
+def sync_edited(
+    platform: DefinitionPorts, names: Collection[str], numbers: Mapping[str, int], at: datetime
+) -> Synced | None:
+    """Do the same for the documents of these definitions alone, and return what was read of them.
+
+    `numbers`: the numbers that their newest revisions must have. None, and nothing is written, if
+    they have others, or if one of them is suppressed by others.
+    """
+    histories = platform.definitions.histories(names)
+    latest = [history[-1] for history in histories.values()]
+    if {revision.name: revision.number for revision in latest} != numbers:
+        return None
+    beside = _read_beside(platform)
+    documents = platform.definitions.documents(names)
+    read = read_documents(documents, beside.assets, beside.types)
+    if any(isinstance(found, Definition) and inhibitors_of(found) for found in read.values()):
+        return None
+    record_document_faults(platform.platform_alerts, beside.faulty, at)
+    synced = _take_documents(platform, documents, read, latest, beside, at)
+    forget_deleted(platform.platform_alerts, platform.definitions, None, at)
+    return synced
+
+
+class _Beside(NamedTuple):
+    """Assets and event types, beside which definitions are read, and faulty documents of all other
+    collections."""
+
+    assets: AssetIndex
+    types: Sequence[EventType]
+    faulty: Sequence[FaultyDocument]
+
+
+def _read_beside(platform: DefinitionPorts) -> _Beside:
+    valid, faulty = platform.assets.read_all()
+    others = platform.documents.faulty(_BESIDE_ASSETS)
+    return _Beside(index_assets(valid, faulty), platform.assets.event_types(), [*faulty, *others])
+
+
+def _take_documents(
+    platform: DefinitionPorts,
+    documents: Sequence[Document],
+    read: Mapping[str, Definition | list[Fault]],
+    latest_revisions: Sequence[Revision],
+    beside: _Beside,
+    at: datetime,
+) -> Synced:
+    """Store a revision of every definition that differs from its latest, and record all faults."""
     latest = {r.name: r for r in latest_revisions}
     in_force = {r.name: r.definition for r in latest_revisions}
-    known_faults = platform.definitions.faulty()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
     waiting: dict[str, Definition] = {}
 
     def take(name: str, definition: Definition) -> None:
         """Store a changed definition, unless it is faulty; one that others inhibit then waits."""
-        faulty[name] = [str(f) for f in faults_in_force(definition, in_force, assets, types)]
-        if faulty[name] and definition.suppression and definition.suppression.inhibited:
+        found = faults_in_force(definition, in_force, beside.assets, beside.types)
+        faulty[name] = [str(fault) for fault in found]
+        if faulty[name] and inhibitors_of(definition):
             waiting[name] = definition
         elif not faulty[name] and (name not in latest or latest[name].definition != definition):
             revision = _add_edited(platform, definition, at)
@@ -300,90 +340,38 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         waiting.clear()
         for name, definition in again.items():
             take(name, definition)
+    marked = {label_of(one): one["_faults"] for one in documents if "_faults" in one}
     for name, faults in faulty.items():
-        _record_faults(
-            platform.definitions,
-            platform.audit,
-            platform.platform_alerts,
-            name,
-            faults,
-            known_faults.get(name, []),
-            at,
-        )
-    forget_deleted(platform.platform_alerts, platform.definitions, faulty.keys(), at)
+        _record_faults(platform, name, faults, marked.get(name, []), at)
     latest.update({one.name: one for one in new})
+    definitions = [found for found in read.values() if isinstance(found, Definition)]
     return Synced(
         tuple(latest[name] for name in sorted(latest)),
         tuple(new),
         {name: faults for name, faults in faulty.items() if faults},
-        assets,
+        beside.assets,
+        _find_linked([*definitions, *in_force.values()]),
+    )
+
+
+def _find_linked(definitions: Iterable[Definition]) -> frozenset[str]:
+    return frozenset(
+        name
+        for definition in definitions
+        if (inhibitors := inhibitors_of(definition))
+        for name in (definition.name, *inhibitors)
     )
 
 
 def _record_faults(
-    definitions: Definitions,
-    audit: Audit,
-    platform_alerts: PlatformAlerts,
-    name: str,
-    faults: list[str],
-    earlier: list[str],
-    at: datetime,
+    platform: DefinitionPorts, name: str, faults: list[str], earlier: list[str], at: datetime
 ) -> None:
     if faults == earlier:
         return
     # Before the mark: after an interruption between the two both are done again.
-    record_definition_faults(platform_alerts, name, faults, at)
-    definitions.mark_faulty(name, faults)
+    record_definition_faults(platform.platform_alerts, name, faults, at)
+    platform.definitions.mark_faulty(name, faults)
     what = template("definition is valid again")
     if faults:
         what = template("definition is faulty; its last valid revision stays in force")
-    audit.add("platform", what, name, at, earlier, faults)
-
-
-def newest_of_target(definitions: Definitions, name: str) -> Revision | None:
-    """Return the newest valid revision for work on a target of a definition, as an episode or a
-    shelf, which an account may do that does not see all its assets; None without one."""
-    return next(reversed(definitions.revisions(name)), None)
-
-
-def require_revision(definitions: Definitions, name: str, number: int | None = None) -> Revision:
-    """Return the newest (or the given) revision. Raises UserError if there is none; its message
-    names the existing ones, or the faults of this one."""
-    newest = definitions.newest_revision(name)
-    if newest is None and (faults := definitions.faulty().get(name)):
-        raise NotFound(
-            translatable(
-                "the definition {name} has faults and no valid revision yet: {faults}",
-                name=shown(name),
-                faults="; ".join(faults),
-            )
-        )
-    if newest is None:
-        names = [r.name for r in definitions.latest_revisions()]
-        raise NotFound(unknown_definition(name, names))
-    if number in (None, newest.number):
-        return newest
-    found = next((r for r in definitions.revisions(name) if r.number == number), None)
-    if found is None:
-        raise NotFound(f"definition {name!r} has no revision {number}; it has 1 to {newest.number}")
-    return found
-
-
-def active(definitions: Definitions) -> list[Revision]:
-    """Return the newest revisions of the definitions in service, sorted by name."""
-    return [r for r in definitions.latest_revisions() if r.definition.state == "active"]
-
-
-def summary(revision: Revision, faults: Sequence[str]) -> dict[str, Any]:
-    """Return one line of a list of definitions."""
-    d = revision.definition
-    return {
-        "name": d.name,
-        "kind": d.kind,
-        "state": "faulty" if faults else d.state,
-        "revision": revision.number,
-        "assets": ", ".join(d.assets),
-        "severity": d.severity,
-        "since": revision.at.isoformat(),
-        "faults": list(faults),
-    }
+    platform.audit.add("platform", what, name, at, earlier, faults)

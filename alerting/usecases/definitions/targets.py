@@ -2,6 +2,7 @@
 them was written."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 from zlib import crc32
@@ -13,12 +14,19 @@ from alerting.definitions.plants import Plants
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.definitions.wording.phrases import variable_title
 from alerting.episodes.state_table import TargetKey
-from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
+from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, KnownRevisions
 from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.registry import kind_of
 from alerting.ports import Decisions, Definitions, PlanPorts
 from alerting.readings.instants import duration_millis, to_millis
 from alerting.usecases.definitions.checking import all_assets
+from alerting.usecases.definitions.plan_after_edits import (
+    add_known_revisions,
+    find_known_revisions,
+    is_all_that_changed,
+    merge_plan,
+    read_edits,
+)
 from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.versions import present_answer
 
@@ -43,25 +51,59 @@ def find_current_plan(platform: PlanPorts) -> CurrentPlan:
     before = source_hash_of(platform, read_plan=True)
     if (cached := platform.evaluation_plans.get(before)) is not None:
         return CurrentPlan(cached, before)
+    made = _plan_after_edits(platform, before) or _plan_of_all(platform, before)
+    if source_hash_of(platform) == made.source_hash:  # otherwise a document was written meanwhile
+        platform.evaluation_plans.store_plan(made.source_hash, made.plan, made.known)
+    return CurrentPlan(made.plan, made.source_hash)
+
+
+class _MadePlan(NamedTuple):
+    plan: EvaluationPlan
+    source_hash: str
+    known: KnownRevisions | None
+
+
+def _plan_after_edits(platform: PlanPorts, before: str) -> _MadePlan | None:
+    """Return the stored plan with the targets of edited definitions made again; None if all must be
+    made."""
+    found = read_edits(platform, before)
+    if found is None:
+        return None
+    edits, synced = found
+    read_from = source_hash_of(platform) if synced.new else before
+    if not is_all_that_changed(before, read_from, len(synced.new)):
+        return None
+    targets = _targets_in_service(platform, synced.latest, synced.assets)
+    return _MadePlan(
+        merge_plan(edits.plan, synced.latest, targets),
+        read_from,
+        add_known_revisions(edits.known, synced.latest),
+    )
+
+
+def _plan_of_all(platform: PlanPorts, before: str) -> _MadePlan:
     synced = sync(platform, platform.clock.now())
     read_from = before
-    latest: Sequence[Revision] = synced.latest
-    assets = synced.assets
     if synced.new:  # which change the hash, and another process may have written meanwhile
         read_from = source_hash_of(platform)
         parse = platform.definitions.load_revisions()
-        latest, _ = parse({one.name: one.definition for one in latest})
-        assets = all_assets(platform.assets)
+        latest, _ = parse({one.name: one.definition for one in synced.latest})
+        synced = replace(synced, latest=tuple(latest), assets=all_assets(platform.assets))
+    targets = _targets_in_service(platform, synced.latest, synced.assets)
+    names = tuple(one.name for one in synced.latest if one.definition.state == "active")
+    plan = EvaluationPlan(names, tuple(targets))
+    return _MadePlan(plan, read_from, find_known_revisions(synced))
+
+
+def _targets_in_service(
+    platform: PlanPorts, latest: Sequence[Revision], assets: AssetIndex
+) -> list[EvaluationTarget]:
     revisions = [r for r in latest if r.definition.state == "active"]
-    targets = list_targets(
+    return list_targets(
         answering_revisions(platform.definitions, platform.decisions, revisions),
         assets,
         platform.latency,
     )
-    found = EvaluationPlan(tuple(r.name for r in revisions), tuple(targets))
-    if source_hash_of(platform) == read_from:  # otherwise a document was written during the read
-        platform.evaluation_plans.store_plan(read_from, found)
-    return CurrentPlan(found, read_from)
 
 
 def answering_revisions(

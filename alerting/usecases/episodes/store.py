@@ -11,7 +11,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
 from alerting.ports import Assets, EpisodePorts, Episodes
 from alerting.ports.logs import id_logger
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.lookup import require_revision
 
 _log = id_logger(__name__)
 

@@ -27,9 +27,10 @@ from alerting.ports import (
 )
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.missing_champion import ChampionPorts, describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_model_faults
-from alerting.usecases.definitions.sync import require_revision, sync
+from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
 from alerting.usecases.definitions.versions import last_promotion, segments
 from alerting.usecases.episodes.outcomes import determine_due_outcomes

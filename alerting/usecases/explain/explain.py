@@ -22,8 +22,8 @@ from alerting.ports import (
     EvaluationPorts,
 )
 from alerting.reporting.base import messages
+from alerting.usecases.definitions.lookup import newest_of_target, require_revision
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
-from alerting.usecases.definitions.sync import newest_of_target, require_revision
 from alerting.usecases.definitions.versions import (
     answer_at,
     first_instant,

@@ -25,7 +25,7 @@ from alerting.notifications.policy import (
 from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
 from alerting.operators.silences import Silence, describe_silence
 from alerting.ports import Audit, EpisodePorts, Episodes, MutingPorts, OutcomePorts, Shelves
-from alerting.usecases.definitions.sync import newest_of_target
+from alerting.usecases.definitions.lookup import newest_of_target
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
 from alerting.usecases.notification.routes import recipients_now

@@ -23,7 +23,7 @@ from alerting.operators.shelves import (
     reminder_time,
 )
 from alerting.ports import Definitions, EpisodePorts, MutingPorts, OperatorPorts, Shelves
-from alerting.usecases.definitions.sync import newest_of_target, require_revision
+from alerting.usecases.definitions.lookup import newest_of_target, require_revision
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import find_episode

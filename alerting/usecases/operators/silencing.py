@@ -21,7 +21,7 @@ from alerting.operators.silences import (
 )
 from alerting.ports import MutingPorts
 from alerting.readings.instants import from_millis, to_millis
-from alerting.usecases.definitions.sync import newest_of_target
+from alerting.usecases.definitions.lookup import newest_of_target
 from alerting.usecases.notification.muting import record_silences, tend_shelves
 from alerting.usecases.notification.silencing import end_silence, raised_meanwhile
 from alerting.usecases.operators.operate import Actor

@@ -30,8 +30,8 @@ from alerting.learning.metrics.drift_findings import (
 from alerting.learning.metrics.normal_days import DAY, learn_days
 from alerting.ports import UpkeepPorts
 from alerting.ports.logs import id_logger
+from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.platform_alerts import DRIFTED, record_faults
-from alerting.usecases.definitions.sync import active
 from alerting.usecases.definitions.versions import answer_at
 from alerting.usecases.platform_health.drift_table import LearnedHours, read_table
 from alerting.usecases.report_material.inputs import learned_from

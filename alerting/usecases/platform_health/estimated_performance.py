@@ -11,8 +11,8 @@ from alerting.ports import DecisionRecord, ModelUnavailable, UpkeepPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.definition.estimated import PerformanceCheck, compare_with_promotion
 from alerting.reporting.definition.reported_problems import gap_and_horizon
+from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.platform_alerts import UNDERPERFORMS, record_faults
-from alerting.usecases.definitions.sync import active
 from alerting.usecases.definitions.versions import answer_at
 from alerting.usecases.report_material.material import gather_material
 

@@ -15,8 +15,8 @@ from alerting.kinds.registry import verifying_kind_of
 from alerting.ports import ModelUnavailable, ReportPorts, UpkeepPorts
 from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.derived import with_stored_features
+from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, record_faults
-from alerting.usecases.definitions.sync import active
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
 from alerting.usecases.registry.model_cache import ModelCache

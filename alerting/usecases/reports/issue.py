@@ -18,7 +18,7 @@ from alerting.reporting.life.differences import (
 from alerting.reporting.life.page import ReportLife
 from alerting.reporting.life.periods import Period, period_before, read_period
 from alerting.reporting.life.settings import plant_of_report
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.reports.attempts import Attempts
 from alerting.usecases.reports.due import DueReport, ReportCalendar, due_reports
 from alerting.usecases.reports.make import ComposedReport, compose_report, revision_of_period

@@ -28,7 +28,7 @@ from alerting.reporting.page.sentences import mail_sentences
 from alerting.reporting.page.tables import tables
 from alerting.reporting.plant.summary import DefinitionNumbers, summarise, summary_to_document
 from alerting.usecases.alarm_load.late_times import late_times
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at
 from alerting.usecases.platform_health.model_verification import verify_model
 from alerting.usecases.registry.model_cache import ModelCache

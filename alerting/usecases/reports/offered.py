@@ -18,7 +18,7 @@ from alerting.reporting.plant.offers import Action, Offer, OfferBasis, has_chang
 from alerting.reporting.plant.summary import summary_from_document
 from alerting.usecases.access.plant_rules import OFFER_APPLIED, OFFER_REFUSED
 from alerting.usecases.alarm_load.changes import apply_change, document_with_point
-from alerting.usecases.definitions import sync
+from alerting.usecases.definitions import lookup, sync
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.reports.running import known_summaries, shown_period
 from alerting.usecases.training.runs import request_training
@@ -146,7 +146,7 @@ def _apply_limit(
         left = max(retune.false_alarms_then, 0.5) / max(offer.basis.weeks, 1.0)
         document = document_with_point(platform, name, float(f"{left:.2g}"))
     else:
-        newest = sync.require_revision(platform.definitions, name)
+        newest = lookup.require_revision(platform.definitions, name)
         document = {
             **definition_document(newest.definition),
             retune.field: float(f"{retune.value:.4g}"),
@@ -155,7 +155,7 @@ def _apply_limit(
 
 
 def _require(platform: OfferPorts, name: str, action: Action, now: datetime) -> Offer:
-    sync.require_revision(platform.definitions, name)
+    lookup.require_revision(platform.definitions, name)
     for one in open_offers(platform, now, {name}).items:
         if one.offer.action == action:
             return one.offer

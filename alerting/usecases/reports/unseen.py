@@ -6,7 +6,7 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.ports import ReportPorts
-from alerting.usecases.definitions.sync import active
+from alerting.usecases.definitions.lookup import active
 from alerting.usecases.reports.make import make_report
 
 

@@ -11,7 +11,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Revision
 from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.ports import EvaluationPorts, Progress, ReadingRow, Readings, silent
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.evaluation.evaluate import check_unseen
 from alerting.usecases.ingestion.sources import ReadingSource
 from alerting.usecases.ingestion.tables import CheckedReadings, check_readings, refuse_line

@@ -13,7 +13,7 @@ from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.evaluation import ScoredRows, VersionInterval
 from alerting.ports import Clock, Decisions, EvaluationPorts, KindPorts, Progress, Readings, silent
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.versions import serves_twin
 from alerting.usecases.evaluation.evaluate import check_unseen, named_version
 from alerting.usecases.evaluation.target import evaluate_parts

@@ -25,7 +25,8 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.ports import Episodes, TrainingPorts
 from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.derived import stored_features
-from alerting.usecases.definitions.sync import require_revision, sync
+from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.definitions.sync import sync
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
 from alerting.usecases.labels.learning import labelled_intervals, labels_read
 from alerting.usecases.training.derived import histories_at

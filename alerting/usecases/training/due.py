@@ -16,7 +16,7 @@ from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinit
 from alerting.definitions.question import question_of
 from alerting.definitions.wording.language import Translatable, translatable
 from alerting.ports import Training, TrainingPorts, Trainings
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.definitions.versions import last_promotion
 

@@ -23,9 +23,9 @@ from alerting.ports import (
 )
 from alerting.ports.logs import id_logger
 from alerting.reporting.page.decision_text import MAIN_METRICS, decision_markdown
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_waiting
-from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import (
     last_promotion,
     line_of_champions,

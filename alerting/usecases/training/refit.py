@@ -11,7 +11,7 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.refit import compare_with_twin
 from alerting.ports import DecisionRecord, ModelUnavailable, TrainingPorts
 from alerting.ports.logs import id_logger
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.versions import last_promotion, serves_twin
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.onnx_export import log_onnx

@@ -14,7 +14,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
 from alerting.ports import Definitions, TrainingPorts, TrainingRuns
 from alerting.readings.history import from_millis
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.training.dataset import require_model
 
 # folders of a run, and of the run of a candidate

@@ -19,9 +19,9 @@ from alerting.ports import (
     TrainingRuns,
 )
 from alerting.reporting.base import messages
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.missing_champion import waiting_proposal
 from alerting.usecases.definitions.platform_alerts import WAITING
-from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
 from alerting.usecases.training.history import last_training
 from alerting.usecases.training.progress import describe_step

@@ -39,7 +39,8 @@ from alerting.reporting.page.decision_text import (
     describe_experiment,
 )
 from alerting.usecases.definitions.derived import with_stored_features
-from alerting.usecases.definitions.sync import require_revision, sync
+from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.labels.learning import labelled_times, with_labels
 from alerting.usecases.registry.registration import search_run

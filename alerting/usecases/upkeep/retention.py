@@ -29,7 +29,7 @@ from alerting.ports import (
 from alerting.ports.sweeps import Log
 from alerting.readings.instants import month_interval
 from alerting.usecases.alarm_load.budget_gate import checked_subjects
-from alerting.usecases.definitions.sync import active
+from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.notification.platform_alerts import opening_keys
 from alerting.usecases.upkeep.rollups import forget_rollups

@@ -1,6 +1,7 @@
 """Port `EvaluationPlans`."""
 
 import gc
+from functools import partial
 
 import pytest
 
@@ -10,8 +11,8 @@ from alerting.definitions.question import question_of
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.ports import DecisionRecord
-from alerting.usecases.definitions import targets
-from alerting.usecases.definitions.sync import apply, sync
+from alerting.usecases.definitions import plan_after_edits, targets
+from alerting.usecases.definitions.sync import apply, sync, sync_edited
 from alerting.usecases.definitions.targets import current_plan, source_hash_of
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist
@@ -197,20 +198,27 @@ def test_garbage_is_looked_for_rarely_while_a_plan_is_made(stores, monkeypatch):
     assert gc.get_threshold() == before
 
 
-def test_what_is_written_while_an_edit_gets_its_revision_is_in_the_plan(stores, monkeypatch):
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_is_written_while_an_edit_gets_its_revision_is_in_the_plan(
+    is_whole, stores, monkeypatch
+):
     platform = plant(stores)
     first = current_plan(platform)
     platform.definitions.store_document(too_hot(above=230))
     others = oven().model_copy(update={"name": "oven-2"})
 
-    def raced(*given):
+    def raced(sync, *given):
         synced = sync(*given)
         assert synced.new
         apply(platform, [too_hot(assets=["oven-*"], above=240)], "engineer", at(1), "wider")
         stores.assets.store_assets([others])
         return synced
 
-    monkeypatch.setattr(targets, "sync", raced)
+    if is_whole:
+        stores.evaluation_plans.store_plan("another", LIST)
+        monkeypatch.setattr(targets, "sync", partial(raced, sync))
+    else:
+        monkeypatch.setattr(plan_after_edits, "sync_edited", partial(raced, sync_edited))
     edited = current_plan(platform)
     hot = [one for one in edited.targets if one.definition == "too-hot"]
     assert [one.asset for one in hot] == ["oven-1", "oven-2"]

@@ -9,7 +9,8 @@ from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports import ReadingRow
 from alerting.readings.instants import to_millis
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.sync import apply, require_revision
+from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.labels.learning import labelled_times
 from alerting.usecases.labels.marking import mark_interval, undo_label

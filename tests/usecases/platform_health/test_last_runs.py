@@ -5,8 +5,9 @@ import pytest
 from alerting.definitions.question import question_of
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DecisionRecord, ReadingRow, Training
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import record_waiting
-from alerting.usecases.definitions.sync import apply, require_revision
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.platform_health.last_runs import LastRuns, last_runs

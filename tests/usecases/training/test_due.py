@@ -10,7 +10,8 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.faults import UserError
 from alerting.ports import FixedClock, Training
 from alerting.usecases.alarm_load.evaluated_times import evaluated_times
-from alerting.usecases.definitions.sync import apply, require_revision
+from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.training_state import describe_trainings
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.platform_health.last_runs import last_runs

@@ -44,11 +44,11 @@ class MongoDefinitions:
         self._revisions = database[REVISIONS]
         self._faults = database[FAULTS]
 
-    def documents(self) -> list[Document]:
-        marks = _marks(self._faults.find())
-        return [
-            _with_marks(found, marks) for found in self._documents.find().sort("name").to_list()
-        ]
+    def documents(self, names: Collection[str] | None = None) -> list[Document]:
+        wanted = None if names is None else {"$in": list(names)}
+        marks = _marks(self._faults.find(wanted and {"_id": wanted}))
+        found = self._documents.find(wanted and {"name": wanted}).sort("name")
+        return [_with_marks(document, marks) for document in found.to_list()]
 
     def store_document(self, document: Document) -> None:
         """Insert or replace the document of a name. Raises DefinitionRefused if refused."""

@@ -2,7 +2,8 @@
 
 A plan is valid only for exactly these sources, promotions among them only if it depends on any: a
 promotion under load makes no plan again. A plan of which parts are missing, because two
-evaluators wrote at once, is ignored.
+evaluators wrote at once, is ignored. Beside it stand the hashes of all definition documents, by
+which those that were edited since are found.
 """
 
 from __future__ import annotations
@@ -42,17 +43,22 @@ from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.targets import (
     EvaluationPlan,
     EvaluationTarget,
+    KnownRevisions,
+    PlanEdits,
+    SourceHash,
     hash_to_store,
     valid_sources,
 )
 
-_FORMAT = 16  # increase it with every change of a plan's sources or layout
+_FORMAT = 17  # increase it with every change of a plan's sources or layout
 _PART = 20_000
+_HASH = 16  # bytes
+_MOST_KNOWN = 200_000  # definitions of which hash and revision fit into one document of 16 MB
 _OTHER_SOURCES: list[Document] = [
+    {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
     {"$unionWith": ASSETS},
     {"$unionWith": EVENT_TYPES},
     {"$unionWith": SOURCES},
-    {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
     {
         "$unionWith": {
             "coll": DECISIONS,
@@ -64,11 +70,18 @@ _STORED_PLAN: list[Document] = [
     {
         "$unionWith": {
             "coll": EVALUATION_PLANS,
-            "pipeline": [{"$sort": {"_id": 1}}, {"$project": {"_id": 0, "plan": "$$ROOT"}}],
+            "pipeline": [
+                {"$match": {"_id": {"$type": "number"}}},
+                {"$sort": {"_id": 1}},
+                {"$project": {"_id": 0, "plan": "$$ROOT"}},
+            ],
         }
     },
 ]
-_PROMOTIONS = b"\x10promotions\0"  # first field of the document that counts them
+_SALT = str(_FORMAT).encode()
+_KNOWN = "known"  # the document with what `find_edits` needs
+_REVISIONS = b"\x10revisions\0"  # first field of the document that counts them
+_PROMOTIONS = b"\x10promotions\0"
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (math.nan,) * len(BatchLimits._fields)
 _PLANT = "plant"
@@ -88,23 +101,29 @@ class MongoEvaluationPlans:
 
     @repeated
     def source_hash(self, read_plan: bool = False) -> str:
-        """Return a hash over all current documents and the numbers of revisions and promotions."""
-        digest = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16)
         plan = list[bytes]()
         is_wanted = read_plan and self._newest is None
         found = raw_documents(self._sources, _OTHER_SOURCES + _STORED_PLAN * is_wanted)
         sources_end = len(found)
-        promotions = 0
+        definitions_end = 0
+        others_start = 0
+        counted = {"revisions": 0, "promotions": 0}
         for start, end in document_bounds(found):
             if found.startswith(_PLAN, start + 4):  # the last documents
                 plan.append(found[start:end])
                 sources_end = min(sources_end, start)
             elif found.startswith(_PROMOTIONS, start + 4):  # the last before them
-                promotions = bson.decode(found[start:end])["promotions"]
+                counted |= bson.decode(found[start:end])
                 sources_end = min(sources_end, start)
-        digest.update(memoryview(found)[:sources_end])
+            elif found.startswith(_REVISIONS, start + 4):  # between definitions and others
+                counted |= bson.decode(found[start:end])
+                definitions_end = start
+                others_start = end
         self._read = [bson.decode(part)["plan"] for part in plan]
-        return f"{digest.hexdigest()}.{promotions}"
+        sources = memoryview(found)
+        definitions = _hash_of(sources[:definitions_end]).hex()
+        others = _hash_of(sources[others_start:sources_end]).hex()
+        return f"{definitions}/{others}/{counted['revisions']}.{counted['promotions']}"
 
     @repeated
     def get(
@@ -117,7 +136,6 @@ class MongoEvaluationPlans:
         if newest is not None and newest[0] in valid:
             return newest[1]
         read = self._read
-        self._read = []
         if not read or read[0].get("source_hash") not in valid:
             read = list(self._parts.find({"source_hash": {"$in": valid}}).sort("_id"))
         parts = [part for part in read if part.get("source_hash") in valid]
@@ -128,6 +146,7 @@ class MongoEvaluationPlans:
             return None
         found = EvaluationPlan(tuple(parts[0]["names"]), targets)
         self._newest = parts[0]["source_hash"], found
+        self._read = []
         return found
 
     def _get_plant(
@@ -144,8 +163,14 @@ class MongoEvaluationPlans:
         return None if targets is None else EvaluationPlan((), targets).select_plant(plant)
 
     @repeated
-    def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
+    def store_plan(
+        self,
+        source_hash: str,
+        evaluation_plan: EvaluationPlan,
+        known: KnownRevisions | None = None,
+    ) -> None:
         self._newest = None
+        self._read = []
         source_hash = hash_to_store(source_hash, evaluation_plan)
         by_plant = sorted(evaluation_plan.targets, key=lambda target: target.plant)
         pieces = [
@@ -166,6 +191,66 @@ class MongoEvaluationPlans:
             }
             upsert(partial(self._parts.replace_one, {"_id": number}, document, upsert=True))
         self._parts.delete_many({"_id": {"$nin": list(range(len(pieces)))}})
+        if known is not None and len(known.numbers) <= _MOST_KNOWN:
+            self._store_known(source_hash, known)
+
+    def _store_known(self, source_hash: str, known: KnownRevisions) -> None:
+        documents = raw_documents(self._sources, [])
+        if not source_hash.startswith(f"{_hash_of(documents).hex()}/"):
+            return  # a document was written meanwhile
+        hashes = (_hash_of(documents[start:end]) for start, end in document_bounds(documents))
+        found = {
+            "of_plan": source_hash,
+            "hashes": b"".join(hashes),
+            "names": list(known.numbers),
+            "numbers": list(known.numbers.values()),
+            "linked": sorted(known.linked),
+        }
+        upsert(partial(self._parts.replace_one, {"_id": _KNOWN}, found, upsert=True))
+
+    @repeated
+    def find_edits(self, source_hash: str) -> PlanEdits | None:
+        known = self._parts.find_one({"_id": _KNOWN})
+        present = SourceHash.read(source_hash)
+        stored = SourceHash.read(str(known.get("of_plan"))) if known else None
+        if known is None or present is None or stored is None:
+            return None
+        added = present.added_revisions(stored)
+        plan = None if added is None else self.get(known["of_plan"])
+        if added is None or plan is None:
+            return None
+        try:
+            revisions = KnownRevisions(
+                dict(zip(known["names"], map(int, known["numbers"]), strict=True)),
+                frozenset(known["linked"]),
+            )
+            names = _edited_names(raw_documents(self._sources, []), known["hashes"], revisions)
+        except (KeyError, TypeError, ValueError) as error:
+            _warn_of_fault(error)
+            return None
+        return None if names is None else PlanEdits(plan, revisions, names, added)
+
+
+def _hash_of(documents: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(documents, digest_size=_HASH, salt=_SALT).digest()
+
+
+def _edited_names(documents: bytes, hashes: bytes, known: KnownRevisions) -> tuple[str, ...] | None:
+    """Return the names of definitions whose documents have none of these hashes; None if a document
+    was deleted or renamed since, or has no name."""
+    before = {hashes[start : start + _HASH] for start in range(0, len(hashes), _HASH)}
+    edited = list[str]()
+    for start, end in document_bounds(documents):
+        own = _hash_of(documents[start:end])
+        if own in before:
+            before.remove(own)
+            continue
+        name = bson.decode(documents[start:end]).get("name")
+        if not isinstance(name, str):
+            return None
+        edited.append(name)
+    replaced = sum(name in known.numbers for name in edited)
+    return tuple(edited) if len(before) == replaced else None
 
 
 def _targets_in(
@@ -175,13 +260,17 @@ def _targets_in(
     try:
         return tuple(target for part in parts for target in _read_targets(part, is_wanted))
     except Exception as error:  # any content of a document: the plan is made again
-        logging.getLogger(__name__).warning(
-            "%s is faulty and made again: %s: %s",
-            EVALUATION_PLANS,
-            type(error).__name__,
-            shown(str(error)),
-        )
+        _warn_of_fault(error)
         return None
+
+
+def _warn_of_fault(error: Exception) -> None:
+    logging.getLogger(__name__).warning(
+        "%s is faulty and made again: %s: %s",
+        EVALUATION_PLANS,
+        type(error).__name__,
+        shown(str(error)),
+    )
 
 
 def _columns(targets: Sequence[EvaluationTarget]) -> Document:

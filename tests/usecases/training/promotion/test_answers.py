@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.faults import Conflicting, NotFound, UserError
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import WAITING
-from alerting.usecases.definitions.sync import apply, require_revision, retire
+from alerting.usecases.definitions.sync import apply, retire
 from alerting.usecases.training.due import (
     PAUSES,
     begin_training,

@@ -5,7 +5,8 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.question import question_of
-from alerting.usecases.definitions.sync import apply, require_revision
+from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings

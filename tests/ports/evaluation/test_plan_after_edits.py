@@ -1,0 +1,179 @@
+"""The plan after edits equals the plan that is made of all definitions."""
+
+import random
+
+import pytest
+
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.episodes.targets import EvaluationPlan, SourceHash
+from alerting.usecases.definitions import targets
+from alerting.usecases.definitions.plan_after_edits import read_edits
+from alerting.usecases.definitions.sync import apply, sync
+from alerting.usecases.definitions.targets import current_plan, source_hash_of
+from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.commands import record_commands
+from tests.in_memory_platform import HandClock, platform_on
+
+ASSETS = [oven().model_copy(update={"name": f"oven-{number}"}) for number in (1, 2, 3)]
+NAMES = ("first", "second", "third", "fourth", "fifth")
+
+
+def plant(stores, definitions=()):
+    platform = platform_on(stores, [], HandClock())
+    platform.assets.store_assets(ASSETS)
+    apply(platform, [too_hot(), too_moist(), *definitions], "engineer", at(0), "test")
+    current_plan(platform)
+    return platform
+
+
+def whole_plan(platform):
+    """Return the plan of all definitions, as one that finds no stored plan makes it."""
+    platform.evaluation_plans.store_plan("another", EvaluationPlan((), ()))
+    return current_plan(platform)
+
+
+def refuse_whole(monkeypatch):
+    monkeypatch.setattr(targets, "sync", lambda *_: pytest.fail("all definitions were read"))
+
+
+def random_edit(draw, platform, minute):
+    """Change a definition: its limit, assets, state, kind or text, by the platform or directly."""
+    name = draw.choice(NAMES)
+    fields = {"assets": draw.choice((["oven-1"], ["oven-*"], ["oven-2", "oven-3"]))}
+    fields |= draw.choice(({}, {"state": "retired"}, {"severity": "critical"}))
+    build = draw.choice((too_hot, too_hot, too_moist))
+    document = build(name=name, **fields, **({"above": 210 + minute} if build is too_hot else {}))
+    if draw.random() < 0.5:
+        apply(platform, [document], "engineer", at(minute), "edited")
+        return
+    fault = {"variable": "unknown"} if draw.random() < 0.3 and build is too_hot else {}
+    platform.definitions.store_document(document | fault)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_any_edits_the_plan_is_that_of_all_definitions(seed, stores):
+    draw = random.Random(seed)
+    platform = plant(stores)
+    alone = 0
+    for minute in range(1, 13):
+        platform.clock.instant = at(minute)
+        for _ in range(draw.choice((1, 1, 2))):
+            random_edit(draw, platform, minute)
+        alone += read_edits(platform, source_hash_of(platform)) is not None
+        made = current_plan(platform)
+        faulty = platform.definitions.faulty()
+        assert sync(platform, at(minute)).new == ()
+        assert platform.definitions.faulty() == faulty
+        assert whole_plan(platform) == made
+    assert alone >= 6
+
+
+def test_an_edit_makes_the_targets_of_its_definition_alone(stores, monkeypatch):
+    platform = plant(stores)
+    refuse_whole(monkeypatch)
+    platform.definitions.store_document(too_hot(above=230))
+    platform.clock.instant = at(1)
+    assert {w.definition: w.revision for w in current_plan(platform).targets} == {
+        "too-hot": 2,
+        "too-moist": 1,
+    }
+    apply(platform, [too_hot(name="new")], "engineer", at(2), "test")
+    assert current_plan(platform).names == ("new", "too-hot", "too-moist")
+    apply(platform, [too_hot(name="new", state="retired")], "engineer", at(3), "test")
+    assert current_plan(platform).names == ("too-hot", "too-moist")
+
+
+def test_a_faulty_edit_is_told_once_and_its_last_valid_revision_stays(stores, monkeypatch):
+    platform = plant(stores)
+    first = current_plan(platform)
+    refuse_whole(monkeypatch)
+    platform.definitions.store_document(too_hot(variable="unknown"))
+    assert current_plan(platform) == first
+    (alert,) = platform.platform_alerts.open()
+    assert (alert.kind, alert.subject) == ("definition faulty", "too-hot")
+    assert list(platform.definitions.faulty()) == ["too-hot"]
+    platform.definitions.store_document(too_hot())
+    assert current_plan(platform) == first
+    assert platform.definitions.faulty() == {}
+    assert platform.platform_alerts.open() == []
+
+
+def suppressed(**fields):
+    return too_hot(name="suppressed", suppression={"while": [{"definition": "new"}]}, **fields)
+
+
+def test_an_edit_of_an_alert_that_suppresses_another_checks_that_again(stores):
+    platform = plant(stores)
+    platform.definitions.store_document(suppressed())
+    current_plan(platform)
+    assert list(platform.definitions.faulty()) == ["suppressed"]
+    apply(platform, [too_hot(name="new")], "engineer", at(1), "test")
+    assert "suppressed" in current_plan(platform).names
+    assert platform.definitions.faulty() == {}
+    apply(platform, [too_hot(name="new", state="retired")], "engineer", at(2), "test")
+    current_plan(platform)
+    assert list(platform.definitions.faulty()) == ["suppressed"]
+
+
+def test_whatever_else_was_written_all_definitions_are_read(stores):
+    platform = plant(stores)
+    for write in (
+        lambda: stores.assets.store_assets([oven().model_copy(update={"name": "oven-4"})]),
+        lambda: stores.definitions.store_document(suppressed()),
+        lambda: stores.definitions.add_revision(
+            stores.definitions.newest_revision("too-hot").model_copy(update={"number": 2})
+        ),
+    ):
+        write()
+        assert read_edits(platform, source_hash_of(platform)) is None
+        current_plan(platform)
+
+
+def test_after_a_deletion_all_definitions_are_read(real):
+    platform = plant(real)
+    real.database["alert_definitions"].delete_one({"name": "too-hot"})
+    assert read_edits(platform, source_hash_of(platform)) is None
+    real.database["alert_definitions"].update_one({"name": "too-moist"}, {"$set": {"name": "x"}})
+    assert read_edits(platform, source_hash_of(platform)) is None
+
+
+def test_a_faulty_memory_of_revisions_is_replaced(mongo_stores):
+    platform = plant(mongo_stores)
+    parts = mongo_stores.database["evaluation_plans"]
+    for change in ({"hashes": 5}, {"numbers": ["x"]}, {"names": []}, {"linked": 1}, {"of_plan": 1}):
+        parts.update_one({"_id": "known"}, {"$set": change})
+        minute = parts.count_documents({}) + len(platform.definitions.revisions("too-hot"))
+        platform.definitions.store_document(too_hot(above=230 + minute))
+        platform.clock.instant = at(minute)
+        assert current_plan(platform).targets[0].limits.above == 230 + minute
+
+
+@pytest.mark.server
+def test_an_edit_reads_neither_other_revisions_nor_other_documents_twice(real_server, monkeypatch):
+    record = record_commands(monkeypatch)
+    with open_stores(real_server, "edited-alone", prepare=True) as stores:
+        platform = plant(stores)
+        platform.definitions.store_document(too_hot(above=230))
+        record.clear()
+        current_plan(platform)
+        assert "aggregate definition_revisions" not in record.commands
+        stores.database.client.drop_database("edited-alone")
+
+
+@pytest.mark.parametrize(
+    ("since", "added"),
+    [
+        ("aa/bb/5.3-60000", 2),
+        ("cc/bb/7.3-60000", 0),
+        ("cc/bb/5-60000", 2),
+        ("aa/bb/5.2-60000", None),
+        ("aa/cc/5.3-60000", None),
+        ("aa/bb/5.3-0", None),
+    ],
+)
+def test_revisions_are_counted_where_nothing_else_changed(since, added):
+    assert SourceHash.read("aa/bb/7.3-60000").added_revisions(SourceHash.read(since)) == added
+
+
+def test_a_text_of_another_form_is_no_hash_of_sources():
+    assert SourceHash.read("another") is None
