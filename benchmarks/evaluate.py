@@ -3,11 +3,14 @@ series in the same run.
 
 Ticks of 60 s with one reading a second and asset; then ticks with one reading per asset, as
 Prometheus sees them; then ticks of 60 s for which each asset delivers three readings a few seconds
-after their tick was evaluated. Every tick is a new process that reads definitions, states and
-readings from the database. Its CPU counts together with the database server's, from the connection
-to the last write, without the start of Python and its imports. One asset in a hundred gets too hot
-in each tick (its three lowest limits raise and close), and one in a hundred is too hot all the
-time.
+after their tick was evaluated; then ticks after an edit of one definition in the database, every
+second of them without the revisions that the plan was made of, so that all definitions are read.
+Prometheus is measured in turns with ticks of one reading.
+
+Every tick is a new process that reads definitions, states and readings from the database. Its CPU
+counts together with the database server's, from the connection to the last write, without the start
+of Python and its imports. One asset in a hundred gets too hot in each tick (its three lowest limits
+raise and close), and one in a hundred is too hot all the time.
 
 Prometheus is Debian's: apt-get install --no-install-recommends prometheus (no service of it need
 run).
@@ -32,7 +35,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.memory.models import MemoryModels
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.indexes import DEFINITIONS, READINGS, REVISIONS
+from alerting.adapters.mongo.indexes import DEFINITIONS, EVALUATION_PLANS, READINGS, REVISIONS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
@@ -55,8 +58,14 @@ GROWTH = (100, 1_000, 10_000, 50_000)
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
 TICK_S = 60
 TICKS = 5
-TICK_GOAL_S = 5.0
+TURNS = 3
+EDITS = 6
 READING_GOAL_US = 5.0
+LARGEST = GROWTH[-1]
+LARGEST_GOAL_S = 1.0
+FIRST_GOAL_CPU_S = 4.0
+LATE_GOAL_S = 1.0
+RATIO_GOAL = 2.2  # on a quiet machine; 1.5 at a load of four
 
 
 def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
@@ -67,21 +76,23 @@ def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
         EmbeddedMongod(Path(folder) / "db", free_port()) as server,
     ):
         growth = {size: _measure(server, size) for size in sizes}
-    peer = _peer() if prometheus.is_installed() else None
+        turns = _take_turns(server)
     ours = growth[RULES]
-    ratio = (
-        None
-        if peer is None
-        else round(peer["cpu_us_per_rule"] / ours["one_reading"]["cpu_us_per_rule"], 2)
-    )
-    met = (
-        ours["tick_s"] < TICK_GOAL_S
-        and ours["cpu_us_per_reading"] < READING_GOAL_US
-        and (ratio is None or ratio > 1)
-    )
+    peer = turns["peer"]
+    ratio = None if peer is None else round(peer["median"] / turns["ours"]["median"], 2)
+    largest = growth[LARGEST]
+    goals = {
+        f"{READING_GOAL_US:g} CPU us per judged reading": ours["cpu_us_per_reading"]
+        < READING_GOAL_US,
+        f"{LARGEST} targets in {LARGEST_GOAL_S:g} s": largest["tick_s"] < LARGEST_GOAL_S,
+        f"first tick of {LARGEST} in {FIRST_GOAL_CPU_S:g} CPU s": largest["first_tick"]["cpu_s"]
+        < FIRST_GOAL_CPU_S,
+        f"{RULES} late targets in {LATE_GOAL_S:g} s": ours["late"]["tick_s"] < LATE_GOAL_S,
+        f"ratio {RATIO_GOAL:g}": ratio is not None and ratio >= RATIO_GOAL,
+    }
     return {
         "benchmark": "evaluate",
-        "figure": ours["one_reading"]["cpu_us_per_rule"],
+        "figure": turns["ours"]["median"],
         "unit": (
             f"CPU us per rule and tick, {RULES} definitions over {ASSETS} assets, one reading "
             "each, with the database server"
@@ -89,15 +100,13 @@ def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
         "peer": prometheus.INSTALL
         if peer is None
         else "Prometheus, as many rules over as many series, without scraping",
-        "peer_figure": None if peer is None else round(peer["cpu_us_per_rule"], 1),
+        "peer_figure": None if peer is None else peer["median"],
         "ratio": ratio,
-        "goal": (
-            f"ratio > 1; {TICK_S} readings per asset in {TICK_GOAL_S:g} s and {READING_GOAL_US:g} "
-            "CPU us per judged reading"
-        ),
-        "met": bool(met),
+        "goal": "; ".join(goals),
+        "met": all(goals.values()),
+        "missed": [goal for goal, is_met in goals.items() if not is_met],
+        "turns": turns,
         "growth": {str(size): figures for size, figures in growth.items()},
-        "peer_details": peer,
         "load_average": round(os.getloadavg()[0], 1),
     }
 
@@ -123,6 +132,13 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
             write_readings(stores, assets, tick, TICK_S, random)
             _deliver_late(stores, assets, tick)
             lates.append(_tick(server, stores, tick))
+        edits: list[dict[str, float]] = []
+        for tick in range(3 * TICKS + 1, 3 * TICKS + 1 + EDITS):
+            write_readings(stores, assets, tick, TICK_S, random)
+            _edit(stores, tick)
+            if len(edits) % 2:
+                stores.database[EVALUATION_PLANS].delete_one({"_id": "made_of"})
+            edits.append(_tick(server, stores, tick))
         client.drop_database(stores.database.name)
     first = ticks[0]
     later = ticks[1:]
@@ -143,8 +159,49 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
             "tick_s": round(_median(lates, "seconds"), 2),
             "cpu_ms_per_pair": round(_median(lates, "cpu_s") / size * 1e3, 3),
         },
+        "after_an_edit": {
+            "cpu_s": round(_median(edits[0::2], "cpu_s"), 2),
+            "cpu_s_of_all_read": round(_median(edits[1::2], "cpu_s"), 2),
+        },
         "first_tick": {"seconds": round(first["seconds"], 2), "cpu_s": round(first["cpu_s"], 2)},
     }
+
+
+def _take_turns(server: EmbeddedMongod) -> dict[str, Any]:
+    """Return CPU microseconds per rule of ticks with one reading and those of the peer, measured
+    one after the other several times: smallest, median and largest."""
+    ours: list[float] = []
+    peers: list[float] = []
+    with connect(server.uri) as client:
+        stores = MongoStores(client["turns"])
+        prepare_database(stores.database)
+        write_definitions(stores, RULES, T0)
+        random = np.random.default_rng(0)
+        tick = 0
+        for turn in range(TURNS):
+            for number in range(TICKS + (turn == 0)):
+                write_readings(stores, ASSETS, tick, 1, random)
+                spent = _tick(server, stores, tick)["cpu_s"] / RULES * 1e6
+                ours += [spent] * (turn > 0 or number > 0)  # without the first of all
+                tick += 1
+            if prometheus.is_installed():
+                peers.append(_peer()["cpu_us_per_rule"])
+        client.drop_database(stores.database.name)
+    return {"ours": _spread(ours), "peer": _spread(peers) if peers else None}
+
+
+def _spread(found: Sequence[float]) -> dict[str, float]:
+    return {
+        "min": round(min(found), 1),
+        "median": round(statistics.median(found), 1),
+        "max": round(max(found), 1),
+    }
+
+
+def _edit(stores: MongoStores, tick: int) -> None:
+    """Change the limit of one definition in the database itself, as people do."""
+    change = {"$set": {"above": 150.0 + tick}}
+    stores.database[DEFINITIONS].update_one({"name": f"hot-{tick:05}"}, change)
 
 
 def write_definitions(

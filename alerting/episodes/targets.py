@@ -118,7 +118,7 @@ class EvaluationPlan:
         return {target.plant for target in self.targets if target.every == every}
 
 
-class KnownRevisions(NamedTuple):
+class PlanRevisions(NamedTuple):
     """The revisions that a plan was made of.
 
     `numbers`: that of the newest revision of each definition, by its name. `linked`: names of
@@ -136,7 +136,7 @@ class PlanEdits(NamedTuple):
     """
 
     plan: EvaluationPlan
-    known: KnownRevisions
+    made_of: PlanRevisions
     names: tuple[str, ...]
     added: int
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from alerting.episodes.state_table import ConditionTable, TargetKey
-from alerting.episodes.targets import EvaluationPlan, KnownRevisions, PlanEdits
+from alerting.episodes.targets import EvaluationPlan, PlanEdits, PlanRevisions
 from alerting.ports.definitions import Document
 from alerting.ports.unit_of_work import Unit
 
@@ -74,14 +74,14 @@ class EvaluationPlans(Protocol):
         self,
         source_hash: str,
         evaluation_plan: EvaluationPlan,
-        known: KnownRevisions | None = None,
+        made_of: PlanRevisions | None = None,
     ) -> None:
-        """Store a plan in place of the previous one. `known`: for `find_edits`; None: the next plan
-        is made of all definitions."""
+        """Store a plan in place of the previous one. `made_of`: what `find_edits` needs; None: the
+        next plan is made of all definitions."""
 
     def find_edits(self, source_hash: str) -> PlanEdits | None:
         """Return the stored plan and the definitions that were edited since; None if it was stored
-        without the revisions that it knows, or if more than definitions has changed: another
+        without the revisions that it was made of, or if more than definitions has changed: another
         source, or a document was deleted."""
 
 

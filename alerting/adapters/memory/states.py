@@ -12,8 +12,8 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import (
     EvaluationPlan,
-    KnownRevisions,
     PlanEdits,
+    PlanRevisions,
     SourceHash,
     hash_to_store,
     valid_sources,
@@ -83,7 +83,7 @@ class MemoryEvaluationPlans:
         self._assets = assets
         self._decisions = decisions
         self._plan: tuple[str, EvaluationPlan] | None = None
-        self._known: tuple[KnownRevisions, dict[str, Document]] | None = None
+        self._made_of: tuple[PlanRevisions, dict[str, Document]] | None = None
 
     def source_hash(self, read_plan: bool = False) -> str:  # noqa: ARG002 - the port has it
         revisions = sum(r.number for r in self._definitions.latest_revisions())
@@ -106,23 +106,23 @@ class MemoryEvaluationPlans:
         self,
         source_hash: str,
         evaluation_plan: EvaluationPlan,
-        known: KnownRevisions | None = None,
+        made_of: PlanRevisions | None = None,
     ) -> None:
         self._plan = hash_to_store(source_hash, evaluation_plan), evaluation_plan
-        self._known = known and (known, self._unmarked())
+        self._made_of = made_of and (made_of, self._unmarked())
 
     def find_edits(self, source_hash: str) -> PlanEdits | None:
         present = SourceHash.read(source_hash)
         stored = self._plan and SourceHash.read(self._plan[0])
-        if present is None or not stored or self._plan is None or self._known is None:
+        if present is None or not stored or self._plan is None or self._made_of is None:
             return None
         added = present.added_revisions(stored)
-        known, before = self._known
+        made_of, before = self._made_of
         now = self._unmarked()
         if added is None or not before.keys() <= now.keys():
             return None
         edited = tuple(name for name, document in now.items() if before.get(name) != document)
-        return PlanEdits(self._plan[1], known, edited, added)
+        return PlanEdits(self._plan[1], made_of, edited, added)
 
     def _unmarked(self) -> dict[str, Document]:
         """Return all definition documents by name, without the marks of faults."""

@@ -11,8 +11,8 @@ from alerting.definitions.model import Revision
 from alerting.episodes.targets import (
     EvaluationPlan,
     EvaluationTarget,
-    KnownRevisions,
     PlanEdits,
+    PlanRevisions,
     SourceHash,
 )
 from alerting.ports import PlanPorts
@@ -28,22 +28,22 @@ class EditedRevisions(NamedTuple):
     synced: Synced
 
 
-def find_known_revisions(synced: Synced) -> KnownRevisions | None:
-    """Return what the plan of all definitions knows; None where a stored revision cannot be
+def find_plan_revisions(synced: Synced) -> PlanRevisions | None:
+    """Return the revisions that the plan of all definitions is made of; None where one cannot be
     read."""
     if synced.has_faulty_revisions:
         return None
     numbers = {revision.name: revision.number for revision in synced.latest}
-    return KnownRevisions(numbers, synced.linked)
+    return PlanRevisions(numbers, synced.linked)
 
 
 def read_edits(platform: PlanPorts, source_hash: str) -> EditedRevisions | None:
     """Store a revision of each definition that was edited since the stored plan was made, and
     return them; None if the whole plan must be made. `source_hash`: of now."""
     edits = platform.evaluation_plans.find_edits(source_hash)
-    if edits is None or len(edits.names) > _MOST_EDITS or edits.known.linked & set(edits.names):
+    if edits is None or len(edits.names) > _MOST_EDITS or edits.made_of.linked & set(edits.names):
         return None
-    numbers = edits.known.numbers
+    numbers = edits.made_of.numbers
     histories = platform.definitions.histories(edits.names)
     newest = {name: history[-1].number for name, history in histories.items()}
     if sum(number - numbers.get(name, 0) for name, number in newest.items()) != edits.added:
@@ -75,7 +75,7 @@ def merge_plan(
     )
 
 
-def add_known_revisions(known: KnownRevisions, edited: Sequence[Revision]) -> KnownRevisions:
-    """Return the known revisions with those of the edited definitions."""
+def add_plan_revisions(made_of: PlanRevisions, edited: Sequence[Revision]) -> PlanRevisions:
+    """Return the revisions of a plan with those of the edited definitions."""
     numbers = {revision.name: revision.number for revision in edited}
-    return KnownRevisions({**known.numbers, **numbers}, known.linked)
+    return PlanRevisions({**made_of.numbers, **numbers}, made_of.linked)

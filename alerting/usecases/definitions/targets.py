@@ -14,15 +14,15 @@ from alerting.definitions.plants import Plants
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.definitions.wording.phrases import variable_title
 from alerting.episodes.state_table import TargetKey
-from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, KnownRevisions
+from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, PlanRevisions
 from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.registry import kind_of
 from alerting.ports import Decisions, Definitions, PlanPorts
 from alerting.readings.instants import duration_millis, to_millis
 from alerting.usecases.definitions.checking import all_assets
 from alerting.usecases.definitions.plan_after_edits import (
-    add_known_revisions,
-    find_known_revisions,
+    add_plan_revisions,
+    find_plan_revisions,
     is_all_that_changed,
     merge_plan,
     read_edits,
@@ -51,33 +51,36 @@ def find_current_plan(platform: PlanPorts) -> CurrentPlan:
     before = source_hash_of(platform, read_plan=True)
     if (cached := platform.evaluation_plans.get(before)) is not None:
         return CurrentPlan(cached, before)
-    made = _plan_after_edits(platform, before) or _plan_of_all(platform, before)
-    if source_hash_of(platform) == made.source_hash:  # otherwise a document was written meanwhile
-        platform.evaluation_plans.store_plan(made.source_hash, made.plan, made.known)
+    made = _plan_after_edits(platform, before)
+    if made is None:
+        made = _plan_of_all(platform, before)
+        if source_hash_of(platform) != made.source_hash:  # a document was written meanwhile
+            return CurrentPlan(made.plan, made.source_hash)
+    platform.evaluation_plans.store_plan(made.source_hash, made.plan, made.made_of)
     return CurrentPlan(made.plan, made.source_hash)
 
 
 class _MadePlan(NamedTuple):
     plan: EvaluationPlan
     source_hash: str
-    known: KnownRevisions | None
+    made_of: PlanRevisions | None
 
 
 def _plan_after_edits(platform: PlanPorts, before: str) -> _MadePlan | None:
     """Return the stored plan with the targets of edited definitions made again; None if all must be
-    made."""
+    made, or if anything was written meanwhile."""
     found = read_edits(platform, before)
     if found is None:
         return None
     edits, synced = found
-    read_from = source_hash_of(platform) if synced.new else before
+    targets = _targets_in_service(platform, synced.latest, synced.assets)
+    read_from = source_hash_of(platform)
     if not is_all_that_changed(before, read_from, len(synced.new)):
         return None
-    targets = _targets_in_service(platform, synced.latest, synced.assets)
     return _MadePlan(
         merge_plan(edits.plan, synced.latest, targets),
         read_from,
-        add_known_revisions(edits.known, synced.latest),
+        add_plan_revisions(edits.made_of, synced.latest),
     )
 
 
@@ -92,7 +95,7 @@ def _plan_of_all(platform: PlanPorts, before: str) -> _MadePlan:
     targets = _targets_in_service(platform, synced.latest, synced.assets)
     names = tuple(one.name for one in synced.latest if one.definition.state == "active")
     plan = EvaluationPlan(names, tuple(targets))
-    return _MadePlan(plan, read_from, find_known_revisions(synced))
+    return _MadePlan(plan, read_from, find_plan_revisions(synced))
 
 
 def _targets_in_service(

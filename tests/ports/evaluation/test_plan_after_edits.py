@@ -141,7 +141,7 @@ def test_a_faulty_memory_of_revisions_is_replaced(mongo_stores):
     platform = plant(mongo_stores)
     parts = mongo_stores.database["evaluation_plans"]
     for change in ({"hashes": 5}, {"numbers": ["x"]}, {"names": []}, {"linked": 1}, {"of_plan": 1}):
-        parts.update_one({"_id": "known"}, {"$set": change})
+        parts.update_one({"_id": "made_of"}, {"$set": change})
         minute = parts.count_documents({}) + len(platform.definitions.revisions("too-hot"))
         platform.definitions.store_document(too_hot(above=230 + minute))
         platform.clock.instant = at(minute)

@@ -43,8 +43,8 @@ from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.targets import (
     EvaluationPlan,
     EvaluationTarget,
-    KnownRevisions,
     PlanEdits,
+    PlanRevisions,
     SourceHash,
     hash_to_store,
     valid_sources,
@@ -53,7 +53,7 @@ from alerting.episodes.targets import (
 _FORMAT = 17  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _HASH = 16  # bytes
-_MOST_KNOWN = 200_000  # definitions of which hash and revision fit into one document of 16 MB
+_MOST_NUMBERS = 200_000  # definitions of which hash and revision fit into one document of 16 MB
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
     {"$unionWith": ASSETS},
@@ -79,7 +79,7 @@ _STORED_PLAN: list[Document] = [
     },
 ]
 _SALT = str(_FORMAT).encode()
-_KNOWN = "known"  # the document with what `find_edits` needs
+_MADE_OF = "made_of"  # the document with what `find_edits` needs
 _REVISIONS = b"\x10revisions\0"  # first field of the document that counts them
 _PROMOTIONS = b"\x10promotions\0"
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
@@ -167,7 +167,7 @@ class MongoEvaluationPlans:
         self,
         source_hash: str,
         evaluation_plan: EvaluationPlan,
-        known: KnownRevisions | None = None,
+        made_of: PlanRevisions | None = None,
     ) -> None:
         self._newest = None
         self._read = []
@@ -191,10 +191,10 @@ class MongoEvaluationPlans:
             }
             upsert(partial(self._parts.replace_one, {"_id": number}, document, upsert=True))
         self._parts.delete_many({"_id": {"$nin": list(range(len(pieces)))}})
-        if known is not None and len(known.numbers) <= _MOST_KNOWN:
-            self._store_known(source_hash, known)
+        if made_of is not None and len(made_of.numbers) <= _MOST_NUMBERS:
+            self._store_revisions(source_hash, made_of)
 
-    def _store_known(self, source_hash: str, known: KnownRevisions) -> None:
+    def _store_revisions(self, source_hash: str, made_of: PlanRevisions) -> None:
         documents = raw_documents(self._sources, [])
         if not source_hash.startswith(f"{_hash_of(documents).hex()}/"):
             return  # a document was written meanwhile
@@ -202,29 +202,29 @@ class MongoEvaluationPlans:
         found = {
             "of_plan": source_hash,
             "hashes": b"".join(hashes),
-            "names": list(known.numbers),
-            "numbers": list(known.numbers.values()),
-            "linked": sorted(known.linked),
+            "names": list(made_of.numbers),
+            "numbers": list(made_of.numbers.values()),
+            "linked": sorted(made_of.linked),
         }
-        upsert(partial(self._parts.replace_one, {"_id": _KNOWN}, found, upsert=True))
+        upsert(partial(self._parts.replace_one, {"_id": _MADE_OF}, found, upsert=True))
 
     @repeated
     def find_edits(self, source_hash: str) -> PlanEdits | None:
-        known = self._parts.find_one({"_id": _KNOWN})
+        made_of = self._parts.find_one({"_id": _MADE_OF})
         present = SourceHash.read(source_hash)
-        stored = SourceHash.read(str(known.get("of_plan"))) if known else None
-        if known is None or present is None or stored is None:
+        stored = SourceHash.read(str(made_of.get("of_plan"))) if made_of else None
+        if made_of is None or present is None or stored is None:
             return None
         added = present.added_revisions(stored)
-        plan = None if added is None else self.get(known["of_plan"])
+        plan = None if added is None else self.get(made_of["of_plan"])
         if added is None or plan is None:
             return None
         try:
-            revisions = KnownRevisions(
-                dict(zip(known["names"], map(int, known["numbers"]), strict=True)),
-                frozenset(known["linked"]),
+            revisions = PlanRevisions(
+                dict(zip(made_of["names"], map(int, made_of["numbers"]), strict=True)),
+                frozenset(made_of["linked"]),
             )
-            names = _edited_names(raw_documents(self._sources, []), known["hashes"], revisions)
+            names = _edited_names(raw_documents(self._sources, []), made_of["hashes"], revisions)
         except (KeyError, TypeError, ValueError) as error:
             _warn_of_fault(error)
             return None
@@ -235,7 +235,9 @@ def _hash_of(documents: bytes | memoryview) -> bytes:
     return hashlib.blake2b(documents, digest_size=_HASH, salt=_SALT).digest()
 
 
-def _edited_names(documents: bytes, hashes: bytes, known: KnownRevisions) -> tuple[str, ...] | None:
+def _edited_names(
+    documents: bytes, hashes: bytes, made_of: PlanRevisions
+) -> tuple[str, ...] | None:
     """Return the names of definitions whose documents have none of these hashes; None if a document
     was deleted or renamed since, or has no name."""
     before = {hashes[start : start + _HASH] for start in range(0, len(hashes), _HASH)}
@@ -249,7 +251,7 @@ def _edited_names(documents: bytes, hashes: bytes, known: KnownRevisions) -> tup
         if not isinstance(name, str):
             return None
         edited.append(name)
-    replaced = sum(name in known.numbers for name in edited)
+    replaced = sum(name in made_of.numbers for name in edited)
     return tuple(edited) if len(before) == replaced else None
 
 
