@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from alerting.adapters.platform import Platform
+from alerting.ports import Files
 from alerting.usecases.registry.registration import register_model
 
 
-def copy_champion(platform: Platform, source: str, name: str) -> None:
-    """Register the champion of one definition as that of another one."""
+def copy_champion(platform: Platform, source: str, name: str, files: Files | None = None) -> None:
+    """Register the champion of one definition as that of another one, with its files or these."""
     decision = next(
         decision for decision in platform.decisions.for_definition(source) if decision.promoted
     )
@@ -21,7 +22,7 @@ def copy_champion(platform: Platform, source: str, name: str) -> None:
         if not key.startswith("mlflow.")
     }
     run = platform.runs.start_run(name, "copy", {**tags, "definition": name})
-    files = platform.models.model_files(source, version)
+    files = files or platform.models.model_files(source, version)
     described = platform.models.version_tags(source, version)
     copy = register_model(platform, name, run, files, {**described, "training_run": run}, {})
     platform.runs.finish(run)

@@ -108,21 +108,21 @@ def measure_ticks(kind: str) -> dict[str, Any]:
     assets = [f"asset-{number:03}" for number in range(ASSETS)]
     platform = memory_platform()
     names = [f"v{number}" for number in range(4)]
-    _fill(platform, assets, names, 0, MINUTES)
+    fill_assets(platform, assets, names, 0, MINUTES)
     documents = [
         _document(kind, f"{kind.replace('_', '-')}-{number}", ["asset-*"], quick=True)
         for number in range(DEFINITIONS)
     ]
     apply(platform, documents, "benchmark", START, "benchmark")
     first = documents[0]["name"]
-    platform, trained = _trained(platform, first, MINUTES)
+    platform, trained = train_champion(platform, first, MINUTES)
     for document in documents[1:]:
         copy_champion(platform, first, document["name"])
     platform, _ = _tick(platform, MINUTES)  # loads models, begins charts
     ticks = []
     for number in range(1, TICKS + 1):
         until = MINUTES + number * TICK
-        _fill(platform, assets, names, until - TICK, until)
+        fill_assets(platform, assets, names, until - TICK, until)
         platform, measured = _tick(platform, until)
         ticks.append(measured)
     targets = int(ticks[-1]["targets"])
@@ -144,10 +144,10 @@ def measure_training(kind: str) -> dict[str, Any]:
     with _Stores(ctx=get_context("spawn")) as stores:
         readings = stores.readings(MemoryAssets())
         platform = replace(memory_platform(), readings=readings, reading_writes=readings)
-        _fill(platform, ["asset-000"], names, 0, ROWS)
+        fill_assets(platform, ["asset-000"], names, 0, ROWS)
         apply(platform, [document], "benchmark", START, "benchmark")
         before = peak_mib()
-        _, trained = _trained(platform, "one", ROWS)
+        _, trained = train_champion(platform, "one", ROWS)
         return {
             "minutes": round(trained["seconds"] / 60, 2),
             "cpu_minutes": round(trained["cpu_s"] / 60, 2),
@@ -195,7 +195,7 @@ def _document(kind: str, name: str, assets: Sequence[str], quick: bool) -> dict[
     }
 
 
-def _fill(
+def fill_assets(
     platform: Platform, assets: Sequence[str], names: Sequence[str], first: int, last: int
 ) -> None:
     """Write the readings of minutes (first, last]: variables that follow one slow course, each with
@@ -205,7 +205,7 @@ def _fill(
     for number, name in enumerate(assets):
         rows = _rows(name, number, names, first, last)
         while some := list(islice(rows, _AT_ONCE)):
-            add_readings(platform, some, _at(last))
+            add_readings(platform, some, instant_of(last))
 
 
 def _rows(
@@ -218,18 +218,21 @@ def _rows(
     noise = np.random.default_rng([number, first]).normal(0, 0.5, (len(minutes), len(names)))
     values = course[:, None] * np.linspace(1, 0.5, len(names)) + noise
     for m, row in zip(minutes.tolist(), values, strict=True):
-        yield ReadingRow(asset, _at(m), dict(zip(names, row.tolist(), strict=True)))
+        yield ReadingRow(asset, instant_of(m), dict(zip(names, row.tolist(), strict=True)))
 
 
-def _at(minute: int) -> datetime:
+def instant_of(minute: int) -> datetime:
+    """Return the instant of a minute of these readings."""
     return from_millis(to_millis(START) + minute * _MINUTE_MS)
 
 
-def _trained(platform: Platform, name: str, minute: int) -> tuple[Platform, dict[str, Any]]:
+def train_champion(platform: Platform, name: str, minute: int) -> tuple[Platform, dict[str, Any]]:
+    """Train a definition and promote its model at a minute; return the platform of then, and time
+    and verdict."""
     platform = _at_instant(platform, minute)
     wall = time.perf_counter()
     cpu = time.process_time()
-    decided = train(platform, name, _at(minute))
+    decided = train(platform, name, instant_of(minute))
     if decided.waiting:
         promote_run(platform, decided.run_id, approved_by="benchmark")
     return platform, {
@@ -243,7 +246,7 @@ def _tick(platform: Platform, minute: int) -> tuple[Platform, Mapping[str, float
     platform = _at_instant(platform, minute)
     wall = time.perf_counter()
     cpu = time.process_time()
-    counts = evaluate(platform, None, _at(minute))
+    counts = evaluate(platform, None, instant_of(minute))
     wall = time.perf_counter() - wall
     cpu = time.process_time() - cpu
     return platform, {
@@ -255,4 +258,4 @@ def _tick(platform: Platform, minute: int) -> tuple[Platform, Mapping[str, float
 
 
 def _at_instant(platform: Platform, minute: int) -> Platform:
-    return replace(platform, clock=FixedClock(_at(minute)))
+    return replace(platform, clock=FixedClock(instant_of(minute)))
