@@ -155,7 +155,7 @@ def _import(uri: str, server: int, folder: Path, size: int) -> float:
 
 
 def _train(_uri: str, _server: int, _folder: Path, size: int) -> float:
-    return float(training_scale.train_rows(size)["cpu_seconds"])
+    return float(training_scale.measure_rows(size)["cpu_seconds"])
 
 
 def _report(uri: str, server: int, folder: Path, size: int) -> float:
