@@ -31,19 +31,29 @@ class ColumnLimit:
         return ColumnLimit(Columns.from_plan(plan))
 
     def choose(
-        self, params: Mapping[str, Any], matrix: Floats, rows: Positions, label: Labels
+        self,
+        params: Mapping[str, Any],
+        matrix: Floats,
+        rows: Positions,
+        label: Labels,
+        strengths: list[Floats] | None = None,
     ) -> Positions:
         """Return the positions of the columns for a fit on `rows` (positions), in increasing order.
 
         All, unless there are more columns than rows, or than `params` asks for (STRONGEST): then
         the best ranking ones, and the one that `params` names (`column`). `matrix`, `label`: of all
-        rows.
+        rows. `strengths`: the `ranking_strength` of all columns on these rows, which is added to an
+        empty list, so that the next choice on the same rows need not compute it.
         """
         every = np.arange(len(self.columns.names))
         most = min(len(rows), params.get(STRONGEST) or len(rows))
         if len(every) <= most:
             return every
-        strength = ranking_strength(matrix, rows, every, label[rows], self.columns.categorical)
+        found = strengths if strengths is not None else []
+        if not found:
+            categorical = self.columns.categorical
+            found.append(ranking_strength(matrix, rows, every, label[rows], categorical))
+        strength = found[0].copy()
         if params.get("column") is not None:
             strength[self.columns.names.index(params["column"])] = np.inf
         return np.sort(np.argsort(-strength, kind="stable")[:most])

@@ -128,7 +128,8 @@ class _FoldModel:
 class _Search:
     """The shared state of the trials of one search, and their results.
 
-    `fixed`: parameters that the problem decides. `best_scores`: of all test rows of each fold,
+    `fixed`: parameters that the problem decides. `strengths`: by number of a fold, how well each
+    column ranks its rows, once a trial needed it. `best_scores`: of all test rows of each fold,
     though trials are compared on those of the sample. `chance`: the best figure of all trials on
     each shift of the labels. `ended_by`: the ceiling that ended it early, else empty.
     """
@@ -143,6 +144,7 @@ class _Search:
     progress: SearchProgress
     shifted: ShiftedLabels
     fixed: Params
+    strengths: dict[int, list[Floats]] = field(default_factory=dict)
     tried: list[Trial] = field(default_factory=list)
     best: Trial | None = None
     best_scores: list[Floats] = field(default_factory=list)
@@ -159,8 +161,8 @@ class _Search:
         params = self.family.suggest(trial) | self.fixed
         fitted: list[_FoldModel] = []
         pruned = False
-        for fold in self.folds:
-            fitted.append(self._fit(params, fold))
+        for number in range(len(self.folds)):
+            fitted.append(self._fit(params, number))
             tried, scores = self._evaluate(params, fitted)
             trial.report(tried.ap, len(fitted))
             if self.tried and len(fitted) < len(self.folds) and trial.should_prune():
@@ -198,9 +200,11 @@ class _Search:
                 ]
             )
 
-    def _fit(self, params: Params, fold: Fold) -> _FoldModel:
+    def _fit(self, params: Params, number: int) -> _FoldModel:
+        fold = self.folds[number]
         rows = self.sample.select_rows(fold.train)
-        chosen = self.limit.choose(params, self.matrix, rows, self.dataset.label)
+        strengths = self.strengths.setdefault(number, [])
+        chosen = self.limit.choose(params, self.matrix, rows, self.dataset.label, strengths)
         train, test = (
             self._labelled_rows(part, chosen) for part in (rows, self.sample.select_rows(fold.test))
         )

@@ -18,16 +18,21 @@ def usual_values(
 ) -> dict[str, float | str | None]:
     """Return, by column, the median of the used rows, or the most frequent level; None where all
     are missing."""
-    return {name: _usual(rows[name][used]) for name in plan.columns}
+    return {name: _usual(rows[name], used) for name in plan.columns}
 
 
-def _usual(values: pd.Series) -> float | str | None:
-    present = values.dropna()
-    if not len(present):
-        return None
+def _usual(values: pd.Series, used: BoolArray | slice) -> float | str | None:
     if isinstance(values.dtype, pd.CategoricalDtype):
-        return str(present.value_counts().index[0])
-    return float(np.median(present.to_numpy(np.float64)))
+        present = values[used].dropna()
+        return str(present.value_counts().index[0]) if len(present) else None
+    numbers = values.to_numpy(np.float64)[used]  # thousands of columns: no Series of each part
+    numbers = np.sort(numbers[~np.isnan(numbers)])
+    middle = len(numbers) // 2
+    if not len(numbers):
+        return None
+    return float(
+        numbers[middle] if len(numbers) % 2 else (numbers[middle - 1] + numbers[middle]) / 2
+    )
 
 
 def ordinary_ranges(

@@ -90,3 +90,17 @@ def test_a_category_counts_by_its_level_that_separates_best_and_columns_without_
     assert separated > 5
     assert mixed < 2
     assert empty == 0
+
+
+def test_columns_are_ranked_once_for_all_trials_on_the_same_rows():
+    random = np.random.default_rng(0)
+    matrix = random.standard_normal((50, 300))
+    label = (np.arange(50) % 2).astype(np.int8)
+    rows = np.arange(50)
+    strengths = []
+    for params in ({}, {STRONGEST: 10}, {"column": "v007.last"}):
+        chosen = many(300).choose(params, matrix, rows, label, strengths)
+        alone = many(300).choose(params, matrix, rows, label)
+        assert chosen.tolist() == alone.tolist()
+        assert len(strengths) == 1
+    assert np.isfinite(strengths[0]).all()
