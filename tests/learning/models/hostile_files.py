@@ -242,13 +242,11 @@ def forests(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def forged_nodes(nodes) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the nodes of a forest with one wrong number each, most in the first root with children,
-    and other lengths."""
-    root = next(
-        at for at in np.flatnonzero(nodes["left_child"] == 1) if nodes["right_child"][at] > 1
-    )
-    tree = nodes["tree"][root]
-    count = np.count_nonzero(nodes["tree"] == tree)
+    """Yield the nodes of a forest with one wrong number each, most in the root of the largest
+    tree, and other lengths."""
+    sizes = np.bincount(nodes["tree"])
+    root = int(sizes[: sizes.argmax()].sum())
+    count = int(sizes.max())
     for way, field, value in (
         ("a child outside of its tree", "left_child", count),
         ("a child far outside", "right_child", 2**31 - 1),
