@@ -91,8 +91,10 @@ def run() -> dict[str, Any]:
             "CPU s of a tick": MOST_CPU_S,
             "CPU s of a tick with kept models": MOST_CPU_S_KEPT,
         },
-        "met": load < GOAL_LOAD_MS
-        and boosted["one score"] < GOAL_SCORE_MS
+        "met": all(
+            times["load and first score"] < GOAL_LOAD_MS and times["one score"] < GOAL_SCORE_MS
+            for times in found.values()
+        )
         and many["CPU s"] < MOST_CPU_S
         and many["CPU s with kept models"] < MOST_CPU_S_KEPT,
     }

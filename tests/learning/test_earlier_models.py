@@ -75,7 +75,7 @@ def test_a_blend_is_read_back_bit_for_bit_and_a_changed_one_is_refused(data, ble
     assert set(files) == {
         "model.json",
         "0-model.skops",
-        "1-model.skops",
+        "1-forest.npy",
         "2-model-0.txt",
         "2-model-1.txt",
         "2-model-2.txt",

@@ -64,12 +64,16 @@ def _check_members(members: list[ZipInfo], size: int) -> None:
 
 
 def check_array(content: bytes) -> None:
-    """Refuse an `.npy` file whose header states another size, or that has objects."""
+    """Refuse an `.npy` file whose header states another size, or that has objects. Raises
+    ValueError."""
     file = io.BytesIO(content)
     read = _HEADERS.get(np.lib.format.read_magic(file))
     if read is None:
         raise ValueError("an array is of an unknown format")
-    shape, _, dtype = read(file)
+    try:
+        shape, _, dtype = read(file)
+    except Exception as fault:  # a forged header can make it fail in any way
+        raise ValueError("the header of an array cannot be read") from fault
     if (
         dtype.hasobject
         or any(n < 0 for n in shape)

@@ -107,7 +107,7 @@ def test_no_file_of_the_model_is_pickled(trained):
     names = platform.models.model_files(NAME, result.challenger_version).keys() - {
         "registered_model_meta"
     }
-    assert all(name.endswith((".json", ".txt", ".skops")) for name in names)
+    assert all(name.endswith((".json", ".txt", ".skops", ".npy")) for name in names)
 
 
 def test_the_five_figures_that_matter_come_first_on_the_run_and_on_the_version(trained):

@@ -11,6 +11,7 @@ import numpy as np
 
 META = "model.json"
 SKLEARN = "model.skops"
+FOREST = "forest.npy"
 BOOSTERS = ("model-0.txt", "model-1.txt", "model-2.txt")
 BOMB_MIB = 1500
 
@@ -24,6 +25,9 @@ def made_from(files) -> Iterator[tuple[str, dict[str, bytes]]]:
     if SKLEARN in files:
         for way, data in archives(files[SKLEARN]):
             yield f"{SKLEARN}: {way}", files | {SKLEARN: data}
+    if FOREST in files:
+        for way, data in forests(files[FOREST]):
+            yield f"{FOREST}: {way}", files | {FOREST: data}
 
 
 def metas(meta) -> Iterator[tuple[str, bytes]]:
@@ -215,6 +219,84 @@ def resized(text: str) -> str:
     blocks = re.split(r"(?=^Tree=\d+$)", trees.partition("end of trees")[0], flags=re.MULTILINE)[1:]
     sizes = " ".join(str(len(block)) for block in blocks)
     return re.sub(r"tree_sizes=.*", f"tree_sizes={sizes}", head) + "\n\n" + trees
+
+
+def forests(data: bytes) -> Iterator[tuple[str, bytes]]:
+    nodes = np.load(io.BytesIO(data))
+    for way, forged in forged_nodes(nodes):
+        yield way, _saved(forged)
+    header = data[: len(data) - nodes.nbytes]
+    yield "fewer nodes than stated", data[: -nodes.itemsize]
+    yield "more nodes than stated", data + data[-nodes.itemsize :]
+    yield "a shape that lies", _npy_header((1 << 40,)) + b"\0" * 64
+    yield "objects", _objects()
+    yield "other numbers", _saved(np.zeros(8))
+    yield "other fields", _saved(nodes[["tree", "left_child"]].copy())
+    yield "two dimensions", _saved(nodes[None])
+    yield "no dimension", _saved(nodes[0])
+    yield "an open text in its header", b"\x93NUMPY\x01\x00\x0a\x00" + b"((((('''\n\n"
+    yield "a deep header", b"\x93NUMPY\x01\x00\x00\x20" + b"(" * 0x2000
+    yield "another version", data[:6] + b"\x09" + data[7:]
+    yield "a header alone", header
+    yield "not an array", b"PK\x03\x04" + data
+
+
+def forged_nodes(nodes) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the nodes of a forest with one wrong number each, most in the root of the largest
+    tree, and other lengths."""
+    sizes = np.bincount(nodes["tree"])
+    root = int(sizes[: sizes.argmax()].sum())
+    count = int(sizes.max())
+    for way, field, value in (
+        ("a child outside of its tree", "left_child", count),
+        ("a child far outside", "right_child", 2**31 - 1),
+        ("a child before its tree", "left_child", -2),
+        ("a child on one side", "left_child", -1),
+        ("a child on the other side", "right_child", -1),
+        ("a node below itself", "left_child", 0),
+        ("two parents of one child", "right_child", 1),
+        ("a feature that there is not", "feature", 10**6),
+        ("a negative feature", "feature", -2),
+        ("a limit that is no number", "threshold", np.nan),
+        ("shares that are no numbers", "value", np.nan),
+        ("infinite shares", "value", np.inf),
+        ("an infinite impurity", "impurity", np.inf),
+        ("a weight that is no number", "weighted_n_node_samples", np.nan),
+        ("a tree of another number", "tree", -1),
+        ("a tree far away", "tree", 2**31 - 1),
+    ):
+        forged = nodes.copy()
+        forged[field][root] = value
+        yield way, forged
+    circle = nodes.copy()
+    below = root + np.flatnonzero(nodes["left_child"][root : root + count] > 0)[-1]
+    circle["left_child"][below] = 0
+    yield "children in a circle", circle
+    apart = nodes.copy()
+    side = (
+        "left_child" if (nodes["left_child"][root:below] == below - root).any() else "right_child"
+    )
+    above = root + np.flatnonzero(nodes[side][root:below] == below - root)[0]
+    apart[side][above] = nodes["left_child"][below]
+    apart["left_child"][below] = below - root
+    yield "a node that is its own parent, beside its tree", apart
+    for way, numbers in (
+        ("no first tree", nodes["tree"] + 1),
+        ("a tree before the first", nodes["tree"] - 1),
+        ("a number of a tree left out", nodes["tree"] + (nodes["tree"] > 0)),
+    ):
+        renumbered = nodes.copy()
+        renumbered["tree"] = numbers
+        yield way, renumbered
+    alone = nodes[nodes["tree"] == 0].copy()
+    alone["tree"] = -1
+    yield "one tree, before the first", alone
+    yield "no trees", nodes[:0]
+    yield "its last node lost", nodes[:-1]
+    leaf = nodes[nodes["left_child"] == -1][:1]
+    many = np.repeat(leaf, 10_001)
+    many["tree"] = np.arange(len(many))
+    yield "too many trees", many
 
 
 def archives(data: bytes) -> Iterator[tuple[str, bytes]]:

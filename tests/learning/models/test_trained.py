@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-import skops.io
 from numpy.testing import assert_equal
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import FunctionTransformer
@@ -12,7 +11,6 @@ from sklearn.tree import DecisionTreeClassifier
 
 from alerting.definitions.families import BUILT_IN as FAMILIES
 from alerting.definitions.faults import UserError
-from alerting.learning.models.families.sklearn_file import SKLEARN
 from alerting.learning.models.files import model_files, model_from_files
 from alerting.learning.models.metadata import META
 from alerting.learning.models.trained import ModelRefused
@@ -20,6 +18,7 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import from_millis
 from tests import small_models
 from tests.helpers.learning.trained import chosen
+from tests.learning.models.earlier_forests import earlier_files
 
 pytestmark = pytest.mark.models
 
@@ -123,7 +122,7 @@ def test_the_evidence_has_rows_events_curves_and_figures_for_the_registry(finish
 
 def test_a_file_that_names_another_type_is_refused_and_not_loaded(finished):
     model, _ = finished("random_forest")
-    files = model_files(model) | {SKLEARN: skops.io.dumps(FunctionTransformer(func=json.dumps))}
+    files = earlier_files(model, FunctionTransformer(func=json.dumps))
     with pytest.raises(ModelRefused, match="names untrusted types"):
         model_from_files(files)
 
@@ -133,7 +132,7 @@ def test_another_estimator_than_the_family_names_is_refused(finished):
     with pytest.raises(
         ModelRefused, match="holds a DecisionTreeClassifier, not the RandomForestClassifier"
     ):
-        model_from_files(model_files(model) | {SKLEARN: skops.io.dumps(DecisionTreeClassifier())})
+        model_from_files(earlier_files(model, DecisionTreeClassifier()))
 
 
 def test_a_forest_with_something_else_among_its_trees_is_refused(finished):
@@ -141,7 +140,7 @@ def test_a_forest_with_something_else_among_its_trees_is_refused(finished):
     forest = RandomForestClassifier(n_estimators=1).fit(np.eye(4), [0, 1, 0, 1])
     forest.estimators_ = [FunctionTransformer()]
     with pytest.raises(ModelRefused, match="holds a FunctionTransformer among its trees"):
-        model_from_files(model_files(model) | {SKLEARN: skops.io.dumps(forest)})
+        model_from_files(earlier_files(model, forest))
 
 
 def test_files_that_were_changed_damaged_or_lost_are_refused(finished):

@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree._tree import Tree
 
 from alerting.learning.features.encoding import Columns, Dense, Encoding, Floats
 from alerting.learning.models.bounds import BoolArray, Trees, TreesBound
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
+from alerting.learning.models.families.forest_file import (
+    FOREST,
+    MOST_TREES,
+    check_nodes,
+    dump_nodes,
+    nodes_of,
+    read_nodes,
+    trees_of,
+)
 from alerting.learning.models.families.lightgbm import MOST_PAIRED, informative_pairs
 from alerting.learning.models.families.sklearn_file import (
     SKLEARN,
-    dump_sklearn,
     load_checked_sklearn,
     load_sklearn,
 )
@@ -25,7 +34,6 @@ from alerting.learning.models.trained import ModelRefused
 if TYPE_CHECKING:
     import optuna
 
-MOST_TREES = 10_000
 # columns looked at for one split: with more, fits on hundreds of columns take longer and are no
 # better
 MOST_PER_SPLIT = 32
@@ -37,9 +45,9 @@ SHARE = 0.3  # of the columns, at most MOST_PER_SPLIT; another one is hardly ano
 
 @dataclass(frozen=True)
 class Forest:
-    """A fitted forest."""
+    """A fitted forest: scikit-learn's trees."""
 
-    fitted: RandomForestClassifier
+    trees: Sequence[Tree]
     margin_is_probability: ClassVar[bool] = True
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
@@ -47,9 +55,9 @@ class Forest:
         with np.errstate(over="ignore"):
             rows = np.ascontiguousarray(encoded, np.float32)
         votes = np.zeros(len(rows))
-        for tree in self.fitted.estimators_:
-            votes += tree.tree_.predict(rows)[:, 1]
-        return votes / len(self.fitted.estimators_)
+        for tree in self.trees:
+            votes += tree.predict(rows)[:, 1]
+        return votes / len(self.trees)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return each column's Tree SHAP value for the one row, and the expected margin."""
@@ -60,7 +68,7 @@ class Forest:
     def _explainer(self) -> Any:
         import shap  # noqa: PLC0415 - takes a second and 130 MB to import; only forests need it
 
-        return shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
+        return shap.TreeExplainer(self._classifier, feature_perturbation="tree_path_dependent")
 
     def bound(self, row: Floats, free: BoolArray) -> TreesBound:
         """Return lower bounds of the mean vote over boxes where only free columns differ."""
@@ -69,15 +77,24 @@ class Forest:
     @cached_property
     def formula(self) -> Trees:
         """Return the trees."""
-        return _trees_of([tree.tree_ for tree in self.fitted.estimators_])
+        return _trees_of(self.trees)
 
     def importance(self) -> Floats:
         """Return the mean decrease of impurity by each encoded column."""
-        return np.asarray(self.fitted.feature_importances_, np.float64)
+        return np.asarray(self._classifier.feature_importances_, np.float64)
+
+    @property
+    def _classifier(self) -> RandomForestClassifier:
+        """The same as scikit-learn's model, which is not stored."""
+        forest = _of_two_classes(RandomForestClassifier(len(self.trees)), self.trees[0])
+        forest.estimators_ = [_of_two_classes(DecisionTreeClassifier(), t) for t in self.trees]
+        for model, tree in zip(forest.estimators_, self.trees, strict=True):
+            model.tree_ = tree
+        return forest
 
     def fitted_bytes(self) -> Iterator[bytes]:
         """Return structure and values of every tree as bytes."""
-        for tree in (t.tree_ for t in self.fitted.estimators_):
+        for tree in self.trees:
             for part in (
                 tree.children_left,
                 tree.children_right,
@@ -88,8 +105,8 @@ class Forest:
                 yield np.ascontiguousarray(part).tobytes()
 
     def files(self) -> dict[str, bytes]:
-        """Return one skops file."""
-        return {SKLEARN: dump_sklearn(self.fitted)}
+        """Return one array."""
+        return {FOREST: dump_nodes(nodes_of(self.trees))}
 
 
 class RandomForest(ModelFamily):
@@ -150,9 +167,8 @@ class RandomForest(ModelFamily):
             settings["max_features"] = min(max(1, int(share * encoded.shape[1])), MOST_PER_SPLIT)
         forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1)
         forest.fit(encoded, label, weight)
-        # one thread from here: several would add up the votes in any order, and the last bits would
-        # differ
-        return Estimator(self.name, Forest(forest.set_params(n_jobs=1)), columns, encoding)
+        trees = [tree.tree_ for tree in forest.estimators_]
+        return Estimator(self.name, Forest(trees), columns, encoding)
 
     def fit_with_validation(
         self,
@@ -175,25 +191,44 @@ class RandomForest(ModelFamily):
 
     def load(self, files: Mapping[str, bytes], width: int) -> Forest:
         """Read the forest, and check the structure of every tree."""
-        return Forest(
-            load_sklearn(files, RandomForestClassifier, lambda forest: _check_forest(forest, width))
-        )
+        if FOREST in files:
+            name = FOREST
+            nodes = read_nodes(files[FOREST])
+        else:
+            name = SKLEARN
+            stored = load_sklearn(
+                files, RandomForestClassifier, lambda forest: _check_parts(forest, width)
+            )
+            nodes = nodes_of([tree.tree_ for tree in stored.estimators_])
+        check_nodes(nodes, width, name)
+        return Forest(trees_of(nodes, width))
 
     def load_checked(self, files: Mapping[str, bytes], width: int) -> Forest:
         """Read the forest at its first use."""
-        return StoredForest(files)
+        return StoredForest(files, width)
 
 
 class StoredForest(Forest):
     """The same, of a file that was checked before: read at the first use."""
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        object.__setattr__(self, "_files", dict(files))
+    def __init__(self, files: Mapping[str, bytes], width: int) -> None:
+        object.__setattr__(self, "_stored", (dict(files), width))
 
     @cached_property
-    def fitted(self) -> RandomForestClassifier:
-        """Return the fitted forest."""
-        return load_checked_sklearn(self.__dict__["_files"])
+    def trees(self) -> Sequence[Tree]:
+        """Return the trees."""
+        files, width = self.__dict__["_stored"]
+        if FOREST in files:
+            return trees_of(read_nodes(files[FOREST]), width)
+        return [tree.tree_ for tree in load_checked_sklearn(files).estimators_]
+
+
+def _of_two_classes(model: Any, tree: Tree) -> Any:
+    model.classes_ = np.array([0, 1])
+    model.n_classes_ = 2
+    model.n_outputs_ = 1
+    model.n_features_in_ = tree.n_features
+    return model
 
 
 def _trees_of(trees: Sequence[Any]) -> Trees:
@@ -231,42 +266,18 @@ def _trees_of(trees: Sequence[Any]) -> Trees:
     )
 
 
-def _check_forest(forest: RandomForestClassifier, width: int) -> None:
+def _check_parts(forest: RandomForestClassifier, width: int) -> None:
+    """Check the trees of a skops file, which earlier versions wrote, but not their nodes."""
     trees = forest.estimators_
-    threads = forest.n_jobs
     if not isinstance(trees, list) or not 1 <= len(trees) <= MOST_TREES:
         raise ModelRefused(
             f"{SKLEARN} holds a forest without trees, or with more than {MOST_TREES}"
         )
-    if threads is not None and not (isinstance(threads, int) and -1 <= threads <= 64):
-        raise ModelRefused(f"{SKLEARN} asks for {str(threads)[:20]} threads")
     for tree in trees:
-        _check_tree(tree, forest.n_features_in_)
-    if forest.n_features_in_ != width or forest.n_classes_ != 2 or forest.n_outputs_ != 1:
-        raise ModelRefused(f"{SKLEARN} holds a model that is not for {width} columns")
-
-
-def _check_tree(tree: Any, features: int) -> None:
-    """Check a tree's raw indices, so that a forged file cannot reach outside of them."""
-    if type(tree) is not DecisionTreeClassifier:
-        raise ModelRefused(f"{SKLEARN} holds a {type(tree).__name__} among its trees")
-    nodes = tree.tree_
-    left = nodes.children_left
-    right = nodes.children_right
-    feature = nodes.feature
-    own = np.arange(nodes.node_count)
-    leaf = (left == -1) & (right == -1)
-    inner = (left > own) & (right > own) & (left < nodes.node_count) & (right < nodes.node_count)
-    if not (np.all(leaf | inner) and np.all(leaf | ((feature >= 0) & (feature < features)))):
-        raise ModelRefused(f"{SKLEARN} holds a tree whose nodes point outside of it")
-    if (
-        tree.n_features_in_ != features
-        or nodes.value.shape != (nodes.node_count, 1, 2)
-        or nodes.node_count < 1
-    ):
-        raise ModelRefused(f"{SKLEARN} holds a tree that is not for {features} columns")
-    if not np.isfinite(nodes.value).all():
-        raise ModelRefused(f"{SKLEARN} holds a tree with leaves that are not numbers")
+        if type(tree) is not DecisionTreeClassifier:
+            raise ModelRefused(f"{SKLEARN} holds a {type(tree).__name__} among its trees")
+        if tree.tree_.n_features != width or tree.tree_.value.shape[1:] != (1, 2):
+            raise ModelRefused(f"{SKLEARN} holds a tree that is not for {width} columns")
 
 
 FAMILY = RandomForest()

@@ -23,7 +23,7 @@ def rows():
 
 
 def trees(estimator):
-    return len(estimator.model.fitted.estimators_)
+    return len(estimator.model.trees)
 
 
 @pytest.mark.parametrize(("asked", "tried"), [(100, 40), (12, 12)])
