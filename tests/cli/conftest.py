@@ -38,6 +38,18 @@ class Clock:
 @pytest.fixture
 def plant(monkeypatch, tmp_path):
     """A platform in memory behind all commands, with an open episode."""
+    return plant_behind_commands(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def unchanged_plant(tmp_path_factory):
+    """The same for all tests of a file, for those that change nothing."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield plant_behind_commands(monkeypatch, tmp_path_factory.mktemp("plant"))
+
+
+def plant_behind_commands(monkeypatch, folder):
+    """Put a platform in memory behind all commands, in this folder; return it."""
     stores = mongomock_stores()
     made = platform_on(stores, (Mailbox("mail"),), Clock())
     object.__setattr__(made, "models", TalkingModels())
@@ -64,6 +76,6 @@ def plant(monkeypatch, tmp_path):
 
     monkeypatch.setattr(wiring, "open_platform", opened)
     monkeypatch.setattr(wiring, "open_stores", opened_stores)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
     monkeypatch.delenv("ALERTING_TIMEZONE", raising=False)
     return made
