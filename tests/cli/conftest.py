@@ -3,8 +3,10 @@
 import sys
 import warnings
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
+import typer.testing
 
 from alerting import wiring
 from alerting.ports import ReadingRow
@@ -13,7 +15,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
-from tests.helpers.command_line import TITLE
+from tests.helpers.command_line import TITLE, made_once
 from tests.humid_line import humid_oven
 from tests.in_memory_platform import Mailbox, MemoryModels, platform_on
 from tests.support import mongomock_stores
@@ -33,6 +35,13 @@ class Clock:
 
     def now(self):
         return self.instant
+
+
+@pytest.fixture(scope="module", autouse=True)
+def commands_made_once():
+    """Let all tests of a file use the same commands."""
+    with patch.object(typer.testing, "_get_command", made_once):
+        yield
 
 
 @pytest.fixture
