@@ -123,21 +123,24 @@ def test_600_sensors_of_1500_hours_train_within_half_of_4_gib():
 
 
 def fit_wide():
-    """Fit a round of LightGBM on 12,000 columns of 600 sensors: MiB that it added to the process,
-    and of all cells."""
+    """Fit the linear model and a round of LightGBM on 12,000 columns of 600 sensors: MiB that it
+    added to the process, and of all cells."""
     rows = 1_500
     columns = Columns(tuple(f"c{i}" for i in range(12_000)), {})
     before = peak_mib()
     matrix = np.random.default_rng(0).standard_normal((rows, len(columns.names)))
     label = (matrix[:, :5].sum(axis=1) > 2).astype(np.int8)
-    family = get_family("lightgbm")
-    # one tree has all the histograms that it may hold; the linear model is fitted above
-    given = family.defaults | {"rounds": 1, "min_data_in_leaf": 3}
-    family.fit(given, columns, LabelledRows(matrix, label), 0)
+    for family, changes in (
+        ("logistic_regression", {}),
+        ("lightgbm", {"rounds": 1, "min_data_in_leaf": 3}),  # a tree has all histograms it may hold
+    ):
+        get_family(family).fit(
+            get_family(family).defaults | changes, columns, LabelledRows(matrix, label), 0
+        )
     return peak_mib() - before, matrix.size * BYTES_PER_CELL >> 20
 
 
-def test_thousands_of_columns_do_not_outgrow_the_histograms_of_a_fit():
+def test_thousands_of_columns_outgrow_neither_the_histograms_nor_the_steps_of_a_fit():
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         added, cells = pool.submit(fit_wide).result()
     assert added <= cells <= 2048  # 600 sensors fit into half of 4 GiB
