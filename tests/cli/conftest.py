@@ -3,8 +3,10 @@
 import sys
 import warnings
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
+import typer.testing
 
 from alerting import wiring
 from alerting.ports import ReadingRow
@@ -13,7 +15,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
-from tests.helpers.command_line import TITLE
+from tests.helpers.command_line import TITLE, made_once
 from tests.humid_line import humid_oven
 from tests.in_memory_platform import Mailbox, MemoryModels, platform_on
 from tests.support import mongomock_stores
@@ -35,9 +37,28 @@ class Clock:
         return self.instant
 
 
+@pytest.fixture(scope="module", autouse=True)
+def commands_made_once():
+    """Let all tests of a file use the same commands."""
+    with patch.object(typer.testing, "_get_command", made_once):
+        yield
+
+
 @pytest.fixture
 def plant(monkeypatch, tmp_path):
     """A platform in memory behind all commands, with an open episode."""
+    return plant_behind_commands(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def unchanged_plant(tmp_path_factory):
+    """The same for all tests of a file, for those that change nothing."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield plant_behind_commands(monkeypatch, tmp_path_factory.mktemp("plant"))
+
+
+def plant_behind_commands(monkeypatch, folder):
+    """Put a platform in memory behind all commands, in this folder; return it."""
     stores = mongomock_stores()
     made = platform_on(stores, (Mailbox("mail"),), Clock())
     object.__setattr__(made, "models", TalkingModels())
@@ -64,6 +85,6 @@ def plant(monkeypatch, tmp_path):
 
     monkeypatch.setattr(wiring, "open_platform", opened)
     monkeypatch.setattr(wiring, "open_stores", opened_stores)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
     monkeypatch.delenv("ALERTING_TIMEZONE", raising=False)
     return made

@@ -64,8 +64,8 @@ MISTAKES = [
 ]
 
 
-@pytest.fixture
-def folder(plant):
+@pytest.fixture(scope="module")
+def folder(unchanged_plant):
     """Files of every kind in the present folder, a definition with a model, and a retired one."""
     Path("folder").mkdir()
     write("empty.yaml", "")
@@ -77,7 +77,7 @@ def folder(plant):
     output("apply", write("moist.yaml", learned_quickly()))
     output("apply", write("gone.yaml", too_hot(name="gone")))
     output("definition", "retire", "gone")
-    return plant
+    return unchanged_plant
 
 
 def assert_refused(*words):
@@ -113,7 +113,8 @@ def test_models_of_a_definition_without_a_model_says_so(folder):
     )
 
 
-def test_apply_of_what_is_applied_says_nothing_of_writing(folder):
+def test_apply_of_what_is_applied_says_nothing_of_writing(plant):
+    write("hot.yaml", too_hot())
     first = run("apply", "hot.yaml")
     second = run("apply", "hot.yaml")
     assert ["written to" in done.stderr for done in (first, second)] == [True, False]

@@ -1,19 +1,26 @@
 """Fixtures of the console's tests: a platform with browsers on it."""
 
+from unittest.mock import patch
+
 import pytest
+import starlette.testclient
 from anyio.from_thread import start_blocking_portal
 from fastapi.testclient import TestClient
 
 from alerting.adapters.mongo.mongo import open_stores
 from tests.helpers.console.api import client, platform  # noqa: F401 - fixtures
 from tests.helpers.console.pages import browser, wall  # noqa: F401 - fixtures
+from tests.helpers.console.whole_answers import WholeAnswers
 
 
 @pytest.fixture(scope="module", autouse=True)
 def one_event_loop():
     """Serve all requests of a file on one event loop, as a server does: a loop and threads of its
     own cost a request more than most answers."""
-    with start_blocking_portal() as TestClient.portal:
+    with (
+        patch.object(starlette.testclient, "_TestClientTransport", WholeAnswers),
+        start_blocking_portal() as TestClient.portal,
+    ):
         yield
     TestClient.portal = None
 

@@ -2,14 +2,19 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from threading import Event
+from unittest.mock import patch
 
 import pytest
 from asyncua import Client, ua
 from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from asyncua.server.internal_server import InternalServer
+from asyncua.server.standard_address_space import standard_address_space
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from alerting.adapters.sinks.opcua_alarms.server import AlarmEndpoint
@@ -97,6 +102,36 @@ def made_certificates(tmp_path_factory):
     return made
 
 
+@cache
+def standard_nodes():
+    """Return the nodes that every server has, by id: to make them takes more than a second."""
+    server = InternalServer()
+    standard_address_space.fill_address_space(server.node_mgt_service)
+    return server.aspace._nodes
+
+
+class CopiedNodes(dict):
+    """The nodes of one server: each of the standard is copied when it is first asked for."""
+
+    def __missing__(self, id):
+        self[id] = deepcopy(standard_nodes()[id])
+        return self[id]
+
+    def __contains__(self, id):
+        return super().__contains__(id) or id in standard_nodes()
+
+    def get(self, id, default=None):
+        try:
+            return self[id]
+        except KeyError:
+            return default
+
+
+async def copy_standard_nodes(server, _=None):
+    """Give a server its nodes, as `InternalServer.load_standard_address_space` does."""
+    server.aspace._nodes = CopiedNodes()
+
+
 @asynccontextmanager
 async def served(platform, certificates, **changes):
     """Yield a running service of a platform."""
@@ -106,7 +141,8 @@ async def served(platform, certificates, **changes):
     stopped = Event()
     running = asyncio.create_task(service.run(stopped))
     try:
-        await until(lambda: service.ready or running.done())
+        with patch.object(InternalServer, "load_standard_address_space", copy_standard_nodes):
+            await until(lambda: service.ready or running.done())
         if running.done():
             running.result()
         yield service

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -41,7 +42,7 @@ class NotPrepared(UserError):
 def schema_hash() -> str:
     """Return a hash of all collections, validators and indexes that this version needs."""
     indexes = {name: [index.document for index in wanted] for name, wanted in INDEXES.items()}
-    validators = {name: validator() for name, validator in VALIDATORS.items()}
+    validators = {name: _made(validator) for name, validator in VALIDATORS.items()}
     ordered = json.dumps([indexes, validators])  # unsorted: the order of an index's fields counts
     return hashlib.sha256(ordered.encode()).hexdigest()[:32]
 
@@ -190,11 +191,17 @@ def _replace_indexes(collection: MongoCollection, indexes: list[IndexModel]) -> 
     collection.create_indexes(indexes)
 
 
+@cache
+def _made(validator: Callable[[], Document]) -> Document:
+    """Return the validator that a function makes; to make all of them takes half a second."""
+    return validator()
+
+
 def _options(name: str) -> Document:
     if name not in VALIDATORS:
         return {}
     return {
-        "validator": VALIDATORS[name](),
+        "validator": _made(VALIDATORS[name]),
         "validationLevel": "strict",
         "validationAction": "error",
     }

@@ -39,6 +39,8 @@ DOCUMENT = too_moist(
     operating_point={"false_alarms_per_week": 50, "max_time_in_alarm": 0.5},
     promotion={"least_events": 1, "confidence": 0.51},
 )
+LINEAR = {**DOCUMENT, "learning": {**DOCUMENT["learning"], "candidates": ["logistic_regression"]}}
+"""The same with one family, where which one wins does not matter."""
 
 
 def line(seed=1):
@@ -211,7 +213,7 @@ def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_t
     monkeypatch,
 ):
     monkeypatch.setattr(training_charts, "_png", None)
-    once = run(plant(), start=START + 5 * DAY, retrain="never")
+    once = run(plant(), LINEAR, start=START + 5 * DAY, retrain="never")
     assert [s["verdict"] for s in once.segments] == ["provisional"]
     assert "It was trained once, at the start. Each time with what was known by then" in once.page
 
@@ -221,13 +223,7 @@ def test_a_problem_of_conditions_within_conditions_is_learned_and_judged_as_same
         "any": [{"variable": "moisture", "above": 4.5}, {"variable": "moisture", "below": 0.0}]
     }
     nested = {"all": [either, {"variable": "temperature", "above": 100.0}], "for": "5m"}
-    learning = {**DOCUMENT["learning"], "candidates": ["logistic_regression"]}
-    result = run(
-        plant(),
-        {**DOCUMENT, "problem": nested, "learning": learning},
-        start=START + 5 * DAY,
-        retrain="never",
-    )
+    result = run(plant(), {**LINEAR, "problem": nested}, start=START + 5 * DAY, retrain="never")
     onsets = problem_intervals(parse_definition(DOCUMENT).problem, HISTORY)
     assert (
         len(result.metrics["problems"])
@@ -238,7 +234,7 @@ def test_a_problem_of_conditions_within_conditions_is_learned_and_judged_as_same
 
 
 def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_so():
-    short = run(plant(), start=60, retrain=timedelta(days=7))
+    short = run(plant(), LINEAR, start=60, retrain=timedelta(days=7))
     assert [s["verdict"] for s in short.segments] == ["not_trained", "provisional"]
     assert short.segments[0]["model_hash"] is None
     assert short.segments[0]["unknown"] == ["too-moist on oven-1: no model is in service yet"]
@@ -254,7 +250,7 @@ def test_without_any_model_it_is_refused_with_the_reason_of_the_training():
 
 
 def test_what_needs_approval_is_taken_as_approved_and_the_page_says_so():
-    approval = {**DOCUMENT, "promotion": {**DOCUMENT["promotion"], "mode": "approval"}}
+    approval = {**LINEAR, "promotion": {**DOCUMENT["promotion"], "mode": "approval"}}
     result = run(plant(), approval, start=START + 5 * DAY, retrain="never")
     assert result.segments[0]["promoted"]
     assert "Promotions that need approval were taken as approved at once." in result.page
@@ -262,7 +258,7 @@ def test_what_needs_approval_is_taken_as_approved_and_the_page_says_so():
 
 def test_episodes_that_people_really_acted_upon_are_known_to_the_training(monkeypatch):
     platform = plant()
-    apply(platform, [DOCUMENT], "engineer", at(START), "test")
+    apply(platform, [LINEAR], "engineer", at(START), "test")
     platform.clock.instant = at(START)
     train(platform, "too-moist", at(START))
     evaluate(platform, None, at(START + DAY))
