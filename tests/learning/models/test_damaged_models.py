@@ -30,7 +30,7 @@ def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(attacked, fam
     assert done.returncode == 0, (
         f"the process ended with {done.returncode} after {last!r}: {done.stderr[-2000:]}"
     )
-    assert len(found) > 60
+    assert len(found) > 80
     for one in found[:-1]:
         reason = one["unknown"][f"{NAME} on {ASSET}"]
         assert reason.startswith(
