@@ -18,7 +18,7 @@ from alerting.usecases.registry.registration import (
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel
 
-MOST_BYTES = 512 << 20
+MOST_BYTES = 1 << 30  # 1,000 champions of 150 trees: fewer would be read again at each tick
 Content = tuple[str, frozenset[tuple[str, str]]]
 """A kind, and the name and SHA-256 of each file."""
 
