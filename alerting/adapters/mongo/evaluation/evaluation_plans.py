@@ -55,9 +55,10 @@ _PART = 20_000
 _HASH = 16  # bytes
 _MOST_NUMBERS = 200_000  # definitions of which hash and revision fit into one document of 16 MB
 _OTHER_SOURCES: list[Document] = [
+    {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
+    {"$unionWith": ASSETS},
     {"$unionWith": EVENT_TYPES},
     {"$unionWith": SOURCES},
-    {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
     {
         "$unionWith": {
             "coll": DECISIONS,
@@ -79,7 +80,8 @@ _STORED_PLAN: list[Document] = [
 ]
 _SALT = str(_FORMAT).encode()
 _MADE_OF = "made_of"  # the document with what `find_edits` needs
-_COUNTS = (b"\x10revisions\0", b"\x10promotions\0")  # first fields of documents that count
+_REVISIONS = b"\x10revisions\0"  # first field of the document that counts them
+_PROMOTIONS = b"\x10promotions\0"
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (math.nan,) * len(BatchLimits._fields)
 _PLANT = "plant"
@@ -92,29 +94,35 @@ class MongoEvaluationPlans:
     last hash is kept, so that a process that asks again and again reads it once."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._definitions = database[DEFINITIONS]
-        self._others = database[ASSETS]
+        self._sources = database[DEFINITIONS]
         self._parts = database[EVALUATION_PLANS]
         self._read: list[Document] = []
         self._newest: tuple[str, EvaluationPlan] | None = None
 
     @repeated
     def source_hash(self, read_plan: bool = False) -> str:
-        is_wanted = read_plan and self._newest is None
-        definitions = _hash_of(raw_documents(self._definitions, [])).hex()
-        found = raw_documents(self._others, _OTHER_SOURCES + _STORED_PLAN * is_wanted)
         plan = list[bytes]()
+        is_wanted = read_plan and self._newest is None
+        found = raw_documents(self._sources, _OTHER_SOURCES + _STORED_PLAN * is_wanted)
         sources_end = len(found)
+        definitions_end = 0
+        others_start = 0
         counted = {"revisions": 0, "promotions": 0}
         for start, end in document_bounds(found):
             if found.startswith(_PLAN, start + 4):  # the last documents
                 plan.append(found[start:end])
                 sources_end = min(sources_end, start)
-            elif found.startswith(_COUNTS, start + 4):  # the last before them
+            elif found.startswith(_PROMOTIONS, start + 4):  # the last before them
                 counted |= bson.decode(found[start:end])
                 sources_end = min(sources_end, start)
+            elif found.startswith(_REVISIONS, start + 4):  # between definitions and others
+                counted |= bson.decode(found[start:end])
+                definitions_end = start
+                others_start = end
         self._read = [bson.decode(part)["plan"] for part in plan]
-        others = _hash_of(memoryview(found)[:sources_end]).hex()
+        sources = memoryview(found)
+        definitions = _hash_of(sources[:definitions_end]).hex()
+        others = _hash_of(sources[others_start:sources_end]).hex()
         return f"{definitions}/{others}/{counted['revisions']}.{counted['promotions']}"
 
     @repeated
@@ -187,7 +195,7 @@ class MongoEvaluationPlans:
             self._store_revisions(source_hash, made_of)
 
     def _store_revisions(self, source_hash: str, made_of: PlanRevisions) -> None:
-        documents = raw_documents(self._definitions, [])
+        documents = raw_documents(self._sources, [])
         if not source_hash.startswith(f"{_hash_of(documents).hex()}/"):
             return  # a document was written meanwhile
         hashes = (_hash_of(documents[start:end]) for start, end in document_bounds(documents))
@@ -216,9 +224,7 @@ class MongoEvaluationPlans:
                 dict(zip(made_of["names"], map(int, made_of["numbers"]), strict=True)),
                 frozenset(made_of["linked"]),
             )
-            names = _edited_names(
-                raw_documents(self._definitions, []), made_of["hashes"], revisions
-            )
+            names = _edited_names(raw_documents(self._sources, []), made_of["hashes"], revisions)
         except (KeyError, TypeError, ValueError) as error:
             _warn_of_fault(error)
             return None
