@@ -20,6 +20,7 @@ from typing import Any
 import bson
 
 from alerting.adapters.mongo.documents import (
+    CODEC,
     Document,
     MongoDatabase,
     document_bounds,
@@ -225,7 +226,7 @@ class MongoEvaluationPlans:
                 frozenset(made_of["linked"]),
             )
             names = _edited_names(raw_documents(self._sources, []), made_of["hashes"], revisions)
-        except (KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # any content of a document: the plan is made again
             _warn_of_fault(error)
             return None
         return None if names is None else PlanEdits(plan, revisions, names, added)
@@ -247,7 +248,7 @@ def _edited_names(
         if own in before:
             before.remove(own)
             continue
-        name = bson.decode(documents[start:end]).get("name")
+        name = bson.decode(documents[start:end], CODEC).get("name")
         if not isinstance(name, str):
             return None
         edited.append(name)

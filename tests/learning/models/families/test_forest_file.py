@@ -117,7 +117,8 @@ def test_a_file_that_is_no_forest_is_refused_in_words(way):
 def test_a_limit_above_all_numbers_is_read_as_scikit_learn_makes_one_where_values_are_missing():
     nodes = nodes_of([tree.tree_ for tree in grown().estimators_])
     nodes["threshold"][0] = np.inf
-    FAMILY.load({FOREST: dump_nodes(nodes)}, WIDTH)
+    loaded = FAMILY.load({FOREST: dump_nodes(nodes)}, WIDTH)
+    assert loaded.trees[0].threshold[0] == np.inf
 
 
 @pytest.mark.parametrize("width", [1, WIDTH - 1, 0])
