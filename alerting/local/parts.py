@@ -179,7 +179,7 @@ def all_parts(
         Part("clean", "nightly cleaning", _module("upkeep.clean"), airflow, ("airflow-scheduler",))
     )
     if demo:
-        needs = (*mlflow, "airflow-scheduler", "airflow-dags")
+        needs = (*mlflow, *filled)  # it waits for its DAG itself
         parts.append(_job("first-training", "training", "first_training", environ, needs))
         parts.append(
             Part("demo-line", "demo line", _module("demo run"), environ, ("first-training",))
@@ -278,13 +278,12 @@ def airflow_parts(
     settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]
 ) -> list[Part]:
     """Return Airflow's API server, scheduler and DAG processor; each can restart alone."""
-    command = (sys.executable, "-m", "airflow")
     url = airflow_uri(settings)
     return [
         Part(
             "airflow-api",
             "Airflow's API",
-            (*command, "api-server"),
+            (sys.executable, "-m", "airflow", "api-server"),
             environ,
             needs,
             answers(f"{url}/api/v2/version"),
@@ -293,11 +292,7 @@ def airflow_parts(
             "airflow-scheduler",
             "Airflow's scheduler",
             # its log server listens on all addresses; the API reads the files
-            (
-                *command,
-                "scheduler",
-                "--skip-serve-logs",
-            ),
+            _module("airflow.scheduler --skip-serve-logs"),
             environ,
             needs,
             _alive(url, "scheduler"),

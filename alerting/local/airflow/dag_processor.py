@@ -38,7 +38,7 @@ def main() -> int:
     marks.is_open.wait(OPEN_WITHIN_S)
     folder = {"AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder(settings.home))}
     processor = subprocess.Popen(
-        ending_with_this((sys.executable, "-m", "airflow", "dag-processor")),
+        ending_with_this((sys.executable, "-m", "alerting.local.airflow.dag_reader")),
         env=os.environ | folder,
     )
 

@@ -1,4 +1,5 @@
-"""A tick loads no module of ours: Airflow has loaded all before it forks the task."""
+"""A tick, or the reading of a DAG file, loads no module of ours: Airflow has loaded all before it
+forks the process."""
 
 import json
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from alerting.adapters.airflow.dag_files import dag_folder, write_dag_files
 from alerting.adapters.mongo.mongo import open_database
 from alerting.local.prepare import prepare
 from alerting.ports import ReadingRow
@@ -50,6 +52,25 @@ late = [name for name in sys.modules if name not in loaded and name.split(".")[0
     "alerting", "airflow", "pymongo", "mlflow", "pandas", "sqlalchemy")]
 print(json.dumps([counts.targets, hashed, late]))
 """
+READ = """
+import json, runpy, sys
+from pathlib import Path
+from alerting.local.airflow import dag_reader
+
+def read_files(*_, **__):
+    loaded = set(sys.modules)
+    sys.path.insert(0, FOLDER)
+    files = sorted(Path(FOLDER).glob("*.py"))
+    for file in files:
+        runpy.run_path(str(file))
+    late = [name for name in sys.modules if name not in loaded and name.split(".")[0] in (
+        "alerting", "pymongo")]
+    print(json.dumps([len(files), late]))
+
+FOLDER = sys.argv[1]
+dag_reader.runpy.run_module = read_files
+dag_reader.main()
+"""
 
 
 @pytest.fixture
@@ -67,20 +88,32 @@ def settings(real_server, tmp_path):
         database.client.drop_database(DATABASE)
 
 
-@pytest.mark.parametrize("modules", [LOCAL, CELERY], ids=["LocalExecutor", "Celery"])
-def test_a_tick_finds_every_module_and_the_hash_of_the_code_loaded(settings, modules):
+def run(settings, script, *arguments):
+    """Return what a script prints at its end on this platform."""
     environ = {
         "ALERTING_HOME": str(settings.home),
         "ALERTING_MONGODB_URI": settings.mongodb_uri,
         "ALERTING_DATABASE": DATABASE,
         "AIRFLOW_HOME": str(settings.home / "airflow"),
     }
-    command = [sys.executable, "-c", TICK, at(6).isoformat(), ",".join(modules)]
+    command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | environ, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    targets, hashed, late = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("modules", [LOCAL, CELERY], ids=["LocalExecutor", "Celery"])
+def test_a_tick_finds_every_module_and_the_hash_of_the_code_loaded(settings, modules):
+    targets, hashed, late = run(settings, TICK, at(6).isoformat(), ",".join(modules))
     assert targets == 1
     assert hashed == 1
+    assert not late, " ".join(late)
+
+
+def test_a_dag_file_finds_every_module_loaded(settings):
+    write_dag_files(settings.home)
+    read, late = run(settings, READ, str(dag_folder(settings.home)))
+    assert read > 20
     assert not late, " ".join(late)

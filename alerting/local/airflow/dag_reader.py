@@ -1,0 +1,37 @@
+"""`airflow dag-processor` with the modules of the DAG files loaded: it forks a process for each
+file, which would load them again every time."""
+
+import runpy
+import sys
+
+from pymongo.synchronous import auth
+
+from alerting.adapters.airflow import dag_files, dag_snapshot
+from alerting.adapters.embedded import mongod_access, shared_mongod
+from alerting.definitions import families, shards
+from alerting.kinds.registry import definition_types
+from alerting.reporting.page import decision_text
+from alerting.settings import environment
+
+__all__ = [
+    "auth",
+    "dag_files",
+    "dag_snapshot",
+    "decision_text",
+    "environment",
+    "families",
+    "mongod_access",
+    "shards",
+    "shared_mongod",
+]
+
+
+def main() -> None:
+    """Read the DAG files until it ends."""
+    definition_types()
+    sys.argv = ["airflow", "dag-processor"]
+    runpy.run_module("airflow", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
