@@ -19,14 +19,13 @@ from alerting.usecases.training.due import DueTraining, find_due_trainings
 from alerting.wiring import open_platform
 
 POLL_S = 1.0
-PATIENCE_S = 600.0  # Airflow's scheduler and DAG processor start meanwhile
 
 
 def main() -> int:
     """Entry point."""
     settings = read_settings(os.environ)
     password = secrets.load_or_create(settings.home / "secrets").airflow_password
-    airflow = AirflowClient(parts.airflow_uri(settings), password, PATIENCE_S)
+    airflow = AirflowClient(parts.airflow_uri(settings), password)
     with open_platform(settings, channels=False) as platform:
         due = [
             one

@@ -179,7 +179,7 @@ def all_parts(
         Part("clean", "nightly cleaning", _module("upkeep.clean"), airflow, ("airflow-scheduler",))
     )
     if demo:
-        needs = (*mlflow, *filled)  # it waits for its DAG itself
+        needs = (*mlflow, "airflow-scheduler", "airflow-dags")
         parts.append(_job("first-training", "training", "first_training", environ, needs))
         parts.append(
             Part("demo-line", "demo line", _module("demo run"), environ, ("first-training",))
