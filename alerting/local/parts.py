@@ -278,12 +278,13 @@ def airflow_parts(
     settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]
 ) -> list[Part]:
     """Return Airflow's API server, scheduler and DAG processor; each can restart alone."""
+    command = (sys.executable, "-m", "airflow")
     url = airflow_uri(settings)
     return [
         Part(
             "airflow-api",
             "Airflow's API",
-            (sys.executable, "-m", "airflow", "api-server"),
+            (*command, "api-server"),
             environ,
             needs,
             answers(f"{url}/api/v2/version"),
@@ -292,7 +293,11 @@ def airflow_parts(
             "airflow-scheduler",
             "Airflow's scheduler",
             # its log server listens on all addresses; the API reads the files
-            _module("airflow.scheduler --skip-serve-logs"),
+            (
+                *command,
+                "scheduler",
+                "--skip-serve-logs",
+            ),
             environ,
             needs,
             _alive(url, "scheduler"),
