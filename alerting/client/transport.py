@@ -2,9 +2,9 @@
 
 import json
 import os
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from time import sleep
 from types import TracebackType
 from typing import Any, Self, cast
 from urllib.parse import quote
@@ -129,13 +129,13 @@ class Transport:
             except httpx.TransportError as fault:
                 if is_last:
                     raise NoAnswer(f"{method} {path}: {type(fault).__name__}: {fault}") from fault
-                time.sleep(_pause(tried, None))
+                sleep(_pause(tried, None))
                 continue
             if answer.is_success:
                 return found
             if is_last or answer.status_code not in _BRIEFLY_AWAY:
                 raise read_problem(answer.status_code, answer.reason_phrase, _parsed(found))
-            time.sleep(_pause(tried, answer.headers.get("retry-after")))
+            sleep(_pause(tried, answer.headers.get("retry-after")))
         raise AssertionError  # the last try returns or raises
 
     def _send(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:

@@ -10,6 +10,7 @@ FIRST = chance.FIRST_SEED
 pytestmark = [pytest.mark.models, pytest.mark.timeout(300)]
 
 
+@pytest.mark.night
 def test_noise_is_not_promoted():
     results = [chance.training("noise", seed) for seed in range(6)]
     assert sum(result["promoted"] for result in results) <= 1
@@ -17,6 +18,7 @@ def test_noise_is_not_promoted():
 
 
 @pytest.mark.parametrize("line", ["signal", "alone"])
+@pytest.mark.night
 def test_a_weak_signal_is_promoted(line):
     results = [chance.training(line, seed) for seed in (0, 4)]
     assert [result["promoted"] for result in results] == [True, True]

@@ -57,6 +57,7 @@ def uninterrupted(trial_folder):
         return run(trial_folder)
 
 
+@pytest.mark.night
 def test_the_line_that_is_acted_upon_differs_only_by_interventions(uninterrupted):
     assert len(uninterrupted.problems) >= 3
     assert uninterrupted.interventions
@@ -70,6 +71,7 @@ def test_the_line_that_is_acted_upon_differs_only_by_interventions(uninterrupted
     assert all(p.happened and not p.intervened for p in before)
 
 
+@pytest.mark.night
 def test_a_trial_in_which_nothing_is_followed_avoids_nothing(tmp_path):
     found = run(tmp_path, TrialArguments(weeks=1, seed=4, follow=0.0, history=8))
     assert found.interventions == ()
@@ -78,6 +80,7 @@ def test_a_trial_in_which_nothing_is_followed_avoids_nothing(tmp_path):
     assert [d.metres for d in found.left_alone] == [d.metres for d in found.acted_upon]
 
 
+@pytest.mark.night
 def test_an_interrupted_trial_continues_and_gives_the_same(uninterrupted, tmp_path):
     def stop(step, done, total):
         if step.startswith("week 3: training"):

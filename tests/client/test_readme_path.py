@@ -95,6 +95,7 @@ def started(tmp_path):
     assert (code, left) == (0, [])
 
 
+@pytest.mark.night
 def test_the_client_goes_the_whole_path_of_the_readme(started):
     with started.connect("engineer") as engineer:
         import_a_file(engineer)

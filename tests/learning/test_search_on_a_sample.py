@@ -71,6 +71,7 @@ def searched(data, family, progress=silent, read_time=None, **learning):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.night
 def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figures_are_of_all_rows(
     data, monkeypatch, family
 ):

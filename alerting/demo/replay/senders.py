@@ -1,7 +1,7 @@
 """Connections by which recorded readings are sent: one small class for each kind."""
 
-import time
 from collections.abc import Callable, Sequence
+from time import monotonic, sleep
 from typing import Any
 
 import httpx
@@ -49,9 +49,9 @@ class HttpSender:
     def send(self, messages: Sequence[Outgoing]) -> None:
         """Send rows, again while the API is busy. Raises UserError if one is refused."""
         body = b"\n".join(message.payload for message in messages)
-        until = time.monotonic() + _ANSWER_S
-        while (answer := self._post(body)).status_code == 429 and time.monotonic() < until:
-            time.sleep(1.0)
+        until = monotonic() + _ANSWER_S
+        while (answer := self._post(body)).status_code == 429 and monotonic() < until:
+            sleep(1.0)
         try:
             found = answer.json()
         except ValueError:

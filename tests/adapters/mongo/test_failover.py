@@ -73,6 +73,7 @@ def run(uri, name, commands):
         )
 
 
+@pytest.mark.night
 def test_a_primary_that_is_killed_or_steps_down_costs_nothing(tmp_path):
     require_real_server()
     with replica_set(tmp_path) as members:

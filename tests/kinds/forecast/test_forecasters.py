@@ -168,6 +168,7 @@ def test_trees_on_many_columns_use_the_few_that_tell_most():
     assert forecast.quantiles(noise_instead).tobytes() == forecast.quantiles(wide).tobytes()
 
 
+@pytest.mark.night
 def test_the_trials_of_a_search_choose_the_columns_of_a_fold_once(monkeypatch):
     chosen = []
 

@@ -11,7 +11,7 @@ from alerting.kinds.forecast.verification import compare_forecasts, coverage_of,
 from alerting.learning.selection.decision_table import PromotionDecision
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.platform_health.model_verification import verify_models
+from alerting.usecases.platform_health.worse_models import verify_models
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.reports.make import make_report
 from tests.builders import at

@@ -405,6 +405,7 @@ def both(monkeypatch):
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(histories(), plans(), st.sets(st.integers(-40, 60), min_size=1, max_size=60).map(sorted))
+@pytest.mark.night
 def test_a_large_table_has_the_bits_of_a_small_one(both, history, plan_, steps):
     small, as_large = both(plan_, history, START + np.array(steps) * 10 * MINUTE)
     assert as_large == small

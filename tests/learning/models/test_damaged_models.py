@@ -20,7 +20,14 @@ def attacked(tmp_path_factory):
         yield started
 
 
-@pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param("lightgbm", marks=pytest.mark.night),
+        pytest.param("random_forest", marks=pytest.mark.night),
+        "logistic_regression",
+    ],
+)
 def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(attacked, family):
     """In a process of its own, which at first ended with SIGSEGV at the first cut of a LightGBM
     text."""

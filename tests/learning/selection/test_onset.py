@@ -31,6 +31,7 @@ def scored_by(data, family, score):
     return assemble(family, data, folds, [trial], trial, scores, shifted.evaluate(scores), 1, notes)
 
 
+@pytest.mark.night
 def test_a_score_that_shows_only_what_is_there_is_refused_and_one_that_knows_more_is_not(data):
     random = np.random.default_rng(1)
     present = find_present(data)

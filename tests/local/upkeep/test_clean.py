@@ -50,6 +50,7 @@ def test_a_command_that_does_not_end_is_ended_and_named(monkeypatch):
     assert fault.startswith("mlflow could not be cleaned: it took more than")
 
 
+@pytest.mark.night
 def test_old_rows_logs_and_deleted_models_are_gone_and_new_ones_stay(
     tmp_path, environ, monkeypatch
 ):

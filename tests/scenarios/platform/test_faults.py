@@ -10,6 +10,7 @@ pytestmark = pytest.mark.server
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.night
 def test_killed_and_frozen_every_few_seconds_platform_keeps_the_same_episodes_and_tells_everybody(
     tmp_path,
 ):

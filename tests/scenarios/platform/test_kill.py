@@ -76,6 +76,7 @@ def kept(uri, database):
         ]
 
 
+@pytest.mark.night
 def test_killed_at_any_moment_it_keeps_the_same_episodes_and_tells_everybody(tmp_path):
     require_real_server()
     chance = random.Random(11)

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 DATA = os.environ.get("ALERTING_REAL_DATA")
 
 pytestmark = [
+    pytest.mark.night,
     pytest.mark.server,
     pytest.mark.real_data,
     pytest.mark.skipif(

@@ -34,6 +34,7 @@ def without_figures(line):
     return " ".join(re.sub(r"\b(?=\w*\d)[\da-f][\w.,:-]*", "#", line).split())
 
 
+@pytest.mark.night
 def test_the_tutorial_does_what_it_says(tmp_path, shell_path):
     page = PAGE.read_text(encoding="utf-8")
     ports = {

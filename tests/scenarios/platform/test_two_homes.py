@@ -149,6 +149,7 @@ def hosts(real_server, mlflow, tmp_path):
         stores.database.client.drop_database(DATABASE)
 
 
+@pytest.mark.night
 def test_one_host_trains_and_the_other_scores_evaluates_and_notifies_without_a_common_file(hosts):
     one, other, platform = hosts
     platform.assets.store_assets([humid_oven(), oven()])

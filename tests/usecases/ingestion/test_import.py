@@ -231,6 +231,7 @@ print(result.rows, peak_mib())
 """  # noqa: E501
 
 
+@pytest.mark.night
 def test_memory_does_not_grow_with_the_file(tmp_path):
     def peak(rows):
         path = tmp_path / f"{rows}.csv"

@@ -166,6 +166,7 @@ print(result.rows, peak_mib())
 """  # noqa: E501
 
 
+@pytest.mark.night
 def test_two_thousand_columns_need_less_than_a_gigabyte_however_long_the_file(tmp_path):
     def peak(rows):
         path = tmp_path / f"{rows}.csv"

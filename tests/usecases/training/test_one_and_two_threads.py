@@ -39,6 +39,7 @@ def runs():
         return list(pool.map(trained_on, (1, 2, 2)))
 
 
+@pytest.mark.night
 def test_the_processes_have_the_threads_they_were_told(runs):
     assert [run["threads"] for run in runs] == [[1], [2], [2]]
 

@@ -21,7 +21,7 @@ from alerting.readings.history import History
 from benchmarks.helpers.memory import peak_mib
 from tests.builders import classifier
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.night]
 ROWS = 60_000
 VARIABLES = 10
 

@@ -125,6 +125,7 @@ def counts(stores):
     return {name: stores.database[name].count_documents({}) for name in BOUNDED}
 
 
+@pytest.mark.night
 def test_after_half_a_year_nothing_that_has_a_retention_grows(year, real):
     platform, start = year
     for week in range(WEEKS):
