@@ -30,33 +30,26 @@ class ColumnLimit:
         """Return the limit on the columns of a plan."""
         return ColumnLimit(Columns.from_plan(plan))
 
-    def choose(
-        self,
-        params: Mapping[str, Any],
-        matrix: Floats,
-        rows: Positions,
-        label: Labels,
-        strengths: list[Floats] | None = None,
-    ) -> Positions:
-        """Return the positions of the columns for a fit on `rows` (positions), in increasing order.
+    def choose(self, params: Mapping[str, Any], rows: int, rank: Callable[[], Floats]) -> Positions:
+        """Return the positions of the columns for a fit on a number of rows, in increasing order.
 
         All, unless there are more columns than rows, or than `params` asks for (STRONGEST): then
-        the best ranking ones, and the one that `params` names (`column`). `matrix`, `label`: of all
-        rows. `strengths`: the `ranking_strength` of all columns on these rows, which is added to an
-        empty list, so that the next choice on the same rows need not compute it.
+        the best ranking ones, and the one that `params` names (`column`). `rank`: returns what
+        `rank_all` does; called only where columns are left out.
         """
         every = np.arange(len(self.columns.names))
-        most = min(len(rows), params.get(STRONGEST) or len(rows))
+        most = min(rows, params.get(STRONGEST) or rows)
         if len(every) <= most:
             return every
-        found = strengths if strengths is not None else []
-        if not found:
-            categorical = self.columns.categorical
-            found.append(ranking_strength(matrix, rows, every, label[rows], categorical))
-        strength = found[0].copy()
+        strength = rank().copy()
         if params.get("column") is not None:
             strength[self.columns.names.index(params["column"])] = np.inf
         return np.sort(np.argsort(-strength, kind="stable")[:most])
+
+    def rank_all(self, matrix: Floats, rows: Positions, label: Labels) -> Floats:
+        """Return the `ranking_strength` of every column on these rows of all."""
+        every = np.arange(len(self.columns.names))
+        return ranking_strength(matrix, rows, every, label[rows], self.columns.categorical)
 
     def take(self, chosen: Positions) -> Columns:
         """Return the chosen columns alone."""

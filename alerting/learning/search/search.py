@@ -144,7 +144,7 @@ class _Search:
     progress: SearchProgress
     shifted: ShiftedLabels
     fixed: Params
-    strengths: dict[int, list[Floats]] = field(default_factory=dict)
+    strengths: dict[int, Floats] = field(default_factory=dict)
     tried: list[Trial] = field(default_factory=list)
     best: Trial | None = None
     best_scores: list[Floats] = field(default_factory=list)
@@ -203,8 +203,7 @@ class _Search:
     def _fit(self, params: Params, number: int) -> _FoldModel:
         fold = self.folds[number]
         rows = self.sample.select_rows(fold.train)
-        strengths = self.strengths.setdefault(number, [])
-        chosen = self.limit.choose(params, self.matrix, rows, self.dataset.label, strengths)
+        chosen = self.limit.choose(params, len(rows), lambda: self._rank_columns(number, rows))
         train, test = (
             self._labelled_rows(part, chosen) for part in (rows, self.sample.select_rows(fold.test))
         )
@@ -212,6 +211,11 @@ class _Search:
             params, self.limit.take(chosen), train, test, self.learning.seed
         )
         return _FoldModel(fold, self.limit.widen(estimator, chosen), curve)
+
+    def _rank_columns(self, number: int, rows: Positions) -> Floats:
+        if number not in self.strengths:
+            self.strengths[number] = self.limit.rank_all(self.matrix, rows, self.dataset.label)
+        return self.strengths[number]
 
     def _labelled_rows(self, rows: Positions, chosen: Positions) -> LabelledRows:
         part = take_part(self.matrix, rows, chosen)

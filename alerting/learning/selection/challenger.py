@@ -228,7 +228,7 @@ def fit_rows(
     """Fit a recipe on rows of the dataset's matrix, with these labels and their weights."""
     limit = ColumnLimit.from_plan(dataset.plan)
     used = np.flatnonzero(rows)
-    chosen = limit.choose(recipe.params, matrix, used, label)
+    chosen = limit.choose(recipe.params, len(used), lambda: limit.rank_all(matrix, used, label))
     labelled = LabelledRows(take_part(matrix, used, chosen), label[used], dataset.weights(used))
     fitted = get_family(recipe.family).fit_final(
         recipe.params, limit.take(chosen), labelled, definition.learning.seed
