@@ -51,7 +51,7 @@ def verify() -> dict[str, str]:
     """Compare the models in service with the values that came, and what their scores lead to expect
     with what was measured at its promotion; return a sentence on each."""
     from alerting.usecases.platform_health.estimated_performance import check_performance
-    from alerting.usecases.platform_health.model_verification import verify_models
+    from alerting.usecases.platform_health.worse_models import verify_models
 
     with background_platform() as platform:
         at = read_instant(run_as_of(platform))

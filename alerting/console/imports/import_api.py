@@ -13,8 +13,8 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import NAME, NameText
+from alerting.console.imports.import_answers import ChoicesBody, ImportView, import_view
 from alerting.console.imports.receiving import file_name, receive_body
-from alerting.console.imports.views import ChoicesBody, ImportView, import_view
 from alerting.console.imports.worker import ImportWorker
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable

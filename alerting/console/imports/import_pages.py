@@ -18,15 +18,15 @@ from alerting.adapters.files.stamps.formats import FORMATS, ISO, ORDERS
 from alerting.console.access import Person, confirms
 from alerting.console.api.api import Engineer
 from alerting.console.api.parameters import FormField, FormText, Id
-from alerting.console.imports.import_api import CSV, OwnImports
-from alerting.console.imports.receiving import Fields, receive_form
-from alerting.console.imports.views import (
+from alerting.console.imports.import_answers import (
     LABELS,
     ChoicesBody,
     ImportView,
     asked_choices,
     name_choices,
 )
+from alerting.console.imports.import_api import CSV, OwnImports
+from alerting.console.imports.receiving import Fields, receive_form
 from alerting.console.language import language_of
 from alerting.console.web.forms import submitted_by
 from alerting.console.web.rendering import render, zone_of

@@ -18,10 +18,10 @@ from alerting.console.api.parameters import NAME, NameQuery
 from alerting.console.language import language_of
 from alerting.console.scripts.serving import has_uplot
 from alerting.console.trends.address import MOST_VARIABLES, Asked, numeric_names
-from alerting.console.trends.find import find_part
 from alerting.console.trends.marks import KIND_NAMES, NOTHING_TYPED, Typed, find_marks
 from alerting.console.trends.picture import ShownTime, lane, marks_shape, ticks
 from alerting.console.trends.shown_time import SPANS, USUAL_SPAN, moved, read_time
+from alerting.console.trends.times_beyond_limits import find_part
 from alerting.console.trends.trend_api import statistic_views, title_of
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.assets import Asset

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -15,10 +16,25 @@ from alerting.console.metrics import PlatformReader
 from alerting.console.web.forms import FormPlantEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import template
 from alerting.ports import PlatformAlert
-from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED, UNDERPERFORMS
+from alerting.usecases.definitions.platform_alerts import (
+    DRIFTED,
+    FAULTY,
+    MISCALIBRATED,
+    UNDERPERFORMS,
+    WAITING,
+)
 from alerting.usecases.notification.platform_alerts import platform_recipients
 from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.platform_health.conditions import (
+    BEHIND,
+    LOST,
+    REFUSED,
+    STALE,
+    STOPPED,
+    SURPLUS,
+)
 from alerting.usecases.platform_health.overview import mending_command, read_overview
 from alerting.usecases.scoring.jobs import unfinished
 from alerting.usecases.sources.stream import retry_dead
@@ -26,6 +42,16 @@ from alerting.usecases.sources.stream import retry_dead
 pages = APIRouter(include_in_schema=False)
 SHOWN = 8
 """Definitions with their lag, the most overdue first."""
+
+_SOURCE = ("source ", "/sources/{}", template("Open the source"))
+_MENDED_AT = {
+    FAULTY: ("", "/definitions/{}", template("Open the definition")),
+    WAITING: ("", "/models/{}/decide", template("Compare and decide")),
+    REFUSED: ("", "/models/{}", template("Open the models")),
+    BEHIND: ("sink ", "/sinks/{}", template("Open the sink")),
+    **dict.fromkeys((STALE, STOPPED, LOST, SURPLUS), _SOURCE),
+}
+"""Of a kind of fault: how its subject begins, the page on which it is mended, and the link."""
 
 
 @pages.get("/platform", response_class=HTMLResponse)
@@ -59,6 +85,14 @@ def _models_of(platform: Platform, alert: PlatformAlert, now: datetime) -> list[
     ]
 
 
+def _mending_page(alert: PlatformAlert) -> tuple[str, str] | None:
+    """Return the page on which a fault is mended, as address and text of its link."""
+    begins, page, label = _MENDED_AT.get(alert.kind, ("", "", ""))
+    if not page or not alert.subject.startswith(begins):
+        return None
+    return page.format(quote(alert.subject.removeprefix(begins), safe="")), label
+
+
 def _page(request: Request, platform: Platform, refusal: str = "") -> str:
     """Return the page. `refusal`: why dead messages could not be tried again."""
     now = platform.clock.now()
@@ -69,7 +103,12 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         "platform.html",
         request,
         still_open=[
-            (alert, mending_command(alert), _models_of(platform, alert, now))
+            (
+                alert,
+                mending_command(alert),
+                _mending_page(alert),
+                _models_of(platform, alert, now),
+            )
             for alert in platform.platform_alerts.open()
         ],
         resolved=platform.platform_alerts.resolved_since(now - timedelta(days=7)),

@@ -268,8 +268,9 @@ def _message(
     ):
         title = newest_title(platform.definitions, shelf.definition)
         asset = current_round.plants.asset_title(shelf.asset)
-        return shelf_message(shelf, notification, at, zone, reads, title, asset)
-    plain = content_message(notification, at, zone, reads)
+        plain = shelf_message(shelf, notification, at, zone, reads, title, asset)
+    else:
+        plain = content_message(notification, at, zone, reads)
     if "page" in plain.payload and platform.links:
         page = platform.links.page(str(plain.payload["page"]), reads.say("Open the page"))
         return replace(plain, links=(page,))

@@ -35,10 +35,9 @@ def shelf_message(
             person=shelf.actor,
             reason=reason,
         ),
-        reader.say("It ends by itself; an alarm that is still open then is sent at once."),
         reader.say(
-            "To shelve it for longer: {command}",
-            command=f"alerting shelf add {shelf.definition} {shelf.asset} --for ... --reason ...",
+            "It ends by itself. An alarm that is still open then is sent at once, and can be "
+            "shelved again."
         ),
     ]
     payload = {
@@ -47,5 +46,6 @@ def shelf_message(
         "asset": shelf.asset,
         "until": until,
         "transition": "reminder",
+        "page": "/#muted",
     }
     return Message(notification.key, subject, "\n".join(lines), payload, language=language.code)

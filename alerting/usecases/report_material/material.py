@@ -53,7 +53,7 @@ from alerting.usecases.report_material.notifiable import (
     notifiable_problems,
     notifiable_scores,
 )
-from alerting.usecases.report_material.scored_times import (
+from alerting.usecases.report_material.unscored_times import (
     leave_out_deleted,
     raised_unscored,
     unscored_times,

@@ -30,7 +30,7 @@ from alerting.reporting.plant.summary import DefinitionNumbers, summarise, summa
 from alerting.usecases.alarm_load.late_times import late_times
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at
-from alerting.usecases.platform_health.model_verification import verify_model
+from alerting.usecases.platform_health.worse_models import verify_model
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.report_material.material import gather_material
 from alerting.usecases.reports.misses import with_misses

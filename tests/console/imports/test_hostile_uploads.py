@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.cli.main import app
-from alerting.console.imports.views import LABELS, name_choices
+from alerting.console.imports.import_answers import LABELS, name_choices
 from alerting.definitions.faults import storable
 from alerting.definitions.wording.clean_text import clean_line
 from tests.helpers.console.pages import csrf_of

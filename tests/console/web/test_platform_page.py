@@ -5,14 +5,29 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from fastapi.testclient import TestClient
 
 from alerting.adapters.mongo.disk import read_database
+from alerting.console.app import create_app
 from alerting.ports import BackupState, DatabaseState
 from alerting.usecases.definitions.platform_alerts import FAULTY
-from alerting.usecases.platform_health.conditions import FAILED
+from alerting.usecases.platform_health.conditions import (
+    BEHIND,
+    FAILED,
+    LOST,
+    REFUSED,
+    STALE,
+    STOPPED,
+    SURPLUS,
+)
 from tests.builders import at
+from tests.helpers.console.api import ADMIN, TOKENS
 from tests.helpers.console.audited_plant import AuditedPlant
 from tests.helpers.console.people import app_of, browser_of, person_on, sign_in
+from tests.helpers.console.rubbish import BROKER, SINK, filled
+from tests.in_memory_platform import in_memory_platform
+
+OF_SOURCES = (STALE, STOPPED, LOST, SURPLUS)
 
 
 @pytest.fixture
@@ -28,7 +43,7 @@ def test_an_engineer_sees_processes_queue_sources_storage_and_the_command(plant)
     plant.platform.stream_processes.note_process("stream-1", ["line"])
     page = plant.boss.get("/platform").text
     for text in (
-        "alerting show too-hot",
+        "Open the definition",
         "too-hot",
         "stream-1",
         "1 message of line could not be stored.",
@@ -44,7 +59,7 @@ def test_an_operator_sees_faults_alone_and_may_not_try_again(plant):
     anna = plant.browser("anna")
     page = anna.get("/platform").text
     assert "is no number" in page
-    for text in ("alerting show too-hot", "could not be stored", "Last backup", "Version"):
+    for text in ("Open the definition", "could not be stored", "Last backup", "Version"):
         assert text not in page
     assert anna.post("/platform/sources/line/retry", data={"csrf": ""}).status_code == 403
 
@@ -94,4 +109,29 @@ def test_a_failed_training_is_repeated_only_after_its_reason_is_corrected(plant)
     page = plant.boss.get("/platform").text
     how = "When what the reason names is corrected, run on the host: <code>alerting train too-moist"
     assert how in " ".join(page.split())
-    assert "Run on the host: <code>alerting show too-hot" in " ".join(page.split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "label"),
+    [
+        (FAULTY, "too-hot", "Open the definition"),
+        (REFUSED, "too-moist", "Open the models"),
+        (BEHIND, f"sink {SINK['name']}", "Open the sink"),
+        *((kind, f"source {BROKER['name']}", "Open the source") for kind in OF_SOURCES),
+    ],
+)
+def test_a_fault_that_is_mended_in_the_browser_leads_there(kind, subject, label):
+    platform = filled(in_memory_platform())
+    platform.platform_alerts.report(kind, subject, "a reason", at(0))
+    client = TestClient(create_app(platform, TOKENS), headers=ADMIN)
+    page = client.get("/platform").text
+    part = page.partition(f"{kind.capitalize()}: {subject}")[2].partition("</section>")[0]
+    [address] = re.findall(rf'href="([^"]+)">{label}', part)
+    assert client.get(address).status_code == 200
+    assert "Run on the host" not in part
+
+
+def test_a_line_without_data_has_no_source_to_open(plant):
+    plant.platform.platform_alerts.report(STALE, "line-1", "no row", at(0))
+    page = " ".join(plant.boss.get("/platform").text.split())
+    assert "Run on the host: <code>alerting source list" in page
