@@ -144,8 +144,8 @@ def _require_unknown(platform: EpisodePorts, episode: Episode, at: datetime) -> 
         what = progress.message.rstrip(".")
         raise UserError(
             translatable(
-                "it ends by itself with its problem, which still goes on: {what}; shelve it to mute "
-                "it",
+                "it ends by itself with its problem, which still goes on: {what}; shelve it to "
+                "mute it",
                 what=what,
             )
         )
