@@ -123,6 +123,9 @@ def _over(platform: MutingPorts, silence: Silence) -> list[Notification]:
     found = raised_meanwhile(platform, silence, silence.end)
     lines = [
         subject,
+        reads.say(
+            "From {first} to {last}.", first=silence.since.isoformat(), last=silence.end.isoformat()
+        ),
         reads.say("Ended: {reason}", reason=reads.translate(silence.end_reason or "")),
     ]
     if found:

@@ -190,6 +190,7 @@ def test_those_who_are_told_get_its_begin_and_its_end_with_what_was_raised(platf
     assert begun.subject == "Maintenance since Mon 5 Jan 00:00: Line 1"
     assert "belt change (ann)" in begun.text
     assert ended.subject == "Maintenance is over: Line 1"
+    assert "From Mon 5 Jan 00:00 to 01:00 (1 h)." in ended.text
     assert "too-hot on oven-1, still open" in ended.text
     assert notified(mail) == []
 
