@@ -149,7 +149,7 @@ def test_a_closed_period_is_mailed_and_a_late_answer_makes_a_second_revision_wit
     ]
     first = inbox.text("engineer", "Report 2026-W02: too-hot")
     assert first.startswith("Too early for a conclusion.")
-    assert "1 alert was raised; no operator has said whether it was right." in first
+    assert "1 alarm was raised; no operator has said whether it was right." in first
     assert "1 alert raised 1 alarm" in inbox.text("boss", "Report 2026-W02: The plant")
     mail = inbox.mails["engineer@plant.example", "Report 2026-W02: too-hot"]
     assert [

@@ -86,14 +86,14 @@ def test_the_first_sentences_state_only_what_is_known_of_false_alarms():
 
     waiting = episode(30.0, outcome=None)
     hit = good_material().episodes[0]
-    assert said(waiting) == "1 alert was raised; it has no outcome yet."
+    assert said(waiting) == "1 alarm was raised; it has no outcome yet."
     assert (
         said(waiting, episode(60.0, outcome=None))
-        == "2 alerts were raised; none has an outcome yet."
+        == "2 alarms were raised; none has an outcome yet."
     )
-    assert said(hit) == "No false alarm was found among 1 alert with an outcome."
+    assert said(hit) == "No false alarm was found among 1 alarm with an outcome."
     assert said(hit, waiting) == (
-        "No false alarm was found among 1 alert with an outcome. 1 of 2 alerts has no outcome yet."
+        "No false alarm was found among 1 alarm with an outcome. 1 of 2 alarms has no outcome yet."
     )
 
 

@@ -316,7 +316,7 @@ def test_the_model_is_compared_with_its_promotion_and_the_refusal_is_told(metric
     assert by_metric["event_recall"].is_worse == (metrics.event_recall.high < 0.99)
     assert head_sentences(metrics, BERLIN)[:3] == (
         "4 of 7 problems were predicted, typically 2 h 14 min ahead.",
-        "3 false alarms, all of them on Mondays between 12:00 and 16:00. 1 of 11 alerts has no "
+        "3 false alarms, all of them on Mondays between 12:00 and 16:00. 1 of 11 alarms has no "
         "outcome yet.",
         "The new model was refused: No better on 12 events.",
     )

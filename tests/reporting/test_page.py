@@ -97,7 +97,7 @@ def test_the_page_says_once_where_its_numbers_come_from(good_page):
 def test_the_first_screen_answers_whether_to_trust_it_and_what_to_change(good_page):
     text = re.sub(r"<[^>]+>", "", good_page.split("<h2>Timeline")[0])
     assert "7 of 9 problems were predicted, typically 1 h 59 min ahead." in text
-    assert "2 false alarms. 1 of 11 alerts has no outcome yet." in text
+    assert "2 false alarms. 1 of 11 alarms has no outcome yet." in text
     assert (
         "7 of 9 predicted, 8 of 10 right; after about 25 more weeks of data the shares are known "
         "within ten points." in text

@@ -84,7 +84,7 @@ def share_or_number(value: float | None, like: str, language: Language = ENGLISH
 
 _METRIC_TITLES = {
     "event_recall": template("problems announced in time"),
-    "episode_precision": template("alerts that were right"),
+    "episode_precision": template("alarms that were right"),
     "false_alarms_per_week": template("false alarms a week and asset"),
 }
 

@@ -138,7 +138,7 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> It
             )
     if counted.undetermined:
         yield translatable(
-            "Alerts without an outcome yet: {number}. The lower bound of false alarms counts none "
+            "Alarms without an outcome yet: {number}. The lower bound of false alarms counts none "
             "of them, the upper bound all.",
             number=counted.undetermined,
         )
@@ -152,7 +152,7 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> It
         yield translatable("A problem that is not over counts until the end of the period.")
     if counted.announced:
         yield translatable(
-            "Minutes that an alert may have saved from a problem that came nevertheless are not "
+            "Minutes that an alarm may have saved from a problem that came nevertheless are not "
             "counted."
         )
 

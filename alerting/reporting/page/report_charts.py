@@ -88,7 +88,7 @@ def driver_bars(
 
     parts = [f"{d.variable} {language.points(d.share)}{_before(d, language)}" for d in drivers]
     label = language.say(
-        "Mean contribution to the risk of the alerts: {variables}", variables=", ".join(parts)
+        "Mean contribution to the risk of the alarms: {variables}", variables=", ".join(parts)
     )
     return inline_svg(
         "drivers", label, (WIDTH, 0.7 + (0.45 if compared else 0.32) * len(drivers)), draw, language

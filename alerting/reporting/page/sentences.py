@@ -135,29 +135,29 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
     total = len(m.episodes)
     undetermined = m.outcomes["undetermined"]
     if not total:
-        return language.say("No alert was raised.")
+        return language.say("No alarm was raised.")
     if undetermined == total and m.horizon_s is None:
         return language.say_count(
-            "{number} alert was raised; no operator has said whether it was right.",
-            "{number} alerts were raised; no operator has said whether they were right.",
+            "{number} alarm was raised; no operator has said whether it was right.",
+            "{number} alarms were raised; no operator has said whether they were right.",
             total,
         )
     if undetermined == total:
         return language.say_count(
-            "{number} alert was raised; it has no outcome yet.",
-            "{number} alerts were raised; none has an outcome yet.",
+            "{number} alarm was raised; it has no outcome yet.",
+            "{number} alarms were raised; none has an outcome yet.",
             total,
         )
     waiting = language.say_count(
-        "{number} of {total} alerts has no outcome yet.",
-        "{number} of {total} alerts have no outcome yet.",
+        "{number} of {total} alarms has no outcome yet.",
+        "{number} of {total} alarms have no outcome yet.",
         undetermined,
         total=total,
     )
     if not wrong:
         first = language.say_count(
-            "No false alarm was found among {number} alert with an outcome.",
-            "No false alarm was found among {number} alerts with an outcome.",
+            "No false alarm was found among {number} alarm with an outcome.",
+            "No false alarm was found among {number} alarms with an outcome.",
             total - undetermined,
         )
     else:

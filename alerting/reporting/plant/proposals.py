@@ -52,7 +52,7 @@ def propose(summary: DefinitionNumbers) -> PlantProposal:
         return PlantProposal("retrain", _why_retrain(s))
     if known < LEAST_OUTCOMES and s.problems < LEAST_OUTCOMES:
         few = translatable(
-            "Too few cases for a proposal: alerts with an outcome {known}, problems {problems}.",
+            "Too few cases for a proposal: alarms with an outcome {known}, problems {problems}.",
             known=known,
             problems=s.problems,
         )
@@ -65,7 +65,7 @@ def propose(summary: DefinitionNumbers) -> PlantProposal:
     }
     if is_nuisance:
         narrow = translatable(
-            "Only {right} of {known} alerts were right ({share}); no single limit halves the false "
+            "Only {right} of {known} alarms were right ({share}); no single limit halves the false "
             "alarms without losing the problems: narrow the condition, or add variables.",
             share=Styled(right / known, "share"),
             **counts,
@@ -84,16 +84,16 @@ def describe_retune(retune: Retune, trained: bool) -> Translatable:
         )
     return translatable(
         "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms would "
-        "have remained, and {right_then} of the {right} right alerts.",
+        "have remained, and {right_then} of the {right} right alarms.",
         **retune.values,
     )
 
 
 def _why_retire(s: DefinitionNumbers, outcomes: int) -> Translatable:
     if not s.problems:
-        return translatable("None of {known} alerts was right.", known=outcomes)
+        return translatable("None of {known} alarms was right.", known=outcomes)
     return translatable(
-        "None of {known} alerts was right, and it announced none of {problems} problems.",
+        "None of {known} alarms was right, and it announced none of {problems} problems.",
         known=outcomes,
         problems=s.problems,
     )
@@ -102,10 +102,10 @@ def _why_retire(s: DefinitionNumbers, outcomes: int) -> Translatable:
 def _why_keep(s: DefinitionNumbers, counts: dict[str, Value]) -> Translatable:
     if s.problems:
         return translatable(
-            "{right} of {known} alerts were right; {announced} of {problems} problems announced.",
+            "{right} of {known} alarms were right; {announced} of {problems} problems announced.",
             **counts,
         )
-    return translatable("{right} of {known} alerts were right.", **counts)
+    return translatable("{right} of {known} alarms were right.", **counts)
 
 
 def _misses_most(s: DefinitionNumbers) -> bool:

@@ -28,7 +28,7 @@ def _sentences(m: PlantMetrics, language: Language) -> Iterator[str]:
     if t.with_problem or t.problems:
         yield language.say("{problems}; {alerts}.", problems=_problems(t, language), alerts=raised)
     else:  # no definition states a problem, so none can be known
-        yield f"{raised}." if t.episodes else language.say("No alert was raised.")
+        yield f"{raised}." if t.episodes else language.say("No alarm was raised.")
     wanted = m.proposed
     if wanted:
         named = "; ".join(

@@ -88,7 +88,7 @@ def test_without_data_the_report_says_that_nothing_was_evaluated_and_what_to_che
         "The alert was not evaluated in this period.",
     )
     assert heads["too-hot"].sentences[2].startswith("The report advises: No instant was evaluated")
-    assert heads[None].sentences[0] == "No alert was raised."
+    assert heads[None].sentences[0] == "No alarm was raised."
     made, text = report(platform, "too-hot")
     assert (
         "No instant was evaluated: check that the definition is active, and readings arrive" in text
@@ -109,7 +109,7 @@ def test_without_events_no_problem_occurred_and_nothing_is_announced_for_a_defin
     assert made.sentences[:-1] == (
         "Too early for a conclusion.",
         "No problem occurred while the alert was evaluated.",
-        "No alert was raised.",
+        "No alarm was raised.",
     )
     assert made.content.metrics["event_recall"]["value"] is None
     assert made.content.metrics["false_alarms"]["value"] == 0
@@ -121,7 +121,7 @@ def test_without_answers_alerts_are_counted_but_neither_right_nor_wrong(platform
     week_of_readings(platform, hot=range(DAY + 600, DAY + 720))
     heads = issued(platform)
     assert heads["too-hot"].sentences[1:-1] == (
-        "1 alert was raised; no operator has said whether it was right.",
+        "1 alarm was raised; no operator has said whether it was right.",
     )
     assert heads[None].sentences[0] == "1 alert raised 1 alarm, without an outcome yet."
     made, text = report(platform, "too-hot")
