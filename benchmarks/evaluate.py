@@ -5,7 +5,8 @@ Ticks of 60 s with one reading a second and asset; then ticks with one reading p
 Prometheus sees them; then ticks of 60 s for which each asset delivers three readings a few seconds
 after their tick was evaluated; then ticks after an edit of one definition in the database, every
 second of them without the revisions that the plan was made of, so that all definitions are read.
-Prometheus is measured in turns with ticks of one reading.
+At one size also ticks in which every reading is judged alone, in time and late. Prometheus is
+measured in turns with ticks of one reading.
 
 Every tick is a new process that reads definitions, states and readings from the database. Its CPU
 counts together with the database server's, from the connection to the last write, without the start
@@ -24,10 +25,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -43,6 +46,7 @@ from alerting.deferred import load
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.kinds.registry import kind_of
+from alerting.kinds.threshold import kind as threshold_kind
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow, WritePorts
 from alerting.settings.machine import free_port
@@ -65,6 +69,9 @@ LARGEST = GROWTH[-1]
 LARGEST_GOAL_S = 1.0
 FIRST_GOAL_CPU_S = 4.0
 LATE_GOAL_S = 1.0
+TOGETHER = "together"
+ALONE = "alone"
+"""How the readings of a tick are judged."""
 RATIO_GOAL = 2.2  # on a quiet machine; 1.5 at a load of four
 
 
@@ -139,6 +146,7 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
             if len(edits) % 2:
                 stores.database[EVALUATION_PLANS].delete_one({"_id": "made_of"})
             edits.append(_tick(server, stores, tick))
+        alone = _judge_alone(server, stores, tick + 1) if size == RULES else None
         client.drop_database(stores.database.name)
     first = ticks[0]
     later = ticks[1:]
@@ -163,8 +171,21 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
             "cpu_s": round(_median(edits[0::2], "cpu_s"), 2),
             "cpu_s_of_all_read": round(_median(edits[1::2], "cpu_s"), 2),
         },
+        "each_reading_alone": alone,
         "first_tick": {"seconds": round(first["seconds"], 2), "cpu_s": round(first["cpu_s"], 2)},
     }
+
+
+def _judge_alone(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, float]:
+    """Return CPU seconds of a tick in time and of one of late readings, in which no readings are
+    judged together."""
+    random = np.random.default_rng(1)
+    write_readings(stores, ASSETS, tick, TICK_S, random)
+    in_time = _tick(server, stores, tick, ALONE)
+    write_readings(stores, ASSETS, tick + 1, TICK_S, random)
+    _deliver_late(stores, ASSETS, tick + 1)
+    late = _tick(server, stores, tick + 1, ALONE)
+    return {"cpu_s": round(in_time["cpu_s"], 2), "cpu_s_late": round(late["cpu_s"], 2)}
 
 
 def _take_turns(server: EmbeddedMongod) -> dict[str, Any]:
@@ -280,8 +301,10 @@ def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
         add_readings(writes_of(stores), rows, end + timedelta(seconds=5))
 
 
-def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, float]:
-    """Run one evaluation in its own process."""
+def _tick(
+    server: EmbeddedMongod, stores: MongoStores, tick: int, how: str = TOGETHER
+) -> dict[str, float]:
+    """Run one evaluation in its own process. `how`: TOGETHER or ALONE."""
     before = cpu_seconds(server.pid)
     end = T0 + timedelta(seconds=TICK_S * (tick + 1))
     command = [
@@ -291,6 +314,7 @@ def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, f
         server.uri,
         stores.database.name,
         end.isoformat(),
+        how,
     ]
     found: dict[str, float] = json.loads(
         subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -351,5 +375,8 @@ def _median(ticks: Sequence[Mapping[str, float]], name: str) -> float:
 
 
 if __name__ == "__main__":
-    uri, name, as_of = sys.argv[1:]
-    print(json.dumps(evaluate_once(uri, name, datetime.fromisoformat(as_of))))
+    uri, name, as_of, how = sys.argv[1:]
+    # a condition without limits of this form is judged reading by reading
+    alone = patch.object(threshold_kind, "limits_of", lambda _definition, _asset: None)
+    with alone if how == ALONE else nullcontext():
+        print(json.dumps(evaluate_once(uri, name, datetime.fromisoformat(as_of))))
