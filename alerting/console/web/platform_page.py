@@ -23,12 +23,14 @@ from alerting.usecases.definitions.platform_alerts import (
     FAULTY,
     MISCALIBRATED,
     UNDERPERFORMS,
+    UNREADABLE,
     WAITING,
 )
 from alerting.usecases.notification.platform_alerts import platform_recipients
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.platform_health.conditions import (
     BEHIND,
+    FAILED,
     LOST,
     REFUSED,
     STALE,
@@ -47,6 +49,7 @@ _SOURCE = ("source ", "/sources/{}", template("Open the source"))
 _MENDED_AT = {
     FAULTY: ("", "/definitions/{}", template("Open the definition")),
     WAITING: ("", "/models/{}/decide", template("Compare and decide")),
+    **dict.fromkeys((FAILED, UNREADABLE), ("", "/models/{}/train", template("Train now"))),
     REFUSED: ("", "/models/{}", template("Open the models")),
     BEHIND: ("sink ", "/sinks/{}", template("Open the sink")),
     **dict.fromkeys((STALE, STOPPED, LOST, SURPLUS), _SOURCE),

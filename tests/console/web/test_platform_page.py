@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from alerting.adapters.mongo.disk import read_database
 from alerting.console.app import create_app
 from alerting.ports import BackupState, DatabaseState
-from alerting.usecases.definitions.platform_alerts import FAULTY
+from alerting.usecases.definitions.platform_alerts import FAULTY, UNREADABLE
 from alerting.usecases.platform_health.conditions import (
     BEHIND,
     FAILED,
@@ -107,7 +107,7 @@ def test_a_failed_training_is_repeated_only_after_its_reason_is_corrected(plant)
     reason = "no row is followed by the problem"
     plant.platform.platform_alerts.report(FAILED, "too-moist", reason, at(0))
     page = plant.boss.get("/platform").text
-    how = "When what the reason names is corrected, run on the host: <code>alerting train too-moist"
+    how = 'When what the reason names is corrected: <a class="more" href="/models/too-moist/train">'
     assert how in " ".join(page.split())
 
 
@@ -116,6 +116,8 @@ def test_a_failed_training_is_repeated_only_after_its_reason_is_corrected(plant)
     [
         (FAULTY, "too-hot", "Open the definition"),
         (REFUSED, "too-moist", "Open the models"),
+        (FAILED, "too-moist", "Train now"),
+        (UNREADABLE, "too-moist", "Train now"),
         (BEHIND, f"sink {SINK['name']}", "Open the sink"),
         *((kind, f"source {BROKER['name']}", "Open the source") for kind in OF_SOURCES),
     ],
