@@ -56,6 +56,8 @@ class ImportWorker:
             pass
         except (PyMongoError, DatabaseDown):
             _fail(work, translatable("the database did not answer; continue the import"))
+        except FileNotFoundError:
+            _fail(work, translatable("the uploaded file is no longer there; import it again"))
         except Exception:  # of a thread, which has no request to answer
             _log.exception("import %s", work.job.id)
             _fail(work, translatable("a fault of the server; its log has the details"))

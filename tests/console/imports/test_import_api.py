@@ -213,6 +213,22 @@ def test_a_deleted_import_stops_and_its_file_is_gone(platform, gate, tmp_path):
     assert platform.import_jobs.all() == []
 
 
+def test_an_import_whose_file_was_removed_says_so_and_logs_no_traceback(
+    platform, gate, tmp_path, caplog
+):
+    client = client_of(replace(platform, assets=gate), tmp_path / "imports")
+    id = send(client, GOOD, asset="oven-1").json()["id"]
+    assert gate.reached.wait(60)
+    (tmp_path / "imports" / id / "file").unlink()
+    gate.opened.set()
+    found = ended(client, id)
+    assert (found["state"], found["fault"]) == (
+        "failed",
+        "the uploaded file is no longer there; import it again",
+    )
+    assert [r for r in caplog.records if r.name.startswith("alerting")] == []
+
+
 def test_a_person_has_four_files_under_way_at_once(platform, gate, tmp_path):
     client = client_of(replace(platform, assets=gate), tmp_path / "imports")
     ids = [send(client, GOOD, asset="x").json()["id"] for _ in range(4)]
