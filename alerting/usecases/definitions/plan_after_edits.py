@@ -45,10 +45,10 @@ def read_edits(platform: PlanPorts, source_hash: str) -> EditedRevisions | None:
         return None
     numbers = edits.made_of.numbers
     histories = platform.definitions.histories(edits.names)
-    newest = {name: history[-1].number for name, history in histories.items()}
-    if sum(number - numbers.get(name, 0) for name, number in newest.items()) != edits.added:
+    latest = [history[-1] for history in histories.values()]
+    if sum(one.number - numbers.get(one.name, 0) for one in latest) != edits.added:
         return None
-    synced = sync_edited(platform, edits.names, newest, platform.clock.now())
+    synced = sync_edited(platform, edits.names, latest, platform.clock.now())
     return None if synced is None else EditedRevisions(edits, synced)
 
 

@@ -265,17 +265,13 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
 
 
 def sync_edited(
-    platform: DefinitionPorts, names: Collection[str], numbers: Mapping[str, int], at: datetime
+    platform: DefinitionPorts, names: Collection[str], latest: Sequence[Revision], at: datetime
 ) -> Synced | None:
     """Do the same for the documents of these definitions alone, and return what was read of them.
 
-    `numbers`: the numbers that their newest revisions must have. None, and nothing is written, if
-    they have others, or if one of them is suppressed by others.
+    `latest`: their newest revisions. None, and nothing is written, if one of them is suppressed by
+    others.
     """
-    histories = platform.definitions.histories(names)
-    latest = [history[-1] for history in histories.values()]
-    if {revision.name: revision.number for revision in latest} != numbers:
-        return None
     beside = _read_beside(platform)
     documents = platform.definitions.documents(names)
     read = read_documents(documents, beside.assets, beside.types)
