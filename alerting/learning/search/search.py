@@ -117,10 +117,12 @@ def _describe_early_end(family: str, search: "_Search") -> list[str]:
 
 @dataclass(frozen=True)
 class _FoldModel:
-    """A fold's model. `curve`: average precision after each round, if it has rounds."""
+    """A fold's model, of the chosen columns alone. `curve`: average precision after each round, if
+    it has rounds."""
 
     fold: Fold
     estimator: Estimator
+    chosen: Positions
     curve: Floats
 
 
@@ -210,7 +212,7 @@ class _Search:
         estimator, curve = self.family.fit_with_validation(
             params, self.limit.take(chosen), train, test, self.learning.seed
         )
-        return _FoldModel(fold, self.limit.widen(estimator, chosen), curve)
+        return _FoldModel(fold, estimator, chosen, curve)
 
     def _rank_columns(self, number: int, rows: Positions) -> Floats:
         if number not in self.strengths:
@@ -233,7 +235,7 @@ class _Search:
 
     def _score(self, fitted: _FoldModel, rounds: int | None, rows: Positions) -> Floats:
         most = None if rounds is None else min(rounds, len(fitted.curve))
-        return fitted.estimator.probability_of(self.matrix[rows], most)
+        return fitted.estimator.probability_of(take_part(self.matrix, rows, fitted.chosen), most)
 
     def _average_precision(self, rows: Positions, score: Floats) -> float:
         from sklearn.metrics import average_precision_score  # noqa: PLC0415 - takes a second to import; only a training measures

@@ -61,27 +61,27 @@ _log = id_logger(__name__)
 _MOST_IMPORTANT = 20
 
 
-def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
+def compare_run(platform: TrainingPorts, run_id: str, dataset: Dataset | None = None) -> Proposal:
     """Choose among the candidates, finish and register the challenger, and compare it with the
     champion.
 
-    The proposal is stored on the run; `promote_run` carries it out.
+    The proposal is stored on the run; `promote_run` carries it out. `dataset`: its own, if loaded.
     """
     run = read_run(platform.runs, run_id)
     require_not_cancelled(platform.trainings, run.name, run.training)
     definition = load_model_definition(platform.definitions, run)
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
-        return _compare_trained(platform, run, definition)
+        rows = load_dataset(platform.runs, run.id) if dataset is None else dataset
+        return _compare_trained(platform, run, definition, rows)
     return _compare_estimated(platform, run, definition)
 
 
 def _compare_trained(
-    platform: TrainingPorts, run: TrainingRun, definition: TrainedDefinition
+    platform: TrainingPorts, run: TrainingRun, definition: TrainedDefinition, dataset: Dataset
 ) -> Proposal:
     """Compare the candidates of a kind that learns from problems, and refit a champion that
     stays."""
-    dataset = load_dataset(platform.runs, run.id)
     files = load_candidates(platform.runs, run.id, definition.families)
     candidates = [candidate_from_files(one) for one in files.values()]
     review_refit(platform, definition, run.as_of, run.question)

@@ -85,12 +85,13 @@ def train(
     progress("building the dataset", 0, None)
     run_id = prepare(platform, name, as_of)
     try:
+        dataset = _load_rows(platform, run_id)
         families = candidate_families(platform, run_id)
         for done, family in enumerate(families):
             progress(f"searching {family}", done, len(families))
-            fit(platform, run_id, family, progress)
+            fit(platform, run_id, family, progress, dataset)
         progress("comparing", len(families), len(families))
-        compare_run(platform, run_id)
+        compare_run(platform, run_id, dataset)
     except BaseException as fault:
         training = read_run(platform.runs, run_id).training
         reason = (
@@ -99,6 +100,13 @@ def train(
         end_run(platform, name, training, reason)
         raise
     return promote_run(platform, run_id)
+
+
+def _load_rows(platform: TrainingPorts, run_id: str) -> Dataset | None:
+    """Return the dataset of a run; None for a kind without one."""
+    definition = load_model_definition(platform.definitions, read_run(platform.runs, run_id))
+    is_trained = isinstance(definition, TrainedDefinition)
+    return load_dataset(platform.runs, run_id) if is_trained else None
 
 
 def prepare(
@@ -216,11 +224,15 @@ def _quality_file(dataset: Dataset) -> bytes:
 
 
 def fit(
-    platform: TrainingPorts, run_id: str, family: str, progress: Progress = silent
+    platform: TrainingPorts,
+    run_id: str,
+    family: str,
+    progress: Progress = silent,
+    dataset: Dataset | None = None,
 ) -> CandidateSummary | EstimateSummary:
     """Search one family on the run's dataset, or estimate its model without one, and store the
     candidate on a child run. Raises UserError, between two trials, once a person has cancelled the
-    training."""
+    training. `dataset`: that of the run, if it is loaded already."""
     run = read_run(platform.runs, run_id)
     definition = load_model_definition(platform.definitions, run)
 
@@ -233,7 +245,10 @@ def fit(
     try:
         if isinstance(definition, TrainedDefinition):
             definition = with_stored_features(platform.derived_features, definition)
-            fitted = _search(platform, run, definition, family, report, platform.limits.read_time)
+            rows = load_dataset(platform.runs, run.id) if dataset is None else dataset
+            fitted = _search(
+                platform, run, definition, rows, family, report, platform.limits.read_time
+            )
         else:
             fitted = _estimate(platform, run, definition, family)
     except BaseException:
@@ -271,11 +286,11 @@ def _search(
     platform: RegistryPorts,
     run: TrainingRun,
     definition: TrainedDefinition,
+    dataset: Dataset,
     family: str,
     progress: Progress,
     read_time: ReadTime | None,
 ) -> _Fitted:
-    dataset = load_dataset(platform.runs, run.id)
     warm_start = _champion_params(platform, run, family)
     candidate = training_of(definition).train(
         dataset, definition, family, progress, warm_start, read_time
