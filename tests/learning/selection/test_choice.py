@@ -188,3 +188,15 @@ def test_a_refused_training_says_about_how_many_more_problems_would_show_its_fig
         "`kind: anomaly`, which learns from normal operation alone, or `kind: threshold` on "
         "moisture" in said
     )
+
+
+@pytest.mark.parametrize(
+    ("problems", "share", "may"),
+    [(3, 0.2, True), (2, 0.2, False), (3, 0.201, False)],
+)
+def test_the_validation_period_decides_from_three_problems_and_a_share_of_a_fifth_on(
+    problems, share, may
+):
+    below = ChanceTest(0.3, 0.4, 9, problems, share=share)
+    assert not below.passed
+    assert below.may_pass is may

@@ -90,6 +90,12 @@ def test_of_thresholds_that_find_the_same_with_the_fewest_false_alarms_the_middl
     assert extreme.threshold < 0.99998
 
 
+def test_the_middle_lies_between_the_lowest_and_the_highest_of_many_that_are_as_good():
+    rising = scores(r99=0.6, r100=0.7, r101=0.9)
+    choice = choose_threshold(week(102), rising, wanted(), seed=0)
+    assert choice.threshold == middle_of_risks(0.1, 0.9)
+
+
 def test_the_middle_is_not_taken_where_it_raises_more_false_alarms():
     rng = np.random.default_rng(43)  # among more scores than are weighed
     problems = sorted(rng.choice(ROWS - 10, 12, replace=False) + 5)

@@ -2,9 +2,14 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
-from alerting.learning.selection.promotion import compare, comparison_start
+from alerting.learning.selection.promotion import (
+    compare,
+    comparison_start,
+    paired_differences,
+)
 from tests import small_models
 
 pytestmark = pytest.mark.models
@@ -187,3 +192,10 @@ def test_blocks_are_a_day_or_twice_the_prediction_window(good, poor):
     )
     decision = compare(longer, good, poor, [HISTORY], [], AS_OF, seed=4)
     assert decision.evidence["block"] == "1d16h"
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_rows_of_one_class_have_no_difference(label):
+    score = np.arange(9.0)
+    found = paired_differences(np.full(9, label, np.int8), score, -score, np.arange(9) // 3, 0)
+    assert found.tolist() == []
