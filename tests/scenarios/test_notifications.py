@@ -366,6 +366,19 @@ def test_what_is_over_before_the_quiet_hours_are_is_not_told_at_all():
     assert [n.status for n in notifications_of(platform)] == ["dropped"]
 
 
+def test_what_quiet_hours_hold_back_is_dropped_with_the_end_itself():
+    """So a delivery that begins in between conflicts, and its recipient gets the end, too."""
+    platform = plant(Mailbox("mail"))
+    apply_routes(platform, [NIGHT], "engineer", at(0))
+    apply(platform, [too_hot()], "engineer", at(0), "test")
+    read(platform, 230.0, 60)
+    tick(platform, 60)
+    read(platform, 200.0, 62)
+    evaluate(platform, None, at(70))
+    assert [e.condition for e in platform.episodes.find()] == ["closed"]
+    assert [n.status for n in notifications_of(platform)] == ["dropped"]
+
+
 def test_what_becomes_critical_in_quiet_hours_is_told_then_and_not_again_in_the_morning():
     mail = Mailbox("mail")
     platform = plant(mail)
