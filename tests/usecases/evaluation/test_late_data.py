@@ -106,6 +106,18 @@ def test_an_episode_that_never_was_is_withdrawn_stored_and_found_again():
     assert len({m.key for m in line.mail.messages}) == 4
 
 
+def test_the_end_that_late_readings_show_is_told():
+    line = Line(clear_for="5m")
+    line.feed({1: 230}, 1)
+    line.run(12)
+    assert told(line) == ["raised"]
+    line.feed({3: 200, 10: 200}, 13)
+    line.run(14)
+    (episode,) = line.episodes()
+    assert (episode.condition, episode.withdrawn) == ("closed", False)
+    assert told(line) == ["raised", "closed"]
+
+
 def test_an_episode_of_readings_that_are_taken_back_is_withdrawn():
     line = Line(**{"for": "3m"})
     line.feed({1: 200, 10: 230, 14: 200}, 14)
