@@ -45,6 +45,18 @@ def test_reasons_and_advice_for_programs_are_of_the_same_instant():
     assert sent["recommendation"]["risk_before"] == 0.2
 
 
+def test_a_mail_says_why_and_of_which_time_the_reasons_are():
+    first = message(full_episode(), notice("n", 1)).text
+    assert "\nWhy: 12 °C above its usual.\n" in first
+    assert "\n(This is what the model used, not a proven cause.)\n" in first
+    humid = (Contribution("humidity", 0.1, 70.0, 60.0, "10 % above its usual"),)
+    open_now = replace(OPEN, present=replace(NOW, contributions=humid))
+    escalated = notice("n", 9, transition="escalated", episode=OPEN.id)
+    later = message(open_now, escalated, now=at(9)).text
+    assert "\nWhy (Mon 5 Jan 00:09): 10 % above its usual.\n" in later
+    assert "12 °C" not in later
+
+
 def test_advice_of_a_higher_risk_comes_behind_the_risk_that_is_low_now():
     carried = replace(NOW, recommendation=OPEN.recommendation, advised_at=OPEN.raised_at)
     low = replace(OPEN, present=carried)
