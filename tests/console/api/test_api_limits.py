@@ -16,6 +16,7 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.console.app import create_app
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import SettingsRefused, read_settings
+from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.server import TOKEN, serving_thread, wait_until_healthy
 from tests.support import free_port
@@ -199,7 +200,8 @@ def test_the_setting_says_whose_word_on_addresses_is_taken(platform, trusted, sh
             "ALERTING_PUBLIC_URL": "https://alerting.plant.example",
         }
     )
-    app = create_app(platform, TOKENS, public_url=settings.delivery.public_url)
+    # at one instant: the wait of a second after five wrong tokens is over on a busy machine
+    app = create_app(platform, TOKENS, public_url=settings.delivery.public_url, now=lambda: at(0))
     with serving_thread(app, settings.trusted_proxies) as port:
         assert [guess(port, "192.168.1.1") for _ in range(6)] == [401] * 5 + [429]
         assert guess(port, "192.168.1.2") == (429 if shared else 401)
@@ -215,9 +217,9 @@ def test_the_setting_says_whose_word_on_addresses_is_taken(platform, trusted, sh
 
 def test_the_server_as_it_is_started_takes_the_word_of_its_proxies_alone(served):
     """The last test on this server, which then refuses all that this machine sends."""
-    answers = [guess(served, "192.168.1.1") for _ in range(6)]
+    answers = [guess(served, "192.168.1.1") for _ in range(12)]  # the last wait for a minute
     assert (answers[0], answers[-1]) == (401, 429)
-    assert guess(served, "192.168.1.2") == 429
+    assert 429 in [guess(served, "192.168.1.2") for _ in range(3)]
 
 
 @pytest.mark.parametrize("text", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.0/99"])
