@@ -20,47 +20,26 @@ from alerting.usecases.definitions.platform_alerts import (
     DATABASE,
     DOCUMENT,
     DRIFTED,
-    FAULTY,
     LOAD,
-    MISCALIBRATED,
-    UNDERPERFORMS,
-    UNREADABLE,
-    WAITING,
 )
 from alerting.usecases.platform_health.conditions import (
     BACKUP,
-    BEHIND,
     DISK,
-    FAILED,
     LATE,
     LOST,
-    REFUSED,
     REGISTRY,
     STALE,
-    STOPPED,
     SURPLUS,
 )
 
-_SOURCE = "source "
 _COMMANDS = {
+    **dict.fromkeys((STALE, LOST, SURPLUS), "alerting source list"),
     LATE: "alerting evaluate",
-    STALE: "alerting source test {source}",
-    STOPPED: "alerting source resume {source}",
-    LOST: "alerting source show {source}",
-    SURPLUS: "alerting source show {source}",
-    BEHIND: "alerting sink test {sink}",
-    FAILED: "alerting train {subject}",
-    REFUSED: "alerting models {subject}",
     DISK: "alerting retain",
     REGISTRY: "alerting up",
     BACKUP: "alerting backup",
     DATABASE: "alerting up",
-    UNREADABLE: "alerting train {subject}",
-    FAULTY: "alerting show {subject}",
-    WAITING: "alerting models {subject}",
-    MISCALIBRATED: "alerting train {subject}",
     DRIFTED: "alerting models",
-    UNDERPERFORMS: "alerting train {subject}",
     LOAD: "alerting backtest {first}",
 }
 _DOCUMENTS = {
@@ -116,18 +95,13 @@ def read_overview(platform: UpkeepPorts, now: datetime) -> PlatformOverview:
 
 
 def mending_command(alert: PlatformAlert) -> str:
-    """Return the one command that mends a fault, or shows what to correct in its documents."""
+    """Return the one command that mends a fault, or shows what to correct in its documents: of
+    faults that no page of the console mends."""
     if alert.kind == DOCUMENT:
         collection = alert.subject.partition("/")[0]
         return _DOCUMENTS.get(collection, "alerting list")
-    if alert.kind in (STALE, LOST, SURPLUS) and not alert.subject.startswith(_SOURCE):
-        return "alerting source list"
-    return _COMMANDS.get(alert.kind, "alerting list").format(
-        subject=quote(alert.subject),
-        source=quote(alert.subject.removeprefix(_SOURCE)),
-        sink=quote(alert.subject.removeprefix("sink ")),
-        first=quote(alert.subject.partition(" ")[0]),
-    )
+    first = quote(alert.subject.partition(" ")[0])
+    return _COMMANDS.get(alert.kind, "alerting list").format(first=first)
 
 
 def _process_states(processes: Sequence[StreamProcess], now: datetime) -> tuple[ProcessState, ...]:

@@ -45,12 +45,10 @@ def test_each_fault_has_one_command_that_exists(kind, subject):
 
 
 def test_the_command_names_the_thing_and_quotes_what_a_shell_would_read():
-    stopped = PlatformAlert(conditions.STOPPED, "source line", "", at(0))
-    assert mending_command(stopped) == "alerting source resume line"
-    waits = PlatformAlert(platform_alerts.WAITING, "too-moist", "", at(0))
-    assert mending_command(waits) == "alerting models too-moist"  # which names the run to approve
-    failed = PlatformAlert(conditions.FAILED, "a; rm b", "", at(0))
-    assert mending_command(failed) == "alerting train 'a; rm b'"
+    silent = PlatformAlert(conditions.STALE, "line-1", "", at(0))
+    assert mending_command(silent) == "alerting source list"
+    many = PlatformAlert(platform_alerts.LOAD, "a;rm on oven-1", "", at(0))
+    assert mending_command(many) == "alerting backtest 'a;rm'"
 
 
 def test_the_overview_counts_and_dates_what_is_not_a_metric():
