@@ -1,7 +1,7 @@
 """Ports for late data: arrival records, reprocessing requests, and checkpoints from which
 reprocessing begins."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -50,14 +50,13 @@ class Arrival:
 class ReprocessingRequest:
     """Reprocessing request: evaluate a target again from `start`.
 
-    `token` changes with every delivery of late data; `id`: of the document that stores it.
+    `places`: where it is stored, once for each time that it was requested.
     """
 
     definition: str
     asset: str
     start: datetime
-    token: str
-    id: Any = field(default=None, compare=False)
+    places: tuple[Any, ...] = field(default=(), compare=False)
 
 
 class Unfinished(NamedTuple):
@@ -112,16 +111,20 @@ class Arrivals(Protocol):
         """Remove the arrival records before an instant that are routed already; return their
         number."""
 
-    def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
-        """Create reprocessing requests of these targets from these instants. Earlier requests stay
-        in force."""
+    def request_reprocessing(self, shards: Iterable[Mapping[TargetKey, datetime]]) -> None:
+        """Request that targets are evaluated again from these instants. Earlier requests stay in
+        force.
+
+        `shards`: targets whose requests are removed together are stored together.
+        """
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
-        """Return the reprocessing requests of these definitions."""
+        """Return the reprocessing request of each target of these definitions, from the earliest
+        instant that was requested."""
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
-        """Remove these requests in a unit of work, except those that have got another token
-        meanwhile."""
+        """Remove these requests in a unit of work. What was requested since they were read
+        stays."""
 
 
 @dataclass(frozen=True)

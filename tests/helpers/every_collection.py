@@ -26,7 +26,7 @@ from alerting.ports import (
     PredictJob,
     Training,
 )
-from alerting.ports.late import Arrival, ReprocessingRequest
+from alerting.ports.late import Arrival
 from alerting.ports.reports import ReportHead
 from alerting.ports.sinks import SinkLetter, SinkProgress
 from alerting.ports.sources import DeadMessage, FileMark, SourceProgress
@@ -119,7 +119,12 @@ def valid_documents() -> dict[str, Document]:
         c.ROLLUP_STATES: to_document(example(RollupState)),
         c.CHECKPOINTS: state,
         c.ARRIVALS: {**_with_id(Arrival, "arrival"), "waits": True, "written": True},
-        c.REPROCESSING_REQUESTS: to_document(example(ReprocessingRequest)),
+        c.REPROCESSING_REQUESTS: {
+            "definitions": ["too-hot"],
+            "assets": ["oven-1"],
+            "starts": [at(0)],
+            "waiting": [0],
+        },
         c.SHELVES: {**to_document(shelf), "_id": "shelf", "force_key": "too-hot|oven-2|shelved"},
         c.SILENCES: _with_id(Silence, "silence"),
         c.FEEDBACK: {**to_document(example(Feedback)), "episode": "e", "key": "feedback"},

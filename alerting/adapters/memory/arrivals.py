@@ -1,7 +1,7 @@
 """Arrival records and reprocessing requests in memory."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,9 +14,9 @@ class MemoryArrivals:
 
     def __init__(self) -> None:
         self._arrivals: dict[str, Arrival] = {}
-        self._requests: dict[TargetKey, ReprocessingRequest] = {}
+        self._requests: dict[TargetKey, dict[int, datetime]] = {}
         self._evaluated_until: datetime | None = None
-        self._tokens = map(str, itertools.count(1))
+        self._numbers = itertools.count()
 
     def store_arrival(self, arrival: Arrival) -> None:
         self._arrivals[arrival.id] = arrival
@@ -63,20 +63,23 @@ class MemoryArrivals:
             del self._arrivals[id]
         return len(old)
 
-    def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
-        token = next(self._tokens)
-        for key, start in starts.items():
-            earlier = self._requests.get(key)
-            first = start if earlier is None else min(start, earlier.start)
-            self._requests[key] = ReprocessingRequest(*key, first, token)
+    def request_reprocessing(self, shards: Iterable[Mapping[TargetKey, datetime]]) -> None:
+        for starts in shards:
+            for key, start in starts.items():
+                self._requests.setdefault(key, {})[next(self._numbers)] = start
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
+        wanted = set(definitions)
         return {
-            key: request for key, request in self._requests.items() if key[0] in set(definitions)
+            key: ReprocessingRequest(*key, min(starts.values()), tuple(starts))
+            for key, starts in self._requests.items()
+            if key[0] in wanted
         }
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:  # noqa: ARG002
         for done in requests:
             key = done.definition, done.asset
-            if key in self._requests and self._requests[key].token == done.token:
-                del self._requests[key]
+            starts = self._requests.pop(key, {})
+            left = {n: start for n, start in starts.items() if n not in done.places}
+            if left:
+                self._requests[key] = left

@@ -148,7 +148,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("arrived_at", ASCENDING)]),
         IndexModel([("done_at", ASCENDING)], expireAfterSeconds=60),
     ],
-    REPROCESSING_REQUESTS: [_unique("definition", "asset")],
+    REPROCESSING_REQUESTS: [],
     EPISODES: [
         IndexModel(
             [("definition", ASCENDING), ("open_key", ASCENDING)],
@@ -245,8 +245,11 @@ INDEXES: dict[str, list[IndexModel]] = {
 }
 """Every collection, with the indexes beside the one on `_id`."""
 
-RETIRED_INDEXES = {EPISODES: ["open_key_1"]}
-"""Names of indexes of earlier versions that another one replaces."""
+RETIRED_INDEXES = {
+    EPISODES: ["open_key_1"],
+    REPROCESSING_REQUESTS: ["definition_1_asset_1"],
+}
+"""Names of indexes of earlier versions that another one replaces, or none."""
 
 VALIDATORS: dict[str, Callable[[], Document]] = {
     DEFINITIONS: mongo_validator,

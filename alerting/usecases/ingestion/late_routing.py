@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
+from alerting.definitions.shards import shard_of
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationTarget, smallest_latency
 from alerting.ports import Definitions, IngestionPorts, PlantPorts, States
@@ -14,6 +15,8 @@ from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.ingestion.lateness import rows_since
 
 _WRITER_GIVEN_UP = timedelta(minutes=10)
+_PARTS = 4  # of a sixteenth: up to 64 tasks that evaluate at once change documents of their own
+_Shard = tuple[int, int, str]
 
 
 @dataclass
@@ -49,7 +52,7 @@ def route_arrivals(
     starts_of_service = _service_starts(platform.definitions, by_asset)
     ends = _evaluated_ends(platform.states, by_asset, evaluated_until, smallest_latency(targets))
     routed: list[tuple[Arrival, int]] = []
-    starts: dict[TargetKey, datetime] = {}
+    starts: dict[_Shard, dict[TargetKey, datetime]] = {}
     for arrival in arrivals:
         late, too_late = _request(
             platform, arrival, by_asset, starts_of_service, ends, as_of, starts
@@ -60,7 +63,7 @@ def route_arrivals(
             counts.too_late += too_late
     counts.has_requests |= bool(starts)
     # first: a process killed before the rest routes these arrivals again
-    platform.arrivals.request_reprocessing(starts)
+    platform.arrivals.request_reprocessing(starts.values())
     platform.arrivals.mark_routed(routed, as_of)
     return counts
 
@@ -85,7 +88,7 @@ def _request(
     starts_of_service: Mapping[str, datetime],
     ends: Mapping[TargetKey, int],
     as_of: datetime,
-    starts: dict[TargetKey, datetime],
+    starts: dict[_Shard, dict[TargetKey, datetime]],
 ) -> tuple[int, int]:
     """Add to `starts` from when each target is reprocessed for an arrival. Return its counts of
     late and of too late rows."""
@@ -106,7 +109,9 @@ def _request(
             )
             if start <= part.last:
                 in_time += 1
-                starts[target.key] = min(start, starts.get(target.key, start))
+                shard = target.every, shard_of(target.definition, _PARTS), target.plant
+                of_shard = starts.setdefault(shard, {})
+                of_shard[target.key] = min(start, of_shard.get(target.key, start))
         if readers:
             rows = rows_since(
                 platform.assets,

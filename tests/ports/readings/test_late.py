@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from alerting.adapters.mongo.indexes import REPROCESSING_REQUESTS
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.assets import EventType
 from alerting.detection.carried import Carried
@@ -172,17 +173,31 @@ def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores)
 def test_a_request_keeps_the_earliest_instant_and_stays_when_late_data_were_added(stores):
     key = "too-hot", "oven-1"
     stores.arrivals.request_reprocessing(
-        {key: at(5), ("too-hot", "oven-2"): at(1), ("other", "oven-1"): at(1)}
+        [{key: at(5), ("too-hot", "oven-2"): at(1)}, {("other", "oven-1"): at(1)}]
     )
-    stores.arrivals.request_reprocessing({key: at(7)})
+    stores.arrivals.request_reprocessing([{key: at(7)}])
     first = stores.arrivals.requests(["too-hot"])
     assert {p: d.start for p, d in first.items()} == {key: at(5), ("too-hot", "oven-2"): at(1)}
-    stores.arrivals.request_reprocessing({key: at(3)})
+    stores.arrivals.request_reprocessing([{key: at(6)}])
     with stores.unit_of_work.begin() as unit:
         stores.arrivals.remove_requests(list(first.values()), unit)
         stores.arrivals.remove_requests([], unit)
-    assert {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()} == {key: at(3)}
-    stores.arrivals.request_reprocessing({})
+    assert {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()} == {key: at(6)}
+    stores.arrivals.request_reprocessing([])
+    stores.arrivals.request_reprocessing([{}])
+    assert stores.arrivals.requests(["other"]).keys() == {("other", "oven-1")}
+
+
+def test_requests_stored_together_are_removed_one_by_one_and_none_is_left(stores):
+    keys = [("too-hot", f"oven-{number}") for number in range(5)]
+    stores.arrivals.request_reprocessing([dict.fromkeys(keys, at(5))])
+    read = stores.arrivals.requests(["too-hot"])
+    for done in (keys[1:3], keys[:1], keys[3:]):  # as evaluators that have read the same
+        assert stores.arrivals.unfinished().has_requests
+        with stores.unit_of_work.begin() as unit:
+            stores.arrivals.remove_requests([read.pop(key) for key in done], unit)
+        assert stores.arrivals.requests(["too-hot"]).keys() == read.keys()
+    assert not stores.arrivals.unfinished().has_requests
 
 
 @pytest.mark.server
@@ -191,16 +206,29 @@ def test_new_requests_are_one_insert_and_those_of_a_round_one_removal(real_serve
     with open_stores(real_server, "requests", prepare=True) as stores:
         keys = [("too-hot", f"oven-{number}") for number in range(50)]
         record.clear()
-        stores.arrivals.request_reprocessing(dict.fromkeys(keys, at(5)))
+        stores.arrivals.request_reprocessing(
+            [dict.fromkeys(keys[:20], at(5)), dict.fromkeys(keys[20:], at(5))]
+        )
         assert record.commands == ["insert reprocessing_requests"]
         first = stores.arrivals.requests(["too-hot"])
-        stores.arrivals.request_reprocessing({keys[0]: at(3)})
+        stores.arrivals.request_reprocessing([{keys[0]: at(3)}])
         record.clear()
         with stores.unit_of_work.begin() as unit:
             stores.arrivals.remove_requests(list(first.values()), unit)
         assert record.commands == ["delete reprocessing_requests", "commitTransaction 1"]
         (left,) = stores.arrivals.requests(["too-hot"]).values()
         assert (left.asset, left.start) == ("oven-0", at(3))
+        stores.database.client.drop_database("requests")
+
+
+@pytest.mark.server
+def test_faulty_requests_are_left_out_and_named(real_server, caplog):
+    with open_stores(real_server, "requests", prepare=True) as stores:
+        good = {"definitions": ["too-hot"], "assets": ["oven-1"], "starts": [at(1)], "waiting": [0]}
+        faulty = [{**good, "assets": []}, {**good, "waiting": [1]}, {**good, "waiting": [-1]}]
+        stores.database[REPROCESSING_REQUESTS].insert_many([*faulty, good])
+        assert stores.arrivals.requests(["too-hot"]).keys() == {("too-hot", "oven-1")}
+        assert len([r for r in caplog.records if "left out" in r.message]) == 3
         stores.database.client.drop_database("requests")
 
 

@@ -1,20 +1,19 @@
 """Arrival records and reprocessing requests in MongoDB."""
 
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from pymongo import UpdateOne, WriteConcern
+from pymongo import WriteConcern
 from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
-    insert_all_new,
     repeated,
     to_bson,
     to_document,
@@ -49,6 +48,7 @@ _WRITES: list[Document] = [
     {"$project": {"operationType": True, "documentKey": True, "fullDocument": True}},
 ]
 _WAIT_MS = 1_000  # a change is told at once
+_MOST_TARGETS = 20_000  # of a document, far below 16 MB
 _MOST_OWN = 1_000
 _MOST_ANNOUNCED = 10_000
 _MOST_SEEN = 4 * _MOST_ANNOUNCED
@@ -58,6 +58,33 @@ _ASK_S = 0.2
 _ASKED_AGAIN_S = 5.0
 _OVERLAP = timedelta(seconds=2)
 """How much of the last answers is asked for again: a record can be seen after a later one."""
+
+
+class RequestPlace(NamedTuple):
+    """Where a request is stored: document and position, and how many of its requests waited."""
+
+    document: Any
+    position: int
+    waiting: int
+
+
+@dataclass(frozen=True)
+class ShardRequests:
+    """Document with requests of targets that are evaluated together, as columns, and the positions
+    of those that still wait."""
+
+    id: Any
+    definitions: tuple[str, ...]
+    assets: tuple[str, ...]
+    starts: tuple[datetime, ...]
+    waiting: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.definitions), len(self.assets), len(self.starts)}
+        if len(lengths) > 1 or not set(self.waiting) <= set(range(min(lengths))):
+            raise ValueError(
+                "its columns do not have the same length, or a position is not in them"
+            )
 
 
 class MongoArrivals:
@@ -221,38 +248,51 @@ class MongoArrivals:
         old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
         return self._arrivals.delete_many(old).deleted_count
 
-    def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
-        token = uuid.uuid4().hex
+    def request_reprocessing(self, shards: Iterable[Mapping[TargetKey, datetime]]) -> None:
         new = [
-            {"definition": definition, "asset": asset, "start": to_bson(start), "token": token}
-            for (definition, asset), start in starts.items()
+            _requests_of(starts[first : first + _MOST_TARGETS])
+            for starts in (list(of_shard.items()) for of_shard in shards)
+            for first in range(0, len(starts), _MOST_TARGETS)
         ]
-        # most are new, and an insert costs a sixth of an upsert, which also passes each removed one
-        updates = [
-            UpdateOne(
-                {"definition": one["definition"], "asset": one["asset"]},
-                {"$min": {"start": one["start"]}, "$set": {"token": token}},
-                upsert=True,
-            )
-            for one in (new[row] for row in insert_all_new(self._requests, new))
-        ]
-        if updates:
-            upsert(lambda: self._requests.bulk_write(updates, ordered=False))
+        if new:
+            self._requests.insert_many(new, ordered=False)
 
     @repeated
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         wanted = set(definitions)
-        stored = self._requests.find()
-        found = read_stored(REPROCESSING_REQUESTS, ReprocessingRequest, stored, id="id")
-        return {(d.definition, d.asset): d for d in found if d.definition in wanted}
+        starts: dict[TargetKey, datetime] = {}
+        places: dict[TargetKey, list[RequestPlace]] = {}
+        for one in read_stored(REPROCESSING_REQUESTS, ShardRequests, self._requests.find(), "id"):
+            for position in one.waiting:
+                definition = one.definitions[position]
+                if definition in wanted:
+                    key = definition, one.assets[position]
+                    start = one.starts[position]
+                    starts[key] = min(start, starts.get(key, start))
+                    place = RequestPlace(one.id, position, len(one.waiting))
+                    places.setdefault(key, []).append(place)
+        return {
+            key: ReprocessingRequest(*key, start, tuple(places[key]))
+            for key, start in starts.items()
+        }
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
-        by_token: dict[str, list[Any]] = {}
-        for request in requests:
-            by_token.setdefault(request.token, []).append(request.id)
-        for token, ids in by_token.items():
-            done = {"_id": {"$in": ids}, "token": token}
-            self._requests.delete_many(done, session=session_of(unit))
+        """Remove documents whose targets have all been evaluated again; of others, note which."""
+        positions: dict[Any, set[int]] = {}
+        waiting: dict[Any, int] = {}
+        for place in (place for request in requests for place in request.places):
+            positions.setdefault(place.document, set()).add(place.position)
+            waiting[place.document] = place.waiting
+        session = session_of(unit)
+        partly = [id for id, done in positions.items() if len(done) < waiting[id]]
+        for id in partly:
+            done = {"$pullAll": {"waiting": sorted(positions[id])}}
+            self._requests.update_one({"_id": id}, done, session=session)
+        if partly:  # by others since they were read
+            self._requests.delete_many({"_id": {"$in": partly}, "waiting": []}, session=session)
+        whole = [id for id in positions if id not in set(partly)]
+        if whole:
+            self._requests.delete_many({"_id": {"$in": whole}}, session=session)
 
 
 def _announced(found: Iterable[Document]) -> tuple[LatePart, ...]:
@@ -263,3 +303,12 @@ def _announced(found: Iterable[Document]) -> tuple[LatePart, ...]:
 
 def _arrivals(found: Iterable[Document]) -> list[Arrival]:
     return read_stored(ARRIVALS, Arrival, found, id="id")
+
+
+def _requests_of(starts: Sequence[tuple[TargetKey, datetime]]) -> Document:
+    return {
+        "definitions": [definition for (definition, _), _ in starts],
+        "assets": [asset for (_, asset), _ in starts],
+        "starts": [to_bson(start) for _, start in starts],
+        "waiting": list(range(len(starts))),
+    }
