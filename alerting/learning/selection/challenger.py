@@ -304,7 +304,7 @@ def _evidence(
             *_notes(dataset, test),
             *([shift.describe()] if shift else ()),
         ),
-        problems_in_recovery=_problems_in_recovery(dataset),
+        problems_in_recovery=find_problems_in_recovery(dataset),
         base_rate=base_rate,
         found=_compare_with_chance(dataset, score, events["validation"], seed),
         operating=measure_operating(
@@ -324,7 +324,9 @@ def _compare_with_chance(
     return ValidationChance(events.n_found, events.n_events, events.n_episodes, share)
 
 
-def _problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
+def find_problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
+    """Return asset and begin of the problems of the test part, in the order of time, that do not
+    count because they began while the asset recovered from an earlier one."""
     at = dataset.at[dataset.part == "test"]
     if not len(at):
         return []

@@ -63,11 +63,13 @@ def one_by_one(*of):
     st.sets(st.integers(1, 25), max_size=10),
     LATE,
     st.sampled_from([1, 2, 5]),
+    st.sampled_from([0, 1]),
 )
 def test_late_readings_judged_together_or_one_by_one_leave_the_same_episodes_and_states(
-    walks, stops, late, every
+    walks, stops, late, every, after_the_round
 ):
-    rows = rows_of(walks, stops)
+    shift = timedelta(milliseconds=after_the_round)
+    rows = [replace(row, ts=row.ts + shift) for row in rows_of(walks, stops)]
     assert outcome(rows, late, every, 42) == one_by_one(rows, late, every, 42)
 
 
