@@ -111,9 +111,13 @@ class Arrivals(Protocol):
         """Remove the arrival records before an instant that are routed already; return their
         number."""
 
-    def request_reprocessing(self, shards: Iterable[Mapping[TargetKey, datetime]]) -> None:
-        """Request that targets are evaluated again from these instants. Earlier requests stay in
-        force.
+    def request_reprocessing(
+        self,
+        shards: Iterable[Mapping[TargetKey, datetime]],
+        instead_of: Sequence[ReprocessingRequest] = (),
+    ) -> None:
+        """Request that targets are evaluated again from these instants, then remove the requests
+        `instead_of` which this is; other earlier ones stay in force.
 
         `shards`: targets whose requests are removed together are stored together.
         """

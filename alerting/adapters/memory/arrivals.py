@@ -63,10 +63,15 @@ class MemoryArrivals:
             del self._arrivals[id]
         return len(old)
 
-    def request_reprocessing(self, shards: Iterable[Mapping[TargetKey, datetime]]) -> None:
+    def request_reprocessing(
+        self,
+        shards: Iterable[Mapping[TargetKey, datetime]],
+        instead_of: Sequence[ReprocessingRequest] = (),
+    ) -> None:
         for starts in shards:
             for key, start in starts.items():
                 self._requests.setdefault(key, {})[next(self._numbers)] = start
+        self._remove(instead_of)
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         wanted = set(definitions)
@@ -77,6 +82,9 @@ class MemoryArrivals:
         }
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:  # noqa: ARG002
+        self._remove(requests)
+
+    def _remove(self, requests: Sequence[ReprocessingRequest]) -> None:
         for done in requests:
             key = done.definition, done.asset
             starts = self._requests.pop(key, {})

@@ -9,7 +9,7 @@ from alerting.definitions.shards import shard_of
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationTarget, smallest_latency
 from alerting.ports import Definitions, IngestionPorts, PlantPorts, States
-from alerting.ports.late import Arrival, LatePart
+from alerting.ports.late import Arrival, Arrivals, LatePart
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.ingestion.lateness import rows_since
@@ -63,9 +63,25 @@ def route_arrivals(
             counts.too_late += too_late
     counts.has_requests |= bool(starts)
     # first: a process killed before the rest routes these arrivals again
-    platform.arrivals.request_reprocessing(starts.values())
+    _request_again(platform.arrivals, starts, has_requests)
     platform.arrivals.mark_routed(routed, as_of)
     return counts
+
+
+def _request_again(
+    arrivals: Arrivals, shards: Mapping[_Shard, dict[TargetKey, datetime]], has_requests: bool
+) -> None:
+    """Store the requests, each in place of what waits for the same target: one whose evaluation
+    fails again and again does not gather a request a round."""
+    names = sorted({definition for starts in shards.values() for definition, _ in starts})
+    waiting = arrivals.requests(names) if names and has_requests else {}
+    for starts in shards.values():
+        for key in starts.keys() & waiting.keys():
+            starts[key] = min(starts[key], waiting[key].start)
+    requested = {key for starts in shards.values() for key in starts}
+    arrivals.request_reprocessing(
+        shards.values(), [request for key, request in waiting.items() if key in requested]
+    )
 
 
 def targets_by_asset(

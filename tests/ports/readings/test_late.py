@@ -188,6 +188,22 @@ def test_a_request_keeps_the_earliest_instant_and_stays_when_late_data_were_adde
     assert stores.arrivals.requests(["other"]).keys() == {("other", "oven-1")}
 
 
+def test_a_request_stands_in_place_of_those_that_wait(stores):
+    keys = [("too-hot", f"oven-{number}") for number in range(3)]
+    stores.arrivals.request_reprocessing([dict.fromkeys(keys, at(5))])
+    read = stores.arrivals.requests(["too-hot"])
+    stores.arrivals.request_reprocessing([{keys[0]: at(4)}], [read[keys[0]]])
+    found = stores.arrivals.requests(["too-hot"])
+    assert [(found[key].start, len(found[key].places)) for key in keys] == [
+        (at(4), 1),
+        (at(5), 1),
+        (at(5), 1),
+    ]
+    with stores.unit_of_work.begin() as unit:  # of an evaluator that has read it before
+        stores.arrivals.remove_requests([read[keys[0]]], unit)
+    assert stores.arrivals.requests(["too-hot"]).keys() == set(keys)
+
+
 def test_requests_stored_together_are_removed_one_by_one_and_none_is_left(stores):
     keys = [("too-hot", f"oven-{number}") for number in range(5)]
     stores.arrivals.request_reprocessing([dict.fromkeys(keys, at(5))])

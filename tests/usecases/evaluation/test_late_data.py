@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from alerting.adapters.mongo.indexes import REPROCESSING_REQUESTS
 from alerting.definitions.assets import Variable
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.store import episodes_of
 from alerting.usecases.ingestion.arrivals import add_readings, remove_readings
+from alerting.usecases.ingestion.late_routing import route_arrivals
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge
 from alerting.usecases.upkeep.maintain import maintain
@@ -173,6 +176,23 @@ def test_what_is_older_than_the_allowed_lateness_is_counted_and_changes_nothing(
     counts = line.run(203)
     assert (counts.late, counts.too_late) == (2, 2)
     assert len(line.episodes()) == 1
+
+
+def test_late_data_of_a_target_that_is_not_evaluated_gather_one_request_from_the_earliest_on():
+    stores = mongomock_stores()
+    line = Line(stores=stores)
+    line.feed({1: 200}, 1)
+    line.run(60)
+    targets = current_plan(line.platform).targets
+    for minute, late in ((61, 50), (62, 30), (63, 40)):
+        line.feed({late: 230, late + 1: 200}, minute)
+        route_arrivals(line.platform, targets, at(minute))
+    assert stores.database[REPROCESSING_REQUESTS].count_documents({}) == 1
+    (request,) = line.platform.arrivals.requests(["too-hot"]).values()
+    assert request.start == at(30)
+    line.run(64)
+    assert [episode.raised_at for episode in line.episodes()] == [at(30), at(40), at(50)]
+    assert stores.database[REPROCESSING_REQUESTS].count_documents({}) == 0
 
 
 @pytest.mark.parametrize(("allowed_lateness", "kept_days"), [("1h", 1), ("10d", 10)])

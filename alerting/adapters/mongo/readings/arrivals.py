@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from pymongo import WriteConcern
+from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.adapters.mongo.documents import (
@@ -248,7 +249,11 @@ class MongoArrivals:
         old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
         return self._arrivals.delete_many(old).deleted_count
 
-    def request_reprocessing(self, shards: Iterable[Mapping[TargetKey, datetime]]) -> None:
+    def request_reprocessing(
+        self,
+        shards: Iterable[Mapping[TargetKey, datetime]],
+        instead_of: Sequence[ReprocessingRequest] = (),
+    ) -> None:
         new = [
             _requests_of(starts[first : first + _MOST_TARGETS])
             for starts in (list(of_shard.items()) for of_shard in shards)
@@ -256,6 +261,7 @@ class MongoArrivals:
         ]
         if new:
             self._requests.insert_many(new, ordered=False)
+        self._remove(instead_of, None)
 
     @repeated
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
@@ -277,13 +283,17 @@ class MongoArrivals:
         }
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
-        """Remove documents whose targets have all been evaluated again; of others, note which."""
+        self._remove(requests, session_of(unit))
+
+    def _remove(
+        self, requests: Sequence[ReprocessingRequest], session: ClientSession | None
+    ) -> None:
+        """Remove documents of which no request waits any more; of others note which ones wait."""
         positions: dict[Any, set[int]] = {}
         waiting: dict[Any, int] = {}
         for place in (place for request in requests for place in request.places):
             positions.setdefault(place.document, set()).add(place.position)
             waiting[place.document] = place.waiting
-        session = session_of(unit)
         partly = [id for id, done in positions.items() if len(done) < waiting[id]]
         for id in partly:
             done = {"$pullAll": {"waiting": sorted(positions[id])}}
