@@ -50,13 +50,13 @@ class Arrival:
 class ReprocessingRequest:
     """Reprocessing request: evaluate a target again from `start`.
 
-    `places`: where it is stored, once for each time that it was requested.
+    `stored`: where it is stored, once for each time that it was requested.
     """
 
     definition: str
     asset: str
     start: datetime
-    places: tuple[Any, ...] = field(default=(), compare=False)
+    stored: tuple[Any, ...] = field(default=(), compare=False)
 
 
 class Unfinished(NamedTuple):

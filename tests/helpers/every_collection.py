@@ -51,6 +51,12 @@ SIMPLE = {
     datetime: at(0),
     timedelta: timedelta(minutes=1),
 }
+REQUESTS = {
+    "definitions": ["too-hot"],
+    "assets": ["oven-1"],
+    "starts": [at(0)],
+    "waiting": [0],
+}
 HOURS = {"asset": "oven-1", "variable": "moisture", "size": "hours", "start": at(0), "parts": {}}
 MEGABYTE = "x" * 1_000_000
 
@@ -119,12 +125,7 @@ def valid_documents() -> dict[str, Document]:
         c.ROLLUP_STATES: to_document(example(RollupState)),
         c.CHECKPOINTS: state,
         c.ARRIVALS: {**_with_id(Arrival, "arrival"), "waits": True, "written": True},
-        c.REPROCESSING_REQUESTS: {
-            "definitions": ["too-hot"],
-            "assets": ["oven-1"],
-            "starts": [at(0)],
-            "waiting": [0],
-        },
+        c.REPROCESSING_REQUESTS: REQUESTS,
         c.SHELVES: {**to_document(shelf), "_id": "shelf", "force_key": "too-hot|oven-2|shelved"},
         c.SILENCES: _with_id(Silence, "silence"),
         c.FEEDBACK: {**to_document(example(Feedback)), "episode": "e", "key": "feedback"},

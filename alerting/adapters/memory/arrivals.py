@@ -88,6 +88,6 @@ class MemoryArrivals:
         for done in requests:
             key = done.definition, done.asset
             starts = self._requests.pop(key, {})
-            left = {n: start for n, start in starts.items() if n not in done.places}
+            left = {n: start for n, start in starts.items() if n not in done.stored}
             if left:
                 self._requests[key] = left

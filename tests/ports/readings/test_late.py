@@ -194,7 +194,7 @@ def test_a_request_stands_in_place_of_those_that_wait(stores):
     read = stores.arrivals.requests(["too-hot"])
     stores.arrivals.request_reprocessing([{keys[0]: at(4)}], [read[keys[0]]])
     found = stores.arrivals.requests(["too-hot"])
-    assert [(found[key].start, len(found[key].places)) for key in keys] == [
+    assert [(found[key].start, len(found[key].stored)) for key in keys] == [
         (at(4), 1),
         (at(5), 1),
         (at(5), 1),

@@ -61,7 +61,7 @@ _OVERLAP = timedelta(seconds=2)
 """How much of the last answers is asked for again: a record can be seen after a later one."""
 
 
-class RequestPlace(NamedTuple):
+class RequestPosition(NamedTuple):
     """Where a request is stored: document and position, and how many of its requests waited."""
 
     document: Any
@@ -267,7 +267,7 @@ class MongoArrivals:
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         wanted = set(definitions)
         starts: dict[TargetKey, datetime] = {}
-        places: dict[TargetKey, list[RequestPlace]] = {}
+        stored: dict[TargetKey, list[RequestPosition]] = {}
         for one in read_stored(REPROCESSING_REQUESTS, ShardRequests, self._requests.find(), "id"):
             for position in one.waiting:
                 definition = one.definitions[position]
@@ -275,10 +275,11 @@ class MongoArrivals:
                     key = definition, one.assets[position]
                     start = one.starts[position]
                     starts[key] = min(start, starts.get(key, start))
-                    place = RequestPlace(one.id, position, len(one.waiting))
-                    places.setdefault(key, []).append(place)
+                    stored.setdefault(key, []).append(
+                        RequestPosition(one.id, position, len(one.waiting))
+                    )
         return {
-            key: ReprocessingRequest(*key, start, tuple(places[key]))
+            key: ReprocessingRequest(*key, start, tuple(stored[key]))
             for key, start in starts.items()
         }
 
@@ -291,9 +292,10 @@ class MongoArrivals:
         """Remove documents of which no request waits any more; of others note which ones wait."""
         positions: dict[Any, set[int]] = {}
         waiting: dict[Any, int] = {}
-        for place in (place for request in requests for place in request.places):
-            positions.setdefault(place.document, set()).add(place.position)
-            waiting[place.document] = place.waiting
+        for request in requests:
+            for stored in request.stored:
+                positions.setdefault(stored.document, set()).add(stored.position)
+                waiting[stored.document] = stored.waiting
         partly = [id for id, done in positions.items() if len(done) < waiting[id]]
         for id in partly:
             done = {"$pullAll": {"waiting": sorted(positions[id])}}
