@@ -147,7 +147,7 @@ def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service
 
 
 def test_a_database_that_is_away_when_clock_is_read_closes_subscriptions_and_does_not_end_service(
-    servers,
+    servers, caplog
 ):
     class Clock:
         is_away = False
@@ -163,6 +163,7 @@ def test_a_database_that_is_away_when_clock_is_read_closes_subscriptions_and_doe
     clock.is_away = True
     one.turn()
     assert servers.opened[0].is_closed
+    assert "the database does not answer; brokers keep their messages: away" in caplog.text
     clock.is_away = False
     one.turn()  # it looks at once
     assert len(servers.opened) == 2

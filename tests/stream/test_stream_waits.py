@@ -4,10 +4,11 @@ from threading import Event, Thread
 
 import pytest
 
+from alerting.adapters.mongo.indexes import ARRIVALS
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.cli.ingest.sources import _wait_for_brokers
 from alerting.settings.environment import Settings
-from alerting.stream.wait import await_source
+from alerting.stream.wait import _Arrivals, await_source
 from tests.builders import at
 
 pytestmark = pytest.mark.server
@@ -33,6 +34,16 @@ def waiting(stores, real_server, tmp_path):
     stopped.set()
     thread.join()
     assert not stores.stream_processes.has_processes(), "a service that ends is forgotten"
+
+
+def test_rows_that_are_stored_between_two_questions_are_heard_of(stores, monkeypatch):
+    monkeypatch.setattr("alerting.stream.wait.READ_AGAIN_S", 1.5)
+    arrivals = _Arrivals(stores.database)
+    never = Event()
+    assert not arrivals.has_any(never)
+    stores.database[ARRIVALS].insert_one({"_id": "between"})
+    assert arrivals.has_any(never)
+    assert not arrivals.has_any(never)
 
 
 def test_service_that_waits_for_its_first_source_counts_as_running_and_takes_no_share_of_sources(
