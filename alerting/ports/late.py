@@ -117,7 +117,7 @@ class Arrivals(Protocol):
         instead_of: Sequence[ReprocessingRequest] = (),
     ) -> None:
         """Request that targets are evaluated again from these instants, then remove the requests
-        `instead_of` which this is; other earlier ones stay in force.
+        `instead_of`, which these replace; other earlier ones stay in force.
 
         `shards`: targets whose requests are removed together are stored together.
         """

@@ -1,4 +1,4 @@
-"""What is reported of a challenger beside its figures."""
+"""Problems that are reported beside the figures of a challenger."""
 
 from dataclasses import replace
 
