@@ -1,6 +1,8 @@
 """An edit of the question: the revision before answers with its own champion until the new one has
 a champion; real learners."""
 
+from dataclasses import replace
+
 import pytest
 
 from alerting.definitions.faults import UserError
@@ -113,6 +115,21 @@ def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(plan
         "variable any more"
     }
     assert raised_in(plant, 7, 8) == []
+
+
+def test_an_old_question_whose_asset_was_renamed_is_unknown_with_that_reason(plant):
+    renamed = replace(plant, assets=in_memory_platform().assets)
+    renamed.assets.store_assets([humid_oven().model_copy(update={"name": "oven-7"})])
+    named_anew = {**learned_quickly(**LONGER), "assets": ["oven-7"]}
+    apply(renamed, [named_anew], "engineer", at(7.1 * DAY), "the oven has a number now")
+
+    counts = evaluate(renamed, None, at(8 * DAY))
+
+    assert counts.unknown == {
+        f"{NAME} on oven-7": "until revision 3 is trained, revision 1 answers, which does not ask "
+        f"about oven-7 but about {ASSET}"
+    }
+    assert raised_in(renamed, 7, 8) == []
 
 
 def test_past_times_are_evaluated_by_the_champion_of_the_named_revisions_question(plant):
