@@ -184,10 +184,10 @@ class SinkFeed(Protocol):
         """
 
     def missed(
-        self, since: datetime, *, alarms: bool, values_since: datetime | None, most: int
+        self, since: datetime | None, *, alarms: bool, values_since: datetime | None, most: int
     ) -> Iterator[Episode | TargetScore]:
         """Yield what may have been committed since an instant: first the newest `most` scores, the
-        oldest of them first, then every episode that was open then or later."""
+        oldest of them first, then every episode that was open then or later (None: is open)."""
 
 
 Verdict = Literal["accepted", "refused", "failed"]

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from datetime import timedelta
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -217,12 +216,13 @@ class SinkThread:
     def _send_missed(
         self, delivery: SinkDelivery, feed: SinkFeed, reader: SinkReader, before: str | None
     ) -> str:
-        """Deliver what was committed before a new reader. Return its position."""
-        progress = self._platform.sink_deliveries.progress(self.sink.name)
+        """Deliver what was committed before a new reader: to a new sink, the alarms that are open.
+        Return its position."""
+        until = self._platform.sink_deliveries.progress(self.sink.name).until
         now = self._platform.clock.now()
         first = reader.next(0)
-        since = first.read_at - (now - progress.until if progress.until else timedelta(0))
-        values = max(since, first.read_at - self.sink.values_wait) if progress.until else None
+        since = first.read_at - (now - until) if until else None
+        values = max(since, first.read_at - self.sink.values_wait) if since else None
         missed = feed.missed(
             since,
             alarms=self.sink.sends_alarms,

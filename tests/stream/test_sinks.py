@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from threading import enumerate as enumerate_threads
 
@@ -113,6 +113,21 @@ def test_an_alarm_and_values_go_out_in_order_and_once(plant, receiver):
     assert scores == sorted(scores)
     assert alarms[0]["key"] == f"mes:{one.id}:1"
     assert len(set(receiver.keys())) == 6
+
+
+def test_a_new_sink_gets_what_is_happening_but_nothing_that_ended_or_was_scored_before(
+    plant, receiver
+):
+    now = datetime.now(UTC)
+    yesterday = (now - at(0)) // timedelta(minutes=1) - 18 * 60
+    happening = store(plant, raised(yesterday, asset="oven-2"))
+    close(plant, store(plant, raised(yesterday)), yesterday + 5)
+    plant.scores.add("moist", "oven-1", [Score(at(yesterday), 0.5, 0.7, 3)])
+    with service(plant, receiver.address(receiver.port)):
+        apply(plant, receiver)
+        new = store(plant, raised(yesterday + 10, asset="oven-3"))
+        wait_until(lambda: f"mes:{new.id}:1" in set(receiver.keys()))
+    assert set(receiver.keys()) == {f"mes:{happening.id}:1", f"mes:{new.id}:1"}
 
 
 def test_a_receiver_that_is_away_gets_everything_afterwards_in_order(plant, receiver):

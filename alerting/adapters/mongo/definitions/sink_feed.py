@@ -58,7 +58,7 @@ class MongoSinkFeed:
             yield MongoSinkReader(stream)
 
     def missed(
-        self, since: datetime, *, alarms: bool, values_since: datetime | None, most: int
+        self, since: datetime | None, *, alarms: bool, values_since: datetime | None, most: int
     ) -> Iterator[Episode | TargetScore]:
         if values_since is not None:
             oldest = ObjectId.from_datetime(values_since - _UNDER_WAY)
@@ -66,15 +66,11 @@ class MongoSinkFeed:
             scores = good(SCORES, reversed(found.limit(most).to_list()), _score)
             yield from scores
         if alarms:
-            late = since - _AFTER_CLOSING
-            query: Document = {
-                "backfilled": False,
-                "$or": [
-                    {"condition": "open"},
-                    {"raised_at": {"$gte": late}},
-                    {"closed_at": {"$gte": late}},
-                ],
-            }
+            found_by: list[Document] = [{"condition": "open"}]
+            if since is not None:
+                late = {"$gte": since - _AFTER_CLOSING}
+                found_by += [{"raised_at": late}, {"closed_at": late}]
+            query: Document = {"backfilled": False, "$or": found_by}
             episodes = self._database[EPISODES].find(query, sort=[("raised_at", 1), ("_id", 1)])
             for document in episodes:
                 yield from good(EPISODES, [_with_id(document)], _episode)
