@@ -94,6 +94,11 @@ def test_its_training_has_a_page_and_charts_of_values_where_people_see_runs():
     platform.runs.shown = True
     proposal = train(platform, NAME, at(TRAINED))
     assert "importance.png" in platform.runs.files(proposal.run_id, "evidence")
+    metrics = platform.runs.runs[proposal.run_id].metrics
+    shown = ("values", "crps", "last_crps", "error", "last_error", "coverage")
+    assert {f"test_{name}": proposal.evidence["values"][name] for name in shown} == {
+        name: value for name, value in metrics.items() if name.startswith("test_")
+    }
     page = decision_markdown(proposal)
     assert "| candidate | CRPS | trials |" in page
     assert "average precision" not in page
