@@ -213,7 +213,8 @@ def revoke_feedback_links(
 
 
 def _row(route: "Route") -> dict[str, str]:
-    from alerting.reporting.page.route_text import hours_text, match_text
+    from alerting.definitions.wording.weekly_hours import hours_text
+    from alerting.reporting.page.route_text import match_text
 
     times = {
         "shifts": hours_text(route.shifts) or "always",

@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from alerting.deferred import np
-from alerting.definitions.hours import Hours, spans
+from alerting.definitions.hours import spans
 from alerting.definitions.model import Condition
 from alerting.definitions.suppression import LineState, Suppression
-from alerting.definitions.wording.spoken import spoken_duration
+from alerting.definitions.wording.language import joined, translatable
+from alerting.definitions.wording.phrases import condition_phrase
+from alerting.definitions.wording.weekly_hours import hours_in_zone
 from alerting.detection.evaluation import StatusInterval
 from alerting.detection.messages.condition_messages import fact_message
 from alerting.detection.problems import NOT_YET, BoolArray
@@ -87,9 +89,12 @@ def line_condition_at(
         if s.start <= now < s.end
     ]
     unknown = tuple(reason for state in suppression.when if (reason := _unknown(state, chain, now)))
-    return LineCondition(
-        bool(in_force), "; ".join(dict.fromkeys(s.reason for s in in_force)), unknown
-    )
+    return LineCondition(bool(in_force), describe_reasons(in_force), unknown)
+
+
+def describe_reasons(intervals: Iterable[SuppressedInterval]) -> str:
+    """Return the different reasons of intervals, in their order; empty without one."""
+    return joined("; ", *dict.fromkeys(s.reason for s in intervals))
 
 
 def first_free(intervals: Iterable[SuppressedInterval], start: datetime) -> datetime:
@@ -130,7 +135,8 @@ def inhibited_interval(
 ) -> SuppressedInterval:
     """Return the interval in which an episode of another alert inhibits; it has no end while the
     episode is open."""
-    return SuppressedInterval(raised_at, closed_at or _FOR_EVER, f"{definition} is open on {asset}")
+    reason = translatable("{definition} is open on {asset}", definition=definition, asset=asset)
+    return SuppressedInterval(raised_at, closed_at or _FOR_EVER, reason)
 
 
 def _state_intervals(
@@ -152,14 +158,14 @@ def _event_intervals(
 ) -> Iterator[SuppressedInterval]:
     for history in chain:
         events = history.events
+        name = history.asset.title or history.asset.name
         for kind, begin, stop in zip(
             events["type"], millis(events["start"]), millis(events["end"]), strict=True
         ):
             if fnmatchcase(kind, state.event or "") and begin <= to_millis(end):
                 until = _FOR_EVER if stop == NOT_YET else from_millis(stop) + state.recovery
-                yield SuppressedInterval(
-                    from_millis(begin), until, f"{kind} on {history.asset.name}"
-                )
+                reason = translatable("{state} on {asset}", state=kind, asset=name)
+                yield SuppressedInterval(from_millis(begin), until, reason)
 
 
 def _windows(
@@ -167,9 +173,8 @@ def _windows(
 ) -> Iterator[SuppressedInterval]:
     for hours in suppression.windows:
         for begin, stop in spans([hours], suppression.zone, start, end + _MOMENT):
-            yield SuppressedInterval(
-                begin, stop, f"calendar: {_describe_hours(hours)} ({suppression.timezone})"
-            )
+            shown = hours_in_zone([hours], suppression.timezone)
+            yield SuppressedInterval(begin, stop, translatable("calendar: {hours}", hours=shown))
 
 
 def _holder(state: LineState, chain: Sequence[History]) -> History | None:
@@ -216,33 +221,23 @@ def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str |
         return None
     history = _holder(state, chain)
     if history is None:
-        return f"no asset has the variable {state.variable}"
+        return translatable("no asset has the variable {variable}", variable=state.variable)
     last = _evaluate_state(state, history, now - state.stale_after, now)[-1]
     if last.status != "unknown" or last.fact is None:
         return None
     # only the last `stale_after` was examined
     fact = "stale" if last.fact == "waiting" else last.fact
-    return f"{fact_message(_condition(state), history.asset, fact, None)} on {history.asset.name}"
-
-
-def _describe_state(state: LineState, history: History) -> str:
-    limits = [("above", state.above), ("below", state.below)]
-    parts = [f"{side} {limit:g}" for side, limit in limits if limit is not None]
-    value = " or ".join(parts) if state.equals is None else _text(state.equals)
-    duration = f" for {spoken_duration(state.hold)}" if state.hold else ""
-    return f"{state.variable} of {history.asset.name} is {value}{duration}"
-
-
-def _text(value: bool | float | str) -> str:
-    return (
-        str(value).lower()
-        if isinstance(value, bool)
-        else value
-        if isinstance(value, str)
-        else f"{value:g}"
+    return translatable(
+        "{state} on {asset}",
+        state=fact_message(_condition(state), history.asset, fact, None),
+        asset=history.asset.title or history.asset.name,
     )
 
 
-def _describe_hours(hours: Hours) -> str:
-    days = "" if len(hours.days) == 7 else f"{', '.join(hours.days)} "
-    return f"{days}{hours.start} to {hours.to}"
+def _describe_state(state: LineState, history: History) -> str:
+    condition = _condition(state).model_copy(update={"hold": state.hold})
+    return translatable(
+        "{state} on {asset}",
+        state=condition_phrase(condition, None, history.asset.variables),
+        asset=history.asset.title or history.asset.name,
+    )

@@ -86,7 +86,7 @@ def test_the_nearest_asset_that_has_the_variable_is_asked():
         (1, 2)
     ]
     assert (
-        "speed of line-1 is below 0.1"
+        "speed below 0.1 on line-1"
         in line_condition_at(suppression(SLOW), [machine, above], at(1.5)).reason
     )
 

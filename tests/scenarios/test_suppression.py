@@ -45,7 +45,7 @@ def test_what_is_raised_while_the_line_stands_is_judged_as_ever_and_told_to_nobo
     assert (the_episode(platform).raised_at, the_episode(platform).condition) == (at(3), "open")
     assert state(platform, 6) == "suppressed by design"
     assert [t.kind for t in the_episode(platform).transitions] == ["raised", "suppressed"]
-    assert "line_state of line-1 is stopped" in the_episode(platform).transitions[-1].reason
+    assert "line_state is stopped on line-1" in the_episode(platform).transitions[-1].reason
 
 
 def test_what_is_still_wrong_when_the_line_runs_again_is_told_then_and_once():
@@ -282,7 +282,7 @@ def test_the_list_says_what_is_suppressed_and_what_cannot_be_known():
     platform = plant()
     feed(platform, 0, 200, "stopped")
     [target] = list_suppressed(platform, at(5), at(0)).targets
-    assert (target.suppressed, target.reason) == (True, "line_state of line-1 is stopped")
+    assert (target.suppressed, target.reason) == (True, "line_state is stopped on line-1")
     [target] = list_suppressed(platform, at(15), at(0)).targets
     assert (target.suppressed, target.unknown) == (
         False,

@@ -1,9 +1,8 @@
 """Routes as text for people."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 
-from alerting.definitions.hours import DAYS, Day, Hours
 from alerting.definitions.model import SEVERITY_NAMES
 from alerting.definitions.routes import Match, Route
 from alerting.definitions.wording.language import (
@@ -11,19 +10,9 @@ from alerting.definitions.wording.language import (
     Styled,
     join_with_or,
     joined,
-    template,
     translatable,
 )
-
-_DAY_NAMES: Mapping[Day, str] = {
-    "mon": template("mon"),
-    "tue": template("tue"),
-    "wed": template("wed"),
-    "thu": template("thu"),
-    "fri": template("fri"),
-    "sat": template("sat"),
-    "sun": template("sun"),
-}
+from alerting.definitions.wording.weekly_hours import hours_in_zone
 
 
 def route_terms(route: Route) -> list[tuple[str, str]]:
@@ -32,12 +21,13 @@ def route_terms(route: Route) -> list[tuple[str, str]]:
         (translatable("Alerts"), match_text(route.match)),
         (
             translatable("In force"),
-            _in_zone(route.shifts, route) if route.shifts else translatable("always"),
+            hours_in_zone(route.shifts, route.timezone) if route.shifts else translatable("always"),
         ),
         (
             translatable("Quiet"),
             translatable(
-                "{hours}; critical alerts are sent nevertheless", hours=_in_zone(route.quiet, route)
+                "{hours}; critical alerts are sent nevertheless",
+                hours=hours_in_zone(route.quiet, route.timezone),
             )
             if route.quiet
             else translatable("never"),
@@ -104,34 +94,6 @@ def match_text(match: Match) -> str:
         parts.append(translatable("tagged {names}", names=join_with_or(*match.tags)))
     is_any = len(parts) == 1 and not match.severity
     return translatable("every alert") if is_any else joined(", ", *parts)
-
-
-def hours_text(weekly: Sequence[Hours]) -> str:
-    """Return hours of the week: `mon to fri 22:00 to 06:00; sat, sun all day`."""
-    return joined("; ", *map(_hours, weekly))
-
-
-def _hours(hours: Hours) -> str:
-    days = _days(hours)
-    if hours.start == hours.to:
-        return translatable("{days} all day", days=days)
-    return translatable(
-        "{days} {start} to {end}", days=days, start=str(hours.start), end=str(hours.to)
-    )
-
-
-def _days(hours: Hours) -> str:
-    days = sorted(DAYS.index(day) for day in hours.days)
-    names = [translatable(_DAY_NAMES[DAYS[day]]) for day in days]
-    if len(days) == len(DAYS):
-        return translatable("daily")
-    if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
-        return translatable("{first} to {last}", first=names[0], last=names[-1])
-    return joined(", ", *names)
-
-
-def _in_zone(weekly: Sequence[Hours], route: Route) -> str:
-    return translatable("{hours} ({zone})", hours=hours_text(weekly), zone=route.timezone)
 
 
 def _duration(value: timedelta) -> Styled:

@@ -13,6 +13,7 @@ from alerting.definitions.suppression import Suppression
 from alerting.detection.suppression import (
     LineCondition,
     SuppressedInterval,
+    describe_reasons,
     first_free,
     inhibited_interval,
     line_condition_at,
@@ -114,12 +115,12 @@ def never_notified(
     until: datetime,
 ) -> str | None:
     """Return the same as `suppressed_all_along`, from given suppressed intervals."""
-    here = [s.reason for s in intervals if s.start <= episode.raised_at < s.end]
+    here = [s for s in intervals if s.start <= episode.raised_at < s.end]
     if not here or (episode.severity_peak or episode.severity) in suppression.still_notify:
         return None
     free = first_free(intervals, episode.raised_at)
     was_free = free < episode.closed_at if episode.closed_at is not None else free <= until
-    return None if was_free else "; ".join(dict.fromkeys(here))
+    return None if was_free else describe_reasons(here)
 
 
 def suppressed_intervals_by_asset(

@@ -13,6 +13,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at
 from tests.helpers.console.episode_page import browser_of, hot_now, read, tick
+from tests.helpers.suppression import feed, plant, run
 from tests.in_memory_platform import Mailbox
 
 GERMAN = {"accept-language": "de-AT,de;q=0.9,en;q=0.8"}
@@ -81,6 +82,29 @@ def test_one_stored_episode_is_read_in_three_languages(platform):
     ):
         assert limit in page
         assert state in page
+
+
+def test_the_states_that_suppress_an_alarm_are_said_in_the_language_of_the_page():
+    nights = {"days": ["mon", "tue"], "from": "00:00", "to": "12:00"}
+    when = [
+        {"variable": "line_state", "equals": "stopped", "for": "1m"},
+        {"variable": "temperature", "above": 220.5},
+    ]
+    suppression = {"when": when, "windows": [nights], "timezone": "UTC"}
+    platform = plant(suppression=suppression)
+    feed(platform, 0, 230, "stopped")
+    run(platform, 4)
+    [found] = platform.episodes.find()
+    browser = browser_of(platform)
+    reasons = (
+        "Zone 2 temperature über 220,5\u00a0°C an oven-1; Kalender: Mo, Di 00:00 bis 12:00 (UTC); "
+        "line_state ist stopped für 1 min an line-1",
+        "Zone 2 temperature au-dessus de 220,5\u00a0°C sur oven-1; calendrier\u00a0: lun, mar "
+        "de 00:00 à 12:00 (UTC); line_state vaut stopped pendant 1 min sur line-1",
+    )
+    for headers, words in zip((GERMAN, FRENCH), reasons, strict=True):
+        assert words in browser.get("/suppressed", headers=headers).text
+        assert words in browser.get(f"/episodes/{found.id}", headers=headers).text
 
 
 def test_a_refusal_is_said_in_the_language_of_the_page(platform):
