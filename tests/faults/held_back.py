@@ -12,7 +12,8 @@ from alerting.adapters.platform import Platform
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
 from alerting.operators.shelves import Shelf
-from alerting.usecases.operators.operate import Actor, shelve
+from alerting.usecases.operators.operate import Actor
+from alerting.usecases.operators.shelving import shelve
 
 CROWD = "crowd"
 ROUTE = {"name": "crowd", "channels": [CROWD], "flood": {"more_than": 1, "within": "3m"}}

@@ -30,7 +30,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import operate, shelving
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor
 from alerting.usecases.upkeep.maintain import maintain
@@ -151,8 +151,8 @@ ACTS = {
     "acknowledge": lambda p, e: operate.acknowledge(p, e, ANN, at(11)),
     "confirm": lambda p, e: operate.confirm(p, e, ANN, at(11), "turned it down"),
     "comment": lambda p, e: operate.comment(p, e, ANN, at(11), "again"),
-    "shelve": lambda p, e: operate.shelve(p, "too-hot", "oven-1", ANN, at(11), at(60), "cleaning"),
-    "unshelve": lambda p, e: operate.unshelve(p, "too-hot", "oven-1", ANN, at(11)),
+    "shelve": lambda p, e: shelving.shelve(p, "too-hot", "oven-1", ANN, at(11), at(60), "cleaning"),
+    "unshelve": lambda p, e: shelving.unshelve(p, "too-hot", "oven-1", ANN, at(11)),
 }
 
 
@@ -178,7 +178,7 @@ def test_what_operators_said_survives_a_crash_between_any_two_writes(stores, act
         ),
     )
     if act == "unshelve":
-        operate.shelve(platform, "too-hot", "oven-1", EVE, at(9), at(500), "cleaning")
+        shelving.shelve(platform, "too-hot", "oven-1", EVE, at(9), at(500), "cleaning")
     with suppress(Killed):
         ACTS[act](dying(platform, writes), id)
     before = the_episode(platform)
@@ -216,7 +216,7 @@ def test_a_killed_database_keeps_what_operators_did(tmp_path):
             operate.acknowledge(platform, id, ANN, at(9))
             operate.comment(platform, id, ANN, at(9), "burner again")
             operate.confirm(platform, id, EVE, at(10), "turned it down")
-            operate.shelve(platform, "too-hot", "oven-1", ANN, at(10), at(60), "cleaning")
+            shelving.shelve(platform, "too-hot", "oven-1", ANN, at(10), at(60), "cleaning")
             before = the_episode(platform)
             shelf = operate.shelves_now(platform.shelves, at(11))
             entries = made.database["audit"].count_documents({})
@@ -255,14 +255,14 @@ def test_unshelving_two_hundred_normal_alarms_tells_nobody_anything(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail, count=200)
     for shelf in range(1, 201):
-        operate.shelve(platform, "too-hot", f"oven-{shelf}", EVE, at(1), at(60), "start-up")
+        shelving.shelve(platform, "too-hot", f"oven-{shelf}", EVE, at(1), at(60), "start-up")
     feed(platform, 5, 230, count=200)
     run(platform, 6)
     feed(platform, 10, 200, count=200)
     run(platform, 11)
     assert len(platform.episodes.find()) == 200
     for shelf in range(1, 101):
-        operate.unshelve(platform, "too-hot", f"oven-{shelf}", EVE, at(12))
+        shelving.unshelve(platform, "too-hot", f"oven-{shelf}", EVE, at(12))
     run(platform, 13)
     platform.clock.instant = at(61)
     assert deliver_due(platform, at(61)).sent == 0  # the other hundred end by themselves
@@ -274,7 +274,7 @@ def test_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(stor
     platform = plant(stores)
 
     def shelve(actor=ANN, until=60, reason="cleaning"):
-        return operate.shelve(
+        return shelving.shelve(
             platform,
             "too-hot",
             "oven-1",
@@ -298,7 +298,7 @@ def test_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(stor
 def test_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_once(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
-    operate.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
+    shelving.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
     feed(platform, 5, 230)
     run(platform, 8)
     assert the_episode(platform).condition == "open"  # judged as ever
@@ -319,7 +319,7 @@ def test_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_
 def test_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_new_end(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
-    operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
+    shelving.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
     told = {
         minute: len(mail.messages)
         for minute in range(0, 60, 5)
@@ -328,7 +328,7 @@ def test_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_new_en
     assert told[40] == 0
     assert told[45] == told[50] == told[55] == 1
     assert "ends soon" in mail.messages[0].subject
-    operate.shelve(platform, "too-hot", "oven-1", ANN, at(55), at(120), "still cleaning")
+    shelving.shelve(platform, "too-hot", "oven-1", ANN, at(55), at(120), "still cleaning")
     for minute in (56, 100, 110, 119):
         deliver_due(platform, at(minute))
     assert said(mail) == ["reminder", "reminder"]
@@ -349,7 +349,7 @@ def test_reminder_was_refused_is_listed_counted_in_sign_of_life_and_goes_out_und
     mail = Refusing("mail")
     chief = Mailbox("chief")
     platform = plant(stores, mail, chief)
-    shelf = operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
+    shelf = shelving.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
     mail.broken = True
     deliver_due(platform, at(46))
     [letter] = platform.notifications.dead()
@@ -374,7 +374,7 @@ def test_reminder_was_refused_is_listed_counted_in_sign_of_life_and_goes_out_und
 def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(stores):
     mail = Refusing("mail")
     platform = plant(stores, mail)
-    operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
+    shelving.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
     mail.broken = True
     deliver_due(platform, at(46))
     deliver_due(platform, at(61))
@@ -391,10 +391,10 @@ def test_alarm_told_before_it_was_shelved_is_told_once_more_when_shelf_ends_it_i
     platform = plant(stores, mail)
     feed(platform, 5, 230)
     run(platform, 8)
-    operate.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(20), "waiting for parts")
+    shelving.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(20), "waiting for parts")
     run(platform, 12)
     assert said(mail) == ["raised"]
-    operate.unshelve(platform, "too-hot", "oven-1", ANN, at(13))
+    shelving.unshelve(platform, "too-hot", "oven-1", ANN, at(13))
     run(platform, 14)
     run(platform, 15)
     assert said(mail) == ["raised", "unmuted"]
@@ -405,7 +405,7 @@ def test_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved(sto
     platform = plant(stores, mail)
     feed(platform, 5, 230)
     run(platform, 8)
-    operate.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(60), "waiting for parts")
+    shelving.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(60), "waiting for parts")
     feed(platform, 10, 200)
     feed(platform, 12, 230)
     feed(platform, 14, 200)
@@ -423,7 +423,7 @@ def test_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_late(s
     platform = plant(stores, mail)
     feed(platform, 5, 230)
     run(platform, 8)
-    operate.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(60), "cleaning")
+    shelving.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(60), "cleaning")
     mail.broken = False
     run(platform, 20)
     assert mail.messages == []
@@ -438,19 +438,19 @@ def test_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(stores)
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     with pytest.raises(NotAllowed):
-        operate.shelve(
+        shelving.shelve(
             platform, "too-hot", "oven-1", ANN, at(0), None, "sensor removed", "out_of_service"
         )
-    operate.shelve(
+    shelving.shelve(
         platform, "too-hot", "oven-1", EVE, at(0), None, "sensor removed", "out_of_service"
     )
     with pytest.raises(UserError, match="out of service"):
-        operate.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
+        shelving.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
     feed(platform, 5, 230)
     run(platform, 8)
     run(platform, 500)
     assert mail.messages == []
-    operate.unshelve(platform, "too-hot", "oven-1", EVE, at(501), kind="out_of_service")
+    shelving.unshelve(platform, "too-hot", "oven-1", EVE, at(501), kind="out_of_service")
     run(platform, 502)
     assert said(mail) == ["unmuted"]
 
@@ -570,9 +570,11 @@ def brought_to(flags):
         feed(platform, 10, 200)
     run(platform, 12)
     if flags.shelved:
-        operate.shelve(platform, "too-hot", "oven-1", ANN, at(13), at(100), "cleaning")
+        shelving.shelve(platform, "too-hot", "oven-1", ANN, at(13), at(100), "cleaning")
     if flags.out_of_service:
-        operate.shelve(platform, "too-hot", "oven-1", EVE, at(13), None, "repair", "out_of_service")
+        shelving.shelve(
+            platform, "too-hot", "oven-1", EVE, at(13), None, "repair", "out_of_service"
+        )
     if flags.suppressed:
         maintain_oven(platform, 13, None)
     return platform
@@ -596,9 +598,9 @@ def perform(platform, action, episode_id):
         maintain_oven(platform, 13, 20)
     elif action in ("shelve", "take_out_of_service"):
         until, kind = (at(100), "shelved") if action == "shelve" else (None, "out_of_service")
-        operate.shelve(*pair, until, "because", kind)
+        shelving.shelve(*pair, until, "because", kind)
     elif action in ("unshelve", "return_to_service"):
-        operate.unshelve(*pair, kind="shelved" if action == "unshelve" else "out_of_service")
+        shelving.unshelve(*pair, kind="shelved" if action == "unshelve" else "out_of_service")
     else:
         words = {"acknowledge": (), "confirm": ("did",), "comment": ("words",), "assign": ("bob",)}[
             action

@@ -4,7 +4,7 @@ minute."""
 import pytest
 
 from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import shelving
 from tests.builders import T0, at, threshold
 from tests.helpers.suppression import ANN, feed, plant, run
 from tests.in_memory_platform import Mailbox
@@ -21,7 +21,7 @@ def live(changes, line, shelf):
     for minute, (value, state) in enumerate(zip(HEAT, line, strict=True)):
         feed(platform, minute, value, state)
         if shelf and minute == shelf[0]:
-            operate.shelve(
+            shelving.shelve(
                 platform, "too-hot", "oven-1", ANN, at(minute), at(shelf[1]), "maintenance"
             )
         run(platform, minute)

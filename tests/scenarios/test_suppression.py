@@ -16,7 +16,7 @@ from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.notification.muting import silence_now
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import operate, shelving
 from tests.builders import at, oven, too_hot
 from tests.helpers.suppression import ANN, STOPPED, feed, plant, run
 from tests.in_memory_platform import Mailbox
@@ -175,7 +175,7 @@ def test_a_shelf_that_ends_during_a_stop_leaves_the_alarm_suppressed():
     mail = Mailbox("mail")
     platform = plant(mail)
     feed(platform, 0, 200, "runs")
-    operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(5), "cleaning")
+    shelving.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(5), "cleaning")
     feed(platform, 1, 230)
     run(platform, 2)
     feed(platform, 4, line="stopped")

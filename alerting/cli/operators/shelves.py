@@ -44,11 +44,11 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Mute a definition on an asset for a time. Evaluation goes on; the shelf ends by itself."""
-    from alerting.usecases.operators import operate
+    from alerting.usecases.operators import shelving
 
     with platform() as p:
         now = p.clock.now()
-        shelf = operate.shelve(p, name, asset, actor(), now, _end(now, until, lasting), reason)
+        shelf = shelving.shelve(p, name, asset, actor(), now, _end(now, until, lasting), reason)
     _show_shelf(shelf, as_json)
 
 
@@ -62,10 +62,10 @@ def end(
 ) -> None:
     """End a shelf before its time; alerts that are still open are announced once."""
     from alerting.usecases.notification.deliver import deliver_due
-    from alerting.usecases.operators import operate
+    from alerting.usecases.operators import shelving
 
     with platform() as p:
-        shelf = operate.unshelve(p, name, asset, actor(), p.clock.now(), reason)
+        shelf = shelving.unshelve(p, name, asset, actor(), p.clock.now(), reason)
         deliver_due(p, p.clock.now())
     show_result(shelf, as_json, f"{name} on {asset} is no longer shelved")
 
@@ -102,21 +102,21 @@ def out_of_service(
     """Take a definition on an asset out of service for maintenance, or with --return put it
     back."""
     from alerting.usecases.notification.deliver import deliver_due
-    from alerting.usecases.operators import operate
+    from alerting.usecases.operators import shelving
 
     ends_at = instant(until, "--until")
     with platform() as p:
         now = p.clock.now()
         if back:
-            shelf = operate.unshelve(p, name, asset, actor(), now, reason, "out_of_service")
+            shelf = shelving.unshelve(p, name, asset, actor(), now, reason, "out_of_service")
             deliver_due(p, now)
         else:
-            shelf = operate.shelve(p, name, asset, actor(), now, ends_at, reason, "out_of_service")
+            shelf = shelving.shelve(p, name, asset, actor(), now, ends_at, reason, "out_of_service")
     _show_shelf(shelf, as_json)
 
 
 def _show_shelf(shelf: "Shelf", as_json: bool) -> None:
-    from alerting.usecases.operators.operate import describe_shelf_end
+    from alerting.usecases.operators.shelving import describe_shelf_end
 
     show_result(shelf, as_json, describe_shelf_end(shelf))
 

@@ -29,7 +29,7 @@ from alerting.operators.shelves import ShelfKind
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import SuppressedTarget, list_suppressed
 from alerting.usecases.explain.explain import why
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import operate, shelving
 
 router = APIRouter(prefix="/api/v1")
 
@@ -214,7 +214,7 @@ def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
     engineer."""
     now = platform.clock.now()
     until = body.until if body.lasting is None else now + body.lasting
-    made = operate.shelve(
+    made = shelving.shelve(
         platform, body.definition, body.asset, actor_of(person), now, until, body.reason, body.kind
     )
     return ShelfView.model_validate(made)
@@ -226,10 +226,10 @@ def end(
 ) -> ShelfView:
     """End a shelf before its time; an episode that is still open is announced once. Role: operator;
     out of service: engineer."""
-    shelf = operate.find_shelf(platform.shelves, id)
+    shelf = shelving.find_shelf(platform.shelves, id)
     now = platform.clock.now()
     reason = body.reason if body else ""
-    ended = operate.unshelve(
+    ended = shelving.unshelve(
         platform, shelf.definition, shelf.asset, actor_of(person), now, reason, shelf.kind
     )
     deliver()

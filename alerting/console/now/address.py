@@ -11,7 +11,7 @@ from alerting.definitions.model import Severity
 from alerting.usecases.now.overview import NowFilters
 
 # the front page alone, with filters and a place on it
-_BACK = re.compile(r"/(\?[\w=&%+.~-]{0,1500})?(#[\w-]{1,100})?", re.ASCII)
+_BACK = re.compile(r"/(episodes/\w{1,100})?(\?[\w=&%+.~-]{0,1500})?(#[\w-]{1,100})?", re.ASCII)
 
 
 async def _filters(
@@ -47,5 +47,5 @@ def address_of(filters: NowFilters, **changes: str | None) -> str:
 
 
 def lead_back(wanted: str, otherwise: str) -> str:
-    """Return where a form leads after it was sent: a place of the front page, else `otherwise`."""
+    """Return where a form leads after it was sent: the front page or an alarm, else `otherwise`."""
     return wanted if wanted and _BACK.fullmatch(wanted) else otherwise

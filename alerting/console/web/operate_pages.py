@@ -1,6 +1,7 @@
 """Forms of operators: acknowledge and shelve from the page of an episode."""
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -15,7 +16,7 @@ from alerting.console.web.pages import episode_page
 from alerting.definitions.faults import NotFound, UserError
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.now.overview import OPEN_READ, OVER_READ
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import operate, shelving
 
 router = APIRouter(include_in_schema=False)
 LIST = "/#unacknowledged"
@@ -80,7 +81,7 @@ def shelve(
     now = platform.clock.now()
     try:
         until = now + read_duration(lasting)
-        operate.shelve(
+        shelving.shelve(
             platform, episode.definition, episode.asset, actor_of(person), now, until, text
         )
     except (UserError, ValueError) as refusal:
@@ -98,11 +99,13 @@ def shelve(
 
 
 @router.post("/shelves/{id}/end", response_class=HTMLResponse)
-def end(id: Id, platform: Served, deliver: Delivery, person: FormOperator) -> Response:
+def end(
+    id: Id, platform: Served, deliver: Delivery, person: FormOperator, next: FormField = ""
+) -> Response:
     """End a shelf, or return a target to service."""
-    shelf = operate.find_shelf(platform.shelves, id)
+    shelf = shelving.find_shelf(platform.shelves, id)
     now = platform.clock.now()
-    operate.unshelve(
+    shelving.unshelve(
         platform,
         shelf.definition,
         shelf.asset,
@@ -112,4 +115,23 @@ def end(id: Id, platform: Served, deliver: Delivery, person: FormOperator) -> Re
         shelf.kind,
     )
     deliver()
-    return RedirectResponse("/", 303)
+    return RedirectResponse(lead_back(next, "/"), 303)
+
+
+@router.post("/shelves/{id}/extend", response_class=HTMLResponse)
+def extend(
+    id: Id, platform: Served, person: FormOperator, lasting: FormField = "", next: FormField = ""
+) -> Response:
+    """Move the end of a shelf by a duration, for the same reason."""
+    shelving.extend_shelf(
+        platform, id, actor_of(person), platform.clock.now(), _duration_of(lasting)
+    )
+    return RedirectResponse(lead_back(next, "/#muted"), 303)
+
+
+def _duration_of(lasting: str) -> timedelta:
+    """Return a duration of a form. Raises UserError."""
+    try:
+        return read_duration(lasting)
+    except ValueError as fault:
+        raise UserError(str(fault)) from fault

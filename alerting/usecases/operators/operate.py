@@ -1,12 +1,11 @@
-"""Actions of operators: acknowledge, confirm, shelve, comment, assign. Each is one compare-and-set
+"""Actions of operators: acknowledge, confirm, comment, assign. Each is one compare-and-set
 and an audit entry."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.matching import matching_assets
+from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.detection.suppression import LineCondition
@@ -15,12 +14,7 @@ from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
 from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
 from alerting.operators.shelves import (
     Shelf,
-    ShelfKind,
-    check_shelf,
     current_flags,
-    describe_shelf,
-    new_shelf,
-    reminder_time,
 )
 from alerting.ports import Definitions, EpisodePorts, MutingPorts, OperatorPorts, Shelves
 from alerting.usecases.definitions.lookup import newest_of_target, require_revision
@@ -28,12 +22,8 @@ from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import line_condition
-from alerting.usecases.notification.muting import end_shelf, record_muting, tend_shelves
 from alerting.usecases.notification.routes import change_notifications
 from alerting.usecases.operators.feedback import give_feedback
-
-_START: Mapping[ShelfKind, Action] = {"shelved": "shelve", "out_of_service": "take_out_of_service"}
-_END: Mapping[ShelfKind, Action] = {"shelved": "unshelve", "out_of_service": "return_to_service"}
 
 
 @dataclass(frozen=True)
@@ -122,7 +112,7 @@ def close(platform: MutingPorts, id: str, actor: Actor, at: datetime, reason: st
         ended = episode.with_transition(
             "closed", at, reason, actor.name, condition="closed", closed_at=at
         )
-        definition = _require_definition(platform.definitions, episode.definition)
+        definition = require_definition_of_target(platform.definitions, episode.definition)
         cause = translatable("closed by {person}: {reason}", person=actor.name, reason=reason)
         changes.notify(change_notifications(changes, definition, ended, "closed", cause, at))
         changes.drop_overtaken(ended)
@@ -182,91 +172,6 @@ def assign(platform: MutingPorts, id: str, actor: Actor, at: datetime, to: str) 
         )
 
     return _act(platform, id, "assign", actor, at, hand_over, to)
-
-
-def shelve(
-    platform: MutingPorts,
-    definition: str,
-    asset: str,
-    actor: Actor,
-    at: datetime,
-    until: datetime | None,
-    reason: str,
-    kind: ShelfKind = "shelved",
-) -> Shelf:
-    """Mute a definition on an asset until a time. For a target on the shelf already, the new end
-    and reason count.
-
-    Only out of service may it be without an end, until it is returned. Raises UserError without a
-    reason, or an end in the future, NotAllowed if it is longer than the role may shelve, NotFound
-    for an unknown target.
-    """
-    action = _START[kind]
-    permit(action, actor.role)
-    check_shelf(actor.role, at, until, reason, kind)
-    _require_target(platform, definition, asset)
-    while True:
-        tend_shelves(platform, at, definition, asset)
-        move(target_flags(platform, definition, asset, at), action)
-        same = next(
-            (s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None
-        )
-        before = len(platform.shelves.for_target(definition, asset))
-        shelf = _write_shelf(
-            platform.shelves,
-            same,
-            new_shelf(definition, asset, kind, at, until, reason, actor.name, before),
-        )
-        if shelf is not None:
-            break
-    platform.audit.add(
-        actor.name, kind, f"{definition} on {asset}", at, same and same.until, until, reason
-    )
-    record_muting(platform, shelf, at)
-    return shelf
-
-
-def unshelve(
-    platform: MutingPorts,
-    definition: str,
-    asset: str,
-    actor: Actor,
-    at: datetime,
-    reason: str = "",
-    kind: ShelfKind = "shelved",
-) -> Shelf:
-    """End a shelf before its time, or return a target to service. An open episode is notified once.
-
-    Raises UserError if the target is not muted in this way.
-    """
-    action = _END[kind]
-    permit(action, actor.role)
-    _require_definition(platform.definitions, definition)
-    while True:
-        move(target_flags(platform, definition, asset, at), action)
-        shelf = next(
-            (s for s in shelves_now(platform.shelves, at, definition, asset) if s.kind == kind),
-            None,
-        )
-        if shelf is not None and end_shelf(
-            platform.audit,
-            platform.shelves,
-            shelf,
-            at,
-            actor.name,
-            reason or "ended by an operator",
-        ):
-            break
-    tend_shelves(platform, at, definition, asset)
-    return find_shelf(platform.shelves, shelf.id)
-
-
-def find_shelf(shelves: Shelves, id: str) -> Shelf:
-    """Return the shelf of this id. Raises NotFound if there is none."""
-    shelf = shelves.get(id)
-    if shelf is None:
-        raise NotFound(f"there is no shelf {id!r}; see: alerting shelf list")
-    return shelf
 
 
 def shelves_now(
@@ -361,39 +266,7 @@ def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
     )
 
 
-def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf | None:
-    """Write a new shelf, or the one in force with the new end and reason. Return None if another
-    process was first."""
-    if same is None:
-        return wanted if shelves.insert(wanted) else None
-    remind = reminder_time(wanted.since, wanted.until)
-    longer = replace(
-        same,
-        until=wanted.until,
-        reason=wanted.reason,
-        actor=wanted.actor,
-        remind_at=remind,
-        version=same.version + 1,
-    )
-    return longer if shelves.replace(longer) else None
-
-
-def _require_definition(definitions: Definitions, name: str) -> Definition:
+def require_definition_of_target(definitions: Definitions, name: str) -> Definition:
     """Return the definition of a target. Raises NotFound for an unknown name."""
     found = newest_of_target(definitions, name) or require_revision(definitions, name)
     return found.definition
-
-
-def _require_target(platform: EpisodePorts, definition: str, asset: str) -> None:
-    found = _require_definition(platform.definitions, definition)
-    assets = [a.name for a in matching_assets(found, platform.assets.all())]
-    if asset not in assets:
-        raise NotFound(
-            f"{definition!r} does not apply to {asset!r}; it applies to "
-            f"{', '.join(assets) or 'no known asset'}"
-        )
-
-
-def describe_shelf_end(shelf: Shelf) -> str:
-    """Return a sentence on a shelf for people."""
-    return f"{shelf.definition} on {shelf.asset} is {describe_shelf(shelf)}"

@@ -18,7 +18,8 @@ from alerting.operators.refusals import Refusal, RefusalLog
 from alerting.ports import Audit, MutingPorts
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.operators.alarm_conditions import AlarmState
-from alerting.usecases.operators.operate import Actor, acknowledge, comment, shelve, unshelve
+from alerting.usecases.operators.operate import Actor, acknowledge, comment
+from alerting.usecases.operators.shelving import shelve, unshelve
 
 LONGEST_NOTE = 500
 WITHOUT_REASON = template("by another system, which stated no reason")

@@ -11,8 +11,9 @@ from alerting.adapters.sinks.opcua_alarms.guarded import MOST_UNCONFIRMED
 from alerting.adapters.sinks.opcua_alarms.nodes import MOST_ALARM_NODES
 from alerting.ports import AuditFilter
 from alerting.usecases.access.people import disable_account
-from alerting.usecases.operators.operate import Actor, acknowledge, shelve, unshelve
+from alerting.usecases.operators.operate import Actor, acknowledge
 from alerting.usecases.operators.program_acts import WITHOUT_REASON
+from alerting.usecases.operators.shelving import shelve, unshelve
 from tests.builders import at
 from tests.helpers.episodes import episode
 from tests.helpers.opcua_alarms import (

@@ -1,5 +1,7 @@
 """Actions of operators, through the REST API and by the buttons of the page."""
 
+from datetime import timedelta
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -139,8 +141,31 @@ def test_the_buttons_acknowledge_shelve_and_unshelve(browser, platform):
     assert "&lt;b&gt;cleaning" in browser.get(path).text
     assert "&lt;b&gt;cleaning" in browser.get("/").text  # what is muted stands on the first screen
     [shelf] = platform.shelves.in_force()
+    extend = f"/shelves/{shelf.id}/extend"
+    assert extend in browser.get("/").text  # beside what is muted
+    assert extend in browser.get(path).text
+    later = browser.post(extend, data={"csrf": csrf, "lasting": "1h", "next": path})
+    assert later.headers["location"] == path
+    [longer] = platform.shelves.in_force()
+    assert (longer.until, longer.reason) == (shelf.until + timedelta(hours=1), "<b>cleaning")
     assert browser.post(f"/shelves/{shelf.id}/end", data={"csrf": csrf}).status_code == 303
     assert "Muted" not in browser.get("/").text
+    ended = browser.post(extend, data={"csrf": csrf, "lasting": "1h"})
+    assert (ended.status_code, "cannot end later" in ended.text) == (422, True)
+    assert platform.shelves.in_force() == []
+
+
+def test_an_operator_extends_a_shelf_by_no_more_than_the_role_may_shelve(browser, platform):
+    log_in(browser)
+    csrf = csrf_of(browser.get(f"/episodes/{ID}"))
+    form = {"csrf": csrf, "lasting": "8h", "reason": "cleaning"}
+    assert browser.post(f"/episodes/{ID}/shelve", data=form).status_code == 303
+    [shelf] = platform.shelves.in_force()
+    extend = f"/shelves/{shelf.id}/extend"
+    for lasting, words in (("1h", "at most 8 h"), ("soon", "is not a duration")):
+        refused = browser.post(extend, data={"csrf": csrf, "lasting": lasting})
+        assert (refused.status_code >= 400, words in refused.text) == (True, True), refused.text
+    assert platform.shelves.in_force() == [shelf]
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,10 @@ def end_shelf(plant):
     plant.post(f"/shelves/{plant.shelf()}/end")
 
 
+def extend_shelf(plant):
+    plant.post(f"/shelves/{plant.shelf()}/extend", lasting="1h")
+
+
 def shelf_is_over(plant):
     plant.shelf()
     plant.platform.clock.instant = at(900)
@@ -195,6 +199,12 @@ WRITES = {
         "shelved",
         BOSS,
         ": - -> 2026-01-05T12:00:00",
+    ),
+    "page: extend a shelf": (
+        extend_shelf,
+        "shelved",
+        BOSS,
+        "2026-01-05T12:00:00+00:00 -> 2026-01-05T13:00:00",
     ),
     "page: end a shelf": (end_shelf, "unshelved", BOSS, "shelved -> -"),
     "page: feedback": (

@@ -27,7 +27,7 @@ from alerting.reporting.page.page import draw, render_page
 from alerting.usecases.backtest.metrics import cost_of, events_of, load_of
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import operate, shelving
 from alerting.usecases.operators.feedback import give_feedback
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console import api
@@ -293,7 +293,7 @@ def answer_and_mute(platform, seen):
     }
     give_feedback(platform, Feedback(episode=seen.id, actor="ann", at=at(20), **said))
     why = "cleaning of the whole oven, which takes until noon"
-    operate.shelve(platform, "too-hot", "oven-0", ANN, at(20), at(90), why)
+    shelving.shelve(platform, "too-hot", "oven-0", ANN, at(20), at(90), why)
     platform.platform_alerts.report(
         "champion unreadable", "too-moist", "the registry does not answer " * 6, at(0)
     )

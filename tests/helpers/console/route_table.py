@@ -119,6 +119,7 @@ TABLE = {
         POST /miss,
         POST /acknowledge,
         POST /shelves/{id}/end,
+        POST /shelves/{id}/extend,
         POST /misses""",
     "configure": """
         POST ~/definitions/{name}/predict-jobs,

@@ -18,7 +18,7 @@ from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators.operate import shelve
+from alerting.usecases.operators.shelving import shelve
 from alerting.usecases.reports.due import due_reports
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist

@@ -29,7 +29,7 @@ from alerting.usecases.access.narrow import narrow
 from alerting.usecases.access.visible import VisibleParts
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.routes import recipients_now
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import operate, shelving
 from alerting.usecases.operators.misses import report_miss
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.scoring.predict import predict
@@ -158,7 +158,7 @@ def test_assets_out_of_scope_are_in_no_list_and_no_suggestion(plant):
     assert otto.assets.get("oven-2") is None
     assert otto.assets.get_many(["oven-1", "oven-2"]).keys() == {"oven-1"}
     with pytest.raises(NotFound) as unknown:
-        operate.shelve(otto, "all-hot", "oven-2", OTTO, at(60), at(90), "noise")
+        shelving.shelve(otto, "all-hot", "oven-2", OTTO, at(60), at(90), "noise")
     assert "oven-1" in str(unknown.value)
     with pytest.raises(NotFound) as unknown:
         report_miss(otto, "hot-1", "oven-1", at(30), "", OTTO, at(60))
@@ -177,9 +177,9 @@ def test_an_operator_works_on_visible_episodes_of_a_definition_out_of_scope(plan
     otto = scoped(plant)
     [alarm] = otto.episodes.find("all-hot")
     assert operate.acknowledge(otto, alarm.id, OTTO, at(60)).acknowledged.actor == "otto"
-    shelf = operate.shelve(otto, "all-hot", "oven-1", OTTO, at(60), at(90), "noise")
+    shelf = shelving.shelve(otto, "all-hot", "oven-1", OTTO, at(60), at(90), "noise")
     assert targets(otto.shelves.in_force()) == [("all-hot", "oven-1")]
-    operate.unshelve(otto, "all-hot", "oven-1", OTTO, at(61))
+    shelving.unshelve(otto, "all-hot", "oven-1", OTTO, at(61))
     assert plant.shelves.get(shelf.id).ended_by == "otto"
 
 

@@ -11,7 +11,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import operate, shelving
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.episodes import closed, episode
 from tests.helpers.stores import states_of
@@ -93,7 +93,7 @@ def test_old_alarms_that_are_still_open_are_stale_in_this_period(platform):
 
 
 def test_what_is_muted_now_is_told_and_what_nobody_heard_is_not_counted(platform):
-    operate.shelve(
+    shelving.shelve(
         platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(0), at(300), "start-up"
     )
     add_readings(

@@ -14,7 +14,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import operate, shelving
 from tests.helpers.coming_true import CRITICAL, HELD, NORMAL, Line, at, warned
 from tests.helpers.stores import states_of
 
@@ -71,7 +71,7 @@ def test_an_acknowledgement_and_a_shelf_outlast_the_change_and_the_end_is_told()
     line.feed(range(70, 90), moisture=4.5)
     line.run(5, 10)
     operate.acknowledge(line.platform, line.episodes[0].id, CREW, at(12))
-    operate.shelve(line.platform, "too-moist", "oven-1", CREW, at(12), at(400), "known")
+    shelving.shelve(line.platform, "too-moist", "oven-1", CREW, at(12), at(400), "known")
     line.run(*range(15, 90, 5))
     assert line.episodes[0].acknowledged.actor == "ann"
     assert line.subjects() == [

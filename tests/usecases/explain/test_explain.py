@@ -9,7 +9,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import operate, shelving
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.stores import states_of
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -115,7 +115,7 @@ def test_an_open_one_names_its_episode_who_was_told_and_who_acknowledged(platfor
 
 
 def test_a_shelf_is_named_also_in_hindsight(platform):
-    operate.shelve(
+    shelving.shelve(
         platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(2), at(9), "cleaning"
     )
     run(platform, 30)

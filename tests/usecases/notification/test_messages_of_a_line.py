@@ -9,7 +9,8 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.operators.operate import Actor, shelve
+from alerting.usecases.operators.operate import Actor
+from alerting.usecases.operators.shelving import shelve
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import Mailbox, in_memory_platform
 

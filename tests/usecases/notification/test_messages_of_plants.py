@@ -11,7 +11,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes, recipients_now
-from alerting.usecases.operators import operate
+from alerting.usecases.operators import operate, shelving
 from tests.builders import at, too_hot
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -214,7 +214,7 @@ def test_what_is_open_after_a_shelf_goes_to_the_route_of_its_plant(routed, boxes
     ann = operate.Actor("ann", "operator")
     raise_alarms(routed, 61, south=200.5)
     boxes["sud"].messages.clear()
-    operate.shelve(routed, "hot-0", "south-oven", ann, at(62), at(90), "cleaning")
+    shelving.shelve(routed, "hot-0", "south-oven", ann, at(62), at(90), "cleaning")
     routed.clock.instant = at(100)
     deliver_due(routed, at(100))  # the shelf is over, and the alarm still open
     assert heard(boxes) == {"sud": ["south-oven"]}

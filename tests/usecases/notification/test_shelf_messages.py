@@ -10,7 +10,8 @@ from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators.operate import Actor, shelve
+from alerting.usecases.operators.operate import Actor
+from alerting.usecases.operators.shelving import shelve
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, VIEWER
 from tests.in_memory_platform import HandClock, Mailbox, in_memory_platform
