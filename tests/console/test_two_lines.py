@@ -649,6 +649,7 @@ def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(fresh):
         "/api/v1/episodes/{id}/close",  # none was predicted
         "/episodes/{id}/close",
         *("/silences/{id}/extend", "/api/v1/silences/{id}/extend"),  # ended by then
+        "/shelves/{id}/extend",
         # the page of the models was first
         *(f"/api/v1/definitions/{{name}}/models:{act}" for act in ("approve", "reject")),
         "/api/v1/definitions/{name}/models:rollback",  # the model before cannot be read
