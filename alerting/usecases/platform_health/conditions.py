@@ -11,7 +11,13 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.shards import evaluation_dag
 from alerting.definitions.upkeep import HealthLimits
-from alerting.definitions.wording.language import template
+from alerting.definitions.wording.language import (
+    Styled,
+    Value,
+    template,
+    translatable,
+    translatable_count,
+)
 from alerting.ports import (
     BackupState,
     DecisionRecord,
@@ -139,8 +145,12 @@ def _late(
         yield PlatformFault(
             LATE,
             late_subject(every, plant),
-            f"{_listed(names)} not evaluated since {since.isoformat(timespec='seconds')}; none of "
-            "these alarms can come meanwhile; see this DAG in Airflow",
+            translatable(
+                "{names} not evaluated since {since}; none of these alarms can come meanwhile; see "
+                "this DAG in Airflow",
+                names=_listed(names),
+                since=since.isoformat(timespec="seconds"),
+            ),
         )
 
 
@@ -157,7 +167,11 @@ def _stale(
     for line, found_stopped in stopped.items():
         since = found_stopped[0].newest.ts.isoformat(timespec="seconds")
         assets = _listed([found.asset for found in found_stopped])
-        why = f"no reading of {assets} since {since}, so no alarm can come; check its source"
+        why = translatable(
+            "no reading of {assets} since {since}, so no alarm can come; check its source",
+            assets=assets,
+            since=since,
+        )
         yield PlatformFault(STALE, line, why)
 
 
@@ -167,13 +181,17 @@ def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[Platform
         if source.is_stale:
             since = (now - source.silent).isoformat(timespec="seconds")
             why = (
-                f": {source.fault}"
+                translatable(
+                    "no row of this source since {since}: {fault}", since=since, fault=source.fault
+                )
                 if source.fault
-                else f"; see: alerting source test {source.name}"
+                else translatable(
+                    "no row of this source since {since}; see: {command}",
+                    since=since,
+                    command=f"alerting source test {source.name}",
+                )
             )
-            yield PlatformFault(
-                STALE, f"source {source.name}", f"no row of this source since {since}{why}"
-            )
+            yield PlatformFault(STALE, f"source {source.name}", why)
 
 
 def _stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
@@ -183,7 +201,7 @@ def _stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
             yield PlatformFault(
                 STOPPED,
                 f"source {source.name}",
-                source.fault or "paused: too many messages could not be stored",
+                source.fault or translatable("paused: too many messages could not be stored"),
             )
 
 
@@ -191,10 +209,16 @@ def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFa
     """Yield one fault for each source that lost values for ever within the last day."""
     for source in sources:
         if source.lost_at is not None and now - source.lost_at < _LOST_FOR:
-            counted = f" ({source.lost} so far)" if source.lost else ""
-            yield PlatformFault(
-                LOST, f"source {source.name}", f"values are lost{counted}: {source.last_lost}"
+            values: dict[str, Value] = {
+                "fault": source.last_lost or "",
+                "number": Styled(source.lost, ".0f"),
+            }
+            why = (
+                translatable("values are lost ({number} so far): {fault}", **values)
+                if source.lost
+                else translatable("values are lost: {fault}", **values)
             )
+            yield PlatformFault(LOST, f"source {source.name}", why)
 
 
 def _behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[PlatformFault]:
@@ -203,14 +227,22 @@ def _behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[PlatformFaul
         subject = f"sink {sink.name}"
         if sink.is_stale:
             since = (now - sink.lag).isoformat(timespec="seconds")
-            why = sink.fault or "no stream service delivers it: `alerting stream`"
-            yield PlatformFault(BEHIND, subject, f"nothing has gone out since {since}: {why}")
+            why = sink.fault or translatable("no stream service delivers it: `alerting stream`")
+            yield PlatformFault(
+                BEHIND,
+                subject,
+                translatable("nothing has gone out since {since}: {why}", since=since, why=why),
+            )
         elif sink.letters:
             yield PlatformFault(
                 BEHIND,
                 subject,
-                f"its receiver refused {sink.letters} messages; see: alerting sink dead-letters "
-                f"{sink.name}",
+                translatable_count(
+                    "its receiver refused {number} message; see: {command}",
+                    "its receiver refused {number} messages; see: {command}",
+                    sink.letters,
+                    command=f"alerting sink dead-letters {sink.name}",
+                ),
             )
 
 
@@ -219,7 +251,9 @@ def _surplus(declarations: Mapping[str, Declarations], now: datetime) -> Iterato
     for name, found in declarations.items():
         if found.surplus_at is not None and now - found.surplus_at < _SURPLUS_FOR:
             yield PlatformFault(
-                SURPLUS, spoken(name), f"rows are refused, for example: {found.surplus}"
+                SURPLUS,
+                spoken(name),
+                translatable("rows are refused, for example: {fault}", fault=found.surplus or ""),
             )
 
 
@@ -229,9 +263,8 @@ def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFa
             yield PlatformFault(FAILED, training.definition, training.failure)
         elif training.ended_at is None and now - training.started_at > ABANDONED_AFTER:
             began = training.started_at.isoformat(timespec="seconds")
-            yield PlatformFault(
-                FAILED, training.definition, f"the training that began at {began} has not ended"
-            )
+            why = translatable("the training that began at {began} has not ended", began=began)
+            yield PlatformFault(FAILED, training.definition, why)
 
 
 def is_refused(decision: DecisionRecord) -> bool:
@@ -242,24 +275,31 @@ def is_refused(decision: DecisionRecord) -> bool:
 def _refused(decisions: Mapping[str, Sequence[DecisionRecord]]) -> Iterator[PlatformFault]:
     for name, made in decisions.items():
         if len(made) >= REFUSALS and all(map(is_refused, made)):
-            why = f"the last {REFUSALS} trainings put no model into service: {made[-1].reason}"
+            why = translatable(
+                "the last {number} trainings put no model into service: {why}",
+                number=REFUSALS,
+                why=made[-1].reason,
+            )
             yield PlatformFault(REFUSED, name, why)
 
 
 def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
     for disk in facts.disks:
         if disk.free < least * (_RESOLVED_ABOVE if (DISK, disk.name) in facts.is_open else 1.0):
-            free = f"less than {least / (1 << 30):.1f} GiB free"
-            yield PlatformFault(
-                DISK,
-                disk.name,
-                f"{free}: free some space, or shorten the retention (alerting retain --dry-run)",
+            why = translatable(
+                "less than {free} free: free some space, or shorten the retention ({command})",
+                free=Styled(least / (1 << 30), ".1f GiB"),
+                command="alerting retain --dry-run",
             )
+            yield PlatformFault(DISK, disk.name, why)
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
+    shown = ", ".join(names[:_NAMED])
+    more = len(names) - _NAMED
+    return (
+        shown if more <= 0 else translatable("{names} and {number} more", names=shown, number=more)
+    )
 
 
 def _backup(backup: BackupState | None) -> Iterator[PlatformFault]:
@@ -267,14 +307,16 @@ def _backup(backup: BackupState | None) -> Iterator[PlatformFault]:
     if backup is None or backup.allowed is None:
         return
     if backup.failure is not None:
-        yield PlatformFault(BACKUP, BACKUPS, f"the last backup failed: {backup.failure}")
-    elif backup.proven_age is None:
-        yield PlatformFault(BACKUP, BACKUPS, "no backup exists of which a restore was proven")
-    elif backup.proven_age > backup.allowed:
-        allowed = format_duration(backup.allowed)
         yield PlatformFault(
-            BACKUP,
-            BACKUPS,
-            f"the newest backup of which a restore was proven is older than {allowed}; see the DAG "
-            "backup in Airflow",
+            BACKUP, BACKUPS, translatable("the last backup failed: {why}", why=backup.failure)
         )
+    elif backup.proven_age is None:
+        why = translatable("no backup exists from which a restore was proven")
+        yield PlatformFault(BACKUP, BACKUPS, why)
+    elif backup.proven_age > backup.allowed:
+        why = translatable(
+            "the newest backup from which a restore was proven is older than {allowed}; see the "
+            "DAG backup in Airflow",
+            allowed=Styled(backup.allowed.total_seconds(), "duration"),
+        )
+        yield PlatformFault(BACKUP, BACKUPS, why)

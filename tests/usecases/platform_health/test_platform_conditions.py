@@ -7,7 +7,9 @@ import pytest
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.upkeep import HealthLimits
+from alerting.definitions.wording.language import language
 from alerting.ports import (
+    BackupState,
     DecisionRecord,
     Delivered,
     Disk,
@@ -231,15 +233,15 @@ def test_a_backup_that_failed_is_missing_or_too_old_is_a_fault_where_backups_are
         facts = PlatformFacts({}, backup=backup_state(audit, every, at(minutes)))
         return [fault.reason for fault in platform_conditions(facts, LIMITS, NOW)]
 
-    assert reasons(0) == ["no backup exists of which a restore was proven"]
+    assert reasons(0) == ["no backup exists from which a restore was proven"]
     assert reasons(0, every=None) == []
     audit.add("platform", BACKUP_MADE, "/backups/1", at(1))
-    assert reasons(2) == ["no backup exists of which a restore was proven"]
+    assert reasons(2) == ["no backup exists from which a restore was proven"]
     audit.add("platform", BACKUP_PROVEN, "/backups/1", at(2), after=made)
     assert reasons(36 * 60) == []
     assert reasons(36 * 60 + 1) == [
-        "the newest backup of which a restore was proven is older than 1d12h; see the DAG backup "
-        "in Airflow"
+        "the newest backup from which a restore was proven is older than 1 d 12 h; see the DAG "
+        "backup in Airflow"
     ]
     assert reasons(120, every=HOUR) == []
     assert reasons(121, every=HOUR) != []
@@ -273,3 +275,28 @@ def test_a_source_that_delivers_nothing_is_a_fault_with_its_reason_until_a_row_c
     )
     platform.deliveries.record("lab", Delivered(at(12), 1))
     assert subject not in found(read_facts(platform, at(20)), at(20))
+
+
+def test_faults_are_said_in_the_language_of_the_plant():
+    lags = {name: DefinitionLag(60 * MINUTE, MINUTE) for name in "abcd"}
+    facts = PlatformFacts(
+        lags,
+        readings=[read("oven", 2 * HOUR)],
+        trainings=[Training("moist", "q", "run", 1, at(8_000), None, None)],
+        decisions={"moist": [decided("keep", m) for m in (1, 2, 3)]},
+        disks=[Disk("home", GIB)],
+        backup=BackupState(None, 40 * HOUR, 5, None, 36 * HOUR),
+    )
+    german = language("de")
+    assert [german.translate(one.reason) for one in platform_conditions(facts, LIMITS, NOW)] == [
+        "a, b, c und 1 weitere seit 2026-01-11T21:40:00+00:00 nicht ausgewertet; keiner dieser "
+        "Alarme kann inzwischen kommen; siehe diesen DAG in Airflow",
+        "kein Messwert von oven seit 2026-01-11T20:40:00+00:00, deshalb kann kein Alarm kommen; "
+        "prüfen Sie die Quelle",
+        "das Training, das 2026-01-10T13:20:00+00:00 begann, ist nicht beendet",
+        "die letzten 3 Trainings haben kein Modell eingesetzt: because keep",
+        "weniger als 5,0\u00a0GiB frei: schaffen Sie Platz, oder verkürzen Sie die Aufbewahrung "
+        "(alerting retain --dry-run)",
+        "die neueste Sicherung mit geprüfter Wiederherstellung ist älter als 1 d 12 h; siehe den "
+        "DAG backup in Airflow",
+    ]
