@@ -14,6 +14,7 @@ from alerting.definitions.upkeep import HealthLimits
 from alerting.definitions.wording.language import (
     Styled,
     Value,
+    joined,
     template,
     translatable,
     translatable_count,
@@ -148,7 +149,7 @@ def _late(
             translatable(
                 "{names} not evaluated since {since}; none of these alarms can come meanwhile; see "
                 "this DAG in Airflow",
-                names=_listed(names),
+                names=list_first(names),
                 since=since.isoformat(timespec="seconds"),
             ),
         )
@@ -166,7 +167,7 @@ def _stale(
             stopped[found.line].append(found)
     for line, found_stopped in stopped.items():
         since = found_stopped[0].newest.ts.isoformat(timespec="seconds")
-        assets = _listed([found.asset for found in found_stopped])
+        assets = list_first([found.asset for found in found_stopped])
         why = translatable(
             "no reading of {assets} since {since}, so no alarm can come; check its source",
             assets=assets,
@@ -294,8 +295,9 @@ def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
             yield PlatformFault(DISK, disk.name, why)
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMED])
+def list_first(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    shown = joined(", ", *names[:_NAMED])
     more = len(names) - _NAMED
     return (
         shown if more <= 0 else translatable("{names} and {number} more", names=shown, number=more)

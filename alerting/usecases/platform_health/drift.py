@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import Conflicting, UserError, first_line
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import Styled, Value, joined, template, translatable
 from alerting.learning.metrics.day_drift import (
     FEW_VALUES,
     check_day,
@@ -33,6 +33,7 @@ from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.platform_alerts import DRIFTED, record_faults
 from alerting.usecases.definitions.versions import answer_at
+from alerting.usecases.platform_health.conditions import list_first
 from alerting.usecases.platform_health.drift_table import LearnedHours, read_table
 from alerting.usecases.report_material.inputs import learned_from
 
@@ -41,11 +42,12 @@ UNTRAINED = template("no model is in service yet")
 SHOWN_DAYS = 60
 MOST_BESIDE = 5
 MOST_DAYS = 366
-_NAMED = 3
 _ADVICE: Mapping[Proposal, str] = {
-    "sensor": "Mend or calibrate the sensor.",
-    "retrain": "Train again, if the line stays like this.",
-    "exclude": "Train again if the line stays like this, else mark the time as not to learn from.",
+    "sensor": template("Mend or calibrate the sensor."),
+    "retrain": template("Train again, if the line stays like this."),
+    "exclude": template(
+        "Train again if the line stays like this, else mark the time as not to learn from."
+    ),
 }
 
 _log = id_logger(__name__)
@@ -186,28 +188,40 @@ def find_drift(asset: str, hours: LearnedHours) -> tuple[DriftFinding | None, st
 def _reason(found: Sequence[tuple[str, DriftFinding]]) -> str:
     """Return what moved on an asset, since when, and what to do, for the engineer."""
     name, finding = max(found, key=lambda one: len(one[1].moved))
-    moved = [f"{m.variable} ({m.level:.4g} instead of {m.expected:.4g})" for m in finding.moved]
-    since = min(one.since for _, one in found).isoformat(timespec="minutes")
-    models = listed(sorted({definition for definition, _ in found}))
-    beside = f" beside {listed(finding.beside)}, as never in the training" if finding.beside else ""
-    return (
-        f"{listed(moved)} moved beyond chance since {since}{beside}; read by {models}. "
-        f"{_ADVICE[finding.proposal]} See /models/{name}"
+    moved = [
+        translatable(
+            "{variable} ({level} instead of {expected})",
+            variable=one.variable,
+            level=Styled(one.level, ".4g"),
+            expected=Styled(one.expected, ".4g"),
+        )
+        for one in finding.moved
+    ]
+    values: dict[str, Value] = {
+        "moved": list_first(moved),
+        "since": min(one.since for _, one in found).isoformat(timespec="minutes"),
+        "models": list_first(sorted({definition for definition, _ in found})),
+    }
+    what = (
+        translatable(
+            "{moved} moved beyond chance since {since} beside {settings}, as never in the "
+            "training; read by {models}.",
+            settings=list_first(finding.beside),
+            **values,
+        )
+        if finding.beside
+        else translatable("{moved} moved beyond chance since {since}; read by {models}.", **values)
     )
+    page = translatable("See {page}", page=f"/models/{name}")
+    return joined(" ", what, translatable(_ADVICE[finding.proposal]), page)
 
 
 def _describe(check: DefinitionDrift, at: datetime) -> str:
     told = check.not_dismissed(at)
-    parts = [f"{listed(one.variables)} of {one.asset} moved" for one in told]
+    parts = [f"{list_first(one.variables)} of {one.asset} moved" for one in told]
     parts += [
         f"cannot tell all of {one.asset or check.definition}: {one.reason}" for one in check.doubts
     ]
     if len(check.findings) > len(told):
         parts.append(f"{len(check.findings) - len(told)} dismissed")
     return "; ".join(parts) or "nothing moved"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import Revision, TrainedDefinition
-from alerting.definitions.wording.language import ENGLISH
+from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.learning.metrics.bootstrap import OperatingRows
 from alerting.ports import DecisionRecord, ModelUnavailable, UpkeepPorts
 from alerting.ports.logs import id_logger
@@ -18,6 +18,8 @@ from alerting.usecases.report_material.material import gather_material
 
 CALIBRATED_OVER = timedelta(days=28)
 RECENT = timedelta(days=7)
+
+_NAMES = {"precision": template("precision"), "recall": template("recall")}
 
 _log = id_logger(__name__)
 
@@ -101,15 +103,25 @@ def check_model(
 def _describe(check: PerformanceCheck) -> str:
     now = check.estimated
     if now is None:
-        return f"cannot tell: {check.doubt}"
-    share = ENGLISH.share
+        return translatable("cannot tell: {why}", why=check.doubt or "")
     figures = [
-        f"{name} {share(getattr(now, name))} instead of {share(getattr(check.measured, name))}"
-        for name in check.worse or ("precision", "recall")
+        translatable(
+            "{name} {share} instead of {before}",
+            name=translatable(_NAMES[name]),
+            share=Styled(getattr(now, name), "share"),
+            before=Styled(getattr(check.measured, name), "share"),
+        )
+        for name in check.worse or _NAMES
     ]
-    text = (
-        f"from its scores of the last {RECENT.days} days are to be expected: {', '.join(figures)}"
+    text = translatable(
+        "from its scores of the last {number} days are to be expected: {figures}",
+        number=RECENT.days,
+        figures=joined(", ", *figures),
     )
     return (
-        f"{text}, clearly below what its promotion measured; train again" if check.worse else text
+        translatable(
+            "{expected}, clearly below what its promotion measured; train again", expected=text
+        )
+        if check.worse
+        else text
     )

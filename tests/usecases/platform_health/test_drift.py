@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.faults import Conflicting, UserError
+from alerting.definitions.wording.language import language
 from alerting.learning.metrics.day_drift import FEW_VALUES
 from alerting.usecases.definitions.platform_alerts import DRIFTED
 from alerting.usecases.definitions.sync import apply
@@ -41,6 +42,7 @@ def test_a_sensor_that_is_off_is_told_once_to_the_engineer():
     assert alert.subject == "oven-1"
     assert "read by too-moist, too-wet" in alert.reason
     assert "Mend or calibrate the sensor" in alert.reason
+    assert "kalibrieren Sie den Sensor. Siehe /models/" in language("de").translate(alert.reason)
     (finding,) = findings(platform)
     assert (finding.cause, finding.proposal) == ("sensor", "sensor")
     assert finding.variables == ("temperature",)

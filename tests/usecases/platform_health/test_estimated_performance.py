@@ -5,6 +5,7 @@ from datetime import timedelta
 import numpy as np
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import language
 from alerting.ports import ReadingRow, Score
 from alerting.usecases.definitions.platform_alerts import UNDERPERFORMS
 from alerting.usecases.platform_health import estimated_performance
@@ -57,6 +58,7 @@ def test_a_model_that_is_clearly_worse_than_at_its_promotion_raises_an_alert_unt
     platform = line(0.55)
     said = check_performance(platform, NOW)
     assert "precision 55 % instead of 80 %" in said[NAME]
+    assert "Präzision 55\u00a0% statt 80\u00a0%, " in language("de").translate(said[NAME])
     (alert,) = alerts(platform)
     assert (alert.subject, alert.reason) == (NAME, said[NAME])
     assert check_performance(platform, NOW) == said
