@@ -158,23 +158,28 @@ def _event_intervals(
 ) -> Iterator[SuppressedInterval]:
     for history in chain:
         events = history.events
-        name = history.asset.title or history.asset.name
+        asset = history.asset.title or history.asset.name
+        reasons = {
+            kind: translatable("{state} on {asset}", state=kind, asset=asset)
+            for kind in set(events["type"])
+            if fnmatchcase(kind, state.event or "")
+        }
         for kind, begin, stop in zip(
             events["type"], millis(events["start"]), millis(events["end"]), strict=True
         ):
-            if fnmatchcase(kind, state.event or "") and begin <= to_millis(end):
+            if kind in reasons and begin <= to_millis(end):
                 until = _FOR_EVER if stop == NOT_YET else from_millis(stop) + state.recovery
-                reason = translatable("{state} on {asset}", state=kind, asset=name)
-                yield SuppressedInterval(from_millis(begin), until, reason)
+                yield SuppressedInterval(from_millis(begin), until, reasons[kind])
 
 
 def _windows(
     suppression: Suppression, start: datetime, end: datetime
 ) -> Iterator[SuppressedInterval]:
     for hours in suppression.windows:
+        shown = hours_in_zone([hours], suppression.timezone)
+        reason = translatable("calendar: {hours}", hours=shown)
         for begin, stop in spans([hours], suppression.zone, start, end + _MOMENT):
-            shown = hours_in_zone([hours], suppression.timezone)
-            yield SuppressedInterval(begin, stop, translatable("calendar: {hours}", hours=shown))
+            yield SuppressedInterval(begin, stop, reason)
 
 
 def _holder(state: LineState, chain: Sequence[History]) -> History | None:

@@ -10,7 +10,7 @@ from alerting.console.api.parameters import NameQuery
 from alerting.definitions.model import Severity
 from alerting.usecases.now.overview import NowFilters
 
-# the front page alone, with filters and a place on it
+# the front page with filters, or an alarm, and a part of it
 _BACK = re.compile(r"/(episodes/\w{1,100})?(\?[\w=&%+.~-]{0,1500})?(#[\w-]{1,100})?", re.ASCII)
 
 
