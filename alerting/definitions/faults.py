@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from alerting.definitions.wording.language import join_with_or, translatable
+from alerting.definitions.wording.language import join_first, join_with_or, translatable
 
 MOST_FAULTS = 50
 _LONGEST_TEXT = 400
@@ -183,11 +183,7 @@ def name_hint(word: str, names: Iterable[str], what: str) -> str:
         return translatable("did you mean {names}?", names=join_with_or(*close))
     if not ordered:
         return ""
-    listed = ", ".join(ordered[:_MOST_NAMES])
-    more = len(ordered) - _MOST_NAMES
-    if more > 0:
-        listed = translatable("{names} and {number} more", names=listed, number=more)
-    return translatable("{name}: {text}", name=what, text=listed)
+    return translatable("{name}: {text}", name=what, text=join_first(ordered, _MOST_NAMES))
 
 
 def unknown_definition(name: str, names: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from alerting.definitions.model import (
 )
 from alerting.definitions.suppression import suppression_faults
 from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.spoken import spoken_number
 
 _A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 # croniter draws a number for R
@@ -163,17 +164,17 @@ def _clear_faults(problem: Problem) -> Iterable[Fault]:
                 "problem.clear",
                 translatable(
                     "no value lies {difference} within both limits",
-                    difference=f"{problem.clear.difference:g}",
+                    difference=spoken_number(problem.clear.difference),
                 ),
-                translatable("write less than {value}", value=f"{(above - below) / 2:g}"),
+                translatable("write less than {value}", value=spoken_number((above - below) / 2)),
             )
     elif above is not None and clear.above > above:
         yield Fault(
             "problem.clear",
             translatable(
                 "{value} lies beyond the limit above {limit}",
-                value=f"{clear.above:g}",
-                limit=f"{above:g}",
+                value=spoken_number(clear.above),
+                limit=spoken_number(above),
             ),
             translatable("the good side is below the limit"),
         )
@@ -182,8 +183,8 @@ def _clear_faults(problem: Problem) -> Iterable[Fault]:
             "problem.clear",
             translatable(
                 "{value} lies beyond the limit below {limit}",
-                value=f"{clear.below:g}",
-                limit=f"{below:g}",
+                value=spoken_number(clear.below),
+                limit=spoken_number(below),
             ),
             translatable("the good side is above the limit"),
         )

@@ -12,6 +12,7 @@ from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.fields.learning import Dates, Periods
 from alerting.definitions.model import OperatingPoint, TrainedDefinition
 from alerting.definitions.wording.language import join_with_and, translatable
+from alerting.definitions.wording.spoken import spoken_number
 
 
 def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
@@ -39,7 +40,9 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
             yield Fault(
                 f"recommendation.variables.{name}",
                 translatable(
-                    "min {min} is above max {max}", min=f"{limits.min:g}", max=f"{limits.max:g}"
+                    "min {min} is above max {max}",
+                    min=spoken_number(limits.min),
+                    max=spoken_number(limits.max),
                 ),
             )
 

@@ -16,6 +16,7 @@ from alerting.definitions.fields.conditions import (
 )
 from alerting.definitions.fields.limits import Band, FromAttribute
 from alerting.definitions.fields.names import LongerThanZero, Number
+from alerting.definitions.wording.spoken import spoken_number
 
 
 class ClearDifference(Closed):
@@ -160,8 +161,8 @@ def _clearing(clear: float | ClearDifference | None) -> str:
     if clear is None:
         return ""
     if isinstance(clear, ClearDifference):
-        return f", over {clear.difference:g} within the limit"
-    return f", over at {clear:g}"
+        return f", over {spoken_number(clear.difference)} within the limit"
+    return f", over at {spoken_number(clear)}"
 
 
 def _describe(combination: Combination) -> str:
@@ -196,7 +197,7 @@ def _limit(limit: float | str | bool | FromAttribute) -> str:
     return (
         str(limit).lower()
         if isinstance(limit, bool)
-        else f"{limit:g}"
+        else spoken_number(limit)
         if isinstance(limit, float)
         else limit
     )

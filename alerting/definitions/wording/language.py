@@ -7,7 +7,7 @@ plural forms are those of Unicode's CLDR (Babel).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
@@ -104,7 +104,7 @@ class Language:
         """Return the translated form that fits a number: the value `number`, unless given."""
         found = self.texts.get(singular, (singular, plural))
         form = self._form(found if isinstance(found, tuple) else (singular, plural), number)
-        return self._filled(form, {"number": self.digits(f"{number:g}"), **values})
+        return self._filled(form, {"number": self.digits(spoken_number(number)), **values})
 
     def _form(self, forms: tuple[str, ...], number: float) -> str:
         return forms[0 if self.locale.plural_form(abs(number)) == "one" else 1]
@@ -275,6 +275,15 @@ def joined(separator: str, *parts: str) -> Translatable:
     """Return texts behind each other, each of which can be translated; empty ones are left out."""
     there = {f"part_{i}": part for i, part in enumerate(part for part in parts if part)}
     return translatable(separator.join(f"{{{name}}}" for name in there), **there)
+
+
+def join_first(names: Sequence[str], most: int) -> str:
+    """Return the first names joined by commas, and how many more there are than `most`."""
+    first = joined(", ", *names[:most])
+    more = len(names) - most
+    if more <= 0:
+        return first
+    return translatable("{names} and {number} more", names=first, number=Styled(more, "count"))
 
 
 def join_with_and(first: str, *others: str) -> str:

@@ -42,7 +42,7 @@ def latency_note(latency: timedelta) -> str:
     return f" (latency {spoken_duration(latency)})" if latency else ""
 
 
-def spoken_number(value: float, style: str) -> str:
+def spoken_number(value: float, style: str = "g") -> str:
     """Return a number in a format; a large one in whole units, a small one with all its zeros,
     never with a power of ten: `1234567` instead of `1.23457e+06`, `0.000025` of `2.5e-05`."""
     shown = format(value, style)

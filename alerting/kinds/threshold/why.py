@@ -11,7 +11,7 @@ from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.limits import learned_sides
 from alerting.definitions.model import Condition
 from alerting.definitions.revisions import definition_document
-from alerting.definitions.wording.spoken import spoken_duration
+from alerting.definitions.wording.spoken import spoken_duration, spoken_number
 from alerting.detection.carried import Carried
 from alerting.detection.conditions import ConditionAt, all_series, evaluate_combination
 from alerting.detection.learned_limits import LearnedLimits
@@ -183,9 +183,9 @@ def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
         state = "holds" if one.status == "triggered" else "does not hold"
     if reading is None or reading.value is None:
         return f"{condition.variable}, {_limits(written)}: {state}"
-    value = f"{reading.value:g}" if isinstance(reading.value, float) else reading.value
+    value = spoken_number(reading.value) if isinstance(reading.value, float) else reading.value
     learned = [
-        f"; {one.side} {one.limit:.6g}: {one.description}"
+        f"; {one.side} {spoken_number(one.limit)}: {one.description}"
         for one in reading.learned
         if one.limit is not None
     ]
@@ -225,7 +225,7 @@ def _describe_sample(
     """Yield sentences on the last value that counts, and on a bad sample after it."""
     bad = history.doubts.bad.get(variable, no_instants())
     if last is not None:
-        number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
+        number = spoken_number(last[1]) if isinstance(last[1], float) else last[1]
         uncertain = to_millis(last[0]) in history.doubts.uncertain.get(variable, no_instants())
         yield f"{variable} was {number} at {last[0].isoformat()}" + (
             ", of uncertain quality" if uncertain else ""

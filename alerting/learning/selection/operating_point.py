@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.model import OperatingPoint
-from alerting.definitions.wording.spoken import spoken_false_alarms
+from alerting.definitions.wording.spoken import spoken_false_alarms, spoken_number
 from alerting.detection.problems import BoolArray, Occurrences
 from alerting.episodes.counting import CountedEpisode, count_episodes
 from alerting.episodes.predictions import (
@@ -379,11 +379,14 @@ def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
 def _reason_of_cost(met: EventMetrics, miss: float, false_alarm: float, limits: str) -> str:
     missed = met.n_events - met.n_found
     cost = missed * miss + met.n_false_alarms * false_alarm
-    misses = f"{missed} of {met.n_events} problems missed at {miss:g} each"
-    sums = f"{misses} and {met.n_false_alarms} false alarms at {false_alarm:g} each"
+    misses = f"{missed} of {met.n_events} problems missed at {spoken_number(miss)} each"
+    sums = f"{misses} and {met.n_false_alarms} false alarms at {spoken_number(false_alarm)} each"
     if met.n_episodes:
-        return f"the least cost within {limits}: {cost:g} in the validation period, {sums}"
+        return (
+            f"the least cost within {limits}: {spoken_number(cost)} in the validation period, "
+            f"{sums}"
+        )
     return (
         f"no episode is raised: within {limits} that costs least in the validation period: "
-        f"{cost:g}, {sums}"
+        f"{spoken_number(cost)}, {sums}"
     )

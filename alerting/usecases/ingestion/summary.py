@@ -7,7 +7,14 @@ from types import MappingProxyType
 from alerting.definitions.assets import Asset, Variable, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import Styled, Value, joined, template, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    Value,
+    join_first,
+    joined,
+    template,
+    translatable,
+)
 from alerting.readings.column_titles import split_title
 from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.sources import (
@@ -238,20 +245,11 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
 
 def _name_notes(what: str, texts: Mapping[str, str]) -> Iterator[str]:
     if texts:
-        meant: str = joined(
-            ", ",
-            *(
-                translatable("{text} is {name}", text=shown(text), name=name)
-                for name, text in sorted(texts.items())[:SHOWN]
-            ),
-        )
-        if len(texts) > SHOWN:
-            meant = translatable(
-                "{names}, and {number} more",
-                names=meant,
-                number=Styled(len(texts) - SHOWN, "count"),
-            )
-        yield translatable(what, names=meant)
+        meant = [
+            translatable("{text} is {name}", text=shown(text), name=name)
+            for name, text in sorted(texts.items())
+        ]
+        yield translatable(what, names=join_first(meant, SHOWN))
 
 
 def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:

@@ -14,7 +14,7 @@ from alerting.definitions.upkeep import HealthLimits
 from alerting.definitions.wording.language import (
     Styled,
     Value,
-    joined,
+    join_first,
     template,
     translatable,
     translatable_count,
@@ -50,7 +50,7 @@ KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, BEHIND, FAILED, REFUSED, DISK, REG
 REFUSALS = 3
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
-_NAMED = 3
+MOST_NAMED = 3
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
 # after the last row that was refused because it would declare too much
 _SURPLUS_FOR = timedelta(days=1)
@@ -149,7 +149,7 @@ def _late(
             translatable(
                 "{names} not evaluated since {since}; none of these alarms can come meanwhile; see "
                 "this DAG in Airflow",
-                names=list_first(names),
+                names=join_first(names, MOST_NAMED),
                 since=since.isoformat(timespec="seconds"),
             ),
         )
@@ -167,7 +167,7 @@ def _stale(
             stopped[found.line].append(found)
     for line, found_stopped in stopped.items():
         since = found_stopped[0].newest.ts.isoformat(timespec="seconds")
-        assets = list_first([found.asset for found in found_stopped])
+        assets = join_first([found.asset for found in found_stopped], MOST_NAMED)
         why = translatable(
             "no reading of {assets} since {since}, so no alarm can come; check its source",
             assets=assets,
@@ -293,15 +293,6 @@ def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
                 command="alerting retain --dry-run",
             )
             yield PlatformFault(DISK, disk.name, why)
-
-
-def list_first(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    shown = joined(", ", *names[:_NAMED])
-    more = len(names) - _NAMED
-    return (
-        shown if more <= 0 else translatable("{names} and {number} more", names=shown, number=more)
-    )
 
 
 def _backup(backup: BackupState | None) -> Iterator[PlatformFault]:

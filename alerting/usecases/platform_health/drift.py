@@ -8,7 +8,14 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import Conflicting, UserError, first_line
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.wording.language import Styled, Value, joined, template, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    Value,
+    join_first,
+    joined,
+    template,
+    translatable,
+)
 from alerting.learning.metrics.day_drift import (
     FEW_VALUES,
     check_day,
@@ -33,7 +40,7 @@ from alerting.ports.logs import id_logger
 from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.platform_alerts import DRIFTED, record_faults
 from alerting.usecases.definitions.versions import answer_at
-from alerting.usecases.platform_health.conditions import list_first
+from alerting.usecases.platform_health.conditions import MOST_NAMED
 from alerting.usecases.platform_health.drift_table import LearnedHours, read_table
 from alerting.usecases.report_material.inputs import learned_from
 
@@ -198,15 +205,15 @@ def _reason(found: Sequence[tuple[str, DriftFinding]]) -> str:
         for one in finding.moved
     ]
     values: dict[str, Value] = {
-        "moved": list_first(moved),
+        "moved": join_first(moved, MOST_NAMED),
         "since": min(one.since for _, one in found).isoformat(timespec="minutes"),
-        "models": list_first(sorted({definition for definition, _ in found})),
+        "models": join_first(sorted({definition for definition, _ in found}), MOST_NAMED),
     }
     what = (
         translatable(
             "{moved} moved beyond chance since {since} beside {settings}, as never in the "
             "training; read by {models}.",
-            settings=list_first(finding.beside),
+            settings=join_first(finding.beside, MOST_NAMED),
             **values,
         )
         if finding.beside
@@ -218,7 +225,7 @@ def _reason(found: Sequence[tuple[str, DriftFinding]]) -> str:
 
 def _describe(check: DefinitionDrift, at: datetime) -> str:
     told = check.not_dismissed(at)
-    parts = [f"{list_first(one.variables)} of {one.asset} moved" for one in told]
+    parts = [f"{join_first(one.variables, MOST_NAMED)} of {one.asset} moved" for one in told]
     parts += [
         f"cannot tell all of {one.asset or check.definition}: {one.reason}" for one in check.doubts
     ]

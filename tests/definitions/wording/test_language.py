@@ -180,3 +180,7 @@ def test_french_is_written_as_the_french_write_it(fault):
         for text in ([found] if isinstance(found, str) else found)
     ]
     assert [t for t in texts if re.search(fault, re.sub(r"<code>.*?</code>", "", t))] == []
+
+
+def test_a_count_of_millions_is_written_out():
+    assert language("en").say_count("{number} row", "{number} rows", 1_234_567) == "1234567 rows"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import join_first, language, translatable
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models.files import model_files
 from alerting.learning.search.search import search_candidate
@@ -298,6 +299,16 @@ def test_an_alert_is_open_once_keeps_its_newest_reason_and_can_open_again(stores
         {NAME},
         set(),
     )
+
+
+def test_the_reason_of_an_alert_is_said_in_another_language_after_it_was_stored(stores):
+    names = join_first(["oven-1", "oven-2", "oven-3"], 2)
+    reason = translatable("no row of this source since {since}: {fault}", since="8", fault=names)
+    stores.platform_alerts.report("source stale", "line-1", reason, at(0))
+    (one,) = stores.platform_alerts.open()
+    assert one.reason == "no row of this source since 8: oven-1, oven-2 and 1 more"
+    german = language("de").translate(one.reason)
+    assert german == "keine Zeile dieser Quelle seit 8: oven-1, oven-2 und 1 weitere"
 
 
 def test_alerts_that_were_resolved_lately_are_found(stores):

@@ -134,6 +134,11 @@ def test_readings_that_came_late_are_seen_to_differ_from_what_was_kept(platform)
     assert any("some of them came later" in fact for fact in ask(platform, 8).facts)
 
 
+def test_a_counter_of_many_digits_is_written_out(platform):
+    feed(platform, m9=1_234_567.8)
+    assert "temperature was 1234568 at 2026-01-05 00:09 UTC" in ask(platform, 9).facts
+
+
 def test_what_is_not_judged_says_why(platform):
     assert "in service since" in ask(platform, -10).answer
     assert "does not apply to oven-2" in ask(platform, 5, asset="oven-2").answer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from alerting.adapters.files.tables.chunks import ChunkedTable
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import Styled, join_with_or, translatable
+from alerting.definitions.wording.language import Styled, join_first, join_with_or, translatable
 
 MOST_COLUMNS = 10_000
 _LISTED = 20
@@ -71,11 +71,7 @@ def _letters(title: str) -> str:
 
 def title_list(titles: Sequence[str]) -> str:
     """Return the first titles as text, and the number of the others."""
-    listed = ", ".join(t if len(t) <= 60 else t[:59] + "…" for t in titles[:_LISTED])
-    more = len(titles) - _LISTED
-    if more <= 0:
-        return listed
-    return translatable("{names} and {number} more", names=listed, number=Styled(more, "count"))
+    return join_first([t if len(t) <= 60 else t[:59] + "…" for t in titles], _LISTED)
 
 
 def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
