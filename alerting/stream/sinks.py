@@ -5,6 +5,7 @@ has not stored as delivered, and another one delivers it under the same keys.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -237,7 +238,7 @@ class SinkThread:
         """Deliver changes as they come, until stopped."""
         gather = delivery.client.gather.total_seconds()
         every = delivery.client.repeat_every
-        noted = -LONGEST_WAIT_S * 100
+        noted = -math.inf
         repeated = noted
         selected = noted
         most = 1
