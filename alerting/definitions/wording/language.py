@@ -253,7 +253,8 @@ def translatable(template: str, /, **values: Value) -> Translatable:
 
 def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:
     """Return the form of a text that fits a number; other languages' forms fit it, too."""
-    return translatable(singular if number == 1 else plural, number=Styled(number, ".0f"), **values)
+    form = singular if number == 1 else plural
+    return translatable(form, number=Styled(number, "count"), **values)
 
 
 def template(text: str) -> str:

@@ -13,7 +13,9 @@ from alerting.definitions.wording.language import (
     join_first,
     joined,
     template,
+    templates,
     translatable,
+    translatable_count,
 )
 from alerting.readings.column_titles import split_title
 from alerting.readings.inference import BadLine, ColumnProfile
@@ -40,19 +42,51 @@ _NOT_READ = {
     "line": template("the lines behind line {number} were not read"),
     "row": template("the rows behind row {number} were not read"),
 }
-_UNITS = {"line": translatable("lines"), "row": translatable("rows")}
 _NO_ASSETS = template("texts that are no names of assets: {names}")
 _NO_TYPES = template("texts that are no names of event types: {names}")
 _MOST_TEXTS = 5
-_REPEATED: Mapping[DuplicatesRule, str] = MappingProxyType({
-    "refuse": template("{number} {unit} repeat an earlier one and were counted once"),
-    "last": template(
-        "{number} {unit} state an instant of an earlier one again: the last value of each variable "
-        "counts (--duplicates last)"
+_EMPTY: Mapping[str, tuple[str, str]] = MappingProxyType({
+    "line": templates(
+        "{number} line holds no value and was skipped",
+        "{number} lines hold no value and were skipped",
     ),
-    "mean": template(
-        "{number} {unit} state an instant of an earlier one again: the mean counts (--duplicates "
-        "mean), of texts and booleans the last one"
+    "row": templates(
+        "{number} row holds no value and was skipped",
+        "{number} rows hold no value and were skipped",
+    ),
+})  # fmt: skip
+_REPEATED: Mapping[tuple[DuplicatesRule, str], tuple[str, str]] = MappingProxyType({
+    ("refuse", "line"): templates(
+        "{number} line repeats an earlier one and was counted once",
+        "{number} lines repeat an earlier one and were counted once",
+    ),
+    ("refuse", "row"): templates(
+        "{number} row repeats an earlier one and was counted once",
+        "{number} rows repeat an earlier one and were counted once",
+    ),
+    ("last", "line"): templates(
+        "{number} line states an instant of an earlier one again: the last value of each variable "
+        "counts (--duplicates last)",
+        "{number} lines state an instant of an earlier one again: the last value of each variable "
+        "counts (--duplicates last)",
+    ),
+    ("last", "row"): templates(
+        "{number} row states an instant of an earlier one again: the last value of each variable "
+        "counts (--duplicates last)",
+        "{number} rows state an instant of an earlier one again: the last value of each variable "
+        "counts (--duplicates last)",
+    ),
+    ("mean", "line"): templates(
+        "{number} line states an instant of an earlier one again: the mean counts (--duplicates "
+        "mean), of texts and booleans the last one",
+        "{number} lines state an instant of an earlier one again: the mean counts (--duplicates "
+        "mean), of texts and booleans the last one",
+    ),
+    ("mean", "row"): templates(
+        "{number} row states an instant of an earlier one again: the mean counts (--duplicates "
+        "mean), of texts and booleans the last one",
+        "{number} rows state an instant of an earlier one again: the mean counts (--duplicates "
+        "mean), of texts and booleans the last one",
     ),
 })  # fmt: skip
 
@@ -195,22 +229,15 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
 
 def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
     """Yield notes on this file for people, as sentences."""
-    unit = _UNITS[source.unit]
     yield from profile.head_notes
     yield from _name_notes(_NO_ASSETS, profile.asset_texts)
     if isinstance(profile, EventsProfile):
         yield from _name_notes(_NO_TYPES, profile.type_texts)
     empty = [title for title in profile.columns if title not in types]
     if profile.repeated:
-        yield translatable(
-            _REPEATED[profile.duplicates], number=Styled(profile.repeated, "count"), unit=unit
-        )
+        yield translatable_count(*_REPEATED[profile.duplicates, source.unit], profile.repeated)
     if profile.empty:
-        yield translatable(
-            "{number} {unit} hold no value and were skipped",
-            number=Styled(profile.empty, "count"),
-            unit=unit,
-        )
+        yield translatable_count(*_EMPTY[source.unit], profile.empty)
     if empty:
         yield (
             translatable(
@@ -222,24 +249,26 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
         sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain")
     )
     if bad:
-        yield (
-            translatable(
-                "{number} samples are of bad quality: their values are not stored, and the "
-                "variable is unknown until its next sample that is not bad",
-                number=Styled(bad, "count"),
-            )
+        yield translatable_count(
+            "{number} sample is of bad quality: its value is not stored, and the variable is "
+            "unknown until its next sample that is not bad",
+            "{number} samples are of bad quality: their values are not stored, and the variable is "
+            "unknown until its next sample that is not bad",
+            bad,
         )
     if uncertain:
-        yield translatable(
+        yield translatable_count(
+            "{number} sample is of uncertain quality: it is marked as such, and used",
             "{number} samples are of uncertain quality: they are marked as such, and used",
-            number=Styled(uncertain, "count"),
+            uncertain,
         )
     yield from _clock_notes(source, profile)
     yield from _column_notes(profile, types)
     if profile.cut:
-        yield translatable(
+        yield translatable_count(
+            "{number} time stamp is finer than a millisecond and was cut to it",
             "{number} time stamps are finer than a millisecond and were cut to it",
-            number=Styled(profile.cut, "count"),
+            profile.cut,
         )
 
 
@@ -254,12 +283,10 @@ def _name_notes(what: str, texts: Mapping[str, str]) -> Iterator[str]:
 
 def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
     if profile.zoneless:
-        yield (
-            translatable(
-                "{number} time stamps name no zone and were taken as UTC; name another zone with "
-                "--tz",
-                number=Styled(profile.zoneless, "count"),
-            )
+        yield translatable_count(
+            "{number} time stamp names no zone and was taken as UTC; name another zone with --tz",
+            "{number} time stamps name no zone and were taken as UTC; name another zone with --tz",
+            profile.zoneless,
         )
     if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
         yield (

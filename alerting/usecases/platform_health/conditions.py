@@ -212,7 +212,7 @@ def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFa
         if source.lost_at is not None and now - source.lost_at < _LOST_FOR:
             values: dict[str, Value] = {
                 "fault": source.last_lost or "",
-                "number": Styled(source.lost, ".0f"),
+                "number": Styled(source.lost, "count"),
             }
             why = (
                 translatable("values are lost ({number} so far): {fault}", **values)

@@ -9,7 +9,7 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import FilesSource, Source, SqlSource
 from alerting.definitions.sources.streamed import StreamedSource
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import translatable, translatable_count
 from alerting.ports import Delivered, RecordReader, SourcePorts
 from alerting.usecases.sources.deliver import fit, require_active, store
 from alerting.usecases.sources.documents import find_source, record_edits
@@ -118,8 +118,11 @@ def _poll_records(
         if report is not None:
             report(rows)
     if refused:
-        said = translatable(
-            "{number} rows were refused, for example: {reason}", number=refused, reason=why
+        said = translatable_count(
+            "{number} row was refused: {reason}",
+            "{number} rows were refused, for example: {reason}",
+            refused,
+            reason=why,
         )
         plant.deliveries.set_fault(source.name, said)
     return Polled(rows, new, refused)

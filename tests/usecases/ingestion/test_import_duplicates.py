@@ -106,4 +106,4 @@ def test_rows_of_parquet_are_merged_the_same_way(importer, tmp_path):
         )
         result = checked.write(now=NOW, actor="me")
         assert importer.values[rule, 0 * MINUTE] == {"x": value}
-        assert result.notes[0].startswith("1 rows state an instant of an earlier one again")
+        assert result.notes[0].startswith("1 row states an instant of an earlier one again")

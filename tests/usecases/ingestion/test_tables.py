@@ -145,7 +145,7 @@ def test_a_file_with_bad_lines_only_is_refused_even_when_they_may_be_skipped(imp
 def test_a_repeated_line_is_counted_once_and_said(importer):
     result = importer.readings(FRAME.format("2015-01-01 06:00:00,oven-1,1.0"))
     assert (result.rows, result.repeated) == (3, 1)
-    assert "1 lines repeat an earlier one and were counted once" in result.notes
+    assert "1 line repeats an earlier one and was counted once" in result.notes
 
 
 def test_lines_of_one_instant_that_complete_each_other_are_merged(importer):
@@ -159,14 +159,14 @@ def test_empty_lines_and_columns_are_passed_over_and_said(importer):
     )
     assert len(importer.values) == 1
     assert set(importer.plant.assets.get("a").variables) == {"x"}
-    assert "1 lines hold no value and were skipped" in result.notes
+    assert "1 line holds no value and was skipped" in result.notes
     assert "columns without any value were skipped: void" in result.notes
 
 
 def test_stamps_without_a_zone_are_said_to_be_utc_or_read_in_the_zone_given(importer):
     content = "ts,x\n2015-01-01 07:00:00,1\n"
     assert (
-        "1 time stamps name no zone and were taken as UTC; name another zone with --tz"
+        "1 time stamp names no zone and was taken as UTC; name another zone with --tz"
         in importer.readings(content, asset="a").notes
     )
     assert importer.readings(content, asset="b", zone="Europe/Berlin").notes == ()

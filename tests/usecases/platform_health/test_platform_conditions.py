@@ -340,11 +340,12 @@ def test_faults_of_sources_and_sinks_are_said_in_the_language_of_the_plant():
         "keine Zeile dieser Quelle seit 2026-01-11T21:40:00+00:00: die Zeit fehlt",
         "keine Zeile dieser Quelle seit 2026-01-11T21:40:00+00:00; siehe: alerting source test lab",
         "angehalten: zu viele Nachrichten konnten nicht gespeichert werden",
-        "Werte gehen verloren (bisher 1200): the queue was full",
+        "Werte gehen verloren (bisher 1\u202f200): the queue was full",
         "Werte gehen verloren: the queue was full",
         "Zeilen werden abgewiesen, zum Beispiel: too many assets",
         "seit 2026-01-11T21:40:00+00:00 ist nichts hinausgegangen: kein Dienst liefert aus: "
         "`alerting stream`",
         "ihr Empfänger hat 1 Nachricht abgewiesen; siehe: alerting sink dead-letters mes",
-        "ihr Empfänger hat 1200 Nachrichten abgewiesen; siehe: alerting sink dead-letters scada",
+        "ihr Empfänger hat 1\u202f200 Nachrichten abgewiesen; siehe: alerting sink dead-letters "
+        "scada",
     ]
