@@ -5,6 +5,7 @@ import pytest
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
+from alerting.definitions.model import describe_problem
 from alerting.kinds.validation import parse_definition, parse_revision
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.expected_load import expected_load
@@ -17,7 +18,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.reports.make import make_report
-from tests.builders import at, oven, revision, too_hot
+from tests.builders import at, oven, revision, too_hot, too_moist
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 HOT = {"variable": "temperature", "above": 215}
@@ -108,6 +109,16 @@ def test_why_says_which_conditions_hold(platform, minute, verdict, answer):
             "moisture, above 4.5: does not hold; it was 4 at 2026-01-05 00:10:30 UTC" in found.facts
         )
         assert "recipe, equals rye: holds; it was rye at 2026-01-04 14:00 UTC" in found.facts
+
+
+def test_values_and_limits_of_many_digits_are_written_out(platform):
+    document = {**DOCUMENT, "all": [{"variable": "temperature", "above": 1_234_567.0}, MOIST, RYE]}
+    apply(platform, [document], "engineer", at(60), "test")
+    add_readings(platform, [ReadingRow("oven-1", at(61), {"temperature": 2_345_678.0})], at(61))
+    facts = why(platform, "hot-and-moist", "oven-1", at(61)).facts
+    assert any(f.endswith("holds; it was 2345678 at 2026-01-05 01:01 UTC") for f in facts)
+    problem = parse_definition(too_moist(problem={"variable": "moisture", "above": 1_234_567.0}))
+    assert describe_problem(problem.problem) == "moisture above 1234567"
 
 
 def test_the_chart_draws_each_variable_with_its_limits(platform):

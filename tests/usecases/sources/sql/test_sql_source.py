@@ -165,7 +165,9 @@ def test_a_piece_with_faulty_rows_stores_the_others_and_one_with_faulty_rows_onl
     insert(database, 3)
     insert(database, 1, start=3, machine=None)
     assert poll(platform, readers, "quality", at(1)).refused == 1
-    assert "machine: there is no asset" in platform.deliveries.progress("quality").fault
+    fault = platform.deliveries.progress("quality").fault
+    assert fault.startswith("1 row was refused: ")
+    assert "machine: there is no asset" in fault
     # the last row again, of which this is known
     assert poll(platform, readers, "quality", at(1)).refused == 0
     cursor = platform.deliveries.progress("quality").cursor
