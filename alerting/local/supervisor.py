@@ -210,7 +210,7 @@ class Supervisor:
             return
         service.failures = 1 if healthy else service.failures + 1
         if service.part.once or (not service.ever_ready and service.failures >= ATTEMPTS_AT_START):
-            log = service.part.writes_to or service.log
+            log = _log_with_text(service)
             if (why := service.part.cause()) is not None:
                 raise StartFailed(f"{service.part.name}: {why}. Its log is {log}")
             raise StartFailed(
@@ -289,7 +289,7 @@ class Supervisor:
             return "it was still stopping when a second interrupt came"
         if waited <= service.part.grace_s:
             return None
-        log = service.part.writes_to or service.log
+        log = _log_with_text(service)
         return (
             f"it had not ended {service.part.grace_s:g} s after it was asked to; its log is {log}"
         )
@@ -323,8 +323,18 @@ def ending(code: int) -> str:
 
 
 def last_lines(log: Path, count: int) -> str:
-    """Return the last lines of a log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+    """Return the last lines of a log; nothing if there is none."""
+    try:
+        text = log.read_text(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-count:])
+
+
+def _log_with_text(service: _Service) -> Path:
+    """Return the log that a part writes itself; where it has not begun one, that of its output."""
+    own = service.part.writes_to
+    return own if own is not None and own.exists() else service.log
 
 
 def _describe_work(service: _Service) -> str:

@@ -43,7 +43,24 @@ def on_a_full_disk(folder: Path) -> Part:
     )
 
 
-def main(folder: Path, failing: bool, full_disk: bool, patient: bool, impatient: bool) -> int:
+def without_a_library(folder: Path) -> Part:
+    """Return a database that the loader refuses, so that it never begins its own log."""
+    return Part(
+        "database",
+        "database",
+        python("raise SystemExit('libcurl.so.4: cannot open shared object file')", str(folder)),
+        {},
+        ready=lambda: False,
+        writes_to=folder / "data" / "database.log",
+    )
+
+
+FAULTY_DATABASES = {"--full-disk": on_a_full_disk, "--lacking": without_a_library}
+
+
+def main(
+    folder: Path, faulty_database: Part | None, failing: bool, patient: bool, impatient: bool
+) -> int:
     """Start them all."""
     grandchild = folder / "grandchild"
     ignoring = folder / "ignoring"
@@ -91,8 +108,8 @@ def main(folder: Path, failing: bool, full_disk: bool, patient: bool, impatient:
             )
         )
 
-    if full_disk:
-        parts = [on_a_full_disk(folder)]
+    if faulty_database is not None:
+        parts = [faulty_database]
 
     def say(text: str) -> None:
         sys.stdout.write(text + "\n")
@@ -110,7 +127,9 @@ def main(folder: Path, failing: bool, full_disk: bool, patient: bool, impatient:
     def work() -> int:
         supervisor = Supervisor(parts, folder, folder, say, show)
         try:
-            milestones = {} if full_disk else {("parent", "stubborn"): lambda: say("milestone")}
+            milestones = (
+                {} if faulty_database else {("parent", "stubborn"): lambda: say("milestone")}
+            )
             supervisor.run(milestones, stopping)
         except StartFailed as failure:
             say(f"failed: {failure}")
@@ -121,5 +140,7 @@ def main(folder: Path, failing: bool, full_disk: bool, patient: bool, impatient:
 
 
 if __name__ == "__main__":
-    options = ("--failing", "--full-disk", "--patient", "--impatient")
-    sys.exit(main(Path(sys.argv[1]), *(option in sys.argv for option in options)))
+    home = Path(sys.argv[1])
+    faulty = [make(home) for option, make in FAULTY_DATABASES.items() if option in sys.argv]
+    options = ("--failing", "--patient", "--impatient")
+    sys.exit(main(home, faulty[0] if faulty else None, *(option in sys.argv for option in options)))

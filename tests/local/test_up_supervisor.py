@@ -204,3 +204,19 @@ def test_a_job_that_fails_stops_everything_with_its_last_words(tmp_path):
     assert "failed: broken (exit 1)" in started.said()
     assert "no disk left" in started.said()
     assert_nothing_is_left(tmp_path)
+
+
+def test_a_part_that_never_began_its_own_log_is_said_with_its_output(tmp_path):
+    started = Supervised(tmp_path, "--lacking")
+    assert started.process.wait(600) == 1
+    assert started.lines()[-4:] == [
+        f"failed: database (exit 1). The end of its log, {tmp_path / 'database.log'}:",
+        *["libcurl.so.4: cannot open shared object file"] * 3,
+    ]
+
+
+def test_the_cause_that_a_part_knows_is_said_instead_of_its_log(tmp_path):
+    started = Supervised(tmp_path, "--full-disk")
+    assert started.process.wait(600) == 1
+    cause = f"database: the disk is full. Its log is {tmp_path / 'database.log'}"
+    assert started.lines()[-1] == f"failed: {cause}"

@@ -31,6 +31,7 @@ from alerting.adapters.embedded.mongod_access import (
     Client,
 )
 from alerting.adapters.embedded.mongod_causes import cause
+from alerting.adapters.embedded.server_libraries import library_path
 from alerting.definitions.faults import UserError
 from alerting.settings.machine import is_free
 
@@ -45,10 +46,11 @@ _LOCK = "server.lock"
 # code of its own. It waits for
 # the lock on the data folder, which mongod then has as long as it lives. With the id of the
 # starting process (else 0) the
-# kernel kills mongod when the thread that started it ends in any way.
+# kernel kills mongod when the thread that started it ends in any way. Only mongod gets the folders
+# of libraries.
 _LAUNCHER = """
 import ctypes, fcntl, os, signal, sys, time
-parent, lock, patience = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+parent, lock, patience, libraries = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4]
 if parent:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     if os.getppid() != parent:
@@ -66,7 +68,9 @@ while True:
 os.ftruncate(held, 0)
 os.write(held, str(os.getpid()).encode())
 os.set_inheritable(held, True)
-os.execv(sys.argv[4], sys.argv[4:])
+if libraries:
+    os.environ["LD_LIBRARY_PATH"] = libraries
+os.execv(sys.argv[5], sys.argv[5:])
 """
 _LAST_BREATH_S = 2.0
 
@@ -96,11 +100,13 @@ def mongod_command(
     folder: Path, port: int, parent: int = 0, handover: float = _HANDOVER_S
 ) -> list[str]:
     """Return the command line of the embedded server; make `folder`, which holds its data.
-    `make_primary` must follow its start.
+    `make_primary` must follow its start. Raises UserError if the server or a library that it needs
+    is missing.
 
     `parent`: process whose end ends the server, too. `handover`: seconds to wait for another server
     in this folder to end.
     """
+    server = find_mongod()
     access = mongod_access.server_options(folder)
     log = folder / LOG
     if log.exists() and log.stat().st_size > _LARGEST_LOG:
@@ -130,8 +136,9 @@ def mongod_command(
         str(parent),
         str(folder / _LOCK),
         str(handover),
+        library_path(server, folder),
     ]
-    command += [str(find_mongod()), "--logappend", "--quiet", "--nounixsocket", *access]
+    command += [str(server), "--logappend", "--quiet", "--nounixsocket", *access]
     command += [part for option in options.items() for part in option]
     return command + [part for parameter in parameters for part in ("--setParameter", parameter)]
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from alerting.deferred import np, npt, pd
+from alerting.deferred import lightgbm, np, npt, pd
 from alerting.definitions.assets import Asset, in_order
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import find_problems
@@ -236,8 +236,6 @@ def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
 
 def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:
     """Return the values less what trees fitted on the other blocks expect."""
-    import lightgbm  # noqa: PLC0415 - processes that do not train load no library of models
-
     left = np.empty(len(values))
     for fold in range(FOLDS):
         own = block % FOLDS == fold

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import lightgbm
 import numpy as np
 
+from alerting.deferred import lightgbm
 from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
 from alerting.learning.models.booster_text import check_booster, trees_of_texts
 from alerting.learning.models.bounds import BoolArray, Trees, TreesBound

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import lightgbm
 from alerting.learning.features.encoding import Floats
 from alerting.learning.models.booster_text import check_booster
 from alerting.learning.models.estimator import threads_for

@@ -1,0 +1,161 @@
+"""A minimal Debian has less than the machines of developers: each shared library that a part needs
+comes with the environment, or stands in the list of what such a Debian has."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Set
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from alerting.adapters.embedded import server_libraries
+from alerting.adapters.embedded.embedded_mongod import find_mongod
+from alerting.adapters.embedded.server_libraries import (
+    LIBCURL,
+    libcurl_of_wheel,
+    library_path,
+    missing_libraries,
+)
+from alerting.deferred import OPENMP, openmp_of_wheel
+from alerting.definitions.faults import UserError
+
+MINIMAL_DEBIAN = {
+    "ld-linux-x86-64.so.2": "libc6",
+    "libc.so.6": "libc6",
+    "libdl.so.2": "libc6",
+    "libm.so.6": "libc6",
+    "libpthread.so.0": "libc6",
+    "libresolv.so.2": "libc6",
+    "librt.so.1": "libc6",
+    "libcrypto.so.3": "libssl3, of python3",
+    "libssl.so.3": "libssl3, of python3",
+    "libgcc_s.so.1": "libgcc-s1, of libc6",
+    "liblzma.so.5": "liblzma5, of dpkg",
+    "libstdc++.so.6": "libstdc++6, of apt",
+    "libz.so.1": "zlib1g, of dpkg",
+}
+# Numba works without these two, with threads of its own.
+NOT_USED = ("omppool.", "tbbpool.")
+
+
+def test_every_binary_of_the_environment_finds_its_libraries_on_a_minimal_debian():
+    brought = {LIBCURL: libcurl_of_wheel(), OPENMP: openmp_of_wheel()}
+    provided = {name for name, file in brought.items() if file is not None}
+    assert unprovided(provided) == {}
+
+
+def test_without_the_wheels_of_libcurl_and_openmp_the_server_and_lightgbm_would_lack_them():
+    assert unprovided(set()) == {LIBCURL: ["mongod"], OPENMP: ["lib_lightgbm.so"]}
+
+
+def unprovided(brought: Set[str]) -> dict[str, list[str]]:
+    """Return the libraries that are neither in the environment nor brought nor in a minimal Debian,
+    each with the files that need it."""
+    binaries = list(binaries_below(Path(sys.prefix)))
+    inside = {name for path, _ in binaries for name in (path.name, soname(path)) if name}
+    lacking: dict[str, list[str]] = {}
+    for path, needed in binaries:
+        for name in needed:
+            if name not in inside and name not in brought and name not in MINIMAL_DEBIAN:
+                lacking.setdefault(name, []).append(path.name)
+    return lacking
+
+
+def binaries_below(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if ".so" not in name and path.parent.name != "bin":
+                continue
+            if path.is_symlink() or name.startswith(NOT_USED):
+                continue
+            with path.open("rb") as file:
+                if file.read(4) == b"\x7fELF":
+                    yield path, dynamic_entries(path, "DT_NEEDED")
+
+
+def soname(path: Path) -> str | None:
+    return next(iter(dynamic_entries(path, "DT_SONAME")), None)
+
+
+def dynamic_entries(path: Path, tag: str) -> list[str]:
+    with path.open("rb") as file:
+        segments = ELFFile(file).iter_segments("PT_DYNAMIC")
+        found = [entry for segment in segments for entry in segment.iter_tags(tag)]
+        return [entry.needed if tag == "DT_NEEDED" else entry.soname for entry in found]
+
+
+def test_a_server_without_libcurl_gets_that_of_pycurl(tmp_path, monkeypatch):
+    real = missing_libraries
+    monkeypatch.setattr(
+        server_libraries,
+        "missing_libraries",
+        lambda binary, path: real(binary, path) if path else [LIBCURL],
+    )
+    path = library_path(find_mongod(), tmp_path / "new")
+    assert library_path(find_mongod(), tmp_path / "new") == path
+    link = tmp_path / "new" / "libraries" / LIBCURL
+    assert path.split(":")[0] == str(link.parent)
+    traced = {"LD_TRACE_LOADED_OBJECTS": "1", "LD_LIBRARY_PATH": path}
+    loaded = subprocess.run([find_mongod()], env=traced, capture_output=True, text=True, check=True)
+    assert f"{LIBCURL} => {link}" in loaded.stdout
+    assert real(link, path) == []
+
+
+def test_the_link_follows_the_wheel_to_a_new_environment(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        server_libraries, "missing_libraries", lambda _, path: [] if path else [LIBCURL]
+    )
+    (tmp_path / "libraries").mkdir()
+    link = tmp_path / "libraries" / LIBCURL
+    link.symlink_to(tmp_path / "gone" / "libcurl-1.so.4.8.0")
+    library_path(find_mongod(), tmp_path)
+    assert link.readlink() == libcurl_of_wheel()
+
+
+def test_a_missing_library_is_named_with_the_package_that_brings_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(server_libraries, "missing_libraries", lambda *_: [LIBCURL, "libssl.so.3"])
+    monkeypatch.setattr(server_libraries, "libcurl_of_wheel", lambda: None)
+    with pytest.raises(UserError) as refusal:
+        library_path(find_mongod(), tmp_path)
+    assert "needs libcurl.so.4, libssl.so.3" in str(refusal.value)
+    assert "apt-get install libcurl4 libssl3" in str(refusal.value)
+    assert "ALERTING_MONGODB_URI" in str(refusal.value)
+
+
+def test_the_loader_is_asked_what_a_program_lacks(tmp_path):
+    binary = tmp_path / "mongod"
+    server = find_mongod().read_bytes()
+    binary.write_bytes(server.replace(b"libcurl.so.4\0", b"libcurl.so.9\0", 1))
+    binary.chmod(0o755)
+    assert missing_libraries(binary, "") == ["libcurl.so.9"]
+
+
+WITHOUT_OPENMP = """
+import ctypes
+real = ctypes.CDLL
+
+def without_openmp(name, *arguments, **options):
+    if name == "libgomp.so.1":
+        raise OSError("libgomp.so.1: cannot open shared object file")
+    return real(name, *arguments, **options)
+
+ctypes.CDLL = without_openmp
+from alerting.learning.models.families import lightgbm as family
+from alerting.deferred import lightgbm, np
+
+data = lightgbm.Dataset(np.arange(200.0).reshape(-1, 1), np.arange(200.0))
+trained = lightgbm.train({"verbosity": -1, "num_threads": 2}, data, 5)
+mapped = {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if "gomp" in line}
+print(trained.num_trees(), sorted(name.split("/")[-1].split("-")[0] for name in mapped))
+"""
+
+
+def test_lightgbm_trains_with_the_openmp_of_scikit_learn_where_the_machine_has_none():
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_OPENMP], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "5 ['libgomp', 'memfd:libgomp.so.1 (deleted)']"
