@@ -8,18 +8,33 @@ needs no root, and writes only into this folder and caches. Where the
 folder `wheels` of `make wheels` is there, it needs no network.
 """
 
+import ctypes
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 TOOLS = ROOT / ".venv-tools"
 WHEELS = ROOT / "wheels"  # of `make wheels`
 OLDEST = (3, 11)
+PACKAGES = {  # of Debian and Ubuntu, by the library of theirs that binaries of wheels need
+    "libcrypto.so.3": "libssl3",
+    "libssl.so.3": "libssl3",
+    "libgcc_s.so.1": "libgcc-s1",
+    "liblzma.so.5": "liblzma5",
+    "libstdc++.so.6": "libstdc++6",
+    "libz.so.1": "zlib1g",
+}
 WHAT = [
     "--editable",
     f"{ROOT}[embedded,dev]",
@@ -51,8 +66,12 @@ def main() -> int:
     if sys.version_info < OLDEST:
         return _refuse(
             f"Python {'.'.join(map(str, OLDEST))} or newer is needed, this is "
-            f"{sys.version.split()[0]}"
+            f"{sys.version.split()[0]}: install one (Ubuntu 22.04: apt-get install python3.11) and "
+            "name it, as in `make up PYTHON=python3.11`"
         )
+    has_installer = bool(importlib.util.find_spec("pip") or shutil.which("uv"))
+    if (lacking := describe_missing(can_load, has_installer)) != "":
+        return _refuse(lacking)
     if offline := offline_settings(WHEELS):
         os.environ |= offline  # also where uv itself is installed
         print("installing from the folder wheels alone", flush=True)
@@ -72,6 +91,31 @@ def main() -> int:
     (ENVIRONMENT / ".made").write_text(str(ROOT))
     print(f"the environment is ready ({time.monotonic() - began:.0f} s)", flush=True)
     return 0
+
+
+def describe_missing(loads: "Callable[[str], bool]", has_installer: bool) -> str:
+    """Return what this machine lacks and what installs it, in one sentence; empty if nothing."""
+    lacking = {name: package for name, package in PACKAGES.items() if not loads(name)}
+    if not has_installer:
+        lacking["pip"] = "python3-pip"
+    if not lacking:
+        return ""
+    packages = " ".join(sorted(set(lacking.values())))
+    return (
+        f"this machine lacks {', '.join(sorted(lacking))}: install it first (Debian and Ubuntu: "
+        f"apt-get install {packages})"
+    )
+
+
+def can_load(library: str) -> bool:
+    """Return whether the loader finds a shared library; on other systems than Linux always."""
+    if sys.platform != "linux":
+        return True
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def offline_settings(wheels: Path) -> dict[str, str]:

@@ -35,3 +35,19 @@ def test_what_uv_is_told_itself_goes_before():
 
 def test_without_settings_of_pip_uv_gets_none():
     assert make_environment.uv_settings({}, {}) == {}
+
+
+def test_what_a_machine_lacks_is_said_before_anything_is_downloaded():
+    assert make_environment.describe_missing(lambda _: True, has_installer=True) == ""
+    without_ssl = make_environment.describe_missing(
+        lambda name: "ssl" not in name, has_installer=False
+    )
+    assert without_ssl == (
+        "this machine lacks libssl.so.3, pip: install it first (Debian and Ubuntu: "
+        "apt-get install libssl3 python3-pip)"
+    )
+
+
+def test_a_library_is_asked_of_the_loader():
+    assert make_environment.can_load("libc.so.6")
+    assert not make_environment.can_load("libnone.so.9")
