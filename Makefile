@@ -11,7 +11,7 @@ FRAMES := alarm_kpis demo detection learning readings recommendation reporting u
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up unit test check bench faults cluster oracle docs pages wheels sbom format clean moved
+.PHONY: help up unit test night bare check bench faults cluster oracle docs pages wheels sbom format clean moved
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,13 @@ unit: $(MADE) ## Run the fast tests alone, in two processes that collect and imp
 
 test: $(MADE) ## Run all tests, in two processes more than cores (ARGS="-k name": some of them; WORKERS=0: in one)
 	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS) $(ARGS)
+
+night: $(MADE) ## Run what takes longer than a build: tests marked `night`, then the README on bare machines
+	@$(MAKE) --no-print-directory test ARGS="-m night $(ARGS)"
+	@$(MAKE) --no-print-directory bare
+
+bare: $(MADE) ## Run `make up` and `make test` on a minimal Debian 12, Ubuntu 24.04 and 22.04 (root): ONLY=bookworm ARGS=--no-test
+	@.venv/bin/python -m tests.bare.run $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 check: $(MADE) ## Check style, types and the direction of imports
 	.venv/bin/ruff check .

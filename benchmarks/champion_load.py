@@ -19,12 +19,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import lightgbm
 import numpy as np
 import pandas as pd
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mlflow.file_cache import FolderFileCache
+from alerting.deferred import lightgbm
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.models.calibration import Platt

@@ -11,10 +11,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import lightgbm
 import numpy as np
 import pandas as pd
 
+from alerting.deferred import lightgbm
 from alerting.definitions.assets import Asset, Variable
 from alerting.learning.features.build import build_features
 from alerting.learning.features.encoding import Columns, Encoding

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import dice_ml
-import lightgbm
 import numpy as np
 import pandas as pd
+
+from alerting.deferred import lightgbm
 
 
 class Model:

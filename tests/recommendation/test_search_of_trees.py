@@ -1,10 +1,10 @@
 """The search for advice on a model of LightGBM: no cheaper answer exists than the one that is
 called the least."""
 
-import lightgbm
 import numpy as np
 import pytest
 
+from alerting.deferred import lightgbm
 from alerting.learning.models.families.lightgbm import BoosterMean
 from tests.helpers.advice import assert_no_cheaper_answer
 

@@ -5,10 +5,10 @@ import json
 import re
 import tracemalloc
 
-import lightgbm
 import numpy as np
 import pytest
 
+from alerting.deferred import lightgbm
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.booster_text import MOST_LEAVES, check_booster

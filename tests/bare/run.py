@@ -1,0 +1,186 @@
+"""The README's two commands on machines that have nothing yet: `python -m tests.bare.run`.
+
+Makes a minimal Debian 12, Ubuntu 24.04 and Ubuntu 22.04 in folders (debootstrap, which needs root),
+installs the packages that README names, and runs there as an ordinary user, from a clone of the
+last commit, `make up` until its first explained alert and `make test` until its closing line.
+A system whose archive cannot be reached is named and left out.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX")
+USER = 4711
+UP_PATIENCE_S = 1800
+TEST_PATIENCE_S = 3 * 3600
+
+
+@dataclass(frozen=True)
+class System:
+    """A system to make: `script` is debootstrap's, `packages` what README says to install."""
+
+    name: str
+    suite: str
+    mirror: str
+    components: str
+    script: str
+    packages: tuple[str, ...]
+    python: str
+
+
+NEEDED = ("python3", "python3-pip", "make", "git", "ca-certificates")
+UBUNTU_KEYS = Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg")  # of no package of Debian 12
+UBUNTU = "ubuntu"
+SYSTEMS = (
+    System(
+        "Debian 12", "bookworm", "debian", "main", "sid", NEEDED, "python3"
+    ),
+    System("Ubuntu 24.04", "noble", UBUNTU, "main,universe", "gutsy", NEEDED, "python3"),
+    System(
+        "Ubuntu 22.04",
+        "jammy",
+        UBUNTU,
+        "main,universe",
+        "gutsy",
+        (*NEEDED, "python3.11"),
+        "python3.11",
+    ),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [system.suite for system in SYSTEMS]
+    parser.add_argument("--only", choices=names, help="one of the systems")
+    parser.add_argument("--no-test", action="store_true", help="make up alone")
+    parser.add_argument("--tests", default="", help="which tests, as for make test ARGS=…")
+    chosen = parser.parse_args()
+    if os.getuid() != 0 or shutil.which("debootstrap") is None:
+        print("bare machines are left out: they need root and `apt-get install debootstrap`")
+        return 0
+    systems = [system for system in SYSTEMS if chosen.only in (None, system.suite)]
+    failed = [
+        system.name for system in systems if not run(system, not chosen.no_test, chosen.tests)
+    ]
+    print(f"bare machines: {len(systems) - len(failed)} passed, {len(failed)} failed", *failed)
+    return 1 if failed else 0
+
+
+def run(system: System, with_tests: bool, tests: str) -> bool:
+    """Make one system and run the two commands in it. Returns whether both did what they should; a
+    system that cannot be reached is said and counts as nothing."""
+    if not is_reachable(system):
+        print(f"{system.name}: left out, {system.mirror} cannot be reached")
+        return True
+    with tempfile.TemporaryDirectory(prefix="alerting-bare-", ignore_cleanup_errors=True) as folder:
+        machine = Path(folder)
+        began = time.monotonic()
+        made = make(system, machine)
+        print(f"{system.name}: made in {time.monotonic() - began:.0f} s")
+        return made and up(system, machine) and (not with_tests or test(system, machine, tests))
+
+
+def is_reachable(system: System) -> bool:
+    try:
+        with urllib.request.urlopen(f"{system.mirror}/dists/{system.suite}/Release", timeout=10):
+            return True
+    except OSError:
+        return False
+
+
+def make(system: System, machine: Path) -> bool:
+    command = ["debootstrap", "--variant=minbase", f"--components={system.components}"]
+    if (
+        system.mirror == UBUNTU
+        and not Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg").exists()
+    ):
+        command.append("--no-check-gpg")
+    command += [f"--include={','.join(system.packages)}", system.suite, str(machine)]
+    done = subprocess.run(
+        [*command, system.mirror, system.script], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        print(f"{system.name}: debootstrap failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return False
+    for file in (CERTIFICATES, Path("/etc/resolv.conf"), Path("/etc/hosts")):
+        if file.exists():
+            shutil.copy(file, machine / file.relative_to("/"))
+    subprocess.run(
+        ["chroot", str(machine), "useradd", "-m", "-u", str(USER), "engineer"], check=True
+    )
+    home = machine / "home" / "engineer"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(home / "alerting")], check=True)
+    subprocess.run(["chown", "-R", f"{USER}:{USER}", str(home)], check=True)
+    return True
+
+
+def up(system: System, machine: Path) -> bool:
+    """Run `make up` until it has announced its first alert."""
+    script = f"""
+        make PYTHON={system.python} up >~/up.log 2>&1 &
+        for second in $(seq {UP_PATIENCE_S}); do
+            sleep 1
+            grep -q 'First alert' ~/up.log && break
+            kill -0 $! 2>/dev/null || break
+        done
+        cat ~/up.log"""
+    began = time.monotonic()
+    output = inside(machine, script, UP_PATIENCE_S + 60)
+    is_live = "First alert" in output
+    print(f"{system.name}: make up, first alert after {time.monotonic() - began:.0f} s: {is_live}")
+    if not is_live:
+        print(output[-4000:])
+    return is_live
+
+
+def test(system: System, machine: Path, tests: str) -> bool:
+    """Run `make test`: nothing fails, and what is skipped says what to install."""
+    began = time.monotonic()
+    arguments = shlex.quote(f"-rs {tests}")
+    output = inside(machine, f"make PYTHON={system.python} test ARGS={arguments}", TEST_PATIENCE_S)
+    closing = [line for line in output.splitlines() if re.search(r"\d+ passed.* in [\d.]+s", line)]
+    print(f"{system.name}: make test, {time.monotonic() - began:.0f} s: {closing or 'no end'}")
+    fine = bool(closing) and not re.search(r"\d+ (failed|error)", closing[-1])
+    if not fine:
+        print(output[-8000:])
+    return fine
+
+
+def inside(machine: Path, script: str, patience: float) -> str:
+    """Return the output of a script that runs in the clone as an ordinary user, in a mount and
+    process namespace of its own, so that nothing of it goes on afterwards."""
+    environ = {"HOME": "/home/engineer", "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+    environ |= {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if CERTIFICATES.exists():
+        environ |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT"), str(CERTIFICATES))
+    pairs = " ".join(f"{name}={shlex.quote(value)}" for name, value in environ.items())
+    mounted = (
+        f"mount -t proc proc {machine}/proc; mount --rbind /dev {machine}/dev; "
+        f"mount -t tmpfs -o mode=1777 tmpfs {machine}/tmp; exec chroot --userspec={USER}:{USER} "
+        f"{machine} env -i {pairs} bash -c {shlex.quote(f'cd ~/alerting; {script}')}"
+    )
+    command = ["unshare", "--mount", "--pid", "--fork", "bash", "-c", mounted]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", timeout=patience, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as late:
+        return str(late.output or "")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
