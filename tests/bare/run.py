@@ -86,6 +86,7 @@ def run(system: System, with_tests: bool, tests: str) -> bool:
         return True
     with tempfile.TemporaryDirectory(prefix="alerting-bare-", ignore_cleanup_errors=True) as folder:
         machine = Path(folder)
+        machine.chmod(0o755)  # the user inside must reach its root
         began = time.monotonic()
         made = make(system, machine)
         print(f"{system.name}: made in {time.monotonic() - began:.0f} s")

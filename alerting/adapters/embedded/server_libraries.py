@@ -22,16 +22,16 @@ _PATIENCE_S = 30.0
 
 
 def library_path(binary: Path, folder: Path) -> str:
-    """Return the `LD_LIBRARY_PATH` with which the server finds all libraries that it needs; empty
-    if it needs none.
+    """Return the `LD_LIBRARY_PATH` with which the server finds all libraries that it needs: that of
+    this process, unless the machine has no libcurl.
 
     A link to pycurl's libcurl is made in `folder`. Raises UserError with the missing libraries and
     what installs them.
     """
-    missing = missing_libraries(binary, "")
-    path = ""
+    path = os.environ.get("LD_LIBRARY_PATH", "")
+    missing = missing_libraries(binary, path)
     if LIBCURL in missing and (wheel := libcurl_of_wheel()) is not None:
-        path = _link_libcurl(wheel, folder / _LINKS)
+        path = ":".join(filter(None, [_link_libcurl(wheel, folder / _LINKS), path]))
         missing = missing_libraries(binary, path)
     if missing:
         packages = " ".join(sorted({PACKAGES.get(name, name) for name in missing}))
