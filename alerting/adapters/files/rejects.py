@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.clean_text import spreadsheet_text
 from alerting.definitions.wording.language import (
     Language,
     Translatable,
@@ -36,8 +37,9 @@ def rejects_path(path: Path) -> Path:
 
 class RejectsFile:
     """CSV file of line, column, reason and original line, rewritten by each import; an import
-    without rejects leaves none. `templates`: a file beside it that holds the reasons for other
-    languages, one a line.
+    without rejects leaves none. No text in it is a formula to a spreadsheet program.
+
+    `templates`: a file beside it that holds the reasons for other languages, one a line.
 
     Opening it raises UserError if it cannot be written, so that the import fails before its first
     write.
@@ -65,7 +67,8 @@ class RejectsFile:
         self._writer.writerow(HEADER)
 
     def __call__(self, line: BadLine) -> None:
-        self._writer.writerow((line.line, line.column or "", line.reason, line.original))
+        texts = (line.column or "", line.reason, line.original)
+        self._writer.writerow((line.line, *map(spreadsheet_text, texts)))
         self.count += 1
         if self._templates is not None:
             reason = line.reason
@@ -105,7 +108,7 @@ def translated_rejects(path: Path, templates: Path, language: Language) -> Itera
             yield _csv_line(row)
 
 
-def _csv_line(row: Sequence[object]) -> str:
+def _csv_line(row: Sequence[str]) -> str:
     line = io.StringIO(newline="")
-    csv.writer(line).writerow(row)
+    csv.writer(line).writerow(map(spreadsheet_text, row))
     return line.getvalue()

@@ -15,6 +15,7 @@ from alerting.console.api.api import PlantEngineer, Served
 from alerting.console.api.parameters import EARLIEST, LATEST, Cursor, Instant, NameQuery
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.clean_text import spreadsheet_text
 from alerting.definitions.wording.language import translatable
 from alerting.ports import AuditEntry, AuditFilter
 from alerting.readings.instants import to_millis
@@ -23,7 +24,6 @@ from alerting.usecases.access.audit import PAGE, changed_fields, entries_newest_
 api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)
 _COLUMNS = ("at", "actor", "what", "subject", "origin", "why", "changes")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class AuditEntryView(views.View):
@@ -139,7 +139,7 @@ def csv_lines(entries: Iterator[AuditEntry]) -> Iterator[str]:
         )
         at = entry.at.isoformat(timespec="milliseconds")
         rest = (entry.actor, entry.what, entry.subject, entry.origin, entry.why, changes)
-        yield _line((at, *(f"'{text}" if text.startswith(_FORMULA) else text for text in rest)))
+        yield _line((at, *map(spreadsheet_text, rest)))
 
 
 def _line(values: tuple[str, ...]) -> str:

@@ -23,6 +23,13 @@ _NO_WIDTH = re.compile(
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _WRITTEN_OUT = re.compile(f"{_CONTROLS.pattern}|{_DIRECTION.pattern}")
 _NO_TEXT = re.compile("[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")  # lone surrogates, no characters
+_FORMULA = re.compile(
+    r"((?P<first>^)|[;\t\r\n])(?P<blank>[ \"\xa0\u200b\ufeff\x00]*)"
+    r"(?P<cell>[=+\-@\uff1d\uff0b\uff0d\uff20][^;\t\r\n]*)"
+)
+"""What a spreadsheet program takes for a formula: at the beginning of a text, or of a part of it
+where the program divides lines at semicolons or tabs."""
+_NUMBER = re.compile(r"[+-][0-9][0-9.,]*([eE][+-]?[0-9]+)?[ \"]*")
 _PLAIN = re.compile(r"[\n\x20-\x7e\u00a0-\u00ac\u00ae-\u0233]*")
 
 
@@ -51,6 +58,19 @@ def _write_out(character: re.Match[str]) -> str:
 def clean_line(text: str) -> str:
     """Return the text as of `clean_text`, on one line with single spaces. Idempotent."""
     return " ".join(clean_text(text).split())
+
+
+def spreadsheet_text(text: str) -> str:
+    """Return the text of a cell of CSV with an apostrophe before all that a spreadsheet program
+    would take for a formula; a number within the text stays. Idempotent."""
+    marked = _FORMULA.sub(_mark_formula, text)
+    return f"'{marked}" if marked[:1] in ("\t", "\r") else marked
+
+
+def _mark_formula(found: re.Match[str]) -> str:
+    if found["first"] is None and _NUMBER.fullmatch(found["cell"]):
+        return found[0]
+    return f"{found[1]}{found['blank']}'{found['cell']}"
 
 
 def clean(value: Any) -> Any:

@@ -8,6 +8,8 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
+from alerting.definitions.wording.clean_text import spreadsheet_text
+
 Cell = str | int | float | bool | None
 
 
@@ -24,7 +26,7 @@ class Table:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(self.columns)
-        writer.writerows(["" if cell is None else _safe(cell) for cell in row] for row in self.rows)
+        writer.writerows(map(_csv_cell, row) for row in self.rows)
         return out.getvalue()
 
     def to_records(self) -> list[dict[str, Cell]]:
@@ -57,10 +59,5 @@ def _cell(value: Any) -> Cell:
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
-def _safe(cell: Cell) -> Cell:
-    """Return a cell that no spreadsheet program reads as a formula."""
-    return (
-        f"'{cell}"
-        if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
-        else cell
-    )
+def _csv_cell(cell: Cell) -> Cell:
+    return spreadsheet_text(cell) if isinstance(cell, str) else "" if cell is None else cell

@@ -1,11 +1,14 @@
 """Text that is shown: control characters are removed, or written out where an operator is to see
 them."""
 
+import csv
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.definitions.wording.clean_text import clean_text
+from alerting.definitions.wording.clean_text import clean_text, spreadsheet_text
 
 pytestmark = pytest.mark.fast
 
@@ -41,3 +44,38 @@ def test_no_control_character_is_left_and_a_second_time_changes_nothing(text):
         shown = clean_text(text, visible=visible)
         assert not [c for c in HIDDEN if c in shown]
         assert clean_text(shown, visible=visible) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("\t=1", "'\t'=1"),
+        ("\rx", "'\rx"),
+        (" =1", " '=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("2026-01-05;=1+1;x", "2026-01-05;'=1+1;x"),
+        ('2026-01-05;"=1+1"', '2026-01-05;"\'=1+1"'),
+        ("2026-01-05;-5,3;+2e-3", "2026-01-05;-5,3;+2e-3"),
+        ("a=b; c", "a=b; c"),
+    ],
+)
+def test_no_cell_is_a_formula_also_where_lines_are_divided_at_semicolons(text, written):
+    assert spreadsheet_text(text) == written
+    assert spreadsheet_text(written) == written
+
+
+@given(st.text(alphabet=st.sampled_from('=+-@;,\t\r\n" a1\ufeff')))
+def test_no_reader_of_csv_sees_a_formula_whatever_divides_its_lines(text):
+    line = io.StringIO(newline="")
+    csv.writer(line).writerow([1, spreadsheet_text(text)])
+    for separator in ",;\t":
+        for row in csv.reader(io.StringIO(line.getvalue(), newline=""), delimiter=separator):
+            for cell in row:
+                found = cell.strip(' "\ufeff')
+                is_number = found[1:].replace(".", "").replace(",", "").isdecimal()
+                assert not found.startswith(("=", "@")), repr(text)
+                assert not found.startswith(("+", "-")) or is_number, repr(text)

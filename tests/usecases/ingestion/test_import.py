@@ -127,6 +127,16 @@ def test_skipped_lines_land_in_a_rejects_file_beside_the_input_or_where_told(com
     assert command.count() == 2
 
 
+def test_no_cell_of_a_rejects_file_is_a_formula(command):
+    lines = ["2026-01-05 00:00:00;oven-1;1;", "=cmd|' /C calc'!A0;oven-1;x;=1+1"]
+    command.file("f.csv", "\n".join(["ts;asset;=HYPERLINK(0);+b", *lines, ""]))
+    assert command("readings", "f.csv", "--skip-bad", "--strict")[0] == 0
+    with (command.folder / "f.csv.rejects.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["original"] == "'=cmd|' /C calc'!A0;oven-1;x;'=1+1"
+    assert not [cell for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
+
+
 def test_without_any_bad_line_there_is_no_rejects_file(command):
     command.file("f.csv", GOOD)
     assert command("readings", "f.csv", "--skip-bad")[0] == 0
