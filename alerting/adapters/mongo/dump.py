@@ -13,14 +13,14 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import IO, Any, Protocol
 
 from bson.codec_options import CodecOptions
-from bson.errors import InvalidBSON
+from bson.errors import BSONError, InvalidBSON
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.indexes import EVALUATION_PLANS, INDEXES, SCHEMA
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, first_line, legible
 
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _AT_ONCE = 1_000
@@ -119,11 +119,11 @@ def load_collection(database: MongoDatabase, name: str, file: BinaryStream, repo
         batch.append(document)
         size += len(document.raw)
         if len(batch) == _AT_ONCE or size >= _AT_ONCE_BYTES:
-            count += _insert(target, batch)
+            count += _insert(name, target, batch)
             batch = []
             size = 0
             report(name, count)
-    return count + (_insert(target, batch) if batch else 0)
+    return count + (_insert(name, target, batch) if batch else 0)
 
 
 def try_restore(
@@ -178,8 +178,15 @@ def _digest(documents: Iterable[RawBSONDocument]) -> tuple[int, int]:
     return count, found % (1 << 256)
 
 
-def _insert(target: Any, batch: list[RawBSONDocument]) -> int:
-    target.insert_many(batch, ordered=False, bypass_document_validation=True)
+def _insert(name: str, target: Any, batch: list[RawBSONDocument]) -> int:
+    try:
+        target.insert_many(batch, ordered=False, bypass_document_validation=True)
+    except (OperationFailure, BSONError) as refused:
+        details = getattr(refused, "details", None) or {}
+        why = next((one["errmsg"] for one in details.get("writeErrors", ())), first_line(refused))
+        raise UserError(
+            f"documents of {name} in the backup cannot be stored: {legible(why, 300)}"
+        ) from refused
     return len(batch)
 
 

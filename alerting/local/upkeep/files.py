@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, cast
 
 from alerting.definitions.faults import UserError
@@ -149,9 +149,14 @@ def read_manifest(folder: Path) -> Manifest:
             for name, file in document["files"].items()
         }
         counts = {str(name): int(count) for name, count in document["database"].items()}
-        own = {name: document[name] for name in ("version", "at", "artifacts")}
+        own = {name: str(document[name]) for name in ("version", "at")}
+        artifacts = document["artifacts"] and str(document["artifacts"])
         manifest = Manifest(
-            database=counts, files=files, variables=tuple(map(str, document["variables"])), **own
+            database=counts,
+            files=files,
+            variables=tuple(map(str, document["variables"])),
+            artifacts=artifacts,
+            **own,
         )
     except (FileNotFoundError, NotADirectoryError) as missing:
         why = (
@@ -160,20 +165,29 @@ def read_manifest(folder: Path) -> Manifest:
             else "name the folder that `alerting backup` has written"
         )
         raise UserError(f"{folder} is not a complete backup: {why}") from missing
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+    except (
+        *(OSError, ValueError, OverflowError, RecursionError),
+        *(KeyError, TypeError, AttributeError),
+    ) as fault:
         raise UserError(
             f"{path} cannot be read ({type(fault).__name__}): use another backup"
         ) from fault
-    outside = [
-        name
-        for name in files
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts
-    ]
-    if outside:
-        raise UserError(
-            f"{path} names a file outside of the backup, {outside[0]!r}: use another backup"
-        )
+    for name in files:
+        place_in(folder, name)
     return manifest
+
+
+def place_in(folder: Path, name: str) -> Path:
+    """Return the path of a file in a folder. Raises UserError for a name that is not in its normal
+    form, and for a path that leads out of the folder, also over links."""
+    path = folder / name
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+    except ValueError:  # a null character, or one that no name has
+        is_inside = False
+    if not is_inside or not {"", ".", ".."}.isdisjoint(name.split("/")):
+        raise UserError(f"the backup names a file outside of {folder}, {name!r}: use another one")
+    return path
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:

@@ -2,7 +2,9 @@
 
 import gzip
 import shutil
-from collections.abc import Iterator
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +22,7 @@ from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.faults import UserError
 from alerting.local.prepare import prepare_home
 from alerting.local.upkeep.encrypted import decrypt_files, read_password
-from alerting.local.upkeep.files import Manifest, check_files, read_manifest
+from alerting.local.upkeep.files import Manifest, check_files, place_in, read_manifest
 from alerting.local.upkeep.save import ARTIFACTS, DATABASE, ENCRYPTED, REGISTRY, SECRETS
 from alerting.ports import Progress, silent
 from alerting.settings.environment import Settings
@@ -34,6 +36,7 @@ from alerting.settings.home import (
 from alerting.settings.machine import free_port
 
 _ENDING = ".bson.gz"
+_OTHER = "use another backup"
 
 
 def restore_backup(
@@ -43,15 +46,36 @@ def restore_backup(
 
     Raises UserError if the backup is damaged, or if home or database is not empty; nothing is
     changed then. A restore that is interrupted leaves a home that no command accepts: it is deleted
-    before the next try.
+    before the next try, as UserError says for documents that cannot be read or stored.
     """
     manifest = read_manifest(folder)
     _require_empty(settings)
     progress("comparing hashes", 0, None)
     check_files(folder, manifest)
+    _require_registry(folder, manifest)
+    for name in manifest.database:
+        _require_known(name, manifest)
+    _targets(settings, manifest)
     secrets = read_secrets(settings, folder, manifest)
     claim_folder(settings.home)
     (settings.home / RESTORING).touch()
+    try:
+        _fill(settings, folder, manifest, secrets, progress, actor)
+    except UserError as fault:
+        raise UserError(f"{fault}; before the next try delete {settings.home}") from fault
+    (settings.home / RESTORING).unlink()
+    prepare_home(settings)
+    return manifest
+
+
+def _fill(
+    settings: Settings,
+    folder: Path,
+    manifest: Manifest,
+    secrets: Mapping[str, bytes],
+    progress: Progress,
+    actor: str,
+) -> None:
     with _database(settings, progress) as database:
         _load(database, folder, manifest, progress)
         _copy_files(settings, folder, manifest)
@@ -64,9 +88,6 @@ def restore_backup(
         subject = str(folder.absolute())
         now = datetime.now(UTC)
         MongoAudit(database).add(actor, "backup restored", subject, now, after=after)
-    (settings.home / RESTORING).unlink()
-    prepare_home(settings)
-    return manifest
 
 
 def read_secrets(settings: Settings, folder: Path, manifest: Manifest) -> dict[str, bytes]:
@@ -111,12 +132,22 @@ def _database(settings: Settings, progress: Progress) -> Iterator[MongoDatabase]
 def _load(database: MongoDatabase, folder: Path, manifest: Manifest, progress: Progress) -> None:
     for name, count in manifest.database.items():
         path = f"{DATABASE}/{name}{_ENDING}"
-        _require_known(name, manifest)
-        with gzip.open(folder / path) as file:
+        with _blamed(path), gzip.open(folder / path) as file:
             found = load_collection(
                 database, name, file, lambda n, done: progress(f"restoring {n}", done, None)
             )
         _compare_count(name, found, count)
+
+
+@contextmanager
+def _blamed(path: str) -> Iterator[None]:
+    """Raise UserError with the file and the fault for an error of a block that reads documents."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
+        raise UserError(f"{path} cannot be unpacked ({fault}): use another backup") from fault
+    except UserError as fault:
+        raise UserError(f"{path}: {fault}") from fault
 
 
 def _require_known(name: str, manifest: Manifest) -> None:
@@ -146,30 +177,55 @@ def prove_backup(
     progress("comparing hashes", 0, None)
     check_files(folder, manifest)
     read_secrets(settings, folder, manifest)
-    if REGISTRY in manifest.files and not is_sound(folder.absolute() / REGISTRY):
-        raise UserError("MLflow's database in the backup cannot be read: make another backup")
+    _require_registry(folder, manifest)
     for name, count in manifest.database.items():
         _require_known(name, manifest)
-        found = try_restore(
-            database,
-            name,
-            partial(gzip.open, folder / DATABASE / f"{name}{_ENDING}"),
-            lambda n, done: progress(f"restoring {n} on trial", done, None),
-        )
+        path = f"{DATABASE}/{name}{_ENDING}"
+        with _blamed(path):
+            found = try_restore(
+                database,
+                name,
+                partial(gzip.open, folder / path),
+                lambda n, done: progress(f"restoring {n} on trial", done, None),
+            )
         _compare_count(name, found, count)
     return manifest
 
 
+def _require_registry(folder: Path, manifest: Manifest) -> None:
+    has_registry = REGISTRY in manifest.files
+    if has_registry and not is_sound(folder.absolute() / REGISTRY):
+        raise UserError(f"MLflow's database in the backup, {REGISTRY}, cannot be read: {_OTHER}")
+    if manifest.artifacts is not None and not has_registry:
+        raise UserError(f"the backup has models but not MLflow's database, {REGISTRY}: {_OTHER}")
+
+
 def _copy_files(settings: Settings, folder: Path, manifest: Manifest) -> None:
     """Copy secrets, MLflow's database and artifacts, and name their new place in it."""
+    for name, target in _targets(settings, manifest).items():
+        target.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        shutil.copyfile(folder / name, target)
+        target.chmod(FILE_MODE)
+    if manifest.artifacts is not None:
+        try:
+            move_artifacts(
+                _registry(settings), manifest.artifacts, settings.mlflow_artifacts.as_uri()
+            )
+        except sqlite3.Error as fault:
+            raise UserError(f"{REGISTRY} is no database of MLflow ({fault}): {_OTHER}") from fault
+
+
+def _targets(settings: Settings, manifest: Manifest) -> dict[str, Path]:
+    """Return the path of each file that is copied, by its name. Raises UserError for one that does
+    not lie in its place."""
     places = {ARTIFACTS: settings.mlflow_artifacts, SECRETS: settings.home / "secrets"}
-    registry = settings.home / "mlflow" / "mlflow.db"
+    found = {REGISTRY: _registry(settings)} if REGISTRY in manifest.files else {}
     for name in manifest.files:
         top, _, rest = name.partition("/")
-        target = registry if name == REGISTRY else places[top] / rest if top in places else None
-        if target is not None:
-            target.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-            shutil.copyfile(folder / name, target)
-            target.chmod(FILE_MODE)
-    if manifest.artifacts is not None:
-        move_artifacts(registry, manifest.artifacts, settings.mlflow_artifacts.as_uri())
+        if top in places:
+            found[name] = place_in(places[top], rest)
+    return found
+
+
+def _registry(settings: Settings) -> Path:
+    return settings.home / "mlflow" / "mlflow.db"
