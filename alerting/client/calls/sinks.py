@@ -42,9 +42,9 @@ class SinksCalls(Transport):
         if_none_match: Literal["*"] | None = None,
     ) -> SinkChangeView:
         """Apply a document: as a change of the revision in If-Match, or, with If-None-Match: *,
-        as a new sink. Role: engineer. 412: it was changed since, by whom and when. A sink of
-        kind parquet may name no folder of the host that it does not use yet: that is applied
-        there."""
+        as a new sink. Role: engineer. 412: it was changed since, by whom and when. A sink
+        may name no path of the host that it does not use yet, at the same address: that is
+        applied there."""
         answer: SinkChangeView = self.call(
             "PUT",
             f"/sinks/{segment(name)}",

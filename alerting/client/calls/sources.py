@@ -49,8 +49,8 @@ class SourcesCalls(Transport):
     ) -> SourceChangeView:
         """Apply a document: as a change of the revision in If-Match, or, with If-None-Match: *,
         as a new source. Role: engineer. 412: it was changed since, by whom and when. A
-        source of files may name no path of the host that it does not use yet: that is
-        applied there."""
+        source may name no path of the host that it does not use yet, at the same address:
+        that is applied there."""
         answer: SourceChangeView = self.call(
             "PUT",
             f"/sources/{segment(name)}",

@@ -169,8 +169,8 @@ def apply_document(
     """Apply a document: as a change of the revision in If-Match, or, with If-None-Match: *, as a
     new sink. Role: engineer.
 
-    412: it was changed since, by whom and when. A sink of kind parquet may name no folder of the
-    host that it does not use yet: that is applied there.
+    412: it was changed since, by whom and when. A sink may name no path of the host that it does
+    not use yet, at the same address: that is applied there.
     """
     expected = expected_of(if_match, if_none_match)
     if expected is None:

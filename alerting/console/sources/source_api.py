@@ -202,8 +202,8 @@ def apply_document(
     """Apply a document: as a change of the revision in If-Match, or, with If-None-Match: *, as a
     new source. Role: engineer.
 
-    412: it was changed since, by whom and when. A source of files may name no path of the host that
-    it does not use yet: that is applied there.
+    412: it was changed since, by whom and when. A source may name no path of the host that it does
+    not use yet, at the same address: that is applied there.
     """
     expected = expected_of(if_match, if_none_match)
     if expected is None:
@@ -275,7 +275,7 @@ def retry_dead_messages(name: Id, platform: Served, person: PlantEngineer) -> Re
 def look_at(request: Request, platform: Platform, document: Mapping[str, Any]) -> SourceTrial:
     """Return rows of a document that need not be applied. Raises UserError."""
     (source,) = check_sources([document])
-    require_known_paths(source, platform.sources.get(source.name))
+    require_known_paths(platform.sources, source)
     trials: SourceTrials = request.app.state.source_trials
     return trials.look(platform, source)
 

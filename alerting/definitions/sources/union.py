@@ -18,6 +18,10 @@ from alerting.definitions.wording.fault_messages import message_of, name_fault
 from alerting.definitions.wording.language import join_with_or, translatable
 
 T = TypeVar("T")
+PATH_FIELDS = ("folder", "known_hosts", "key")
+"""Fields with a path on the host, by whatever kind; those of `tls` are, too."""
+SERVED_PATH_FIELDS = ("pattern", "done", "bad")
+"""Fields with a path at the server of the address, on the host without one."""
 
 
 class KindUnion(Generic[T]):
@@ -88,6 +92,24 @@ class KindUnion(Generic[T]):
             case "string_pattern_mismatch":
                 return name_fault(dotted, error["input"])
         return Fault(dotted, *message_of(error))
+
+
+def new_host_paths(given: BaseModel, before: BaseModel | None) -> list[str]:
+    """Return the fields of a document with a path on the host that the document before, if any,
+    does not use in the same field, by the same kind and with the same address."""
+    used = {} if before is None else _host_places(before)
+    return [field for field, place in _host_places(given).items() if used.get(field) != place]
+
+
+def _host_places(document: BaseModel) -> dict[str, tuple[object, ...]]:
+    """Return kind, address and path of each field with a path on the host."""
+    address = getattr(document, "url", None)
+    tls = getattr(document, "tls", None)
+    fields = PATH_FIELDS + (SERVED_PATH_FIELDS if address is None else ())
+    paths = {field: getattr(document, field, None) for field in fields}
+    paths |= {f"tls.{field}": path for field, path in tls or ()}
+    kind = getattr(document, "kind", None)
+    return {field: (kind, address, path) for field, path in paths.items() if path is not None}
 
 
 def kind_document(document: BaseModel, name: str, kind: str) -> dict[str, Any]:

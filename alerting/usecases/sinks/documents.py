@@ -8,8 +8,6 @@ from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sinks.sink import (
-    OpcUaAlarmsSink,
-    ParquetSink,
     Sink,
     SinkRefused,
     parse_sink,
@@ -92,17 +90,9 @@ def apply_sinks(
 
 def plan_sink(sinks: Sinks, document: Mapping[str, Any]) -> SinkPlan:
     """Return the change that a document makes at the console. Raises UserError for a faulty one,
-    and for a folder of the host that its sink does not use yet."""
-    (plan,) = plan_sinks(sinks, [document])
-    before = sinks.get(plan.name)
-    folder = getattr(before, "folder", None)
-    given = plan.document
-    if isinstance(given, ParquetSink | OpcUaAlarmsSink) and given.folder != folder:
-        raise UserError(
-            f"sink {plan.name!r}: folder: a path on the host is given there: "
-            "`alerting sink apply FILE`"
-        )
-    return plan
+    for more than MOST_SINKS sinks, and for a path of the host that its sink does not use yet."""
+    plan_sinks(sinks, [document])
+    return SINK_FORM.plan_from_console(sinks, document)
 
 
 def apply_sink(

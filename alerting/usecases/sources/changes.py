@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import FilesSource, Source, SqlSource, source_document
 from alerting.definitions.sources.streamed import StreamedSource
@@ -15,7 +14,6 @@ from alerting.usecases.sources.documents import (
     SourcePlan,
     apply_sources,
     find_source,
-    plan_sources,
     set_state,
 )
 from alerting.usecases.sources.revised import Expected
@@ -23,7 +21,6 @@ from alerting.usecases.sources.status import SourceStatus, source_status
 
 ExpectedSource = Expected
 DEAD_SHOWN = 20
-_PATHS = ("pattern", "done", "bad", "known_hosts", "key")
 
 
 @dataclass(frozen=True)
@@ -98,33 +95,15 @@ def change_state(
 
 
 def plan_source(sources: Sources, document: Mapping[str, Any]) -> SourcePlan:
-    """Return the change that a document makes. Raises UserError for a faulty one, and for one that
-    names paths of the host which its source does not use yet."""
-    (plan,) = plan_sources(sources, [document])
-    require_known_paths(plan.document, sources.get(plan.name))
-    return plan
+    """Return the change that a document makes at the console. Raises UserError for a faulty one,
+    and for one that names paths of the host which its source does not use yet."""
+    return SOURCE_FORM.plan_from_console(sources, document)
 
 
-def require_known_paths(source: Source, before: Source | None) -> None:
-    """Require that a source of files names no path of the host but those that it uses already.
-
-    At the console this is refused, because its rows are shown there: the path of a secret would
-    show it. Raises UserError.
-    """
-    if not isinstance(source, FilesSource):
-        return
-    wrong = [
-        field
-        for field in _PATHS
-        if getattr(source, field) is not None
-        and getattr(source, field) != getattr(before, field, None)
-        and (source.url is None or field in ("known_hosts", "key"))
-    ]
-    if wrong:
-        raise UserError(
-            f"source {source.name!r}: {', '.join(wrong)}: a path on the host is given there: "
-            "`alerting source apply FILE`"
-        )
+def require_known_paths(sources: Sources, source: Source) -> None:
+    """Raise UserError for a document at the console with paths of the host that its source does not
+    use yet."""
+    SOURCE_FORM.require_known_paths(sources, source)
 
 
 def require_source_revision(

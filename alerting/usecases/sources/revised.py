@@ -16,6 +16,7 @@ from alerting.definitions.faults import (
     shown,
 )
 from alerting.definitions.sources.mapping import SourceState
+from alerting.definitions.sources.union import new_host_paths
 from alerting.ports import Audit, Document, SourceRevision
 
 Expected = int | Literal["new"]
@@ -103,6 +104,28 @@ class DocumentForm(Generic[T]):
         if refusals:
             raise UserError("\n".join(refusals))
         return good
+
+    def plan_from_console(
+        self, store: RevisedDocuments[T], document: Mapping[str, Any]
+    ) -> DocumentPlan[T]:
+        """Return the change that a document of a person at the console makes. Raises UserError for
+        a faulty one, and as `require_known_paths`."""
+        (plan,) = self.plan(store, [document])
+        self.require_known_paths(store, plan.document)
+        return plan
+
+    def require_known_paths(self, store: RevisedDocuments[T], given: T) -> None:
+        """Require that a document names no path of the host but those that it uses already, each at
+        the same place: kind, address and path.
+
+        At the console others are refused, for its people may not see or move any file of the host.
+        Raises UserError.
+        """
+        if wrong := new_host_paths(given, store.get(given.name)):
+            raise UserError(
+                f"{self.word} {given.name!r}: {', '.join(wrong)}: a path on the host is given "
+                f"there: `alerting {self.word} apply FILE`"
+            )
 
     def plan(
         self, store: RevisedDocuments[T], documents: Sequence[Mapping[str, Any]]

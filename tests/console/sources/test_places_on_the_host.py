@@ -1,0 +1,181 @@
+"""Places on the host: no change at the console, in however many steps, names one that was not given
+on the host."""
+
+from itertools import product
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.servers.remote import SourceFiles
+from alerting.console.app import create_app
+from alerting.definitions.sinks.sink import SINK_KINDS, parse_sink
+from alerting.definitions.sources.source import KINDS, parse_source
+from alerting.definitions.sources.union import (
+    PATH_FIELDS,
+    SERVED_PATH_FIELDS,
+    new_host_paths,
+)
+from alerting.usecases.sinks.documents import apply_sinks
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.poll import Readers
+from tests.builders import at
+from tests.helpers.console.api import ADMIN, TOKENS, expect_problem
+from tests.in_memory_platform import in_memory_platform
+
+pytestmark = pytest.mark.fast
+ADDRESSES = [{"env": "A_URL"}, {"env": "NOWHERE_URL"}, {"file": "/run/secrets/a"}]
+CERTIFICATES = [
+    {"ca": "/etc/a.pem"},
+    {"certificate": "/etc/a.pem"},
+    {"certificate": "/etc/a.pem", "key": "/etc/a.key"},
+    {"certificate": "/etc/a.pem", "key": "/etc/b.key"},
+]
+
+
+def files_places():
+    """Yield documents of a source of files: on the host, and at servers."""
+    for url, pattern, folder in product([None, *ADDRESSES[:2]], ["/a/*", "/b"], [None, "/c"]):
+        for field in ("done", "bad") if folder else (None,):
+            found = {"kind": "files", "pattern": pattern}
+            found |= {field: folder} if field else {}
+            found |= {"url": url} if url else {}
+            yield found
+            if url and not folder:
+                yield {**found, "key": "/etc/a.key"}
+                yield {**found, "known_hosts": "/etc/a.key"}
+
+
+def connected(kinds, **fields):
+    """Yield documents of kinds with a server, each with and without certificates."""
+    for kind, url in product(kinds, ADDRESSES):
+        yield {"kind": kind, "url": url, **fields}
+        yield from ({"kind": kind, "url": url, **fields, "tls": tls} for tls in CERTIFICATES)
+
+
+NODE = {"nodes": {"ns=2;s=a": {"variable": "v", "asset": "a"}}}
+ENCRYPTED = {
+    "security": "encrypt",
+    "tls": {"ca": "/etc/a.pem", "certificate": "/etc/a.pem", "key": "/etc/a.key"},
+}
+SOURCES = [
+    {"kind": "http"},
+    *files_places(),
+    *connected(["mqtt", "kafka"], topic="a"),
+    *({"kind": "sql", "url": url, "table": "t", "cursor": "c"} for url in ADDRESSES),
+    *({"kind": "opcua", "url": url, **NODE} for url in ADDRESSES),
+    *({"kind": "opcua", "url": url, **NODE, **ENCRYPTED} for url in ADDRESSES),
+]
+SINKS = [
+    *({"kind": "parquet", "folder": folder} for folder in ("/a", "/etc")),
+    *(
+        {"kind": "opcua_alarms", "folder": folder, "accounts": ["a"], "sends": ["alarms"]}
+        for folder in ("/a", "/etc")
+    ),
+    *connected(["mqtt", "nats"]),
+    *({"kind": kind, "url": url} for kind in ("webhook", "sql") for url in ADDRESSES),
+]
+
+
+def places(document):
+    """Return what a document does with paths of the host, as a reader of the documents would."""
+    address = str(document.get("url"))
+    served = SERVED_PATH_FIELDS if document["kind"] == "files" and "url" not in document else ()
+    named = {f: document[f] for f in ("folder", "known_hosts", "key", *served) if f in document}
+    named |= {f"tls.{field}": path for field, path in document.get("tls", {}).items()}
+    return {(document["kind"], address, field, path) for field, path in named.items()}
+
+
+@pytest.mark.parametrize("sort", ["source", "sink"])
+def test_a_change_names_no_place_that_the_document_before_does_not_use(sort):
+    parse, documents = (parse_source, SOURCES) if sort == "source" else (parse_sink, SINKS)
+    parsed = [(one, parse({"name": "x", **one})) for one in documents]
+    pairs = 0
+    for after, given in parsed:
+        assert bool(new_host_paths(given, None)) == bool(places(after)), after
+        for before, used in parsed:
+            added = places(after) - places(before)
+            assert bool(new_host_paths(given, used)) == bool(added), (before, after)
+            pairs += 1
+    assert pairs == len(documents) ** 2 > 400
+
+
+def test_every_field_that_is_a_path_is_compared():
+    named = {
+        field
+        for model in (*KINDS.values(), *SINK_KINDS.values())
+        for field, info in model.model_fields.items()
+        if f"{info.description}".startswith(("File", "Folder", "Absolute path"))
+    }
+    assert named == {*PATH_FIELDS, *SERVED_PATH_FIELDS}
+
+
+@pytest.fixture
+def platform():
+    made = in_memory_platform()
+    made.clock.instant = at(600)
+    return made
+
+
+@pytest.fixture
+def client(platform):
+    readers = Readers(SourceFiles(FolderDrop(), resolver({})), None)
+    return TestClient(create_app(platform, TOKENS, source_readers=lambda: readers), headers=ADMIN)
+
+
+def put(client, sort, name, document):
+    """Apply a document at the console on whatever is there; return the answer."""
+    path = f"/api/v1/{sort}s/{name}"
+    there = client.get(path)
+    match = {"if-match": there.headers["etag"]} if there.is_success else {"if-none-match": "*"}
+    return client.put(path, json=document, headers=match)
+
+
+@pytest.mark.parametrize("middle", [*files_places(), {"kind": "http"}, *SOURCES[-8:]])
+def test_no_file_is_read_or_moved_in_two_steps(client, platform, tmp_path, middle):
+    secret = tmp_path / "password"
+    secret.write_text("hunter2\n")
+    name = "drop"
+    put(client, "source", name, middle)
+    document = {"kind": "files", "pattern": str(secret), "bad": "/tmp/b", "unchanged_for": "0s"}
+    put(client, "source", name, {**document, "url": {"env": "NOWHERE_URL"}})
+    refused = put(client, "source", name, document)
+    expect_problem(refused, 422)
+    assert "on the host" in refused.json()["detail"]
+    for answer in (
+        client.post(f"/api/v1/sources/{name}:test"),
+        client.post("/api/v1/sources:test", json={"name": name, **document}),
+    ):
+        assert "hunter2" not in answer.text
+    assert secret.read_text() == "hunter2\n"
+
+
+def test_a_folder_of_one_kind_of_sink_is_not_that_of_another(client, platform):
+    parquet = {"name": "out", "kind": "parquet", "folder": "/data/out"}
+    alarms = {
+        "kind": "opcua_alarms",
+        "folder": "/data/out",
+        "accounts": ["scada"],
+        "sends": ["alarms"],
+    }
+    apply_sinks(platform, [parquet], "host", at(0))
+    expect_problem(put(client, "sink", "out", alarms), 422)
+    assert put(client, "sink", "out", {**parquet, "title": "Out"}).status_code == 200
+    assert put(client, "sink", "out", {"kind": "webhook", "url": {"env": "A_URL"}}).is_success
+    expect_problem(put(client, "sink", "out", parquet), 422)
+
+
+def test_a_key_stays_with_its_server(client, platform):
+    used = {
+        "name": "lab",
+        "kind": "files",
+        "url": {"env": "LAB_URL"},
+        "key": "/etc/lab.key",
+        "pattern": "/a/*",
+    }
+    apply_sources(platform, [used], "host", at(0))
+    assert put(client, "source", "lab", {**used, "pattern": "/b/*"}).status_code == 200
+    other = put(client, "source", "lab", {**used, "url": {"env": "OTHER_URL"}})
+    expect_problem(other, 422)
+    assert "source 'lab': key: a path on the host" in other.json()["detail"]
