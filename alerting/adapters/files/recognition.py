@@ -18,6 +18,7 @@ DEFAULT_TIME = "ts"
 JOINED = " + "
 _MOST = 0.5  # least share of stamps among the cells of a time column
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$"
+_SINCE_1970 = r"^\d{9,13}(\.\d{1,9})?$"
 _CLOCK_ONLY = r"^\d{1,2}:\d\d(:\d\d([.,]\d{1,9})?)?( ?[AaPp]\.?[Mm]\.?)?$"
 _DAY_ONLY = r"^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}$|^(19|20)\d{6}$"
 _TIME_TITLES = r"(?i)^(ts|t|time|times|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*)$"  # noqa: E501
@@ -116,12 +117,24 @@ def _find_titles(table: ChunkedTable, wanted: str, cells: Sample) -> tuple[str, 
     raise no_column(table, wanted, "--time", near)
 
 
+def has_stamps(table: ChunkedTable, time: str | None, form: StampFormat | None) -> bool:
+    """Return whether a table has a column of time stamps beside another one. `time`: its title,
+    below which numbers count as such; `form`: a further format."""
+    cells = sample(table)
+    return len(cells) > 1 and any(
+        contains_stamps(found, title)
+        or (form is not None and float(form.matches(found).mean() if len(found) else 0) > _MOST)
+        or (title == time and _share(found, _SINCE_1970) > _MOST)
+        for title, found in cells.items()
+    )
+
+
 def contains_stamps(cells: Cells, title: str) -> bool:
     """Return whether most cells of a column are stamps; plain numbers only below a time's title."""
     if _share(cells, _ISO) > _MOST:
         return True
     speaks = re.match(_TIME_TITLES, title.strip()) is not None
-    if _share(cells, r"^\d{9,13}(\.\d{1,9})?$") > _MOST:
+    if _share(cells, _SINCE_1970) > _MOST:
         return speaks
     found = stamp_format(cells)
     return found is not None and (speaks or not found.name.startswith("yyyymmdd"))

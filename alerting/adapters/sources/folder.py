@@ -22,8 +22,11 @@ from alerting.adapters.files.events import (
 )
 from alerting.adapters.files.quality_columns import QualityLayout
 from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.recognition import has_stamps
 from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout
+from alerting.adapters.files.stamps.formats import named_format
 from alerting.adapters.files.tables.opening import open_table
+from alerting.adapters.files.tables.titles import RepeatedTitle
 from alerting.definitions.faults import UserError, storable
 from alerting.definitions.sources.source import FilesSource
 from alerting.definitions.wording.language import translatable
@@ -82,6 +85,19 @@ class FolderDrop:
             columns.type, type_column, "" if columns.type else columns.type_prefix, end_column
         )
         return EventsFile(Path(file.path), self._layout(source, file), layout)
+
+    def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
+        """Return whether messages may quote a file: a table with a column of time stamps. Of one
+        that cannot be opened as a table messages hold nothing."""
+        form = named_format(source.time_format) if source.time_format is not None else None
+        try:
+            table = open_table(Path(file.path), source.separator, source.encoding)
+        except UserError as refusal:
+            return not isinstance(refusal, RepeatedTitle)
+        try:
+            return has_stamps(table, source.time, form)
+        except UserError:
+            return False
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
         """Move a file, under another name if there is one of its name; a refused one with the

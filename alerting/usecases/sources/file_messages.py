@@ -1,5 +1,6 @@
 """Messages of the check of a file, with the fields of its source."""
 
+from alerting.definitions.wording.language import translatable
 from alerting.usecases.ingestion.upload_descriptions import name_options
 
 _FIELDS = {
@@ -31,3 +32,14 @@ check name."""
 def name_fields(text: str) -> str:
     """Return a message of the check with the fields of a source in place of options."""
     return name_options(text, _FIELDS)
+
+
+def no_table(file: str) -> str:
+    """Return the refusal of a file that is no table of time stamps: who chooses a path may not read
+    by messages what is there."""
+    return translatable(
+        "{file} was not imported: no table with a column of time stamps was found in it, as the "
+        "source describes it (time, time_format, separator, encoding); nothing of it is quoted "
+        "here",
+        file=file,
+    )

@@ -27,7 +27,6 @@ from alerting.ports import (
     Sources,
 )
 from alerting.ports.logs import id_logger
-from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.sources import Duration, EventSource, ReadingSource
 from alerting.usecases.ingestion.tables import (
     CheckedEvents,
@@ -37,11 +36,12 @@ from alerting.usecases.ingestion.tables import (
 )
 from alerting.usecases.ingestion.upload_descriptions import (
     first_rows,
+    ignore_line,
     text_document,
     text_from_document,
 )
 from alerting.usecases.sources.deliver import record_declared
-from alerting.usecases.sources.file_messages import name_fields
+from alerting.usecases.sources.file_messages import name_fields, no_table
 from alerting.usecases.sources.headroom import (
     BeyondBounds,
     Headroom,
@@ -96,6 +96,9 @@ class FileDrop(Protocol):
 
     def events(self, source: FilesSource, file: FoundFile) -> EventSource:
         """Return the events in a file."""
+
+    def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
+        """Return whether messages about a file that is refused may quote it."""
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
         """Move a file to the folder of stored or of bad ones, if the source names it and it has not
@@ -239,7 +242,7 @@ def _read(
     try:
         with _blamed(file, is_outage):
             mark = replace(mark, sha256=drop.sha256(file))
-            checked = _check(plant, drop, source, file)
+            checked = _check(plant, drop, source, file, is_outage)
             new = _new_names(
                 plant.assets, plant.deliveries, plant.declaration_limits, source, file, checked
             )
@@ -298,16 +301,28 @@ def _new_names(
     return new
 
 
-def _ignore(_: BadLine) -> None:
-    """Leave out a bad line, which the check has counted."""
-
-
 def _check(
-    plant: IngestionPorts, drop: FileDrop, source: FilesSource, file: FoundFile
+    plant: IngestionPorts,
+    drop: FileDrop,
+    source: FilesSource,
+    file: FoundFile,
+    is_outage: IsOutage,
 ) -> CheckedReadings | CheckedEvents:
     """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line
-    refuses it."""
-    skipped = _ignore if source.bad_lines == "skip" else None
+    refuses it. Raises UserError, which quotes nothing of a file that is no table."""
+    try:
+        return _check_table(plant, drop, source, file)
+    except Exception as refusal:  # an unexpected one quotes what it wants
+        is_away = isinstance(refusal, Unreachable) or is_outage(refusal)
+        if is_away or drop.may_be_quoted(source, file):
+            raise
+        raise UserError(no_table(file.name)) from refusal
+
+
+def _check_table(
+    plant: IngestionPorts, drop: FileDrop, source: FilesSource, file: FoundFile
+) -> CheckedReadings | CheckedEvents:
+    skipped = ignore_line if source.bad_lines == "skip" else None
     if source.delivers == "events":
         lasting = source.events.lasting
         duration: Duration | None = None if lasting is None else "lasting" if lasting else "instant"
@@ -367,7 +382,8 @@ def try_files(
     file = found[-1]
     try:
         with _blamed(file, is_outage):
-            checked = _check(plant, drop, source.model_copy(update={"bad_lines": "skip"}), file)
+            skipping = source.model_copy(update={"bad_lines": "skip"})
+            checked = _check(plant, drop, skipping, file, is_outage)
             rows = first_rows(checked, SHOWN)
     except Unreachable:
         raise

@@ -1,6 +1,7 @@
 """Places on the host: no change at the console, in however many steps, names one that was not given
 on the host."""
 
+from contextlib import suppress
 from itertools import product
 
 import pytest
@@ -10,6 +11,7 @@ from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.servers.remote import SourceFiles
 from alerting.console.app import create_app
+from alerting.definitions.faults import UserError
 from alerting.definitions.sinks.sink import SINK_KINDS, parse_sink
 from alerting.definitions.sources.source import KINDS, parse_source
 from alerting.definitions.sources.union import (
@@ -19,7 +21,7 @@ from alerting.definitions.sources.union import (
 )
 from alerting.usecases.sinks.documents import apply_sinks
 from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.poll import Readers
+from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, TOKENS, expect_problem
 from tests.in_memory_platform import in_memory_platform
@@ -179,3 +181,54 @@ def test_a_key_stays_with_its_server(client, platform):
     other = put(client, "source", "lab", {**used, "url": {"env": "OTHER_URL"}})
     expect_problem(other, 422)
     assert "source 'lab': key: a path on the host" in other.json()["detail"]
+
+
+NO_TABLES = {
+    "password": "hunter2\n",
+    "two lines": "user\nhunter2\n",
+    "environment": "MONGO=mongodb://a:hunter2@host\nKEY=hunter2\n",
+    "passwd": "root:x:0:0:hunter2:/root\nann:hunter2:1:1::/home\n",
+    "yaml": "user: ann\npassword: hunter2\n",
+    "json": '{"user": "ann", "password": "hunter2"}',
+    "key": "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
+    "repeated": "hunter2,hunter2\n1,2\n",
+    "commas": "hunter2,x\nhunter2,y\n",
+    "semicolons": "a;b;c\nhunter2;hunter2;hunter2\n" * 9,
+    "quotes": '"hunter2\n"hunter2"\n',
+    "many": "\n".join(f"hunter2{n},b" for n in range(99)),
+    "tabs": "ts\tasset\thunter2\nhunter2\ta\t1\n",
+}
+READ_AS = [
+    {},
+    {"time": "hunter2"},
+    {"time": "root", "separator": ":"},
+    {"asset": "a"},
+    {"asset": "a", "time": "user", "separator": ":"},
+    {"others": "ignore", "variables": {"x": {"name": "y"}}},
+    {"bad_lines": "skip", "asset": "a", "time": "ts"},
+    {"delivers": "events", "time": "a"},
+    {"encoding": "latin-1", "time_format": "%d %m %Y", "asset_column": "b"},
+]
+
+
+@pytest.mark.parametrize("content", NO_TABLES)
+def test_nothing_of_a_file_that_is_no_table_is_quoted(client, platform, tmp_path, content):
+    file = tmp_path / "in" / "file"
+    file.parent.mkdir()
+    readers = Readers(SourceFiles(FolderDrop(), resolver({})), None)
+    for number, read_as in enumerate(READ_AS):
+        file.write_text(NO_TABLES[content])
+        document = {"name": f"s{number}", "kind": "files", "pattern": str(file)}
+        apply_sources(
+            platform, [{**document, "unchanged_for": "0s", **read_as}], "host", at(number)
+        )
+        for look in ("sources/{}:test", "sources/{}"):
+            ask = client.post if look.endswith("test") else client.get
+            answer = ask(f"/api/v1/{look.format(f's{number}')}")
+            assert "hunter2" not in answer.text.replace(str(read_as.get("time")), "")
+        with suppress(UserError):
+            poll(platform, readers, f"s{number}", at(number))
+        for page in ("sources", f"sources/s{number}"):
+            assert "hunter2" not in client.get(f"/api/v1/{page}").text.replace(
+                '"time":"hunter2"', ""
+            )

@@ -14,6 +14,10 @@ MOST_COLUMNS = 10_000
 _LISTED = 20
 
 
+class RepeatedTitle(UserError):
+    """Refusal of a header that names a column twice; the message quotes it."""
+
+
 def column(table: ChunkedTable, wanted: str, option: str) -> str:
     """Return the title of the wanted column. Raises UserError with the nearest titles."""
     if wanted in table.titles:
@@ -92,7 +96,7 @@ def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
     twice = sorted(t for t, count in Counter(titles).items() if count > 1)
     if twice:
         named = title_list([repr(t) for t in twice])
-        raise UserError(
+        raise RepeatedTitle(
             translatable(
                 "{path}: the header names {named} more than once; give each column its own title",
                 path=str(path),

@@ -58,6 +58,9 @@ class SourceFiles:
     def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
         return (self._remote or self._folders).events(source, file)
 
+    def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
+        return (self._remote or self._folders).may_be_quoted(source, file)
+
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
         (self._remote or self._folders).put_away(source, file, fault)
 
@@ -178,6 +181,9 @@ class RemoteDrop:
 
     def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
         return self._folders.events(source, replace(file, path=str(self._fetched(file))))
+
+    def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
+        return self._folders.may_be_quoted(source, replace(file, path=str(self._fetched(file))))
 
     def _fetched(self, file: FoundFile) -> Path:
         """Return the local copy. Raises UserError if too large, too slow, or changed."""
