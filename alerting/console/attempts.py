@@ -2,8 +2,9 @@
 for itself, and answers that are computed at once."""
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from threading import Lock
@@ -55,8 +56,8 @@ class WrongAttempts:
 
     A right token counts at once if it was used from this client before, so a guesser (or a program
     with an old token) cannot lock out people who share its address. Other clients are not affected.
-    Processes of the console share their counts through the database: of a password each is asked
-    before it is taken, of tokens, which come with every request, after a wrong one. PINs are
+    Processes of the console share their counts through the database: a password is counted as wrong
+    before it is compared, tokens, which come with every request, after a wrong one. PINs are
     counted by `pins.py`.
     """
 
@@ -65,13 +66,38 @@ class WrongAttempts:
         self._clients: OrderedDict[str, _Client] = OrderedDict()
         self._lock = Lock()
 
-    def wait(
-        self, client: str, person: str | None, now: datetime, *, ask_shared: bool = False
-    ) -> timedelta | None:
-        """Return the time until this client's attempt is taken, or None. `person`: its owner;
-        `ask_shared`: ask how other processes count, too."""
-        if ask_shared:
+    def begin(self, clients: Sequence[str], now: datetime) -> "Attempt":
+        """Return an attempt to guess a password, counted as wrong for all clients before anything
+        is compared: of many at once no more are taken than of as many one after another."""
+        taken: list[tuple[str, datetime | None]] = []
+        for client in clients:
             self._ask_shared(client)
+            before = self._recent(client, now)
+            wait = self.wait(client, None, now)
+            if wait is None:
+                count = self.record_attempt(client, None, now)
+                taken.append((client, before.last))
+                if count > max(FREE, before.wrong + 1):
+                    wait = self.wait(client, None, now)
+            if wait is not None:
+                self.take_back(taken, now)
+                return Attempt(self, (), now, wait)
+        return Attempt(self, taken, now, None)
+
+    def take_back(self, taken: Sequence[tuple[str, datetime | None]], at: datetime) -> None:
+        """Count an attempt less for clients, each with the instant of its last one before."""
+        for client, last in taken:
+            if self._shared is not None:
+                with suppress(PyMongoError, DatabaseDown):
+                    self._shared.take_back_wrong(hash_secret(client), at, last)
+            with self._lock:
+                own = self._clients.get(client)
+                if own is not None:
+                    own.wrong = max(own.wrong - 1, 0)
+                    own.last = last if own.last == at and last is not None else own.last
+
+    def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
+        """Return the time until this client's attempt is taken, or None. `person`: its owner."""
         with self._lock:
             client_record = self._clients.get(client)
             if (
@@ -88,8 +114,9 @@ class WrongAttempts:
             )
             return left if left > timedelta(0) else None
 
-    def record_attempt(self, client: str, person: str | None, now: datetime) -> None:
-        """Record an attempt; `person`: the owner of a right token, None for a wrong attempt."""
+    def record_attempt(self, client: str, person: str | None, now: datetime) -> int:
+        """Record an attempt, and return how many wrong ones there are with it. `person`: the owner
+        of a right token, None for a wrong attempt."""
         shared = 0 if person is not None else self._add_shared(client, now)
         with self._lock:
             client_record = self._clients.setdefault(client, _Client())
@@ -102,10 +129,19 @@ class WrongAttempts:
                     if client_record.last is not None and client_record.last > now - FORGET
                     else 0
                 )
-                client_record.wrong = max(before + 1, shared)
+                client_record.wrong = max(before, shared) if shared else before + 1
                 client_record.last = now
             if len(self._clients) > MOST_CLIENTS:
                 self._clients.popitem(last=False)
+            return shared or client_record.wrong
+
+    def _recent(self, client: str, now: datetime) -> _Client:
+        """Return the count of a client as of now; none after a pause."""
+        with self._lock:
+            found = self._clients.get(client)
+            if found is None or found.last is None:
+                return _Client()
+            return replace(found, wrong=found.wrong if found.last > now - FORGET else 0)
 
     def _ask_shared(self, client: str) -> None:
         found = None
@@ -125,6 +161,21 @@ class WrongAttempts:
             with suppress(PyMongoError, DatabaseDown):
                 return self._shared.add_wrong(hash_secret(client), now, now - FORGET)
         return 0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A password that was counted as wrong, unless it has to `wait` and is not compared. `taken`:
+    the clients that it counts for, each with the instant of its last wrong attempt before."""
+
+    counts: WrongAttempts
+    taken: Sequence[tuple[str, datetime | None]]
+    at: datetime
+    wait: timedelta | None
+
+    def was_right(self) -> None:
+        """Count it no longer."""
+        self.counts.take_back(self.taken, self.at)
 
 
 class Turns:

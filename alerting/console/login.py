@@ -118,16 +118,6 @@ class Entrance:
             return (f"browser {browser}",)
         return (client_of(request), f"name {name}")
 
-    def delay(self, keys: tuple[str, ...], now: datetime) -> timedelta | None:
-        """Return the time until a password is taken again, None if it is taken now."""
-        waits = [self.wrong_attempts.wait(key, None, now, ask_shared=True) for key in keys]
-        return max((wait for wait in waits if wait is not None), default=None)
-
-    def record_wrong(self, keys: tuple[str, ...], now: datetime) -> None:
-        """Count a wrong password."""
-        for key in keys:
-            self.wrong_attempts.record_attempt(key, None, now)
-
     def set_cookie(
         self, answer: Response, request: Request, name: str, value: str, lasts: timedelta
     ) -> None:
@@ -186,17 +176,19 @@ def _enter_by_password(request: Request, name: str, password: str, target: str) 
         return HTMLResponse(login_page(request, target, NOT_CONFIDENTIAL), 403)
     now = entrance.now()
     keys = entrance.attempt_keys(request, name)
-    if (wait := entrance.delay(keys, now)) is not None:
+    attempt = entrance.wrong_attempts.begin(keys, now)
+    if attempt.wait is not None:
         refusal = translatable(
-            "Too many wrong passwords. Wait {seconds} s, then try again.", seconds=_seconds(wait)
+            "Too many wrong passwords. Wait {seconds} s, then try again.",
+            seconds=_seconds(attempt.wait),
         )
-        return _too_many(request, target, refusal, wait)
+        return _too_many(request, target, refusal, attempt.wait)
     account = check_password(entrance.platform, entrance.passwords, name, password)
     if account is None:
-        entrance.record_wrong(keys, now)
         request.state.refused = ("sign-in refused", name, "wrong name or password")
         refusal = translatable("Name or password is wrong.")
         return HTMLResponse(login_page(request, target, refusal, name), 401)
+    attempt.was_right()
     if not entrance.takes_password_of(account):
         why = "with a password, beside the directory"
         request.state.refused = ("sign-in refused", name, why)

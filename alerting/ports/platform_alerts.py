@@ -215,5 +215,9 @@ class Sessions(Protocol):
         """Count a wrong attempt of a key, from 1 again if the last one was not after `since`;
         return the count."""
 
+    def take_back_wrong(self, key: str, at: datetime, last: datetime | None) -> None:
+        """Count one attempt less: that of `at` was right. The last wrong one is of `last` again,
+        unless another has come since."""
+
     def count_wrong(self, key: str) -> WrongCount | None:
         """Return the wrong attempts of a key; None without any."""

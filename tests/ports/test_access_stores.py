@@ -89,6 +89,13 @@ def test_wrong_attempts_count_one_after_another_and_from_the_first_after_a_pause
     assert stores.sessions.add_wrong("b", times[-1], times[-1] - pause) == 1
     assert stores.sessions.count_wrong("a") == WrongCount(2, times[-1])
     assert stores.sessions.count_wrong("c") is None
+    stores.sessions.take_back_wrong("a", times[-1], times[-2])
+    assert stores.sessions.count_wrong("a") == WrongCount(1, times[-2])
+    stores.sessions.take_back_wrong("a", times[-1], times[0])
+    stores.sessions.take_back_wrong("a", times[-1], None)
+    assert stores.sessions.count_wrong("a") == WrongCount(0, times[-2])
+    stores.sessions.take_back_wrong("c", times[-1], None)
+    assert stores.sessions.count_wrong("c") is None
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from threading import Lock
 
 from alerting.adapters.memory.tables import MemoryTable
 from alerting.operators.people import AccessToken, Account, Session
@@ -55,6 +56,7 @@ class MemorySessions:
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._wrong: dict[str, WrongCount] = {}
+        self._counting = Lock()
 
     def add(self, session: Session) -> None:
         self._sessions[session.id] = session
@@ -74,10 +76,17 @@ class MemorySessions:
         return self._sessions.pop(id, None) is not None
 
     def add_wrong(self, key: str, at: datetime, since: datetime) -> int:
-        before = self._wrong.get(key)
-        count = 1 if before is None or before.last <= since else before.wrong + 1
-        self._wrong[key] = WrongCount(count, at)
-        return count
+        with self._counting:
+            before = self._wrong.get(key)
+            count = 1 if before is None or before.last <= since else before.wrong + 1
+            self._wrong[key] = WrongCount(count, at)
+            return count
+
+    def take_back_wrong(self, key: str, at: datetime, last: datetime | None) -> None:
+        with self._counting:
+            if (found := self._wrong.get(key)) is not None:
+                own = found.last == at and last is not None
+                self._wrong[key] = WrongCount(max(found.wrong - 1, 0), last if own else found.last)
 
     def count_wrong(self, key: str) -> WrongCount | None:
         return self._wrong.get(key)

@@ -109,6 +109,15 @@ class MongoSessions:
         upsert(lambda: self._wrong.replace_one({"_id": key}, {"wrong": 1, **now}, upsert=True))
         return 1
 
+    def take_back_wrong(self, key: str, at: datetime, last: datetime | None) -> None:
+        less: Document = {"$inc": {"wrong": -1}}
+        counted: Document = {"_id": key, "wrong": {"$gt": 0}}
+        if last is not None:
+            back = less | {"$set": {"last": to_bson(last)}}
+            if self._wrong.update_one(counted | {"last": to_bson(at)}, back).matched_count:
+                return
+        self._wrong.update_one(counted, less)
+
     def count_wrong(self, key: str) -> WrongCount | None:
         return read_one(WRONG_ATTEMPTS, WrongCount, self._wrong.find_one({"_id": key}))
 

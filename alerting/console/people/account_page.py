@@ -103,16 +103,18 @@ def _changed(
         return HTMLResponse(_page(request, platform, NOT_CONFIDENTIAL), 403)
     if (own := platform.accounts.get(person.name)) and not entrance.takes_password_of(own):
         return HTMLResponse(_page(request, platform, PASSWORD_BESIDE_DIRECTORY), 403)
-    if entrance.delay(keys, now) is not None:
-        refusal = translatable("Too many wrong passwords. Wait a minute, then try again.")
-        return HTMLResponse(_page(request, platform, refusal), 429)
     if differ:
         return HTMLResponse(_page(request, platform, differ), 422)
+    attempt = entrance.wrong_attempts.begin(keys, now)
+    if attempt.wait is not None:
+        refusal = translatable("Too many wrong passwords. Wait a minute, then try again.")
+        return HTMLResponse(_page(request, platform, refusal), 429)
     try:
-        return change()
+        changed = change()
     except UserError as fault:
-        entrance.record_wrong(keys, now)
         return HTMLResponse(_page(request, platform, fault.message), 422)
+    attempt.was_right()
+    return changed
 
 
 @pages.post("/account/preferences", response_class=HTMLResponse)

@@ -1,7 +1,10 @@
 """Signing in as an attacker tries it: guesses, borrowed cookies, used links, plain HTTP."""
 
 import re
+import time
 import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +15,7 @@ from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
+from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.console.web.later import load_all
 from alerting.operators.people import SESSION_LASTS, hash_secret
@@ -225,6 +229,40 @@ def test_guesses_lock_out_no_person_in_a_browser_that_they_used_before(app):
         guess(browser_of(app, f"10.0.1.{i}"), 1)
     assert sign_in(browser_of(app, "10.0.2.1")).status_code == 429
     assert sign_in(browser).status_code == 303
+
+
+@pytest.mark.parametrize("addresses", [1, 30])
+def test_of_passwords_sent_at_once_no_more_are_compared_than_one_after_another(
+    platform, wall, addresses
+):
+    compared = []
+
+    class Slow:
+        def make_hash(self, password):
+            return QUICK.make_hash(password)
+
+        def matches(self, stored, password):
+            compared.append(password)
+            time.sleep(0.2)
+            return QUICK.matches(stored, password)
+
+    person_on(platform, wall())
+    app = create_app(platform, TOKENS, now=wall, passwords=Slow())
+    with ThreadPoolExecutor(40) as threads:
+        answers = threads.map(
+            lambda n: guess(browser_of(app, f"10.0.1.{n % addresses}"), 1)[0], range(40)
+        )
+        statuses = Counter(answers)
+    assert (statuses, len(compared)) == ({401: 5, 429: 35}, 5)
+    assert sign_in(browser_of(app, "10.0.1.0")).status_code == 429
+
+
+def test_right_passwords_are_not_counted(app, wall):
+    browser = browser_of(app)
+    guess(browser, 4)
+    for _ in range(6):
+        assert sign_in(browser_of(app)).status_code == 303
+    assert guess(browser_of(app), 2) == [401, 429]
 
 
 def test_a_forged_cookie_of_a_known_browser_is_none(app):
