@@ -105,6 +105,7 @@ class Access:
 
     def find_again(self, person: Person, now: datetime) -> Person | None:
         """Return the person of the same session or token as of now; None if it is over."""
+        self._accounts.pop(person.name, None)
         if person.session is not None:
             return self.find_by_session(person.session, now)
         return None if person.token is None else self._by_hash(person.token, now)

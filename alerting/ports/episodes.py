@@ -221,7 +221,7 @@ class FeedbackLog(Protocol):
     def for_episode(self, episode: str) -> list[Feedback]: ...
 
 
-ChangedThing = Literal["episode", "shelf", "handover", "platform"]
+ChangedThing = Literal["episode", "shelf", "handover", "platform", "access"]
 
 
 class NoChangeFeed(Exception):
@@ -243,17 +243,19 @@ class LiveEpisode:
 
 @dataclass(frozen=True)
 class LiveChange:
-    """A change of an episode, of a shelf or a silence, of a hand-over of a shift, or of the faults
-    of the platform.
+    """A change of an episode, of a shelf or a silence, of a hand-over of a shift, of the faults of
+    the platform, or of what a person may.
 
     `mark`: where the change stands in the order of all changes of the database; texts of one
-    length, so that they compare as the changes do. `asset`: None for what is of no asset.
+    length, so that they compare as the changes do. `asset`: None for what is of no asset. `access`:
+    the account, or the hash of the session or of the token, that was changed or ended.
     """
 
     mark: str
     thing: ChangedThing
     asset: str | None = None
     episode: LiveEpisode | None = None
+    access: str | None = None
 
 
 class ChangeReader(Protocol):

@@ -5,6 +5,8 @@ import threading
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from time import monotonic
 
 import httpx
 import pytest
@@ -14,10 +16,12 @@ from alerting.console.app import create_app
 from alerting.console.live import changes as live_changes
 from alerting.console.live import stream as live_stream
 from alerting.episodes.episode import ActorStamp
+from alerting.operators.people import hash_secret
 from alerting.ports import LiveChange
 from alerting.ports.episodes import live_episode
+from alerting.usecases.access import people
 from tests.builders import at
-from tests.helpers.console.api import TOKENS, VIEWER, episode
+from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode
 from tests.helpers.console.server import serving_thread
 from tests.helpers.console.two_lines import FIRST, NOW, SECOND, TOKENS_FILE, plant, sender
 
@@ -40,6 +44,12 @@ class Feed:
         asset = asset if one is None else one.asset
         with self._arrived:
             self._new.append(LiveChange(f"{self._last:010d}", thing, asset, shown))
+            self._arrived.notify_all()
+
+    def end_access(self, of):
+        with self._arrived:
+            self._last += 1
+            self._new.append(LiveChange(f"{self._last:010d}", "access", access=of))
             self._arrived.notify_all()
 
     @contextmanager
@@ -246,6 +256,29 @@ def test_a_stream_ends_with_its_token(fed, monkeypatch):
         monkeypatch.setattr(read.app.state.entrance.access, "_file", {})
         while reader.next("alive") is not None:
             pass
+
+
+@pytest.mark.parametrize("changed", ["vera", hash_secret(next(iter(TOKENS)))])
+def test_a_stream_ends_at_once_when_its_person_is_disabled(fed, feed, changed):
+    with served(fed) as read:
+        ended, other = read(), read(OPERATOR)
+        for reader in (ended, other):
+            reader.next()
+        feed.end_access("somebody")
+        people.register_services(fed, dict(TOKENS.values()), datetime.now(UTC))
+        people.disable_account(fed, "vera", "ada", datetime.now(UTC))
+        begun = monotonic()
+        feed.end_access(changed)
+        assert ended.next() is None
+        assert monotonic() - begun < 5  # of 15 s until it is looked at anyhow
+        feed.commit(episode(2, asset="oven-2", condition="open"))
+        assert other.next()["episodes"]
+
+
+def test_a_person_who_was_disabled_before_the_stream_began_learns_nothing(fed, monkeypatch):
+    with served(fed) as read:
+        monkeypatch.setattr(read.app.state.entrance.access, "find_again", lambda *_: None)
+        assert read().next() is None
 
 
 def test_a_person_has_so_many_streams_and_no_more(fed, monkeypatch):

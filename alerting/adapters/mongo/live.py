@@ -1,4 +1,5 @@
-"""Changes of episodes, shelves, hand-overs and faults of the platform, from one change stream."""
+"""Changes of episodes, shelves, hand-overs, faults of the platform and access, from one change
+stream."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,16 @@ from pymongo.change_stream import DatabaseChangeStream
 from pymongo.errors import OperationFailure
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase
-from alerting.adapters.mongo.indexes import EPISODES, HANDOVERS, PLATFORM_ALERTS, SHELVES, SILENCES
+from alerting.adapters.mongo.indexes import (
+    ACCESS_TOKENS,
+    ACCOUNTS,
+    EPISODES,
+    HANDOVERS,
+    PLATFORM_ALERTS,
+    SESSIONS,
+    SHELVES,
+    SILENCES,
+)
 from alerting.definitions.model import SEVERITIES
 from alerting.ports.episodes import ChangedThing, LiveChange, LiveEpisode, NoChangeFeed
 
@@ -21,6 +31,7 @@ _THINGS: dict[str, ChangedThing] = {
     HANDOVERS: "handover",
     PLATFORM_ALERTS: "platform",
 }
+_ACCESS = (ACCOUNTS, ACCESS_TOKENS, SESSIONS)
 _FIELDS = (
     *("definition", "asset", "severity", "condition", "is_prediction", "happening_at"),
     *("acknowledged.at", "muted_by", "backfilled", "scope.part", "part"),
@@ -28,9 +39,17 @@ _FIELDS = (
 _PIPELINE: list[Document] = [
     {
         "$match": {
-            "ns.coll": {"$in": list(_THINGS)},
-            "operationType": {"$in": ["insert", "update", "replace"]},
-            "fullDocument.backfilled": {"$ne": True},
+            "$or": [
+                {
+                    "ns.coll": {"$in": list(_THINGS)},
+                    "operationType": {"$in": ["insert", "update", "replace"]},
+                    "fullDocument.backfilled": {"$ne": True},
+                },
+                {
+                    "ns.coll": {"$in": list(_ACCESS)},
+                    "operationType": {"$in": ["update", "replace", "delete"]},
+                },
+            ]
         }
     },
     {
@@ -101,9 +120,11 @@ class MongoChangeReader:
 
 def _changes(change: Document) -> list[LiveChange]:
     """Return the change in an event of the stream; none for a document that cannot be read."""
+    mark = _mark(change["clusterTime"])
+    if change["ns"]["coll"] in _ACCESS:
+        return [LiveChange(mark, "access", access=str(change["documentKey"]["_id"]))]
     thing = _THINGS[change["ns"]["coll"]]
     document = change.get("fullDocument") or {}
-    mark = _mark(change["clusterTime"])
     if thing == "episode":
         episode = _episode(change["documentKey"]["_id"], document)
         return [] if episode is None else [LiveChange(mark, thing, episode.asset, episode)]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from threading import Event, Thread
 from typing import Literal
@@ -52,6 +52,8 @@ class LiveChanges:
         self._stop = Event()
         self._open: dict[str, LiveEpisode] = {}
         self._changes: deque[LiveChange] = deque(maxlen=MOST_CHANGES)
+        self._access: deque[str] = deque(maxlen=MOST_CHANGES)
+        self._access_count = 0
         self._first_mark = ""
         self._count = 0
         self._round = 0
@@ -84,6 +86,17 @@ class LiveChanges:
     def count(self) -> int:
         """Return the number of changes since the first one, which is a position."""
         return self._count
+
+    @property
+    def access_count(self) -> int:
+        """Return the number of changes of what people may, which is a position among these."""
+        return self._access_count
+
+    def is_access_changed(self, keys: Collection[str], since: int) -> bool:
+        """Return whether one of an account, a session and a token may have changed after a
+        position of `access_count`."""
+        new = self._access_count - since
+        return new > len(self._access) or any(self._access[n] in keys for n in range(-new, 0))
 
     @property
     def readers(self) -> int:
@@ -241,7 +254,11 @@ class LiveChanges:
         self._first_mark = mark
         self._become("ready")
 
-    def _add(self, changes: Sequence[LiveChange], visible: dict[Scopes, Visible]) -> None:
+    def _add(self, found: Sequence[LiveChange], visible: dict[Scopes, Visible]) -> None:
+        access = [change.access for change in found if change.access is not None]
+        self._access.extend(access)
+        self._access_count += len(access)
+        changes = [change for change in found if change.access is None]
         for change in changes:
             one = change.episode
             if one is not None and one.state == "over":

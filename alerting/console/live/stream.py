@@ -16,9 +16,11 @@ from alerting.console.access import Person
 from alerting.console.live.changes import LiveChanges
 from alerting.console.live.frames import ALIVE
 from alerting.console.problems import DATABASE_DOWN, problem
+from alerting.operators.people import hash_secret
 
 ALIVE_S = 15.0
-"""At least so often something is sent, and the reader's permission is looked at again."""
+"""At least so often something is sent, and the reader's permission is looked at again; at once when
+the account, the session or the token changes."""
 EVENT_STREAM = "text/event-stream"
 _RETRY_MS = 1000
 """After so long, and up to three times that, a browser connects again: not all at once."""
@@ -46,7 +48,11 @@ class LiveStream(Response):
         self.headers["x-accel-buffering"] = "no"  # for a proxy that would gather what is sent
         self._request = request
         self._person: Person = request.state.person
+        self._access = {self._person.name, self._person.device, self._person.token}
+        if self._person.session is not None:
+            self._access.add(hash_secret(self._person.session))
         self._changes = changes
+        self._seen_access = 0
         self._last_mark = last_mark
         self._find_again = find_again
         self._present = present
@@ -87,10 +93,13 @@ class LiveStream(Response):
         await send({"type": "http.response.body", "body": content})
 
     async def _follow(self, receive: Receive, send: Send) -> None:
-        gone = asyncio.ensure_future(_wait_until_gone(receive))
         changes = self._changes
         scopes = self._person.scopes
         round = changes.round
+        self._seen_access = changes.access_count
+        if not await self._may_stay():  # what ended before changes were read
+            return
+        gone = asyncio.ensure_future(_wait_until_gone(receive))
         position = changes.count
         first = changes.first_frame(scopes, changes.position_after(self._last_mark))
         checked = monotonic()
@@ -107,7 +116,7 @@ class LiveStream(Response):
                 now = monotonic()
                 if content is None and now >= sent + ALIVE_S:
                     content = ALIVE
-                if now >= checked + ALIVE_S:
+                if self._is_access_changed() or now >= checked + ALIVE_S:
                     checked = now
                     if not await self._may_stay():
                         return
@@ -116,6 +125,12 @@ class LiveStream(Response):
                     await _send(send, content)
         finally:
             gone.cancel()
+
+    def _is_access_changed(self) -> bool:
+        """Return whether what this person may can have changed since the last call."""
+        since = self._seen_access
+        self._seen_access = self._changes.access_count
+        return self._changes.is_access_changed(self._access, since)
 
     async def _may_stay(self) -> bool:
         """Return whether session, account or token are good still, and see the same part."""

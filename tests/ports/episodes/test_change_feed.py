@@ -5,9 +5,13 @@ from dataclasses import replace
 import pytest
 
 from alerting.operators.handovers import new_handover
+from alerting.operators.people import hash_secret
 from alerting.operators.shelves import new_shelf
 from alerting.operators.shifts import Shift
 from alerting.ports.episodes import live_episode
+from alerting.usecases.access import people
+from alerting.usecases.access.sign_in import begin_session
+from alerting.usecases.access.tokens import create_token, revoke_token
 from tests.builders import at
 from tests.helpers.episodes import episode
 
@@ -52,3 +56,19 @@ def test_each_change_is_read_once_and_in_order(real):
         assert marks == sorted(marks)
         assert reader.mark() == marks[-1]
         assert reader.next() == []
+
+
+def test_the_end_of_what_somebody_may_is_a_change(real):
+    account, _ = people.add_person(real, "anna", "operator", "ada", at(0))
+    cookie = begin_session(real, "anna", at(0), "10.0.0.7")
+    ends = at(60)
+    token, _ = create_token(real, "rows", "anna", "viewer", ends, "ada", at(0))
+    with real.changes.read() as reader:
+        people.disable_account(real, "anna", "ada", at(1))
+        revoke_token(real, token.key, "ada", at(2))
+        found = read(reader, 3)
+        assert {(one.thing, one.access) for one in found} == {
+            ("access", account.id),
+            ("access", hash_secret(cookie)),
+            ("access", token.id),
+        }
