@@ -145,8 +145,8 @@ class Gate:
             return problem(
                 request, 431, f"address and headers are larger than {LARGEST_HEAD} bytes together"
             )
-        if request.method not in READING and (too_large := _refused_body(request)) is not None:
-            return too_large
+        if (refused_body := _refused_body(request)) is not None:
+            return refused_body
         path = request.url.path
         is_open = path in OPEN or path.startswith((LINKS, SIGN_IN, PASSWORD))
         scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
@@ -276,6 +276,13 @@ def _refused(request: Request, status: int) -> Refusal | None:
 
 
 def _refused_body(request: Request) -> Response | None:
+    """Return the refusal of a request by the length of its body, None if it is allowed. One with
+    two lengths ends the connection: a proxy may read the second request in it otherwise."""
+    if {"content-length", "transfer-encoding"} <= {*request.headers}:
+        detail = "send either content-length or transfer-encoding, not both"
+        return problem(request, 400, detail, {"connection": "close"})
+    if request.method in READING:
+        return None
     length = request.headers.get("content-length", "0")
     largest = largest_body(request.url.path)
     if "transfer-encoding" in request.headers:

@@ -150,6 +150,21 @@ def test_an_answer_is_not_kept_for_a_client_that_reads_nothing(served):
     assert ended
 
 
+@pytest.mark.parametrize("method", [b"GET", b"POST", b"PUT", b"DELETE", b"HEAD"])
+@pytest.mark.parametrize("path", [b"/login", b"/api/v1/readings", b"/api/v1/health", b"/none"])
+def test_a_request_with_two_lengths_ends_its_connection(platform, method, path):
+    second = b"GET /api/v1/health HTTP/1.1\r\nhost: x\r\n\r\n"
+    head = (
+        b"%s %s HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %s\r\ncontent-length: %d\r\n"
+        b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    ) % (method, path, next(iter(TOKENS)).encode(), len(second) + 5)
+    with serving_thread(create_app(platform, TOKENS)) as port:
+        seconds, said = trickle(port, head + second, b"", within=15)
+    assert seconds is not None, "the connection stays open"
+    assert (said[:13], said.count(b"HTTP/1.1 ")) == (b"HTTP/1.1 400 ", 1), said
+    assert b"connection: close" in said.lower()
+
+
 @pytest.mark.parametrize("pieces", [1, 200])
 def test_headers_of_200_kb_are_refused(served, pieces):
     value = b"a" * (200_000 // pieces)
