@@ -12,7 +12,7 @@ from typing import cast
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import LanguageCode, translatable
 from alerting.operators.actions import ROLES, Role
-from alerting.operators.people import Account, hash_secret, is_active
+from alerting.operators.people import ACTORS_OF_THE_PLATFORM, Account, hash_secret, is_active
 from alerting.operators.permissions import (
     Permission,
     Rights,
@@ -214,6 +214,11 @@ def _tokens(document: object) -> dict[str, tuple[str, Role]]:
             raise ValueError(
                 f"token {i} of {owner['name']}: role {owner['role']!r} is not one of "
                 f"{', '.join(ROLES)}"
+            )
+        if owner["name"].casefold() in ACTORS_OF_THE_PLATFORM:
+            raise ValueError(
+                f"token {i}: the name {owner['name']!r} is one by which the platform itself acts; "
+                "choose another one"
             )
         tokens[token] = (owner["name"], cast(Role, owner["role"]))
     return tokens

@@ -7,14 +7,13 @@ from datetime import timedelta
 
 from alerting.definitions.faults import UserError
 from alerting.operators.actions import ROLES, Role
+from alerting.operators.people import is_reserved
 
 BEGUN_LASTS = timedelta(minutes=10)
 """For how long a sign-in that was begun may be finished."""
 CLOCK_SKEW = timedelta(seconds=60)
 """By how much the clocks of the provider and of replicas may differ."""
 LONGEST_ACCOUNT_NAME = 60
-_RESERVED = frozenset({"platform", "directory"})
-"""Actors of the audit that are no accounts."""
 
 
 class DirectoryRefused(UserError):
@@ -100,7 +99,7 @@ def possible_account_names(wanted: str) -> Iterator[str]:
     the same with a number."""
     plain = re.sub(r"[^a-z0-9._-]+", "-", wanted.partition("@")[0].lower()).lstrip("-._")
     plain = plain[: LONGEST_ACCOUNT_NAME - 7].rstrip("-._") or "person"
-    if plain not in _RESERVED:
+    if not is_reserved(plain):
         yield plain
     number = 2
     while True:

@@ -8,10 +8,11 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
+from unicodedata import normalize
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import LanguageCode, translatable
-from alerting.operators.actions import Role
+from alerting.operators.actions import ROLES, Role
 
 AccountKind = Literal["person", "service", "device"]
 SESSION_LASTS = timedelta(hours=12)
@@ -21,6 +22,10 @@ SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 200
 LEAST_DIFFERENT_CHARACTERS = 5
 LONGEST_TOKEN_LIFE = timedelta(days=3 * 366)
+ACTORS_OF_THE_PLATFORM = frozenset({"platform", "directory", "mongodb", "demo"})
+"""Actors of the audit that are no accounts, in lower case."""
+_RESERVED = ACTORS_OF_THE_PLATFORM | set(ROLES)
+"""Names that no person has: those of the platform, and the services of a first start."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 
 
@@ -124,6 +129,15 @@ def check_account_name(name: str) -> None:
             f"the name {shown(name)} is not possible: use up to 60 of a-z, 0-9, `.`, `_` and `-`, "
             "first a letter or digit"
         )
+    if is_reserved(name):
+        raise UserError(
+            f"the name {shown(name)} is one by which the platform itself acts: choose another one"
+        )
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether the platform, or a service of it, acts by this name, however it is written."""
+    return normalize("NFKC", name).strip().casefold() in _RESERVED
 
 
 def check_password_rules(password: str, account: Account) -> None:

@@ -41,6 +41,10 @@ def test_a_file_that_others_may_read_is_refused(tmp_path, mode):
         ),
         ({"a-long-enough-token": {"name": "anna"}}, "must have an owner"),
         ({"a-long-enough-token": {"name": "", "role": "viewer"}}, "must have an owner"),
+        (
+            {"a-long-enough-token": {"name": "MongoDB", "role": "viewer"}},
+            "'MongoDB' is one by which the platform itself acts",
+        ),
         ({"a-long-enough-token": "anna"}, "must have an owner"),
     ],
 )

@@ -62,6 +62,8 @@ def test_without_rules_no_group_gives_anything():
         ("", ["person", "person-2", "person-3"]),
         ("@", ["person", "person-2", "person-3"]),
         ("platform", ["platform-2", "platform-3", "platform-4"]),
+        ("admin@plant.example", ["admin-2", "admin-3", "admin-4"]),
+        ("MongoDB", ["mongodb-2", "mongodb-3", "mongodb-4"]),
         ("x" * 500, ["x" * 53, f"{'x' * 53}-2", f"{'x' * 53}-3"]),
     ],
 )

@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.faults import UserError
+from alerting.operators.actions import ROLES
 from alerting.operators.people import (
     Account,
     check_account_name,
     check_password_rules,
     hash_secret,
     is_active,
+    is_reserved,
 )
 from tests.builders import at
 
@@ -29,6 +31,18 @@ def test_a_name_is_written_with_few_characters(name):
 def test_a_name_that_could_be_taken_for_another_is_refused(name):
     with pytest.raises(UserError, match="is not possible"):
         check_account_name(name)
+
+
+@pytest.mark.parametrize("name", ["admin", "mongodb", "platform", "directory", "demo", *ROLES])
+def test_no_person_has_a_name_by_which_the_platform_acts(name):
+    with pytest.raises(UserError, match="by which the platform itself acts"):
+        check_account_name(name)
+
+
+@pytest.mark.parametrize("name", ["MongoDB", " Admin ", "ADMIN", "\uff2dongoDB", "Platform"])
+def test_such_a_name_is_known_however_it_is_written(name):
+    assert is_reserved(name)
+    assert not is_reserved(f"{name}-2")
 
 
 @pytest.mark.parametrize("password", ["correct horse battery", "größer als 4,5 %", "x7-qQ2!p0Zk_"])

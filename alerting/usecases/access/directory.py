@@ -15,7 +15,7 @@ from alerting.operators.directory import (
     map_groups,
     possible_account_names,
 )
-from alerting.operators.people import Account
+from alerting.operators.people import Account, is_reserved
 from alerting.ports import AccessPorts
 from alerting.usecases.access.people import (
     LONGEST_DISPLAY_NAME,
@@ -128,4 +128,5 @@ def _rights_of(account: Account) -> tuple[object, ...]:
 
 
 def _display_name(person: DirectoryPerson) -> str:
-    return clean_line(person.display_name)[:LONGEST_DISPLAY_NAME]
+    name = clean_line(person.display_name)[:LONGEST_DISPLAY_NAME]
+    return "" if is_reserved(name) else name

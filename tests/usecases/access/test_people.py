@@ -6,9 +6,12 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
-from alerting.operators.people import LINK_LASTS
+from alerting.episodes.episode import PLATFORM
+from alerting.operators.directory import DirectoryPerson, GroupRule
+from alerting.operators.people import LINK_LASTS, is_reserved
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
+from alerting.usecases.access.directory import DIRECTORY, sign_in_from_directory
 from alerting.usecases.access.sign_in import (
     begin_session,
     check_password,
@@ -16,6 +19,7 @@ from alerting.usecases.access.sign_in import (
     find_session_account,
 )
 from alerting.usecases.access.tokens import create_token, find_token_user, revoke_token
+from alerting.usecases.definitions.edits import EDITOR
 from tests.builders import at
 
 PASSWORD = "correct horse battery"
@@ -49,6 +53,22 @@ def test_a_person_signs_in_with_the_password_set_by_a_link_that_works_once(platf
     assert check_password(platform, QUICK, "nobody", PASSWORD) is None
     with pytest.raises(UserError, match="no longer valid"):
         people.set_password(platform, QUICK, code, "another long password", at(1))
+
+
+@pytest.mark.parametrize("shown", ["MongoDB", "ADMIN", "platform "])
+@pytest.mark.parametrize("name", [EDITOR, DIRECTORY, PLATFORM, "demo", "admin"])
+def test_nobody_is_called_as_the_platform_acts(platform, name, shown):
+    assert is_reserved(name)
+    with pytest.raises(UserError, match="platform itself acts"):
+        people.add_person(platform, name.lower(), "viewer", "ada", at(0), kind="device")
+    with pytest.raises(UserError, match="platform itself acts"):
+        people.add_person(platform, "anna", "viewer", "ada", at(0), display_name=shown)
+    people.add_person(platform, "anna", "viewer", "ada", at(0))
+    with pytest.raises(UserError, match="platform itself acts"):
+        people.change_person(platform, "anna", "ada", at(1), display_name=shown)
+    found = DirectoryPerson("https://idp", "s", name, shown, ("crew",))
+    made = sign_in_from_directory(platform, found, (GroupRule("crew", "viewer"),), at(2), at(2))
+    assert (made.id, made.display_name) == (f"{name.lower()}-2", "")
 
 
 def test_a_link_ends_after_three_days_and_with_the_next_one(platform):
