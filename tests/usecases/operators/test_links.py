@@ -13,6 +13,7 @@ from itsdangerous import Signer, URLSafeSerializer
 from alerting.adapters.channels.links import SignedLinks
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import next_revision
+from alerting.notifications import links
 from alerting.notifications.links import LONGEST_TOKEN, Grant, LinkRefused, Purpose, seal, unseal
 from alerting.settings.home import load_or_create_key
 from alerting.usecases.operators.links import open_link, revoke_links, use_link
@@ -71,6 +72,33 @@ def test_what_the_key_signed_for_another_purpose_is_no_link():
     _, content = URLSafeSerializer("").loads_unsafe(seal(GRANT, KEY))
     with pytest.raises(LinkRefused, match="not a link of this platform"):
         unseal(URLSafeSerializer(KEY, "another purpose").dumps(content), KEY, at(1))
+
+
+FIELDS = ["e1", "anna", "acted", 0, 4_000_000_000_000]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *([*FIELDS[:2], purpose, *FIELDS[3:]] for purpose in ("unmute", "", None, 7, ["acted"])),
+        *(FIELDS[:n] for n in range(5)),
+        [*FIELDS, "more"],
+        [["e1"], *FIELDS[1:]],
+        ["e1", {"name": "anna"}, *FIELDS[2:]],
+        [*FIELDS[:3], "now", FIELDS[4]],
+        [*FIELDS[:3], 0, 10**30],
+        [*FIELDS[:3], None, None],
+        {"episode": "e1"},
+        "acted",
+        None,
+        7,
+    ],
+)
+def test_what_the_key_sealed_in_a_form_that_is_not_known_is_refused(fields):
+    token = links._serializer(KEY).dumps(fields)
+    with pytest.raises(LinkRefused, match="not a link of this platform"):
+        unseal(token, KEY, at(1))
+    assert unseal(links._serializer(KEY).dumps(FIELDS), KEY, at(1)).purpose == "acted"
 
 
 @pytest.mark.parametrize("spoilt", ["\udcff", "x" * LONGEST_TOKEN])
