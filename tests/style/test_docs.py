@@ -59,7 +59,8 @@ def commands():
 
 
 def shown_commands(page):
-    """The words behind `alerting` on each line of the blocks of a page."""
+    """The words behind `alerting` on each line of the blocks of a page; a remark stands after three
+    blanks."""
     for block in re.findall(
         r"^```[^\n]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     ):
@@ -67,25 +68,67 @@ def shown_commands(page):
             if found := re.match(
                 r"(?:\$ )?(?:\.venv/bin/|docker compose run .* api )?alerting (.+)", line.strip()
             ):
-                yield shlex.split(found[1], comments=True)
+                yield shlex.split(re.split(r" {3,}", found[1])[0], comments=True)
+
+
+def refusal(command, words):
+    """Return why the command refuses these words; None if it takes them. `…` stands for any."""
+    rest = list(words)
+    while hasattr(command, "commands"):
+        if not rest or rest[0].startswith(("-", "…")):
+            return None
+        if rest[0] not in command.commands:
+            return f"no command {rest[0]}"
+        command = command.commands[rest.pop(0)]
+    options = {
+        option: parameter
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if parameter.param_type_name == "option"
+    }
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    most = float("inf") if any(one.nargs == -1 for one in arguments) else len(arguments)
+    given = 0
+    while rest:
+        word = rest.pop(0)
+        if word in "…|>" or word.startswith(("$", ">")):
+            break
+        name, _, value = word.partition("=")
+        if not name.startswith("-"):
+            given += 1
+        elif name not in options and name not in ("--help", "-"):
+            return f"no option {name}"
+        elif name in options and not options[name].is_flag and not value and rest:
+            rest.pop(0)
+    return f"{given} arguments, at most {most}" if given > most else None
+
+
+def inline_commands(text):
+    """The words behind `alerting` of each command in backticks, without optional parts."""
+    for code in re.findall(r"`alerting ([^`]+)`", text):
+        try:
+            yield shlex.split(re.sub(r"\[[^\]]*\]|\|\S+", "", code.replace("\n", " ")))
+        except ValueError:
+            yield ["…"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_that_is_shown_is_there_with_its_options(name, commands):
-    for words in shown_commands(ROOT / name):
-        command = commands
-        rest = list(words)
-        while hasattr(command, "commands"):
-            assert rest[0] in command.commands, words
-            command = command.commands[rest.pop(0)]
-        options = {
-            option
-            for parameter in command.params
-            for option in (*parameter.opts, *parameter.secondary_opts)
-        }
-        assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= options | {
-            "--help"
-        }, words
+def test_every_command_that_is_shown_would_be_taken(name, commands):
+    page = ROOT / name
+    told = [*shown_commands(page), *inline_commands(page.read_text(encoding="utf-8"))]
+    refused = [(words, why) for words in told if (why := refusal(commands, words))]
+    assert refused == []
+
+
+def test_every_command_that_a_message_names_in_full_would_be_taken(commands):
+    refused = [
+        (str(file.relative_to(ROOT)), words, why)
+        for file, text in texts()
+        if file.suffix != ".md"
+        for words in inline_commands(text)
+        if words[0] not in PROSE and (why := refusal(commands, words))
+    ]
+    assert refused == []
 
 
 def test_the_ports_of_every_part_are_in_the_docs_with_the_setting_that_changes_each():
