@@ -12,6 +12,7 @@ import yaml
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.main import app
+from alerting.console.definitions.starts import list_starts
 from alerting.demo.air_filter import air_filter
 from alerting.demo.asset import demo_asset
 from alerting.demo.checkweigher import checkweigher
@@ -153,6 +154,15 @@ def test_the_examples_of_each_kind_are_accepted_and_five_lines_long():
     accepted = check(platform, [yaml.safe_load(block) for block in blocks])
     assert {one.kind for one in accepted} == set(definition_types())
     assert {len(block.splitlines()) for block in blocks} == {5}
+
+
+def test_the_kinds_are_listed_in_one_order_from_the_simplest_on_in_the_page_and_the_console():
+    page = (ROOT / "docs" / "which-kind.md").read_text(encoding="utf-8")
+    table = page.partition("| what you have |")[2].partition("\n\n")[0]
+    assert re.findall(r"\[`(\w+)`\]", table) == [one["kind"] for one in list_starts()]
+    assert list_starts()[2]["kind"] == "control_chart"
+    sections = re.findall(r"^## ([a-z ]+)$", page, re.MULTILINE)
+    assert sections == list(dict.fromkeys(s["kind"].replace("_", " ") for s in list_starts()))
 
 
 def test_the_pictures_of_the_kinds_are_those_of_the_tool():

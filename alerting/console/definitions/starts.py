@@ -19,12 +19,14 @@ _RECENT = timedelta(days=1)
 
 
 def list_starts() -> list[dict[str, Any]]:
-    """Return the questions of all kinds with the names under which they are chosen."""
-    return [
+    """Return the questions of all kinds with the names under which they are chosen, the simplest
+    first."""
+    found: list[dict[str, Any]] = [
         {"name": f"{kind}-{number}", "kind": kind, "start": start}
         for kind, definition in definition_types().items()
         for number, start in enumerate(definition.starts, 1)
     ]
+    return sorted(found, key=lambda one: one["start"].place)
 
 
 def starting_text(platform: Platform, chosen: str, asset: str = "") -> str:

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 class Start(NamedTuple):
     """A question of an engineer: what is there, and what is wanted.
 
-    `fields`: returns the fields beside name, kind and assets, for a variable and a limit of it.
+    `place`: in the list of all, the simplest first. `fields`: returns the fields beside name, kind
+    and assets, for a variable and a limit of it.
     """
 
+    place: int
     given: str
     wanted: str
     fields: Callable[[str, float], dict[str, Any]]

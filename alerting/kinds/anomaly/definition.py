@@ -82,6 +82,7 @@ class AnomalyDefinition(NormalDefinition):
 
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
+            7,
             translatable("Several variables and mostly normal weeks, and no recorded problem"),
             translatable("to know when they no longer fit together"),
             lambda _, __: {},

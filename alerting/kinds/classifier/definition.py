@@ -18,6 +18,7 @@ class ClassifierDefinition(TrainedDefinition):
 
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
+            4,
             translatable(
                 "A problem that happened some ten times, and variables that may announce it"
             ),

@@ -34,6 +34,7 @@ class ControlChartDefinition(NormalDefinition):
 
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
+            3,
             translatable("A variable that should stay where it is"),
             translatable("to find a small lasting shift"),
             lambda variable, _: {"variable": variable, "chart": "ewma"},

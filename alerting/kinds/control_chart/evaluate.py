@@ -34,12 +34,12 @@ from alerting.kinds.protocol.evaluation import (
     TargetEvaluation,
     VersionInterval,
 )
+from alerting.kinds.protocol.unknown_reasons import NO_LIMITS
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
 from alerting.readings.sample_quality import Instants, no_instants
 
-NO_MODEL = translatable("no limits are in service yet")
 _STATUSES: tuple[Status, ...] = ("clear", "triggered", "unknown")
 _CLEAR, _TRIGGERED, _UNKNOWN = range(3)
 _NONE = timedelta(0)
@@ -117,7 +117,7 @@ def evaluate_part(
     too_little = translatable(
         "no limits for {asset}: it had too few readings in phase I", asset=sources.asset.name
     )
-    return evaluate_fitted(definition, sources, part, before, evaluate, NO_MODEL, too_little)
+    return evaluate_fitted(definition, sources, part, before, evaluate, NO_LIMITS, too_little)
 
 
 def _samples_between(

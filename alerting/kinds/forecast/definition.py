@@ -52,6 +52,7 @@ class ForecastDefinition(TrainedDefinition):
 
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
+            5,
             translatable("A number with a limit, whose course tells where it goes"),
             translatable("to know before it reaches the limit"),
             lambda variable, limit: {
@@ -60,6 +61,7 @@ class ForecastDefinition(TrainedDefinition):
             },
         ),
         Start(
+            6,
             translatable("A number that is measured seldom, or known late"),
             translatable("its value in between, with an interval"),
             lambda variable, _: {"variable": variable, "horizon": "3h"},

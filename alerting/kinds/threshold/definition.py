@@ -51,11 +51,13 @@ class ThresholdDefinition(Conditions, Definition):
 
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
+            1,
             translatable("A limit that you can write down"),
             translatable("to know when a value is beyond it"),
             lambda variable, limit: {"variable": variable, "above": limit, "for": "3m"},
         ),
         Start(
+            2,
             translatable("No limit, but the usual range of past weeks"),
             translatable("to know when a value is unusual"),
             lambda variable, _: {"variable": variable, "above": {"learned": {"quantile": 0.999}}},

@@ -8,6 +8,7 @@ from typing import cast
 from alerting.detection.carried import Carried
 from alerting.detection.learned_limits import LearnedLimits
 from alerting.kinds.protocol.evaluation import EvaluationSources, VersionInterval
+from alerting.kinds.protocol.unknown_reasons import NO_LEARNED_LIMITS
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.model import LearnedLimitsModel
 from alerting.readings.history import History
@@ -25,7 +26,7 @@ def limits_in_force(
     """
     if not isinstance(definition, LearnedThresholdDefinition):
         return None
-    none = LearnedLimits({}, definition.schedule.timezone, "no learned limits are in service yet")
+    none = LearnedLimits({}, definition.schedule.timezone, NO_LEARNED_LIMITS)
     if part.model_version is None:
         return none
     model = cast("LearnedLimitsModel", sources.models.get(definition, part.model_version))

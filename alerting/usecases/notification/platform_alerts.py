@@ -4,6 +4,7 @@ log."""
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from alerting.definitions.hours import end_of
 from alerting.definitions.routes import Route
@@ -63,16 +64,31 @@ def record_outage(
     platform.platform_alerts.resolve(alert.kind, alert.subject, now)
 
 
-def was_engineer_notified(platform: DeliveryPorts) -> bool:
-    """Return whether a message on an open fault was sent. The log tells nobody, unless it is the
-    only channel."""
-    channels = [name for name in platform.channels if name != LOG or len(platform.channels) == 1]
-    keys = [
-        _key("platform", alert, channel)
-        for alert in platform.platform_alerts.open()
-        for channel in channels
+class DeliveredMessage(NamedTuple):
+    """The channel that a message was delivered to, and when."""
+
+    channel: str
+    at: datetime
+
+
+def delivered_message(
+    platform: DeliveryPorts, alerts: Sequence[PlatformAlert]
+) -> DeliveredMessage | None:
+    """Return the message after which each of these faults was told of; None as long as one of them
+    has no delivered message. The log tells nobody."""
+    people = [name for name in platform.channels if name != LOG]
+    keys = [{_key("platform", alert, channel) for channel in people} for alert in alerts]
+    sent = {
+        n.key: DeliveredMessage(n.channel, n.delivered_at)
+        for n in (platform.notifications.get(set().union(*keys)) if people and keys else ())
+        if n.delivered_at is not None
+    }
+    firsts = [
+        min((sent[key] for key in of_one if key in sent), key=lambda d: d.at, default=None)
+        for of_one in keys
     ]
-    return any(n.status == "sent" for n in (platform.notifications.get(keys) if keys else ()))
+    told = [first for first in firsts if first is not None]
+    return max(told, key=lambda d: d.at) if told and len(told) == len(firsts) else None
 
 
 def opening_keys(channels: Mapping[str, Channel], platform_alerts: PlatformAlerts) -> list[str]:

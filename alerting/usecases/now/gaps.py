@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from alerting.deferred import np
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.targets import EvaluationTarget
+from alerting.kinds.protocol.unknown_reasons import NOT_ASKED, WITHOUT_MODEL
 from alerting.ports import States
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME
@@ -154,6 +155,26 @@ def find_gaps(
     ordered = sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason))
     on_time_until = None if is_late.all() else from_millis(int(last_on_time[~is_late].min()))
     return EvaluationCoverage(until, tuple(ordered), on_time_until)
+
+
+def without_champion(gaps: Iterable[Gap]) -> list[str]:
+    """Return the definitions of which a gap says that there is no model."""
+    return sorted({gap.definition for gap in gaps if _says_no_model(gap)})
+
+
+def with_champions(gaps: Iterable[Gap], serving: Collection[str]) -> tuple[Gap, ...]:
+    """Return the gaps, without saying of a definition that has a champion that it has none: the
+    state may have been stored before the model went into service."""
+    return tuple(
+        replace(gap, kind="never", reason=NOT_ASKED)
+        if _says_no_model(gap) and gap.definition in serving
+        else gap
+        for gap in gaps
+    )
+
+
+def _says_no_model(gap: Gap) -> bool:
+    return gap.kind == "no model" or gap.reason in WITHOUT_MODEL
 
 
 def _gap(

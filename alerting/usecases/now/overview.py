@@ -28,8 +28,9 @@ from alerting.operators.tiles import (
 )
 from alerting.ports import Definitions, UpkeepPorts
 from alerting.reporting.figures.sparkline import Sparkline
+from alerting.usecases.definitions.training_state import champion_versions
 from alerting.usecases.notification.present_values import present_values
-from alerting.usecases.now.gaps import EvaluationCoverage, Gap
+from alerting.usecases.now.gaps import EvaluationCoverage, Gap, with_champions, without_champion
 from alerting.usecases.now.known_plant import KnownPlant
 from alerting.usecases.silences.in_force import SilencesInForce, silences_at
 
@@ -138,6 +139,9 @@ def read_now(
         plant,
         newest,
     )
+    claimed = [plant.latest[n] for n in without_champion(evaluated.gaps) if n in plant.latest]
+    serving = champion_versions(platform.definitions, platform.decisions, claimed)
+    gaps = with_champions(evaluated.gaps, serving)
     causes = group_by_cause(shows, plant.parents)
     definitions = find_definitions(platform.definitions, plant, (e.definition for e in shows))
     silences = silences_at(platform, now)
@@ -159,7 +163,7 @@ def read_now(
         happening=tuple(cause for cause in causes if cause.phase == "happening"),
         expected=tuple(cause for cause in causes if cause.phase == "expected"),
         over=tuple(group_ended(shown_over)),
-        gaps=evaluated.gaps,
+        gaps=gaps,
         gap_assets=len(evaluated.unknown_by_asset),
         evaluated_until=evaluated.until,
         target_count=len(plant.targets),

@@ -18,7 +18,7 @@ from alerting.usecases.definitions.platform_alerts import (
     record_faults,
 )
 from alerting.usecases.episodes.suppression import suppressed_between
-from alerting.usecases.notification.platform_alerts import was_engineer_notified
+from alerting.usecases.notification.platform_alerts import DeliveredMessage, delivered_message
 from alerting.usecases.platform_health.conditions import (
     BACKUP,
     BEHIND,
@@ -64,20 +64,22 @@ def check_platform(
 
 
 class AlarmsOff(NamedTuple):
-    """Open faults. `are_off`: alarms may be missing; `is_engineer_notified`: by a message."""
+    """Open faults. `since`: when alarms began to be missing, None if every alarm still comes;
+    `told`: the message that was delivered on it."""
 
     faults: int
-    are_off: bool
-    is_engineer_notified: bool
+    since: datetime | None
+    told: DeliveredMessage | None
 
 
 def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
-    """Return whether faults keep alarms off, and an engineer knows; None without one."""
+    """Return since when faults keep alarms off, and whether that was told; None without a fault."""
     still_open = platform.platform_alerts.open()
     if not still_open:
         return None
-    are_off = any(alert.kind not in _ALARMS_STAY for alert in still_open)
-    return AlarmsOff(len(still_open), are_off, was_engineer_notified(platform))
+    grave = [alert for alert in still_open if alert.kind not in _ALARMS_STAY]
+    since = min((alert.opened_at for alert in grave), default=None)
+    return AlarmsOff(len(still_open), since, delivered_message(platform, grave))
 
 
 def read_facts(

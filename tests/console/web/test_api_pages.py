@@ -268,7 +268,8 @@ def test_the_first_page_says_in_one_line_that_alarms_are_off_and_an_engineer_fin
         "champion unreadable", "too-moist", "the <registry> does not answer", at(0)
     )
     page = browser.get("/").text
-    assert "Some alarms are off: tell an engineer." in page, "no channel has a message on it"
+    assert "Some alarms are off since " in page, "no channel has a message on it"
+    assert ": call the engineer." in page
     assert "registry" not in page
     log_in(browser, ADMIN_TOKEN)
     assert '<a class="more" href="/platform">2 faults of the platform</a>' in browser.get("/").text
@@ -285,10 +286,29 @@ def test_an_operator_reads_that_an_engineer_has_been_told_once_the_message_is_ou
     platform.platform_alerts.report("evaluation late", "evaluate__1m", "not evaluated", at(0))
     browser = TestClient(create_app(platform, TOKENS, now=wall), follow_redirects=False)
     log_in(browser)
-    assert "Some alarms are off: tell an engineer." in browser.get("/").text
+    assert "call the engineer." in browser.get("/").text
     deliver_due(platform, at(1))
-    assert "Some alarms are off: an engineer has been told." in browser.get("/").text
+    page = browser.get("/").text
+    assert "A message on it was delivered: engineer, today 00:01." in page
+    assert "call the engineer" not in page
+    platform.platform_alerts.report("evaluation late", "evaluate__5m", "not evaluated", at(2))
+    assert "call the engineer." in browser.get("/").text, "nobody was told of the second fault"
     assert "Faults are sent to: engineer." in browser.get("/platform").text
+
+
+@pytest.mark.parametrize("channels", [("log",), ("engineer",)], ids=["the log alone", "away"])
+def test_nobody_is_said_to_be_told_without_a_delivered_message(channels, wall):
+    boxes = [Mailbox(name) for name in channels]
+    platform = in_memory_platform(*boxes)
+    if channels != ("log",):
+        route = {"name": "engineers", "channels": [*channels], "platform": True}
+        apply_routes(platform, [route], "ada", at(0))
+        boxes[0].broken = True
+    platform.platform_alerts.report("evaluation late", "evaluate__1m", "not evaluated", at(0))
+    deliver_due(platform, at(1))
+    browser = TestClient(create_app(platform, TOKENS, now=wall), follow_redirects=False)
+    log_in(browser)
+    assert "call the engineer." in browser.get("/").text
 
 
 def test_the_menu_has_what_a_role_needs(browser):

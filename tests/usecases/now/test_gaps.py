@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.ports import ReadingRow
+from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.access.narrow import narrow
 from alerting.usecases.access.visible import find_visible
 from alerting.usecases.definitions.sync import apply
@@ -11,6 +11,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.now import gaps as gaps_module
 from alerting.usecases.now.gaps import find_gaps
 from alerting.usecases.now.known_plant import KnownPlants, read_plant
+from alerting.usecases.now.overview import NowFilters, read_now
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
 
@@ -165,3 +166,23 @@ def test_what_is_remembered_for_one_line_is_not_shown_to_another(platform):
     for minute in (2, 2.001):  # the second time it is remembered
         assert seen("oven-1", minute) == (["oven-1"], ["too-hot"], {"oven-1"})
         assert seen("oven-2", minute) == (["oven-2"], ["two"], {"oven-2"})
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["never evaluated", "evaluated before"])
+def test_a_definition_with_a_champion_is_never_said_to_have_no_model(platform, stored):
+    apply(platform, [too_moist()], "ann", at(60), "test")
+    platform.clock.instant = at(70)
+    if stored:
+        evaluate(platform, ["too-moist"], at(69))
+
+    def reasons():
+        found = read_now(platform, read_plant(platform), NowFilters(), "otto")
+        return {gap.reason for gap in found.gaps if gap.definition == "too-moist"}
+
+    assert len(reasons()) == 1
+    assert "in service yet" in next(iter(reasons()))
+    decision = DecisionRecord(
+        "too-moist", at(70), 1, 1, None, True, True, "promote", "better", {}, "run-1", "platform"
+    )
+    platform.decisions.add(decision, 1)
+    assert reasons() == {"the model has just gone into service and has not given a score yet"}
