@@ -24,7 +24,11 @@ LENGTHS: dict[str, ShiftLength] = {"8": 8, "12": 12, "24": 24}
 async def _choice(
     line: NameQuery | None = None,
     at: Annotated[
-        Instant | None, Query(description="An instant in the shift; now when left out.")
+        Instant | None,
+        Query(
+            description="An instant in the shift; when left out, the one that is handed over now, "
+            "else the one that runs."
+        ),
     ] = None,
     shift: Annotated[
         NameQuery | None, Query(description="Its route, where several shifts run at once.")

@@ -31,7 +31,11 @@ class ShiftBody(Body):
     """The shift that is meant, as in the query of `GET /handover`."""
 
     line: NameText | None = Field(None, description="Part of the plant; all of it when left out.")
-    at: Instant | None = Field(None, description="An instant in the shift; now when left out.")
+    at: Instant | None = Field(
+        None,
+        description="An instant in the shift; when left out, the one that is handed over now, else "
+        "the one that runs.",
+    )
     shift: NameText | None = Field(None, description="Its route, where several shifts run at once.")
     hours: Literal[8, 12, 24] = Field(
         8, description="Length of shifts where no route names any, in hours."

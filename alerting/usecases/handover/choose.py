@@ -28,8 +28,8 @@ ShiftLength = Literal[8, 12, 24]
 
 @dataclass(frozen=True)
 class ShiftChoice:
-    """The shift that is asked for. `line`: a part of the plant; `at`: an instant in the shift, now
-    if None; `shift`: its route, where several shifts run at once; `hours`: length of shifts where
+    """The shift that is asked for. `line`: a part of the plant; `at`: an instant in the shift; if
+    None the one that is handed over now, else the one that runs; `shift`: its route, where several shifts run at once; `hours`: length of shifts where
     no route names any."""
 
     line: str | None = None
@@ -86,7 +86,11 @@ def choose_shift(
     is_configured = bool(plans)
     plans = plans or [usual_hours(choice.hours, zone)]
     at = choice.at or now
-    shift = find_running(plans, at, choice.shift)
+    changing = find_change(plans, now) if choice.at is None else None
+    if changing is not None and choice.shift in (None, changing.name):
+        shift: Shift | None = changing
+    else:
+        shift = find_running(plans, at, choice.shift)
     if shift is None:
         raise NotFound(translatable("no shift runs at that time, or ran in the eight days before"))
     return ChosenShift(

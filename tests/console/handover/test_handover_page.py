@@ -166,6 +166,25 @@ def test_the_front_page_leads_to_the_shift_that_changes(browser, plant):
     assert "night · yesterday 22:00" in text_of(browser.get(address))
 
 
+def test_the_page_and_a_signature_without_an_instant_are_of_the_shift_that_has_just_ended(
+    browser, plant
+):
+    log_in(browser)
+    for minute in (450, 479, 480, 510):  # from half an hour before the change to half an hour after
+        plant.clock.instant = at(night(minute))
+        assert "night · yesterday 22:00 to today 06:00" in text_of(browser.get("/handover")), minute
+    plant.clock.instant = at(night(485))
+    body = {"side": "leaving"}
+    sent = browser.post("/api/v1/handover/signatures", headers=OPERATOR, json=body)
+    assert sent.status_code == 200
+    [stored] = plant.handovers.find()
+    assert (stored.shift, stored.start) == ("night", at(night(0)))
+    asked = browser.get("/handover?shift=early")
+    assert "early · today 06:00 to 14:00" in text_of(asked), "the one that is named"
+    plant.clock.instant = at(night(511))
+    assert "early · today 06:00 to 14:00" in text_of(browser.get("/handover"))
+
+
 def test_notes_of_lines_and_of_the_plant_are_told_apart(browser, plant):
     plant.assets.store_assets([Asset(name="line-2", title="Line 2")])
     plant.assets.store_assets([Asset(name="mixer", parent="line-2")])
