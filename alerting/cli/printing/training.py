@@ -34,5 +34,6 @@ def show_test(test: Mapping[str, Any]) -> None:
         console.print(f"  {note}")
     if test.get("threshold_reason"):
         console.print(
-            f"threshold {format_threshold(test['threshold'])}: {test['threshold_reason']}"
+            f"threshold {format_threshold(test['threshold'])}, chosen in the validation period: "
+            f"{test['threshold_reason']}"
         )

@@ -22,7 +22,11 @@ from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import Proposal
 from alerting.ports import DecisionRecord
 from alerting.reporting.base.messages import NONE, number, seconds
-from alerting.reporting.definition.decisions import explain_waiting, summarise_decision
+from alerting.reporting.definition.decisions import (
+    describe_unseen,
+    explain_waiting,
+    summarise_decision,
+)
 from alerting.reporting.figures.bars import importance_bars
 from alerting.reporting.figures.operating_curve import curve_line, operating_points
 from alerting.reporting.page.decision_text import (
@@ -114,6 +118,7 @@ def models(name: Id, request: Request, platform: Served, person: Viewer) -> str:
         why_waiting=report.waiting and explain_waiting(report.waiting.objection),
         comparison=comparison_rows(report.waiting, language_of(request)),
         evidence=report.evidence,
+        unseen=report.evidence and describe_unseen(report.evidence.version, report.evidence.test),
         variables=variables,
         curve=describe_curve(report.evidence, definition),
         provisional=next((_reason(d) for d in reversed(decisions) if d.promoted), ""),

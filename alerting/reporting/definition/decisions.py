@@ -90,6 +90,12 @@ _ON_PROBLEMS = {
 }
 
 
+_UNSEEN = templates(
+    "On data that its training had not seen, version {version} announced {found} of {number} "
+    "problem; false alarms: {false}.",
+    "On data that its training had not seen, version {version} announced {found} of {number} "
+    "problems; false alarms: {false}.",
+)
 _OBJECTIONS: Mapping[str, str] = {
     "unreadable_champion": template(
         "The model in service cannot be read, so the two could not be compared."
@@ -140,6 +146,20 @@ def explain_waiting(objection: str | None) -> Translatable:
     """Say why a proposal waits for a person: for an objection of `decision_table`, or because its
     definition wants it."""
     return translatable(_OBJECTIONS.get(objection or "", _NO_OBJECTION))
+
+
+def describe_unseen(version: int, test: Mapping[str, Any]) -> Translatable | None:
+    """Say what a version found in the test period of its training; None where no problems were
+    counted in it."""
+    problems = test.get("n_events")
+    if problems is None:
+        return None
+    counted: dict[str, Value] = {
+        "version": str(version),
+        "found": str(test["n_found"]),
+        "false": str(test["n_false_alarms"]),
+    }
+    return translatable_count(*_UNSEEN, problems, **counted)
 
 
 @dataclass(frozen=True)

@@ -98,3 +98,21 @@ def test_why_a_model_waits_is_read_from_an_alert_of_an_earlier_version(engineer,
     models = seen(engineer, "/models", "de")
     assert "It is better." in models
     assert "approve" not in models
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("en", "version 1 announced 9 of 26 problems; false alarms: 12."),
+        ("de", "Version 1 hat auf Daten, die ihr Training nicht gesehen hatte, 9 von 26 Problemen"),
+        ("fr", "la version 1 a annoncé 9 des 26 problèmes"),
+    ],
+)
+def test_what_was_found_on_unseen_data_comes_before_all_figures_of_the_validation_period(
+    engineer, platform, code, sentence
+):
+    test = {"event_recall": 9 / 26, "n_events": 26, "n_found": 9, "n_false_alarms": 12}
+    add_waiting(platform, NAME, test=test)
+    before, _, after = seen(engineer, f"/models/{NAME}", code).partition(sentence)
+    assert "alid" in after
+    assert "alid" not in before

@@ -40,6 +40,7 @@ def add_waiting(platform, name, files=None, **changes):
         {"set_point": "speed", "variable": "moisture", "effect": -0.4, "error": 0.1, "relief": 0.2}
     ]
     files = {"threshold_curve": CURVE, "reliability": reliability, "effects": effects}
+    files["summary"] = changes.get("test", {})
     runs.log(
         run,
         files={f"{part}.json": json.dumps(rows).encode() for part, rows in files.items()},
