@@ -83,7 +83,7 @@ def setting(value: float, unit_text: str | None = None) -> str:
 
 
 def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
-    """Describe the next step: `Set belt speed from 8.0 to 7.4 m/min and damper from 40 …`."""
+    """Describe the next step: `Set Belt speed from 8.0 to 7.4 m/min and damper from 40 …`."""
     return translatable(
         "Set {changes}", changes=join_with_and(*(_step(asset, change) for change in changes))
     )
@@ -92,7 +92,7 @@ def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
 def describe_advice(
     asset: Asset, changes: Sequence[Change], before: float, after: float
 ) -> Translatable:
-    """Describe the next step with its effect: `Set belt speed … Risk 89 % → 26 %.`"""
+    """Describe the next step with its effect: `Set Belt speed … Risk 89 % → 26 %.`"""
     return translatable(
         "{step}. Risk {before} → {after}.",
         step=describe_setting(asset, changes),
@@ -133,7 +133,7 @@ def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> st
     if relief <= 0:
         return ""
     amount = measured(relief, ".0f" if relief >= 10 else ".2g", unit(asset, effects.variable))
-    values = {"variable": Styled(title(asset, effects.variable), "inside"), "amount": amount}
+    values = {"variable": title(asset, effects.variable), "amount": amount}
     if effects.limit_side > 0:
         return translatable("Past data: {variable} falls by at least {amount}.", **values)
     return translatable("Past data: {variable} rises by at least {amount}.", **values)
@@ -143,7 +143,7 @@ def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) 
     """Describe how far past problems went, where that is more than the advice reaches."""
     if not 0 < relief < effects.needed - 1e-9:
         return ""
-    name = Styled(title(asset, effects.variable), "inside")
+    name = title(asset, effects.variable)
     own = unit(asset, effects.variable)
     farthest = quantity(effects.limit + effects.limit_side * effects.needed, own)
     if effects.limit_side > 0:
@@ -156,7 +156,7 @@ def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) 
 
 
 def _step(asset: Asset, change: Change) -> Translatable:
-    name = Styled(title(asset, change.variable), "inside")
+    name = title(asset, change.variable)
     before = change.before
     after = change.after
     if isinstance(before, str) or isinstance(after, str):
@@ -267,7 +267,7 @@ def is_unusual(
 def describe_contribution(
     asset: Asset, column: Column, shown: Quantity, share: float
 ) -> Translatable:
-    """Describe: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the risk …`.
+    """Describe: `Zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the risk …`.
 
     A quantity that is as usual raises the risk by its combination with others only, and the message
     says that.
@@ -296,7 +296,7 @@ def describe_contribution(
             rate = float(shown.value) if isinstance(shown.value, float) else 0.0
             return translatable(
                 _TRENDS[rate > 0],
-                name=Styled(title(asset, column.source), "inside"),
+                name=title(asset, column.source),
                 rate=quantity(abs(rate), shown.unit),
                 window=Styled(shown.window.total_seconds() if shown.window else 0.0, "duration"),
                 usual=quantity_usual(shown),
@@ -321,9 +321,9 @@ def describe_contribution(
 
 
 def describe_column(asset: Asset, column: Column) -> Translatable:
-    """Describe what a column shows: `the mean of zone 2 temperature over 10 min`."""
+    """Describe what a column shows: `the mean of Zone 2 temperature over 10 min`."""
     is_variable = column.kind == "variable"
-    name = Styled(title(asset, column.source), "inside") if is_variable else column.source
+    name = title(asset, column.source) if is_variable else column.source
     window = Styled((column.window_ms or 0) / 1000, "duration")
     return translatable(_STATISTIC.get(column.aggregation, "{name}"), name=name, window=window)
 

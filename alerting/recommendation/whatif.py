@@ -269,7 +269,7 @@ class _Advice:
         elif self.situation.model.effects is not None and not self.levers[i].relief:
             reason = translatable(
                 "the history does not tell its effect on {variable}",
-                variable=Styled(title(self.asset, self.situation.model.effects.variable), "inside"),
+                variable=title(self.asset, self.situation.model.effects.variable),
             )
         elif safety is None:
             reason = translatable("it lowers the risk less")

@@ -12,9 +12,9 @@ from tests.helpers.episode_messages import EPISODES, GUIDANCE, comes_true
 
 NO_NEED = ("no change is needed", "keine änderung nötig", "aucun changement nécessaire")
 ADVICE = {
-    "en": "Set belt speed from 2.1",
+    "en": "Set Belt speed from 2.1",
     "de": "Einstellen: Belt speed von 2,1",
-    "fr": "Réglez\u00a0: belt speed de 2,1",
+    "fr": "Réglez\u00a0: Belt speed de 2,1",
 }
 BACKGROUND = {
     "en": "within normal operation",
@@ -141,7 +141,7 @@ def test_a_lower_risk_is_told_and_takes_no_advice_away():
         if phase == "expected"
     ][-1]
     assert "What to do: The risk is 0.0 %, below the alarm at 50 %." in last
-    assert "Before (advice of Thu 1 Jan 00:05): Set belt speed from 2.1" in last
+    assert "Before (advice of Thu 1 Jan 00:05): Set Belt speed from 2.1" in last
     assert "Since the alarm came: risk 85 % → 0.0 % (Thu 1 Jan 00:1" in last
 
 

@@ -228,23 +228,23 @@ def test_words_of_a_number(aggregation, value, usual, share, words):
     assert words_of(asset, column, value, usual, share) == words
 
 
-def test_a_title_begins_small_inside_a_sentence():
+def test_a_title_stays_inside_a_sentence_as_people_wrote_it():
     asset = Asset(
         name="a",
         variables={
             "belt": Variable(title="Belt speed set-point", unit="m/min"),
             "co2": Variable(title="CO2"),
+            "pressure": Variable(title="Massedruck", unit="bar"),
         },
     )
     changes = [Change("belt", 8.0, 7.4, "m/min"), Change("co2", 40.0, 60.0, "%")]
     assert (
         describe_setting(asset, changes)
-        == "Set belt speed set-point from 8.0 to 7.4 m/min and CO2 from 40 to 60 %"
+        == "Set Belt speed set-point from 8.0 to 7.4 m/min and CO2 from 40 to 60 %"
     )
-    mean = Column("c", "belt", "variable", "mean", HOUR_MS)
+    mean = Column("c", "pressure", "variable", "mean", HOUR_MS)
     assert words_of(asset, mean, 8.5, 8.0, 0.025) == (
-        "the mean of belt speed set-point over 1 h, 0.5 m/min above its usual, raises the risk by "
-        "2.5 points"
+        "the mean of Massedruck over 1 h, 0.5 bar above its usual, raises the risk by 2.5 points"
     )
 
 

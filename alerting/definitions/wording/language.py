@@ -18,7 +18,6 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 from babel import Locale, negotiate_locale
 
 from alerting.definitions.wording.spoken import (
-    inside_sentence,
     spoken_about,
     spoken_duration,
     spoken_number,
@@ -41,10 +40,10 @@ _DAY_UNIT = re.compile(r"(?<=\d )d\b")
 
 
 class Styled(NamedTuple):
-    """A value with the way to show it: `share`, `points`, `duration` (seconds), `inside` (a title),
-    `count` (a whole number, grouped by thousands), or a format of numbers.
+    """A value with the way to show it: `share`, `points`, `duration` (seconds), `count` (a
+    whole number, grouped by thousands), or a format of numbers.
 
-    A unit may follow the format: `.3g °C`.
+    A unit may follow the format: `.3g °C`. Stored texts of before have titles as `inside`.
     """
 
     raw: float | str
@@ -180,7 +179,7 @@ class Language:
 
     def _styled(self, raw: float | str, style: str) -> str:
         if isinstance(raw, str):
-            return raw if style != "inside" or self.code == "de" else inside_sentence(raw)
+            return raw
         match style:
             case "share":
                 return self.share(raw)

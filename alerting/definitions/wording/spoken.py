@@ -1,6 +1,5 @@
-"""Durations, shares and titles as operators read them, on pages and in messages."""
+"""Durations, shares and numbers as operators read them, on pages and in messages."""
 
-import re
 from datetime import timedelta
 from decimal import Decimal
 from math import floor, log10
@@ -12,8 +11,6 @@ _LEAST_SMALL = 1e-9
 _FEWEST = 3  # significant digits of a value
 _MOST = 15
 _NEAR_END = 0.005  # of 0 or 1: a threshold needs more digits there
-# a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
-_CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")
 
 
 def spoken_duration(value: timedelta) -> str:
@@ -103,8 +100,3 @@ def spoken_points(difference: float) -> str:
         else f"{difference * 100:.0f}"
     )
     return f"{digits} {'point' if digits == '1' else 'points'}"
-
-
-def inside_sentence(title: str) -> str:
-    """Return a title as inside a sentence, with a small first letter unless abbreviated."""
-    return title[:1].lower() + title[1:] if _CAPITALISED.match(title) else title

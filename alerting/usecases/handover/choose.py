@@ -29,8 +29,8 @@ ShiftLength = Literal[8, 12, 24]
 @dataclass(frozen=True)
 class ShiftChoice:
     """The shift that is asked for. `line`: a part of the plant; `at`: an instant in the shift; if
-    None the one that is handed over now, else the one that runs; `shift`: its route, where several shifts run at once; `hours`: length of shifts where
-    no route names any."""
+    None the one that is handed over now, else the one that runs; `shift`: its route, where several
+    shifts run at once; `hours`: length of shifts where no route names any."""
 
     line: str | None = None
     at: datetime | None = None

@@ -6,7 +6,6 @@ import pytest
 
 from alerting.definitions.wording.spoken import (
     digits_beside,
-    inside_sentence,
     spoken_about,
     spoken_false_alarms,
     spoken_number,
@@ -52,25 +51,6 @@ def test_false_alarms_of_several_assets_are_those_of_all_together():
         spoken_false_alarms(2, 20) == "40 false alarms a week on all 20 assets together (2 on each)"
     )
     assert spoken_false_alarms(2.5, 1) == "2.5 false alarms a week"
-
-
-@pytest.mark.parametrize(
-    ("title", "text"),
-    [
-        ("Belt speed set-point", "belt speed set-point"),
-        ("Zone 2 temperature", "zone 2 temperature"),
-        ("Belt-speed", "belt-speed"),
-        ("CO2 content", "CO2 content"),
-        ("NaOH dose", "NaOH dose"),
-        ("Fe content", "Fe content"),
-        ("pH of the bath", "pH of the bath"),
-        ("X-ray thickness", "X-ray thickness"),
-        ("T2 temperature", "T2 temperature"),
-        ("", ""),
-    ],
-)
-def test_a_title_inside_a_sentence_begins_small_unless_it_is_an_abbreviation(title, text):
-    assert inside_sentence(title) == text
 
 
 @pytest.mark.parametrize(

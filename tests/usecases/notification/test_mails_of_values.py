@@ -44,7 +44,7 @@ def test_a_risk_that_is_low_again_stands_before_the_advice_of_the_raise():
         "What to do: The risk is 0"
     ]
     assert lines(mail, "What to do: The")[0].endswith(
-        "Before (advice of Thu 1 Jan 00:05): Set belt speed from 2.1 to 1.9 m/min. "
+        "Before (advice of Thu 1 Jan 00:05): Set Belt speed from 2.1 to 1.9 m/min. "
         "Risk 85 % → 0.3 %."
     )
 
