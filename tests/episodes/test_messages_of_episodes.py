@@ -130,6 +130,24 @@ def test_pages_show_advice_and_reasons_of_before_with_their_time_and_fold_what_s
     assert GUIDANCE["action"] in lines
 
 
+@pytest.mark.parametrize(
+    ("code", "before"),
+    [
+        ("en", "Before (advice of today 00:20): "),
+        ("de", "Vorher (Empfehlung, Stand heute 00:20): "),
+        ("fr", "Avant (conseil calculé aujourd’hui 00:20)\u00a0: "),
+    ],
+)
+def test_once_the_problem_is_there_the_advice_of_before_says_so_on_each_page(code, before):
+    browser = browser_of(begun(50).platform)
+    headers = {"accept-language": code}
+    for path in ("/", f"/episodes/{begun(50).episode.id}"):
+        page = unescape(browser.get(path, headers=headers).text)
+        assert f"{before}{ADVICE[code]}" in page, path
+    page = unescape(browser_of(begun(32).platform).get("/", headers=headers).text)
+    assert before not in page, "the problem has not come yet"
+
+
 def test_a_lower_risk_is_told_and_takes_no_advice_away():
     found = told("classifier, onset, the problem does not come")
     present = found.episode.present

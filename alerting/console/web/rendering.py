@@ -18,7 +18,6 @@ from alerting.console.web.prefix import prefixed
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
 from alerting.definitions.wording.spoken import format_threshold
-from alerting.episodes.advice import low_risk
 from alerting.episodes.episode import Episode
 from alerting.operators.permissions import Permission, Target
 from alerting.operators.tiles import PartTiles
@@ -231,7 +230,6 @@ def _environment() -> Environment:
                 sentences.step_with_time(episode) or "", *reader
             )
         ),
-        low_risk=in_language(lambda language, episode: _translated(language, low_risk(episode))),
         quantity_name=in_language(
             lambda language, shown: _translated(language, quantity_name(shown))
         ),
@@ -245,6 +243,9 @@ def _environment() -> Environment:
         present_value=in_language(lambda language, line: line.describe(language)),
         present_limit=in_language(lambda language, line: line.describe_limit(language)),
         headline=sentences.headline,
+        headline_as_of=sentences.headline_as_of,
+        observed=sentences.observed_variable,
+        is_advice_of_before=sentences.is_advice_of_before,
         happened=sentences.describe_happened,
         range=_as_of_now(times.time_range),
         state=in_language(lambda language, state: language.translate(sentences.STATE_NAMES[state])),

@@ -1,7 +1,7 @@
 """Sentences about an episode, the same for pages, messages, the API and the command line."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
@@ -10,6 +10,7 @@ from alerting.definitions.wording.language import (
     Language,
     Styled,
     Translatable,
+    Value,
     joined,
     template,
     translatable,
@@ -32,6 +33,8 @@ from alerting.reporting.base.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT
 OTHERWISE = template("If that is not possible or not enough: {action}")
 # Advice of an instant at which the risk was higher, behind a sentence on the risk now.
 _BEFORE = template("Before (advice of {when}): {advice}")
+# How the reasons begin that state a reading.
+_OBSERVED = "{name} is {value}"
 STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
     "normal": translatable("over, acknowledged"),
     "unacknowledged": translatable("not acknowledged"),
@@ -127,7 +130,19 @@ def step_with_time(episode: Episode) -> str | None:
     values = {"advice": step, "when": when.isoformat()}
     if low is not None:
         return joined(" ", low, translatable(_BEFORE, **values))
+    if is_advice_of_before(episode):
+        return translatable(_BEFORE, **values)
     return translatable("{advice} (advice of {when})", **values)
+
+
+def is_advice_of_before(episode: Episode) -> bool:
+    """Return whether the next step of an open episode was computed for another present: before the
+    problem came, or before the risk was low again."""
+    when = advised_at(episode)
+    if episode.condition != "open" or when is None:
+        return False
+    came = episode.happening_at
+    return low_risk(episode) is not None or (came is not None and when < came)
 
 
 def advice_shown(episode: Episode) -> RecommendationResult | None:
@@ -187,6 +202,33 @@ def headline(episode: Episode) -> str:
         return latest
     _, colon, rest = changes[-1].partition(": ")
     return rest if colon else episode.evaluation.reason
+
+
+def observed_variable(episode: Episode) -> str | None:
+    """Return the title of the variable if the headline of an open episode states one reading of one
+    variable, else None: beside the present value it would be a second value of the same thing."""
+    if episode.condition != "open":
+        return None
+    said = list(_readings_said(headline(episode)))
+    return str(said[0].values["name"]) if len(said) == 1 else None
+
+
+def _readings_said(text: Value) -> Iterator[Translatable]:
+    if isinstance(text, Translatable):
+        if text.template.startswith(_OBSERVED):
+            yield text
+        for value in text.values.values():
+            yield from _readings_said(value)
+
+
+def headline_as_of(episode: Episode) -> str:
+    """Return the headline, of a reading in an open episode with the instant at which it was so."""
+    said = headline(episode)
+    if observed_variable(episode) is None or episode.phase == "happening" and _coming(episode):
+        return said
+    rises = [t.at for t in episode.transitions if t.kind == "severity"]
+    at = (rises or [episode.raised_at])[-1]
+    return translatable("As of {when}: {reason}", when=at.isoformat(), reason=said)
 
 
 def describe_happened(episode: Episode) -> str | None:

@@ -118,6 +118,28 @@ def test_assets_that_are_a_part_by_themselves_stand_in_one_row_without_headings(
     assert "<h2>" not in row
 
 
+def test_a_card_has_one_value_of_one_thing_and_the_page_of_the_alarm_dates_the_other(
+    plant, browser
+):
+    values = [200.0] * 10 + [225.0 + n for n in range(10)]
+    rows = [ReadingRow("oven-1", at(n), {"temperature": v}) for n, v in enumerate(values)]
+    add_readings(plant, rows, at(20))
+    plant.clock.instant = at(20)
+    evaluate(plant, ["too-hot"], at(20))
+    [alarm] = plant.episodes.find(open_only=True)
+    log_in(browser)
+    for language, value, dated in (
+        ("en", "Temperature: 234 °C, rising", "As of today 00:10: Temperature is 225 °C"),
+        ("de", "Temperature: 234\u00a0°C", "Stand heute 00:10: Temperature ist 225"),
+        ("fr", "Temperature\u00a0: 234\u00a0°C", "État aujourd’hui 00:10\u00a0: "),
+    ):
+        headers = {"accept-language": language}
+        card = unescape(browser.get("/", headers=headers).text)
+        assert value in card
+        assert not re.search("225.°C", card)
+        assert dated in unescape(browser.get(f"/episodes/{alarm.id}", headers=headers).text)
+
+
 def test_the_present_value_stands_beside_its_limit(plant, browser):
     rows = [ReadingRow("oven-1", at(540 + n), {"temperature": 200 + n / 3}) for n in range(60)]
     add_readings(plant, rows, at(600))
