@@ -135,7 +135,7 @@ def test_pages_show_advice_and_reasons_of_before_with_their_time_and_fold_what_s
     [
         ("en", "Before (advice of today 00:20): "),
         ("de", "Vorher (Empfehlung, Stand heute 00:20): "),
-        ("fr", "Avant (conseil calculé aujourd’hui 00:20)\u00a0: "),
+        ("fr", "Avant (conseil calculé aujourd\u2019hui 00:20)\u00a0: "),
     ],
 )
 def test_once_the_problem_is_there_the_advice_of_before_says_so_on_each_page(code, before):

@@ -224,7 +224,7 @@ def _readings_said(text: Value) -> Iterator[Translatable]:
 def headline_as_of(episode: Episode) -> str:
     """Return the headline, of a reading in an open episode with the instant at which it was so."""
     said = headline(episode)
-    if observed_variable(episode) is None or episode.phase == "happening" and _coming(episode):
+    if observed_variable(episode) is None or (episode.phase == "happening" and _coming(episode)):
         return said
     rises = [t.at for t in episode.transitions if t.kind == "severity"]
     at = (rises or [episode.raised_at])[-1]
