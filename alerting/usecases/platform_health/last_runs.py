@@ -35,8 +35,8 @@ class LastRuns:
     """The last runs of a definition.
 
     `evaluated_at`: up to when all its assets are evaluated; None if one never was. `trained_at`:
-    when the last training ended, or the running one began. `model`: what came of it; None without a
-    trained model.
+    when the last training ended, or the running one began. `model`: what came of it, "refused" only
+    where no model is in service; None without a trained model.
     """
 
     evaluated_at: datetime | None = None
@@ -172,4 +172,6 @@ def _state(
         return "waiting"
     if not decisions:
         return "not trained"
-    return "refused" if is_refused(decisions[-1]) else "trained"
+    last = decisions[-1]
+    serves = last.champion_version is not None or last.verdict == "stale"
+    return "refused" if is_refused(last) and not serves else "trained"

@@ -42,13 +42,13 @@ def test_the_last_evaluation_is_that_up_to_which_all_assets_are_evaluated(platfo
     assert runs(platform)["too-moist"].evaluated_at is None
 
 
-def decided(verdict):
+def decided(verdict, champion=None):
     return DecisionRecord(
         "too-moist",
         at(9),
         1,
         1,
-        None,
+        champion,
         verdict == "promote",
         False,
         verdict,
@@ -84,3 +84,17 @@ def test_the_state_of_a_model_follows_its_last_training(
         at(9),
     )
     assert runs(platform)["too-moist"] == LastRuns(None, ended or at(7), state)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "champion", "state"),
+    [("keep", None, "refused"), ("keep", 1, "trained"), ("stale", None, "trained")],
+)
+def test_a_definition_with_a_model_in_service_is_never_said_to_be_refused(
+    platform, verdict, champion, state
+):
+    """Also after a second training beside the first: its decision is stale."""
+    question = question_of(require_revision(platform.definitions, "too-moist"))
+    platform.trainings.begin(Training("too-moist", question, "run", 1, at(7), at(9)))
+    platform.decisions.add(decided(verdict, champion))
+    assert runs(platform)["too-moist"].model == state
