@@ -70,10 +70,11 @@ class SinkLetter:
 class SinkProgress:
     """How far a sink has delivered.
 
-    `position`: where it stands in the order of all changes of the database; None before its first.
-    `until`: instant up to which everything has gone out. `sent`, `left_out`: messages so far, and
-    values that waited too long. `sent_at`: of the last one that was accepted. `fault`: why nothing
-    goes out now, since `fault_at`.
+    `position`: where it stands in the order of all changes of the database; None of a sink that
+    nobody has read yet. `until`: instant up to which everything has gone out, at first that at
+    which it was accepted. `sent`, `left_out`: messages so far, and values that waited too long.
+    `sent_at`: of the last one that was accepted. `fault`: why nothing goes out now, since
+    `fault_at`. `selected`: what it selected when the open alarms went out as a whole; None before.
     """
 
     position: str | None = None
@@ -83,12 +84,13 @@ class SinkProgress:
     sent_at: datetime | None = None
     fault: str | None = None
     fault_at: datetime | None = None
+    selected: str | None = None
 
 
 @dataclass(frozen=True)
 class SinkStep:
     """What was delivered up to a position. `alarms`: the number of transitions that are out, by
-    episode."""
+    episode. `selected`: what the sink selects, of a step with all open alarms."""
 
     position: str
     until: datetime
@@ -97,6 +99,7 @@ class SinkStep:
     at: datetime
     alarms: Mapping[str, int]
     letters: Sequence[SinkLetter] = ()
+    selected: str | None = None
 
 
 class SinkDeliveries(Protocol):
@@ -104,6 +107,9 @@ class SinkDeliveries(Protocol):
 
     def progress(self, name: str) -> SinkProgress:
         """Return how far a sink has delivered."""
+
+    def begin(self, name: str, position: str | None, at: datetime) -> None:
+        """Store where a new sink begins; change nothing of one that has begun."""
 
     def sent_alarms(self, name: str, episodes: Collection[str]) -> Mapping[str, int]:
         """Return the number of transitions that a sink has delivered, by episode."""

@@ -26,6 +26,7 @@ from alerting.ports import (
     SinkChanges,
     SinkClient,
     SinkFeed,
+    SinkProgress,
     SinkReader,
 )
 from alerting.stream.share import owner
@@ -33,9 +34,10 @@ from alerting.usecases.sinks.deliver import (
     MOST_MISSED,
     DeliveredElsewhere,
     SinkDelivery,
+    selected_by,
     selection_of,
 )
-from alerting.usecases.sinks.documents import SINK_FORM
+from alerting.usecases.sinks.documents import read_sinks
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
@@ -111,7 +113,7 @@ class SinkService:
         processes = self._processes()
         wanted = {
             sink.name: sink
-            for sink in SINK_FORM.read(self._platform.sinks)[0]
+            for sink in read_sinks(self._platform, self._platform.clock.now())
             if sink.state == "active" and processes and owner(sink.name, processes) == self._process
         }
         for name, thread in list(self._threads.items()):
@@ -198,11 +200,14 @@ class SinkThread:
         if self._failures is not None:
             delivery.failures = self._failures.failures
         self._failures = delivery
-        position = self._platform.sink_deliveries.progress(self.sink.name).position
+        progress = self._platform.sink_deliveries.progress(self.sink.name)
+        position = progress.position
         what = {"alarms": self.sink.sends_alarms, "values": self.sink.sends_values}
         if position is not None:
             try:
                 with feed.read(position, **what) as reader:
+                    if progress.selected != selected_by(self.sink):
+                        self._send_open(delivery, feed, progress)
                     self._follow(delivery, reader, position)
                 return
             except PositionLost as lost:
@@ -214,11 +219,18 @@ class SinkThread:
         with feed.read(None, **what) as reader:
             self._follow(delivery, reader, self._send_missed(delivery, feed, reader, position))
 
+    def _send_open(self, delivery: SinkDelivery, feed: SinkFeed, progress: SinkProgress) -> None:
+        """Deliver the alarms that are open, to a sink that is new or selects others than before."""
+        position = progress.position or ""
+        now = self._platform.clock.now()
+        is_open = feed.missed(None, alarms=self.sink.sends_alarms, values_since=None, most=0)
+        step = delivery.send_missed(is_open, now, progress.until or now)
+        delivery.store(step, position, position)
+
     def _send_missed(
         self, delivery: SinkDelivery, feed: SinkFeed, reader: SinkReader, before: str | None
     ) -> str:
-        """Deliver what was committed before a new reader: to a new sink, the alarms that are open.
-        Return its position."""
+        """Deliver what was committed before a new reader. Return its position."""
         until = self._platform.sink_deliveries.progress(self.sink.name).until
         now = self._platform.clock.now()
         first = reader.next(0)
@@ -230,7 +242,7 @@ class SinkThread:
             values_since=values if self.sink.sends_values else None,
             most=MOST_MISSED,
         )
-        step = delivery.send_missed(missed, now)
+        step = delivery.send_missed(missed, now, now)
         delivery.store(step, first.position, before)
         return first.position
 

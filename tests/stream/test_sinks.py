@@ -152,6 +152,73 @@ def test_a_receiver_that_is_away_gets_everything_afterwards_in_order(plant, rece
     assert (len(scores), scores) == (30, sorted(scores))
 
 
+def changes_before_the_first_success(plant, minute):
+    """Store an alarm that ends, one that goes on, and scores. Return the last parts of their
+    keys."""
+    ended = store(plant, raised(minute))
+    close(plant, ended, minute + 1)
+    goes_on = store(plant, raised(minute + 2, asset=f"oven-2{minute}"))
+    scores = [Score(at(minute + m), 0.5, 0.7, 3) for m in range(3)]
+    plant.scores.add("moist", "oven-1", scores)
+    stamps = [f"{one.ts:%Y-%m-%dT%H:%M:%S}.000Z" for one in scores]
+    return {
+        f"mes:{ended.id}:1",
+        f"mes:{ended.id}:2",
+        f"mes:{goes_on.id}:1",
+        *(f"mes:moist:oven-1:{stamp}" for stamp in stamps),
+    }
+
+
+def test_a_new_sink_whose_receiver_is_away_at_first_loses_nothing(plant, receiver):
+    proxy = Proxy(receiver.port)
+    was_open = store(plant, raised(0, asset="oven-9"))
+    with service(plant, receiver.address(proxy.port)):
+        apply_sinks(plant, [document(receiver)], "ada", at(0))
+        wait_until(lambda: plant.sink_deliveries.progress("mes").fault)
+        expected = changes_before_the_first_success(plant, 1) | {f"mes:{was_open.id}:1"}
+        close(plant, was_open, 2)
+        proxy.join()
+        wait_until(lambda: expected | {f"mes:{was_open.id}:2"} <= set(receiver.keys()))
+
+
+def test_a_sink_that_is_applied_while_nothing_delivers_loses_nothing(plant, receiver):
+    apply_sinks(plant, [document(receiver)], "ada", at(0))
+    expected = changes_before_the_first_success(plant, 1)
+    for _ in range(2):  # the first process ends before its receiver answers
+        with service(plant, "http://127.0.0.1:9"):
+            wait_until(lambda: plant.sink_deliveries.progress("mes").fault)
+    expected |= changes_before_the_first_success(plant, 20)
+    with service(plant, receiver.address(receiver.port)):
+        wait_until(lambda: expected <= set(receiver.keys()))
+
+
+@pytest.mark.parametrize("state", ["active", "paused"])
+def test_a_sink_written_to_the_database_begins_when_it_is_first_read(plant, tmp_path, state):
+    with RECEIVERS["webhook"](tmp_path) as receiver:
+        written = {**document(receiver), "state": state}
+        plant.episodes._episodes.database["sinks"].insert_one(dict(written))
+        with service(plant, "http://127.0.0.1:9"):
+            wait_until(lambda: plant.sink_deliveries.progress("mes").position)
+            expected = changes_before_the_first_success(plant, 1)
+        apply_sinks(plant, [written | {"state": "active"}], "ada", at(9))
+        with service(plant, receiver.address(receiver.port)):
+            wait_until(lambda: expected <= set(receiver.keys()))
+        receiver.close()
+
+
+def test_a_sink_that_selects_more_gets_what_is_open_of_it_at_once(plant, tmp_path):
+    with RECEIVERS["webhook"](tmp_path) as receiver:
+        only = {"match": {"definitions": ["moist"]}}
+        with service(plant, receiver.address(receiver.port)):
+            apply(plant, receiver, **only)
+            is_open = store(plant, raised(1))
+            wait_until(lambda: plant.sink_deliveries.progress("mes").until)
+            apply_sinks(plant, [document(receiver)], "ada", at(2))
+            wait_until(receiver.keys)
+        assert receiver.keys() == [f"mes:{is_open.id}:1"]
+        receiver.close()
+
+
 def test_a_process_that_died_before_it_noted_sends_the_same_keys_again(plant, receiver):
     with service(plant, receiver.address(receiver.port)):
         apply(plant, receiver)

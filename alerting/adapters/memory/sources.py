@@ -185,6 +185,11 @@ class MemorySinks(MemoryRevisedDocuments[Sink]):
     def progress(self, name: str) -> SinkProgress:
         return self._progress.get(name, SinkProgress())
 
+    def begin(self, name: str, position: str | None, at: datetime) -> None:
+        stored = self.progress(name)
+        if stored.until is None:
+            self._progress[name] = replace(stored, position=position, until=at)
+
     def sent_alarms(self, name: str, episodes: Collection[str]) -> Mapping[str, int]:
         return {e: n for (sink, e), n in self._alarms.items() if sink == name and e in episodes}
 
@@ -202,6 +207,7 @@ class MemorySinks(MemoryRevisedDocuments[Sink]):
             stored.sent + step.sent,
             stored.left_out + step.left_out,
             step.at if step.sent else stored.sent_at,
+            selected=step.selected or stored.selected,
         )
         return True
 

@@ -103,9 +103,12 @@ class SinkDelivery:
         if not self.plant.sink_deliveries.advance(self.sink.name, before, stored):
             raise DeliveredElsewhere
 
-    def send_missed(self, changed: Iterable[Episode | TargetScore], now: datetime) -> SinkStep:
-        """Deliver what may have been missed. Return the step to store, without a position."""
-        total = SinkStep("", now, 0, 0, now, {})
+    def send_missed(
+        self, changed: Iterable[Episode | TargetScore], now: datetime, until: datetime
+    ) -> SinkStep:
+        """Deliver what may have been missed, all open alarms among it. Return the step to store,
+        without a position. `until`: up to which everything is then out."""
+        total = SinkStep("", until, 0, 0, now, {}, selected=selected_by(self.sink))
         for piece in _pieces(changed):
             changes = [SinkChange("", now, one) for one in piece]
             composed = self._compose(SinkChanges(changes, "", now, True))
@@ -232,6 +235,11 @@ def _pieces(
             piece = []
     if piece:
         yield piece
+
+
+def selected_by(sink: Sink) -> str:
+    """Return what a sink selects, in a form to compare."""
+    return sink.model_dump_json(include={"match", "sends"})
 
 
 def selection_of(plant: SinkPorts, sink: Sink) -> SinkSelection:

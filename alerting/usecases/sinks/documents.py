@@ -15,7 +15,14 @@ from alerting.definitions.sinks.sink import (
 )
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.wording.language import template
-from alerting.ports import SinkLetter, SinkPorts, Sinks, SourceRevision
+from alerting.ports import (
+    NoChangeFeed,
+    SinkFeed,
+    SinkLetter,
+    SinkPorts,
+    Sinks,
+    SourceRevision,
+)
 from alerting.usecases.sinks.status import SinkStatus, sink_status
 from alerting.usecases.sources.revised import DocumentForm, DocumentPlan, Expected
 
@@ -83,9 +90,40 @@ def plan_sinks(sinks: Sinks, documents: Sequence[Mapping[str, Any]]) -> list[Sin
 def apply_sinks(
     plant: SinkPorts, documents: Sequence[Mapping[str, Any]], actor: str, at: datetime
 ) -> list[SinkPlan]:
-    """Apply sinks, all of them or none. Raises UserError for faulty documents."""
-    plan_sinks(plant.sinks, documents)
+    """Apply sinks, all of them or none; a new one begins here. Raises UserError for faulty
+    documents."""
+    plans = plan_sinks(plant.sinks, documents)
+    # before its document, so that nothing is committed between the two
+    _begin(plant, [plan.name for plan in plans if plan.action == "new"], at)
     return SINK_FORM.apply(plant.audit, plant.sinks, documents, actor, at)
+
+
+def read_sinks(plant: SinkPorts, now: datetime) -> list[Sink]:
+    """Return the valid sinks. One that was written to the database and that nobody has read before
+    begins here."""
+    sinks = SINK_FORM.read(plant.sinks)[0]
+    _begin(plant, [sink.name for sink in sinks], now)
+    return sinks
+
+
+def _begin(plant: SinkPorts, names: Sequence[str], at: datetime) -> None:
+    """Store where sinks begin that have no place yet in the order of all changes."""
+    new = [name for name in names if plant.sink_deliveries.progress(name).until is None]
+    position = _present_position(plant.sink_feed) if new else None
+    for name in new:
+        plant.sink_deliveries.begin(name, position, at)
+
+
+def _present_position(feed: SinkFeed | None) -> str | None:
+    """Return where the database stands; None if it does not say: the sink is then read from what is
+    stored since its beginning."""
+    if feed is None:
+        return None
+    try:
+        with feed.read(None, alarms=True, values=True) as reader:
+            return reader.next(0).position
+    except NoChangeFeed:
+        return None
 
 
 def plan_sink(sinks: Sinks, document: Mapping[str, Any]) -> SinkPlan:

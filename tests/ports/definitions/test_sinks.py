@@ -23,6 +23,27 @@ def test_a_sink_begins_without_a_position(stores):
     assert stores.sink_deliveries.sent_alarms("out", {"e"}) == {}
 
 
+def test_a_sink_begins_once_also_after_a_fault(stores):
+    one = stores.sink_deliveries
+    one.set_fault("out", "away", at(0))
+    one.begin("out", "a", at(1))
+    one.begin("out", "z", at(9))
+    found = one.progress("out")
+    assert (found.position, found.until, found.sent, found.fault) == ("a", at(1), 0, "away")
+    assert not one.advance("out", None, step("b"))
+    assert one.advance("out", "a", replace(step("b"), selected="all"))
+    assert one.advance("out", "b", step("c"))
+    assert (one.progress("out").position, one.progress("out").selected) == ("c", "all")
+
+
+def test_a_sink_may_begin_where_the_database_gives_no_position(stores):
+    one = stores.sink_deliveries
+    one.begin("out", None, at(1))
+    assert (one.progress("out").position, one.progress("out").until) == (None, at(1))
+    assert one.advance("out", None, step("b"))
+    assert one.progress("out").position == "b"
+
+
 def test_only_the_process_that_stood_there_advances_a_sink(stores):
     one = stores.sink_deliveries
     assert one.advance("out", None, step("a"))

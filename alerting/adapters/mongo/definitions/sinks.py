@@ -41,6 +41,12 @@ class MongoSinks(MongoRevisedDocuments[Sink]):
         found = self._progress.find_one({"_id": name})
         return read_one(SINK_PROGRESS, SinkProgress, found) or SinkProgress()
 
+    def begin(self, name: str, position: str | None, at: datetime) -> None:
+        first: Document = {"position": position, "until": to_bson(at), "sent": 0, "left_out": 0}
+        with_a_fault_only: Document = {"_id": name, "until": None}
+        if not self._progress.update_one(with_a_fault_only, {"$set": first}).matched_count:
+            insert_new(self._progress, {"_id": name, **first})
+
     def sent_alarms(self, name: str, episodes: Collection[str]) -> Mapping[str, int]:
         if not episodes:
             return {}
@@ -59,6 +65,8 @@ class MongoSinks(MongoRevisedDocuments[Sink]):
         }
         if step.sent:
             change["$set"]["sent_at"] = to_bson(step.at)
+        if step.selected is not None:
+            change["$set"]["selected"] = step.selected
         done = self._progress.update_one({"_id": name, "position": before}, change)
         if done.matched_count or before is not None:
             return bool(done.matched_count)
