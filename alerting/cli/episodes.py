@@ -53,8 +53,8 @@ def episodes(
     in_plant: InPlant = None,
     as_json: Json = False,
 ) -> None:
-    """List episodes: happening, expected, over but not acknowledged, earlier; with the id of one,
-    all its details."""
+    """List episodes: happening, expected, over but not acknowledged, earlier; with --from and --to
+    those that were open at some time between; with the id of one, all its details."""
     from alerting.reporting.base import sentences
     from alerting.usecases.episodes.store import episodes_of, group_of, in_groups
 

@@ -51,9 +51,11 @@ class Episodes(Protocol):
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
         assets: Collection[str] | None = None,
+        with_earlier: bool = False,
     ) -> list[Episode]:
         """Return episodes raised in [start, end), newest first, those of one instant by descending
-        id; with `assets` only those of these assets.
+        id; with `assets` only those of these assets; `with_earlier`: also those raised before
+        `start` and not over by then.
 
         `before` (raised_at, id) leaves out that episode and all episodes ahead of it in this order:
         the next page.

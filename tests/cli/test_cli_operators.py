@@ -50,6 +50,18 @@ def the_id(platform):
     return platform.episodes.find()[0].id
 
 
+def test_episodes_of_an_interval_are_those_open_in_it_also_if_they_were_raised_before(platform):
+    platform.clock.instant = at(60)
+    id = the_id(platform)[:6]
+    for words in (
+        ("--from", at(30).isoformat()),
+        ("--from", at(30).isoformat(), "--to", at(40).isoformat()),
+        ("too-hot", "--from", at(0).isoformat(), "--to", at(30).isoformat()),
+    ):
+        assert id in alerting("episodes", *words), words
+    assert alerting("episodes", "--to", at(1).isoformat()) == "no episodes\n"
+
+
 def test_an_episode_is_acknowledged_commented_assigned_and_confirmed_by_the_beginning_of_its_id(
     platform,
 ):

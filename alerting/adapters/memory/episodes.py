@@ -71,13 +71,18 @@ class MemoryEpisodes(MemoryTable[Episode]):
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
         assets: Collection[str] | None = None,
+        with_earlier: bool = False,
     ) -> list[Episode]:
         found = (
             e
             for e in ([self.rows[id] for id in self._open] if open_only else self.rows.values())
             if (definition is None or e.definition == definition)
             and (asset is None or e.asset == asset)
-            and (start is None or e.raised_at >= start)
+            and (
+                start is None
+                or e.raised_at >= start
+                or (with_earlier and (e.closed_at is None or e.closed_at > start))
+            )
             and (end is None or e.raised_at < end)
             and (before is None or (e.raised_at, e.id) < before)
             and _is_of(e, assets)

@@ -160,6 +160,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index_newest("definition", at="raised_at"),
         _index_newest("definition", "asset", at="raised_at"),
         _index_newest("condition", at="raised_at"),
+        _index_newest(at="closed_at"),
         IndexModel([("outcome_due_at", ASCENDING)], sparse=True),
         IndexModel([("muted_by", ASCENDING)]),
         IndexModel(

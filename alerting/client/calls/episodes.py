@@ -23,7 +23,8 @@ class EpisodesCalls(Transport):
         cursor: str | None = None,
         in_plant: str | None = None,
     ) -> EpisodePage:
-        """List episodes, newest first, page by page. Instants are ISO 8601 with a zone."""
+        """List episodes, newest first, page by page; with `from` and `to` all that were open at
+        some time between them. Instants are ISO 8601 with a zone."""
         answer: EpisodePage = self.call(
             "GET",
             "/episodes",

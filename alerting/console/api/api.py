@@ -124,7 +124,8 @@ def list_episodes(
         bool, Query(alias="open", description="true: only episodes that are open now.")
     ] = False,
     start: Annotated[
-        Instant | None, Query(alias="from", description="Raised at or after this instant.")
+        Instant | None,
+        Query(alias="from", description="Not over at this instant, or raised later."),
     ] = None,
     end: Annotated[
         Instant | None, Query(alias="to", description="Raised before this instant.")
@@ -132,9 +133,12 @@ def list_episodes(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Cursor | None = None,
 ) -> views.EpisodePage:
-    """List episodes, newest first, page by page. Instants are ISO 8601 with a zone."""
+    """List episodes, newest first, page by page; with `from` and `to` all that were open at some
+    time between them. Instants are ISO 8601 with a zone."""
     before = views.read_cursor(cursor) if cursor else None
-    found = platform.episodes.find(definition, asset, start, end, only_open, limit + 1, before)
+    found = platform.episodes.find(
+        definition, asset, start, end, only_open, limit + 1, before, with_earlier=True
+    )
     items = [views.episode_summary(episode, platform.zone) for episode in found[:limit]]
     return views.EpisodePage(
         items=items, next=views.cursor_after(found[limit - 1]) if len(found) > limit else None

@@ -76,10 +76,9 @@ def in_groups(episodes: Iterable[Episode]) -> list[Episode]:
 def episodes_of(
     platform: EpisodePorts, name: str | None, start: datetime | None, end: datetime | None
 ) -> list[Episode]:
-    """Return episodes newest first, without withdrawn ones. Raises UserError for an unknown
-    definition name."""
+    """Return the episodes that were open at some time in [start, end), newest first, without
+    withdrawn ones. Raises UserError for an unknown definition name."""
     if name is not None:
         require_revision(platform.definitions, name)
-    return [
-        e for e in platform.episodes.find(definition=name, start=start, end=end) if not e.withdrawn
-    ]
+    found = platform.episodes.find(definition=name, start=start, end=end, with_earlier=True)
+    return [e for e in found if not e.withdrawn]

@@ -160,8 +160,23 @@ def test_episodes_are_filtered(client, platform):
     assert raised(asset="oven-2") == ["02"]
     assert raised(open="true") == ["03"]
     assert raised(definition="too-moist") == []
-    assert raised(**{"from": "2026-01-05T00:02:00Z", "to": "2026-01-05T00:03:00Z"}) == ["02"]
-    assert raised(**{"from": "2026-01-05T01:03:00+01:00"}) == ["03"]
+
+
+def test_episodes_of_an_interval_are_those_open_in_it_whenever_they_were_raised(client, platform):
+    for e in (episode(1), episode(2, "oven-2"), episode(3, condition="open"), episode(30)):
+        platform.episodes.insert(e)
+
+    def raised(**query):
+        items = client.get("/api/v1/episodes", params=query, headers=VIEWER).json()["items"]
+        return [item["raised_at"][14:16] for item in items]
+
+    assert raised(**{"to": "2026-01-05T00:02:00Z"}) == ["01"]
+    assert raised(**{"from": "2026-01-05T01:06:00+01:00", "to": "2026-01-05T00:08:00Z"}) == [
+        "03",
+        "02",
+    ]
+    assert raised(**{"from": "2026-01-05T00:10:00Z", "to": "2026-01-05T00:12:00Z"}) == ["03"]
+    assert raised(**{"from": "2026-01-05T00:40:00Z"}) == ["03"], "raised before, and still open"
 
 
 def test_a_plus_that_became_a_space_on_the_way_is_understood(client, platform):

@@ -163,6 +163,17 @@ def test_episodes_are_found_newest_first_by_what_is_asked(stores):
     assert find(asset="oven-2") == [c]
     assert find(open_only=True) == [b]
     assert find(start=at(10), end=at(30)) == [c, b]
+    assert find(start=at(10), end=at(30), with_earlier=True) == [c, b]
+    assert find(start=at(15), end=at(20), with_earlier=True) == [b]
+    assert find(start=a.closed_at, end=at(20), with_earlier=True) == [b]
+    just_before = a.closed_at - timedelta(milliseconds=1)
+    assert find(start=just_before, end=at(10), with_earlier=True) == [a]
+    assert find(end=at(20), with_earlier=True) == [b, a]
+    assert find(start=at(40), open_only=True, with_earlier=True) == [b]
+    pages = [
+        find(start=at(0), limit=1, before=x, with_earlier=True) for x in (None, (at(30), d.id))
+    ]
+    assert pages == [[d], [c]]
     assert find(limit=2) == [d, c]
     assert find(limit=2, assets={"oven-1", "oven-9"}) == [d, b]
     assert find(assets={"oven-1"}, before=(b.raised_at, b.id)) == [a]

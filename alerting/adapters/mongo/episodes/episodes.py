@@ -114,6 +114,7 @@ class MongoEpisodes:
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
         assets: Collection[str] | None = None,
+        with_earlier: bool = False,
     ) -> list[Episode]:
         query: Document = {
             "definition": definition,
@@ -121,8 +122,15 @@ class MongoEpisodes:
             "condition": "open" if open_only else None,
         }
         query = {field: value for field, value in query.items() if value is not None}
-        if raised := {op: at for op, at in (("$gte", start), ("$lt", end)) if at is not None}:
+        from_start = None if with_earlier else start
+        if raised := {op: at for op, at in (("$gte", from_start), ("$lt", end)) if at is not None}:
             query["raised_at"] = raised
+        if with_earlier and start is not None:
+            query["$or"] = [
+                {"raised_at": {"$gte": start}},
+                {"condition": "open"},
+                {"closed_at": {"$gt": start}},
+            ]
         if assets is not None:
             query |= _condition_of(assets if asset is None else {asset} & set(assets))
         if before is not None:
