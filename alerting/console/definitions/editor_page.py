@@ -30,7 +30,14 @@ from alerting.console.definitions.form_document import change_form, read_form
 from alerting.console.definitions.preview_api import PreviewId, RunningPreviews, begin_preview
 from alerting.console.definitions.preview_shapes import preview_shape
 from alerting.console.definitions.previews import EditedDraft, PreviewJob, Previews
-from alerting.console.definitions.starts import list_starts, starting_text
+from alerting.console.definitions.starts import (
+    MOST_OFFERED,
+    Subject,
+    asks_for_variable,
+    find_subject,
+    list_starts,
+    starting_text,
+)
 from alerting.console.definitions.views import asset_titles, shown_document
 from alerting.console.language import language_of
 from alerting.console.web.forms import FormEngineer
@@ -66,7 +73,7 @@ class Editor:
 
     `review`: the check of the text; `tested`: scenarios that were run; `fault`: why there is none;
     `changed`: the change of somebody else since; `over_budget`: it may only be applied with a
-    reason.
+    reason; `start`: the question with which a new one begins, about `subject`.
     """
 
     draft: EditedDraft
@@ -79,6 +86,8 @@ class Editor:
     weeks: int = USUAL_WEEKS
     reason: str = ""
     accept_load: str = ""
+    start: str = ""
+    subject: Subject | None = None
 
     @property
     def status(self) -> int:
@@ -117,13 +126,22 @@ SentDraft = Annotated[Editor, Depends(read_draft)]
 
 @router.get("/definitions/new", response_class=HTMLResponse)
 def choose_start(
-    request: Request, platform: Served, _: Engineer, start: NameQuery = "", asset: NameQuery = ""
+    request: Request,
+    platform: Served,
+    _: Engineer,
+    start: NameQuery = "",
+    asset: NameQuery = "",
+    variable: NameQuery = "",
 ) -> str:
     """Return the page that asks what is wanted, or the editor with the text to start from."""
+    subject = find_subject(platform, asset, variable)
     if not start:
-        return render("definitions/starts.html", request, starts=list_starts())
-    text = starting_text(platform, start, asset)
-    return _page(request, platform, Editor(EditedDraft(text, "", 0)))
+        named = subject if asset or variable else Subject()
+        return render("definitions/starts.html", request, starts=list_starts(), subject=named)
+    if not asks_for_variable(start):
+        subject = replace(subject, variables=())
+    draft = EditedDraft(starting_text(platform, start, subject), "", 0)
+    return _page(request, platform, Editor(draft, start=start, subject=subject))
 
 
 @router.post("/definitions/new", response_class=HTMLResponse)
@@ -355,6 +373,7 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         budget=platform.budget.per_day,
         all_weeks=WEEKS,
         example=write_yaml([SCENARIO_EXAMPLE]),
+        most_offered=MOST_OFFERED,
         rows=min(max(editor.draft.text.count("\n") + 4, 18), 40),
         now=platform.clock.now(),
     )

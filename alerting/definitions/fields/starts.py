@@ -8,10 +8,10 @@ class Start(NamedTuple):
     """A question of an engineer: what is there, and what is wanted.
 
     `place`: in the list of all, the simplest first. `fields`: returns the fields beside name, kind
-    and assets, for a variable and a limit of it.
+    and assets, for a variable and a limit of it, which is None where none is known.
     """
 
     place: int
     given: str
     wanted: str
-    fields: Callable[[str, float], dict[str, Any]]
+    fields: Callable[[str, float | None], dict[str, Any]]

@@ -13,11 +13,11 @@ from alerting.console.definitions.documents import line_of_path, write_yaml_docu
 from alerting.console.definitions.form import FormGroup, draw_form
 from alerting.console.definitions.form_document import change_form, read_form
 from alerting.console.definitions.starts import list_starts
-from alerting.definitions.assets import EventType
+from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.validation import parse_definition
 from alerting.usecases.definitions.sync import apply
-from tests.builders import at, too_hot, too_moist
+from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.often_hot import DAYS, often_hot
 from tests.helpers.console.pages import ADMIN_TOKEN, browser, csrf_of, log_in, wall
@@ -25,6 +25,7 @@ from tests.helpers.console.pages import ADMIN_TOKEN, browser, csrf_of, log_in, w
 __all__ = ["browser", "wall"]
 NEW = "/definitions/new"
 EDIT = "/definitions/too-hot/edit"
+STARTS = [one["name"] for one in list_starts()]
 EXAMPLES = [
     document
     for path in sorted(Path("config/examples").rglob("*.yaml"))
@@ -173,13 +174,62 @@ def test_beyond_the_budget_it_is_applied_with_a_reason_alone(hot):
 
 
 def test_every_question_leads_to_a_text_that_can_be_applied(engineer):
-    questions = engineer.get(NEW).text
+    of = "asset=oven-1&variable=temperature"
+    questions = unescape(engineer.get(f"{NEW}?{of}").text)
     for one in list_starts():
-        address = f"/definitions/new?start={one['name']}"
+        address = f"/definitions/new?start={one['name']}&{of}"
         assert f'href="{address}"' in questions
         page = send(engineer, NEW, "check", text_of(engineer.get(address)))
         assert page.status_code == 200, one
     assert engineer.get("/definitions/new?start=none").status_code == 404
+    assert engineer.get(f"{NEW}?start={STARTS[0]}&asset=oven-9").status_code == 404
+    assert engineer.get(f"{NEW}?start={STARTS[0]}&variable=colour").status_code == 404
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_new_definition_is_about_what_was_named_and_nothing_is_guessed(engineer, platform, start):
+    platform.assets.store_assets([oven(), oven().model_copy(update={"name": "a-first"})])
+
+    def text(query):
+        page = engineer.get(f"{NEW}?start={start}{query}")
+        return yaml.safe_load(text_of(page)), unescape(page.text)
+
+    nothing, page = text("")
+    assert nothing["assets"] == []
+    assert f"/definitions/new?start={start}&asset=oven-1" in page
+    assert "temperature" not in str(nothing)
+    asset, page = text("&asset=oven-1")
+    assert asset["assets"] == ["oven-1"]
+    assert "temperature" not in str(asset)
+    named, of_both = text("&asset=oven-1&variable=moisture")
+    assert named["assets"] == ["oven-1"]
+    assert 'id="about"' not in of_both
+    if named != asset:
+        assert f"/definitions/new?start={start}&asset=oven-1&variable=moisture" in page
+        assert "moisture" in str(named)
+    variable, page = text("&variable=moisture")
+    assert variable["assets"] == []
+    assert f"/definitions/new?start={start}&asset=oven-1&variable=moisture" in page
+
+
+def test_what_is_chosen_for_nobody_is_a_fault_of_the_text(engineer, platform):
+    platform.assets.store_assets([oven(), oven().model_copy(update={"name": "a-first"})])
+    text = text_of(engineer.get(f"{NEW}?start=threshold-1"))
+    page = send(engineer, NEW, "apply", text)
+    assert page.status_code == 422
+    assert "<code>assets</code>" in page.text
+    assert "<code>variable</code>" in page.text
+    chosen = text.replace("assets: []", "assets: [oven-1]").replace("''", "temperature")
+    assert "<code>above</code> a limit is missing" in send(engineer, NEW, "check", chosen).text
+    assert platform.definitions.newest_revision("a-name") is None
+
+
+def test_the_only_asset_and_its_only_number_are_taken(hot):
+    browser, platform = hot
+    only = Asset(name="oven-1", variables={"temperature": Variable()})
+    platform.assets.store_assets([only])
+    text = yaml.safe_load(text_of(browser.get(f"{NEW}?start=threshold-1")))
+    assert (text["assets"], text["variable"]) == (["oven-1"], "temperature")
 
 
 # The form

@@ -181,6 +181,21 @@ def test_a_file_is_written_from_the_page_and_leads_to_its_data_and_to_an_alert(b
     assert browser.get(address).status_code == 404
 
 
+def test_an_alert_of_a_file_with_several_assets_or_variables_is_about_none_of_them_yet(browser):
+    of_two = b"ts,asset,a\n2026-01-02T06:00Z,b-1,1\n2026-01-02T06:00Z,b-2,2\n"
+    two_variables = b"ts,a,b\n2026-01-02T06:00Z,1,2\n2026-01-02T06:01Z,1,2\n"
+    for content, asset, link in (
+        (of_two, "", "/definitions/new"),
+        (two_variables, "oven-1", "/definitions/new?asset=oven-1"),
+    ):
+        address = sent(browser, content, asset=asset).headers["location"]
+        csrf = csrf_of(page_after(browser, address))
+        browser.post(f"{address}/write", data={"csrf": csrf})
+        assert (
+            f'<a class="go" href="{link}">Make an alert of it' in page_after(browser, address).text
+        )
+
+
 def test_a_write_under_way_shows_its_progress_and_one_without_a_worker_can_be_continued(
     browser, platform
 ):
