@@ -185,12 +185,17 @@ PastProblemsView = TypedDict(
         "median_s": float | None,
         "longest_s": float | None,
         "are_few": bool,
+        "uncounted": int,
+        "merged": int | None,
+        "merge_within_s": float | None,
         "newest": list[PastProblemView],
     },
 )
 """The times of the problem from which a model would learn; `newest`: at most 200 of them.
 `assets`: on how many it happened; `median_s` and `longest_s`: how long; `are_few`: whether
-they are too few to learn from."""
+they are too few to learn from. `uncounted`: more that begin within an earlier one or its
+recovery; `merged`: so many they would be with `merge_within_s`, where most begin soon after
+another one."""
 
 PreviewBody = TypedDict(
     "PreviewBody",

@@ -75,7 +75,8 @@ class PastProblemsView(View):
     """The times of the problem from which a model would learn; `newest`: at most 200 of them.
 
     `assets`: on how many it happened; `median_s` and `longest_s`: how long; `are_few`: whether they
-    are too few to learn from.
+    are too few to learn from. `uncounted`: more that begin within an earlier one or its recovery;
+    `merged`: so many they would be with `merge_within_s`, where most begin soon after another one.
     """
 
     number: int
@@ -83,6 +84,9 @@ class PastProblemsView(View):
     median_s: float | None
     longest_s: float | None
     are_few: bool
+    uncounted: int
+    merged: int | None
+    merge_within_s: float | None
     newest: list[PastProblemView]
 
 
@@ -244,5 +248,8 @@ def _problems_view(found: PastProblems) -> PastProblemsView:
         median_s=found.median.total_seconds() if found.median is not None else None,
         longest_s=found.longest.total_seconds() if found.longest is not None else None,
         are_few=found.are_few,
+        uncounted=found.uncounted,
+        merged=found.bursts.merged if found.bursts else None,
+        merge_within_s=found.bursts.merge_within.total_seconds() if found.bursts else None,
         newest=[PastProblemView.model_validate(one) for one in found.newest],
     )

@@ -48,19 +48,29 @@ class Bursts:
         )
         return (
             "The problems come in bursts, as noise about a limit makes them: "
-            f"{self.problems} as written, {clear}{self.merged} with problem.merge_within: "
-            f"{format_duration(self.merge_within)}."
+            f"{self.problems} as written, {clear}{self.merged} with {self.remedy}."
         )
 
+    @property
+    def remedy(self) -> str:
+        """Return the field that makes each burst one problem, as it is written."""
+        return f"problem.merge_within: {format_duration(self.merge_within)}"
 
-def find_bursts(problem: Problem, histories: Sequence[History]) -> Bursts | None:
+
+def find_bursts(
+    problem: Problem, histories: Sequence[History], near: timedelta = timedelta(0)
+) -> Bursts | None:
     """Return the bursts in which problems come on these assets, and what makes each burst one
-    problem; None where they do not."""
+    problem; None where they do not.
+
+    `near`: most of them beginning within this time of another one is a burst, too.
+    """
     found = [find_problems(problem, history) for history in histories]
     starts = [millis(one["start"]) for one in found]
     ends = [millis(one["end"]) for one in found]
     gaps = [start[1:] - end[:-1] for start, end in zip(starts, ends, strict=True)]
-    longest = longest_in_burst(np.concatenate(gaps)) if gaps else None
+    between = np.concatenate(gaps) if gaps else np.empty(0, np.int64)
+    longest = longest_in_burst(between) or _longest_near(between, duration_millis(near))
     if longest is None:
         return None
     merge_within = _round_up(timedelta(milliseconds=2 * longest))
@@ -83,6 +93,14 @@ def longest_in_burst(gaps: Millis) -> int | None:
     short = np.arange(ceil(len(gaps) / 2) - 1, len(gaps) - 2)
     steps = gaps[short + 1] / np.maximum(gaps[short], 1)
     return int(gaps[short[np.argmax(steps)]]) if steps.max() >= STEP else None
+
+
+def _longest_near(gaps: Millis, near: int) -> int | None:
+    """Return the longest of the times (ms) between problems up to `near`, if most are that short
+    and some are not."""
+    short = gaps[gaps <= near]
+    is_most = 2 * len(short) > len(gaps) + 1 and len(short) < len(gaps)
+    return int(short.max()) if is_most else None
 
 
 def burst_findings(problem: Problem, histories: Sequence[History]) -> Iterator[Finding]:

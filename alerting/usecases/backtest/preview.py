@@ -13,12 +13,19 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import first_lookback, problem_intervals
+from alerting.detection.problems import (
+    counted_problems,
+    find_occurrences,
+    find_problems,
+    first_lookback,
+    predicts,
+)
 from alerting.episodes.episode import Episode
 from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.registry import kind_of
+from alerting.learning.data.bursts import Bursts, find_bursts
 from alerting.ports import BacktestPorts, Document, Progress
-from alerting.readings.history import from_millis, to_millis
+from alerting.readings.history import History, from_millis, millis, to_millis
 from alerting.reporting.base.documents import to_document
 from alerting.usecases.backtest.backtest import in_service, require_past
 from alerting.usecases.backtest.cached_readings import CachedReadings, SeriesCache
@@ -36,6 +43,8 @@ MOST_PREVIEW_READINGS = 10_000_000
 EPISODES_SHOWN = 200
 FEW_PROBLEMS = 10
 """Problems of which a model should have at least as many to learn from."""
+NEAR = timedelta(minutes=10)
+"""Where most problems begin within this time of another one, they may be one problem."""
 
 
 class PastProblem(NamedTuple):
@@ -48,14 +57,20 @@ class PastProblem(NamedTuple):
 
 @dataclass(frozen=True)
 class PastProblems:
-    """The times of a draft's problem, from which a model would learn: how many, on how many assets,
-    the median and the longest time, and the newest of them."""
+    """The times of a draft's problem, from which a model would learn, counted as a training does:
+    how many, on how many assets, the median and the longest time, and the newest of them.
+
+    `uncounted`: more that begin within an earlier one or its recovery; `bursts`: how fewer problems
+    would be made of them, where most begin soon after another one.
+    """
 
     number: int
     assets: int
     median: timedelta | None
     longest: timedelta | None
     newest: tuple[PastProblem, ...]
+    uncounted: int = 0
+    bursts: Bursts | None = None
 
     @property
     def are_few(self) -> bool:
@@ -224,16 +239,16 @@ def _past_problems(
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
     readings.expect(len(targets))
     found: list[PastProblem] = []
+    histories: list[History] = []
+    uncounted = 0
     for asset in targets:
         # of a problem that events show, no reading is needed
         since = start - first_lookback(problem) if problem.variables else end
         history = platform.readings.load(asset, since, end, problem.variables, events_since=start)
-        times = [
-            (from_millis(a), min(from_millis(b), end))
-            for a, b in problem_intervals(problem, history)
-            if to_millis(start) <= a < to_millis(end)
-        ]
-        found += [PastProblem(asset.name, *one) for one in times]
+        times = _counted_times(definition, history, start, end)
+        found += [PastProblem(asset.name, *one) for one, counts in times if counts]
+        uncounted += sum(not counts for _, counts in times)
+        histories.append(history)
     counts = Counter(one.asset for one in found)
     most = max(targets, key=lambda one: counts[one.name])
     own = [(one.start, one.end) for one in found if one.asset == most.name]
@@ -252,8 +267,25 @@ def _past_problems(
             lengths[len(lengths) // 2] if lengths else None,
             lengths[-1] if lengths else None,
             tuple(found[:EPISODES_SHOWN]),
+            uncounted,
+            None if definition.is_of_unit else find_bursts(problem, histories, NEAR),
         ),
     )
+
+
+def _counted_times(
+    definition: TrainedDefinition, history: History, start: datetime, end: datetime
+) -> list[tuple[tuple[datetime, datetime], bool]]:
+    """Return begin and end of each problem of a period, and whether a training counts it."""
+    found = find_problems(definition.problem, history, definition.is_of_unit)
+    is_onset = predicts(definition, history.asset) == "onset"
+    counted = counted_problems(found, find_occurrences(definition, history), is_onset)
+    columns = (millis(counted[name]).tolist() for name in ("start", "end", "last"))
+    return [
+        ((from_millis(a), min(from_millis(max(a, over, last)), end)), not skipped)
+        for a, over, last, skipped in zip(*columns, counted["uncounted"].tolist(), strict=True)
+        if to_millis(start) <= a < to_millis(end)
+    ]
 
 
 def _served(platform: BacktestPorts, subject: Subject) -> Subject | None:

@@ -4,14 +4,14 @@ from datetime import timedelta
 from time import monotonic
 
 from alerting.definitions.assets import EventType
-from alerting.ports import EventRow, silent
+from alerting.ports import EventRow, ReadingRow, silent
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.cached_readings import SeriesCache
 from alerting.usecases.backtest.comparison import PreviewComparison, compare_alarms
 from alerting.usecases.backtest.past_alarms import PastAlarm
 from alerting.usecases.backtest.preview import preview
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.ingestion.arrivals import add_events
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.often_hot import DAYS, often_hot
 
@@ -80,3 +80,37 @@ def test_a_problem_that_events_show_is_drawn_beside_a_variable_of_its_asset():
     assert found.median == found.longest == timedelta(minutes=7)
     assert made.drawn.draft[0] == (at(60), at(67))
     assert [panel.name for panel in made.drawn.panels] == ["Zone 2 temperature"]
+
+
+def flapping(of_a_day):
+    """Return a line whose moisture swings about its limit, each time five times in 15 minutes."""
+    platform = often_hot()
+    bad = {120 * n + 3 * swing for n in of_a_day for swing in range(5)}
+    rows = [
+        ReadingRow("oven-1", at(m), {"moisture": 5.0 if m in bad else 4.0})
+        for m in range(DAYS * 24 * 60)
+    ]
+    add_readings(platform, rows, at(0))
+    return platform
+
+
+def test_where_most_problems_begin_within_minutes_of_another_merge_within_is_proposed():
+    document = too_moist(problem={"variable": "moisture", "above": 4.5})
+    found = tried(flapping([1, 3, 6, 9]), document).problems
+    assert (found.number, found.uncounted) == (20, 0)
+    assert found.bursts.merged == 4
+    assert found.bursts.remedy == "problem.merge_within: 5m"
+    merged = {**document["problem"], "merge_within": "5m"}
+    as_proposed = tried(flapping([1, 3, 6, 9]), too_moist(problem=merged)).problems
+    assert (as_proposed.number, as_proposed.bursts) == (4, None)
+    assert tried(flapping([1]), document).problems.bursts is None  # one alone: all are near
+
+
+def test_a_preview_counts_problems_as_a_training_does():
+    problem = {"variable": "moisture", "above": 4.5, "recovery": "30m"}
+    platform = flapping([1, 3, 6, 9])
+    found = tried(platform, too_moist(problem=problem)).problems
+    assert (found.number, found.uncounted) == (4, 16)
+    del problem["recovery"]
+    of_units = tried(platform, too_moist(problem=problem, horizon="0s")).problems
+    assert (of_units.number, of_units.bursts) == (20, None)
