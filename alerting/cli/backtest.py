@@ -80,6 +80,7 @@ def backtest(
     shows a finished one at once.
     """
     from alerting.usecases.backtest import backtest as backtesting
+    from alerting.usecases.definitions.spacing import warnings_of
 
     cadence = _retrain(retrain)
     asked = (instant(start, "--from"), instant(end, "--to"))
@@ -87,10 +88,13 @@ def backtest(
         subject = _subject(p, what)
         begin, until = backtesting.find_period(p, subject, *asked)
         made = backtesting.backtest(p, subject, begin, until, cadence, fresh, report_progress)
+        warnings = warnings_of(p, subject.definition)
     target = out or Path(f"{made.definition}-backtest.html")
     write_file(target, made.page)
     if as_json:
-        return print_json(_document(made) | {"page": str(target)})
+        return print_json(_document(made) | {"page": str(target), "warnings": warnings})
+    for warning in warnings:
+        console.print(f"{made.definition}: {warning}", style="yellow", markup=False)
     return _print(made, target)
 
 

@@ -42,7 +42,6 @@ from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
-    from alerting.definitions.assets import Asset
     from alerting.definitions.model import Definition
     from alerting.definitions.revisions import Plan
     from alerting.usecases.alarm_load.budget_gate import LoadForecast
@@ -83,12 +82,12 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
             origins + [""] * len(stored),
         )
         derived = {d.name: _derived(p, d) for d in good}
-        assets = p.assets.all()
+        warnings = _warnings(p, good)
     rows = [
         {"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state}
         for d in good
     ]
-    shown = [{**row, "derived": derived[row["name"]]} for row in rows]
+    shown = [{**r, "derived": derived[r["name"]], "warnings": warnings[r["name"]]} for r in rows]
     show(
         shown if as_json else rows,
         ["name", "kind", "assets", "state"],
@@ -99,15 +98,18 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
         for name, message in derived.items():
             if message is not None:
                 console.print(f"{name}: {message}", markup=False)
-        _show_warnings(good, assets)
+        _show_warnings(warnings)
 
 
-def _show_warnings(definitions: "Sequence[Definition]", assets: "Sequence[Asset]") -> None:
-    from alerting.usecases.definitions.checking import warnings_of
+def _warnings(platform: "Platform", definitions: "Sequence[Definition]") -> dict[str, list[str]]:
+    from alerting.usecases.definitions.spacing import warnings_of
 
-    for definition in definitions:
-        for warning in warnings_of(definition, assets):
-            console.print(f"{definition.name}: {warning}", style="yellow", markup=False)
+    return {definition.name: warnings_of(platform, definition) for definition in definitions}
+
+
+def _show_warnings(warnings: dict[str, list[str]]) -> None:
+    for line in (f"{name}: {one}" for name, found in warnings.items() for one in found):
+        console.print(line, style="yellow", markup=False)
 
 
 def _derived(platform: "Platform", definition: "Definition") -> str | None:
@@ -160,20 +162,21 @@ def apply(
             }
             for i in plans
         ]
+        warnings = _warnings(p, [i.definition for i in plans if i.action != "unchanged"])
         load = forecasts(p, plans, now)
         following = next_steps(
             p.assets, p.definitions, p.decisions, p.trainings, plans, datetime.now(UTC)
         )
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
-            _show_warnings([i.definition for i in plans if i.action != "unchanged"], p.assets.all())
+            _show_warnings(warnings)
             _show_load(load)
         if not dry_run:
             apply_within_budget(p, documents, load, user(), now, reason, accept_load)
         started = {} if dry_run else _start_trainings(p, plans)
     if as_json:
-        found = {"plan": rows, "load": load, "applied": not dry_run}
-        print_json(found | {"next": [] if dry_run else following, "started": started})
+        found = {"plan": rows, "load": load, "warnings": warnings, "started": started}
+        print_json(found | {"applied": not dry_run, "next": [] if dry_run else following})
     elif dry_run:
         console.print("dry run: no definition was changed")
     else:

@@ -36,6 +36,7 @@ def test(files: Scenarios, as_json: Json = False) -> None:
                 "title": result.title,
                 "passed": result.passed,
                 "difference": list(result.difference),
+                "notes": list(result.notes),
             }
             rows.append({**row, "found": list(result.found)})
     if as_json:
@@ -53,6 +54,8 @@ def _print(rows: list[dict[str, Any]]) -> None:
             console.print("        - expected and not found, + found and not expected")
         for line in row["difference"]:
             console.print(f"        {line}", style={"-": "red", "+": "green"}.get(line[0]))
+        for note in row["notes"]:
+            console.print(f"        {note}", style="yellow", markup=False)
     failed = sum(not row["passed"] for row in rows)
     console.print(f"{len(rows) - failed} of {len(rows)} scenarios passed")
 

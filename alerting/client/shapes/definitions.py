@@ -230,6 +230,7 @@ PreviewResult = TypedDict(
         "peak": int | None,
         "floods": int | None,
         "days_without": int | None,
+        "warnings": list[str],
         "since": str,
         "read_at": str,
         "compared": ComparisonView | None,
@@ -238,7 +239,8 @@ PreviewResult = TypedDict(
 )
 """The alarms that a draft would have raised. `episodes`: in all; `shown`: the newest 200.
 `alarms_per_day`: over the evaluated time; `peak`: the most within ten minutes; `floods`:
-periods of ten minutes with more than the budget allows."""
+periods of ten minutes with more than the budget allows; `warnings`: what can never be
+fulfilled as the readings come."""
 
 PreviewView = TypedDict(
     "PreviewView",
@@ -316,10 +318,11 @@ ScenarioView = TypedDict(
         "passed": bool,
         "found": list[str],
         "difference": list[str],
+        "notes": list[str],
     },
 )
 """A scenario that was run. `difference`: lines with `-` expected and not found, `+` found and
-not expected; empty if it passed."""
+not expected; empty if it passed; `notes`: what can never be fulfilled with such readings."""
 
 ScenariosBody = TypedDict(
     "ScenariosBody",

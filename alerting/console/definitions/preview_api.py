@@ -94,7 +94,8 @@ class PreviewResult(View):
     """The alarms that a draft would have raised.
 
     `episodes`: in all; `shown`: the newest 200. `alarms_per_day`: over the evaluated time; `peak`:
-    the most within ten minutes; `floods`: periods of ten minutes with more than the budget allows.
+    the most within ten minutes; `floods`: periods of ten minutes with more than the budget allows;
+    `warnings`: what can never be fulfilled as the readings come.
     """
 
     episodes: int
@@ -103,6 +104,7 @@ class PreviewResult(View):
     peak: int | None
     floods: int | None
     days_without: int | None
+    warnings: list[str]
     since: datetime = Field(
         description="From when on: the begin of the period, or of the readings if that is later."
     )
@@ -234,6 +236,7 @@ def preview_result(job: PreviewJob) -> PreviewResult | None:
         peak=made.load.get("peak"),
         floods=made.load.get("floods"),
         days_without=made.load.get("days_without"),
+        warnings=list(made.warnings),
         problems=_problems_view(made.problems) if made.problems else None,
         since=made.since,
         read_at=made.read_at,

@@ -143,12 +143,13 @@ class CheckView(View):
 
 class ScenarioView(View):
     """A scenario that was run. `difference`: lines with `-` expected and not found, `+` found and
-    not expected; empty if it passed."""
+    not expected; empty if it passed; `notes`: what can never be fulfilled with such readings."""
 
     title: str
     passed: bool
     found: list[str]
     difference: list[str]
+    notes: list[str]
 
 
 class ScenariosView(View):

@@ -9,9 +9,10 @@ from alerting.definitions.model import Revision
 from alerting.definitions.revisions import Plan, definition_document, plan_change
 from alerting.ports import BacktestPorts, Document
 from alerting.usecases.alarm_load.budget_gate import LoadForecast, apply_within_budget, forecasts
-from alerting.usecases.definitions.checking import check_each, warnings_of
+from alerting.usecases.definitions.checking import check_each
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.next_steps import next_steps
+from alerting.usecases.definitions.spacing import warnings_of
 from alerting.usecases.definitions.sync import Expected, require_expected
 
 
@@ -57,7 +58,7 @@ def review_change(
         definition.name,
         (),
         plan,
-        tuple(warnings_of(definition, platform.assets.find_matching(definition.assets))),
+        tuple(warnings_of(platform, definition)),
         tuple(forecasts(platform, [plan], now)),
         next(iter(steps), None),
     )

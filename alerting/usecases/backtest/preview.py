@@ -33,6 +33,7 @@ from alerting.usecases.backtest.comparison import PreviewComparison, compare_ala
 from alerting.usecases.backtest.past_alarms import FoundAlarms, find_past_alarms
 from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview, draw_problems
 from alerting.usecases.backtest.run import Subject
+from alerting.usecases.definitions.spacing import warnings_of
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
 from alerting.usecases.labels.overlay import without_bad_values
 
@@ -87,7 +88,7 @@ class PreviewedAlarms:
 
     `compared`: with the revision in service, None without another one; `not_compared`: why it could
     not be compared, if so. `drawn`: the values of one asset. `read_at`: when the oldest of the
-    readings were read.
+    readings were read. `warnings`: what can never be fulfilled with the readings as they come.
     """
 
     episodes: int
@@ -95,6 +96,7 @@ class PreviewedAlarms:
     load: Document
     read_at: datetime
     since: datetime
+    warnings: tuple[str, ...] = ()
     compared: PreviewComparison | None = None
     not_compared: str = ""
     drawn: PreviewChart | None = None
@@ -155,10 +157,10 @@ def preview(
     )
     # over the cache, so that a mark made since is seen
     caching = without_bad_values(replace(platform, readings=readings))
+    warnings = tuple(warnings_of(platform, subject.definition))
     if _learns_from_problems(subject):
-        return _past_problems(
-            caching, readings, cast(TrainedDefinition, subject.definition), start, end
-        )
+        learning = cast(TrainedDefinition, subject.definition)
+        return replace(_past_problems(caching, readings, learning, start, end), warnings=warnings)
     served = _served(platform, subject)
     tried = [subject, *([served] if served else [])]
     wanted = {
@@ -186,6 +188,7 @@ def preview(
         to_document(load) or {},
         readings.read_at,
         start,
+        warnings,
         beside.count(before.revision.number) if before else None,
         not_compared,
         draw_preview(caching.readings, definition, made.targets, beside, suppressed, start, end),

@@ -7,12 +7,10 @@ from typing import Any
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults, inhibitors_of
-from alerting.definitions.checks.trained import training_warnings
 from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
-from alerting.definitions.matching import AssetIndex, matching_assets
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import join_with_or, translatable
-from alerting.kinds.normal.fields import NormalDefinition
 from alerting.kinds.validation import parse_definition, readable_part
 from alerting.ports import Assets, DefinitionPorts, Document, FaultyDocument
 
@@ -152,16 +150,6 @@ def _unreadable_fault(error: Exception) -> Fault:
             "cannot be read: {fault}", fault=f"{type(error).__name__}: {shown(str(error))}"
         ),
     )
-
-
-def warnings_of(definition: Definition, assets: Sequence[Asset]) -> list[str]:
-    """Return what an engineer should know of a valid definition before it serves."""
-    targets = matching_assets(definition, assets)
-    if isinstance(definition, TrainedDefinition):
-        return list(training_warnings(definition, targets))
-    if isinstance(definition, NormalDefinition):
-        return [*definition.horizon_warnings(targets), *definition.effect_warnings()]
-    return []
 
 
 def all_assets(assets: Assets) -> AssetIndex:

@@ -1,8 +1,5 @@
 """Tests of definitions as data: readings over time, and exactly the transitions that they must
-cause.
-
-The functions of live evaluation evaluate them. Nothing is read from or written to the stores.
-"""
+cause. The functions of live evaluation evaluate them; no store is read or written."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,11 +32,13 @@ from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.conditions import status_intervals
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
 from alerting.episodes.lifecycle import ConditionState, Step, advance
+from alerting.kinds.threshold.reach import describe_unreachable, lasting_condition
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Document
 from alerting.readings.computed import with_computed
 from alerting.readings.history import INDEX_DTYPE, History, millis
 from alerting.readings.sample_quality import Doubts
+from alerting.readings.spacing import value_times
 
 Value = StrictBool | float | Line | None
 BAD_QUALITY = "bad quality"
@@ -125,11 +124,12 @@ class ScenarioFile(Closed):
 @dataclass(frozen=True)
 class ScenarioResult:
     """Result of one scenario: `found` and `expected` as lines; `difference` compares them, empty if
-    the scenario passed."""
+    the scenario passed; `notes`: what can never be fulfilled with such readings."""
 
     title: str
     found: tuple[str, ...]
     expected: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -232,7 +232,9 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         ]
         found += [f"{_clock(at)}  notified" for at in notified if scenario.after <= at <= last]
         expected += [f"{_clock(at)}  notified" for at in scenario.notified]
-    return ScenarioResult(scenario.title, tuple(found), tuple(expected))
+    times = {one.variable: value_times(history, one.variable) for one in conditions}
+    notes = tuple(describe_unreachable(lasting_condition(definition), times))
+    return ScenarioResult(scenario.title, tuple(found), tuple(expected), notes)
 
 
 def _refuse_too_long(scenario: Scenario) -> None:
@@ -360,10 +362,8 @@ def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario)
 
 def _type(values: Sequence[Value]) -> VariableType:
     there = [v for v in values if v not in (None, BAD_QUALITY)]
-    found = {
-        t for t, (kind, _) in TYPES.items() if there and all(isinstance(v, kind) for v in there)
-    }
-    return cast(VariableType, next(iter(found), "number"))
+    found = (t for t, (kind, _) in TYPES.items() if all(isinstance(v, kind) for v in there))
+    return cast(VariableType, next(found, "number") if there else "number")
 
 
 def _column(
@@ -391,9 +391,8 @@ def _spread(values: Sequence[Value]) -> list[Value]:
 
 
 def _alone(text: str) -> Value:
-    constants: dict[str, Value] = {"null": None, "true": True, "false": False}
-    if text in constants:
-        return constants[text]
+    if text in ("null", "true", "false"):
+        return {"null": None, "true": True, "false": False}[text]
     try:
         return float(text)
     except ValueError:

@@ -1,0 +1,110 @@
+"""Warnings from the spacing of the stored readings: at the check, at the change, in a preview, and
+of a scenario."""
+
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.ports import ReadingRow, silent
+from alerting.usecases.alarm_load.changes import review_change
+from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.cached_readings import SeriesCache
+from alerting.usecases.backtest.preview import preview
+from alerting.usecases.definitions.checking import check
+from alerting.usecases.definitions.scenarios import run_scenarios
+from alerting.usecases.definitions.spacing import warnings_of
+from alerting.usecases.ingestion.arrivals import add_readings
+from tests.builders import at
+from tests.in_memory_platform import in_memory_platform
+
+DAYS = 4
+END = at(DAYS * 24 * 60)
+HOT = {
+    "name": "hourly-hot",
+    "kind": "threshold",
+    "assets": ["hour-1"],
+    "variable": "temp",
+    "above": 100,
+    "for": "30m",
+}
+NEVER = (
+    "temp comes every 1h, longer than stale_after 10m: `for: 30m` can never be fulfilled; write "
+    "stale_after: 2h"
+)
+
+
+@pytest.fixture
+def hourly():
+    """A platform whose temp comes every hour, fast every minute, and lab once a day."""
+    platform = in_memory_platform()
+    names = {name: Variable() for name in ("temp", "fast", "lab")}
+    platform.assets.store_assets([Asset(name="hour-1", variables=names)])
+    rows = [
+        ReadingRow(
+            "hour-1",
+            at(minute),
+            {"fast": 1.0}
+            | ({"temp": 150.0 if minute > 5000 else 60.0} if minute % 60 == 0 else {})
+            | ({"lab": 7.0} if minute % 1440 == 0 else {}),
+        )
+        for minute in range(DAYS * 24 * 60)
+    ]
+    add_readings(platform, rows, at(0))
+    platform.clock.instant = END
+    return platform
+
+
+def warned(platform, **changes):
+    document = {key: one for key, one in {**HOT, **changes}.items() if one is not None}
+    (definition,) = check(platform, [document])
+    return warnings_of(platform, definition)
+
+
+def test_an_alert_that_can_never_be_raised_is_said_wherever_it_is_tried(hourly):
+    assert warned(hourly) == [NEVER]
+    assert warned(hourly, stale_after="2h") == []
+    assert list(review_change(hourly, HOT, END, datetime.now(UTC)).warnings) == [NEVER]
+    subject = written_subject(hourly, HOT)
+    made = preview(hourly, subject, at(0), END, silent, lambda: None, SeriesCache(monotonic))
+    assert (made.episodes, made.warnings) == (0, (NEVER,))
+    scenario = {"title": "Hot", "every": "1h", "readings": {"temp": ["150 x 8"]}, "expect": []}
+    (result,) = run_scenarios(HOT, [scenario], "here")
+    assert result.notes == (NEVER,)
+
+
+def test_variables_of_other_spacing_are_known_by_their_own_readings(hourly):
+    assert warned(hourly, variable="fast") == []
+    with_lab = {"variable": "lab", "below": 8}
+    fast = {"variable": "fast", "above": 0}
+    (found,) = warned(hourly, variable=None, above=None, all=[fast, with_lab])
+    assert "lab comes every 1d, longer than stale_after 10m: `for: 30m`" in found
+    assert found.endswith("write stale_after: 2d")
+    pattern = warned(hourly, assets=["hour-*"])
+    assert pattern == [NEVER]
+    other = Asset(name="hour-2", variables={"temp": Variable()})
+    hourly.assets.store_assets([other])
+    assert warned(hourly, assets=["hour-*"]) == [f"hour-1: {NEVER}"]
+
+
+def test_a_chart_an_anomaly_and_a_problem_say_it_too(hourly):
+    chart = {"kind": "control_chart", "above": None, "for": None, "stale_after": "10m"}
+    (found,) = warned(hourly, **chart)
+    assert "`clear_for: 10h` can never be fulfilled, so no alarm ends" in found
+    assert warned(hourly, **{**chart, "stale_after": None}) == []
+    anomaly = {"kind": "anomaly", "variable": None, "above": None, "for": None}
+    (found,) = warned(hourly, **anomaly, include=["temp", "lab"], windows=["10m"])
+    assert "windows of 10m hold no value of them" in found
+    assert found.endswith("write windows: [10h]")
+    assert warned(hourly, **anomaly, windows=["2h"]) == []
+    late = [
+        ReadingRow("hour-1", at(60 * n) + timedelta(minutes=30), {"half": 1.0}) for n in range(90)
+    ]
+    names = {name: Variable() for name in ("temp", "half")}
+    hourly.assets.store_assets([Asset(name="hour-1", variables=names)])
+    add_readings(hourly, late, at(0))
+    both = [{"variable": "temp", "above": 1}, {"variable": "half", "above": 0}]
+    learned = {"kind": "classifier", "variable": None, "above": None, "for": None}
+    found = warned(hourly, **learned, problem={"all": both}, horizon="6h")
+    assert any("never known at the same time" in one for one in found)
