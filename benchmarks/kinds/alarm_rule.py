@@ -144,7 +144,7 @@ def score_case(task: str, seed: int, kept: Path) -> Case:
 
 def _scored(definition: TrainedDefinition, dataset: Dataset, score: Floats, part: str) -> Scored:
     rows = dataset.part == part
-    today = observe_part(definition, dataset, rows, part)
+    today = observe_part(definition, dataset, rows)
     return Scored(with_both_rules(today), score[rows])
 
 

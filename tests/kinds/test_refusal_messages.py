@@ -21,6 +21,7 @@ from alerting.learning.selection.base_rate import (
 )
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision_table import add_objection, decide, met_condition
+from alerting.learning.selection.operating_point import VALIDATION
 from alerting.learning.selection.other_questions import ProblemsSeen
 from alerting.ports import Training
 from alerting.reporting.page.decision_text import result_line
@@ -65,7 +66,7 @@ def little_time():
 
 def finds_nothing():
     first = decide({"no_champion": True}, {})
-    return add_objection(first, "finds_nothing").reason
+    return add_objection(first, "finds_nothing", {"period": VALIDATION}).reason
 
 
 def approved():

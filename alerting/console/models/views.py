@@ -78,7 +78,7 @@ class CandidateView(View):
 
 
 class OperatingPointView(View):
-    """A threshold, and what it would have found in the validation period. `at_most`: the
+    """A threshold, and what it would have found on the rows that chose one. `at_most`: the
     `operating_point.false_alarms_per_week` that chooses it, null where its time in alarm is beyond
     the limit."""
 

@@ -92,6 +92,19 @@ def spoken_false_alarms(per_asset: float, assets: int) -> str:
     )
 
 
+def spoken_limits(
+    time_in_alarm: float, false_alarms: float | None, least_precision: float | None, assets: int
+) -> str:
+    """Describe the limits of a threshold, e.g. `3 false alarms a week and 20% of the time in
+    alarm`."""
+    time = f"{time_in_alarm:.0%} of the time in alarm"
+    if false_alarms is not None:
+        return f"{spoken_false_alarms(false_alarms, assets)} and {time}"
+    if least_precision is not None:
+        return f"a precision of at least {least_precision:.0%} and {time}"
+    return time
+
+
 def spoken_points(difference: float) -> str:
     """Return a difference of shares in points: `63 points`, `2.5 points`, `1 point`."""
     digits = (

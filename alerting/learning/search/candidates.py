@@ -11,14 +11,17 @@ import numpy.typing as npt
 
 from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.wording.language import joined, template, translatable
+from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.split import walk_forward_folds
 from alerting.learning.metrics.bootstrap import bootstrap_rows, time_blocks
 from alerting.learning.metrics.confidence import enclosing_interval, percentile_interval
 from alerting.learning.metrics.metrics import Floats, row_metrics
+from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.skops_archive import check_array
 from alerting.learning.search.sample import Positions, search_sample
 
+_LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 ARRAYS = ("oof", "chance", "loss")  # of a candidate, stored as a file each
 
 
@@ -177,6 +180,19 @@ def assemble(
     )
 
 
+def rows_out_of_fold(dataset: Dataset, candidate: Candidate) -> BoolArray:
+    """Select the rows of the training period that the folds of a candidate scored."""
+    return np.asarray(~np.isnan(candidate.oof) & (dataset.part == "train"))
+
+
+def margin_out_of_fold(candidate: Candidate, estimator: Estimator) -> Floats:
+    """Return the margin of each row out of fold, as the estimator of all rows has it."""
+    if estimator.model.margin_is_probability:
+        return candidate.oof
+    inside = np.clip(candidate.oof, _LEAST_SHARE, 1 - _LEAST_SHARE)
+    return np.asarray(np.log(inside) - np.log1p(-inside), np.float64)
+
+
 def _average_folds(
     dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]
 ) -> dict[str, float]:
@@ -205,12 +221,16 @@ def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
     return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
 
 
+def is_one_class(label: npt.NDArray[np.int8]) -> bool:
+    """Return whether labels are all alike, as without any."""
+    return int(label.sum()) in (0, len(label))
+
+
 def _fault(label: npt.NDArray[np.int8], use: _Use) -> str | None:
     if not len(label):
         return use.no_row
-    positives = int(label.sum())
-    if positives in (0, len(label)):
-        return translatable(use.positive if positives else use.negative, rows=len(label))
+    if is_one_class(label):
+        return translatable(use.positive if label[0] else use.negative, rows=len(label))
     return None
 
 

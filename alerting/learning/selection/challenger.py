@@ -35,7 +35,12 @@ from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.normal import sample_normal, take_levels
 from alerting.learning.models.trained import TrainedModel, model_hash
-from alerting.learning.search.candidates import Candidate
+from alerting.learning.search.candidates import (
+    Candidate,
+    is_one_class,
+    margin_out_of_fold,
+    rows_out_of_fold,
+)
 from alerting.learning.search.chance import count_problems, placed_share
 from alerting.learning.search.column_limit import ColumnLimit, take_part
 from alerting.learning.selection.base_rate import (
@@ -47,6 +52,8 @@ from alerting.learning.selection.base_rate import (
 from alerting.learning.selection.found_by_chance import ValidationChance
 from alerting.learning.selection.importance import SampledShares
 from alerting.learning.selection.operating_point import (
+    OUT_OF_FOLD,
+    VALIDATION,
     ObservedRows,
     ThresholdChoice,
     choose_threshold,
@@ -73,8 +80,8 @@ class ChallengerEvidence:
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
     start of the problems of the test period that began in the recovery or hold-off after another
     one, so that they are in no metric. `found`: the validation period beside chance; None where the
-    kind does not compare it. `base_rate`: of the validation period. `operating`: of the rows of the
-    test period at the threshold.
+    kind does not compare it. `base_rate`: of the rows that set the threshold. `operating`: of those
+    of the test period at it.
     """
 
     threshold: ThresholdChoice
@@ -145,7 +152,8 @@ def finish_challenger(
     estimator: Estimator | None = None,
 ) -> tuple[TrainedModel, ChallengerEvidence]:
     """Fit on the training rows, calibrate and set the threshold on validation, score the test
-    period once; its refit serves.
+    period once; its refit serves. Where validation has rows of one class alone, the rows of the
+    training period calibrate and choose, by the scores out of fold.
 
     `estimator`: the candidate fitted on the training rows by a kind of its own; otherwise it is
     fitted here. Calibration and threshold share the validation rows that live evaluation would
@@ -162,15 +170,24 @@ def finish_challenger(
     if estimator is None:
         estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
     margin = _margins(estimator, matrix, validation | (dataset.part == "test"))
+    choosing, labelled, risk, period = validation, measured, margin, VALIDATION
+    if is_one_class(dataset.label[measured]) and not is_one_class(
+        dataset.label[out_of_fold := rows_out_of_fold(dataset, candidate)]
+    ):
+        choosing = labelled = out_of_fold
+        risk, period = margin_out_of_fold(candidate, estimator), OUT_OF_FOLD
     calibration = fit_platt(
-        margin[measured],
-        dataset.label[measured],
-        problems=count_problems(dataset, measured),
+        risk[labelled], dataset.label[labelled], problems=count_problems(dataset, labelled)
     )
     score = calibration.probability(margin)
     seed = definition.learning.seed
-    observed = observe_part(definition, dataset, validation, "validation")
-    choice = choose_threshold(observed, score[validation], definition.operating_point, seed)
+    choice = choose_threshold(
+        observe_part(definition, dataset, choosing),
+        calibration.probability(risk[choosing]),
+        definition.operating_point,
+        seed,
+        period,
+    )
     ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, train)
     model = TrainedModel(
         definition=definition.name,
@@ -193,7 +210,7 @@ def finish_challenger(
         ),
         effects=dataset.effects,
     )
-    return model, _evidence(definition, dataset, candidate, estimator, choice, score)
+    return model, _evidence(definition, dataset, candidate, estimator, choice, score, labelled)
 
 
 def _margins(estimator: Estimator, matrix: Floats, scored: BoolArray) -> Floats:
@@ -242,9 +259,11 @@ def training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
 
 
 def observe_part(
-    definition: TrainedDefinition, dataset: Dataset, rows: npt.NDArray[np.bool_], part: str
+    definition: TrainedDefinition, dataset: Dataset, rows: npt.NDArray[np.bool_]
 ) -> ObservedRows:
     """Return these rows of a part of the history as thresholds are evaluated on them."""
+    assets, counts = np.unique(dataset.asset[rows].astype(str), return_counts=True)
+    stride_s = dataset.plan.stride_ms / 1000
     return observe_rows(
         at=dataset.at[rows],
         asset=dataset.asset[rows],
@@ -252,7 +271,7 @@ def observe_part(
         problems=dataset.problems,
         occurrences=dataset.occurrences,
         onset=dataset.predicts == "onset",
-        observed_s=dataset.observed[part],
+        observed_s=dict(zip(assets.tolist(), (counts * stride_s).tolist(), strict=True)),
         gap_ms=dataset.gap_ms,
         horizon_ms=dataset.horizon_ms,
         alarm_end=alarm_end_of(definition, timedelta(milliseconds=dataset.plan.stride_ms)),
@@ -266,23 +285,23 @@ def _evidence(
     estimator: Estimator,
     choice: ThresholdChoice,
     score: Floats,
+    choosing: BoolArray,
 ) -> ChallengerEvidence:
+    """Return the evidence of a challenger. `choosing`: the rows that set its threshold."""
     seed = definition.learning.seed
     parts = {part: dataset.measured_in(part) for part in ("validation", "test")}
     test = parts["test"]
     used = {part: rows for part, rows in parts.items() if rows.any()}
     scored = {part: dataset.part == part for part in used}
-    shares = {
-        part: measure_share(dataset.label[rows], _blocks(dataset, rows))
-        for part, rows in used.items()
-    }
-    base_rate = measure_base_rate(
-        shares.get("validation"), choice, definition.operating_point.least_precision
+    before, now = (
+        measure_share(dataset.label[rows], _blocks(dataset, rows)) if rows.any() else None
+        for rows in (choosing, test)
     )
-    shift = base_rate and shift_base_rate(base_rate, shares.get("test"))
+    base_rate = measure_base_rate(before, choice, definition.operating_point.least_precision)
+    shift = base_rate and shift_base_rate(base_rate, now)
     events = {
         part: evaluate_threshold(
-            observe_part(definition, dataset, rows, part), score[rows], choice.threshold, seed
+            observe_part(definition, dataset, rows), score[rows], choice.threshold, seed
         )
         for part, rows in scored.items()
     }

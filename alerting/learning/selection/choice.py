@@ -76,8 +76,11 @@ class ChanceTest:
 
     @property
     def together(self) -> float | None:
-        """Return the probability of both by chance; None before validation."""
-        return None if self.found is None else combine_shares(self.share, self.found.share)
+        """Return the probability of both by chance; None before validation, and without a problem
+        there."""
+        if self.found is None or not self.found.problems:
+            return None
+        return combine_shares(self.share, self.found.share)
 
     @property
     def none_of_few(self) -> bool:

@@ -20,7 +20,7 @@ Objection = Literal[
     "lasting_alarms", "too_many_alarms", "lasting_signals", "too_many_signals", "too_little_time",
     "too_few_points", "too_few_points_of_first", "fewer_problems", "no_synthetic_time",
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing",
-    "none_of_few_found", "found_by_chance",
+    "none_of_few_found", "found_by_chance", "chosen_out_of_fold",
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
 _APPROVED = "goes into service only if a person approves."
@@ -178,8 +178,13 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "finds_nothing", None, True,
-        "{reason} Its threshold finds no problem in the validation period, so it goes into service "
-        "only if a person approves: `alerting model approve`.",
+        "{reason} Its threshold finds no problem in {period}, so it goes into service only if "
+        "a person approves: `alerting model approve`.",
+    ),
+    DecisionRule(
+        "chosen_out_of_fold", None, False,
+        "{reason} The validation period has no rows both with and without a problem ahead, so its "
+        "threshold was chosen on {period}.",
     ),
     DecisionRule(
         "none_of_few_found", None, False,

@@ -13,7 +13,11 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.model import OperatingPoint
-from alerting.definitions.wording.spoken import spoken_false_alarms, spoken_number
+from alerting.definitions.wording.spoken import (
+    spoken_false_alarms,
+    spoken_limits,
+    spoken_number,
+)
 from alerting.detection.problems import BoolArray, Occurrences
 from alerting.episodes.counting import CountedEpisode, count_episodes
 from alerting.episodes.predictions import (
@@ -39,6 +43,8 @@ CURVE_SAMPLES = 200
 TIMES_OF_PERFECT = 2  # the time of an alarm that holds before each problem, and never else
 MOST_TIME_IN_ALARM = 0.5  # an alarm that holds for longer is the usual state
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
+VALIDATION = "the validation period"
+OUT_OF_FOLD = "the rows out of fold of the training period"
 CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "episode_precision")
 
 
@@ -187,13 +193,14 @@ class ThresholdChoice:
 
     `finds`: whether it finds any problem within the budget. `curve`: JSON-able rows by rising
     threshold, each with its metrics, their 95 % confidence intervals by a bootstrap over events and
-    episodes, whether it is within the limits, and whether it was chosen.
+    episodes, whether it is within the limits, and whether it was chosen. `period`: of the rows.
     """
 
     threshold: float
     finds: bool
     reason: str
     curve: tuple[dict[str, Any], ...]
+    period: str = VALIDATION
 
 
 @dataclass(frozen=True)
@@ -208,7 +215,11 @@ class _ThresholdOption:
 
 
 def choose_threshold(
-    observed: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int
+    observed: ObservedRows,
+    score: Floats,
+    wanted: OperatingPoint,
+    seed: int,
+    period: str = VALIDATION,
 ) -> ThresholdChoice:
     """Choose the threshold that is best by the configured goal, within the allowed time in alarm
     (`with_enough_time`); of equally good ones with as few false alarms the middle in log-odds.
@@ -217,7 +228,7 @@ def choose_threshold(
     the least sum of missed problems and false alarms, each times its cost. If no threshold within a
     limit finds a problem, the lowest threshold within it is chosen, because it uses the whole limit
     that operators accepted; the choice says so. A threshold above all scores raises no episode, so
-    it is within any limit.
+    it is within any limit; it is chosen where no problem occurs. `period`: of the rows, in words.
     """
     wanted = with_enough_time(observed, wanted)
     weighed = [
@@ -235,10 +246,11 @@ def choose_threshold(
         if middle.allowed and _rank(middle) <= _rank(best):
             best = middle
             weighed = sorted([*weighed, middle], key=lambda w: w.threshold)
-    elif wanted.cost_of_miss is None:
+    elif wanted.cost_of_miss is None and best.met.n_events:
         best = min(allowed, key=lambda w: w.threshold)
     curve = tuple(_point(w, wanted) | {"chosen": w is best} for w in weighed)
-    return ThresholdChoice(best.threshold, finds, _reason(best.met, wanted, finds), curve)
+    reason = _reason(best.met, wanted, finds, period)
+    return ThresholdChoice(best.threshold, finds, reason, curve, period)
 
 
 def with_enough_time(observed: ObservedRows, wanted: OperatingPoint) -> OperatingPoint:
@@ -342,51 +354,45 @@ def _point(weighed: _ThresholdOption, wanted: OperatingPoint) -> dict[str, Any]:
     }
 
 
-def describe_limits(wanted: OperatingPoint, assets: int) -> str:
-    """Describe the limits of the threshold, e.g. `3 false alarms a week and 20% of the time in
-    alarm`."""
-    time = f"{wanted.max_time_in_alarm:.0%} of the time in alarm"
-    if wanted.most_false_alarms is not None:
-        return f"{spoken_false_alarms(wanted.most_false_alarms, assets)} and {time}"
-    if wanted.least_precision is not None:
-        return f"a precision of at least {wanted.least_precision:.0%} and {time}"
-    return time
-
-
-def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
-    limits = describe_limits(wanted, met.n_assets)
+def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool, period: str) -> str:
+    if not met.n_events:
+        return (
+            f"no problem occurs in {period}, so nothing shows which threshold finds one; one above "
+            "all its scores was taken, which raises no alarm there"
+        )
+    limits = spoken_limits(
+        wanted.max_time_in_alarm, wanted.most_false_alarms, wanted.least_precision, met.n_assets
+    )
     if wanted.cost_of_miss is not None and wanted.cost_of_false_alarm is not None:
-        return _reason_of_cost(met, wanted.cost_of_miss, wanted.cost_of_false_alarm, limits)
+        costs = (wanted.cost_of_miss, wanted.cost_of_false_alarm)
+        return _reason_of_cost(met, *costs, limits, period)
     if finds:
+        within = " within" if period == VALIDATION else f" in {period} within"
         right = (
             f", {met.episode_precision:.0%} of the episodes right"
             if wanted.least_precision is not None
             else ""
         )
         return (
-            f"the most problems found within {limits}: {met.n_found} of {met.n_events}, "
+            f"the most problems found{within} {limits}: {met.n_found} of {met.n_events}, "
             f"with {spoken_false_alarms(met.false_alarms_per_week or 0.0, met.n_assets)} and "
             f"{met.time_in_alarm:.1%} of the time "
             f"in alarm{right}"
         )
-    found = f"none of the {met.n_events} problems is found" if met.n_events else "no problem occurs"
     return (
-        f"{found} in the validation period within {limits}; the lowest threshold that keeps this "
-        "budget was taken"
+        f"none of the {met.n_events} problems is found in {period} within {limits}; the lowest "
+        "threshold that keeps this budget was taken"
     )
 
 
-def _reason_of_cost(met: EventMetrics, miss: float, false_alarm: float, limits: str) -> str:
+def _reason_of_cost(
+    met: EventMetrics, miss: float, false_alarm: float, limits: str, period: str
+) -> str:
     missed = met.n_events - met.n_found
     cost = missed * miss + met.n_false_alarms * false_alarm
     misses = f"{missed} of {met.n_events} problems missed at {spoken_number(miss)} each"
     sums = f"{misses} and {met.n_false_alarms} false alarms at {spoken_number(false_alarm)} each"
     if met.n_episodes:
-        return (
-            f"the least cost within {limits}: {spoken_number(cost)} in the validation period, "
-            f"{sums}"
-        )
-    return (
-        f"no episode is raised: within {limits} that costs least in the validation period: "
-        f"{spoken_number(cost)}, {sums}"
-    )
+        return f"the least cost within {limits}: {spoken_number(cost)} in {period}, {sums}"
+    none = f"no episode is raised: within {limits} that costs least in {period}"
+    return f"{none}: {spoken_number(cost)}, {sums}"

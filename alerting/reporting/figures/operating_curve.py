@@ -1,5 +1,5 @@
-"""Operating points of a model: what each threshold would have found and falsely raised in the
-validation period, and the limit of false alarms that chooses it."""
+"""Operating points of a model: what each threshold would have found and falsely raised on the rows
+that chose one, and the limit of false alarms that chooses it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _SMALLEST_RATE = 1e-9  # false alarms a week; what is below is a damaged figure
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A threshold, with its metrics in the validation period.
+    """A threshold, with its metrics on the rows that chose one.
 
     `found` of `problems`: None in trainings of earlier versions, which stored `recall` alone.
     `false_alarms`: a week and asset; `assets`: their number, None as before. `chosen`: in force

@@ -70,7 +70,7 @@ def threshold_curve(curve: Points, reason: str) -> bytes:
         for axes in panels[1]:
             axes.set_xlabel("threshold (risk from which an episode is raised)")
         figure.suptitle(
-            f"Threshold {format_threshold(chosen['threshold'])} on the validation period",
+            f"Threshold {format_threshold(chosen['threshold'])} and what others would have found",
             x=0.01,
             ha="left",
             color=WHITE["ink"],

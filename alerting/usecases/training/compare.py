@@ -16,7 +16,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate, candidate_from_files
 from alerting.learning.selection.challenger import ChallengerEvidence
-from alerting.learning.selection.decision_table import PromotionDecision, add_objection, decide
+from alerting.learning.selection.decision_table import PromotionDecision, decide
 from alerting.learning.selection.other_questions import measure_problems
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
 from alerting.learning.selection.values import ValueEvidence
@@ -40,7 +40,7 @@ from alerting.usecases.training.own_values import (
     describe_remedy,
     describe_values,
     find_value_test,
-    finds_problems,
+    object_to_threshold,
 )
 from alerting.usecases.training.promote import description
 from alerting.usecases.training.readings import load_learning_data
@@ -104,14 +104,9 @@ def _compare_trained(
         decision = decide({"not_above_chance": True}, facts)
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
-        first = chance if champion_version is None and decision.promote else None
-        if first and first.none_of_few:
-            decision = add_objection(decision, "none_of_few_found", first.facts)
-        elif decision.promote and not finds_problems(chosen):
-            decision = add_objection(decision, "finds_nothing")
-        elif first and first.found and not first.is_confirmed:
-            decision = add_objection(decision, "found_by_chance", first.facts)
-        elif champion_version is not None and not decision.promote:
+        if decision.promote:
+            decision = object_to_threshold(decision, chance, chosen, champion_version is None)
+        elif champion_version is not None:
             decision, refreshed_version = _refresh(
                 platform, run, definition, dataset, champion_version, decision
             )

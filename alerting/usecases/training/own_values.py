@@ -1,8 +1,10 @@
-"""Values that serve without an alarm: what a training says of them."""
+"""What a training says of the threshold of a model, and of values that serve without an alarm."""
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.kinds.protocol.training import Challenger
 from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.decision_table import PromotionDecision, add_objection
+from alerting.learning.selection.operating_point import VALIDATION
 from alerting.learning.selection.other_questions import ProblemsSeen
 from alerting.learning.selection.values import ValueEvidence, ValueTest
 
@@ -14,10 +16,24 @@ def find_value_test(chosen: Challenger | None) -> ValueTest | None:
     return chosen.evidence.test
 
 
-def finds_problems(chosen: Challenger) -> bool:
-    """Return whether the threshold of a model finds a problem; yes without an alarm."""
-    evidence = chosen.evidence
-    return isinstance(evidence, ValueEvidence) or evidence.threshold.finds
+def object_to_threshold(
+    decision: PromotionDecision, chance: ChanceTest | None, chosen: Challenger, is_first: bool
+) -> PromotionDecision:
+    """Return a promotion with what its threshold speaks against, or what a person must know of it;
+    as it is without an alarm. `is_first`: nothing was in service."""
+    if isinstance(chosen.evidence, ValueEvidence):
+        return decision
+    choice = chosen.evidence.threshold
+    of_rows = {"period": choice.period}
+    if choice.period != VALIDATION and choice.finds:
+        return add_objection(decision, "chosen_out_of_fold", of_rows)
+    if is_first and chance is not None and chance.none_of_few:
+        return add_objection(decision, "none_of_few_found", chance.facts)
+    if not choice.finds:
+        return add_objection(decision, "finds_nothing", of_rows)
+    if is_first and chance is not None and chance.together is not None and not chance.is_confirmed:
+        return add_objection(decision, "found_by_chance", chance.facts)
+    return decision
 
 
 def describe_remedy(

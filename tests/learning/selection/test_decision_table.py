@@ -11,6 +11,7 @@ from alerting.learning.selection.decision_table import (
     add_objection,
     decide,
 )
+from alerting.learning.selection.operating_point import VALIDATION
 
 pytestmark = pytest.mark.fast
 
@@ -156,7 +157,7 @@ def test_the_note_on_what_stays_is_said_of_a_promotion_alone():
 
 def test_a_threshold_that_finds_nothing_leaves_the_verdict_and_asks_a_person():
     better = PromotionDecision(verdict="promote", reason="It is better.", evidence={"rows": 1})
-    decision = add_objection(better, "finds_nothing")
+    decision = add_objection(better, "finds_nothing", {"period": VALIDATION})
     assert decision.reason == (
         "It is better. Its threshold finds no problem in the validation period, so it goes into "
         "service only if a person approves: `alerting model approve`."

@@ -19,6 +19,7 @@ MINUTE = 60_000
 WEEK_S = 604_800.0
 GAP = 0
 HORIZON = 30 * MINUTE
+COSTS = {"cost_of_miss": 10, "cost_of_false_alarm": 1}
 HOLDING = AlarmEnd(None, 20 * MINUTE, 4 * HORIZON)
 ROWS = 7 * 24 * 6  # one week, an instant every ten minutes
 
@@ -164,12 +165,16 @@ def test_a_budget_on_two_assets_is_said_and_kept_for_both_together():
     assert "with 4 false alarms a week on all 2 assets together (2 on each)" in choice.reason
 
 
-def test_without_any_problem_the_choice_says_so_and_keeps_the_budget():
-    choice = choose_threshold(
-        week(), scores(r200=0.9, r300=0.8, r400=0.7), wanted(false_alarms=2), seed=0
+@pytest.mark.parametrize(
+    "goal", [wanted(false_alarms=2), OperatingPoint(least_precision=0.5), OperatingPoint(**COSTS)]
+)
+def test_without_any_problem_no_threshold_is_chosen_that_raises_an_alarm(goal):
+    choice = choose_threshold(week(), scores(r200=0.9, r300=0.8, r400=0.7), goal, seed=0)
+    assert (choice.threshold > 0.9, choice.finds) == (True, False)
+    assert choice.reason == (
+        "no problem occurs in the validation period, so nothing shows which threshold finds one; "
+        "one above all its scores was taken, which raises no alarm there"
     )
-    assert choice.threshold == 0.8
-    assert "no problem occurs" in choice.reason
 
 
 def test_a_problem_ends_its_episode_and_the_next_one_counts_anew():

@@ -90,6 +90,34 @@ def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_pers
     assert platform.models.alias("timid", "champion") == result.challenger_version
 
 
+def test_a_model_without_a_problem_on_validation_serves_by_a_threshold_of_other_rows():
+    platform = in_memory_platform(Mailbox("mail"))
+    platform.assets.store_assets([oven(humidity=Variable(unit="%"))])
+    minutes, humidity, moisture = moisture_after_humidity()
+    quiet = minutes > 0.6 * MINUTES
+    moisture[quiet] = 3.5
+    humidity[quiet] = 40 + (minutes[quiet] % 35) / 35
+    rows = [
+        ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
+        for m, h, w in zip(minutes, humidity, moisture, strict=True)
+    ]
+    add_readings(platform, rows, at(0))
+    learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
+    document = too_moist(
+        learning=learning, features={"stride": "5m", "windows": ["15m", "30m", "1h"]}
+    )
+    apply(platform, [document], "engineer", at(0), "test")
+    platform.clock.instant = at(MINUTES)
+    result = train(platform, "too-moist", at(MINUTES))
+    assert (result.promote, result.waiting, result.objection) == (True, False, None)
+    assert result.reason.endswith(
+        "The validation period has no rows both with and without a problem ahead, so its threshold "
+        "was chosen on the rows out of fold of the training period."
+    )
+    assert "0 of 0" not in result.reason
+    assert result.test["n_episodes"] == 0
+
+
 def test_the_list_of_its_trainings_says_what_is_predicted_and_where(trained):
     platform = trained if hasattr(trained, "models") else trained[0]
     text = platform.models.descriptions["too-moist"]
