@@ -71,7 +71,7 @@ OperatingPointView = TypedDict(
         "at_most": float | None,
     },
 )
-"""A threshold, and what it would have found in the validation period. `at_most`: the
+"""A threshold, and what it would have found on the rows that chose one. `at_most`: the
 `operating_point.false_alarms_per_week` that chooses it, null where its time in alarm is
 beyond the limit."""
 
