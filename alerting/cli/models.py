@@ -189,7 +189,7 @@ def rollback(
 
     with platform() as p:
         record = promote.rollback(p, name, reason, user(), to)
-    show_result(record, as_json, f"{record.reason}. In service since {short(record.at)}.")
+    show_result(record, as_json, f"{record.reason}. In service since {short(record.acted_at)}.")
 
 
 @model_group.command("repeat")
@@ -317,7 +317,7 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
         _show_estimate(history["estimate"])
     if history["decisions"]:
         console.print("\ndecisions, oldest first", style="bold")
-        columns = ["at", "verdict", "challenger", "champion", "by", "reason"]
+        columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason"]
         rows = [_short(d) | {"by": d["actor"]} for d in history["decisions"]]
         show(rows, columns, False, "")
 

@@ -188,7 +188,9 @@ NO_MODEL_FILE_CACHE = NoModelFileCache()
 @dataclass(frozen=True)
 class DecisionRecord:
     """A stored promotion decision. `promoted`: whether `challenger_version` became champion at
-    `at`.
+    `at`, from which on it evaluates: of a promotion without approval that is `as_of`, the end of
+    the readings of its training. `decided_at`: the instant of the act, None in decisions of an
+    earlier release, as `as_of`, which is None also of a rollback.
 
     `question`: what that version answers; None in decisions of an earlier release, whose models
     answer any question.
@@ -207,6 +209,13 @@ class DecisionRecord:
     run_id: str | None
     actor: str
     question: str | None = None
+    decided_at: datetime | None = None
+    as_of: datetime | None = None
+
+    @property
+    def acted_at(self) -> datetime:
+        """The instant of the act, as far as it is known."""
+        return self.decided_at or self.at
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ ModelDecision = TypedDict(
     "ModelDecision",
     {
         "at": str,
+        "as_of": str | None,
         "revision": int,
         "challenger_version": int | None,
         "champion_version": int | None,
@@ -107,7 +108,8 @@ ModelDecision = TypedDict(
         "actor": str,
     },
 )
-"""One promotion decision. `summary`: its reason for people; `reason`: as it was recorded."""
+"""One promotion decision. `summary`: its reason for people; `reason`: as it was recorded.
+`as_of`: the end of the readings of its training, null of a rollback."""
 
 ModelVersion = TypedDict(
     "ModelVersion",

@@ -48,9 +48,11 @@ class ModelVersion(View):
 
 
 class ModelDecision(View):
-    """One promotion decision. `summary`: its reason for people; `reason`: as it was recorded."""
+    """One promotion decision. `summary`: its reason for people; `reason`: as it was recorded.
+    `as_of`: the end of the readings of its training, null of a rollback."""
 
     at: datetime
+    as_of: datetime | None
     revision: int
     challenger_version: int | None
     champion_version: int | None
@@ -263,9 +265,10 @@ def evidence_view(evidence: ModelEvidence, definition: Definition) -> EvidenceVi
 def decision_view(decision: DecisionRecord, summary: str) -> ModelDecision:
     """Return the view of a decision."""
     fields = {
-        name: getattr(decision, name) for name in ModelDecision.model_fields.keys() - {"summary"}
+        name: getattr(decision, name)
+        for name in ModelDecision.model_fields.keys() - {"summary", "at"}
     }
-    return ModelDecision(summary=summary, **fields)
+    return ModelDecision(summary=summary, at=decision.acted_at, **fields)
 
 
 def _version(row: dict[str, Any]) -> ModelVersion:

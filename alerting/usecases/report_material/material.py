@@ -296,23 +296,23 @@ def _models(
 ) -> list[ModelInService]:
     """Return the models in service in the period, and those that evaluated it later."""
     promoted = [d for d in decisions if d.promoted and d.challenger_version is not None]
-    ends = [*(following.at for following in promoted[1:]), None]
+    followed = [*promoted[1:], None]
     evaluated_versions = set(scores["model_version"])
     return [
         ModelInService(
             version=d.challenger_version,
-            since=d.at,
-            until=until,
+            since=d.acted_at,
+            until=following and following.acted_at,
             provisional=d.provisional,
             run_id=d.run_id,
             reason=d.reason,
             importance=d.evidence.get("importance", {}).get("variables", {}),
             summary=summary_of(d),
         )
-        for d, until in zip(promoted, ends, strict=False)
+        for d, following in zip(promoted, followed, strict=False)
         if d.challenger_version is not None
         and (
-            (d.at < end and (until is None or until > start))
+            (d.at < end and (following is None or following.at > start))
             or d.challenger_version in evaluated_versions
         )
     ]

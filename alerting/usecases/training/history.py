@@ -22,7 +22,8 @@ def decision_line(decision: DecisionRecord) -> dict[str, Any]:
     """Return a decision for people, without its evidence; JSON-able."""
     same = ("verdict", "promoted", "provisional", "revision", "actor", "reason", "run_id")
     return {
-        "at": decision.at.isoformat(),
+        "at": decision.acted_at.isoformat(),
+        "as_of": decision.as_of and decision.as_of.isoformat(),
         "challenger": decision.challenger_version,
         "champion": decision.champion_version,
         "summary": summarise_decision(
@@ -81,3 +82,11 @@ def report_waiting(platform: TrainingPorts, proposal: Proposal) -> None:
     """Open an alert on a proposal that waits for a person, and say why; resolve that of another."""
     why = explain_waiting(proposal.objection) if proposal.waiting else None
     record_waiting(platform.platform_alerts, proposal.definition, why, platform.clock.now())
+
+
+def newest_estimate(decisions: Sequence[DecisionRecord]) -> dict[str, Any] | None:
+    """Return what the newest promoted model learned from readings alone; None without."""
+    found = next(
+        (d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None
+    )
+    return None if found is None else {"notes": found["notes"], "tables": found.get("tables", [])}

@@ -155,7 +155,7 @@ def describe_model(
         revision.number,
         state,
         None if serving is None else serving.challenger_version,
-        None if serving is None else serving.at,
+        None if serving is None else serving.acted_at,
         serving is not None and serving.provisional,
         reason,
         _advice(state, refused),

@@ -37,6 +37,7 @@ from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.training.history import (
     decision_line,
     last_training,
+    newest_estimate,
     read_proposal,
     registered_versions,
     report_waiting,
@@ -108,6 +109,7 @@ def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: 
 def _record(
     clock: Clock, proposal: Proposal, approved_by: str | None, rejected_reason: str | None
 ) -> DecisionRecord:
+    now = clock.now()
     verdict = proposal.verdict
     promote = proposal.promote
     reason = proposal.reason
@@ -119,7 +121,7 @@ def _record(
         reason = f"{met_condition(reason)} Approved by {approved_by}."
     return DecisionRecord(
         definition=proposal.definition,
-        at=clock.now() if approved_by else proposal.as_of,
+        at=now if approved_by else proposal.as_of,
         revision=proposal.revision,
         challenger_version=proposal.refreshed_version or proposal.challenger_version,
         champion_version=proposal.champion_version,
@@ -131,6 +133,8 @@ def _record(
         run_id=proposal.run_id,
         actor=approved_by or PLATFORM,
         question=proposal.question,
+        decided_at=now,
+        as_of=proposal.as_of,
     )
 
 
@@ -178,7 +182,7 @@ def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
         return wanted
     compared = wanted.champion_version
     against = "no champion" if compared is None else f"version {compared}"
-    since = f", since {serving.at:%Y-%m-%d %H:%M} UTC" if serving else ""
+    since = f", since {serving.acted_at:%Y-%m-%d %H:%M} UTC" if serving else ""
     reason = (
         f"Not promoted: version {wanted.challenger_version} was compared with {against}, but "
         f"version {version} is in service{since}. Train again to compare with that one. "
@@ -193,16 +197,20 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
         actor=decision.actor,
         what=_AUDITED.get(decision.verdict, template("promotion decided")),
         subject=decision.definition,
-        at=decision.at,
+        at=decision.acted_at,
         before=decision.champion_version,
         after=decision.challenger_version if decision.promoted else decision.champion_version,
-        why=decision.reason,
+        why=f"{decision.reason}{_read_until(decision)}",
     )
     move_aliases(platform.definitions, platform.decisions, platform.models, decision.definition)
     if decision.promoted and decision.challenger_version is not None:
         revision = require_revision(platform.definitions, decision.definition)
         if isinstance(revision.definition, ModelDefinition):
             _index_carried_forward(platform, revision.definition, decision.challenger_version)
+
+
+def _read_until(decision: DecisionRecord) -> str:
+    return f" (Readings up to {decision.as_of:%Y-%m-%d %H:%M} UTC.)" if decision.as_of else ""
 
 
 def _index_carried_forward(
@@ -286,7 +294,7 @@ def rollback(
     earlier = next(d for d in reversed(made) if d.promoted and d.challenger_version == target)
     record = DecisionRecord(
         definition=name,
-        at=max(platform.clock.now(), serving.at),
+        at=max(now := platform.clock.now(), serving.at),
         revision=revision.number,
         challenger_version=target,
         champion_version=serving.challenger_version,
@@ -301,6 +309,7 @@ def rollback(
         run_id=None,
         actor=actor,
         question=earlier.question,
+        decided_at=now,
     )
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
         raise UserError(
@@ -362,7 +371,7 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
         "definition": name,
         "champion": serving and serving.challenger_version,
         "provisional": serving is not None and serving.provisional,
-        "since": serving and serving.at.isoformat(),
+        "since": serving and serving.acted_at.isoformat(),
         "answers": answer.message,
         "by_twin": serving is not None
         and serves_twin(made, serving.challenger_version, serving.at),
@@ -389,11 +398,3 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
         }
     except (ModelUnavailable, UserError) as unavailable:
         return history | {"unreadable": str(unavailable)}
-
-
-def newest_estimate(decisions: Sequence[DecisionRecord]) -> dict[str, Any] | None:
-    """Return what the newest promoted model learned from readings alone; None without."""
-    found = next(
-        (d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None
-    )
-    return None if found is None else {"notes": found["notes"], "tables": found.get("tables", [])}

@@ -132,6 +132,8 @@ def review_refit(
         run_id=None,
         actor=PLATFORM,
         question=serving.question,
+        decided_at=platform.clock.now(),
+        as_of=as_of,
     )
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
         return None  # another promotion came first

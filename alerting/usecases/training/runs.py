@@ -98,7 +98,7 @@ def _who_decided(platform: TrainingPorts, decided: DecisionRecord) -> str:
     facts = {
         "version": str(decided.challenger_version),
         "actor": decided.actor,
-        "at": messages.moment(decided.at, platform.zone),
+        "at": messages.moment(decided.acted_at, platform.zone),
     }
     if decided.verdict == "rejected":
         return translatable("{actor} rejected version {version} at {at} already", **facts)

@@ -29,10 +29,14 @@ def add_waiting(platform, name, files=None, **changes):
     waiting = proposal(
         definition=name,
         run_id=run,
-        waiting=True,
         question=question,
         challenger_version=version,
-        **{"as_of": platform.clock.now(), "test": {"event_recall": 0.8}, **changes},
+        **{
+            "waiting": True,
+            "as_of": platform.clock.now(),
+            "test": {"event_recall": 0.8},
+            **changes,
+        },
     )
     runs.log(run, files={PROPOSAL: waiting.to_json()}, folder="decision")
     reliability = [{"score": s, "observed": s, "rows": 50.0} for s in (0.1, 0.5, 0.9)]

@@ -18,7 +18,7 @@ from alerting.usecases.training.due import (
 )
 from alerting.usecases.training.history import report_waiting
 from alerting.usecases.training.overview import model_line, model_lines, training_lines
-from alerting.usecases.training.promote import rollback
+from alerting.usecases.training.promote import model_history, promote_run, rollback
 from alerting.usecases.training.runs import (
     answer_run,
     answer_waiting,
@@ -189,3 +189,24 @@ def test_a_request_that_comes_while_another_training_begins_does_not_hide_it(pla
 
     monkeypatch.setattr(platform.trainings, "end", end)
     assert request_training(platform, NAME, "ann", "").run == "scheduled"
+
+
+@pytest.mark.parametrize("by_person", [False, True])
+def test_a_promotion_bears_the_instant_of_the_act_with_the_end_of_its_readings_beside(
+    platform, by_person
+):
+    run = add_waiting(platform, NAME, waiting=by_person, as_of=at(10))
+    platform.clock.instant = at(130)
+    promote_run(platform, run, approved_by="ann" if by_person else None)
+    decided = platform.decisions.for_definition(NAME)[0]
+    assert (decided.acted_at, decided.as_of) == (at(130), at(10))
+    assert decided.at == (at(130) if by_person else at(10))  # from which on it evaluates
+    assert model_line(platform, NAME).since == at(130)
+    history = model_history(platform, NAME)
+    assert history["since"] == history["decisions"][0]["at"] == at(130).isoformat()
+    assert history["decisions"][0]["as_of"] == at(10).isoformat()
+    (entry,) = [e for e in platform.audit.entries if e["what"] == "promotion decided"]
+    assert (entry["at"], entry["why"]) == (
+        at(130),
+        f"{decided.reason} (Readings up to {at(10):%Y-%m-%d %H:%M} UTC.)",
+    )
