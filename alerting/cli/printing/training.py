@@ -24,6 +24,7 @@ def show_candidates(leaderboard: "Sequence[CandidateSummary]", run_id: str) -> N
 def show_test(test: Mapping[str, Any]) -> None:
     """Print the metrics on the test period, with 95 % intervals, and the threshold's reason."""
     from alerting.definitions.wording.spoken import format_threshold
+    from alerting.learning.selection.values import WORSE
     from alerting.reporting.page.decision_text import metric_lines
 
     if "ap" in test:
@@ -31,7 +32,7 @@ def show_test(test: Mapping[str, Any]) -> None:
         for line in metric_lines(test):
             console.print(f"  {line}")
     for note in test.get("notes", []):
-        console.print(f"  {note}")
+        console.print(f"  {note}", style="red" if WORSE in note else None)
     if test.get("threshold_reason"):
         console.print(
             f"threshold {format_threshold(test['threshold'])}, chosen in the validation period: "

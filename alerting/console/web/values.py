@@ -84,6 +84,7 @@ def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
         "since": from_millis(int(graded.at[0])) if len(graded.at) else None,
         "error": show(graded.error),
         "last_error": None if np.isnan(graded.last_error) else show(graded.last_error),
+        "is_worse": graded.is_worse_than_last,
         "coverage": language.share(graded.coverage),
         "rows": rows,
     }

@@ -43,6 +43,7 @@ from alerting.learning.selection.choice import LEAST_PROBLEMS, QUANTILE, ChanceT
 from alerting.learning.selection.importance import sample_shares
 from alerting.learning.selection.onset import evaluate_onset
 from alerting.learning.selection.refit import refit
+from alerting.learning.selection.values import describe_worse
 from alerting.ports import Files
 from alerting.readings.history import duration_millis
 
@@ -391,7 +392,8 @@ def _describe_test(
     graded = "; a report grades the values of the nearest time alone" if leads > 1 else ""
     return [
         f"on the test period the 90 % interval holds {inside:.1%} of the values{which}; the median "
-        f"is off by {error:.4g} on average, the last known value by {naive:.4g}{graded}"
+        f"is off by {error:.4g} on average, the last known value by {naive:.4g}{graded}",
+        *describe_worse(error, naive),
     ]
 
 

@@ -76,6 +76,13 @@ class GradedValues:
         off = off[~np.isnan(off)]
         return float(off.mean()) if len(off) else float("nan")
 
+    @property
+    def is_worse_than_last(self) -> bool:
+        """Return whether the median was off by more than the last known value, where there was
+        one."""
+        off = np.abs(self.value - self.median)[~np.isnan(self.last)]
+        return bool(len(off) and off.mean() > self.last_error)
+
     @classmethod
     def join(cls, parts: "list[GradedValues]") -> Self:
         """Return the samples of several assets."""

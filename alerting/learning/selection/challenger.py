@@ -285,9 +285,8 @@ def _evidence(
     estimator: Estimator,
     choice: ThresholdChoice,
     score: Floats,
-    choosing: BoolArray,
+    choosing: BoolArray,  # the rows that set the threshold
 ) -> ChallengerEvidence:
-    """Return the evidence of a challenger. `choosing`: the rows that set its threshold."""
     seed = definition.learning.seed
     parts = {part: dataset.measured_in(part) for part in ("validation", "test")}
     test = parts["test"]

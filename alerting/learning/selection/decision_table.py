@@ -20,7 +20,7 @@ Objection = Literal[
     "lasting_alarms", "too_many_alarms", "lasting_signals", "too_many_signals", "too_little_time",
     "too_few_points", "too_few_points_of_first", "fewer_problems", "no_synthetic_time",
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing",
-    "none_of_few_found", "found_by_chance", "chosen_out_of_fold",
+    "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
 _APPROVED = "goes into service only if a person approves."
@@ -186,6 +186,7 @@ RULES: tuple[DecisionRule, ...] = (
         "{reason} The validation period has no rows both with and without a problem ahead, so its "
         "threshold was chosen on {period}.",
     ),
+    DecisionRule("worse_than_last", None, False, "{reason} {worse}"),
     DecisionRule(
         "none_of_few_found", None, False,
         "{reason} In the validation period its threshold finds {found} of {problems} problems: too "

@@ -6,6 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+WORSE = "worse than the last known value"
+
+
+def describe_worse(error: float, last_error: float) -> list[str]:
+    """Return a sentence if the median of predicted values is off by more than the last known value,
+    on average on the test period; nothing otherwise."""
+    if not error > last_error:
+        return []
+    return [
+        f"On the test period its median is {WORSE}: off by {error:.4g} on average, that one by "
+        f"{last_error:.4g}."
+    ]
+
 
 @dataclass(frozen=True)
 class ValueTest:

@@ -18,12 +18,13 @@ _NOT_PREDICTED = translatable("No predicted value was served in this period.")
 class ValueGrade:
     """How good the values of some assets were: mean absolute error of the median, and of the last
     known value, in the unit of the variable, and the share of samples in the 90 % interval. None
-    without samples."""
+    without samples. `is_worse`: than the last known value, where there was one."""
 
     samples: int
     error: float | None
     last_error: float | None
     coverage: float | None
+    is_worse: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def compute_values(values: Mapping[str, ServedValues]) -> ValueMetrics | None:
 def compute_grade(graded: GradedValues) -> ValueGrade:
     """Return the figures of graded samples."""
     figures = (graded.error, graded.last_error, graded.coverage)
-    return ValueGrade(len(graded.at), *(None if np.isnan(f) else f for f in figures))
+    known = (None if np.isnan(f) else f for f in figures)
+    return ValueGrade(len(graded.at), *known, is_worse=graded.is_worse_than_last)
 
 
 def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no", "cannot_tell"]:

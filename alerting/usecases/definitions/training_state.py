@@ -9,7 +9,7 @@ from alerting.definitions.question import question_of
 from alerting.definitions.wording.language import joined, translatable
 from alerting.ports import Decisions, Definitions, Training, Trainings
 from alerting.reporting.base import messages
-from alerting.usecases.definitions.versions import present_answer
+from alerting.usecases.definitions.versions import describe_worse_forecasts, present_answer
 
 
 def describe_trainings(
@@ -41,7 +41,8 @@ def describe_trainings(
         training = by_question.get((revision.name, question_of(revision) or ""))
         serves = answer.version is not None and answer.awaited is None
         state = describe_training(training, serves, zone)
-        sentences = [s for s in (answer.message, state) if s is not None]
+        worse = describe_worse_forecasts(made.get(revision.name, []), answer.version)
+        sentences = [s for s in (answer.message, state, worse) if s]
         if sentences:
             found[revision.name] = joined("; ", *sentences)
     return found

@@ -11,6 +11,7 @@ from alerting.definitions.question import question_of
 from alerting.definitions.revisions import in_force
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol.evaluation import VersionInterval
+from alerting.learning.selection.values import WORSE
 from alerting.ports import DecisionRecord, Definitions
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -138,6 +139,18 @@ def promotions(decisions: Sequence[DecisionRecord], question: str | None) -> lis
     return [
         d for d in decisions if d.promoted and (question is None or d.question in (None, question))
     ]
+
+
+def describe_worse_forecasts(decisions: Sequence[DecisionRecord], version: int | None) -> str:
+    """Say that the values that a version predicts were worse than the last known one on its test
+    period; empty otherwise. `decisions`: those that put it into service are among them."""
+    own = [d.reason for d in decisions if d.promoted and d.challenger_version == version]
+    if not any(WORSE in reason for reason in own):
+        return ""
+    return translatable(
+        "On its test period the values that it predicts were worse than the last known value "
+        "alone: give it variables that move with the value, and train again."
+    )
 
 
 def line_of_champions(decisions: Sequence[DecisionRecord], question: str | None) -> list[int]:

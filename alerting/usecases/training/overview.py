@@ -15,7 +15,7 @@ from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.page.decision_text import proposed_alert, ranked
 from alerting.usecases.definitions.missing_champion import waiting_proposal
 from alerting.usecases.definitions.platform_alerts import WAITING, why_waiting
-from alerting.usecases.definitions.versions import last_promotion
+from alerting.usecases.definitions.versions import describe_worse_forecasts, last_promotion
 from alerting.usecases.registry.evidence import ModelEvidence, load_evidence
 from alerting.usecases.training.due import newest_trainings
 from alerting.usecases.training.progress import unfinished_training
@@ -67,7 +67,7 @@ class ModelLine:
     `version`, `since`: in service, None without one. `reason`: why the last training failed or put
     nothing into service, or a version waits; empty otherwise. `advice`: what to do now, empty if
     nothing is. `training`: the newest of the present question. `refused`: its decision, if that put
-    nothing into service.
+    nothing into service. `warning`: what is wrong with the model in service, else empty.
     """
 
     name: str
@@ -82,6 +82,7 @@ class ModelLine:
     advice: str
     training: Training | None
     refused: DecisionRecord | None
+    warning: str = ""
 
 
 def model_lines(platform: TrainingPorts) -> list[ModelLine]:
@@ -161,6 +162,7 @@ def describe_model(
         _advice(state, refused),
         training,
         refused,
+        describe_worse_forecasts(made, None if serving is None else serving.challenger_version),
     )
 
 

@@ -6,7 +6,7 @@ from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision_table import PromotionDecision, add_objection
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.learning.selection.other_questions import ProblemsSeen
-from alerting.learning.selection.values import ValueEvidence, ValueTest
+from alerting.learning.selection.values import WORSE, ValueEvidence, ValueTest
 
 
 def find_value_test(chosen: Challenger | None) -> ValueTest | None:
@@ -19,10 +19,12 @@ def find_value_test(chosen: Challenger | None) -> ValueTest | None:
 def object_to_threshold(
     decision: PromotionDecision, chance: ChanceTest | None, chosen: Challenger, is_first: bool
 ) -> PromotionDecision:
-    """Return a promotion with what its threshold speaks against, or what a person must know of it;
-    as it is without an alarm. `is_first`: nothing was in service."""
+    """Return a promotion with what speaks against its threshold, and what a person must know of it
+    and of its forecasts; as it is without an alarm. `is_first`: nothing was in service."""
     if isinstance(chosen.evidence, ValueEvidence):
         return decision
+    for worse in (note for note in chosen.evidence.notes if WORSE in note):
+        decision = add_objection(decision, "worse_than_last", {"worse": worse})
     choice = chosen.evidence.threshold
     of_rows = {"period": choice.period}
     if choice.period != VALIDATION and choice.finds:

@@ -1,5 +1,7 @@
 """A value between two laboratory samples: from a document without a problem to its report."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from alerting.adapters.files.tables.score_table import write_scores
 from alerting.definitions.question import question_hash
 from alerting.kinds.validation import parse_definition
+from alerting.learning.metrics.graded_values import GradedValues
 from alerting.ports import ReadingRow
 from alerting.reporting.page.decision_text import decision_markdown
 from alerting.usecases.definitions.checking import check
@@ -172,6 +175,21 @@ def test_the_page_draws_the_value_beside_the_samples_and_grades_it(line):
     assert f": the value was off by {graded.error:.4g} points on average" in page
     assert f"the 90 % interval held {100 * graded.coverage:.0f} %" in page
     assert "problem" not in page[page.index("Predicted value") : page.index("Decisions")]
+
+
+def test_values_worse_than_the_last_known_one_are_called_so_in_colour(line, monkeypatch):
+    platform, _ = line
+    said = "The predicted value was worse than the last known value alone."
+    assert said not in browser_of(platform).get(f"/models/{NAME}").text
+    graded = values_of(platform).graded
+    assert not graded.is_worse_than_last
+    assert replace(graded, median=graded.median + 9).is_worse_than_last
+    unknown = np.full(len(graded.at), np.nan)
+    assert not replace(graded, median=graded.median + 9, last=unknown).is_worse_than_last
+    monkeypatch.setattr(GradedValues, "is_worse_than_last", True)
+    assert f'<p class="fault">{said}</p>' in browser_of(platform).get(f"/models/{NAME}").text
+    report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
+    assert f'<p class="doubt">{said}</p>' in report.page
 
 
 def test_the_page_draws_the_first_value_before_a_sample_came_of_its_time(line, monkeypatch):

@@ -2,13 +2,18 @@
 second person is told."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from alerting.definitions.faults import Conflicting, NotFound, UserError
+from alerting.learning.selection.decision_table import PromotionDecision
+from alerting.learning.selection.operating_point import ThresholdChoice
+from alerting.learning.selection.values import describe_worse
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.sync import apply, retire
+from alerting.usecases.definitions.training_state import describe_trainings
 from alerting.usecases.training.due import (
     PAUSES,
     begin_training,
@@ -18,6 +23,7 @@ from alerting.usecases.training.due import (
 )
 from alerting.usecases.training.history import report_waiting
 from alerting.usecases.training.overview import model_line, model_lines, training_lines
+from alerting.usecases.training.own_values import object_to_threshold
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from alerting.usecases.training.runs import (
     answer_run,
@@ -27,6 +33,7 @@ from alerting.usecases.training.runs import (
     request_training,
 )
 from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.console.episode_page import browser_of
 from tests.helpers.learning.proposals import proposal
 from tests.helpers.learning.waiting import add_waiting
 from tests.in_memory_platform import in_memory_platform
@@ -210,3 +217,31 @@ def test_a_promotion_bears_the_instant_of_the_act_with_the_end_of_its_readings_b
         at(130),
         f"{decided.reason} (Readings up to {at(10):%Y-%m-%d %H:%M} UTC.)",
     )
+
+
+def test_a_forecast_worse_than_the_last_known_value_is_called_so_where_models_are_listed(platform):
+    reason = f"It is better. {describe_worse(0.41, 0.3)[0]}"
+    promote_run(platform, add_waiting(platform, NAME, waiting=False, reason=reason))
+    said = "On its test period the values that it predicts were worse than the last known value"
+    assert model_line(platform, NAME).warning.startswith(said)
+    page = browser_of(platform).get("/models").text
+    assert f'<p class="fault">{said}' in page
+    latest = platform.definitions.latest_revisions()
+    ports = platform.definitions, platform.decisions, platform.trainings
+    assert said in describe_trainings(*ports, latest, platform.zone)[NAME]
+    promote_run(platform, add_waiting(platform, NAME, waiting=False, champion_version=1))
+    assert model_line(platform, NAME).warning == ""
+
+
+def test_a_promotion_of_forecasts_worse_than_the_last_known_value_says_so():
+    note = describe_worse(0.41, 0.3)[0]
+    assert note == (
+        "On the test period its median is worse than the last known value: off by 0.41 on average, "
+        "that one by 0.3."
+    )
+    assert describe_worse(0.3, 0.3) == []
+    choice = ThresholdChoice(0.5, True, "", ())
+    chosen = SimpleNamespace(evidence=SimpleNamespace(notes=["fine", note], threshold=choice))
+    better = PromotionDecision(verdict="promote", reason="It is better.")
+    decision = object_to_threshold(better, None, chosen, is_first=False)
+    assert (decision.reason, decision.by_person) == (f"It is better. {note}", False)
