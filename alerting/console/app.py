@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, FastAPI
 
+from alerting.adapters.deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.adapters.platform import Platform
 from alerting.console import login
@@ -94,6 +96,7 @@ def create_app(
     source_readers: "Callable[[], Readers] | None" = None,
     sink_opener: "Callable[[], OpenSink] | None" = None,
     airflow: str | None = None,
+    mlflow: str | None = None,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
@@ -105,8 +108,11 @@ def create_app(
     taken. `passwords`: their hashes, argon2id if left out. `directory`: the provider by which
     people sign in; it needs `public_url`. `source_readers`: makes what connects to sources, to
     look at their rows; `sink_opener`: what connects to receivers of sinks. `airflow`: the address
-    of its pages, for links.
+    of its pages, for links; `mlflow`: likewise.
     """
+    runs: Any = RegistryOfPages(platform.runs)
+    models: Any = runs if platform.models is platform.runs else RegistryOfPages(platform.models)
+    platform = replace(platform, runs=runs, models=models)
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
     wrong = WrongAttempts(platform.sessions)
@@ -141,6 +147,8 @@ def create_app(
     app.state.entrance = entrance
     app.state.predict_files = predict_files
     app.state.airflow = airflow
+    others = {"Airflow": airflow, "MLflow": mlflow}
+    app.state.others = {name: (OtherProcess(), at) for name, at in others.items() if at}
     app.state.import_files = import_files
     app.state.source_readers = source_readers
     app.state.sink_opener = sink_opener

@@ -2,18 +2,19 @@
 for itself, and answers that are computed at once."""
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from threading import Lock
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, from_thread
 from fastapi import Request
 from pymongo.errors import PyMongoError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alerting.adapters.deadline import CHANGE_WITHIN_S, PAGE, WITHIN_S, Page
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.operators.people import hash_secret
 from alerting.ports import Sessions
@@ -182,9 +183,9 @@ class Turns:
     """Computes a few answers at once, in the order in which they were asked for: twenty at once
     take turns of a millisecond, and the longest of them waits for all others.
 
-    A turn ends when the answer begins, so no reader holds it. None is taken by what waits for
-    something by itself (live pages, requests with `wait`), and by what programs ask to see whether
-    this process is well.
+    A turn ends when the answer begins, so no reader holds it, and is given back while the answer
+    waits for another process. None is taken by what waits for something by itself (live pages,
+    requests with `wait`), and by what programs ask to see whether this process is well.
     """
 
     def __init__(self, app: ASGIApp, at_once: int = TURNS) -> None:
@@ -192,25 +193,55 @@ class Turns:
         self._turns = CapacityLimiter(at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET" or _takes_none(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        turn = object()
-        await self._turns.acquire_on_behalf_of(turn)
-        taken = True
+        if scope["method"] != "GET" or _takes_none(scope):
+            PAGE.set(Page(WITHIN_S if scope["method"] == "GET" else CHANGE_WITHIN_S))
+            await self._app(scope, receive, send)
+            return
+        turn = _Turn(self._turns)
+        PAGE.set(Page(WITHIN_S, turn))
+        await turn.take()
 
         async def sending(message: Message) -> None:
-            nonlocal taken
-            if taken and message["type"] == "http.response.start":
-                taken = False
-                self._turns.release_on_behalf_of(turn)
+            if message["type"] == "http.response.start":
+                turn.end()
             await send(message)
 
         try:
             await self._app(scope, receive, sending)
         finally:
-            if taken:
-                self._turns.release_on_behalf_of(turn)
+            turn.end()
+
+
+class _Turn:
+    """One request's turn. All but `given_back` is called in the event loop."""
+
+    def __init__(self, turns: CapacityLimiter) -> None:
+        self._turns = turns
+        self._is_taken = False
+
+    async def take(self) -> None:
+        await self._turns.acquire_on_behalf_of(self)
+        self._is_taken = True
+
+    def end(self) -> None:
+        if self._is_taken:
+            self._is_taken = False
+            self._turns.release_on_behalf_of(self)
+
+    @contextmanager
+    def given_back(self) -> Iterator[None]:
+        """Port `Turn`, for a thread of the request."""
+        if not self._is_taken:
+            yield
+            return
+        from_thread.run_sync(self.end)
+        try:
+            yield
+        finally:
+            from_thread.run(self.take)
 
 
 def _takes_none(scope: Scope) -> bool:

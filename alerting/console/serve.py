@@ -18,7 +18,7 @@ from alerting.console.server import serve_app, server_options, tls_options
 from alerting.console.web.prefix import prefix_of
 from alerting.definitions.faults import UserError
 from alerting.gc_tuning import collect_garbage_in_small_steps
-from alerting.local.parts import airflow_uri
+from alerting.local.parts import airflow_uri, mlflow_uri
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
@@ -71,6 +71,7 @@ def serve(
             source_readers=partial(source_readers, settings, environ),
             sink_opener=partial(sink_opener, settings, environ),
             airflow=airflow_pages(settings),
+            mlflow=mlflow_pages(settings),
         )
 
         def tidy_imports(opened: Platform, now: datetime) -> None:
@@ -95,6 +96,15 @@ def airflow_pages(settings: Settings) -> str | None:
     if settings.airflow_uri is None and running(settings.home) is None:
         return None
     return settings.airflow_uri or airflow_uri(settings)
+
+
+def mlflow_pages(settings: Settings) -> str | None:
+    """Return the address of MLflow's pages: in the settings, or of `alerting up` on this home; None
+    for a database."""
+    if settings.mlflow_uri is None and running(settings.home) is None:
+        return None
+    address = mlflow_uri(settings)
+    return address if address.startswith("http") else None
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:

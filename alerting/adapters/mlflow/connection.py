@@ -51,9 +51,8 @@ class MlflowConnection:
     @contextmanager
     def client(self) -> "Iterator[MlflowClient]":
         """Yield the client. Raises RegistryUnavailable if MLflow does not answer or fails."""
-        self._require_sign_of_life()
-        _prepare_mlflow()
-        load("mlflow")  # which loads PyArrow
+        self.require_sign_of_life()
+        self.load_client()
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -64,6 +63,11 @@ class MlflowConnection:
                 f"MLflow at {public_address(self.uri)}: {str(error).splitlines()[0]}"
             ) from error
 
+    def load_client(self) -> None:
+        """Load MLflow's client, which takes seconds the first time."""
+        _prepare_mlflow()
+        load("mlflow")  # which loads PyArrow
+
     def _connect(self) -> "MlflowClient":
         from mlflow import MlflowClient
 
@@ -71,7 +75,8 @@ class MlflowConnection:
             self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
         return self._client
 
-    def _require_sign_of_life(self) -> None:
+    def require_sign_of_life(self) -> None:
+        """Check that a server answers. Raises RegistryUnavailable."""
         import httpx
 
         if self.uri.startswith(_SQLITE):

@@ -53,6 +53,8 @@ class MlflowModels:
         """
         self._connection = MlflowConnection(uri, timeout)
         self._artifacts = artifacts
+        self.require_sign_of_life = self._connection.require_sign_of_life
+        self.load_client = self._connection.load_client
 
     def start_run(
         self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None

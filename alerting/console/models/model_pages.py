@@ -20,7 +20,7 @@ from alerting.definitions.model import Definition, ModelDefinition, TrainedDefin
 from alerting.definitions.wording.language import Language, template, translatable
 from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import Proposal
-from alerting.ports import DecisionRecord
+from alerting.ports import DecisionRecord, ModelUnavailable
 from alerting.reporting.base.messages import NONE, number, seconds
 from alerting.reporting.definition.decisions import (
     describe_unseen,
@@ -214,7 +214,10 @@ def _links(
     scope."""
     if person.scopes:
         return {}
-    run = None if evidence is None else platform.runs.page(evidence.run_id)
+    try:
+        run = None if evidence is None else platform.runs.page(evidence.run_id)
+    except ModelUnavailable:
+        run = None
     airflow = request.app.state.airflow
     found = {"MLflow": run, "Airflow": airflow and f"{airflow}/dags/train__{name}"}
     return {title: address for title, address in found.items() if address}

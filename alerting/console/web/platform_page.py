@@ -7,6 +7,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from alerting.adapters.deadline import find_silent
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import PlantViewer, Served
@@ -123,5 +124,6 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         shown=SHOWN,
         version=version("alerting"),
         refusal=refusal,
+        silent=find_silent(request.app.state.others),
         now=now,
     )

@@ -1,0 +1,195 @@
+"""Calls of pages to other processes: each ends by a deadline, and takes no turn while it waits."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial, wraps
+from threading import BoundedSemaphore, Thread
+from time import monotonic
+from typing import Any, Protocol, TypeVar
+
+from alerting.ports import ModelUnavailable
+
+WITHIN_S = 2.0
+"""Deadline of a call for a page that is read."""
+CHANGE_WITHIN_S = 10.0
+"""Deadline of a call for a change, which is not to end halfway."""
+AT_ONCE = 8
+"""Calls to one process at once; a call that has missed its deadline counts until it ends."""
+_QUICK_S = 0.02
+_AGAIN_S = 0.2
+_PLACE_S = 0.5
+_SIGN_WITHIN_S = 1.5
+_MOST_LATE_BYTES = 256 << 20
+T = TypeVar("T")
+
+
+class Turn(Protocol):
+    """A turn of the console, of which there are few."""
+
+    def given_back(self) -> AbstractContextManager[None]:
+        """Let others have the turn, and take one again at the end."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A request of a person or a program. `within_s`: deadline of each call to another process;
+    `turn`: None for one that takes none."""
+
+    within_s: float
+    turn: Turn | None = None
+
+
+PAGE: ContextVar[Page | None] = ContextVar("page", default=None)
+"""The request that this thread answers; None in commands, DAGs and the console's own threads, whose
+calls have the limits of the client alone."""
+
+
+class Silent(Exception):
+    """Error: another process does not answer by the deadline of a page, or did not a moment ago."""
+
+
+class OtherProcess:
+    """A process that pages ask. One that has missed a deadline is asked by one page at a time, for
+    a moment, until it answers again: the others come at once."""
+
+    def __init__(self) -> None:
+        self._free = BoundedSemaphore(AT_ONCE)
+        self._asked_again = BoundedSemaphore(1)
+        self._is_silent = False
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Return what `work` does, in a thread of its own if this is for a page. Raises Silent at
+        the deadline; the work then goes on, and its result is lost."""
+        page = PAGE.get()
+        if page is None:
+            return work()
+        again = self._is_silent
+        within_s = min(page.within_s, _AGAIN_S) if again else page.within_s
+        until = monotonic() + within_s
+        self._enter(min(until, monotonic() + _PLACE_S), again)
+        done: Future[T] = Future()
+        Thread(target=self._run, args=(work, done, again, until), daemon=True).start()
+        if not _ends(done, min(_QUICK_S, within_s)):
+            with page.turn.given_back() if page.turn else nullcontext():
+                # known to the others before this page waits for its turn
+                self._is_silent = not _ends(done, until - monotonic()) or self._is_silent
+        if not done.done():
+            raise Silent(f"does not answer within {page.within_s:g} s")
+        return done.result()
+
+    def _enter(self, until: float, again: bool) -> None:
+        """Wait for a place. Whoever waits has a turn, so they are few: where places come back, one
+        does soon."""
+        if again and not self._asked_again.acquire(blocking=False):
+            raise Silent("does not answer")
+        while not self._free.acquire(timeout=_QUICK_S):
+            if monotonic() >= until or self._is_silent:
+                if again:
+                    self._asked_again.release()
+                raise Silent("does not answer")
+
+    def _run(self, work: Callable[[], T], done: "Future[T]", again: bool, until: float) -> None:
+        try:
+            result = work()
+        except BaseException as fault:
+            self._is_silent = self._is_silent and monotonic() >= until
+            done.set_exception(fault)
+        else:
+            self._is_silent = False
+            done.set_result(result)
+        finally:
+            self._free.release()
+            if again:
+                self._asked_again.release()
+
+
+def _ends(done: "Future[Any]", within_s: float) -> bool:
+    """Wait for an end, whatever it is; return whether it came."""
+    try:
+        done.exception(max(0.0, within_s))
+    except TimeoutError:
+        return False
+    return True
+
+
+class RegistryOfPages:
+    """Ports `TrainingRuns` and `Models` for pages: a registry that does not answer by the deadline
+    is away."""
+
+    def __init__(self, registry: Any) -> None:
+        self._registry = registry
+        self._process = OtherProcess()
+        self._is_ready = not hasattr(registry, "load_client")
+        self._late: dict[tuple[str, int], dict[str, bytes]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._registry, name)
+        return self._punctual(found) if callable(found) else found
+
+    def model_files(self, definition: str, version: int) -> dict[str, bytes]:
+        """Return the files of a version. Reading goes on after the deadline of a page, and the next
+        page may find them. Raises ModelUnavailable."""
+        key = definition, version
+        began = monotonic()
+
+        def read() -> dict[str, bytes]:
+            files: dict[str, bytes] = self._registry.model_files(definition, version)
+            is_small = sum(map(len, files.values())) <= _MOST_LATE_BYTES
+            self._late = {key: files} if is_small and monotonic() > began + WITHIN_S else {}
+            return files
+
+        return self._late.pop(key, None) or self._punctual(read)()
+
+    def _punctual(self, method: Callable[..., T]) -> Callable[..., T]:
+        @wraps(method)
+        def call(*args: Any, **named: Any) -> T:
+            try:
+                self._get_ready()
+                return self._process.call(partial(method, *args, **named))
+            except Silent as silent:
+                raise ModelUnavailable(f"MLflow {silent}") from None
+
+        return call
+
+    def _get_ready(self) -> None:
+        """Load the client, once MLflow answers: seconds of computing, which wait for nothing."""
+        if not self._is_ready:
+            self._process.call(self._registry.require_sign_of_life)
+            self._registry.load_client()
+            self._is_ready = True
+
+
+def find_silent(others: Mapping[str, tuple[OtherProcess, str]]) -> list[str]:
+    """Return the names of other processes at whose addresses nothing answers, whatever the answer
+    is: all are asked at once."""
+    page = PAGE.get()
+    turn = page and page.turn
+    if not others:
+        return []
+
+    def ask(other: tuple[OtherProcess, str]) -> bool:
+        PAGE.set(page and Page(_SIGN_WITHIN_S))
+        return _is_silent(*other)
+
+    with ThreadPoolExecutor(len(others)) as threads, turn.given_back() if turn else nullcontext():
+        silent = [*threads.map(ask, others.values())]
+    return [name for name, is_silent in zip(others, silent, strict=True) if is_silent]
+
+
+def _is_silent(process: OtherProcess, address: str) -> bool:
+    import httpx  # noqa: PLC0415 - the console starts without it
+
+    def ask() -> None:
+        # nothing secret is sent, and the certificate may be of an authority of the plant
+        client = httpx.Client(verify=False, trust_env=False, timeout=_SIGN_WITHIN_S)  # noqa: S501
+        with client, client.stream("GET", address):
+            pass
+
+    try:
+        process.call(ask)
+    except (Silent, httpx.HTTPError):
+        return True
+    return False

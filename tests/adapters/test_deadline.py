@@ -1,0 +1,138 @@
+"""Calls of pages to other processes: in time, a few at once, and soon again."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
+from time import monotonic, sleep
+
+import pytest
+
+from alerting.adapters import deadline
+from alerting.adapters.deadline import AT_ONCE, PAGE, OtherProcess, Page, RegistryOfPages, Silent
+from alerting.ports import ModelUnavailable
+
+WITHIN_S = 0.4
+
+
+@contextmanager
+def page(within_s=WITHIN_S, turn=None):
+    before = PAGE.set(Page(within_s, turn))
+    yield
+    PAGE.reset(before)
+
+
+@pytest.fixture
+def stopped():
+    """A call that is answered when the process goes on."""
+    event = Event()
+    yield event
+    event.set()
+
+
+def refused(process, work):
+    begun = monotonic()
+    with page(), pytest.raises(Silent):
+        process.call(work)
+    return monotonic() - begun
+
+
+def test_what_is_no_page_has_no_deadline():
+    assert OtherProcess().call(lambda: sleep(0.1) or 7) == 7
+
+
+def test_a_call_ends_by_its_deadline_and_the_next_ones_at_once(stopped):
+    process = OtherProcess()
+    assert WITHIN_S <= refused(process, stopped.wait) < WITHIN_S + 1
+    with ThreadPoolExecutor(30) as threads:
+        waits = [*threads.map(lambda _: refused(process, stopped.wait), range(30))]
+    assert max(waits) < 1
+    assert sum(waits) < 30 * WITHIN_S / 2
+
+
+def test_a_process_that_goes_on_is_asked_again(stopped):
+    process = OtherProcess()
+    refused(process, stopped.wait)
+    stopped.set()
+    sleep(0.1)
+    with page():
+        assert process.call(lambda: 7) == 7
+        assert process.call(lambda: sleep(WITHIN_S / 2) or 8) == 8
+
+
+def test_no_more_threads_wait_for_a_process_than_may(stopped):
+    process = OtherProcess()
+    begun = []
+    with ThreadPoolExecutor(40) as threads:
+        work = lambda: begun.append(1) or stopped.wait()  # noqa: E731
+        waits = [*threads.map(lambda _: refused(process, work), range(40))]
+    assert len(begun) <= AT_ONCE
+    assert max(waits) < WITHIN_S + 1
+
+
+def test_calls_of_a_process_that_answers_wait_for_each_other(stopped):
+    process = OtherProcess()
+
+    def ask(n):
+        with page(30):
+            return process.call(lambda: sleep(0.02) or n)
+
+    with ThreadPoolExecutor(40) as threads:
+        assert [*threads.map(ask, range(100))] == [*range(100)]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_fault_of_the_call_is_that_of_the_page_and_frees_its_place(late):
+    process = OtherProcess()
+
+    def fail():
+        sleep(WITHIN_S * 1.2 if late else 0)
+        raise OSError("broken")
+
+    for _ in range(3 * AT_ONCE):
+        with page(), pytest.raises(Silent if late else OSError):
+            process.call(fail)
+        if late:
+            break
+    sleep(0.6)
+    assert [process._free.acquire(blocking=False) for _ in range(AT_ONCE)] == [True] * AT_ONCE
+
+
+def test_the_turn_is_others_while_a_page_waits(stopped):
+    told = []
+
+    class Turn:
+        @contextmanager
+        def given_back(self):
+            told.append("given back")
+            yield
+            told.append("taken")
+
+    process = OtherProcess()
+    with page(turn=Turn()):
+        process.call(lambda: 7)
+        assert told == []
+        with pytest.raises(Silent):
+            process.call(stopped.wait)
+    assert told == ["given back", "taken"]
+
+
+def test_files_that_come_late_are_there_for_the_next_page(monkeypatch):
+    monkeypatch.setattr(deadline, "WITHIN_S", WITHIN_S)
+    asked = []
+
+    class Registry:
+        shown = True
+
+        def model_files(self, definition, version):
+            asked.append(version)
+            sleep(WITHIN_S * 1.5)
+            return {"model.json": b"{}"}
+
+    registry = RegistryOfPages(Registry())
+    assert registry.shown is True
+    with page():
+        with pytest.raises(ModelUnavailable, match="MLflow does not answer within"):
+            registry.model_files("too-moist", 1)
+        sleep(WITHIN_S)
+        assert registry.model_files("too-moist", 1) == {"model.json": b"{}"}
+    assert asked == [1]
