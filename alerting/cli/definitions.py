@@ -390,11 +390,11 @@ def _yaml(document: dict[str, Any]) -> str:
 def retire(name: DefinitionName, reason: Reason = "retired", as_json: Json = False) -> None:
     """Take a definition out of service; its history, models and episodes stay."""
     from alerting.usecases.definitions import sync
-    from alerting.usecases.upkeep import maintain
+    from alerting.usecases.evaluation.orphans import close_orphans
 
     with platform() as p:
         revision = sync.retire(p, name, user(), p.clock.now(), reason)
-        closed = maintain.close_orphans(p, p.clock.now())
+        closed = close_orphans(p, p.clock.now())
     result = {"definition": name, "revision": revision.number, "closed": closed}
     text = f"{name} is retired with revision {revision.number}; {closed} open episodes closed"
     show_result(result, as_json, text)

@@ -242,7 +242,8 @@ def close(
     reason: Annotated[str, typer.Option("--reason", help="Why it is over.")],
     as_json: Json = False,
 ) -> None:
-    """Close an alert whose predicted problem has come, when no reading shows whether it goes on."""
+    """Close an alert that nothing evaluates, or whose predicted problem has come, when no reading
+    shows whether it goes on."""
     from alerting.usecases.operators import operate
 
     with platform() as p:

@@ -65,6 +65,11 @@ def matching_assets(definition: Definition, assets: Sequence[Asset] | AssetIndex
     return index_assets(assets).find_matching(definition.assets)
 
 
+def names_asset(definition: Definition, asset: str) -> bool:
+    """Return whether a definition names an asset directly or by a pattern, known or not."""
+    return any(fnmatchcase(asset, pattern) for pattern in definition.assets)
+
+
 def index_assets(assets: Sequence[Asset] | AssetIndex) -> AssetIndex:
     """Return an index of these assets, or the given index."""
     return assets if isinstance(assets, AssetIndex) else AssetIndex(assets)

@@ -123,6 +123,16 @@ def out_of_service(revision: Revision) -> str:
     return translatable("the definition is a draft since {since}", since=since)
 
 
+def does_not_name(revision: Revision, asset: str) -> str:
+    """Describe why a definition in service is not evaluated on an asset."""
+    return translatable(
+        "the definition does not name {asset} any more, since revision {number} of {since}",
+        asset=asset,
+        number=str(revision.number),
+        since=revision.at.isoformat(),
+    )
+
+
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in document.items():

@@ -95,8 +95,8 @@ RULES: tuple[ActionRule, ...] = (
         "close", "operator", {"active": True}, {"active": False}, translatable(
             "no episode is open"
         ),
-        "ended by hand, with a reason: a prediction that came true, when no reading shows whether "
-        "its problem goes on",
+        "ended by hand, with a reason: one that nothing evaluates, or a prediction that came true, "
+        "when no reading shows whether its problem goes on",
     ),
     ActionRule(
         "acknowledge", "operator", {}, {"acknowledged": True}, "",

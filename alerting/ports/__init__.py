@@ -173,6 +173,7 @@ from alerting.ports.use_cases import (
     BacktestPorts,
     ChartPorts,
     Clock,
+    ClosingPorts,
     DefinitionPorts,
     DeliveryPorts,
     EpisodePorts,

@@ -312,7 +312,12 @@ class HandoverPorts(OperatorPorts):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class EvaluationPorts(PlanPorts, RegistryPorts, KindPorts, MutingPorts, IngestionPorts):
+class ClosingPorts(KindPorts, MutingPorts):
+    """End episodes by hand."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class EvaluationPorts(PlanPorts, RegistryPorts, ClosingPorts, IngestionPorts):
     """Evaluate targets, live, late and past. `zone`: time zone of the plant, for times in answers
     to people."""
 

@@ -40,8 +40,8 @@ class OperatorsCalls(Transport):
         return answer
 
     def close_episode(self, id: str, body: CloseBody) -> Operated:
-        """Close an alert whose predicted problem has come, when no reading shows whether it
-        goes on. Role: operator."""
+        """Close an alert that nothing evaluates, or whose predicted problem has come, when no
+        reading shows whether it goes on. Role: operator."""
         answer: Operated = self.call("POST", f"/episodes/{segment(id)}/close", body=body)
         return answer
 

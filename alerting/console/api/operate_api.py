@@ -161,8 +161,8 @@ def acknowledge(
 
 @router.post("/episodes/{id}/close", tags=["operators"], operation_id="close_episode")
 def close(id: Id, body: CloseBody, platform: Served, person: Operator) -> Operated:
-    """Close an alert whose predicted problem has come, when no reading shows whether it goes on.
-    Role: operator."""
+    """Close an alert that nothing evaluates, or whose predicted problem has come, when no reading
+    shows whether it goes on. Role: operator."""
     return _operated_view(
         platform, operate.close(platform, id, actor_of(person), platform.clock.now(), body.reason)
     )

@@ -38,7 +38,7 @@ from alerting.usecases.alarm_load.overview import definition_line, definition_li
 from alerting.usecases.definitions import lookup, sync
 from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.scenarios import run_scenarios
-from alerting.usecases.upkeep.maintain import close_orphans
+from alerting.usecases.evaluation.orphans import close_orphans
 
 router = APIRouter(prefix="/api/v1", tags=["definitions"])
 _MOST = 2**31 - 1

@@ -36,7 +36,7 @@ from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.present_values import present_value
 from alerting.usecases.now.experience import experience_of
 from alerting.usecases.now.overview import find_windows
-from alerting.usecases.operators.operate import operator_state
+from alerting.usecases.operators.operate import can_be_closed, operator_state
 from alerting.usecases.silences.in_force import silences_at
 
 router = APIRouter(include_in_schema=False)
@@ -140,6 +140,7 @@ def episode_page(
         windows=find_windows([found], {d.name: d.definition for d in [definition] if d}),
         experience=experience_of(platform.episodes, found),
         progress=current_progress(platform, found, now),
+        closable=can_be_closed(platform, found, now),
         evaluated_to=messages.data_up_to(reached[0], now, zone_of(request), language)
         if reached
         else None,

@@ -63,6 +63,12 @@ def _at(position: int, check: Check) -> Check:
     return lambda sight, thing: check(sight, thing[position])
 
 
+def _advance(sight: Sight, call: Call, given: Given) -> Any:
+    if not all(sight.sees(asset) for _, asset in given["before"].keys):
+        refuse()
+    return call(**given)
+
+
 def _own(sight: Sight, name: Any) -> bool:
     return bool(name == sight.person)
 
@@ -291,6 +297,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "states": {
         "load_many": writing_all("keys", _at(1, Sight.sees)),
         "watermarks": writing_all("keys", _at(1, Sight.sees)),
+        "advance": _advance,
         "versions": allowed,
     },
     "checkpoints": {

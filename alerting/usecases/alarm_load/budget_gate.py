@@ -33,6 +33,7 @@ from alerting.usecases.alarm_load.expected_load import (
 from alerting.usecases.definitions import sync
 from alerting.usecases.definitions.platform_alerts import LOAD
 from alerting.usecases.definitions.versions import first_instant
+from alerting.usecases.evaluation.orphans import close_orphans
 
 _MOST_YOUNG = (
     20  # definitions in service for less than a day whose load is not known from experience
@@ -115,7 +116,8 @@ def apply_within_budget(
     accepted: str = "",
     expected: sync.Expected | None = None,
 ) -> list[Plan]:
-    """Apply documents. Raises UserError if one breaks the budget and nothing is `accepted`.
+    """Apply documents, and end the open episodes of assets that they name no more. Raises UserError
+    if one breaks the budget and nothing is `accepted`.
 
     `expected`: of a single document; see `sync.apply`.
     """
@@ -132,6 +134,7 @@ def apply_within_budget(
             after=list(forecast.messages),
             why=accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)",
         )
+    close_orphans(platform, at)
     return plans
 
 

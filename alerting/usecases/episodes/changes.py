@@ -152,10 +152,13 @@ class EpisodeChanges:
 
 
 def update(
-    platform: OutcomePorts, id: str, change: Callable[[Episode, EpisodeChanges], Episode]
+    platform: OutcomePorts,
+    id: str,
+    change: Callable[[Episode, EpisodeChanges], Episode],
+    write_beside: Callable[[Unit], None] | None = None,
 ) -> Episode:
     """Apply a change to the stored episode, and write it together with the notifications that it
-    adds, if any.
+    adds, if any, and with what `write_beside` writes in the same unit of work.
 
     After a concurrent write it is applied to the newer version. Raises LookupError if there is no
     such episode, and Conflict if others are faster again and again.
@@ -169,6 +172,8 @@ def update(
         try:
             with platform.unit_of_work.begin(attempt) as unit:
                 changes.write(unit)
+                if write_beside is not None:
+                    write_beside(unit)
         except Conflict:
             attempt += 1
             if attempt == _ATTEMPTS:

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from math import isnan
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.matching import names_asset
 from alerting.definitions.model import Condition, Definition, ModelDefinition
-from alerting.definitions.revisions import out_of_service
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.kinds.protocol.evaluation import (
@@ -26,6 +26,7 @@ from alerting.ports import KindPorts, Predicted, Readings, Score, TargetScores
 from alerting.readings.history import from_millis
 from alerting.readings.series import Series, series_of
 from alerting.usecases.episodes.suppression import suppressed_between
+from alerting.usecases.episodes.unevaluated import why_not_in_service
 
 
 def scores_of(name: str, asset: Asset, result: TargetEvaluation) -> list[TargetScores]:
@@ -69,10 +70,8 @@ def evaluate_parts(
     result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None
-        if definition is None or not (
-            definition.state == "active" or (named and part.model_version is not None)
-        ):
-            result = _skip(result, part)
+        if definition is None or not _is_in_service(definition, asset, part, named):
+            result = _skip(result, part, asset)
             continue
         gone = _why_unanswerable(definition, asset, part)
         result = kind_of(definition).evaluate(
@@ -84,13 +83,25 @@ def evaluate_parts(
     return result
 
 
+def _is_in_service(
+    definition: Definition, asset: Asset, part: VersionInterval, named: bool
+) -> bool:
+    """Return whether a definition evaluates an asset in a part; one that answers for a newer
+    revision does, and says what it cannot answer."""
+    if named and part.model_version is not None:
+        return True
+    return definition.state == "active" and (
+        part.awaited is not None or names_asset(definition, asset.name)
+    )
+
+
 def _why_unanswerable(definition: Definition, asset: Asset, part: VersionInterval) -> str | None:
     """Return why an older revision, whose successor has no champion yet, makes no sense any more;
     None if it does."""
     if part.awaited is None or part.revision is None or not isinstance(definition, ModelDefinition):
         return None
     until = f"until revision {part.awaited} is trained, revision {part.revision.number} answers"
-    if not any(fnmatchcase(asset.name, pattern) for pattern in definition.assets):
+    if not names_asset(definition, asset.name):
         return (
             f"{until}, which does not ask about {asset.name} but about "
             f"{', '.join(definition.assets)}"
@@ -120,16 +131,14 @@ def stored_series(readings: Readings, asset: Asset) -> Read:
     return read
 
 
-def _skip(result: TargetEvaluation, part: VersionInterval) -> TargetEvaluation:
-    """Return the result after a part without a definition in service, which ends an open
-    episode."""
+def _skip(result: TargetEvaluation, part: VersionInterval, asset: Asset) -> TargetEvaluation:
+    """Return the result after a part without a definition in service on the asset, which ends an
+    open episode."""
     state = result.state
     steps = result.steps
     if state.raised_at is not None and part.revision is not None:
-        steps = [
-            *steps,
-            (Step("closed", part.start, state.raised_at, out_of_service(part.revision)), part),
-        ]
+        why = why_not_in_service(part.revision, asset.name) or OUT_OF_SERVICE
+        steps = [*steps, (Step("closed", part.start, state.raised_at, why), part)]
         state = without_episode(state, part.start)
     state = replace(
         state,

@@ -16,12 +16,21 @@ from alerting.operators.shelves import (
     Shelf,
     current_flags,
 )
-from alerting.ports import Definitions, EpisodePorts, MutingPorts, OperatorPorts, Shelves
+from alerting.ports import (
+    ClosingPorts,
+    Definitions,
+    EpisodePorts,
+    MutingPorts,
+    OperatorPorts,
+    Shelves,
+    Unit,
+)
 from alerting.usecases.definitions.lookup import newest_of_target, require_revision
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import line_condition
+from alerting.usecases.episodes.unevaluated import forget_open, why_not_evaluated
 from alerting.usecases.notification.routes import change_notifications
 from alerting.usecases.operators.feedback import give_feedback
 
@@ -97,11 +106,11 @@ def confirm(
     return _act(platform, episode.id, "confirm", actor, at, done, did)
 
 
-def close(platform: MutingPorts, id: str, actor: Actor, at: datetime, reason: str) -> Episode:
-    """Close by hand an alert whose problem has come, when no reading shows whether it goes on;
-    notify its recipients.
+def close(platform: ClosingPorts, id: str, actor: Actor, at: datetime, reason: str) -> Episode:
+    """Close by hand an alert that nothing evaluates, or one whose problem has come, when no reading
+    shows whether it goes on; notify its recipients.
 
-    Raises UserError without a reason, and while readings show the problem: that alert ends with it.
+    Raises UserError without a reason, and for an alert that ends by itself.
     """
     if not reason.strip():
         raise UserError(translatable("say why it is over: the reason is empty"))
@@ -112,33 +121,52 @@ def close(platform: MutingPorts, id: str, actor: Actor, at: datetime, reason: st
         ended = episode.with_transition(
             "closed", at, reason, actor.name, condition="closed", closed_at=at
         )
-        definition = require_definition_of_target(platform.definitions, episode.definition)
-        cause = translatable("closed by {person}: {reason}", person=actor.name, reason=reason)
-        changes.notify(change_notifications(changes, definition, ended, "closed", cause, at))
+        revision = newest_of_target(platform.definitions, episode.definition)
+        if revision is not None:
+            cause = translatable("closed by {person}: {reason}", person=actor.name, reason=reason)
+            changes.notify(
+                change_notifications(changes, revision.definition, ended, "closed", cause, at)
+            )
         changes.drop_overtaken(ended)
         return ended
 
-    return _act(platform, id, "close", actor, at, end, reason)
+    def forget(unit: Unit, episode: Episode) -> None:
+        if episode.happening_at is None:  # its evaluation finds out that such a problem is closed
+            revision = newest_of_target(platform.definitions, episode.definition)
+            key = (episode.definition, episode.asset)
+            forget_open(platform.states, key, revision, at, unit)
+
+    return _act(platform, id, "close", actor, at, end, reason, forget)
 
 
-def _require_unknown(platform: EpisodePorts, episode: Episode, at: datetime) -> None:
+def can_be_closed(platform: ClosingPorts, episode: Episode, at: datetime) -> str | None:
+    """Return why a person may close an open alert: nothing tells whether it goes on; None if it
+    ends by itself."""
+    if episode.condition != "open":
+        return None
+    progress = current_progress(platform, episode, at)
+    if progress is not None and not progress.is_known:
+        return progress.message
+    return why_not_evaluated(platform, episode, at)
+
+
+def _require_unknown(platform: ClosingPorts, episode: Episode, at: datetime) -> None:
+    if can_be_closed(platform, episode, at) is not None:
+        return
     progress = current_progress(platform, episode, at)
     if progress is None:
         raise UserError(
             translatable(
-                "only an alert whose predicted problem has come can be closed by hand; the others "
-                "end by themselves"
+                "only an alert whose predicted problem has come, or that nothing evaluates, can be "
+                "closed by hand; this one ends by itself"
             )
         )
-    if progress.is_known:
-        what = progress.message.rstrip(".")
-        raise UserError(
-            translatable(
-                "it ends by itself with its problem, which still goes on: {what}; shelve it to "
-                "mute it",
-                what=what,
-            )
+    raise UserError(
+        translatable(
+            "it ends by itself with its problem, which still goes on: {what}; shelve it to mute it",
+            what=progress.message.rstrip("."),
         )
+    )
 
 
 def comment(platform: MutingPorts, id: str, actor: Actor, at: datetime, text: str) -> Episode:
@@ -230,6 +258,7 @@ def _act(
     at: datetime,
     change: Callable[[Episode, EpisodeChanges], Episode],
     why: str,
+    write_beside: Callable[[Unit, Episode], None] | None = None,
 ) -> Episode:
     """Apply one permitted action to the newest version of an episode, and audit it if it changed
     anything."""
@@ -241,7 +270,8 @@ def _act(
         before = current
         return change(current, changes)
 
-    after = update(platform, before.id, change_and_compare)
+    beside = None if write_beside is None else lambda unit: write_beside(unit, before)
+    after = update(platform, before.id, change_and_compare, beside)
     if after != before:
         old = _audited(platform, before, at)
         new = _audited(platform, after, at)

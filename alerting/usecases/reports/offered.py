@@ -20,9 +20,9 @@ from alerting.usecases.access.plant_rules import OFFER_APPLIED, OFFER_REFUSED
 from alerting.usecases.alarm_load.changes import apply_change, document_with_point
 from alerting.usecases.definitions import lookup, sync
 from alerting.usecases.definitions.platform_alerts import WAITING
+from alerting.usecases.evaluation.orphans import close_orphans
 from alerting.usecases.reports.running import known_summaries, shown_period
 from alerting.usecases.training.runs import request_training
-from alerting.usecases.upkeep.maintain import close_orphans
 
 _BACK = timedelta(days=14)  # before this day of a month, proposals rest on the month before
 _MOST_ANSWERS = 500

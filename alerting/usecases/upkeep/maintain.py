@@ -3,16 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerting.definitions.model import Revision
-from alerting.definitions.revisions import out_of_service
-from alerting.episodes.episode import Episode
-from alerting.ports import EvaluationPorts, OutcomePorts, UpkeepPorts
+from alerting.ports import EvaluationPorts, UpkeepPorts
 from alerting.usecases.alarm_load.budget_gate import check_edited
 from alerting.usecases.definitions.edits import audit_edits
 from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.targets import current_plan
-from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
+from alerting.usecases.evaluation.orphans import close_orphans
 from alerting.usecases.notification.routes import correct_if_known_late, read_routes
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.platform_health.drift import record_alerts
@@ -53,24 +50,3 @@ def forget_late(platform: EvaluationPorts, as_of: datetime) -> int:
     """Remove arrival records that nothing would reprocess; return how many."""
     longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
     return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION))
-
-
-def close_orphans(platform: OutcomePorts, as_of: datetime) -> int:
-    """Close open episodes of definitions out of service; return how many."""
-    idle = [r for r in platform.definitions.latest_revisions() if r.definition.state != "active"]
-    return sum(_close_all(platform, revision, as_of) for revision in idle)
-
-
-def _close_all(platform: OutcomePorts, revision: Revision, as_of: datetime) -> int:
-    def close(episode: Episode, _: EpisodeChanges) -> Episode:
-        if episode.condition == "closed":
-            return episode
-        ended = max(revision.at, episode.raised_at)
-        return episode.with_transition(
-            "closed", as_of, out_of_service(revision), condition="closed", closed_at=ended
-        )
-
-    open_episodes = platform.episodes.find(definition=revision.name, open_only=True)
-    for episode in open_episodes:
-        update(platform, episode.id, close)
-    return len(open_episodes)

@@ -170,7 +170,7 @@ def test_episodes_of_an_interval_are_those_open_in_it_whenever_they_were_raised(
         items = client.get("/api/v1/episodes", params=query, headers=VIEWER).json()["items"]
         return [item["raised_at"][14:16] for item in items]
 
-    assert raised(**{"to": "2026-01-05T00:02:00Z"}) == ["01"]
+    assert raised(to="2026-01-05T00:02:00Z") == ["01"]
     assert raised(**{"from": "2026-01-05T01:06:00+01:00", "to": "2026-01-05T00:08:00Z"}) == [
         "03",
         "02",

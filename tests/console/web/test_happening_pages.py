@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.episodes.episode import Change, RecommendationResult, Transition
+from alerting.episodes.lifecycle import ConditionState
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, VIEWER, episode, expect_problem
@@ -16,6 +17,15 @@ from tests.helpers.notifications import notice
 from tests.in_memory_platform import Mailbox
 
 CLOSE = "Close: it is over"
+
+
+def evaluated(platform, one, minute=600):
+    """Store the state of an evaluation that has just seen an open episode."""
+    before = platform.states.load_many([(one.definition, one.asset)])
+    after = before.take([0])
+    after.write_state(0, ConditionState(at(minute), raised_at=one.raised_at))
+    platform.states.advance(before, after)
+    return one
 
 
 def happening(platform, silent=True):
@@ -28,6 +38,7 @@ def happening(platform, silent=True):
         f"Moisture is 4.7 %, limit 4.5 %, since {at(540).isoformat()}",
     )
     one = risky(platform, happening_at=at(545), prediction_ended_at=at(545), transitions=(come,))
+    evaluated(platform, one)
     read(platform, dict.fromkeys(range(540, 550 if silent else 600), 4.7), "moisture")
     return one.id
 
@@ -115,12 +126,32 @@ def test_the_api_closes_it_once_and_gives_its_instants(platform, client):
 
 
 def test_an_alert_that_has_not_come_or_predicts_nothing_is_not_closed_by_hand(platform, client):
-    platform.episodes.insert(episode(1, condition="open"))
-    for id in (risky(platform).id, episode(1).id):
+    too_hot = episode(1, condition="open")
+    platform.episodes.insert(too_hot)
+    for one in (too_hot, risky(platform)):
+        id = evaluated(platform, one).id
         refused = client.post(
             f"/api/v1/episodes/{id}/close", headers=OPERATOR, json={"reason": "x"}
         )
         assert "only an alert whose predicted problem has come" in expect_problem(refused, 422)
+
+
+def test_an_alert_that_nothing_evaluates_is_closed_on_its_page_and_by_the_api(
+    platform, browser, client
+):
+    one = episode(1, condition="open")
+    platform.episodes.insert(one)
+    evaluated(platform, one, 30)
+    log_in(browser)
+    page = browser.get(f"/episodes/{one.id}").text
+    assert CLOSE in page
+    assert "Nothing ends it by itself: nothing has been evaluated since" in page
+    body = {"reason": "looked at it: it is cold"}
+    client.post(f"/api/v1/episodes/{one.id}/close", headers=OPERATOR, json=body)
+    assert platform.episodes.get(one.id).condition == "closed"
+    state = platform.states.load_many([(one.definition, one.asset)]).state(0)
+    assert (state.raised_at, state.last_closed_at) == (None, at(600))
+    assert CLOSE not in browser.get(f"/episodes/{one.id}").text
 
 
 def advising(minute, before, after, asset="oven-1", title="Too moist", variable="belt", **changes):
