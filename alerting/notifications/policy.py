@@ -46,9 +46,9 @@ class Situation:
 
     @property
     def unacknowledged_since(self) -> datetime | None:
-        """Return when the first recipient was notified; None before."""
+        """Return when the first recipient was notified, or should have been; None before."""
         raises = (
-            n for n in self.notifications if n.transition in ("raised", "unmuted") and _counts(n)
+            n for n in self.notifications if n.transition in ("raised", "unmuted") and _is_told(n)
         )
         return min((_notified_at(n) for n in raises), default=None)
 
@@ -169,7 +169,7 @@ def _worse(s: Situation) -> Decision | None:
     earlier = [
         n.severity
         for n in s.notifications
-        if n.severity is not None and (n.is_waiting or n.status in ("sent", "grouped"))
+        if n.severity is not None and (n.is_waiting or n.status in ("sent", "grouped", "dead"))
     ]
     if not earlier or any(
         n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.received
@@ -207,16 +207,16 @@ def repeat(s: Situation) -> Decision | None:
     Not within half the time of a repeat after any other message of the episode: that has just
     reminded the recipient.
     """
-    if s.recipient.repeat is None or not s.received:
+    told = [n for n in s.notifications if n.channel == s.recipient.channel and _is_told(n)]
+    if s.recipient.repeat is None or not told:
         return None
-    others = [_notified_at(n) for n in s.received if n.transition != "repeated"]
+    others = [_notified_at(n) for n in told if n.transition != "repeated"]
     if others and s.now - max(others) < s.recipient.repeat / 2:
         return None
-    since = min(_notified_at(n) for n in s.received)
+    since = min(_notified_at(n) for n in told)
     number = (s.now - since) // s.recipient.repeat
     if number < 1 or any(
-        n.transition == "repeated" and n.number is not None and n.number >= number
-        for n in s.received
+        n.transition == "repeated" and n.number is not None and n.number >= number for n in told
     ):
         return None
     return Decision(
@@ -375,6 +375,12 @@ def _counts(notification: Notification) -> bool:
     """Return whether the recipient has it or gets it soon: not held back or dropped."""
     held_back = notification.postponed_by is not None
     return notification.status in ("sent", "claimed") or (notification.is_waiting and not held_back)
+
+
+def _is_told(notification: Notification) -> bool:
+    """Return whether its recipient has it, gets it soon, or its receiver has refused it for ever:
+    what follows the raise in time follows that, too."""
+    return _counts(notification) or notification.status == "dead"
 
 
 def _notified_at(notification: Notification) -> datetime:

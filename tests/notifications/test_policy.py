@@ -238,6 +238,26 @@ def test_nothing_escalates_of_which_nobody_was_told():
     assert announcements([situation(EPISODE, CHIEF, "time", 100)]) == ()
 
 
+@pytest.mark.parametrize("status", ["pending", "claimed", "failed", "sent", "dead"])
+def test_what_is_due_later_begins_with_the_raise_whether_or_not_its_receiver_took_it(status):
+    """A receiver that refuses the raise for ever ends neither escalation nor repeats nor a rise."""
+    raised = tuple(replace(n, status=status) for n in announcements([situation()]))
+    assert announcements([situation(EPISODE, CHIEF, "time", 14, raised)]) == ()
+    [escalated] = announcements([situation(EPISODE, CHIEF, "time", 15, raised)])
+    assert escalated.key == "e1:escalated:chief"
+    assert announcements([situation(EPISODE, NAGGED, "time", 29, raised)]) == ()
+    [repeated] = announcements([situation(EPISODE, NAGGED, "time", 30, raised)])
+    assert repeated.key == "e1:repeated:pager:1"
+    twice = (*raised, replace(repeated, status=status))
+    assert announcements([situation(EPISODE, NAGGED, "time", 59, twice)]) == ()
+    [again] = announcements([situation(EPISODE, NAGGED, "time", 60, twice)])
+    assert again.key == "e1:repeated:pager:2"
+    worse = replace(EPISODE, severity="critical")
+    for cause in ("worse", "time"):
+        [rise] = announcements([situation(worse, PAGER, cause, 5, raised)])
+        assert rise.transition == "severity_rose"
+
+
 def test_who_was_told_by_escalation_hears_of_the_end():
     [notice] = announcements([situation(EPISODE, CHIEF, "time", 15, told())])
     sent = (*told(), replace(notice, status="sent"))
