@@ -9,10 +9,12 @@ import typer
 from alerting.cli.printing.output import console, plain, print_json, short, show
 from alerting.cli.support import (
     Json,
+    definition_notes,
     instant,
     platform,
     progress,
     read_documents,
+    show_notes,
     write_file,
     writes,
 )
@@ -80,7 +82,6 @@ def backtest(
     shows a finished one at once.
     """
     from alerting.usecases.backtest import backtest as backtesting
-    from alerting.usecases.definitions.spacing import warnings_of
 
     cadence = _retrain(retrain)
     asked = (instant(start, "--from"), instant(end, "--to"))
@@ -88,13 +89,12 @@ def backtest(
         subject = _subject(p, what)
         begin, until = backtesting.find_period(p, subject, *asked)
         made = backtesting.backtest(p, subject, begin, until, cadence, fresh, report_progress)
-        warnings = warnings_of(p, subject.definition)
+        notes = definition_notes(p, [subject.definition])
     target = out or Path(f"{made.definition}-backtest.html")
     write_file(target, made.page)
     if as_json:
-        return print_json(_document(made) | {"page": str(target), "warnings": warnings})
-    for warning in warnings:
-        console.print(f"{made.definition}: {warning}", style="yellow", markup=False)
+        return print_json(_document(made) | {"page": str(target), **notes[made.definition]})
+    show_notes(notes)
     return _print(made, target)
 
 

@@ -29,10 +29,12 @@ from alerting.cli.support import (
     Json,
     command,
     command_group,
+    definition_notes,
     is_served,
     platform,
     read_definitions,
     seen_in,
+    show_notes,
     user,
     write_file,
     writes,
@@ -82,12 +84,12 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
             origins + [""] * len(stored),
         )
         derived = {d.name: _derived(p, d) for d in good}
-        warnings = _warnings(p, good)
+        notes = definition_notes(p, good)
     rows = [
         {"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state}
         for d in good
     ]
-    shown = [{**r, "derived": derived[r["name"]], "warnings": warnings[r["name"]]} for r in rows]
+    shown = [{**r, "derived": derived[r["name"]], **notes[r["name"]]} for r in rows]
     show(
         shown if as_json else rows,
         ["name", "kind", "assets", "state"],
@@ -98,18 +100,7 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
         for name, message in derived.items():
             if message is not None:
                 console.print(f"{name}: {message}", markup=False)
-        _show_warnings(warnings)
-
-
-def _warnings(platform: "Platform", definitions: "Sequence[Definition]") -> dict[str, list[str]]:
-    from alerting.usecases.definitions.spacing import warnings_of
-
-    return {definition.name: warnings_of(platform, definition) for definition in definitions}
-
-
-def _show_warnings(warnings: dict[str, list[str]]) -> None:
-    for line in (f"{name}: {one}" for name, found in warnings.items() for one in found):
-        console.print(line, style="yellow", markup=False)
+        show_notes(notes)
 
 
 def _derived(platform: "Platform", definition: "Definition") -> str | None:
@@ -162,20 +153,20 @@ def apply(
             }
             for i in plans
         ]
-        warnings = _warnings(p, [i.definition for i in plans if i.action != "unchanged"])
+        notes = definition_notes(p, (i.definition for i in plans if i.action != "unchanged"))
         load = forecasts(p, plans, now)
         following = next_steps(
             p.assets, p.definitions, p.decisions, p.trainings, plans, datetime.now(UTC)
         )
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
-            _show_warnings(warnings)
+            show_notes(notes)
             _show_load(load)
         if not dry_run:
             apply_within_budget(p, documents, load, user(), now, reason, accept_load)
         started = {} if dry_run else _start_trainings(p, plans)
     if as_json:
-        found = {"plan": rows, "load": load, "warnings": warnings, "started": started}
+        found = {"plan": rows, "load": load, "notes": notes, "started": started}
         print_json(found | {"applied": not dry_run, "next": [] if dry_run else following})
     elif dry_run:
         console.print("dry run: no definition was changed")

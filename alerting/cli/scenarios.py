@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from alerting.cli.printing.output import console, print_json
+from alerting.cli.printing.output import console, print_json, zone
 from alerting.cli.support import Json, command, platform
 from alerting.definitions.faults import UserError
 
@@ -22,13 +22,16 @@ def test(files: Scenarios, as_json: Json = False) -> None:
     A definition is a file beside the scenarios, or written in them, or the name of one that is in
     the database.
     """
+    from alerting.definitions.revisions import in_plant_zone
     from alerting.kinds.validation import parse_definition
     from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
 
     rows: list[dict[str, Any]] = []
     for file in files:
         written = read_scenarios(_document(file), str(file))
-        definition = parse_definition(_definition(written.definition, file))
+        definition = in_plant_zone(
+            parse_definition(_definition(written.definition, file)), str(zone())
+        )
         for scenario in written.scenarios:
             result = run_scenario(definition, scenario)
             row = {

@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from alerting.cli.printing.help import CommandGroup
 from alerting.cli.printing.output import (
+    console,
     errors,
     note_line_clock,
     print_refusal_as_json,
@@ -24,6 +25,7 @@ from alerting.definitions.faults import UserError
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
+    from alerting.definitions.model import Definition
     from alerting.ports import Progress as ProgressPort
     from alerting.usecases.operators.operate import Actor
 
@@ -286,3 +288,25 @@ def require_file(out: Path, example: str) -> None:
         raise UserError(f"{out}: folder {out.parent} does not exist; make it first")
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file, for example {out / example}")
+
+
+def definition_notes(
+    platform: "Platform", definitions: "Iterable[Definition]"
+) -> dict[str, dict[str, list[str]]]:
+    """Return by name what an engineer should know of valid definitions before they serve."""
+    from alerting.usecases.definitions.next_steps import clock_times
+    from alerting.usecases.definitions.spacing import warnings_of
+
+    return {
+        d.name: {"warnings": warnings_of(platform, d), "clock_times": clock_times(d)}
+        for d in definitions
+    }
+
+
+def show_notes(notes: dict[str, dict[str, list[str]]]) -> None:
+    """Print the notes of definitions."""
+    for name, of in notes.items():
+        for sentence in of["clock_times"]:
+            console.print(f"{name}: {sentence}", markup=False)
+        for sentence in of["warnings"]:
+            console.print(f"{name}: {sentence}", style="yellow", markup=False)

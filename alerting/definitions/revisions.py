@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from alerting.definitions.fields.common import Schedule
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.definitions.question import question_hash, question_of
+from alerting.definitions.suppression import Suppression
 from alerting.definitions.wording.language import translatable
 
 Action = Literal["create", "change", "unchanged"]
@@ -25,8 +27,37 @@ class Plan:
 
 
 def definition_document(definition: Definition) -> dict[str, Any]:
-    """Return a definition's document as people would write it: without default fields."""
-    return definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    """Return a definition's document as people would write it: without default fields, but with the
+    zone of its clock times, so that it means the same in a plant of another zone."""
+    document = definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    for group, times in _clock_times(definition).items():
+        document[group] = {**document.get(group, {}), "timezone": times.timezone}
+    return document
+
+
+def in_plant_zone(
+    definition: Definition, zone: str, before: Definition | None = None
+) -> Definition:
+    """Return a definition whose clock times that name no zone are in this one; where `before`, an
+    earlier revision, has such times, in that of those."""
+    known = {} if before is None else _clock_times(before)
+    changes = {}
+    for group, times in _clock_times(definition).items():
+        wanted = known[group].timezone if group in known else zone
+        if "timezone" not in times.model_fields_set and times.timezone != wanted:
+            changes[group] = times.model_copy(update={"timezone": wanted})
+    return definition.model_copy(update=changes) if changes else definition
+
+
+def _clock_times(definition: Definition) -> dict[str, Schedule | Suppression]:
+    """Return the groups of fields that hold times of the clock: quiet hours, and the schedule of
+    trainings, also for limits by the hour of the day."""
+    found: dict[str, Schedule | Suppression] = {}
+    if isinstance(definition, ModelDefinition):
+        found["schedule"] = definition.schedule
+    if definition.suppression is not None and definition.suppression.windows:
+        found["suppression"] = definition.suppression
+    return found
 
 
 def definition_fields(definition: Definition) -> dict[str, Any]:

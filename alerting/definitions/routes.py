@@ -87,7 +87,9 @@ class Route(Closed):
         min_length=1, max_length=50, description="Names of configured channels, each notified once."
     )
     timezone: TimeZone = Field(
-        "UTC", description="IANA time zone of shifts and quiet hours, e.g. Europe/Berlin."
+        "UTC",
+        description="IANA time zone of shifts and quiet hours, e.g. Europe/Berlin; that of the "
+        "plant (ALERTING_TIMEZONE) when left out.",
     )
     shifts: tuple[Hours, ...] = Field(
         (),
@@ -185,9 +187,17 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
         return []
 
 
+def in_zone(route: Route, zone: str) -> Route:
+    """Return a route whose hours are in this zone if it names none."""
+    is_stated = "timezone" in route.model_fields_set or not (route.shifts or route.quiet)
+    return route if is_stated else route.model_copy(update={"timezone": zone})
+
+
 def route_document(route: Route) -> dict[str, Any]:
-    """Return the document of a route as people would write it: without fields at their default."""
-    return route.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    """Return the document of a route as people would write it: without fields at their default,
+    but with the zone of its hours."""
+    document = route.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return document | ({"timezone": route.timezone} if route.shifts or route.quiet else {})
 
 
 def _first_causes(errors: Sequence[Any]) -> list[Any]:

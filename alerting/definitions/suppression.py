@@ -97,7 +97,9 @@ class Suppression(Closed):
     )
     windows: tuple[Hours, ...] = Field((), max_length=100, description="Hours of the week.")
     timezone: TimeZone = Field(
-        "UTC", description="IANA time zone of the windows, e.g. Europe/Berlin."
+        "UTC",
+        description="IANA time zone of the windows, e.g. Europe/Berlin; that of the plant "
+        "(ALERTING_TIMEZONE) when left out.",
     )
     still_notify: tuple[Literal["low", "medium", "high", "critical"], ...] = Field(
         (),

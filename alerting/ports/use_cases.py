@@ -134,13 +134,15 @@ class LabelPorts(SilencePorts):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DefinitionPorts:
-    """Check, apply and read definitions."""
+    """Check, apply and read definitions. `zone`: time zone of the plant, of clock times that name
+    none, and of times in answers to people."""
 
     definitions: Definitions
     assets: Assets
     audit: Audit
     platform_alerts: PlatformAlerts
     documents: Documents = NOT_EDITED
+    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -257,14 +259,15 @@ class SinkPorts:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RoutePorts:
-    """Apply routes, and choose recipients. `assets`: for the plants that routes name; `language`:
-    of the plant, for messages of routes without their own."""
+    """Apply routes, and choose recipients. `assets`: for the plants that routes name; `language`
+    and `zone`: of the plant, for messages and hours of routes without their own."""
 
     routes: Routes
     assets: Assets
     channels: Mapping[str, Channel]
     audit: Audit
     language: LanguageCode = "en"
+    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -318,26 +321,22 @@ class ClosingPorts(KindPorts, MutingPorts):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EvaluationPorts(PlanPorts, RegistryPorts, ClosingPorts, IngestionPorts):
-    """Evaluate targets, live, late and past. `zone`: time zone of the plant, for times in answers
-    to people."""
+    """Evaluate targets, live, late and past."""
 
     checkpoints: Checkpoints
     scores: Scores
     past_evaluations: PastEvaluations
     trainings: Trainings
-    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts, LabelPorts):
-    """Train models, compare them and put them in service. `zone`: time zone of the plant, for times
-    in answers to people."""
+    """Train models, compare them and put them in service."""
 
     derived_features: DerivedFeatureStore
     trainings: Trainings
     misses: Misses
     limits: TrainingLimits = UNLIMITED
-    zone: tzinfo = UTC
 
 
 class InMemory(Protocol):

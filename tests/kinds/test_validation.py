@@ -341,7 +341,8 @@ def test_a_definition_reads_back_from_its_document():
         features={"windows": ["15m", "1h30m"]}, guidance={"action": "slow the belt"}
     )
     definition = parse_definition(document)
-    assert definition_document(definition) == document
+    in_utc = {**document, "schedule": {"timezone": "UTC"}}
+    assert definition_document(definition) == in_utc  # the zone of its clock times is always there
     assert parse_definition(definition_document(definition)) == definition
 
 

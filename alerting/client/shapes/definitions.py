@@ -35,6 +35,7 @@ PlanView = TypedDict(
         "action": Literal["create", "change", "unchanged"],
         "changes": list[FieldChange],
         "warnings": list[str],
+        "clock_times": list[str],
         "load": ForecastView | None,
         "next": str | None,
     },

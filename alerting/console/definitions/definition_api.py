@@ -116,7 +116,7 @@ def test_definition(platform: Served, body: ScenariosBody, _: Engineer) -> views
     follow, after the checks of `:check`. Nothing is stored; at most 50 scenarios with 100,000
     values. Role: engineer."""
     check(platform, [body.definition])
-    found = run_scenarios(body.definition, body.scenarios, "the body")
+    found = run_scenarios(body.definition, body.scenarios, "the body", platform.zone)
     return views.scenarios_view(found)
 
 

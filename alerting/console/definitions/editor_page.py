@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -13,6 +13,7 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import FormField, Id, NameQuery
+from alerting.console.definitions import starts
 from alerting.console.definitions.documents import (
     MOST_VALUES,
     SCENARIO_EXAMPLE,
@@ -30,15 +31,7 @@ from alerting.console.definitions.form_document import change_form, read_form
 from alerting.console.definitions.preview_api import PreviewId, RunningPreviews, begin_preview
 from alerting.console.definitions.preview_shapes import preview_shape
 from alerting.console.definitions.previews import EditedDraft, PreviewJob, Previews
-from alerting.console.definitions.starts import (
-    MOST_OFFERED,
-    Subject,
-    asks_for_variable,
-    find_subject,
-    list_starts,
-    starting_text,
-)
-from alerting.console.definitions.views import asset_titles, shown_document
+from alerting.console.definitions.views import asset_titles, describe_plan, shown_document
 from alerting.console.language import language_of
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render, zone_of
@@ -87,7 +80,7 @@ class Editor:
     reason: str = ""
     accept_load: str = ""
     start: str = ""
-    subject: Subject | None = None
+    subject: starts.Subject | None = None
 
     @property
     def status(self) -> int:
@@ -134,13 +127,15 @@ def choose_start(
     variable: NameQuery = "",
 ) -> str:
     """Return the page that asks what is wanted, or the editor with the text to start from."""
-    subject = find_subject(platform, asset, variable)
+    subject = starts.find_subject(platform, asset, variable)
     if not start:
-        named = subject if asset or variable else Subject()
-        return render("definitions/starts.html", request, starts=list_starts(), subject=named)
-    if not asks_for_variable(start):
+        named = subject if asset or variable else starts.Subject()
+        return render(
+            "definitions/starts.html", request, starts=starts.list_starts(), subject=named
+        )
+    if not starts.asks_for_variable(start):
         subject = replace(subject, variables=())
-    draft = EditedDraft(starting_text(platform, start, subject), "", 0)
+    draft = EditedDraft(starts.starting_text(platform, start, subject), "", 0)
     return _page(request, platform, Editor(draft, start=start, subject=subject))
 
 
@@ -222,7 +217,7 @@ def _submit(
         if act in ("apply", "draft"):
             return _apply(request, platform, person, document, editor, as_draft=act == "draft")
         if act == "test":
-            editor = replace(editor, tested=_run(document, editor.draft.scenarios))
+            editor = replace(editor, tested=_run(document, editor.draft.scenarios, platform.zone))
         elif act in SHAPES:
             editor = replace(editor, draft=_in_shape(editor.draft, document, act, where))
         else:
@@ -236,7 +231,7 @@ def _submit(
     return HTMLResponse(_page(request, platform, editor), editor.status)
 
 
-def _run(document: Document, text: str) -> Sequence[ScenarioResult]:
+def _run(document: Document, text: str, zone: tzinfo) -> Sequence[ScenarioResult]:
     """Return the results of scenarios, of a text that is a list or a scenario file. Raises
     UserError."""
     found = parse_yaml(text, _SCENARIOS, MOST_VALUES)
@@ -246,7 +241,7 @@ def _run(document: Document, text: str) -> Sequence[ScenarioResult]:
         raise UserError(
             translatable("the scenarios: write a list, each with a title, readings, and expect")
         )
-    return run_scenarios(document, listed, _SCENARIOS)
+    return run_scenarios(document, listed, _SCENARIOS, zone)
 
 
 def _in_shape(draft: EditedDraft, document: Document, act: str, where: str) -> EditedDraft:
@@ -327,18 +322,6 @@ def _apply(
     return HTMLResponse(_page(request, platform, editor), editor.status)
 
 
-def _describe_plan(platform: Platform, editor: Editor) -> str:
-    """Return what the plan's definition watches, with titles and units of the variables."""
-    plan = editor.review.plan if editor.review else None
-    if plan is None:
-        return ""
-    definition = plan.definition
-    matched = platform.assets.find_matching(definition.assets)
-    variables = {name: one for asset in matched for name, one in asset.variables.items()}
-    events = {one.name: one.title or one.name for one in platform.assets.event_types()}
-    return definition.describe(variables, events)
-
-
 def _page(request: Request, platform: Platform, editor: Editor) -> str:
     name = editor.draft.name
     job = editor.preview
@@ -361,7 +344,7 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         },
         editor=editor,
         draft=editor.draft,
-        described=_describe_plan(platform, editor),
+        described=describe_plan(platform, editor.review.plan) if editor.review else "",
         title=(newest.definition.title or name) if newest else name,
         faults=_placed(editor),
         may_be_draft=not name or state == "draft",
@@ -373,7 +356,7 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         budget=platform.budget.per_day,
         all_weeks=WEEKS,
         example=write_yaml([SCENARIO_EXAMPLE]),
-        most_offered=MOST_OFFERED,
+        most_offered=starts.MOST_OFFERED,
         rows=min(max(editor.draft.text.count("\n") + 4, 18), 40),
         now=platform.clock.now(),
     )

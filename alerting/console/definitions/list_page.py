@@ -39,6 +39,7 @@ from alerting.usecases.alarm_load.overview import (
     find_definitions,
 )
 from alerting.usecases.definitions import lookup, sync
+from alerting.usecases.definitions.next_steps import clock_times
 
 router = APIRouter(include_in_schema=False)
 LINES_SHOWN = 50
@@ -197,6 +198,7 @@ def _page(
         "definitions/definition.html",
         request,
         d=line,
+        clock_times=clock_times(line.latest.definition) if line.latest else (),
         shape=raises_shape(line.raises),
         is_trained=line.latest is not None and isinstance(line.latest.definition, ModelDefinition),
         revision=revisions[0].number if revisions else 0,

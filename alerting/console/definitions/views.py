@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 from alerting.adapters.platform import Platform
 from alerting.console.api.views import View
 from alerting.definitions.model import Revision
-from alerting.definitions.revisions import definition_document
+from alerting.definitions.revisions import Plan, definition_document
 from alerting.ports import Document
 from alerting.usecases.alarm_load.changes import ChangeReview
 from alerting.usecases.alarm_load.overview import DefinitionLine
@@ -128,6 +128,7 @@ class PlanView(View):
     action: Literal["create", "change", "unchanged"]
     changes: list[FieldChange]
     warnings: list[str]
+    clock_times: list[str] = Field(description="Its hours and schedule, with their time zones.")
     load: ForecastView | None = Field(description="null if the change cannot cause alarms.")
     next: str | None = Field(description="When it is evaluated or trained.")
 
@@ -233,6 +234,7 @@ def plan_view(review: ChangeReview) -> PlanView:
         action=review.plan.action,
         changes=field_changes(review.plan.changes),
         warnings=list(review.warnings),
+        clock_times=list(review.clock_times),
         load=ForecastView(
             loads=[LoadView.model_validate(load) for load in forecast.loads],
             breaks_budget=forecast.breaks,
@@ -295,3 +297,14 @@ def asset_titles(platform: Platform, names: Collection[str]) -> dict[str, str]:
     """Return the titles of those of these assets that have one, by name."""
     assets = platform.assets.get_many(set(names)).values() if names else ()
     return {asset.name: asset.title for asset in assets if asset.title}
+
+
+def describe_plan(platform: Platform, plan: Plan | None) -> str:
+    """Return what a plan's definition watches, with titles and units of the variables; empty
+    without a plan."""
+    if plan is None:
+        return ""
+    matched = platform.assets.find_matching(plan.definition.assets)
+    variables = {name: one for asset in matched for name, one in asset.variables.items()}
+    events = {one.name: one.title or one.name for one in platform.assets.event_types()}
+    return plan.definition.describe(variables, events)

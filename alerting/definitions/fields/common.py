@@ -68,7 +68,9 @@ class Schedule(Closed):
         ),
     )
     timezone: TimeZone = Field(
-        "UTC", description="IANA time zone of the cron expressions, e.g. Europe/Berlin."
+        "UTC",
+        description="IANA time zone of the training's cron expression and of hour_of_day, e.g. "
+        "Europe/Berlin; that of the plant (ALERTING_TIMEZONE) when left out.",
     )
 
 

@@ -11,7 +11,7 @@ from alerting.ports import BacktestPorts, Document
 from alerting.usecases.alarm_load.budget_gate import LoadForecast, apply_within_budget, forecasts
 from alerting.usecases.definitions.checking import check_each
 from alerting.usecases.definitions.lookup import require_revision
-from alerting.usecases.definitions.next_steps import next_steps
+from alerting.usecases.definitions.next_steps import clock_times, next_steps
 from alerting.usecases.definitions.spacing import warnings_of
 from alerting.usecases.definitions.sync import Expected, require_expected
 
@@ -20,7 +20,8 @@ from alerting.usecases.definitions.sync import Expected, require_expected
 class ChangeReview:
     """The effect that applying a document would have; a faulty one has faults and no plan.
 
-    `next_step`: when it is evaluated or trained; None if nothing changes.
+    `next_step`: when it is evaluated or trained; None if nothing changes. `clock_times`: its hours
+    and schedule, with their time zones.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ChangeReview:
     warnings: tuple[str, ...] = ()
     load: tuple[LoadForecast, ...] = ()
     next_step: str | None = None
+    clock_times: tuple[str, ...] = ()
 
     @property
     def breaks_budget(self) -> bool:
@@ -61,6 +63,7 @@ def review_change(
         tuple(warnings_of(platform, definition)),
         tuple(forecasts(platform, [plan], now)),
         next(iter(steps), None),
+        tuple(clock_times(definition)),
     )
 
 

@@ -33,6 +33,7 @@ from alerting.usecases.backtest.comparison import PreviewComparison, compare_ala
 from alerting.usecases.backtest.past_alarms import FoundAlarms, find_past_alarms
 from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview, draw_problems
 from alerting.usecases.backtest.run import Subject
+from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.spacing import warnings_of
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
 from alerting.usecases.labels.overlay import without_bad_values
@@ -88,7 +89,8 @@ class PreviewedAlarms:
 
     `compared`: with the revision in service, None without another one; `not_compared`: why it could
     not be compared, if so. `drawn`: the values of one asset. `read_at`: when the oldest of the
-    readings were read. `warnings`: what can never be fulfilled with the readings as they come.
+    readings were read. `warnings`: what can never be fulfilled with the readings as they come;
+    `clock_times`: its hours and schedule, with their time zones.
     """
 
     episodes: int
@@ -97,6 +99,7 @@ class PreviewedAlarms:
     read_at: datetime
     since: datetime
     warnings: tuple[str, ...] = ()
+    clock_times: tuple[str, ...] = ()
     compared: PreviewComparison | None = None
     not_compared: str = ""
     drawn: PreviewChart | None = None
@@ -158,9 +161,12 @@ def preview(
     # over the cache, so that a mark made since is seen
     caching = without_bad_values(replace(platform, readings=readings))
     warnings = tuple(warnings_of(platform, subject.definition))
+    at_hours = tuple(clock_times(subject.definition))
+    at_hours = tuple(clock_times(subject.definition))
     if _learns_from_problems(subject):
         learning = cast(TrainedDefinition, subject.definition)
-        return replace(_past_problems(caching, readings, learning, start, end), warnings=warnings)
+        found = _past_problems(caching, readings, learning, start, end)
+        return replace(found, warnings=warnings, clock_times=at_hours)
     served = _served(platform, subject)
     tried = [subject, *([served] if served else [])]
     wanted = {
@@ -189,6 +195,7 @@ def preview(
         readings.read_at,
         start,
         warnings,
+        at_hours,
         beside.count(before.revision.number) if before else None,
         not_compared,
         draw_preview(caching.readings, definition, made.targets, beside, suppressed, start, end),

@@ -10,6 +10,7 @@ from alerting.definitions.checks.inhibition import inhibition_faults, inhibitors
 from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition
+from alerting.definitions.revisions import in_plant_zone
 from alerting.definitions.wording.language import join_with_or, translatable
 from alerting.kinds.validation import parse_definition, readable_part
 from alerting.ports import Assets, DefinitionPorts, Document, FaultyDocument
@@ -61,10 +62,14 @@ def _label_document(document: Document, read: CheckedDocument, number: int, of: 
     return read.name if "name" in document or of == 1 else f"{read.name}, document {number} of {of}"
 
 
-def check_each(platform: DefinitionPorts, documents: Sequence[Document]) -> list[CheckedDocument]:
+def check_each(
+    platform: DefinitionPorts, documents: Sequence[Document], zone: str | None = None
+) -> list[CheckedDocument]:
     """Return each document with all its faults: its own, on the known assets, and beside the other
-    definitions as they would then be in force."""
-    read = [_read_definition(document) for document in documents]
+    definitions as they would then be in force. Clock times that name no zone are in `zone`, that of
+    the plant when left out."""
+    zone = str(platform.zone) if zone is None else zone
+    read = [_in_zone(_read_definition(document), zone) for document in documents]
     assets = _assets_of(
         platform.assets, [one.definition for one in read if one.definition is not None]
     )
@@ -170,6 +175,11 @@ def _read_definition(document: Document) -> CheckedDocument:
             refusal.name, readable_part(document, refusal.faults), tuple(refusal.faults)
         )
     return CheckedDocument(definition.name, definition)
+
+
+def _in_zone(read: CheckedDocument, zone: str) -> CheckedDocument:
+    found = read.definition
+    return read if found is None else replace(read, definition=in_plant_zone(found, zone))
 
 
 def _all_faults(

@@ -4,7 +4,7 @@ cause. The functions of live evaluation evaluate them; no store is read or writt
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from difflib import ndiff
 from typing import Any, Literal, cast
 
@@ -28,6 +28,7 @@ from alerting.definitions.faults import MOST_FAULTS, UserError
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.limits import severities, unknown_limits
 from alerting.definitions.model import Condition, Definition, ModelDefinition, Severity
+from alerting.definitions.revisions import in_plant_zone
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.conditions import status_intervals
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
@@ -160,9 +161,9 @@ def read_scenarios(document: Any, origin: str) -> ScenarioFile:
 
 
 def run_scenarios(
-    definition: Document, scenarios: Sequence[Document], origin: str
+    definition: Document, scenarios: Sequence[Document], origin: str, zone: tzinfo = UTC
 ) -> list[ScenarioResult]:
-    """Evaluate the scenarios of a document, within the bounds of a request. Raises UserError."""
+    """Evaluate the scenarios of a document in the plant's zone, within bounds. Raises UserError."""
     written = read_scenarios({"definition": definition, "scenarios": scenarios}, origin)
     values = sum(
         _times(value)
@@ -175,7 +176,7 @@ def run_scenarios(
             f"{origin}: at most {_MOST_SCENARIOS} scenarios with {_MOST_VALUES} values in all are "
             "run at once; run more with `alerting test`"
         )
-    tested = parse_definition(dict(definition))
+    tested = in_plant_zone(parse_definition(dict(definition)), str(zone))
     return [run_scenario(tested, scenario) for scenario in written.scenarios]
 
 

@@ -19,6 +19,7 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import (
     Plan,
     definition_document,
+    in_plant_zone,
     next_revision,
     plan_change,
     recorded_change,
@@ -164,11 +165,21 @@ def _edited(
     """Return the definition of a valid document without its own revision, None of any other."""
     read = {key: value for key, value in document.items() if not key.startswith("_")}
     try:
-        (found,) = check_each(platform, [read])
+        (found,) = check_each(platform, [read], "UTC")
     except Exception:  # any content of a document, as in `sync`, which marks it as faulty
         return None
-    is_new = newest is None or newest.definition != found.definition
-    return found.definition if is_new and not found.faults else None
+    if found.definition is None or found.faults:
+        return None
+    definition = _in_own_zone(platform, found.definition, newest)
+    return definition if newest is None or newest.definition != definition else None
+
+
+def _in_own_zone(
+    platform: DefinitionPorts, definition: Definition, newest: Revision | None
+) -> Definition:
+    """Return the definition of a stored document: its clock times without a zone are in that of the
+    revision in force, so that those of before stay what they were."""
+    return in_plant_zone(definition, str(platform.zone), newest.definition if newest else None)
 
 
 def _add_edited(platform: DefinitionPorts, definition: Definition, at: datetime) -> Revision:
@@ -315,6 +326,7 @@ def _take_documents(
 
     def take(name: str, definition: Definition) -> None:
         """Store a changed definition, unless it is faulty; one that others inhibit then waits."""
+        definition = _in_own_zone(platform, definition, latest.get(name))
         found = faults_in_force(definition, in_force, beside.assets, beside.types)
         faulty[name] = [str(fault) for fault in found]
         if faulty[name] and inhibitors_of(definition):

@@ -8,7 +8,13 @@ from typing import Literal
 from alerting.definitions.faults import Fault, UserError, name_hint, read_each, shown
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.plants import Plants
-from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
+from alerting.definitions.routes import (
+    Route,
+    RouteRefused,
+    in_zone,
+    parse_route,
+    route_document,
+)
 from alerting.definitions.wording.language import (
     Language,
     LanguageCode,
@@ -87,7 +93,7 @@ def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Ro
 def parse_known_route(platform: RoutePorts, document: Document) -> Route:
     """Return the route of a document, all of whose channels are configured and whose plants are
     known. Raises RouteRefused with every fault."""
-    route = parse_route(document)
+    route = in_zone(parse_route(document), str(platform.zone))
     faults = _unknown_channels(route, sorted(platform.channels))
     if faults := [*faults, *_unknown_plants(route, platform.assets)]:
         raise RouteRefused(route.name, faults)
