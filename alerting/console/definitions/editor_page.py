@@ -80,7 +80,7 @@ class Editor:
     reason: str = ""
     accept_load: str = ""
     start: str = ""
-    subject: starts.Subject | None = None
+    subject: starts.ChosenSubject | None = None
 
     @property
     def status(self) -> int:
@@ -129,7 +129,7 @@ def choose_start(
     """Return the page that asks what is wanted, or the editor with the text to start from."""
     subject = starts.find_subject(platform, asset, variable)
     if not start:
-        named = subject if asset or variable else starts.Subject()
+        named = subject if asset or variable else starts.ChosenSubject()
         return render(
             "definitions/starts.html", request, starts=starts.list_starts(), subject=named
         )

@@ -24,7 +24,7 @@ MOST_OFFERED = 50
 
 
 @dataclass(frozen=True)
-class Subject:
+class ChosenSubject:
     """What a new definition is about. `asset`, `variable`: as they were named, else the only ones
     there are; None and empty where a person has to choose among `assets`, or `variables`.
 
@@ -48,7 +48,7 @@ class Subject:
         return f"/definitions/new?{query}" if query else "/definitions/new"
 
 
-def find_subject(platform: Platform, asset: str, variable: str) -> Subject:
+def find_subject(platform: Platform, asset: str, variable: str) -> ChosenSubject:
     """Return what a new definition is about, of an asset and a variable that are named or empty.
     Raises NotFound for names that are not known."""
     named = platform.assets.get(asset) if asset else None
@@ -58,14 +58,14 @@ def find_subject(platform: Platform, asset: str, variable: str) -> Subject:
     if variable and not any(variable in one.variables for one in fitting):
         raise NotFound(translatable("there is no such variable"))
     if not fitting:
-        return Subject(is_example=not platform.assets.all())
+        return ChosenSubject(is_example=not platform.assets.all())
     if len(fitting) > 1:
-        return Subject(None, variable, fitting)
+        return ChosenSubject(None, variable, fitting)
     numbers = _numbers(fitting[0])
     if variable or len(numbers) == 1:
-        return Subject(fitting[0], variable or numbers[0])
+        return ChosenSubject(fitting[0], variable or numbers[0])
     titles = [(name, fitting[0].variables[name].title or "") for name in numbers]
-    return Subject(fitting[0], variables=titles)
+    return ChosenSubject(fitting[0], variables=titles)
 
 
 def list_starts() -> list[dict[str, Any]]:
@@ -79,12 +79,12 @@ def list_starts() -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: one["start"].place)
 
 
-def starting_text(platform: Platform, chosen: str, subject: Subject) -> str:
+def starting_text(platform: Platform, chosen: str, subject: ChosenSubject) -> str:
     """Return the YAML to start from, with nothing where a person has to choose. Raises NotFound for
     a name that is none of the questions."""
     assets = [_ASSET] if subject.is_example else [subject.asset.name] if subject.asset else []
     if chosen == EMPTY:
-        named = {"assets": assets} if subject.asset else {}
+        named: dict[str, Any] = {"assets": assets} if subject.asset else {}
         named |= {"variable": subject.variable} if subject.variable else {}
         return write_yaml_document(named) if named else ""
     variable = _VARIABLE if subject.is_example else subject.variable
@@ -118,7 +118,7 @@ def _numbers(asset: Asset) -> list[str]:
     return [name for name, one in asset.variables.items() if one.type == "number"]
 
 
-def _limit(platform: Platform, subject: Subject) -> float | None:
+def _limit(platform: Platform, subject: ChosenSubject) -> float | None:
     """Return a limit a little above the newest value of the variable, or its range's end; None
     where none can be proposed."""
     asset = subject.asset

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import cast
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from alerting.alarm_kpis.intervals import merge
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
+from alerting.definitions.durations import format_duration
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.problems import predicts
@@ -25,6 +27,7 @@ from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence, ScoredRows
 from alerting.kinds.protocol.kind import Charted, Gap, Inputs, Statistic, TrainedKind
 from alerting.kinds.protocol.scoring import ScoreDetails
 from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol.spacing import LEAST, Times, usual_distance
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
@@ -34,6 +37,7 @@ from alerting.reporting.figures.episode_chart import ChartLevel
 
 _GAP = 10  # usual intervals of readings
 _DRAWN = 3
+_MOST_NUMBERS = 20  # whose spacing is looked at
 
 
 class AnomalyKind:
@@ -45,6 +49,22 @@ class AnomalyKind:
 
     def load(self, files: Files) -> TrainedModel:
         return cast("TrainedModel", from_files(files))
+
+    def spacing_variables(self, definition: AnomalyDefinition, asset: Asset) -> Sequence[str]:
+        return sorted(definition.numbers_of(asset))[:_MOST_NUMBERS] if definition.windows else []
+
+    def describe_spacing(self, definition: AnomalyDefinition, times: Times) -> Iterator[str]:
+        longest = max(definition.windows or (), default=timedelta(0))
+        distances = sorted(usual_distance(ts) for ts in times.values() if len(ts) >= LEAST)
+        usual = distances[(len(distances) - 1) // 2] if distances else timedelta(0)
+        if usual > longest:
+            yield translatable(
+                "most variables come every {usual} or more seldom, and windows of {duration} hold "
+                "no value of them: nothing is ever evaluated; write windows: [{enough}]",
+                usual=format_duration(usual),
+                duration=format_duration(longest),
+                enough=format_duration(_GAP * usual),
+            )
 
     def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan | None:
         fitted = cast("AnomalyModel", model).by_asset.get(asset)

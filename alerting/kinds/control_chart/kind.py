@@ -1,10 +1,12 @@
 """Kind `control_chart`: the process has shifted."""
 
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import cast
 
 from alerting.alarm_kpis.intervals import merge
 from alerting.definitions.assets import Asset
+from alerting.definitions.model import Condition
 from alerting.definitions.wording.language import joined
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.problems import predicts
@@ -17,10 +19,18 @@ from alerting.kinds.control_chart.model import from_files
 from alerting.kinds.control_chart.why import explain_instant
 from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence
 from alerting.kinds.protocol.kind import Charted, Gap, Inputs, Statistic, TrainedKind
+from alerting.kinds.protocol.spacing import (
+    Lasting,
+    Times,
+    describe_unfulfillable,
+    usual_distance,
+)
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 from alerting.readings.history import History, from_millis
 from alerting.reporting.figures.episode_chart import ChartLevel
+
+_POINTS = 10  # usual distances of the usual off-delay
 
 
 class ControlChartKind:
@@ -35,6 +45,19 @@ class ControlChartKind:
 
     def inputs(self, definition: ControlChartDefinition, asset: Asset) -> Inputs:
         return Inputs()
+
+    def spacing_variables(self, definition: ControlChartDefinition, asset: Asset) -> Sequence[str]:
+        return [] if definition.stale_after is None else [definition.variable]
+
+    def describe_spacing(self, definition: ControlChartDefinition, times: Times) -> Iterator[str]:
+        if definition.stale_after is None:
+            return
+        usual = usual_distance(times.get(definition.variable, ()))
+        of = Condition.model_construct(
+            variable=definition.variable, stale_after=definition.stale_after
+        )
+        delay = definition.off_delay(_POINTS * usual)
+        yield from describe_unfulfillable(Lasting(of, timedelta(0), delay), times)
 
     def explain(
         self,

@@ -1,5 +1,6 @@
 """Kind `threshold`: a variable leaves its limits."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, cast
 
@@ -22,6 +23,7 @@ from alerting.kinds.protocol.evaluation import (
     VersionInterval,
 )
 from alerting.kinds.protocol.kind import Charted, Inputs, TrainedKind
+from alerting.kinds.protocol.spacing import Times, describe_unfulfillable, lasting_condition
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.evaluate import (
     evaluate_combined_interval,
@@ -68,6 +70,12 @@ class ThresholdKind:
             definition.stale_after,
             limits_of(definition, asset),
         )
+
+    def spacing_variables(self, definition: ThresholdDefinition, asset: Asset) -> Sequence[str]:
+        return [one.variable for one in definition.conditions]
+
+    def describe_spacing(self, definition: ThresholdDefinition, times: Times) -> Iterator[str]:
+        return describe_unfulfillable(lasting_condition(definition), times)
 
     def evaluate(
         self,

@@ -8,13 +8,11 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 
 from alerting.definitions.durations import format_duration
-from alerting.definitions.fields.limits import HOUR_OF_DAY
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition
 from alerting.definitions.revisions import Plan, question_after
 from alerting.definitions.wording.language import translatable
 from alerting.definitions.wording.weekly_hours import hours_text
-from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.ports import Assets, Decisions, Definitions, Trainings
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.versions import last_promotion, present_answer
@@ -60,7 +58,7 @@ def one_step(steps: Sequence[str]) -> str | None:
 
 def clock_times(definition: Definition) -> list[str]:
     """Return the hours and the schedule of a definition, each with its time zone."""
-    found = []
+    found: list[str] = []
     if definition.suppression is not None and definition.suppression.windows:
         found.append(
             translatable(
@@ -72,9 +70,7 @@ def clock_times(definition: Definition) -> list[str]:
     if isinstance(definition, ModelDefinition) and (cron := definition.retrain_cron):
         zone = definition.schedule.timezone
         found.append(translatable("trained by cron {cron} {zone}", cron=cron, zone=zone))
-    if isinstance(definition, ThresholdDefinition) and any(
-        HOUR_OF_DAY in learned.by for _, learned in definition.learned
-    ):
+    if isinstance(definition, ModelDefinition) and definition.question_fields().get("timezone"):
         found.append(translatable("hours of the day: {zone}", zone=definition.schedule.timezone))
     return found
 

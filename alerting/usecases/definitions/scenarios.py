@@ -33,7 +33,7 @@ from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.conditions import status_intervals
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
 from alerting.episodes.lifecycle import ConditionState, Step, advance
-from alerting.kinds.threshold.reach import describe_unreachable, lasting_condition
+from alerting.kinds.protocol.spacing import describe_unfulfillable, lasting_condition
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Document
 from alerting.readings.computed import with_computed
@@ -234,7 +234,7 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         found += [f"{_clock(at)}  notified" for at in notified if scenario.after <= at <= last]
         expected += [f"{_clock(at)}  notified" for at in scenario.notified]
     times = {one.variable: value_times(history, one.variable) for one in conditions}
-    notes = tuple(describe_unreachable(lasting_condition(definition), times))
+    notes = tuple(describe_unfulfillable(lasting_condition(definition), times))
     return ScenarioResult(scenario.title, tuple(found), tuple(expected), notes)
 
 

@@ -33,22 +33,26 @@ def berlin(utc):
     return replace(utc, zone=ZoneInfo("Europe/Berlin"))
 
 
-def newest(platform, name="too-hot"):
+def newest_definition(platform, name="too-hot"):
     return platform.definitions.newest_revision(name).definition
 
 
 def test_hours_and_cron_without_a_zone_are_the_plants_and_are_said_with_it(berlin):
     apply(berlin, [QUIET, too_moist(schedule={"retrain": "0 3 * * 0"})], "ada", at(0), "first")
-    assert newest(berlin).suppression.timezone == "Europe/Berlin"
-    assert newest(berlin, "too-moist").schedule.timezone == "Europe/Berlin"
-    assert clock_times(newest(berlin)) == [TEXT]
-    assert clock_times(newest(berlin, "too-moist")) == ["trained by cron 0 3 * * 0 Europe/Berlin"]
+    assert newest_definition(berlin).suppression.timezone == "Europe/Berlin"
+    assert newest_definition(berlin, "too-moist").schedule.timezone == "Europe/Berlin"
+    assert clock_times(newest_definition(berlin)) == [TEXT]
+    assert clock_times(newest_definition(berlin, "too-moist")) == [
+        "trained by cron 0 3 * * 0 Europe/Berlin"
+    ]
     assert review_change(berlin, QUIET, at(1), at(1)).clock_times == (TEXT,)
     assert written_subject(berlin, QUIET).applied
-    assert newest(berlin).schedule.timezone == "UTC"  # nothing in it is read by a clock
+    assert newest_definition(berlin).schedule.timezone == "UTC"  # nothing in it is read by a clock
     by_hour = {"above": {"learned": {"quantile": 0.999, "by": ["hour_of_day"]}}}
     apply(berlin, [too_hot(name="by-hour", **by_hour)], "ada", at(0), "first")
-    assert clock_times(newest(berlin, "by-hour"))[-1] == "hours of the day: Europe/Berlin"
+    assert (
+        clock_times(newest_definition(berlin, "by-hour"))[-1] == "hours of the day: Europe/Berlin"
+    )
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
@@ -56,9 +60,9 @@ def test_a_zone_that_is_named_counts_and_goes_out_and_in_unchanged(berlin, zone)
     named = too_hot(suppression={**WINDOWS, "timezone": zone})
     model = too_moist(schedule={"timezone": zone})
     apply(berlin, [named, model], "ada", at(0), "first")
-    assert newest(berlin).suppression.timezone == zone
+    assert newest_definition(berlin).suppression.timezone == zone
     for name in ("too-hot", "too-moist"):
-        document = definition_document(newest(berlin, name))
+        document = definition_document(newest_definition(berlin, name))
         assert zone in str(document)
         assert [one.action for one in plan(berlin, [document])] == ["unchanged"]
     assert not sync(berlin, at(1)).new
@@ -74,7 +78,7 @@ def test_what_was_applied_in_utc_stays_until_it_is_applied_again(utc, berlin):
         utc.definitions.store_document(kept)
     assert sync(berlin, at(1)).new == ()
     assert require_expected(berlin, "too-hot", 1, at(1)).number == 1
-    assert newest(berlin).suppression.timezone == "UTC"
+    assert newest_definition(berlin).suppression.timezone == "UTC"
     (change,) = plan(berlin, [QUIET])
     assert change.changes == {"suppression.timezone": ("UTC", "Europe/Berlin")}
     edited = {**QUIET, "above": 300}

@@ -11,7 +11,7 @@ import pytest
 from alerting.definitions.assets import Asset, Variable
 from alerting.detection.conditions import status_intervals
 from alerting.episodes.lifecycle import ConditionState, advance
-from alerting.kinds.threshold.reach import describe_unreachable, lasting_condition
+from alerting.kinds.protocol.spacing import describe_unfulfillable, lasting_condition
 from alerting.readings.history import INDEX_DTYPE, History, from_millis
 from tests.builders import several, threshold
 
@@ -21,7 +21,7 @@ MINUTES = np.arange(1, 1000) * 60_000
 
 
 def said(definition, **times):
-    return list(describe_unreachable(lasting_condition(definition), times))
+    return list(describe_unfulfillable(lasting_condition(definition), times))
 
 
 def hot(**changes):

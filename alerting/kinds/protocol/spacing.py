@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from alerting.deferred import np, npt
+from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.conditions import Combination, Conditions
-from alerting.definitions.model import Condition
+from alerting.definitions.model import Condition, Definition
 from alerting.definitions.wording.language import joined, translatable
 from alerting.detection.rates import rates_of_change
 from alerting.readings.history import Millis, duration_millis
@@ -24,6 +25,7 @@ Times = Mapping[str, Millis]
 LEAST = 4  # values from whose distances the spacing of a variable is known
 _LEAST_SPANS = 3  # with fewer stretches of known times, the next one may be longer
 _FOREVER = 2**61
+D_contra = TypeVar("D_contra", bound=Definition, contravariant=True)
 _LONGER = (2, 3, 5, 10, 20, 50)  # usual distances, tried as a longer time
 
 
@@ -67,6 +69,17 @@ class Lasting:
         return replace(self, condition=change(self.condition)), enough
 
 
+@runtime_checkable
+class NeedsSpacing(Protocol[D_contra]):
+    """A kind of which definitions can ask for what the spacing of readings makes impossible."""
+
+    def spacing_variables(self, definition: D_contra, asset: Asset) -> Sequence[str]:
+        """Return the variables whose spacing decides on an asset."""
+
+    def describe_spacing(self, definition: D_contra, times: Times) -> Iterator[str]:
+        """Yield what can never be fulfilled with values at these times, and what to write."""
+
+
 def usual_distance(ts: Sequence[int] | Millis) -> timedelta:
     """Return the usual time between values at these instants (ms); 0 of fewer than two."""
     return timedelta(milliseconds=_usual(np.asarray(ts))) if len(ts) > 1 else timedelta(0)
@@ -79,7 +92,7 @@ def lasting_condition(definition: Conditions) -> Lasting:
     return Lasting(combination or definition, definition.hold, definition.clear_for, missing)
 
 
-def describe_unreachable(wanted: Lasting, times: Times) -> Iterator[str]:
+def describe_unfulfillable(wanted: Lasting, times: Times) -> Iterator[str]:
     """Yield what can never be fulfilled with values at these times, and what to write instead.
 
     Nothing where the times are too few to tell.
@@ -99,11 +112,11 @@ def describe_unreachable(wanted: Lasting, times: Times) -> Iterator[str]:
 
 def _failures(wanted: Lasting, times: Times) -> Iterator[str]:
     """Yield what can never be fulfilled."""
-    raises = _known(wanted.condition, times, raises=True)
+    raises = _known_spans(wanted.condition, times, raises=True)
     if not wanted.missing_raises and _never_lasts(raises, wanted.hold):
         yield _why_not_raised(wanted, raises)
         return
-    if wanted.clear_for and _never_lasts(_known(wanted.condition, times), wanted.clear_for):
+    if wanted.clear_for and _never_lasts(_known_spans(wanted.condition, times), wanted.clear_for):
         yield translatable(
             "`clear_for: {duration}` can never be fulfilled, so no alarm ends",
             duration=format_duration(wanted.clear_for),
@@ -172,15 +185,15 @@ def _remedy(wanted: Lasting, times: Times) -> str:
     return ""
 
 
-def _known(of: Condition | Combination, times: Times, raises: bool = False) -> Spans:
+def _known_spans(of: Condition | Combination, times: Times, raises: bool = False) -> Spans:
     """Return when it can be known that a condition holds, or else that it does not."""
     if not isinstance(of, Combination):
-        return _known_alone(of, times[of.variable], raises)
-    found = [_known(member, times, raises) for member in of.members]
+        return _spans_alone(of, times[of.variable], raises)
+    found = [_known_spans(member, times, raises) for member in of.members]
     return _merge(found, 1 if (of.how == "any") == raises else len(found))
 
 
-def _known_alone(leaf: Condition, ts: Millis, raises: bool) -> Spans:
+def _spans_alone(leaf: Condition, ts: Millis, raises: bool) -> Spans:
     following = np.append(ts[1:], ts[-1] + _usual(ts))
     end = np.minimum(following, ts + min(_stale(leaf), _frozen(leaf)))
     known = np.ones(len(ts), np.bool_)
