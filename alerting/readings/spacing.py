@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from alerting.deferred import np
 from alerting.definitions.assets import Asset
+from alerting.definitions.wording.language import templates, translatable_count
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, Millis, duration_millis, millis
+
+_DAY = 86_400_000
+_LEAST_FAR = 30 * _DAY
+_YEAR = 365 * _DAY
+_FEW = 3
+_BEFORE = (
+    templates(
+        "{number} reading lies {years} years before the others",
+        "{number} readings lie {years} years before the others",
+    ),
+    templates(
+        "{number} reading lies {days} days before the others",
+        "{number} readings lie {days} days before the others",
+    ),
+)
+_AFTER = (
+    templates(
+        "{number} reading lies {years} years after the others",
+        "{number} readings lie {years} years after the others",
+    ),
+    templates(
+        "{number} reading lies {days} days after the others",
+        "{number} readings lie {days} days after the others",
+    ),
+)
 
 
 def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
@@ -68,3 +94,46 @@ class UsualDistance:
             for rank in ((until[-1] - 1) // 2, until[-1] // 2)
         ]
         return int(sum(middle) / 2)
+
+
+def usual_instants(times: Millis, total: int | None = None, *, told: bool = False) -> slice:
+    """Return which instants (ms, increasing) are usual: all without a few at an end that lie far
+    from all others, as of a clock that was not set. Far is as long as the others last, or a year,
+    but at least 30 days.
+
+    `total`: of how many instants these are the first and last ones. `told`: to be told to a person,
+    who decides; then there may be more of them beside few others.
+    """
+    count = len(times) if total is None else total
+    few = min((count - 1) // 2 if told else count // 10, max(_FEW, count // 100))
+    gaps = (np.flatnonzero(np.diff(times) >= _LEAST_FAR) + 1).tolist()
+    first, end = 0, len(times)
+    for _ in range(2):  # those of one end stretch what the others last
+        for at in gaps:
+            if at <= few and _is_far(times, at - 1, at, times[end - 1] - times[at]):
+                first = at
+        for at in reversed(gaps):
+            if first < at and len(times) - at <= few:
+                end = at if _is_far(times, at - 1, at, times[at - 1] - times[first]) else end
+    return slice(first, end)
+
+
+def describe_strays(times: Millis, usual: slice) -> Iterator[tuple[str, int]]:
+    """Yield a sentence on the instants before the usual ones, and on those after, with their
+    number."""
+    if usual.start:
+        gap = int(times[usual.start] - times[usual.start - 1])
+        yield _far(_BEFORE, usual.start, gap), usual.start
+    if (count := len(times) - usual.stop) > 0:
+        yield _far(_AFTER, count, int(times[usual.stop] - times[usual.stop - 1])), count
+
+
+def _far(said: tuple[tuple[str, str], tuple[str, str]], count: int, gap: int) -> str:
+    of_years, of_days = said
+    if gap < 2 * _YEAR:
+        return translatable_count(*of_days, count, days=gap // _DAY)
+    return translatable_count(*of_years, count, years=int(gap / (365.2425 * _DAY)))
+
+
+def _is_far(times: Millis, before: int, after: int, others_last: int) -> bool:
+    return bool(times[after] - times[before] >= min(_YEAR, max(others_last, _LEAST_FAR)))

@@ -27,8 +27,8 @@ from alerting.learning.data.feedback_labels import (
 from alerting.learning.data.findings import Consequence, Finding
 from alerting.learning.data.fingerprint import dataset_hash
 from alerting.learning.data.leakage import leak_suspects
-from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.learning.data.quality import find_oddities
+from alerting.learning.data.point_in_time import point_in_time_view, without_strays
+from alerting.learning.data.quality import find_level_changes, find_oddities, find_strays
 from alerting.learning.data.requirements import (
     readings_interval,
     require_both_classes,
@@ -220,6 +220,8 @@ def build_dataset(
         answers=counts,
         findings=(
             *_derived_finding(derived),
+            *find_strays([point_in_time_view(h, until) for h in histories]),
+            *find_level_changes(plan, views),
             *(() if definition.is_of_unit else burst_findings(definition.problem, views)),
             *oddities,
             *limits,
@@ -290,7 +292,8 @@ def _views(
     until = min(to_millis(as_of), to_millis(definition.periods.last or as_of))
     start = None if definition.periods.start is None else to_millis(definition.periods.start)
     views = sorted(
-        (point_in_time_view(h, until, start) for h in histories), key=lambda h: h.asset.name
+        (without_strays(point_in_time_view(h, until, start)) for h in histories),
+        key=lambda h: h.asset.name,
     )
     return until, views, split_borders(definition, *readings_interval(definition, views))
 

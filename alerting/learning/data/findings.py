@@ -27,6 +27,8 @@ Kind = Literal[
     "answers",
     "row_limit",
     "derived",
+    "strays",
+    "level_change",
 ]
 
 
@@ -87,6 +89,14 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
     ("few_problems", "kept"): (
         "Only few problems began in {n} periods ({names}): causes, threshold and metrics are "
         "uncertain."
+    ),
+    ("strays", "left out"): (
+        "{n} assets ({names}) have readings far from all others, as of a clock that was not set: "
+        "they are left out."
+    ),
+    ("level_change", "kept"): (
+        f"{_VARIABLES} are many times as high, or as low, from some day on: other units? The "
+        "values are kept: correct them, or begin after that day with periods.start."
     ),
     ("leak_suspect", "kept"): "{n} variables or events ({names}) nearly know the label: they are "
     "kept; make sure that their "

@@ -21,6 +21,7 @@ from alerting.readings.history import (
     no_events,
 )
 from alerting.readings.long_history import LongHistory
+from alerting.readings.spacing import usual_instants
 
 
 def point_in_time_view(history: History, until: int, start: int | None = None) -> History:
@@ -49,6 +50,13 @@ def point_in_time_view(history: History, until: int, start: int | None = None) -
         starts + delay <= until
     ]
     return replace(history, readings=readings, events=events, known_until=until)
+
+
+def without_strays(history: History) -> History:
+    """Return a history without the few readings that lie far from all others, as of a clock that
+    was not set: they would stretch every period."""
+    usual = usual_instants(millis(pd.DatetimeIndex(history.readings.index)))
+    return replace(history, readings=history.readings.iloc[usual])
 
 
 def long_view(history: LongHistory, until: int) -> LongHistory:

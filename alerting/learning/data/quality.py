@@ -15,9 +15,11 @@ from alerting.detection.problems import match_names
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
+from alerting.learning.metrics.level_change import find_level_change
 from alerting.readings.cleaning import is_outside_range
-from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.history import History, Millis, duration_millis, from_millis, millis
 from alerting.readings.sample_quality import Instants, find_members, no_instants
+from alerting.readings.spacing import describe_strays, usual_instants
 
 # A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES
 # its usual run, are equal.
@@ -64,6 +66,35 @@ def find_oddities(
         *_few_problems(definition, problems),
         *_carried_forward(plan, histories),
     ]
+
+
+def find_strays(histories: Sequence[History]) -> Iterator[Finding]:
+    """Yield a finding on each asset with a few readings that lie far from all others."""
+    for history in histories:
+        times = _index(history)
+        for said, count in describe_strays(times, usual_instants(times)):
+            name = history.asset.name
+            message = f"{name}: {said}, as of a clock that was not set: left out of the training."
+            yield Finding("strays", name, count, "left out", message)
+
+
+def find_level_changes(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    """Yield a finding on each number that is a multiple of what it was from some instant on."""
+    for name in [number.name for number in plan.numbers]:
+        for history in histories:
+            values = _values(history, name).astype(np.float64)
+            found = find_level_change(_times(history, name), values)
+            if found is not None:
+                since = f"{from_millis(found[0]):%Y-%m-%d %H:%M} UTC"
+                size = max(found[1], 1 / found[1])
+                much = f"{size:,.2g}" if size < 100 else f"{float(f'{size:.2g}'):,.0f}"
+                way = "as high" if found[1] > 1 else "lower"
+                message = (
+                    f"{name} of {history.asset.name} is {much} times {way} from {since} on: "
+                    "another unit? The values are kept: correct those of one side, or begin after "
+                    "it with periods.start."
+                )
+                yield Finding("level_change", name, size, "kept", message)
 
 
 def _silent_assets(histories: Sequence[History]) -> Iterator[Finding]:

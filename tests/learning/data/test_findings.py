@@ -74,6 +74,7 @@ CONSEQUENCES = dict.fromkeys(
         "out_of_range",
         "bad_quality",
         "unmatched_events",
+        "strays",
     ),
     "left out",
 )

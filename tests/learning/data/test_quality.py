@@ -14,6 +14,7 @@ from alerting.definitions.faults import UserError
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.leakage import leak_suspects
 from alerting.learning.features.build import build_features
+from alerting.learning.metrics.level_change import find_level_change
 from alerting.readings.history import History, millis
 from tests import small_models
 from tests.builders import with_quality
@@ -336,3 +337,76 @@ def test_a_refusal_to_learn_says_what_is_odd_about_the_data():
             [stuck],
             small_models.as_of(stuck),
         )
+
+
+@pytest.mark.parametrize("when", ["1970-01-01T02:00:36Z", "2000-01-01", "2036-02-07T06:28:16Z"])
+def test_a_stray_instant_changes_nothing_but_a_finding(when):
+    line = small_models.line(HOURS)
+    at = pd.DatetimeIndex([pd.Timestamp(when).tz_localize(None)], tz="UTC").as_unit("ms")
+    stray = line.readings.iloc[[0]].set_index(at.rename("ts"))
+    both = pd.concat([line.readings, stray]).sort_index()
+    known = max(small_models.as_of(line), at[0].to_pydatetime())
+    sound, strayed = (
+        build_dataset(small_models.definition(), 1, [one], known)
+        for one in (line, replace(line, readings=both))
+    )
+    assert (strayed.hash, strayed.part.tolist()) == (sound.hash, sound.part.tolist())
+    (found,) = [f for f in strayed.findings if f.kind == "strays"]
+    assert (found.variable, found.value, found.consequence) == ("oven-1", 1, "left out")
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [(1000, "1,000 times as high"), (0.001, "1,000 times lower"), (3.6, "3.6 times as high")],
+)
+def test_another_unit_from_some_instant_on_is_found(factor, said):
+    line = small_models.line(40 * 24)
+    humidity = line.readings["humidity"].copy()
+    since = humidity.index[-1] - timedelta(days=10)
+    humidity[humidity.index >= since] *= factor
+    found = oddities(with_column(line, "humidity", humidity))["level_change", "humidity"]
+    assert found.message.startswith(
+        f"humidity of oven-1 is {said} from {since:%Y-%m-%d %H:%M} UTC on: another unit?"
+    )
+    assert found.consequence == "kept"
+
+
+def changed(name, n=40 * 288):
+    """A variable whose level changes as processes do."""
+    step = np.arange(n)
+    later = step > 0.7 * n
+    sound = noise(n)
+    return {
+        "another level": np.where(later, sound + 500, sound),
+        "set": np.where(later, 100.0, 10.0),
+        "stopped": np.where(later, np.abs(sound - 50) / 100, sound),
+        "switched": np.where(step // 144 % 2, sound, np.abs(sound - 50) / 100),
+        "ramp": sound * 10 ** np.clip((step / n - 0.3) * 3, 0, 1),
+        "counter": step * 0.5 + sound,
+        "twice": np.where(later, 2 * sound, sound),
+    }[name]
+
+
+@pytest.mark.parametrize(
+    "name", ["another level", "set", "stopped", "switched", "ramp", "counter", "twice"]
+)
+def test_an_ordinary_change_of_the_process_is_no_other_unit(name):
+    values = changed(name)
+    at = np.arange(len(values)) * 300_000 + 1_790_000_000_000
+    assert find_level_change(at, values) is None
+
+
+@pytest.mark.parametrize("name", ["another level", "switched", "twice"])
+def test_another_unit_is_found_in_a_history_that_changes_otherwise_too(name):
+    values = changed(name)
+    values[5 * 288 : 15 * 288] *= 1000
+    at = np.arange(len(values)) * 300_000 + 1_790_000_000_000
+    since, factor = find_level_change(at, values)
+    assert since in (at[5 * 288], at[15 * 288])
+    assert max(factor, 1 / factor) == pytest.approx(1000, rel=0.05)
+
+
+def test_a_history_without_values_has_no_change():
+    none = np.empty(0)
+    assert find_level_change(none.astype(np.int64), none) is None
+    assert find_level_change(np.arange(5) * 86_400_000, np.zeros(5)) is None
