@@ -206,7 +206,7 @@ def _show_applied(
     if step is not None:
         console.print(f"next: {step}")
     for name, page in started.items():
-        console.print(f"{name}: training started: {page}")
+        console.print(f"{name}: training started: {page}; follow it: alerting train {name}")
     if following and not is_served():
         console.print(
             "the platform does not run, so this waits until you start it with `alerting up`"
@@ -217,12 +217,15 @@ def _show_applied(
 def list_definitions(in_plant: InPlant = None, as_json: Json = False) -> None:
     """List all definitions with their last evaluation and training; faults, new questions, and
     faults of the platform follow."""
+    from alerting.local.processes import may_run
     from alerting.usecases.definitions import lookup, sync
     from alerting.usecases.definitions.training_state import describe_trainings
     from alerting.usecases.platform_health.last_runs import last_runs
+    from alerting.usecases.training.due import end_dead_trainings
 
     with platform() as whole:
         sync.sync(whole, whole.clock.now())
+        end_dead_trainings(whole, may_run)
         p = seen_in(whole, in_plant)
         faults = p.definitions.faulty()
         latest = p.definitions.latest_revisions()

@@ -1,5 +1,7 @@
 """Commands on models: `train`, `models`, `dataset` and `alerting model …`."""
 
+import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,12 +12,11 @@ from alerting.cli.printing.output import (
     console,
     plain,
     print_json,
-    print_text,
     short,
     show,
     show_result,
 )
-from alerting.cli.printing.training import show_candidates, show_test
+from alerting.cli.printing.training import say_whose, show_candidates, show_proposal, show_test
 from alerting.cli.support import (
     DefinitionName,
     Json,
@@ -66,44 +67,77 @@ def train(
         ),
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Start it also beside one that is under way.")
+        bool,
+        typer.Option(
+            "--again",
+            help="Train also beside one that is under way, which is followed else, and also where "
+            "nothing is new since the last one.",
+        ),
     ] = False,
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
     """Train and compare candidates, and promote the best if it passes the gates; prints the result
-    and its reason first."""
+    and its reason first.
+
+    A training that the platform has begun is followed to its end.
+    """
     if (name is None) != due or (due and as_of):
         raise typer.BadParameter("name one definition, or train all that are due with --due alone")
     if name is None:
         _train_due(as_json)
         return
+    from alerting.local.processes import may_run, own_identity
     from alerting.usecases.training import train as training
-    from alerting.usecases.training.runs import require_idle
+    from alerting.usecases.training.due import end_dead_trainings
+    from alerting.usecases.training.runs import follow_training
 
     now = instant(as_of, "--as-of")
     with platform() as p, progress() as report_progress:
         require_past(p.clock.now(), now, option="--as-of")
-        if not again:
-            require_idle(p, name)
-        result = training.train(p, name, now or p.clock.now(), report_progress)
-        _audit(p, result)
+        end_dead_trainings(p, may_run)
+        known = {d.run_id for d in p.decisions.for_definition(name)}
+        followed = None if again else _training_of_platform(p, name, now)
+        if followed is None:
+            at = now or p.clock.now()
+            result = training.train(p, name, at, report_progress, not again, own_identity())
+            _audit(p, result)
+        else:
+            result = follow_training(p, name, followed, _wait_a_second, report_progress)
     if as_json:
         print_json(result)
-    else:
-        show_proposal(result, verbose)
+        return
+    say_whose(result, name, now, is_followed=followed is not None, is_known=result.run_id in known)
+    show_proposal(result, verbose)
+
+
+def _training_of_platform(p: "Platform", name: str, as_of: datetime | None) -> str | None:
+    """Return the id of the training that is under way, or due and started by Airflow."""
+    from alerting.local.start_trainings import start_training
+    from alerting.settings.environment import read_settings
+    from alerting.usecases.training.runs import training_to_follow
+
+    return training_to_follow(p, name) or start_training(read_settings(os.environ), p, name, as_of)
+
+
+def _wait_a_second() -> None:
+    time.sleep(1.0)
 
 
 def _train_due(as_json: bool) -> None:
+    from alerting.local.processes import may_run, own_identity
     from alerting.usecases.training import train as training
-    from alerting.usecases.training.due import find_due_trainings
+    from alerting.usecases.training.due import end_dead_trainings, find_due_trainings
 
     results: list[dict[str, Any]] = []
     with platform() as p, progress() as report_progress:
+        end_dead_trainings(p, may_run)
         for one in find_due_trainings(p, p.clock.now()):
             row = {"definition": one.definition, "run": one.run}
             try:
-                result = training.train(p, one.definition, p.clock.now(), report_progress)
+                result = training.train(
+                    p, one.definition, p.clock.now(), report_progress, process=own_identity()
+                )
                 _audit(p, result)
                 results.append(row | {"verdict": result.verdict, "reason": result.reason})
             except UserError as refusal:
@@ -114,33 +148,6 @@ def _train_due(as_json: bool) -> None:
 def _audit(p: "Platform", result: "Proposal") -> None:
     after = {"run": result.run_id, "verdict": result.verdict}
     p.audit.add(user(), "trained by command", result.definition, p.clock.now(), after=after)
-
-
-def show_proposal(result: "Proposal", verbose: bool) -> None:
-    """Print the result of a training: decision, test period, candidates, findings on the data."""
-    from alerting.reporting.page import decision_text
-
-    console.print(decision_text.result_line(result), style="bold")
-    if alert := decision_text.proposed_alert(result.evidence):
-        print_text(alert)
-    if result.waiting:
-        console.print(
-            f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)"
-        )
-    show_test(result.test)
-    for line in decision_text.period_lines(result.dataset):
-        console.print(line)
-    show_candidates(result.leaderboard, result.run_id)
-    for line in decision_text.chance_lines(result.evidence):
-        console.print(line)
-    messages = [finding.message for finding in result.findings] if verbose else []
-    for line in messages or result.dataset.notes:
-        console.print(f"data: {line}")
-    if len(result.dataset.notes) < len(result.findings) and not verbose:
-        console.print(
-            f"each of the {len(result.findings)} findings: dataset/quality.json of run "
-            f"{result.run_id}, or --verbose"
-        )
 
 
 @model_group.command("approve")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -46,12 +47,15 @@ class AirflowClient:
         )["dag_runs"]
         return found
 
-    def start(self, dag_id: str, run_id: str) -> None:
-        """Start the run with this id unless it was started. Idempotent.
+    def start(self, dag_id: str, run_id: str, as_of: datetime | None = None) -> None:
+        """Start the run with this id unless it was started. Idempotent. `as_of`: of a training, now
+        if left out.
 
         Raises AirflowSilent without an answer in time.
         """
-        body = {"logical_date": None, "dag_run_id": run_id}
+        body: dict[str, Any] = {"logical_date": None, "dag_run_id": run_id}
+        if as_of is not None:
+            body["conf"] = {"as_of": as_of.isoformat()}
         self._request(
             "POST", f"/dags/{dag_id}/dagRuns", also_done=(httpx.codes.CONFLICT,), json=body
         )

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -78,6 +79,26 @@ def start(
             # Ctrl-C in the terminal reaches the starter alone, which stops the parts in order
             start_new_session=True,
         )
+
+
+def own_identity() -> str:
+    """Return a text that names this process, and no later one with its number."""
+    return _identity(psutil.Process())
+
+
+def may_run(identity: str) -> bool:
+    """Return whether the process of such a text may still run: also if it is of another machine."""
+    host, number, _ = identity.rsplit("/", 2)
+    if host != socket.gethostname():
+        return True
+    try:
+        return _identity(psutil.Process(int(number))) == identity
+    except psutil.Error:
+        return False
+
+
+def _identity(process: psutil.Process) -> str:
+    return f"{socket.gethostname()}/{process.pid}/{process.create_time():.2f}"
 
 
 def descendants(pid: int) -> list[psutil.Process]:

@@ -1,6 +1,7 @@
 """Start the trainings that are due at once, over Airflow's REST API."""
 
 import json
+from datetime import datetime
 
 from alerting.adapters.embedded.running import running
 from alerting.adapters.platform import Platform
@@ -31,6 +32,23 @@ def start_trainings(settings: Settings, platform: Platform) -> dict[str, str]:
             break
         started[due.definition] = airflow.page(dag_id, due.run)
     return started
+
+
+def start_training(
+    settings: Settings, platform: Platform, name: str, as_of: datetime | None
+) -> str | None:
+    """Return the id of the training of a definition that Airflow has started, or was to start; None
+    if none is due, or Airflow does not answer. `as_of`: of one that is started now."""
+    airflow = _client(settings)
+    due = find_due_trainings(platform, platform.clock.now()) if airflow is not None else []
+    own = next((one for one in due if one.definition == name), None)
+    if airflow is None or own is None:
+        return None
+    try:
+        airflow.start(f"train__{name}", own.run, as_of)
+    except AirflowSilent:
+        return None
+    return own.run
 
 
 def _client(settings: Settings) -> AirflowClient | None:

@@ -227,7 +227,7 @@ class Training:
     of the question so far; `failures`: how many of them failed in a row with this revision.
     `alarm_rule`: the version of the rule of predictions by which its threshold is chosen.
     `requested_by`, `requested_at`: a person asked for another one after its end. `cancelled_by`:
-    the person who ended it.
+    the person who ended it. `process`: that carries it out alone, None in Airflow.
     """
 
     definition: str
@@ -243,6 +243,7 @@ class Training:
     requested_by: str | None = None
     requested_at: datetime | None = None
     cancelled_by: str | None = None
+    process: str | None = None
 
 
 class Trainings(Protocol):

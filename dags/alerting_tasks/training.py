@@ -126,17 +126,32 @@ def record_failure(name: str) -> None:
 def find_due() -> list[dict[str, str]]:
     """Return DAG and run id of the trainings and predict jobs to start now. A definition whose DAG
     does not exist yet waits for the next round."""
-    from alerting.usecases.training.due import find_due_trainings
+    from alerting.local.processes import may_run
+    from alerting.usecases.training.due import end_dead_trainings, find_due_trainings
 
     found: list[dict[str, str]] = []
     with opened_platform() as platform:
         jobs = jobs_to_start(platform)
+        end_dead_trainings(platform, may_run)
+        _end_lost_trainings(platform)
         for due in find_due_trainings(platform, platform.clock.now()):
             if len(found) < STARTED_AT_ONCE and _may_start(platform, due):
                 found.append(
                     {"trigger_dag_id": f"train__{due.definition}", "trigger_run_id": due.run}
                 )
     return jobs + found
+
+
+def _end_lost_trainings(platform: "Platform") -> None:
+    """Record the end of trainings that Airflow carried out, and of which no run goes on here."""
+    from alerting.usecases.training.due import end_run, ended_in_airflow, unfinished_trainings
+
+    ti = get_current_context()["ti"]
+    for training in unfinished_trainings(platform, in_airflow=True):
+        dag_id = f"train__{training.definition}"
+        if not ti.get_dr_count(dag_id, run_ids=[training.run], states=["queued", "running"]):
+            reason = ended_in_airflow(training.run, "over")
+            end_run(platform, training.definition, training.run, reason)
 
 
 def _may_start(platform: "Platform", due: "DueTraining") -> bool:

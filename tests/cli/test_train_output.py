@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.cli.models import show_proposal
+from alerting.cli.printing.training import show_proposal
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
 from tests.helpers.learning.proposals import PROFILE, proposal

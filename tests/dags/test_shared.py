@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parents[2] / "dags"))
 pytest.importorskip("airflow.sdk")
 
 from airflow.sdk.exceptions import AirflowFailException
-from alerting_tasks import in_numbers, opened_platform, read_instant, say_where
+from alerting_tasks import in_numbers, opened_platform, read_instant, say_where, training
 from alerting_tasks.approval import Approval
 from alerting_tasks.training import answer_of, side_by_side
 
@@ -24,7 +24,11 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.definitions.model import Problem, describe_problem
 from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile
 from alerting.reporting.page.decision_text import candidate_line, dataset_lines, decision_lines
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.training.due import begin_training
+from tests.builders import at, oven, too_moist
 from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.models
 
@@ -166,3 +170,22 @@ def test_the_log_of_a_training_tells_rows_positives_scores_decision_and_where_to
         say_where(platform, "abc")
     assert "run abc in MLflow: http://mlflow/#/experiments/1/runs/abc" in caplog.text
     assert "console: https://alerts.plant.example/" in caplog.text
+
+
+def test_a_training_of_which_airflow_has_no_run_any_more_is_ended_and_one_that_runs_goes_on(
+    monkeypatch,
+):
+    platform = in_memory_platform()
+    platform.assets.store_assets([oven()])
+    apply(platform, [too_moist()], "ada", at(0), "test")
+    revision = platform.definitions.newest_revision("too-moist")
+    begun = begin_training(platform, revision, None)
+    runs = {begun.run: 1}
+    ti = SimpleNamespace(get_dr_count=lambda dag_id, run_ids, states: runs[run_ids[0]])
+    monkeypatch.setattr(training, "get_current_context", lambda: {"ti": ti})
+    for count, has_ended in ((1, False), (0, True)):
+        runs[begun.run] = count
+        training._end_lost_trainings(platform)
+        [stored] = platform.trainings.for_definitions(["too-moist"])
+        assert (stored.ended_at is not None) == has_ended
+    assert "ended in Airflow" in stored.failure

@@ -5,7 +5,7 @@ This follows from what is stored, not from an event, so that no edit is lost whi
 run or does not know the definition's DAG yet.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ PAUSES = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 schedule or an edit."""
 ABANDONED_AFTER = timedelta(days=1)
 """Time after which a training that has not ended counts as failed."""
+INTERRUPTED = translatable("interrupted")
 _PREFIX = "question-"
 
 
@@ -112,7 +113,8 @@ def next_attempt(
 
     `revision`: number of the newest, which asks it. `training`: the newest one of the question. A
     question is trained once, and again if a person asks for it. A failed training is tried again
-    after growing pauses, and at once after an edit; a cancelled one after an edit alone.
+    after growing pauses, and at once after an edit or the death of its process, which is no failure
+    of its own; a cancelled one after an edit alone.
     `is_predicted`: one whose threshold was chosen by an earlier rule of predictions is done again.
     """
     if training is None or training.requested_by is not None:
@@ -130,15 +132,17 @@ def next_attempt(
     if training.revision == revision and (
         training.cancelled_by is not None
         or failures > len(PAUSES)
-        or now < ended + PAUSES[failures - 1]
+        or (failures > 0 and now < ended + PAUSES[failures - 1])
     ):
         return None
     return training.attempts + 1
 
 
-def begin_training(platform: TrainingPorts, revision: Revision, run: str | None) -> Training:
+def begin_training(
+    platform: TrainingPorts, revision: Revision, run: str | None, process: str | None = None
+) -> Training:
     """Record that a training of a revision begins. `run`: its id; None for the next one of the
-    question. Idempotent.
+    question; `process`: that carries it out alone. Idempotent.
 
     Raises NotDue if the run was started for a question, and the definition asks another one, or it
     has been trained since.
@@ -179,6 +183,7 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
         attempts=attempts,
         failures=failures,
         alarm_rule=ALARM_RULE,
+        process=process,
     )
     platform.trainings.begin(training)
     return training
@@ -205,6 +210,27 @@ def end_run(
         found = begin_training(platform, require_revision(platform.definitions, definition), run)
     if found is not None and found.ended_at is None:
         end_training(platform, found, failure)
+
+
+def unfinished_trainings(platform: TrainingPorts, in_airflow: bool) -> list[Training]:
+    """Return the trainings of definitions in service that have not ended: those that Airflow
+    carries out, or those of single processes."""
+    names = [
+        r.name
+        for r in platform.definitions.latest_revisions()
+        if r.definition.state == "active" and isinstance(r.definition, ModelDefinition)
+    ]
+    found = platform.trainings.for_definitions(names) if names else []
+    return [t for t in found if t.ended_at is None and (t.process is None) == in_airflow]
+
+
+def end_dead_trainings(platform: TrainingPorts, is_running: Callable[[str], bool]) -> None:
+    """Record the end of each training whose process has died, so that it is begun again at once.
+    `is_running`: whether a process may still run."""
+    for training in unfinished_trainings(platform, in_airflow=False):
+        if training.process is not None and not is_running(training.process):
+            ended = replace(training, ended_at=platform.clock.now(), failure=INTERRUPTED)
+            platform.trainings.end(ended)
 
 
 def require_not_cancelled(trainings: Trainings, definition: str, run: str | None) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
-from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import estimation_of, training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_files
@@ -48,6 +47,7 @@ from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.dataset import dataset_at, require_model
 from alerting.usecases.training.derived import fix_features
 from alerting.usecases.training.due import (
+    INTERRUPTED,
     begin_training,
     end_run,
     failure_recorded,
@@ -69,6 +69,7 @@ from alerting.usecases.training.run import (
     profile,
     read_run,
 )
+from alerting.usecases.training.runs import same_result_before
 
 _log = id_logger(__name__)
 
@@ -78,12 +79,22 @@ def _nothing(line: str) -> None:
 
 
 def train(
-    platform: TrainingPorts, name: str, as_of: datetime, progress: Progress = silent
+    platform: TrainingPorts,
+    name: str,
+    as_of: datetime,
+    progress: Progress = silent,
+    only_new: bool = False,
+    process: str | None = None,
 ) -> Proposal:
     """Run all steps one after the other. Promotion waits for approval if the definition requires
-    it."""
+    it. `only_new`: if the last decision was made on the very same data, its result is returned.
+    `process`: this one, for others who ask whether it still runs."""
     progress("building the dataset", 0, None)
-    run_id = prepare(platform, name, as_of)
+    run_id = prepare(platform, name, as_of, process=process)
+    if only_new and (before := same_result_before(platform, run_id)) is not None:
+        end_run(platform, name, read_run(platform.runs, run_id).training)
+        platform.runs.finish(run_id)
+        return promote_run(platform, before)
     try:
         dataset = _load_rows(platform, run_id)
         families = candidate_families(platform, run_id)
@@ -94,9 +105,7 @@ def train(
         compare_run(platform, run_id, dataset)
     except BaseException as fault:
         training = read_run(platform.runs, run_id).training
-        reason = (
-            reason_of(fault, name) if isinstance(fault, Exception) else translatable("interrupted")
-        )
+        reason = reason_of(fault, name) if isinstance(fault, Exception) else INTERRUPTED
         end_run(platform, name, training, reason)
         raise
     return promote_run(platform, run_id)
@@ -115,18 +124,19 @@ def prepare(
     as_of: datetime,
     report: Callable[[str], None] = _nothing,
     training_run: str | None = None,
+    process: str | None = None,
 ) -> str:
     """Build the dataset of a definition and open its training run; `report` gets each sentence on
     it.
 
     `training_run`: the id under which the training was started; None for the next one of its
-    question. Raises NotDue if it was started for another question, and UserError if training is not
-    possible.
+    question. `process`: that does all steps alone. Raises NotDue if it was started for another
+    question, and UserError if training is not possible.
     """
     sync(platform, platform.clock.now())
     revision = require_revision(platform.definitions, name)
     definition = require_model(revision)
-    training = begin_training(platform, revision, training_run)
+    training = begin_training(platform, revision, training_run, process)
     with failure_recorded(platform, training):
         if isinstance(definition, TrainedDefinition):
             prepared = _prepare_rows(platform, revision, definition, as_of)
