@@ -7,6 +7,7 @@ from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,
     Translatable,
+    Value,
     join_with_and,
     joined,
     measured,
@@ -133,7 +134,7 @@ def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> st
     if relief <= 0:
         return ""
     amount = measured(relief, ".0f" if relief >= 10 else ".2g", unit(asset, effects.variable))
-    values = {"variable": title(asset, effects.variable), "amount": amount}
+    values: dict[str, Value] = {"variable": title(asset, effects.variable), "amount": amount}
     if effects.limit_side > 0:
         return translatable("Past data: {variable} falls by at least {amount}.", **values)
     return translatable("Past data: {variable} rises by at least {amount}.", **values)

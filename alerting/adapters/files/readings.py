@@ -1,6 +1,7 @@
 """Readings in a CSV or Parquet file: one line per asset and instant, one column per variable."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from alerting.adapters.files.profile import (
 )
 from alerting.adapters.files.quality_columns import Qualities
 from alerting.adapters.files.rows import Keyed, Layout, TableRows
+from alerting.adapters.files.tables.parquet_table import ParquetTable
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import storable
 from alerting.ports import Progress, ReadingBatch
@@ -56,6 +58,14 @@ class ReadingsFile:
         """Give texts that are titles of assets, and columns of declared variables, the names of
         these; before the profile."""
         self._rows.keep_names(titles, units)
+
+    def latest(self) -> datetime | None:
+        """Return the newest instant that the file states without being read; None if it does
+        not."""
+        table = self._rows.table
+        if not isinstance(table, ParquetTable) or len(self._rows.times) != 1:
+            return None
+        return table.latest(self._rows.times[0])
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
         """Read the whole file once and store only counts, names, and the first few bad lines.

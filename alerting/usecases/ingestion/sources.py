@@ -90,6 +90,11 @@ class Source(Protocol):
 class ReadingSource(Source, Protocol):
     """Readings in a file, read once to check and once to import."""
 
+    def latest(self) -> datetime | None:
+        """Return the newest instant that the file states without being read; None if it does
+        not."""
+        ...
+
     def keep_names(self, titles: Titles, units: Units) -> None:
         """Give texts that are titles of assets, and columns of declared variables, the names of
         these; before the profile."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from alerting.definitions.assets import Asset
@@ -21,6 +21,7 @@ from alerting.usecases.scoring.past_scores import ScoringPlan, champion, plan_as
 from alerting.usecases.scoring.predict import scoring_kind
 
 _SHOWN = 10
+_ANY = datetime.max.replace(tzinfo=UTC)
 
 
 class ReadingStore(Readings, Protocol):
@@ -79,6 +80,7 @@ def plan_file(
     """
     revision, version = require_scores(platform, name)
     models = ModelCache(platform)
+    check_unseen(models, revision.definition, version, source.latest() or _ANY)  # before it is read
     checked = check_readings(source, platform, progress=progress)
     check_unseen(models, revision.definition, version, checked.profile.last or platform.clock.now())
     declared = {asset.name: asset for asset in (*platform.assets.all(), *checked.changes)}

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from alerting.adapters.archive import parquet
+from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.adapters.predictions.file_scores import score_file
@@ -18,7 +19,7 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.advice import split_reasons
 from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.registry import trained_kind_of
-from alerting.ports import FixedClock
+from alerting.ports import FixedClock, ModelUnavailable
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.explain.explain import why
 from alerting.usecases.registry.model_cache import ModelCache
@@ -137,6 +138,37 @@ def test_a_file_that_lacks_what_the_model_reads_says_so_and_others_are_refused(s
     readings[:3].to_csv(path)
     with pytest.raises(UserError, match="learned from times up to"):
         score_file(platform, name, path, Layout(asset=asset), out)
+
+
+def raising(fault):
+    def act(*_):
+        raise fault
+
+    return act
+
+
+@pytest.mark.parametrize("zone", ["UTC", None])
+def test_a_file_of_times_that_the_model_has_learned_from_fails_before_it_is_read(
+    served, tmp_path, monkeypatch, zone
+):
+    _, platform, name, asset, _ = served
+    readings = platform.readings.load(platform.assets.get(asset), at(0), at(100 * DAY)).readings
+    path = tmp_path / "readings.parquet"
+    out = tmp_path / "scores.parquet"
+    early = readings[:3].copy()
+    early.index = early.index.tz_convert(zone)
+    early.reset_index().to_parquet(path)
+    layout = Layout(asset=asset)
+    assert ReadingsFile(path, layout).latest() >= readings.index[2]
+    with monkeypatch.context() as patched:
+        patched.setattr(ReadingsFile, "profile", None)
+        with pytest.raises(UserError, match="learned from times up to"):
+            score_file(platform, name, path, layout, out)
+        patched.setattr(ModelCache, "get", raising(ModelUnavailable("lost")))
+        with pytest.raises(UserError, match="cannot be read: lost"):
+            score_file(platform, name, path, layout, out)
+    readings.reset_index().to_parquet(path)
+    assert score_file(platform, name, path, layout, out).scores > 0
 
 
 def test_a_computed_variable_is_computed_of_the_file_and_only_a_part_that_it_lacks_is_missing(

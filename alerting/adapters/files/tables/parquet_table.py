@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +14,8 @@ from alerting.adapters.files.tables.text import Position
 from alerting.adapters.files.tables.titles import read_titles
 from alerting.deferred import pa, pc, pq
 from alerting.definitions.faults import UserError, storable
+
+_WESTMOST = timedelta(hours=12)
 
 
 class ParquetTable:
@@ -49,6 +52,22 @@ class ParquetTable:
     def first_rows(self, rows: int) -> Chunk | None:
         """Return at least `rows` first rows, or all, with all columns; None without one."""
         return next(self._batches(self.titles, rows), None)
+
+    def latest(self, title: str) -> datetime | None:
+        """Return the newest instant of a column of time stamps as the foot of the file states it,
+        without a read of its rows; None where it states none. Of stamps without a zone it is the
+        latest that any zone makes of them."""
+        with _parquet(self.path) as file:
+            meta = file.metadata
+            column = file.schema_arrow.names.index(self._names[title])
+            stated = [meta.row_group(i).column(column) for i in range(meta.num_row_groups)]
+            if file.schema_arrow.names != list(file.schema.names):
+                return None  # of nested columns
+        found = [one.statistics.max for one in stated if one.is_stats_set]
+        if not found or len(found) < len(stated) or not isinstance(found[0], datetime):
+            return None
+        last: datetime = max(found)
+        return last.replace(tzinfo=UTC) + _WESTMOST if last.tzinfo is None else last
 
     def _chunk(self, first: int, cells: dict[str, Cells], rows: int) -> Chunk:
         def original(row: int) -> str:
