@@ -32,13 +32,13 @@ def bad_rows(checks: Sequence[Check], rows: int) -> BoolArray:
 
 
 def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
-    """Return the first `limit` lines (None: all) that fail a check, each with its first reason."""
+    """Return all lines that fail a check, each with its first reason; or the first `limit` as
+    examples, without their text: there may be some for each of thousands of columns."""
     found = []
     for row in map(int, np.flatnonzero(bad_rows(checks, len(chunk.lines)))[:limit]):
         check = next(c for c in checks if c.bad[row])
-        found.append(
-            BadLine(int(chunk.lines[row]), check.column, check.why(row), chunk.original(row))
-        )
+        text = chunk.original(row) if limit is None else ""
+        found.append(BadLine(int(chunk.lines[row]), check.column, check.why(row), text))
     return found
 
 

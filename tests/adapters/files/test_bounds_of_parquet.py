@@ -1,0 +1,145 @@
+"""Parquet files that are small on disk and large in memory: bounded by bytes, and refused before
+texts are repeated for each row."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from alerting.adapters.files.tables import parquet_table
+from alerting.adapters.files.tables.opening import open_table
+from alerting.definitions.faults import UserError
+
+pytestmark = pytest.mark.fast
+ROWS = 100_000
+LONG = "x" * 20_000
+
+
+def repeated(text, rows=ROWS, kind=None):
+    """Return a column of one text that stands once."""
+    return pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(rows, np.int32)), pa.array([text], kind)
+    )
+
+
+def changing(rows=ROWS):
+    """Return a column of texts that begin alike."""
+    texts = pa.array([LONG + str(n) for n in range(50)])
+    return pa.DictionaryArray.from_arrays(pa.array(np.arange(rows, dtype=np.int32) % 50), texts)
+
+
+PLAIN = {"use_dictionary": False, "compression": "zstd"}
+BOMBS = {
+    "one text": (repeated(LONG), {}),
+    "bytes": (repeated(LONG.encode()), {}),
+    "large text": (repeated(LONG, kind=pa.large_string()), {}),
+    "packed": (repeated(LONG), PLAIN),
+    "shared beginnings": (changing(), PLAIN | {"column_encoding": {"v": "DELTA_BYTE_ARRAY"}}),
+    "lengths apart": (changing(), PLAIN | {"column_encoding": {"v": "DELTA_LENGTH_BYTE_ARRAY"}}),
+    "pages of the second form": (repeated(LONG), PLAIN | {"data_page_version": "2.0"}),
+    "statistics": (repeated(LONG), {"write_page_index": True}),
+    "a group for each row": (repeated(LONG, 50), {"row_group_size": 1}),
+    "a late one": (pa.array(["on"] * (ROWS - 1) + [LONG]), {}),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_text_that_is_too_long_is_refused_before_it_is_repeated(tmp_path, bomb):
+    column, options = BOMBS[bomb]
+    path = tmp_path / "a.parquet"
+    table = pa.table({"v": column})
+    pq.write_table(table, path, store_schema=False, **options)
+    del table
+    pool = pa.default_memory_pool()
+    before = pool.max_memory()
+    opened = open_table(path)
+    with pytest.raises(UserError, match=r"column 'v' holds a text of 20,00\d bytes"):
+        for _ in opened.chunks(["v"]):
+            pass
+    with (
+        pytest.raises(UserError, match="holds a text of") if bomb != "a late one" else nullcontext()
+    ):
+        opened.first_rows(2_000)
+    assert pool.max_memory() - before < 64 << 20
+
+
+@pytest.mark.parametrize("size", [10, 1_000, 3_999])
+def test_chunks_are_bounded_by_bytes_and_hold_all_rows_in_order(tmp_path, size):
+    path = tmp_path / "a.parquet"
+    texts = pa.array([f"{n}:".ljust(size, "y") for n in range(7)])
+    numbers = np.arange(ROWS)
+    column = pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32) % 7), texts)
+    pq.write_table(pa.table({"v": column, "n": pa.array(numbers)}), path, store_schema=False)
+    opened = open_table(path)
+    rows = []
+    for chunk in opened.chunks(["n", "v"]):
+        assert sum(cells.nbytes for cells in chunk.columns.values()) < 24 << 20
+        rows += zip(chunk.columns["n"].to_pylist(), chunk.columns["v"].to_pylist(), strict=True)
+        assert chunk.lines[-1] == len(rows)
+    assert [int(n) for n, _ in rows] == [*range(ROWS)]
+    assert {v.split(":")[0] == str(int(n) % 7) for n, v in rows} == {True}
+    assert len(rows[0][1]) == size
+
+
+def test_many_columns_of_long_texts_are_divided_to_the_row(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = pa.table({f"v{n}": repeated("z" * 3_999, 40) for n in range(900)})
+    pq.write_table(table, path, store_schema=False, write_statistics=False)
+    opened = open_table(path)
+    lengths = [len(chunk.lines) for chunk in opened.chunks(opened.titles)]
+    assert sum(lengths) == 40
+    assert max(lengths) <= 5
+
+
+def test_a_page_that_is_too_large_is_not_unpacked(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    monkeypatch.setattr(parquet_table, "LARGEST_PAGE", 1 << 20)
+    pq.write_table(pa.table({"v": pa.array(["x" * (2 << 20)])}), path, use_dictionary=False)
+    with pytest.raises(UserError, match=r"column 'v' has a page of 2,097,\d\d\d bytes"):
+        open_table(path).first_rows(1)
+
+
+@pytest.mark.parametrize(
+    "column", [pa.array([[1] * 99] * 9), pa.array([b"x" * 20_000] * 9, pa.binary(20_000))]
+)
+def test_what_no_cell_holds_is_refused_unread(tmp_path, column, monkeypatch):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"v": column}), path)
+    opened = open_table(path)
+    monkeypatch.setattr(parquet_table, "_pages", None)
+    with pytest.raises(UserError, match="neither number, text, boolean nor time"):
+        opened.first_rows(1)
+
+
+def test_missing_texts_and_empty_files_are_read(tmp_path):
+    path = tmp_path / "a.parquet"
+    column = pa.array(["a", None, "b", None], pa.dictionary(pa.int32(), pa.string()))
+    pq.write_table(pa.table({"v": column, "w": pa.nulls(4, pa.string())}), path)
+    (chunk,) = open_table(path).chunks(["v", "w"])
+    assert chunk.columns["v"].to_pylist() == ["a", None, "b", None]
+    assert chunk.columns["w"].to_pylist() == [None] * 4
+    pq.write_table(pa.table({"v": pa.array([], pa.string())}), path)
+    assert [*open_table(path).chunks(["v"])] == []
+    assert open_table(path).first_rows(5) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{}, PLAIN, {"data_page_version": "2.0"}, {"compression": "gzip"}]
+)
+def test_a_damaged_file_is_a_sentence(tmp_path, options):
+    path = tmp_path / "a.parquet"
+    table = pa.table({"v": pa.array([f"t{n}" for n in range(500)]), "n": pa.array(range(500))})
+    pq.write_table(table, path, **options)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(1)
+    for _ in range(150):
+        spoilt = bytearray(whole)
+        for at in rng.integers(4, len(whole) - 8, 3):
+            spoilt[at] = rng.integers(0, 256)
+        path.write_bytes(spoilt)
+        try:
+            opened = open_table(path)
+            for _chunk in opened.chunks(opened.titles):
+                pass
+        except UserError:
+            continue
