@@ -29,6 +29,7 @@ from alerting.usecases.ingestion.uploads import (
     find_import,
     list_imports,
     remove,
+    require_free,
     write_upload,
 )
 
@@ -66,6 +67,13 @@ class Imports:
             raise HTTPException(429, full.message, {"retry-after": "60"}) from full
         self.files.create(job.id)
         return job
+
+    def require_room(self) -> None:
+        """Raise HTTPException 429 if the disk has no room for more of a file that comes."""
+        try:
+            require_free(self.files, 0)
+        except ImportsFull as full:
+            raise HTTPException(429, full.message, {"retry-after": "60"}) from full
 
     def abandon(self, job: ImportJob) -> None:
         """Remove an import whose file did not arrive."""
@@ -152,7 +160,7 @@ async def upload_file(
         raise UserError("the body is empty: send the file as the body")
     job = await run_in_threadpool(imports.admit, file_name(name), size, choices)
     try:
-        await receive_body(request, imports.files.file(job.id))
+        await receive_body(request, imports.files.file(job.id), imports.require_room)
         return imports.view(await run_in_threadpool(imports.check, job, choices))
     except BaseException:
         imports.abandon(job)

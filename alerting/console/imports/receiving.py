@@ -20,6 +20,9 @@ _LONGEST_NAME = 200
 Fields = dict[str, str]
 Admit = Callable[[Fields, str], Path]
 """Admits a file by the fields that stand before it in the form and its name; returns its path."""
+RequireRoom = Callable[[], None]
+"""Raises if the disk has no room for more; asked while a file comes."""
+_ASKED_EVERY = 16 << 20  # bytes
 _UNREADABLE = "the form cannot be read: it is no form with a file"
 
 
@@ -29,25 +32,43 @@ def file_name(text: str) -> str:
     return name[:_LONGEST_NAME] or "file"
 
 
-async def receive_body(request: Request, path: Path) -> None:
-    """Write the body of a request to a file."""
+async def receive_body(request: Request, path: Path, require_room: RequireRoom) -> None:
+    """Write the body of a request to a file. Raises what `require_room` raises."""
     with path.open("wb") as file:
+        write = _bounded(file, require_room)
         async for chunk in request.stream():
-            await run_in_threadpool(file.write, chunk)
+            await run_in_threadpool(write, chunk)
 
 
-async def receive_form(request: Request, fields: Fields, admit: Admit) -> None:
+def _bounded(file: BinaryIO, require_room: RequireRoom) -> Callable[[bytes], None]:
+    """Return the function that writes to a file, and asks before each further piece of it."""
+    left = 0
+
+    def write(data: bytes) -> None:
+        nonlocal left
+        if len(data) > left:
+            require_room()
+            left = _ASKED_EVERY + len(data)
+        left -= len(data)
+        file.write(data)
+
+    return write
+
+
+async def receive_form(
+    request: Request, fields: Fields, admit: Admit, require_room: RequireRoom
+) -> None:
     """Write the one file of a form to the path that `admit` gives it, which a thread calls.
     `fields`: takes the other fields of the form, also of one that is refused then.
 
     Raises HTTPException 422 for a body that is no form, UserError for one without a file, and what
-    `admit` raises.
+    `admit` and `require_room` raise.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise HTTPException(422, _UNREADABLE)
-    form = _Form(fields, admit)
+    form = _Form(fields, admit, require_room)
     try:
         parser = MultipartParser(boundary, form.callbacks)  # type: ignore[arg-type]
         async for chunk in request.stream():
@@ -64,8 +85,10 @@ async def receive_form(request: Request, fields: Fields, admit: Admit) -> None:
 class _Form:
     """A form under way: its fields in memory within bounds, its file on the disk."""
 
-    def __init__(self, fields: Fields, admit: Admit) -> None:
+    def __init__(self, fields: Fields, admit: Admit, require_room: RequireRoom) -> None:
         self._admit = admit
+        self._require_room = require_room
+        self._write: Callable[[bytes], None] | None = None
         self._fields = fields
         self._header = bytearray()
         self._value = bytearray()
@@ -120,10 +143,11 @@ class _Form:
         self.files += 1
         path = self._admit(self._fields, file_name(named.decode("utf-8", "replace")))
         self._file = path.open("wb")
+        self._write = _bounded(self._file, self._require_room)
 
     def _take(self, data: bytes) -> None:
-        if self._file is not None:
-            self._file.write(data)
+        if self._file is not None and self._write is not None:
+            self._write(data)
         elif len(self._text) + len(data) > _LONGEST_FIELD:
             raise HTTPException(422, _UNREADABLE)
         else:

@@ -126,8 +126,13 @@ def _check_bounds(jobs: ImportJobs, files: ImportFiles, job: ImportJob) -> None:
         )
     if len(own) > MOST_IMPORTS:
         raise ImportsFull(translatable("you have too many imports; delete some"))
-    arriving = sum(other.size for other in jobs.all() if other.state == "arriving")
-    if files.free() < arriving + _SPARE:
+    require_free(files, job.size)
+
+
+def require_free(files: ImportFiles, size: int) -> None:
+    """Raise ImportsFull if the disk has no room for this many further bytes. What others have
+    announced takes none until it comes."""
+    if files.free() < size + _SPARE:
         raise ImportsFull(
             translatable("the disk has too little free space for this file; delete some imports")
         )

@@ -249,6 +249,22 @@ def test_a_file_is_refused_when_the_disk_is_full_and_leaves_nothing(client, plat
     assert platform.import_jobs.all() == []
 
 
+def test_what_others_have_announced_takes_no_room_until_it_comes(client, platform, monkeypatch):
+    monkeypatch.setattr(UploadFolder, "free", lambda _: 3 << 30)
+    for n in range(9):
+        told = ImportJob(f"{n}" * 12, "a.csv", f"p{n}", datetime.now(UTC), 2 << 30)
+        platform.import_jobs.insert(told)
+    assert send(client, GOOD, asset="x").status_code == 202
+
+
+def test_a_disk_that_fills_while_a_file_comes_ends_the_upload(client, platform, monkeypatch):
+    room = iter([2 << 30, 1 << 20])
+    monkeypatch.setattr(UploadFolder, "free", lambda _: next(room))
+    large = GOOD + b"#" * 1000
+    assert "too little free space" in expect_problem(send(client, large), 429)
+    assert platform.import_jobs.all() == []
+
+
 def test_a_file_larger_than_two_gib_is_refused_before_it_is_sent(client):
     headers = {**EMIL, "content-length": str(3 << 30)}
     expect_problem(client.post(URL, content=b"", headers=headers), 413)
