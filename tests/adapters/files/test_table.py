@@ -181,3 +181,19 @@ def test_whatever_a_csv_writer_wrote_is_read_back_with_its_lines(table, block):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(text, "BLOCK_BYTES", block)
         assert rows_of(written(Path(folder), out.getvalue()), separator=",") == (expected, [])
+
+
+def test_an_xz_file_of_several_parts_is_read_and_one_that_needs_much_memory_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    parts = [lzma.compress(b"ts,a\n1,2\n"), lzma.compress(b"3,4\n"), lzma.compress(b"5,6\n")]
+    path.write_bytes(parts[0] + parts[1] + b"\0" * 8 + parts[2] + b"\0" * 4)
+    (chunk,) = open_table(path).chunks(["ts"])
+    assert chunk.columns["ts"].to_pylist() == ["1", "3", "5"]
+    path.write_bytes(parts[0][:-9])
+    with pytest.raises(UserError, match="cannot be read to its end"):
+        open_table(path)
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
+    packer = lzma.LZMACompressor(filters=filters)
+    path.write_bytes(packer.compress(b"ts,a\n" + b"1,2\n" * 99_999) + packer.flush())
+    with pytest.raises(UserError, match="Memory usage limit exceeded"):
+        open_table(path)

@@ -3,6 +3,7 @@
 import bz2
 import codecs
 import gzip
+import io
 import lzma
 import re
 import zlib
@@ -32,7 +33,12 @@ _NO_FILE_ENCODINGS = (
     "raw-unicode-escape",
 )
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_OPENERS = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lambda raw, _: io.BufferedReader(_XzFile(raw), BLOCK_BYTES),
+}
+_XZ_MEMORY = 128 << 20  # bytes; `xz -9` needs half
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZIP = b"PK\x03\x04"
 PARQUET = b"PAR1"
@@ -297,6 +303,36 @@ def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
                 error=str(error),
             )
         ) from error
+
+
+class _XzFile(io.RawIOBase):
+    """An unpacked xz file. Its packer chose how much of it is remembered while it is unpacked;
+    reading raises LZMAError for more than `_XZ_MEMORY`."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        """Fill the target; return the number of bytes, 0 at the end of the file."""
+        while True:
+            given = b""
+            if self._decoder.eof:  # another one may follow, after zeros
+                given = self._decoder.unused_data.lstrip(b"\0")
+                while not given and (more := self._raw.read(1 << 16)):
+                    given = more.lstrip(b"\0")
+                if not given:
+                    return 0
+                self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+            elif self._decoder.needs_input and not (given := self._raw.read(1 << 16)):
+                raise EOFError("it ends before its end mark")
+            piece = self._decoder.decompress(given, len(target))
+            if piece:
+                target[: len(piece)] = piece
+                return len(piece)
 
 
 @contextmanager
