@@ -1,14 +1,16 @@
 """Announce reports: one notification of each revision to each recipient."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from alerting.definitions.plants import Plants
+from alerting.definitions.model import Definition
+from alerting.definitions.plants import Plant, Plants
 from alerting.definitions.wording.language import Language, language
 from alerting.notifications.notification import Notification, new_message
 from alerting.ports import ReportHead, ReportPorts
 from alerting.reporting.life.differences import describe_difference
 from alerting.reporting.life.settings import plant_of_report
+from alerting.usecases.reports.due import LOOK_BACK
 
 _DIFFERENCES = 10
 _AT_ONCE = 1_000
@@ -27,19 +29,10 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
     plants = Plants(platform.assets.all() if waiting else ()).by_name
     for head in waiting:
         reads = language(head.language)
-        name = plant_of_report(head.definition)
-        title = head.definition or ""
-        recipients: Sequence[str] = ()
-        if name is None and title in by_name:
-            definition = by_name[title]
-            recipients = definition.schedule.report_recipients
-            title = definition.title or title
-        elif name == "":
-            recipients = platform.plant_report.recipients
-            title = reads.say("The plant")
-        elif name is not None and name in plants:
-            recipients = plants[name].settings.report_recipients
-            title = plants[name].title
+        audience = _find_audience(platform, head, by_name, plants, reads)
+        if audience is None and now - head.as_of < LOOK_BACK:
+            continue  # what it is on cannot be read now, and perhaps again later
+        title, recipients = audience or ("", ())
         added += (
             platform.notifications.add(_notifications(head, title, recipients, now, reads))
             if recipients
@@ -47,6 +40,27 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
         )
         platform.reports.record(head.id, announced=True)
     return added
+
+
+def _find_audience(
+    platform: ReportPorts,
+    head: ReportHead,
+    definitions: Mapping[str, Definition],
+    plants: Mapping[str, Plant],
+    language_of_plant: Language,
+) -> tuple[str, Sequence[str]] | None:
+    """Return the title of what a report is on, and its recipients; None if that is not there."""
+    name = plant_of_report(head.definition)
+    if name == "":
+        return language_of_plant.say("The plant"), platform.plant_report.recipients
+    if name is not None:
+        plant = plants.get(name)
+        return None if plant is None else (plant.title, plant.settings.report_recipients)
+    title = head.definition or ""
+    definition = definitions.get(title)
+    if definition is None:
+        return None
+    return definition.title or title, definition.schedule.report_recipients
 
 
 def _notifications(

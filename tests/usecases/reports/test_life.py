@@ -251,6 +251,29 @@ def test_recipients_get_each_revision_once_with_the_differences_and_a_picture(pl
     assert "- right: 0 → 1 (1 answer late; 1 outcome became known)" in mail.messages[1].text
 
 
+def test_a_report_whose_definition_cannot_be_read_now_is_told_when_it_can_again(
+    platform, mail, monkeypatch
+):
+    for shard in range(16):
+        make_due_reports(platform, shard, CLOSED, lambda _: None)
+    with monkeypatch.context() as faulty:
+        faulty.setattr(platform.definitions, "latest_revisions", lambda *_: [])
+        assert announce_reports(platform, CLOSED) == 0
+    announce_reports(platform, CLOSED)
+    deliver_due(platform, CLOSED)
+    assert [m.subject for m in mail.messages] == ["Report 2026-W02: too-hot"]
+
+
+def test_a_report_whose_definition_is_gone_waits_no_longer_than_it_could_be_made_again(
+    platform, monkeypatch
+):
+    for shard in range(16):
+        make_due_reports(platform, shard, CLOSED, lambda _: None)
+    monkeypatch.setattr(platform.definitions, "latest_revisions", lambda *_: [])
+    announce_reports(platform, CLOSED + timedelta(days=36))
+    assert platform.reports.unannounced(9) == []
+
+
 def test_a_crash_after_the_notifications_announces_nothing_twice(platform, mail, monkeypatch):
     issue_all(platform, at(WEEK - 1))
     for shard in range(16):
