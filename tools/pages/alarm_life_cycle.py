@@ -22,7 +22,10 @@ _INTRODUCTION = """# Life cycle of an alarm
 Made from the table in `alerting/operators/actions.py` by `make docs`; do not edit.
 
 There are two small state machines. The **condition** of an episode is pending, open or closed, and is changed by readings and
-events. An operator can close only a prediction that came true, when no reading shows whether its problem goes on.
+events. It ends by itself with
+the reason when nothing evaluates it any more: its definition is out of service, does not name its asset any more or is gone, or
+its asset is gone. An operator can close only what no evaluation ends (unknown, not evaluated, an asset or a model that cannot be
+read), and a prediction that came true, when no reading shows whether its problem goes on.
 The actions of **operators** are kept as flags beside it; the name of the state follows from both. Names and letters are those of
 ISA-18.2 and IEC 62682, as a help for people who know these standards; the platform claims no certified compliance.
 

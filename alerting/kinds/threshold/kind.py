@@ -5,7 +5,9 @@ from dataclasses import replace
 from typing import Literal, cast
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import Condition
+from alerting.definitions.wording.language import translatable
 from alerting.detection.conditions import longest_lookback
 from alerting.detection.data_gaps import data_gaps
 from alerting.detection.evaluation import Evaluation
@@ -38,7 +40,7 @@ from alerting.kinds.threshold.why import explain_instant
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, ModelUnavailable
 from alerting.readings.history import History, to_millis
-from alerting.readings.series import series_of
+from alerting.readings.series import is_text, series_of
 from alerting.reporting.figures.episode_chart import AT_RAISE, ChartLevel, condition_levels
 
 
@@ -85,6 +87,7 @@ class ThresholdKind:
         before: TargetEvaluation,
     ) -> TargetEvaluation:
         note_revision(before, part)
+        _require_numbers(definition, sources.asset)
         try:
             for one in split_at_cutoff(definition, sources, part, before.state.carried):
                 before = _evaluate_part(definition, sources, one, before)
@@ -141,6 +144,19 @@ class ThresholdKind:
             )
         first, *others = drawn.values()
         return first._replace(others=tuple(others))
+
+
+def _require_numbers(definition: ThresholdDefinition, asset: Asset) -> None:
+    """Raise UserError if a limit is on a variable that has become a category, which no check of the
+    definition could see."""
+    combination = definition.combination
+    for one in (definition,) if combination is None else combination.leaves():
+        if one.equals is None and is_text(asset, one.variable):
+            raise UserError(
+                translatable(
+                    "{name} is a category; a limit needs a number", name=shown(one.variable)
+                )
+            )
 
 
 def _evaluate_part(

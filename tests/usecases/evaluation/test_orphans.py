@@ -194,6 +194,21 @@ def test_a_faulty_definition_or_asset_ends_nothing_and_an_operator_can_close_it(
     assert of_asset(platform) == [(at(1), at(31))]
 
 
+def test_a_variable_that_became_a_category_stops_only_its_own_target(platform):
+    assets = platform.episodes._episodes.database["assets"]
+    of_type = {"variables.temperature.type": "category"}
+    assets.update_one({"name": "oven-2"}, {"$set": of_type})
+    add_readings(platform, [ReadingRow("oven-1", at(20), {"temperature": 100.0})], at(20))
+    run(platform, 30)
+    assert of_asset(platform, "oven-1") == [(at(1), at(20))]
+    assert of_asset(platform) == [(at(1), None)]
+    state = platform.states.load_many([("too-hot", "oven-2")]).state(0)
+    assert "'temperature' is a category; a limit needs a number" in str(state.unknown_reason)
+    id = platform.episodes.find(asset="oven-2")[0].id
+    operate.close(platform, id, EVE, at(31), "it is a state now")
+    assert of_asset(platform) == [(at(1), at(31))]
+
+
 def test_an_operator_closes_what_is_unknown_or_not_evaluated_and_it_is_raised_again(platform):
     id = platform.episodes.find(asset="oven-2")[0].id
     with pytest.raises(UserError, match="this one ends by itself"):
