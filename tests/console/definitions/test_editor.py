@@ -3,6 +3,7 @@
 import re
 from html import unescape
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -399,6 +400,24 @@ def test_leaving_the_page_stops_a_preview_and_leaves_the_draft(hot):
     assert engineer.post(f"{where}/end", data={"csrf": token}).status_code == 204
     assert "too-hot" in text_of(engineer.get(where))
     assert engineer.post("/previews/000000000000/end", data={"csrf": token}).status_code == 404
+
+
+def test_check_preview_and_page_say_what_can_never_be_fulfilled_and_the_zone_of_the_hours(hot):
+    engineer, platform = hot
+    object.__setattr__(platform, "zone", ZoneInfo("Europe/Berlin"))
+    hours = {"windows": [{"from": "22:00", "to": "06:00"}]}
+    text = write_yaml_document(too_hot(stale_after="1m", suppression=hours, **{"for": "3m"}))
+    never = "longer than stale_after 1m: `for: 3m` can never be fulfilled; write stale_after: 10m"
+    in_zone = "uppressed: daily 22:00 to 06:00 Europe/Berlin"
+    checked = unescape(send(engineer, NEW, "check", text).text)
+    tried = engineer.get(send(engineer, NEW, "preview", text, weeks="1").headers["location"])
+    for page in (checked, unescape(tried.text)):
+        assert never in page
+        assert in_zone in page
+    scenario = '- {title: Hot, every: 5m, readings: {temperature: ["250 x 9"]}, expect: []}'
+    assert never in unescape(send(engineer, NEW, "test", text, scenarios=scenario).text)
+    send(engineer, NEW, "apply", text, accept_load="known")
+    assert in_zone in engineer.get("/definitions/too-hot").text
 
 
 def test_a_draft_that_predicts_shows_where_how_long_and_whether_that_is_enough(hot):
