@@ -59,13 +59,13 @@ class ReadingsFile:
         these; before the profile."""
         self._rows.keep_names(titles, units)
 
-    def latest(self) -> datetime | None:
+    def newest_instant(self) -> datetime | None:
         """Return the newest instant that the file states without being read; None if it does
         not."""
         table = self._rows.table
         if not isinstance(table, ParquetTable) or len(self._rows.times) != 1:
             return None
-        return table.latest(self._rows.times[0])
+        return table.newest_instant(self._rows.times[0])
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
         """Read the whole file once and store only counts, names, and the first few bad lines.

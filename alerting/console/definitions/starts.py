@@ -76,7 +76,7 @@ def list_starts() -> list[dict[str, Any]]:
         for kind, definition in definition_types().items()
         for number, start in enumerate(definition.starts, 1)
     ]
-    return sorted(found, key=lambda one: one["start"].place)
+    return sorted(found, key=lambda one: one["start"].order)
 
 
 def starting_text(platform: Platform, chosen: str, subject: ChosenSubject) -> str:

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 class Start(NamedTuple):
     """A question of an engineer: what is there, and what is wanted.
 
-    `place`: in the list of all, the simplest first. `fields`: returns the fields beside name, kind
+    `order`: in the list of all, the simplest first. `fields`: returns the fields beside name, kind
     and assets, for a variable and a limit of it, which is None where none is known.
     """
 
-    place: int
+    order: int
     given: str
     wanted: str
     fields: Callable[[str, float | None], dict[str, Any]]

@@ -209,16 +209,16 @@ def observed_variable(episode: Episode) -> str | None:
     variable, else None: beside the present value it would be a second value of the same thing."""
     if episode.condition != "open":
         return None
-    said = list(_readings_said(headline(episode)))
+    said = list(_readings_in(headline(episode)))
     return str(said[0].values["name"]) if len(said) == 1 else None
 
 
-def _readings_said(text: Value) -> Iterator[Translatable]:
+def _readings_in(text: Value) -> Iterator[Translatable]:
     if isinstance(text, Translatable):
         if text.template.startswith(_OBSERVED):
             yield text
         for value in text.values.values():
-            yield from _readings_said(value)
+            yield from _readings_in(value)
 
 
 def headline_as_of(episode: Episode) -> str:

@@ -90,7 +90,7 @@ class Source(Protocol):
 class ReadingSource(Source, Protocol):
     """Readings in a file, read once to check and once to import."""
 
-    def latest(self) -> datetime | None:
+    def newest_instant(self) -> datetime | None:
         """Return the newest instant that the file states without being read; None if it does
         not."""
         ...

@@ -87,8 +87,8 @@ def delivered_message(
         min((sent[key] for key in of_one if key in sent), key=lambda d: d.at, default=None)
         for of_one in keys
     ]
-    told = [first for first in firsts if first is not None]
-    return max(told, key=lambda d: d.at) if told and len(told) == len(firsts) else None
+    found = [first for first in firsts if first is not None]
+    return max(found, key=lambda d: d.at) if found and len(found) == len(firsts) else None
 
 
 def opening_keys(channels: Mapping[str, Channel], platform_alerts: PlatformAlerts) -> list[str]:

@@ -159,7 +159,7 @@ def find_gaps(
 
 def without_champion(gaps: Iterable[Gap]) -> list[str]:
     """Return the definitions of which a gap says that there is no model."""
-    return sorted({gap.definition for gap in gaps if _says_no_model(gap)})
+    return sorted({gap.definition for gap in gaps if _lacks_model(gap)})
 
 
 def with_champions(gaps: Iterable[Gap], serving: Collection[str]) -> tuple[Gap, ...]:
@@ -167,13 +167,13 @@ def with_champions(gaps: Iterable[Gap], serving: Collection[str]) -> tuple[Gap, 
     state may have been stored before the model went into service."""
     return tuple(
         replace(gap, kind="never", reason=NOT_ASKED)
-        if _says_no_model(gap) and gap.definition in serving
+        if _lacks_model(gap) and gap.definition in serving
         else gap
         for gap in gaps
     )
 
 
-def _says_no_model(gap: Gap) -> bool:
+def _lacks_model(gap: Gap) -> bool:
     return gap.kind == "no model" or gap.reason in WITHOUT_MODEL
 
 

@@ -65,11 +65,11 @@ def check_platform(
 
 class AlarmsOff(NamedTuple):
     """Open faults. `since`: when alarms began to be missing, None if every alarm still comes;
-    `told`: the message that was delivered on it."""
+    `message`: that was delivered on it."""
 
     faults: int
     since: datetime | None
-    told: DeliveredMessage | None
+    message: DeliveredMessage | None
 
 
 def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:

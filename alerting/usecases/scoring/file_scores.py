@@ -80,7 +80,9 @@ def plan_file(
     """
     revision, version = require_scores(platform, name)
     models = ModelCache(platform)
-    check_unseen(models, revision.definition, version, source.latest() or _ANY)  # before it is read
+    check_unseen(
+        models, revision.definition, version, source.newest_instant() or _ANY
+    )  # before it is read
     checked = check_readings(source, platform, progress=progress)
     check_unseen(models, revision.definition, version, checked.profile.last or platform.clock.now())
     declared = {asset.name: asset for asset in (*platform.assets.all(), *checked.changes)}

@@ -159,7 +159,7 @@ def test_a_file_of_times_that_the_model_has_learned_from_fails_before_it_is_read
     early.index = early.index.tz_convert(zone)
     early.reset_index().to_parquet(path)
     layout = Layout(asset=asset)
-    assert ReadingsFile(path, layout).latest() >= readings.index[2]
+    assert ReadingsFile(path, layout).newest_instant() >= readings.index[2]
     with monkeypatch.context() as patched:
         patched.setattr(ReadingsFile, "profile", None)
         with pytest.raises(UserError, match="learned from times up to"):

@@ -156,7 +156,7 @@ class ParquetTable:
         size, with all columns; None without one."""
         return next(self._batches(self.titles, rows), None)
 
-    def latest(self, title: str) -> datetime | None:
+    def newest_instant(self, title: str) -> datetime | None:
         """Return the newest instant of a column of time stamps as the foot of the file states it,
         without a read of its rows; None where it states none. Of stamps without a zone it is the
         latest that any zone makes of them."""
