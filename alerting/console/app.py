@@ -111,7 +111,8 @@ def create_app(
     of its pages, for links; `mlflow`: likewise.
     """
     runs: Any = RegistryOfPages(platform.runs)
-    models: Any = runs if platform.models is platform.runs else RegistryOfPages(platform.models)
+    is_one = id(platform.models) == id(platform.runs)
+    models: Any = runs if is_one else RegistryOfPages(platform.models)
     platform = replace(platform, runs=runs, models=models)
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()

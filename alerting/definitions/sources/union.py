@@ -94,14 +94,14 @@ class KindUnion(Generic[T]):
         return Fault(dotted, *message_of(error))
 
 
-def new_host_paths(given: BaseModel, before: BaseModel | None) -> list[str]:
+def new_host_paths(given: object, before: object | None) -> list[str]:
     """Return the fields of a document with a path on the host that the document before, if any,
     does not use in the same field, by the same kind and with the same address."""
     used = {} if before is None else _host_places(before)
     return [field for field, place in _host_places(given).items() if used.get(field) != place]
 
 
-def _host_places(document: BaseModel) -> dict[str, tuple[object, ...]]:
+def _host_places(document: object) -> dict[str, tuple[object, ...]]:
     """Return kind, address and path of each field with a path on the host."""
     address = getattr(document, "url", None)
     tls = getattr(document, "tls", None)

@@ -149,14 +149,14 @@ def read_manifest(folder: Path) -> Manifest:
             for name, file in document["files"].items()
         }
         counts = {str(name): int(count) for name, count in document["database"].items()}
-        own = {name: str(document[name]) for name in ("version", "at")}
         artifacts = document["artifacts"] and str(document["artifacts"])
         manifest = Manifest(
+            version=str(document["version"]),
+            at=str(document["at"]),
             database=counts,
             files=files,
             variables=tuple(map(str, document["variables"])),
             artifacts=artifacts,
-            **own,
         )
     except (FileNotFoundError, NotADirectoryError) as missing:
         why = (

@@ -58,8 +58,10 @@ def compute_values(values: Mapping[str, ServedValues]) -> ValueMetrics | None:
 def compute_grade(graded: GradedValues) -> ValueGrade:
     """Return the figures of graded samples."""
     figures = (graded.error, graded.last_error, graded.coverage)
-    known = (None if np.isnan(f) else f for f in figures)
-    return ValueGrade(len(graded.at), *known, is_worse=graded.is_worse_than_last)
+    error, last_error, coverage = (None if np.isnan(f) else f for f in figures)
+    return ValueGrade(
+        len(graded.at), error, last_error, coverage, is_worse=graded.is_worse_than_last
+    )
 
 
 def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no", "cannot_tell"]:

@@ -302,7 +302,7 @@ def _models(
         ModelInService(
             version=d.challenger_version,
             since=d.acted_at,
-            until=following and following.acted_at,
+            until=None if following is None else following.acted_at,
             provisional=d.provisional,
             run_id=d.run_id,
             reason=d.reason,
