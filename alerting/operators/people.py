@@ -22,7 +22,7 @@ SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 200
 LEAST_DIFFERENT_CHARACTERS = 5
 LONGEST_TOKEN_LIFE = timedelta(days=3 * 366)
-ACTORS_OF_THE_PLATFORM = frozenset({"platform", "directory", "mongodb", "demo"})
+ACTORS_OF_THE_PLATFORM = frozenset({"platform", "directory", "mongodb", "database", "demo"})
 """Actors of the audit that are no accounts, in lower case."""
 _RESERVED = ACTORS_OF_THE_PLATFORM | set(ROLES)
 """Names that no person has: those of the platform, and the services of a first start."""

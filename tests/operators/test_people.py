@@ -33,7 +33,9 @@ def test_a_name_that_could_be_taken_for_another_is_refused(name):
         check_account_name(name)
 
 
-@pytest.mark.parametrize("name", ["admin", "mongodb", "platform", "directory", "demo", *ROLES])
+@pytest.mark.parametrize(
+    "name", ["admin", "mongodb", "platform", "directory", "database", "demo", *ROLES]
+)
 def test_no_person_has_a_name_by_which_the_platform_acts(name):
     with pytest.raises(UserError, match="by which the platform itself acts"):
         check_account_name(name)

@@ -38,6 +38,7 @@ from alerting.usecases.notification.route_changes import (
     review_route,
     tag_of_route,
 )
+from alerting.usecases.notification.routes import routes_by_name
 
 pages = APIRouter(include_in_schema=False)
 POSTPONED: Mapping[PostponedBy, str] = {
@@ -153,7 +154,7 @@ def _page(
         request,
         found=found,
         terms={overview.route.name: route_terms(overview.route) for overview in found.routes},
-        tags={one.get("name"): tag_of_route(one) for one in platform.routes.documents()},
+        tags={name: tag_of_route(one) for name, one in routes_by_name(platform.routes).items()},
         channels={channel.name: channel for channel in found.channels},
         dead=found.dead[:100],
         tried=tried,

@@ -131,7 +131,11 @@ class DocumentForm(Generic[T]):
         self, store: RevisedDocuments[T], documents: Sequence[Mapping[str, Any]]
     ) -> list[DocumentPlan[T]]:
         """Return the changes that `apply` would make. Raises UserError for faulty documents."""
-        existing = {document.get("name"): document for document in store.documents()}
+        existing = {
+            name: document
+            for document in store.documents()
+            if isinstance(name := document.get("name"), str)
+        }
         plans = []
         for one in self.check(documents):
             before = existing.get(one.name)

@@ -1,7 +1,7 @@
 """Rollups in MongoDB: a document per asset, variable and day (minutes) or month (hours), in which
 each hour is a field of packed buckets."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
@@ -18,8 +18,9 @@ from alerting.adapters.mongo.documents import (
     upsert,
     utc,
 )
-from alerting.adapters.mongo.each import read_stored
+from alerting.adapters.mongo.each import Read, good_values, read_stored
 from alerting.adapters.mongo.indexes import ROLLUP_STATES, ROLLUPS
+from alerting.definitions.faults import shown
 from alerting.ports.readings import HourlyParts
 from alerting.readings.buckets import HOUR, Buckets, join_buckets
 from alerting.readings.instants import from_millis, month_interval, month_of, to_millis
@@ -75,13 +76,16 @@ class MongoRollups:
             "start": {"$gte": first, "$lt": from_millis(end)},
         }
         fields = {"_id": False, "variable": True, "start": True, "parts": True}
-        read = _month if size == "hours" else partial(_unpacked, size="minutes")
+        parse = _month if size == "hours" else partial(_unpacked, size="minutes")
         batches: Any = self._rollups.find_raw_batches(query, fields, sort=_IN_ORDER)
         pieces: dict[str, list[Buckets]] = {name: [] for name in variables}
-        for batch in batches:
-            for begin, stop in document_bounds(batch):
-                variable, found = read(batch[begin:stop])
-                pieces[variable].append(found)
+        read = (
+            _read(asset, batch[begin:stop], parse)
+            for batch in batches
+            for begin, stop in document_bounds(batch)
+        )
+        for variable, found in good_values(ROLLUPS, read):
+            pieces[variable].append(found)
         return {name: join_buckets(of).select(start, end) for name, of in pieces.items()}
 
     def forget(self, asset: str, before: int, variables: Collection[str] | None = None) -> int:
@@ -92,6 +96,15 @@ class MongoRollups:
             old = {"asset": asset, **of, "size": size, "start": {"$lte": longest}}
             deleted += self._rollups.delete_many(old).deleted_count
         return deleted
+
+
+def _read(
+    asset: str, document: bytes, parse: Callable[[bytes], tuple[str, Buckets]]
+) -> Read[tuple[str, Buckets]]:
+    try:
+        return Read("", parse(document))
+    except Exception as fault:
+        return Read(asset, None, (f"cannot be read: {type(fault).__name__}: {shown(str(fault))}",))
 
 
 @lru_cache(_MONTHS_KNOWN)

@@ -81,16 +81,10 @@ class MongoReports:
         found = self._reports.find(
             {"period": {"$in": sorted(periods)}, "definition": subject}, {"page": False}
         )
-        newest: dict[str, Document] = {}
-        for document in found.sort("revision", 1):
-            newest[document["period"]] = document
-        made = {}
-        for period, document in newest.items():
-            packed = document.pop("content")
-            for head in _heads([document]):
-                metrics = json.loads(zlib.decompress(packed))["metrics"]
-                made[period] = summaries_in(head, metrics)
-        return made
+        newest = {
+            str(one["period"]): {**one, "id": one["_id"]} for one in found.sort("revision", 1)
+        }
+        return dict(good(REPORTS, newest.values(), _read_summaries))
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None
@@ -104,6 +98,13 @@ class MongoReports:
     def unannounced(self, limit: int) -> list[ReportHead]:
         found = self._reports.find({"announced": False, "revision": {"$gt": 0}}, _CONTENT)
         return _heads(found.sort([("as_of", 1), ("_id", 1)]).limit(limit))
+
+
+def _read_summaries(document: Document) -> tuple[str, PlantSummaries]:
+    """Return the figures of a stored report, by its period."""
+    content = document.pop("content")
+    metrics = json.loads(zlib.decompress(content))["metrics"]
+    return str(document["period"]), summaries_in(from_document(ReportHead, document), metrics)
 
 
 def _document(head: ReportHead, content: ReportContent) -> Document:
