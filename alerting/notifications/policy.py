@@ -48,7 +48,9 @@ class Situation:
     def unacknowledged_since(self) -> datetime | None:
         """Return when the first recipient was notified, or should have been; None before."""
         raises = (
-            n for n in self.notifications if n.transition in ("raised", "unmuted") and _is_told(n)
+            n
+            for n in self.notifications
+            if n.transition in ("raised", "unmuted") and _is_notified(n)
         )
         return min((_notified_at(n) for n in raises), default=None)
 
@@ -207,16 +209,16 @@ def repeat(s: Situation) -> Decision | None:
     Not within half the time of a repeat after any other message of the episode: that has just
     reminded the recipient.
     """
-    told = [n for n in s.notifications if n.channel == s.recipient.channel and _is_told(n)]
-    if s.recipient.repeat is None or not told:
+    notified = [n for n in s.notifications if n.channel == s.recipient.channel and _is_notified(n)]
+    if s.recipient.repeat is None or not notified:
         return None
-    others = [_notified_at(n) for n in told if n.transition != "repeated"]
+    others = [_notified_at(n) for n in notified if n.transition != "repeated"]
     if others and s.now - max(others) < s.recipient.repeat / 2:
         return None
-    since = min(_notified_at(n) for n in told)
+    since = min(_notified_at(n) for n in notified)
     number = (s.now - since) // s.recipient.repeat
     if number < 1 or any(
-        n.transition == "repeated" and n.number is not None and n.number >= number for n in told
+        n.transition == "repeated" and n.number is not None and n.number >= number for n in notified
     ):
         return None
     return Decision(
@@ -377,7 +379,7 @@ def _counts(notification: Notification) -> bool:
     return notification.status in ("sent", "claimed") or (notification.is_waiting and not held_back)
 
 
-def _is_told(notification: Notification) -> bool:
+def _is_notified(notification: Notification) -> bool:
     """Return whether its recipient has it, gets it soon, or its receiver has refused it for ever:
     what follows the raise in time follows that, too."""
     return _counts(notification) or notification.status == "dead"

@@ -173,7 +173,6 @@ from alerting.ports.use_cases import (
     BacktestPorts,
     ChartPorts,
     Clock,
-    ClosingPorts,
     DefinitionPorts,
     DeliveryPorts,
     EpisodePorts,

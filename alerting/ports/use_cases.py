@@ -315,12 +315,7 @@ class HandoverPorts(OperatorPorts):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class ClosingPorts(KindPorts, MutingPorts):
-    """End episodes by hand."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class EvaluationPorts(PlanPorts, RegistryPorts, ClosingPorts, IngestionPorts):
+class EvaluationPorts(PlanPorts, RegistryPorts, KindPorts, MutingPorts, IngestionPorts):
     """Evaluate targets, live, late and past."""
 
     checkpoints: Checkpoints

@@ -17,9 +17,9 @@ from alerting.operators.shelves import (
     current_flags,
 )
 from alerting.ports import (
-    ClosingPorts,
     Definitions,
     EpisodePorts,
+    EvaluationPorts,
     MutingPorts,
     OperatorPorts,
     Shelves,
@@ -106,7 +106,7 @@ def confirm(
     return _act(platform, episode.id, "confirm", actor, at, done, did)
 
 
-def close(platform: ClosingPorts, id: str, actor: Actor, at: datetime, reason: str) -> Episode:
+def close(platform: EvaluationPorts, id: str, actor: Actor, at: datetime, reason: str) -> Episode:
     """Close by hand an alert that nothing evaluates, or one whose problem has come, when no reading
     shows whether it goes on; notify its recipients.
 
@@ -139,7 +139,7 @@ def close(platform: ClosingPorts, id: str, actor: Actor, at: datetime, reason: s
     return _act(platform, id, "close", actor, at, end, reason, forget)
 
 
-def can_be_closed(platform: ClosingPorts, episode: Episode, at: datetime) -> str | None:
+def can_be_closed(platform: EvaluationPorts, episode: Episode, at: datetime) -> str | None:
     """Return why a person may close an open alert: nothing tells whether it goes on; None if it
     ends by itself."""
     if episode.condition != "open":
@@ -150,7 +150,7 @@ def can_be_closed(platform: ClosingPorts, episode: Episode, at: datetime) -> str
     return why_not_evaluated(platform, episode, at)
 
 
-def _require_unknown(platform: ClosingPorts, episode: Episode, at: datetime) -> None:
+def _require_unknown(platform: EvaluationPorts, episode: Episode, at: datetime) -> None:
     if can_be_closed(platform, episode, at) is not None:
         return
     progress = current_progress(platform, episode, at)
