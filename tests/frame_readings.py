@@ -62,8 +62,9 @@ class FrameReadings(OneByOne):
             columns[name] = history.readings[name][has_data(history, name)].iloc[-1:]
         return pd.DataFrame(columns)
 
-    def span(self, asset):
+    def span(self, asset, until=None):
         if asset not in self._by_asset:
             return None
         index = self._by_asset[asset].readings.index
+        index = index if until is None else index[index <= until]
         return index[0].to_pydatetime(), index[-1].to_pydatetime()

@@ -204,8 +204,12 @@ class Readings(Protocol):
         these (None: of all).
         """
 
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        """Return first and last instant with a reading; None without readings."""
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
+        """Return first and last instant with a reading; None without readings.
+
+        A few that lie far before all others, as of a clock that was not set, do not count
+        (`usual_instants`). `until`: later ones do not count.
+        """
 
 
 def load_each(

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 from alerting.deferred import np
 from alerting.definitions.assets import Asset
-from alerting.definitions.wording.language import templates, translatable_count
+from alerting.definitions.wording.language import Styled, templates, translatable_count
 from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.history import (
+    History,
+    Millis,
+    duration_millis,
+    from_millis,
+    millis,
+    to_millis,
+)
 
 _DAY = 86_400_000
-_LEAST_FAR = 30 * _DAY
+LEAST_FAR = 30 * _DAY
 _YEAR = 365 * _DAY
 _FEW = 3
+SKEW = timedelta(minutes=1)  # by which clocks differ
+_UNITS = (
+    (3600, 86_400),
+    (60, 600),
+    (1, 0),
+)  # seconds of a unit, and from which length on it is used
+_AHEAD = templates(
+    "{number} reading lies after now, by {ahead}",
+    "{number} readings lie after now (the newest by {ahead})",
+)
+_AHEAD_YEARS = templates(
+    "{number} reading lies after now, by {years} years",
+    "{number} readings lie after now (the newest by {years} years)",
+)
 _BEFORE = (
     templates(
         "{number} reading lies {years} years before the others",
@@ -106,7 +128,7 @@ def usual_instants(times: Millis, total: int | None = None, *, told: bool = Fals
     """
     count = len(times) if total is None else total
     few = min((count - 1) // 2 if told else count // 10, max(_FEW, count // 100))
-    gaps = (np.flatnonzero(np.diff(times) >= _LEAST_FAR) + 1).tolist()
+    gaps = (np.flatnonzero(np.diff(times) >= LEAST_FAR) + 1).tolist()
     first, end = 0, len(times)
     for _ in range(2):  # those of one end stretch what the others last
         for at in gaps:
@@ -135,5 +157,38 @@ def _far(said: tuple[tuple[str, str], tuple[str, str]], count: int, gap: int) ->
     return translatable_count(*of_years, count, years=int(gap / (365.2425 * _DAY)))
 
 
+def describe_doubtful(
+    times: Millis, now: datetime | None, total: int | None = None
+) -> Iterator[str]:
+    """Yield sentences on readings far from all others, and on those after now (None: not told), of
+    instants (ms) in any order.
+
+    `total`: of how many these are the first and last ones.
+    """
+    times = np.sort(times)
+    known = len(times) if now is None else int(np.searchsorted(times, to_millis(now + SKEW)))
+    if known:
+        past = times[:known]
+        usual = usual_instants(past, total, told=True)
+        yield from (said for said, _ in describe_strays(past, usual))
+    if now is not None and known < len(times):
+        yield describe_ahead(from_millis(int(times[-1])) - now, len(times) - known)
+
+
+def describe_ahead(ahead: timedelta, count: int) -> str:
+    """Say how many readings lie after now, and by how much the newest does."""
+    if ahead >= timedelta(days=730):
+        years = int(ahead / timedelta(days=365.2425))
+        return translatable_count(*_AHEAD_YEARS, count, years=years)
+    return translatable_count(*_AHEAD, count, ahead=rough_duration(ahead))
+
+
+def rough_duration(value: timedelta) -> Styled:
+    """Return a duration, rounded to hours, minutes or seconds by its size."""
+    seconds = value.total_seconds()
+    unit = next(unit for unit, least in _UNITS if seconds >= least)
+    return Styled(round(seconds / unit) * unit, "duration")
+
+
 def _is_far(times: Millis, before: int, after: int, others_last: int) -> bool:
-    return bool(times[after] - times[before] >= min(_YEAR, max(others_last, _LEAST_FAR)))
+    return bool(times[after] - times[before] >= min(_YEAR, max(others_last, LEAST_FAR)))

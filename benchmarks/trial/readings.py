@@ -188,13 +188,14 @@ class LineReadings:
             else {self._asset.name: NewestReading(newest, newest)}
         )
 
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
         if asset != self._asset.name or not self._count:
             return None
         ends = pd.DatetimeIndex(self._at[[0, self._count - 1]].view("datetime64[ms]")).tz_localize(
             "UTC"
         )
-        return ends[0].to_pydatetime(), ends[1].to_pydatetime()
+        last = ends[1].to_pydatetime()
+        return ends[0].to_pydatetime(), last if until is None else min(last, until)
 
 
 def _instants(values: Sequence[datetime | None]) -> pd.Series:

@@ -224,11 +224,15 @@ class ArchivedReadings:
         ]
         return from_millis(int(pieces[-1])) if pieces else None
 
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        found = self._stored.span(asset)
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
+        found = self._stored.span(asset, until)
         ends = [
             *([found] if found else []),
-            *((file.first, file.last) for file in self._archive.records.files(asset)),
+            *(
+                (file.first, file.last if until is None else min(file.last, until))
+                for file in self._archive.records.files(asset)
+                if until is None or file.first <= until
+            ),
         ]
         return (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
 

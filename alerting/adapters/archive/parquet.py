@@ -36,6 +36,7 @@ from alerting.readings.computed import read_computed
 from alerting.readings.history import History, no_events
 from alerting.readings.instants import from_millis, to_millis
 from alerting.readings.sample_quality import Doubts
+from alerting.readings.spacing import LEAST_FAR, usual_instants
 
 MOST_ROWS = 200_000  # of all assets together that wait to be written
 # no names of variables
@@ -133,13 +134,17 @@ class ParquetStore:
         ts = self._columns(asset, None, until, {}).ts
         return from_millis(int(ts[-1])) if len(ts) else None
 
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
         times = [times for times, _ in self._files(asset)]
-        return (
-            (from_millis(min(t[0] for t in times)), from_millis(max(t[1] for t in times)))
-            if times
-            else None
-        )
+        if not times:
+            return None
+        first, last = min(t[0] for t in times), max(t[1] for t in times)
+        if until is None and last - first < LEAST_FAR:
+            return from_millis(first), from_millis(last)
+        ts = self._columns(asset, None, until, {}).ts
+        if not len(ts):
+            return None
+        return from_millis(int(ts[usual_instants(ts).start])), from_millis(int(ts[-1]))
 
     def _files(self, asset: str) -> Iterator[tuple[tuple[int, int], Path]]:
         for path in sorted((self._folder / asset).glob("*.parquet")):

@@ -14,6 +14,7 @@ from alerting.readings.history import Millis, from_millis
 from alerting.usecases.ingestion.sources import Profile
 
 _CHUNKS_BEHIND = 4
+_ENDS = 1000
 _RARER = 5  # times; a value that is this much rarer than the lines is a slow measurement, not a gap
 
 
@@ -30,6 +31,8 @@ def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: 
         last = from_millis(int(keyed.at[usable].max()))
         profile.first = min(first, profile.first or first)
         profile.last = max(last, profile.last or last)
+        ends = np.sort(np.append(profile.ends, keyed.at[usable]))
+        profile.ends = np.append(ends[:_ENDS], ends[_ENDS:][-_ENDS:])
 
 
 class Patience:

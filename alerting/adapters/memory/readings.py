@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.samples.columns import (
@@ -32,9 +32,10 @@ from alerting.ports import (
     load_each,
 )
 from alerting.readings.computed import read_computed
-from alerting.readings.history import History
+from alerting.readings.history import History, to_millis
 from alerting.readings.instants import from_millis, whole_millis
 from alerting.readings.sample_quality import Doubts
+from alerting.readings.spacing import LEAST_FAR, usual_instants
 
 
 class MemoryReadings:
@@ -204,6 +205,13 @@ class MemoryReadings:
             for asset in sorted(wanted)
         }
 
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        instants = self._instants.get(asset)
-        return (instants[0], instants[-1]) if instants else None
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
+        found = self._instants.get(asset, [])
+        instants = found if until is None else found[: bisect_right(found, until)]
+        if not instants:
+            return None
+        first = 0
+        if instants[-1] - instants[0] >= timedelta(milliseconds=LEAST_FAR):
+            times = np.array([to_millis(at) for at in instants], np.int64)
+            first = usual_instants(times).start
+        return instants[first], instants[-1]

@@ -67,6 +67,8 @@ def readings(
     as_json: Json = False,
 ) -> None:
     """Import readings: one line per asset and instant, one column per variable."""
+    from datetime import UTC, datetime
+
     from alerting.adapters.files.quality_columns import QualityLayout
     from alerting.adapters.files.readings import ReadingsFile
     from alerting.usecases.ingestion.tables import check_readings
@@ -83,7 +85,12 @@ def readings(
         _with_sequence(with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad),
     )
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
-        _import(partial(check_readings, source, take_back=take_back), reject, dry_run, as_json)
+        _import(
+            partial(check_readings, source, take_back=take_back, now=datetime.now(UTC)),
+            reject,
+            dry_run,
+            as_json,
+        )
 
 
 @app.command()

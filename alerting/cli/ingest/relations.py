@@ -52,7 +52,7 @@ def relations(
         raise typer.BadParameter(str(error), param_hint="--last") from error
     with platform() as p:
         asset = require_asset(p.assets, name)
-        span = p.readings.span(name)
+        span = p.readings.span(name, p.clock.now())
         if span is None:
             raise UserError(f"{name} has no readings yet: relations are estimated from history")
         history = load_newest(p.readings, asset, span[1], max(length, SHORTEST), MOST_ROWS)

@@ -166,10 +166,12 @@ def _recording(
 ) -> _Recording:
     from alerting.definitions.faults import UserError, name_hint
 
+    known = None
     if Path(text).is_file():
         readings, assets = _of_file(p, stack, Path(text), layout, report)
     else:
         readings = p.readings
+        known = p.clock.now()
         assets = [a for a in p.assets.all() if fnmatchcase(a.name, text)]
         if not assets:
             hint = (
@@ -177,7 +179,7 @@ def _recording(
                 or "there is no asset yet"
             )
             raise UserError(f"there is no file {text}, and no asset of this name; {hint}")
-    spans = [span for a in assets if (span := readings.span(a.name)) is not None]
+    spans = [span for a in assets if (span := readings.span(a.name, known)) is not None]
     if not spans:
         raise UserError(f"{text}: there are no readings")
     first = min(span[0] for span in spans)

@@ -136,6 +136,8 @@ def list_sources(as_json: Json = False) -> None:
         if status.fault or status.is_stale:
             since = f"no row for {written(status.silent)}"
             console.print(f"source {status.name}: {status.fault or since}", style="red")
+        if status.ahead:
+            console.print(f"source {status.name}: {status.ahead}", style="red")
         if status.last_lost and status.lost_at:
             lost = (
                 f"{status.lost} values lost so far, the last" if status.lost else "values were lost"
@@ -355,9 +357,9 @@ def test_source(
     with platform() as p:
         source = given[0] if given else documents.find_source(p.sources, name)
         trial = (
-            try_source(p, _readers(), source, wait)
+            try_source(p, _readers(), source, wait, p.clock.now())
             if rows is None
-            else try_records(p, source, _read_rows(rows))
+            else try_records(p, source, _read_rows(rows), p.clock.now())
         )
     if as_json:
         print_json(trial)

@@ -125,7 +125,7 @@ def _limit(platform: Platform, subject: ChosenSubject) -> float | None:
     if asset is None or subject.variable not in _numbers(asset):
         return None
     declared = asset.variables[subject.variable]
-    span = platform.readings.span(asset.name)
+    span = platform.readings.span(asset.name, platform.clock.now())
     if span is not None:
         since = {subject.variable: span[1] - _RECENT}
         values = platform.readings.newest_values(asset, since, span[1])[subject.variable].dropna()

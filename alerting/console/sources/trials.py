@@ -32,6 +32,6 @@ class SourceTrials:
         if not self._free.acquire(blocking=False):
             raise HTTPException(429, "other sources are being looked at; try again in a moment")
         try:
-            return try_source(platform, self._readers(), source, WAIT_S)
+            return try_source(platform, self._readers(), source, WAIT_S, platform.clock.now())
         finally:
             self._free.release()

@@ -73,7 +73,7 @@ def _find_time(
         if end - start > LONGEST_SELECTED:
             raise UserError(translatable("show at most a year at once"))
         return ShownTime(start, end), ""
-    last = platform.readings.span(asked.asset)
+    last = platform.readings.span(asked.asset, now)
     if last is not None and last[1] < now - length:
         note = translatable("There are no newer readings; this is the time up to the last one.")
         return ShownTime(last[1] - length, last[1]), note

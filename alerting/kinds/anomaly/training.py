@@ -74,7 +74,7 @@ class AnomalyTraining:
         spans = [
             span
             for asset in source.assets
-            if (span := source.readings.span(asset.name)) is not None
+            if (span := source.readings.span(asset.name, source.as_of)) is not None
         ]
         last = min(max((span[1] for span in spans), default=source.as_of), source.as_of)
         first = min((span[0] for span in spans), default=last)

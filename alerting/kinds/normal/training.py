@@ -58,7 +58,7 @@ def times_of_readings(
     ]
     if not newest:
         raise no_readings(definition, source, ", ".join(variables))
-    spans = (source.readings.span(asset.name) for asset in source.assets)
+    spans = (source.readings.span(asset.name, source.as_of) for asset in source.assets)
     return min(span[0] for span in spans if span is not None), max(newest)
 
 

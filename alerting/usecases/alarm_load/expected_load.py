@@ -137,7 +137,11 @@ class LoadEstimate:
 
     def for_position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
         """Return these assets' alarms from a sample, also of earlier days; None if too few."""
-        spans = [span for a in assets if (span := self._platform.readings.span(a.name)) is not None]
+        spans = [
+            span
+            for a in assets
+            if (span := self._platform.readings.span(a.name, self._now)) is not None
+        ]
         self._until = min(max((last for _, last in spans), default=self._now), self._now)
         start, number = self._affordable(assets)
         sample = assets[:: max(1, -(-len(assets) // number))][:number]
@@ -199,7 +203,7 @@ class LoadEstimate:
     def _affordable(self, assets: Sequence[Asset]) -> tuple[datetime, int]:
         """Return where evaluation starts, and of how many assets, by density of readings."""
         days = self._platform.budget.days
-        span = self._platform.readings.span(assets[0].name)
+        span = self._platform.readings.span(assets[0].name, self._now)
         if span is None:
             return self._until - days * DAY, _MOST_ASSETS
         last = min(span[1], self._until)
@@ -213,7 +217,7 @@ class LoadEstimate:
 
     def _interval(self, asset: Asset, start: datetime) -> tuple[datetime, datetime]:
         """Return the interval with readings that this definition may evaluate, or empty."""
-        span = self._platform.readings.span(asset.name)
+        span = self._platform.readings.span(asset.name, self._now)
         if span is None:
             return start, start
         begin = max(start, span[0])

@@ -205,7 +205,11 @@ def _spans_of_readings(
 ) -> list[tuple[datetime, datetime]]:
     """Return the instants of the first and last reading of each asset that has any."""
     assets = matching_assets(definition, platform.assets.all())
-    return [span for a in assets if (span := platform.readings.span(a.name)) is not None]
+    return [
+        span
+        for a in assets
+        if (span := platform.readings.span(a.name, platform.clock.now())) is not None
+    ]
 
 
 def in_service(revision: Revision, start: datetime) -> Revision:

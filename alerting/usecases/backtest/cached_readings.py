@@ -300,5 +300,5 @@ class CachedReadings:
     ) -> dict[str, NewestReading]:
         return self._live.newest_readings(until, assets)
 
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        return self._live.span(asset)
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
+        return self._live.span(asset, until)

@@ -86,11 +86,8 @@ class ReadingsUntil:
             self._until if until is None else min(until, self._until), assets
         )
 
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        span = self._live.span(asset)
-        return (
-            None if span is None or span[0] > self._until else (span[0], min(span[1], self._until))
-        )
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
+        return self._live.span(asset, self._until if until is None else min(until, self._until))
 
 
 _EVER = datetime(9000, 1, 1, tzinfo=UTC)

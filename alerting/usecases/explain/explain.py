@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision
@@ -21,6 +22,8 @@ from alerting.ports import (
     Episodes,
     EvaluationPorts,
 )
+from alerting.readings.history import millis
+from alerting.readings.spacing import describe_doubtful
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.lookup import newest_of_target, require_revision
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
@@ -35,6 +38,8 @@ from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.training.progress import describe_step
+
+_PRESENT = timedelta(days=1)
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
@@ -52,7 +57,8 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
         None,
     )
     muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
-    facts = (*found.facts, *_record(platform, found, covering, at), *muted)
+    ahead = _readings_ahead(platform, latest, asset, at)
+    facts = (*found.facts, *_record(platform, found, covering, at), *muted, *ahead)
     condition = line_condition(platform, latest.definition, asset_name, at)
     reasons = (
         [f"no notification is sent: suppressed by design: {condition.reason}"]
@@ -68,6 +74,24 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     return replace(
         found, answer=answer, facts=tuple(local), episode=episode, shelved=shelf is not None
     )
+
+
+def _readings_ahead(
+    platform: EvaluationPorts, latest: Revision, asset: Asset, at: datetime
+) -> list[str]:
+    """Say how many readings of the variables of a definition lie after now, as of a clock that is
+    fast: no evaluation uses them yet. Nothing is said of an instant long ago."""
+    now = platform.clock.now()
+    newest = platform.readings.newest_readings(None, [asset.name]).get(asset.name)
+    if newest is None or newest.ts <= now or at < now - _PRESENT:
+        return []
+    names = sorted(latest.definition.variables_read(asset) & asset.variables.keys())
+    ahead = platform.readings.load(asset, now, newest.ts, names, with_events=False).readings
+    times = millis(pd.DatetimeIndex(ahead.dropna(how="all").index))
+    return [
+        f"{said}: its clock may be fast; no evaluation uses them before their time"
+        for said in describe_doubtful(times, now)
+    ]
 
 
 def _evaluated_or_why_not(

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
 
+import numpy as np
+
 from alerting.definitions.assets import VariableType
 from alerting.ports import EventRow, Progress, ReadingRow
 from alerting.readings.column_titles import Units
+from alerting.readings.history import Millis
 from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.text_names import Titles
 from alerting.usecases.ingestion.understood import FileForm
@@ -32,7 +35,7 @@ class Profile:
     of a file with bad lines was not read. `clock_changes`: by day on which the clocks of `zone`
     were set back, how many stamps were taken for the first and for the second of the times that
     come twice. `asset_texts`: the text by asset where it is not the name. `head_notes`: sentences
-    on lines above the first row.
+    on lines above the first row. `ends`: the first and the last thousand instants (ms) of its rows.
     """
 
     columns: dict[str, ColumnProfile] = field(default_factory=dict)
@@ -55,6 +58,7 @@ class Profile:
     head_notes: tuple[str, ...] = ()
     first: datetime | None = None
     last: datetime | None = None
+    ends: Millis = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Descriptions of a file: its form and columns, reasons for a refusal, notes for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from alerting.definitions.assets import Asset, Variable, VariableType
@@ -19,6 +19,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.readings.column_titles import split_title
 from alerting.readings.inference import BadLine, ColumnProfile
+from alerting.readings.spacing import describe_doubtful
 from alerting.usecases.ingestion.sources import (
     DuplicatesRule,
     EventsProfile,
@@ -97,8 +98,10 @@ def understand(
     types: Mapping[str, VariableType],
     existing: Mapping[str, Asset],
     event_types: Mapping[str, str],
+    now: datetime | None = None,
 ) -> Understood:
-    """Return the description of the file as it will be imported."""
+    """Return the description of the file as it will be imported. `now`: readings after it are told
+    of (None: none is)."""
     declared: dict[str, Variable] = {}
     for name in sorted(profile.assets.keys() & existing.keys()):
         declared = {**existing[name].variables, **declared}
@@ -116,7 +119,7 @@ def understand(
         new_assets=tuple(name for name in sorted(profile.assets) if name not in existing),
         columns=columns,
         event_types=event_types,
-        notes=tuple(notes(source, profile, types)),
+        notes=tuple(notes(source, profile, types, now)),
     )
 
 
@@ -227,12 +230,19 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
     return _with_lines(headline, source, shown, *below)
 
 
-def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
+def notes(
+    source: Source,
+    profile: Profile,
+    types: Mapping[str, VariableType],
+    now: datetime | None = None,
+) -> Iterator[str]:
     """Yield notes on this file for people, as sentences."""
     yield from profile.head_notes
     yield from _name_notes(_NO_ASSETS, profile.asset_texts)
     if isinstance(profile, EventsProfile):
         yield from _name_notes(_NO_TYPES, profile.type_texts)
+    else:
+        yield from describe_doubtful(profile.ends, now, profile.rows)
     empty = [title for title in profile.columns if title not in types]
     if profile.repeated:
         yield translatable_count(*_REPEATED[profile.duplicates, source.unit], profile.repeated)

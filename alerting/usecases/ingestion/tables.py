@@ -140,13 +140,13 @@ def check_readings(
     reject: Reject | None = None,
     progress: Progress = silent,
     take_back: bool = False,
+    now: datetime | None = None,
 ) -> CheckedReadings:
     """Read a whole file and determine its columns, without a write.
 
     A column of a declared variable gets its name and type; the type of a new one is inferred over
-    the whole file. `take_back`: what is stored exactly as the rows will be removed; it is counted.
-    Raises UserError if a line is bad and there is no `reject` for it, if no good line is left, or
-    if the new declarations are not valid.
+    the whole file. `take_back`: rows that are stored exactly so will be removed. `now`: readings
+    after it are told of. Raises UserError for a bad line without a `reject`, or no good one.
     """
     stored = plant.assets.all()
     source.keep_names(titles_by_name(stored), units_by_name(stored))
@@ -169,7 +169,7 @@ def check_readings(
         for name, filled in sorted(profile.assets.items())
     ]
     changes = [a for a in declared if existing.get(a.name) != a]
-    understood = understand(source, profile, types, existing, {})
+    understood = understand(source, profile, types, existing, {}, now)
     if take_back:
         rows = source.read(types, _pass, progress)
         same = (len(same_readings(plant.reading_writes, batch)) for batch in rows)

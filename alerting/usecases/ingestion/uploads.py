@@ -336,7 +336,10 @@ def _check(
     if files.what(job) == "readings":
         readings = files.open_readings(job)
         take_back = job.choices.take_back
-        checked = check_readings(readings, plant, reject=used, progress=work, take_back=take_back)
+        now = job.seen_at
+        checked = check_readings(
+            readings, plant, reject=used, progress=work, take_back=take_back, now=now
+        )
     else:
         duration = job.choices.duration
         source = files.open_events(job)

@@ -92,8 +92,8 @@ class LabelledReadings:
     ) -> dict[str, NewestReading]:
         return self._stored.newest_readings(until, assets)
 
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        return self._stored.span(asset)
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
+        return self._stored.span(asset, until)
 
     def _bad_labels(self, assets: Iterable[str]) -> Mapping[str, tuple[IntervalLabel, ...]]:
         new = [name for name in assets if name not in self._bad_of]

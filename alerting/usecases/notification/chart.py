@@ -104,7 +104,7 @@ def chart_of(
     if revision is None or asset is None:
         return None
     definition = revision.definition
-    span = platform.readings.span(asset.name)
+    span = platform.readings.span(asset.name, now)
     stop = max(episode.raised_at, min(now, _over_at(episode) or now, span[1] if span else now))
     charted = kind_of(definition).chart(definition, asset, episode)
     start, cut = _start(

@@ -64,5 +64,5 @@ class GivenReadings:
         given = self._given.newest_readings(until, assets)
         return {name: found for name, found in stored.items() if name not in self._assets} | given
 
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        return self._readings_for(asset).span(asset)
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
+        return self._readings_for(asset).span(asset, until)

@@ -135,7 +135,7 @@ def plan_assets(
 
 
 def _last_reading(readings: Readings, assets: Sequence[Asset], now: datetime) -> datetime:
-    spans = (readings.span(asset.name) for asset in assets)
+    spans = (readings.span(asset.name, now) for asset in assets)
     return max((span[1] for span in spans if span is not None), default=now)
 
 

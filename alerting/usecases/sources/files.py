@@ -307,11 +307,12 @@ def _check(
     source: FilesSource,
     file: FoundFile,
     is_outage: IsOutage,
+    now: datetime | None = None,
 ) -> CheckedReadings | CheckedEvents:
     """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line
     refuses it. Raises UserError, which quotes nothing of a file that is no table."""
     try:
-        return _check_table(plant, drop, source, file)
+        return _check_table(plant, drop, source, file, now)
     except Exception as refusal:  # an unexpected one quotes what it wants
         is_away = isinstance(refusal, Unreachable) or is_outage(refusal)
         if is_away or drop.may_be_quoted(source, file):
@@ -320,7 +321,11 @@ def _check(
 
 
 def _check_table(
-    plant: IngestionPorts, drop: FileDrop, source: FilesSource, file: FoundFile
+    plant: IngestionPorts,
+    drop: FileDrop,
+    source: FilesSource,
+    file: FoundFile,
+    now: datetime | None,
 ) -> CheckedReadings | CheckedEvents:
     skipped = ignore_line if source.bad_lines == "skip" else None
     if source.delivers == "events":
@@ -328,7 +333,9 @@ def _check_table(
         duration: Duration | None = None if lasting is None else "lasting" if lasting else "instant"
         return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
     return _with_source(
-        check_readings(drop.readings(source, file), plant, reject=skipped), plant.assets, source
+        check_readings(drop.readings(source, file), plant, reject=skipped, now=now),
+        plant.assets,
+        source,
     )
 
 
@@ -369,10 +376,14 @@ def _note(
 
 
 def try_files(
-    plant: IngestionPorts, drop: FileDrop, source: FilesSource, is_outage: IsOutage
+    plant: IngestionPorts,
+    drop: FileDrop,
+    source: FilesSource,
+    is_outage: IsOutage,
+    now: datetime | None = None,
 ) -> SourceTrial:
-    """Return the first rows of the newest file of a source as they would be stored. Writes
-    nothing."""
+    """Return the first rows of the newest file of a source as they would be stored. Writes nothing.
+    `now`: readings after it are told of."""
     found = drop.found(source)
     if not found:
         raise UserError(
@@ -383,7 +394,7 @@ def try_files(
     try:
         with _blamed(file, is_outage):
             skipping = source.model_copy(update={"bad_lines": "skip"})
-            checked = _check(plant, drop, skipping, file, is_outage)
+            checked = _check(plant, drop, skipping, file, is_outage, now)
             rows = first_rows(checked, SHOWN)
     except Unreachable:
         raise

@@ -136,20 +136,25 @@ def _origin(source: SqlSource) -> str:
 
 
 def try_source(
-    plant: SourcePorts, readers: Readers, source: Source, seconds: float = TRIAL_S
+    plant: SourcePorts,
+    readers: Readers,
+    source: Source,
+    seconds: float = TRIAL_S,
+    now: datetime | None = None,
 ) -> SourceTrial:
     """Connect a source and return some rows as they would be stored. Writes and takes nothing.
     Raises UserError if it cannot be connected or read.
 
     `seconds`: how long to wait for messages, where the broker stores none that could be looked at.
+    `now`: readings after it are told of.
     """
     if isinstance(source, FilesSource):
-        return try_files(plant, readers.files, source, readers.is_outage)
+        return try_files(plant, readers.files, source, readers.is_outage, now)
     if isinstance(source, SqlSource):
         piece = next(iter(readers.sql.read(source, None)), None)
-        return try_records(plant, source, piece.rows if piece else [])
+        return try_records(plant, source, piece.rows if piece else [], now)
     if isinstance(source, StreamedSource):
-        return try_messages(plant, source, readers.messages(source.kind, source, seconds))
+        return try_messages(plant, source, readers.messages(source.kind, source, seconds), now)
     raise UserError(
         f"source {source.name!r} is of kind {source.kind}: give a file with rows as they will be "
         "sent, --rows FILE"

@@ -7,7 +7,9 @@ from typing import Any
 
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import PolledBy, PolledFields, Source
+from alerting.definitions.wording.language import translatable
 from alerting.ports import PollReader, SourceDeliveries, SourceProgress, SourceRevision, Sources
+from alerting.readings.spacing import SKEW, rough_duration
 from alerting.usecases.sources.documents import read_sources
 
 SERVICE = "alerting stream"
@@ -25,7 +27,8 @@ class SourceStatus:
     has paused it, because too many of its messages could not be stored. `lost`: values that were
     lost for ever, where they could be counted; `last_lost`: how, and `lost_at`: when that was
     noted. `read_by`: who reads a polled source by its document; `polled_by`: who read it last, at
-    `polled_at`; `unread`: the time since then.
+    `polled_at`; `unread`: the time since then. `ahead`: says by how much the newest
+    or the last reading lies after now, else empty.
     """
 
     name: str
@@ -50,6 +53,7 @@ class SourceStatus:
     polled_by: PollReader | None = None
     polled_at: datetime | None = None
     unread: timedelta | None = None
+    ahead: str = ""
 
 
 def source_statuses(
@@ -95,6 +99,21 @@ def source_status(
         polled_by=progress.polled_by,
         polled_at=progress.polled_at,
         unread=_lag(progress.polled_at, now),
+        ahead=_ahead(source, progress, now),
+    )
+
+
+def _ahead(source: Source, progress: SourceProgress, now: datetime) -> str:
+    """Say by how much the newest or the last reading of a source lies after now, if by more than
+    clocks differ; empty otherwise, and of events, which may be planned."""
+    last = (progress.last or {}).get("ts")
+    stamps = [at for at in (progress.newest, last) if isinstance(at, datetime)]
+    ahead = max((at - now for at in stamps), default=SKEW)
+    if ahead <= SKEW or source.delivers == "events":
+        return ""
+    return translatable(
+        "its newest reading lies {ahead} after now: a clock that is fast, or a wrong zone",
+        ahead=rough_duration(ahead),
     )
 
 

@@ -3,11 +3,16 @@ nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+import numpy as np
 
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import EventRow, ReadingRow, Record, SourcePorts
+from alerting.readings.history import to_millis
+from alerting.readings.spacing import describe_doubtful
 from alerting.usecases.sources.deliver import fit
 from alerting.usecases.sources.records import RefusedRow
 from alerting.usecases.sources.stream import BrokerMessage, topic_reader
@@ -39,16 +44,30 @@ class SourceTrial:
     notes: Sequence[str] = ()
 
 
-def try_records(plant: SourcePorts, source: SourceFields, records: Sequence[Record]) -> SourceTrial:
-    """Return the first rows of records as they would be stored, and the first refused ones."""
+def try_records(
+    plant: SourcePorts,
+    source: SourceFields,
+    records: Sequence[Record],
+    now: datetime | None = None,
+) -> SourceTrial:
+    """Return the first rows of records as they would be stored, and the first refused ones. `now`:
+    readings after it are told of."""
     found = fit(plant, source, records, source.name)
     rows = [*described(found.readings), *described(found.events)]
-    return SourceTrial(source.name, len(records), rows[:SHOWN], found.refused[:SHOWN])
+    return SourceTrial(
+        source.name,
+        len(records),
+        rows[:SHOWN],
+        found.refused[:SHOWN],
+        [*_notes(found.readings, now)],
+    )
 
 
-def try_messages(plant: SourcePorts, source: StreamedSource, look: Look) -> SourceTrial:
+def try_messages(
+    plant: SourcePorts, source: StreamedSource, look: Look, now: datetime | None = None
+) -> SourceTrial:
     """Return the first rows of messages as they would be stored, and the first refused ones, by the
-    number of their message."""
+    number of their message. `now`: readings after it are told of."""
     read = topic_reader(source)
     records: list[Record] = []
     owners: list[int] = []
@@ -65,7 +84,13 @@ def try_messages(plant: SourcePorts, source: StreamedSource, look: Look) -> Sour
     refused += [RefusedRow(owners[row.line - 1], row.reason) for row in found.refused]
     rows_shown = [*described(found.readings), *described(found.events)][:SHOWN]
     refused.sort(key=lambda row: row.line)
-    return SourceTrial(source.name, len(look.messages), rows_shown, refused[:SHOWN], look.notes)
+    notes = [*look.notes, *_notes(found.readings, now)]
+    return SourceTrial(source.name, len(look.messages), rows_shown, refused[:SHOWN], notes)
+
+
+def _notes(rows: Sequence[ReadingRow], now: datetime | None) -> Iterator[str]:
+    """Yield sentences on readings far from all others, and after now."""
+    return describe_doubtful(np.array([to_millis(row.ts) for row in rows], np.int64), now)
 
 
 def described(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str, Any]]:

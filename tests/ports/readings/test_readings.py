@@ -277,6 +277,22 @@ def test_the_span_is_the_first_and_last_reading(stores):
     assert stores.readings.span("oven-1") == (at(3), at(7))
 
 
+def test_the_span_begins_after_few_readings_far_before_all_others(stores):
+    good = [row(minute, temperature=1.0) for minute in range(0, 6000, 10)]
+    strays = [row(-60 * 24 * 365 * 50 + minute, temperature=1.0) for minute in range(6)]
+    add_readings(stores, [*good, *strays, row(60 * 24 * 365 * 10, temperature=1.0)], LATER)
+    assert stores.readings.span("oven-1", at(7000)) == (at(0), at(5990))
+    assert stores.readings.span("oven-1") == (at(0), at(60 * 24 * 365 * 10))
+    assert stores.readings.span("oven-1", at(-1)) == (strays[0].ts, strays[-1].ts)
+
+
+def test_a_first_part_of_a_history_is_in_its_span_however_far_it_lies(stores):
+    year = 60 * 24 * 365
+    early = [row(minute - 2 * year, temperature=1.0) for minute in range(100)]
+    add_readings(stores, [*early, *(row(m, temperature=1.0) for m in range(1000))], LATER)
+    assert stores.readings.span("oven-1") == (early[0].ts, at(999))
+
+
 def test_the_same_events_again_change_nothing(stores):
     events = [event("failure", minute, minute, component="belt") for minute in range(20)]
     assert add_events(stores, events, LATER) == 20

@@ -50,7 +50,7 @@ class Spikes(OneByOne):
     def newest_readings(self, until=None, assets=None):
         return {}
 
-    def span(self, asset):
+    def span(self, asset, until=None):
         return self.index[0].to_pydatetime(), self.index[-1].to_pydatetime()
 
 

@@ -50,7 +50,7 @@ class CountingReadings:
         self.rows = []
         self.every_bad = every_bad
 
-    def span(self, asset):
+    def span(self, asset, until=None):
         return tuple(self.frame.index[[0, -1]].to_pydatetime()) if len(self.frame) else None
 
     def load(self, asset, start, end, variables=None, events_since=None, with_events=True):

@@ -185,3 +185,13 @@ def test_limits_of_every_form_are_told_as_they_are_written(platform):
         "test",
     )
     assert "outside" in ask(platform, 3, name="band").facts[0]
+
+
+def test_readings_after_now_are_told_of_and_used_by_no_evaluation(platform):
+    run(platform, 21)
+    feed(platform, m141=230, m80=230)
+    found = ask(platform, 21)
+    assert found.verdict == "normal"
+    assert found.facts[-1].startswith("2 readings lie after now (the newest by 2 h): its clock")
+    platform.clock.instant = at(21 + 3 * 24 * 60)
+    assert not any("after now" in fact for fact in ask(platform, 21).facts)

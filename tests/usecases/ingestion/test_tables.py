@@ -9,6 +9,7 @@ from alerting.adapters.files.tables import text
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.usecases.ingestion.tables import check_readings
+from tests.builders import at
 from tests.helpers.tables import NOW, SIX
 from tests.memory_plant import Assets, Plant
 
@@ -423,3 +424,15 @@ def test_no_value_ever_reaches_the_store_as_not_a_number(importer):
     found = [v for values in importer.values.values() for v in values.values()]
     assert len(found) == 4
     assert not any(math.isnan(v) for v in found)
+
+
+def test_readings_far_from_all_others_and_after_now_are_told_of(importer):
+    lines = [f"2026-01-05T{hour:02}:{minute:02}:00Z,1" for hour in range(3) for minute in range(60)]
+    stray = ["1970-01-01T02:00:36Z,1", "2026-01-05T05:00:00Z,1", "2036-01-01T00:00:00Z,1"]
+    content = "\n".join(["ts,temperature", *stray, *lines]) + "\n"
+    source = ReadingsFile(importer.file(content), Layout(asset="oven-1"))
+    checked = check_readings(source, importer.plant, now=at(180))
+    assert checked.understood.notes == (
+        "1 reading lies 56 years before the others",
+        "2 readings lie after now (the newest by 9 years)",
+    )

@@ -15,6 +15,7 @@ from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources, set_state
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SERVICE, source_statuses
+from alerting.usecases.sources.trial import try_records
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at
 
@@ -102,3 +103,34 @@ def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_ot
     assert [(entry.actor, entry.why.partition(";")[0]) for entry in declared] == [
         ("source lab", "3 new assets: oven-10, oven-11, oven-12")
     ]
+
+
+def test_a_reading_after_now_is_told_of_with_its_distance_and_a_small_one_is_not():
+    platform = memory_platform()
+    apply_sources(platform, [GATE], "ada", at(0))
+    gate = parse_source(GATE)
+    for stamp, said in [
+        ("2026-01-05T00:00:30Z", ""),
+        ("2026-01-05T02:00:00Z", "its newest reading lies 2 h after now"),
+        ("2036-01-05T00:00:00Z", "its newest reading lies 3652 d after now"),
+    ]:
+        deliver(platform, gate, [{**ROW, "ts": stamp}], at(0), by="gate")
+        status = source_statuses(platform.sources, platform.deliveries, at(0))[0]
+        assert status.ahead.startswith(said)
+        assert bool(status.ahead) == bool(said)
+
+
+def test_a_look_at_a_source_says_which_readings_lie_far_from_the_others_and_after_now():
+    platform = memory_platform()
+    stamps = ["1970-01-01T00:00:36Z", *(f"2026-01-05T00:0{m}:00Z" for m in range(4))]
+    ahead = ["2026-01-05T02:03:00Z", "2036-01-05T00:00:00Z"]
+    rows = [{**ROW, "ts": stamp} for stamp in [*stamps, *ahead]]
+    trial = try_records(platform, parse_source(GATE), rows, at(3))
+    assert trial.notes == [
+        "1 reading lies 56 years before the others",
+        "2 readings lie after now (the newest by 9 years)",
+    ]
+    assert try_records(platform, parse_source(GATE), rows[:-1], at(3)).notes[1:] == [
+        "1 reading lies after now, by 2 h"
+    ]
+    assert try_records(platform, parse_source(GATE), rows[1:5], at(3)).notes == []

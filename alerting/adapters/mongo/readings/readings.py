@@ -34,15 +34,25 @@ from alerting.adapters.samples.columns import (
     newest_frame,
     readings_columns,
 )
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset, EventType, VariableType, types_of
 from alerting.ports import NewestReading, ReadingColumns, Wanted, WantedHistory
 from alerting.readings.computed import read_computed
-from alerting.readings.history import EVENT_COLUMNS, History, no_events
+from alerting.readings.history import (
+    EVENT_COLUMNS,
+    History,
+    Millis,
+    from_millis,
+    no_events,
+    to_millis,
+)
 from alerting.readings.sample_quality import Doubts
+from alerting.readings.spacing import LEAST_FAR, usual_instants
 
 _NAIVE: CodecOptions[Document] = CodecOptions(tz_aware=False)  # half the time of decoding
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
+_ENDS = 1000  # first and last instants among which few far from all others are looked for
+_MOST_COUNTED = 200 * _ENDS
 _FEW = 50  # most variables that a query names; with more, it reads all
 
 
@@ -232,11 +242,31 @@ class MongoReadings:
                 newest[asset] = reading
         return newest
 
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        query = {"asset": asset, "ts": {"$lte": _LAST}}
-        ends = [self._readings.find_one(query, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
-        first, last = ends
-        return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
+        query: Document = {"asset": asset, "ts": {"$lte": until or _LAST}}
+        first, last = self._ends(query, 1)
+        if not len(first):
+            return None
+        if last[0] - first[0] >= LEAST_FAR:
+            first, last = self._ends(query, _ENDS)
+            at = np.unique(np.concatenate([first, last]))
+            few = len(at) < 2 * _ENDS
+            total = len(at) if few else self._readings.count_documents(query, limit=_MOST_COUNTED)
+            first = at[usual_instants(at, total)]
+        return from_millis(int(first[0])), from_millis(int(last[-1]))
+
+    def _ends(self, query: Document, count: int) -> tuple[Millis, Millis]:
+        """Return the first and the last instants that a query finds, each in order."""
+        first, last = (
+            [
+                to_millis(utc(one["ts"]))
+                for one in self._readings.find(query, {"_id": False, "ts": True})
+                .sort([("asset", way), ("ts", way)])
+                .limit(count)
+            ]
+            for way in (1, -1)
+        )
+        return np.array(first, np.int64), np.array(last[::-1], np.int64)
 
 
 def read_pieces(
