@@ -29,6 +29,11 @@ READABLE_FROM = "0.1.0"
 """The oldest version whose processes may work on a database that this one has prepared. A version
 that writes states, revisions or other documents in a form that an older one misreads names itself.
 """
+SCHEMA_NUMBER = 1
+"""Counts up with every change of a collection, a validator, an index or a stored form: code with a
+smaller number refuses the database, also between two releases."""
+READABLE_FROM_NUMBER = 1
+"""The smallest number whose code may work on a database that this one has prepared."""
 _ID = "schema"
 _PACKAGE = Path(__file__).parents[2]
 _KEYS: Document = {"_id": {"$regex": "^key:"}}
@@ -71,7 +76,9 @@ def check_prepared(database: MongoDatabase) -> None:
             "`alerting prepare`, "
             "then this again"
         )
-    if (
+    _refuse_newer(database.name, stored)
+    is_older = stored.get("number", SCHEMA_NUMBER) < SCHEMA_NUMBER
+    if is_older or (
         stored.get("code") != code_hash()
         and stored.get("hash") != schema_hash()
         and not _is_readable_newer(database.name, stored)
@@ -83,9 +90,21 @@ def check_prepared(database: MongoDatabase) -> None:
         )
 
 
+def _refuse_newer(name: str, stored: Document) -> None:
+    """Raise NotPrepared for a database of newer code, whatever version both bear."""
+    number = stored.get("number", 0)
+    if number > SCHEMA_NUMBER and stored.get("readable_from_number", number) > SCHEMA_NUMBER:
+        raise NotPrepared(
+            f"the database {name!r} was prepared by newer code of the platform (schema {number}; "
+            f"this code knows {SCHEMA_NUMBER}): install that code again, then run this again"
+        )
+
+
 def _is_readable_newer(name: str, stored: Document) -> bool:
     """Return whether a newer version than this one prepared a database. Raises NotPrepared if it
     writes documents that this version cannot read."""
+    if stored.get("number", 0) > SCHEMA_NUMBER:
+        return True
     own = version("alerting")
     if _numbers(stored.get("version")) <= _numbers(own):
         return False
@@ -108,7 +127,9 @@ def prepare_database(database: MongoDatabase) -> None:
     validated when they are read. A database that a newer version has prepared stays as it is.
     Raises NotPrepared if this version cannot read it.
     """
-    if _is_readable_newer(database.name, database[SCHEMA].find_one({"_id": _ID}) or {}):
+    stored = database[SCHEMA].find_one({"_id": _ID}) or {}
+    _refuse_newer(database.name, stored)
+    if _is_readable_newer(database.name, stored):
         return
     create_collections(database)
     create_indexes(database)
@@ -119,6 +140,8 @@ def prepare_database(database: MongoDatabase) -> None:
         "code": code_hash(),
         "version": version("alerting"),
         "readable_from": READABLE_FROM,
+        "number": SCHEMA_NUMBER,
+        "readable_from_number": READABLE_FROM_NUMBER,
     }
     database[SCHEMA].replace_one({"_id": _ID}, made, upsert=True)
 

@@ -108,6 +108,30 @@ def test_an_older_process_refuses_a_database_that_it_cannot_read(settings, reada
         pass
 
 
+@pytest.mark.parametrize("step", [open_platform, lambda settings: nullcontext(prepare(settings))])
+def test_older_code_of_the_same_version_refuses_what_newer_code_has_prepared(
+    settings, step, monkeypatch
+):
+    with monkeypatch.context() as newer:
+        newer.setattr(preparation, "SCHEMA_NUMBER", 99)
+        newer.setattr(preparation, "READABLE_FROM_NUMBER", 98)
+        prepare(settings)
+    with (
+        pytest.raises(
+            NotPrepared, match=r"newer code of the platform \(schema 99; this code knows"
+        ),
+        step(settings),
+    ):
+        pass
+
+
+def test_the_number_of_the_schema_counts_up_with_it():
+    known = {1: "234fba1513970369452e6078f4ede7b7"}
+    assert known[preparation.SCHEMA_NUMBER] == schema_hash(), (
+        "the schema has changed: count SCHEMA_NUMBER up, and write its hash here"
+    )
+
+
 def test_a_command_on_a_database_of_another_version_ends_with_one_sentence(settings):
     prepare(settings)
     set_version(settings, OLDER)
