@@ -10,7 +10,7 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 MODULES = [path for path in sorted(TESTS.rglob("*.py")) if "__pycache__" not in path.parts]
 MOST_MODULES = 15
-MOST_LINES = 400
+MOST_LINES = 600
 MOST_LINES_OF_FUNCTION = 75  # of its body: a signature has one line for each argument
 PYTHON = ("alerting", "tests", "dags", "benchmarks", "tools")
 IMPORTS = re.compile(
