@@ -77,7 +77,8 @@ def check_prepared(database: MongoDatabase) -> None:
             "then this again"
         )
     _refuse_newer(database.name, stored)
-    is_older = stored.get("number", SCHEMA_NUMBER) < SCHEMA_NUMBER
+    number: int = stored.get("number", SCHEMA_NUMBER)
+    is_older = number < SCHEMA_NUMBER
     if is_older or (
         stored.get("code") != code_hash()
         and stored.get("hash") != schema_hash()
@@ -92,7 +93,7 @@ def check_prepared(database: MongoDatabase) -> None:
 
 def _refuse_newer(name: str, stored: Document) -> None:
     """Raise NotPrepared for a database of newer code, whatever version both bear."""
-    number = stored.get("number", 0)
+    number: int = stored.get("number", 0)
     if number > SCHEMA_NUMBER and stored.get("readable_from_number", number) > SCHEMA_NUMBER:
         raise NotPrepared(
             f"the database {name!r} was prepared by newer code of the platform (schema {number}; "
