@@ -68,7 +68,7 @@ class Imports:
         self.files.create(job.id)
         return job
 
-    def require_room(self) -> None:
+    def require_space(self) -> None:
         """Raise HTTPException 429 if the disk has no room for more of a file that comes."""
         try:
             require_free(self.files, 0)
@@ -160,7 +160,7 @@ async def upload_file(
         raise UserError("the body is empty: send the file as the body")
     job = await run_in_threadpool(imports.admit, file_name(name), size, choices)
     try:
-        await receive_body(request, imports.files.file(job.id), imports.require_room)
+        await receive_body(request, imports.files.file(job.id), imports.require_space)
         return imports.view(await run_in_threadpool(imports.check, job, choices))
     except BaseException:
         imports.abandon(job)

@@ -87,7 +87,7 @@ async def send_file(request: Request, person: Engineer, imports: OwnImports) -> 
         return imports.files.file(admitted[0].id)
 
     try:
-        await receive_form(request, typed, admit, imports.require_room)
+        await receive_form(request, typed, admit, imports.require_space)
         job = await run_in_threadpool(imports.check, admitted[0], admitted[0].choices)
     except BaseException as fault:
         for job in admitted:

@@ -20,7 +20,7 @@ _LONGEST_NAME = 200
 Fields = dict[str, str]
 Admit = Callable[[Fields, str], Path]
 """Admits a file by the fields that stand before it in the form and its name; returns its path."""
-RequireRoom = Callable[[], None]
+RequireSpace = Callable[[], None]
 """Raises if the disk has no room for more; asked while a file comes."""
 _ASKED_EVERY = 16 << 20  # bytes
 _UNREADABLE = "the form cannot be read: it is no form with a file"
@@ -32,22 +32,22 @@ def file_name(text: str) -> str:
     return name[:_LONGEST_NAME] or "file"
 
 
-async def receive_body(request: Request, path: Path, require_room: RequireRoom) -> None:
-    """Write the body of a request to a file. Raises what `require_room` raises."""
+async def receive_body(request: Request, path: Path, require_space: RequireSpace) -> None:
+    """Write the body of a request to a file. Raises what `require_space` raises."""
     with path.open("wb") as file:
-        write = _bounded(file, require_room)
+        write = _bounded(file, require_space)
         async for chunk in request.stream():
             await run_in_threadpool(write, chunk)
 
 
-def _bounded(file: BinaryIO, require_room: RequireRoom) -> Callable[[bytes], None]:
+def _bounded(file: BinaryIO, require_space: RequireSpace) -> Callable[[bytes], None]:
     """Return the function that writes to a file, and asks before each further piece of it."""
     left = 0
 
     def write(data: bytes) -> None:
         nonlocal left
         if len(data) > left:
-            require_room()
+            require_space()
             left = _ASKED_EVERY + len(data)
         left -= len(data)
         file.write(data)
@@ -56,19 +56,19 @@ def _bounded(file: BinaryIO, require_room: RequireRoom) -> Callable[[bytes], Non
 
 
 async def receive_form(
-    request: Request, fields: Fields, admit: Admit, require_room: RequireRoom
+    request: Request, fields: Fields, admit: Admit, require_space: RequireSpace
 ) -> None:
     """Write the one file of a form to the path that `admit` gives it, which a thread calls.
     `fields`: takes the other fields of the form, also of one that is refused then.
 
     Raises HTTPException 422 for a body that is no form, UserError for one without a file, and what
-    `admit` and `require_room` raise.
+    `admit` and `require_space` raise.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise HTTPException(422, _UNREADABLE)
-    form = _Form(fields, admit, require_room)
+    form = _Form(fields, admit, require_space)
     try:
         parser = MultipartParser(boundary, form.callbacks)  # type: ignore[arg-type]
         async for chunk in request.stream():
@@ -85,9 +85,9 @@ async def receive_form(
 class _Form:
     """A form under way: its fields in memory within bounds, its file on the disk."""
 
-    def __init__(self, fields: Fields, admit: Admit, require_room: RequireRoom) -> None:
+    def __init__(self, fields: Fields, admit: Admit, require_space: RequireSpace) -> None:
         self._admit = admit
-        self._require_room = require_room
+        self._require_space = require_space
         self._write: Callable[[bytes], None] | None = None
         self._fields = fields
         self._header = bytearray()
@@ -143,7 +143,7 @@ class _Form:
         self.files += 1
         path = self._admit(self._fields, file_name(named.decode("utf-8", "replace")))
         self._file = path.open("wb")
-        self._write = _bounded(self._file, self._require_room)
+        self._write = _bounded(self._file, self._require_space)
 
     def _take(self, data: bytes) -> None:
         if self._file is not None and self._write is not None:

@@ -97,11 +97,11 @@ class KindUnion(Generic[T]):
 def new_host_paths(given: object, before: object | None) -> list[str]:
     """Return the fields of a document with a path on the host that the document before, if any,
     does not use in the same field, by the same kind and with the same address."""
-    used = {} if before is None else _host_places(before)
-    return [field for field, place in _host_places(given).items() if used.get(field) != place]
+    used = {} if before is None else _host_paths(before)
+    return [field for field, place in _host_paths(given).items() if used.get(field) != place]
 
 
-def _host_places(document: object) -> dict[str, tuple[object, ...]]:
+def _host_paths(document: object) -> dict[str, tuple[object, ...]]:
     """Return kind, address and path of each field with a path on the host."""
     address = getattr(document, "url", None)
     tls = getattr(document, "tls", None)

@@ -173,11 +173,11 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path} cannot be read ({type(fault).__name__}): use another backup"
         ) from fault
     for name in files:
-        place_in(folder, name)
+        path_inside(folder, name)
     return manifest
 
 
-def place_in(folder: Path, name: str) -> Path:
+def path_inside(folder: Path, name: str) -> Path:
     """Return the path of a file in a folder. Raises UserError for a name that is not in its normal
     form, and for a path that leads out of the folder, also over links."""
     path = folder / name

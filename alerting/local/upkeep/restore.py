@@ -22,7 +22,7 @@ from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.faults import UserError
 from alerting.local.prepare import prepare_home
 from alerting.local.upkeep.encrypted import decrypt_files, read_password
-from alerting.local.upkeep.files import Manifest, check_files, place_in, read_manifest
+from alerting.local.upkeep.files import Manifest, check_files, path_inside, read_manifest
 from alerting.local.upkeep.save import ARTIFACTS, DATABASE, ENCRYPTED, REGISTRY, SECRETS
 from alerting.ports import Progress, silent
 from alerting.settings.environment import Settings
@@ -223,7 +223,7 @@ def _targets(settings: Settings, manifest: Manifest) -> dict[str, Path]:
     for name in manifest.files:
         top, _, rest = name.partition("/")
         if top in places:
-            found[name] = place_in(places[top], rest)
+            found[name] = path_inside(places[top], rest)
     return found
 
 

@@ -126,7 +126,7 @@ def client(platform):
     return TestClient(create_app(platform, TOKENS, source_readers=lambda: readers), headers=ADMIN)
 
 
-def put(client, sort, name, document):
+def apply_there(client, sort, name, document):
     """Apply a document at the console on whatever is there; return the answer."""
     path = f"/api/v1/{sort}s/{name}"
     there = client.get(path)
@@ -139,10 +139,10 @@ def test_no_file_is_read_or_moved_in_two_steps(client, platform, tmp_path, middl
     secret = tmp_path / "password"
     secret.write_text("hunter2\n")
     name = "drop"
-    put(client, "source", name, middle)
+    apply_there(client, "source", name, middle)
     document = {"kind": "files", "pattern": str(secret), "bad": "/tmp/b", "unchanged_for": "0s"}
-    put(client, "source", name, {**document, "url": {"env": "NOWHERE_URL"}})
-    refused = put(client, "source", name, document)
+    apply_there(client, "source", name, {**document, "url": {"env": "NOWHERE_URL"}})
+    refused = apply_there(client, "source", name, document)
     expect_problem(refused, 422)
     assert "on the host" in refused.json()["detail"]
     for answer in (
@@ -162,10 +162,12 @@ def test_a_folder_of_one_kind_of_sink_is_not_that_of_another(client, platform):
         "sends": ["alarms"],
     }
     apply_sinks(platform, [parquet], "host", at(0))
-    expect_problem(put(client, "sink", "out", alarms), 422)
-    assert put(client, "sink", "out", {**parquet, "title": "Out"}).status_code == 200
-    assert put(client, "sink", "out", {"kind": "webhook", "url": {"env": "A_URL"}}).is_success
-    expect_problem(put(client, "sink", "out", parquet), 422)
+    expect_problem(apply_there(client, "sink", "out", alarms), 422)
+    assert apply_there(client, "sink", "out", {**parquet, "title": "Out"}).status_code == 200
+    assert apply_there(
+        client, "sink", "out", {"kind": "webhook", "url": {"env": "A_URL"}}
+    ).is_success
+    expect_problem(apply_there(client, "sink", "out", parquet), 422)
 
 
 def test_a_key_stays_with_its_server(client, platform):
@@ -177,8 +179,8 @@ def test_a_key_stays_with_its_server(client, platform):
         "pattern": "/a/*",
     }
     apply_sources(platform, [used], "host", at(0))
-    assert put(client, "source", "lab", {**used, "pattern": "/b/*"}).status_code == 200
-    other = put(client, "source", "lab", {**used, "url": {"env": "OTHER_URL"}})
+    assert apply_there(client, "source", "lab", {**used, "pattern": "/b/*"}).status_code == 200
+    other = apply_there(client, "source", "lab", {**used, "url": {"env": "OTHER_URL"}})
     expect_problem(other, 422)
     assert "source 'lab': key: a path on the host" in other.json()["detail"]
 

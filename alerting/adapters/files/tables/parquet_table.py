@@ -25,10 +25,18 @@ _BYTES_OF_NUMBER = 24  # as text
 _HEADERS = (1 << 10, 1 << 16, 16 << 20)  # bytes; with the least and the greatest value of a page
 _DEEPEST = 8
 # fields of the header of a page (parquet.thrift), and types of Thrift's compact protocol
-_SIZE, _PACKED, _DATA, _DATA_2 = 2, 3, 5, 8
-_VALUES, _ENCODING, _ENCODING_2 = 1, 2, 4
+_SIZE = 2
+_PACKED = 3
+_DATA = 5
+_DATA_2 = 8
+_VALUES = 1
+_ENCODING = 2
+_ENCODING_2 = 4
 _DELTA_BYTE_ARRAY = 7
-_FLAGS, _NUMBERS, _BYTES, _STRUCT = (1, 2), (4, 5, 6), 8, 12
+_FLAGS = (1, 2)
+_NUMBERS = (4, 5, 6)
+_BYTES = 8
+_STRUCT = 12
 
 _WESTMOST = timedelta(hours=12)
 
