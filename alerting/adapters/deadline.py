@@ -20,7 +20,7 @@ AT_ONCE = 8
 """Calls to one process at once; a call that has missed its deadline counts until it ends."""
 _QUICK_S = 0.02
 _AGAIN_S = 0.2
-_PLACE_S = 0.5
+_FREE_WITHIN_S = 0.5
 _SIGN_WITHIN_S = 1.5
 _MOST_LATE_BYTES = 256 << 20
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class OtherProcess:
         again = self._is_silent
         within_s = min(page.within_s, _AGAIN_S) if again else page.within_s
         until = monotonic() + within_s
-        self._enter(min(until, monotonic() + _PLACE_S), again)
+        self._enter(min(until, monotonic() + _FREE_WITHIN_S), again)
         done: Future[T] = Future()
         Thread(target=self._run, args=(work, done, again, until), daemon=True).start()
         if not _ends(done, min(_QUICK_S, within_s)):

@@ -110,10 +110,10 @@ def create_app(
     look at their rows; `sink_opener`: what connects to receivers of sinks. `airflow`: the address
     of its pages, for links; `mlflow`: likewise.
     """
-    runs: Any = RegistryOfPages(platform.runs)
-    is_one = id(platform.models) == id(platform.runs)
-    models: Any = runs if is_one else RegistryOfPages(platform.models)
-    platform = replace(platform, runs=runs, models=models)
+    registries: dict[Any, Any] = {
+        one: RegistryOfPages(one) for one in (platform.runs, platform.models)
+    }
+    platform = replace(platform, runs=registries[platform.runs], models=registries[platform.models])
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
     wrong = WrongAttempts(platform.sessions)

@@ -129,6 +129,11 @@ def check_account_name(name: str) -> None:
             f"the name {shown(name)} is not possible: use up to 60 of a-z, 0-9, `.`, `_` and `-`, "
             "first a letter or digit"
         )
+    refuse_reserved(name)
+
+
+def refuse_reserved(name: str) -> None:
+    """Check that the platform does not act by a name, or a name that is shown. Raises UserError."""
     if is_reserved(name):
         raise UserError(
             f"the name {shown(name)} is one by which the platform itself acts: choose another one"

@@ -261,7 +261,8 @@ def test_a_stream_ends_with_its_token(fed, monkeypatch):
 @pytest.mark.parametrize("changed", ["vera", hash_secret(next(iter(TOKENS)))])
 def test_a_stream_ends_at_once_when_its_person_is_disabled(fed, feed, changed):
     with served(fed) as read:
-        ended, other = read(), read(OPERATOR)
+        ended = read()
+        other = read(OPERATOR)
         for reader in (ended, other):
             reader.next()
         feed.end_access("somebody")

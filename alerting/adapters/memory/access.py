@@ -85,7 +85,7 @@ class MemorySessions:
     def take_back_wrong(self, key: str, at: datetime, last: datetime | None) -> None:
         with self._counting:
             if (found := self._wrong.get(key)) is not None:
-                before = last if found.last == at and last is not None else found.last
+                before = last if last is not None and found.last == at else found.last
                 self._wrong[key] = WrongCount(max(found.wrong - 1, 0), before)
 
     def count_wrong(self, key: str) -> WrongCount | None:

@@ -77,8 +77,7 @@ def check_prepared(database: MongoDatabase) -> None:
             "then this again"
         )
     _refuse_newer(database.name, stored)
-    number: int = stored.get("number", SCHEMA_NUMBER)
-    is_older = number < SCHEMA_NUMBER
+    is_older = int(stored.get("number", SCHEMA_NUMBER)) < SCHEMA_NUMBER
     if is_older or (
         stored.get("code") != code_hash()
         and stored.get("hash") != schema_hash()
@@ -93,8 +92,8 @@ def check_prepared(database: MongoDatabase) -> None:
 
 def _refuse_newer(name: str, stored: Document) -> None:
     """Raise NotPrepared for a database of newer code, whatever version both bear."""
-    number: int = stored.get("number", 0)
-    if number > SCHEMA_NUMBER and stored.get("readable_from_number", number) > SCHEMA_NUMBER:
+    number = int(stored.get("number", 0))
+    if number > SCHEMA_NUMBER and int(stored.get("readable_from_number", number)) > SCHEMA_NUMBER:
         raise NotPrepared(
             f"the database {name!r} was prepared by newer code of the platform (schema {number}; "
             f"this code knows {SCHEMA_NUMBER}): install that code again, then run this again"
@@ -104,7 +103,7 @@ def _refuse_newer(name: str, stored: Document) -> None:
 def _is_readable_newer(name: str, stored: Document) -> bool:
     """Return whether a newer version than this one prepared a database. Raises NotPrepared if it
     writes documents that this version cannot read."""
-    if stored.get("number", 0) > SCHEMA_NUMBER:
+    if int(stored.get("number", 0)) > SCHEMA_NUMBER:
         return True
     own = version("alerting")
     if _numbers(stored.get("version")) <= _numbers(own):

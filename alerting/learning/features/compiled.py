@@ -6,8 +6,6 @@ takes seconds, once on a machine: numba stores the result beside this module, or
 folder if that is read-only. `build` imports this module for large tables only.
 """
 
-# ruff: noqa: C901 - loops over numbers, which the compiler turns into vectors, count as branches
-
 from collections.abc import Callable
 from typing import TypeVar, cast
 

@@ -16,7 +16,7 @@ from alerting.operators.people import (
     check_account_name,
     check_password_rules,
     hash_secret,
-    is_reserved,
+    refuse_reserved,
 )
 from alerting.ports import AccessPorts
 
@@ -377,11 +377,7 @@ def _check_role(kind: AccountKind, role: Role, display_name: str) -> None:
         raise UserError(
             f"a display name has at most {LONGEST_DISPLAY_NAME} characters, all printable"
         )
-    if is_reserved(display_name):
-        raise UserError(
-            f"the display name {display_name!r} is one by which the platform itself acts: choose "
-            "another one"
-        )
+    refuse_reserved(display_name)
 
 
 def _refuse_service(account: Account) -> None:
