@@ -29,11 +29,11 @@ _UNITS = (
     (60, 600),
     (1, 0),
 )  # seconds of a unit, and from which length on it is used
-_AHEAD = templates(
+_AFTER_NOW = templates(
     "{number} reading lies after now, by {ahead}",
     "{number} readings lie after now (the newest by {ahead})",
 )
-_AHEAD_YEARS = templates(
+_AFTER_NOW_BY_YEARS = templates(
     "{number} reading lies after now, by {years} years",
     "{number} readings lie after now (the newest by {years} years)",
 )
@@ -118,18 +118,19 @@ class UsualDistance:
         return int(sum(middle) / 2)
 
 
-def usual_instants(times: Millis, total: int | None = None, *, told: bool = False) -> slice:
+def usual_instants(times: Millis, total: int | None = None, *, is_lenient: bool = False) -> slice:
     """Return which instants (ms, increasing) are usual: all without a few at an end that lie far
     from all others, as of a clock that was not set. Far is as long as the others last, or a year,
     but at least 30 days.
 
-    `total`: of how many instants these are the first and last ones. `told`: to be told to a person,
+    `total`: of how many instants these are the first and last ones. `is_lenient`: for a person,
     who decides; then there may be more of them beside few others.
     """
     count = len(times) if total is None else total
-    few = min((count - 1) // 2 if told else count // 10, max(_FEW, count // 100))
+    few = min((count - 1) // 2 if is_lenient else count // 10, max(_FEW, count // 100))
     gaps = (np.flatnonzero(np.diff(times) >= LEAST_FAR) + 1).tolist()
-    first, end = 0, len(times)
+    first = 0
+    end = len(times)
     for _ in range(2):  # those of one end stretch what the others last
         for at in gaps:
             if at <= few and _is_far(times, at - 1, at, times[end - 1] - times[at]):
@@ -150,8 +151,8 @@ def describe_strays(times: Millis, usual: slice) -> Iterator[tuple[str, int]]:
         yield _far(_AFTER, count, int(times[usual.stop] - times[usual.stop - 1])), count
 
 
-def _far(said: tuple[tuple[str, str], tuple[str, str]], count: int, gap: int) -> str:
-    of_years, of_days = said
+def _far(texts: tuple[tuple[str, str], tuple[str, str]], count: int, gap: int) -> str:
+    of_years, of_days = texts
     if gap < 2 * _YEAR:
         return translatable_count(*of_days, count, days=gap // _DAY)
     return translatable_count(*of_years, count, years=int(gap / (365.2425 * _DAY)))
@@ -169,18 +170,18 @@ def describe_doubtful(
     known = len(times) if now is None else int(np.searchsorted(times, to_millis(now + SKEW)))
     if known:
         past = times[:known]
-        usual = usual_instants(past, total, told=True)
+        usual = usual_instants(past, total, is_lenient=True)
         yield from (said for said, _ in describe_strays(past, usual))
     if now is not None and known < len(times):
-        yield describe_ahead(from_millis(int(times[-1])) - now, len(times) - known)
+        yield describe_after_now(from_millis(int(times[-1])) - now, len(times) - known)
 
 
-def describe_ahead(ahead: timedelta, count: int) -> str:
+def describe_after_now(by: timedelta, count: int) -> str:
     """Say how many readings lie after now, and by how much the newest does."""
-    if ahead >= timedelta(days=730):
-        years = int(ahead / timedelta(days=365.2425))
-        return translatable_count(*_AHEAD_YEARS, count, years=years)
-    return translatable_count(*_AHEAD, count, ahead=rough_duration(ahead))
+    if by >= timedelta(days=730):
+        years = int(by / timedelta(days=365.2425))
+        return translatable_count(*_AFTER_NOW_BY_YEARS, count, years=years)
+    return translatable_count(*_AFTER_NOW, count, ahead=rough_duration(by))
 
 
 def rough_duration(value: timedelta) -> Styled:

@@ -138,7 +138,8 @@ class ParquetStore:
         times = [times for times, _ in self._files(asset)]
         if not times:
             return None
-        first, last = min(t[0] for t in times), max(t[1] for t in times)
+        first = min(t[0] for t in times)
+        last = max(t[1] for t in times)
         if until is None and last - first < LEAST_FAR:
             return from_millis(first), from_millis(last)
         ts = self._columns(asset, None, until, {}).ts

@@ -136,8 +136,8 @@ def list_sources(as_json: Json = False) -> None:
         if status.fault or status.is_stale:
             since = f"no row for {written(status.silent)}"
             console.print(f"source {status.name}: {status.fault or since}", style="red")
-        if status.ahead:
-            console.print(f"source {status.name}: {status.ahead}", style="red")
+        if status.after_now:
+            console.print(f"source {status.name}: {status.after_now}", style="red")
         if status.last_lost and status.lost_at:
             lost = (
                 f"{status.lost} values lost so far, the last" if status.lost else "values were lost"

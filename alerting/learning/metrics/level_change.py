@@ -41,8 +41,8 @@ def find_level_change(at: Millis, values: Floats) -> tuple[int, float] | None:
     medians = np.array([np.median(part) for part in np.split(level, first[1:])])
     found: tuple[int, float] | None = None
     for day in range(_LEAST_DAYS, len(days) - _LEAST_DAYS + 1):
-        before, after = medians[max(0, day - _NEAR) : day], medians[day : day + _NEAR]
-        levels = float(np.median(before)), float(np.median(after))
+        near = (medians[max(0, day - _NEAR) : day], medians[day : day + _NEAR])
+        levels = (float(np.median(near[0])), float(np.median(near[1])))
         most = 0.0 if found is None else abs(found[1])
         if abs(levels[1] - levels[0]) < max(_UNIT_LIKE - _EXACT, most):
             continue
@@ -70,7 +70,8 @@ def _factor(at: Millis, level: Floats, change: int, around: int) -> float | None
     if not 0 < change < len(at) or min(at[change] - at[0], at[-1] - at[change]) < around:
         return None
     start, end = np.searchsorted(at, [at[change] - around, at[change] + around])
-    before, after = level[start:change], level[change:end]
+    before = level[start:change]
+    after = level[change:end]
     if min(len(before), len(after)) < _LEAST_VALUES:
         return None
     of_before, of_after = (np.quantile(part, _QUANTILES) for part in (before, after))

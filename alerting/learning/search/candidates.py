@@ -1,5 +1,7 @@
 """Candidates: the result of a family's search on walk-forward folds."""
 
+from __future__ import annotations
+
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -180,9 +182,15 @@ def assemble(
     )
 
 
-def rows_out_of_fold(dataset: Dataset, candidate: Candidate) -> BoolArray:
-    """Select the rows of the training period that the folds of a candidate scored."""
-    return np.asarray(~np.isnan(candidate.oof) & (dataset.part == "train"))
+def rows_out_of_fold(
+    dataset: Dataset, candidate: Candidate, measured: BoolArray
+) -> BoolArray | None:
+    """Select the rows of the training period that the folds of a candidate scored, where the
+    `measured` ones are of one class; None where these have both, or the others have not."""
+    if not _is_one_class(dataset.label[measured]):
+        return None
+    rows = np.asarray(~np.isnan(candidate.oof) & (dataset.part == "train"))
+    return None if _is_one_class(dataset.label[rows]) else rows
 
 
 def margin_out_of_fold(candidate: Candidate, estimator: Estimator) -> Floats:
@@ -221,15 +229,14 @@ def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
     return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
 
 
-def is_one_class(label: npt.NDArray[np.int8]) -> bool:
-    """Return whether labels are all alike, as without any."""
+def _is_one_class(label: npt.NDArray[np.int8]) -> bool:
     return int(label.sum()) in (0, len(label))
 
 
 def _fault(label: npt.NDArray[np.int8], use: _Use) -> str | None:
     if not len(label):
         return use.no_row
-    if is_one_class(label):
+    if _is_one_class(label):
         return translatable(use.positive if label[0] else use.negative, rows=len(label))
     return None
 

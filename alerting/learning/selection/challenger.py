@@ -35,12 +35,7 @@ from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.normal import sample_normal, take_levels
 from alerting.learning.models.trained import TrainedModel, model_hash
-from alerting.learning.search.candidates import (
-    Candidate,
-    is_one_class,
-    margin_out_of_fold,
-    rows_out_of_fold,
-)
+from alerting.learning.search.candidates import Candidate, margin_out_of_fold, rows_out_of_fold
 from alerting.learning.search.chance import count_problems, placed_share
 from alerting.learning.search.column_limit import ColumnLimit, take_part
 from alerting.learning.selection.base_rate import (
@@ -170,12 +165,10 @@ def finish_challenger(
     if estimator is None:
         estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
     margin = _margins(estimator, matrix, validation | (dataset.part == "test"))
-    choosing, labelled, risk, period = validation, measured, margin, VALIDATION
-    if is_one_class(dataset.label[measured]) and not is_one_class(
-        dataset.label[out_of_fold := rows_out_of_fold(dataset, candidate)]
-    ):
-        choosing = labelled = out_of_fold
-        risk, period = margin_out_of_fold(candidate, estimator), OUT_OF_FOLD
+    folds = rows_out_of_fold(dataset, candidate, measured)
+    labelled = measured if folds is None else folds
+    choosing = validation if folds is None else folds
+    risk = margin if folds is None else margin_out_of_fold(candidate, estimator)
     calibration = fit_platt(
         risk[labelled], dataset.label[labelled], problems=count_problems(dataset, labelled)
     )
@@ -186,7 +179,7 @@ def finish_challenger(
         calibration.probability(risk[choosing]),
         definition.operating_point,
         seed,
-        period,
+        VALIDATION if folds is None else OUT_OF_FOLD,
     )
     ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, train)
     model = TrainedModel(

@@ -59,9 +59,8 @@ def compute_grade(graded: GradedValues) -> ValueGrade:
     """Return the figures of graded samples."""
     figures = (graded.error, graded.last_error, graded.coverage)
     error, last_error, coverage = (None if np.isnan(f) else f for f in figures)
-    return ValueGrade(
-        len(graded.at), error, last_error, coverage, is_worse=graded.is_worse_than_last
-    )
+    is_worse = graded.is_worse_than_last
+    return ValueGrade(len(graded.at), error, last_error, coverage, is_worse)
 
 
 def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no", "cannot_tell"]:

@@ -57,7 +57,7 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
         None,
     )
     muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
-    ahead = _readings_ahead(platform, latest, asset, at)
+    ahead = _readings_after_now(platform, latest, asset, at)
     facts = (*found.facts, *_record(platform, found, covering, at), *muted, *ahead)
     condition = line_condition(platform, latest.definition, asset_name, at)
     reasons = (
@@ -76,7 +76,7 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     )
 
 
-def _readings_ahead(
+def _readings_after_now(
     platform: EvaluationPorts, latest: Revision, asset: Asset, at: datetime
 ) -> list[str]:
     """Say how many readings of the variables of a definition lie after now, as of a clock that is

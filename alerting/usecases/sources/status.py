@@ -27,7 +27,7 @@ class SourceStatus:
     has paused it, because too many of its messages could not be stored. `lost`: values that were
     lost for ever, where they could be counted; `last_lost`: how, and `lost_at`: when that was
     noted. `read_by`: who reads a polled source by its document; `polled_by`: who read it last, at
-    `polled_at`; `unread`: the time since then. `ahead`: says by how much the newest
+    `polled_at`; `unread`: the time since then. `after_now`: says by how much the newest
     or the last reading lies after now, else empty.
     """
 
@@ -53,7 +53,7 @@ class SourceStatus:
     polled_by: PollReader | None = None
     polled_at: datetime | None = None
     unread: timedelta | None = None
-    ahead: str = ""
+    after_now: str = ""
 
 
 def source_statuses(
@@ -99,11 +99,11 @@ def source_status(
         polled_by=progress.polled_by,
         polled_at=progress.polled_at,
         unread=_lag(progress.polled_at, now),
-        ahead=_ahead(source, progress, now),
+        after_now=_after_now(source, progress, now),
     )
 
 
-def _ahead(source: Source, progress: SourceProgress, now: datetime) -> str:
+def _after_now(source: Source, progress: SourceProgress, now: datetime) -> str:
     """Say by how much the newest or the last reading of a source lies after now, if by more than
     clocks differ; empty otherwise, and of events, which may be planned."""
     last = (progress.last or {}).get("ts")

@@ -116,8 +116,8 @@ def test_a_reading_after_now_is_told_of_with_its_distance_and_a_small_one_is_not
     ]:
         deliver(platform, gate, [{**ROW, "ts": stamp}], at(0), by="gate")
         status = source_statuses(platform.sources, platform.deliveries, at(0))[0]
-        assert status.ahead.startswith(said)
-        assert bool(status.ahead) == bool(said)
+        assert status.after_now.startswith(said)
+        assert bool(status.after_now) == bool(said)
 
 
 def test_a_look_at_a_source_says_which_readings_lie_far_from_the_others_and_after_now():
