@@ -50,13 +50,15 @@ class MemoryAccessTokens:
         return self._tokens.pop(id, None) is not None
 
 
+_COUNTING = Lock()  # of all stores: one that is copied or stored holds none
+
+
 class MemorySessions:
     """Port `Sessions`."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._wrong: dict[str, WrongCount] = {}
-        self._counting = Lock()
 
     def add(self, session: Session) -> None:
         self._sessions[session.id] = session
@@ -76,14 +78,14 @@ class MemorySessions:
         return self._sessions.pop(id, None) is not None
 
     def add_wrong(self, key: str, at: datetime, since: datetime) -> int:
-        with self._counting:
+        with _COUNTING:
             before = self._wrong.get(key)
             count = 1 if before is None or before.last <= since else before.wrong + 1
             self._wrong[key] = WrongCount(count, at)
             return count
 
     def take_back_wrong(self, key: str, at: datetime, last: datetime | None) -> None:
-        with self._counting:
+        with _COUNTING:
             if (found := self._wrong.get(key)) is not None:
                 before = last if last is not None and found.last == at else found.last
                 self._wrong[key] = WrongCount(max(found.wrong - 1, 0), before)
