@@ -6,7 +6,9 @@ from itertools import islice
 
 import bson
 import mongomock.collection
+import mongomock.database
 from bson.raw_bson import RawBSONDocument
+from pymongo.errors import OperationFailure
 
 _ORIGINALS = {
     name: getattr(mongomock.collection.BulkOperationBuilder, name)
@@ -30,6 +32,12 @@ def patch_mongomock() -> None:
     mongomock.collection.Collection.insert_many = _insert_many
     mongomock.collection.Collection.create_indexes = _create_indexes
     mongomock.collection.Collection._ensure_uniques = _ensure_uniques
+    mongomock.database.Database.watch = _refuse_watch
+
+
+def _refuse_watch(self, *args, **options):
+    """Refuse a change stream as a server that is no replica set does."""
+    raise OperationFailure("The $changeStream stage is only supported on replica sets", 40573)
 
 
 def _without_sort(name):

@@ -74,5 +74,5 @@ def test_tasks_wait_for_a_broker_that_is_away_and_no_try_is_used_up(tmp_path):
     assert (
         "the broker does not answer (OperationalError): 2 tasks wait" in done.stderr + done.stdout
     )
-    assert {"pandas", "lightgbm"} < set(found["imports"])
+    assert {"pandas", "alerting.learning.models.families.lightgbm"} < set(found["imports"])
     assert found["queue"] == "evaluation"
