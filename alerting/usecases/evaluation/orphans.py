@@ -8,6 +8,7 @@ from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan
+from alerting.operators.actions import NotAllowed
 from alerting.ports import EvaluationPorts, Unit
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.changes import EpisodeChanges, update
@@ -21,9 +22,16 @@ from alerting.usecases.notification.routes import change_notifications
 
 def close_orphans(platform: EvaluationPorts, as_of: datetime) -> int:
     """End every open episode that no evaluation will end, and notify its recipients; return how
-    many. Idempotent."""
+    many. Idempotent.
+
+    For an account that sees a part of the plant, of which no plan of evaluation can be made, the
+    next round of evaluation ends them.
+    """
     still_open = platform.episodes.find(open_only=True)
-    return close_left(platform, still_open, current_plan(platform), as_of) if still_open else 0
+    try:
+        return close_left(platform, still_open, current_plan(platform), as_of) if still_open else 0
+    except NotAllowed:
+        return 0
 
 
 def close_left(

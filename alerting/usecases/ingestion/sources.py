@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.assets import VariableType
 from alerting.ports import EventRow, Progress, ReadingRow
 from alerting.readings.column_titles import Units
