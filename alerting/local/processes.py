@@ -87,9 +87,11 @@ def own_identity() -> str:
 
 
 def may_run(identity: str) -> bool:
-    """Return whether the process of such a text may still run: also if it is of another machine."""
-    host, number, _ = identity.rsplit("/", 2)
-    if host != socket.gethostname():
+    """Return whether the process of such a text may still run: also if it is of another machine,
+    or no such text."""
+    host, _, numbers = identity.partition("/")
+    number = numbers.partition("/")[0]
+    if host != socket.gethostname() or not number.isdecimal():
         return True
     try:
         return _identity(psutil.Process(int(number))) == identity
