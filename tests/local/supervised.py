@@ -127,10 +127,8 @@ def main(
     def work() -> int:
         supervisor = Supervisor(parts, folder, folder, say, show)
         try:
-            milestones = (
-                {} if faulty_database else {("parent", "stubborn"): lambda: say("milestone")}
-            )
-            supervisor.run(milestones, stopping)
+            milestones = {("parent", "stubborn"): lambda: say("milestone")}
+            supervisor.run({} if faulty_database else milestones, stopping)
         except StartFailed as failure:
             say(f"failed: {failure}")
             return 1

@@ -73,7 +73,11 @@ def count_settings():
     files = [
         *sources("alerting"),
         *(ROOT / "docs").rglob("*.md"),
-        *(path for path in (ROOT / "config").rglob("*") if path.is_file()),
+        *(
+            path
+            for path in (ROOT / "config").rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        ),
         ROOT / "README.md",
         ROOT / "docker-compose.yml",
     ]
