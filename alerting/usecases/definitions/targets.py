@@ -33,10 +33,11 @@ from alerting.usecases.definitions.versions import present_answer
 
 class CurrentPlan(NamedTuple):
     """The evaluation plan, with the hash of its sources, by which other processes find it in the
-    cache."""
+    cache. `is_new`: it was made now, of sources that have changed."""
 
     plan: EvaluationPlan
     source_hash: str
+    is_new: bool = True
 
 
 def current_plan(platform: PlanPorts) -> EvaluationPlan:
@@ -50,7 +51,7 @@ def find_current_plan(platform: PlanPorts) -> CurrentPlan:
     """Return the same plan with the hash of its sources."""
     before = source_hash_of(platform, read_plan=True)
     if (cached := platform.evaluation_plans.get(before)) is not None:
-        return CurrentPlan(cached, before)
+        return CurrentPlan(cached, before, is_new=False)
     made = _plan_after_edits(platform, before)
     if made is None:
         made = _plan_of_all(platform, before)

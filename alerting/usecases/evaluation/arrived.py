@@ -298,7 +298,7 @@ def plan_arrived(
 
     At most `count` shards, as in `plan_round`.
     """
-    plan, source_hash = find_current_plan(platform)
+    plan, source_hash, _ = find_current_plan(platform)
     found = _reading(platform, plan, sources)
     shards = sorted({task_of(name, count) for name in found.names})
     late = begin_round(platform, plan.targets, as_of)

@@ -31,11 +31,11 @@ from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.missing_champion import ChampionPorts, describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.sync import sync
-from alerting.usecases.definitions.targets import current_plan, find_current_plan
+from alerting.usecases.definitions.targets import find_current_plan
 from alerting.usecases.definitions.versions import last_promotion, segments
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_batch
-from alerting.usecases.evaluation.orphans import close_left
+from alerting.usecases.evaluation.orphans import close_orphans
 from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import base_states, begin_round, plan_of_round
 from alerting.usecases.evaluation.run import (
@@ -67,9 +67,9 @@ def evaluate(
     The whole round in one process: what `plan_round`, `evaluate_shard` and the maintenance do in
     tasks of their own.
     """
-    still_open = platform.episodes.find(open_only=True)
-    full_plan = current_plan(platform)
-    close_left(platform, still_open, full_plan, as_of)
+    full_plan, _, is_new = find_current_plan(platform)
+    if is_new:
+        close_orphans(platform, as_of)
     evaluation_plan = _select_plan(platform.definitions, full_plan, names)
     late = begin_round(platform, full_plan.targets, as_of)
     counts = evaluate_targets(platform, evaluation_plan, as_of, late.has_requests, progress)
@@ -87,16 +87,17 @@ def plan_round(
     as_of: datetime,
     plant: str = NO_PLANT,
 ) -> RoundPlan:
-    """Begin a round of the definitions evaluated at this cadence in a plant: end episodes that no
-    evaluation will end, route late readings, and find the shards with definitions.
+    """Begin a round of the definitions evaluated at this cadence in a plant: after a change of
+    definitions or assets end episodes that no evaluation will end, route late readings, and find
+    the shards with definitions.
 
     At most `count` shards, shared evenly with the other plants of this cadence. Definitions whose
     states are stored together share one, so that two shards evaluated at once do not wait for each
     other.
     """
-    still_open = platform.episodes.find(open_only=True)
-    plan, source_hash = find_current_plan(platform)
-    close_left(platform, still_open, plan, as_of)
+    plan, source_hash, is_new = find_current_plan(platform)
+    if is_new:  # where another process made it, the maintenance ends them
+        close_orphans(platform, as_of)
     tasks = tasks_of_plant(count, len(plan.plants_at(duration_millis(every))))
     own = plan.select_plant(plant)
     names = own.definitions_at(duration_millis(every))

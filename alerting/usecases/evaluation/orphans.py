@@ -1,13 +1,12 @@
 """End the open episodes that no evaluation will end: of a definition out of service, that does not
 name their asset any more or is gone, or of an asset that is gone."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode
 from alerting.episodes.state_table import TargetKey
-from alerting.episodes.targets import EvaluationPlan
 from alerting.operators.actions import NotAllowed
 from alerting.ports import EvaluationPorts, Unit
 from alerting.usecases.definitions.targets import current_plan
@@ -27,22 +26,13 @@ def close_orphans(platform: EvaluationPorts, as_of: datetime) -> int:
     For an account that sees a part of the plant, of which no plan of evaluation can be made, the
     next round of evaluation ends them.
     """
-    still_open = platform.episodes.find(open_only=True)
+    still_open = platform.episodes.find(open_only=True)  # before the plan, which is not older
+    wanted = {(one.definition, one.asset) for one in still_open}
     try:
-        return close_left(platform, still_open, current_plan(platform), as_of) if still_open else 0
+        targets = current_plan(platform).targets if wanted else ()
     except NotAllowed:
         return 0
-
-
-def close_left(
-    platform: EvaluationPorts,
-    still_open: Sequence[Episode],
-    evaluation_plan: EvaluationPlan,
-    as_of: datetime,
-) -> int:
-    """Do the same with episodes that were read before the evaluation plan, which is not older."""
-    wanted = {(one.definition, one.asset) for one in still_open}
-    wanted.difference_update([t.key for t in evaluation_plan.targets if t.key in wanted])
+    wanted.difference_update([t.key for t in targets if t.key in wanted])
     if not wanted:
         return 0
     reasons = _find_reasons(platform, wanted)
