@@ -209,6 +209,10 @@ class CachedReadings:
         """Return when the oldest readings that this preview has used were read."""
         return min((one.read_at for one in self._used), default=self._now)
 
+    def hold_no_more(self) -> None:
+        """From now on read what is not held from the live port, and hold nothing of it."""
+        self._least = timedelta.max
+
     def expect(self, series: int) -> None:
         """State how many series this preview needs, of which progress is a share."""
         self._steps = max(series, 1)

@@ -160,12 +160,11 @@ def preview(
     )
     # over the cache, so that a mark made since is seen
     caching = without_bad_values(replace(platform, readings=readings))
-    warnings = tuple(warnings_of(platform, subject.definition))
-    at_hours = tuple(clock_times(subject.definition))
     at_hours = tuple(clock_times(subject.definition))
     if _learns_from_problems(subject):
         learning = cast(TrainedDefinition, subject.definition)
         found = _past_problems(caching, readings, learning, start, end)
+        warnings = _warnings_by(platform, readings, learning, end)
         return replace(found, warnings=warnings, clock_times=at_hours)
     served = _served(platform, subject)
     tried = [subject, *([served] if served else [])]
@@ -188,18 +187,28 @@ def preview(
     suppressed = suppressed_intervals_by_asset(caching, definition, made.targets, start, end)
     load = made.load(suppressed, end, platform.budget.flood_above)
     beside = compare_alarms(made.alarms, before.alarms if before else ())
+    drawn = draw_preview(caching.readings, definition, made.targets, beside, suppressed, start, end)
     return PreviewedAlarms(
         len(made.alarms),
         made.newest_episodes(EPISODES_SHOWN),
         to_document(load) or {},
         readings.read_at,
         start,
-        warnings,
+        _warnings_by(platform, readings, definition, end),
         at_hours,
         beside.count(before.revision.number) if before else None,
         not_compared,
-        draw_preview(caching.readings, definition, made.targets, beside, suppressed, start, end),
+        drawn,
     )
+
+
+def _warnings_by(
+    platform: BacktestPorts, readings: CachedReadings, definition: Definition, end: datetime
+) -> tuple[str, ...]:
+    """Return the warnings of a definition by the readings that its preview has read; only for rare
+    values older ones are read."""
+    readings.hold_no_more()
+    return tuple(warnings_of(replace(platform, readings=readings), definition, end))
 
 
 def _first_readings(platform: BacktestPorts, definition: Definition) -> Iterator[datetime]:

@@ -27,10 +27,16 @@ _ENOUGH = 200
 _MOST_ASSETS = 5
 
 
-def warnings_of(platform: PlantPorts, definition: Definition) -> list[str]:
-    """Return what an engineer should know of a valid definition before it serves."""
+def warnings_of(
+    platform: PlantPorts, definition: Definition, until: datetime | None = None
+) -> list[str]:
+    """Return what an engineer should know of a valid definition before it serves, by its newest
+    readings up to `until`, by default all."""
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
-    return [*_warnings_on(definition, targets), *_unfulfillable(platform, definition, targets)]
+    return [
+        *_warnings_on(definition, targets),
+        *_unfulfillable(platform, definition, targets, until),
+    ]
 
 
 def _warnings_on(definition: Definition, targets: Sequence[Asset]) -> Iterable[str]:
@@ -42,7 +48,10 @@ def _warnings_on(definition: Definition, targets: Sequence[Asset]) -> Iterable[s
 
 
 def _unfulfillable(
-    platform: PlantPorts, definition: Definition, targets: Sequence[Asset]
+    platform: PlantPorts,
+    definition: Definition,
+    targets: Sequence[Asset],
+    until: datetime | None,
 ) -> Iterator[str]:
     """Yield what can never be fulfilled with the readings as they come, of each of some assets."""
     kind = kind_of(definition)
@@ -52,7 +61,7 @@ def _unfulfillable(
         wanted = {*(needing.spacing_variables(definition, asset) if needing else ())}
         wanted |= {*(problem.variables if problem else ())}
         names = sorted(wanted & {*asset.variables})
-        span = platform.readings.span(asset.name) if names else None
+        span = platform.readings.span(asset.name, until) if names else None
         if span is None:
             continue
         times = {name: _newest_times(platform, asset, name, span[1]) for name in names}
