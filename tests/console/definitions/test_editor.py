@@ -1,6 +1,7 @@
 """The editor: faults with their lines, plan, preview, drafts, conflicts, and the form."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -402,9 +403,10 @@ def test_leaving_the_page_stops_a_preview_and_leaves_the_draft(hot):
     assert engineer.post("/previews/000000000000/end", data={"csrf": token}).status_code == 404
 
 
-def test_check_preview_and_page_say_what_can_never_be_fulfilled_and_the_zone_of_the_hours(hot):
-    engineer, platform = hot
-    object.__setattr__(platform, "zone", ZoneInfo("Europe/Berlin"))
+def test_check_preview_and_page_say_what_can_never_be_fulfilled_and_the_zone_of_the_hours():
+    made = replace(often_hot(per_day=100), zone=ZoneInfo("Europe/Berlin"))
+    engineer = TestClient(create_app(made, TOKENS), follow_redirects=False)
+    log_in(engineer, ADMIN_TOKEN)
     hours = {"windows": [{"from": "22:00", "to": "06:00"}]}
     text = write_yaml_document(too_hot(stale_after="1m", suppression=hours, **{"for": "3m"}))
     never = "longer than stale_after 1m: `for: 3m` can never be fulfilled; write stale_after: 10m"
