@@ -306,6 +306,10 @@ class SqlReceiver(Receiver):
         return sorted(found, key=lambda row: (row["at"], row["key"]))
 
     def refuse(self):
+        import sqlalchemy as sa
+
+        # the sink makes its tables as it connects, after it has a position
+        wait_until(lambda: sa.inspect(self._engine).has_table("alerting_alarms"))
         rule = f"CHECK (length(title) < {LONGEST_ACCEPTED})"
         self._run(f"ALTER TABLE alerting_alarms ADD CONSTRAINT short {rule}")
 
