@@ -162,7 +162,7 @@ def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(plant):
     (entry,) = [
         entry for entry in audit_entries(platform) if entry["what"] == "refit gave way to its twin"
     ]
-    assert entry["why"] == record.reason
+    assert entry["why"] == f"{record.reason} (Readings up to {END:%Y-%m-%d %H:%M} UTC.)"
 
 
 def test_a_refit_that_is_no_worse_stays(plant):
