@@ -114,8 +114,8 @@ def take_over(walk):
     walk.press("#coming button", ".handover-signs")
     walk.text("Taken over by ada")
     walk.look("handover-signed")
-    walk.page.open(f"{walk.base}/handover")
-    walk.text("Unanswered, left by night")
+    walk.press(".handover-steps a:last-child", "#coming, #leaving, .handover-more")
+    walk.text("early · today 06:00", "Unanswered, left by night")
     walk.look("handover-early")
 
 
