@@ -53,6 +53,7 @@ from alerting.learning.selection.operating_point import (
     ThresholdChoice,
     choose_threshold,
     evaluate_threshold,
+    lower_to_reach,
     observe_rows,
 )
 from alerting.learning.selection.ordinary_values import ordinary_ranges, usual_values
@@ -148,7 +149,7 @@ def finish_challenger(
 ) -> tuple[TrainedModel, ChallengerEvidence]:
     """Fit on the training rows, calibrate and set the threshold on validation, score the test
     period once; its refit serves. Where validation has rows of one class alone, the rows of the
-    training period calibrate and choose, by the scores out of fold.
+    training period calibrate and choose, by the scores out of fold (`lower_to_reach`).
 
     `estimator`: the candidate fitted on the training rows by a kind of its own; otherwise it is
     fitted here. Calibration and threshold share the validation rows that live evaluation would
@@ -181,6 +182,9 @@ def finish_challenger(
         seed,
         VALIDATION if folds is None else OUT_OF_FOLD,
     )
+    if folds is not None and choice.finds:
+        reached = calibration.probability(_margins(estimator, matrix, folds)[folds])
+        choice = lower_to_reach(choice, calibration.probability(risk[folds]), reached)
     ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, train)
     model = TrainedModel(
         definition=definition.name,

@@ -4,7 +4,7 @@ the episodes it would raise."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Any
 
@@ -251,6 +251,24 @@ def choose_threshold(
     curve = tuple(_point(w, wanted) | {"chosen": w is best} for w in weighed)
     reason = _reason(best.met, wanted, finds, period)
     return ThresholdChoice(best.threshold, finds, reason, curve, period)
+
+
+def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> ThresholdChoice:
+    """Return a choice on scores out of fold for the model that was fitted on all these rows:
+    thresholds above which it has fewer of them are lowered until it has as many.
+
+    `score`: the scores that chose; `reached`: those of the model, of the same rows. The models of
+    the folds saw other shares of problems, so that their scores may be higher than any of it.
+    """
+    chosen = np.sort(score)
+    own = np.sort(reached)
+
+    def lower(threshold: float) -> float:
+        first = int(np.searchsorted(chosen, threshold))
+        return min(threshold, float(own[first])) if first < len(own) else threshold
+
+    curve = tuple(point | {"threshold": lower(point["threshold"])} for point in choice.curve)
+    return replace(choice, threshold=lower(choice.threshold), curve=curve)
 
 
 def with_enough_time(observed: ObservedRows, wanted: OperatingPoint) -> OperatingPoint:

@@ -8,8 +8,10 @@ import pytest
 from alerting.definitions.model import OperatingPoint
 from alerting.episodes.predictions import AlarmEnd
 from alerting.learning.selection.operating_point import (
+    ThresholdChoice,
     choose_threshold,
     evaluate_threshold,
+    lower_to_reach,
     observe_rows,
     predicted_episodes_at,
 )
@@ -362,3 +364,13 @@ def test_time_without_rows_within_an_alarm_is_no_time_in_alarm():
     assert unknown.ended - unknown.raised == 20 * MINUTE
     met = evaluate_threshold(paused, score[there], 0.5, seed=0)
     assert met.time_in_alarm == pytest.approx(2 / rows)
+
+
+def test_a_threshold_above_what_the_model_reaches_is_lowered_until_it_raises_as_often():
+    out_of_fold = np.array([0.1, 0.2, 0.8, 0.9])
+    points = tuple({"threshold": t} for t in (0.2, 0.5, 0.95))
+    choice = ThresholdChoice(0.5, True, "", points)
+    lowered = lower_to_reach(choice, out_of_fold, np.array([0.3, 0.1, 0.4, 0.2]))
+    assert lowered.threshold == 0.3
+    assert [point["threshold"] for point in lowered.curve] == [0.2, 0.3, 0.95]
+    assert lower_to_reach(choice, out_of_fold, np.array([0.1, 0.2, 0.9, 0.9])) == choice
