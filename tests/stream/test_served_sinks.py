@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from alerting.settings.machine import is_free
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.sinks import SinkService
 from alerting.usecases.operators.operate import Actor, acknowledge
@@ -40,7 +41,7 @@ def test_alarms_are_served_while_the_sink_is_active(real, made_certificates, mon
     service = SinkService(platform, surroundings(""), "one", lambda: ["one"])
     service.start()
     try:
-        wait_until(lambda: platform.sink_deliveries.progress("scada").until is not None)
+        wait_until(lambda: not is_free(port))
         made = raise_alarm(platform, 50)
         raise_alarm(platform, 51, "oven-2")
         raise_alarm(platform, 52, definition="too-cold", severity="low", severity_peak="low")
