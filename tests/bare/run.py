@@ -33,7 +33,6 @@ class System:
 
     name: str
     suite: str
-    mirror: str
     components: str
     script: str
     packages: tuple[str, ...]
@@ -42,16 +41,13 @@ class System:
 
 NEEDED = ("python3", "python3-pip", "make", "git", "ca-certificates")
 UBUNTU_KEYS = Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg")  # of no package of Debian 12
-UBUNTU = "ubuntu"
+DEBOOTSTRAP = (Path("/usr/sbin/debootstrap"), Path("/usr/share/debootstrap/scripts/gutsy"))
 SYSTEMS = (
-    System(
-        "Debian 12", "bookworm", "debian", "main", "sid", NEEDED, "python3"
-    ),
-    System("Ubuntu 24.04", "noble", UBUNTU, "main,universe", "gutsy", NEEDED, "python3"),
+    System("Debian 12", "bookworm", "main", "sid", NEEDED, "python3"),
+    System("Ubuntu 24.04", "noble", "main,universe", "gutsy", NEEDED, "python3"),
     System(
         "Ubuntu 22.04",
         "jammy",
-        UBUNTU,
         "main,universe",
         "gutsy",
         (*NEEDED, "python3.11"),
@@ -81,36 +77,45 @@ def main() -> int:
 def run(system: System, with_tests: bool, tests: str) -> bool:
     """Make one system and run the two commands in it. Returns whether both did what they should; a
     system that cannot be reached is said and counts as nothing."""
-    if not is_reachable(system):
-        print(f"{system.name}: left out, {system.mirror} cannot be reached")
+    mirror = mirror_of(system)
+    if mirror is None:
+        print(f"{system.name}: left out, its archive cannot be reached")
         return True
     with tempfile.TemporaryDirectory(prefix="alerting-bare-", ignore_cleanup_errors=True) as folder:
         machine = Path(folder)
         machine.chmod(0o755)  # the user inside must reach its root
         began = time.monotonic()
-        made = make(system, machine)
+        made = make(system, mirror, machine)
         print(f"{system.name}: made in {time.monotonic() - began:.0f} s")
         return made and up(system, machine) and (not with_tests or test(system, machine, tests))
 
 
-def is_reachable(system: System) -> bool:
+def is_ubuntu(system: System) -> bool:
+    return system.script == "gutsy"
+
+
+def mirror_of(system: System) -> str | None:
+    """Return the first archive that debootstrap knows and that has such a system; else None."""
+    text = DEBOOTSTRAP[is_ubuntu(system)].read_text(encoding="utf-8")
+    mirrors = re.findall(r"(?:default_mirror |DEF_MIRROR=\"?)(http[^\s\"]+)", text)
+    return next((mirror for mirror in dict.fromkeys(mirrors) if has_suite(mirror, system)), None)
+
+
+def has_suite(mirror: str, system: System) -> bool:
     try:
-        with urllib.request.urlopen(f"{system.mirror}/dists/{system.suite}/Release", timeout=10):
+        with urllib.request.urlopen(f"{mirror}/dists/{system.suite}/Release", timeout=10):
             return True
     except OSError:
         return False
 
 
-def make(system: System, machine: Path) -> bool:
+def make(system: System, mirror: str, machine: Path) -> bool:
     command = ["debootstrap", "--variant=minbase", f"--components={system.components}"]
-    if (
-        system.mirror == UBUNTU
-        and not Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg").exists()
-    ):
+    if is_ubuntu(system) and not UBUNTU_KEYS.exists():
         command.append("--no-check-gpg")
     command += [f"--include={','.join(system.packages)}", system.suite, str(machine)]
     done = subprocess.run(
-        [*command, system.mirror, system.script], capture_output=True, text=True, check=False
+        [*command, mirror, system.script], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         print(f"{system.name}: debootstrap failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
