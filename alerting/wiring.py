@@ -73,9 +73,10 @@ def open_stores(settings: Settings, *, patient: bool = True) -> "Iterator[MongoS
         yield stores
 
 
-def prepare_database(settings: Settings, *, new_keys: bool = False) -> None:
-    """Create collections, validators and indexes of the database. Idempotent. Raises UserError if
-    it cannot be reached, or has hashes of other keys; not with `new_keys`, which replace them."""
+def prepare_database(settings: Settings, *, new_keys: bool = False) -> list[str]:
+    """Create collections, validators and indexes of the database. Idempotent. Return, for people,
+    what it has of parts of the platform that left. Raises UserError if it cannot be reached, or has
+    hashes of other keys; not with `new_keys`, which replace them."""
     from alerting.adapters.mongo import mongo, prepare
 
     with _database(settings) as uri, mongo.open_database(uri, settings.database) as database:
@@ -87,6 +88,7 @@ def prepare_database(settings: Settings, *, new_keys: bool = False) -> None:
             _link_key(settings, database)
         if settings.model_key_path.exists():
             _model_key(settings, database)
+        return prepare.find_left_parts(database, os.environ)
 
 
 def check_keys(settings: Settings) -> None:
@@ -240,7 +242,6 @@ def sink_surroundings(
     return Surroundings(
         allowed_secrets(environ, settings.secret_rules),
         Egress(settings.delivery.egress_allow),
-        lambda path: f"{console_address(settings).rstrip('/')}{path}",
     )
 
 
@@ -248,8 +249,7 @@ def sink_opener(settings: Settings, environ: Mapping[str, str] = os.environ) -> 
     """Return what connects to the receivers of sinks."""
     from alerting.adapters.sinks.receivers import open_receiver
 
-    surroundings = sink_surroundings(settings, environ)
-    return lambda sink: open_receiver(sink, surroundings)
+    return partial(open_receiver, surroundings=sink_surroundings(settings, environ))
 
 
 def predict_files(settings: Settings, environ: Mapping[str, str] = os.environ) -> "JobFolder":

@@ -38,7 +38,6 @@ LONG = (
     "tests/console/imports/test_import_in_the_browser.py",
     "tests/cli/test_cli_output.py",
     "tests/kinds/forecast/test_forecast.py",
-    "tests/adapters/sinks/test_opcua_alarms.py",
     "tests/learning/features/test_build.py",
     "tests/console/test_every_route.py",
     "tests/usecases/ingestion/test_import.py",

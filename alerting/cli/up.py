@@ -62,7 +62,7 @@ def prepare(
     from alerting.wiring import database_warning
 
     settings = read_settings(os.environ, last=False)
-    run(settings, new_keys=new_keys)
+    left = run(settings, new_keys=new_keys)
     warning = database_warning(settings)
-    lines = [f"prepared: {settings.location}", *([warning] if warning else [])]
-    show_result({"prepared": settings.location, "warning": warning}, as_json, *lines)
+    lines = [f"prepared: {settings.location}", *([warning] if warning else []), *left]
+    show_result({"prepared": settings.location, "warning": warning, "left": left}, as_json, *lines)

@@ -343,7 +343,7 @@ def parse_asset(document: Mapping[str, Any]) -> Asset:
         asset = Asset.model_validate(dict(document))
     except ValidationError as error:
         raise AssetRefused(
-            document.get("name"), model_faults(error.errors(), Asset.model_fields)
+            document.get("name"), model_faults(error.errors(), Asset.model_fields, "asset")
         ) from error
     if faults := list(computed_faults(asset)):
         raise AssetRefused(asset.name, faults)

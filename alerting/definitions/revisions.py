@@ -1,4 +1,5 @@
-"""Revisions: immutable, numbered versions of a definition, and the changes from one to the next."""
+"""Revisions: immutable, numbered versions of a definition, the changes from one to the next, and
+the question that a model answers, whatever else the document says."""
 
 import hashlib
 import json
@@ -9,11 +10,24 @@ from typing import Any, Literal
 
 from alerting.definitions.fields.common import Schedule
 from alerting.definitions.model import Definition, ModelDefinition, Revision
-from alerting.definitions.question import question_hash, question_of
 from alerting.definitions.suppression import Suppression
 from alerting.definitions.wording.language import translatable
 
 Action = Literal["create", "change", "unchanged"]
+
+
+def question_hash(definition: ModelDefinition) -> str:
+    """Hash the fields that a model answers; equal hashes share derived data and a champion."""
+    return hashlib.sha256(
+        json.dumps(definition.question_fields(), sort_keys=True).encode()
+    ).hexdigest()[:16]
+
+
+def question_of(revision: Revision) -> str | None:
+    """Return a revision's question as stored, or its hash; None without a trained model."""
+    if not isinstance(revision.definition, ModelDefinition):
+        return None
+    return revision.question or question_hash(revision.definition)
 
 
 @dataclass(frozen=True)

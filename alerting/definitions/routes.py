@@ -12,6 +12,7 @@ from alerting.definitions.assets import Closed, Name, Tag
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import MISSING, DocumentRefused, Fault, drop_paths, shown
 from alerting.definitions.hours import Hours, TimeZone, time_zone
+from alerting.definitions.left import left_hint
 from alerting.definitions.model import AssetPattern, Severity
 from alerting.definitions.plants import Plants
 from alerting.definitions.wording.fault_messages import message_of, name_fault
@@ -222,7 +223,8 @@ def _fault(error: Any) -> Fault:
             return Fault(
                 path,
                 translatable("is not a field"),
-                _listed_fields() if len(error["loc"]) == 1 else "",
+                left_hint("field", f"route.{path}")
+                or (_listed_fields() if len(error["loc"]) == 1 else ""),
             )
         case "missing":
             return Fault(path, MISSING)

@@ -18,6 +18,7 @@ from alerting.definitions.faults import (
     shown,
 )
 from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
+from alerting.definitions.left import left_hint
 from alerting.definitions.model import STORED, Definition, Revision
 from alerting.definitions.wording.fault_messages import message_of, model_faults, name_fault
 from alerting.definitions.wording.language import join_with_or, translatable
@@ -182,18 +183,18 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
             return Fault(
                 dotted,
                 translatable("is not a field"),
-                name_hint(path[-1], _fields(document, path[:-1]), translatable("fields here")),
+                left_hint("field", f"definition.{dotted}")
+                or name_hint(path[-1], _fields(document, path[:-1]), translatable("fields here")),
             )
         case "missing":
             return Fault(dotted, MISSING)
         case "union_tag_not_found" | "union_tag_invalid" if not path:
             return _kind_fault(document)
         case "union_tag_invalid":
-            hint = translatable("write a length such as 90d, or {from: …, to: …}")
             return Fault(
                 dotted,
                 translatable("{value} is not possible here", value=shown(error["input"])),
-                hint,
+                translatable("write a length such as 90d, or {from: …, to: …}"),
             )
         case "string_pattern_mismatch":
             return name_fault(dotted, error["input"])
@@ -209,7 +210,7 @@ def _kind_fault(document: Mapping[str, Any]) -> Fault:
             translatable("write {names}", names=join_with_or(*(f"kind: {kind}" for kind in kinds))),
         )
     meant = _meant_kind(document)
-    hint = (
+    hint = left_hint("kind of definition", str(document["kind"])) or (
         translatable("did you mean {names}?", names=meant)
         if meant
         else translatable("write {names}", names=join_with_or(*kinds))

@@ -1,5 +1,6 @@
 """Preparation of a home and its database: `alerting prepare`, first job of `alerting up`."""
 
+import json
 import os
 import sys
 
@@ -24,31 +25,39 @@ def prepare_home(settings: Settings) -> Secrets:
         return load_or_create(settings.home / "secrets", known)
 
 
-def prepare(settings: Settings, *, new_keys: bool = False) -> None:
+def prepare(settings: Settings, *, new_keys: bool = False) -> list[str]:
     """Create the home with Airflow's DAG files, and the collections, validators and indexes in its
-    database.
+    database. Return, for people, what is there of parts of the platform that left.
 
     Idempotent. `new_keys`: the keys of this home replace those of the database. Raises UserError if
     the home or the database cannot be used, or the keys are others.
     """
     prepare_home(settings)
     write_dag_files(settings.home)
-    prepare_database(settings, new_keys=new_keys)
+    return prepare_database(settings, new_keys=new_keys)
 
 
 def main() -> int:
-    """Prepare DAG files and database in a home. Returns the exit code: 1 when refused."""
+    """Prepare DAG files and database in a home. Returns the exit code: 1 when refused. The last
+    line says, as JSON, what is there of parts of the platform that left."""
     try:
         settings = read_settings(os.environ)
         write_dag_files(settings.home)
-        prepare_database(settings, new_keys=NEW_KEYS in sys.argv[1:])
+        left = prepare_database(settings, new_keys=NEW_KEYS in sys.argv[1:])
         warning = database_warning(settings)
     except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")
         return 1
-    sys.stdout.write("collections, validators and indexes\n")
-    if warning is not None:
-        sys.stdout.write(f"{warning}\n")
+    sys.stdout.write(
+        "\n".join(
+            [
+                "collections, validators and indexes",
+                *([warning] if warning else []),
+                json.dumps(left),
+                "",
+            ]
+        )
+    )
     return 0
 
 

@@ -133,12 +133,14 @@ def _run_with_lock(
     settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen
 ) -> None:
     """Reserve home, ports and database, then run. Raises UserError before any part is started."""
-    waiting_for_up = "waiting for the platform that is stopping"
-    waiting_for_commands = "waiting for other commands to finish with the database"
     new = database_of(settings.home) is None
     with ExitStack() as stack:
         running_file = stack.enter_context(
-            hold(settings.home, parts.mlflow_uri(settings), lambda: screen.say(waiting_for_up))
+            hold(
+                settings.home,
+                parts.mlflow_uri(settings),
+                lambda: screen.say("waiting for the platform that is stopping"),
+            )
         )
         record_port: Callable[[int], None] = _ignore_port
         if (scant := check_space(settings.home)) is not None:
@@ -147,7 +149,10 @@ def _run_with_lock(
             screen.say(warning)
         if settings.mongodb_uri is None:
             record_port = stack.enter_context(
-                exclusive_mongod(settings.home, lambda: screen.say(waiting_for_commands))
+                exclusive_mongod(
+                    settings.home,
+                    lambda: screen.say("waiting for other commands to finish with the database"),
+                )
             )
         check_ports(settings.ports)
         secrets = prepare_home(settings)
@@ -158,15 +163,14 @@ def _run_with_lock(
         for folder in ("logs", "airflow", "mlflow/artifacts"):
             make_private_folder(settings.home / folder)
         started = parts.all_parts(settings, secrets, environ, demo)
-        supervisor = Supervisor(
-            started, settings.home, settings.home / "logs", screen.say, screen.show
-        )
-        first_alert = settings.home / "logs" / "first-alert.log"
+        logs = settings.home / "logs"
+        supervisor = Supervisor(started, settings.home, logs, screen.say, screen.show)
         milestones = {
+            (parts.PREPARE,): lambda: _say_what_left(screen, logs / f"{parts.PREPARE}.log"),
             ("api", "stream"): lambda: _welcome(
                 screen, settings, secrets, environ, is_empty=new and not demo
             ),
-            ("first-alert",): lambda: _announce_first_alert(screen, first_alert),
+            ("first-alert",): lambda: _announce_first_alert(screen, logs / "first-alert.log"),
         }
         supervisor.run(milestones, running_file.stopping)
 
@@ -205,6 +209,11 @@ def is_journal(environ: Mapping[str, str], output: TextIO) -> bool:
         return False
     found = os.fstat(output.fileno())
     return stream == f"{found.st_dev}:{found.st_ino}"
+
+
+def _say_what_left(screen: Screen, log: Path) -> None:
+    for line in announcement(log):
+        screen.say(line)
 
 
 def _announce_first_alert(screen: Screen, log: Path) -> None:

@@ -4,7 +4,7 @@ and the receivers."""
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, Protocol
 
 from alerting.definitions.fields.common import Severity
@@ -38,10 +38,7 @@ class Sinks(Protocol):
 @dataclass(frozen=True)
 class SinkMessage:
     """One change of an alarm, or one value, that goes out. `key`: never changes, so that a receiver
-    can drop a repeated message. `at`: when it happened, or the instant of the value.
-
-    `is_open`: of an alarm, whether it still is; None of a value.
-    """
+    can drop a repeated message. `at`: when it happened, or the instant of the value."""
 
     key: str
     sends: SinkContent
@@ -50,7 +47,6 @@ class SinkMessage:
     at: datetime
     content: Document
     severity: Severity | None = None
-    is_open: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -216,14 +212,7 @@ class ReceiverAway(Exception):
 
 
 class SinkClient(Protocol):
-    """A connection to the receiver of a sink, used by one thread.
-
-    `gather`: how long messages are gathered before they are sent; zero for at once. `repeat_every`:
-    the interval at which the state of all open alarms is sent again; None for never.
-    """
-
-    gather: timedelta
-    repeat_every: timedelta | None
+    """A connection to the receiver of a sink, used by one thread."""
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
         """Yield an answer for each message, in their order. Raises ReceiverAway."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.sinks.receivers import SinkServer, Surroundings, open_receiver
+from alerting.adapters.sinks.receivers import Surroundings, open_receiver
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sinks.sink import Sink
 from alerting.definitions.wording.language import Translatable, template, translatable
@@ -23,7 +23,6 @@ from alerting.ports import (
     NoChangeFeed,
     PositionLost,
     ReceiverAway,
-    SinkChanges,
     SinkClient,
     SinkFeed,
     SinkProgress,
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 
 LOOK_S = 5.0
 AT_ONCE = 500
-GATHERED = 20_000
-"""Changes that are delivered at once, of a sink that gathers them."""
 NOTE_S = 5.0
 """Time after which the position is stored, though nothing was sent."""
 SELECT_S = 30.0
@@ -184,9 +181,6 @@ class SinkThread:
         client = open_receiver(self.sink, self._surroundings)
         feed = self._platform.sink_feed
         try:
-            if isinstance(client, SinkServer):
-                client.serve(self._platform, self._stopped)
-                return
             if feed is None:
                 raise UserError("the database gives no changes")
             self._deliver_to(client, feed)
@@ -248,25 +242,15 @@ class SinkThread:
 
     def _follow(self, delivery: SinkDelivery, reader: SinkReader, position: str) -> None:
         """Deliver changes as they come, until stopped."""
-        gather = delivery.client.gather.total_seconds()
-        every = delivery.client.repeat_every
         noted = -math.inf
-        repeated = noted
         selected = noted
         most = 1
         while not self._stopped.is_set():
-            if every is not None and time.monotonic() - repeated >= every.total_seconds():
-                delivery.repeat(self._platform.clock.now())
-                repeated = time.monotonic()
             if self.sink.match.parts and time.monotonic() - selected >= SELECT_S:
                 delivery.selection = selection_of(self._platform, self.sink)
                 selected = time.monotonic()
-            if gather:
-                self._stopped.wait(gather)
-                found = _gathered(reader)
-            else:
-                found = reader.next(most)
-            most = AT_ONCE if gather else min(2 * most, AT_ONCE) if not found.is_all else 1
+            found = reader.next(most)
+            most = min(2 * most, AT_ONCE) if not found.is_all else 1
             is_due = time.monotonic() - noted >= NOTE_S
             now = self._platform.clock.now()
             if found.changes or is_due:
@@ -275,16 +259,6 @@ class SinkThread:
                 delivery.retry(now)
                 delivery.client.keep_alive()
                 noted = time.monotonic()
-
-
-def _gathered(reader: SinkReader) -> SinkChanges:
-    """Return all changes until now, or the first GATHERED of them."""
-    found = reader.next(AT_ONCE)
-    changes = list(found.changes)
-    while not found.is_all and len(changes) < GATHERED:
-        found = reader.next(AT_ONCE)
-        changes += found.changes
-    return SinkChanges(changes, found.position, found.read_at, found.is_all)
 
 
 def _reason_of(fault: Exception, sink: str) -> str:

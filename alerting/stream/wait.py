@@ -18,7 +18,12 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import POLLED, STREAMED, PolledFields, parse_source
+from alerting.definitions.sources.source import (
+    POLLED,
+    PolledFields,
+    parse_source,
+    streamed_kinds,
+)
 from alerting.settings.environment import Settings
 
 READ_AGAIN_S = 5.0
@@ -60,7 +65,7 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, process
                 noted = {"$set": {"waiting": True}, "$currentDate": {"at": True}}
                 database[_PROCESSES].update_one({"_id": process}, noted, upsert=True)
                 active = {"state": {"$nin": ["paused", "retired"]}}
-                sources = {"kind": {"$in": STREAMED}, **active}
+                sources = {"kind": {"$in": streamed_kinds()}, **active}
                 if any(
                     database[name].find_one(query, {"_id": True})
                     for name, query in (("sources", sources), ("sinks", active))

@@ -23,13 +23,13 @@ class Rabbit:
             )
         self.port = free_port()
         self._folder = folder
-        self._epmd = epmd
+        self.epmd = epmd
         self._processes: list[subprocess.Popen[bytes]] = []
         (folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.console = false\n"
         )
         (folder / "plugins").write_text("[].")
-        self._environment = {
+        self.environment = {
             "HOME": str(folder),
             "RABBITMQ_NODENAME": f"test{self.port}@localhost",
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
@@ -38,8 +38,9 @@ class Rabbit:
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_ALLOW_INPUT": "1",  # the process is the broker, and not a script around it
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-                "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}"
+                "-noinput +S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}"
             ),
             "ERL_EPMD_PORT": str(free_port()),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -52,12 +53,10 @@ class Rabbit:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        for command in (
-            [self._epmd],
-            [str(PROGRAM)],
-        ):  # without an epmd of its own RabbitMQ leaves one running
+        # without an epmd of its own RabbitMQ leaves one running
+        for command in ([self.epmd], [str(PROGRAM)]):
             with (self._folder / "out").open("ab") as out:
-                environment = {**os.environ, **self._environment}
+                environment = {**os.environ, **self.environment}
                 self._processes.append(
                     subprocess.Popen(
                         command, stdout=out, stderr=out, env=environment, cwd=self._folder

@@ -76,8 +76,7 @@ def source_commands():
 
 def sink_commands():
     """The words of every command on sinks."""
-    folder = str(Path("sent").absolute())
-    sink = write("sink.yaml", {"name": "bi", "kind": "parquet", "folder": folder})
+    sink = write("sink.yaml", {"name": "bi", "kind": "sql", "url": {"env": "BI_URL"}})
     on_it = ("show", "pause", "resume", "dead-letters", "retry", "retire")
     return [
         *(("sink", word, sink) for word in ("check", "test", "apply")),

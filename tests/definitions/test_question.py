@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.definitions.question import question_hash
+from alerting.definitions.revisions import question_hash
 from tests.builders import classifier, revision, threshold
 
 pytestmark = pytest.mark.fast

@@ -116,7 +116,7 @@ def test_a_polled_source_waits_for_its_interval_and_ten_seconds():
     [
         ("mqtt", "{asset}/{asset}/#", "{asset}"),
         ("amqp", "line.{variable}.{variable}", "{variable}"),
-        ("nats", "{asset}.{asset}.{asset}", "{asset}"),
+        ("amqp", "{asset}.{asset}.{asset}", "{asset}"),
     ],
 )
 def test_a_topic_that_names_the_same_thing_twice_is_refused(kind, topic, named):

@@ -77,16 +77,9 @@ class Server(ABC):
         self._processes[-1].kill()
         self._processes[-1].wait(600)
 
-    def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
-        """Make what a plant has before a source is applied."""
-
     @abstractmethod
     def address(self, port: int) -> str:
         """Return its address on a port, which may be that of a proxy."""
-
-    @abstractmethod
-    def publish(self, topic: str, payloads: list[bytes]) -> None:
-        """Publish payloads under a topic."""
 
 
 class Rabbit(Server):
@@ -168,50 +161,5 @@ class Redis(Server):
     def address(self, port: int) -> str:
         return f"redis://127.0.0.1:{port}"
 
-    def publish(self, topic: str, payloads: list[bytes]) -> None:
-        import redis
 
-        with redis.Redis(port=self.port) as client:
-            for payload in payloads:
-                client.xadd(topic, {"row": payload})
-
-
-class Nats(Server):
-    program = "nats-server"
-    package = "nats-server"
-    client = "nats"
-
-    def command(self) -> list[str]:
-        (self.folder / "nats.conf").write_text("max_payload: 8MB\n")
-        own = ["-c", str(self.folder / "nats.conf"), "-sd", str(self.folder / "data")]
-        return [str(self._program), "-a", "127.0.0.1", "-p", str(self.port), "-js", *own]
-
-    def address(self, port: int) -> str:
-        return f"nats://127.0.0.1:{port}"
-
-    def prepare(self) -> None:
-        self._with_stream(
-            lambda stream: stream.add_stream(name="lines", subjects=["line-3.>", "line-4.>"])
-        )
-
-    def publish(self, topic: str, payloads: list[bytes]) -> None:
-        async def send(stream):
-            for payload in payloads:
-                await stream.publish(topic, payload)
-
-        self._with_stream(send)
-
-    def _with_stream(self, work) -> None:
-        import asyncio
-
-        import nats
-
-        async def run():
-            client = await nats.connect(self.address(self.port))
-            await work(client.jetstream())
-            await client.close()
-
-        asyncio.run(run())
-
-
-SERVERS: dict[str, type[Server]] = {"mqtt": Mosquitto, "amqp": Rabbit, "redis": Redis, "nats": Nats}
+SERVERS: dict[str, type[Server]] = {"mqtt": Mosquitto, "amqp": Rabbit}

@@ -24,9 +24,7 @@ LONGEST_ACCEPTED = 4000
 def surroundings(url, **more):
     """Return surroundings in which RECEIVER_URL is this address."""
     environ = {"RECEIVER_URL": url, **more}
-    return Surroundings(
-        resolver(environ), Egress(["127.0.0.1"]), lambda path: f"http://console{path}"
-    )
+    return Surroundings(resolver(environ), Egress(["127.0.0.1"]))
 
 
 def wait_until(happened, what=""):
@@ -47,7 +45,6 @@ class Receiver(ABC):
     kind = ""
     drops = False
     port = 0
-    fields: tuple = ()
 
     @abstractmethod
     def address(self, port):
@@ -152,129 +149,6 @@ class MqttReceiver(Receiver):
         return json.loads(found.payload)
 
 
-class AmqpReceiver(Receiver):
-    kind = "amqp"
-
-    def __init__(self, server):
-        import pika
-
-        self.port = server.port
-        self._connection = pika.BlockingConnection(
-            pika.URLParameters(server.address(self.port) + "?heartbeat=0")
-        )
-        self._channel = self._connection.channel()
-        self._channel.queue_declare("mes", durable=True)
-        self._channel.queue_bind("mes", "amq.topic", "alerting.#")
-        self._got = []
-
-    def address(self, port):
-        return f"amqp://guest:guest@127.0.0.1:{port}"
-
-    def contents(self):
-        while (found := self._channel.basic_get("mes", auto_ack=True))[0] is not None:
-            self._got.append((found[1].headers["key"], json.loads(found[2])))
-        return [content for _, content in self._got]
-
-    def refuse(self):
-        full = {"x-max-length": 0, "x-overflow": "reject-publish"}
-        self._channel.queue_declare("full", arguments=full)
-        self._channel.queue_bind("full", "amq.topic", "alerting.oven-1.#")
-        self._channel.queue_unbind("mes", "amq.topic", "alerting.#")
-        self._channel.queue_bind("mes", "amq.topic", "alerting.oven-2.#")
-
-    def accept(self):
-        self._channel.queue_delete("full")
-        self._channel.queue_bind("mes", "amq.topic", "alerting.#")
-
-    def reset(self):
-        self.accept()
-        self._channel.queue_purge("mes")
-        self._got.clear()
-
-    def close(self):
-        self._connection.close()
-
-
-class RedisReceiver(Receiver):
-    kind = "redis"
-    fields = (("topic", "alerting:{asset}"),)
-
-    def __init__(self, server):
-        import redis
-
-        self.port = server.port
-        self._redis = redis.Redis(port=self.port)
-
-    def address(self, port):
-        return f"redis://127.0.0.1:{port}"
-
-    def contents(self):
-        found = [
-            ([int(part) for part in id.split(b"-")], entry)
-            for key in self._redis.scan_iter(match="alerting:*", _type="stream")
-            for id, entry in self._redis.xrange(key)
-        ]
-        return [json.loads(e[b"message"]) for _, e in sorted(found, key=lambda one: one[0])]
-
-    def refuse(self):
-        self._redis.set("alerting:oven-1", "no stream")
-
-    def accept(self):
-        self._redis.delete("alerting:oven-1")
-
-    def reset(self):
-        self._redis.flushall()
-
-    def close(self):
-        self._redis.close()
-
-
-class NatsReceiver(Receiver):
-    kind = "nats"
-    drops = True
-
-    def __init__(self, server):
-        self._server = server
-        self.port = server.port
-        self._make(LONGEST_ACCEPTED)
-
-    def address(self, port):
-        return f"nats://127.0.0.1:{port}"
-
-    def contents(self):
-        found = []
-
-        async def read(stream):
-            info = await stream.stream_info("alarms")
-            for number in range(max(info.state.first_seq, 1), info.state.last_seq + 1):
-                one = await stream.get_msg("alarms", number)
-                found.append(json.loads(one.data))
-
-        self._server._with_stream(read)
-        return found
-
-    def refuse(self):
-        """Do nothing: its largest message is set."""
-
-    def accept(self):
-        self._server._with_stream(
-            lambda stream: stream.update_stream(
-                name="alarms", subjects=["alerting.>"], max_msg_size=100_000
-            )
-        )
-
-    def reset(self):
-        self._server._with_stream(lambda stream: stream.delete_stream("alarms"))
-        self._make(LONGEST_ACCEPTED)
-
-    def _make(self, largest):
-        self._server._with_stream(
-            lambda stream: stream.add_stream(
-                name="alarms", subjects=["alerting.>"], max_msg_size=largest
-            )
-        )
-
-
 class SqlReceiver(Receiver):
     kind = "sql"
     drops = True
@@ -330,38 +204,6 @@ class SqlReceiver(Receiver):
             connection.execute(sa.text(statement))
 
 
-class Alertmanager(brokers.Server):
-    """Prometheus Alertmanager, from Debian's package."""
-
-    program = "prometheus-alertmanager"
-    package = "prometheus-alertmanager"
-    client = "httpx"
-
-    def command(self):
-        config = self.folder / "alertmanager.yml"
-        config.write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
-        return [
-            str(self._program),
-            f"--config.file={config}",
-            f"--storage.path={self.folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{self.port}",
-            "--cluster.listen-address=",
-        ]
-
-    def address(self, port):
-        return f"http://127.0.0.1:{port}"
-
-    def publish(self, topic, payloads):
-        raise NotImplementedError
-
-    def alerts(self):
-        """Return what fires, by asset and severity."""
-        import httpx
-
-        found = httpx.get(f"{self.address(self.port)}/api/v2/alerts", trust_env=False).json()
-        return {(one["labels"].get("asset"), one["labels"].get("severity")): one for one in found}
-
-
 @contextmanager
 def started(server):
     server.start()
@@ -401,12 +243,6 @@ def server_settings(folder):
         brokers.Broker.__init__ = made
 
 
-@contextmanager
-def _of_broker(kind, receiver, folder):
-    with started(brokers.SERVERS[kind](folder)) as server:
-        yield receiver(server)
-
-
 def _database(server):
     @contextmanager
     def made(folder):
@@ -418,9 +254,6 @@ def _database(server):
 RECEIVERS = {
     "webhook": _web,
     "mqtt": _mqtt,
-    "amqp": lambda folder: _of_broker("amqp", AmqpReceiver, folder),
-    "redis": lambda folder: _of_broker("redis", RedisReceiver, folder),
-    "nats": lambda folder: _of_broker("nats", NatsReceiver, folder),
     "postgresql": _database(postgres_server),
     "mariadb": _database(mariadb_server),
 }

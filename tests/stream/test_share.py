@@ -40,12 +40,12 @@ def test_the_shards_of_states_are_dealt_out_evenly():
 
 def test_sessions_of_mqtt_are_divided_and_groups_are_shared():
     mqtt = sources("mqtt", "line/{asset}")
-    nats = sources("nats", "line.{asset}")
+    amqp = sources("amqp", "line.{asset}")
     both = {"a": [], "b": []}
     shares = [share_of(process, both, mqtt) for process in both]
     assert shares[0] | shares[1] == set(NAMES)
     assert not shares[0] & shares[1]
-    assert share_of("a", both, nats) == share_of("b", both, nats) == set(NAMES)
+    assert share_of("a", both, amqp) == share_of("b", both, amqp) == set(NAMES)
     assert share_of("a", {"a": []}, mqtt) == set(NAMES)
 
 

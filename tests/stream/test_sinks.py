@@ -10,7 +10,6 @@ from threading import enumerate as enumerate_threads
 import pytest
 
 from alerting.adapters.platform import Platform
-from alerting.adapters.sinks.webhook import WebhookReceiver
 from alerting.ports import PositionLost, Score
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.sinks import SinkService
@@ -71,7 +70,6 @@ def document(receiver, **more):
         "kind": receiver.kind,
         "url": {"env": "RECEIVER_URL"},
         "sends": ALL,
-        **dict(receiver.fields),
         **more,
     }
 
@@ -285,21 +283,6 @@ def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, r
     assert len(keys) == len(set(keys)) == 8
     for sent in (one, missed):  # neither is sent twice
         assert [key for key in keys if sent.id in key] == [f"mes:{sent.id}:1"]
-
-
-def test_open_alarms_are_sent_again_only_when_the_receiver_wants_it(plant, tmp_path, monkeypatch):
-    longer_than_the_machine_runs = timedelta(days=36_500)
-    monkeypatch.setattr(WebhookReceiver, "repeat_every", longer_than_the_machine_runs)
-    with RECEIVERS["webhook"](tmp_path) as receiver:
-        one = store(plant, raised(1))
-        with service(plant, receiver.address(receiver.port)):
-            apply(plant, receiver)
-            for minute in range(2, 8):  # each is read on its own
-                new = store(plant, raised(minute, asset=f"oven-{minute}"))
-                wait_until(lambda new=new: f"mes:{new.id}:1" in set(receiver.keys()))
-        assert receiver.keys().count(f"mes:{one.id}:1") == 2, "as it is open, and the first time"
-        assert receiver.keys().count(f"mes:{new.id}:1") == 1
-        receiver.close()
 
 
 def test_a_position_that_is_none_is_lost_too(plant):

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +22,21 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from alerting.adapters.mongo.definitions.written import note_existing
 from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase
-from alerting.adapters.mongo.indexes import INDEXES, RETIRED_INDEXES, SCHEMA, VALIDATORS
+from alerting.adapters.mongo.indexes import (
+    ASSETS,
+    DEFINITIONS,
+    INDEXES,
+    RETIRED_INDEXES,
+    ROUTES,
+    SCHEMA,
+    SINKS,
+    SOURCES,
+    VALIDATORS,
+)
 from alerting.definitions.faults import UserError
+from alerting.definitions.left import left_names, left_of_documents
+from alerting.definitions.sinks.sink import sink_kinds
+from alerting.definitions.sources.source import source_kinds
 
 READABLE_FROM = "0.1.0"
 """The oldest version whose processes may work on a database that this one has prepared. A version
@@ -34,6 +47,16 @@ SCHEMA_NUMBER = 1
 smaller number refuses the database, also between two releases."""
 READABLE_FROM_NUMBER = 1
 """The smallest number whose code may work on a database that this one has prepared."""
+DOCUMENTS = {
+    ASSETS: "asset",
+    DEFINITIONS: "definition",
+    ROUTES: "route",
+    SINKS: "sink",
+    SOURCES: "source",
+}
+"""Word for a document by its collection."""
+KINDS = {"sink": sink_kinds, "source": source_kinds}
+"""Return the kinds that there are, by the word for their documents."""
 _ID = "schema"
 _PACKAGE = Path(__file__).parents[2]
 _KEYS: Document = {"_id": {"$regex": "^key:"}}
@@ -144,6 +167,20 @@ def prepare_database(database: MongoDatabase) -> None:
         "readable_from_number": READABLE_FROM_NUMBER,
     }
     database[SCHEMA].replace_one({"_id": _ID}, made, upsert=True)
+
+
+def find_left_parts(database: MongoDatabase, settings: Iterable[str]) -> list[str]:
+    """Return, for people, what the database and the names of settings have of parts of the platform
+    that left."""
+    found = [
+        text
+        for name, word in DOCUMENTS.items()
+        for text in left_of_documents(
+            word, database[name].find({}, {"_id": False}).sort("name", 1), KINDS.get(word, tuple)()
+        )
+    ]
+    filled = (name for name in database.list_collection_names() if database[name].find_one())
+    return [*found, *left_names("collection", filled), *left_names("setting", settings)]
 
 
 def known_keys(database: MongoDatabase) -> set[str]:

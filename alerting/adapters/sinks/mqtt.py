@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -12,9 +11,9 @@ from paho.mqtt.properties import Properties
 
 from alerting.adapters.channels.checked_http import write_json
 from alerting.adapters.sinks.receivers import Surroundings
-from alerting.adapters.sinks.topics import topic_of
 from alerting.adapters.sources.addresses import CONNECT_S
 from alerting.adapters.sources.mqtt import new_client
+from alerting.definitions.sinks.fields import fill_pattern
 from alerting.definitions.sinks.sink import MqttSink
 from alerting.definitions.wording.language import translatable
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
@@ -27,9 +26,6 @@ _REFUSED = 0x80
 
 class MqttReceiver:
     """Port `SinkClient`. A broken connection is not opened again: the sink opens another one."""
-
-    gather = timedelta(0)
-    repeat_every: timedelta | None = None
 
     def __init__(self, sink: MqttSink, surroundings: Surroundings) -> None:
         """Connect. Raises ReceiverAway if the broker does not answer or refuses."""
@@ -140,3 +136,14 @@ class MqttReceiver:
 
     def _published(self, _: Any, __: Any, mid: int, code: Any, ___: Any) -> None:
         self._events.put((mid, code))
+
+
+def topic_of(sink: MqttSink, message: SinkMessage) -> str:
+    """Return the topic of a message. A value has no severity: its level is `none`."""
+    values = {
+        "asset": message.asset,
+        "definition": message.definition,
+        "severity": message.severity or "none",
+        "sends": message.sends,
+    }
+    return fill_pattern(sink.topic, values)

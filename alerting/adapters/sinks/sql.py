@@ -3,7 +3,7 @@ key."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -94,9 +94,6 @@ def _instant(text: Any) -> datetime | None:
 
 class SqlReceiver:
     """Port `SinkClient`: a batch is one transaction; if it fails, each message is one."""
-
-    gather = timedelta(0)
-    repeat_every: timedelta | None = None
 
     def __init__(self, sink: SqlSink, surroundings: Surroundings) -> None:
         """Connect, and create the tables that are missing. Raises ReceiverAway, UserError."""

@@ -1,7 +1,6 @@
 """Sink of a web server: each message as JSON by POST, signed as notifications are."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 from functools import partial
 
 from alerting.adapters.channels.webhook import WebhookChannel
@@ -15,9 +14,6 @@ _REFUSED_ALL = frozenset({401, 403, 404, 405, 407, 408, 425, 429, 502, 503, 504}
 
 class WebhookReceiver:
     """Port `SinkClient`."""
-
-    gather = timedelta(0)
-    repeat_every: timedelta | None = None
 
     def __init__(self, sink: WebhookSink, surroundings: Surroundings) -> None:
         secret = None if sink.secret is None else surroundings.resolve(sink.secret)

@@ -25,7 +25,7 @@ _TRIED = 10  # messages shown in a trial
 _SHORT_WAIT_S = 0.01
 
 
-def open_amqp(
+def open_stream(
     source: AmqpSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
     """Return the subscription of a source. `earlier`: keys to unbind.

@@ -1,31 +1,26 @@
 """The client of each kind of source of the stream service, imported when a source uses it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib import import_module
+from datetime import UTC, datetime, timedelta
+from pkgutil import resolve_name
 from typing import Any
 
-from alerting.adapters.sources.threaded import Received
+from alerting.adapters.sources.threaded import Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.sinks.fields import SinkFields
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.stream import BrokerMessage, MessageStream
 from alerting.usecases.sources.trial import Look
 
 _HERE = "alerting.adapters.sources"
-STREAMS: Mapping[str, tuple[str, str]] = {
-    "mqtt": (f"{_HERE}.mqtt", "open_mqtt"),
-    "amqp": (f"{_HERE}.amqp", "open_amqp"),
-    "redis": (f"{_HERE}.redis_streams", "open_redis"),
-    "nats": (f"{_HERE}.nats_jetstream", "open_nats"),
-    "kafka": (f"{_HERE}.kafka_topics", "open_kafka"),
-    "opcua": (f"{_HERE}.opcua", "open_opcua"),
-}
-"""Module and maker of the port `MessageStream` by kind; the extra of the package with its client
-has the name of the kind.
+STREAMS: Mapping[str, str] = {kind: f"{_HERE}.{kind}" for kind in ("mqtt", "amqp", "opcua")}
+"""Module by kind, with the functions `open_stream`, the maker of the port `MessageStream`, and
+`look`; the extra of the package with its client has the name of the kind.
 
-The function `look` of the module copies some messages for a trial: it takes source, address and
-seconds, and returns what it received, with notes.
+`look` copies some messages for a trial: it takes source, address and seconds, and returns what it
+received, with notes. A kind which a package adds has both in its `client`: the class is the port
+`BrokerClient`, and `look` a function of it.
 """
 
 
@@ -41,8 +36,19 @@ def open_stream(
     `earlier`: topics that the broker may still have for it, to be given back. Raises UserError if
     the address is none, or if the client of the broker is not installed.
     """
-    stream: MessageStream = _function(kind, source, STREAMS[kind][1])(source, address, now, earlier)
-    return stream
+    if kind in STREAMS:
+        made: MessageStream = load_client(source, f"{STREAMS[kind]}:open_stream")(
+            source, address, now, earlier
+        )
+        return made
+    client = load_client(source, source.client)
+    return ThreadedStream(
+        source.name,
+        lambda: client(source, address, earlier),
+        now,
+        is_sent_once=source.is_sent_once,
+        history=getattr(source, "history", timedelta(0)),
+    )
 
 
 def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> Look:
@@ -52,7 +58,8 @@ def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> 
     None is taken from the stream service or acknowledged. Raises UserError if the broker cannot be
     reached or refuses.
     """
-    look = _function(kind, source, "look")
+    where = f"{STREAMS[kind]}:look" if kind in STREAMS else f"{source.client}.look"
+    look = load_client(source, where)
     try:
         received: Sequence[Received]
         received, notes = look(source, address, seconds)
@@ -78,18 +85,22 @@ def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> 
     )
 
 
-def _function(kind: str, source: StreamedSource, name: str) -> Any:
-    """Return a function of a kind's module. Raises UserError if the client is not installed."""
+def load_client(document: StreamedSource | SinkFields, where: str) -> Any:
+    """Return the class or function at `module:name`. Raises UserError if it is not installed."""
     try:
-        return getattr(import_module(STREAMS[kind][0]), name)
-    except ModuleNotFoundError as error:
+        return resolve_name(where)
+    except (ImportError, AttributeError, ValueError) as error:
+        kind = getattr(document, "kind", "")
         remedy = f"pip install 'alerting[{kind}]'"
+        if document.client:
+            remedy = translatable("correct the package that adds this kind")
         raise UserError(
             translatable(
-                "source {name}: the client of {kind} is not installed ({module}): {remedy}",
-                name=source.name,
+                "{word} {name}: the client of {kind} cannot be loaded ({reason}): {remedy}",
+                word=translatable(document.word),
+                name=document.name,
                 kind=kind,
-                module=str(error.name),
+                reason=first_line(error),
                 remedy=remedy,
             )
         ) from error

@@ -52,7 +52,7 @@ def new_client(
     return client, broker.host, broker.port
 
 
-def open_mqtt(
+def open_stream(
     source: MqttSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
     """Return the subscription of a source. `earlier`: topics that the session may still have, to be

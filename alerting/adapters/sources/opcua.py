@@ -55,7 +55,7 @@ def _check_address(source: OpcUaSource, address: str) -> None:
         tls_context(source)
 
 
-def open_opcua(
+def open_stream(
     source: OpcUaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()
 ) -> ThreadedStream:
     """Return the subscription of a source. Raises UserError, without the address, if bad."""

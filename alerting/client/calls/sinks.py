@@ -76,8 +76,8 @@ class SinksCalls(Transport):
         return answer
 
     def test_sink(self, name: str) -> SinkTestView:
-        """Send the receiver a message that is marked as a test. A database and a folder are
-        looked at, and get no row. Role: engineer."""
+        """Send the receiver a message that is marked as a test. A database is looked at, and
+        gets no row. Role: engineer."""
         answer: SinkTestView = self.call("POST", f"/sinks/{segment(name)}:test")
         return answer
 

@@ -217,8 +217,8 @@ def retire_sink(
 
 @router.post("/sinks/{name}:test")
 def test_sink(name: Id, platform: Served, person: PlantEngineer, request: Request) -> SinkTestView:
-    """Send the receiver a message that is marked as a test. A database and a folder are looked at,
-    and get no row. Role: engineer."""
+    """Send the receiver a message that is marked as a test. A database is looked at, and gets no
+    row. Role: engineer."""
     trials: SinkTrials = request.app.state.sink_trials
     sink = SINK_FORM.find(platform.sinks, name)
     return SinkTestView(name=name, result=trials.try_one(platform, sink, person.name))

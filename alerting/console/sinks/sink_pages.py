@@ -13,10 +13,11 @@ from alerting.console.sinks.sink_api import letter_views
 from alerting.console.sinks.starts import SINK_STARTS
 from alerting.console.sources.documents import document_history, read_named_document, yaml_of
 from alerting.console.sources.source_pages import DocumentText
+from alerting.console.sources.starts import START
 from alerting.console.web.forms import FormPlantEngineer, read_revision
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, NotFound, UserError
-from alerting.definitions.sinks.sink import SINK_KINDS
+from alerting.definitions.sinks.sink import sink_kinds
 from alerting.definitions.sources.mapping import SourceState
 from alerting.usecases.sinks.documents import (
     SINK_FORM,
@@ -54,7 +55,7 @@ def new_sink(
     kind: Annotated[str, Query(max_length=20)] = "mqtt",
 ) -> str:
     """Return an editor with the beginning of a sink of a kind."""
-    return _editor(request, platform, SINK_STARTS.get(kind, SINK_STARTS["mqtt"]), kind=kind)
+    return _editor(request, platform, SINK_STARTS.get(kind, START.format(kind=kind)), kind=kind)
 
 
 @pages.post("/new-sink", response_class=HTMLResponse)
@@ -171,10 +172,15 @@ def _answer(
 def _editor(
     request: Request, platform: Platform, text: str, *, kind: str = "", **shown: Any
 ) -> str:
-    values = {"refusal": "", "plan": None, **shown}
-    now = platform.clock.now()
-    kinds = list(SINK_KINDS)
-    return render("new_sink.html", request, text=text, kind=kind, kinds=kinds, now=now, **values)
+    return render(
+        "new_sink.html",
+        request,
+        text=text,
+        kind=kind,
+        kinds=list(sink_kinds()),
+        now=platform.clock.now(),
+        **{"refusal": "", "plan": None, **shown},
+    )
 
 
 def _page(

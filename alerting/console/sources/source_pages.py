@@ -12,12 +12,12 @@ from alerting.console.api.api import PlantEngineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.sources import source_api
 from alerting.console.sources.documents import document_history, read_named_document, yaml_of
-from alerting.console.sources.starts import STARTS
+from alerting.console.sources.starts import START, STARTS
 from alerting.console.web.forms import FormPlantEngineer, read_revision
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, NotFound, UserError
 from alerting.definitions.sources.mapping import SourceState
-from alerting.definitions.sources.source import KINDS
+from alerting.definitions.sources.source import source_kinds
 from alerting.usecases.sources.changes import (
     apply_source,
     change_state,
@@ -56,7 +56,7 @@ def new_source(
     kind: Annotated[str, Query(max_length=20)] = "http",
 ) -> str:
     """Return an editor with the beginning of a source of a kind."""
-    return _editor(request, platform, STARTS.get(kind, STARTS["http"]), kind=kind)
+    return _editor(request, platform, STARTS.get(kind, START.format(kind=kind)), kind=kind)
 
 
 @pages.post("/new-source", response_class=HTMLResponse)
@@ -192,7 +192,7 @@ def _editor(
         request,
         text=text,
         kind=kind,
-        kinds=list(KINDS),
+        kinds=list(source_kinds()),
         refusal=refusal,
         plan=plan,
         trial=trial,

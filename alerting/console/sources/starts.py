@@ -35,21 +35,6 @@ kind: amqp
 url: {env: BROKER_URL}   # amqps://user:password@broker/virtual-host
 topic: line-3.{asset}.readings
 """,
-    "redis": """name: line-3
-kind: redis
-url: {env: REDIS_URL}   # rediss://user:password@server:6379/0
-topic: line-3:{asset}
-""",
-    "nats": """name: line-3
-kind: nats
-url: {env: NATS_URL}   # tls://user:password@server:4222
-topic: line-3.{asset}.readings
-""",
-    "kafka": """name: line-3
-kind: kafka
-url: {env: KAFKA_URL}   # kafkas://user:password@broker:9093
-topic: line-3.{asset}
-""",
     "opcua": """name: line-3
 kind: opcua
 url: {env: OPCUA_URL}   # opc.tcp://user:password@server:4840
@@ -59,3 +44,5 @@ nodes:
 """,
 }
 """A document of each kind, to be completed."""
+START = "name: new\nkind: {kind}\nurl: {{env: SERVER_URL}}\n"
+"""That of a kind which a package adds."""

@@ -12,8 +12,7 @@ from alerting.definitions.assets import Closed, Line, LongerThanZero, Name
 from alerting.definitions.faults import Fault, shown
 from alerting.definitions.fields.common import Severity
 from alerting.definitions.model import AssetPattern
-from alerting.definitions.sources.mapping import Secret, SourceState, Text
-from alerting.definitions.sources.streamed import Tls
+from alerting.definitions.sources.mapping import Secret, SourceState
 
 SinkContent = Literal["alarms", "acknowledgements", "scores", "forecasts"]
 VALUES: frozenset[SinkContent] = frozenset({"scores", "forecasts"})
@@ -44,10 +43,9 @@ class SinkFields(Closed):
     """Fields that every kind of sink has."""
 
     word: ClassVar[str] = "sink"
-    alarms_only: ClassVar[bool] = False
-    """Whether its receiver takes alarms and nothing else."""
-    separator: ClassVar[str | None] = None
-    """Character between the levels of its topics; None where it has no topics."""
+    client: ClassVar[str] = ""
+    """Where the class behind the port `SinkClient` is, of a kind that a package adds:
+    `module:Class`."""
 
     name: Name = Field(description="Unique name.")
     title: Line | None = Field(None, description="Name for people; the name when left out.")
@@ -85,6 +83,8 @@ class SinkFields(Closed):
         ),
     )
 
+    url: Secret = Field(description="Where the address of the receiver is found.")
+
     @property
     def sends_alarms(self) -> bool:
         """Return whether changes of episodes go out."""
@@ -99,45 +99,15 @@ class SinkFields(Closed):
         """Yield the faults of several fields together."""
         if len(set(self.sends)) < len(self.sends):
             yield Fault("sends", "names something twice", "name each once")
-        if self.alarms_only and self.sends_values:
-            yield Fault("sends", "its receiver takes alarms only", "sends: [alarms]")
-
-
-class ConnectedSink(SinkFields):
-    """Fields of the kinds that connect to a server."""
-
-    url: Secret = Field(description="Where the address of the receiver is found.")
-
-    def faults(self) -> Iterator[Fault]:
-        """Yield the faults of several fields together."""
         if len(self.url.model_dump(exclude_none=True)) != 1:
             yield Fault("url", "give one of env, file", "url: {env: BROKER_URL}")
         if self.url.airflow_connection is not None:
             hint = "url: {env: BROKER_URL}"
             yield Fault("url", "the stream service knows no connection of Airflow", hint)
-        yield from super().faults()
-
-
-class BrokerSink(ConnectedSink):
-    """Fields of the kinds that publish messages under topics."""
-
-    tls: Tls | None = Field(
-        None,
-        description="Certificates of an encrypted connection; those of the system when left out.",
-    )
-    topic: Text
-
-    def faults(self) -> Iterator[Fault]:
-        """Yield the faults of several fields together."""
-        if self.tls is not None and self.tls.key is not None and self.tls.certificate is None:
-            hint = "tls: {certificate: /run/secrets/line.pem, key: …}"
-            yield Fault("tls.key", "is the key of no certificate", hint)
-        yield from pattern_faults("topic", self.topic)
-        yield from super().faults()
 
 
 def pattern_faults(field: str, pattern: str) -> Iterator[Fault]:
-    """Yield what is wrong with a pattern of a topic, a table or a subject."""
+    """Yield what is wrong with the pattern of a topic."""
     known = " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     try:
         parts = list(Formatter().parse(pattern))
@@ -151,12 +121,6 @@ def pattern_faults(field: str, pattern: str) -> Iterator[Fault]:
         yield Fault(field, f"{shown(pattern)} has a character that no topic may have", known)
 
 
-def fill_pattern(pattern: str, values: Mapping[str, str], separator: str | None) -> str:
-    """Return a topic. In a value the separator of levels becomes _, so that each stays one
-    level."""
-    return pattern.format_map(
-        {
-            name: values.get(name, "").replace(separator, "_") if separator else values[name]
-            for name in PLACEHOLDERS
-        }
-    )
+def fill_pattern(pattern: str, values: Mapping[str, str]) -> str:
+    """Return a topic. In a value / becomes _, so that each stays one level."""
+    return pattern.format_map({name: values[name].replace("/", "_") for name in PLACEHOLDERS})

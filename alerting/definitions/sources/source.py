@@ -5,7 +5,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 
 from alerting.definitions.assets import USUAL_LATENCY, LongerThanZero
 from alerting.definitions.durations import Duration, format_duration
@@ -14,10 +14,7 @@ from alerting.definitions.sources.mapping import Secret, SourceFields, Text, Tit
 from alerting.definitions.sources.opc_ua import OpcUaSource
 from alerting.definitions.sources.streamed import (
     AmqpSource,
-    KafkaSource,
     MqttSource,
-    NatsSource,
-    RedisSource,
     StreamedSource,
 )
 from alerting.definitions.sources.union import KindUnion, kind_document
@@ -195,7 +192,7 @@ class SqlSource(PolledFields):
     chunk: int = Field(5000, ge=2, le=50_000, description="Rows that are read and stored at once.")
 
 
-Streamed = MqttSource | AmqpSource | RedisSource | NatsSource | KafkaSource | OpcUaSource
+Streamed = MqttSource | AmqpSource | OpcUaSource
 Source = HttpSource | FilesSource | SqlSource | Streamed
 KINDS: Mapping[str, type[SourceFields]] = {
     "http": HttpSource,
@@ -203,13 +200,19 @@ KINDS: Mapping[str, type[SourceFields]] = {
     "sql": SqlSource,
     "mqtt": MqttSource,
     "amqp": AmqpSource,
-    "redis": RedisSource,
-    "nats": NatsSource,
-    "kafka": KafkaSource,
     "opcua": OpcUaSource,
 }
 POLLED = tuple(kind for kind, model in KINDS.items() if issubclass(model, PolledFields))
-STREAMED = tuple(kind for kind, model in KINDS.items() if issubclass(model, StreamedSource))
+
+
+def source_kinds() -> Mapping[str, type[BaseModel]]:
+    """Return the models of all kinds of sources, those that installed packages add among them."""
+    return _UNION.kinds
+
+
+def streamed_kinds() -> list[str]:
+    """Return the kinds that the stream service reads."""
+    return [kind for kind, model in source_kinds().items() if issubclass(model, StreamedSource)]
 
 
 def source_union() -> TypeAdapter[Source]:
@@ -252,7 +255,7 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
         )
 
 
-_UNION: KindUnion[Source] = KindUnion(KINDS, Source, _cross_faults, SourceRefused)
+_UNION: KindUnion[Source] = KindUnion(KINDS, StreamedSource, _cross_faults, SourceRefused)
 
 
 def _reader_faults(source: PolledFields) -> Iterator[Fault]:

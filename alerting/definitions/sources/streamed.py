@@ -18,14 +18,12 @@ _NAMED = {"{asset}": "asset", "{variable}": "variable"}
 class TopicForm:
     """How the topics of a broker are written.
 
-    `one` stands for any one level; `rest`, as the last level alone, for all levels below, and for
-    none of them unless `is_below`.
+    `one` stands for any one level; `rest`, as the last level alone, for all levels below, or none.
     """
 
     separator: str
     one: str
     rest: str | None = None
-    is_below: bool = False
 
     def pattern(self, topic: str) -> re.Pattern[str]:
         """Return a pattern of topics, with groups `asset` and `variable` of named levels."""
@@ -36,15 +34,7 @@ class TopicForm:
         if has_rest:
             levels.pop()
         written = [self._written(level, any_level) for level in levels]
-        below = (
-            ""
-            if not has_rest
-            else ".*"
-            if not levels
-            else f"{between}.+"
-            if self.is_below
-            else f"({between}.*)?"
-        )
+        below = "" if not has_rest else ".*" if not levels else f"({between}.*)?"
         return re.compile(between.join(written) + below, re.DOTALL)
 
     def _written(self, level: str, any_level: str) -> str:
@@ -85,6 +75,9 @@ class Tls(Closed):
 class StreamedSource(SourceFields):
     """Fields of the kinds that the stream service reads: `alerting stream`."""
 
+    client: ClassVar[str] = ""
+    """Where the class behind the port `BrokerClient` is, of a kind that a package adds:
+    `module:Class`."""
     has_groups: ClassVar[bool] = False
     """Whether the server divides the messages among all processes that read the source."""
     is_sent_once: ClassVar[bool] = False
@@ -227,90 +220,4 @@ class AmqpSource(MessageSource):
             "A queue that is there already: nothing is declared or bound, and all its messages "
             "must fit `topic`."
         ),
-    )
-
-
-class RedisSource(MessageSource):
-    """Entries of streams of a Redis server, which the stream service stores: `alerting stream`."""
-
-    has_groups = True
-
-    form = TopicForm(":", "*")
-
-    kind: Literal["redis"]
-    url: Secret = Field(
-        description=(
-            "Where the address of the server is found, e.g. rediss://user:password@server:6379/0."
-        )
-    )
-    topic: Text = Field(
-        description="Key of a stream; * stands for any one part between two colons, {asset} and "
-        "{variable} for parts that name "
-        "these: line-3:{asset}."
-    )
-    field: Title | None = Field(
-        None,
-        description=(
-            "Field of an entry that holds the payload; all its fields are one row when left out."
-        ),
-    )
-
-    def faults(self) -> Iterator[Fault]:
-        """Yield the faults of several fields together."""
-        if self.payload == "value" and self.field is None:
-            yield Fault(
-                "field", "is missing: one field of an entry holds the value", "field: value"
-            )
-        yield from super().faults()
-
-
-class NatsSource(MessageSource):
-    """Messages of a JetStream of a NATS server, which the stream service stores: `alerting
-    stream`."""
-
-    has_groups = True
-
-    form = TopicForm(".", "*", ">", is_below=True)
-
-    kind: Literal["nats"]
-    url: Secret = Field(
-        description=(
-            "Where the address of the server is found, e.g. tls://user:password@server:4222."
-        )
-    )
-    topic: Text = Field(
-        description="Subject to subscribe, with * and > as in NATS, and with {asset} and "
-        "{variable} for tokens that name these: "
-        "line-3.{asset}.{variable}."
-    )
-    stream: Title | None = Field(
-        None,
-        description=(
-            "Stream that stores the subject; the one of the server that has it when left out."
-        ),
-    )
-
-
-class KafkaSource(MessageSource):
-    """Messages of topics of Kafka, which the stream service stores: `alerting stream`. Not tested
-    against a server."""
-
-    has_groups = True
-
-    form = TopicForm(".", "*")
-
-    kind: Literal["kafka"]
-    url: Secret = Field(
-        description=(
-            "Where the address of a broker is found: kafka://broker:9092, or "
-            "kafkas://user:password@broker:9093 with TLS."
-        )
-    )
-    topic: Text = Field(
-        description="Topic; * stands for any one part between two dots, {asset} and {variable} for "
-        "parts that name these: "
-        "line-3.{asset}."
-    )
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "PLAIN", description="How the user of the address signs in (SASL)."
     )

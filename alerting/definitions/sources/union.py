@@ -1,8 +1,14 @@
-"""Documents of several kinds, as one closed union by `kind`, with every fault named."""
+"""Documents of several kinds, as one closed union by `kind`, with every fault named.
 
+Installed packages add kinds by entry points, in the group `alerting.sources` or `alerting.sinks`:
+name of the kind = `module:Model`.
+"""
+
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Generic, TypeVar
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any, Generic, TypeVar, Union, get_args
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -11,9 +17,11 @@ from alerting.definitions.faults import (
     DocumentRefused,
     Fault,
     drop_paths,
+    first_line,
     name_hint,
     shown,
 )
+from alerting.definitions.left import left_hint
 from alerting.definitions.wording.fault_messages import message_of, name_fault
 from alerting.definitions.wording.language import join_with_or, translatable
 
@@ -22,28 +30,69 @@ PATH_FIELDS = ("folder", "known_hosts", "key")
 """Fields with a path on the host, by whatever kind; those of `tls` are, too."""
 SERVED_PATH_FIELDS = ("pattern", "done", "bad")
 """Fields with a path at the server of the address, on the host without one."""
+_log = logging.getLogger(__name__)
 
 
 class KindUnion(Generic[T]):
-    """The documents of some kinds. `union`: their models; `faults`: yields the faults of several
-    fields together; `refused`: the refusal of a whole document."""
+    """The documents of some kinds. `built_in`: the models of the platform; `base`: what those of
+    packages are made from; `faults`: yields the faults of several fields together; `refused`: the
+    refusal of a whole document."""
 
     def __init__(
         self,
-        kinds: Mapping[str, type[BaseModel]],
-        union: Any,
+        built_in: Mapping[str, type[BaseModel]],
+        base: type[BaseModel],
         faults: Callable[[T], Iterator[Fault]],
         refused: type[DocumentRefused],
     ) -> None:
-        self._kinds = kinds
-        self._union = union
+        self._built_in = built_in
+        self._base = base
         self._faults = faults
         self._refused = refused
+        self._unusable: dict[str, str] = {}
+
+    @cached_property
+    def kinds(self) -> Mapping[str, type[BaseModel]]:
+        """Return the models by kind, those of installed packages among them; these are loaded once,
+        and a warning names each that cannot be used."""
+        found = dict(self._built_in)
+        group = f"alerting.{self._refused.what}s"
+        for point in entry_points(group=group):
+            try:
+                model = point.load()
+                reason = self._reason_against(point, model, found)
+            except Exception as error:  # any content of a package
+                reason = f"{type(error).__name__}: {first_line(error)}"
+            if reason is None:
+                found[point.name] = model
+                continue
+            of = point.dist.name if point.dist else point.value
+            self._unusable[point.name] = f"the package {of} adds this kind, but {reason}"
+            _log.warning("%s %s: %s", group, point.name, self._unusable[point.name])
+        return found
+
+    def _reason_against(
+        self, point: EntryPoint, model: Any, found: Mapping[str, type[BaseModel]]
+    ) -> str | None:
+        """Return why the model of a package cannot be used; None if it can."""
+        if point.name in found:
+            return "there is a kind of this name already"
+        if not (isinstance(model, type) and issubclass(model, self._base)):
+            return f"{point.value} is no {self._base.__name__}"
+        kind = model.model_fields.get("kind")
+        if kind is None or get_args(kind.annotation) != (point.name,):
+            return f"the field kind of {point.value} is not Literal[{point.name!r}]"
+        if ":" not in getattr(model, "client", ""):
+            return f"{point.value} names no client = 'module:Class'"
+        return None
 
     @cached_property
     def adapter(self) -> TypeAdapter[T]:
         """Return the closed union, told apart by `kind`."""
-        hint: Any = Annotated[self._union, Field(discriminator="kind")]
+        hint: Any = Annotated[
+            Union[tuple(self.kinds.values())],  # noqa: UP007 - of models known when it runs
+            Field(discriminator="kind"),
+        ]
         return TypeAdapter(hint)
 
     def parse(self, document: Mapping[str, Any]) -> T:
@@ -69,26 +118,29 @@ class KindUnion(Generic[T]):
 
     def _fault(self, error: Any, document: Mapping[str, Any]) -> Fault:
         path = [str(part) for part in error["loc"] if part != "[key]"]
-        path = path[1:] if path and path[0] in self._kinds else path
+        path = path[1:] if path and path[0] in self.kinds else path
         dotted = ".".join(path) or "document"
+        word = self._refused.what
         match error["type"]:
             case "union_tag_not_found":
-                kinds = join_with_or(*(f"kind: {kind}" for kind in self._kinds))
+                kinds = join_with_or(*(f"kind: {kind}" for kind in self.kinds))
                 return Fault("kind", MISSING, translatable("write {names}", names=kinds))
             case "union_tag_invalid":
+                kind = str(document.get("kind"))
                 return Fault(
                     "kind",
                     translatable("{value} is not a kind", value=shown(document.get("kind"))),
-                    name_hint(str(document.get("kind")), self._kinds, translatable("kinds")),
+                    self._unusable.get(kind)
+                    or left_hint(f"kind of {word}", kind)
+                    or name_hint(kind, self.kinds, translatable("kinds")),
                 )
-            case "extra_forbidden" if len(path) == 1:
-                return Fault(
-                    dotted,
-                    translatable("is not a field"),
-                    name_hint(
-                        path[0], self._kinds[document["kind"]].model_fields, translatable("fields")
-                    ),
-                )
+            case "extra_forbidden":
+                message, hint = message_of(error)
+                if len(path) == 1:
+                    message = translatable("is not a field")
+                    fields = self.kinds[document["kind"]].model_fields
+                    hint = name_hint(path[0], fields, translatable("fields"))
+                return Fault(dotted, message, left_hint("field", f"{word}.{dotted}") or hint)
             case "string_pattern_mismatch":
                 return name_fault(dotted, error["input"])
         return Fault(dotted, *message_of(error))

@@ -6,6 +6,7 @@ from typing import Any
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault, legible, name_hint
+from alerting.definitions.left import left_hint
 from alerting.definitions.wording.language import (
     Translatable,
     join_with_or,
@@ -43,9 +44,12 @@ def fault_of(error: Mapping[str, Any]) -> Fault:
     return Fault(".".join(str(part) for part in error["loc"]) or "document", *message_of(error))
 
 
-def model_faults(errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> list[Fault]:
-    """Return pydantic's errors as faults. `fields`: names that the document may have."""
-    return [_model_fault(error, fields) for error in merge_alternatives(errors)]
+def model_faults(
+    errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = (), word: str = ""
+) -> list[Fault]:
+    """Return pydantic's errors as faults. `fields`: names that the document may have; `word`: what
+    it is."""
+    return [_model_fault(error, fields, word) for error in merge_alternatives(errors)]
 
 
 def merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -69,14 +73,15 @@ def merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str,
     return [*found.values()]
 
 
-def _model_fault(error: Mapping[str, Any], fields: Iterable[str]) -> Fault:
+def _model_fault(error: Mapping[str, Any], fields: Iterable[str], word: str) -> Fault:
     path = [str(part) for part in error["loc"] if part != "[key]"]
     dotted = ".".join(path) or "document"
     if error["type"] == "extra_forbidden" and len(path) == 1:
         return Fault(
             dotted,
             translatable("is not a field"),
-            name_hint(path[-1], fields, translatable("fields")),
+            left_hint("field", f"{word}.{dotted}")
+            or name_hint(path[-1], fields, translatable("fields")),
         )
     if error["type"] == "string_pattern_mismatch":
         return name_fault(dotted, error["input"])

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision, TrainedDefinition
-from alerting.definitions.question import question_hash
+from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import moving_kind_of
 from alerting.ports import (

@@ -1,7 +1,7 @@
 """Stride and windows derived from the data, as stored at the first training of a question."""
 
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.question import question_hash
+from alerting.definitions.revisions import question_hash
 from alerting.learning.features.derive import DerivedFeatures
 from alerting.ports import DerivedFeatureStore
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import joined, translatable
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import Decisions, Models, ModelUnavailable, Training, TrainingRuns, Trainings

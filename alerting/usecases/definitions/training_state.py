@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import joined, translatable
 from alerting.ports import Decisions, Definitions, Training, Trainings
 from alerting.reporting.base import messages

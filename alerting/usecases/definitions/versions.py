@@ -7,8 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.question import question_of
-from alerting.definitions.revisions import in_force
+from alerting.definitions.revisions import in_force, question_of
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.learning.selection.values import WORSE

@@ -9,7 +9,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.definitions.plants import NO_PLANT
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.definitions.shards import task_of, tasks_of_plant
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState

@@ -7,7 +7,7 @@ from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState

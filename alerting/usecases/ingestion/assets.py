@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from alerting.definitions.assets import Asset, Variable, asset_document, computed_faults
 from alerting.definitions.faults import Fault, UserError, name_hint, shown
+from alerting.definitions.left import left_hint
 from alerting.definitions.plants import nested_plants
 from alerting.definitions.wording.fault_messages import (
     merge_alternatives,
@@ -168,7 +169,8 @@ def _fault(origin: str, error: Any) -> Fault:
             return Fault(
                 where,
                 translatable("is not a field"),
-                name_hint(path[-1], model.model_fields, translatable("fields")),
+                left_hint("field", f"asset.{'.'.join(path)}")
+                or name_hint(path[-1], model.model_fields, translatable("fields")),
             )
         case "string_pattern_mismatch":
             return name_fault(where, error["input"], _NAME_RULE)

@@ -27,7 +27,6 @@ from alerting.ports import (
 from alerting.usecases.sinks.messages import (
     SinkSelection,
     alarm_messages,
-    present_message,
     value_messages,
 )
 
@@ -35,8 +34,6 @@ GIVE_UP_AFTER = 10
 """Attempts at a message that its receiver answers with a failure, before it is a dead letter."""
 MOST_LETTERS = 10_000
 """Dead letters of a sink, beyond which it stands still."""
-MOST_REPEATED = 10_000
-"""Open alarms whose state is sent again."""
 MOST_MISSED = 100_000
 """Scores that are read from the database where its changes are gone."""
 
@@ -121,14 +118,6 @@ class SinkDelivery:
                 letters=[*total.letters, *letters],
             )
         return total
-
-    def repeat(self, now: datetime) -> None:
-        """Send the state of all open alarms again. Raises ReceiverAway."""
-        episodes = self.plant.episodes.find(open_only=True, limit=MOST_REPEATED)
-        chosen = (e for e in episodes if not e.backfilled and self.selection.takes_alarm(e))
-        messages = [m for e in chosen if (m := present_message(self.sink, e)) is not None]
-        for _ in self._send(messages, now):
-            pass
 
     def retry(self, now: datetime, most: int = 100) -> int:
         """Send dead letters once more for which a person asked. Return how many were accepted.

@@ -64,16 +64,6 @@ def alarm_messages(sink: Sink, episode: Episode, sent: int) -> Iterator[SinkMess
             yield _alarm_message(sink, episode, transition, number, content)
 
 
-def present_message(sink: Sink, episode: Episode) -> SinkMessage | None:
-    """Return the state of an alarm as its last change, under the same key; None without one."""
-    for number in range(len(episode.transitions), 0, -1):
-        transition = episode.transitions[number - 1]
-        content = content_of(transition)
-        if content in sink.sends:
-            return _alarm_message(sink, episode, transition, number, content)
-    return None
-
-
 def _alarm_message(
     sink: Sink, episode: Episode, transition: Transition, number: int, sends: SinkContent
 ) -> SinkMessage:
@@ -113,7 +103,6 @@ def _alarm_message(
         transition.at,
         content,
         episode.severity,
-        episode.condition == "open",
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.question import question_hash
+from alerting.definitions.revisions import question_hash
 from alerting.learning.data.dataset import derive_at
 from alerting.learning.features.derive import DerivedFeatures
 from alerting.ports import LabelPorts, TrainingPorts

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import TrainingRefused, UserError, first_line
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import Translatable, translatable
 from alerting.ports import Training, TrainingPorts, Trainings
 from alerting.usecases.definitions.lookup import require_revision

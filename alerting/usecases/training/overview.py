@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import template, translatable
 from alerting.learning.selection.proposal import CandidateSummary, Proposal
 from alerting.ports import DecisionRecord, ModelUnavailable, Training, TrainingPorts

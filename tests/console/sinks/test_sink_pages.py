@@ -185,15 +185,6 @@ def test_the_same_by_the_api_with_the_revision_that_was_read(client, platform):
     assert "there is no sink 'other'" in expect_problem(client.get("/api/v1/sinks/other"), 404)
 
 
-def test_a_folder_of_the_host_is_given_there(client, platform):
-    secret = {"name": "bi", "kind": "parquet", "folder": "/etc"}
-    answer = client.put("/api/v1/sinks/bi", json=secret, headers={"If-None-Match": "*"})
-    assert "on the host" in expect_problem(answer, 422)
-    apply_sinks(platform, [{**secret, "folder": "/data/out"}], "ada", at(0))
-    same = {**secret, "folder": "/data/out", "every": "10m"}
-    assert client.put("/api/v1/sinks/bi", json=same, headers={"If-Match": '"1"'}).is_success
-
-
 def test_operators_may_not_change_a_sink(app, platform):
     apply_sinks(platform, [SCADA], "ada", at(0))
     operator = TestClient(app, headers=OPERATOR)

@@ -18,10 +18,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import FilesSource, HttpSource, SqlSource, parse_source
 from alerting.definitions.sources.streamed import (
     AmqpSource,
-    KafkaSource,
     MqttSource,
-    NatsSource,
-    RedisSource,
 )
 from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import apply_sources
@@ -181,7 +178,6 @@ def of_messages(kind, separator):
         }
         document |= {
             "topic": document["topic"].replace("/", separator),
-            **({"field": "row"} if kind == "redis" else {}),
         }
         source = parse_source(document)
         received = datetime(2026, 1, 6, tzinfo=UTC)
@@ -281,10 +277,9 @@ ELSEWHERE = {
         "nodes.asset",
         "nodes.variable",
     ),
-    "mechanism",  # test_kafka_client.py
-    *("exchange", "queue", "field", "stream"),  # test_message_sources.py, on the brokers
+    *("exchange", "queue"),  # test_message_sources.py, on the brokers
 }
-BROKERS = (("mqtt", "/"), ("amqp", "."), ("redis", ":"), ("nats", "."), ("kafka", "."))
+BROKERS = (("mqtt", "/"), ("amqp", "."))
 PROOFS = (
     (of_http, SHARED),
     (of_files, FILES),
@@ -310,10 +305,7 @@ def test_a_field_of_a_source_changes_what_is_stored_or_said(
 
 
 def test_no_field_of_a_source_is_without_a_proof():
-    brokers = [
-        (model, MESSAGES)
-        for model in (MqttSource, AmqpSource, RedisSource, NatsSource, KafkaSource)
-    ]
+    brokers = [(model, MESSAGES) for model in (MqttSource, AmqpSource)]
     for model, own in ((HttpSource, {}), (FilesSource, FILES), (SqlSource, SQL), *brokers):
         assert set(leaves(model)) - {"name", "kind"} - ELSEWHERE <= {*SHARED, *own}
         assert {*SHARED, *own} <= set(leaves(model))

@@ -16,7 +16,7 @@ from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.adapters.mongo.mongo import DatabaseDown, MongoStores, open_stores
 from alerting.adapters.platform import Platform
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings

@@ -8,13 +8,16 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-import nats
 import numpy as np
+import pika
+from pika.exceptions import AMQPError
 
 from alerting.ports import ReadingRow
-from tests.faults.streamed.parts import STREAM, SUBJECT
+from tests.faults.streamed.parts import SUBJECT
 
 STEP_S = 0.5
+CONNECT_S = 2
+HEARTBEAT_S = 4
 Sent = tuple[str, datetime, Mapping[str, float]]
 """Asset, instant and values of a reading."""
 ASSETS = 40
@@ -90,36 +93,40 @@ class Line:
 
     async def _connect_and_send(self) -> None:
         try:
-            client = await nats.connect(
-                self._address, allow_reconnect=False, connect_timeout=2, error_cb=_ignore
-            )
-        except Exception:  # the broker is away: what waits is sent later
+            await asyncio.to_thread(self._publish_waiting)
+        except (AMQPError, OSError):  # the broker is away: what waits is sent later
             await asyncio.sleep(0.2)
-            return
-        try:
-            while self._waiting and client.is_connected:
-                taken = self._waiting[:200]
-                self._waiting = self._waiting[200:]
-                results = await asyncio.gather(
-                    *(self._send(client, one) for one in taken), return_exceptions=True
-                )
-                again = [
-                    one for one, result in zip(taken, results, strict=True) if result is not None
-                ]
-                self.repeated += len(again)
-                self._waiting = again + self._waiting
-                if again:
-                    return
-        finally:
-            await client.close()
 
-    async def _send(self, client, one: Sent) -> None:
-        asset, ts, values = one
-        row = json.dumps({"ts": ts.isoformat(), "values": values}).encode()
-        await client.jetstream(timeout=2).publish(
-            self.subject.replace("{asset}", asset), row, stream=STREAM
-        )
-        self.sent[asset, ts] = values
+    def _publish_waiting(self) -> None:
+        parameters = pika.URLParameters(f"{self._address}/%2F")
+        parameters.socket_timeout = parameters.stack_timeout = CONNECT_S
+        parameters.heartbeat = HEARTBEAT_S
+        with pika.BlockingConnection(parameters) as connection:
+            channel = connection.channel()
+            channel.tx_select()
+            unbound: set[str] = set()
+            channel.add_on_return_callback(lambda _, __, about, ___: unbound.add(about.message_id))
+            while self._waiting and not unbound:
+                taken = self._waiting[:200]
+                self.repeated += len(taken)
+                for number, (asset, ts, values) in enumerate(taken):
+                    channel.basic_publish(
+                        "amq.topic",
+                        self.subject.replace("{asset}", asset),
+                        json.dumps({"ts": ts.isoformat(), "values": values}).encode(),
+                        pika.BasicProperties(delivery_mode=2, message_id=str(number)),
+                        mandatory=True,
+                    )
+                channel.tx_commit()  # answered once all are stored
+                connection.process_data_events(0)
+                again = [one for i, one in enumerate(taken) if str(i) in unbound]
+                self.sent |= {
+                    (asset, ts): values
+                    for i, (asset, ts, values) in enumerate(taken)
+                    if str(i) not in unbound
+                }
+                self.repeated -= len(taken) - len(again)
+                self._waiting = again + self._waiting[200:]
 
     def _readings(self, *, normal: bool) -> list[Sent]:
         """Return readings of now; now and then an oven is hot for a while."""
@@ -146,14 +153,10 @@ def _name(number: int) -> str:
     return f"oven-{number}" if number < WITH_ALERTS else f"load-{number}"
 
 
-async def _ignore(_: Exception) -> None:
-    """Take faults of the connection, which the line answers by sending again."""
-
-
 def documents() -> Mapping[str, str]:
     return {
         "name": "line",
-        "kind": "nats",
+        "kind": "amqp",
         "url": {"env": "BROKER_URL"},
         "topic": SUBJECT,
         "latency": "1s",

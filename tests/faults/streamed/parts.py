@@ -4,7 +4,6 @@ rounds of the scheduler."""
 import ctypes
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +14,11 @@ from alerting.client import Client
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import variable
 from benchmarks.helpers.ports import await_port
+from benchmarks.helpers.rabbitmq import PROGRAM, Rabbit
 from tests.faults.parts import Database, Part, Program
 from tests.faults.world import World
 from tests.support import free_port
 
-STREAM = "LINES"
 SUBJECT = "line-3.{asset}.readings"
 STEADY_SUBJECT = "line-4.{asset}.readings"
 LONGEST_SHARD_S = 0.3
@@ -70,30 +69,35 @@ class Command(Part):
 
 
 class Broker(Command):
-    """A NATS server whose JetStream stores messages before it confirms them: a kill loses none."""
+    """A RabbitMQ that has stored messages of durable queues before it confirms them: a kill loses
+    none."""
 
-    def __init__(self, world: World, port: int) -> None:
-        program = shutil.which(
-            "nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-        )
-        if program is None:
-            raise SystemExit(
-                "nats-server is not installed: apt-get install --no-install-recommends nats-server"
-            )
-        super().__init__(
-            world,
-            "broker",
-            [program, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(world.path("nats"))],
-            {},
-        )
-        self.port = port
+    def __init__(self, world: World) -> None:
+        folder = world.path("rabbitmq")
+        folder.mkdir()
+        try:
+            self._rabbit = Rabbit(folder)
+        except FileNotFoundError as missing:
+            raise SystemExit(str(missing)) from missing
+        environ = self._rabbit.environment
+        super().__init__(world, "broker", [str(PROGRAM)], environ)
+        self._names = Command(world, "epmd", [self._rabbit.epmd], environ)
 
     @property
     def address(self) -> str:
-        return f"nats://127.0.0.1:{self.port}"
+        return self._rabbit.address
+
+    def start(self) -> None:
+        if not self._names.running:
+            self._names.start()
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        self._names.stop()
 
     def await_start(self) -> None:
-        await_port(self.port, 30.0)
+        await_port(self._rabbit.port, 120.0)
 
 
 class Api(Command):

@@ -12,7 +12,6 @@ had recovered.
 """
 
 import argparse
-import asyncio
 import json
 import sys
 import tempfile
@@ -22,8 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import nats
 
 from alerting.adapters.mongo.episodes.notifications import _read
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
@@ -60,14 +57,7 @@ from tests.faults.streamed.line import (
     documents,
     instant_of_now,
 )
-from tests.faults.streamed.parts import (
-    STEADY_SUBJECT,
-    STREAM,
-    SUBJECT,
-    Api,
-    Broker,
-    all_parts,
-)
+from tests.faults.streamed.parts import Api, Broker, all_parts
 from tests.faults.streamed.scores import compare_scores
 from tests.faults.streamed.turns import StreamStorm
 from tests.faults.world import CALM, STORMY, World
@@ -87,7 +77,7 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
     is well."""
     world = World(str(folder), seed, 1.0, free_port(), free_port(), free_port())
     world.save()
-    broker = Broker(world, free_port())
+    broker = Broker(world)
     database = Database(world)
     account = Account()
     parts: list[Part] = [database, broker]
@@ -96,7 +86,6 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
         parts = all_parts(world, database, broker)
         broker.start()
         broker.await_start()
-        asyncio.run(_make_stream(broker.address))
         with open_stores(world.uri, STORMY, prepare=True) as stores:
             began = datetime.now(UTC)
             began -= timedelta(microseconds=began.microsecond)
@@ -195,13 +184,6 @@ def _recover(
     account.expect_none(
         "work after these arrivals that is not done in time", [] if calm else [undone(stores)]
     )
-
-
-async def _make_stream(address: str) -> None:
-    client = await nats.connect(address)
-    subjects = [subject.replace("{asset}", "*") for subject in (SUBJECT, STEADY_SUBJECT)]
-    await client.jetstream().add_stream(name=STREAM, subjects=subjects)
-    await client.close()
 
 
 def put_into_service(stores: MongoStores, now: datetime, *sources: Mapping[str, Any]) -> Platform:

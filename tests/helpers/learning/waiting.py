@@ -2,7 +2,7 @@
 
 import json
 
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.learning.selection.proposal import PROPOSAL
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.history import report_waiting

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.question import question_hash
+from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Feedback
 from alerting.kinds.anomaly.model import FILE, NUMBERS, from_files, to_files
 from alerting.kinds.validation import parse_definition

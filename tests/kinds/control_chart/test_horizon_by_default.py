@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.question import question_hash
 from alerting.definitions.revisions import (
     definition_document,
     definition_hash,
     next_revision,
     plan_change,
+    question_hash,
 )
 from alerting.kinds.validation import parse_definition, parse_revision
 from alerting.ports import ReadingRow

@@ -6,7 +6,7 @@ import pytest
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.limits import Learned
-from alerting.definitions.question import question_hash
+from alerting.definitions.revisions import question_hash
 from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.registry import sometimes_trained_kinds
 from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition

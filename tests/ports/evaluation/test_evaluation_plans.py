@@ -7,7 +7,7 @@ import pytest
 
 from alerting.adapters.mongo.evaluation import evaluation_plans
 from alerting.adapters.mongo.mongo import open_stores
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.ports import DecisionRecord

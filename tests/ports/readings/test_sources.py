@@ -38,14 +38,9 @@ TLS = {"ca": "/etc/ssl/plant.pem", "certificate": "/etc/ssl/own.pem", "key": "/r
 STREAMED = [
     {"name": "amqp", "kind": "amqp", "url": URL, "tls": TLS, "topic": "line.{asset}",
     "exchange": "plant"},
-    {"name": "kafka", "kind": "kafka", "url": URL, "topic": "line.{asset}",
-    "mechanism": "SCRAM-SHA-512"},
     {"name": "mqtt", "kind": "mqtt", "url": URL, "topic": "line/{asset}/#"},
-    {"name": "nats", "kind": "nats", "url": URL, "topic": "line.{asset}", "stream": "lines"},
     {"name": "opcua", "kind": "opcua", "url": URL,
     "nodes": {"ns=2;s=A.$B": {"variable": "z", "asset": "o"}}, "history": "8h"},
-    {"name": "redis", "kind": "redis", "url": URL, "topic": "line:{asset}", "field": "row",
-    "payload": "json"},
 ]  # fmt: skip
 
 

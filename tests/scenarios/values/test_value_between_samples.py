@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from alerting.adapters.files.tables.score_table import write_scores
-from alerting.definitions.question import question_hash
+from alerting.definitions.revisions import question_hash
 from alerting.kinds.validation import parse_definition
 from alerting.learning.metrics.graded_values import GradedValues
 from alerting.ports import ReadingRow

@@ -1,6 +1,6 @@
 import pytest
 
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.ports import DecisionRecord
 from alerting.usecases.definitions.versions import (
     answer_at,

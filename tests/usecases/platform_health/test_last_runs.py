@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DecisionRecord, ReadingRow, Training
 from alerting.usecases.definitions.lookup import require_revision

@@ -31,9 +31,6 @@ ALL = ["alarms", "acknowledgements", "scores", "forecasts"]
 class Receiver:
     """Answers each message as `answers` says of its definition, and notes what it accepted."""
 
-    gather = timedelta(0)
-    repeat_every = None
-
     def __init__(self):
         self.answers = {}
         self.tried = []

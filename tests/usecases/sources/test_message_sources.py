@@ -24,7 +24,7 @@ from tests.support import free_port
 
 pytestmark = pytest.mark.server
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-KINDS = {"mqtt": {}, "amqp": {}, "redis": {"field": "row"}, "nats": {}}
+KINDS = ("mqtt", "amqp")
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -33,7 +33,6 @@ def server(request, tmp_path_factory):
     made.kind = request.param
     try:
         made.start()
-        made.prepare()
         yield made
     finally:
         made.stop()
@@ -59,7 +58,6 @@ class Line:
             "name": name,
             "kind": server.kind,
             "url": {"env": "BROKER_URL"},
-            **KINDS[server.kind],
             **changes,
         }
         self.document = {field: value for field, value in given.items() if value is not None}
@@ -118,9 +116,7 @@ class Line:
 
 
 @pytest.fixture
-def line(server, proxy, request, monkeypatch):
-    if server.kind == "redis":
-        monkeypatch.setattr("alerting.adapters.sources.redis_streams.LOOK_S", 0.2)
+def line(server, proxy, request):
     made = Line(server, proxy, request.node.originalname.replace("_", "-")[-40:])
     yield made
     made.service.close()
@@ -247,41 +243,6 @@ def test_an_amqp_queue_that_is_there_is_read_and_a_missing_one_or_exchange_is_sa
     assert "no exchange 'nothing'" in refused(exchange="nothing")
 
 
-@only("nats")
-def test_a_subject_that_no_stream_stores_is_said(server, proxy):
-    for changes in ({"topic": "line-5.{asset}"}, {"stream": "nothing"}):
-        line = Line(server, proxy, "missing", is_waiting=False, **changes)
-        line.turns(lambda found=line: "has no stream" in (found.progress.fault or ""))
-        line.service.close()
-        assert "has no stream" in line.progress.fault
-
-
-@only("redis")
-def test_the_fields_of_an_entry_are_a_row_and_entries_of_a_dead_consumer_are_taken_over(
-    server, proxy, monkeypatch
-):
-    import redis
-
-    monkeypatch.setattr("alerting.adapters.sources.redis_streams.IDLE_MS", 100)
-    monkeypatch.setattr("alerting.adapters.sources.redis_streams.CLAIM_S", 0.1)
-    with redis.Redis(port=server.port) as client:
-        client.xgroup_create("plain", "alerting-fields", mkstream=True)
-        for i in range(3):
-            row = {
-                "ts": (NOON + timedelta(seconds=i)).isoformat(),
-                "zone": 200 + i,
-                "recipe": "A 1",
-                "on": "true",
-            }
-            client.xadd("plain", row)
-        client.xreadgroup("alerting-fields", "another", {"plain": ">"}, count=2)
-        line = Line(server, proxy, "fields", topic="plain", field=None, asset="oven-1")
-        line.turns(lambda: len(line.stored()) == 3)
-        line.service.close()
-        assert line.stored()[2] == {"zone": 202.0, "recipe": "A 1", "on": True}
-        assert client.xpending("plain", "alerting-fields")["pending"] == 0
-
-
 WAITS_FOR_MESSAGES = {
     "mqtt": "alerting.adapters.sources.mqtt.MqttClient.receive",
     "amqp": "pika.BlockingConnection.process_data_events",
@@ -306,19 +267,16 @@ def test_a_trial_shows_rows_as_they_would_be_stored_and_takes_none_from_the_serv
 
     sending = Thread(target=send, daemon=True)
     sending.start()
-    if (waiting := WAITS_FOR_MESSAGES.get(line.server.kind)) is None:  # the broker stores them
-        listens.set()
-        sending.join()
-    else:  # they are seen as they come
-        wait = pkgutil.resolve_name(waiting)
-        of_the_service = {t.ident for t in threading.enumerate()} - {threading.get_ident()}
+    waiting = WAITS_FOR_MESSAGES[line.server.kind]
+    wait = pkgutil.resolve_name(waiting)
+    of_the_service = {t.ident for t in threading.enumerate()} - {threading.get_ident()}
 
-        def waits(*given):
-            if threading.get_ident() not in of_the_service:
-                listens.set()
-            return wait(*given)
+    def waits(*given):
+        if threading.get_ident() not in of_the_service:
+            listens.set()
+        return wait(*given)
 
-        monkeypatch.setattr(waiting, waits)
+    monkeypatch.setattr(waiting, waits)
     address = line.server.address(line.server.port)
     trial = try_messages(line.platform, source, look_at(line.server.kind, source, address, 300.0))
     sending.join()
@@ -339,7 +297,6 @@ def test_a_trial_of_a_broker_that_is_away_says_so_within_its_time(server, proxy)
             "kind": server.kind,
             "url": {"env": "B"},
             "topic": "away",
-            **KINDS[server.kind],
         }
     )
     with pytest.raises(UserError, match="source away: "):

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from alerting.cli import definitions, models
 from alerting.cli.main import app
-from alerting.definitions.question import question_hash
+from alerting.definitions.revisions import question_hash
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.derive import DerivedFeatures
 from alerting.ports import ReadingRow

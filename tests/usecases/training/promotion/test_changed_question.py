@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.question import question_of
+from alerting.definitions.revisions import question_of
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past

@@ -1,1 +1,0 @@
-"""A server of OPC UA alarms and conditions (Part 9), which control systems subscribe to."""

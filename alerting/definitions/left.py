@@ -1,0 +1,88 @@
+"""What left the platform, and what does its work now: one table for the hint of a refused document,
+the upgrade page, and the first start with an existing home."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from alerting.definitions.wording.language import translatable
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something that left. `what`: kind of sink, field, setting, command, collection and so on;
+    `name`: as it was written, a * for any text; of a field after its document:
+    `sink.match.severity`, `asset.variables.*.unit`."""
+
+    what: str
+    name: str
+    instead: str
+
+
+_PACKAGE = "or a package that adds the kind (docs/extending.md)"
+LEFT_IN_0_2_0 = (
+    *(
+        Left("kind of sink", name, f"use kind mqtt or webhook, {_PACKAGE}")
+        for name in ("amqp", "kafka", "nats", "redis", "alertmanager")
+    ),
+    *(
+        Left("kind of source", name, f"use kind mqtt or amqp, {_PACKAGE}")
+        for name in ("kafka", "nats", "redis")
+    ),
+    Left("kind of sink", "parquet", f"use kind sql, {_PACKAGE}"),
+    Left("kind of sink", "opcua_alarms", f"use kind webhook, mqtt or sql, {_PACKAGE}"),
+)
+
+
+def find_left(what: str, name: str) -> Left | None:
+    """Return what left under a name; None if nothing did."""
+    return next((o for o in LEFT_IN_0_2_0 if o.what == what and fnmatchcase(name, o.name)), None)
+
+
+def left_hint(what: str, name: str) -> str:
+    """Return what does now what left under a name; empty if nothing did."""
+    found = find_left(what, name)
+    return "" if found is None else translatable("left in 0.2.0: {text}", text=found.instead)
+
+
+def left_of_documents(
+    word: str, documents: Iterable[Mapping[str, Any]], kinds: Collection[str]
+) -> Iterator[str]:
+    """Yield, for people, each part of stored documents that left. `word`: what they are; `kinds`:
+    those that there are, which a package may have brought back."""
+    kind = f"kind of {word}"
+    entries = [
+        one
+        for one in LEFT_IN_0_2_0
+        if (one.what == kind and one.name not in kinds)
+        or (one.what == "field" and one.name.startswith(f"{word}."))
+    ]
+    for document in documents if entries else ():
+        for one in entries:
+            found = (
+                [one.name] * (document.get("kind") == one.name)
+                if one.what == kind
+                else _written(document, one.name.split(".")[1:])
+            )
+            of = f"{word} {document.get('name')}"
+            yield from (
+                f"{of}: the {one.what} {name} left in 0.2.0: {one.instead}" for name in found
+            )
+
+
+def left_names(what: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield, for people, each of the names of collections or settings that left."""
+    for name in names:
+        if found := find_left(what, name):
+            yield f"the {what} {name} left in 0.2.0: {found.instead}"
+
+
+def _written(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]:
+    """Yield the fields of a document that a path with * for any name means."""
+    first, *rest = path
+    for name in document if first == "*" else {first} & document.keys():
+        if not rest:
+            yield name
+        elif isinstance(document[name], Mapping):
+            yield from (f"{name}.{below}" for below in _written(document[name], rest))

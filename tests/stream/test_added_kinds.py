@@ -1,0 +1,221 @@
+"""The kinds of the package in docs/extending.md, installed as pip would: a source is read, a sink
+delivers, and what is wrong with a package is said where its kind is."""
+
+import json
+import re
+import socketserver
+import sys
+import tomllib
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from alerting.adapters.mongo import prepare
+from alerting.adapters.sources.brokers import look_at
+from alerting.definitions.faults import UserError
+from alerting.definitions.sinks import sink
+from alerting.definitions.sinks.sink import SinkRefused, parse_sink
+from alerting.definitions.sources import source
+from alerting.definitions.sources.source import SourceRefused, parse_source, streamed_kinds
+from alerting.stream import sinks as stream_sinks
+from alerting.stream.service import StreamService
+from alerting.stream.sinks import SinkService
+from alerting.usecases.sinks.documents import apply_sinks, sink_detail
+from alerting.usecases.sources.documents import apply_sources
+from tests.builders import at, oven
+from tests.helpers.episodes import episode
+from tests.helpers.receivers import surroundings, wait_until
+from tests.helpers.stores import real  # noqa: F401 - a fixture
+from tests.in_memory_platform import HandClock, platform_on
+
+PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
+BLOCK = re.compile(r"```\w+\n# ([\w.]+)\n(.*?)```", re.DOTALL)
+ROW = {"ts": "2026-01-05T12:00:00Z", "values": {"t": 1}}
+SOURCE = {"name": "gateway", "kind": "tcp_lines", "url": {"env": "GATEWAY_URL"}, "asset": "oven-1"}
+SINK = {"name": "mes", "kind": "tcp_lines", "url": {"env": "RECEIVER_URL"}, "sends": ["alarms"]}
+
+
+@contextmanager
+def installed(folder, monkeypatch, files, points):
+    """Install files with their entry points, by group, as a package of its own."""
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    about = folder / "tcp_lines-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tcp-lines\nVersion: 1.0\n")
+    lines = [
+        line
+        for group, names in points.items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in names.items()))
+    ]
+    (about / "entry_points.txt").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(folder)
+    forget()
+    try:
+        yield
+    finally:
+        monkeypatch.undo()
+        forget()
+        for name in files:
+            sys.modules.pop(name.removesuffix(".py"), None)
+
+
+def forget():
+    """Forget what was loaded once."""
+    for union in (sink._UNION, source._UNION):
+        for name in ("kinds", "adapter"):
+            union.__dict__.pop(name, None)
+        union._unusable.clear()
+    prepare._made.cache_clear()
+    prepare.schema_hash.cache_clear()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    files = dict(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
+    points = tomllib.loads(files.pop("pyproject.toml"))["project"]["entry-points"]
+    with installed(tmp_path, monkeypatch, files, points):
+        yield
+
+
+class Gateway(socketserver.ThreadingTCPServer):
+    """Sends numbered rows to each client until it got their numbers; refuses alarms of oven-2."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.rows = {}
+        self.got = []
+        self.url = f"tcp://127.0.0.1:{self.server_address[1]}"
+
+
+class Answering(socketserver.StreamRequestHandler):
+    def handle(self):
+        for number, row in list(self.server.rows.items()):
+            self.wfile.write(f"{number} {json.dumps(row)}\n".encode())
+        for line in self.rfile:
+            if not line.startswith(b"{"):
+                self.server.rows.pop(int(line))
+                continue
+            self.server.got.append(json.loads(line))
+            is_refused = self.server.got[-1]["asset"] == "oven-2"
+            self.wfile.write(b"it knows no oven-2\n" if is_refused else b"ok\n")
+
+
+@pytest.fixture
+def gateway():
+    with Gateway() as made:
+        Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture
+def database(real):  # noqa: F811 - a fixture
+    """Return a database, which is prepared without the package at the end."""
+    yield real.database
+    prepare.prepare_database(real.database)
+
+
+@pytest.fixture
+def plant(real, database, package):  # noqa: F811 - a fixture
+    made = platform_on(real, (), HandClock())
+    made.assets.store_assets([oven()])
+    return made
+
+
+@pytest.mark.server
+def test_a_source_of_an_added_kind_is_read_and_acknowledged(plant, database, gateway):
+    with pytest.raises(UserError, match="run `alerting prepare`"):
+        apply_sources(plant, [SOURCE], "ada", at(0))
+    prepare.prepare_database(database)
+    gateway.rows |= {1: ROW, 2: {**ROW, "ts": "2026-01-05T12:01:00Z"}, 3: "nonsense"}
+    look = look_at("tcp_lines", parse_source(SOURCE), gateway.url, 0.5)
+    assert (len(look.messages), look.notes) == (3, ["3 lines came within 0.5 s"])
+    assert len(gateway.rows) == 3
+    apply_sources(plant, [SOURCE], "ada", at(0))
+    service = StreamService(plant, {"GATEWAY_URL": gateway.url})
+    wait_until(lambda: service.turn() or not gateway.rows)
+    service.close()
+    found = plant.readings.load(plant.assets.get("oven-1"), None, None).readings
+    assert [*found["t"]] == [1.0, 1.0]
+    assert len(plant.dead_messages.dead("gateway", 9)) == 1
+
+
+@pytest.mark.server
+def test_a_sink_of_an_added_kind_delivers_and_what_it_refuses_is_a_dead_letter(
+    plant, database, gateway, monkeypatch
+):
+    for name in ("LOOK_S", "NOTE_S", "FIRST_WAIT_S"):
+        monkeypatch.setattr(stream_sinks, name, 0.05)
+    prepare.prepare_database(database)
+    apply_sinks(plant, [SINK], "ada", at(0))
+    service = SinkService(plant, surroundings(gateway.url), "one", lambda: ["one"])
+    service.start()
+    try:
+        wait_until(lambda: plant.sink_deliveries.progress("mes").position)
+        for number in (1, 2):
+            one = episode(number, asset=f"oven-{number}")
+            with plant.unit_of_work.begin() as unit:
+                plant.episodes.write([one.with_transition("raised", at(number), "hot")], unit)
+        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 1)
+        wait_until(lambda: plant.sink_deliveries.count_letters("mes") == 1)
+    finally:
+        service.close()
+    assert [one["transition"] for one in gateway.got[:2]] == ["raised", "raised"]
+    (letter,) = sink_detail(plant, "mes", at(9)).letters
+    assert letter.reason == "it knows no oven-2"
+
+
+def test_the_schema_of_an_added_kind_is_closed(package):
+    with pytest.raises(SinkRefused) as refusal:
+        parse_sink({**SINK, "wait_s": 900, "wait": 1, "url": {}})
+    assert {fault.path for fault in refusal.value.faults} == {"wait_s", "wait", "url"}
+    with pytest.raises(SourceRefused, match="topic: is not a field"):
+        parse_source({**SOURCE, "topic": "line"})
+    assert "tcp_lines" in streamed_kinds()
+
+
+MODEL = """
+from typing import Literal
+from alerting.definitions.sinks.fields import SinkFields
+class Wrong: pass
+class Other(SinkFields):
+    client = "nowhere:Nothing"
+    kind: Literal["other"]
+class Unconnected(SinkFields):
+    kind: Literal["unconnected"]
+class Fine(Other):
+    kind: Literal["fine"]
+class Mqtt(Other):
+    kind: Literal["mqtt"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        ("broken", "nowhere:Nothing", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("wrong", "added:Wrong", "added:Wrong is no SinkFields"),
+        ("another", "added:Other", "the field kind of added:Other is not Literal['another']"),
+        ("unconnected", "added:Unconnected", "names no client = 'module:Class'"),
+    ],
+)
+def test_a_package_that_cannot_be_used_is_named_where_its_kind_is_and_others_go_on(
+    kind, value, reason, tmp_path, monkeypatch, caplog
+):
+    points = {"alerting.sinks": {kind: value, "fine": "added:Fine", "mqtt": "added:Mqtt"}}
+    with installed(tmp_path, monkeypatch, {"added.py": MODEL}, points):
+        with pytest.raises(SinkRefused) as refusal:
+            parse_sink({**SINK, "kind": kind})
+        (fault,) = refusal.value.faults
+        assert fault.hint.startswith("the package tcp-lines adds this kind, but ")
+        assert reason in fault.hint
+        assert parse_sink({**SINK, "kind": "fine"}).kind == "fine"
+        assert type(parse_sink({**SINK, "kind": "mqtt"})).__name__ == "MqttSink"
+        assert "there is a kind of this name already" in caplog.text
+        with pytest.raises(UserError, match=r"client of fine cannot be loaded .*'nowhere'"):
+            stream_sinks.open_receiver(parse_sink({**SINK, "kind": "fine"}), surroundings(""))

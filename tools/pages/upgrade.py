@@ -1,0 +1,19 @@
+"""Make the page of what left from its table."""
+
+from alerting.definitions.left import LEFT_IN_0_2_0
+
+_INTRODUCTION = """# What left in 0.2.0
+
+Made from the code by `make docs`; do not edit. A document that names something that left is refused with what does it now.
+`alerting prepare` and `alerting up` name what an existing home has of it; nothing is deleted, and the rest works. A stored
+document that is refused stands still: apply another one of its name, or delete it in MongoDB.
+
+| what | name | now |
+|---|---|---|
+"""  # noqa: E501
+
+
+def upgrade_page() -> str:
+    """Return the Markdown of everything that left, with what does it now."""
+    rows = (f"| {one.what} | `{one.name}` | {one.instead} |\n" for one in LEFT_IN_0_2_0)
+    return _INTRODUCTION + "".join(rows)
