@@ -22,7 +22,7 @@ secret model_key > /dev/null
 export ALERTING_MODEL_KEY_FILE="$folder/model_key"
 
 airflow=$(secret airflow_database_password)
-export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="postgresql+psycopg2://airflow:$airflow@${ALERTING_POSTGRES_HOST:-postgres:5432}/airflow"
+export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="postgresql+psycopg2://airflow:$airflow@postgres:5432/airflow"
 broker=$(secret broker_password)
 export AIRFLOW__CELERY__BROKER_URL="redis://:$broker@broker:6379/0"
 AIRFLOW__CORE__FERNET_KEY=$(secret airflow_fernet)
@@ -42,6 +42,6 @@ MLFLOW_TRACKING_USERNAME=alerting
 MLFLOW_TRACKING_PASSWORD=$(secret mlflow_password)
 export MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD
 export ALERTING_MLFLOW_PASSWORD_FILE="$folder/mlflow_password"
-export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg2://mlflow:$mlflow@${ALERTING_POSTGRES_HOST:-postgres:5432}/mlflow"
+export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg2://mlflow:$mlflow@postgres:5432/mlflow"
 
 exec "$@"

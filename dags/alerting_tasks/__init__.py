@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, Param, get_current_context, get_parsing_context
-from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from alerting.adapters.airflow.dag_files import BACKGROUND_POOL, PREDICT_POOL
@@ -59,16 +58,10 @@ TASK_OPTIONS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
 }
 
-_ALIASES = {name.partition(":")[0].strip() for name in conf.get("core", "executor").split(",")}
-# Long work, which leaves slots to evaluation. An executor that is named but not configured would
-# make the whole file an import error.
-BACKGROUND: dict[str, Any] = {
-    "pool": BACKGROUND_POOL,
-    "queue": "background",
-    "executor": "background" if "background" in _ALIASES else None,
-}
+# Long work, which leaves slots to evaluation.
+BACKGROUND: dict[str, Any] = {"pool": BACKGROUND_POOL, "queue": "background"}
 PREDICT = BACKGROUND | {"pool": PREDICT_POOL}
-SHORT: dict[str, Any] = {"pool": "default_pool", "queue": TASK_OPTIONS["queue"], "executor": None}
+SHORT: dict[str, Any] = {"pool": "default_pool", "queue": TASK_OPTIONS["queue"]}
 
 
 def ticks() -> tuple[Tick, ...]:

@@ -67,7 +67,6 @@ def describe(dag: object) -> dict[str, object]:
         "weights": {task.task_id: weight(task) for task in dag.tasks},
         "pools": sorted({task.pool for task in dag.tasks}),
         "queues": {task.task_id: task.queue for task in dag.tasks},
-        "executors": {task.task_id: task.executor for task in dag.tasks},
         "active_runs": dag.max_active_runs,
         "run_timeout": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),
         "timeouts": {

@@ -133,15 +133,11 @@ def test_every_task_and_run_ends_at_some_time_and_long_work_leaves_slots_to_eval
     }
 
 
-@pytest.mark.parametrize(
-    "executors", ["LocalExecutor", "CeleryExecutor", "CeleryExecutor,background:KubernetesExecutor"]
-)
-def test_long_work_has_a_queue_and_the_executor_that_is_configured_for_it(
-    folder, revisions, classifier, executors
-):
+@pytest.mark.parametrize("executor", ["LocalExecutor", "CeleryExecutor"])
+def test_long_work_has_a_queue_of_its_own(folder, revisions, classifier, executor):
     revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
 
-    parsed = folder.parse(AIRFLOW__CORE__EXECUTOR=executors)
+    parsed = folder.parse(AIRFLOW__CORE__EXECUTOR=executor)
 
     assert parsed["errors"] == {}
     dags = parsed["dags"]
@@ -150,20 +146,6 @@ def test_long_work_has_a_queue_and_the_executor_that_is_configured_for_it(
         "evaluation": {*dags} - {"drift", "predict", "retain"},
         "background": {"drift", "predict", "report", "retain", "train__asked"},
     }
-    long = [
-        dag["executors"][task]
-        for dag in dags.values()
-        for task, queue in dag["queues"].items()
-        if queue == "background"
-    ]
-    assert set(long) == {"background" if "background:" in executors else None}
-    short = [
-        dag["executors"][task]
-        for dag in dags.values()
-        for task, queue in dag["queues"].items()
-        if queue == "evaluation"
-    ]
-    assert set(short) == {None}
 
 
 def test_a_training_that_is_begun_goes_before_one_that_begins_and_an_evaluation_before_both(

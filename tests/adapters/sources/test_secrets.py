@@ -58,7 +58,7 @@ def test_files_are_allowed_by_their_folder_and_links_by_where_they_lead(tmp_path
         (folder / "broker").write_text("mqtt://b\n")
         (folder / "broker").chmod(0o600)
     (allowed / "link").symlink_to(other / "broker")
-    (allowed / "inside").symlink_to(allowed / "broker")  # as Kubernetes mounts secrets
+    (allowed / "inside").symlink_to(allowed / "broker")
     given = {"ALERTING_SECRET_FOLDERS": str(allowed)}
     assert [found({"file": str(allowed / name)}, **given) for name in ("broker", "inside")] == [
         "mqtt://b"
