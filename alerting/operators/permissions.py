@@ -8,19 +8,21 @@ from typing import Literal, get_args
 
 from alerting.operators.actions import Role
 
-Permission = Literal["send", "read", "operate", "configure", "administer"]
+Permission = Literal["describe", "send", "read", "operate", "configure", "administer"]
 PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType({
+    "describe": frozenset({"sender", "viewer", "operator", "engineer", "admin"}),
     "send": frozenset({"sender", "engineer", "admin"}),
     "read": frozenset({"viewer", "operator", "engineer", "admin"}),
     "operate": frozenset({"operator", "engineer", "admin"}),
     "configure": frozenset({"engineer", "admin"}),
     "administer": frozenset({"admin"}),
 })  # fmt: skip
-"""The roles with each permission. `send`: readings and events; `operate`: answer alarms;
-`configure`: definitions, routes, sources and models; `administer`: people, tokens, sessions."""
+"""The roles with each permission. `describe`: read what the API offers; `send`: readings and
+events; `operate`: answer alarms; `configure`: definitions, routes, sources and models;
+`administer`: people, tokens, sessions."""
 LEAST_ROLES: Mapping[Permission, str] = MappingProxyType({
-    "send": "sender or engineer", "read": "viewer", "operate": "operator", "configure": "engineer",
-    "administer": "admin",
+    "describe": "sender or viewer", "send": "sender or engineer", "read": "viewer",
+    "operate": "operator", "configure": "engineer", "administer": "admin",
 })  # fmt: skip
 """The least roles with each permission, in words."""
 OF_THE_WHOLE_PLANT: frozenset[Permission] = frozenset({"administer"})

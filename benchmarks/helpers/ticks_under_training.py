@@ -10,8 +10,7 @@ import httpx
 import numpy as np
 
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.client import Client
-from alerting.client.errors import ClientError
+from alerting.client import ApiProblem, Client
 from alerting.definitions.assets import Asset, Variable
 from alerting.local import parts
 from alerting.local.secrets import load_or_create
@@ -120,7 +119,7 @@ def _classifier(number: int) -> dict[str, Any]:
 def _keep_training(engineer: Client, names: list[str]) -> None:
     """Ask for a training of each definition of which none is under way."""
     for name in names:
-        with suppress(ClientError):  # the API is busy: asked again
+        with suppress(ApiProblem, ConnectionError):  # the API is busy: asked again
             if engineer.list_trainings(name)["state"] not in _AT_WORK:
                 engineer.start_training(name, {"reason": "benchmark"})
 

@@ -1,4 +1,4 @@
-"""The path of the README over the typed client, on a platform that `alerting up` has started:
+"""The path of the README over the client, on a platform that `alerting up` has started:
 MongoDB, MLflow, Airflow, the stream service and the console, each for real.
 
 A file is imported, looked at, made into an alert, which is tried, applied and raised; a model is
@@ -116,7 +116,7 @@ def import_a_file(engineer):
     engineer.write_import(job["id"])
     job = wait_until(lambda: waited_for(engineer, job["id"], "done"))
     assert job["result"]["new"] == DAYS * 288
-    assert {v["name"] for v in engineer.iterate_variables("dryer-1")} == {
+    assert {v["name"] for v in engineer.iterate("list_variables", "dryer-1")} == {
         "feed_moisture",
         "product_moisture",
     }
@@ -148,7 +148,9 @@ def check_and_preview(engineer):
     with pytest.raises(ApiProblem) as refusal:
         engineer.apply_definition(LIMIT["name"], faulty, if_none_match="*")
     assert refusal.value.status == 422
-    assert [(one.path, one.hint) for one in refusal.value.faults] == [("variable", fault["hint"])]
+    assert [(one["path"], one["hint"]) for one in refusal.value.faults] == [
+        ("variable", fault["hint"])
+    ]
 
     assert engineer.check_definition(LIMIT)["valid"]
     preview = engineer.start_preview({"definition": LIMIT})
@@ -182,7 +184,9 @@ def apply_and_answer_the_alert(engineer, started, meanwhile):
     assert (applied["revision"], applied["state"]) == (1, "active")
     reading = {"asset": "dryer-1", "values": {"product_moisture": 14.2}}
     engineer.send_readings({"ts": datetime.now(UTC).isoformat(), **reading})
-    (episode,) = wait_until(lambda: meanwhile() or list(engineer.iterate_episodes(open=True)))
+    (episode,) = wait_until(
+        lambda: meanwhile() or list(engineer.iterate("list_episodes", open=True))
+    )
     assert (episode["definition"], episode["value"]) == (LIMIT["name"], 14.2)
     with started.connect("operator") as operator:
         answer = {"verdict": "true_alarm", "acted": True, "action": "slowed the belt"}
@@ -219,7 +223,7 @@ def read_report_figures_and_audit(engineer, started):
     assert engineer.show_report(report["id"]).startswith("<!DOCTYPE html>")
     assert engineer.show_report_metrics(report["id"])["tables"]
     assert engineer.show_alarm_metrics()["kpis"]["alarms"] == 1
-    done = {(entry["what"], entry["subject"]) for entry in engineer.iterate_audit()}
+    done = {(entry["what"], entry["subject"]) for entry in engineer.iterate("list_audit")}
     assert done >= {
         ("readings imported", "dryer.csv"),
         ("definition applied", LIMIT["name"]),
@@ -227,5 +231,5 @@ def read_report_figures_and_audit(engineer, started):
         ("promotion decided", MODEL["name"]),
     }
     with started.connect("viewer") as viewer, pytest.raises(ApiProblem) as refusal:
-        next(viewer.iterate_audit())
+        next(viewer.iterate("list_audit"))
     assert refusal.value.status == 403

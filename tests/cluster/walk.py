@@ -84,7 +84,7 @@ def _raise(first: Client, second: Client) -> tuple[float, str]:
     second.send_readings({"ts": datetime.now(UTC).isoformat(), **reading})
 
     def raised() -> Iterator[Mapping[str, Any]]:
-        episodes = first.iterate_episodes(open=True)
+        episodes = first.iterate("list_episodes", open=True)
         return (one for one in episodes if one["definition"] == LIMIT["name"])
 
     took = wait_for(lambda: any(raised()), "the alert")

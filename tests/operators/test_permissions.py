@@ -19,11 +19,11 @@ from alerting.operators.permissions import (
 pytestmark = pytest.mark.fast
 
 ALLOWED = {
-    "sender": {"send"},
-    "viewer": {"read"},
-    "operator": {"read", "operate"},
-    "engineer": {"send", "read", "operate", "configure"},
-    "admin": {"send", "read", "operate", "configure", "administer"},
+    "sender": {"describe", "send"},
+    "viewer": {"describe", "read"},
+    "operator": {"describe", "read", "operate"},
+    "engineer": {"describe", "send", "read", "operate", "configure"},
+    "admin": {"describe", "send", "read", "operate", "configure", "administer"},
 }
 
 

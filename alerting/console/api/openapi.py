@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Viewer, the_platform
+from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, require, the_platform
 from alerting.console.api.examples import EXAMPLES
 from alerting.console.api.ingest_api import BODIES
 from alerting.console.api.predict_jobs_api import JobBody
@@ -88,7 +88,8 @@ class ProblemDocument(BaseModel):
 
 
 def describe(app: FastAPI) -> APIRouter:
-    """Return the route of the OpenAPI description with its problem documents. Role: viewer."""
+    """Return the route of the OpenAPI description with its problem documents, for every role: a
+    sender's program reads it, too, to know how to send."""
     router = APIRouter()
 
     def openapi() -> dict[str, Any]:
@@ -99,7 +100,7 @@ def describe(app: FastAPI) -> APIRouter:
     app.openapi = openapi  # type: ignore[method-assign]
 
     @router.api_route(DESCRIPTION, methods=sorted(READING), include_in_schema=False)
-    def description(_: Viewer) -> JSONResponse:
+    def description(_: Annotated[object, Depends(require("describe"))]) -> JSONResponse:
         return JSONResponse(app.openapi())
 
     return router
@@ -121,7 +122,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
             continue
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]
-            operation["operationId"] = route.operation_id or route.name  # a method of the client
+            operation["operationId"] = route.operation_id or route.name
             if _is_list(route, method):
                 operation.setdefault("parameters", []).append(_PLANT)
             answers = {

@@ -216,7 +216,6 @@ PATHS = [
     "/reports",
     "/routes",
     "/sources",
-    "/api/v1/openapi.json",
 ]
 
 

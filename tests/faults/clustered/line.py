@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from alerting.client import Client
-from alerting.client.errors import ClientError
+from alerting.client import ApiProblem, Client
 from tests.faults.streamed.line import Line
 
 AT_ONCE = 400
@@ -30,7 +29,7 @@ class SendingLine(Line):
         self._turn = (self._turn + 1) % len(self._apis)
         try:
             answer = await asyncio.to_thread(self._apis[self._turn].send_readings, rows)
-        except ClientError:  # this API is away, or its database
+        except (ApiProblem, ConnectionError):  # this API is away, or its database
             self.repeated += len(taken)
             return
         assert not answer["refused"], answer

@@ -7,10 +7,9 @@ from alerting.operators.permissions import OF_THE_WHOLE_PLANT
 
 API = "/api/v1"
 TABLE = {
+    "describe": "GET ~/openapi.json, HEAD ~/openapi.json",
     "read": """
         GET ~/live,
-        GET ~/openapi.json,
-        HEAD ~/openapi.json,
         GET ~/episodes,
         GET ~/episodes/{id},
         GET ~/episodes/{id}/state,

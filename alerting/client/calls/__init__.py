@@ -1,1 +1,0 @@
-"""Methods of the client, by subject. Made by `python -m tools.client`."""
