@@ -23,7 +23,6 @@ from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.handover import handover_api
 from alerting.console.handover import page as handover_page
 from alerting.console.head import HeadAsGet
-from alerting.console.install import shell
 from alerting.console.language import language_routes
 from alerting.console.live import live_api
 from alerting.console.live.changes import LiveChanges
@@ -71,7 +70,7 @@ PROGRAMS: tuple[APIRouter | Later, ...] = (
 """Routes for programs. What operators need is loaded at the start, the rest with its first
 request: 25 MB."""
 PEOPLE: tuple[APIRouter | Later, ...] = (
-    *(now_page.pages, answer_pages.pages, wall_page.pages, shell.pages, pages.router),
+    *(now_page.pages, answer_pages.pages, wall_page.pages, pages.router),
     *(serving.router, handover_page.pages, operate_pages.router),
     *seldom.PAGES,
 )

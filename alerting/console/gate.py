@@ -34,15 +34,7 @@ DEVICE_COOKIE = "alerting_device"
 """Cookie of a shared device, in force while no person is signed in on it."""
 DIRECTORY = frozenset(f"/login/directory{end}" for end in ("", "/back", "/out", "/logout"))
 """Sign-in and log-out by the plant's directory, each checked by its route."""
-SHELL = frozenset(
-    f"/{name}"
-    for name in (
-        *("worker.js", "offline", "manifest.webmanifest"),
-        *("icon.svg", "icon-192.png", "icon-512.png"),
-    )
-)
-"""What makes the console installable; the same for everyone."""
-OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE}) | DIRECTORY | SHELL
+OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE}) | DIRECTORY
 PASSWORD = "/password/"  # noqa: S105 - the one-time link of an account, checked by its route
 LINKS = (
     "/f/"  # feedback links: the address itself is the permission, and each route below checks it
@@ -71,7 +63,7 @@ _log = logging.getLogger(__name__)
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
-        "img-src 'self' data:; worker-src 'self'; manifest-src 'self'; form-action 'self'; "
+        "img-src 'self' data:; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",

@@ -19,7 +19,7 @@ from alerting.console.api.parameters import Id
 from alerting.definitions.faults import NotFound
 
 OWN = (
-    *("install.js", "lanes.js", "language.js", "live.js", "menu.js", "preview.js", "refresh.js"),
+    *("lanes.js", "language.js", "live.js", "menu.js", "preview.js", "refresh.js"),
     *("trends.js", "wall.js"),
 )
 UPLOT = {"uplot.js": "uPlot.iife.js", "uplot.css": "uPlot.min.css"}

@@ -1,6 +1,5 @@
 // The wall: its pages follow each other, the clock goes on, the screen stays on, and data that are no longer fresh are said.
 
-import "./install.js";
 import "./live.js";
 
 const OLD_MS = 120_000; // without an answer of the server, which is asked every 30 s

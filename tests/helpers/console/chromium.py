@@ -210,11 +210,6 @@ class Page:
         assert "exceptionDetails" not in found, (expression, found)
         return found["result"].get("value")
 
-    def installability_errors(self):
-        """Return why the browser would not install the page as an application."""
-        found = self._call("Page.getInstallabilityErrors")["installabilityErrors"]
-        return [one["errorId"] for one in found if one["errorId"] != "in-incognito"]
-
     def picture(self, file):
         """Take a picture; a browser whose page goes on to another one meanwhile forgets it."""
         for seconds in (20, 40, HANG_S):
