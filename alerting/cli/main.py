@@ -1,5 +1,6 @@
 """The command `alerting`: a sub-command per use case, which DAGs and API call, too."""
 
+import gc
 from collections.abc import Callable
 
 import typer
@@ -33,7 +34,6 @@ from alerting.cli.scenarios import test
 from alerting.cli.support import HELP_OPTIONS
 from alerting.cli.up import prepare, up
 from alerting.cli.upkeep import archive_group, backup, restore, retain
-from alerting.gc_tuning import collect_garbage_rarely, ignore_loaded_objects
 
 Commands = dict[str, tuple[typer.Typer | Callable[..., bool | None], str]]
 """Command or group by name, with its line in the help."""
@@ -107,11 +107,11 @@ source_group.command("replay")(replay)
 def main() -> None:
     """Run the `alerting` command."""
     readable_output()
-    with collect_garbage_rarely():  # loading makes many objects, and no garbage
-        try:
-            app()
-        finally:
-            ignore_loaded_objects()  # Python searches all it knows twice as it ends
+    gc.set_threshold(100_000)  # loading makes many objects, and no garbage
+    try:
+        app()
+    finally:
+        gc.freeze()  # Python searches all it knows twice as it ends
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Start the API and the console: python -m alerting.console.serve [--host H] [--port P]."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -17,7 +18,6 @@ from alerting.console.monitor import HealthMonitor
 from alerting.console.server import serve_app, server_options, tls_options
 from alerting.console.web.prefix import prefix_of
 from alerting.definitions.faults import UserError
-from alerting.gc_tuning import collect_garbage_in_small_steps
 from alerting.local.parts import airflow_uri, mlflow_uri
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
@@ -78,7 +78,7 @@ def serve(
             tidy(opened.import_jobs, files, now)
 
         HealthMonitor(partial(open_platform, settings), tidy=tidy_imports).start()
-        collect_garbage_in_small_steps()
+        gc.freeze()  # what is loaded stays: answers do not wait until it has been searched
         sys.setswitchinterval(_SWITCH_S)
         serve_app(app, host, port or settings.api_port, options)
 

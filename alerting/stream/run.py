@@ -1,5 +1,6 @@
 """The work of `alerting stream`: storing and evaluating until it is stopped."""
 
+import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +10,6 @@ from threading import Event
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.platform import Platform
-from alerting.gc_tuning import collect_garbage_rarely, ignore_loaded_objects
 from alerting.settings.environment import Settings, read_settings
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.polls import PollService
@@ -103,9 +103,9 @@ def interpreter_for_messages() -> Iterator[None]:
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
-    ignore_loaded_objects()
+    gc.freeze()
+    gc.set_threshold(100_000)  # messages make many objects, and little garbage
     try:
-        with collect_garbage_rarely():
-            yield
+        yield
     finally:
         sys.setswitchinterval(before)

@@ -5,6 +5,10 @@ Each task took .9 s of CPU, on a Celery worker 1.7 s, to load modules and to com
 database's schema, and a few hundredths for its work (docs/performance.md).
 """
 
+# ruff: noqa: F401 - the modules are here to be loaded
+
+import gc
+
 from pymongo.synchronous import auth
 
 from alerting import wiring
@@ -17,7 +21,6 @@ from alerting.adapters.mlflow import file_cache, mlflow_registry
 from alerting.adapters.mongo import disk, mongo
 from alerting.adapters.mongo.demo import clock
 from alerting.adapters.mongo.prepare import code_hash
-from alerting.gc_tuning import ignore_loaded_objects
 from alerting.kinds.registry import load_kinds
 from alerting.usecases.evaluation import arrived
 from alerting.usecases.notification import deliver
@@ -26,29 +29,7 @@ from alerting.usecases.platform_health import backups
 from alerting.usecases.training import due
 from alerting.usecases.upkeep import maintain
 
-__all__ = [
-    "archived_readings",
-    "arrived",
-    "auth",
-    "backups",
-    "clock",
-    "dag_snapshot",
-    "deliver",
-    "disk",
-    "due",
-    "egress",
-    "file_cache",
-    "links",
-    "links_of_operators",
-    "log",
-    "maintain",
-    "mlflow_registry",
-    "mongo",
-    "platform",
-    "running",
-    "wiring",
-]
-
 load_kinds()
 code_hash()  # opening the database compares it
-ignore_loaded_objects()
+gc.freeze()  # forked tasks do not search, and so do not copy, what is loaded here
+gc.set_threshold(100_000)  # tasks make many objects, and little garbage

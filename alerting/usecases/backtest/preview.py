@@ -21,7 +21,6 @@ from alerting.detection.problems import (
     predicts,
 )
 from alerting.episodes.episode import Episode
-from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.bursts import Bursts, find_bursts
 from alerting.ports import BacktestPorts, Document, Progress
@@ -131,7 +130,6 @@ def require_preview(subject: Subject, start: datetime, end: datetime, now: datet
         )
 
 
-@collect_garbage_rarely()
 def preview(
     platform: BacktestPorts,
     subject: Subject,

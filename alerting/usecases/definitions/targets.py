@@ -15,7 +15,6 @@ from alerting.definitions.shards import SHARDS, shard_of
 from alerting.definitions.wording.phrases import variable_title
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, PlanRevisions
-from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.registry import kind_of
 from alerting.ports import Decisions, Definitions, PlanPorts
 from alerting.readings.instants import duration_millis, to_millis
@@ -46,7 +45,6 @@ def current_plan(platform: PlanPorts) -> EvaluationPlan:
     return find_current_plan(platform).plan
 
 
-@collect_garbage_rarely()
 def find_current_plan(platform: PlanPorts) -> CurrentPlan:
     """Return the same plan with the hash of its sources."""
     before = source_hash_of(platform, read_plan=True)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from alerting.definitions.shards import task_of
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, smallest_latency
-from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.protocol.scoring import ScoringKind
 from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts, EventRow, ReadingRow, SourcePorts, UpkeepPorts
@@ -150,7 +149,6 @@ class PromptEvaluation:
         return self._due_at is not None and self._due_at <= to_millis(as_of)
 
     @log_run()
-    @collect_garbage_rarely()
     def evaluate(
         self,
         arrived: ArrivedRows,
@@ -306,7 +304,6 @@ def plan_arrived(
 
 
 @log_run()
-@collect_garbage_rarely()
 def evaluate_arrived(
     platform: UpkeepPorts,
     sources: Sequence[str],

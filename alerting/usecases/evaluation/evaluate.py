@@ -14,7 +14,6 @@ from alerting.definitions.shards import task_of, tasks_of_plant
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
-from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.ports import (
     Definitions,
@@ -54,7 +53,6 @@ _log = id_logger(__name__)
 
 
 @log_run()
-@collect_garbage_rarely()
 def evaluate(
     platform: EvaluationPorts,
     names: Sequence[str] | None,
@@ -108,7 +106,6 @@ def plan_round(
 
 
 @log_run()
-@collect_garbage_rarely()
 def evaluate_shard(
     platform: EvaluationPorts,
     every: timedelta,
