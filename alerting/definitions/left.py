@@ -32,6 +32,23 @@ LEFT_IN_0_2_0 = (
     ),
     Left("kind of sink", "parquet", f"use kind sql, {_PACKAGE}"),
     Left("kind of sink", "opcua_alarms", f"use kind webhook, mqtt or sql, {_PACKAGE}"),
+    Left("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
+    Left(
+        "setting",
+        "ALERTING_POSTGRES_HOST",
+        "set AIRFLOW__DATABASE__SQL_ALCHEMY_CONN and MLFLOW_BACKEND_STORE_URI",
+    ),
+    Left("executor", "background:", "start a Celery worker of the queue background"),
+    *(
+        Left("module", f"alerting.client.{name}", "use alerting.client")
+        for name in ("shapes", "calls", "errors")
+    ),
+    Left("call", "client.iterate_*()", 'use client.iterate("list_…")'),
+    *(
+        Left("setting", name, "give it as an argument of alerting.client.Client")
+        for name in ("ALERTING_ADDRESS", "ALERTING_TOKEN")
+    ),
+    Left("page", "/install", "put a bookmark on the home screen"),
 )
 
 
