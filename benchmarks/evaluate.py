@@ -3,10 +3,7 @@ series in the same run.
 
 Ticks of 60 s with one reading a second and asset; then ticks with one reading per asset, as
 Prometheus sees them; then ticks of 60 s for which each asset delivers three readings a few seconds
-after their tick was evaluated; then ticks after an edit of one definition in the database, every
-second of them without the revisions that the plan was made of, so that all definitions are read.
-At one size also ticks in which every reading is judged alone, in time and late. Prometheus is
-measured in turns with ticks of one reading.
+after their tick was evaluated. Prometheus is measured in turns with ticks of one reading.
 
 Every tick is a new process that reads definitions, states and readings from the database. Its CPU
 counts together with the database server's, from the connection to the last write, without the start
@@ -25,12 +22,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 
@@ -38,7 +33,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.memory.models import MemoryModels
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.indexes import DEFINITIONS, EVALUATION_PLANS, READINGS, REVISIONS
+from alerting.adapters.mongo.indexes import DEFINITIONS, READINGS, REVISIONS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
@@ -46,7 +41,6 @@ from alerting.deferred import load
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.kinds.registry import kind_of
-from alerting.kinds.threshold import kind as threshold_kind
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow, WritePorts
 from alerting.settings.machine import free_port
@@ -63,15 +57,11 @@ T0 = datetime(2026, 1, 5, tzinfo=UTC)
 TICK_S = 60
 TICKS = 5
 TURNS = 3
-EDITS = 6
 READING_GOAL_US = 5.0
 LARGEST = GROWTH[-1]
 LARGEST_GOAL_S = 1.0
 FIRST_GOAL_CPU_S = 4.0
 LATE_GOAL_S = 1.0
-TOGETHER = "together"
-ALONE = "alone"
-"""How the readings of a tick are judged."""
 RATIO_GOAL = 2.2  # on a quiet machine; 1.5 at a load of four
 
 
@@ -139,14 +129,6 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
             write_readings(stores, assets, tick, TICK_S, random)
             _deliver_late(stores, assets, tick)
             lates.append(_tick(server, stores, tick))
-        edits: list[dict[str, float]] = []
-        for tick in range(3 * TICKS + 1, 3 * TICKS + 1 + EDITS):
-            write_readings(stores, assets, tick, TICK_S, random)
-            _edit(stores, tick)
-            if len(edits) % 2:
-                stores.database[EVALUATION_PLANS].delete_one({"_id": "made_of"})
-            edits.append(_tick(server, stores, tick))
-        alone = _judge_alone(server, stores, tick + 1) if size == RULES else None
         client.drop_database(stores.database.name)
     first = ticks[0]
     later = ticks[1:]
@@ -167,27 +149,8 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
             "tick_s": round(_median(lates, "seconds"), 2),
             "cpu_ms_per_pair": round(_median(lates, "cpu_s") / size * 1e3, 3),
         },
-        "after_an_edit": {
-            "cpu_s": round(_median(edits[0::2], "cpu_s"), 2),
-            "cpu_s_of_all_read": round(_median(edits[1::2], "cpu_s"), 2),
-        },
-        "each_reading_alone": alone,
         "first_tick": {"seconds": round(first["seconds"], 2), "cpu_s": round(first["cpu_s"], 2)},
     }
-
-
-def _judge_alone(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, float]:
-    """Return CPU seconds of a tick in time and of one of late readings, in which no readings are
-    judged together."""
-    stores.database[EVALUATION_PLANS].delete_many({})  # which say what is judged together
-    random = np.random.default_rng(1)
-    spent = []
-    for number in range(3):  # the first one makes the plan
-        write_readings(stores, ASSETS, tick + number, TICK_S, random)
-        if number == 2:
-            _deliver_late(stores, ASSETS, tick + number)
-        spent.append(round(_tick(server, stores, tick + number, ALONE)["cpu_s"], 2))
-    return {"cpu_s": spent[1], "cpu_s_late": spent[2]}
 
 
 def _take_turns(server: EmbeddedMongod) -> dict[str, Any]:
@@ -221,24 +184,13 @@ def _spread(found: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _edit(stores: MongoStores, tick: int) -> None:
-    """Change the limit of one definition in the database itself, as people do."""
-    change = {"$set": {"above": 150.0 + tick}}
-    stores.database[DEFINITIONS].update_one({"name": f"hot-{tick:05}"}, change)
-
-
-def write_definitions(
-    stores: MongoStores, size: int, since: datetime, every: str = "1m", assets: int = ASSETS
-) -> None:
-    """Write definitions in service since an instant, on so many assets, and these. `every`: their
-    cadence."""
+def write_definitions(stores: MongoStores, size: int, since: datetime) -> None:
+    """Write definitions in service since an instant, and their assets."""
     variables = {"temperature": Variable(unit="°C")}
     stores.assets.store_assets(
-        [Asset(name=asset_name(i), variables=variables) for i in range(min(size, assets))]
+        [Asset(name=asset_name(i), variables=variables) for i in range(min(size, ASSETS))]
     )
-    documents = [
-        {**definition_document(i, assets), "schedule": {"every": every}} for i in range(size)
-    ]
+    documents = [definition_document(i) for i in range(size)]
     revisions = [
         next_revision(parse_definition(d), None, "benchmark", since, "benchmark") for d in documents
     ]
@@ -248,16 +200,15 @@ def write_definitions(
     )
 
 
-def definition_document(number: int, assets: int = ASSETS) -> dict[str, Any]:
-    """Return the document of a definition of the benchmark, one of so many assets."""
-    limit = 100.0 + number // assets
-    asset = asset_name(number % assets)
+def definition_document(number: int) -> dict[str, Any]:
+    """Return the document of a definition of the benchmark."""
     return {
         "name": f"hot-{number:05}",
         "kind": "threshold",
-        "assets": [asset],
+        "assets": [asset_name(number % ASSETS)],
         "variable": "temperature",
-        "above": limit,
+        "above": 100.0 + number // ASSETS,
+        "schedule": {"every": "1m"},
     }
 
 
@@ -303,10 +254,8 @@ def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
         add_readings(writes_of(stores), rows, end + timedelta(seconds=5))
 
 
-def _tick(
-    server: EmbeddedMongod, stores: MongoStores, tick: int, how: str = TOGETHER
-) -> dict[str, float]:
-    """Run one evaluation in its own process. `how`: TOGETHER or ALONE."""
+def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, float]:
+    """Run one evaluation in its own process."""
     before = cpu_seconds(server.pid)
     end = T0 + timedelta(seconds=TICK_S * (tick + 1))
     command = [
@@ -316,7 +265,6 @@ def _tick(
         server.uri,
         stores.database.name,
         end.isoformat(),
-        how,
     ]
     found: dict[str, float] = json.loads(
         subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -377,8 +325,4 @@ def _median(ticks: Sequence[Mapping[str, float]], name: str) -> float:
 
 
 if __name__ == "__main__":
-    uri, name, as_of, how = sys.argv[1:]
-    # a condition without limits of this form is judged reading by reading
-    alone = patch.object(threshold_kind, "limits_of", lambda _definition, _asset: None)
-    with alone if how == ALONE else nullcontext():
-        print(json.dumps(evaluate_once(uri, name, datetime.fromisoformat(as_of))))
+    print(json.dumps(evaluate_once(sys.argv[1], sys.argv[2], datetime.fromisoformat(sys.argv[3]))))

@@ -1,16 +1,8 @@
-"""Feature building against rolling windows of pandas and polars, on 220,320 rows x 52 synthetic
-variables.
+"""Feature building against rolling windows of pandas, on 220,320 rows x 52 synthetic variables.
 
-At a stride equal to the sampling, and at every tenth row. In favour of the peers they omit the
-slope, for which they have no window function: 4 aggregations in 3 windows, and the last value,
-against the same with the slope. All read the same table.
-
-At both strides also ours by numpy alone, without the compiled functions of large tables.
-
-Polars is no dependency: ALERTING_BENCH_POLARS names the interpreter of an environment that has it
-(`pip install polars`); without one it is left out. It is measured with windows of time, as ours and
-pandas', and with windows of a number of rows, which are the same only where no row is missing. Each
-measurement is a process of its own.
+At a stride equal to the sampling, and at every tenth row. In favour of the peer it omits the
+slope, for which it has no window function: 4 aggregations in 3 windows, and the last value, against
+the same with the slope. Both read the same table. Each measurement is a process of its own.
 """
 
 import gc
@@ -30,7 +22,6 @@ import pandas as pd
 import pyarrow as pa
 
 from alerting.definitions.assets import Asset
-from alerting.learning.features import number_columns
 from alerting.learning.features.build import FeaturePlan, build_features
 from alerting.learning.features.plan import NumberSource
 from alerting.readings.history import History
@@ -45,8 +36,6 @@ AGGREGATIONS = ("mean", "std", "min", "max")
 MINUTE_MS = 60_000
 START_MS = 1_420_092_000_000
 MEMORY_LIMIT_MIB = 2048.0
-POLARS = os.environ.get("ALERTING_BENCH_POLARS", "")
-BY_NUMPY = "ours by numpy"
 ROUNDS = 3  # the quickest counts, of all
 
 
@@ -65,7 +54,7 @@ def run() -> dict[str, Any]:
     }
     every = measured["stride 1"]
     memory = every["ours"]["peak_mib"]
-    least = {"pandas, stride 1": 10.0, "pandas, stride 10": 15.0, "polars, windows of time": 1.0}
+    least = {"pandas, stride 1": 10.0, "pandas, stride 10": 15.0}
     return {
         "benchmark": "features",
         "figure": every["ours"]["seconds"],
@@ -80,8 +69,8 @@ def run() -> dict[str, Any]:
         "measured": measured,
         "load": round(os.getloadavg()[0], 1),
         "goal": (
-            "10 times as fast as pandas, 15 times at every tenth row, as fast as polars with "
-            "windows of time, peak memory < 2048 MiB, at every tenth row < 1024 MiB"
+            "10 times as fast as pandas, 15 times at every tenth row, peak "
+            "memory < 2048 MiB, at every tenth row < 1024 MiB"
         ),
         "met": memory < MEMORY_LIMIT_MIB
         and measured["stride 10"]["ours"]["peak_mib"] < MEMORY_LIMIT_MIB / 2
@@ -98,14 +87,8 @@ def _measure_all(table: Path, stride: int) -> dict[str, dict[str, Any]]:
     """Measure every system in a process of its own, and compare the sums of the columns that they
     share."""
     commands = {
-        name: [sys.executable, "-m", "benchmarks.features", name]
-        for name in ("ours", BY_NUMPY, "pandas")
+        name: [sys.executable, "-m", "benchmarks.features", name] for name in ("ours", "pandas")
     }
-    if POLARS:
-        script = str(Path(__file__).with_name("peers") / "polars_rolling.py")
-        commands |= {
-            f"polars, windows of {kind}": [POLARS, script, kind] for kind in ("time", "rows")
-        }
     found: dict[str, dict[str, Any]] = {}
     for name, command in commands.items():
         done = subprocess.run(
@@ -134,8 +117,6 @@ def main(system: str, table: str, stride: int, rounds: int) -> None:
     readings = pd.read_parquet(table).set_index("ts")
     pa.default_memory_pool().release_unused()  # what reading took is none of the features'
     work: Callable[[pd.DataFrame, int], Any] = _pandas if system == "pandas" else _ours
-    if system == BY_NUMPY:
-        number_columns.LARGE = sys.maxsize
     found: list[tuple[float, float]] = []
     for _ in range(rounds):
         gc.collect()

@@ -1,8 +1,7 @@
 """`python -m benchmarks.run [NAME]`: one JSON line per benchmark.
 
-A benchmark is a module of this package, or of a group of it, with `run() -> dict`, named as the
-module; a ratio above 1 is better than the peer. Each runs in its own process, so that the memory of
-one does not affect another.
+A benchmark is a module of this package with `run() -> dict`; a ratio above 1 is better than the
+peer. Each runs in its own process, so that the memory of one does not affect another.
 """
 
 import json
@@ -10,75 +9,23 @@ import pkgutil
 import subprocess
 import sys
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 import benchmarks
 
-# they take minutes and run only by name
-HEAVY = (
-    "alarm_rule",
-    "anomaly",
-    "archive",
-    "audit",
-    "automl",
-    "champion_load",
-    "chance",
-    "cluster",
-    "console_load",
-    "drift",
-    "evaluate",
-    "forecast",
-    "front_page",
-    "growth",
-    "idle",
-    "import_rate",
-    "kinds",
-    "live",
-    "plant",
-    "rabbitmq",
-    "report",
-    "reports_due",
-    "restarts",
-    "scaling",
-    "scheduler",
-    "series",
-    "serve",
-    "similar",
-    "steps",
-    "stream",
-    "training_scale",
-    "trial",
-    "year",
-)
-GROUPS = ("advice", "growth", "kinds", "reports")
-TRIAL = "benchmarks.trial.trial"  # its other modules are no benchmarks
-HELPERS = ("run", "__main__", "helpers", "peers", "trial", *GROUPS)
+LIGHT = ("console", "features", "recommend")  # all others take minutes and run only by name
+HELPERS = ("run", "helpers", "peers")
 
 
 def names() -> list[str]:
     """Return the names of all benchmarks."""
-    return sorted(_modules())
+    found = pkgutil.iter_modules(benchmarks.__path__)
+    return sorted(one.name for one in found if one.name not in HELPERS)
 
 
 def load(name: str) -> ModuleType:
     """Return the module of a benchmark."""
-    return import_module(_modules()[name])
-
-
-def _modules() -> dict[str, str]:
-    """Return the modules of all benchmarks by their name."""
-    folder = Path(benchmarks.__path__[0])
-    found = {
-        one.name: f"benchmarks.{one.name}"
-        for one in pkgutil.iter_modules([str(folder)])
-        if one.name not in HELPERS
-    }
-    found["trial"] = TRIAL
-    for group in GROUPS:
-        inside = pkgutil.iter_modules([str(folder / group)])
-        found |= {one.name: f"benchmarks.{group}.{one.name}" for one in inside}
-    return found
+    return import_module(f"benchmarks.{name}")
 
 
 def _full_name(name: str, known: list[str]) -> str:
@@ -89,7 +36,7 @@ def _full_name(name: str, known: list[str]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the named benchmark here, or all but the heavy ones in turn. Exit code 1 when one fails
+    """Run the named benchmark here, or all light ones in turn. Exit code 1 when one fails
     or misses its goal."""
     known = names()
     arguments = [_full_name(name, known) for name in arguments]
@@ -103,10 +50,11 @@ def main(arguments: list[str]) -> int:
         return 1 if result["met"] is False else 0  # None: the benchmark could not measure
     if not arguments:
         print(
-            f"left out, because they take minutes: {', '.join(HEAVY)}; name one to run it",
+            f"left out, because they take minutes: {', '.join(sorted({*known} - {*LIGHT}))}; "
+            "name one to run it",
             file=sys.stderr,
         )
-    chosen = arguments or [name for name in known if name not in HEAVY]
+    chosen = arguments or LIGHT
     return max(subprocess.call([sys.executable, "-m", "benchmarks.run", name]) for name in chosen)
 
 

@@ -1,5 +1,5 @@
-"""Training on 1,000,000 rows of 10 variables, against 300,000 and 100,000, and of 50 variables;
-and on 600 sensors with an hourly reading over nine weeks: time and peak memory of every step.
+"""Training on 1,000,000 rows of 10 variables, against 300,000 and 100,000, and of 50 variables:
+time and peak memory of every step.
 
 It runs only by name, because it takes minutes. Synthetic data: one reading and row a minute, a
 problem that follows one variable. It fits two parameter sets of LightGBM on two folds. As in the
@@ -8,16 +8,13 @@ steps of a training, one process makes the dataset and writes its files, another
 and `notes` the number of searched rows. `cells_mib` is what the cells of the readings and rows may
 take (`learning/data/row_limit.py`): an upper bound of what each step adds to its process, or the
 benchmark fails its goal.
-
-The sensors are trained on with the settings by default, all candidates in turn.
 """
 
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -25,8 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alerting.adapters.memory.platform import memory_platform
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.assets import Asset
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
@@ -35,11 +31,7 @@ from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
 from alerting.learning.models.families.lightgbm import LightGbm
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.ports import FixedClock, ReadingRow
 from alerting.readings.history import History
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.training.train import train
 from benchmarks.helpers.memory import peak_mib
 
 SIZES = (100_000, 300_000, 1_000_000)
@@ -47,9 +39,6 @@ VARIABLES = 10
 MANY_VARIABLES = 50
 MOST_S_OF_MANY = 180.0
 MOST_MIB_OF_MANY = 4096
-SENSORS = 600
-HOURS = 1_500
-MOST_CPU_S_OF_SENSORS = 40.0
 START = datetime(2024, 1, 1, tzinfo=UTC)
 STEPS = ("build", "write files", "read files", "search", "finish", "intervals_of_all_rows")
 Document = dict[str, Any]
@@ -60,7 +49,6 @@ def run() -> Document:
     linear, above 1 is better."""
     sizes = [measure_rows(rows) for rows in SIZES]
     many = measure_rows(SIZES[-1], MANY_VARIABLES)
-    sensors = _alone(train_sensors)
     small = sizes[0]
     large = sizes[-1]
     linear = 10 * small["seconds"]
@@ -73,8 +61,6 @@ def run() -> Document:
         f"{MANY_VARIABLES} variables in {MOST_S_OF_MANY:g} s": many["seconds"] <= MOST_S_OF_MANY,
         f"{MANY_VARIABLES} variables in {MOST_MIB_OF_MANY} MiB": many["peak_mib"]
         <= MOST_MIB_OF_MANY,
-        f"{SENSORS} sensors in {MOST_CPU_S_OF_SENSORS:g} CPU s": sensors["cpu_s"]
-        <= MOST_CPU_S_OF_SENSORS,
     }
     return {
         "benchmark": "training_scale",
@@ -93,7 +79,6 @@ def run() -> Document:
         "missed": [goal for goal, is_met in goals.items() if not is_met],
         "sizes": sizes,
         "many_variables": many,
-        "sensors": sensors,
     }
 
 
@@ -211,45 +196,6 @@ def _measured(marks: Sequence[tuple[float, float, int]]) -> Document:
         "cpu": cpu,
         "peak_mib": peak_mib(),
         "added_mib": peak_mib() - marks[0][2],
-    }
-
-
-def train_sensors() -> Document:
-    """Train on hourly readings of many sensors with the settings by default."""
-    random = np.random.default_rng(0)
-    shape = (HOURS, SENSORS)
-    values = random.standard_normal(shape).cumsum(axis=0) * 0.1 + random.standard_normal(shape)
-    values[:, 1] = np.convolve(random.standard_normal(HOURS), np.ones(20) / 4, "same")
-    values[:, 0] = np.roll(values[:, 1], 15) + 0.2 * random.standard_normal(HOURS)
-    names = [f"v{number}" for number in range(SENSORS)]
-    instants = [START + timedelta(hours=hour) for hour in range(HOURS)]
-    variables = {name: Variable(sampling=timedelta(hours=1)) for name in names}
-    platform = replace(memory_platform(), clock=FixedClock(instants[-1]))
-    platform.assets.store_assets([Asset(name="line-1", variables=variables)])
-    for start in range(0, HOURS, 100):
-        rows = [
-            ReadingRow("line-1", at, dict(zip(names, row.tolist(), strict=True)))
-            for at, row in zip(instants[start : start + 100], values[start:], strict=False)
-        ]
-        add_readings(platform, rows, instants[-1])
-    document = {
-        "name": "sensors",
-        "kind": "classifier",
-        "assets": ["line-1"],
-        "problem": {"variable": "v0", "above": 1.5, "predict": "state"},
-        "horizon": "6h",
-    }
-    apply(platform, [document], "benchmark", START, "benchmark")
-    wall = time.monotonic()
-    cpu = time.process_time()
-    decided = train(platform, "sensors", instants[-1])
-    return {
-        "rows": HOURS,
-        "variables": SENSORS,
-        "seconds": round(time.monotonic() - wall, 1),
-        "cpu_s": round(time.process_time() - cpu, 1),
-        "peak_mib": peak_mib(),
-        "verdict": f"{decided.verdict}: {decided.reason}",
     }
 
 

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 ROOT = Path(__file__).resolve().parents[1]
 OWN = "alerting"
 BROWSER = ROOT / "config" / "browser.txt"
-DEVELOPMENT = {"dev", "bench"}
+DEVELOPMENT = {"dev"}
 LONGEST_LICENSE = 100
 
 

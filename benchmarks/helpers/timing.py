@@ -29,8 +29,3 @@ def medians(name: str, work: Callable[[], Any], rounds: int) -> dict[str, float]
 def cpu_seconds(process: int) -> float:
     """Return CPU seconds of a process and its threads so far."""
     return sum(psutil.Process(process).cpu_times()[:2])
-
-
-def cpu_seconds_with(server: int) -> float:
-    """Return CPU seconds of this process and of a server so far."""
-    return time.process_time() + cpu_seconds(server)

@@ -9,15 +9,7 @@ from benchmarks.run import main
 
 pytestmark = pytest.mark.models
 
-OF_PUBLIC_DATA = (
-    "alarm_rule",
-    "anomaly",
-    "automl",
-    "forecast",
-    "recommend",
-    "root_cause",
-    "steps",
-)
+OF_PUBLIC_DATA = ("anomaly", "forecast", "recommend")
 
 
 @pytest.mark.parametrize("name", OF_PUBLIC_DATA)

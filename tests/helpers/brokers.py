@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.helpers import rabbitmq
 from benchmarks.helpers.ports import answers
+from tests.helpers import rabbitmq
 from tests.helpers.mosquitto import Broker
 from tests.support import free_port
 

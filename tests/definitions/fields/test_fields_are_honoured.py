@@ -39,8 +39,6 @@ from alerting.usecases.reports.announce import announce_reports
 from alerting.usecases.reports.due import due_reports
 from alerting.usecases.training.run import candidate_families
 from alerting.usecases.training.train import prepare, train
-from benchmarks.trial.records import DayTotals, Findings, TrialArguments
-from benchmarks.trial.result import summarise
 from tests import small_models
 from tests.builders import at, oven, too_hot
 from tests.helpers.fields import leaves, once_per_change
@@ -463,16 +461,6 @@ def advised(max_changes):
     return recommend(model, history, small_models.as_of(history) - timedelta(hours=7), max_changes)
 
 
-def priced(**changes):
-    day = DayTotals(
-        metres=1, good_metres=1, problem_minutes=10, problems=2, interventions=3, false_alarms=1
-    )
-    findings = Findings(TrialArguments(1, 1), (), (), (), 0, (day,), (day,), (), (), 0, 0, 0, None)
-    return summarise([findings], small_models.definition(costs=changes).costs).metrics[
-        "cost_acted_upon"
-    ]
-
-
 def dag(**changes):
     sys.path.insert(0, str(DAGS))
     from alerting_tasks.training import training_options
@@ -586,11 +574,6 @@ CLASSIFIER = {
     "promotion.least_events": (promoted, {}, {"least_events": 1000}),
     "promotion.confidence": (promoted, {}, {"confidence": 0.99}),
     "recommendation.max_changes": (advised, {"max_changes": 1}, {"max_changes": 2}),
-    "costs.currency": (priced, {"miss": 1}, {"miss": 1, "currency": "CHF"}),
-    "costs.miss": (priced, {}, {"miss": 1}),
-    "costs.miss_per_minute": (priced, {}, {"miss_per_minute": 1}),
-    "costs.false_alarm": (priced, {}, {"false_alarm": 1}),
-    "costs.intervention": (priced, {}, {"intervention": 1}),
     "schedule.retrain": (dag, {}, {"schedule": {"retrain": None}}),
     "schedule.timezone": (dag, {}, {"schedule": {"timezone": "Europe/Berlin"}}),
     "schedule.report": (reported, {}, {"report": "month"}),
@@ -600,6 +583,10 @@ CLASSIFIER = {
 }  # fmt: skip
 CLASSIFIER_ELSEWHERE = {
     **OF_SEVERAL,
+    **dict.fromkeys(
+        (f"costs.{field}" for field in leaves(Costs)),
+        "sums of a report: tests/reporting/definition/test_money.py",
+    ),
     "kind": "it chooses the model",
     "promotion.mode": "tests/dags: the DAG asks a person",
     **{

@@ -14,9 +14,9 @@ from alerting.client import Client
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import variable
 from benchmarks.helpers.ports import await_port
-from benchmarks.helpers.rabbitmq import PROGRAM, Rabbit
 from tests.faults.parts import Database, Part, Program
 from tests.faults.world import World
+from tests.helpers.rabbitmq import PROGRAM, Rabbit
 from tests.support import free_port
 
 SUBJECT = "line-3.{asset}.readings"

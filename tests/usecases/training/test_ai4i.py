@@ -46,7 +46,7 @@ def threshold_of_best_f1(dataset, definition, candidate, rows):
 
 @pytest.mark.night
 def test_failures_are_told_as_well_as_by_the_best_published_models():
-    """Two of five folds, with a short search; `make bench NAME=automl` searches longer on all."""
+    """Two of five folds, with a short search."""
     definition, whole = ai4i(Path(os.environ["ALERTING_REAL_DATA"]), trials=3)
     assert whole.rows.shape[1] == 6
     f1 = []

@@ -2,7 +2,7 @@
 
 Each recording's first 400 rows are normal operation, without their labels; every later row is
 called normal or not. The window was fixed on the 16 recordings of `valve1` (`python -m
-benchmarks.kinds.anomaly valve1` prints the trials), where the defaults of the kind for statistics
+benchmarks.anomaly valve1` prints the trials), where the defaults of the kind for statistics
 and threshold were as good as any; the others were scored once for each version of this benchmark.
 F1 is pooled over rows, as in the published table: always alarm 0.698, isolation forest 0.29, T² + Q
 0.76, local outlier factor 0.774, convolutional autoencoder 0.78.

@@ -13,12 +13,9 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -34,15 +31,13 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History, from_millis
-from alerting.recommendation import whatif
-from alerting.recommendation.search import Goal, Search, SearchAnswer
 from alerting.recommendation.whatif import recommend
 from benchmarks.helpers import public_data
 from benchmarks.helpers.memory import peak_mib
 
 Floats = npt.NDArray[np.float64]
 DICE = os.environ.get("ALERTING_BENCH_DICE", "")
-SCRIPT = str(Path(__file__).parents[1] / "peers" / "dice_counterfactuals.py")
+SCRIPT = str(Path(__file__).parent / "peers" / "dice_counterfactuals.py")
 AIR = "Air_temperature.last"
 PROCESS = "Process_temperature.last"
 SPEED = "Rotational_speed.last"
@@ -65,8 +60,7 @@ AIMS = {
 
 
 def run() -> dict[str, Any]:
-    """Return the measures of every system over the same rows, and the scorings with and without
-    guidance."""
+    """Return the measures of every system over the same rows."""
     data = public_data.folder()
     if data is None:
         return {"benchmark": "recommend", "met": None, "note": public_data.ABSENT}
@@ -105,7 +99,6 @@ def run() -> dict[str, Any]:
         "goal": f"all at once: {AIMS}, and no slower than the peer",
         "met": (met and best["seconds"] <= peer["seconds"]) if peer else None,
         "systems": systems,
-        "guidance": _guidance(model, dataset, alarmed),
     }
 
 
@@ -326,42 +319,3 @@ def _dice(method: str, model: TrainedModel, measure: _Measure) -> tuple[Floats, 
         printed = json.loads(done.stdout.strip().splitlines()[-1])
         found = pd.read_csv(folder / f"{method}.csv")[measure.columns].to_numpy(np.float64)
     return found, printed["seconds"], printed["peak_mib"]
-
-
-class _Unguided(Search):
-    """The same search with one set of levers after another, in random order, each searched to its
-    end."""
-
-    random = np.random.default_rng(SEED)
-
-    def find_least_effort(
-        self, goal: Goal, avoid: Sequence[frozenset[int]] = ()
-    ) -> SearchAnswer | None:
-        """Return the answer of least effort that reaches the goal."""
-        sets = [
-            m for size in range(1, self._max_changes + 1) for m in combinations(self._order, size)
-        ]
-        best = None
-        for k in self.random.permutation(len(sets)).tolist():
-            if not any(each <= set(sets[k]) for each in avoid):
-                best = self._least_of([sets[k]], goal, best)
-        return best
-
-
-def _guidance(
-    model: TrainedModel, dataset: Dataset, alarmed: npt.NDArray[np.int64]
-) -> dict[str, Any]:
-    """Return scorings for one answer with boxes of all sets of levers by effort, and with sets of
-    levers in random order."""
-    guided = _ours(model, dataset, alarmed, answers=1)[1]
-    with patch.object(whatif, "Search", _Unguided):
-        unguided = _ours(model, dataset, alarmed, answers=1)[1]
-    same = sum(
-        a.effort is not None and abs(a.effort - (b.effort or 0.0)) < 1e-9
-        for a, b in zip(guided, unguided, strict=True)
-    )
-    scorings = {
-        name: round(statistics.mean(r.scorings for r in found), 1)
-        for name, found in (("scorings", guided), ("scorings_random_order", unguided))
-    }
-    return {**scorings, "same_effort": same, "rows": len(alarmed)}

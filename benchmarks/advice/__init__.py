@@ -1,1 +1,0 @@
-"""Benchmarks of advice and of root causes."""

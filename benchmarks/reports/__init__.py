@@ -1,1 +1,0 @@
-"""Benchmarks of reports: how fast they are made, and their figures beside those of peers."""
