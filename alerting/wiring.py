@@ -353,12 +353,6 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
     egress = Egress(delivery.egress_allow)
     if settings.webhook_urls or delivery.has_chats:
         yield from _http_channels(settings, egress)
-    if delivery.apprise_urls:
-        from alerting.adapters.channels.apprise.channel import AppriseChannel, check_addresses
-
-        check_addresses(delivery.apprise_urls)
-        for name, url in delivery.apprise_urls.items():
-            yield "apprise", AppriseChannel(name, url, egress)
     if delivery.smtp is not None:
         from alerting.adapters.channels.email import EmailChannel
 

@@ -48,6 +48,12 @@ LEFT_IN_0_2_0 = (
         Left("setting", name, "give it as an argument of alerting.client.Client")
         for name in ("ALERTING_ADDRESS", "ALERTING_TOKEN")
     ),
+    Left(
+        "setting",
+        "ALERTING_APPRISE_*",
+        "use ALERTING_WEBHOOK_, ALERTING_SLACK_, ALERTING_TEAMS_, ALERTING_NTFY_ or "
+        "ALERTING_EMAIL_<NAME>; a webhook reaches a gateway of Apprise",
+    ),
     Left("page", "/install", "put a bookmark on the home screen"),
 )
 

@@ -65,7 +65,7 @@ class Delivery:
 
     `ALERTING_SMTP_HOST`, `_PORT`, `_TLS`, `_FROM`, `_USER`, `_PASSWORD_FILE` or `_PASSWORD`,
     `_CA_FILE`; one address per `ALERTING_EMAIL_<NAME>`, `ALERTING_SLACK_<NAME>`,
-    `ALERTING_TEAMS_<NAME>`, `ALERTING_NTFY_<NAME>` (with `_TOKEN`) and `ALERTING_APPRISE_<NAME>`;
+    `ALERTING_TEAMS_<NAME>` and `ALERTING_NTFY_<NAME>` (with `_TOKEN`);
     `ALERTING_EGRESS_ALLOW`; `ALERTING_PUBLIC_URL`, `ALERTING_LINK_KEY_FILE` and
     `ALERTING_LINKS_LAST` for feedback links.
     """
@@ -76,7 +76,6 @@ class Delivery:
     teams_urls: Mapping[str, str] = field(default_factory=_nothing, repr=False)
     ntfy_urls: Mapping[str, str] = field(default_factory=_nothing, repr=False)
     ntfy_tokens: Mapping[str, str] = field(default_factory=_nothing, repr=False)
-    apprise_urls: Mapping[str, str] = field(default_factory=_nothing, repr=False)
     egress_allow: tuple[str, ...] = ()
     public_url: str | None = None
     link_key_file: Path | None = None
@@ -103,7 +102,6 @@ def read_delivery(variables: Variables) -> Delivery:
         teams_urls=variables.read_group("ALERTING_TEAMS_", _teams_url, ""),
         ntfy_urls=variables.read_group(NTFY_PREFIX, _ntfy_url, "", leave_out=TOKEN_SUFFIX),
         ntfy_tokens=variables.read_group(NTFY_PREFIX, _token, "", TOKEN_SUFFIX),
-        apprise_urls=variables.read_group("ALERTING_APPRISE_", str, ""),
         egress_allow=variables.read("ALERTING_EGRESS_ALLOW", lambda text: listed(text.lower()), ()),
         public_url=variables.read("ALERTING_PUBLIC_URL", _public_url, None),
         link_key_file=variables.read("ALERTING_LINK_KEY_FILE", Path, None),

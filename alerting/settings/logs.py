@@ -22,7 +22,7 @@ TEXT = "text"
 JSON = "json"
 HIDDEN = "***"
 _SECRET_NAME = re.compile(
-    r"SECRET|PASSWORD|TOKEN|_KEY$|_URI$|CONN$|^ALERTING_(WEBHOOK|APPRISE|SLACK|TEAMS|NTFY)_"
+    r"SECRET|PASSWORD|TOKEN|_KEY$|_URI$|CONN$|^ALERTING_(WEBHOOK|SLACK|TEAMS|NTFY)_"
 )
 _PATTERNS = (
     (re.compile(r"(?<=://)[^/\s@]+(?=@)"), HIDDEN),  # user and password of an address

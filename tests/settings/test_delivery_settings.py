@@ -37,7 +37,6 @@ def test_the_port_follows_from_the_encryption(tls, port):
 def test_everything_else_of_deliveries():
     delivery = read_settings(
         {
-            "ALERTING_APPRISE_LINE_3": "ntfy://topic",
             "ALERTING_SLACK_LINE_3": "https://hooks.slack.com/services/T0/B0/x",
             "ALERTING_TEAMS_LINE_3": "https://x.logic.azure.com/workflows/1?sig=2",
             "ALERTING_NTFY_LINE_3": "https://ntfy.sh/line-3",
@@ -48,7 +47,6 @@ def test_everything_else_of_deliveries():
             "ALERTING_LINK_KEY_FILE": "/run/key",
         }
     ).delivery
-    assert dict(delivery.apprise_urls) == {"line-3": "ntfy://topic"}
     assert dict(delivery.slack_urls) == {"line-3": "https://hooks.slack.com/services/T0/B0/x"}
     assert dict(delivery.teams_urls) == {"line-3": "https://x.logic.azure.com/workflows/1?sig=2"}
     assert dict(delivery.ntfy_urls) == {"line-3": "https://ntfy.sh/line-3"}
@@ -114,7 +112,6 @@ def test_no_secret_shows_in_the_settings():
                 **MAIL,
                 "ALERTING_SMTP_USER": "u",
                 "ALERTING_SMTP_PASSWORD": "t0ps3cret",
-                "ALERTING_APPRISE_A": "x://t0ps3cret",
                 "ALERTING_SLACK_A": "https://hooks.slack.com/t0ps3cret",
                 "ALERTING_TEAMS_A": "https://x.logic.azure.com/t0ps3cret",
                 "ALERTING_NTFY_A": "https://ntfy.sh/t0ps3cret",

@@ -190,28 +190,14 @@ def test_a_webhook_goes_past_no_proxy_of_the_environment(proxied):
     assert Sink.seen == []
 
 
-def test_a_service_of_apprise_goes_past_no_proxy_of_the_environment(proxied):
-    pytest.importorskip("apprise")
-    from alerting.adapters.channels.apprise.channel import AppriseChannel
-
-    target = f"json://127.0.0.1:{free_port()}/hook"
-    with pytest.raises(DeliveryFailed):
-        AppriseChannel("chat", target, Egress(["127.0.0.1"])).deliver(MESSAGE)
-    assert Sink.seen == []
-
-
 def test_no_password_of_the_environment_goes_out(sink, monkeypatch, tmp_path):
-    pytest.importorskip("apprise")
-    from alerting.adapters.channels.apprise.channel import AppriseChannel
-
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login anna password t0ps3cret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    AppriseChannel("chat", f"json://127.0.0.1:{sink}/hook", Egress(["127.0.0.1"])).deliver(MESSAGE)
     WebhookChannel("plant", f"http://127.0.0.1:{sink}/hook", egress=Egress(["127.0.0.1"])).deliver(
         MESSAGE
     )
-    assert [headers.get("authorization") for _, headers, _ in Sink.seen] == [None, None]
+    assert [headers.get("authorization") for _, headers, _ in Sink.seen] == [None]
 
 
 # One bad channel, one bad document

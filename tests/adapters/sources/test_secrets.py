@@ -43,7 +43,7 @@ def test_other_variables_are_refused_with_the_setting_that_allows_them(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["ALERTING_MONGODB_URI", "ALERTING_APPRISE_TEAM_URL", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"],
+    ["ALERTING_MONGODB_URI", "ALERTING_SLACK_TEAM_URL", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"],
 )
 def test_variables_of_the_platform_itself_are_never_allowed(name):
     with pytest.raises(UserError, match="belongs to the platform itself"):

@@ -1,1 +1,0 @@
-"""Apprise in a process of its own, whose way out is a proxy that applies the egress rule."""
