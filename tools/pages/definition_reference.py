@@ -1,5 +1,6 @@
 """Make the reference page of definitions from the model: each meaning is written in one place."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -20,13 +21,19 @@ from alerting.definitions.sources.source import KINDS
 from alerting.kinds.registry import definition_types
 
 Row = tuple[str, str, str, str]
+Group = tuple[Row, ...]
+_NARROWED = {" or `{learned: …}`": "", "`False`": "true or false"}
+"""Types of which a group has less than the one that describes it."""
+_SIMPLEST_FIRST = ("threshold", "control_chart", "anomaly", "classifier", "forecast")
+_FIELDS_NAMED = 7  # of a group described before, at most in one sentence
 _INTRODUCTION = """# Definition reference
 
-Made from the model by `make docs`; do not edit. A document with an unknown field is refused. Durations are
-written `30m`, `1h30m`, `5d`; times are ISO 8601 with a zone. Bounds: a duration is at most ten years; a title has at
-most 200 characters, a text of guidance 2,000, every other text 100; there are at most 50 tags and 1,000 names or
-patterns in a list. A field that several kinds have is described once; each kind lists those that it shares.
-"""  # noqa: E501
+Made from the model by `make docs`; do not edit. Behind each field stand type and default; without
+a type it is a text, without a default it may be left out unless it is required. A document with an
+unknown field is refused. Durations are written `30m`, `1h30m`, `5d`; times are ISO 8601 with a
+zone. A duration is at most ten years; a title has at most 200 characters, a text of guidance 2,000,
+every other text 100; there are at most 50 tags and 1,000 names or patterns in a list.
+"""
 
 
 def reference_page() -> str:
@@ -34,79 +41,58 @@ def reference_page() -> str:
 
     A field has path, type, default and meaning; a group described before is referred to.
     """
-    described: list[tuple[Row, ...]] = []
-    learned = _table(_rows(Learned), [])
-    parts = [_INTRODUCTION, *_sections(definition_types(), "kind", "##", described)]
+    described: list[Group] = []
+    types = definition_types()
+    kinds = {name: types[name] for name in sorted(types, key=_SIMPLEST_FIRST.index)}
+    parts = [_INTRODUCTION, f"## Assets\n\n{_first_line(Asset)}\n"]
+    parts += [_list(_rows(Asset), described), *_sections(kinds, "kind", "##", described)]
     parts += [
         "## Learned limits\n",
         f"{_first_line(Learned)} See [learned-limits.md](learned-limits.md).\n",
-        learned,
-    ]
-    parts += [
+        _list(_rows(Learned), []),
         "## Routes\n",
         f"{_first_line(Route)} See [notifications.md](notifications.md).\n",
-        _table(_rows(Route), described),
-    ]
-    parts += [
+        _list(_rows(Route), described),
         "## Sources\n",
         "Where readings and events come from. See [sources.md](sources.md).\n",
-    ]
-    parts += _sections(KINDS, "source", "###", described)
-    parts += [
+        *_sections(KINDS, "source", "###", described),
         "## Sinks\n",
         "Where values and alarms go out. See [sinks.md](sinks.md).\n",
+        *_sections(SINK_KINDS, "sink", "###", described),
     ]
-    parts += _sections(SINK_KINDS, "sink", "###", described)
-    parts += ["## Assets\n", f"{_first_line(Asset)}\n", _table(_rows(Asset), described)]
     return "\n".join(parts)
 
 
 def _sections(
-    models: Mapping[str, type[BaseModel]],
-    what: str,
-    level: str,
-    described: list[tuple[Row, ...]],
+    models: Mapping[str, type[BaseModel]], what: str, level: str, described: list[Group]
 ) -> Iterator[str]:
-    """Yield the fields that all models have, those that some share, and then each model's own."""
-    owners: dict[tuple[Row, ...], list[str]] = defaultdict(list)
+    """Yield the fields that all models have, each model's own, and those that some share."""
+    owners: dict[Group, list[str]] = defaultdict(list)
     for name, model in models.items():
-        for _, rows in groupby(_rows(model), key=lambda row: row[0].split(".")[0]):
-            owners[tuple(rows)].append(name)
-    fields: dict[tuple[str, ...], list[tuple[Row, ...]]] = defaultdict(list)
+        rows = (row for row in _rows(model) if row[0] != "kind")
+        for _, group in groupby(rows, key=lambda row: row[0].split(".")[0]):
+            owners[tuple(group)].append(name)
+    fields: dict[tuple[str, ...], list[Group]] = defaultdict(list)
     for group, names in owners.items():
         fields[tuple(names)].append(group)
-    shared = sorted((names for names in fields if len(names) > 1), key=len, reverse=True)
-    titles = {
-        names: f"Every {what}"
-        if len(names) == len(models)
-        else f"{what.capitalize()}s {', '.join(names[:-1])} and {names[-1]}"
-        for names in shared
-    }
-    for kinds in shared:
-        yield f"{level} {titles[kinds]}\n\n{_table(chain(*fields[kinds]), described)}"
+    yield f"{level} Every {what}\n\n{_list(chain(*fields.pop(tuple(models))), described)}"
     for name, model in models.items():
-        yield f"{level} {what.capitalize()} `{name}`\n\n{_first_line(model)} It also has:\n"
-        for kinds in shared:
-            if name in kinds:
-                title = titles[kinds]
-                anchor = title.lower().replace(" ", "-").replace(",", "")
-                link = f"[{title[0].lower()}{title[1:]}](#{anchor})"
-                listed = ", ".join(f"`{group[0][0]}`" for group in fields[kinds])
-                yield (
-                    f"- the fields of {link}"
-                    if len(kinds) == len(models)
-                    else f"- {listed} ({link})"
-                )
-        yield f"\n{_table(chain(*fields[name,]), described)}"
+        own = _list(chain(*fields.pop((name,), [])), described)
+        yield f"{level} {what.capitalize()} `{name}`\n\n{_first_line(model)}\n\n{own}"
+    if fields:
+        yield f"{level} Several {what}s\n"
+    for names, groups in fields.items():
+        listed = ", ".join(f"`{name}`" for name in names[:-1])
+        yield f"Of {listed} and `{names[-1]}`:\n\n{_list(chain(*groups), described)}"
 
 
 def _first_line(model: type[BaseModel]) -> str:
     return " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())
 
 
-def _table(rows: Iterable[Row], described: list[tuple[Row, ...]]) -> str:
-    lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
-    left = list(rows)
+def _list(rows: Iterable[Row], described: list[Group]) -> str:
+    lines = []
+    left = sorted(rows, key=lambda row: row[0].split(".")[0] == "problem")  # as `any` is larger
     while left:
         (path, kind, default, text), *left = left
         inside = tuple(row for row in left if row[0].startswith(f"{path}."))
@@ -115,27 +101,46 @@ def _table(rows: Iterable[Row], described: list[tuple[Row, ...]]) -> str:
             left = left[len(inside) :]
         elif inside:
             described.append(((path, kind, default, text), *inside))
-        lines.append(f"| `{path}` | {kind} | {default} | {text}{reference} |")
+        values = re.findall(r"`(\w+)`", kind)
+        if kind == "text" or (values and all(re.search(rf"\b{v}\b", text) for v in values)):
+            kind = ""  # which the meaning says
+        of_what = ", ".join(filter(None, (kind, default)))
+        *outer, name = path.split(".")
+        indent = "  " * len([part for part in outer if part != "<name>"])
+        lines.append(f"{indent}- `{name}`{of_what and f' ({of_what})'}: {text}{reference}")
     return "\n".join(lines) + "\n"
 
 
-def _reference(rows: tuple[Row, ...], path: str, described: list[tuple[Row, ...]]) -> str:
+def _reference(rows: Group, path: str, described: list[Group]) -> str:
     """Return the sentence that names the group with these fields, described before; else ""."""
-    fields = {(row[0].removeprefix(path), row[1], row[3]) for row in rows}
+    fields = _names_and_types(rows, path)
     for head, *inside in described:
-        others = {(row[0].removeprefix(head[0]), row[1], row[3]) for row in inside}
-        more = sorted({f"`{name.split('.')[1]}`" for name, _, _ in others - fields})
-        if fields <= others and len(more) <= 2:
-            without = f", without {' and '.join(more)}" if more else ""
-            return f" Its fields are those of `{head[0]}`{without}."
+        others = _names_and_types(inside, head[0])
+        if fields <= others:
+            more = sorted({f"`{name.split('.')[0]}`" for name, _ in others - fields})
+            if len(more) <= _FIELDS_NAMED:
+                without = f", without {', '.join(more)}" if more else ""
+                return f" Fields: those of `{head[0]}`{without}."
+            own = sorted({f"`{name.split('.')[0]}`" for name, _ in fields})
+            return f" Fields: {', '.join(own)} of `{head[0]}`."
     return ""
+
+
+def _names_and_types(rows: Iterable[Row], path: str) -> set[tuple[str, str]]:
+    found = set()
+    for name, narrowed, *_ in rows:
+        kind = narrowed
+        for narrow, wide in _NARROWED.items():
+            kind = kind.replace(narrow, wide)
+        found.add((name.removeprefix(f"{path}.").removeprefix("<name>."), kind))
+    return found
 
 
 def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[Row]:
     for name, field in model.model_fields.items():
         path = f"{prefix}{field.alias or name}"
         inner = _model_within(field.annotation)
-        text = (field.description or "").replace("|", "\\|")
+        text = field.description or ""
         yield path, _type(field.annotation), _default(field, inner), text
         if inner and inner is not FromAttribute:
             nested = f"{path}.<name>." if get_origin(field.annotation) is dict else f"{path}."
