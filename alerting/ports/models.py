@@ -141,15 +141,6 @@ class ModelFileCache(Protocol):
     def drop(self, definition: str, version: int, hashes: Mapping[str, str]) -> None:
         """Remove the files that were stored with these hashes. Idempotent."""
 
-    def checks(self, definition: str, version: int, hashes: Mapping[str, str]) -> int:
-        """Return the number of the checks that stored files of these hashes have passed on this
-        machine; 0 if that is not known."""
-
-    def record_checks(
-        self, definition: str, version: int, hashes: Mapping[str, str], checks: int
-    ) -> None:
-        """Record that files of these hashes have passed the checks of a number."""
-
 
 class NoModelFileCache:
     """Port `ModelFileCache` without a cache: every load asks the registry."""
@@ -166,19 +157,6 @@ class NoModelFileCache:
         """Store nothing."""
 
     def drop(self, definition: str, version: int, hashes: Mapping[str, str]) -> None:
-        """Do nothing."""
-
-    def checks(
-        self,
-        definition: str,  # noqa: ARG002
-        version: int,  # noqa: ARG002
-        hashes: Mapping[str, str],  # noqa: ARG002
-    ) -> int:
-        return 0
-
-    def record_checks(
-        self, definition: str, version: int, hashes: Mapping[str, str], checks: int
-    ) -> None:
         """Do nothing."""
 
 

@@ -1,36 +1,30 @@
 """The search for the answer of least effort among all allowed combinations of settings.
 
-Best first: boxes of settings of all sets of levers are taken in the order of their least effort. A
-box is cut in halves, and only a small one is scored that a lower bound of the risk does not
-exclude, so little is scored that costs more than the answer. The search ends when every cheaper
-combination is scored or excluded; where that takes too many scorings, it returns the best answer
-found so far and says so. Contributions decide between equals and between levers where nothing
-suffices.
+Best first: boxes of settings of all sets of levers are taken in the order of their least effort,
+cut in halves until they are small, and scored, so little is scored that costs more than the answer.
+The search ends when every cheaper combination is scored; where that takes too many scorings, it
+returns the best answer found so far and says so. Contributions decide between equals and between
+levers where nothing suffices.
 """
 
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, groupby, pairwise, product
+from itertools import combinations, pairwise, product
 from math import inf, prod
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.episodes.episode import Safety
-from alerting.recommendation.situation import AdviceSituation, SubsetBounds
+from alerting.recommendation.situation import AdviceSituation
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 MOST_SCORINGS = (
     20_000  # of one search; of combinations whose features are all computed anew, a tenth
 )
-MOST_BOXES = 4_000
-AT_ONCE = (
-    4  # combinations of a box that is scored at once; more without bounds, where each costs more
-)
-AT_ONCE_UNBOUNDED = 64
-BOXES_AT_ONCE = 8  # whose lower bounds are computed together
+AT_ONCE = 64  # combinations of a box that is scored at once
 MOST_MISSED_AT_ONCE = 16  # combinations
 COARSE = 9  # settings of each lever, where only the largest effect is wanted
 EQUAL = 1e-9
@@ -95,16 +89,13 @@ class Search:
         self._order = [i for i in order if len(situation.grids[i].settings)]
         self._shares = shares
         self._max_changes = max_changes
-        self._bounds: dict[tuple[int, ...], SubsetBounds | None] = {}
         self._left = MOST_SCORINGS
-        self._boxes = MOST_BOXES
 
     def find_least_effort(
         self, goal: Goal, avoid: Sequence[frozenset[int]] = ()
     ) -> SearchAnswer | None:
         """Return the least effort, of equals fewest changes; `avoid`: no set with all of one."""
         self._left = MOST_SCORINGS
-        self._boxes = MOST_BOXES
         best = None
         for size in range(1, self._max_changes + 1):
             allowed = [
@@ -161,8 +152,7 @@ class Search:
     ) -> SearchAnswer | None:
         """Return the least answer with exactly one of these sets, or a best one as cheap.
 
-        Boxes of all sets are taken in the order of their least effort, and cut until one that the
-        bounds do not exclude is small.
+        Boxes of all sets are taken in the order of their least effort, and cut until one is small.
         """
         waiting: list[tuple[float, int, _Box]] = []
         count = 0
@@ -176,53 +166,19 @@ class Search:
             most = inf if best is None else best.effort - EQUAL
             if waiting[0][0] >= most:
                 break
-            if self._left <= 0 or self._boxes <= 0:
+            if self._left <= 0:
                 self.complete = False
                 break
-            for box in self._not_excluded(self._next_boxes(waiting, goal, most), goal):
-                if box.size <= (
-                    AT_ONCE_UNBOUNDED if self._bounds_of(box.members) is None else AT_ONCE
-                ):
-                    best = self._score(box, goal, best)
-                    continue
+            box = self._clip(heapq.heappop(waiting)[2], most)
+            if not box.size or self._most_relief(box) < goal.relief:
+                continue
+            if box.size <= AT_ONCE:
+                best = self._score(box, goal, best)
+            else:
                 for part in self._halves(box):
                     heapq.heappush(waiting, (self._least_effort(part), count, part))
                     count += 1
         return best
-
-    def _next_boxes(
-        self, waiting: list[tuple[float, int, _Box]], goal: Goal, most: float
-    ) -> list[_Box]:
-        """Take the next boxes from the heap, without those too dear or without enough relief."""
-        boxes: list[_Box] = []
-        while waiting and len(boxes) < BOXES_AT_ONCE and waiting[0][0] < most:
-            box = self._clip(heapq.heappop(waiting)[2], most)
-            if box.size and self._most_relief(box) >= goal.relief:
-                boxes.append(box)
-        return boxes
-
-    def _not_excluded(self, boxes: Sequence[_Box], goal: Goal) -> list[_Box]:
-        """Return the boxes that bounds of risk and distance do not exclude."""
-        found = []
-        for members, group in groupby(
-            sorted(boxes, key=lambda box: box.members), key=lambda box: box.members
-        ):
-            some = list(group)
-            bounds = self._bounds_of(members)
-            if bounds is not None:
-                self._boxes -= len(some)
-                positions = [box.positions for box in some]
-                good = (bounds.least_risk(positions) < goal.nominal) & (
-                    bounds.least_distance(positions) <= goal.distance + EQUAL
-                )
-                some = [box for box, may in zip(some, good.tolist(), strict=True) if may]
-            found += some
-        return sorted(found, key=self._least_effort)
-
-    def _bounds_of(self, members: tuple[int, ...]) -> SubsetBounds | None:
-        if members not in self._bounds:
-            self._bounds[members] = self.situation.bounds_of(members)
-        return self._bounds[members]
 
     def _score(self, box: _Box, goal: Goal, best: SearchAnswer | None) -> SearchAnswer | None:
         members = box.members

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.learning.features.build import build_features, build_features_many
-from alerting.learning.models.bounds import MarginBounds
 from alerting.learning.models.normal import NormalSample
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, duration_millis
@@ -122,15 +121,6 @@ class AdviceSituation:
             else normal.distance(matrix[:, self._normal_columns(normal)])
         )
 
-    def length(self, offsets: Floats) -> Floats:
-        """Return how far each offset of rows leads, in the measure of `distance`."""
-        normal = self.model.normal
-        return (
-            np.zeros(len(offsets))
-            if normal is None
-            else normal.length(offsets[:, self._normal_columns(normal)])
-        )
-
     def values_of(self, row: Floats, name: str) -> float | None:
         """Return a variable's level in a row; None if the model does not read or know it."""
         for column in (
@@ -145,20 +135,6 @@ class AdviceSituation:
                 value = float(row[self.model.plan.columns.index(column)])
                 return None if np.isnan(value) else value
         return None
-
-    @cached_property
-    def bounds(self) -> MarginBounds:
-        """Return lower bounds of the margin over boxes of the levers' columns."""
-        free = np.zeros(len(self.base), np.bool_)
-        for grid in self.grids:
-            free[grid.columns] = True
-        return MarginBounds(self.model.estimator, self.base, free)
-
-    def bounds_of(self, members: Sequence[int]) -> "SubsetBounds | None":
-        """Return lower bounds of the risk over some levers; None if columns do not combine."""
-        if not self.is_glued(members) or not self.bounds.is_known:
-            return None
-        return SubsetBounds(self, members)
 
     def _grid(self, lever: Lever, values: Floats) -> Grid:
         columns = self._columns_of(lever)
@@ -240,43 +216,6 @@ class AdviceSituation:
     def _normal_columns(self, normal: NormalSample) -> list[int]:
         position = {name: i for i, name in enumerate(self.model.plan.columns)}
         return [position[name] for name in normal.columns]
-
-
-class SubsetBounds:
-    """Lower bounds of the risk over boxes of some levers' settings, all others as they are."""
-
-    def __init__(self, situation: AdviceSituation, members: Sequence[int]) -> None:
-        self._situation = situation
-        self._calibration = situation.model.calibration
-        self._base = situation.base
-        self._grids = [situation.grids[i] for i in members]
-        low, high = self._ends([[grid.settings for grid in self._grids]])
-        self._bounds = situation.bounds.restrict_to_box(low[0], high[0])
-
-    def least_risk(self, boxes: Sequence[Sequence[Ints]]) -> Floats:
-        """Return a lower bound of the risk in each box: positions in the grid of each lever."""
-        return self._calibration.probability(self._bounds.lower_bound(*self._ends(boxes)))
-
-    def least_distance(self, boxes: Sequence[Sequence[Ints]]) -> Floats:
-        """Return a lower bound of the distance from normal operation in each box.
-
-        The mean distance to the nearest rows changes by no more than the row moves, so it is at
-        least that of the middle of the box less the distance from there to a corner.
-        """
-        low, high = self._ends(boxes)
-        return np.asarray(
-            self._situation.distance((low + high) / 2) - self._situation.length((high - low) / 2)
-        )
-
-    def _ends(self, boxes: Sequence[Sequence[Ints]]) -> tuple[Floats, Floats]:
-        low = np.repeat(self._base[None, :], len(boxes), axis=0)
-        high = low.copy()
-        for b, box in enumerate(boxes):
-            for grid, positions in zip(self._grids, box, strict=True):
-                features = grid.features[positions]
-                low[b, grid.columns] = features.min(axis=0)
-                high[b, grid.columns] = features.max(axis=0)
-        return low, high
 
 
 def base_row(model: TrainedModel, history: History, instant: int) -> Floats:

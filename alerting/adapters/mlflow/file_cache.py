@@ -2,8 +2,7 @@
 
 One file per version and set of hashes: a line with the size of each file by name, then their
 content. The caller compares every file with these hashes at every load, so a damaged or forged file
-is never parsed. Beside an entry lies the number of the checks that its content has passed, so that
-the next process need not repeat them. An entry is written beside its place and renamed, so that
+is never parsed. An entry is written beside its place and renamed, so that
 several processes may read, write and evict at once. The cache may fail in any way: the files are
 then downloaded.
 """
@@ -14,15 +13,13 @@ import logging
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from alerting.ports import MOST_MODEL_BYTES, Files
 
 MOST_BYTES = 4 << 30  # 3,000 champions of 300 trees; what does not fit is downloaded at each tick
-CHECKED = ".checked"
-LONGEST_NUMBER = 10
 
 
 class FolderFileCache:
@@ -70,34 +67,17 @@ class FolderFileCache:
     def drop(self, definition: str, version: int, hashes: Mapping[str, str]) -> None:
         _remove(self._entry(definition, version, hashes))
 
-    def checks(self, definition: str, version: int, hashes: Mapping[str, str]) -> int:
-        entry = self._entry(definition, version, hashes)
-        with suppress(OSError, ValueError), entry.with_suffix(CHECKED).open("rb") as file:
-            return int(file.read(LONGEST_NUMBER))
-        return 0
-
-    def record_checks(
-        self, definition: str, version: int, hashes: Mapping[str, str], checks: int
-    ) -> None:
-        entry = self._entry(definition, version, hashes)
-        with suppress(OSError):  # then the next process checks again
-            if entry.exists():
-                self._replace(entry.with_suffix(CHECKED), [str(checks).encode()])
-
     def _entry(self, definition: str, version: int, hashes: Mapping[str, str]) -> Path:
         identity = json.dumps([definition, version, sorted(hashes.items())])
         return self._folder / hashlib.sha256(identity.encode()).hexdigest()[:40]
 
     def _write(self, entry: Path, files: Files) -> None:
         head = json.dumps({name: len(data) for name, data in files.items()}).encode()
-        self._replace(entry, [head + b"\n", *files.values()])
-
-    def _replace(self, path: Path, content: Iterable[bytes]) -> None:
         descriptor, part = tempfile.mkstemp(prefix=".part-", dir=self._folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.writelines(content)
-            Path(part).replace(path)
+                file.writelines([head + b"\n", *files.values()])
+            Path(part).replace(entry)
         finally:
             Path(part).unlink(missing_ok=True)
 
@@ -115,9 +95,8 @@ class FolderFileCache:
 
 
 def _remove(entry: Path) -> None:
-    for path in (entry.with_suffix(CHECKED), entry):
-        with suppress(OSError):
-            path.unlink()
+    with suppress(OSError):
+        entry.unlink()
 
 
 def _read_entry(entry: Path, most_bytes: int) -> dict[str, bytes]:

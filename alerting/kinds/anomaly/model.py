@@ -21,7 +21,6 @@ from alerting.detection.categories import CategoryValues, Labels, Windows
 from alerting.detection.problems import BoolArray
 from alerting.kinds.normal.model import NormalModel, read_header
 from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.models.skops_archive import check_array
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import Files
 from alerting.readings.history import Millis, duration_millis
@@ -247,7 +246,6 @@ def from_files(files: Files) -> AnomalyModel:
     were written."""
     try:
         document: dict[str, Any] = json.loads(files[FILE])
-        check_array(files[NUMBERS])
         numbers = np.load(io.BytesIO(files[NUMBERS]), allow_pickle=False)
         if document["format"] != FORMAT or numbers.dtype != np.float64 or numbers.ndim != 1:
             raise ValueError("it is of another format")

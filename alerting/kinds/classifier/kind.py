@@ -15,10 +15,5 @@ class ClassifierKind(PredictionKind):
 
         return model_from_files(files)
 
-    def load_checked(self, files: Files) -> TrainedModel:
-        from alerting.learning.models.files import model_from_files  # noqa: PLC0415 - as above
-
-        return model_from_files(files, checked=True)
-
 
 KIND: TrainedKind[ClassifierDefinition] = ClassifierKind()

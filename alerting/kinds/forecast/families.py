@@ -22,7 +22,11 @@ from alerting.kinds.forecast.model import (
     Smoothing,
 )
 from alerting.learning.features.encoding import Columns, Dense
-from alerting.learning.models.families.quantile_trees import PACKAGES, fit_quantiles, read_quantiles
+from alerting.learning.models.families.quantile_trees import (
+    PACKAGES,
+    StoredQuantileTrees,
+    fit_quantiles,
+)
 from alerting.learning.models.trained import ModelRefused
 
 if TYPE_CHECKING:
@@ -97,9 +101,6 @@ class Forecaster:
 
     def load(self, files: Mapping[str, bytes], width: int) -> FittedForecast:
         """Read what `FittedForecast.files` wrote. Raises ModelRefused if a file is damaged."""
-        return self._read(files, width, checked=False)
-
-    def _read(self, files: Mapping[str, bytes], width: int, checked: bool) -> FittedForecast:
         try:
             model = _READ.validate_json(files[FILE])
         except (KeyError, ValidationError) as fault:
@@ -108,21 +109,17 @@ class Forecaster:
             ) from fault
         if isinstance(model.core, Boosted):
             texts = [files[name] for name in files if name != FILE]
-            trees = read_quantiles(texts, width + 1, checked)
+            trees = StoredQuantileTrees(texts)
             model = replace(model, core=replace(model.core, trees=trees))
-        _check(model, width)
+        _check(model, width, len(files) - 1)
         return model
-
-    def load_checked(self, files: Mapping[str, bytes], width: int) -> FittedForecast:
-        """Read the same from files of the same content that were read before."""
-        return self._read(files, width, checked=True)
 
     def fitted_bytes(self, model: FittedForecast, files: Mapping[str, bytes]) -> Iterable[bytes]:
         """Return the fitted values as they are stored."""
         return files.values()
 
 
-def _check(model: FittedForecast, width: int) -> None:
+def _check(model: FittedForecast, width: int, trees: int) -> None:
     """Check that a model's parts fit, before one that cannot predict serves."""
     core = model.core
     leads = len(model.leads_ms)
@@ -158,7 +155,7 @@ def _check(model: FittedForecast, width: int) -> None:
             and len(dense.mean) == len(dense.scale) == dense.width
         )
     if isinstance(core, Boosted):
-        fits = fits and len(core.leads) == leads and len(core.trees.boosters) == len(QUANTILES)
+        fits = fits and len(core.leads) == leads and trees == len(QUANTILES)
     if not fits:
         raise ModelRefused(f"{FILE} holds a model that is not for {width} columns")
 

@@ -85,11 +85,5 @@ class ForecastKind(PredictionKind):
 
         return model_from_files(files, find_forecaster)
 
-    def load_checked(self, files: Files) -> TrainedModel:
-        from alerting.kinds.forecast.families import find_forecaster  # noqa: PLC0415 - as above
-        from alerting.learning.models.files import model_from_files  # noqa: PLC0415
-
-        return model_from_files(files, find_forecaster, checked=True)
-
 
 KIND: TrainedKind[ForecastDefinition] = ForecastKind()

@@ -206,19 +206,6 @@ class MovingKind(Protocol[D_contra]):
         """
 
 
-# of the checks that a model passes when it is read: raised with each new one, so that no model
-# counts as checked that did not pass it
-CHECKS = 1
-
-
-@runtime_checkable
-class RereadingKind(Protocol):
-    """Behaviour of a kind that reads a model quicker once it was checked."""
-
-    def load_checked(self, files: Files) -> TrainedModel:
-        """Return the model of files whose content `load` has accepted before."""
-
-
 class TrainedKind(Kind[D_contra], Protocol[D_contra]):
     """Behaviour of a kind with a model."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from alerting.deferred import np, pd
+from alerting.deferred import np, npt, pd
 from alerting.learning.features.encoding import Columns, Encoding, Floats
 from alerting.learning.models.calibration import Platt, sigmoid
 
@@ -21,6 +21,39 @@ SMALL = 5_000_000
 ALL_THREADS = 0
 AT_ONCE = 8_000_000  # values that are encoded together, so that memory does not grow with all rows
 _LOG_ODDS = Platt(1.0, 0.0)
+
+
+# bits of the decision of a node, as in LightGBM's model text
+CATEGORICAL = 1
+DEFAULT_LEFT = 2
+ZERO_IS_MISSING = 4
+NAN_IS_MISSING = 8
+
+
+class Trees(NamedTuple):
+    """The trees of a model, as the margin is their sum.
+
+    Of all inner nodes: `feature`, `threshold` (left: at most this), `decision` (bits). Of each
+    tree: `left`, `right`: the children of its nodes (a leaf is the complement of its number), and
+    `value` of its leaves. `categories`: of each node with a category, those that go left, as bits.
+    `single`: values are compared as 32-bit numbers.
+    """
+
+    feature: npt.NDArray[np.int64]
+    threshold: Floats
+    decision: npt.NDArray[np.int64]
+    left: Sequence[npt.NDArray[np.int64]]
+    right: Sequence[npt.NDArray[np.int64]]
+    value: Sequence[Floats]
+    categories: Sequence[npt.NDArray[np.int64]] = ()
+    single: bool = False
+
+
+class WeightedSum(NamedTuple):
+    """A margin that is a weighted sum."""
+
+    weights: Floats
+    intercept: float
 
 
 class FittedModel(Protocol):

@@ -1,8 +1,7 @@
 """The files of a trained model, and of its refit under names that begin with REFIT.
 
-Reading them never runs code from them: `model.json` is checked against a closed model, and each
-family checks its fitted files before a library reads them, so that a forged file takes no more
-memory than its size.
+Whoever reads them has compared their hashes before. Reading never runs code from them:
+`model.json` is checked against a closed model.
 """
 
 import json
@@ -33,8 +32,6 @@ class FamilyReader(Protocol):
     """The part of a family that reads its fitted models (`ModelFamily`)."""
 
     def load(self, files: Mapping[str, bytes], width: int) -> FittedModel: ...
-
-    def load_checked(self, files: Mapping[str, bytes], width: int) -> FittedModel: ...
 
     def fitted_bytes(self, model: Any, files: Mapping[str, bytes]) -> Iterable[bytes]: ...
 
@@ -110,25 +107,21 @@ def _prefixes(members: int) -> list[str]:
 
 
 def model_from_files(
-    files: Mapping[str, bytes],
-    family_of: Callable[[str], FamilyReader] = get_family,
-    checked: bool = False,
+    files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader] = get_family
 ) -> TrainedModel:
-    """Read the model that `model_files` wrote, with its refit. `family_of`: by name. `checked`:
-    files of the same content were read without it before; fitted values then are neither checked
-    nor read before their first use.
+    """Read the model that `model_files` wrote, with its refit. `family_of`: by name.
 
     Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not
     trusted, a hash does not match, or the refit has another plan, calibration, threshold, horizon
     or gap than its twin.
     """
-    model = _read_model(files, family_of, checked)
+    model = _read_model(files, family_of)
     of_refit = {
         name.removeprefix(REFIT): data for name, data in files.items() if name.startswith(REFIT)
     }
     if not of_refit:
         return model
-    refit = _read_model(of_refit, family_of, checked)
+    refit = _read_model(of_refit, family_of)
     if any(getattr(refit, name) != getattr(model, name) for name in _OF_TWIN):
         raise ModelRefused(
             f"the refit of {model.definition!r} does not fit its twin: the files were changed or "
@@ -138,14 +131,14 @@ def model_from_files(
 
 
 def _read_model(
-    files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader], checked: bool
+    files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader]
 ) -> TrainedModel:
     meta = read_meta(files.get(META, b""))
     plan = meta.plan
     _check_columns(meta, plan)
     prefixes = _prefixes(len(meta.members))
     read = [
-        _read_member(files, m, plan, prefix, family_of, checked)
+        _read_member(files, m, plan, prefix, family_of)
         for m, prefix in zip(meta.members, prefixes, strict=True)
     ]
     model = TrainedModel(
@@ -168,19 +161,12 @@ def _read_model(
         ),
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
     )
-    if checked:
-        return model
     fitted = chain.from_iterable(values for _, values in read)
     settings = (model.estimator, model.calibration, model.threshold, plan)
     if model_hash(*settings, fitted, model.has_alarm) != model.hash:
         raise ModelRefused(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
             "damaged"
-        )
-    score = model.score_matrix(np.full((1, len(model.plan.columns)), np.nan))
-    if score.shape != (1,) or not 0 <= score[0] <= 1:
-        raise ModelRefused(
-            f"the model files of {model.definition!r} make a model that cannot score"
         )
     return model
 
@@ -209,7 +195,6 @@ def _read_member(
     plan: FeaturePlan,
     prefix: str,
     family_of: Callable[[str], FamilyReader],
-    checked: bool,
 ) -> tuple[Estimator, Iterable[bytes]]:
     lost = next((name for name in meta.files if prefix + name not in files), None)
     if lost is not None:
@@ -222,8 +207,7 @@ def _read_member(
         ) from unknown
     columns = Columns.from_plan(plan)
     own = {name: files[prefix + name] for name in meta.files}
-    read = family.load_checked if checked else family.load
-    model = read(own, meta.width(len(columns.names)))
+    model = family.load(own, meta.width(len(columns.names)))
     estimator = Estimator(
         meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns)
     )

@@ -44,10 +44,6 @@ class NormalSample:
         nearest, _ = self._tree.query(self._scaled(values), min(NEAREST, len(self.rows)), p=1)
         return np.asarray(nearest.mean(axis=1), np.float64)
 
-    def length(self, offsets: Floats) -> Floats:
-        """Return the distance that each offset leads; a missing one leads nowhere."""
-        return np.asarray(np.nan_to_num(np.abs(offsets) / np.asarray(self.scale)).sum(axis=1))
-
     def unusual(self, distance: Floats) -> Floats:
         """Return the share of the sampled rows that lie nearer to the others than this."""
         return np.asarray(

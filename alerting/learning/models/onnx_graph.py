@@ -8,7 +8,7 @@ needs a runtime of `ai.onnx.ml` 5 (operator TreeEnsemble with 64-bit numbers), s
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,18 +17,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import FARTHEST, Dense, Encoding
-from alerting.learning.models.bounds import (
+from alerting.learning.models.calibration import Platt
+from alerting.learning.models.estimator import (
     CATEGORICAL,
     DEFAULT_LEFT,
     NAN_IS_MISSING,
     ZERO_IS_MISSING,
-    BoolArray,
-    Ints,
-    LinearBound,
+    Blend,
+    Estimator,
     Trees,
+    WeightedSum,
 )
-from alerting.learning.models.calibration import Platt
-from alerting.learning.models.estimator import Blend, Estimator
 from alerting.learning.models.trained import TrainedModel
 
 INPUT = "features"
@@ -45,7 +44,7 @@ class WithFormula(Protocol):
     """A fitted model that is trees or a weighted sum; others have no graph."""
 
     @property
-    def formula(self) -> Trees | LinearBound:
+    def formula(self) -> Trees | WeightedSum:
         """Return the form of the margin."""
 
 
@@ -219,57 +218,53 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
         & ~is_category
     )
     inner = len(trees.feature)
+    counts = [*map(len, trees.left)]
+    first = np.cumsum([0, *counts])[:-1]
+    first_leaf = np.cumsum([0, *map(len, trees.value)])[:-1]
     # trees of one leaf: each gets a node that leads to it on both sides
-    alone = np.flatnonzero(trees.parent[inner:] < 0)
+    alone = first_leaf[np.array(counts) == 0]
     none = np.zeros_like(alone)
-    left = _children(trees, left=True)
-    right = _children(trees, left=False)
+    left, right = (
+        np.concatenate(
+            [
+                np.where(child < 0, ~child + leaf, child + node)
+                for child, node, leaf in zip(side, first, first_leaf, strict=True)
+            ]
+        )
+        for side in (trees.left, trees.right)
+    )
+    left_leaf, right_leaf = (np.concatenate(side) < 0 for side in (trees.left, trees.right))
+    values = np.concatenate(trees.value)
     integers: dict[str, Sequence[Any]] = {
         "tree_roots": [
-            *np.flatnonzero(trees.parent[:inner] < 0),
+            *first[np.array(counts) > 0],
             *range(inner, inner + len(alone)),
         ],
         "nodes_featureids": [*trees.feature, *none],
         "nodes_missing_value_tracks_true": [*missing_left, *none],
-        "nodes_truenodeids": [*left.number, *alone],
-        "nodes_trueleafs": [*left.is_leaf, *(none + 1)],
-        "nodes_falsenodeids": [*right.number, *alone],
-        "nodes_falseleafs": [*right.is_leaf, *(none + 1)],
-        "leaf_targetids": [0] * len(trees.value),
+        "nodes_truenodeids": [*left, *alone],
+        "nodes_trueleafs": [*left_leaf, *(none + 1)],
+        "nodes_falsenodeids": [*right, *alone],
+        "nodes_falseleafs": [*right_leaf, *(none + 1)],
+        "leaf_targetids": [0] * len(values),
     }
     tensors = {
         "nodes_splits": np.array([*np.where(is_category, 0.0, trees.threshold), *none], np.float64),
         "nodes_modes": np.array(
             [*np.where(is_category, _MEMBER, _AT_MOST), *(none + _AT_MOST)], np.uint8
         ),
-        "leaf_weights": np.asarray(trees.value, np.float64),
+        "leaf_weights": np.asarray(values, np.float64),
     }
     if is_category.any():
         found: list[float] = []
-        for first, end in trees.bits_of[np.flatnonzero(is_category)]:
-            is_left = (trees.bits[first:end][:, None] >> np.arange(32)) & 1
+        for words in trees.categories:
+            is_left = (words[:, None] >> np.arange(32)) & 1
             found += [*np.flatnonzero(is_left.ravel()).astype(np.float64), np.nan]
         tensors["membership_values"] = np.array(found, np.float64)
     attributes: dict[str, Any] = {
-        name: [int(value) for value in values] for name, values in integers.items()
+        name: [int(value) for value in each] for name, each in integers.items()
     }
-    attributes |= {name: numpy_helper.from_array(values, name) for name, values in tensors.items()}
+    attributes |= {name: numpy_helper.from_array(each, name) for name, each in tensors.items()}
     return graph.add(
         "TreeEnsemble", encoded, domain=_ML, n_targets=1, aggregate_function=_SUM, **attributes
     )
-
-
-class _Children(NamedTuple):
-    """Each inner node's child on one side: its number among nodes or leaves, and which."""
-
-    number: Ints
-    is_leaf: BoolArray
-
-
-def _children(trees: Trees, left: bool) -> _Children:
-    inner = len(trees.feature)
-    below = np.flatnonzero((trees.is_left == left) & (trees.parent >= 0))
-    child = np.empty(inner, np.int64)
-    child[trees.parent[below]] = below
-    is_leaf = child >= inner
-    return _Children(np.where(is_leaf, child - inner, child), is_leaf)

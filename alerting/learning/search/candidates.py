@@ -20,7 +20,6 @@ from alerting.learning.metrics.bootstrap import bootstrap_rows, time_blocks
 from alerting.learning.metrics.confidence import enclosing_interval, percentile_interval
 from alerting.learning.metrics.metrics import Floats, row_metrics
 from alerting.learning.models.estimator import Estimator
-from alerting.learning.models.skops_archive import check_array
 from alerting.learning.search.sample import Positions, search_sample
 
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
@@ -261,8 +260,6 @@ def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
         )
         document["notes"] = tuple(document["notes"])
         arrays = {name: files[f"{name}.npy"] for name in ARRAYS}
-        for data in arrays.values():
-            check_array(data)
         return Candidate(
             **document,
             **{

@@ -87,9 +87,7 @@ class ModelCache:
         [content] = _contents(definition, [plain])
         with self._lock:
             model = self._use(content)
-        model = model or parse_model(
-            self._platform.model_file_cache, definition, version, files, hashes
-        )
+        model = model or parse_model(definition, version, files)
         with self._lock:
             self._contents[key] = content
             return self._keep(content, model, files)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import translatable
-from alerting.kinds.protocol.kind import CHECKS, RereadingKind
 from alerting.kinds.registry import trained_kind_of
 from alerting.ports import (
     MOST_MODEL_BYTES,
@@ -112,8 +111,8 @@ def load_model(platform: RegistryPorts, definition: Definition, version: int) ->
     Raises ModelUnavailable with the reason for any fault of its files or the registry.
     """
     stored = registered_hashes(platform.decisions, definition.name, version)
-    files, hashes = registered_files(platform, definition.name, version, stored)
-    return parse_model(platform.model_file_cache, definition, version, files, hashes)
+    files, _ = registered_files(platform, definition.name, version, stored)
+    return parse_model(definition, version, files)
 
 
 def registered_hashes(decisions: Decisions, definition: str, version: int) -> list[dict[str, str]]:
@@ -139,28 +138,13 @@ def registered_files(
     ) or _fetch(platform, definition, version, stored)
 
 
-def parse_model(
-    model_file_cache: ModelFileCache,
-    definition: Definition,
-    version: int,
-    files: Files,
-    hashes: Mapping[str, str],
-) -> "TrainedModel":
-    """Return the model in these files, as the kind of its definition reads it. `hashes`: of the
-    files; the cache knows which of them have passed all checks on this machine.
+def parse_model(definition: Definition, version: int, files: Files) -> "TrainedModel":
+    """Return the model in these files, as the kind of its definition reads it.
 
     Raises ModelUnavailable if they are damaged.
     """
-    kind = trained_kind_of(definition)
-    of_files = (definition.name, version, hashes)
     try:
-        if not isinstance(kind, RereadingKind):
-            return kind.load(files)
-        if model_file_cache.checks(*of_files) == CHECKS:
-            return kind.load_checked(files)
-        model = kind.load(files)
-        model_file_cache.record_checks(*of_files, CHECKS)
-        return model
+        return trained_kind_of(definition).load(files)
     except ModelUnavailable:
         raise
     except Exception as fault:  # of one model, which is then unknown; the round continues

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from alerting.adapters.memory.models import MemoryDecisions
-from alerting.adapters.mlflow.file_cache import CHECKED, FolderFileCache
+from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.learning.models import files as model_files
-from alerting.learning.models.trained import ModelRefused
 from alerting.ports import ModelUnavailable, RegistryPorts
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import load_model, register_model
@@ -43,11 +42,11 @@ class Registry:
 
 @pytest.fixture
 def parsed(monkeypatch):
-    """Every set of files that came to the parser, and whether it took them as checked."""
+    """Every set of files that came to the parser."""
     seen = []
 
-    def model_from_files(files, checked=False):
-        seen.append((dict(files), checked))
+    def model_from_files(files):
+        seen.append(dict(files))
         return "a model"
 
     monkeypatch.setattr(model_files, "model_from_files", model_from_files)
@@ -71,14 +70,14 @@ def plant(request, tmp_path, parsed):
 
 def entries(tmp_path):
     folder = tmp_path / "cache" / "models"
-    return sorted(path for path in folder.iterdir() if path.suffix != CHECKED)
+    return sorted(folder.iterdir())
 
 
 def test_files_are_downloaded_once_and_compared_at_every_load(plant, parsed, tmp_path):
     for _ in range(3):
         assert load_model(plant, classifier(), 1) == "a model"
     assert plant.models.downloads == 1
-    assert parsed == [(FILES, False), (FILES, True), (FILES, True)]
+    assert parsed == [FILES] * 3
     [entry] = entries(tmp_path)
     assert {path.stat().st_mode & 0o777 for path in (entry.parent, entry.parent.parent)} == {0o700}
     assert entry.stat().st_mode & 0o777 == 0o600
@@ -130,31 +129,7 @@ def test_a_damaged_file_is_never_parsed_and_downloaded_again(plant, parsed, tmp_
     assert plant.models.downloads == 2
     assert load_model(plant, classifier(), 1) == "a model"
     assert plant.models.downloads == 2, "the damaged entry was replaced"
-    assert parsed == [(FILES, False), (FILES, False), (FILES, True)], "what comes anew is checked"
-
-
-@pytest.mark.parametrize("recorded", [b"0", b"-1", b"", b"many", b"1" * 40])
-def test_files_are_checked_again_without_a_record_of_these_checks(
-    plant, parsed, tmp_path, recorded
-):
-    load_model(plant, classifier(), 1)
-    [entry] = entries(tmp_path)
-    entry.with_suffix(CHECKED).write_bytes(recorded)
-    load_model(plant, classifier(), 1)
-    load_model(plant, classifier(), 1)
-    assert [checked for _, checked in parsed] == [False, False, True]
-
-
-def test_refused_files_are_not_recorded_as_checked(plant, monkeypatch, tmp_path):
-    def refuse(files, checked=False):
-        assert not checked
-        raise ModelRefused("damaged")
-
-    monkeypatch.setattr(model_files, "model_from_files", refuse)
-    for _ in range(2):
-        with pytest.raises(ModelUnavailable, match="damaged"):
-            load_model(plant, classifier(), 1)
-    assert not list((tmp_path / "cache" / "models").glob(f"*{CHECKED}"))
+    assert parsed == [FILES] * 3
 
 
 def test_files_of_another_key_or_version_are_not_taken(plant, tmp_path):
@@ -197,18 +172,6 @@ def test_what_was_not_used_for_the_longest_time_is_evicted(tmp_path):
     cache.store(NAME, 4, {"model.json": "a hash"}, {"model.json": b"x" * 1001})
     assert cache.load(NAME, 4, {"model.json": "a hash"}) is None
     assert len(entries(tmp_path)) == 2
-
-
-def test_the_record_of_checks_goes_with_its_files(tmp_path):
-    cache = FolderFileCache(tmp_path / "cache" / "models", most_bytes=500)
-    cache.record_checks(NAME, 1, {"model.json": "a hash"}, 1)  # of files that are not stored
-    for version in (1, 2):
-        cache.store(NAME, version, {"model.json": "a hash"}, {"model.json": b"x" * 400})
-        cache.record_checks(NAME, version, {"model.json": "a hash"}, 1)
-    found = [cache.checks(NAME, version, {"model.json": "a hash"}) for version in (1, 2)]
-    assert found == [0, 1]
-    cache.drop(NAME, 2, {"model.json": "a hash"})
-    assert not list((tmp_path / "cache" / "models").iterdir())
 
 
 def test_a_cache_that_cannot_be_written_is_no_fault(plant, tmp_path):

@@ -1,80 +1,77 @@
-"""A champion that is damaged, or made by an attacker, is `unknown` in words for its definition; all
-others go on."""
+"""A champion whose files are damaged or forged is `unknown` in words for its definition before
+anything reads them; all others go on. A forged description is refused in words as well."""
 
 import json
 
 import pytest
 
-from tests.helpers.forked import Forked
-from tests.humid_line import ASSET, NAME
-from tests.learning.models.attacked_models import LIBRARIES
+from alerting.learning.models.files import model_files, model_from_files
+from alerting.learning.models.trained import ModelRefused
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.training.train import train
+from tests import small_models
+from tests.builders import at, too_hot
+from tests.helpers.learning.trained import chosen
+from tests.helpers.stores import states_of
+from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
+from tests.in_memory_platform import in_memory_platform
+from tests.learning.models.hostile_files import META, metas
 
-pytestmark = [pytest.mark.models, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.models
+
+THRESHOLD = "too-wet"
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory):
-    """Programs that a damaged model may kill, each in a process of its own."""
-    folder = tmp_path_factory.mktemp("attacked")
-    with Forked(folder, "tests.learning.models.attacked_models:main", *LIBRARIES) as started:
-        yield started
+def platform():
+    """A definition with a champion, and a threshold."""
+    platform = in_memory_platform()
+    platform.assets.store_assets([humid_oven()])
+    add_readings(platform, line(days=8), at(0))
+    learned = {"learning": {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}}
+    wet = too_hot(name=THRESHOLD, assets=[ASSET], variable="moisture", above=4.5)
+    apply(platform, [learned_quickly() | learned, wet], "engineer", at(0), "test")
+    platform.clock.instant = at(8 * DAY)
+    assert train(platform, NAME, at(4 * DAY)).promote
+    return platform
 
 
-@pytest.mark.parametrize(
-    "family",
-    [
-        pytest.param("lightgbm", marks=pytest.mark.night),
-        pytest.param("random_forest", marks=pytest.mark.night),
-        "logistic_regression",
-    ],
-)
-def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(attacked, family):
-    """In a process of its own, which at first ended with SIGSEGV at the first cut of a LightGBM
-    text."""
-    done = attacked.run("damaged", family, timeout=1700)
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    last = found[-1]["way"] if found else "nothing"
-    assert done.returncode == 0, (
-        f"the process ended with {done.returncode} after {last!r}: {done.stderr[-2000:]}"
-    )
-    assert len(found) > 80
-    for one in found[:-1]:
-        reason = one["unknown"][f"{NAME} on {ASSET}"]
-        assert reason.startswith(
-            "the model cannot be read: version 1 in the registry is damaged: "
-        ), one
-        assert one["alerts"] == [[NAME, reason]], one
-        assert one["watermarks"] == [False, True, True], one
-        assert "Traceback" not in reason
-        assert all(
-            "damaged" not in why
-            for pair, why in one["unknown"].items()
-            if not pair.startswith(NAME)
-        ), one
-        assert one["seconds"] < 5, one
-    restored = found[-1]
-    assert (restored["alerts"], restored["watermarks"]) == ([], [True, True, True])
-    assert restored["peak_mib"] - found[0]["peak_mib"] < 500
+def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(platform):
+    stored = platform.models.registered[NAME][0].files
+    files = dict(stored)
+    instant = 4 * DAY + 120
+    for name, data in files.items():
+        middle = len(data) // 2
+        forged = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        for damaged in (data[:middle], forged, b"", None):
+            stored.clear()
+            stored.update(files | {name: damaged})
+            if damaged is None:
+                del stored[name]
+            instant += 10
+            reason = evaluate(platform, None, at(instant)).unknown[f"{NAME} on {ASSET}"]
+            assert reason.startswith(
+                "the model cannot be read: version 1 in the registry is damaged: "
+            )
+            assert [(a.subject, a.reason) for a in platform.platform_alerts.open()] == [
+                (NAME, reason)
+            ]
+            assert states_of(platform, THRESHOLD, [ASSET])[ASSET].watermark == at(instant)
+    stored.clear()
+    stored.update(files)
+    evaluate(platform, None, at(instant + 10))
+    assert not list(platform.platform_alerts.open())
+    assert states_of(platform, NAME, [ASSET])[ASSET].watermark == at(instant + 10)
 
 
-@pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
-def test_files_that_an_attacker_made_are_refused_in_words_without_the_hash_to_compare_with(
-    attacked, family
-):
-    """The second line of defence: what MLflow's own loader of a model meets, which has no database
-    to ask."""
-    done = attacked.run("hostile", family, timeout=1700)
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    last = found[-1]["way"] if found else "nothing"
-    assert done.returncode == 0, (
-        f"the process ended with {done.returncode} after {last!r}: {done.stderr[-2000:]}"
-    )
-    assert (found[0]["way"], found[0]["refused"]) == ("healthy", "")
-    found = found[1:]
-    assert {
-        one["way"]: one["refused"]
-        for one in found
-        if not one["refused"] or one["kind"] != "ModelRefused"
-    } == {}
-    assert {one["way"]: one["grown_mib"] for one in found if one["grown_mib"] > 300} == {}
-    assert {one["way"]: one["seconds"] for one in found if one["seconds"] > 5} == {}
+def test_a_forged_description_is_refused_in_words():
+    data = small_models.dataset()
+    model, _ = finish_challenger(data, chosen("logistic_regression"), small_models.definition())
+    files = model_files(model)
+    for way, forged in metas(json.loads(files[META])):
+        with pytest.raises(ModelRefused):
+            model_from_files(files | {META: forged})
+            pytest.fail(f"{way} was read")

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+import skops.io
 from numpy.testing import assert_equal
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
@@ -18,7 +18,6 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import from_millis
 from tests import small_models
 from tests.helpers.learning.trained import chosen
-from tests.learning.models.earlier_forests import earlier_files
 
 pytestmark = pytest.mark.models
 
@@ -120,27 +119,17 @@ def test_the_evidence_has_rows_events_curves_and_figures_for_the_registry(finish
     assert next(iter(documents["importance.json"])) in ("humidity", "moisture")
 
 
-def test_a_file_that_names_another_type_is_refused_and_not_loaded(finished):
-    model, _ = finished("random_forest")
-    files = earlier_files(model, FunctionTransformer(func=json.dumps))
-    with pytest.raises(ModelRefused, match="names untrusted types"):
-        model_from_files(files)
-
-
-def test_another_estimator_than_the_family_names_is_refused(finished):
-    model, _ = finished("random_forest")
-    with pytest.raises(
-        ModelRefused, match="holds a DecisionTreeClassifier, not the RandomForestClassifier"
-    ):
-        model_from_files(earlier_files(model, DecisionTreeClassifier()))
-
-
-def test_a_forest_with_something_else_among_its_trees_is_refused(finished):
-    model, _ = finished("random_forest")
-    forest = RandomForestClassifier(n_estimators=1).fit(np.eye(4), [0, 1, 0, 1])
-    forest.estimators_ = [FunctionTransformer()]
-    with pytest.raises(ModelRefused, match="holds a FunctionTransformer among its trees"):
-        model_from_files(earlier_files(model, forest))
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (FunctionTransformer(func=json.dumps), "names untrusted types"),
+        (DecisionTreeClassifier(), r"holds no model for \d+ columns"),
+    ],
+)
+def test_a_file_that_holds_something_else_than_the_family_names_is_refused(finished, other, words):
+    model, _ = finished("logistic_regression")
+    with pytest.raises(ModelRefused, match=words):
+        model_from_files(model_files(model) | {"model.skops": skops.io.dumps(other)})
 
 
 def test_files_that_were_changed_damaged_or_lost_are_refused(finished):

@@ -102,13 +102,9 @@ class ModelFamily(ABC):
     def load(self, files: Mapping[str, bytes], width: int) -> FittedModel:
         """Read a fitted model for `width` columns from what its `files` returned.
 
-        Runs no code from them. Raises ModelRefused if a file is damaged, or if the family's library
-        must not read it.
+        Runs no code from them: their hashes were compared before. Raises ModelRefused if a file
+        cannot be read. A family may read them at the first use.
         """
-
-    def load_checked(self, files: Mapping[str, bytes], width: int) -> FittedModel:
-        """Read a fitted model from files of the same content that `load` has accepted before."""
-        return self.load(files, width)
 
     def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:
         """Return the `fitted_bytes` of a model that was read from these files."""

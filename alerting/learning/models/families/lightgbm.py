@@ -1,7 +1,7 @@
 """LightGBM: gradient boosted trees; on a small table the mean of three by seed."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,17 +10,15 @@ import numpy as np
 
 from alerting.deferred import lightgbm
 from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
-from alerting.learning.models.booster_text import check_booster, trees_of_texts
-from alerting.learning.models.bounds import BoolArray, Trees, TreesBound
 from alerting.learning.models.estimator import (
     ALL_THREADS,
+    CATEGORICAL,
     SMALL,
     Estimator,
-    FittedModel,
+    Trees,
     threads_for,
 )
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
-from alerting.learning.models.trained import ModelRefused
 
 if TYPE_CHECKING:
     import optuna
@@ -74,11 +72,7 @@ class BoosterMean:
         """Return one text file for each booster."""
         return {f"model-{i}.txt": text for i, text in enumerate(self.fitted_bytes())}
 
-    def bound(self, row: Floats, free: BoolArray) -> TreesBound:
-        """Return lower bounds of the margin over boxes where only free columns differ."""
-        return TreesBound(self.formula, row, free)
-
-    @cached_property
+    @property
     def formula(self) -> Trees:
         """Return the trees."""
         return trees_of_texts([trees_text(booster) for booster in self.boosters])
@@ -92,11 +86,15 @@ class BoosterMean:
 
 
 class StoredBoosterMean(BoosterMean):
-    """The same, of texts that were checked before: LightGBM reads them at the first use, so that a
-    model which does not serve costs nothing."""
+    """The same, of texts that LightGBM reads at the first use, so that a model which does not serve
+    costs nothing."""
 
     def __init__(self, texts: Sequence[bytes]) -> None:
         object.__setattr__(self, "_texts", tuple(texts))
+
+    def fitted_bytes(self) -> Iterator[bytes]:
+        """Return the texts as they were read: another text of the trees is another hash."""
+        return iter(self.__dict__["_texts"])
 
     @cached_property
     def boosters(self) -> tuple[lightgbm.Booster, ...]:
@@ -194,33 +192,13 @@ class LightGbm(ModelFamily):
         )
 
     def load(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
-        """Read every booster, each checked before LightGBM reads it."""
-        return read_boosters(files, width)
-
-    def load_checked(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
         """Read every booster at its first use."""
         return StoredBoosterMean(list(files.values()))
-
-    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:
-        """Return the files themselves: another text of the trees is another hash."""
-        return files.values()
 
     def _estimator(
         self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: ColumnPairs
     ) -> Estimator:
         return Estimator(self.name, BoosterMean(tuple(boosters)), columns, Encoding(pairs=pairs))
-
-
-def read_boosters(files: Mapping[str, bytes], width: int) -> BoosterMean:
-    """Read every booster, each checked before LightGBM reads it.
-
-    Raises ModelRefused for too many, or a damaged one.
-    """
-    if len(files) > AVERAGED:
-        raise ModelRefused(
-            f"the LightGBM model has more than {AVERAGED} boosters; train the model again"
-        )
-    return BoosterMean(tuple(_load_booster(data, name, width) for name, data in files.items()))
 
 
 def informative_pairs(
@@ -260,6 +238,40 @@ def trees_text(booster: lightgbm.Booster) -> str:
     """Return the trees alone, without the section that names the number of threads."""
     trees, end, _ = str(booster.model_to_string()).partition("end of trees\n")
     return f"{trees}{end}\npandas_categorical:null\n"
+
+
+def trees_of_texts(texts: Sequence[str]) -> Trees:
+    """Return the trees of boosters of the same columns, whose margin is the mean of theirs."""
+    trees = [
+        dict(line.split("=", 1) for line in block.strip().split("\n")[1:])
+        for text in texts
+        for block in text.partition("end of trees")[0].split("Tree=")[1:]
+    ]
+    columns: dict[str, list[Any]] = {
+        name: [np.array(tree.get(name, "").split(), np.float64) for tree in trees]
+        for name in (
+            *("split_feature", "threshold", "decision_type", "left_child", "right_child"),
+            *("leaf_value", "cat_boundaries", "cat_threshold"),
+        )
+    }
+    bits = [
+        np.split(words.astype(np.int64), ends[1:-1].astype(np.int64)) if len(words) else []
+        for words, ends in zip(columns["cat_threshold"], columns["cat_boundaries"], strict=True)
+    ]
+    kinds = [part.astype(np.int64) for part in columns["decision_type"]]
+    return Trees(
+        feature=np.concatenate(columns["split_feature"]).astype(np.int64),
+        threshold=np.concatenate(columns["threshold"]),
+        decision=np.concatenate(kinds),
+        left=[part.astype(np.int64) for part in columns["left_child"]],
+        right=[part.astype(np.int64) for part in columns["right_child"]],
+        value=[part / len(texts) for part in columns["leaf_value"]],
+        categories=[
+            of[int(number)]
+            for of, kind, limits in zip(bits, kinds, columns["threshold"], strict=True)
+            for number in limits[(kind & CATEGORICAL) != 0]
+        ],
+    )
 
 
 def _boost(
@@ -309,16 +321,6 @@ def _boost(
         keep_training_booster=True,  # otherwise early stopping discards the trees after the best
     )
     return booster.free_dataset()
-
-
-def _load_booster(data: bytes, name: str, width: int) -> lightgbm.Booster:
-    text = check_booster(data, width)
-    try:
-        return lightgbm.Booster(model_str=text)
-    except (ValueError, lightgbm.basic.LightGBMError) as error:
-        raise ModelRefused(
-            f"model files without a readable {name}; train the model again"
-        ) from error
 
 
 FAMILY = LightGbm()

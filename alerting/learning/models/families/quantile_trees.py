@@ -10,10 +10,8 @@ import numpy.typing as npt
 
 from alerting.deferred import lightgbm
 from alerting.learning.features.encoding import Floats
-from alerting.learning.models.booster_text import check_booster
 from alerting.learning.models.estimator import threads_for
 from alerting.learning.models.families.lightgbm import trees_text
-from alerting.learning.models.trained import ModelRefused
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_matrix, csr_matrix
@@ -94,13 +92,14 @@ def fit_quantiles(
     )
 
 
-def read_quantiles(texts: Iterable[bytes], width: int, checked: bool) -> QuantileTrees:
-    """Read boosters for `width` columns, each checked unless it was `checked` before. Raises
-    ModelRefused for a damaged one."""
-    try:
-        read = [text.decode("ascii") if checked else check_booster(text, width) for text in texts]
-        return QuantileTrees(tuple(lightgbm.Booster(model_str=text) for text in read))
-    except (ValueError, lightgbm.basic.LightGBMError) as error:
-        raise ModelRefused(
-            "model files without a readable booster; train the model again"
-        ) from error
+class StoredQuantileTrees(QuantileTrees):
+    """The same, of texts that LightGBM reads at the first use."""
+
+    def __init__(self, texts: Iterable[bytes]) -> None:
+        object.__setattr__(self, "_texts", tuple(texts))
+
+    @cached_property
+    def boosters(self) -> tuple[lightgbm.Booster, ...]:
+        """Return the boosters."""
+        texts: tuple[bytes, ...] = self.__dict__["_texts"]
+        return tuple(lightgbm.Booster(model_str=text.decode("ascii")) for text in texts)

@@ -1,34 +1,21 @@
 """Random forest: the mean vote of trees grown side by side."""
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.tree._tree import Tree
+from sklearn.tree._tree import NODE_DTYPE, Tree
 
 from alerting.learning.features.encoding import Columns, Dense, Encoding, Floats
-from alerting.learning.models.bounds import BoolArray, Trees, TreesBound
-from alerting.learning.models.estimator import ALL_THREADS, Estimator
+from alerting.learning.models.estimator import ALL_THREADS, Estimator, Trees
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
-from alerting.learning.models.families.forest_file import (
-    FOREST,
-    MOST_TREES,
-    check_nodes,
-    dump_nodes,
-    nodes_of,
-    read_nodes,
-    trees_of,
-)
 from alerting.learning.models.families.lightgbm import MOST_PAIRED, informative_pairs
-from alerting.learning.models.families.sklearn_file import (
-    SKLEARN,
-    load_checked_sklearn,
-    load_sklearn,
-)
 from alerting.learning.models.trained import ModelRefused
 
 if TYPE_CHECKING:
@@ -41,6 +28,25 @@ MOST_PER_SPLIT = 32
 # fit has all trees
 MOST_TRIED_TREES = 40
 SHARE = 0.3  # of the columns, at most MOST_PER_SPLIT; another one is hardly another forest
+
+
+FOREST = "forest.npy"
+# a node: the number of its tree, scikit-learn's fields, and the shares of both classes in it;
+# children are positions in their own tree, the root is its first node
+NODE = np.dtype(
+    [
+        ("tree", "<i4"),
+        ("left_child", "<i4"),
+        ("right_child", "<i4"),
+        ("feature", "<i4"),
+        ("threshold", "<f8"),
+        ("impurity", "<f8"),
+        ("n_node_samples", "<i4"),
+        ("weighted_n_node_samples", "<f8"),
+        ("missing_go_to_left", "u1"),
+        ("value", "<f8", (2,)),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -70,14 +76,28 @@ class Forest:
 
         return shap.TreeExplainer(self._classifier, feature_perturbation="tree_path_dependent")
 
-    def bound(self, row: Floats, free: BoolArray) -> TreesBound:
-        """Return lower bounds of the mean vote over boxes where only free columns differ."""
-        return TreesBound(self.formula, row, free)
-
-    @cached_property
+    @property
     def formula(self) -> Trees:
         """Return the trees."""
-        return _trees_of(self.trees)
+        left = list[Any]()
+        right = list[Any]()
+        values = list[Any]()
+        for tree in self.trees:
+            leaf = tree.children_left < 0
+            number = np.where(leaf, ~(np.cumsum(leaf) - 1), np.cumsum(~leaf) - 1)
+            left.append(number[tree.children_left[~leaf]])
+            right.append(number[tree.children_right[~leaf]])
+            votes = tree.value[leaf, 0]
+            values.append(votes[:, 1] / votes.sum(axis=1) / len(self.trees))
+        inner = [tree.children_left >= 0 for tree in self.trees]
+        feature, threshold = (
+            np.concatenate([part[own] for part, own in zip(parts, inner, strict=True)])
+            for parts in ([t.feature for t in self.trees], [t.threshold for t in self.trees])
+        )
+        decision = np.zeros(len(feature), np.int64)
+        return Trees(
+            feature.astype(np.int64), threshold, decision, left, right, values, single=True
+        )
 
     def importance(self) -> Floats:
         """Return the mean decrease of impurity by each encoded column."""
@@ -106,7 +126,19 @@ class Forest:
 
     def files(self) -> dict[str, bytes]:
         """Return one array."""
-        return {FOREST: dump_nodes(nodes_of(self.trees))}
+        nodes = np.empty(sum(tree.node_count for tree in self.trees), NODE)
+        begin = 0
+        for number, tree in enumerate(self.trees):
+            own = nodes[begin : begin + tree.node_count]
+            fields = tree.__getstate__()["nodes"]
+            for name in NODE_DTYPE.names:
+                own[name] = fields[name]
+            own["tree"] = number
+            own["value"] = tree.value[:, 0]
+            begin += tree.node_count
+        data = io.BytesIO()
+        np.save(data, nodes, allow_pickle=False)
+        return {FOREST: data.getvalue()}
 
 
 class RandomForest(ModelFamily):
@@ -190,37 +222,44 @@ class RandomForest(ModelFamily):
         return found
 
     def load(self, files: Mapping[str, bytes], width: int) -> Forest:
-        """Read the forest, and check the structure of every tree."""
-        if FOREST in files:
-            name = FOREST
-            nodes = read_nodes(files[FOREST])
-        else:
-            name = SKLEARN
-            stored = load_sklearn(
-                files, RandomForestClassifier, lambda forest: _check_parts(forest, width)
-            )
-            nodes = nodes_of([tree.tree_ for tree in stored.estimators_])
-        check_nodes(nodes, width, name)
-        return Forest(trees_of(nodes, width))
-
-    def load_checked(self, files: Mapping[str, bytes], width: int) -> Forest:
-        """Read the forest at its first use."""
-        return StoredForest(files, width)
+        """Read the forest at its first use. Raises ModelRefused without its file."""
+        if FOREST not in files:
+            raise ModelRefused(f"model files without {FOREST}; train the model again")
+        return StoredForest(files[FOREST], width)
 
 
 class StoredForest(Forest):
-    """The same, of a file that was checked before: read at the first use."""
+    """The same, of a file that is read at the first use."""
 
-    def __init__(self, files: Mapping[str, bytes], width: int) -> None:
-        object.__setattr__(self, "_stored", (dict(files), width))
+    def __init__(self, data: bytes, width: int) -> None:
+        object.__setattr__(self, "_stored", (data, width))
 
     @cached_property
     def trees(self) -> Sequence[Tree]:
         """Return the trees."""
-        files, width = self.__dict__["_stored"]
-        if FOREST in files:
-            return trees_of(read_nodes(files[FOREST]), width)
-        return [tree.tree_ for tree in load_checked_sklearn(files).estimators_]
+        data, width = self.__dict__["_stored"]
+        try:
+            nodes = np.load(io.BytesIO(data), allow_pickle=False)
+            fields = np.zeros(len(nodes), NODE_DTYPE)
+            for name in NODE_DTYPE.names:
+                fields[name] = nodes[name]
+            values = np.ascontiguousarray(nodes["value"])[:, None]
+            ends = np.cumsum(np.bincount(nodes["tree"])).tolist()
+            return [
+                _tree(fields[begin:end], values[begin:end], width)
+                for begin, end in pairwise([0, *ends])
+            ]
+        except (ValueError, KeyError, IndexError, EOFError, TypeError) as fault:
+            raise ModelRefused(
+                f"model files without a readable {FOREST}; train the model again"
+            ) from fault
+
+
+def _tree(nodes: Any, values: Floats, width: int) -> Tree:
+    tree = Tree(width, np.array([2]), 1)
+    most = len(nodes)  # nothing here asks for the depth
+    tree.__setstate__({"max_depth": most, "node_count": most, "nodes": nodes, "values": values})
+    return tree
 
 
 def _of_two_classes(model: Any, tree: Tree) -> Any:
@@ -229,55 +268,6 @@ def _of_two_classes(model: Any, tree: Tree) -> Any:
     model.n_outputs_ = 1
     model.n_features_in_ = tree.n_features
     return model
-
-
-def _trees_of(trees: Sequence[Any]) -> Trees:
-    inner = [np.flatnonzero(tree.children_left >= 0) for tree in trees]
-    leaves = [np.flatnonzero(tree.children_left < 0) for tree in trees]
-    first = np.cumsum([0, *map(len, inner)])
-    first_leaf = np.cumsum([0, *map(len, leaves)])
-    nodes = int(first[-1])
-    parent = np.full(nodes + int(first_leaf[-1]), -1)
-    is_left = np.zeros(nodes + int(first_leaf[-1]), np.bool_)
-    for number, tree in enumerate(trees):
-        position = np.empty(tree.node_count, np.int64)
-        position[inner[number]] = first[number] + np.arange(len(inner[number]))
-        position[leaves[number]] = nodes + first_leaf[number] + np.arange(len(leaves[number]))
-        for side, children in ((True, tree.children_left), (False, tree.children_right)):
-            below = position[children[inner[number]]]
-            parent[below] = position[inner[number]]
-            is_left[below] = side
-    votes = [tree.value[own, 0] for tree, own in zip(trees, leaves, strict=True)]
-    return Trees(
-        feature=np.concatenate(
-            [tree.feature[own] for tree, own in zip(trees, inner, strict=True)]
-        ).astype(np.int64),
-        threshold=np.concatenate(
-            [tree.threshold[own] for tree, own in zip(trees, inner, strict=True)]
-        ),
-        decision=np.zeros(nodes, np.int64),
-        parent=parent,
-        is_left=is_left,
-        value=np.concatenate([vote[:, 1] / vote.sum(axis=1) for vote in votes]) / len(trees),
-        first_leaf=first_leaf[:-1],
-        bits=np.empty(0, np.int64),
-        bits_of=np.zeros((nodes, 2), np.int64),
-        single=True,
-    )
-
-
-def _check_parts(forest: RandomForestClassifier, width: int) -> None:
-    """Check the trees of a skops file, which earlier versions wrote, but not their nodes."""
-    trees = forest.estimators_
-    if not isinstance(trees, list) or not 1 <= len(trees) <= MOST_TREES:
-        raise ModelRefused(
-            f"{SKLEARN} holds a forest without trees, or with more than {MOST_TREES}"
-        )
-    for tree in trees:
-        if type(tree) is not DecisionTreeClassifier:
-            raise ModelRefused(f"{SKLEARN} holds a {type(tree).__name__} among its trees")
-        if tree.tree_.n_features != width or tree.tree_.value.shape[1:] != (1, 2):
-            raise ModelRefused(f"{SKLEARN} holds a tree that is not for {width} columns")
 
 
 FAMILY = RandomForest()

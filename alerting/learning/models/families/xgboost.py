@@ -1,9 +1,9 @@
 """XGBoost: gradient boosted trees, an optional family (`pip install alerting[xgboost]`).
 
-Fitted trees are written as the text of a LightGBM booster, which is checked and scored like those
-of the family `lightgbm`: no second format is read, and contributions and bounds are those of all
-boosted trees. XGBoost compares 32-bit numbers with `<`, LightGBM 64-bit numbers with `<=`; limits
-are converted so that no value changes sides.
+Fitted trees are written as the text of a LightGBM booster, which is scored like those of the family
+`lightgbm`: no second format is read, and contributions are those of all boosted trees. XGBoost
+compares 32-bit numbers with `<`, LightGBM 64-bit numbers with `<=`; limits are converted so that no
+value changes sides.
 """
 
 import json
@@ -21,7 +21,7 @@ from alerting.learning.models.families.lightgbm import (
     PATIENCE,
     ROUNDS_UNWATCHED,
     BoosterMean,
-    read_boosters,
+    StoredBoosterMean,
 )
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ class XgBoost(ModelFamily):
         )
 
     def load(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
-        """Read the booster, checked before LightGBM reads it."""
-        return read_boosters(files, width)
+        """Read the booster at its first use."""
+        return StoredBoosterMean(list(files.values()))
 
     def _estimator(
         self, booster: xgboost.Booster, columns: Columns, rows: LabelledRows
@@ -109,7 +109,7 @@ class XgBoost(ModelFamily):
         text = booster_text(booster, rows.matrix).encode()
         return Estimator(
             self.name,
-            read_boosters({"model-0.txt": text}, rows.matrix.shape[1]),
+            StoredBoosterMean([text]),
             columns,
             Encoding(),
         )

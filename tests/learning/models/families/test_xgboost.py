@@ -39,9 +39,7 @@ def test_its_trees_give_the_margins_of_the_library_also_at_the_limits_themselves
 
     data = rows()
     booster = family._boost(family.FAMILY.defaults, data, 0, 40)
-    found = family.read_boosters(
-        {"model-0.txt": family.booster_text(booster, data.matrix).encode()}, 5
-    )
+    found = family.StoredBoosterMean([family.booster_text(booster, data.matrix).encode()])
     limits = booster.trees_to_dataframe()["Split"].dropna().to_numpy()
     at_limits = np.concatenate(
         [np.nextafter(np.float32(limits), np.float32(side)) for side in (-np.inf, np.inf)]
