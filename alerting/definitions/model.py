@@ -30,7 +30,6 @@ from alerting.definitions.fields.common import (
     period_of_cron,
 )
 from alerting.definitions.fields.condition import Condition
-from alerting.definitions.fields.costs import Costs
 from alerting.definitions.fields.learning import (
     Features,
     FeedbackUse,
@@ -42,10 +41,38 @@ from alerting.definitions.fields.learning import (
     Recommendation,
 )
 from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
+from alerting.definitions.fields.names import Number
 from alerting.definitions.fields.problem import Problem, describe_problem
 from alerting.definitions.fields.starts import Start
 from alerting.definitions.wording import phrases
 from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables
+
+
+class Costs(Closed):
+    """Costs in one currency, for sums of money in reports and trials. They never choose a
+    threshold: `operating_point` does."""
+
+    currency: Tag = Field(
+        "EUR", description="Currency of all amounts, e.g. EUR; shown beside every sum."
+    )
+    miss: Number = Field(
+        0.0, ge=0, description="Cost of each problem that happens, e.g. 900 for a blocked pallet."
+    )
+    miss_per_minute: Number = Field(
+        0.0,
+        ge=0,
+        description=(
+            "Cost of each minute for which a problem lasts, added to miss, e.g. 150 for a minute "
+            "of downtime."
+        ),
+    )
+    false_alarm: Number = Field(
+        0.0, ge=0, description="Cost of each alert that no problem followed and nothing prevented."
+    )
+    intervention: Number = Field(
+        0.0, ge=0, description="Cost of each intervention by an operator, needed or not."
+    )
+
 
 __all__ = [
     "LAST_NUMBER",

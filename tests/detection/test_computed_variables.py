@@ -15,8 +15,8 @@ from alerting.learning.features.planning import plan_features
 from alerting.ports import ReadingRow
 from alerting.readings.computed import with_computed
 from alerting.readings.history import millis
-from alerting.recommendation.courses import Courses
 from alerting.recommendation.levers import Lever, followers, with_drivers
+from alerting.recommendation.situation import Courses
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan

@@ -20,7 +20,7 @@ from alerting.detection.threshold_batch import (
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable, advance_states, find_unchanged
 from alerting.kinds.protocol.evaluation import TargetEvaluation, VersionInterval
-from alerting.kinds.threshold.evaluate import evaluate_threshold_interval
+from alerting.kinds.threshold.kind import evaluate_threshold_interval
 from alerting.readings.history import millis, to_millis
 from alerting.readings.ragged import pack, summarise_windows
 from alerting.readings.series import series_of

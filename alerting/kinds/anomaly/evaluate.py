@@ -6,6 +6,7 @@ again from the readings, so nothing but the condition's own state is carried: an
 same bits.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
@@ -14,17 +15,23 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import Severity
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import template, translatable
 from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.categories import CategoryValues, Labels
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
 from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import touches
-from alerting.kinds.anomaly.contributions import contributions, number, responsible
+from alerting.kinds.anomaly.contributions import (
+    Responsible,
+    comparison,
+    contributions,
+    number,
+    responsible,
+)
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.messages import anomaly_message, compared_with, describe_change
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.normal.model import EpisodeRule, advance_part, evaluate_fitted, stopped
 from alerting.kinds.protocol.evaluation import (
@@ -44,6 +51,50 @@ from alerting.learning.features.reading_counts import (
 )
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
+
+_SOMETHING = template("The readings together are unlike normal operation")
+_NEVER_SEEN = template(
+    "{category} {value}: no or too little normal operation of its own, compared with all normal "
+    "operation together"
+)
+_SENSOR = template(
+    "Unlike normal operation: {what} is {value}, where {expected} would be usual beside the other "
+    "variables"
+)
+
+
+def anomaly_message(asset: Asset, found: Sequence[Responsible], compared: str = "") -> str:
+    """Return why an episode is raised, with the variable most responsible. `compared`: with which
+    normal operation."""
+    text = (
+        translatable(_SENSOR, **comparison(asset, found[0].strongest))
+        if found
+        else translatable(_SOMETHING)
+    )
+    return translatable("{text} ({compared})", text=text, compared=compared) if compared else text
+
+
+def compared_with(by: str, own: str | None, named: str | None) -> str:
+    """Return the normal operation that a row is compared with: of the `own` category, or of all
+    beside the `named` one."""
+    name = by.replace("_", " ")
+    if own is not None:
+        return translatable("normal operation of {category} {value}", category=name, value=own)
+    if named is None:
+        return translatable(
+            "{category} is not known: compared with all normal operation together", category=name
+        )
+    return translatable(_NEVER_SEEN, category=name, value=named)
+
+
+def describe_change(by: str, longest: timedelta) -> str:
+    """Describe why a row is unknown whose windows lie over a change of category."""
+    return translatable(
+        "the {category} changed within the last {duration}",
+        category=by,
+        duration=format_duration(longest),
+    )
+
 
 _SUPPRESSED = translatable("suppressed, or its windows reach into a suppressed time")
 _FEW_VALUES = translatable("fewer than half of the variables have a value in the last windows")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -12,28 +13,141 @@ from alerting.alarm_kpis.intervals import merge
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
+from alerting.detection.categories import Labels, label_of
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.problems import predicts
 from alerting.episodes.episode import Contribution, Episode
-from alerting.episodes.lifecycle import Step
+from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.anomaly.contributions import contributions, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD, categories_at, evaluate_part
-from alerting.kinds.anomaly.model import AnomalyModel, from_files
-from alerting.kinds.anomaly.score_rows import score_rows
-from alerting.kinds.anomaly.why import explain_instant
+from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, from_files
 from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence, ScoredRows
-from alerting.kinds.protocol.kind import Charted, Gap, Inputs, Statistic, TrainedKind
+from alerting.kinds.protocol.kind import (
+    Charted,
+    Gap,
+    Inputs,
+    Statistic,
+    TrainedKind,
+    Why,
+    WhyQuestion,
+)
 from alerting.kinds.protocol.scoring import ScoreDetails
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.protocol.spacing import LEAST, Times, usual_distance
+from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.models.trained import TrainedModel
+from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.ports import Files
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, from_millis, millis
 from alerting.reporting.figures.episode_chart import ChartLevel
+
+_BEFORE = timedelta(hours=1)
+_LONGEST = timedelta(days=28)
+
+
+def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why:
+    """Explain the newest score at an instant: the score, its threshold, and the sensors most
+    responsible."""
+    begin = (
+        question.at if question.covering is None else min(question.at, question.covering.raised_at)
+    )
+    wait = max(
+        definition.hold, definition.clear_for or timedelta(0), definition.stride or timedelta(0)
+    )
+    start = max(begin - wait - _BEFORE, question.at - _LONGEST)
+    evaluated = question.evaluate(ConditionState(watermark=start))
+    scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
+    blank = question.blank
+    state = evaluated.state
+    facts: list[str] = []
+    if scored is not None and scored.score[-1] == scored.score[-1]:
+        fitted = cast("AnomalyModel", scored.model).by_asset[question.asset.name]
+        score = float(scored.score[-1])
+        facts.append(
+            f"the score was {score:.3g} at {from_millis(int(scored.at[-1])).isoformat()}; 0 is "
+            "usual, alarm at 1"
+        )
+        facts += [*scored.facts, *fitted.account]
+        blank = replace(blank, score=score, threshold=THRESHOLD, model_version=scored.model_version)
+    found = replace(blank, unknown=evaluated.unknown, facts=tuple(facts))
+    if evaluated.unknown:
+        open_text = "; the open episode stays open" if state.raised_at else ""
+        return replace(
+            found, verdict="unknown", answer=f"cannot tell: {evaluated.unknown}{open_text}"
+        )
+    if state.pending_since is not None:
+        due = state.pending_since + definition.hold
+        answer = f"not raised yet: unlike normal since {state.pending_since.isoformat()}"
+        return replace(
+            found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
+        )
+    if state.raised_at is None:
+        return replace(
+            found,
+            verdict="normal",
+            answer="not raised: the readings together are like normal operation",
+        )
+    clearing = (
+        "" if state.clearing_since is None else f"; usual since {state.clearing_since.isoformat()}"
+    )
+    return replace(
+        found, verdict="open", answer=f"open since {state.raised_at.isoformat()}{clearing}"
+    )
+
+
+_ASSET = "asset"
+
+
+def score_rows(model: AnomalyModel, rows: pd.DataFrame) -> Floats:
+    """Return how unlike normal each row is: 0 is usual, from 1 on an anomaly, NaN where too little
+    is known.
+
+    The column `asset` names the asset of each row; it may be left out where the model has one. A
+    model by a category needs a column of its name: the value in force throughout the windows of a
+    row, empty or one never seen to compare it with all. Raises UserError if columns are missing, or
+    an asset is not one of the model's.
+    """
+    names = sorted(model.by_asset)
+    if _ASSET not in rows and len(names) > 1:
+        raise UserError(
+            f"the rows have no column {_ASSET!r}, and the model has learned of several: "
+            f"{', '.join(names)}"
+        )
+    assets = (
+        rows[_ASSET].to_numpy(object)
+        if _ASSET in rows
+        else np.full(len(rows), names[0], dtype=object)
+    )
+    if unknown := sorted({str(asset) for asset in assets} - set(names)):
+        raise UserError(
+            f"the model has learned nothing of {', '.join(unknown)}, only of {', '.join(names)}"
+        )
+    scores = np.full(len(rows), np.nan)
+    for name in dict.fromkeys(assets.tolist()):
+        fitted = model.by_asset[name]
+        of_asset = assets == name
+        matrix = Columns.from_plan(fitted.plan).matrix(rows[of_asset])
+        scores[of_asset] = fitted.score(matrix, _categories(fitted, rows[of_asset]))
+    return scores
+
+
+def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
+    if fitted.by is None:
+        return None
+    name = fitted.by.name
+    known = fitted.by.spaces
+    if name not in rows:
+        raise UserError(
+            f"the rows have no column {name!r}, by which the model compares them: add it, empty "
+            "where it is not known"
+        )
+    labels = [None if pd.isna(value) else label_of(value) for value in rows[name].astype(object)]
+    return np.array([label if label in known else None for label in labels], object)
+
 
 _GAP = 10  # usual intervals of readings
 _DRAWN = 3

@@ -2,20 +2,41 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Literal, cast
+
+import numpy as np
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.model import Condition
+from alerting.definitions.fields.conditions import Combination, Conditions
+from alerting.definitions.limits import severities
+from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import translatable
-from alerting.detection.conditions import longest_lookback
+from alerting.detection.carried import Carried
+from alerting.detection.conditions import (
+    all_series,
+    combine_carried,
+    conditions_that_count,
+    evaluate_combination,
+    longest_lookback,
+    search_from,
+    severity_of_missing,
+    under_another_revision,
+)
 from alerting.detection.data_gaps import data_gaps
 from alerting.detection.evaluation import Evaluation
-from alerting.detection.messages.condition_messages import limit_message
-from alerting.detection.threshold import lookback
+from alerting.detection.learned_limits import LearnedLimits, Numbers, learned_sides_at
+from alerting.detection.messages.condition_messages import (
+    combined_message,
+    fact_message,
+    limit_message,
+    unknown_message,
+)
+from alerting.detection.threshold import evaluate_series, lookback
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.episode import Episode
-from alerting.episodes.lifecycle import Step
+from alerting.episodes.lifecycle import Step, advance
 from alerting.kinds.normal.model import stopped
 from alerting.kinds.protocol.evaluation import (
     EvaluationSources,
@@ -26,22 +47,326 @@ from alerting.kinds.protocol.evaluation import (
 )
 from alerting.kinds.protocol.kind import Charted, Inputs, TrainedKind
 from alerting.kinds.protocol.spacing import Times, describe_unfulfillable, lasting_condition
+from alerting.kinds.protocol.unknown_reasons import NO_LEARNED_LIMITS
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
-from alerting.kinds.threshold.evaluate import (
-    evaluate_combined_interval,
-    evaluate_threshold_interval,
-    note_revision,
-    readings_carried_into,
-)
-from alerting.kinds.threshold.learned import limits_in_force, read_part, split_at_cutoff
-from alerting.kinds.threshold.model import from_files
-from alerting.kinds.threshold.moving import moving_levels
+from alerting.kinds.threshold.model import LearnedLimitsModel, from_files
 from alerting.kinds.threshold.why import explain_instant
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, ModelUnavailable
-from alerting.readings.history import History, to_millis
-from alerting.readings.series import is_text, series_of
-from alerting.reporting.figures.episode_chart import AT_RAISE, ChartLevel, condition_levels
+from alerting.readings.history import History, Millis, to_millis
+from alerting.readings.series import Series, is_text, series_of
+from alerting.reporting.figures.episode_chart import (
+    AT_RAISE,
+    ChartLevel,
+    MovingLevel,
+    condition_levels,
+)
+
+
+def limits_in_force(
+    definition: ThresholdDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    carried: Carried | None,
+) -> LearnedLimits | None:
+    """Return the limits for a part's readings, None if none.
+
+    Raises ModelUnavailable if the model of the part cannot be read.
+    """
+    if not isinstance(definition, LearnedThresholdDefinition):
+        return None
+    none = LearnedLimits({}, definition.schedule.timezone, NO_LEARNED_LIMITS)
+    if part.model_version is None:
+        return none
+    model = cast("LearnedLimitsModel", sources.models.get(definition, part.model_version))
+    fitted = model.by_asset.get(sources.asset.name)
+    if fitted is None:
+        return replace(
+            none,
+            missing=(
+                f"no learned limit for {sources.asset.name}: too few readings in the estimate; "
+                "train again"
+            ),
+        )
+    if part.end <= model.training_cutoff:
+        learned_from = (
+            f"the learned limits of version {part.model_version} come from readings up to"
+        )
+        return replace(
+            none,
+            missing=f"{learned_from} {model.training_cutoff.isoformat()}",
+            cutoff=model.training_cutoff,
+        )
+    instants = sorted({part.start, *_taken_at(carried)})
+    history = (
+        read_part(definition, sources, part) if definition.groups_by else History(sources.asset)
+    )
+    categories = {
+        name: sources.shared.category(sources.asset, name, history, instants)
+        for name in definition.groups_by
+    }
+    few = f"too few readings for a learned limit on {sources.asset.name}"
+    return replace(
+        none, tables=fitted.tables, categories=categories, cutoff=model.training_cutoff, missing=few
+    )
+
+
+def split_at_cutoff(
+    definition: ThresholdDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    carried: Carried | None,
+) -> list[VersionInterval]:
+    """Return the part, cut at its limits' cutoff. Raises ModelUnavailable for a lost estimate."""
+    learned = limits_in_force(definition, sources, part, carried)
+    cut = learned.cutoff if learned is not None else None
+    if cut is None or not part.start < cut < part.end:
+        return [part]
+    return [replace(part, end=cut), replace(part, start=cut, is_new=False)]
+
+
+def _taken_at(carried: Carried | None) -> Iterator[datetime]:
+    if carried is not None:
+        yield carried.at
+        for part in carried.parts:
+            yield from _taken_at(part)
+
+
+def read_part(
+    definition: ThresholdDefinition, sources: EvaluationSources, part: VersionInterval
+) -> History:
+    """Return all readings that an evaluation of a part needs."""
+    return sources.shared.load(
+        sources.asset, part.start, part.end, definition.variables_evaluated(sources.asset)
+    )
+
+
+_QUARTER_MS = (
+    900_000  # every zone is a multiple of it away from UTC, so an hour of the day begins with one
+)
+# A variable, a severity and a side, and the number of the line among those that have these in
+# common.
+_Line = tuple[str, Severity, str, int]
+
+
+def moving_levels(
+    definition: ThresholdDefinition, sources: EvaluationSources, parts: Sequence[VersionInterval]
+) -> dict[str, tuple[MovingLevel, ...]]:
+    """Return the learned limits of a definition in parts which follow one another, by variable.
+
+    Each part has those of its own revision and version. Raises ModelUnavailable if an estimate in
+    service cannot be read.
+    """
+    if not isinstance(definition, LearnedThresholdDefinition) or not parts:
+        return {}
+    found = [_in_part(sources, piece) for part in parts for piece in _pieces(sources, part)]
+    several = any(one.levels is not None for one in definition.conditions)
+    levels: dict[str, tuple[MovingLevel, ...]] = {}
+    for line in dict.fromkeys(line for _, lines in found for line in lines):
+        variable, severity, *_ = line
+        steps = [lines.get(line, (np.array([start]), np.array([np.nan]))) for start, lines in found]
+        at, values = (np.concatenate(column) for column in zip(*steps, strict=True))
+        same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+        kept = np.append(True, ~same)
+        label = severity if several else translatable("limit")
+        drawn = MovingLevel(at[kept], values[kept], to_millis(parts[-1].end), label)
+        levels[variable] = (*levels.get(variable, ()), drawn)
+    return levels
+
+
+def _pieces(sources: EvaluationSources, part: VersionInterval) -> list[VersionInterval]:
+    definition = part.revision.definition if part.revision else None
+    if not isinstance(definition, LearnedThresholdDefinition) or definition.state != "active":
+        return [part]
+    return split_at_cutoff(definition, sources, part, None)
+
+
+def _in_part(
+    sources: EvaluationSources, part: VersionInterval
+) -> tuple[int, dict[_Line, tuple[Millis, Numbers]]]:
+    """Return a part's first instant and its limits: none before learned ones serve."""
+    start = to_millis(part.start) + 1
+    found = dict[_Line, tuple[Millis, Numbers]]()
+    definition = part.revision.definition if part.revision else None
+    if isinstance(definition, LearnedThresholdDefinition) and definition.state == "active":
+        learned = limits_in_force(definition, sources, part, None)
+        for condition in definition.conditions:
+            for severity, side, steps in _of_condition(
+                condition, learned, start, to_millis(part.end)
+            ):
+                same = (condition.variable, severity, side)
+                found[*same, sum(line[:3] == same for line in found)] = steps
+    return start, found
+
+
+def _of_condition(
+    condition: Condition, learned: LearnedLimits | None, start: int, end: int
+) -> Iterator[tuple[Severity, str, tuple[Millis, Numbers]]]:
+    if learned is None:
+        return
+    instants = [
+        np.array([start]),
+        np.arange(start // _QUARTER_MS + 1, end // _QUARTER_MS + 1) * _QUARTER_MS,
+    ]
+    for category in learned.categories.values():
+        instants += [category.at, category.at + category.longest + 1]
+    ts = np.unique(np.concatenate(instants).astype(np.int64))
+    ts = ts[(ts >= start) & (ts <= end)]
+    for one in learned_sides_at(condition, learned, ts):
+        yield one.severity, one.side, (ts, one.moving.values)
+
+
+def evaluate_threshold_interval(
+    definition: Condition,
+    asset: Asset,
+    series: Series,
+    result: TargetEvaluation,
+    part: VersionInterval,
+    learned: LearnedLimits | None = None,
+) -> TargetEvaluation:
+    """Evaluate one part. `series` begins `lookback(definition)` before it."""
+    before = result.state
+    carried = before.carried
+    if carried is not None and part.is_new:
+        [carried] = under_another_revision([definition], carried)
+    evaluated = evaluate_series(
+        definition,
+        asset,
+        series.ts,
+        series.values,
+        carried,
+        part.start,
+        part.end,
+        series.bad,
+        learned,
+    )
+    after, steps = advance(
+        before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
+    )
+    result.steps.extend((step, part) for step in steps)
+    for step in steps:
+        reading = evaluated.reading_at(step.at)
+        if step.kind == "raised":
+            result.raises[step.at] = Raise(
+                reading.evaluated if reading else None, reading, model_version=part.model_version
+            )
+        elif step.kind == "severity" and reading is not None:
+            result.changes[step.at] = limit_message(definition, asset, reading, step.severity)[0]
+    last = evaluated.intervals[-1]
+    reading = evaluated.reading_at(last.start)
+    return replace(
+        result,
+        state=replace(after, watermark=part.end, carried=evaluated.carried),
+        unknown=(
+            fact_message(definition, asset, last.fact, reading)
+            if last.fact and last.status == "unknown"
+            else None
+        ),
+        learned=learned,
+    )
+
+
+def evaluate_combined_interval(
+    definition: Conditions,
+    combination: Combination,
+    sources: EvaluationSources,
+    result: TargetEvaluation,
+    part: VersionInterval,
+    learned: LearnedLimits | None = None,
+) -> TargetEvaluation:
+    """Evaluate one part under conditions of several variables, with carried readings."""
+    asset = sources.asset
+    before = result.state
+    history = sources.shared.load(
+        asset,
+        part.start - longest_lookback(combination),
+        part.end,
+        {leaf.variable for leaf in combination.leaves()},
+    )
+    series = all_series(combination, history)
+    severity = severity_of_missing(definition)
+    evaluated = evaluate_combination(
+        combination, asset, series, before.carried, part.start, part.end, severity, learned
+    )
+    after, steps = advance(
+        before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
+    )
+    result.steps.extend((step, part) for step in steps)
+    for step in steps:
+        if step.kind == "raised":
+            found = evaluated.conditions_at(step.at)
+            reason = combined_message(
+                definition,
+                asset,
+                conditions_that_count(combination, found),
+                evaluated.is_missing(step.at),
+            )
+            inputs = {
+                one.condition.variable: None if one.reading is None else one.reading.value
+                for one in found
+            }
+            content = RaiseEvidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
+            result.raises[step.at] = Raise(None, content=content, model_version=part.model_version)
+    last = evaluated.intervals[-1]
+    unknown = (
+        unknown_message(asset, evaluated.conditions_at(last.start))
+        if last.status == "unknown"
+        else None
+    )
+    return replace(
+        result,
+        state=replace(after, watermark=part.end, carried=evaluated.carried),
+        unknown=unknown,
+        learned=learned,
+    )
+
+
+def readings_carried_into(
+    part: VersionInterval,
+    combination: Combination,
+    sources: EvaluationSources,
+    carried: Carried | None,
+) -> Carried:
+    """Return each condition's last reading before a part, at first the last known values."""
+    if carried is not None and carried.parts and not part.is_new:
+        return carried
+    leaves = list(combination.leaves())
+    known = [None] * len(leaves) if carried is None else under_another_revision(leaves, carried)
+    return combine_carried(
+        (_last_value(*one, sources, part.start) for one in zip(leaves, known, strict=True)),
+        part.start,
+    )
+
+
+def _last_value(
+    condition: Condition, carried: Carried | None, sources: EvaluationSources, at: datetime
+) -> Carried | None:
+    """Return the carried value, or a bad one, else the last recent reading before `at`."""
+    if carried is not None and (carried.value is not None or carried.bad):
+        return carried
+    asset = sources.asset
+    name = condition.variable
+    newest = sources.shared.newest_values(asset, {name: search_from(condition, at)}, at)
+    if newest.empty:
+        return carried
+    before = newest.index[-1].to_pydatetime() - timedelta(milliseconds=1)
+    history = sources.platform.readings.load(asset, before - lookback(condition), at, [name])
+    series = series_of(condition, history)
+    return evaluate_series(
+        condition, asset, series.ts, series.values, None, before, at, series.bad
+    ).carried
+
+
+def note_revision(result: TargetEvaluation, part: VersionInterval) -> None:
+    """Record on an open episode that a new revision evaluates it from here on."""
+    raised = result.state.raised_at
+    if raised is not None and part.revision is not None and part.is_new:
+        reason = translatable(
+            "revision {number} evaluates it from here on ({reason})",
+            number=str(part.revision.number),
+            reason=part.revision.reason,
+        )
+        result.steps.append((Step("revised", part.start, raised, reason), part))
 
 
 class ThresholdKind:

@@ -4,19 +4,21 @@ never changes."""
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any
 
+from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import NotFound, UserError, shown
 from alerting.definitions.plants import NO_PLANT, PLATFORM, Plant, Plants
-from alerting.definitions.routes import Route
+from alerting.definitions.routes import Route, is_for
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
-from alerting.definitions.wording.language import Language, template, translatable
+from alerting.definitions.wording.language import ENGLISH, Language, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.retries import after_failure, retry_delay
 from alerting.notifications.routing import channels_of
+from alerting.operators.shelves import Shelf
 from alerting.ports import (
     Channel,
     DeliveryFailed,
@@ -31,14 +33,155 @@ from alerting.usecases.definitions.platform_alerts import record_document_faults
 from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.episodes.conflicts import opposite_open
 from alerting.usecases.notification.chart import draw_episode, draw_report
-from alerting.usecases.notification.messages import content_message, is_later, message
-from alerting.usecases.notification.muting import tend_shelves, withhold
+from alerting.usecases.notification.messages import Reader, content_message, is_later, message
+from alerting.usecases.notification.muting import record_suppression, tend_shelves, withhold
+from alerting.usecases.notification.platform_alerts import platform_notifications
 from alerting.usecases.notification.present_values import present_value
-from alerting.usecases.notification.routes import language_of, read_routes
-from alerting.usecases.notification.schedule import announce_due
-from alerting.usecases.notification.shelf_messages import shelf_message
+from alerting.usecases.notification.routes import (
+    find_plants,
+    language_of,
+    read_routes,
+    timed_notifications,
+)
 from alerting.usecases.notification.silencing import tend_silences
 from alerting.usecases.notification.summaries import summarise, waits_for_others
+
+
+def shelf_message(
+    shelf: Shelf,
+    notification: Notification,
+    now: datetime | None = None,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
+    title: str | None = None,
+    asset: str | None = None,
+) -> Message:
+    """Return the reminder that recipients get shortly before a shelf ends. `title`, `asset`: the
+    titles of its definition and of its asset."""
+    reader = Reader(now or notification.created_at, zone, language)
+    until = shelf.until.isoformat() if shelf.until else ""
+    target = {"definition": title or shelf.definition, "asset": asset or shelf.asset}
+    subject = reader.say("Shelf ends soon: {definition} on {asset}", **target)
+    ends = reader.moment(shelf.until) if shelf.until else reader.say("by hand")
+    since = reader.clock(shelf.since)
+    reason = language.translate(shelf.reason)
+    lines = [
+        f"{subject}: {ends}",
+        reader.say(
+            "Shelved since {since} by {person}: {reason}",
+            since=since,
+            person=shelf.actor,
+            reason=reason,
+        ),
+        reader.say(
+            "It ends by itself. An alarm that is still open then is sent at once, and can be "
+            "shelved again."
+        ),
+    ]
+    payload = {
+        "shelf": shelf.id,
+        "definition": shelf.definition,
+        "asset": shelf.asset,
+        "until": until,
+        "transition": "reminder",
+        "page": "/#muted",
+    }
+    return Message(notification.key, subject, "\n".join(lines), payload, language=language.code)
+
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def announce_due(platform: DeliveryPorts, now: datetime) -> int:
+    """Add the notifications that have become due. Return how many. Idempotent."""
+    routes, _ = read_routes(platform.routes)
+    found = _of_open_episodes(platform, routes, now) + platform_notifications(platform, routes, now)
+    return platform.notifications.add(found + _heartbeats(platform, routes, now))
+
+
+def _of_open_episodes(
+    platform: MutingPorts, routes: Sequence[Route], now: datetime
+) -> list[Notification]:
+    open_episodes = platform.episodes.find(open_only=True)
+    if not open_episodes:
+        return []
+    sent = platform.notifications.of_episodes({e.id for e in open_episodes})
+    newest = {
+        name: platform.definitions.newest_revision(name)
+        for name in {e.definition for e in open_episodes}
+    }
+    plants = find_plants(platform.assets, routes, {e.asset for e in open_episodes})
+    found: list[Notification] = []
+    for episode in open_episodes:
+        revision = newest[episode.definition]
+        if revision is not None:
+            current = record_suppression(platform, revision.definition, episode, now)
+            found += timed_notifications(
+                platform.channels,
+                revision.definition,
+                current,
+                sent[episode.id],
+                routes,
+                now,
+                plants,
+            )
+    return found
+
+
+def _heartbeats(
+    platform: MutingPorts, routes: Sequence[Route], now: datetime
+) -> list[Notification]:
+    """Return one heartbeat for each whole multiple of the period, with counts of the assets of its
+    route; heartbeats missed during an outage are not sent later."""
+    beats = {
+        f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}": (
+            route.name,
+            channel,
+            every,
+        )
+        for route in routes
+        if (every := route.heartbeat) is not None
+        for channel in route.channels
+    }
+    for stored in platform.notifications.get([*beats]) if beats else ():
+        del beats[stored.key]
+    if not beats:
+        return []
+    still_open = [episode.asset for episode in platform.episodes.find(open_only=True)]
+    dead_letters = [letter.asset or "" for letter in platform.notifications.dead()]
+    plants = find_plants(platform.assets, routes, {*still_open, *dead_letters})
+    found = []
+    by_name = {route.name: route for route in routes}
+    for key, (name, channel, every) in beats.items():
+        open_ = sum(is_for(by_name[name], asset, plants) for asset in still_open)
+        dead = sum(is_for(by_name[name], asset, plants) for asset in dead_letters)
+        reads = language_of(by_name[name], platform.language)
+        text = reads.say(
+            "Alerting is running ({when}): open alarms {open}, undelivered messages {dead}.",
+            when=now.isoformat(),
+            open=open_,
+            dead=dead,
+        )
+        following = reads.say(
+            "The next such message comes in {duration} (route {route}); if it does not, check the "
+            "platform.",
+            duration=reads.duration(every),
+            route=name,
+        )
+        counts = {"open": open_, "dead_letters": dead}
+        found.append(
+            new_message(
+                key,
+                channel,
+                reads.say("Alerting is running"),
+                f"{text}\n{following}",
+                now,
+                name,
+                **counts,
+            )
+        )
+    return found
+
 
 __all__ = ["DeliveryCounts", "deliver_due", "deliver_now", "message", "retry", "send_test"]
 _log = id_logger(__name__)

@@ -4,11 +4,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from types import MappingProxyType
+from typing import Any
 
-from alerting.definitions.model import SEVERITY_NAMES
+from alerting.definitions.model import SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import ENGLISH, Language, template, translatable
 from alerting.episodes.advice import low_risk
-from alerting.episodes.episode import Episode, Transition, TransitionKind
+from alerting.episodes.episode import (
+    Change,
+    Episode,
+    RecommendationResult,
+    Transition,
+    TransitionKind,
+)
 from alerting.episodes.predictions import HORIZON_PASSED, LONGEST_PASSED, RISK_LOW
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
@@ -27,6 +34,7 @@ from alerting.reporting.base.sentences import (
     step_with_time,
     what_to_do,
 )
+from alerting.reporting.base.sentences import message as in_one_line
 from alerting.reporting.base.times import (
     clock_time,
     distance,
@@ -34,7 +42,75 @@ from alerting.reporting.base.times import (
     local_times,
     time_range,
 )
-from alerting.usecases.notification.payload import notification_payload, stated_severity
+
+
+def notification_payload(episode: Episode, notification: Notification) -> dict[str, Any]:
+    """Return what programs read of a message: in English, with instants in UTC."""
+    advice = advice_shown(episode)
+    (strongest, weaker) = reasons(episode)
+    return {
+        "episode": episode.id,
+        "definition": episode.definition,
+        "revision": episode.revision,
+        "asset": episode.asset,
+        "transition": notification.transition,
+        "reason": notification.reason,
+        "severity": stated_severity(episode, notification),
+        "title": episode.title,
+        "message": in_one_line(episode),
+        "raised_at": episode.raised_at.isoformat(),
+        "phase": episode.phase,
+        "happening_at": episode.happening_at and episode.happening_at.isoformat(),
+        "closed_at": episode.closed_at and episode.closed_at.isoformat(),
+        "evaluation": episode.evaluation.reason,
+        "value": episode.evaluation.value,
+        "threshold": episode.evaluation.threshold,
+        "contributions": [
+            {"variable": c.variable, "share": c.share, "message": c.message}
+            for c in (*strongest, *weaker)
+        ],
+        "recommendation": advice
+        and {**_advice_payload(advice), "at": reasons_at(episode).isoformat()},
+        "guidance": episode.guidance,
+    }
+
+
+def stated_severity(episode: Episode, notification: Notification) -> Severity:
+    """Return the severity to state. A raise and a rise state the severity of their own instant,
+    also if it has changed since."""
+    states_its_instant = notification.transition in ("raised", "severity_rose")
+    return (
+        notification.severity if states_its_instant and notification.severity else episode.severity
+    )
+
+
+def _advice_payload(advice: RecommendationResult) -> dict[str, Any]:
+    """Return a recommendation for programs: each change with its variable, settings and unit, and
+    the risk before and after."""
+    return {
+        "message": advice.message,
+        "background": advice.background,
+        "helps": advice.helps,
+        "risk_before": advice.risk_before,
+        "risk_after": advice.risk_after,
+        "changes": _change_payloads(advice.changes),
+        "alternatives": [
+            {
+                "message": a.message,
+                "risk_after": a.risk_after,
+                "unusual": a.unusual,
+                "changes": _change_payloads(a.changes),
+            }
+            for a in advice.alternatives
+        ],
+    }
+
+
+def _change_payloads(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    return [
+        {"variable": c.variable, "from": c.before, "to": c.after, "unit": c.unit} for c in changes
+    ]
+
 
 FIRST = translatable("first notification")
 _EXPLAINED = ("cause", "consequence")

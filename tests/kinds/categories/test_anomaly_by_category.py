@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
+from alerting.kinds.anomaly.kind import score_rows
 from alerting.kinds.anomaly.model import from_files, to_files
 from alerting.kinds.anomaly.normal_time import plan_of, rows_of
-from alerting.kinds.anomaly.score_rows import score_rows
 from alerting.kinds.anomaly.training import TRAINING
 from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
