@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from alerting.adapters.channels.egress import Egress
-    from alerting.adapters.files.upload_folder import UploadFolder
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
     from alerting.adapters.mongo.documents import MongoDatabase
     from alerting.adapters.mongo.mongo import MongoStores
@@ -259,13 +258,6 @@ def predict_files(settings: Settings, environ: Mapping[str, str] = os.environ) -
 
     addresses = JobAddresses(settings.predictions_from, settings.predictions_to, environ)
     return JobFolder(settings.home / "predictions", addresses, settings.has_one_home)
-
-
-def import_files(settings: Settings, environ: Mapping[str, str] = os.environ) -> "UploadFolder":
-    """Return the files that people import in the browser, in the home."""
-    from alerting.adapters.files.upload_folder import UploadFolder
-
-    return UploadFolder(settings.home / "imports", plant_zone(settings, environ))
 
 
 def plant_zone(settings: Settings, environ: Mapping[str, str]) -> str | None:

@@ -7,7 +7,6 @@ from alerting.ports import (
     AccessPorts,
     ChangeFeed,
     HandoverPorts,
-    ImportJobs,
     OfferPorts,
     PredictJobs,
     UpkeepPorts,
@@ -28,6 +27,5 @@ class Platform(UpkeepPorts, HandoverPorts, OfferPorts, AccessPorts):
     """
 
     predict_jobs: PredictJobs
-    import_jobs: ImportJobs
     changes: ChangeFeed | None = None
     line_speed: Callable[[], float | None] = real_time

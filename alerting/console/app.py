@@ -49,9 +49,9 @@ from alerting.usecases.access.visible import RecentSources, VisibleParts
 from alerting.usecases.now.known_plant import KnownPlants
 
 if TYPE_CHECKING:
-    from alerting.adapters.files.upload_folder import UploadFolder
     from alerting.adapters.oidc import OidcProvider
     from alerting.adapters.predictions.job_files import JobFolder
+    from alerting.console.imports.imports import Imports
     from alerting.usecases.sinks.trial import OpenSink
     from alerting.usecases.sources.poll import Readers
 
@@ -89,7 +89,7 @@ def create_app(
     public_url: str | None = None,
     body_seconds: float = BODY_SECONDS,
     predict_files: "JobFolder | None" = None,
-    import_files: "UploadFolder | None" = None,
+    import_files: "Imports | None" = None,
     passwords: Passwords | None = None,
     directory: "OidcProvider | None" = None,
     source_readers: "Callable[[], Readers] | None" = None,

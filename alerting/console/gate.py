@@ -49,8 +49,7 @@ LARGEST_UPLOAD = 1 << 30
 UPLOAD_SECONDS = 1800.0
 _UPLOAD = re.compile(r"/api/v1/definitions/[^/]+/predict-jobs")
 LARGEST_IMPORT = (2 << 30) + LARGEST_BODY  # a file, and the fields of the form around it
-IMPORTS = frozenset({"/api/v1/imports", "/import"})
-"""Paths that take a file to import."""
+IMPORT = "/import"  # takes a file
 _QUESTION = re.compile(r"/api/v1/definitions/[^/]+/predict")
 LARGEST_HEAD = 32 * 1024
 BODY_SECONDS = 10.0
@@ -235,7 +234,7 @@ def largest_body(path: str) -> int:
     """Return how many bytes the body of a request to this path may have."""
     if path in DELIVERIES:
         return LARGEST_DELIVERY
-    if path in IMPORTS:
+    if path == IMPORT:
         return LARGEST_IMPORT
     return (
         LARGEST_UPLOAD
@@ -248,7 +247,7 @@ def largest_body(path: str) -> int:
 
 def is_upload(path: str) -> bool:
     """Return whether this path gets a file, which may take up to half an hour."""
-    return path in IMPORTS or _UPLOAD.fullmatch(path) is not None
+    return path == IMPORT or _UPLOAD.fullmatch(path) is not None
 
 
 def _refused(request: Request, status: int) -> Refusal | None:

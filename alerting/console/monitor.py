@@ -46,7 +46,7 @@ class HealthMonitor:
         self,
         open_platform: Callable[[], AbstractContextManager[Platform]],
         now: Callable[[], datetime] = wall_clock,
-        tidy: Callable[[Platform, datetime], None] | None = None,
+        tidy: Callable[[datetime], None] | None = None,
     ) -> None:
         """`tidy`: removes what is too old from the disk of the console, each time."""
         self._open = open_platform
@@ -94,7 +94,7 @@ class HealthMonitor:
             self._notified = {}
             deliver_due(platform, now)
         if self._tidy is not None:
-            self._tidy(platform, self._now())
+            self._tidy(self._now())
         self._inventory = read_inventory(platform, self._inventory)
         # the maintenance asks the registry: MLflow's client would take 90 MiB of this process
         faults = check_platform(platform, now, self._inventory, asks_registry=False)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alerting.adapters.embedded.running import running
-from alerting.adapters.platform import Platform
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from alerting.console.monitor import HealthMonitor
 from alerting.console.server import serve_app, server_options, tls_options
 from alerting.console.web.prefix import prefix_of
@@ -22,10 +22,9 @@ from alerting.local.parts import airflow_uri, mlflow_uri
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
-from alerting.usecases.ingestion.uploads import tidy
 from alerting.wiring import (
-    import_files,
     open_platform,
+    plant_zone,
     predict_files,
     sink_opener,
     source_readers,
@@ -54,7 +53,7 @@ def serve(
     public_url = settings.delivery.public_url
     tls = tls_options(settings.tls_cert, settings.tls_key)
     directory = _open_directory(settings)
-    files = import_files(settings, environ)
+    imports = Imports(settings.home / "imports", plant_zone(settings, environ))
     options = server_options(settings.trusted_proxies, prefix_of(public_url)) | tls
     with open_platform(settings, patient=False, service=True) as platform:
         register_services(platform, dict(tokens.values()), datetime.now(UTC))
@@ -66,18 +65,14 @@ def serve(
             sign_in=settings.home / "secrets",
             public_url=public_url,
             predict_files=predict_files(settings, environ),
-            import_files=files,
+            import_files=imports,
             directory=directory,
             source_readers=partial(source_readers, settings, environ),
             sink_opener=partial(sink_opener, settings, environ),
             airflow=airflow_pages(settings),
             mlflow=mlflow_pages(settings),
         )
-
-        def tidy_imports(opened: Platform, now: datetime) -> None:
-            tidy(opened.import_jobs, files, now)
-
-        HealthMonitor(partial(open_platform, settings), tidy=tidy_imports).start()
+        HealthMonitor(partial(open_platform, settings), tidy=imports.tidy).start()
         gc.freeze()  # what is loaded stays: answers do not wait until it has been searched
         sys.setswitchinterval(_SWITCH_S)
         serve_app(app, host, port or settings.api_port, options)

@@ -55,6 +55,8 @@ LEFT_IN_0_2_0 = (
         "ALERTING_EMAIL_<NAME>; a webhook reaches a gateway of Apprise",
     ),
     Left("page", "/install", "put a bookmark on the home screen"),
+    Left("operation", "/api/v1/imports", "use the page /import, alerting import, or a source"),
+    Left("collection", "import_jobs", "drop it: imports in the browser live in its server now"),
 )
 
 

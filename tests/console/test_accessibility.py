@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from tests.builders import at
 from tests.helpers.console.chromium import CHROMIUM, open_chromium, wait_until
 from tests.helpers.console.page_paths import pages_of
@@ -42,7 +42,7 @@ COVERED = """[...document.querySelectorAll('%s')]
 
 @pytest.mark.parametrize(("width", "height", "scheme"), SCREENS)
 def test_no_page_hinders_a_person(tmp_path, width, height, scheme):
-    files = UploadFolder(tmp_path / "imports")
+    files = Imports(tmp_path / "imports")
     app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW), import_files=files)
     token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
     axe = Path(AXE.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -190,7 +190,7 @@ def test_from_a_file_to_an_alarm_and_a_model_in_service(tmp_path, screen, scheme
     folder = Path(PICTURES, scheme) if PICTURES else None
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    files = UploadFolder(tmp_path / "imports", "Europe/Berlin")
+    files = Imports(tmp_path / "imports", "Europe/Berlin")
     app = create_app(platform, TOKENS, import_files=files, airflow="http://airflow.example")
     with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
         page.resize(*SCREENS[screen])

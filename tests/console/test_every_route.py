@@ -6,11 +6,11 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.api.api import the_whole_platform
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
+from alerting.console.imports.imports import Imports
 from alerting.operators.actions import ROLES
 from alerting.operators.permissions import PERMISSIONS
 from alerting.usecases.access import people
@@ -50,7 +50,7 @@ def platform():
 @pytest.fixture(scope="module")
 def app(platform, tmp_path_factory):
     files = JobFolder(tmp_path_factory.mktemp("jobs"))
-    uploads = UploadFolder(tmp_path_factory.mktemp("imports"))
+    uploads = Imports(tmp_path_factory.mktemp("imports"))
     return create_app(
         platform, TOKENS_FILE, now=lambda: at(NOW), predict_files=files, import_files=uploads
     )
@@ -116,7 +116,7 @@ def ask(app, platform):
 def path_of(line, path):
     """Return the path of a route with ids of a line; of no thing at all without a line."""
     if line is None:
-        is_id = "/predict-jobs/" in path or "/imports/" in path
+        is_id = "/predict-jobs/" in path
         return re.sub(r"\{[^}]+\}", "0" * 12 if is_id else UNKNOWN, path)
     names = names_of(line)
     first = {
@@ -125,8 +125,6 @@ def path_of(line, path):
         "/silences/": names.silences[0],
         "/reports/": names.reports[0],
         "/predict-jobs/": names.jobs[0],
-        "/imports/": names.imports[0],
-        "/import/": names.imports[0],
         "/routes/": f"{line}-route",
         "/tables/": f"{line}-table",
     }

@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.routing import Match
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from alerting.console.scripts.serving import OWN, scripts
 from alerting.console.web.later import load_all
 from alerting.definitions.faults import UserError
@@ -59,7 +59,7 @@ def console(platform, folder, prefix):
         {TOKEN: ("ada", "admin")},
         now=lambda: at(NOW),
         public_url=HOST + prefix,
-        import_files=UploadFolder(folder),
+        import_files=Imports(folder),
     )
 
 

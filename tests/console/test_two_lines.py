@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from tests.builders import at
 from tests.helpers.console.route_table import EXPECTED, OF_THE_PLANT, routes_of
 from tests.helpers.console.two_lines import (
@@ -44,7 +44,6 @@ OF_BOTH = {
     "route": [*(f"{line.line}-route" for line in LINES), "all", "of-both-lines", UNKNOWN],
     "report": [id for line in LINES for id in line.reports] + [f"{SHARED}:2026-W02:1", UNKNOWN],
     "job": [id for line in LINES for id in line.jobs] + ["0" * 12],
-    "import": [id for line in LINES for id in line.imports] + ["0" * 12],
     "label": [id for line in LINES for id in line.labels] + ["0" * 16],
     "shelf": [id for line in LINES for id in line.shelves] + [UNKNOWN],
     "silence": [id for line in LINES for id in line.silences] + [UNKNOWN],
@@ -70,9 +69,7 @@ PATHS = {
     "/{act}": ["decide", "train", "cancel", "rollback", "point", "dismiss"],
     "/reports/{id}": OF_BOTH["report"],
     "/predict-jobs/{id}": OF_BOTH["job"],
-    "/imports/{id}": OF_BOTH["import"],
-    "/imports/{id:without_colon}": OF_BOTH["import"],
-    "/import/{id}": OF_BOTH["import"],
+    "/import/{id}": ["0" * 12],
     "/shelves/{id}": OF_BOTH["shelf"],
     "/silences/{id}": OF_BOTH["silence"],
     "/labels/{id}": OF_BOTH["label"],
@@ -216,20 +213,14 @@ class Plant:
             files.create(job.id)
             files.scores(job.id).write_text(f"scores of {job.definition}")
             os.utime(files.scores(job.id), (0, 0))
-        uploads = UploadFolder(folder / f"imports-{'-'.join(lines)}")
-        for job in self.platform.import_jobs.all():
-            uploads.create(job.id).write_bytes(b"ts,t\n2026-01-05,1\n")
-            uploads.rejects_file(job.id).write_text(f"rejects of {job.name}")
-            os.utime(uploads.rejects_file(job.id), (0, 0))
         app = create_app(
             self.platform,
             TOKENS_FILE,
             now=lambda: at(NOW),
             predict_files=files,
-            import_files=uploads,
+            import_files=Imports(folder / f"imports-{'-'.join(lines)}"),
             passwords=None,
         )
-        app.state.import_worker = NoWorker()
         self.client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
         self.routes = routes_of(app)
 
@@ -240,16 +231,6 @@ class Plant:
         found = self.client.request(method, address, headers=headers, **body)
         content = REAL_TIMES.sub(b"", found.content)
         return found.status_code, sorted(found.headers.items()), content
-
-
-class NoWorker:
-    """A worker of imports that never begins: what it would do has no request to answer."""
-
-    def start(self, jobs, job, act):
-        pass
-
-    def wait(self, id, seconds):
-        pass
 
 
 class Both:
@@ -289,7 +270,7 @@ class Both:
 
 
 TELLTALES = (SECOND, *LINES[1].episodes[:-1], *LINES[1].shelves, *LINES[1].jobs)
-TELLTALES += (*LINES[1].imports, *LINES[1].labels, *LINES[1].silences)
+TELLTALES += (*LINES[1].labels, *LINES[1].silences)
 
 
 def cursors_in(content):
@@ -456,14 +437,7 @@ def bodies_of_the_plant(line, oven):
         "/trainings": [{"reason": "test"}],
         "/trainings:cancel": [{"reason": "test"}],
         "/models/{name}/{act}": [{"reason": "test", "answer": "approve"}],
-        "/imports/{id}:check": [{"asset": oven}],
-        "/import/{id}/check": [{"asset": oven}],
-        "/import/{id}/take-back": [{}],
-        "/import/{id}/read-again": [{}],
-        ":write": [{}],
-        "/write": [{}],
         "/delete": [{}],
-        "/imports/{id:without_colon}": [{}],
     }
 
 
@@ -558,7 +532,7 @@ OF_NO_ASSET = {
     *("/api/v1/tokens", "/account/password", "/account/preferences", "/login", "/language"),
     *("/account/sessions/{key}/end", "/f/{token}", "/password/{code}", "/password/{code}/pin"),
     "/api/v1/definitions:preview",  # below
-    *("/api/v1/imports", "/import"),  # tests/console/imports/test_imports_of_a_scope.py
+    *("/import", *(f"/import/{{id}}/{act}" for act in ("check", "take-back", "write", "delete"))),
     *("/account/pin", "/account/pin/remove", "/login/directory/logout", "/api/v1/previews/{id}"),
     *("/previews/{id}/end", "/api/v1/definitions:test"),
 }
@@ -575,7 +549,7 @@ def writes_of(route, line):
         f"say in bodies_of what {route.path} takes, or that it names nothing of a line"
     )
     names = names_of(line)
-    own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs, *names.imports}
+    own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs}
     own |= {*names.labels, *names.silences}
     own |= {f"{line}-route", f"{line}-source", f"{line}-sink", *names.assets}
     if line == SECOND:

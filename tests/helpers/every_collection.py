@@ -20,7 +20,6 @@ from alerting.operators.shelves import Shelf
 from alerting.operators.silences import Silence
 from alerting.ports import (
     DecisionRecord,
-    ImportJob,
     PastEvaluation,
     PlatformAlert,
     PredictJob,
@@ -146,7 +145,6 @@ def valid_documents() -> dict[str, Document]:
             "model_version": 1,
         },
         c.PREDICT_JOBS: _with_id(PredictJob, "0123456789ab"),
-        c.IMPORT_JOBS: _with_id(ImportJob, "0123456789ab"),
         c.PAST_EVALUATIONS: to_document(example(PastEvaluation)),
         c.REPORTS: {
             **_with_id(ReportHead, "report"),

@@ -3,14 +3,13 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from alerting.adapters.memory.tables import MemoryTable, plain
 from alerting.episodes.episode import Episode
 from alerting.ports import (
     Document,
     Files,
-    ImportJob,
     PastEvaluation,
     PlantSummaries,
     PredictJob,
@@ -20,8 +19,6 @@ from alerting.ports import (
     TargetScores,
     summaries_in,
 )
-
-J = TypeVar("J", PredictJob, ImportJob)
 
 
 class MemoryScores:
@@ -66,10 +63,10 @@ class MemoryPastEvaluations:
         return [e for e in self._evaluations if e.start < end and e.end > start]
 
 
-class MemoryJobs(MemoryTable[J]):
-    """Ports `PredictJobs` and `ImportJobs`."""
+class MemoryJobs(MemoryTable[PredictJob]):
+    """Port `PredictJobs`."""
 
-    def all(self) -> list[J]:
+    def all(self) -> list[PredictJob]:
         jobs = list(self.rows.values())  # a copy: threads of the API add others meanwhile
         return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
 

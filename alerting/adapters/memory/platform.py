@@ -89,7 +89,6 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         scores=MemoryScores(),
         past_evaluations=MemoryPastEvaluations(),
         predict_jobs=MemoryJobs(),
-        import_jobs=MemoryJobs(),
         reports=MemoryReports(),
         backtests=MemoryBacktests(),
         audit=MemoryAudit(),

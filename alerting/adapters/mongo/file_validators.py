@@ -7,7 +7,6 @@ of its folder.
 from typing import get_args
 
 from alerting.adapters.mongo.documents import Document
-from alerting.ports import ImportState
 from alerting.readings.interval_labels import (
     LONGEST_LABEL_REASON,
     MOST_LABELLED_VARIABLES,
@@ -82,18 +81,6 @@ def predict_job_validator() -> Document:
         layout={"bsonType": "object"},
         state={"enum": ["arriving", "waiting", "running", "done", "failed", "cancelled"]},
         tries=_COUNT,
-    )
-
-
-def import_job_validator() -> Document:
-    """Return the validator of imports, whose id is the name of their folder."""
-    return _validator(
-        _id={"bsonType": "string", "pattern": "^[0-9a-f]{12}$"},
-        name=_TEXT,
-        actor=_TEXT,
-        created_at=_INSTANT,
-        size=_COUNT,
-        state={"enum": list(get_args(ImportState))},
     )
 
 

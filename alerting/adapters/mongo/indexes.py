@@ -13,7 +13,6 @@ from alerting.adapters.mongo.documents import Document
 from alerting.adapters.mongo.file_validators import (
     archived_file_validator,
     backtest_file_validator,
-    import_job_validator,
     label_validator,
     predict_job_validator,
     source_file_validator,
@@ -69,7 +68,6 @@ TRAININGS = "trainings"
 SCORES = "scores"
 PAST_EVALUATIONS = "past_evaluations"
 PREDICT_JOBS = "predict_jobs"
-IMPORT_JOBS = "import_jobs"
 REPORTS = "reports"
 AUDIT = "audit"
 ROUTES = "routes"
@@ -198,7 +196,6 @@ INDEXES: dict[str, list[IndexModel]] = {
     TRAININGS: [IndexModel([("definition", ASCENDING), ("started_at", ASCENDING)])],
     SCORES: [_unique("definition", "ts", "asset", "model_version")],
     PREDICT_JOBS: [],
-    IMPORT_JOBS: [],
     PAST_EVALUATIONS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
     REPORTS: [
         _index_newest("definition", at="start"),
@@ -264,7 +261,6 @@ VALIDATORS: dict[str, Callable[[], Document]] = {
     SOURCE_FILES: source_file_validator,
     BACKTEST_FILES: backtest_file_validator,
     PREDICT_JOBS: predict_job_validator,
-    IMPORT_JOBS: import_job_validator,
     LABELS: label_validator,
 }
 """The function that makes the validator of each collection that people may edit, or whose documents

@@ -1,40 +1,35 @@
-"""Predict jobs and imports in MongoDB."""
+"""Predict jobs in MongoDB."""
 
-from typing import Generic, TypeVar
-
-from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_document
+from alerting.adapters.mongo.documents import MongoDatabase, insert_new, to_document
 from alerting.adapters.mongo.each import read_one, read_stored
-from alerting.ports import ImportJob, PredictJob
+from alerting.adapters.mongo.indexes import PREDICT_JOBS
+from alerting.ports import PredictJob
 
-J = TypeVar("J", PredictJob, ImportJob)
 
+class MongoJobs:
+    """Port `PredictJobs`."""
 
-class MongoJobs(Generic[J]):
-    """Ports `PredictJobs` and `ImportJobs`, each on a collection of its own."""
+    def __init__(self, database: MongoDatabase) -> None:
+        self._jobs = database[PREDICT_JOBS]
 
-    def __init__(self, database: MongoDatabase, collection: str, job: type[J]) -> None:
-        self._jobs = database[collection]
-        self._collection = collection
-        self._type: type[J] = job
-
-    def insert(self, job: J) -> bool:
+    def insert(self, job: PredictJob) -> bool:
         return insert_new(self._jobs, _document(job))
 
-    def replace(self, job: J) -> bool:
+    def replace(self, job: PredictJob) -> bool:
         before = {"_id": job.id, "version": job.version - 1}
         return self._jobs.replace_one(before, _document(job)).matched_count == 1
 
-    def get(self, id: str) -> J | None:
-        return read_one(self._collection, self._type, self._jobs.find_one({"_id": id}), "id")
+    def get(self, id: str) -> PredictJob | None:
+        return read_one(PREDICT_JOBS, PredictJob, self._jobs.find_one({"_id": id}), "id")
 
-    def all(self) -> list[J]:
+    def all(self) -> list[PredictJob]:
         found = self._jobs.find().sort([("created_at", -1), ("_id", -1)])
-        return read_stored(self._collection, self._type, found, "id")
+        return read_stored(PREDICT_JOBS, PredictJob, found, "id")
 
     def forget(self, id: str) -> None:
         self._jobs.delete_one({"_id": id})
 
 
-def _document(job: PredictJob | ImportJob) -> Document:
+def _document(job: PredictJob) -> dict[str, object]:
     document = to_document(job)
     return {"_id": document.pop("id"), **document}

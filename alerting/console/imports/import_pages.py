@@ -1,376 +1,377 @@
 """Pages of imports: choose a file, see what was recognised, choose, write, follow the result."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
 from alerting.adapters.files.stamps.formats import FORMATS, ISO, ORDERS
-from alerting.console.access import Person, confirms
-from alerting.console.api.api import Engineer
-from alerting.console.api.parameters import FormField, FormText, Id
-from alerting.console.imports.import_answers import (
-    LABELS,
-    ChoicesBody,
-    ImportView,
-    asked_choices,
-    name_choices,
-)
-from alerting.console.imports.import_api import CSV, OwnImports
+from alerting.console.access import confirms
+from alerting.console.api.api import Engineer, Served
+from alerting.console.api.parameters import Id
+from alerting.console.imports.imports import MOST_BYTES, Choices, Import, Imports
 from alerting.console.imports.receiving import Fields, receive_form
 from alerting.console.language import language_of
-from alerting.console.web.forms import submitted_by
+from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render, zone_of
-from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.faults import NotFound, UserError, storable
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
-from alerting.ports import ImportChoices, ImportJob
+from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.explain.selected import LONGEST_SELECTED
-from alerting.usecases.ingestion.upload_descriptions import text_from_document
-from alerting.usecases.ingestion.uploads import MOST_BYTES, list_imports
+from alerting.usecases.ingestion.tables import name_options
 
 pages = APIRouter(include_in_schema=False)
-FormEngineer = Annotated[Person, Depends(submitted_by("configure"))]
-SEVERAL = Annotated[list[str], Form(max_length=200)]
 MOST_OFFERED = 500
 COLUMNS_SHOWN = 100
 VARIABLES_DRAWN = 4
+_LISTS = frozenset({"title", "before", "name"})
 _OTHER_SESSION = translatable(
     "this form belongs to another session; open the page again and repeat"
 )
-FIRST = ("what", "asset", "zone", "time_format", "time")
+LABELS: Mapping[str, str] = {
+    "what": translatable("What the lines are"),
+    "asset": translatable("Asset"),
+    "zone": translatable("Time zone"),
+    "time_format": translatable("Format of times"),
+    "time": translatable("Column of the time"),
+    "event_type": translatable("Type of all events"),
+    "type_column": translatable("Column of the type"),
+    "end_column": translatable("Column of the end"),
+    "duration": translatable("Duration of new types"),
+    "asset_column": translatable("Column of the asset"),
+    "separator": translatable("Separator"),
+    "decimal": translatable("Decimal mark"),
+    "encoding": translatable("Encoding"),
+    "missing": translatable("Texts that mean: no value"),
+    "duplicates": translatable("Lines of the same time"),
+    "skip_bad": translatable("Bad lines"),
+    "take_back": translatable("What becomes of the lines"),
+}
+"""The choices, in their order."""
+_FIRST = frozenset({"what", "asset", "zone", "time_format", "time"})
 """Choices that are offered at once; the others after a tap, unless a refusal asks for them."""
-OTHERS = (
-    "asset_column",
-    "separator",
-    "decimal",
-    "encoding",
-    "missing",
-    "duplicates",
-    "skip_bad",
-    "take_back",
-)
-OF_EVENTS = ("event_type", "type_column", "end_column", "duration")
-"""Choices of a file of events alone."""
-CHOICES = (*FIRST, *OF_EVENTS, *OTHERS)
-WHAT: Mapping[str, Literal["readings", "events"]] = {"readings": "readings", "events": "events"}
+_OF_EVENTS = frozenset({"event_type", "type_column", "end_column", "duration"})
+"""Choices of a file of events alone, at once."""
+_OPTIONS: Mapping[str, str] = {
+    **{f"--{field.replace('_', '-')}": field for field in LABELS},
+    "--tz": "zone",
+    "--sep": "separator",
+    "--type": "event_type",
+    "--lasting": "duration",
+    "--instant": "duration",
+}
+"""The choice that does what an option of the command does, which messages of the import name."""
+_LABELLED: Mapping[str, str] = {
+    "--rename": translatable("Name"),
+    "--only": translatable("Import"),
+}
+_FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
+    "what": (
+        ("", translatable("as recognised")),
+        ("readings", translatable("readings")),
+        ("events", translatable("events")),
+    ),
+    "duration": (
+        ("", translatable("lasting if there are ends, else instant")),
+        ("lasting", translatable("lasting")),
+        ("instant", translatable("instant")),
+    ),
+    "take_back": (
+        ("", translatable("store them")),
+        ("yes", translatable("remove those that are stored exactly so")),
+    ),
+    "duplicates": (
+        ("refuse", translatable("refuse them if their values differ")),
+        ("last", translatable("the last value counts")),
+        ("mean", translatable("the mean counts")),
+    ),
+    "skip_bad": (("", translatable("refuse the file")), ("yes", translatable("leave them out"))),
+}
+
+
+def the_imports(request: Request) -> Imports:
+    """Return the imports of this server. Raises HTTPException 503 without a folder for them."""
+    found: Imports | None = request.app.state.import_files
+    if found is None:
+        raise HTTPException(503, "this server takes no imports")
+    return found
+
+
+async def read_choices(request: Request) -> Choices:
+    """Return the choices of a form. Raises HTTPException 422 for what is none."""
+    form = await request.form()
+    given = {key: form.getlist(key) if key in _LISTS else form[key] for key in form if form[key]}
+    try:
+        return Choices.model_validate(given)
+    except ValidationError as fault:
+        said = "; ".join(str(fault_of(error)) for error in fault.errors()[:5])
+        raise HTTPException(422, said) from fault
+
+
+TheImports = Annotated[Imports, Depends(the_imports)]
+TheChoices = Annotated[Choices, Depends(read_choices)]
 
 
 @pages.get("/import", response_class=HTMLResponse)
-def start_page(request: Request, imports: OwnImports) -> str:
+def start_page(request: Request, platform: Served, imports: TheImports, _: Engineer) -> str:
     """Return the page to choose a file, with the imports of the last day."""
-    return _start_page(request, imports)
+    return _start_page(request, platform, imports)
 
 
 @pages.post("/import", response_class=HTMLResponse)
-async def send_file(request: Request, person: Engineer, imports: OwnImports) -> Response:
+async def send_file(
+    request: Request, platform: Served, imports: TheImports, person: Engineer
+) -> Response:
     """Take a file from the form, and lead to what is recognised in it."""
-    admitted: list[ImportJob] = []
+    admitted: list[Import] = []
     typed: Fields = {}
 
     def admit(fields: Fields, name: str) -> Path:
         if not confirms(person, fields.get("csrf", "")) or person.device is not None:
             raise HTTPException(403, _OTHER_SESSION)
-        asset = fields.get("asset", "").strip()[:200] or None
-        what = WHAT.get(fields.get("what", ""))
         size = int(request.headers.get("content-length", "0"))
-        admitted.append(imports.admit(name, size, ImportChoices(asset=asset, what=what)))
-        return imports.files.file(admitted[0].id)
+        try:
+            given = {key: fields[key].strip() for key in ("asset", "what") if fields.get(key)}
+            choices = Choices.model_validate(given)
+        except ValidationError as fault:
+            raise UserError(translatable("the form is not one of this page")) from fault
+        admitted.append(imports.admit(name, person.name, size, choices))
+        return admitted[0].file
 
     try:
         await receive_form(request, typed, admit, imports.require_space)
-        job = await run_in_threadpool(imports.check, admitted[0], admitted[0].choices)
+        await run_in_threadpool(imports.check, platform, admitted[0], admitted[0].choices)
     except BaseException as fault:
-        for job in admitted:
-            await run_in_threadpool(imports.abandon, job)
-        if isinstance(fault, UserError):
-            page = await run_in_threadpool(_start_page, request, imports, fault.message, typed)
-            return HTMLResponse(page, 422)
-        if isinstance(fault, HTTPException) and fault.status_code == 429:
-            page = await run_in_threadpool(_start_page, request, imports, fault.detail, typed)
-            return HTMLResponse(page, 429, fault.headers)
-        raise
-    return _to(job)
+        for one in admitted:
+            await run_in_threadpool(imports.remove, one)
+        is_full = isinstance(fault, HTTPException) and fault.status_code == 429
+        if not is_full and not isinstance(fault, UserError):
+            raise
+        why = fault.message if isinstance(fault, UserError) else fault.detail  # type: ignore[attr-defined]
+        page = await run_in_threadpool(_start_page, request, platform, imports, why, typed)
+        headers = {"retry-after": "60"} if is_full else None
+        return HTMLResponse(page, 429 if is_full else 422, headers)
+    return await run_in_threadpool(_to, admitted[0])
 
 
 @pages.get("/import/{id}", response_class=HTMLResponse)
-def import_page(id: Id, request: Request, imports: OwnImports) -> str:
+def import_page(
+    id: Id, request: Request, platform: Served, imports: TheImports, _: Engineer
+) -> str:
     """Return the page of an import."""
-    return _import_page(request, imports, id)
+    return _import_page(request, platform, imports.find(id))
 
 
-@pages.get("/import/{id}/rejects", response_class=StreamingResponse)
-def send_rejects(id: Id, request: Request, imports: OwnImports) -> StreamingResponse:
-    """Send the bad lines that an import left out, with the reasons in the reader's language."""
-    files = imports.files
-    job = imports.find(id)
-    if not files.rejects_file(job.id).exists():
+@pages.get("/import/{id}/rejects", response_class=FileResponse)
+def send_rejects(id: Id, imports: TheImports, _: Engineer) -> FileResponse:
+    """Send the bad lines that an import left out, with their reasons, as CSV."""
+    one = imports.find(id)
+    if not one.rejects.exists():
         raise NotFound(translatable("this import rejected no line"))
-    language = language_of(request)
-    name = f"rejects-{job.id}.csv"
-    return StreamingResponse(
-        files.translated_rejects(job.id, language),
-        media_type=CSV,
-        headers={"content-disposition": f'attachment; filename="{name}"'},
-    )
+    return FileResponse(one.rejects, media_type="text/csv", filename=f"rejects-{one.id}.csv")
 
 
 @pages.post("/import/{id}/check", response_class=HTMLResponse)
 def check_again(
     id: Id,
     request: Request,
-    imports: OwnImports,
+    platform: Served,
+    imports: TheImports,
     _: FormEngineer,
-    asset: FormField = "",
-    asset_column: FormField = "",
-    time: FormField = "",
-    time_format: FormField = "",
-    zone: FormField = "",
-    separator: FormField = "",
-    decimal: FormField = "",
-    encoding: FormField = "",
-    missing: FormText = "",
-    duplicates: FormField = "refuse",
-    skip_bad: FormField = "",
-    what: FormField = "",
-    event_type: FormField = "",
-    type_column: FormField = "",
-    end_column: FormField = "",
-    duration: FormField = "",
-    take_back: FormField = "",
-    title: SEVERAL = [],  # noqa: B006 - FastAPI copies it
-    name: SEVERAL = [],  # noqa: B006
-    before: SEVERAL = [],  # noqa: B006
+    choices: TheChoices,
 ) -> Response:
     """Check the file again with the choices of the form."""
-    given = {
-        "asset": asset, "asset_column": asset_column, "time": time, "time_format": time_format,
-        "zone": zone, "separator": separator, "decimal": decimal, "encoding": encoding,
-        "duplicates": duplicates, "what": what, "event_type": event_type,
-        "type_column": type_column, "end_column": end_column, "duration": duration,
-    }  # fmt: skip
-    job = imports.find(id)
-    try:
-        body = ChoicesBody.model_validate(
-            {
-                **{key: value for key, value in given.items() if value.strip()},
-                "rename": dict(job.choices.rename) | _renamed(title, name, before),
-                "only": job.choices.only,
-                "missing": [line.strip() for line in missing.splitlines() if line.strip()],
-                "skip_bad": skip_bad == "yes",
-                "take_back": take_back == "yes",
-            }
-        )
-        imports.check(job, body.choices())
-    except ValidationError as fault:
-        refusal = "; ".join(str(fault_of(error)) for error in fault.errors()[:5])
-        return HTMLResponse(_import_page(request, imports, id, refusal), 422)
-    except UserError as fault:
-        return HTMLResponse(_import_page(request, imports, id, fault.message), 422)
-    return _to(job)
-
-
-@pages.post("/import/{id}/write", response_class=HTMLResponse)
-def write_file(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -> Response:
-    """Begin to write the readings of a file, or go on."""
-    try:
-        return _to(imports.write(id))
-    except UserError as fault:
-        return HTMLResponse(_import_page(request, imports, id, fault.message), 422)
+    return _check(request, platform, imports, imports.find(id), choices)
 
 
 @pages.post("/import/{id}/take-back", response_class=HTMLResponse)
-def take_back(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -> Response:
-    """Check which lines of an imported file are stored, before they are removed."""
-    return _check_again(id, request, imports, take_back=True)
+def take_back(
+    id: Id, request: Request, platform: Served, imports: TheImports, _: FormEngineer
+) -> Response:
+    """Check which lines of an imported file are stored, before they are removed; of one whose lines
+    were removed, how it is imported rightly."""
+    one = imports.find(id)
+    choices = one.choices.model_copy(update={"take_back": not one.choices.take_back})
+    return _check(request, platform, imports, one, choices)
 
 
-@pages.post("/import/{id}/read-again", response_class=HTMLResponse)
-def read_again(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -> Response:
-    """Check a file whose lines were removed, to import it rightly."""
-    return _check_again(id, request, imports, take_back=False)
-
-
-def _check_again(id: str, request: Request, imports: OwnImports, *, take_back: bool) -> Response:
-    job = imports.find(id)
+@pages.post("/import/{id}/write", response_class=HTMLResponse)
+def write_file(
+    id: Id, request: Request, platform: Served, imports: TheImports, person: FormEngineer
+) -> Response:
+    """Begin to write the lines of a file, or to remove them."""
+    one = imports.find(id)
     try:
-        return _to(imports.check(job, replace(job.choices, take_back=take_back)))
+        imports.write(platform, one, person.name, language_of(request))
     except UserError as fault:
-        return HTMLResponse(_import_page(request, imports, id, fault.message), 422)
+        return HTMLResponse(_import_page(request, platform, one, fault.message), 422)
+    return _to(one)
 
 
 @pages.post("/import/{id}/delete", response_class=HTMLResponse)
-def delete_import(id: Id, imports: OwnImports, _: FormEngineer) -> RedirectResponse:
+def delete_import(id: Id, imports: TheImports, _: FormEngineer) -> RedirectResponse:
     """Delete an import; one under way stops."""
-    imports.remove(id)
+    imports.remove(imports.find(id))
     return RedirectResponse("/import", 303)
 
 
-def _to(job: ImportJob) -> RedirectResponse:
-    return RedirectResponse(f"/import/{job.id}", 303)
+def _check(
+    request: Request, platform: Served, imports: Imports, one: Import, choices: Choices
+) -> Response:
+    try:
+        imports.check(platform, one, choices)
+    except UserError as fault:
+        return HTMLResponse(_import_page(request, platform, one, fault.message), 422)
+    return _to(one)
 
 
-def _renamed(titles: Sequence[str], names: Sequence[str], before: Sequence[str]) -> dict[str, str]:
-    """Return the names that a person changed, by title."""
-    rows = zip(titles, names, before, strict=False)
-    return {title: name.strip() for title, name, old in rows if name.strip() not in ("", old)}
+def _to(one: Import) -> RedirectResponse:
+    """Return the way to the page of an import; work that is done at once is done by then."""
+    one.over.wait(1)
+    return RedirectResponse(f"/import/{one.id}", 303)
 
 
 def _start_page(
-    request: Request, imports: OwnImports, refusal: str = "", typed: Mapping[str, str] | None = None
+    request: Request,
+    platform: Served,
+    imports: Imports,
+    refusal: str = "",
+    typed: Fields | None = None,
 ) -> str:
     """Return the page to choose a file. `typed`: the fields of a form that was refused."""
-    typed = typed or {}
-    names = sorted(asset.name for asset in imports.platform.assets.all())
+    names = sorted(asset.name for asset in platform.assets.all())
     return render(
         "import.html",
         request,
-        found=[imports.view(job) for job in list_imports(imports.jobs)],
+        found=imports.all(),
         assets=names[:MOST_OFFERED],
-        only_these=not imports.may_add_assets,
         most_gib=MOST_BYTES >> 30,
         refusal=refusal,
-        typed={name: typed.get(name, "") for name in ("what", "asset")},
+        typed={name: (typed or {}).get(name, "") for name in ("what", "asset")},
     )
 
 
-def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = "") -> str:
-    job = imports.find(id)
-    view = imports.view(job)
+def _import_page(request: Request, platform: Served, one: Import, refusal: str = "") -> str:
     zone = zone_of(request)
     language = language_of(request)
-    notes = view.understood.notes if view.understood else []
-    asked = asked_choices(job.fault) | asked_choices(" ".join(notes))
+    understood = one.checked.understood if one.checked else None
     labels = {field: language.say("“{name}”", name=label) for field, label in LABELS.items()}
+    names = {option: labels[field] for option, field in _OPTIONS.items()}
+    names |= {o: language.say("“{name}”", name=n) for o, n in _LABELLED.items()}
+    asked = _asked(" ".join([one.fault, *(understood.notes if understood else ())]))
+    is_event = one.choices.what == "events" or isinstance(next(iter(one.rows), None), EventRow)
+    first = _FIRST | asked | (_OF_EVENTS if is_event else frozenset())
 
-    def show(english: str, document: Mapping[str, Any] | None) -> str:
-        text = language.translate(text_from_document(document, english))
-        return name_choices(text, labels)
-
-    def show_all(english: Sequence[str], documents: Sequence[Any] | None) -> list[str]:
-        return [show(*pair) for pair in zip_longest(english, (documents or ())[: len(english)])]
+    def show(text: str) -> str:
+        said = language.translate(text).replace(str(one.file), one.name)
+        return name_options(storable(said), names)
 
     def local(instant: datetime) -> str:
         return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
     def exact(value: object) -> str:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return language.digits(f"{value:.15g}") if is_number else str(value)
+        return language.digits(f"{value:.15g}") if is_number else str(value)[:200]
 
-    is_event = (view.understood.what if view.understood else view.choices.what) == "events"
-    first = (*FIRST, *OF_EVENTS) if is_event else FIRST
-    headline, *details = show(job.fault or "", job.fault_text).split("\n")
-    understood = job.understood or {}
-    columns = understood.get("columns", ())
+    headline, *details = show(one.fault).split("\n")
     return render(
         "import_job.html",
         request,
-        job=view,
+        job=one,
+        u=understood,
+        rows=[_row(row) for row in one.rows],
         labels=LABELS,
-        first_choices=[f for f in CHOICES if f in asked or f in first],
-        other_choices=[f for f in OTHERS if f not in asked],
+        first_choices=[f for f in LABELS if f in first],
+        other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
         asked=asked,
-        options=_options(view, job.fault or "", language),
-        offered=_offered(view, imports),
+        options=_options(one, language),
+        offered=_offered(one, platform),
         fault=headline,
         is_event=is_event,
-        has_file=imports.files.has_file(id),
+        has_file=one.file.exists(),
         fault_details=[line.strip().removeprefix("- ") for line in details],
-        notes=show_all(notes, understood.get("note_texts")),
-        first_bad={c["title"]: show_all(c["first_bad"], c.get("first_bad_texts")) for c in columns},
+        show=show,
         columns_shown=COLUMNS_SHOWN,
-        drawn=_drawn(view),
+        drawn=_drawn(one),
         local=local,
         exact=exact,
-        now=datetime.now(UTC),
         refusal=refusal,
     )
 
 
-def _options(view: ImportView, fault: str, language: Language) -> dict[str, list[tuple[str, str]]]:
+def _asked(text: str) -> frozenset[str]:
+    """Return the choices that a text of the import asks for, by the options it names."""
+    named = re.findall(r"--[a-z][a-z-]*", text)
+    return frozenset(_OPTIONS[option] for option in named if option in _OPTIONS)
+
+
+def _row(row: ReadingRow | EventRow) -> dict[str, Any]:
+    if isinstance(row, ReadingRow):
+        return {"asset": row.asset, "ts": row.ts, "values": row.values}
+    begun = {"asset": row.asset, "ts": row.start, "values": row.attributes}
+    return {**begun, "type": row.type, "end": row.end}
+
+
+def _options(one: Import, language: Language) -> dict[str, list[tuple[str, str]]]:
     """Return the options of each choice from a list: its value and text; what a refusal names, or
     was chosen, is first."""
-    form = dict(view.understood.form) if view.understood else {}
-    say: Callable[[str], str] = language.translate
-    detected = say(translatable("as recognised"))
-
-    def offer(field: str, found: str | None, values: Sequence[str]) -> list[tuple[str, str]]:
-        chosen = getattr(view.choices, field)
+    form = one.checked.understood.form if one.checked else None
+    detected = language.translate(translatable("as recognised"))
+    lists = {
+        "zone": _zones(),
+        "time_format": _formats(),
+        "separator": (";", ",", "tab", "|"),
+        "decimal": (".", ","),
+        "encoding": ("utf-8", "cp1252", "iso-8859-15", "utf-16"),
+    }
+    options = {}
+    for field, values in lists.items():
+        found = getattr(form, field, None)
+        chosen = getattr(one.choices, field)
         usual = ("", detected if chosen or not found else f"{found} ({detected})")
-        named = [value for value in values if value in fault]
-        rest = [value for value in values if value not in named]
-        ordered = [*named, *([chosen] if chosen and chosen not in named else []), *rest]
-        return [usual, *((value, value) for value in dict.fromkeys(ordered))]
-
-    return {
-        "zone": offer("zone", form.get("zone"), _zones()),
-        "time_format": offer("time_format", form.get("time_format"), _formats()),
-        "separator": offer("separator", form.get("separator"), (";", ",", "tab", "|")),
-        "decimal": offer("decimal", form.get("decimal"), (".", ",")),
-        "encoding": offer(
-            "encoding", form.get("encoding"), ("utf-8", "cp1252", "iso-8859-15", "utf-16")
-        ),
-        "what": [
-            ("", say(translatable("as recognised"))),
-            ("readings", say(translatable("readings"))),
-            ("events", say(translatable("events"))),
-        ],
-        "duration": [
-            ("", say(translatable("lasting if there are ends, else instant"))),
-            ("lasting", say(translatable("lasting"))),
-            ("instant", say(translatable("instant"))),
-        ],
-        "take_back": [
-            ("", say(translatable("store them"))),
-            ("yes", say(translatable("remove those that are stored exactly so"))),
-        ],
-        "duplicates": [
-            ("refuse", say(translatable("refuse them if their values differ"))),
-            ("last", say(translatable("the last value counts"))),
-            ("mean", say(translatable("the mean counts"))),
-        ],
-        "skip_bad": [
-            ("", say(translatable("refuse the file"))),
-            ("yes", say(translatable("leave them out"))),
-        ],
-    }
+        named = [value for value in values if value in one.fault]
+        ordered = dict.fromkeys([*named, *([chosen] if chosen else []), *values])
+        options[field] = [usual, *((value, value) for value in ordered)]
+    for field, fixed in _FIXED.items():
+        options[field] = [(value, language.translate(text)) for value, text in fixed]
+    return options
 
 
-def _offered(view: ImportView, imports: OwnImports) -> dict[str, list[str]]:
+def _offered(one: Import, platform: Served) -> dict[str, list[str]]:
     """Return what is offered while a name is typed."""
-    columns = [column.title for column in view.understood.columns] if view.understood else []
-    times = list(view.understood.form.time_columns) if view.understood else []
-    assets = sorted(asset.name for asset in imports.platform.assets.all())
-    return {
-        "asset": assets[:MOST_OFFERED],
-        "asset_column": columns[:MOST_OFFERED],
-        "time": [*times, *columns][:MOST_OFFERED],
-        "type_column": columns[:MOST_OFFERED],
-        "end_column": columns[:MOST_OFFERED],
-        "event_type": [one.name for one in imports.platform.assets.event_types()][:MOST_OFFERED],
+    understood = one.checked.understood if one.checked else None
+    columns = [column.title for column in understood.columns] if understood else []
+    times = [*understood.form.time_columns, *columns] if understood else []
+    named = dict.fromkeys(("asset_column", "type_column", "end_column"), columns)
+    offered = {
+        **named,
+        "time": times,
+        "asset": sorted(asset.name for asset in platform.assets.all()),
+        "event_type": [type.name for type in platform.assets.event_types()],
     }
+    return {field: names[:MOST_OFFERED] for field, names in offered.items()}
 
 
-def _drawn(view: ImportView) -> tuple[str, list[str], str, str]:
+def _drawn(one: Import) -> tuple[str, list[str], str, str]:
     """Return the asset, the variables and the time, at most a year, that the link to the data
     shows."""
-    result = view.result
+    result = one.result
     if result is None or result.first is None or result.last is None:
         return "", [], "", ""
     numbers = [name for name, kind in result.variables.items() if kind == "number"]
     end = result.last + timedelta(minutes=1)  # which shows the last reading, too
     start = max(result.first, end - LONGEST_SELECTED)
     names = (numbers or [*result.variables])[:VARIABLES_DRAWN]
-    return (result.assets or [""])[0], names, start.isoformat(), end.isoformat()
+    return (result.assets or ("",))[0], names, start.isoformat(), end.isoformat()
 
 
 @cache

@@ -1,8 +1,8 @@
-"""Receiving of files: the body of a request, or the file field of a form, straight to the disk."""
+"""Receiving of the one file of a form, straight to the disk."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -14,16 +14,13 @@ from alerting.definitions.wording.clean_text import clean_line
 from alerting.definitions.wording.language import translatable
 
 _MOST_FIELDS = 20
-_LONGEST_FIELD = 2000
-_LONGEST_HEADER = 4000
+_LONGEST = 4000  # bytes of a field, and of a line above it
 _LONGEST_NAME = 200
+_ASKED_EVERY = 16 << 20  # bytes
+_UNREADABLE = "the form cannot be read: it is no form with a file"
 Fields = dict[str, str]
 Admit = Callable[[Fields, str], Path]
 """Admits a file by the fields that stand before it in the form and its name; returns its path."""
-RequireSpace = Callable[[], None]
-"""Raises if the disk has no room for more; asked while a file comes."""
-_ASKED_EVERY = 16 << 20  # bytes
-_UNREADABLE = "the form cannot be read: it is no form with a file"
 
 
 def file_name(text: str) -> str:
@@ -32,34 +29,12 @@ def file_name(text: str) -> str:
     return name[:_LONGEST_NAME] or "file"
 
 
-async def receive_body(request: Request, path: Path, require_space: RequireSpace) -> None:
-    """Write the body of a request to a file. Raises what `require_space` raises."""
-    with path.open("wb") as file:
-        write = _bounded(file, require_space)
-        async for chunk in request.stream():
-            await run_in_threadpool(write, chunk)
-
-
-def _bounded(file: BinaryIO, require_space: RequireSpace) -> Callable[[bytes], None]:
-    """Return the function that writes to a file, and asks before each further piece of it."""
-    left = 0
-
-    def write(data: bytes) -> None:
-        nonlocal left
-        if len(data) > left:
-            require_space()
-            left = _ASKED_EVERY + len(data)
-        left -= len(data)
-        file.write(data)
-
-    return write
-
-
 async def receive_form(
-    request: Request, fields: Fields, admit: Admit, require_space: RequireSpace
+    request: Request, fields: Fields, admit: Admit, require_space: Callable[[], None]
 ) -> None:
-    """Write the one file of a form to the path that `admit` gives it, which a thread calls.
-    `fields`: takes the other fields of the form, also of one that is refused then.
+    """Write the one file of a form to the path that `admit` gives it, in a thread. `fields`: takes
+    the other fields, also of a form that is refused then. `require_space`: raises if the disk has
+    no room for more; asked while the file comes.
 
     Raises HTTPException 422 for a body that is no form, UserError for one without a file, and what
     `admit` and `require_space` raise.
@@ -70,92 +45,84 @@ async def receive_form(
         raise HTTPException(422, _UNREADABLE)
     form = _Form(fields, admit, require_space)
     try:
-        parser = MultipartParser(boundary, form.callbacks)  # type: ignore[arg-type]
+        parser = MultipartParser(boundary, form.callbacks())
         async for chunk in request.stream():
             await run_in_threadpool(parser.write, chunk)
         parser.finalize()
     except FormParserError as fault:
         raise HTTPException(422, _UNREADABLE) from fault
     finally:
-        form.close()
-    if form.files != 1:
+        if form.file is not None:
+            form.file.close()
+    if form.file is None:
         raise UserError(translatable("choose a file"))
 
 
 class _Form:
     """A form under way: its fields in memory within bounds, its file on the disk."""
 
-    def __init__(self, fields: Fields, admit: Admit, require_space: RequireSpace) -> None:
+    def __init__(self, fields: Fields, admit: Admit, require_space: Callable[[], None]) -> None:
+        self.file: BinaryIO | None = None
+        self._fields = fields
         self._admit = admit
         self._require_space = require_space
-        self._write: Callable[[bytes], None] | None = None
-        self._fields = fields
-        self._header = bytearray()
-        self._value = bytearray()
-        self._disposition = b""
-        self._name = ""
-        self._file: BinaryIO | None = None
+        self._header = [bytearray(), bytearray()]
         self._text = bytearray()
-        self.files = 0
+        self._name = ""
+        self._left = 0
 
-    @property
-    def callbacks(self) -> dict[str, Callable[..., None]]:
+    def callbacks(self) -> Any:
         """Return the functions that the parser calls."""
+        name, value = self._header
         return {
-            "on_part_begin": self._begin_part,
-            "on_header_field": lambda data, start, end: self._extend(self._header, data[start:end]),
-            "on_header_value": lambda data, start, end: self._extend(self._value, data[start:end]),
+            "on_header_field": lambda data, start, end: _extend(name, data[start:end]),
+            "on_header_value": lambda data, start, end: _extend(value, data[start:end]),
             "on_header_end": self._end_header,
-            "on_headers_finished": self._end_headers,
+            "on_headers_finished": self._begin_part,
             "on_part_data": lambda data, start, end: self._take(data[start:end]),
             "on_part_end": self._end_part,
         }
 
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+    def _end_header(self) -> None:
+        name, value = self._header
+        if name.lower() == b"content-disposition":
+            self._text[:] = value
+        name.clear()
+        value.clear()
 
     def _begin_part(self) -> None:
-        self._disposition = b""
+        _, options = parse_options_header(bytes(self._text))
         self._text.clear()
-
-    def _extend(self, text: bytearray, more: bytes) -> None:
-        if len(text) + len(more) > _LONGEST_HEADER:
-            raise HTTPException(422, _UNREADABLE)
-        text += more
-
-    def _end_header(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._disposition = bytes(self._value)
-        self._header.clear()
-        self._value.clear()
-
-    def _end_headers(self) -> None:
-        _, options = parse_options_header(self._disposition)
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
-        named = options.get(b"filename")
-        if named is None:
+        sent = options.get(b"filename")
+        if sent is None:
             if len(self._fields) >= _MOST_FIELDS:
                 raise HTTPException(422, _UNREADABLE)
-            return
-        if not named or self.files:  # a form without a chosen file has an empty name
+        elif not sent or self.file is not None:  # a form without a chosen file has an empty name
             raise UserError(translatable("choose a file"))
-        self.files += 1
-        path = self._admit(self._fields, file_name(named.decode("utf-8", "replace")))
-        self._file = path.open("wb")
-        self._write = _bounded(self._file, self._require_space)
+        else:
+            path = self._admit(self._fields, file_name(sent.decode("utf-8", "replace")))
+            self.file = path.open("xb")
 
     def _take(self, data: bytes) -> None:
-        if self._file is not None and self._write is not None:
-            self._write(data)
-        elif len(self._text) + len(data) > _LONGEST_FIELD:
-            raise HTTPException(422, _UNREADABLE)
-        else:
-            self._text += data
+        if self.file is None or self.file.closed:
+            _extend(self._text, data)
+            return
+        self._left -= len(data)
+        if self._left < 0:
+            self._require_space()
+            self._left = _ASKED_EVERY
+        self.file.write(data)
 
     def _end_part(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self.file is not None and not self.file.closed:
+            self.file.close()
         else:
             self._fields[self._name] = self._text.decode("utf-8", "replace")
+        self._text.clear()
+
+
+def _extend(text: bytearray, more: bytes) -> None:
+    if len(text) + len(more) > _LONGEST:
+        raise HTTPException(422, _UNREADABLE)
+    text += more

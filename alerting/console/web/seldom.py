@@ -14,7 +14,6 @@ _SHARED = {
     "source_trials": ("sources.trials:SourceTrials", "source_readers"),
     "sink_trials": ("sinks.trials:SinkTrials", "sink_opener"),
     "deliveries": ("api.ingest_api:Deliveries",),
-    "import_worker": ("imports.worker:ImportWorker",),
     "reader": ("metrics:PlatformReader", "platform"),
 }
 """What routes share in an application's state: its class, and what that class takes from it."""
@@ -79,7 +78,6 @@ DATA_APIS = (
     _later(f"{_API}predict-jobs|{_DEFINITION}/predict-jobs", "api.predict_jobs_api:router"),
     _later(f"{_API}(?:assets|series|events)", "api.series_api:router"),
     _later(f"{_API}assets", "assets.asset_api:router"),
-    _later(f"{_API}imports", "imports.import_api:router", needs="import_worker"),
 )
 PLANT_APIS = (
     _later(f"{_API}kpi", "web.quality:api"),
@@ -116,7 +114,7 @@ PAGES = (
         "trends.label_pages:pages",
         "trends.scatter:pages",
     ),
-    _later("/import", "imports.import_pages:pages", needs="import_worker"),
+    _later("/import", "imports.import_pages:pages"),
     Later("/api$|/api/v1/openapi", _reference),
     _later("/access", "people.access_page:pages"),
     _later("/account", "people.account_page:pages"),

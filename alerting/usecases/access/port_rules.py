@@ -73,10 +73,6 @@ def _own(sight: Sight, name: Any) -> bool:
     return bool(name == sight.person)
 
 
-def _own_job(sight: Sight, job: Any) -> bool:
-    return _own(sight, job.actor)
-
-
 def _own_account(sight: Sight, account: Any) -> bool:
     return _own(sight, account.id)
 
@@ -358,12 +354,6 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "get": one(_of_definition),
         "all": each(_of_definition),
         "forget": _stored(_of_definition, lambda: None),
-    },
-    "import_jobs": {
-        **dict.fromkeys(("insert", "replace"), writing("job", _own_job)),
-        "get": one(_own_job),
-        "all": each(_own_job),
-        "forget": _stored(_own_job, lambda: None),
     },
     "sources": {
         "documents": each(lambda sight, document: sight.sees(document.get("asset"))),

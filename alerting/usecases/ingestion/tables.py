@@ -6,15 +6,17 @@ are assets declared and rows written, batch by batch. Every write is idempotent,
 can be repeated unchanged, without loss or duplicates.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Literal, TypeVar
 
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import template, translatable
-from alerting.ports import Audit, IngestionPorts, Progress, silent
+from alerting.ports import Audit, EventRow, IngestionPorts, Progress, ReadingRow, silent
 from alerting.readings.column_titles import units_by_name
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.arrivals import (
@@ -52,6 +54,7 @@ _REMOVED: dict[What, str] = {
     "readings": template("readings removed"),
     "events": template("events removed"),
 }
+_OPTION = re.compile(r"--[a-z][a-z-]*")
 Row = TypeVar("Row")
 
 
@@ -171,7 +174,7 @@ def check_readings(
     changes = [a for a in declared if existing.get(a.name) != a]
     understood = understand(source, profile, types, existing, {}, now)
     if take_back:
-        rows = source.read(types, _pass, progress)
+        rows = source.read(types, ignore_line, progress)
         same = (len(same_readings(plant.reading_writes, batch)) for batch in rows)
         understood = replace(understood, removes=sum(same))
     return CheckedReadings(source, plant, profile, types, reject, changes, understood, take_back)
@@ -270,7 +273,7 @@ def check_events(
         source, profile, types, {a.name: a for a in plant.assets.all()}, durations
     )
     if take_back:
-        batches = source.read(types, durations, _pass, progress)
+        batches = source.read(types, durations, ignore_line, progress)
         same = (len(same_events(plant.reading_writes, batch)) for batch in batches)
         understood = replace(understood, removes=sum(same))
     return CheckedEvents(
@@ -278,8 +281,26 @@ def check_events(
     )
 
 
-def _pass(_line: BadLine) -> None:
-    """Pass over a bad line that the check has refused or counted."""
+def ignore_line(_line: BadLine) -> None:
+    """Ignore a bad line, which the check has refused or counted."""
+
+
+def first_rows(checked: CheckedReadings | CheckedEvents, most: int) -> list[ReadingRow | EventRow]:
+    """Return the first rows of a checked file as they will be stored."""
+    batches: Iterator[Sequence[ReadingRow | EventRow]]
+    if isinstance(checked, CheckedEvents):
+        batches = checked.source.read(checked.types, checked.durations, ignore_line, silent)
+    else:
+        batches = checked.source.read(checked.types, ignore_line, silent)
+    try:
+        return list(islice(chain.from_iterable(batches), most))
+    finally:
+        getattr(batches, "close", lambda: None)()
+
+
+def name_options(text: str, names: Mapping[str, str]) -> str:
+    """Return a message of the import with other names in place of the options of the command."""
+    return _OPTION.sub(lambda option: names.get(option[0], option[0]), text)
 
 
 def _declared_type(

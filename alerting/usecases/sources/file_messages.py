@@ -1,7 +1,7 @@
 """Messages of the check of a file, with the fields of its source."""
 
 from alerting.definitions.wording.language import translatable
-from alerting.usecases.ingestion.upload_descriptions import name_options
+from alerting.usecases.ingestion.tables import name_options
 
 _FIELDS = {
     "--asset-column": "asset_column",

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import Unreachable, UserError, first_line, storable
 from alerting.definitions.sources.source import FilesSource
 from alerting.definitions.upkeep import DeclarationLimits
+from alerting.definitions.wording.language import Translatable, translatable
 from alerting.ports import (
     MOST_IN_FUTURE,
     Assets,
@@ -33,12 +34,8 @@ from alerting.usecases.ingestion.tables import (
     CheckedReadings,
     check_events,
     check_readings,
-)
-from alerting.usecases.ingestion.upload_descriptions import (
     first_rows,
     ignore_line,
-    text_document,
-    text_from_document,
 )
 from alerting.usecases.sources.deliver import record_declared
 from alerting.usecases.sources.file_messages import name_fields, no_table
@@ -57,6 +54,7 @@ FORGET_AFTER = timedelta(days=90)
 again."""
 MOST_FILES = 1000
 """Number of files that are read at one poll, and of paths whose marks are asked for at once."""
+_LONGEST_FAULT = 4000
 IsOutage = Callable[[Exception], bool]
 """Whether an error is one of the database, so that no file is to blame."""
 _log = id_logger(__name__)
@@ -252,9 +250,7 @@ def _read(
             mark.sha256 or isinstance(refusal, FileRefused)
         ):
             raise  # the file may be good, and is read at the next poll
-        document = text_document(refusal.message, name_fields)
-        english = storable(name_fields(str(refusal)))
-        mark = replace(mark, fault=text_from_document(document, english))
+        mark = replace(mark, fault=_with_fields(refusal.message))
         if isinstance(refusal, BeyondBounds):
             plant.deliveries.note_surplus(source.name, str(mark.fault), now)
         plant.deliveries.record(source.name, Delivered(now, 0, 1, why=mark.fault))
@@ -276,6 +272,14 @@ def _read(
         )
     plant.deliveries.mark_file(mark)
     return mark
+
+
+def _with_fields(part: Any) -> Any:
+    """Return a text, or a part of one, that names fields of the source, and can be stored."""
+    if isinstance(part, Translatable) and part.template and len(part) <= _LONGEST_FAULT:
+        values = {name: _with_fields(value) for name, value in part.values.items()}
+        return translatable(name_fields(part.template), **values)
+    return storable(name_fields(part)) if isinstance(part, str) else part
 
 
 def _new_names(

@@ -14,9 +14,9 @@ import pytest
 import uvicorn
 
 from alerting.adapters.channels.log import LogChannel
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from alerting.console.server import server_options
 from alerting.console.web.later import load_all
 from tests.helpers.console.api import TOKENS
@@ -30,7 +30,6 @@ pytestmark = pytest.mark.server
 UNREADABLE = (
     "not a legal character|is no name of a field|is not YAML|cannot be read|too deeply|digits"
 )
-UNDER_WAY = "being checked|being written|was refused|imported already|failed|not a legal name"
 NO_PLANT = "^there is no plant '"
 """Refusal of any list by `in_plant`: the description cannot say which plants there are."""
 BY_STATE = {
@@ -65,9 +64,6 @@ BY_STATE = {
     "POST /api/v1/handover/notes": "has not begun|takes no more",
     "POST /api/v1/handover/signatures": "has not begun|signed this already|the other side",
     "POST /api/v1/handover/messages": "no configured channel",
-    "POST /api/v1/imports/{id}:check": UNDER_WAY,
-    "POST /api/v1/imports/{id}:write": UNDER_WAY,
-    "POST /api/v1/imports": "being imported|too many imports|body is empty",
     "POST /api/v1/readings": "Idempotency-Key was used for another body",
     "POST /api/v1/events": "Idempotency-Key was used for another body",
     "POST /api/v1/shelves": "is not after now|at most",
@@ -113,7 +109,7 @@ def address(tmp_path_factory):
         predict_files=JobFolder(tmp_path_factory.mktemp("predictions")),
         source_readers=no_messages,
         sink_opener=takes_all,
-        import_files=UploadFolder(tmp_path_factory.mktemp("imports")),
+        import_files=Imports(tmp_path_factory.mktemp("imports")),
     )
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(())))

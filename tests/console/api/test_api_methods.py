@@ -8,9 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.adapters.channels.links import SignedLinks
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from alerting.console.web.later import load_all
 from alerting.local.sign_in import make_link
 from tests.builders import at
@@ -41,7 +41,7 @@ def client(platform, tmp_path):
         now=lambda: at(600),
         sign_in=tmp_path,
         predict_files=JobFolder(tmp_path / "predictions"),
-        import_files=UploadFolder(tmp_path / "imports"),
+        import_files=Imports(tmp_path / "imports"),
     )
     return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
 

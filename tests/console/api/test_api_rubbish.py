@@ -15,12 +15,12 @@ from urllib.parse import quote, urlencode
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from alerting.console.web.later import load_all
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
@@ -116,7 +116,7 @@ def client(platform, tmp_path):
         TOKENS,
         predict_files=JobFolder(tmp_path / "predictions"),
         source_readers=no_messages,
-        import_files=UploadFolder(tmp_path / "imports"),
+        import_files=Imports(tmp_path / "imports"),
     )
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as sending:
         yield sending

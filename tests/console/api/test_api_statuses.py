@@ -12,15 +12,14 @@ from fastapi.testclient import TestClient
 from pymongo.errors import ServerSelectionTimeoutError
 
 from alerting.adapters.channels.log import LogChannel
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.api.predict_jobs_api import PARQUET
 from alerting.console.app import create_app
 from alerting.console.gate import largest_body
-from alerting.console.imports.import_api import FILE
+from alerting.console.imports.imports import Imports
 from alerting.episodes.episode import episode_id
 from alerting.operators.silences import MOST_SILENCES, SilenceScope, new_silence
-from alerting.ports import DecisionRecord, ImportJob, PredictJob, ScoredFile
+from alerting.ports import DecisionRecord, PredictJob, ScoredFile
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.reporting.plant.summary import summary_to_document
 from alerting.usecases.labels.marking import MOST_LABELS
@@ -83,7 +82,6 @@ def everywhere(stub):
         "misses",
         "handovers",
         "predict_jobs",
-        "import_jobs",
         "access_tokens",
         "audit",
         "sources",
@@ -125,7 +123,7 @@ def client(tmp_path_factory):
         predict_files=files,
         source_readers=no_messages,
         sink_opener=takes_all,
-        import_files=UploadFolder(tmp_path_factory.mktemp("imports")),
+        import_files=Imports(tmp_path_factory.mktemp("imports")),
     )
 
 
@@ -136,28 +134,18 @@ def clients(client):
 
 
 def bodied(operation, schemas):
-    if operation.get("requestBody", {}).get("content", {}).keys() & {PARQUET, FILE}:
+    if operation.get("requestBody", {}).get("content", {}).keys() & {PARQUET}:
         return {"content": b"PAR1 readings PAR1"}
     body = body_of(operation, schemas)
     return {"json": VALID[body[0]]} if body is not None else {}
 
 
 def wrong_path(path):
-    is_hash = any(folder in path for folder in ("/predict-jobs/", "/previews/", "/imports/"))
+    is_hash = any(folder in path for folder in ("/predict-jobs/", "/previews/"))
     id = "0" * 12 if is_hash else "nothing-of-this-id"
     return (
         path.replace("{id}", id).replace("{name}", "nothing-of-this-name").replace("{number}", "1")
     )
-
-
-def checked_import(state):
-    """Return the id of an import that can be written and has rejected a line."""
-    id = uuid.uuid4().hex[:12]
-    state.import_files.create(id).write_bytes(b"ts,asset,t\n2026-01-05,a,1\n")
-    state.import_files.rejects_file(id).write_bytes(b"line")
-    job = ImportJob(id, "a.csv", "ada", datetime.now(UTC), 9, state="checked")
-    state.platform.import_jobs.insert(job)
-    return id
 
 
 def named(client, path):
@@ -192,8 +180,6 @@ def named(client, path):
         prepare_models(client.app.state.platform, path.rpartition(":")[2])
         return {"name": NAME}
     own = {"id": come_true().id} if path.endswith("/close") else {}
-    if "/imports/" in path:
-        own = {"id": checked_import(client.app.state)}
     by_folder = {
         "/api/v1/plant/": {"name": NAME},
         "/api/v1/routes/": {"name": "all"},

@@ -3,8 +3,8 @@ difference, restored."""
 
 import pytest
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from alerting.usecases.definitions.sync import apply
 from tests.builders import too_hot
 from tests.helpers.console.api import TOKENS
@@ -118,7 +118,7 @@ FORMS = {
 def test_the_back_button_leads_from_a_refusal_to_what_was_typed(tmp_path):
     platform = often_hot()
     apply(platform, [too_hot(name="hot")], "ben", platform.clock.now(), "first")
-    files = UploadFolder(tmp_path / "imports")
+    files = Imports(tmp_path / "imports")
     app = create_app(platform, TOKENS, import_files=files)
     with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
         walk = Walk(page, f"http://127.0.0.1:{port}", tmp_path, 1280)

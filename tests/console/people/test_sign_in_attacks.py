@@ -11,12 +11,12 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi.routing import APIRoute
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
+from alerting.console.imports.imports import Imports
 from alerting.console.web.later import load_all
 from alerting.operators.people import SESSION_LASTS, hash_secret
 from alerting.ports import AuditFilter
@@ -43,7 +43,7 @@ OPEN_BY_ADDRESS = {"/f/{token}", "/password/{code}", "/password/{code}/pin"}
 @pytest.fixture
 def app(platform, wall, tmp_path):
     person_on(platform, wall())
-    return app_of(platform, wall, import_files=UploadFolder(tmp_path / "imports"))
+    return app_of(platform, wall, import_files=Imports(tmp_path / "imports"))
 
 
 def cookies_of(browser):

@@ -3,8 +3,8 @@ unfolded; of a plant with everything, and of an empty one."""
 
 import pytest
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import OutcomeRecord
 from tests.builders import at
@@ -82,7 +82,7 @@ def empty(_):
 @pytest.mark.parametrize("language", ["de", "fr"])
 @pytest.mark.parametrize(("make", "paths"), [(plant, pages_of(FIRST)), (empty, MAIN_PAGES)])
 def test_no_page_is_wider_than_a_phone(tmp_path, make, paths, language):
-    files = UploadFolder(tmp_path / "imports")
+    files = Imports(tmp_path / "imports")
     app = create_app(make(FIRST), TOKENS_FILE, now=lambda: at(NOW), import_files=files)
     found = {}
     with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
@@ -112,7 +112,7 @@ def test_no_column_of_a_larger_screen_is_so_narrow_that_words_break(tmp_path):
             outcome_record=OutcomeRecord("hit", "it came", True, None, False, True, 1),
         )
         assert made.episodes.insert(past)
-    files = UploadFolder(tmp_path / "imports")
+    files = Imports(tmp_path / "imports")
     app = create_app(made, TOKENS_FILE, now=lambda: at(NOW), import_files=files)
     found = {}
     with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:

@@ -35,8 +35,6 @@ from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports import (
     DecisionRecord,
     EventRow,
-    ImportChoices,
-    ImportJob,
     PastEvaluation,
     PredictJob,
     ReadingRow,
@@ -84,7 +82,6 @@ class Names(NamedTuple):
     labels: tuple[str, ...]
     jobs: tuple[str, ...]
     reports: tuple[str, ...]
-    imports: tuple[str, ...]
 
     @property
     def definitions(self):
@@ -108,7 +105,6 @@ def names_of(line):
         tuple(label.id for label in _labels(line, oven)),
         tuple(job.id for job in _jobs(line)),
         (f"{line}-hot:2026-W02:1", f"{line}-hot:by-hand:1", "2026-W02:1"),
-        tuple(job.id for job in _imports(line)),
     )
 
 
@@ -400,35 +396,6 @@ def _jobs(line):
     return failed, done, replace(failed, id=f"{digit}c2b3c4d5e6f", state="waiting", ended_at=None)
 
 
-def _imports(line):
-    digit = 1 if line == FIRST else 2
-    who = f"engineer-{FIRST}" if line == FIRST else "bea"
-    choices = ImportChoices(asset=f"{line}-oven")
-    refused = ImportJob(f"{digit}a1b1c1d1e1f", f"{line}.csv", who, at(900), 10, choices)
-    refused = replace(refused, state="refused", fault=f"{line} has no time", ended_at=at(901))
-    checked = replace(
-        refused,
-        id=f"{digit}b1b1c1d1e1f",
-        state="checked",
-        fault=None,
-        understood=_understood(f"{line}-oven"),
-        preview=({"asset": f"{line}-oven", "ts": at(0).isoformat(), "values": {"t": 1.5}},),
-    )
-    return refused, checked
-
-
-def _understood(asset):
-    """Return what was recognised in a file of one column."""
-    names = ("separator", "decimal", "encoding", "time_format", "zone", "zone_from")
-    form = dict.fromkeys(names) | {"time_columns": ["ts"]}
-    counts = {"values": 1, "missing": 0, "bad": 0, "bad_cells": [], "first_bad": []}
-    column = {"title": "t", "name": "t", "type": "number", "unit": None, "new": True, **counts}
-    times = {"first": at(0).isoformat(), "last": at(0).isoformat()}
-    assets = {"assets": [asset], "number_of_assets": 1, "new_assets": [], "number_of_new_assets": 0}
-    lists = {"columns": [column], "number_of_columns": 1, "notes": []}
-    return {"form": form, "lines": 1, "rows": 1, **times, **assets, **lists}
-
-
 def _add_models(made, line, oven):
     name = f"{line}-moist"
     made.models.register(name, f"run-{line}", {"model.txt": b"x"}, {"family": line})
@@ -441,8 +408,6 @@ def _add_models(made, line, oven):
     add_waiting(made, name, reason=f"Better on {line}.", champion_version=1)
     for job in _jobs(line):
         made.predict_jobs.insert(job)
-    for job in _imports(line):
-        made.import_jobs.insert(job)
 
 
 def _add_sources(made, line, oven):

@@ -1,29 +1,32 @@
 """A console that takes imports, and a European file for it."""
 
+import html
+import re
 from datetime import UTC, datetime, timedelta
 
 from fastapi.testclient import TestClient
 
-from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.console.app import create_app
+from alerting.console.imports.imports import Imports
 from tests.helpers.console.api import TOKENS
+from tests.helpers.console.pages import csrf_of
 
 ENGINEER_TOKEN = "engineer-token-0123456789"
 WITH_ENGINEER = {**TOKENS, ENGINEER_TOKEN: ("emil", "engineer")}
-EMIL = {"authorization": f"Bearer {ENGINEER_TOKEN}"}
-URL = "/api/v1/imports"
 _A_HANG_S = 120
 
 
 def console(platform, folder, zone="Europe/Berlin"):
     """Return the application of a platform with a folder for imports, of a plant in Berlin."""
-    return create_app(platform, WITH_ENGINEER, import_files=UploadFolder(folder, zone))
+    return create_app(platform, WITH_ENGINEER, import_files=Imports(folder, zone))
 
 
-def client_of(platform, folder, **changes):
-    return TestClient(
-        console(platform, folder, **changes), raise_server_exceptions=False, follow_redirects=False
-    )
+def browser_of(platform, folder):
+    """Return a browser in which an engineer has signed in."""
+    app = console(platform, folder)
+    made = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    made.post("/login", data={"token": ENGINEER_TOKEN, "next": "/"})
+    return made
 
 
 def european_file(hours=8, step_minutes=1):
@@ -39,26 +42,28 @@ def european_file(hours=8, step_minutes=1):
     return ("\n".join(lines) + "\n").encode("cp1252")
 
 
-def send(client, content, headers=EMIL, **query):
-    return client.post(URL, content=content, params=query, headers=headers)
+def sent(browser, content, name="line.csv", **fields):
+    """Return the answer to a form with a file."""
+    data = {"csrf": csrf_of(browser.get("/import")), **fields}
+    return browser.post("/import", data=data, files={"file": (name, content, "text/csv")})
 
 
-def ended(client, id, headers=EMIL):
-    """Return an import after its check or write."""
-    for _ in range(_A_HANG_S // 10):
-        found = client.get(f"{URL}/{id}?wait=10", headers=headers).json()
-        if found["ended_at"]:
-            return found
-    raise AssertionError(found)
+def page_of(browser, answer, language="en"):
+    """Return the page to which an answer leads, after the work at its file."""
+    assert answer.status_code == 303, answer.text
+    address = answer.headers["location"]
+    assert browser.app.state.import_files.find(address.rpartition("/")[2]).over.wait(_A_HANG_S)
+    return browser.get(address, headers={"accept-language": language})
 
 
-def checked(client, content, headers=EMIL, **query):
-    answer = send(client, content, headers, **query)
-    assert answer.status_code == 202, answer.text
-    return ended(client, answer.json()["id"], headers)
+def act(browser, page, verb, /, language="en", **fields):
+    """Return the page after an act of an import's page with the fields of a form."""
+    address = f"{page.request.url.path}/{verb}"
+    answer = browser.post(address, data={"csrf": csrf_of(page), **fields})
+    return page_of(browser, answer, language)
 
 
-def written(client, id, headers=EMIL):
-    answer = client.post(f"{URL}/{id}:write", headers=headers)
-    assert answer.status_code == 202, answer.text
-    return ended(client, id, headers)
+def text_of(answer):
+    """Return the text of a page."""
+    text = html.unescape(" ".join(re.sub(r"<[^>]+>", " ", answer.text).split()))
+    return text.replace("\u00a0", " ")

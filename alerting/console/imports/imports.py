@@ -1,0 +1,335 @@
+"""Files that people import in the browser: received, checked, written, deleted after a day.
+
+Check and write are those of `alerting import`. Imports live in this process: after a restart a file
+is sent again, which stores nothing twice, and no file of before is left.
+"""
+
+import logging
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from threading import BoundedSemaphore, Event, Lock, Thread
+from typing import Literal
+
+from fastapi import HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+from pymongo.errors import PyMongoError
+
+from alerting.adapters.files.events import EventColumns, EventsFile
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rejects import RejectsFile
+from alerting.adapters.files.rows import Layout
+from alerting.adapters.files.tables.opening import open_table
+from alerting.adapters.mongo.mongo import DatabaseDown
+from alerting.adapters.platform import Platform
+from alerting.console.api.parameters import NAME, NameText, Short
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.wording.language import Language, translatable
+from alerting.ports import EventRow, ReadingRow
+from alerting.usecases.ingestion.sources import Reject
+from alerting.usecases.ingestion.tables import (
+    CheckedEvents,
+    CheckedReadings,
+    ImportResult,
+    check_events,
+    check_readings,
+    first_rows,
+    ignore_line,
+)
+
+MOST_BYTES = 2 << 30
+MOST_LEFT = 64 << 20
+"""Bytes of a file that stays until its import is deleted, so that it can be taken back."""
+MOST_AT_ONCE = 4
+MOST_IMPORTS = 20
+LASTS = timedelta(days=1)
+SHOWN_ROWS = 10
+_SPARE = 1 << 30  # bytes of the disk that uploads leave free
+_WORKING = 2  # checks and writes at once
+_OF_EVENTS = (("type", "start"), ("type", "end"))
+"""Titles that together show that the lines of a file are events."""
+State = Literal["arriving", "checking", "refused", "checked", "writing", "done", "failed"]
+_log = logging.getLogger(__name__)
+
+
+class Choices(BaseModel):
+    """How a file is read, where that is left open or recognised wrongly: the options of `alerting
+    import`. `title`, `before`, `name`: columns, with their names before and now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: Literal["readings", "events"] | None = None
+    asset: NameText | None = None
+    asset_column: NameText | None = None
+    time: Short | None = None
+    time_format: Short | None = None
+    zone: Short | None = None
+    separator: Short | None = None
+    decimal: Literal[".", ","] | None = None
+    encoding: Short | None = None
+    missing: str = Field("", max_length=2000)
+    duplicates: Literal["refuse", "last", "mean"] = "refuse"
+    skip_bad: bool = False
+    event_type: NameText | None = None
+    type_column: NameText | None = None
+    end_column: NameText | None = None
+    duration: Literal["instant", "lasting"] | None = None
+    take_back: bool = False
+    title: list[Short] = Field([], max_length=NAME)
+    before: list[Short] = Field([], max_length=NAME)
+    name: list[Short] = Field([], max_length=NAME)
+
+    def renamed(self) -> dict[str, str]:
+        """Return the names that a person changed, by title."""
+        rows = zip(self.title, self.name, self.before, strict=False)
+        return {title: name for title, name, before in rows if name not in ("", before)}
+
+
+@dataclass
+class Import:
+    """A file that a person imports. `fault`: why it was refused, or failed; `over`: no work at it
+    is under way."""
+
+    id: str
+    name: str
+    actor: str
+    created_at: datetime
+    file: Path
+    choices: Choices
+    names: dict[str, str] = field(default_factory=dict)
+    state: State = "arriving"
+    progress: float = 0.0
+    checked: CheckedReadings | CheckedEvents | None = None
+    rows: Sequence[ReadingRow | EventRow] = ()
+    fault: str = ""
+    result: ImportResult | None = None
+    over: Event = field(default_factory=Event)
+
+    @property
+    def is_busy(self) -> bool:
+        return self.state in ("arriving", "checking", "writing")
+
+    @property
+    def rejects(self) -> Path:
+        """Return the path of the lines that were left out, which may not exist."""
+        return self.file.with_name("rejects.csv")
+
+    def follow(self, step: str, done: int, total: int | None) -> None:
+        """Note progress; the port `Progress`. Raises FileNotFoundError if the file was deleted."""
+        del step
+        self.file.stat()
+        self.progress = done / total if total else 0.0
+
+
+class Imports:
+    """The imports of this process, below a folder that only its owner may enter. `plant_zone`: of
+    stamps that name none; None if the plant has none."""
+
+    def __init__(self, folder: Path, plant_zone: str | None = None) -> None:
+        self._folder = folder
+        self._plant_zone = plant_zone
+        self._found: dict[str, Import] = {}
+        self._lock = Lock()
+        self._turns = BoundedSemaphore(_WORKING)
+        shutil.rmtree(folder, ignore_errors=True)  # files of a process that has ended
+
+    def all(self) -> list[Import]:
+        """Return the imports whose files have arrived, newest first."""
+        found = [one for one in self._found.copy().values() if one.state != "arriving"]
+        return sorted(found, key=lambda one: one.created_at, reverse=True)
+
+    def find(self, id: str) -> Import:
+        """Return an import whose file has arrived. Raises NotFound for any other."""
+        found = self._found.get(id)
+        if found is None or found.state == "arriving":
+            raise NotFound(
+                translatable("there is no import {id}; imports are deleted after a day", id=id)
+            )
+        return found
+
+    def admit(self, name: str, actor: str, size: int, choices: Choices) -> Import:
+        """Return a new import, whose file will be written to its path. The oldest one makes room.
+        Raises HTTPException 429 if too many are under way or the disk is too full."""
+        id = uuid.uuid4().hex[:12]
+        now = datetime.now(UTC)
+        one = Import(id, name, actor, now, self._folder / id / "file", choices)
+        with self._lock:
+            self.tidy(now)
+            busy = sum(other.is_busy for other in self._found.values())
+            if busy >= MOST_AT_ONCE:
+                raise _full(
+                    translatable(
+                        "{number} files are being imported; send this one when some are done",
+                        number=busy,
+                    )
+                )
+            idle = [other for other in self._found.values() if not other.is_busy]
+            for other in idle[: max(0, len(self._found) + 1 - MOST_IMPORTS)]:
+                self.remove(other)
+            self.require_space(size)
+            one.file.parent.mkdir(mode=0o700, parents=True)
+            self._folder.chmod(0o700)
+            self._found[id] = one
+        return one
+
+    def require_space(self, size: int = 0) -> None:
+        """Raise HTTPException 429 if the disk has no room for this many further bytes."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if shutil.disk_usage(self._folder).free < size + _SPARE:
+            raise _full(
+                translatable(
+                    "the disk has too little free space for this file; delete some imports"
+                )
+            )
+
+    def tidy(self, now: datetime) -> None:
+        """Remove the imports of more than a day ago."""
+        for one in list(self._found.values()):
+            if one.created_at < now - LASTS and not one.is_busy:
+                self.remove(one)
+
+    def remove(self, one: Import) -> None:
+        """Remove an import and its files; work at it stops, and what is written stays."""
+        self._found.pop(one.id, None)
+        shutil.rmtree(one.file.parent, ignore_errors=True)
+
+    def check(self, platform: Platform, one: Import, choices: Choices) -> None:
+        """Begin to check a file with these choices. Raises UserError if it is being worked at, or
+        no longer there."""
+        self._begin(one, "checking", partial(self._check_and_show, platform, one), choices)
+
+    def write(self, platform: Platform, one: Import, actor: str, language: Language) -> None:
+        """Begin to write the lines of a checked file, once more those of a failed write; lines left
+        out get their reasons in this language. Raises UserError if they cannot be written."""
+        if one.checked is None or one.state not in ("checked", "failed"):
+            raise UserError(translatable("the file is not checked; look at it again"))
+        self._begin(one, "writing", partial(self._write, platform, one, actor, language))
+
+    def _begin(
+        self, one: Import, state: State, act: Callable[[], None], choices: Choices | None = None
+    ) -> None:
+        with self._lock:
+            if one.is_busy and one.state != "arriving":
+                raise UserError(
+                    translatable("the file is being worked at; wait until that is over")
+                )
+            if not one.file.exists():
+                raise UserError(
+                    translatable("the uploaded file is no longer there; import it again")
+                )
+            one.choices = choices or one.choices
+            one.names |= choices.renamed() if choices else {}
+            one.state = state
+            one.progress = 0.0
+            one.fault = ""
+            one.result = None
+            one.over = Event()
+        # the copy names the origin of the request in the audit
+        run = partial(copy_context().run, self._run, one, act)
+        Thread(target=run, name="import", daemon=True).start()
+
+    def _run(self, one: Import, act: Callable[[], None]) -> None:
+        try:
+            with self._turns:
+                act()
+        except UserError as refusal:
+            _end(one, "refused", refusal.message)
+        except (PyMongoError, DatabaseDown):
+            _end(one, "failed", translatable("the database did not answer; continue the import"))
+        except Exception:  # of a thread, which has no request to answer
+            if one.id in self._found:
+                _log.exception("import %s", one.id)
+            _end(one, "failed", translatable("a fault of the server; its log has the details"))
+        finally:
+            one.over.set()
+
+    def _check_and_show(self, platform: Platform, one: Import) -> None:
+
+        one.checked = None
+        checked = self._check(platform, one, ignore_line)
+        one.rows = first_rows(checked, SHOWN_ROWS)
+        one.checked = checked
+        _end(one, "checked")
+
+    def _check(
+        self, platform: Platform, one: Import, reject: Reject
+    ) -> CheckedReadings | CheckedEvents:
+
+        chosen = one.choices
+        layout = self._layout(one)
+        used = reject if chosen.skip_bad else None
+        back = chosen.take_back
+        if self._is_of_events(one):
+            columns = EventColumns(chosen.event_type, chosen.type_column, "", chosen.end_column)
+            events = EventsFile(one.file, layout, columns)
+            events.name = one.name
+            duration = chosen.duration
+            return check_events(
+                events,
+                platform,
+                duration=duration,
+                reject=used,
+                progress=one.follow,
+                take_back=back,
+            )
+        readings = ReadingsFile(one.file, layout)
+        readings.name = one.name
+        now = datetime.now(UTC)
+        return check_readings(
+            readings, platform, reject=used, progress=one.follow, take_back=back, now=now
+        )
+
+    def _is_of_events(self, one: Import) -> bool:
+
+        chosen = one.choices
+        if chosen.what is not None:
+            return chosen.what == "events"
+        titles = {*open_table(one.file, chosen.separator, chosen.encoding).titles}
+        return any({*pair} <= titles for pair in _OF_EVENTS)
+
+    def _layout(self, one: Import) -> Layout:
+
+        chosen = one.choices
+        return Layout(
+            time=chosen.time,
+            time_format=chosen.time_format,
+            asset=chosen.asset,
+            asset_column=chosen.asset_column,
+            zone=chosen.zone,
+            plant_zone=self._plant_zone,
+            separator=chosen.separator,
+            decimal=chosen.decimal,
+            encoding=chosen.encoding,
+            rename=one.names,
+            missing=tuple(t for line in chosen.missing.splitlines() if (t := line.strip())),
+            duplicates=chosen.duplicates,
+        )
+
+    def _write(self, platform: Platform, one: Import, actor: str, language: Language) -> None:
+
+        with RejectsFile(one.rejects, one.file, language) as reject:
+            checked = self._check(platform, one, reject)
+            try:
+                one.result = checked.write(
+                    now=platform.clock.now(), actor=actor, progress=one.follow
+                )
+            except UserError as refusal:  # some rows are written
+                _end(one, "failed", refusal.message)
+                return
+        _end(one, "done")
+        if one.file.stat().st_size > MOST_LEFT:  # a smaller one can be taken back
+            one.file.unlink()
+
+
+def _full(why: str) -> HTTPException:
+    return HTTPException(429, why, {"retry-after": "60"})
+
+
+def _end(one: Import, state: State, fault: str = "") -> None:
+    one.state = state
+    one.fault = fault
