@@ -6,8 +6,7 @@ gets humid once, which raises a prediction: its time counts from the instant of 
 middle a champion is replaced.
 
 Alone: python -m benchmarks.helpers.models_on_stream [SECONDS SERVICES [LINES THRESHOLDS MODELS
-CHAMPIONS]]. `ALERTING_BENCH_WITHOUT=histories` reads the history of each model alone, `=minutes`
-computes advice on open predictions again with each stride: what the two ways are worth.
+CHAMPIONS]].
 """
 
 import json
@@ -33,8 +32,6 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
-from alerting.kinds.prediction import refresh
-from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.ports import DecisionRecord, Message
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
@@ -47,10 +44,8 @@ from benchmarks.helpers import modelled_lines
 from benchmarks.helpers.mosquitto import Mosquitto
 
 SECONDS = 180
-SERVICES = 2
-"""Processes of the stream service: as many as the machine has cores."""
-USUAL_S = 15
-"""In which the lines send nothing but usual values, and the services read their models."""
+SERVICES = 2  # processes of the stream service: as many as the machine has cores
+USUAL_S = 15  # in which lines send nothing but usual values, and services read their models
 GOAL_THRESHOLDS_S = 1.0
 GOAL_MODELS_S = 2.0
 GOAL_REPLACED_S = 5.0
@@ -193,11 +188,6 @@ def serve(place: Place) -> None:
     took (s) after it had begun."""
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    match os.environ.get("ALERTING_BENCH_WITHOUT"):
-        case "histories":
-            setattr(SharedInputs, "expect", lambda *_: None)  # noqa: B010 - a switch
-        case "minutes":
-            refresh._REFRESHED_EVERY = 1
     channel = Taken()
     platform = place.platform(channel)
     evaluator = Evaluator(platform)

@@ -14,8 +14,7 @@ from alerting.usecases.sources.documents import apply_sources
 MESSAGES = 6_000
 VARIABLES = 52
 ASSETS = 10
-LONGEST_S = 60.0
-"""Time in which a consumer must empty the queue."""
+LONGEST_S = 60.0  # in which a consumer must empty the queue
 GOAL = 0.8
 LEAST_VALUES = 31_400
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The oven by itself: heat, belt and baking do what the equations in docs/demo-line.md say."""
+"""The oven by itself: heat, belt and baking do what docs/demo-line.md says."""
 
 from dataclasses import replace
 from math import exp
