@@ -54,6 +54,12 @@ LEFT_IN_0_2_0 = (
         "use ALERTING_WEBHOOK_, ALERTING_SLACK_, ALERTING_TEAMS_, ALERTING_NTFY_ or "
         "ALERTING_EMAIL_<NAME>; a webhook reaches a gateway of Apprise",
     ),
+    Left(
+        "section of a report",
+        "inputs against the training, estimate without outcomes, scores by size",
+        "the daily check of drift, on the page of the model",
+    ),
+    Left("file of a run", "shap_bar.png, trials.png", "importance.png, and the search's metrics"),
     Left("page", "/install", "put a bookmark on the home screen"),
     Left("operation", "/api/v1/imports", "use the page /import, alerting import, or a source"),
     Left("collection", "import_jobs", "drop it: imports in the browser live in its server now"),

@@ -51,11 +51,13 @@ class ReportHead:
 
 @dataclass(frozen=True)
 class ReportContent:
-    """The content of a report: all metrics, the page, and its tables {name: {columns, rows}}."""
+    """The content of a report: all metrics, the page, its tables {name: {columns, rows}}, and its
+    time line as a PNG for mails, empty where nothing happened."""
 
     metrics: Document
     page: str
     tables: Mapping[str, Document] = field(default_factory=dict)
+    picture: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -333,15 +333,6 @@ def test_row_metrics_are_those_of_the_labelled_scores(month, metrics):
     assert metrics.rows.operating["precision"] == pytest.approx(
         hits / sum(s >= t for s, t, _ in known)
     )
-    waiting = [
-        (s, t)
-        for s, t, y in month.scores[["score", "threshold", "label"]].itertuples(index=False)
-        if np.isnan(y)
-    ]
-    above = [s for s, t in waiting if s >= t]
-    estimated = metrics.model.estimated
-    assert estimated.rows == len(waiting) == 5
-    assert estimated.recall == pytest.approx(sum(above) / sum(s for s, _ in waiting))
 
 
 def test_every_table_and_the_page_are_made_of_the_same_figures(month, metrics):

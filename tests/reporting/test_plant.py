@@ -4,10 +4,8 @@ from datetime import timedelta
 from alerting.alarm_kpis.kpis import kpis
 from alerting.definitions.model import Costs
 from alerting.reporting.definition.conclusion import conclude
-from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.definition.money import Amount, CountedCosts, Money, compute_money
-from alerting.reporting.page.report_charts import drift_bars
 from alerting.reporting.page.tables import tables
 from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page
@@ -58,16 +56,6 @@ def test_a_problem_that_is_not_over_costs_the_same_in_a_later_report_on_the_peri
     ]
     assert sums[0] == sums[1]
     assert sums[0].high <= 2 * 28 * 24 * 60
-
-
-def test_values_of_text_columns_with_markup_and_backslashes_are_drawn_as_they_are():
-    values = ("A\\1 $x_$", "<b>")
-    drift = Drift(
-        "product", 0.3, None, values, (0.5, 0.5), (0.1, 0.9), 0.0, 0.0, 100, 100, 100, 0.1, None
-    )
-    svg = drift_bars(drift, "drift0")
-    assert "A\\1 $x_$: 50 % → 10 %, &lt;b&gt;: 50 % → 90 %" in svg
-    assert "<b>" not in svg
 
 
 def test_definitions_rank_by_problems_announced_or_avoided_and_by_false_alarms():

@@ -9,8 +9,6 @@ from alerting.definitions.families import BUILT_IN
 ROOT = Path(__file__).parents[2]
 FAMILIES = ROOT / "alerting" / "learning" / "models" / "families"
 NAMES = ROOT / "alerting" / "definitions" / "families.py"
-# draws contributions of any family
-PLOTS = ROOT / "alerting" / "reporting" / "figures" / "training_charts.py"
 # its trees are part of no model
 EFFECTS = ROOT / "alerting" / "learning" / "features" / "set_point_effects.py"
 # its isolation forest learns without labels
@@ -30,7 +28,7 @@ MODULES = [
     path
     for part in ("alerting", "dags")
     for path in sorted((ROOT / part).rglob("*.py"))
-    if FAMILIES not in path.parents and path not in (NAMES, PLOTS, EFFECTS, FOREST, LOADED)
+    if FAMILIES not in path.parents and path not in (NAMES, EFFECTS, FOREST, LOADED)
 ]
 
 

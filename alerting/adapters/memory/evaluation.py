@@ -90,7 +90,7 @@ class MemoryReports:
     def store_report(self, head: ReportHead, content: ReportContent) -> None:
         self._heads[head.id] = head
         self._contents[head.id] = ReportContent(
-            plain(content.metrics), content.page, plain(content.tables)
+            plain(content.metrics), content.page, plain(content.tables), content.picture
         )
 
     def record(

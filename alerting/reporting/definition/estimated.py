@@ -21,35 +21,6 @@ from alerting.readings.history import millis, to_millis
 
 LEAST_SCORES = 100
 WELL_CALIBRATED = 0.05  # largest mean distance of score and outcome for which an estimate is given
-CONDITIONS = translatable(
-    "It holds while scores are calibrated and inputs look as they did when the calibration was "
-    "measured. It does not see a change of the process itself: the same inputs that now lead to "
-    "the problem more often or less often."
-)
-
-
-@dataclass(frozen=True)
-class EstimatedPerformance:
-    """Expected metrics of rows without an outcome, and of those with one beside what came true.
-
-    `recall`, `precision`: of rows at the thresholds in force; None where no row is above them.
-    `calibration_error`: mean distance of score and observed share over ten bins (ECE) of the rows
-    with an outcome. `doubt`: why the estimate should not be used, if so.
-    """
-
-    rows: int
-    recall: float | None
-    precision: float | None
-    roc_auc: float | None
-    known_rows: int
-    expected_recall: float | None
-    expected_precision: float | None
-    expected_roc_auc: float | None
-    realised_recall: float | None
-    realised_precision: float | None
-    realised_roc_auc: float | None
-    calibration_error: float | None
-    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,42 +45,6 @@ class PerformanceCheck:
         return tuple(name for name, (own, other) in pairs.items() if own[1] < other[0])
 
 
-@dataclass(frozen=True)
-class ExpectedMetrics:
-    """Expected metrics of rows; None where they are not defined."""
-
-    recall: float | None
-    precision: float | None
-    roc_auc: float | None
-
-
-def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
-    """Estimate the performance of rows without a label; None if all have one."""
-    immature = scores[scores["label"].isna()]
-    if immature.empty:
-        return None
-    mature = scores[scores["label"].notna()]
-    new = expected_performance(*_columns(immature))
-    known = expected_performance(*_columns(mature))
-    realised = expected_performance(*_columns(mature), mature["label"].to_numpy(np.float64))
-    error = _calibration_error(mature)
-    return EstimatedPerformance(
-        rows=len(immature),
-        recall=new.recall,
-        precision=new.precision,
-        roc_auc=new.roc_auc,
-        known_rows=len(mature),
-        expected_recall=known.recall,
-        expected_precision=known.precision,
-        expected_roc_auc=known.roc_auc,
-        realised_recall=realised.recall,
-        realised_precision=realised.precision,
-        realised_roc_auc=realised.roc_auc,
-        calibration_error=error,
-        doubt=_doubt(len(immature), len(mature), error),
-    )
-
-
 def compare_with_promotion(
     scores: pd.DataFrame, recent: datetime, measured: OperatingRows, gap_ms: int, horizon_ms: int
 ) -> PerformanceCheck:
@@ -132,33 +67,6 @@ def compare_with_promotion(
     if found is None:
         return PerformanceCheck(measured, None, translatable("no score was above its threshold"))
     return PerformanceCheck(measured, found)
-
-
-def expected_performance(
-    score: Floats, threshold: Floats, probability: Floats | None = None
-) -> ExpectedMetrics:
-    """Return recall, precision and ROC-AUC from scores, or labels where these are known."""
-    probability = score if probability is None else probability
-    above = score >= threshold
-    expected = float(probability.sum())
-    hits = float(probability[above].sum())
-    return ExpectedMetrics(
-        recall=hits / expected if expected > 0 else None,
-        precision=hits / int(above.sum()) if above.any() else None,
-        roc_auc=expected_roc_auc(score, probability),
-    )
-
-
-def expected_roc_auc(score: Floats, probability: Floats) -> float | None:
-    """Return the area under the expected ROC curve; None without positives or negatives."""
-    _, inverse = np.unique(-score, return_inverse=True)  # from the highest score on
-    positives = np.bincount(inverse, probability)
-    negatives = np.bincount(inverse, 1 - probability)
-    if positives.sum() <= 0 or negatives.sum() <= 0:
-        return None
-    true = np.r_[0.0, np.cumsum(positives) / positives.sum()]
-    false = np.r_[0.0, np.cumsum(negatives) / negatives.sum()]
-    return float(np.trapezoid(true, false))
 
 
 def _columns(rows: pd.DataFrame) -> tuple[Floats, Floats]:

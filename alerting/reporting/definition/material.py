@@ -48,14 +48,12 @@ class ModelInService:
 class Reduced:
     """Figures of an asset whose readings are too many to be held, beside its reduced history.
 
-    `every`: the time of which that keeps the first, last, lowest and highest value. `sample`:
-    values of all variables of the period, for comparisons of distributions. `counts`: samples of
-    the period by variable. `gaps`: times of both periods without any known value; None where they
-    follow from the problems.
+    `every`: the time of which that keeps the first, last, lowest and highest value. `counts`:
+    samples of the period by variable. `gaps`: times of both periods without any known value; None
+    where they follow from the problems.
     """
 
     every: timedelta
-    sample: pd.DataFrame
     counts: Mapping[str, int]
     gaps: tuple[Interval, ...] | None
 
@@ -78,8 +76,7 @@ class Material:
     scores are stored: no rate counts them, as `evaluated_time` does not count that time.
     `decisions`: promotion decisions up to `end`, oldest first. `histories`: readings by asset, from
     before `start` up to `as_of`. `withdrawn`: episodes of the period that late readings refuted.
-    `reference`: a sample of the readings by asset within `reference_period`, from which
-    the model in service learned. `previous`: the same of the period before, None if it is not
+    `previous`: the same of the period before, None if it is not
     compared. `misses`: reported by operators, oldest first; those that the data do not show are
     among the problems too. `verification`: how the model did by the values that came.
     `moving_levels`: of an asset in (start, end], the limits that change by themselves, by variable.
@@ -107,8 +104,6 @@ class Material:
     misses: Sequence[ReportedMiss] = ()
     decisions: Sequence[DecisionMade] = ()
     histories: Mapping[str, History] = field(default_factory=dict)
-    reference: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    reference_period: Interval | None = None
     withdrawn: int = 0
     previous: Material | None = None
     verification: str = ""

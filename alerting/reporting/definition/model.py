@@ -1,10 +1,9 @@
-"""The model of a report: decisions, expected and real metrics, scores, drift, estimates."""
+"""The model of a report: decisions, expected and real metrics, what came true."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
 
 import numpy as np
@@ -20,12 +19,9 @@ from alerting.learning.selection.base_rate import (
 from alerting.readings.history import millis
 from alerting.reporting.base.estimates import Estimate
 from alerting.reporting.definition.decisions import DecisionMade
-from alerting.reporting.definition.drift import Drift, drift_of_inputs
-from alerting.reporting.definition.estimated import EstimatedPerformance, estimate_performance
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.reported_problems import gap_and_horizon
 
-SCORE_BINS = 20
 _RARER = template(
     "Problems are rarer than when the threshold was set: {now} of the rows instead of {before}. "
     "About {expected} of the alarms will be right, {right} were then."
@@ -66,23 +62,8 @@ class ModelMetrics:
 
     decisions: tuple[DecisionMade, ...]
     came_true: tuple[CameTrue, ...]
-    score_shares: tuple[float, ...]
-    score_shares_before: tuple[float, ...]
-    drift: tuple[Drift, ...]
-    estimated: EstimatedPerformance | None
-    reference: tuple[datetime, datetime] | None = None
     verification: str = ""
     shift: str = ""
-
-    @property
-    def drifted(self) -> tuple[str, ...]:
-        """Return the variables whose inputs differ clearly from those of the training."""
-        return tuple(d.variable for d in self.drift if d.is_clear)
-
-    @property
-    def slow(self) -> tuple[str, ...]:
-        """Return the variables that differ from the training, but no more than chance explains."""
-        return tuple(d.variable for d in self.drift if d.is_slow)
 
     @property
     def worse_than_promotion(self) -> str:
@@ -100,22 +81,9 @@ def compute_model(
         "episode_precision": precision,
         "false_alarms_per_week": false_alarms,
     }
-    inside = {
-        asset: m.reduced[asset].sample
-        if asset in m.reduced
-        else history.readings[
-            (history.readings.index >= m.start) & (history.readings.index < m.end)
-        ]
-        for asset, history in m.histories.items()
-    }
     return ModelMetrics(
         decisions=tuple(d for d in m.decisions if m.start <= d.at < m.end),
         came_true=came_true(serving.expected, now, serving.expected_intervals) if serving else (),
-        score_shares=score_shares(m.scores),
-        score_shares_before=score_shares(m.previous.scores) if m.previous else (),
-        drift=drift_of_inputs(m.reference, inside),
-        estimated=estimate_performance(m.scores) if len(m.scores) else None,
-        reference=m.reference_period,
         verification=m.verification,
         shift=_describe_shift(m),
     )
@@ -173,16 +141,6 @@ def came_true(
         for name, estimate in now.items()
         if expected.get(name) is not None
     )
-
-
-def score_shares(scores: pd.DataFrame) -> tuple[float, ...]:
-    """Return the share of scores in each of twenty equal bins from 0 to 1."""
-    if scores.empty:
-        return ()
-    bins = np.minimum(
-        (scores["score"].to_numpy(np.float64) * SCORE_BINS).astype(np.int64), SCORE_BINS - 1
-    )
-    return tuple((np.bincount(np.maximum(bins, 0), minlength=SCORE_BINS) / len(scores)).tolist())
 
 
 def in_service_at_end(decisions: Sequence[DecisionMade]) -> DecisionMade | None:

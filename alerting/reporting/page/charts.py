@@ -1,40 +1,46 @@
-"""Charts of a report on a period: time line, lead times, and how good the score is."""
+"""The charts of a report: time line, lead times, how good the score is, what drives it, cases."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from textwrap import fill
+from textwrap import shorten
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language
-from alerting.readings.history import duration_millis
+from alerting.learning.metrics.graded_values import ServedValues
+from alerting.readings.instants import to_millis
 from alerting.reporting.base import messages
 from alerting.reporting.base.scores import RowMetrics
-from alerting.reporting.definition.metrics import ReportedEpisode, ReportMetrics
-from alerting.reporting.figures.canvas import (
-    DAY_MS,
+from alerting.reporting.definition.drivers import Driver
+from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.figures.charts import (
     MOST_VARIABLES,
-    PAGE,
-    WIDTH,
-    date_number,
-    draw_calibration,
-    draw_limits,
-    draw_precision_recall,
-    draw_shares,
-    inline_svg,
-    time_axis,
+    bars_plot,
+    calibration_plot,
+    panel_plot,
+    precision_recall_plot,
+    share_bars,
 )
 from alerting.reporting.figures.episode_chart import Panel, describe_moving
+from alerting.reporting.figures.kit import (
+    WIDTH,
+    Plot,
+    number_ticks,
+    share_ticks,
+    svg,
+    time_ticks,
+)
+from alerting.reporting.page.details import MissedProblem
 
 LANES = 20
+_HALF = WIDTH / 2
 _TIME_UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
-_OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined": "."}
+_BINS = 12
+_MOST_SAMPLES = 150  # in a chart of predicted values
+_THINNEST = 400  # parts of the width
 
 
 def timeline(
@@ -45,161 +51,24 @@ def timeline(
     language: Language = ENGLISH,
 ) -> str:
     """Draw `variable` and score over the lanes of all assets, with problems and outcomes."""
-    lanes = lanes_of(metrics)
-    scored = len(scores) > 0
-    lane_height = 0.3 * max(len(lanes), 1) + 0.55
-    upper = [2.0] * (scored + (variable is not None))
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots(
-            len(upper) + 1, 1, sharex=True, height_ratios=[*upper, lane_height], squeeze=False
-        )[:, 0]
-        if variable is not None:
-            draw_panel(axes[0], variable, language)
-        if scored:
-            _draw_score(axes[len(upper) - 1], metrics, scores, language)
-        _draw_lanes(axes[-1], metrics, lanes)
-        axes[-1].set_xlim(date_number(metrics.start), date_number(metrics.end))
-        time_axis(axes[-1], zone, language)
-
+    start = to_millis(metrics.start)
+    end = to_millis(metrics.end)
+    ticks = time_ticks(metrics.start, metrics.end, zone, language)
+    plots = [] if variable is None else [panel_plot(variable, start, end, (), language)]
+    if len(scores):
+        plots.append(_score_plot(metrics, scores, language))
+    plots.append(lanes_plot(metrics))
+    plots[-1].x_ticks = ticks
+    plots[-1].x_title = _zone(zone, language)
     label = language.say(
         "Time line: {episodes} alarms, {problems} problems, {missed} of them unannounced",
         episodes=len(metrics.episodes),
         problems=len(metrics.problems),
         missed=len(metrics.missed),
     )
-    if variable is not None:
-        label = "; ".join(
-            [label, *(describe_moving(variable, one, language) for one in variable.moving)]
-        )
-    return inline_svg(
-        "timeline", label, (WIDTH, lane_height + 0.5 + 2.1 * len(upper)), draw, language
-    )
-
-
-def draw_panel(axes: Axes, panel: Panel, language: Language = ENGLISH) -> None:
-    """Draw the readings of a variable as a line that breaks at gaps, and its limits."""
-    gaps = np.flatnonzero(np.diff(panel.at) > duration_millis(panel.hold)) + 1
-    at = np.insert(panel.at / DAY_MS, gaps, np.nan)
-    axes.plot(at, np.insert(panel.values, gaps, np.nan), color=PAGE["muted"], linewidth=0.9)
-    draw_limits(axes, panel, PAGE)
-    title = "; ".join(filter(None, (panel.heading(language), language.translate(panel.note))))
-    axes.set_title(title, color=PAGE["muted"])
-
-
-def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
-    """Draw the number of problems by their lead time; empty without any."""
-    if not metrics.lead_times:
-        return ""
-    longest_s = max(abs(lead) for lead in metrics.lead_times)
-    unit, divisor = next((u for u in _TIME_UNITS if longest_s >= 2 * u[1]), ("s", 1.0))
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        values = np.asarray(metrics.lead_times) / divisor
-        longest = max(
-            ((metrics.gap_s or 0) + (metrics.horizon_s or 0)) / divisor, float(values.max())
-        )
-        axes.hist(
-            values,
-            bins=12,
-            range=(min(0.0, float(values.min())), longest),
-            color=PAGE["hit"],
-            rwidth=0.92,
-        )
-        if metrics.lead_time.value is not None:
-            axes.axvline(metrics.lead_time.value / divisor, color=PAGE["ink"], linewidth=1.2)
-            middle = language.say(
-                "median {duration}", duration=messages.seconds(metrics.lead_time.value, language)
-            )
-            axes.set_title(middle, color=PAGE["muted"])
-        if metrics.gap_s:
-            axes.axvline(
-                metrics.gap_s / divisor, color=PAGE["problem"], linewidth=1.2, linestyle="--"
-            )
-        axes.set(
-            xlabel=language.say("lead time ({unit})", unit=language.say(unit)),
-            ylabel=language.say("problems"),
-        )
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(axis="x", visible=False)
-
-    return inline_svg(
-        "lead", language.say("Distribution of lead times"), (WIDTH / 2, 3.1), draw, language
-    )
-
-
-def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
-    """Draw the observed share against score, with 95 % intervals; empty without both classes."""
-    if rows.ap is None:
-        return ""
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        draw_calibration(axes, rows.calibration, PAGE)
-        axes.set_xlabel(language.say("score (probability)"))
-        axes.set_ylabel(language.say("share of rows the problem followed"))
-
-    return inline_svg(
-        "calibration", language.say("Calibration of the score"), (WIDTH / 2, 3.4), draw, language
-    )
-
-
-def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
-    """Draw precision against recall over rows; empty without both classes."""
-    if not rows.curve:
-        return ""
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        point = (rows.operating["recall"], rows.operating["precision"]) if rows.operating else None
-        in_service = language.say("in service")
-        draw_precision_recall(axes, rows.curve, rows.prevalence, point, in_service, PAGE)
-        axes.set_xlabel(language.say("recall (share of risky rows found)"))
-        axes.set_ylabel(language.say("precision"))
-
-    return inline_svg(
-        "curve", language.say("Precision and recall of the score"), (WIDTH / 2, 3.4), draw, language
-    )
-
-
-def importance(
-    shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
-) -> str:
-    """Draw the mean size of each variable's share in a score. `titles`: by name."""
-    ranked = sorted(
-        ((name, share) for name, share in shares.items() if share > 0), key=lambda item: item[1]
-    )[-MOST_VARIABLES:]
-    if not ranked:
-        return ""
-    bars = [
-        (titles.get(name, name.replace("_", " ")), share, language.points(share))
-        for name, share in ranked
-    ]
-    return inline_svg(
-        "importance",
-        language.say("Importance of each variable for the model"),
-        (WIDTH, 0.6 + 0.32 * len(ranked)),
-        lambda figure: draw_shares(figure.subplots(), bars, PAGE, language),
-        language,
-    )
-
-
-def _draw_score(
-    axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame, language: Language
-) -> None:
-    """Draw the highest score of each of 700 time slices, so that no peak is averaged away."""
-    width = (metrics.end - metrics.start) / 700
-    slices = ((scores["ts"] - metrics.start) // width).astype(int)
-    highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
-    at = [date_number(metrics.start + width * (i + 0.5)) for i in highest.index]
-    axes.plot(at, highest["score"], color=PAGE["score"], linewidth=1)
-    axes.step(at, highest["threshold"], where="mid", color=PAGE["ink"], linewidth=1, linestyle="--")
-    title = language.say("score (solid) and threshold (dashed)")
-    if scores["asset"].nunique() > 1:
-        title = language.say("score (solid) and threshold (dashed), highest of all assets")
-    axes.set_title(title, color=PAGE["muted"])
-    axes.set(ylim=(0, None), ylabel=language.say("probability"))
+    moving = () if variable is None else variable.moving
+    described = [label, *(describe_moving(variable, one, language) for one in moving if variable)]
+    return svg(plots, "; ".join(described))
 
 
 def lanes_of(metrics: ReportMetrics) -> list[str]:
@@ -210,64 +79,213 @@ def lanes_of(metrics: ReportMetrics) -> list[str]:
     return sorted(sorted(busy), key=lambda asset: -busy[asset])[:LANES]
 
 
-def _cut(title: str) -> str:
-    """Return the beginning of a title in two short lines, so that the lanes keep their width."""
-    return fill(title, 22, max_lines=2, placeholder=" …")
+def lanes_plot(metrics: ReportMetrics) -> Plot:
+    """Return a lane for each asset with its problems (shaded) and alarms by outcome; thin where
+    data were missing."""
+    start = to_millis(metrics.start)
+    end = to_millis(metrics.end)
+    least = (end - start) / _THINNEST
+    lanes = lanes_of(metrics)
+    names = [(float(len(lanes) - 1 - i), lane) for i, lane in enumerate(lanes)]
+    y_ticks = [(row, shorten(metrics.asset_title(a), 26, placeholder=" …")) for row, a in names]
+    y = (-0.6, len(lanes) - 0.4)
+    plot = Plot((start, end), y, 24 * max(len(lanes), 1) + 8, y_ticks=y_ticks, grid=False)
+
+    def bar(begin: datetime, until: datetime | None, y: float, half: float, *look: object) -> None:
+        first = to_millis(begin)
+        last = max(to_millis(min(until or metrics.end, metrics.end)), first + least)
+        plot.bar((first, last), (y - half, y + half), *look)  # type: ignore[arg-type]
+
+    row_of = {asset: row for row, asset in names}
+    for problem in (p for p in metrics.problems if p.asset in row_of):
+        row = row_of[problem.asset]
+        bar(problem.start, problem.end or problem.start, row, 0.45, "problem", 0.35)
+        if problem.episode is None:
+            plot.write(to_millis(problem.start), row, "▼", "middle", "problem", (0, -3))
+    for episode in (e for e in metrics.episodes if e.asset in row_of):
+        row = row_of[episode.asset]
+        colour = episode.outcome.replace("_", "-")
+        bar(episode.raised_at, episode.ended_at, row, 0.03, colour, 0.6)
+        for first, last in episode.in_alarm or [(episode.raised_at, episode.raised_at)]:
+            bar(first, last, row, 0.2, colour)
+    return plot
 
 
-def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> None:
-    position = {asset: len(lanes) - 1 - i for i, asset in enumerate(lanes)}
-    # thinner would not be seen
-    least = (metrics.end - metrics.start).total_seconds() / 86_400 / 400
-    for problem in metrics.problems:
-        if problem.asset in position:
-            start = date_number(problem.start)
-            end = date_number(problem.end or problem.start)
-            colour = PAGE["problem"]
-            axes.barh(
-                position[problem.asset],
-                max(end - start, least),
-                0.9,
-                left=start,
-                color=colour,
-                alpha=0.35,
-                linewidth=0,
-            )
-            if problem.episode is None:
-                axes.plot(
-                    start, position[problem.asset] + 0.3, marker="v", color=colour, markersize=6
-                )
-    for asset, lane in position.items():
-        _draw_episodes(
-            axes, [e for e in metrics.episodes if e.asset == asset], lane, least, metrics.end
-        )
-    titles = [metrics.asset_title(one) for one in reversed(lanes)]
-    axes.set_yticks(range(len(lanes)), [_cut(title) for title in titles])
-    axes.set_ylim(-0.6, len(lanes) - 0.4)
-    axes.grid(axis="y", visible=False)
+def _score_plot(metrics: ReportMetrics, scores: pd.DataFrame, language: Language) -> Plot:
+    """Return the highest score of each of 700 time slices, so that no peak is averaged away."""
+    width = (metrics.end - metrics.start) / 700
+    slices = ((scores["ts"] - metrics.start) // width).astype(int)
+    highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
+    at = [to_millis(metrics.start + width * (i + 0.5)) for i in highest.index]
+    top = 1.05 * float(highest.to_numpy(np.float64).max()) or 1.0
+    title = language.say("score (solid) and threshold (dashed)")
+    if scores["asset"].nunique() > 1:
+        title = language.say("score (solid) and threshold (dashed), highest of all assets")
+    x = (to_millis(metrics.start), to_millis(metrics.end))
+    plot = Plot(x, (0, top), 110, title, y_ticks=share_ticks(0, top, language))
+    plot.line(at, highest["score"], width=1)
+    plot.line(at, highest["threshold"], "ink", 1, dashed=True, steps=True)
+    return plot
 
 
-def _draw_episodes(
-    axes: Axes, episodes: Sequence[ReportedEpisode], lane: int, least: float, until: datetime
-) -> None:
-    """Draw all episodes of one outcome as one shape: quick and small."""
-    for outcome, mark in _OUTCOME_MARKS.items():
-        own = [e for e in episodes if e.outcome == outcome]
-        colour = PAGE[outcome]
-        if not own:
-            continue
-        starts = [date_number(e.raised_at) for e in own]
-        ends = [date_number(min(e.ended_at or until, until)) for e in own]
-        whole = [(start, max(end - start, least)) for start, end in zip(starts, ends, strict=True)]
-        parts = [
-            [(date_number(a), date_number(b)) for a, b in e.in_alarm] or [(s, s)]
-            for e, s in zip(own, starts, strict=True)
-        ]
-        measured = [(first, max(last - first, least)) for part in parts for first, last in part]
-        # open, outcome unknown
-        axes.broken_barh(whole, (lane - 0.02, 0.04), color=colour, alpha=0.5, linewidth=0)
-        axes.broken_barh(measured, (lane - 0.16, 0.32), color=colour, linewidth=0)
-        at = [lane] * len(own)
-        axes.plot(
-            starts, at, marker=mark, color=colour, markersize=5, markeredgewidth=0, linestyle="none"
-        )
+def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
+    """Draw the number of problems by their lead time; empty without any."""
+    if not metrics.lead_times:
+        return ""
+    longest_s = max(abs(lead) for lead in metrics.lead_times)
+    unit, divisor = next((u for u in _TIME_UNITS if longest_s >= 2 * u[1]), ("s", 1.0))
+    values = np.asarray(metrics.lead_times) / divisor
+    gap = (metrics.gap_s or 0) / divisor
+    last = max(gap + (metrics.horizon_s or 0) / divisor, float(values.max()))
+    counts, edges = np.histogram(values, _BINS, (min(0.0, float(values.min())), last))
+    top = 1.1 * int(counts.max())
+    x = (float(edges[0]), float(edges[-1]))
+    y_ticks = [tick for tick in number_ticks(0, top, language) if tick[0] == round(tick[0])]
+    title = language.say("problems")
+    plot = Plot(x, (0, top), 170, title, number_ticks(*x, language), y_ticks)
+    plot.x_title = language.say("lead time ({unit})", unit=language.say(unit))
+    for count, first, until in zip(counts.tolist(), edges, edges[1:], strict=False):
+        plot.bar((first, until - 0.06 * (until - first)), (0, count), "hit")
+    if metrics.lead_time.value is not None:
+        middle = metrics.lead_time.value
+        plot.moment(middle / divisor)
+        said = language.say("median {duration}", duration=messages.seconds(middle, language))
+        plot.title = f"{title}; {said}"
+    if gap:
+        plot.moment(gap, "problem", dashed=True)
+    return svg([plot], language.say("Distribution of lead times"), _HALF)
+
+
+def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
+    """Draw the observed share against score, with 95 % intervals; empty without both classes."""
+    if rows.ap is None:
+        return ""
+    x_title = language.say("score (probability)")
+    y_title = language.say("share of rows the problem followed")
+    plot = calibration_plot(rows.calibration, x_title, y_title, language)
+    return svg([plot], language.say("Calibration of the score"), _HALF)
+
+
+def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
+    """Draw precision against recall over rows; empty without both classes."""
+    if not rows.curve:
+        return ""
+    point = (rows.operating["recall"], rows.operating["precision"]) if rows.operating else None
+    plot = precision_recall_plot(
+        rows.curve,
+        rows.prevalence,
+        point,
+        language.say("in service"),
+        language.say("recall (share of risky rows found)"),
+        language.say("precision"),
+        language,
+    )
+    return svg([plot], language.say("Precision and recall of the score"), _HALF)
+
+
+def importance(
+    shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
+) -> str:
+    """Draw the mean size of each variable's share in a score. `titles`: by name."""
+    ranked = sorted(((n, s) for n, s in shares.items() if s > 0), key=lambda item: -item[1])
+    label = language.say("Importance of each variable for the model")
+    return _shares(label, dict(ranked[:MOST_VARIABLES]), titles, language)
+
+
+def driver_bars(
+    drivers: Sequence[Driver], titles: Mapping[str, str], language: Language = ENGLISH
+) -> str:
+    """Draw each variable's mean contribution, now and before (grey). `titles`: by name."""
+    label = language.say("Mean contribution to the risk of the alarms")
+    before = {d.variable: d.before for d in drivers if d.before is not None}
+    return _shares(label, {d.variable: d.share for d in drivers}, titles, language, before)
+
+
+def _shares(
+    title: str,
+    shares: Mapping[str, float],
+    titles: Mapping[str, str],
+    language: Language,
+    before: Mapping[str, float] | None = None,
+) -> str:
+    if not shares:
+        return ""
+    chart = share_bars(
+        title,
+        [(titles.get(n, n.replace("_", " ")), s, language.points(s)) for n, s in shares.items()],
+    )
+    plot = bars_plot(chart, language, ticks=True)
+    for row, name in enumerate(reversed([*shares])):
+        if before and name in before:
+            plot.bar((0, before[name]), (row - 0.42, row - 0.28), "undetermined")
+    return svg([plot], chart.description)
+
+
+def predicted_values(
+    values: Mapping[str, ServedValues], zone: tzinfo = UTC, language: Language = ENGLISH
+) -> str:
+    """Draw the predicted values of the first asset beside its samples: the last ones that a chart
+    can show; empty without samples."""
+    asset, found = next(iter(values.items()), ("", None))
+    if found is None or not len(found.graded.at):
+        return ""
+    variable = found.variable.replace("_", " ")
+    samples = found.graded.at[-_MOST_SAMPLES:]
+    came = found.graded.value[-_MOST_SAMPLES:]
+    is_drawn = found.drawn_at >= samples[0]
+    at = found.drawn_at[is_drawn]
+    low, middle, high = (
+        side[is_drawn]
+        for side in (found.predicted.low, found.predicted.median, found.predicted.high)
+    )
+    y = (
+        float(min(low.min(initial=came.min()), came.min())),
+        float(max(high.max(initial=came.max()), came.max())),
+    )
+    first, last = (
+        datetime.fromtimestamp(edge / 1000, UTC)
+        for edge in (samples[0], max(samples[-1], at.max(initial=samples[-1])))
+    )
+    plot = Plot(
+        (to_millis(first), to_millis(last)),
+        y,
+        170,
+        ", ".join(filter(None, (asset, variable, found.unit))),
+        time_ticks(first, last, zone, language, 6),
+        number_ticks(*y, language) if y[0] < y[1] else (),
+        _zone(zone, language),
+    )
+    plot.area(at.tolist(), low.tolist(), high.tolist())
+    plot.line(at, middle, width=1)
+    plot.dots(samples, came, "ink", 2)
+    label = language.say(
+        "{asset}: predicted {variable} with its 90 % interval, beside the samples",
+        asset=asset,
+        variable=variable,
+    )
+    return svg([plot], label)
+
+
+def missed_problem(missed: MissedProblem, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+    """Draw the variable around a problem that came unannounced; the problem is shaded."""
+    panel = missed.panel
+    if panel is None or not len(panel.at):
+        return ""
+    first, last = (datetime.fromtimestamp(int(at) / 1000, UTC) for at in panel.at[[0, -1]])
+    left = to_millis(first)
+    right = to_millis(last)
+    plot = panel_plot(panel, left, right, time_ticks(first, last, zone, language, 5), language)
+    plot.x_title = _zone(zone, language)
+    plot.bar((to_millis(missed.start), to_millis(missed.end or last)), plot.y, "problem", 0.3)
+    label = language.say(
+        "{asset}, {variable}: around the problem of {when}",
+        asset=missed.asset,
+        variable=panel.name,
+        when=messages.instant(missed.start, zone),
+    )
+    label = "; ".join([label, *(describe_moving(panel, one, language) for one in panel.moving)])
+    return svg([plot], label, _HALF)
+
+
+def _zone(zone: tzinfo, language: Language) -> str:
+    return language.say("time ({zone})", zone=messages.zone_name(zone))

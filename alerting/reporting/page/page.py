@@ -11,11 +11,12 @@ from alerting.episodes.misses import ReportedMiss
 from alerting.reporting.base import messages
 from alerting.reporting.base.templates import render
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
-from alerting.reporting.definition.estimated import CONDITIONS
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics
 from alerting.reporting.figures.bars import titles_of
-from alerting.reporting.page import charts, report_charts
+from alerting.reporting.figures.charts import bars_plot
+from alerting.reporting.figures.kit import png, svg, time_ticks
+from alerting.reporting.page import charts
 from alerting.reporting.page.backtest import BacktestMetrics
 from alerting.reporting.page.details import (
     ExplainedEpisode,
@@ -35,7 +36,6 @@ class Charts:
     by_name: Mapping[str, Markup]
     missed: tuple[tuple[MissedProblem, Markup], ...] = ()
     episodes: tuple[tuple[ExplainedEpisode, Markup], ...] = ()
-    drift: tuple[Markup, ...] = ()
     reported: tuple[ReportedMiss, ...] = ()
 
 
@@ -44,7 +44,6 @@ def draw(
 ) -> Charts:
     """Draw all charts of a report. `zone`: of the time axes."""
     rows = metrics.rows
-    model = metrics.model
     scores = material.scores
     titles: dict[str, str] = {}
     for history in material.histories.values():
@@ -58,29 +57,37 @@ def draw(
         "calibration": charts.calibration(rows, language) if rows else "",
         "precision_recall": charts.precision_recall(rows, language) if rows else "",
         "importance": charts.importance(importance, titles, language),
-        "drivers": report_charts.driver_bars(metrics.drivers, titles, language),
-        "scores": report_charts.score_bars(model.score_shares, model.score_shares_before, language)
-        if model
-        else "",
-        "predicted": report_charts.draw_values(material.values, zone, language),
+        "drivers": charts.driver_bars(metrics.drivers, titles, language),
+        "predicted": charts.predicted_values(material.values, zone, language),
     }
     missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
     episodes = episode_details(material.raised, material.histories, language)
-    moved = [d for d in model.drift if d.is_clear or d.is_slight][:4] if model else []
     return Charts(
         by_name={name: _svg(text) for name, text in drawn.items()},
-        missed=tuple(
-            (m, _svg(report_charts.missed_problem(m, f"missed{i}", zone, language)))
-            for i, m in enumerate(missed)
-        ),
+        missed=tuple((m, _svg(charts.missed_problem(m, zone, language))) for m in missed),
         episodes=tuple(
-            (e, _svg(report_charts.bars(e.waterfall) if e.waterfall else "")) for e in episodes
-        ),
-        drift=tuple(
-            _svg(report_charts.drift_bars(d, f"drift{i}", language)) for i, d in enumerate(moved)
+            (
+                e,
+                _svg(
+                    svg([bars_plot(e.waterfall, language)], e.waterfall.description)
+                    if e.waterfall
+                    else ""
+                ),
+            )
+            for e in episodes
         ),
         reported=tuple(material.misses),
     )
+
+
+def draw_picture(metrics: ReportMetrics, zone: tzinfo, language: Language) -> bytes:
+    """Return the time line of a report as a PNG for mails; empty where nothing happened."""
+    if not metrics.episodes and not metrics.problems:
+        return b""
+    plot = charts.lanes_plot(metrics)
+    plot.title = metrics.title
+    plot.x_ticks = time_ticks(metrics.start, metrics.end, zone, language, 5)
+    return png([plot])
 
 
 def _svg(text: str) -> Markup:
@@ -110,7 +117,6 @@ def render_page(
         lanes=charts.LANES,
         zone=zone,
         zone_name=messages.zone_name(zone),
-        cbpe_conditions=CONDITIONS,
         retune=describe_retune(metrics.retune, metrics.trained) if metrics.retune else None,
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
         most_missed=50,

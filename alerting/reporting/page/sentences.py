@@ -61,9 +61,6 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
     decision = m.model.decisions[-1] if m.model and m.model.decisions else None
     if decision is not None:
         yield _decision(decision, language)
-    if m.model and m.model.drifted:
-        named = ", ".join(v.replace("_", " ") for v in m.model.drifted[:3])
-        yield language.say("Inputs are clearly not those of the training: {names}.", names=named)
     known = how_much_is_known(m, language) if m.has_alarm else ""
     if known:
         yield known

@@ -110,32 +110,6 @@ def _model(model: ModelMetrics) -> Iterator[Table]:
         at_promotion_low="low",
         at_promotion_high="high",
     )
-    yield table_of(
-        "drift",
-        "variable psi psi_by_chance wasserstein wasserstein_by_chance clear missing_before missing "
-        "reference_values values independent_values",
-        model.drift,
-        clear="is_clear",
-        independent_values="independent",
-    )
-    bins = [
-        (d.variable, *cells)
-        for d in model.drift
-        for cells in zip(d.labels, d.reference, d.current, strict=True)
-    ]
-    yield table("drift_bins", "variable bin reference current", bins)
-    e = model.estimated
-    rows = (
-        [
-            ("rows", e.rows, e.known_rows, e.known_rows),
-            ("recall", e.recall, e.expected_recall, e.realised_recall),
-            ("precision", e.precision, e.expected_precision, e.realised_precision),
-            ("roc_auc", e.roc_auc, e.expected_roc_auc, e.realised_roc_auc),
-        ]
-        if e is not None
-        else []
-    )
-    yield table("estimated", "metric estimated estimated_where_known realised", rows)
 
 
 def _data(data: DataMetrics) -> Iterator[Table]:

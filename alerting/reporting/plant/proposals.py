@@ -36,8 +36,7 @@ def propose(summary: DefinitionNumbers) -> PlantProposal:
     retire: at least five episodes with an outcome in at least four evaluated asset-weeks, none of
     them right, and no problem announced. retune: at least five outcomes, fewer than half of them
     right, and a limit that halves the false alarms without losing half of the announced problems.
-    retrain: the model is clearly below its promotion, or an input clearly drifted while fewer than
-    half of the problems were announced or of the episodes were right. wait: fewer than five
+    retrain: the model is clearly below its promotion. wait: fewer than five
     outcomes and problems. keep: else.
     """
     s = summary
@@ -48,7 +47,7 @@ def propose(summary: DefinitionNumbers) -> PlantProposal:
     is_nuisance = known >= LEAST_OUTCOMES and right < RIGHT * known
     if is_nuisance and s.retune is not None and 2 * s.retune.right_then >= s.retune.right:
         return PlantProposal("retune", describe_retune(s.retune, s.trained))
-    if s.trained and (s.worse_than_promotion or (s.drifted and (is_nuisance or _misses_most(s)))):
+    if s.trained and s.worse_than_promotion:
         return PlantProposal("retrain", _why_retrain(s))
     if known < LEAST_OUTCOMES and s.problems < LEAST_OUTCOMES:
         few = translatable(
@@ -108,18 +107,8 @@ def _why_keep(s: DefinitionNumbers, counts: dict[str, Value]) -> Translatable:
     return translatable("{right} of {known} alarms were right.", **counts)
 
 
-def _misses_most(s: DefinitionNumbers) -> bool:
-    return s.problems >= LEAST_OUTCOMES and 2 * s.announced < s.problems
-
-
 def _why_retrain(s: DefinitionNumbers) -> str:
-    if s.worse_than_promotion:
-        return translatable(
-            "The model does clearly worse than at its promotion: {metric}.",
-            metric=translatable(metric_title(s.worse_than_promotion)),
-        )
     return translatable(
-        "Its inputs are clearly not those of the training ({names}), and most of its problems or "
-        "alarms are wrong.",
-        names=", ".join(name.replace("_", " ") for name in s.drifted[:3]),
+        "The model does clearly worse than at its promotion: {metric}.",
+        metric=translatable(metric_title(s.worse_than_promotion)),
     )

@@ -17,10 +17,9 @@ class DefinitionNumbers:
 
     `weeks`: evaluated asset-weeks. `problems`: those that could be announced. `announced`: how many
     of them were. `false_alarms_a_week`: of all its assets together; None if nothing was evaluated,
-    or nothing is known. `answered`: of the `notified` episodes. `drifted`: variables whose inputs
-    differ clearly from the training. `worse_than_promotion`: the metric that is clearly worse than
-    at the promotion of the model, else empty. `has_problem`: the definition states a problem that
-    data can confirm.
+    or nothing is known. `answered`: of the `notified` episodes. `worse_than_promotion`: the
+    metric that is clearly worse than at the promotion of the model, else empty. `has_problem`: the
+    definition states a problem that data can confirm.
     """
 
     name: str
@@ -44,7 +43,6 @@ class DefinitionNumbers:
     notified: int
     money: Money | None = None
     retune: Retune | None = None
-    drifted: tuple[str, ...] = ()
     worse_than_promotion: str = ""
     has_problem: bool = True
 
@@ -79,7 +77,6 @@ def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionNumbers
         notified=m.verdicts.notified,
         money=m.money,
         retune=m.retune,
-        drifted=m.model.drifted if m.model else (),
         worse_than_promotion=m.model.worse_than_promotion if m.model else "",
         has_problem=m.horizon_s is not None,
     )

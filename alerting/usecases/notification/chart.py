@@ -54,7 +54,7 @@ def draw_episode(
 ) -> Picture | None:
     """Return the chart of an episode as a PNG for e-mail; None without numbers to draw. `zone`: of
     its times, the platform's if left out."""
-    from alerting.reporting.figures.mail_charts import episode_image
+    from alerting.reporting.figures.charts import episode_image
 
     chart = chart_of(platform, episode, now, language)
     if chart is None:
@@ -71,15 +71,12 @@ def draw_episode(
     return Picture(episode_image(chart, shown_in, bars, language), description)
 
 
-def draw_report(
-    zone: tzinfo, reports: Reports, id: str, language: Language = ENGLISH
-) -> Picture | None:
-    """Return the main picture of a report as a PNG for e-mail; None without anything to draw."""
-    from alerting.reporting.figures.mail_charts import report_picture
-
+def draw_report(reports: Reports, id: str, language: Language = ENGLISH) -> Picture | None:
+    """Return the time line of a report as a PNG for e-mail; None without one."""
     content = reports.content(id)
-    drawn = report_picture(content.metrics, zone, language) if content is not None else None
-    return None if drawn is None else Picture(drawn.png, drawn.description)
+    if content is None or not content.picture:
+        return None
+    return Picture(content.picture, language.say("Time line of problems and alarms"))
 
 
 def chart_of(

@@ -428,9 +428,7 @@ def _with_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Me
         if platform.links
         else ()
     )
-    return replace(
-        plain, links=links, draw=lambda: draw_report(platform.zone, platform.reports, id, reads)
-    )
+    return replace(plain, links=links, draw=lambda: draw_report(platform.reports, id, reads))
 
 
 def _attempt(

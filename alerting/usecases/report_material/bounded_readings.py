@@ -38,7 +38,6 @@ CHUNK_ROWS = 200_000
 _LONGEST_CHUNK = timedelta(days=14)
 _WIDTH_MS = 60_000
 _SHORTEST_MS = 1_000
-_SAMPLED = 5  # widths to one value of each variable, for comparisons of distributions
 _FIRST_CHUNK = timedelta(hours=6)
 _MOST_GROWTH = 8
 
@@ -55,7 +54,7 @@ def load_bounded(
 ) -> tuple[History, Reduced | None]:
     """Return an asset's history in (start, end], and how it was reduced, if it was.
 
-    `period`: the one that is reported: its values are counted and sampled. At most about `most` and
+    `period`: the one that is reported: its values are counted. At most about `most` and
     `chunk` rows are held at once, beside those that the reduction keeps.
     """
     whole: list[History] = []
@@ -111,7 +110,6 @@ class _Reduction:
     period: Interval
     width_ms: int
     frames: list[pd.DataFrame] = field(default_factory=list)
-    samples: list[pd.DataFrame] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     gaps: list[Interval] = field(default_factory=list)
     bad: list[dict[str, Instants]] = field(default_factory=list)
@@ -130,12 +128,6 @@ class _Reduction:
         self.counts.update(
             {str(name): int(column.notna().sum()) for name, column in inside.items()}
         )
-        if len(inside):
-            bucket = millis(pd.DatetimeIndex(inside.index)) // (_SAMPLED * self.width_ms)
-            sample = inside.groupby(bucket).first()
-            begins = sample.index.to_numpy() * _SAMPLED * self.width_ms
-            sample.index = pd.DatetimeIndex(begins.astype("datetime64[ms]"), tz="UTC")
-            self.samples.append(sample)
         own = [name for name in self._variables(part.asset) if name in frame] or [
             str(frame.columns[0])
         ]
@@ -207,11 +199,9 @@ class _Reduction:
 
     def reduced(self) -> Reduced:
         """Return what was kept beside the history."""
-        sample = pd.concat(self.samples) if self.samples else no_readings()
         is_own = not isinstance(self.definition, TrainedDefinition)
         return Reduced(
             timedelta(milliseconds=self.width_ms),
-            sample,
             dict(self.counts),
             _merged(self.gaps) if is_own else None,
         )

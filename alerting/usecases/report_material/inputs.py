@@ -1,25 +1,18 @@
-"""Inputs of a report beside episodes: decisions, and a sample of training readings."""
+"""Inputs of a report beside episodes: decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from alerting.alarm_kpis.intervals import Interval
-from alerting.deferred import pd
-from alerting.definitions.assets import Asset
 from alerting.definitions.fields.alarm import ALARM_RULE
-from alerting.definitions.model import Definition
 from alerting.learning.selection.base_rate import BaseRate
-from alerting.ports import DecisionRecord, PlantPorts
+from alerting.ports import DecisionRecord
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 from alerting.reporting.page.decision_text import proposed_alert
 
 OF_ALARMS = ("event_recall", "episode_precision", "false_alarms_per_week")
-SLICES = 20
-_MOST_ROWS = 500  # of one slice
-_GOLDEN = 0.6180339887498949
-_LONGEST_SLICE = timedelta(hours=6)
 
 
 def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[DecisionMade]:
@@ -108,31 +101,3 @@ def serving_base_rate(records: Sequence[DecisionRecord], end: datetime) -> BaseR
     if stored.get("alarm_rule") != ALARM_RULE or "base_rate" not in stored:
         return None
     return BaseRate.from_document(stored["base_rate"])
-
-
-def sample_reference(
-    platform: PlantPorts,
-    definition: Definition,
-    assets: Sequence[Asset],
-    period: Interval | None,
-) -> dict[str, pd.DataFrame]:
-    """Return a bounded sample of an interval: twenty slices at changing times of day."""
-    if period is None:
-        return {}
-    frames = {}
-    for asset in assets[:10]:
-        wanted = definition.variables_evaluated(asset)
-        parts = [platform.readings.load(asset, a, b, wanted).readings for a, b in _slices(*period)]
-        found = [part.iloc[:: -(-len(part) // _MOST_ROWS)] for part in parts if len(part)]
-        if found:
-            frames[asset.name] = pd.concat(found)
-    return frames
-
-
-def _slices(start: datetime, end: datetime) -> Iterator[Interval]:
-    """Return an interval in each twentieth, displaced so that no hour is favoured."""
-    part = (end - start) / SLICES
-    width = min(part, _LONGEST_SLICE)
-    for i in range(SLICES):
-        begin = start + i * part + (part - width) * (i * _GOLDEN % 1)
-        yield begin, begin + width

@@ -40,8 +40,6 @@ from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.report_material.bounded_readings import load_bounded
 from alerting.usecases.report_material.inputs import (
     decisions_made,
-    learned_from,
-    sample_reference,
     serving_base_rate,
     summary_of,
     unfitted_times,
@@ -132,13 +130,9 @@ def gather_material(
     material = _gather_period(sources, start, end)
     if previous_start is None:
         return material
-    newest = material.scores.sort_values("ts", kind="stable")["model_version"].tail(1).tolist()
-    learned = learned_from(decisions, end, int(newest[0]) if newest else None)
     return replace(
         material,
         decisions=decisions_made(decisions, end),
-        reference=sample_reference(platform, definition, assets, learned),
-        reference_period=learned,
         base_rate=serving_base_rate(decisions, end),
         previous=_gather_period(sources, previous_start, start),
     )

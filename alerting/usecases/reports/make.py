@@ -128,13 +128,16 @@ def compose_report(
     document = {**to_document(metrics), **told}
     zone = platform.zone
     of_plant = language(life.language)
-    from alerting.reporting.page.page import draw, render_page  # noqa: PLC0415 - Matplotlib takes 30 MB; the console's figures of the plant draw no report
+    from alerting.reporting.page.page import draw, draw_picture, render_page  # noqa: PLC0415 - only reports draw
 
     drawn = draw(metrics, material, zone, of_plant)
     page = with_life(render_page(metrics, judgement, drawn, zone=zone, language=of_plant), life)
     sentences = mail_sentences(metrics, judgement, zone, of_plant)
     content = ReportContent(
-        document, page, {name: table_document(t) for name, t in tables(metrics).items()}
+        document,
+        page,
+        {name: table_document(t) for name, t in tables(metrics).items()},
+        draw_picture(metrics, zone, of_plant),
     )
     has_content = has_something_to_say(platform.decisions, material, metrics)
     return ComposedReport(

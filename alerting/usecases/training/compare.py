@@ -22,6 +22,7 @@ from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Pro
 from alerting.learning.selection.values import ValueEvidence
 from alerting.ports import Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
+from alerting.reporting.figures import charts as charts_of
 from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.platform_alerts import record_model_faults
@@ -334,8 +335,6 @@ def _charts(
 ) -> dict[str, bytes]:
     """Return the charts of the challenger's curves, and of champion and challenger side by side if
     they were compared."""
-    from alerting.reporting.figures import training_charts  # noqa: PLC0415 - loads a library of drawings
-
     assets = matching_assets(definition, platform.assets.all())
     names = {
         name: variable.title
@@ -346,15 +345,13 @@ def _charts(
     documents = {
         name.removesuffix(".json"): json.loads(data) for name, data in evidence.files.items()
     }
-    charts = training_charts.evidence_charts(documents, names)
+    charts = charts_of.evidence_charts(documents, names)
     if evidence.shap is not None:
-        try:
-            charts |= training_charts.shap_plots(
-                evidence.shap.variables, evidence.shap.shares, evidence.shap.values, names
-            )
-        except Exception as fault:  # a plot of another library must not stop a training
-            _log.warning("no plots by SHAP: %s", fault, definition=definition.name)
-    compared = training_charts.comparison(decision.evidence)
+        shap = evidence.shap
+        charts["shap_beeswarm.png"] = charts_of.swarm(
+            shap.variables, shap.shares, shap.values, names
+        )
+    compared = charts_of.comparison(decision.evidence)
     return charts | ({"comparison.png": compared} if compared else {})
 
 

@@ -30,6 +30,7 @@ from alerting.learning.selection.proposal import (
 from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
+from alerting.reporting.figures.charts import precision_recall
 from alerting.reporting.page.decision_text import (
     MAIN_METRICS,
     candidate_line,
@@ -380,19 +381,10 @@ def _describe_candidate(candidate: Candidate) -> str:
 
 
 def _candidate_charts(candidate: Candidate, dataset: Dataset) -> dict[str, bytes]:
-    from alerting.reporting.figures import training_charts  # noqa: PLC0415 - loads a library of drawings
-
     if np.isnan(candidate.ap):  # nothing to warn of
         return {}
     scored = ~np.isnan(candidate.oof)
     points = precision_recall_points(dataset.label[scored], candidate.oof[scored])
-    title = f"{candidate.family.replace('_', ' ')}: precision and recall out of fold"
+    title = f"{candidate.family.replace('_', ' ')}: precision out of fold"
     prevalence = {"prevalence": float(dataset.label[scored].mean())} if points else {}
-    charts = {
-        "trials.png": training_charts.trials([t.ap for t in candidate.tried], candidate.family)
-    }
-    return charts | (
-        {"precision_recall.png": training_charts.precision_recall(points, prevalence, title)}
-        if points
-        else {}
-    )
+    return {"precision_recall.png": precision_recall(points, prevalence, title)} if points else {}

@@ -66,7 +66,7 @@ def risky_line(temperature, moisture=None):
 def test_a_message_draws_the_hour_before_its_raise_and_says_it_in_words():
     _, mail = hot_line()
     picture = mail.messages[0].draw()
-    assert matplotlib.image.imread(io.BytesIO(picture.png)).shape[:2] == (320, 640)
+    assert matplotlib.image.imread(io.BytesIO(picture.png)).shape[:2] == (364, 840)
     assert len(picture.png) < 60_000
     assert picture.description == (
         "Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01 to 5 "

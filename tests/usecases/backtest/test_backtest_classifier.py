@@ -14,7 +14,7 @@ from alerting.detection.problems import problem_intervals
 from alerting.episodes.episode import Feedback
 from alerting.kinds.validation import parse_definition
 from alerting.readings.history import to_millis
-from alerting.reporting.figures import training_charts
+from alerting.reporting.figures import charts
 from alerting.usecases.backtest.backtest import backtest, named_subject, written_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -212,7 +212,7 @@ def test_figures_events_and_page_tell_how_it_would_have_done(made):
 def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_that_nobody_sees(
     monkeypatch,
 ):
-    monkeypatch.setattr(training_charts, "_png", None)
+    monkeypatch.setattr(charts, "png", None)
     once = run(plant(), LINEAR, start=START + 5 * DAY, retrain="never")
     assert [s["verdict"] for s in once.segments] == ["provisional"]
     assert "It was trained once, at the start. Each time with what was known by then" in once.page

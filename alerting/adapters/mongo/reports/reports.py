@@ -18,7 +18,7 @@ from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import REPORTS
 from alerting.ports.reports import PlantSummaries, ReportContent, ReportHead, summaries_in
 
-_CONTENT = {"page": False, "content": False}
+_CONTENT = {"page": False, "content": False, "picture": False}
 _NEWEST_FIRST = [("start", -1), ("end", -1), ("revision", -1)]
 
 
@@ -53,7 +53,9 @@ class MongoReports:
         return next(iter(_heads([] if found is None else [found])), None)
 
     def content(self, id: str) -> ReportContent | None:
-        found = self._reports.find_one({"_id": id}, {"page": True, "content": True})
+        found = self._reports.find_one(
+            {"_id": id}, {"page": True, "content": True, "picture": True}
+        )
         return None if found is None else _content(found)
 
     def page(self, id: str) -> str | None:
@@ -79,7 +81,8 @@ class MongoReports:
         self, periods: Collection[str], subject: str | None = None
     ) -> dict[str, PlantSummaries]:
         found = self._reports.find(
-            {"period": {"$in": sorted(periods)}, "definition": subject}, {"page": False}
+            {"period": {"$in": sorted(periods)}, "definition": subject},
+            {"page": False, "picture": False},
         )
         newest = {
             str(one["period"]): {**one, "id": one["_id"]} for one in found.sort("revision", 1)
@@ -123,6 +126,7 @@ def _document(head: ReportHead, content: ReportContent) -> Document:
         "at": document["as_of"],
         "content": packed,
         "page": page,
+        "picture": content.picture,
     }
 
 
@@ -136,7 +140,9 @@ def _heads(found: Iterable[Document]) -> list[ReportHead]:
 
 def _content(document: Document) -> ReportContent:
     unpacked = json.loads(zlib.decompress(document["content"]))
-    return ReportContent(unpacked["metrics"], _page(document["page"]), unpacked["tables"])
+    page = _page(document["page"])
+    picture = bytes(document.get("picture", b""))
+    return ReportContent(unpacked["metrics"], page, unpacked["tables"], picture)
 
 
 def _page(stored: bytes) -> str:
