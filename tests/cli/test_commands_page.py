@@ -15,6 +15,6 @@ def test_the_page_of_commands_is_up_to_date():
 
 
 def test_every_command_has_a_summary():
-    rows = [line for line in commands_page(app).splitlines() if line.startswith("| `alerting ")]
+    rows = [line for line in commands_page(app).splitlines() if line.startswith("- `alerting ")]
     assert len(rows) > 30
-    assert [row for row in rows if row.endswith("|  |")] == []
+    assert [row for row in rows if row.endswith(": ")] == []

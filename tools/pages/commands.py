@@ -16,18 +16,13 @@ options, examples and refused input.
 - Exit code 0: done; 1: refused or failed, with a message; 2: wrong usage.
 - `alerting --install-completion` completes commands in the shell.
 
-| command | does |
-|---|---|
 """  # noqa: E501
 
 
 def commands_page(app: typer.Typer) -> str:
-    """Return Markdown with a row for each command, grouped under the name of its group."""
+    """Return Markdown with a line for each command, grouped under the name of its group."""
     root = typer.main.get_command(app)
-    rows = [
-        "| `{}` | {} |".format(*(text.replace("|", "\\|") for text in row))
-        for row in _rows(root, "alerting")
-    ]
+    rows = [f"- `{command}`: {summary}" for command, summary in _rows(root, "alerting")]
     return _INTRODUCTION + "\n".join(rows) + "\n"
 
 

@@ -7,13 +7,14 @@ _INTRODUCTION = """# What left in 0.2.0
 Made from the code by `make docs`; do not edit. A document that names something that left is refused with what does it now.
 `alerting prepare` and `alerting up` name what an existing home has of it; nothing is deleted, and the rest works. A stored
 document that is refused stands still: apply another one of its name, or delete it in MongoDB.
-
-| what | name | now |
-|---|---|---|
 """  # noqa: E501
 
 
 def upgrade_page() -> str:
-    """Return the Markdown of everything that left, with what does it now."""
-    rows = (f"| {one.what} | `{one.name}` | {one.instead} |\n" for one in LEFT_IN_0_2_0)
-    return _INTRODUCTION + "".join(rows)
+    """Return the Markdown of everything that left, with what does it now, said once for all that
+    it does."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for one in LEFT_IN_0_2_0:
+        names.setdefault((one.what, one.instead), []).append(f"`{one.name}`")
+    rows = (f"- {what} {', '.join(of)}: {instead}\n" for (what, instead), of in names.items())
+    return f"{_INTRODUCTION}\n{''.join(rows)}"
