@@ -6,7 +6,7 @@ from alerting.definitions.wording.language import language, translatable
 from alerting.ports import SinkLetter, SinkMessage, SinkProgress, SinkStep
 from tests.builders import at
 
-MESSAGE = SinkMessage("out:e:1", "alarms", "too-hot", "oven-1", at(1), {"a": [1]}, "high", True)
+MESSAGE = SinkMessage("out:e:1", "alarms", "too-hot", "oven-1", at(1), {"a": [1]}, "high")
 
 
 def letter(number, minute=1):

@@ -1,22 +1,16 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from alerting.definitions.fields.alarm import ALARM_RULE
-from alerting.kinds.validation import parse_definition
 from alerting.learning.selection.base_rate import BaseRate, PrecisionPoint, ProblemShare
 from alerting.ports import DecisionRecord
-from alerting.readings.history import History
 from alerting.usecases.report_material.inputs import (
     decisions_made,
     learned_from,
-    sample_reference,
     serving_base_rate,
 )
-from tests.builders import oven, too_moist
 
 pytestmark = pytest.mark.fast
 
@@ -45,23 +39,6 @@ def learned(day):
     return {"start": (START + day * DAY).isoformat(), "end": (START + (day + 30) * DAY).isoformat()}
 
 
-class Readings:
-    """Readings every minute from the start on; remembers the intervals that were loaded."""
-
-    def __init__(self):
-        self.loaded = []
-
-    def load(self, asset, start, end, variables=None):
-        self.loaded.append((start, end))
-        at = pd.date_range(start, end, freq="1min", inclusive="right").as_unit("ms")
-        return History(asset, pd.DataFrame(dict.fromkeys(variables, 1.0), index=at))
-
-
-class Platform:
-    def __init__(self):
-        self.readings = Readings()
-
-
 def test_a_report_states_decisions_before_its_end_and_a_promotion_without_metrics_has_ones_before():
     records = [
         decision(1, 1, expected={"ap": 0.7}),
@@ -78,20 +55,6 @@ def test_reference_is_what_model_of_the_scores_learned_from_also_if_it_was_promo
     assert learned_from(records, START + 5 * DAY, None)[0] == START - 60 * DAY
     assert learned_from(records, START + 5 * DAY, 2)[0] == START - 50 * DAY
     assert learned_from([decision(1, 1)], START + 5 * DAY, 1) is None
-
-
-def test_the_sample_of_the_reference_is_bounded_and_covers_all_hours_of_the_day():
-    platform = Platform()
-    asset = oven()
-    frames = sample_reference(
-        platform, parse_definition(too_moist()), [asset], (START, START + 200 * DAY)
-    )
-    hours = np.unique(frames["oven-1"].index.hour)
-    assert len(platform.readings.loaded) == 20
-    assert len(frames["oven-1"]) <= 20 * 500
-    assert len(hours) >= 20
-    assert all(START <= a < b <= START + 200 * DAY for a, b in platform.readings.loaded)
-    assert sample_reference(platform, parse_definition(too_moist()), [asset], None) == {}
 
 
 def test_the_share_of_problems_is_that_of_the_training_whose_threshold_serves():
