@@ -156,29 +156,17 @@ def database_warning(settings: Settings) -> str | None:
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
     """Return a platform of these stores."""
-    from alerting.adapters.archive.archive import ReadingsArchive
-    from alerting.adapters.archive.archived_readings import ArchivedReadings, ArchivedWrites
     from alerting.adapters.mlflow.file_cache import FolderFileCache
     from alerting.adapters.mongo.demo.clock import MongoClock
     from alerting.adapters.mongo.disk import list_disks, read_database
-    from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
     from alerting.usecases.platform_health.backups import backup_state
 
     delivers = _channels(settings) if channels else {}
     clock = MongoClock(stores.database)
     platform = stores.platform(models(settings), delivers, clock, _in_memory)
-    archive = ReadingsArchive(
-        MongoArchivedFiles(stores.database),
-        stores.assets,
-        settings.archive_address,
-        settings.archive_after,
-    )
     return replace(
         platform,
         line_speed=clock.line_speed,
-        archive=archive,
-        readings=ArchivedReadings(stores.readings, archive),
-        reading_writes=ArchivedWrites(stores.reading_writes, archive),
         links=_links(settings, stores.database) if channels else None,
         model_key=_model_key(settings, stores.database),
         model_file_cache=FolderFileCache(settings.home / "cache" / "models"),

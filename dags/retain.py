@@ -1,4 +1,4 @@
-"""Nightly: archive old readings, delete what is past retention, and measure models."""
+"""Nightly: delete what is past retention, and measure models."""
 
 from datetime import timedelta
 
@@ -13,24 +13,6 @@ from alerting_tasks import (
     say,
 )
 from alerting_tasks.predictions import clean_jobs
-
-
-@task(execution_timeout=timedelta(hours=6), **BACKGROUND)
-def archive() -> dict[str, int]:
-    """Archive the months due, where an archive is in use. Fails if one could not be."""
-    from airflow.sdk.exceptions import AirflowException
-
-    from alerting.usecases.upkeep.archive import archive_readings
-
-    with background_platform() as platform:
-        found = archive_readings(platform, read_instant(run_as_of(platform)))
-    say(
-        f"archived: {found.rows} readings in {found.files} files; {found.deleted} deleted from the "
-        "database"
-    )
-    if found.faults:
-        raise AirflowException("\n".join(found.faults))
-    return {"files": found.files, "rows": found.rows, "deleted": found.deleted}
 
 
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)
@@ -66,17 +48,13 @@ def verify() -> dict[str, str]:
 @dag(
     schedule="20 2 * * *",
     tags=["maintain"],
-    description=(
-        "Archives old readings, deletes what is older than its retention, and measures models in "
-        "service"
-    ),
+    description=("Deletes what is older than its retention, and measures models in service"),
     doc_md=__doc__,
     dagrun_timeout=timedelta(hours=20),
     default_args=TASK_OPTIONS,
     **DAG_OPTIONS,
 )
 def retain() -> None:
-    archive()
     delete()
     verify()
 

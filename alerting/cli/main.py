@@ -33,7 +33,7 @@ from alerting.cli.reports import kpi, late_data
 from alerting.cli.scenarios import test
 from alerting.cli.support import HELP_OPTIONS
 from alerting.cli.up import prepare, up
-from alerting.cli.upkeep import archive_group, backup, restore, retain
+from alerting.cli.upkeep import backup, export, restore, retain
 
 Commands = dict[str, tuple[typer.Typer | Callable[..., bool | None], str]]
 """Command or group by name, with its line in the help."""
@@ -76,7 +76,7 @@ MORE: Commands = {
     "prepare": (prepare, "Create or update home and database without starting anything"),
     "backup": (backup, "Back up database, models and secrets"),
     "restore": (restore, "Restore a backup into an empty home"),
-    "archive": (archive_group, "status, run, verify, restore: old readings as files"),
+    "export": (export, "Write readings of an asset to a Parquet file"),
     "retain": (retain, "Delete what is older than its retention"),
     "demo": (demo_group, "Show the simulated line, change its set-points, try the advice"),
 }

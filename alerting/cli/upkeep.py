@@ -1,30 +1,29 @@
-"""`alerting backup`, `alerting restore`, `alerting retain` and `alerting archive …`."""
+"""`alerting backup`, `alerting restore`, `alerting retain` and `alerting export`."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from alerting.cli.printing.output import console, print_json, show, show_result
+from alerting.cli.printing.output import show, show_result
 from alerting.cli.support import (
     DryRun,
+    End,
     Json,
+    Start,
     command,
-    command_group,
+    instant,
     platform,
     progress,
+    require_file,
     user,
     writes,
 )
 
-if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
-
-archive_group = command_group(
-    "Archive: old readings as Parquet files, read as if they were in the database."
-)
+_AT_ONCE = timedelta(days=7)
+_ARROW = {"number": "double", "boolean": "bool", "category": "string"}
 
 
 @command
@@ -40,8 +39,8 @@ def backup(
     """Back up the platform, running or not: database, models, secrets.
 
     The database is read as of one instant while the platform goes on. The folder holds secrets; it
-    is readable by its owner alone. Not included: archived readings (ALERTING_ARCHIVE), Airflow's
-    history, a registry of your own (ALERTING_MLFLOW_URI), and the settings in the environment.
+    is readable by its owner alone. Not included: Airflow's history, a registry of your own
+    (ALERTING_MLFLOW_URI), and the settings in the environment.
 
     Without DIR it does at once what Airflow does by schedule: a backup without secrets, or with
     secrets encrypted (ALERTING_BACKUP_KEY_FILE), is restored on trial and compared, and surplus
@@ -65,12 +64,6 @@ def backup(
         else:
             made = save_backup(settings, folder, progress=report_progress, actor=user())
     documents = sum(made.database.values())
-    archived = made.database.get("archived_files", 0)
-    archive = (
-        [f"no archived readings: copy {settings.archive_address}, with {archived} files, too"]
-        if archived
-        else []
-    )
     registry = (
         ["no models: the registry is a server of your own, back it up with its own tools"]
         if settings.mlflow_uri
@@ -88,7 +81,7 @@ def backup(
         "models": not registry,
         "proven": folder is None,
     }
-    show_result(result, as_json, text, *registry, *archive)
+    show_result(result, as_json, text, *registry)
 
 
 @command
@@ -164,136 +157,46 @@ def _mebibytes(size: int | None) -> str:
     return "?" if size is None else f"{size / (1 << 20):.1f}"
 
 
-@archive_group.command("status")
 @command
-def archive_status(as_json: Json = False) -> None:
-    """Show what is archived of each asset, and which months are due."""
-    from alerting.usecases.upkeep.archive import archive_status as read
-
-    with platform() as p:
-        found = read(p, p.clock.now())
-        about = _about_archive(p)
-    if as_json:
-        print_json({"about": about, "assets": found})
-        return
-    rows = [
-        {
-            "asset": one.asset,
-            "from": one.first,
-            "to": one.last,
-            "files": one.files,
-            "rows": one.rows,
-            "MiB": _mebibytes(one.bytes),
-            "due": f"{one.due[0]} … {one.due[-1]}" if one.due else "-",
-            "unfinished": one.unfinished,
-        }
-        for one in found
-    ]
-    show(
-        rows,
-        ["asset", "from", "to", "files", "rows", "MiB", "due", "unfinished"],
-        False,
-        "nothing is archived, and nothing is due",
-    )
-    console.print(about)
-
-
-def _about_archive(p: "Platform") -> str:
-    from alerting.definitions.durations import format_duration
-    from alerting.usecases.upkeep.archive import require_archive
-
-    archive = require_archive(p)
-    if archive.after is None:
-        return (
-            "Readings are not archived: set ALERTING_ARCHIVE_AFTER, e.g. to 90d; files would go "
-            f"to {archive.address}"
-        )
-    age = format_duration(archive.after)
-    return (
-        f"Months that ended {age} ago go to {archive.address} every night; this folder is not part "
-        "of a backup"
-    )
-
-
-@archive_group.command("run")
-@writes
-def archive_run(as_json: Json = False) -> None:
-    """Archive the months that are due now; Airflow does it every night. An interrupted run goes on
-    with the next one.
-
-    Each file is read back and compared before its readings are deleted from the database.
-    """
-    from alerting.definitions.faults import UserError
-    from alerting.usecases.upkeep.archive import archive_readings
-
-    with platform() as p, progress() as report:
-        found = archive_readings(p, p.clock.now(), report, user())
-        about = _about_archive(p)
-    written = (
-        f"{found.rows} readings archived in {found.files} files ({_mebibytes(found.bytes)} MiB)"
-    )
-    show_result(found, as_json, f"{written}, {found.deleted} deleted from MongoDB", about)
-    if found.faults:
-        raise UserError("\n".join(found.faults))
-
-
-@archive_group.command("verify")
-@command
-def archive_verify(as_json: Json = False) -> None:
-    """Read every archived file whole, and compare hash and rows with what was written."""
-    from alerting.definitions.faults import UserError
-    from alerting.usecases.upkeep.archive import require_archive, verify_archive
-
-    with platform() as p, progress() as report:
-        faults = verify_archive(p, report)
-        files = len(require_archive(p).files())
-    if faults:
-        raise UserError("\n".join(faults))
-    show_result(
-        {"files": files, "faults": faults}, as_json, f"{files} files are as they were written"
-    )
-
-
-@archive_group.command("restore")
-@writes
-def archive_restore(
-    asset: Annotated[str, typer.Argument(metavar="ASSET", help="Name of an asset.")],
-    first: Annotated[
-        str, typer.Option("--from", metavar="MONTH", help="First month, e.g. 2026-01, of UTC.")
-    ],
-    last: Annotated[str, typer.Option("--until", metavar="MONTH", help="Last month, of UTC.")],
+def export(
+    name: Annotated[str, typer.Argument(metavar="ASSET", help="Name of an asset.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE.parquet")],
+    start: Start = None,
+    end: End = None,
     as_json: Json = False,
 ) -> None:
-    """Put archived months of an asset back into MongoDB; their files are deleted.
+    """Write the measured readings of an asset to a Parquet file, which `alerting import readings`
+    reads again. Samples of bad quality are left out."""
+    from alerting.deferred import pa, pd, pq
+    from alerting.definitions.assets import types_of
+    from alerting.definitions.faults import UserError
+    from alerting.local.upkeep.files import disk_errors
 
-    They count as new: a run archives them again after a day, unless ALERTING_ARCHIVE_AFTER is set
-    to a longer time before.
-    """
-    from alerting.usecases.upkeep.archive import restore_months
-
-    with platform() as p, progress() as report:
-        months = (_month(first, "--from"), _month(last, "--until"))
-        rows = restore_months(p, asset, *months, report, user())
-        again = p.archive is not None and p.archive.after is not None
-    notes = (
-        ["after a day a run archives them again if they are older than ALERTING_ARCHIVE_AFTER"]
-        if again
-        else []
-    )
-    show_result(
-        {"asset": asset, "rows": rows},
-        as_json,
-        f"{rows} readings of {asset} are in MongoDB again",
-        *notes,
-    )
-
-
-def _month(text: str, option: str) -> str:
-    from alerting.readings.instants import month_interval, month_of
-
-    try:
-        return month_of(month_interval(text)[0])
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is no month: write for example 2026-01", param_hint=option
-        ) from error
+    require_file(out, f"{name}.parquet")
+    begin = instant(start, "--from")
+    until = instant(end, "--to")
+    rows = 0
+    with platform() as p, progress() as report, disk_errors(f"{out} is not complete", "delete it"):
+        asset = p.assets.get(name)
+        span = p.readings.span(name)
+        if asset is None or span is None:
+            raise UserError(f"there is no asset {name!r} with readings: see /assets")
+        names = [one for one in asset.variables if not asset.is_computed(one)]
+        arrow = {one: pa.type_for_alias(_ARROW[t]) for one, t in types_of(asset, names).items()}
+        own = {"time": pa.timestamp("ms", "UTC"), "asset": pa.string()}
+        at = max(begin or span[0], span[0]) - timedelta(milliseconds=1)
+        last = min(until or span[1], span[1])
+        with pq.ParquetWriter(out, pa.schema(own | arrow), compression="zstd") as file:
+            while at < last:
+                to = min(at + _AT_ONCE, last)
+                found = p.readings.load(asset, at, to, names, with_events=False).readings
+                values = [pa.array(found[one]).cast(kind) for one, kind in arrow.items()]
+                keys = [
+                    pa.array(pd.DatetimeIndex(found.index).tz_convert(None)).cast(own["time"]),
+                    pa.array([name] * len(found)),
+                ]
+                file.write_table(pa.table([*keys, *values], schema=file.schema))
+                rows += len(found)
+                report("readings", rows, None)
+                at = to
+    show_result({"file": out, "rows": rows}, as_json, f"{rows} readings of {name} in {out}")

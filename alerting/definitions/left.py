@@ -32,6 +32,21 @@ LEFT_IN_0_2_0 = (
     ),
     Left("kind of sink", "parquet", f"use kind sql, {_PACKAGE}"),
     Left("kind of sink", "opcua_alarms", f"use kind webhook, mqtt or sql, {_PACKAGE}"),
+    Left(
+        "collection",
+        "archived_files",
+        "its readings are read no more: run 0.1.x on this home, and bring them back by its command "
+        "`archive restore ASSET --from MONTH --until MONTH`; or keep the Parquet files",
+    ),
+    Left("command", "archive", "use ALERTING_READINGS_LAST, and `alerting export`"),
+    Left("setting", "ALERTING_ARCHIVE", "use ALERTING_READINGS_LAST, and `alerting export`"),
+    Left(
+        "setting",
+        "ALERTING_ARCHIVE_AFTER",
+        "readings stay for ten years while it is set: say by ALERTING_READINGS_LAST how long they "
+        "are to stay, and remove it",
+    ),
+    Left("setting", "ALERTING_ARCHIVE_LAST", "use ALERTING_READINGS_LAST"),
     Left("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
     Left(
         "setting",

@@ -44,7 +44,7 @@ class Retention:
     `models`: training runs, and model versions that were never in service. `notifications`: after
     the end of their episode. `scores`: those of models, and the records of past evaluations;
     `audit`: resolved platform alerts and hand-overs too; `reports`: backtests too; `predictions`:
-    the scores of predict jobs; `archive`: archived readings, by the end of their month.
+    the scores of predict jobs.
     """
 
     readings: timedelta = timedelta(days=730)
@@ -54,7 +54,6 @@ class Retention:
     audit: timedelta = timedelta(days=1095)
     models: timedelta = timedelta(days=180)
     predictions: timedelta = timedelta(days=14)
-    archive: timedelta = timedelta(days=3650)
 
 
 GateMode = Literal["refuse", "warn", "off"]

@@ -98,7 +98,6 @@ from alerting.ports.platform_alerts import (
     WrongCount,
 )
 from alerting.ports.readings import (
-    ArchiveAway,
     BatchMatch,
     EventRow,
     IntervalLabels,
@@ -162,7 +161,7 @@ from alerting.ports.sources import (
     StreamProcess,
     StreamProcesses,
 )
-from alerting.ports.sweeps import Archive, ArchivedFile, Sweeps, Swept
+from alerting.ports.sweeps import Sweeps, Swept
 from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork
 from alerting.ports.use_cases import (
     AccessPorts,

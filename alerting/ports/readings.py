@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset, VariableType
-from alerting.definitions.faults import Unreachable, UserError
+from alerting.definitions.faults import UserError
 from alerting.readings.buckets import Buckets
 from alerting.readings.instants import Millis, datetimes
 from alerting.readings.interval_labels import IntervalLabel
@@ -75,9 +75,8 @@ class ReadingColumns:
     """Readings of one asset: instants in ms, increasing, and a column per variable with the
     conventions of `History`.
 
-    `faults`: variables with a stored value that is not of their type, or in an archive that cannot
-    be read, each with its remedy; they have no column. `doubts`: samples whose quality is not good;
-    a bad one is missing in its column.
+    `faults`: variables with a stored value that is not of their type, each with its remedy; they
+    have no column. `doubts`: samples whose quality is not good; a bad one is missing in its column.
     """
 
     ts: Millis
@@ -96,15 +95,6 @@ class NewestReading:
 
 ReadingKey = tuple[str, int]
 """An asset, and an instant in ms."""
-
-
-class ArchiveAway(Unreachable):
-    """Error: the archive is away, and with it what is archived of the months of these rows; other
-    rows can be written."""
-
-    def __init__(self, message: str, keys: Collection[ReadingKey]) -> None:
-        super().__init__(message)
-        self.keys = frozenset(keys)
 
 
 class BatchMatch(NamedTuple):
@@ -136,8 +126,7 @@ class ReadingWrites(Protocol):
         or to add."""
 
     def delete_samples(self, rows: Sequence[ReadingRow]) -> None:
-        """Delete the samples of rows of which each is still stored exactly so; archived ones
-        stay."""
+        """Delete the samples of rows of which each is still stored exactly so."""
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         """Return the stored events with asset, type and start of one of these, and perhaps

@@ -67,7 +67,7 @@ from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites, Rol
 from alerting.ports.reports import Backtests, Reports
 from alerting.ports.sinks import SinkDeliveries, SinkFeed, Sinks
 from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
-from alerting.ports.sweeps import NO_SWEEPS, Archive, Sweeps
+from alerting.ports.sweeps import NO_SWEEPS, Sweeps
 from alerting.ports.unit_of_work import UnitOfWork
 from alerting.reporting.life.settings import PLANT_REPORT, PlantReportSettings
 
@@ -389,7 +389,6 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPo
 
     drift: DriftChecks
     sweeps: Sweeps = NO_SWEEPS
-    archive: Archive | None = None
     retention: Retention = field(default_factory=Retention)
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     disks: Callable[[], Sequence[Disk]] = no_disks

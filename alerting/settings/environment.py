@@ -156,7 +156,6 @@ class Settings:
     `_SOURCE_STALE`, `_DISK_LEAST`). `declaration_limits` bound what data declare by themselves
     (`ALERTING_NEW_ASSETS_PER_SOURCE` and others). `retention` is how long documents are stored
     (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows and task logs are.
-    Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
     Every `backup_every` a backup goes to the folder or object store `backup` (None: none is made);
     the newest `backup_copies` remain, and one a month for a year. `backup_key_file`: the password
     with which secrets in a backup are encrypted. `backup_proof_uri`: the server on which backups
@@ -196,8 +195,6 @@ class Settings:
     oidc: Annotated[Path | None, _file] = None
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
-    archive: Annotated[str | None, storage_location("an archive")] = None
-    archive_after: Annotated[timedelta | None, lasting] = None
     backup: Annotated[str | None, storage_location("backups")] = None
     backup_every: Annotated[timedelta, backup_interval] = timedelta(days=1)
     backup_copies: Annotated[int, number_of_backups] = 7
@@ -235,11 +232,6 @@ class Settings:
     def mlflow_artifacts(self) -> Path:
         """Return the folder of the artifacts of the embedded MLflow."""
         return self.home / "mlflow" / "artifacts"
-
-    @property
-    def archive_address(self) -> str:
-        """Return the folder or the address in an object store of archived readings."""
-        return self.archive or str(self.home / "archive")
 
     def read_model_key(self) -> bytes:
         """Return the key of model hashes in a shared registry; empty for the embedded one. Raises

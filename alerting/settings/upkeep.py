@@ -57,14 +57,15 @@ def read_declaration_limits(variables: Variables) -> DeclarationLimits:
 
 def read_retention(variables: Variables) -> Retention:
     """Return `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_NOTIFICATIONS_LAST`, `_REPORTS_LAST`,
-    `_AUDIT_LAST`, `_MODELS_LAST`, `_PREDICTIONS_LAST`, `_ARCHIVE_LAST`."""
-    usual = vars(Retention())
-    return Retention(
-        **{
-            name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last)
-            for name, last in usual.items()
-        }
-    )
+    `_AUDIT_LAST`, `_MODELS_LAST`, `_PREDICTIONS_LAST`; readings as long as one may say while
+    `ALERTING_ARCHIVE_AFTER`, which left, is set: it had kept them."""
+    found = {
+        name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last)
+        for name, last in vars(Retention()).items()
+    }
+    if variables.text("ALERTING_ARCHIVE_AFTER"):
+        found["readings"] = LONGEST
+    return Retention(**found)
 
 
 def storage_location(stored: str) -> Callable[[str], str]:

@@ -67,16 +67,14 @@ class Connection:
     waiting: list[BrokerMessage] = field(default_factory=list)
     losses: list[SourceLoss] = field(default_factory=list)
 
-    def batch(self, is_waiting: bool = False) -> Sequence[BrokerMessage]:
-        """Return waiting messages unless held, else the next ones if few.
-
-        Raises UserError if none is left and the broker is away.
-        """
-        if self.waiting and not is_waiting:
+    def batch(self) -> Sequence[BrokerMessage]:
+        """Return waiting messages, else the next ones. Raises UserError if none is left and the
+        broker is away."""
+        if self.waiting:
             batch = self.waiting[: threaded.BATCH]
             self.waiting = self.waiting[threaded.BATCH :]
             return batch
-        return () if len(self.waiting) >= threaded.MOST_UNACKNOWLEDGED else self.stream.batch()
+        return self.stream.batch()
 
     def rest(self) -> Sequence[BrokerMessage]:
         """Return the next messages of a closed connection, none after the last."""
@@ -226,13 +224,12 @@ class StreamService:
             self._leave(name)
             return
         try:
-            batch = found.batch(self._states[name].is_waiting)
+            batch = found.batch()
         except UserError as fault:
             self._happen(name, "broken", fault.message)
             return
         if not batch:
-            if not found.waiting:
-                self._happen(name, "stored")
+            self._happen(name, "stored")
             return
         try:
             count = self._store_batch(found, batch)
@@ -243,10 +240,7 @@ class StreamService:
             return
         if len(batch) >= threaded.BATCH:
             self._behind.append(batch[-1].received_at)
-        found.waiting = [*count.postponed, *found.waiting]
-        what = "messages with readings of archived months wait, not acknowledged"
-        why = f"source {name}: {what}: {count.why}" if count.why is not None else None
-        self._happen(name, "stored", why, count.messages)
+        self._happen(name, "stored", None, count.messages)
         if count.dead:
             _log.warning(
                 "source %s: %s of %s messages could not be stored", name, count.dead, count.messages
@@ -275,14 +269,10 @@ class StreamService:
         found = self._connections[name]
         while batch := found.rest():
             try:
-                count = self._store_batch(found, batch)
+                self._store_batch(found, batch)
             except TooManyDead:
                 why = "too many messages of the source could not be stored"
                 found.losses.append(SourceLoss(why, len(batch)))
-                continue
-            if count.postponed:
-                why = f"they came before the source was closed: {count.why}"
-                found.losses.append(SourceLoss(why, len(count.postponed)))
         self._happen(name, "emptied", read_until=self._read_until(name))
 
     def _read_until(self, name: str) -> datetime | None:

@@ -29,15 +29,13 @@ class Subscription:
     """The state of a source in a process. `is_sent_once`: its server sends a value once.
 
     `history`: how far back a new connection reads. `opened_at`: when this process opened it, until
-    that is noted. `is_waiting`: messages that cannot be stored wait for the next look. `fault`: the
-    one that the database shows; empty if that is not known.
+    that is noted. `fault`: the one that the database shows; empty if that is not known.
     """
 
     is_sent_once: bool = False
     history: timedelta = timedelta(0)
     phase: Phase = "closed"
     opened_at: datetime | None = None
-    is_waiting: bool = False
     fault: str | None = ""
 
 
@@ -45,7 +43,7 @@ class Subscription:
 class Event:
     """Something that happened to a source.
 
-    `why`: the fault, or why messages of a batch wait. `count`: messages that were stored, which has
+    `why`: the fault. `count`: messages that were stored, which has
     ended a fault. `read_until`: up to when others have read the source, or it was paused.
     """
 
@@ -129,13 +127,10 @@ def _after(
     before: Subscription, rule: SubscriptionRule, event: Event, now: datetime
 ) -> Subscription:
     is_noted = rule.then == "closed" or {"note_opening", "note_gap"} & {*rule.works}
-    is_stored = event.cause == "stored"
     return replace(
         before,
         phase=rule.then,
         opened_at=now if "open" in rule.works else None if is_noted else before.opened_at,
-        is_waiting=(is_stored and event.why is not None)
-        or (before.is_waiting and (is_stored or event.cause == "broken")),
         fault=event.why if "show_fault" in rule.works else before.fault,
     )
 

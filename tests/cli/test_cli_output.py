@@ -176,10 +176,6 @@ def every_command(plant, files, episode):
         ("demo", "set", "belt_speed_setpoint", "8"),
         ("definition", "retire", "too-hot"),
         ("retain", "--dry-run"),
-        ("archive", "status"),
-        ("archive", "run"),
-        ("archive", "verify"),
-        ("archive", "restore", "oven-1", "--from", "2026-01", "--until", "2026-01"),
         ("backup", "."),  # a folder that is not empty: refused
         ("restore", "."),
         ("prepare",),

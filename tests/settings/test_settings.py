@@ -192,3 +192,10 @@ def test_on_named_servers_no_file_of_one_home_is_taken_for_that_of_all():
     chosen = {"ALERTING_SHARED_HOME": "yes", "ALERTING_NOTIFICATION_LOG": "/var/log/alerting"}
     together = read_settings(named | chosen)
     assert (together.has_one_home, together.notification_file) == (True, Path("/var/log/alerting"))
+
+
+def test_readings_stay_while_a_setting_that_left_says_that_they_go_to_an_archive():
+    usual = {"ALERTING_READINGS_LAST": "30d"}
+    assert read_settings(usual).retention.readings == timedelta(days=30)
+    kept = read_settings({**usual, "ALERTING_ARCHIVE_AFTER": "90d"}).retention
+    assert kept.readings >= timedelta(days=3650)

@@ -13,16 +13,12 @@ from pymongo.errors import AutoReconnect
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources import brokers, threaded
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import parse_source
-from alerting.ports import ArchiveAway
-from alerting.readings.instants import to_millis
 from alerting.stream import service
 from alerting.stream.service import (
     LONGEST_BEHIND,
     LOOK_S,
     TURN_S,
     UNDER_WAY,
-    Connection,
     StreamService,
 )
 from alerting.usecases.sources import stream
@@ -225,46 +221,6 @@ def test_a_broken_connection_is_shown_until_it_works_again(servers):
     one.turn()
     progress = platform.deliveries.progress("line")
     assert (progress.fault, progress.read_until is None) == (None, False)
-
-
-@pytest.mark.parametrize("file", ["both", "one"])
-def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_away(servers, file):
-    platform = memory_platform()
-    done = []
-    fault = ArchiveAway("the archive is away", {("oven-2", to_millis(NOON))})
-    writes = Refusing(platform.reading_writes, "oven-2", fault)
-    batch = [
-        message(ROW, f"line-3/oven-{i}/readings", done)
-        for i in ((1, 2, 3) if file == "both" else (2,))
-    ]
-    one = reader(servers, replace(platform, reading_writes=writes), [batch])
-    one.turn()
-    one.turn()
-    assert "line-3/oven-2/readings" not in done
-    assert len(done) == len(batch) - 1
-    assert dead(platform) == []
-    text = (
-        "source line: messages with readings of archived months wait, not acknowledged: the "
-        "archive is away"
-    )
-    assert platform.deliveries.progress("line").fault == text
-    writes.mend()
-    one.turn()
-    assert len(done) == len(batch) - 1  # they are tried again at the next look
-    servers.look(one)
-    one.turn()
-    assert (len(done), platform.deliveries.progress("line").fault) == (len(batch), None)
-    assert [asset.name for asset in platform.assets.all()] == sorted(
-        message.topic.split("/")[1] for message in batch
-    )
-
-
-def test_no_more_messages_are_taken_while_too_many_wait():
-    waiting = [message(ROW)] * threaded.MOST_UNACKNOWLEDGED
-    found = Connection(parse_source(SOURCE), Batches([[message(ROW)]]), waiting)
-    assert found.batch(is_waiting=True) == ()
-    found.waiting.pop()
-    assert len(found.batch(is_waiting=True)) == 1
 
 
 def test_values_that_a_server_sends_once_outlive_an_outage_of_the_database(servers):

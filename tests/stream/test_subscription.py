@@ -15,9 +15,9 @@ NOW = at(10)
 PHASES = ("closed", "open", "ending")
 CAUSES = ("wanted", "unwanted", "not_opened", "broken", "stored", "full", "away", "emptied")
 STATES = [
-    Subscription(once, timedelta(minutes=history), phase, opened, holding, fault)
-    for once, history, phase, opened, holding, fault in product(
-        (False, True), (0, 5), PHASES, (None, at(9)), (False, True), (None, "", "away")
+    Subscription(once, timedelta(minutes=history), phase, opened, fault)
+    for once, history, phase, opened, fault in product(
+        (False, True), (0, 5), PHASES, (None, at(9)), (None, "", "away")
     )
 ]
 EVENTS = [
@@ -115,17 +115,6 @@ def test_an_opening_is_remembered_until_it_is_noted(is_sent_once):
     answered = advance(opened, Event("stored", count=1), at(11))[0]
     assert answered.opened_at == (NOW if is_sent_once else None)
     assert advance(answered, Event("wanted"), at(12))[0].opened_at is None
-
-
-@pytest.mark.parametrize("is_sent_once", [False, True])
-def test_messages_that_cannot_be_stored_are_held_until_the_next_look(is_sent_once):
-    state = Subscription(is_sent_once, phase="open")
-    held = advance(state, Event("stored", "the archive is away", 2), NOW)[0]
-    assert held.is_waiting
-    for event in (Event("stored", count=1), Event("broken", "away"), Event("stored")):
-        assert advance(held, event, NOW)[0].is_waiting
-    assert not advance(held, Event("wanted"), NOW)[0].is_waiting
-    assert not advance(held, Event("unwanted"), NOW)[0].is_waiting
 
 
 def test_a_fault_outlives_a_connection_and_is_shown_once():

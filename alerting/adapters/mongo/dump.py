@@ -21,8 +21,11 @@ from pymongo.errors import OperationFailure, PyMongoError
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.indexes import EVALUATION_PLANS, INDEXES, SCHEMA
 from alerting.definitions.faults import UserError, first_line, legible
+from alerting.definitions.left import LEFT_IN_0_2_0
 
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+COLLECTIONS = {*INDEXES, *(one.name for one in LEFT_IN_0_2_0 if one.what == "collection")}
+"""Collections of the platform, also those that left: a backup has them, so nothing is lost."""
 _AT_ONCE = 1_000
 _LENGTH = 4
 _LONGEST_DUMP_S = 24 * 3600
@@ -61,7 +64,8 @@ def dump_database(
             _long_snapshots(database.client),
             database.client.start_session(snapshot=True) as session,
         ):
-            for name in sorted(set(INDEXES) - {EVALUATION_PLANS, SCHEMA}):
+            there = COLLECTIONS.intersection(database.list_collection_names())
+            for name in sorted(there - {EVALUATION_PLANS, SCHEMA}):
                 counts[name] = 0
                 with open_file(name) as file:
                     documents: Any = database.get_collection(name, codec_options=_RAW)
@@ -146,8 +150,8 @@ def try_restore(
     try:
         with open_file() as file:
             load_collection(scratch, trial, file, lambda _, done: report(name, done))
-        if INDEXES[name]:
-            scratch[trial].create_indexes(INDEXES[name])
+        if indexes := INDEXES.get(name):
+            scratch[trial].create_indexes(indexes)
         stored: Any = scratch.get_collection(trial, codec_options=_RAW)
         found = _digest(stored.find())
         with open_file() as file:

@@ -9,7 +9,6 @@ from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.each import Read, read_each
 from alerting.adapters.mongo.episodes.shelves import parse_shelf
 from alerting.adapters.mongo.indexes import (
-    ARCHIVED_FILES,
     ASSETS,
     EVENT_TYPES,
     ROUTES,
@@ -17,7 +16,6 @@ from alerting.adapters.mongo.indexes import (
     SINKS,
     SOURCES,
 )
-from alerting.adapters.mongo.readings.archived_files import parse_archived_file
 from alerting.definitions.assets import parse_asset, parse_event_type
 from alerting.definitions.routes import parse_route
 from alerting.definitions.sinks.sink import parse_sink
@@ -25,7 +23,6 @@ from alerting.definitions.sources.source import parse_source
 from alerting.ports import DocumentEdit, FaultyDocument
 
 _PARSERS: dict[str, Callable[[Document], Any]] = {
-    ARCHIVED_FILES: parse_archived_file,
     ASSETS: parse_asset,
     EVENT_TYPES: parse_event_type,
     ROUTES: parse_route,

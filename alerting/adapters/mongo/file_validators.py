@@ -1,4 +1,4 @@
-"""Validators of the documents that name a file, and the form of a path in the archive.
+"""Validators of the documents that name a file.
 
 The platform alone writes them. They keep out what another program writes, so that no path leads out
 of its folder.
@@ -13,8 +13,6 @@ from alerting.readings.interval_labels import (
     LabelKind,
 )
 
-ARCHIVE_PATH = r"^asset=[^/\x00]+/month=[0-9]{4}-[0-9]{2}/[0-9]{4,}-[0-9a-f]{8}\.parquet$"
-"""A file of the archive: two folders and a name, as `ReadingsArchive.write` makes them."""
 _TEXT: Document = {"bsonType": "string", "minLength": 1, "maxLength": 1000}
 _PATH: Document = {
     "bsonType": "string",
@@ -25,25 +23,6 @@ _PATH: Document = {
 _HASH: Document = {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"}
 _COUNT: Document = {"bsonType": ["int", "long"], "minimum": 0}
 _INSTANT: Document = {"bsonType": "date"}
-
-
-def archived_file_validator() -> Document:
-    """Return the validator of records of archived files."""
-    return _validator(
-        asset=_TEXT,
-        month={"bsonType": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"},
-        number=_COUNT,
-        path={"bsonType": "string", "maxLength": 1000, "pattern": ARCHIVE_PATH},
-        rows=_COUNT,
-        first=_INSTANT,
-        last=_INSTANT,
-        bytes=_COUNT,
-        sha256=_HASH,
-        digest=_HASH,
-        arrived_before=_INSTANT,
-        written_at=_INSTANT,
-        state={"enum": ["written", "archived", "restoring", "deleting"]},
-    )
 
 
 def source_file_validator() -> Document:

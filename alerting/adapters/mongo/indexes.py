@@ -11,7 +11,6 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from alerting.adapters.mongo.documents import Document
 from alerting.adapters.mongo.file_validators import (
-    archived_file_validator,
     backtest_file_validator,
     label_validator,
     predict_job_validator,
@@ -46,7 +45,6 @@ SINK_PROGRESS = "sink_progress"
 SINK_ALARMS = "sink_alarms"
 SINK_LETTERS = "sink_letters"
 READINGS = "readings"
-ARCHIVED_FILES = "archived_files"
 LABELS = "labels"
 ROLLUPS = "rollups"
 ROLLUP_STATES = "rollup_states"
@@ -130,7 +128,6 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     SINK_LETTERS: [IndexModel([("sink", ASCENDING), ("at", ASCENDING), ("_id", ASCENDING)])],
     READINGS: [_unique("asset", "ts")],
-    ARCHIVED_FILES: [_unique("asset", "month", "number"), IndexModel([("last", ASCENDING)])],
     ROLLUPS: [_unique("asset", "variable", "size", "start")],
     ROLLUP_STATES: [_unique("asset")],
     EVENTS: [
@@ -257,7 +254,6 @@ VALIDATORS: dict[str, Callable[[], Document]] = {
     ROUTES: partial(mongo_model_validator, Route),
     SOURCES: mongo_source_validator,
     SINKS: mongo_sink_validator,
-    ARCHIVED_FILES: archived_file_validator,
     SOURCE_FILES: source_file_validator,
     BACKTEST_FILES: backtest_file_validator,
     PREDICT_JOBS: predict_job_validator,

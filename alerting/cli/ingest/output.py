@@ -137,11 +137,6 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
     ]
     if result.understood and result.understood.removes is not None:
         lines = [f"{result.removed:,} removed of {result.rows:,} {result.what} of the file"]
-        if result.still_stored:
-            lines.append(
-                f"{result.still_stored:,} still stored: those of archived months stay, mark their "
-                "time as bad values on the trend"
-            )
     if result.created:
         lines.append(f"new assets: {_names(result.created)}")
     if result.event_types:

@@ -13,7 +13,6 @@ from pymongo.synchronous import auth
 
 from alerting import wiring
 from alerting.adapters.airflow import dag_snapshot
-from alerting.adapters.archive import archived_readings
 from alerting.adapters.channels import egress, links, log
 from alerting.adapters.embedded import running
 from alerting.adapters.memory import platform

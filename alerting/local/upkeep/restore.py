@@ -14,9 +14,8 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mongod
 from alerting.adapters.mlflow.store_copy import is_sound, move_artifacts
 from alerting.adapters.mongo.documents import MongoDatabase
-from alerting.adapters.mongo.dump import is_empty, load_collection, try_restore
+from alerting.adapters.mongo.dump import COLLECTIONS, is_empty, load_collection, try_restore
 from alerting.adapters.mongo.episodes.operators import MongoAudit
-from alerting.adapters.mongo.indexes import INDEXES
 from alerting.adapters.mongo.mongo import check_server, open_database
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.faults import UserError
@@ -151,7 +150,7 @@ def _blamed(path: str) -> Iterator[None]:
 
 
 def _require_known(name: str, manifest: Manifest) -> None:
-    if name not in INDEXES or f"{DATABASE}/{name}{_ENDING}" not in manifest.files:
+    if name not in COLLECTIONS or f"{DATABASE}/{name}{_ENDING}" not in manifest.files:
         raise UserError(
             f"the backup has no known documents of {name!r}: restore it with alerting "
             f"{manifest.version}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from alerting.definitions.faults import Unreachable, UserError
+from alerting.definitions.faults import UserError
 from alerting.definitions.model import ModelDefinition
 from alerting.ports import Backtests, Progress
 from alerting.reporting.page.backtest import SegmentMetrics
@@ -85,8 +85,6 @@ def _train(
         outcome["cut_short"] = tuple(
             candidate.family for candidate in decided.leaderboard if candidate.cut_short
         )
-    except Unreachable:  # a figure without what is away would say that history does not suffice
-        raise
     except UserError as refusal:
         outcome = {
             "verdict": "not_trained",

@@ -44,7 +44,7 @@ from alerting.usecases.definitions.platform_alerts import (
 Expected = int | Literal["new"]
 """The number of the newest revision that a change was made from, 0 for a document without any; or
 that there is no such definition."""
-_BESIDE_ASSETS = ("archived_files", "event_types", "routes", "shelves", "sinks", "sources")
+_BESIDE_ASSETS = ("event_types", "routes", "shelves", "sinks", "sources")
 
 
 @dataclass(frozen=True)

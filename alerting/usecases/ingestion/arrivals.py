@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
@@ -173,8 +173,8 @@ def _row(key: ReadingKey, samples: _Samples) -> ReadingRow:
 
 
 def same_readings(writes: ReadingWrites, rows: Sequence[ReadingRow]) -> list[ReadingRow]:
-    """Return the rows of which every sample is stored, with its quality; archived ones among
-    them. Of two rows for one instant both may be."""
+    """Return the rows of which every sample is stored, with its quality. Of two rows for one
+    instant both may be."""
     keys = _keys(rows)
     stored = writes.stored(keys)
     found = []
@@ -185,19 +185,11 @@ def same_readings(writes: ReadingWrites, rows: Sequence[ReadingRow]) -> list[Rea
     return found
 
 
-class Removal(NamedTuple):
-    """Numbers of rows that were stored exactly so: `removed`, and `still_stored` after it, such as
-    archived ones."""
-
-    removed: int
-    still_stored: int
-
-
-def remove_readings(plant: WritePorts, rows: Sequence[ReadingRow], now: datetime) -> Removal:
-    """Delete the samples of rows that are stored exactly so, but for archived ones. What was
+def remove_readings(plant: WritePorts, rows: Sequence[ReadingRow], now: datetime) -> int:
+    """Delete the samples of rows that are stored exactly so; return how many rows. What was
     evaluated with them is evaluated again, as after late ones. Idempotent."""
     writes = plant.reading_writes
-    found = still_stored = 0
+    removed = 0
     for start in range(0, len(rows), _MOST_ROWS):
         same = same_readings(writes, rows[start : start + _MOST_ROWS])
         if not same:
@@ -207,9 +199,8 @@ def remove_readings(plant: WritePorts, rows: Sequence[ReadingRow], now: datetime
         touched = [_Touched(row.asset, row.ts, {**row.values, **row.quality}) for row in samples]
         with _recorded(plant.arrivals, partial(_parts, touched), now):
             writes.delete_samples(samples)
-        found += len(same)
-        still_stored += len(same_readings(writes, same))
-    return Removal(found - still_stored, still_stored)
+        removed += len(same)
+    return removed
 
 
 def add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetime) -> int:
@@ -266,11 +257,11 @@ def same_events(writes: ReadingWrites, rows: Sequence[EventRow]) -> list[EventRo
     return list(found.values())
 
 
-def remove_events(plant: WritePorts, rows: Sequence[EventRow], now: datetime) -> Removal:
-    """Delete the stored events that equal one of these rows. What was evaluated with them is
-    evaluated again, as after a late event. Idempotent."""
+def remove_events(plant: WritePorts, rows: Sequence[EventRow], now: datetime) -> int:
+    """Delete the stored events that equal one of these rows; return how many. What was evaluated
+    with them is evaluated again, as after a late event. Idempotent."""
     writes = plant.reading_writes
-    found = still_stored = 0
+    removed = 0
     for start in range(0, len(rows), _MOST_ROWS):
         events = same_events(writes, rows[start : start + _MOST_ROWS])
         if not events:
@@ -278,9 +269,8 @@ def remove_events(plant: WritePorts, rows: Sequence[EventRow], now: datetime) ->
         turns = [_Touched(event.asset, event.start, events=(event.type,)) for event in events]
         with _recorded(plant.arrivals, partial(_parts, turns), now):
             writes.delete_events(events)
-        found += len(events)
-        still_stored += len(same_events(writes, events))
-    return Removal(found - still_stored, still_stored)
+        removed += len(events)
+    return removed
 
 
 def _changed_events(

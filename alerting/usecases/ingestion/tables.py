@@ -20,7 +20,6 @@ from alerting.ports import Audit, EventRow, IngestionPorts, Progress, ReadingRow
 from alerting.readings.column_titles import units_by_name
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.arrivals import (
-    Removal,
     add_events,
     add_readings,
     remove_events,
@@ -62,7 +61,7 @@ Row = TypeVar("Row")
 class ImportResult:
     """Result of an import. Of the good `rows`, `new` ones changed something; `late` of these came
     after their time was evaluated. Of an import that is taken back: rows that were stored exactly
-    so and were `removed`, or are `still_stored`, such as archived ones.
+    so and were `removed`.
 
     `bad_quality`, `uncertain`: samples with this quality in their source. `notes` are sentences for
     people.
@@ -83,7 +82,6 @@ class ImportResult:
     notes: tuple[str, ...]
     late: int = 0
     removed: int = 0
-    still_stored: int = 0
     bad_quality: int = 0
     uncertain: int = 0
     understood: Understood | None = None
@@ -119,7 +117,7 @@ class CheckedReadings:
         rejected = _Counted(self.reject or refuse_line)
         if self.take_back:
             batches = self.source.read(types, rejected, progress)
-            counts = _remove(batches, lambda batch: remove_readings(self.plant, batch, now))
+            counts = _write(batches, lambda batch: remove_readings(self.plant, batch, now))
             return _removed("readings", self, *counts, rejected, now, actor)
         self.plant.assets.store_assets(self.changes)
         batches = self.source.read(types, rejected, progress)
@@ -204,7 +202,7 @@ class CheckedEvents:
         rejected = _Counted(self.reject or refuse_line)
         if self.take_back:
             events = self.source.read(self.types, self.durations, rejected, progress)
-            counts = _remove(events, lambda batch: remove_events(self.plant, batch, now))
+            counts = _write(events, lambda batch: remove_events(self.plant, batch, now))
             return _removed("events", self, *counts, rejected, now, actor)
         texts = self.profile.asset_texts
         created = [Asset(name=name, title=texts.get(name)) for name in self.understood.new_assets]
@@ -320,25 +318,13 @@ def _declared_type(
 def _write(
     batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]
 ) -> tuple[int, int]:
-    """Write batch after batch. Return the number of rows, and how many of them changed anything."""
+    """Write or remove batch after batch. Return the number of rows, and how many of them changed
+    anything."""
     rows = new = 0
     for batch in batches:
         new += add(batch)
         rows += len(batch)
     return rows, new
-
-
-def _remove(
-    batches: Iterable[Sequence[Row]], remove: Callable[[Sequence[Row]], Removal]
-) -> tuple[int, Removal]:
-    """Remove batch after batch. Return the number of rows, and what became of them."""
-    rows = removed = still_stored = 0
-    for batch in batches:
-        removal = remove(batch)
-        removed += removal.removed
-        still_stored += removal.still_stored
-        rows += len(batch)
-    return rows, Removal(removed, still_stored)
 
 
 def _result(
@@ -375,7 +361,7 @@ def _removed(
     what: What,
     checked: CheckedReadings | CheckedEvents,
     rows: int,
-    removal: Removal,
+    removed: int,
     rejected: "_Counted",
     now: datetime,
     actor: str,
@@ -385,9 +371,9 @@ def _removed(
     count = rejected.count
     result = replace(
         _result(what, understood, checked.profile, (rows, 0), count, checked.plant, now),
-        **removal._asdict(),
+        removed=removed,
     )
-    _record(checked.plant.audit, result, changed=bool(removal.removed), now=now, actor=actor)
+    _record(checked.plant.audit, result, changed=bool(removed), now=now, actor=actor)
     return result
 
 

@@ -48,7 +48,6 @@ _DOCUMENTS = {
     "sources": "alerting source apply FILE",
     "sinks": "alerting sink apply FILE",
     "shelves": "alerting shelf list",
-    "archived_files": "alerting archive status",
 }
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.faults import Unreachable, UserError, first_line, storable
+from alerting.definitions.faults import UserError, first_line, storable
 from alerting.definitions.sources.source import FilesSource
 from alerting.definitions.upkeep import DeclarationLimits
 from alerting.definitions.wording.language import Translatable, translatable
@@ -246,9 +246,7 @@ def _read(
             )
             result = checked.write(now=now, actor=f"source {source.name}")
     except UserError as refusal:
-        if isinstance(refusal, Unreachable) or not (
-            mark.sha256 or isinstance(refusal, FileRefused)
-        ):
+        if not (mark.sha256 or isinstance(refusal, FileRefused)):
             raise  # the file may be good, and is read at the next poll
         mark = replace(mark, fault=_with_fields(refusal.message))
         if isinstance(refusal, BeyondBounds):
@@ -318,8 +316,7 @@ def _check(
     try:
         return _check_table(plant, drop, source, file, now)
     except Exception as refusal:  # an unexpected one quotes what it wants
-        is_away = isinstance(refusal, Unreachable) or is_outage(refusal)
-        if is_away or drop.may_be_quoted(source, file):
+        if is_outage(refusal) or drop.may_be_quoted(source, file):
             raise
         raise UserError(no_table(file.name)) from refusal
 
@@ -400,8 +397,6 @@ def try_files(
             skipping = source.model_copy(update={"bad_lines": "skip"})
             checked = _check(plant, drop, skipping, file, is_outage, now)
             rows = first_rows(checked, SHOWN)
-    except Unreachable:
-        raise
     except UserError as refusal:
         raise UserError(name_fields(str(refusal))) from refusal
     refused = [RefusedRow(line.line, line.reason) for line in checked.profile.first_bad[:SHOWN]]

@@ -7,16 +7,14 @@ none is lost, and none blocks the others.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any, Protocol
 
-from alerting.definitions.faults import Unreachable, UserError, shown
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.streamed import MessageSource, StreamedSource
 from alerting.definitions.wording.language import template
 from alerting.ports import (
-    ArchiveAway,
     DeadMessage,
     DeadMessages,
     Delivered,
@@ -27,11 +25,10 @@ from alerting.ports import (
     SourcePorts,
     Sources,
 )
-from alerting.readings.instants import to_millis, whole_millis
-from alerting.usecases.sources.deliver import fit, store, stored_titles
+from alerting.usecases.sources.deliver import fit, store
 from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.json_rows import RepeatedName, parse_json
-from alerting.usecases.sources.records import VALUES, map_readings
+from alerting.usecases.sources.records import VALUES
 
 MOST_DEAD = 10_000
 MOST_DEAD_BYTES = 256 << 20
@@ -94,17 +91,11 @@ class TooManyDead(UserError):
 
 @dataclass(frozen=True)
 class StreamCount:
-    """Messages of a batch, rows that changed anything, and messages that could not be stored.
-
-    `postponed`: messages that can be stored later, because of `why`; they are neither stored nor
-    acknowledged nor counted.
-    """
+    """Messages of a batch, rows that changed anything, and messages that could not be stored."""
 
     messages: int = 0
     new: int = 0
     dead: int = 0
-    postponed: Sequence[BrokerMessage] = ()
-    why: str | None = None
 
 
 def store_messages(
@@ -119,9 +110,8 @@ def store_messages(
     changes nothing.
 
     If a batch fails with anything but an outage of the database, its messages are stored one by
-    one, and one that fails again is put aside. Messages with a reading of an archived month are
-    postponed while the archive is away. Raises what is an outage, and TooManyDead if there is no
-    room for a message that cannot be stored; nothing is acknowledged then.
+    one, and one that fails again is put aside. Raises what is an outage, and TooManyDead if there
+    is no room for a message that cannot be stored; nothing is acknowledged then.
     """
     if not messages:
         return StreamCount()
@@ -136,12 +126,6 @@ def store_messages(
         )
     except TooManyDead:
         raise
-    except Unreachable as fault:
-        waits = _waiting(plant, source, messages, fault)
-        others = [message for message, later in zip(messages, waits, strict=True) if not later]
-        count = store_messages(plant, source, others, now, is_outage, stored)
-        waiting = [message for message, later in zip(messages, waits, strict=True) if later]
-        return replace(count, postponed=[*count.postponed, *waiting], why=str(fault))
     except Exception as fault:
         if is_outage(fault):
             raise
@@ -150,7 +134,11 @@ def store_messages(
                 store_messages(plant, source, [message], now, is_outage, stored)
                 for message in messages
             ]
-            return _sum(counts)
+            return StreamCount(
+                sum(one.messages for one in counts),
+                sum(one.new for one in counts),
+                sum(one.dead for one in counts),
+            )
         reason = f"cannot be stored: {type(fault).__name__}: {shown(str(fault))}"
         _put_aside(plant.dead_messages, source, [_dead(source, messages[0], reason)])
         plant.deliveries.record(source.name, Delivered(now, 0, 1, why=reason))
@@ -158,39 +146,6 @@ def store_messages(
     for message in messages:
         message.acknowledge()
     return count
-
-
-def _sum(counts: Sequence[StreamCount]) -> StreamCount:
-    return StreamCount(
-        sum(one.messages for one in counts),
-        sum(one.new for one in counts),
-        sum(one.dead for one in counts),
-        [message for one in counts for message in one.postponed],
-        next((one.why for one in counts if one.why is not None), None),
-    )
-
-
-def _waiting(
-    plant: SourcePorts,
-    source: StreamedSource,
-    messages: Sequence[BrokerMessage],
-    fault: Unreachable,
-) -> list[bool]:
-    """Return for each message whether it needs what is away: at least one does."""
-    if not isinstance(fault, ArchiveAway):
-        return [True] * len(messages)
-    read = topic_reader(source)
-    found = list[bool]()
-    for message in messages:
-        try:
-            titles = partial(stored_titles, plant.assets)
-            rows = map_readings(source, read(message), plant.zone, titles=titles).rows
-        except ValueError:
-            rows = []
-        found.append(
-            any((row.asset, to_millis(whole_millis(row.ts))) in fault.keys for _, row in rows)
-        )
-    return found if any(found) else [True] * len(messages)
 
 
 def _put_aside(letters: DeadMessages, source: StreamedSource, dead: Sequence[DeadMessage]) -> None:
@@ -348,7 +303,7 @@ def retry_dead(
         try:
             is_stored = not _store(plant, source, [message], now, lambda _: None).dead
         except Exception as fault:
-            if is_outage(fault) or isinstance(fault, Unreachable):
+            if is_outage(fault):
                 raise
             is_stored = False
         if is_stored:

@@ -1,1 +1,1 @@
-"""Upkeep of stored data: maintenance, retention, archive."""
+"""Upkeep of stored data: maintenance, retention."""

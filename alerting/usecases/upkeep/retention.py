@@ -4,15 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import Unreachable, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.plants import AssetTree
 from alerting.definitions.wording.language import template
 from alerting.episodes.episode import Episode
 from alerting.ports import (
-    Archive,
-    ArchivedFile,
     Assets,
     Decisions,
     Definitions,
@@ -27,7 +24,6 @@ from alerting.ports import (
     UpkeepPorts,
 )
 from alerting.ports.sweeps import Log
-from alerting.readings.instants import month_interval
 from alerting.usecases.alarm_load.budget_gate import checked_subjects
 from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.targets import current_plan
@@ -80,8 +76,6 @@ def retain(
         ),
         *_logs(platform.definitions, platform.sweeps, limits["scores"], ("past_evaluations",), dry),
         *_models(platform.definitions, platform.decisions, platform.models, limits["models"], dry),
-        # last: while it is away all else is deleted
-        *_archived(platform, needed, limits["archive"], dry),
     ]
     if not dry:
         for asset in platform.rollups.states():
@@ -112,54 +106,9 @@ def assets_with_readings(assets: Assets, readings: Readings) -> list[str]:
 def _readings(
     platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
 ) -> Iterable[Swept]:
-    """Delete readings asset by asset; none while an archive is in use."""
-    if platform.archive is not None and platform.archive.after is not None:
-        return []
+    """Delete readings asset by asset."""
     limits = _limits(platform, needed, before)
     return [platform.sweeps.readings(asset, limit, dry=dry) for asset, limit in limits.items()]
-
-
-def _archived(
-    platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
-) -> Iterable[Swept]:
-    """Delete archived months that ended and arrived before an instant, if unused.
-
-    A file that cannot be deleted does not stop the others. Raises UserError that names the first of
-    them, at the end.
-    """
-    if platform.archive is None:
-        return
-    faults: list[str] = []
-    if not dry:
-        for file in platform.archive.being_deleted():
-            _forget(platform.archive, file, faults)
-    files = platform.archive.files()
-    limits = _limits(platform, needed, before) if files else {}
-    for file in files:
-        # a history that was imported lately stays, as its readings would
-        has_arrived = file.arrived_before <= before
-        is_old = has_arrived and month_interval(file.month)[1] <= limits.get(file.asset, before)
-        if is_old and (dry or _forget(platform.archive, file, faults)):
-            yield Swept("archived readings", file.rows, file.bytes)
-    if faults:
-        others = (
-            f"; {len(faults) - 1} other archived files could not be deleted either"
-            if len(faults) > 1
-            else ""
-        )
-        raise UserError(f"{faults[0]}{others}")
-
-
-def _forget(archive: Archive, file: ArchivedFile, faults: list[str]) -> bool:
-    """Delete an archived file; return False, with a reason in `faults`, if it fails."""
-    try:
-        archive.forget(file)
-    except Unreachable:  # of all files
-        raise
-    except UserError as fault:
-        faults.append(str(fault))
-        return False
-    return True
 
 
 def _limits(

@@ -2,8 +2,7 @@
 
 Writers and upkeep meet as writers and evaluators do: the instant up to which is rolled up is
 announced before readings are read, so what a writer stores later at or before it leaves an arrival
-record. The hours of such a record are stale until they are rolled up again; moving readings to the
-archive and back changes none.
+record. The hours of such a record are stale until they are rolled up again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

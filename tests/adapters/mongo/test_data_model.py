@@ -9,7 +9,6 @@ from bson.codec_options import CodecOptions
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS, WRITTEN
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 from alerting.demo.line_store import MongoLines
 
 ROOT = Path(__file__).parents[3]
@@ -57,7 +56,6 @@ def test_every_collection_of_the_stores_is_described_and_no_other():
     MongoStores(database)
     MongoClock(database)
     MongoLines(database)
-    MongoArchivedFiles(database)
     assert database.used | {SCHEMA, WRITTEN} == INDEXES.keys() == ROWS.keys()
     assert all(len(row) == 4 and all(row) for row in ROWS.values())
 

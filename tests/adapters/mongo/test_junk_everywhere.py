@@ -2,19 +2,14 @@
 
 import traceback
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 from pymongo.errors import DuplicateKeyError
 from typer.testing import CliRunner
 
-from alerting.adapters.archive.archive import ReadingsArchive
-from alerting.adapters.archive.archived_readings import ArchivedReadings, ArchivedWrites
 from alerting.adapters.mongo.indexes import INDEXES
 from alerting.adapters.mongo.mongo import open_stores
-from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 from alerting.cli.main import app
 from alerting.console.app import create_app
 from alerting.definitions.assets import EventType
@@ -27,7 +22,6 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.reports.issue import make_due_plant_reports, make_due_reports
 from alerting.usecases.sinks.documents import apply_sinks
 from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.upkeep.archive import archive_readings
 from alerting.usecases.upkeep.maintain import maintain
 from alerting.usecases.upkeep.retention import retain
 from tests.builders import at, oven, too_hot, too_moist
@@ -42,7 +36,6 @@ NAMED = {
         "assets",
         "event_types",
         "source_revisions",
-        "archived_files",
         "evaluation_shards",
         "late_arrivals",
     ),
@@ -89,20 +82,9 @@ def stores(real_server):
 
 
 @pytest.fixture
-def platform(stores, tmp_path):
+def platform(stores):
     """A platform that has raised its first alert, with a valid document in each collection."""
-    archive = ReadingsArchive(
-        MongoArchivedFiles(stores.database),
-        stores.assets,
-        str(tmp_path / "archive"),
-        timedelta(days=60),
-    )
-    made = replace(
-        platform_on(stores, [Mailbox("mail")], HandClock(at(0))),
-        archive=archive,
-        readings=ArchivedReadings(stores.readings, archive),
-        reading_writes=ArchivedWrites(stores.reading_writes, archive),
-    )
+    made = platform_on(stores, [Mailbox("mail")], HandClock(at(0)))
     made.assets.store_assets([oven()])
     made.assets.put_event_types([EventType(name="failure", duration="instant")])
     sync.apply(made, [too_hot(allowed_lateness="1h"), too_moist()], "engineer", at(0), "first")
@@ -110,12 +92,6 @@ def platform(stores, tmp_path):
     apply_sources(made, [GATEWAY], "engineer", at(0))
     apply_sinks(made, [SCADA], "engineer", at(0))
     add_events(made, [EventRow("oven-1", "failure", at(1), None, {})], at(1))
-    old = [
-        ReadingRow("oven-1", at(-60 * 24 * 90 + minute), {"temperature": 190.0})
-        for minute in range(60)
-    ]
-    add_readings(made, old, at(-60 * 24 * 20))
-    archive_readings(made, at(0))
     hours(made, 1, 230.0)
     evaluate(made, None, at(60))
     deliver_due(made, at(60))
@@ -193,7 +169,6 @@ def steps(platform, hour, monkeypatch):
     for path in PAGES:
         yield f"page {path}", lambda path=path: page(path)
     yield "metrics", metrics
-    yield "archive", lambda: archive_readings(platform, now)
     yield "retain", lambda: retain(platform, now)
 
 
@@ -243,7 +218,6 @@ def test_junk_in_every_collection_stops_nothing_else(
         "sources",
         "sinks",
         "shelves",
-        "archived_files",
         "definition_revisions",
     }
 

@@ -98,13 +98,13 @@ def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
 def test_removed_readings_are_late_by_their_variables(stores):
     add_readings(stores, [*rows(1, 2), *rows(20), *rows(2, moisture=4.0)], at(30))
     stores.arrivals.extend_evaluated_until(at(10))
-    assert remove_readings(stores, rows(1, temperature=7.0), at(31)) == (0, 0)
+    assert remove_readings(stores, rows(1, temperature=7.0), at(31)) == 0
     assert stores.arrivals.unfinished().arrivals == []
-    assert remove_readings(stores, [*rows(2), *rows(20), *rows(3)], at(32)) == (2, 0)
+    assert remove_readings(stores, [*rows(2), *rows(20), *rows(3)], at(32)) == 2
     assert [(p.first, p.last, p.rows, p.variables) for p in parts(stores)] == [
         (at(2), at(2), 1, ("temperature",))
     ]
-    assert remove_readings(stores, [*rows(2), *rows(20)], at(33)) == (0, 0)
+    assert remove_readings(stores, [*rows(2), *rows(20)], at(33)) == 0
 
 
 def test_a_removed_event_is_late_from_its_start_on(stores):
@@ -114,14 +114,14 @@ def test_a_removed_event_is_late_from_its_start_on(stores):
     add_events(stores, [stop, other], at(9))
     stores.arrivals.extend_evaluated_until(at(10))
     # of other attributes or another end it is another event
-    assert remove_events(stores, [replace(stop, end=at(9))], at(11)) == (0, 0)
-    assert remove_events(stores, [replace(stop, attributes={"reason": "belt"})], at(11)) == (0, 0)
+    assert remove_events(stores, [replace(stop, end=at(9))], at(11)) == 0
+    assert remove_events(stores, [replace(stop, attributes={"reason": "belt"})], at(11)) == 0
     assert stores.arrivals.unfinished().arrivals == []
-    assert remove_events(stores, [replace(stop, attributes={}), other], at(12)) == (2, 0)
+    assert remove_events(stores, [replace(stop, attributes={}), other], at(12)) == 2
     assert [(p.asset, p.first, p.rows, p.events) for p in parts(stores)] == [
         ("oven-1", at(4), 1, ("stop",))
     ]
-    assert remove_events(stores, [stop, other], at(13)) == (0, 0)
+    assert remove_events(stores, [stop, other], at(13)) == 0
 
 
 def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(stores, monkeypatch):

@@ -127,7 +127,7 @@ def test_an_episode_of_readings_that_are_taken_back_is_withdrawn():
     line.run(15)
     assert [episode.withdrawn for episode in line.episodes()] == [False]
     wrong = [ReadingRow("oven-1", at(10), {"temperature": 230.0})]
-    assert remove_readings(line.platform, wrong, at(16)) == (1, 0)
+    assert remove_readings(line.platform, wrong, at(16)) == 1
     counts = line.run(17)
     (episode,) = line.episodes()
     assert (episode.withdrawn, episode.late_data_status, counts.withdrawn) == (True, "refuted", 1)

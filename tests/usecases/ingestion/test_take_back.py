@@ -47,20 +47,19 @@ def test_two_lines_of_one_instant_are_both_removed(importer):
     assert importer.values == {("a", timedelta(0)): {"T": 200.5, "P": 3.5}}
     removed = importer.readings(lines, take_back=True, zone="UTC", **COLUMNS)
     assert importer.values == {}
-    counts = (removed.understood.removes, removed.removed, removed.still_stored, removed.rows)
-    assert counts == (2, 2, 0, 2)
+    counts = (removed.understood.removes, removed.removed, removed.rows)
+    assert counts == (2, 2, 2)
 
 
-def test_what_changes_between_check_and_removal_is_not_said_to_be_stored(importer):
-    """Only what is still stored after the removal is, not all that the check had found."""
+def test_what_changes_between_check_and_removal_is_not_removed(importer):
     importer.readings(LINES, zone="UTC", **COLUMNS)
     source = ReadingsFile(importer.file(LINES), Layout(zone="UTC", **COLUMNS))
     checked = check_readings(source, importer.plant, take_back=True)
     other = ReadingRow("a", SIX + timedelta(minutes=1), {"T": 300.0})
     add_readings(importer.plant, [other], NOW)
     removed = checked.write(now=NOW, actor="me")
-    counts = (removed.understood.removes, removed.removed, removed.still_stored)
-    assert counts == (3, 2, 0)
+    counts = (removed.understood.removes, removed.removed)
+    assert counts == (3, 2)
 
 
 def test_a_second_removal_changes_nothing(importer):

@@ -8,10 +8,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, WriteError
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import is_outage
-from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.ports import ArchiveAway
-from alerting.readings.instants import to_millis
 from alerting.usecases.sources import stream
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.stream import earlier_subscriptions, store_messages
@@ -143,40 +140,3 @@ def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_lat
     apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
     assert stream.retry_dead(platform, "line", "ada", at(3)) == stream.StreamCount(7, 1, 6)
     assert len(platform.dead_messages.dead("line", 10)) == 6
-
-
-def test_beside_a_message_that_cannot_be_stored_one_of_an_archived_month_still_waits():
-    platform = memory_platform()
-    done = []
-    away = Refusing(
-        platform.reading_writes,
-        "oven-2",
-        ArchiveAway("the archive is away", {("oven-2", to_millis(NOON))}),
-    )
-    both = Refusing(away, "oven-1", ValueError("no document"))
-    batch = [message(ROW, f"line-3/oven-{i}/readings", done) for i in (1, 2, 3)]
-    count = store_messages(
-        replace(platform, reading_writes=both), parse_source(SOURCE), batch, at(0), is_outage
-    )
-    assert (count.new, count.dead, count.postponed, count.why) == (
-        1,
-        1,
-        [batch[1]],
-        "the archive is away",
-    )
-    assert done == [batch[0].topic, batch[2].topic]
-
-
-def test_a_retry_of_dead_messages_ends_while_the_archive_is_away():
-    platform = memory_platform()
-    apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(0))
-    store_messages(platform, parse_source({**SOURCE, "time": "at"}), [message(ROW)], at(0))
-    apply_sources(platform, [SOURCE], "ada", at(1))
-    away = Refusing(
-        platform.reading_writes,
-        "oven-1",
-        ArchiveAway("the archive is away", {("oven-1", to_millis(NOON))}),
-    )
-    with pytest.raises(UserError, match="the archive is away"):
-        stream.retry_dead(replace(platform, reading_writes=away), "line", "ada", at(2), is_outage)
-    assert len(dead(platform)) == 1

@@ -167,7 +167,7 @@ class MongoReadingWrites:
     def update(
         self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
     ) -> None:
-        """Put samples into rows; those of an archived row into a new one, which is read with it."""
+        """Put samples into rows."""
         updates = [
             UpdateOne(
                 {"asset": new.asset, "ts": new.ts},
