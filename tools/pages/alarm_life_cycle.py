@@ -21,24 +21,16 @@ _INTRODUCTION = """# Life cycle of an alarm
 
 Made from the table in `alerting/operators/actions.py` by `make docs`; do not edit.
 
-There are two small state machines. The **condition** of an episode is pending, open or closed, and is changed by readings and
-events. It ends by itself with
-the reason when nothing evaluates it any more: its definition is out of service, does not name its asset any more or is gone, or
-its asset is gone. An operator can close only what no evaluation ends (unknown, not evaluated, an asset or a model that cannot be
-read), and a prediction that came true, when no reading shows whether its problem goes on.
-The actions of **operators** are kept as flags beside it; the name of the state follows from both. Names and letters are those of
-ISA-18.2 and IEC 62682, as a help for people who know these standards; the platform claims no certified compliance.
+The **condition** of an episode is pending, open or closed, and is changed by readings and events. It ends by itself when
+nothing evaluates it any more; an operator can close only what no evaluation ends. The actions of **operators** are kept as
+flags beside it. Names and letters are those of ISA-18.2 and IEC 62682; the platform claims no certified compliance.
 
-- `active` and `acknowledged` belong to an episode. `shelved` and `out_of_service` belong to a definition on an asset (collection
-  `shelves`), because they outlast an episode. `suppressed` is not stored: it follows from the definition's `suppression`, the
-  readings and events of the line, and the clock (see [suppression.md](suppression.md)).
-- While muted a definition is evaluated as usual: episodes open and close, outcomes are determined, figures count. Only
-  notifications stop. Recipients of a raise are notified of its end even then.
-- A shelf has an end and a reason. It ends when its time is over, also when no reading comes and no process runs. A reminder is
-  sent a quarter of an hour before (a quarter of its time, if that is shorter). An episode that is still open when the shelf ends
-  is announced once.
-- To confirm is more than to acknowledge: something was done. It is kept as feedback (`acted`) and counts in the outcome.
-- Every action is an entry in the audit, and actions on an episode are among its transitions. Nothing is cut or overwritten.
+- `active` and `acknowledged` belong to an episode, `shelved` and `out_of_service` to a definition on an asset. `suppressed`
+  follows from the definition's [suppression](suppression.md).
+- While muted a definition is evaluated as usual: only notifications stop, and recipients of a raise are notified of its end.
+- A shelf has an end and a reason. A reminder is sent a quarter of an hour before; an episode that is still open when it ends is
+  announced once.
+- To confirm is more than to acknowledge: something was done. It counts in the outcome.
 """  # noqa: E501
 
 
@@ -79,25 +71,16 @@ def _states() -> str:
 
 
 def _rules() -> str:
-    rows = [
-        (
-            rule.action.replace("_", " "),
-            rule.by or "the platform",
-            _message(rule.needs) or "anything",
-            _message(rule.sets) or "nothing",
-            rule.description + (f" (refused: {rule.otherwise})" if rule.otherwise else ""),
-        )
+    lines = [
+        f"- **{rule.action.replace('_', ' ')}** ({rule.by or 'the platform'}): {rule.description}"
         for rule in RULES
     ]
-    return "## Actions\n\n" + _table(("action", "least role", "needs", "sets", "meaning"), rows)
+    return "## Actions, and who may take them\n\n" + "\n".join(lines) + "\n"
 
 
 def _limits() -> str:
-    rows = [
-        (role, format_duration(longest) if longest else "may not")
-        for role, longest in LONGEST_SHELF.items()
-    ]
-    return "## Longest shelf\n\n" + _table(("role", "at most"), rows)
+    allowed = [f"{role} {format_duration(most)}" for role, most in LONGEST_SHELF.items() if most]
+    return f"## Longest shelf\n\nBy role: {', '.join(allowed)}.\n"
 
 
 def _product() -> str:
