@@ -31,9 +31,8 @@ from alerting.adapters.mongo.evaluation.states import from_shard
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.platform import Platform
-from alerting.demo.advance import advance_line, stored_line
 from alerting.demo.line_store import MongoLines
-from alerting.demo.seed import fill
+from alerting.demo.run import advance_line, fill, stored_line
 from alerting.local import parts
 from alerting.ports import ReadingRow
 from alerting.readings.instants import NO_TIME

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from alerting.demo.asset import EVENT_TYPES, demo_asset
 from alerting.demo.chance import DAY
 from alerting.demo.line import DemoLineState, new_line, simulate
-from alerting.demo.ports import SetPointRequest
+from alerting.demo.line_store import SetPointRequest
 from alerting.demo.set_points import take_over
 from alerting.episodes.predictions import alarm_end_of
 from alerting.kinds.classifier.definition import ClassifierDefinition

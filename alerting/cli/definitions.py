@@ -190,7 +190,7 @@ def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
         for plan in plans
     ):
         return {}
-    from alerting.local.start_trainings import start_trainings
+    from alerting.local.airflow_client import start_trainings
     from alerting.settings.environment import read_settings
 
     return start_trainings(read_settings(os.environ), p)

@@ -47,10 +47,9 @@ def set_point(
     sets its own value again.
     """
     from alerting.adapters.mongo.demo.clock import MongoClock
-    from alerting.demo.advance import stored_line
     from alerting.demo.asset import ASSET, demo_asset
-    from alerting.demo.line_store import MongoLines
-    from alerting.demo.ports import SetPointRequest
+    from alerting.demo.line_store import MongoLines, SetPointRequest
+    from alerting.demo.run import stored_line
     from alerting.demo.set_points import check_set_point, present_setting
     from alerting.settings.environment import read_settings
     from alerting.wiring import open_stores
@@ -86,9 +85,9 @@ def status(
 ) -> None:
     """Show the line: its clock, its last readings, and its set-points with their actor."""
     from alerting.adapters.mongo.demo.clock import MongoClock
-    from alerting.demo.advance import stored_line
     from alerting.demo.asset import ASSET, demo_asset
     from alerting.demo.line_store import MongoLines
+    from alerting.demo.run import stored_line
     from alerting.settings.environment import read_settings
     from alerting.wiring import open_stores
 

@@ -113,7 +113,7 @@ def train(
 
 def _training_of_platform(p: "Platform", name: str, as_of: datetime | None) -> str | None:
     """Return the id of the training that is under way, or due and started by Airflow."""
-    from alerting.local.start_trainings import start_training
+    from alerting.local.airflow_client import start_training
     from alerting.settings.environment import read_settings
     from alerting.usecases.training.runs import training_to_follow
 

@@ -75,6 +75,7 @@ LEFT_IN_0_2_0 = (
         "the daily check of drift, on the page of the model",
     ),
     Left("file of a run", "shap_bar.png, trials.png", "importance.png, and the search's metrics"),
+    Left("line of `alerting up`", "First alert: …", "the page Now, and the channel log"),
     Left("page", "/install", "put a bookmark on the home screen"),
     Left("operation", "/api/v1/imports", "use the page /import, alerting import, or a source"),
     Left("collection", "import_jobs", "drop it: imports in the browser live in its server now"),

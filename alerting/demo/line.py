@@ -11,12 +11,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import pi, sin
 
-from alerting.demo.air_filter import AIR_FILTER, cloggings, pressure_drops
 from alerting.demo.asset import ASSET, MINUTE, SET_POINTS, demo_asset
 from alerting.demo.chance import DAY, DayOfChance, day_of_chance
-from alerting.demo.checkweigher import CHECKWEIGHER, WEIGHT, calibration_steps, weights
 from alerting.demo.disturbances import Disturbance, LineSchedule
-from alerting.demo.exhaust_fan import EXHAUST_FAN, belt_slips, fan_values
+from alerting.demo.machines import (
+    AIR_FILTER,
+    CHECKWEIGHER,
+    EXHAUST_FAN,
+    WEIGHT,
+    belt_slips,
+    calibration_steps,
+    cloggings,
+    fan_values,
+    pressure_drops,
+    weights,
+)
 from alerting.demo.physics import DOUGH_USUAL, ZONES, Oven, OvenConditions, run_minute
 from alerting.ports import EventRow, ReadingRow
 

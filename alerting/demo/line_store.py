@@ -1,6 +1,7 @@
 """The demo line in MongoDB: one document per asset with its state and its pending requests."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pymongo import ReturnDocument
 
@@ -14,11 +15,29 @@ from alerting.adapters.mongo.documents import (
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import LINES
 from alerting.demo.line import DemoLineState
-from alerting.demo.ports import SetPointRequest, StoredLine
+
+
+@dataclass(frozen=True)
+class SetPointRequest:
+    """A set-point that a person requests; the line applies it at the next minute it computes."""
+
+    id: str
+    variable: str
+    value: float
+    actor: str
+
+
+@dataclass(frozen=True)
+class StoredLine:
+    """A line as stored. `version` counts the writes of its state."""
+
+    state: DemoLineState
+    version: int
+    requests: tuple[SetPointRequest, ...] = ()
 
 
 class MongoLines:
-    """Port `LineStore`."""
+    """Demo lines, one per asset."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._lines = database[LINES]

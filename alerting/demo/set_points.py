@@ -7,7 +7,7 @@ from math import isfinite
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError, close_names
 from alerting.demo.line import DemoLineState, SetPointChange
-from alerting.demo.ports import SetPointRequest, StoredLine
+from alerting.demo.line_store import SetPointRequest, StoredLine
 
 
 def check_set_point(asset: Asset, name: str, value: float, current: float) -> float:

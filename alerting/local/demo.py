@@ -15,10 +15,8 @@ from alerting import wiring
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
-from alerting.demo.advance import Advance
 from alerting.demo.line_store import MongoLines
-from alerting.demo.run import run_line
-from alerting.demo.seed import DAYS, Filled, fill
+from alerting.demo.run import DAYS, Advance, Filled, fill, run_line
 from alerting.local.parts import ROOT
 from alerting.settings.environment import read_settings
 from alerting.usecases.definitions import sync

@@ -184,12 +184,6 @@ def all_parts(
         parts.append(
             Part("demo-line", "demo line", _module("demo run"), environ, ("first-training",))
         )
-    ahead = "demo-line" if demo else "airflow-dags"
-    parts.append(
-        Part(
-            "first-alert", "", _module("first_alert"), environ, ("api", ahead), once=True, news=True
-        )
-    )
     return parts
 
 

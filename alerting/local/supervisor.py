@@ -35,11 +35,10 @@ def delay_after(failures: int) -> float:
 class Part:
     """A supervised process; with `once`, a job that must finish successfully.
 
-    A job with `news` runs in the background, and no part depends on its result. `cause` gives the
-    reason of an end, if known. `needs` names the parts that must be ready (or done) before it
-    starts; `uses` those that may start later, and stop after it, because it works with them until
-    its end. `ready` is called often and returns within a second whether the part is usable. `busy`
-    is shown while people wait, with the last line of output of a job that `talks`.
+    `cause` gives the reason of an end, if known. `needs` names the parts that must be ready (or
+    done) before it starts; `uses` those that may start later, and stop after it, because it works
+    with them until its end. `ready` is called often and returns within a second whether the part is
+    usable. `busy` is shown while people wait, with the last line of output of a job that `talks`.
     """
 
     name: str
@@ -53,7 +52,6 @@ class Part:
     grace_s: float = 10.0
     writes_to: Path | None = None
     cause: Callable[[], str | None] = lambda: None
-    news: bool = False
     uses: tuple[str, ...] = ()
 
 
@@ -144,11 +142,8 @@ class Supervisor:
         return all(self._services[name].ever_ready for name in names)
 
     def _is_at_rest(self) -> bool:
-        """Return whether every part is ready or done, or runs in the background."""
-        return all(
-            one.ready or one.finished or (one.running and one.part.news)
-            for one in self._services.values()
-        )
+        """Return whether every part is ready or done."""
+        return all(one.ready or one.finished for one in self._services.values())
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
@@ -201,10 +196,8 @@ class Supervisor:
         healthy = service.ready and now - service.started >= HEALTHY_AFTER_S
         service.process = None
         service.ready = False
-        if service.part.once and (code == 0 or service.part.news):
+        if service.part.once and code == 0:
             service.ever_ready = True
-            if service.part.news:
-                return
             result = f": {last_lines(service.log, 1)}" if service.part.talks else ""
             self._say(f"{service.part.name} is done ({now - service.first_started:.1f} s){result}")
             return
@@ -231,9 +224,7 @@ class Supervisor:
             processes.kill([*processes.descendants(orphan.pid), orphan])
 
     def _going_on(self, now: float) -> str:
-        waiting = [
-            w for w in self._services.values() if w.running and not w.ready and not w.part.news
-        ]
+        waiting = [w for w in self._services.values() if w.running and not w.ready]
         return ", ".join(f"{_describe_work(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self, signals: int) -> None:

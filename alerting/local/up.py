@@ -1,10 +1,12 @@
 """`alerting up`: the platform on this machine, from check of ports to last part stopped."""
 
+import json
 import os
+import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +20,6 @@ from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mong
 from alerting.adapters.mlflow.connection import public_address
 from alerting.definitions.faults import UserError
 from alerting.local import parts
-from alerting.local.disk import check_space
-from alerting.local.first_alert import announcement
 from alerting.local.prepare import prepare_home
 from alerting.local.processes import run_guarded
 from alerting.local.secrets import Secrets
@@ -29,6 +29,32 @@ from alerting.settings.environment import Settings
 from alerting.settings.home import database_of, make_private_folder, record_last_home
 from alerting.settings.machine import check_ports
 from alerting.wiring import MLFLOW_USER, database_warning
+
+GIB = 1 << 30
+LEAST = 2 * GIB
+"""Bytes that a first start, its training and the first days write, with space for a crash log."""
+SCANT = 5 * GIB
+
+
+def check_space(home: Path) -> str | None:
+    """Return a warning if the disk of `home` has little space, None if it has enough. Raises
+    UserError if there is too little to start."""
+    folder = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(folder).free
+    if free < LEAST:
+        raise UserError(
+            f"there is too little space for {home}: {_gib(free)} are free, at least {_gib(LEAST)} "
+            "are needed; free some space, "
+            "or set ALERTING_HOME to a folder on a larger disk"
+        )
+    if free < SCANT:
+        return f"only {_gib(free)} are free on the disk of {home}: enough for days, not for months"
+    return None
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"
+
 
 MAY = {
     "viewer": "reads everything",
@@ -80,15 +106,6 @@ class Screen:
         if self._console.is_terminal and text != self._going_on:
             self._going_on = text
             self._write(f"\r\x1b[2K{text[: self._console.width - 1]}")
-
-    def announce(self, lines: Sequence[str]) -> None:
-        """Print a heading and, below it, lines of which each is a paragraph."""
-        heading, *below = lines
-        self.print(
-            "\n".join(
-                ["", self._fitted(heading, ""), *(self._fitted(line, "  ") for line in below), ""]
-            )
-        )
 
     def print(self, text: str) -> None:
         """Print permanent text."""
@@ -170,7 +187,6 @@ def _run_with_lock(
             ("api", "stream"): lambda: _welcome(
                 screen, settings, secrets, environ, is_empty=new and not demo
             ),
-            ("first-alert",): lambda: _announce_first_alert(screen, logs / "first-alert.log"),
         }
         supervisor.run(milestones, running_file.stopping)
 
@@ -211,15 +227,19 @@ def is_journal(environ: Mapping[str, str], output: TextIO) -> bool:
     return stream == f"{found.st_dev}:{found.st_ino}"
 
 
+def read_last_lines(log: Path) -> list[str]:
+    """Return what a job has written, as JSON, into the last line of its log; nothing if it has
+    not."""
+    try:
+        lines = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+    except (OSError, ValueError, IndexError):
+        return []
+    return [str(line) for line in lines] if isinstance(lines, list) else []
+
+
 def _say_what_left(screen: Screen, log: Path) -> None:
-    for line in announcement(log):
+    for line in read_last_lines(log):
         screen.say(line)
-
-
-def _announce_first_alert(screen: Screen, log: Path) -> None:
-    lines = announcement(log)
-    if lines:
-        screen.announce([f"First alert: {lines[0]}", *lines[1:]])
 
 
 def _ignore_port(_port: int) -> None:

@@ -132,20 +132,32 @@ def make(system: System, mirror: str, machine: Path) -> bool:
     return True
 
 
+ALARM = """
+import json, pathlib, re, sys
+from urllib.request import Request, urlopen
+said = (pathlib.Path.home() / "up.log").read_text()
+token = re.search(r"reads everything +(\\S+)", said)[1]
+api = re.search(r"http://127[.]0[.]0[.]1:[0-9]+", said)[0] + "/api/v1/episodes"
+found = json.load(urlopen(Request(api, headers={"Authorization": "Bearer " + token})))
+sys.exit(all(one["backfilled"] for one in found["items"]))
+"""
+
+
 def up(system: System, machine: Path) -> bool:
-    """Run `make up` until it has announced its first alert."""
+    """Run `make up` until a live alarm can be read from its API."""
     script = f"""
         make PYTHON={system.python} up >~/up.log 2>&1 &
         for second in $(seq {UP_PATIENCE_S}); do
             sleep 1
-            grep -q 'First alert' ~/up.log && break
+            {system.python} -c {shlex.quote(ALARM)} 2>/dev/null \\
+                && echo 'a live alarm' >>~/up.log && break
             kill -0 $! 2>/dev/null || break
         done
         cat ~/up.log"""
     began = time.monotonic()
     output = inside(machine, script, UP_PATIENCE_S + 60)
-    is_live = "First alert" in output
-    print(f"{system.name}: make up, first alert after {time.monotonic() - began:.0f} s: {is_live}")
+    is_live = "a live alarm" in output
+    print(f"{system.name}: make up, first alarm after {time.monotonic() - began:.0f} s: {is_live}")
     if not is_live:
         print(output[-4000:])
     return is_live

@@ -11,7 +11,7 @@ from alerting.cli.printing.training import show_proposal
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.learning.selection.proposal import PROPOSAL
-from alerting.local import start_trainings
+from alerting.local import airflow_client as start_trainings
 from alerting.local.processes import own_identity
 from alerting.ports import Training
 from alerting.usecases.training.due import find_due_trainings

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.definitions.assets import Asset, EventType
 from alerting.demo.line import DemoLineState
-from alerting.demo.ports import SetPointRequest, StoredLine
+from alerting.demo.line_store import SetPointRequest, StoredLine
 from alerting.ports import BatchMatch, EventRow, ReadingBatch, ReadingKey, ReadingRow
 from alerting.readings.instants import from_millis
 

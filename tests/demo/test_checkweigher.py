@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from alerting.demo.chance import DAY
-from alerting.demo.checkweigher import CHECKWEIGHER, SPREAD, USUAL, calibration_steps, weights
 from alerting.demo.disturbances import LineSchedule
 from alerting.demo.line import causes, new_line, simulate, weigh
+from alerting.demo.machines import CHECKWEIGHER, SPREAD, USUAL, calibration_steps, weights
 from alerting.detection.control_charts.chart import Chart, ChartState
 from alerting.detection.control_charts.phase_one import estimate
 from alerting.detection.control_charts.run_length import ewma_run_length, limit_for

@@ -23,9 +23,8 @@ from alerting.cli.main import app
 from alerting.definitions.model import Problem
 from alerting.demo.asset import ASSET, demo_asset
 from alerting.demo.line import DemoLineState, new_line, simulate
-from alerting.demo.line_store import MongoLines
-from alerting.demo.ports import SetPointRequest
-from alerting.demo.seed import SEED, fill
+from alerting.demo.line_store import MongoLines, SetPointRequest
+from alerting.demo.run import SEED, fill
 from alerting.demo.set_points import take_over
 from alerting.detection.problems import find_problems
 from alerting.episodes.episode import Change
@@ -49,7 +48,7 @@ EXAMPLES = Path(__file__).parents[2] / "config" / "examples" / "demo"
 FILL = """
 import sys
 from datetime import datetime
-from alerting.demo.seed import fill
+from alerting.demo.run import fill
 from alerting.demo.line_store import MongoLines
 from alerting.adapters.mongo.mongo import open_stores
 with open_stores(sys.argv[1], sys.argv[2]) as stores:

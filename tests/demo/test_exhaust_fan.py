@@ -10,8 +10,8 @@ import yaml
 
 from alerting.demo.chance import DAY
 from alerting.demo.disturbances import LineSchedule
-from alerting.demo.exhaust_fan import EXHAUST_FAN, EXHAUST_FLOW, belt_slips, exhaust_fan, fan_values
 from alerting.demo.line import causes, new_line, simulate
+from alerting.demo.machines import EXHAUST_FAN, EXHAUST_FLOW, belt_slips, exhaust_fan, fan_values
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

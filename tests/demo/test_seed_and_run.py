@@ -8,14 +8,10 @@ from functools import cache
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.demo.advance import advance_line
-from alerting.demo.air_filter import AIR_FILTER
 from alerting.demo.asset import ASSET
-from alerting.demo.checkweigher import CHECKWEIGHER
-from alerting.demo.exhaust_fan import EXHAUST_FAN
-from alerting.demo.ports import SetPointRequest
-from alerting.demo.run import LEASE, lead_minutes, run_line
-from alerting.demo.seed import Filled, fill
+from alerting.demo.line_store import SetPointRequest
+from alerting.demo.machines import AIR_FILTER, CHECKWEIGHER, EXHAUST_FAN
+from alerting.demo.run import LEASE, Filled, advance_line, fill, lead_minutes, run_line
 from alerting.ports import ReadingRow
 
 from .conftest import Killed, MemoryPlatform

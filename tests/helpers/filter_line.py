@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from alerting.demo.air_filter import AIR_FILTER, air_filter
 from alerting.demo.line import new_line, weigh
+from alerting.demo.machines import AIR_FILTER, air_filter
 from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings

@@ -3,7 +3,7 @@ from collections import namedtuple
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.local import disk
+from alerting.local import up as disk
 from alerting.local.up import up
 from alerting.settings.environment import Settings
 

@@ -44,7 +44,6 @@ def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
         "airflow-dags",
         "clean",
         "stream",
-        "first-alert",
     }
 
 

@@ -10,9 +10,8 @@ from threading import Thread
 import pytest
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.local import start_trainings as module
-from alerting.local.airflow_client import AirflowClient, AirflowSilent
-from alerting.local.start_trainings import start_trainings
+from alerting.local import airflow_client as module
+from alerting.local.airflow_client import AirflowClient, AirflowSilent, start_trainings
 from alerting.ports import FixedClock
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.sync import apply
@@ -81,7 +80,7 @@ def running(airflow):
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE_S", PATIENCE_S)
+    monkeypatch.setattr(module, "_SHORT_PATIENCE_S", PATIENCE_S)
     monkeypatch.setattr("alerting.local.airflow_client.POLL_S", 0.01)
 
 
@@ -102,7 +101,7 @@ def settings(home, airflow, password=PASSWORD):
 
 
 def test_a_due_training_is_started_once_and_its_page_is_named(platform, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE_S", 60.0)  # a busy machine may take long to answer
+    monkeypatch.setattr(module, "_SHORT_PATIENCE_S", 60.0)  # a busy machine may take long to answer
     with running(Airflow("train__too-moist")) as airflow:
         first, again = (start_trainings(settings(tmp_path, airflow), platform) for _ in range(2))
         (run,) = airflow.runs

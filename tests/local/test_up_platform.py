@@ -317,11 +317,6 @@ def test_the_model_raises_an_episode_with_reasons_that_people_see_through_the_ap
     assert episode["contributions"]
 
 
-def test_the_first_alert_is_printed_with_its_link(up):
-    up.wait_for("First alert: ")
-    assert re.search(r"/episodes/[0-9a-f]+", up.said())
-
-
 def test_a_second_up_on_the_same_home_is_refused(up):
     code, output = up.run("up")
     assert code == 1

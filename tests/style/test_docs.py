@@ -13,10 +13,8 @@ import yaml
 from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.main import app
 from alerting.console.definitions.starts import list_starts
-from alerting.demo.air_filter import air_filter
 from alerting.demo.asset import demo_asset
-from alerting.demo.checkweigher import checkweigher
-from alerting.demo.exhaust_fan import exhaust_fan
+from alerting.demo.machines import air_filter, checkweigher, exhaust_fan
 from alerting.kinds.registry import definition_types
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.sync import check

@@ -20,7 +20,7 @@ from alerting.adapters.platform import Platform
 from alerting.adapters.predictions.file_scores import score_file
 from alerting.definitions.assets import Asset, Variable
 from alerting.demo.line_store import MongoLines
-from alerting.demo.seed import fill
+from alerting.demo.run import fill
 from alerting.ports import PredictJob, ReadingRow
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.sync import apply
