@@ -21,8 +21,8 @@ def build(name: str, every: timedelta, title: str | None) -> None:
         tags=["ingest"],
         description=f"Reads the source {name}",
         doc_md=(
-            f"Stores what the source {name} has that was not read before. See `alerting source "
-            "list`."
+            f"Stores what the source {name} has that was not read before. See `alerting list "
+            "sources`."
         ),
         default_args=TASK_OPTIONS | {"retries": 2},
         **DAG_OPTIONS,

@@ -17,8 +17,8 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from alerting.adapters.airflow.dag_files import dag_folder
+from alerting.cli import up as commands
 from alerting.cli.main import app as alerting
-from alerting.cli.operators import access
 from alerting.console.app import create_app
 from tests.helpers.compose_files import usual_services
 from tests.in_memory_platform import in_memory_platform
@@ -78,7 +78,7 @@ def test_one_command_of_the_documents_prints_the_link_of_the_first_sign_in(servi
     assert command in (ROOT / "docs" / "operations.md").read_text()
     assert command in (ROOT / "README.md").read_text()
     platform = in_memory_platform()
-    monkeypatch.setattr(access, "platform", lambda: nullcontext(platform))
+    monkeypatch.setattr(commands, "platform", lambda: nullcontext(platform))
     environ = {"ALERTING_API_PORT": "8000", "COLUMNS": "300"}  # as of the image
     printed = CliRunner().invoke(alerting, command.split()[5:], env=environ).output
     link = re.search(r"http://(localhost|127\.0\.0\.1):8000/password/\S+", printed)[0]

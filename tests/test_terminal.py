@@ -6,7 +6,7 @@ import pytest
 from rich.table import Table
 
 from alerting.cli import support
-from alerting.cli.printing.output import console
+from alerting.cli.output import console
 from alerting.definitions.faults import UserError
 
 pytestmark = pytest.mark.fast

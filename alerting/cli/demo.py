@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import typer
 
-from alerting.cli.printing.output import (
+from alerting.cli.output import (
     console,
     note_line_clock,
     print_json,

@@ -5,35 +5,25 @@ from collections.abc import Callable
 
 import typer
 
-from alerting.cli.backtest import backtest
-from alerting.cli.definitions import (
-    apply,
-    check,
-    definition_group,
-    list_definitions,
-    show_definition,
-)
+from alerting.cli.alarms import episodes, report, why
+from alerting.cli.deliveries import read, retry, stream, try_connection
 from alerting.cli.demo import demo_group
-from alerting.cli.episodes import episode_group, episodes, feedback, why
-from alerting.cli.evaluation import evaluate, score
+from alerting.cli.documents import apply, check
+from alerting.cli.help import RootGroup
 from alerting.cli.ingest.commands import app as import_group
-from alerting.cli.ingest.relations import asset_group
 from alerting.cli.ingest.replay import replay
-from alerting.cli.ingest.sinks import sink_group
-from alerting.cli.ingest.sources import source_group
-from alerting.cli.ingest.stream import stream
+from alerting.cli.lists import list_documents, show_document
 from alerting.cli.models import dataset, model_group, models, train
-from alerting.cli.notifications import notification_group, route_group
-from alerting.cli.operators.access import access_group
-from alerting.cli.operators.shelves import shelf_group, suppression_group
-from alerting.cli.performance import miss, report
-from alerting.cli.printing.help import RootGroup
-from alerting.cli.printing.output import readable_output
-from alerting.cli.reports import kpi, late_data
-from alerting.cli.scenarios import test
-from alerting.cli.support import HELP_OPTIONS
-from alerting.cli.up import prepare, up
-from alerting.cli.upkeep import backup, export, restore, retain
+from alerting.cli.output import readable_output
+from alerting.cli.runs import backtest, evaluate, score, test
+from alerting.cli.support import HELP_OPTIONS, command_group
+from alerting.cli.up import add_person, prepare, up
+from alerting.cli.upkeep import backup, export, restore
+
+access_group = command_group("Access: the first administrator, and a link for whoever lost it.")
+person_group = command_group("People: all else about them is done in the console.")
+person_group.command("add")(add_person)
+access_group.add_typer(person_group, name="person")
 
 Commands = dict[str, tuple[typer.Typer | Callable[..., bool | None], str]]
 """Command or group by name, with its line in the help."""
@@ -41,43 +31,33 @@ Commands = dict[str, tuple[typer.Typer | Callable[..., bool | None], str]]
 EVERYDAY: Commands = {
     "up": (up, "Start the platform on this machine"),
     "import": (import_group, "Import readings, events and assets from files"),
-    "check": (check, "Check definition files without applying them"),
-    "apply": (apply, "Apply definition files"),
-    "list": (list_definitions, "List definitions with their state and faults"),
-    "show": (show_definition, "Show a definition as YAML, with its revisions"),
+    "check": (check, "Check files of definitions, sources, sinks or routes"),
+    "apply": (apply, "Apply files of definitions, sources, sinks or routes"),
+    "list": (list_documents, "List definitions, sources, sinks, routes or dead messages"),
+    "show": (show_document, "Show documents as YAML, with their revisions"),
     "train": (train, "Train a model and decide on its promotion"),
     "models": (models, "Show the models of a definition and the decisions on them"),
     "evaluate": (evaluate, "Evaluate new readings, or a past interval again"),
     "backtest": (backtest, "Show the alerts that a definition would have raised"),
     "episodes": (episodes, "List episodes, or show one"),
     "why": (why, "Explain why an alarm was raised or not"),
-    "feedback": (feedback, "Record whether an alarm was right and which action followed"),
-    "miss": (miss, "Report a problem for which no alert was raised"),
-    "report": (report, "Write the performance report of a definition or the plant"),
+    "report": (report, "Write the performance report of a definition"),
     "test": (test, "Run scenarios against definitions"),
 }
 MORE: Commands = {
-    "asset": (asset_group, "relations"),
-    "definition": (definition_group, "export, retire"),
-    "model": (model_group, "approve, reject, rollback, repeat, export"),
-    "episode": (episode_group, "ack, close, confirm, comment, assign"),
-    "shelf": (shelf_group, "add, end, list, out-of-service"),
-    "suppression": (suppression_group, "list"),
-    "route": (route_group, "check, apply, list, remove, test"),
-    "notification": (notification_group, "dead-letters, retry, revoke-links"),
-    "source": (source_group, "check, apply, test, list, show, read, backfill, dead, retry, …"),
-    "sink": (sink_group, "check, apply, test, list, show, pause, dead-letters, retry, …"),
+    "model": (model_group, "approve, rollback, repeat, export"),
+    "try": (try_connection, "Try a source, sink, route or channel"),
+    "read": (read, "Read a source of files or a database now"),
+    "retry": (retry, "Try dead messages once more"),
     "stream": (stream, "Store and evaluate the messages of brokers until stopped"),
-    "access": (access_group, "person, token, audit, certificate: people and who did what"),
-    "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
-    "late-data": (late_data, "List late readings and the latency that would suffice"),
+    "replay": (replay, "Send recorded readings to a source, as a line would"),
+    "access": (access_group, "person add: the first administrator"),
     "score": (score, "Show the newest scores, or write those of the past or a file"),
     "dataset": (dataset, "Show or export the rows of a training"),
     "prepare": (prepare, "Create or update home and database without starting anything"),
     "backup": (backup, "Back up database, models and secrets"),
     "restore": (restore, "Restore a backup into an empty home"),
     "export": (export, "Write readings of an asset to a Parquet file"),
-    "retain": (retain, "Delete what is older than its retention"),
     "demo": (demo_group, "Show the simulated line, change its set-points, try the advice"),
 }
 
@@ -99,9 +79,6 @@ for _name, (_command, _summary) in (EVERYDAY | MORE).items():
         app.add_typer(_command, name=_name, short_help=_summary, rich_help_panel=_PANEL)
     else:
         app.command(_name, short_help=_summary, rich_help_panel=_PANEL)(_command)
-
-
-source_group.command("replay")(replay)
 
 
 def main() -> None:

@@ -1,22 +1,16 @@
-"""Commands on models: `train`, `models`, `dataset` and `alerting model …`."""
+"""Commands on models: `train`, `models`, `dataset` and `alerting model …`, and the result of a
+training in words."""
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.printing.output import (
-    console,
-    plain,
-    print_json,
-    short,
-    show,
-    show_result,
-)
-from alerting.cli.printing.training import say_whose, show_candidates, show_proposal, show_test
+from alerting.cli.output import console, plain, print_json, print_text, short, show, show_result
 from alerting.cli.support import (
     DefinitionName,
     Json,
@@ -35,7 +29,7 @@ from alerting.reporting.base.messages import seconds
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
-    from alerting.learning.selection.proposal import Proposal
+    from alerting.learning.selection.proposal import CandidateSummary, Proposal
     from alerting.usecases.training.progress import UnderWay
 
 model_group = command_group("Models: approve, reject and roll back champions; repeat a training.")
@@ -107,7 +101,7 @@ def train(
     if as_json:
         print_json(result)
         return
-    say_whose(result, name, now, is_followed=followed is not None, is_known=result.run_id in known)
+    _say_whose(result, name, now, is_followed=followed is not None, is_known=result.run_id in known)
     show_proposal(result, verbose)
 
 
@@ -152,27 +146,19 @@ def _audit(p: "Platform", result: "Proposal") -> None:
 
 @model_group.command("approve")
 @writes
-def approve(run_id: RunId, as_json: Json = False) -> None:
-    """Approve the promotion that a training proposed."""
-    _decide(run_id, None, as_json)
-
-
-@model_group.command("reject")
-@writes
-def reject(
+def approve(
     run_id: RunId,
-    reason: Annotated[str, typer.Option("--reason", help="Reason, recorded with the decision.")],
+    reject: Annotated[
+        str | None,
+        typer.Option("--reject", help="Reject it instead, for this reason.", metavar="REASON"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Reject the promotion that a training proposed."""
-    _decide(run_id, reason, as_json)
-
-
-def _decide(run_id: str, rejected_reason: str | None, as_json: bool) -> None:
+    """Approve the promotion that a training proposed, or reject it with a reason."""
     from alerting.usecases.training.runs import answer_run
 
     with platform() as p:
-        result = answer_run(p, run_id, user(), rejected_reason)
+        result = answer_run(p, run_id, user(), reject)
     show_result(result, as_json, f"{result.verdict}: {result.reason}")
 
 
@@ -378,14 +364,13 @@ def _show_training(training: dict[str, Any] | None) -> None:
     console.print(
         f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold"
     )
-    show_candidates(training["leaderboard"], training["run_id"])
+    _show_candidates(training["leaderboard"], training["run_id"])
     for line in training["chance"]:
         console.print(line)
-    show_test(training["test"])
+    _show_test(training["test"])
     if training["waiting"]:
         console.print(
-            f"waits for approval: alerting model approve {training['run_id']} (or: alerting model "
-            "reject)",
+            f"waits for approval: alerting model approve {training['run_id']}",
             style="yellow",
         )
     console.print()
@@ -398,3 +383,75 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     if not row.get("threshold"):
         return row
     return row | {"threshold": format_threshold(float(row["threshold"]))}
+
+
+def _show_candidates(leaderboard: "Sequence[CandidateSummary]", run_id: str) -> None:
+    """Print the best candidate of each family, best first, and how to repeat what was cut short."""
+    from alerting.reporting.page import decision_text as text
+
+    lines = [vars(candidate) for candidate in text.ranked(leaderboard)]
+    titles = text.candidate_titles(leaderboard)
+    rows = [line | {key: text.format_metric(line, key) for key in titles} for line in lines]
+    show(rows, ["family", *titles, "trials", "cut_short"], False, "")
+    for said in text.cut_short_lines(leaderboard, run_id):
+        console.print(said, style="yellow")
+
+
+def _show_test(test: Mapping[str, Any]) -> None:
+    """Print the metrics on the test period, with 95 % intervals, and the threshold's reason."""
+    from alerting.definitions.wording.spoken import format_threshold
+    from alerting.learning.selection.values import WORSE
+    from alerting.reporting.page.decision_text import metric_lines
+
+    if "ap" in test:
+        console.print("test period, scored once (in brackets: 95 % intervals)", style="bold")
+        for line in metric_lines(test):
+            console.print(f"  {line}")
+    for note in test.get("notes", []):
+        console.print(f"  {note}", style="red" if WORSE in note else None)
+    if test.get("threshold_reason"):
+        console.print(
+            f"threshold {format_threshold(test['threshold'])}, chosen in the validation period: "
+            f"{test['threshold_reason']}"
+        )
+
+
+def show_proposal(result: "Proposal", verbose: bool) -> None:
+    """Print the result of a training: decision, test period, candidates, findings on the data."""
+    from alerting.reporting.page import decision_text
+
+    console.print(decision_text.result_line(result), style="bold")
+    if alert := decision_text.proposed_alert(result.evidence):
+        print_text(alert)
+    if result.waiting:
+        console.print(
+            f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)"
+        )
+    _show_test(result.test)
+    for line in decision_text.period_lines(result.dataset):
+        console.print(line)
+    _show_candidates(result.leaderboard, result.run_id)
+    for line in decision_text.chance_lines(result.evidence):
+        console.print(line)
+    messages = [finding.message for finding in result.findings] if verbose else []
+    for line in messages or result.dataset.notes:
+        console.print(f"data: {line}")
+    if len(result.dataset.notes) < len(result.findings) and not verbose:
+        console.print(
+            f"each of the {len(result.findings)} findings: dataset/quality.json of run "
+            f"{result.run_id}, or --verbose"
+        )
+
+
+def _say_whose(
+    result: "Proposal", name: str, as_of: datetime | None, *, is_followed: bool, is_known: bool
+) -> None:
+    """Say which training the result is of, if it is not one of this command."""
+    until = short(result.as_of)
+    anew = f"alerting train {name}{f' --as-of {as_of.isoformat()}' if as_of else ''} --again"
+    if is_followed and as_of not in (None, result.as_of):
+        print_text(f"The platform had begun this training as of {until}; as you asked: {anew}\n")
+    elif is_followed:
+        console.print(f"This training is the platform's, as of {until}.")
+    elif is_known:
+        print_text(f"Nothing is new since the training as of {until}; all the same: {anew}\n")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 import typer
 from rich.text import Text
 
-from alerting.cli.printing.help import CommandGroup
-from alerting.cli.printing.output import (
+from alerting.cli.help import CommandGroup
+from alerting.cli.output import (
     console,
     errors,
     note_line_clock,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
     from alerting.definitions.model import Definition
     from alerting.ports import Progress as ProgressPort
-    from alerting.usecases.operators.operate import Actor
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,18 +34,11 @@ R = TypeVar("R")
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 DefinitionName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a definition.")]
-AssetName = Annotated[
-    str, typer.Argument(metavar="ASSET", help="Name of an asset that it applies to.")
-]
 Start = Annotated[
     str | None, typer.Option("--from", help="Start, ISO 8601 with zone.", metavar="TIME")
 ]
 End = Annotated[str | None, typer.Option("--to", help="End, ISO 8601 with zone.", metavar="TIME")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan without applying it.")]
-InPlant = Annotated[
-    str | None,
-    typer.Option("--in-plant", help="Only what lies in this plant.", metavar="PLANT"),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -94,14 +86,6 @@ def _why_stopped(home: Path) -> str | None:
     from alerting.adapters.embedded.shared_mongod import data_folder
 
     return cause(data_folder(home) / LOG, data_folder(home))
-
-
-def seen_in(p: "Platform", plant: str | None) -> "Platform":
-    """Return the platform as a plant sees it, in its time zone; all of it without a name."""
-    from alerting.reporting.life.settings import report_subject
-    from alerting.usecases.reports.plants import view_for_report
-
-    return view_for_report(p, report_subject(plant)) if plant else p
 
 
 def is_served() -> bool:
@@ -174,13 +158,6 @@ def user() -> str:
     return getpass.getuser()
 
 
-def actor() -> "Actor":
-    """Return the actor of this command: a user with a shell on this machine is an engineer."""
-    from alerting.usecases.operators.operate import Actor
-
-    return Actor(user(), "engineer")
-
-
 def instant(text: str | None, option: str) -> datetime | None:
     """Return an ISO 8601 instant with zone. Raises a usage error (exit code 2)."""
     if text is None:
@@ -219,32 +196,22 @@ def write_file(path: Path, text: str) -> None:
         ) from error
 
 
-def read_documents(
-    files: Sequence[Path], noun: str = "definition", example: str = "`name: …`, `kind: …`"
-) -> list[dict[str, Any]]:
-    """Return the documents of YAML or JSON files, as written. Raises UserError for a file with none
-    or other content.
-
-    `noun` and `example`: the kind of document and its first line, for the error message.
-    """
-    return [document for file in files for document in _read_file(file, noun, example)]
-
-
-def read_definitions(files: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the documents of definitions in files, and the file of each. Raises UserError as
-    `read_documents`."""
-    found = [(one, str(file)) for file in files for one in read_documents([file])]
+def read_documents(files: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the documents of YAML or JSON files, as written, and the file of each. Raises
+    UserError for a file with none or other content."""
+    found = [(document, str(file)) for file in files for document in _read_file(file)]
     return [document for document, _ in found], [file for _, file in found]
 
 
-def _read_file(file: Path, noun: str, example: str) -> list[dict[str, Any]]:
+def _read_file(file: Path) -> list[dict[str, Any]]:
     from alerting.adapters.files.yaml_documents import read_yaml
 
     flat = [d for part in read_yaml(file) for d in (part if isinstance(part, list) else [part])]
     for document in flat:
         if not isinstance(document, dict):
             raise UserError(
-                f"{file}: holds {type(document).__name__}, not a {noun}; write {example}"
+                f"{file}: holds {type(document).__name__}, not a document; write `name: …`, "
+                "`kind: …`"
             )
     if not flat:
         raise UserError(f"{file}: is empty")
@@ -280,10 +247,7 @@ def progress() -> Iterator["ProgressPort"]:
 
 
 def require_file(out: Path, example: str) -> None:
-    """Check that a file can be written there.
-
-    Raises UserError if its folder is missing, or it is a folder itself.
-    """
+    """Raise UserError if a file cannot be written there."""
     if not out.parent.is_dir():
         raise UserError(f"{out}: folder {out.parent} does not exist; make it first")
     if out.is_dir():
@@ -307,6 +271,6 @@ def show_notes(notes: dict[str, dict[str, list[str]]]) -> None:
     """Print the notes of definitions."""
     for name, of in notes.items():
         for sentence in of["clock_times"]:
-            console.print(f"{name}: {sentence}", markup=False)
+            console.print(f"{name}: {sentence}")
         for sentence in of["warnings"]:
-            console.print(f"{name}: {sentence}", style="yellow", markup=False)
+            console.print(f"{name}: {sentence}", style="yellow")

@@ -1,12 +1,14 @@
-"""`alerting up` and `alerting prepare`."""
+"""`alerting up`, `alerting prepare` and `alerting access person add`."""
 
 import os
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from alerting.cli.printing.output import show_result
-from alerting.cli.support import Json, command
+from alerting.cli.output import show_result
+from alerting.cli.support import Json, command, platform, user, writes
+from alerting.definitions.faults import UserError
 
 
 @command
@@ -66,3 +68,37 @@ def prepare(
     warning = database_warning(settings)
     lines = [f"prepared: {settings.location}", *([warning] if warning else []), *left]
     show_result({"prepared": settings.location, "warning": warning, "left": left}, as_json, *lines)
+
+
+@writes
+def add_person(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name to sign in with.")],
+    role: Annotated[
+        str, typer.Option(help="viewer, operator, engineer or admin; of a new person.")
+    ] = "operator",
+    shown: Annotated[str, typer.Option(help="Name that others see.", metavar="TEXT")] = "",
+    as_json: Json = False,
+) -> None:
+    """Add a person, or give one who exists a new link, and print the one-time link that sets the
+    password or the PIN.
+
+    All else about people, devices and tokens is done in the console, under Access.
+    """
+    from alerting.operators.actions import ROLES
+    from alerting.settings.environment import read_settings
+    from alerting.usecases.access import people
+    from alerting.wiring import console_address
+
+    chosen = next((one for one in ROLES if one == role), None)
+    if chosen is None:
+        raise UserError(f"there is no role {role!r}: {', '.join(ROLES)}")
+    name = name.lower()
+    now = datetime.now(UTC)  # by which links end
+    with platform() as p:
+        if p.accounts.get(name) is not None:
+            code = people.make_link(p, name, user(), now)
+        else:
+            code = people.add_person(p, name, chosen, user(), now, shown.strip())[1]
+    address = f"{console_address(read_settings(os.environ))}password/{code}"
+    said = f"{name} sets the password or a PIN with this link, once, within three days:"
+    show_result({"name": name, "link": address}, as_json, said, address)

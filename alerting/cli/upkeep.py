@@ -1,4 +1,4 @@
-"""`alerting backup`, `alerting restore`, `alerting retain` and `alerting export`."""
+"""`alerting backup`, `alerting restore` and `alerting export`."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from alerting.cli.printing.output import show, show_result
+from alerting.cli.output import show_result
 from alerting.cli.support import (
-    DryRun,
     End,
     Json,
     Start,
@@ -19,7 +18,6 @@ from alerting.cli.support import (
     progress,
     require_file,
     user,
-    writes,
 )
 
 _AT_ONCE = timedelta(days=7)
@@ -130,31 +128,6 @@ def restore(
         text,
         *notes,
     )
-
-
-@writes
-def retain(dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Delete what is older than its retention and needed by nothing in use; Airflow does it every
-    night.
-
-    With --dry-run it says how much would go. How long what is stored: ALERTING_READINGS_LAST,
-    _SCORES_LAST, _NOTIFICATIONS_LAST, _REPORTS_LAST, _AUDIT_LAST and _MODELS_LAST. Definitions,
-    episodes, feedback and decisions stay for ever.
-    """
-    from alerting.usecases.upkeep.retention import retain as run
-
-    with platform() as p:
-        found = run(p, p.clock.now(), dry_run, user())
-    done = "would be deleted" if dry_run else "deleted"
-    rows = [
-        {"what": s.what.replace("_", " "), done: s.documents, "MiB": _mebibytes(s.bytes)}
-        for s in found
-    ]
-    show(found if as_json else rows, ["what", done, "MiB"], as_json, "nothing is stored yet")
-
-
-def _mebibytes(size: int | None) -> str:
-    return "?" if size is None else f"{size / (1 << 20):.1f}"
 
 
 @command

@@ -21,7 +21,75 @@ class Left:
 
 
 _PACKAGE = "or a package that adds the kind (docs/extending.md)"
+_COMMANDS = (
+    ("definition export", "alerting show [NAMES]"),
+    ("definition retire", "the definition's page, or state: retired in its file"),
+    ("source check", "alerting check FILES"),
+    ("source apply", "alerting apply FILES"),
+    ("source list", "alerting list sources"),
+    ("source show", "alerting show NAME"),
+    ("source test", "alerting try NAME"),
+    ("source read", "alerting read NAME"),
+    ("source backfill", "alerting read NAME --again"),
+    ("source dead", "alerting list dead"),
+    ("source retry", "alerting retry NAME"),
+    ("source replay", "alerting replay"),
+    ("source *", "the source's page, or its state in its file"),
+    ("sink check", "alerting check FILES"),
+    ("sink apply", "alerting apply FILES"),
+    ("sink list", "alerting list sinks"),
+    ("sink show", "alerting show NAME"),
+    ("sink test", "alerting try NAME"),
+    ("sink dead-letters", "alerting list dead"),
+    ("sink retry", "alerting retry NAME"),
+    ("sink *", "the sink's page, or its state in its file"),
+    ("route check", "alerting check FILES"),
+    ("route apply", "alerting apply FILES"),
+    ("route list", "alerting list routes"),
+    ("route test", "alerting try NAME"),
+    ("route remove", "the page Routes"),
+    ("notification dead-letters", "alerting list dead"),
+    ("notification retry", "alerting retry notifications"),
+    (
+        "notification revoke-links",
+        "a new secrets/feedback_link_key (docs/notifications.md)",
+    ),
+    ("access person link", "alerting access person add NAME"),
+    ("access person *", "the page Access"),
+    ("access device", "the page Access"),
+    ("access token", "the pages Access and Account"),
+    ("access audit", "the page Audit"),
+    ("access certificate", "openssl (docs/operations.md)"),
+    ("episode", "the alarm's page"),
+    ("feedback", "the alarm's page"),
+    ("miss", "the page of the definition"),
+    ("shelf", "the page Now"),
+    ("suppression", "the page Suppressed"),
+    ("kpi", "the page Quality"),
+    (
+        "asset relations",
+        "write `relations` of the asset by hand (docs/recommendations.md)",
+    ),
+    ("model reject", "alerting model approve RUN --reject REASON"),
+    ("late-data", "alerting why; `latency` of a variable waits for late readings"),
+    ("retain", "Airflow does it every night"),
+)
 LEFT_IN_0_2_0 = (
+    *(Left("command", name, instead) for name, instead in _COMMANDS),
+    *(
+        Left("option", name, instead)
+        for name, instead in (
+            ("report --plant", "the page Plant"),
+            ("report --id", "the page Reports"),
+            ("report --list", "the page Reports"),
+            ("--in-plant", "the pages, which offer the plants"),
+        )
+    ),
+    Left(
+        "collection",
+        "link_revocations",
+        "a new secrets/feedback_link_key ends all links (docs/notifications.md)",
+    ),
     *(
         Left("kind of sink", name, f"use kind mqtt or webhook, {_PACKAGE}")
         for name in ("amqp", "kafka", "nats", "redis", "alertmanager")

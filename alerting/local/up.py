@@ -67,9 +67,9 @@ MAY = {
 the whole list."""
 FIRST_COMMANDS = """\
 Nothing is watched yet. In another terminal, in this folder:
-  alerting source apply FILE      connects a line (README.md, "Your own line")
-  alerting import readings FILE --asset NAME       reads a table of readings
-  alerting apply FILE             puts an alert into service
+  alerting apply FILE                          connects a line (README.md, "Your own line"),
+                                               or puts an alert into service
+  alerting import readings FILE --asset NAME   reads a table of readings
 """
 
 

@@ -18,7 +18,7 @@ LONGEST_TOKEN = 2000
 
 
 class LinkRefused(UserError):
-    """Refusal of a link: it was not made by this platform, has expired, or was revoked."""
+    """Refusal of a link: it was not made by this platform, or has expired."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,6 @@ from alerting.ports.notifications import (
     MessageLink,
     Notifications,
     Picture,
-    Revocations,
 )
 from alerting.ports.platform_alerts import (
     AUDIT_ORIGIN,

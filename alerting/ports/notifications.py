@@ -89,16 +89,6 @@ class Links(Protocol):
         it has expired."""
 
 
-class Revocations(Protocol):
-    """Revoked feedback links."""
-
-    def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:
-        """Refuse from now on links made until `at`: of this episode, this recipient, both, or
-        (None, None) all."""
-
-    def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool: ...
-
-
 class Notifications(Protocol):
     """Notifications of episodes, shelves, summaries and the platform, one document each."""
 

@@ -12,7 +12,7 @@ from alerting.ports.definitions import Document
 POLL_ABANDONED = timedelta(seconds=15)
 """Time without a renewal after which the claim of a reader ends: its process was killed."""
 PollReader = Literal["service", "scheduler", "command"]
-"""Readers of a polled source: the stream service, a task of Airflow, `alerting source read`."""
+"""Readers of a polled source: the stream service, a task of Airflow, `alerting read`."""
 
 MOST_IN_FUTURE = timedelta(days=1)
 """How far ahead of the platform's clock the newest stamp of a source may lie, as in a wrong zone; a

@@ -49,7 +49,7 @@ from alerting.ports.models import (
     TrainingRuns,
     Trainings,
 )
-from alerting.ports.notifications import Channel, Links, Notifications, Revocations
+from alerting.ports.notifications import Channel, Links, Notifications
 from alerting.ports.platform_alerts import (
     AccessTokens,
     Accounts,
@@ -303,7 +303,6 @@ class OperatorPorts(MutingPorts):
 
     feedback: FeedbackLog
     misses: Misses
-    revocations: Revocations
     links: Links | None = None
 
 

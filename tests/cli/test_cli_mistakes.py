@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from alerting.usecases.definitions.sync import retire
 from tests.builders import too_hot
 from tests.helpers.command_line import output, run, write
 from tests.humid_line import NAME, learned_quickly
@@ -18,24 +19,18 @@ READERS = [
     ("check",),
     ("apply",),
     ("test",),
-    ("route", "check"),
-    ("route", "apply"),
-    ("source", "check"),
-    ("source", "apply"),
 ]
-READERS += [("source", "test"), ("import", "readings"), ("import", "events"), ("import", "assets")]
+READERS += [("import", "readings"), ("import", "events"), ("import", "assets")]
 MISTAKES = [
     (("evaluate", "too-hot", *FROM_FUTURE), "--from 2099-01-01 00:00 UTC lies in the future"),
     (("episodes", "too-hot", *FROM_FUTURE), "lies in the future"),
     (("report", "too-hot", *FROM_FUTURE), "lies in the future"),
-    (("kpi", *FROM_FUTURE), "lies in the future"),
     (("why", "too-hot", "oven-1", "--at", FUTURE), "--at 2099-01-01 00:00 UTC lies in the future"),
     (("train", NAME, "--as-of", FUTURE), "--as-of 2099-01-01 00:00 UTC lies in the future"),
     (("dataset", NAME, "--as-of", FUTURE), "lies in the future"),
     (("evaluate", "too-hot", *REVERSED), "must lie before --to"),
     (("episodes", "too-hot", *REVERSED), "must lie before --to"),
     (("report", "too-hot", *REVERSED), "must lie before --to"),
-    (("kpi", *REVERSED), "must lie before --to"),
     (
         ("evaluate", "too-hot", "--from", PAST, "--to", LATER, "--model", "x"),
         "write a version number",
@@ -57,10 +52,9 @@ MISTAKES = [
     (("backtest", "folder"), "is a folder"),
     (("check", "thot.yaml"), "did you mean hot.yaml?"),
     (("check", "bad.yaml"), "bad.yaml: is not YAML or JSON: line 2, column 1"),
-    (("source", "dead", "nope"), "there is no source 'nope'"),
+    (("read", "nope"), "there is no source 'nope'"),
     (("restore", "hot.yaml"), "name the folder that `alerting backup` has written"),
     (("score", "too-hot"), "which has no model"),
-    (("definition", "retire", "gone"), "already retired"),
 ]
 
 
@@ -76,7 +70,7 @@ def folder(unchanged_plant):
     write("hot.yaml", too_hot())
     output("apply", write("moist.yaml", learned_quickly()))
     output("apply", write("gone.yaml", too_hot(name="gone")))
-    output("definition", "retire", "gone")
+    retire(unchanged_plant, "gone", "engineer", unchanged_plant.clock.now(), "over")
     return unchanged_plant
 
 

@@ -1,4 +1,4 @@
-"""`alerting source apply` waits until the stream service has subscribed, so that the next message
+"""`alerting apply` waits until the stream service has subscribed, so that the next message
 counts."""
 
 from contextlib import nullcontext
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.cli.ingest import sources
+from alerting.cli import documents as sources
 from alerting.usecases.sources.documents import apply_sources, subscribed_by_stream
 from tests.builders import at
 from tests.in_memory_platform import HandClock
@@ -44,7 +44,7 @@ def patient(monkeypatch, platform):
 
 
 def wait(platform, capsys):
-    sources._wait_for_brokers(platform, ["line"], at(1))
+    sources.wait_for_brokers(platform, ["line"], at(1))
     return capsys.readouterr().out
 
 
@@ -106,7 +106,7 @@ def test_the_command_waits_unless_nothing_was_changed_or_a_program_asked(
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(LINE))
     opened.stream_processes.note_process("one")
     opened.deliveries.note_read("line", at(4))  # before it was applied
-    sources.apply_sources(
+    sources.apply(
         [tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option
     )
     said = capsys.readouterr().out
@@ -114,7 +114,7 @@ def test_the_command_waits_unless_nothing_was_changed_or_a_program_asked(
     opened.deliveries.note_read("line", at(6))
     changed = {**LINE, "topic": "line-4/{asset}/readings"}
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(changed))
-    sources.apply_sources(
+    sources.apply(
         [tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option
     )
     assert ("line: subscribed" in capsys.readouterr().out) == (not option)

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from alerting.cli import models as command
-from alerting.cli.printing.training import show_proposal
+from alerting.cli.models import show_proposal
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.learning.selection.proposal import PROPOSAL

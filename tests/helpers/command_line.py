@@ -10,7 +10,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from alerting.cli.main import app
-from alerting.cli.printing.output import console, errors
+from alerting.cli.output import console, errors
 
 TITLE = (
     "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long title that no table of "

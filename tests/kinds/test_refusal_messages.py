@@ -151,7 +151,7 @@ TABLE = {
     ),
     "a version waits": (
         lambda: describe_waiting(proposal(waiting=True)),
-        ("version 1 waits for approval: `alerting model approve run`", "model reject run"),
+        ("version 1 waits for approval: `alerting model approve run`", "--reject REASON"),
         "approves or rejects",
     ),
     "a person approved": (

@@ -111,7 +111,7 @@ def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowled
     assert (len(done), platform.sources.get("line").state) == (2, "active")
     one.turn()
     assert (len(done), len(dead(platform)), platform.sources.get("line").state) == (2, 2, "paused")
-    assert "alerting source retry line" in platform.deliveries.progress("line").fault
+    assert "alerting retry line" in platform.deliveries.progress("line").fault
     assert servers.opened[0].is_closed
     set_state(platform, "line", "active", "ada", at(1))
     servers.look(one)

@@ -6,7 +6,7 @@ import pytest
 
 from alerting.adapters.mongo.indexes import ARRIVALS
 from alerting.adapters.mongo.mongo import open_stores
-from alerting.cli.ingest.sources import _wait_for_brokers
+from alerting.cli.documents import wait_for_brokers
 from alerting.settings.environment import Settings
 from alerting.stream.wait import _Arrivals, await_source
 from tests.builders import at
@@ -57,9 +57,9 @@ def test_service_that_waits_for_its_first_source_counts_as_running_and_takes_no_
 def test_source_apply_waits_for_such_a_service_instead_of_saying_that_none_runs(
     waiting, monkeypatch, capsys
 ):
-    monkeypatch.setattr("alerting.cli.ingest.sources._SERVICE_WITHIN_S", 0.1)
-    monkeypatch.setattr("alerting.cli.ingest.sources._SUBSCRIBED_WITHIN_S", 0.8)
-    _wait_for_brokers(waiting, ["line-3"], at(0))
+    monkeypatch.setattr("alerting.cli.documents._SERVICE_WITHIN_S", 0.1)
+    monkeypatch.setattr("alerting.cli.documents._SUBSCRIBED_WITHIN_S", 0.8)
+    wait_for_brokers(waiting, ["line-3"], at(0))
     said = capsys.readouterr().out
     assert "no stream service runs" not in said
     assert "the stream service has not subscribed yet" in said

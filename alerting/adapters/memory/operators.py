@@ -182,20 +182,6 @@ class MemoryAudit:
         return sorted(found, key=lambda e: (e.at, e.subject, e.what))
 
 
-class MemoryRevocations:
-    """Port `Revocations`."""
-
-    def __init__(self) -> None:
-        self._until: dict[tuple[str | None, str | None], datetime] = {}
-
-    def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:
-        self._until[episode, recipient] = max(at, self._until.get((episode, recipient), at))
-
-    def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool:
-        keys = ((e, r) for e in (None, episode) for r in (None, recipient))
-        return any(key in self._until and made_at <= self._until[key] for key in keys)
-
-
 class MemoryPlatformAlerts:
     """Port `PlatformAlerts`."""
 

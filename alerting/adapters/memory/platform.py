@@ -36,7 +36,6 @@ from alerting.adapters.memory.operators import (
     MemoryHandovers,
     MemoryMisses,
     MemoryPlatformAlerts,
-    MemoryRevocations,
     MemoryShelves,
     MemorySilences,
 )
@@ -100,7 +99,6 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         sinks=sinks,
         sink_deliveries=sinks,
         notifications=MemoryNotifications(),
-        revocations=MemoryRevocations(),
         accounts=MemoryAccounts(),
         access_tokens=MemoryAccessTokens(),
         sessions=MemorySessions(),

@@ -70,7 +70,6 @@ REPORTS = "reports"
 AUDIT = "audit"
 ROUTES = "routes"
 NOTIFICATIONS = "notifications"
-REVOCATIONS = "link_revocations"
 ACCOUNTS = "accounts"
 ACCESS_TOKENS = "access_tokens"
 SESSIONS = "sessions"
@@ -211,7 +210,6 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("claim", ASCENDING)], sparse=True),
         IndexModel([("created_at", ASCENDING)]),
     ],
-    REVOCATIONS: [_unique("episode", "recipient")],
     ACCOUNTS: [IndexModel([("link", ASCENDING)])],
     ACCESS_TOKENS: [IndexModel([("owner", ASCENDING), ("made_at", ASCENDING)])],
     SESSIONS: [

@@ -38,7 +38,6 @@ from alerting.adapters.mongo.episodes.operators import (
     MongoFeedback,
     MongoMisses,
     MongoPlatformAlerts,
-    MongoRevocations,
 )
 from alerting.adapters.mongo.episodes.shelves import MongoShelves
 from alerting.adapters.mongo.episodes.silences import MongoSilences
@@ -126,7 +125,6 @@ class MongoStores:
         self.sink_deliveries: ports.SinkDeliveries = sinks
         self.sink_feed: ports.SinkFeed = MongoSinkFeed(database)
         self.notifications: ports.Notifications = MongoNotifications(database)
-        self.revocations: ports.Revocations = MongoRevocations(database)
         self.accounts: ports.Accounts = MongoAccounts(database)
         self.access_tokens: ports.AccessTokens = MongoAccessTokens(database)
         self.sessions: ports.Sessions = MongoSessions(database)

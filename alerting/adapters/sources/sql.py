@@ -292,7 +292,7 @@ def _read_cursor(name: str, text: object) -> Cursor:
             translatable(
                 "source {name}: where it was read to cannot be read ({text}, field cursor in "
                 "source_progress); read it from its beginning, which stores nothing twice: "
-                "alerting source backfill {name}",
+                "alerting read {name} --again",
                 name=name,
                 text=shown(text),
             )

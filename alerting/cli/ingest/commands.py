@@ -12,7 +12,7 @@ import typer
 
 from alerting.cli.ingest import options
 from alerting.cli.ingest.output import print_assets, print_result, print_understood
-from alerting.cli.printing.output import console, errors, print_json
+from alerting.cli.output import console, errors, print_json
 from alerting.cli.support import Json, platform, progress, user, writes
 
 if TYPE_CHECKING:

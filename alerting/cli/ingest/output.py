@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from alerting.cli.printing.output import console, print_json, short, show
+from alerting.cli.output import console, print_json, short, show
 
 if TYPE_CHECKING:
     from alerting.usecases.ingestion.assets import AssetsResult
@@ -147,13 +147,13 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
     if result.late and result.removed:
         lines.append(
             "the next evaluation evaluates their times again as far as the definitions' allowed "
-            "lateness reaches (see: alerting late-data)"
+            "lateness reaches"
         )
     elif result.late:
         lines.append(
             f"{result.late:,} came after their time was evaluated: the next evaluation evaluates "
             "it again as far as the "
-            "definitions' allowed lateness reaches (see: alerting late-data)"
+            "definitions' allowed lateness reaches"
         )
     if rejects:
         bad = "1 bad line was" if result.rejected == 1 else f"{result.rejected:,} bad lines were"

@@ -1,4 +1,4 @@
-"""`alerting source replay`: send recorded readings to a source, as a line would."""
+"""`alerting replay`: send recorded readings to a source, as a line would."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import typer
 
 from alerting.cli.ingest import options
 from alerting.cli.ingest.commands import file_layout, with_time_columns
-from alerting.cli.printing.output import console, show_result
+from alerting.cli.output import console, show_result
 from alerting.cli.support import Json, command, instant, platform, progress
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ class SinkTrials:
         """Send a test message, and return what was done. Raises UserError if it cannot be sent,
         HTTPException 429 if others are being tested."""
         if self._opener is None:
-            raise UserError("this console connects to no receiver; use `alerting sink test`")
+            raise UserError("this console connects to no receiver; use `alerting try`")
         if not self._free.acquire(blocking=False):
             raise HTTPException(429, "other sinks are being tested; try again in a moment")
         try:

@@ -28,7 +28,7 @@ class SourceTrials:
         """Return ten rows as they would be stored, and refused ones. Raises UserError if the source
         cannot be read, HTTPException 429 if others are being looked at."""
         if self._readers is None:
-            raise UserError("this console connects to no source; use `alerting source test`")
+            raise UserError("this console connects to no source; use `alerting try`")
         if not self._free.acquire(blocking=False):
             raise HTTPException(429, "other sources are being looked at; try again in a moment")
         try:

@@ -2,7 +2,7 @@
 [--once]`.
 
 Airflow's rows and task logs are deleted when they are older than `ALERTING_AIRFLOW_LAST`. Of MLflow
-the runs and models are removed that `alerting retain` has marked as deleted. Logs of the parts are
+the runs and models are removed that the retention has marked as deleted. Logs of the parts are
 shortened when they are long. Airflow forbids its tasks the use of its database, so this is a
 process of its own; it can be killed and started at any time.
 """

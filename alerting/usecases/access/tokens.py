@@ -133,7 +133,7 @@ def _find_by_key(platform: AccessPorts, key: str) -> AccessToken:
     token = next((one for one in known if one.key == key), None)
     if token is None:
         keys = [one.key for one in known]
-        raise NotFound(unknown_name("token", key, keys, "`alerting access token create` makes one"))
+        raise NotFound(unknown_name("token", key, keys, "the page Access makes one"))
     return token
 
 

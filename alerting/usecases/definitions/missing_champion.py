@@ -72,8 +72,8 @@ def _it(training: Training, zone: tzinfo) -> str:
 def describe_waiting(proposal: Proposal) -> str:
     """Return which version waits for a person, and the commands that answer."""
     return translatable(
-        "version {version} waits for approval: `alerting model approve {run}`, or `alerting model "
-        "reject {run} --reason …`",
+        "version {version} waits for approval: `alerting model approve {run}`, or with `--reject "
+        "REASON`",
         version=str(proposal.refreshed_version or proposal.challenger_version),
         run=proposal.run_id,
     )

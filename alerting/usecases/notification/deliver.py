@@ -478,7 +478,7 @@ def retry(platform: MutingPorts, id: str, actor: str, now: datetime) -> int:
     """
     chosen = [n for n in platform.notifications.dead() if id in ("all", n.key)]
     if not chosen and id != "all":
-        raise NotFound(f"there is no dead letter {id!r}; see: alerting notification dead-letters")
+        raise NotFound(f"there is no dead letter {id!r}; see: alerting list dead")
     platform.notifications.change(
         [(n, replace(n, status="pending", attempts=0, next_attempt_at=now)) for n in chosen]
     )

@@ -95,7 +95,7 @@ def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     if name in faulty:
         raise UserError(f"route {name!r} is faulty and not used: {'; '.join(faulty[name])}")
     if all(route.name != name for route in routes):
-        raise NotFound(f"there is no route {name!r}; see: alerting route list")
+        raise NotFound(f"there is no route {name!r}; see: alerting list routes")
     return send_test(platform, name, actor, now)
 
 

@@ -151,7 +151,7 @@ def remove_route(
     """Remove a route. Raises UserError if there is none of that name."""
     before = routes_by_name(platform.routes).get(name)
     if not platform.routes.remove(name):
-        raise UserError(f"there is no route {name!r}; see: alerting route list")
+        raise UserError(f"there is no route {name!r}; see: alerting list routes")
     platform.audit.add(actor, template("route removed"), name, at, before, why=reason)
 
 

@@ -4,7 +4,7 @@ episode, for a short time."""
 from collections.abc import Mapping
 from datetime import datetime
 
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback, RecommendationTaken
 from alerting.notifications.links import Grant, LinkRefused, Purpose
 from alerting.ports import OperatorPorts
@@ -27,10 +27,6 @@ def open_link(platform: OperatorPorts, token: str) -> tuple[Grant, Episode]:
     if platform.links is None:
         raise LinkRefused(translatable("feedback links are switched off"))
     grant = platform.links.read(token)
-    if platform.revocations.is_revoked(grant.episode, grant.recipient, grant.made_at):
-        raise LinkRefused(
-            translatable("this link was revoked; answer on the page of the alarm instead")
-        )
     return grant, find_episode(platform.episodes, grant.episode)
 
 
@@ -72,23 +68,6 @@ def use_link(
         episode.id, verdict, verdict is None, None, None, _name(grant), at, None, followed
     )
     return give_feedback(platform, feedback, once)
-
-
-def revoke_links(
-    platform: OperatorPorts,
-    episode: str | None,
-    recipient: str | None,
-    actor: str,
-    made_until: datetime,
-    at: datetime,
-) -> None:
-    """Revoke the links made until an instant: of an episode, a recipient, both, or with (None,
-    None) all of them."""
-    chosen = find_episode(platform.episodes, episode).id if episode is not None else None
-    platform.revocations.revoke(chosen, recipient, made_until)
-    what = " of ".join(name for name in (chosen or "all episodes", recipient or "all recipients"))
-    after = {"refused_if_made_until": made_until}
-    platform.audit.add(actor, template("feedback links revoked"), what, at, after=after)
 
 
 def _answers_of(grant: Grant, episode: Episode) -> list[Feedback]:

@@ -49,8 +49,7 @@ def report_miss(
         raise NoMiss(
             translatable(
                 "{definition} did raise an alert on {asset} for that time: episode {id} of "
-                "{start}; answer that one "
-                "(alerting feedback {id})",
+                "{start}; answer that one",
                 definition=name,
                 asset=asset,
                 id=warned.id[:8],

@@ -130,7 +130,7 @@ def find_shelf(shelves: Shelves, id: str) -> Shelf:
     """Return the shelf of this id. Raises NotFound if there is none."""
     shelf = shelves.get(id)
     if shelf is None:
-        raise NotFound(f"there is no shelf {id!r}; see: alerting shelf list")
+        raise NotFound(f"there is no shelf {id!r}")
     return shelf
 
 

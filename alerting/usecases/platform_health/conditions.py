@@ -189,7 +189,7 @@ def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[Platform
                 else translatable(
                     "no row of this source since {since}; see: {command}",
                     since=since,
-                    command=f"alerting source test {source.name}",
+                    command=f"alerting try {source.name}",
                 )
             )
             yield PlatformFault(STALE, f"source {source.name}", why)
@@ -242,7 +242,7 @@ def _behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[PlatformFaul
                     "its receiver refused {number} message; see: {command}",
                     "its receiver refused {number} messages; see: {command}",
                     sink.letters,
-                    command=f"alerting sink dead-letters {sink.name}",
+                    command="alerting list dead",
                 ),
             )
 
@@ -290,7 +290,7 @@ def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
             why = translatable(
                 "less than {free} free: free some space, or shorten the retention ({command})",
                 free=Styled(least / (1 << 30), ".1f GiB"),
-                command="alerting retain --dry-run",
+                command="ALERTING_READINGS_LAST",
             )
             yield PlatformFault(DISK, disk.name, why)
 

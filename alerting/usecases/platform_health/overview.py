@@ -24,7 +24,6 @@ from alerting.usecases.definitions.platform_alerts import (
 )
 from alerting.usecases.platform_health.conditions import (
     BACKUP,
-    DISK,
     LATE,
     LOST,
     REGISTRY,
@@ -33,9 +32,8 @@ from alerting.usecases.platform_health.conditions import (
 )
 
 _COMMANDS = {
-    **dict.fromkeys((STALE, LOST, SURPLUS), "alerting source list"),
+    **dict.fromkeys((STALE, LOST, SURPLUS), "alerting list sources"),
     LATE: "alerting evaluate",
-    DISK: "alerting retain",
     REGISTRY: "alerting up",
     BACKUP: "alerting backup",
     DATABASE: "alerting up",
@@ -44,10 +42,9 @@ _COMMANDS = {
 }
 _DOCUMENTS = {
     "assets": "alerting import assets FILE",
-    "routes": "alerting route apply FILE",
-    "sources": "alerting source apply FILE",
-    "sinks": "alerting sink apply FILE",
-    "shelves": "alerting shelf list",
+    "routes": "alerting apply FILE",
+    "sources": "alerting apply FILE",
+    "sinks": "alerting apply FILE",
 }
 
 

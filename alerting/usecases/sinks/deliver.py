@@ -74,7 +74,7 @@ class SinkDelivery:
         if letters and len(letters) + self._count_letters() > MOST_LETTERS:
             raise ReceiverAway(
                 f"{MOST_LETTERS} messages were refused: correct the receiver or the sink, then "
-                f"`alerting sink retry {self.sink.name}`"
+                f"`alerting retry {self.sink.name}`"
             )
         position = found.position if away is None else done[-1].change.position
         at = found.read_at if away is None else done[-1].change.at

@@ -196,6 +196,6 @@ def require_active(source: SourceFields) -> None:
     """Raise UserError if a source is paused or retired."""
     if source.state != "active":
         raise UserError(
-            f"source {source.name!r} is {source.state}; alerting source resume {source.name} "
-            "accepts its rows again"
+            f"source {source.name!r} is {source.state}; resume it on its page to accept its rows "
+            "again"
         )

@@ -135,11 +135,7 @@ class Headroom:
         for most, already, words, variable in counted:
             if already + len(names) > most:
                 is_for_now = variable.endswith("DELIVERY") and len(names) <= most
-                again = (
-                    "send the row again (of a broker: alerting source retry), "
-                    if is_for_now
-                    else ""
-                )
+                again = "send the row again (of a broker: alerting retry), " if is_for_now else ""
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
                 raise RowBeyondBounds(
                     f"{shown(names[0])}{more}: would be a new {what}; {words}, and {most} are "

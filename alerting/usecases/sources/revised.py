@@ -124,7 +124,7 @@ class DocumentForm(Generic[T]):
         if wrong := new_host_paths(given, store.get(given.name)):
             raise UserError(
                 f"{self.word} {given.name!r}: {', '.join(wrong)}: a path on the host is given "
-                f"there: `alerting {self.word} apply FILE`"
+                "there: `alerting apply FILE`"
             )
 
     def plan(
@@ -185,7 +185,7 @@ class DocumentForm(Generic[T]):
         word = self.word
         names = [shown(document.get("name")).strip("'") for document in store.documents()]
         if name in names:
-            raise UserError(f"{word} {name!r} is faulty and not used; see: alerting {word} list")
+            raise UserError(f"{word} {name!r} is faulty and not used; see: alerting list {word}s")
         hint = name_hint(name, names, f"{word}s") or "there are none yet"
         raise NotFound(f"there is no {word} {name!r}; {hint}")
 

@@ -19,7 +19,7 @@ from alerting.usecases.upkeep.rollups import roll_up
 
 MOST_FAULTS_NAMED = 20
 """Reasons why variables are not rolled up that one run names."""
-_LEAST_RETENTION = timedelta(days=1)  # at least: the period of `alerting late-data`
+_LEAST_RETENTION = timedelta(days=1)
 
 
 def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from alerting.operators.refusals import JOINED, MOST_ADDRESSES
 from alerting.ports import AuditFilter
 from alerting.usecases.access.people import make_link, register_services
 from alerting.usecases.notification.muting import tend_shelves
+from alerting.usecases.upkeep.retention import retain
 from tests.builders import at, too_hot
 from tests.helpers.console.audited_plant import ACCOUNT, AuditedPlant
 from tests.helpers.console.people import PASSWORD, browser_of, sign_in
@@ -112,7 +113,7 @@ def retry_messages(plant):
 
 def retry_messages_by_command(plant):
     plant.dead_message()
-    plant.run("source", "retry", "line")
+    plant.run("retry", "line")
 
 
 def apply_document(*words, document):
@@ -121,7 +122,7 @@ def apply_document(*words, document):
 
 def after_route(write):
     def done(plant):
-        apply_document("route", "apply", document=ROUTE)(plant)
+        apply_document("apply", document=ROUTE)(plant)
         write(plant)
 
     return done
@@ -129,7 +130,7 @@ def after_route(write):
 
 def after_source(write):
     def done(plant):
-        apply_document("source", "apply", document=SOURCE)(plant)
+        apply_document("apply", document=SOURCE)(plant)
         write(plant)
 
     return done
@@ -259,35 +260,17 @@ WRITES = {
         COMMAND,
         "above: 215.0 -> 220.0",
     ),
-    "command: retire a definition": (
-        lambda plant: plant.run("definition", "retire", "too-hot"),
-        "definition applied",
-        COMMAND,
-        "state: - -> retired",
-    ),
     "command: apply a route": (
         after_route(lambda plant: None),
         "route applied",
         COMMAND,
         'channels: - -> ["mail"]',
     ),
-    "command: remove a route": (
-        after_route(lambda plant: plant.run("route", "remove", "shift")),
-        "route removed",
-        COMMAND,
-        'channels: ["mail"] -> -',
-    ),
     "command: apply a source": (
         after_source(lambda plant: None),
         "source applied",
         COMMAND,
         "kind: - -> mqtt",
-    ),
-    "command: pause a source": (
-        after_source(lambda plant: plant.run("source", "pause", "line")),
-        "source paused",
-        COMMAND,
-        "state: - -> paused",
     ),
     "command: dead messages": (
         retry_messages_by_command,
@@ -302,18 +285,6 @@ WRITES = {
         "title: - -> Oven one",
     ),
     "command: import readings": (import_readings, "readings imported", COMMAND, "rows: - -> 1"),
-    "command: revoke links": (
-        lambda plant: plant.run("notification", "revoke-links", "--all"),
-        "feedback links revoked",
-        COMMAND,
-        "refused_if_made_until: - -> 20",
-    ),
-    "command: role": (
-        lambda plant: plant.run("access", "person", "role", "anna", "viewer"),
-        "person changed",
-        COMMAND,
-        "operator -> viewer",
-    ),
     "MongoDB: definition": (
         edit("alert_definitions", "too-hot", above=230),
         "definition changed",
@@ -465,9 +436,10 @@ def test_only_retention_deletes_entries_none_before_its_time_and_says_so(
     audit = plant.platform.audit
     audit.add("old", "of before", "old", at(0).replace(year=2020))
     before = audit.find(AuditFilter(), 100)
-    plant.run("retain", "--dry-run")
+    now = plant.platform.clock.now()
+    retain(plant.platform, now, True, ACCOUNT)
     assert audit.find(AuditFilter(), 100) == before
-    plant.run("retain")
+    retain(plant.platform, now, False, ACCOUNT)
     after = audit.find(AuditFilter(), 100)
     assert [e.actor for e in before if e not in after] == ["old"]
     entry, changes, _ = plant.found("old documents deleted")

@@ -166,7 +166,7 @@ def test_a_sink_that_stands_still_is_a_fault_of_the_platform_until_it_goes_on(pl
     platform.sink_deliveries.advance("scada", None, SinkStep("p", at(12), 1, 0, at(12), {}))
     assert faults(13) == []
     refuse(platform, 1)
-    assert "alerting sink dead-letters scada" in faults(600)[0]
+    assert "alerting list dead" in faults(600)[0]
 
 
 def test_the_same_by_the_api_with_the_revision_that_was_read(client, platform):

@@ -125,7 +125,7 @@ def test_without_routes_the_page_says_what_happens_and_what_to_do(browser):
     log_in(browser)
     page = message_of(browser.get("/routes"))
     assert "every alert goes to every channel below" in page
-    assert "alerting route apply FILE" in page
+    assert "alerting apply FILE" in page
 
 
 def test_a_route_that_nobody_can_use_is_shown_with_its_faults(browser, platform):

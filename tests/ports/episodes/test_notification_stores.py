@@ -1,4 +1,4 @@
-"""Routes, notifications, revocations and sessions: on mongomock and on a real server."""
+"""Routes, notifications and sessions: on mongomock and on a real server."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -194,21 +194,6 @@ def test_messages_of_what_is_happening_stay_however_old_and_go_after_its_end(sto
         platform.notifications.of_episodes([one.id]),
     ) == (2, {one.id: ()})
     assert platform.episodes.get(one.id).happening_at == at(20)
-
-
-def test_a_revocation_counts_for_what_was_made_before_it_and_is_never_taken_back(stores):
-    stores.revocations.revoke("e1", None, at(10))
-    stores.revocations.revoke("e1", None, at(5))
-    found = [
-        stores.revocations.is_revoked(e, "anna", at(m))
-        for e, m in (("e1", 10), ("e1", 11), ("e2", 1))
-    ]
-    assert found == [True, False, False]
-    stores.revocations.revoke(None, "anna", at(20))
-    assert stores.revocations.is_revoked("e2", "anna", at(20))
-    assert not stores.revocations.is_revoked("e2", "otto", at(20))
-    stores.revocations.revoke(None, None, at(30))
-    assert stores.revocations.is_revoked("e9", "otto", at(30))
 
 
 def test_what_was_told_of_an_asset_lately(stores):

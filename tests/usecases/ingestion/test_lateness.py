@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from alerting.definitions.assets import EventType, Variable
-from alerting.ports import EventRow, ReadingRow
+from alerting.definitions.assets import Variable
+from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.explain.explain import why
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.ingestion.lateness import late_rows, lateness
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.lateness import late_rows
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line
 
@@ -17,37 +17,6 @@ SECOND = timedelta(seconds=1)
 def send(line, minute, seconds_late, **values):
     rows = [ReadingRow("oven-1", at(minute), values)]
     add_readings(line.platform, rows, at(minute) + seconds_late * SECOND)
-
-
-def test_a_latency_is_proposed_that_waits_for_nineteen_of_twenty_deliveries():
-    line = Line()
-    line.run(100)
-    for n in range(40):
-        send(line, n, 3 if n < 38 else 600, temperature=200.0)
-    (found,) = lateness(line.platform, at(0))
-    assert (found.asset, found.what, found.deliveries, found.rows) == (
-        "oven-1",
-        "temperature",
-        40,
-        40,
-    )
-    assert (found.longest, found.latency) == (600 * SECOND, 3 * SECOND)
-    assert lateness(line.platform, at(60)) == []
-
-
-def test_nobody_is_advised_to_wait_for_hours_nor_for_events_and_a_delay_is_no_lateness():
-    line = Line(variables={"moisture": Variable(delay="1h")})
-    line.platform.assets.put_event_types([EventType(name="stop", duration="instant")])
-    line.run(300)
-    send(line, 100, 3 * 3600, temperature=200.0)
-    send(line, 100, 3600 + 20, moisture=4.0)
-    add_events(line.platform, [EventRow("oven-1", "stop", at(100), at(100), "test")], at(101))
-    found = {f.what: f for f in lateness(line.platform, at(0))}
-    assert {what: f.latency for what, f in found.items()} == {
-        "temperature": None,
-        "moisture": 20 * SECOND,
-        "stop": None,
-    }
 
 
 def facts(line, minute):
@@ -86,7 +55,6 @@ def test_history_from_before_the_definition_began_is_not_late():
     rows = a_month_of_history(line, 0)
     assert len(rows) > 4000
     assert late_rows(line.platform, at(0)) == 0
-    assert lateness(line.platform, at(0)) == []
     counts = line.run(61)
     assert (counts.late, counts.too_late) == (0, 0)
 
@@ -96,8 +64,6 @@ def test_of_history_that_reaches_into_the_time_that_was_judged_only_that_part_is
     line.run(60)
     a_month_of_history(line, 60)
     assert late_rows(line.platform, at(60)) == 6
-    [found] = lateness(line.platform, at(0))
-    assert (found.rows, found.longest) == (6, 3600 * SECOND)
     counts = line.run(61)
     assert (counts.late, counts.too_late) == (6, 0)
 
@@ -111,7 +77,6 @@ def test_history_is_not_late_for_a_definition_that_was_changed_since_it_began():
     a_month_of_history(line, 0)
     counts = line.run(61)
     assert (counts.late, counts.too_late) == (0, 0)
-    assert lateness(line.platform, at(0)) == []
 
 
 def test_history_of_an_asset_that_no_definition_watches_is_not_late():
@@ -119,5 +84,4 @@ def test_history_of_an_asset_that_no_definition_watches_is_not_late():
     line.platform.assets.store_assets([oven().model_copy(update={"name": "press-1"})])
     line.run(60)
     add_readings(line.platform, [ReadingRow("press-1", at(5), {"temperature": 1.0})], at(60))
-    assert lateness(line.platform, at(0)) == []
     assert late_rows(line.platform, at(60)) == 0

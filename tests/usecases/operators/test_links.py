@@ -16,7 +16,7 @@ from alerting.definitions.revisions import next_revision
 from alerting.notifications import links
 from alerting.notifications.links import LONGEST_TOKEN, Grant, LinkRefused, Purpose, seal, unseal
 from alerting.settings.home import load_or_create_key
-from alerting.usecases.operators.links import open_link, revoke_links, use_link
+from alerting.usecases.operators.links import use_link
 from tests.builders import at, threshold
 from tests.helpers.episodes import episode
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -156,27 +156,6 @@ def test_each_link_gives_its_one_answer_once_and_people_may_differ(platform):
         ("anna (by link)", None, True),
         ("otto (by link)", "false_alarm", False),
     ]
-
-
-@pytest.mark.parametrize(
-    ("episode", "recipient"), [(True, None), (None, "anna"), (True, "anna"), (None, None)]
-)
-def test_a_link_that_was_revoked_does_nothing_and_a_new_one_works(platform, episode, recipient):
-    old = token(platform, "acted")
-    id = platform.episodes.find()[0].id
-    revoke_links(platform, id if episode else None, recipient, "ada", at(10), at(10))
-    with pytest.raises(LinkRefused, match="revoked"):
-        use_link(platform, old, at(11))
-    assert feedback(platform) == []
-    platform.clock.instant = at(12)
-    use_link(platform, token(platform, "acted"), at(12))
-    assert len(feedback(platform)) == 1
-
-
-def test_links_of_others_outlive_a_revocation(platform):
-    other = token(platform, "acted", "otto")
-    revoke_links(platform, None, "anna", "ada", at(10), at(10))
-    assert open_link(platform, other)[0].recipient == "otto"
 
 
 # --- the key

@@ -46,7 +46,7 @@ def test_each_fault_has_one_command_that_exists(kind, subject):
 
 def test_the_command_names_the_thing_and_quotes_what_a_shell_would_read():
     silent = PlatformAlert(conditions.STALE, "line-1", "", at(0))
-    assert mending_command(silent) == "alerting source list"
+    assert mending_command(silent) == "alerting list sources"
     many = PlatformAlert(platform_alerts.LOAD, "a;rm on oven-1", "", at(0))
     assert mending_command(many) == "alerting backtest 'a;rm'"
 

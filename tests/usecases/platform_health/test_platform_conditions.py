@@ -312,7 +312,7 @@ def test_faults_are_said_in_the_language_of_the_plant():
         "das Training, das 2026-01-10T13:20:00+00:00 begann, ist nicht beendet",
         "die letzten 3 Trainings haben kein Modell eingesetzt: because keep",
         "weniger als 5,0\u00a0GiB frei: schaffen Sie Platz, oder verkürzen Sie die Aufbewahrung "
-        "(alerting retain --dry-run)",
+        "(ALERTING_READINGS_LAST)",
         "die neueste Sicherung mit geprüfter Wiederherstellung ist älter als 1 d 12 h; siehe den "
         "DAG backup in Airflow",
     ]
@@ -338,14 +338,13 @@ def test_faults_of_sources_and_sinks_are_said_in_the_language_of_the_plant():
     german = language("de")
     assert [german.translate(one.reason) for one in platform_conditions(facts, LIMITS, NOW)] == [
         "keine Zeile dieser Quelle seit 2026-01-11T21:40:00+00:00: die Zeit fehlt",
-        "keine Zeile dieser Quelle seit 2026-01-11T21:40:00+00:00; siehe: alerting source test lab",
+        "keine Zeile dieser Quelle seit 2026-01-11T21:40:00+00:00; siehe: alerting try lab",
         "angehalten: zu viele Nachrichten konnten nicht gespeichert werden",
         "Werte gehen verloren (bisher 1\u202f200): the queue was full",
         "Werte gehen verloren: the queue was full",
         "Zeilen werden abgewiesen, zum Beispiel: too many assets",
         "seit 2026-01-11T21:40:00+00:00 ist nichts hinausgegangen: kein Dienst liefert aus: "
         "`alerting stream`",
-        "ihr Empfänger hat 1 Nachricht abgewiesen; siehe: alerting sink dead-letters mes",
-        "ihr Empfänger hat 1\u202f200 Nachrichten abgewiesen; siehe: alerting sink dead-letters "
-        "scada",
+        "ihr Empfänger hat 1 Nachricht abgewiesen; siehe: alerting list dead",
+        "ihr Empfänger hat 1\u202f200 Nachrichten abgewiesen; siehe: alerting list dead",
     ]

@@ -244,7 +244,7 @@ def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(
 
 @pytest.mark.server
 def test_from_the_noted_subscription_on_no_message_is_missed(broker):
-    """`alerting source apply` waits for this note: a broker keeps nothing for a session that it
+    """`alerting apply` waits for this note: a broker keeps nothing for a session that it
     does not know yet."""
     from alerting.stream.service import StreamService
 

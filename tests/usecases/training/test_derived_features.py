@@ -10,7 +10,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from alerting.cli import definitions, models
+from alerting.cli import documents as files
+from alerting.cli import lists
 from alerting.cli.main import app
 from alerting.definitions.revisions import question_hash
 from alerting.kinds.validation import parse_definition
@@ -88,7 +89,7 @@ def test_a_retraining_keeps_the_stride_whatever_the_data_now_suggest_and_a_state
 
 def test_check_train_and_show_say_what_was_derived_and_why(trained, monkeypatch, tmp_path):
     platform, result = trained
-    for module in (definitions, models):
+    for module in (files, lists):
         monkeypatch.setattr(module, "platform", lambda: nullcontext(platform))
     said = (
         "Stride 5m and windows 30m, 2h, 6h were derived from the data: the finest sampling is 5m."

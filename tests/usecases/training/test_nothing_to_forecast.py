@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import yaml
 
-from alerting.cli.printing.training import show_proposal
+from alerting.cli.models import show_proposal
 from alerting.definitions.assets import Variable
 from alerting.kinds.validation import parse_definition
 from alerting.learning.selection.onset import find_present, threshold_alert

@@ -28,7 +28,7 @@ class MongoRoutes:
                 raise
             name = document["name"]
             raise UserError(
-                f"the database refuses route {name!r} as malformed; see: alerting route check"
+                f"the database refuses route {name!r} as malformed; see: alerting check"
             ) from error
 
     def remove(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Feedback, audit log, revoked links, and alerts about the platform, in MongoDB."""
+"""Feedback, audit log, and alerts about the platform, in MongoDB."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -23,7 +23,6 @@ from alerting.adapters.mongo.indexes import (
     AUDIT,
     FEEDBACK,
     PLATFORM_ALERTS,
-    REVOCATIONS,
 )
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
@@ -135,27 +134,6 @@ def _object_id(text: str) -> ObjectId:
         raise UserError(
             "this place in the audit does not exist: begin at the newest entry"
         ) from None
-
-
-class MongoRevocations:
-    """Port `Revocations`: one document per episode and recipient, where null stands for any."""
-
-    def __init__(self, database: MongoDatabase) -> None:
-        self._revocations = database[REVOCATIONS]
-
-    def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:
-        """Refuse from now on links made until `at`. An earlier revocation stays."""
-        key = {"episode": episode, "recipient": recipient}
-        self._revocations.update_one(key, {"$max": {"until": to_bson(at)}}, upsert=True)
-
-    def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool:
-        fits = {"episode": {"$in": [None, episode]}, "recipient": {"$in": [None, recipient]}}
-        return (
-            self._revocations.count_documents(
-                {**fits, "until": {"$gte": to_bson(made_at)}}, limit=1
-            )
-            > 0
-        )
 
 
 class MongoPlatformAlerts:

@@ -5,7 +5,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pydantic_core import to_jsonable_python
 from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
-from alerting.cli.printing.console import CleanConsole
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_text
@@ -31,8 +32,9 @@ _INDENT = "    "
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 
 
-class _Plain(CleanConsole):
-    """Printer of plain text: brackets and colons are no markup; the terminal wraps lines."""
+class _Plain(Console):
+    """Printer of plain text: brackets and colons are no markup; the terminal wraps lines. It passes
+    its own colours and cursor movements, and removes those in the text."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -40,6 +42,14 @@ class _Plain(CleanConsole):
     def print(self, *objects: Any, **options: Any) -> None:
         """Print with the plant's times, and control characters escaped for the terminal."""
         super().print(*(readable(o) if isinstance(o, str) else o for o in objects), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Return the printed segments with cleaned text."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else clean_text(segment.text)
+            yield segment if text == segment.text else Segment(text, segment.style)
 
 
 def readable(sentence: str) -> str:
@@ -297,6 +307,8 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else ""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(cell, value))
     if isinstance(value, float):
         return f"{value:.4g}"
     if _is_time(value):

@@ -6,6 +6,8 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+from alerting.definitions.left import find_left
+
 _LEAST_LIKENESS = 0.6
 _WITHIN = 0.1  # of the greatest likeness
 _LEAST_PREFIX = 3  # letters, of a whole word
@@ -32,12 +34,28 @@ class CommandGroup(TyperGroup):
             and not ctx.resilient_parsing
         ):
             root = ctx.find_root()
+            if said := _left(ctx, args):
+                ctx.fail(said)
             found = nearest_commands(root.command, typed)
             meant = " or ".join(
                 f"`{' '.join([root.info_name or 'alerting', *path])}`" for path in found
             )
             ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
         return super().resolve_command(ctx, args)
+
+
+def _left(ctx: Any, args: list[str]) -> str:
+    """Return what does now what a command that left did; empty if none of that name did."""
+    words = list(args)
+    while ctx.parent is not None:
+        words.insert(0, ctx.info_name)
+        ctx = ctx.parent
+    for count in range(min(len(words), 3), 0, -1):
+        name = " ".join(words[:count])
+        found = find_left("command", name) or find_left("command", f"{name} ")
+        if found and len(found.name.split()) in (count, count + (found.name[-1] == "*")):
+            return f"alerting {name} left in 0.2.0: {found.instead}"
+    return ""
 
 
 class RootGroup(CommandGroup):

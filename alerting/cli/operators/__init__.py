@@ -1,1 +1,0 @@
-"""Commands of operators and administrators: shelves, people, tokens, the audit."""

@@ -1,1 +1,0 @@
-"""Output of commands: sentences, tables, one JSON document."""

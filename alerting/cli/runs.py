@@ -1,0 +1,485 @@
+"""Commands that run definitions over data: `evaluate`, `score`, `backtest` and `test`."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alerting.cli.ingest import options
+from alerting.cli.ingest.commands import file_layout, with_time_columns
+from alerting.cli.output import console, plain, print_json, short, show, show_result, zone
+from alerting.cli.support import (
+    DefinitionName,
+    End,
+    Json,
+    Start,
+    command,
+    definition_notes,
+    instant,
+    platform,
+    progress,
+    read_documents,
+    require_past,
+    show_notes,
+    user,
+    write_file,
+    writes,
+)
+from alerting.definitions.durations import parse_duration
+from alerting.definitions.faults import UserError
+from alerting.reporting.base import messages
+
+if TYPE_CHECKING:
+    from alerting.adapters.files.rows import Layout
+    from alerting.adapters.platform import Platform
+    from alerting.kinds.protocol.evaluation import ScoredRows
+    from alerting.usecases.backtest.run import Backtest, Retrain, Subject
+
+_COUNTED = [
+    "definitions",
+    "targets",
+    "raised",
+    "closed",
+    "determined",
+    "withdrawn",
+    "late",
+    "too_late",
+]
+_COUNTED_PAST = ["definitions", "targets", "found", "raised", "withdrawn", "determined"]
+
+
+@writes
+def evaluate(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Definitions; all active ones when left out.")
+    ] = None,
+    start: Start = None,
+    end: End = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="With --from: evaluate the whole interval with this version, or `champion`.",
+            metavar="VERSION",
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            help="With --from: evaluate with this revision, or `latest`.", metavar="REVISION"
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate new readings, raise and close episodes, and deliver notifications.
+
+    With --from and --to it evaluates a past interval again: with the revisions and models in force
+    then, before the first ones with the newest, or with those that are named. No notification is
+    sent for a past interval.
+    """
+    from alerting.usecases.evaluation import evaluate as evaluation
+    from alerting.usecases.notification.deliver import deliver_due
+
+    begin = instant(start, "--from")
+    stop = instant(end, "--to")
+    if (begin is None) != (stop is None):
+        raise typer.BadParameter("give both --from and --to, or neither", param_hint="--from/--to")
+    if begin is None and (model or revision):
+        raise typer.BadParameter("goes with --from and --to only", param_hint="--model/--revision")
+    if begin is not None and not names:
+        raise typer.BadParameter("name the definition to evaluate again", param_hint="NAMES")
+    with platform() as p, progress() as report_progress:
+        now = p.clock.now()
+        require_past(now, begin, stop)
+        if begin is not None and stop is not None:
+            after = {"from": begin, "to": stop, "model": model, "revision": revision}
+            counts = [
+                (n, evaluation.evaluate_past(p, n, begin, stop, model, revision, report_progress))
+                for n in names or ()
+            ]
+            for name in names or ():
+                p.audit.add(user(), "past evaluated again", name, p.clock.now(), after=after)
+        else:
+            of = ", ".join(names or ["all"])
+            counts = [(of, evaluation.evaluate(p, names, now, report_progress))]
+            deliver_due(p, p.clock.now())
+    rows = [{"definitions": n, **plain(c)} for n, c in counts]
+    show(rows, _COUNTED if stop is None else _COUNTED_PAST, as_json, "nothing to evaluate")
+    if as_json:
+        return
+    if stop is None:
+        latency = timedelta(seconds=counts[0][1].latency_s)
+        console.print(messages.evaluated_to(now - latency, latency, zone()), style="dim")
+    for _, count in counts:
+        for note in count.notes:
+            console.print(note)
+        for target, reason in count.unknown.items():
+            console.print(f"unknown: {target}: {reason}")
+
+
+@command
+def score(
+    name: DefinitionName,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Readings to score, CSV or Parquet as `import readings` reads them.",
+            metavar="[FILE]",
+        ),
+    ] = None,
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="Write past scores to --out, instead of the newest ones."),
+    ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Start, ISO 8601 with zone; the training cutoff of the model when left out.",
+            metavar="TIME",
+        ),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(
+            "--to", help="End, ISO 8601 with zone; the last reading when left out.", metavar="TIME"
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Version of the model; the champion when left out.", metavar="VERSION"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write, .csv or .parquet.", metavar="FILE")
+    ] = None,
+    time: options.Time = None,
+    time_format: options.TimeFormat = None,
+    asset: options.AssetName = None,
+    asset_column: options.AssetColumn = None,
+    asset_prefix: options.AssetPrefix = "",
+    tz: options.Zone = None,
+    rename: options.Rename = None,
+    as_json: Json = False,
+) -> None:
+    """Show the newest score of each asset, or write those of the past or of a FILE: time, asset,
+    score, threshold, reason.
+
+    The scores are those that live evaluation gives: no instant sees later readings, and instants
+    that the model has learned from, or in recovery after a problem, are unknown. Those of a FILE
+    are computed from its readings and the stored events. Nothing is stored, and nothing is sent.
+    """
+    from alerting.adapters.files.tables.score_table import write_scores
+    from alerting.usecases.scoring.past_scores import plan_scoring, score_past
+
+    if (history or file is not None) == (out is None) or (history and file is not None):
+        raise typer.BadParameter(
+            "give --out together with --history or with a FILE", param_hint="--out"
+        )
+    if (start or end) and not history:
+        raise typer.BadParameter("goes with --history only", param_hint="--from/--to")
+    of_file = (time, time_format, asset, asset_column, asset_prefix, tz, rename)
+    if file is None and any(of_file):
+        raise typer.BadParameter("options of a file go with a FILE only", param_hint="FILE")
+    if file is not None and out is not None:
+        if model is not None:
+            raise typer.BadParameter("a FILE is scored by the champion", param_hint="--model")
+        layout = file_layout(asset, asset_column, asset_prefix, None, None, None, rename, None)
+        layout = with_time_columns(layout, time, time_format, tz)
+        return _score_file(name, file, layout, out, as_json)
+    begin = instant(start, "--from")
+    stop = instant(end, "--to")
+    with platform() as p, progress() as report:
+        require_past(p.clock.now(), begin, stop)
+        plan = plan_scoring(p, name, begin, stop, model, newest=not history)
+        scored: Iterable[tuple[str, ScoredRows]] = score_past(p, plan, report)
+        if out is None:
+            newest = [_newest_row(asset_name, rows) for asset_name, rows in scored]
+            values = [one for one in ("low", "median", "high") if any(one in r for r in newest)]
+            columns = ["asset", "time", "score", "threshold", *values, "model_version", "reason"]
+            return show(newest, columns, as_json, "no asset")
+        counts = write_scores(out, scored)
+    known = counts.pop("", 0)
+    found = {"file": str(out), "version": plan.version, "from": plan.start, "to": plan.end}
+    found |= {"scores": known, "unknown": dict(counts.most_common())}
+    written = (
+        f"{known:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, "
+        f"written to {out}"
+    )
+    return show_result(found, as_json, written, *_unknown(dict(counts.most_common())))
+
+
+def _unknown(counts: dict[str, int]) -> list[str]:
+    return [f"unknown: {count:,} instants: {reason}" for reason, count in counts.items()]
+
+
+def _score_file(name: str, file: Path, layout: "Layout", out: Path, as_json: bool) -> None:
+    from alerting.adapters.predictions.file_scores import score_file
+
+    with platform() as p, progress() as report:
+        scored = score_file(p, name, file, layout, out, report)
+    written = (
+        f"{scored.scores:,} scores of {scored.rows:,} rows by version {scored.version}, written to "
+        f"{out}"
+    )
+    found = plain(scored) | {"file": str(out)}
+    show_result(found, as_json, written, *_unknown(dict(scored.unknown)), *scored.notes)
+
+
+def _newest_row(asset: str, rows: "ScoredRows") -> dict[str, Any]:
+    from alerting.readings.instants import from_millis
+
+    known = not rows.unknown[-1]
+    found = {
+        "asset": asset,
+        "time": from_millis(int(rows.at[-1])),
+        "score": float(rows.score[-1]) if known and rows.has_alarm else None,
+        "threshold": rows.threshold if rows.has_alarm else None,
+        "model_version": rows.model_version,
+        "reason": rows.unknown[-1] or None,
+    }
+    if rows.values is None or not known:
+        return found
+    return found | dict(zip(("low", "median", "high"), rows.values[-1][0].tolist(), strict=True))
+
+
+@writes
+def backtest(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE", help="Name of a definition, draft or not; or a YAML or JSON file."
+        ),
+    ],
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help=(
+                "Start, ISO 8601 with zone; four weeks before --to if left out, or at the first "
+                "reading."
+            ),
+            metavar="TIME",
+        ),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            help=(
+                "End, ISO 8601 with zone; the last midnight (UTC) when left out, or the last "
+                "reading before it."
+            ),
+            metavar="TIME",
+        ),
+    ] = None,
+    retrain: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "Train this often, e.g. 7d, or `never` after the start; the schedule of the "
+                "definition when left out."
+            )
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ignore the stored result of the same backtest.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="HTML file to write; NAME-backtest.html when left out."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Backtest a definition: walk forward through history, training on the way, without
+    notifications.
+
+    Works on a definition in service, on a draft, and on a file that is not applied. Nothing live
+    changes. The same command continues an interrupted backtest after its last finished segment, and
+    shows a finished one at once.
+    """
+    from alerting.usecases.backtest import backtest as backtesting
+
+    cadence = _retrain(retrain)
+    asked = (instant(start, "--from"), instant(end, "--to"))
+    with platform() as p, progress() as report_progress:
+        subject = _subject(p, what)
+        begin, until = backtesting.find_period(p, subject, *asked)
+        made = backtesting.backtest(p, subject, begin, until, cadence, fresh, report_progress)
+        notes = definition_notes(p, [subject.definition])
+    target = out or Path(f"{made.definition}-backtest.html")
+    write_file(target, made.page)
+    if as_json:
+        found = {**made.__dict__, "episodes": [_raised(episode) for episode in made.episodes]}
+        return print_json(found | {"page": str(target), **notes[made.definition]})
+    show_notes(notes)
+    console.print(f"{made.definition} from {short(made.start)} to {short(made.end)}")
+    if any(s["verdict"] for s in made.segments):
+        rows = [
+            {**s, "model": (s["model_hash"] or "")[:12], "from": s["start"], "to": s["end"]}
+            for s in made.segments
+        ]
+        columns = ["number", "from", "to", "verdict", "family", "model", "training_cutoff"]
+        show(rows, [*columns, "episodes"], False)
+    for line in _backtest_lines(made):
+        console.print(line)
+    return console.print(
+        f"no notification was sent, no live data changed; written to {target} (backtest {made.id})"
+    )
+
+
+def _retrain(text: str | None) -> "Retrain":
+    if text is None:
+        return "scheduled"
+    if text == "never":
+        return "never"
+    try:
+        interval = parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}, or `never`", param_hint="--retrain") from error
+    if interval < timedelta(hours=1):
+        raise typer.BadParameter(
+            f"{text!r} is too short; the shortest is 1h", param_hint="--retrain"
+        )
+    return interval
+
+
+def _subject(p: "Platform", what: str) -> "Subject":
+    from alerting.usecases.backtest.backtest import named_subject, written_subject
+
+    file = Path(what)
+    if file.suffix not in (".yaml", ".yml", ".json") and not file.exists():
+        return named_subject(p, what)
+    documents = read_documents([file])[0]
+    if len(documents) > 1:
+        names = ", ".join(str(d.get("name")) for d in documents)
+        raise UserError(
+            f"{file}: holds {len(documents)} definitions ({names}); a backtest takes one, so write "
+            "it into its own file"
+        )
+    return written_subject(p, documents[0])
+
+
+def _raised(episode: Any) -> dict[str, Any]:
+    names = ("id", "asset", "severity", "raised_at", "closed_at", "model_version")
+    outcome = episode.outcome_record
+    return {name: getattr(episode, name) for name in names} | {
+        "value": episode.evaluation.value,
+        "threshold": episode.evaluation.threshold,
+        "outcome": outcome.outcome if outcome else None,
+        "reason": episode.evaluation.reason,
+    }
+
+
+def _backtest_lines(made: "Backtest") -> Iterable[str]:
+    from alerting.reporting.page.decision_text import METRIC_TITLES, counts, format_metric
+
+    if made.events:
+        behind = counts(made.events)
+        for name in (
+            "event_recall",
+            "false_alarms_per_week",
+            "episode_precision",
+            "time_in_alarm",
+            "median_lead_time",
+        ):
+            value = format_metric(made.events, name)
+            yield f"{METRIC_TITLES[name]}: {value}{behind.get(name, '')}"
+    if load := made.load:
+        yield (
+            f"{load['episodes']} {'episode' if load['episodes'] == 1 else 'episodes'}, "
+            f"{load['per_day'] or 0:.3g} a day ({load['per_week']['value'] or 0:.3g} a week); "
+            f"at most {load['peak']} within 10 minutes, {load['floods']} floods (more than "
+            f"{load['flood_above']}); {load['days_without']} days without any"
+        )
+    if bursts := made.metrics.get("bursts"):
+        yield bursts
+    if not_notified := made.metrics.get("not_notified"):
+        yield (
+            f"{not_notified} more episodes began and ended while suppressed by design: without "
+            "notification, in no metric"
+        )
+    if cost := made.cost:
+        yield (
+            f"cost {cost['total']:.4g} (misses {cost['misses']:.4g}, false alarms "
+            f"{cost['false_alarms']:.4g}), {cost['per_week']:.4g} a week"
+        )
+    yield made.headline
+    if made.is_stored:
+        yield f"stored result of {short(made.finished_at)}; --fresh computes it again"
+    elif made.resumed:
+        yield f"continued after {made.resumed} segments that were finished before"
+
+
+@command
+def test(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="YAML files, each with one definition and its scenarios."),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Run scenarios: readings over time and the transitions that must follow. Exit code 1 if one
+    fails.
+
+    A definition is a file beside the scenarios, or written in them, or the name of one that is in
+    the database.
+    """
+    from alerting.definitions.revisions import in_plant_zone
+    from alerting.kinds.validation import parse_definition
+    from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
+
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        written = read_scenarios(_document(file), str(file))
+        definition = in_plant_zone(
+            parse_definition(_definition(written.definition, file)), str(zone())
+        )
+        for result in (run_scenario(definition, scenario) for scenario in written.scenarios):
+            row = {name: getattr(result, name) for name in ("title", "passed", "difference")}
+            rows.append({"file": str(file), **row, "notes": result.notes, "found": result.found})
+    if as_json:
+        print_json(rows)
+    else:
+        _show_scenarios(rows)
+    if not all(row["passed"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _show_scenarios(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        console.print(f"{'passed' if row['passed'] else 'FAILED'}  {row['title']}  ({row['file']})")
+        if not row["passed"]:
+            console.print("        - expected and not found, + found and not expected")
+        for line in row["difference"]:
+            console.print(f"        {line}", style={"-": "red", "+": "green"}.get(line[0]))
+        for note in row["notes"]:
+            console.print(f"        {note}", style="yellow")
+    failed = sum(not row["passed"] for row in rows)
+    console.print(f"{len(rows) - failed} of {len(rows)} scenarios passed")
+
+
+def _document(file: Path) -> Any:
+    from alerting.adapters.files.yaml_documents import read_yaml
+
+    documents = read_yaml(file)
+    if len(documents) > 1:
+        raise UserError(f"{file}: holds {len(documents)} documents; write one")
+    return documents[0] if documents else None
+
+
+def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
+    from alerting.definitions.revisions import definition_document
+    from alerting.usecases.definitions import lookup, sync
+
+    if isinstance(written, dict):
+        return written
+    beside = file.parent / written
+    if beside.suffix in {".yaml", ".yml", ".json"}:
+        document = _document(beside)
+        if not isinstance(document, dict):
+            raise UserError(f"{beside}: must hold one definition")
+        return document
+    with platform() as p:
+        sync.sync(p, p.clock.now())
+        return definition_document(lookup.require_revision(p.definitions, written).definition)
