@@ -1,33 +1,24 @@
-"""One evaluation DAG per cadence and plant: definitions in a few shards, then notifications.
-
-Each plant has runs of its own, so that a slow or failed one delays no other.
-"""
+"""One evaluation DAG per cadence: definitions in a few shards, then notifications."""
 
 from datetime import timedelta
 
 from airflow.sdk import dag
-from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, ticks
+from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, cadences
 from alerting_tasks.evaluation import SLOTS, evaluate, notify, plan
 
-from alerting.adapters.airflow.dag_snapshot import Tick
 from alerting.definitions.durations import parse_duration
-from alerting.definitions.shards import tasks_of_plant
+from alerting.definitions.shards import evaluation_dag
 
 
-def build(tick: Tick, tasks: int) -> None:
-    """Build the DAG of one cadence and plant, with so many tasks at once; it goes before training
-    where both wait for a slot."""
-    where = f" in the plant {tick.plant}" if tick.plant else ""
+def build(every: str) -> None:
+    """Build the DAG of one cadence; it goes before training where both wait for a slot."""
 
     @dag(
-        dag_id=tick.dag,
-        schedule=parse_duration(tick.every),
-        tags=["evaluate", tick.plant] if tick.plant else ["evaluate"],
-        description=f"Evaluates definitions every {tick.every}{where} and sends notifications",
-        doc_md=(
-            f"Evaluates the active definitions with cadence {tick.every}{where}, then delivers "
-            "notifications."
-        ),
+        dag_id=evaluation_dag(every),
+        schedule=parse_duration(every),
+        tags=["evaluate"],
+        description=f"Evaluates definitions every {every} and sends notifications",
+        doc_md=f"Evaluates the active definitions of cadence {every}, then delivers notifications.",
         default_args=TASK_OPTIONS
         | {
             "retries": 2,
@@ -41,14 +32,13 @@ def build(tick: Tick, tasks: int) -> None:
         | {"max_active_runs": 3},
     )
     def evaluation() -> None:
-        planned = plan(tick.every, tick.plant)
+        planned = plan(every)
         # a late tick does not evaluate the same shards beside the next one
-        shards = evaluate.override(max_active_tis_per_dag=tasks).expand_kwargs(planned)
+        shards = evaluate.override(max_active_tis_per_dag=SLOTS).expand_kwargs(planned)
         notify(planned, shards)
 
     evaluation()
 
 
-_found = ticks()
-for _one in _found:
-    build(_one, tasks_of_plant(SLOTS, len({tick.plant for tick in _found})))
+for _every in cadences():
+    build(_every)

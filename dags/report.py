@@ -26,14 +26,12 @@ def due() -> list[dict[str, object]]:
     """Return shards of definitions with a report due, sixteen at most, with the instant."""
     from alerting.definitions.shards import shard_of
     from alerting.usecases.reports.due import due_reports
-    from alerting.usecases.reports.plants import plant_views
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
         shards = {
             shard_of(report.definition)
-            for view in plant_views(platform)
-            for report in due_reports(view, read_instant(as_of))
+            for report in due_reports(platform, read_instant(as_of))
             if report.definition
         }
     return [{"shard": shard, "at": as_of} for shard in sorted(shards)]
@@ -48,12 +46,9 @@ def due() -> list[dict[str, object]]:
 def make(shard: int, at: str) -> int:
     """Make the reports of one shard that are due at the run's instant, and return their number."""
     from alerting.usecases.reports.issue import make_due_reports
-    from alerting.usecases.reports.plants import for_each_plant
 
     with background_platform() as platform:
-        made = for_each_plant(
-            platform, lambda view: make_due_reports(view, shard, read_instant(at), say)
-        )
+        made = make_due_reports(platform, shard, read_instant(at), say)
         say_console("reports")
         return made
 
@@ -69,18 +64,17 @@ def unseen() -> int:
 
 @task(trigger_rule="all_done", execution_timeout=timedelta(hours=1), **BACKGROUND)
 def plant() -> int:
-    """Make the report on each plant that is due, after those on definitions, and the figures of its
+    """Make the report on the plant that is due, after those on definitions, and the figures of its
     page; return how many reports."""
     from alerting.usecases.reports.issue import make_due_plant_reports
-    from alerting.usecases.reports.plants import for_each_plant
     from alerting.usecases.reports.running import refresh_plant
 
     with background_platform() as platform:
         at = read_instant(run_as_of(platform))
         try:
-            made = for_each_plant(platform, lambda view: make_due_plant_reports(view, at, say))
+            made = make_due_plant_reports(platform, at, say)
         finally:
-            for_each_plant(platform, lambda view: refresh_plant(view, at, say))
+            refresh_plant(platform, at, say)
         say_console("reports")
         return made
 

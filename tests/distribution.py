@@ -19,7 +19,6 @@ START_AIRFLOW = {
 AIRFLOW = "Airflow"
 LONG = (
     "tests/scenarios/platform/test_real_data.py",
-    "tests/console/test_two_lines.py",
     "tests/scenarios/platform/test_tutorial.py",
     "tests/console/api/test_api_rubbish.py",
     "tests/usecases/backtest/test_backtest_classifier.py",

@@ -11,7 +11,6 @@ from alerting.alarm_kpis.intervals import Interval, find_gaps, merge
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Kpis, Targets
 from alerting.definitions.hours import spans
-from alerting.definitions.plants import Plants
 from alerting.definitions.routes import Route, is_for
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm
@@ -62,23 +61,20 @@ def by_shift(
     start: datetime,
     end: datetime,
     routes: Sequence[Route],
-    plants: Plants,
     targets: Targets = TARGETS,
     evaluated: EvaluatedByAsset | None = None,
 ) -> list[Group]:
     """Return the metrics of the shifts that routes name, in their hours.
 
     Rates are per hour of the shift. Alarms raised in no shift of their asset form a separate group,
-    where there are any. `plants`: of the assets; `evaluated`: see `evaluated_of`.
+    where there are any. `evaluated`: see `evaluated_of`.
     """
     groups = []
     in_shift = set()
     for route in (r for r in routes if r.shifts):
         hours = merge(spans(route.shifts, route.zone, start, end), start, end)
-        own = [e for e in episodes if is_for(route, e.asset, plants)]
-        observed_intervals = evaluated_of(
-            evaluated, start, end, partial(is_for, route, plants=plants)
-        )
+        own = [e for e in episodes if is_for(route, e.asset)]
+        observed_intervals = evaluated_of(evaluated, start, end, partial(is_for, route))
         in_shift |= {e.id for e in own if any(a <= e.raised_at < b for a, b in hours)}
         groups.append(
             Group(

@@ -9,19 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
-from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import LanguageCode, translatable
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import ACTORS_OF_THE_PLATFORM, Account, hash_secret, is_active
-from alerting.operators.permissions import (
-    Permission,
-    Rights,
-    Scopes,
-    Target,
-    join_scopes,
-    may,
-    visible_assets,
-)
+from alerting.operators.permissions import Permission, may
 from alerting.operators.pins import may_answer
 from alerting.ports import AccessPorts
 from alerting.usecases.access.sign_in import begin_session, find_session, find_session_account
@@ -39,7 +31,6 @@ class Person:
     `token`: hash of the token, None for a password. `language` and `zone`: of the pages, if chosen.
     `device`: the shared device of the session, if any. It may read; if it `signs`, people answer on
     it with name and PIN.
-    `scopes`: parts of the asset tree; the person sees what lies in each. Empty: the whole plant.
     """
 
     name: str
@@ -50,7 +41,6 @@ class Person:
     token: str | None = None
     session: str | None = None
     csrf: str | None = None
-    scopes: Scopes = ()
     device: str | None = None
     signs: bool = False
 
@@ -59,9 +49,9 @@ class Person:
         """Return whether pages offer this session the forms of operators."""
         return self.csrf is not None and (self.signs or self.may("operate"))
 
-    def may(self, permission: Permission, target: Target = "anything") -> bool:
-        """Return whether this person has a permission for anything, or for the whole plant."""
-        return may(Rights(self.role, frozenset() if self.scopes else None), permission, target)
+    def may(self, permission: Permission) -> bool:
+        """Return whether this person has a permission."""
+        return may(self.role, permission)
 
 
 class Access:
@@ -110,17 +100,6 @@ class Access:
             return self.find_by_session(person.session, now)
         return None if person.token is None else self._by_hash(person.token, now)
 
-    def within_plant(self, person: Person, name: str) -> Person:
-        """Return a person who sees no more than a plant. Raises UserError if it is none of which
-        the person sees anything."""
-        assets = {one.name: one for one in self._platform.assets.all()}
-        within = replace(person, scopes=join_scopes(*person.scopes, (name,)))
-        parents = {one.name: one.parent for one in assets.values()}
-        is_plant = name in assets and assets[name].plant is not None
-        if not is_plant or not visible_assets(within.scopes, parents):
-            raise UserError(translatable("there is no plant {name}", name=shown(name)))
-        return within
-
     def end_session(self, person: Person) -> None:
         """End this person's session, every copy of its cookie. Idempotent."""
         if person.session is not None:
@@ -138,7 +117,7 @@ class Access:
                 else Person(name, role, token=id)
             )
         user = find_token_user(self._platform, id, now)
-        return None if user is None else Person(user.name, user.role, token=id, scopes=user.scopes)
+        return None if user is None else Person(user.name, user.role, token=id)
 
     def _recent_account(self, name: str, now: datetime) -> Account | None:
         """Return an account of the tokens file, at most a second old."""
@@ -156,7 +135,6 @@ def _person(account: Account) -> Person:
         account.display_name,
         account.language,
         account.zone,
-        scopes=join_scopes(account.scope),
     )
     if account.kind != "device":
         return person

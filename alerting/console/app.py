@@ -34,7 +34,6 @@ from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
-from alerting.console.wall import wall_page
 from alerting.console.web import links, operate_pages, pages, seldom
 from alerting.console.web.later import Later, LaterRoutes
 from alerting.console.web.line_clock import PageClock
@@ -45,8 +44,7 @@ from alerting.operators.refusals import RefusalLog
 from alerting.settings.environment import UTC
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
-from alerting.usecases.access.visible import RecentSources, VisibleParts
-from alerting.usecases.now.known_plant import KnownPlants
+from alerting.usecases.now.known_plant import RecentPlant
 
 if TYPE_CHECKING:
     from alerting.adapters.oidc import OidcProvider
@@ -70,7 +68,7 @@ PROGRAMS: tuple[APIRouter | Later, ...] = (
 """Routes for programs. What operators need is loaded at the start, the rest with its first
 request: 25 MB."""
 PEOPLE: tuple[APIRouter | Later, ...] = (
-    *(now_page.pages, answer_pages.pages, wall_page.pages, pages.router),
+    *(now_page.pages, answer_pages.pages, pages.router),
     *(serving.router, handover_page.pages, operate_pages.router),
     *seldom.PAGES,
 )
@@ -137,10 +135,8 @@ def create_app(
         redoc_url=None,
     )
     app.state.platform = platform
-    sources = RecentSources(later.submit)
-    app.state.visible_parts = VisibleParts(sources)
-    app.state.known_plants = KnownPlants(sources, later.submit)
-    app.state.live = LiveChanges(platform, app.state.visible_parts, now)
+    app.state.known_plant = RecentPlant(later.submit)
+    app.state.live = LiveChanges(platform)
     app.state.zone = zone
     app.state.language = language
     app.state.line_clock = PageClock(platform.line_speed)

@@ -23,7 +23,7 @@ from alerting.console.attempts import WrongAttempts, client_of
 from alerting.console.language import PATH as LANGUAGE
 from alerting.console.problems import API, DATABASE_DOWN, is_for_programs, problem
 from alerting.console.web.rendering import page_address
-from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.faults import first_line
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.operators.refusals import JoinedRefusals, Refusal, RefusalLog
 from alerting.ports import AUDIT_ORIGIN, Audit
@@ -53,8 +53,6 @@ IMPORT = "/import"  # takes a file
 _QUESTION = re.compile(r"/api/v1/definitions/[^/]+/predict")
 LARGEST_HEAD = 32 * 1024
 BODY_SECONDS = 10.0
-PLANT = "in_plant"
-"""Parameter of an address that shows one plant alone."""
 READING = frozenset({"GET", "HEAD"})
 _REFUSED = frozenset({401, 403, 429})
 _LONGEST_PATH = 100
@@ -145,8 +143,6 @@ class Gate:
             refusal = await self._by_token(request, token) if scheme.lower() == "bearer" else None
         else:
             refusal = await self._by_cookie(request)
-        if refusal is None and PLANT in request.query_params and request.method in READING:
-            refusal = await self._within_plant(request, request.query_params[PLANT])
         if refusal is not None or request.state.person is not None or is_open:
             return refusal
         if is_for_programs(path):
@@ -172,21 +168,6 @@ class Gate:
         else:
             self._wrong.record_attempt(client, name, now)
         request.state.person = person
-        return None
-
-    async def _within_plant(self, request: Request, name: str) -> Response | None:
-        """Show the person of a request one plant alone, as to an account with this scope."""
-        if request.state.person is None or not name:
-            return None
-        try:
-            request.state.person = await run_in_threadpool(
-                self._access.within_plant, request.state.person, name
-            )
-        except UserError as fault:
-            return problem(request, 422, str(fault))
-        except (ConnectionFailure, DatabaseDown):
-            return problem(request, 503, DATABASE_DOWN)
-        request.state.plant = name
         return None
 
     async def _by_cookie(self, request: Request) -> Response | None:

@@ -19,7 +19,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import PlantViewer
+from alerting.console.api.api import Viewer
 from alerting.console.problems import METRICS
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line
@@ -152,7 +152,7 @@ def metrics_routes(reader: PlatformReader) -> APIRouter:
     registry.register(PlatformCollector(reader))
 
     @routes.get(METRICS)
-    def metrics(_: PlantViewer, accept: Annotated[str, Header(max_length=1000)] = "") -> Response:
+    def metrics(_: Viewer, accept: Annotated[str, Header(max_length=1000)] = "") -> Response:
         encode, content_type = choose_encoder(accept)
         return Response(encode(registry), media_type=content_type)
 

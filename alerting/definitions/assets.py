@@ -25,7 +25,6 @@ from alerting.definitions.fields.names import (
     Tag,
     VariableName,
 )
-from alerting.definitions.fields.plant import PlantSettings
 from alerting.definitions.fields.variables import (
     TYPES,
     Computed,
@@ -46,6 +45,7 @@ __all__ = [
     "VARIABLE_PATTERN",
     "Asset",
     "AssetRefused",
+    "AssetTree",
     "Closed",
     "Computed",
     "Direction",
@@ -63,6 +63,7 @@ __all__ = [
     "VariableName",
     "VariableType",
     "asset_document",
+    "asset_titles",
     "computed_faults",
     "event_titles",
     "in_order",
@@ -74,6 +75,7 @@ __all__ = [
 ]
 
 _MARK_LENGTH = 8
+NO_POSITION = "operators"
 _OF_NUMBERS = ("unit", "low", "high", "min", "max", "step", "max_change", "rate", "tolerance")
 USUAL_LATENCY = timedelta(seconds=10)
 MOST_VARIABLES = 10_000
@@ -105,11 +107,6 @@ class Asset(Closed):
         "parent's when left out. "
         "Alarm figures and the alarm budget are per position; assets without a position share "
         "one, called operators.",
-    )
-    plant: PlantSettings | None = Field(
-        None,
-        description="Makes this asset and all below it a plant of its own, with this time zone, "
-        "language and report; empty braces are enough.",
     )
     attributes: dict[Tag, Line | float | bool] = Field(
         default_factory=dict,
@@ -199,6 +196,37 @@ class Asset(Closed):
         asset = self.model_copy()
         asset._latencies = SourceLatencies(of_sources)
         return asset
+
+
+class AssetTree:
+    """All assets by name, to find what is above one; made once, for there may be many."""
+
+    def __init__(self, assets: Iterable[Asset]) -> None:
+        self._by_name = {asset.name: asset for asset in assets}
+
+    def asset_and_ancestors(self, asset: Asset) -> list[Asset]:
+        """Return the asset, its parent, the parent's parent and so on, as far as known."""
+        chain = [asset]
+        while (
+            parent := self._by_name.get(chain[-1].parent or "")
+        ) is not None and parent not in chain:
+            chain.append(parent)
+        return chain
+
+    def position(self, asset: Asset) -> str:
+        """Return the operator position of an asset: its own, or the nearest one above it. Assets
+        without any share one."""
+        line = self.asset_and_ancestors(asset)
+        return next((one.position for one in line if one.position is not None), NO_POSITION)
+
+    def line(self, asset: Asset) -> str:
+        """Return the name of the outermost asset above an asset, its line, or its own name."""
+        return self.asset_and_ancestors(asset)[-1].name
+
+
+def asset_titles(assets: Iterable[Asset]) -> dict[str, str]:
+    """Return the titles of assets by name; of one without a title its name."""
+    return {asset.name: asset.title or asset.name for asset in assets}
 
 
 def in_order(relations: Collection[Relation]) -> list[Relation]:

@@ -74,6 +74,7 @@ _COMMANDS = (
     ("late-data", "alerting why; `latency` of a variable waits for late readings"),
     ("retain", "Airflow does it every night"),
 )
+_PLANTS = "run an installation for each plant; its time zone and language are settings"
 LEFT_IN_0_2_0 = (
     *(Left("command", name, instead) for name, instead in _COMMANDS),
     *(
@@ -82,7 +83,7 @@ LEFT_IN_0_2_0 = (
             ("report --plant", "the page Plant"),
             ("report --id", "the page Reports"),
             ("report --list", "the page Reports"),
-            ("--in-plant", "the pages, which offer the plants"),
+            ("--in-plant", _PLANTS),
         )
     ),
     Left(
@@ -147,6 +148,17 @@ LEFT_IN_0_2_0 = (
     Left("page", "/install", "put a bookmark on the home screen"),
     Left("operation", "/api/v1/imports", "use the page /import, alerting import, or a source"),
     Left("collection", "import_jobs", "drop it: imports in the browser live in its server now"),
+    Left("page", "/wall", "open / on the screen: it fills a large one"),
+    Left("field", "asset.plant", _PLANTS),
+    Left("field", "route.match.plants", "name the assets in match.assets"),
+    Left(
+        "field",
+        "account.scope",
+        "the account is disabled until an administrator enables it; its role then holds for all "
+        "assets",
+    ),
+    Left("field", "token.scope", "the token is over; make one of an account with a lesser role"),
+    Left("parameter", "?in_plant=", _PLANTS),
 )
 
 
@@ -180,7 +192,7 @@ def left_of_documents(
                 if one.what == kind
                 else _written(document, one.name.split(".")[1:])
             )
-            of = f"{word} {document.get('name')}"
+            of = f"{word} {document.get('name', document.get('_id'))}"
             yield from (
                 f"{of}: the {one.what} {name} left in 0.2.0: {one.instead}" for name in found
             )
@@ -197,6 +209,8 @@ def _written(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]:
     """Yield the fields of a document that a path with * for any name means."""
     first, *rest = path
     for name in document if first == "*" else {first} & document.keys():
+        if document[name] in (None, [], ()):
+            continue  # as it was stored where nobody had written it
         if not rest:
             yield name
         elif isinstance(document[name], Mapping):

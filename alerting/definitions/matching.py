@@ -42,6 +42,10 @@ class AssetIndex:
             parent = self._by_name.get(parent.parent or "")
         return tuple(found)
 
+    def at_or_below(self, name: str) -> frozenset[str]:
+        """Return the names of an asset and of all below it."""
+        return frozenset(a.name for a in self.assets if name in (a.name, *self.ancestors(a)))
+
     def names_like(self, pattern: str) -> list[str]:
         """Return the names that equal a pattern or match it with *, sorted."""
         if "*" not in pattern:

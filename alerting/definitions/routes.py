@@ -14,7 +14,6 @@ from alerting.definitions.faults import MISSING, DocumentRefused, Fault, drop_pa
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 from alerting.definitions.left import left_hint
 from alerting.definitions.model import AssetPattern, Severity
-from alerting.definitions.plants import Plants
 from alerting.definitions.wording.fault_messages import message_of, name_fault
 from alerting.definitions.wording.language import LanguageCode, translatable
 
@@ -43,9 +42,6 @@ class Match(Closed):
         (),
         max_length=50,
         description="Tags of the definition, of which one is enough; none given: any alert.",
-    )
-    plants: tuple[Name, ...] = Field(
-        (), max_length=50, description="Plants in which the asset lies; none given: any."
     )
 
 
@@ -153,13 +149,9 @@ class Route(Closed):
         return time_zone(self.timezone)
 
 
-def is_for(route: Route, asset: str, plants: Plants) -> bool:
-    """Return whether a route is for an asset, whatever else it selects by. `plants`: in which the
-    asset lies; read only if a route names a plant."""
-    match = route.match
-    return any(fnmatchcase(asset, pattern) for pattern in match.assets) and (
-        not match.plants or plants.name_for(asset) in match.plants
-    )
+def is_for(route: Route, asset: str) -> bool:
+    """Return whether a route is for an asset, whatever else it selects by."""
+    return any(fnmatchcase(asset, pattern) for pattern in route.match.assets)
 
 
 def parse_route(document: Mapping[str, Any]) -> Route:

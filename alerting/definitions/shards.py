@@ -21,18 +21,12 @@ def state_parts(tasks: int) -> int:
     return -(-tasks // SHARDS)
 
 
-def task_of(definition: str, slots: int, tasks: int | None = None) -> int:
-    """Return the number of the task that evaluates a definition: below `slots`, or below `tasks`
-    where a plant has fewer. Definitions whose states are stored together share one."""
-    return shard_of(definition, state_parts(slots)) % slots % (tasks or slots)
+def task_of(definition: str, slots: int) -> int:
+    """Return the number of the task that evaluates a definition, below `slots`. Definitions whose
+    states are stored together share one."""
+    return shard_of(definition, state_parts(slots)) % slots
 
 
-def tasks_of_plant(slots: int, plants: int) -> int:
-    """Return how many tasks of a tick each of some plants has, so that none needs the slots of
-    another; one at least."""
-    return max(slots // max(plants, 1), 1)
-
-
-def evaluation_dag(every: str, plant: str = "") -> str:
-    """Return the name of the DAG that evaluates at a cadence, in a plant or outside of all."""
-    return f"{EVALUATION_PREFIX}{every}" + (f"__{plant}" if plant else "")
+def evaluation_dag(every: str) -> str:
+    """Return the name of the DAG that evaluates at a cadence."""
+    return f"{EVALUATION_PREFIX}{every}"

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StrictBool
 from alerting.definitions.assets import (
     TYPES,
     Asset,
+    AssetTree,
     Closed,
     EventType,
     Line,
@@ -22,7 +23,6 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.fields.names import Number
 from alerting.definitions.hours import Hours, TimeZone, time_zone
-from alerting.definitions.plants import AssetTree
 from alerting.definitions.wording.language import join_with_and, translatable
 
 

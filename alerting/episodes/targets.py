@@ -31,8 +31,7 @@ class EvaluationTarget(NamedTuple):
     target, out of 2**32, by which targets take turns. `revision`: number of the newest.
     `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside
     `variable`; `events`: types. `above`: the ancestors of the asset, where their readings change an
-    evaluation. `needs_model`: whether a trained model evaluates it. `plant`: that of the asset,
-    empty outside of all.
+    evaluation. `needs_model`: whether a trained model evaluates it.
     """
 
     definition: str
@@ -53,7 +52,6 @@ class EvaluationTarget(NamedTuple):
     events: tuple[str, ...] = ()
     type: VariableType = "number"
     needs_model: bool = False
-    plant: str = ""
     title: str | None = None
 
     @property
@@ -61,9 +59,9 @@ class EvaluationTarget(NamedTuple):
         return self.definition, self.asset
 
     @property
-    def shard(self) -> tuple[int, int, str]:
-        """Return the cadence, the number and the plant of the shard that stores its state."""
-        return self.every, shard_of(self.definition), self.plant
+    def shard(self) -> tuple[int, int]:
+        """Return the cadence and the number of the shard that stores its state."""
+        return self.every, shard_of(self.definition)
 
     @property
     def series(self) -> tuple[str, str | None]:
@@ -98,24 +96,13 @@ class EvaluationPlan:
             tuple(w for w in self.targets if w.definition in chosen),
         )
 
-    def select_plant(
-        self, plant: str, is_wanted: Callable[[str], bool] | None = None
-    ) -> "EvaluationPlan":
-        """Return the plan of the targets of a plant; with `is_wanted` those of definitions whose
-        name it wants."""
-        own = tuple(w for w in self.targets if w.plant == plant)
-        if is_wanted is not None:
-            wanted = {name for name in {w.definition for w in own} if is_wanted(name)}
-            own = tuple(w for w in own if w.definition in wanted)
-        return EvaluationPlan(tuple(sorted({w.definition for w in own})), own)
+    def select(self, is_wanted: Callable[[str], bool]) -> "EvaluationPlan":
+        """Return the plan of the definitions whose name is wanted."""
+        return self.select_definitions([name for name in self.names if is_wanted(name)])
 
     def definitions_at(self, every: int) -> set[str]:
         """Return the definitions that are evaluated at a cadence (ms)."""
         return {target.definition for target in self.targets if target.every == every}
-
-    def plants_at(self, every: int) -> set[str]:
-        """Return the plants with a target at a cadence (ms)."""
-        return {target.plant for target in self.targets if target.every == every}
 
 
 class PlanRevisions(NamedTuple):

@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 
 from alerting.definitions.hours import end_of, is_within
 from alerting.definitions.model import Definition, Severity
-from alerting.definitions.plants import Plants
 from alerting.definitions.routes import Flood, Route, is_for
 
 TOP: Severity = "critical"
@@ -38,10 +37,9 @@ def recipients(
     routes: Sequence[Route],
     channels: Sequence[str],
     now: datetime,
-    plants: Plants,
 ) -> list[Recipient]:
     """Return the recipients that are notified at once of an alert of this severity on this asset,
-    each channel once. `plants`: of the asset.
+    each channel once.
 
     A definition that names its channels notifies these and no others. All others follow the routes;
     where none is in force, others are notified (`_without_route`), so that no alert is lost between
@@ -49,7 +47,7 @@ def recipients(
     """
     if definition.notify.channels is not None:
         return [Recipient(channel) for channel in definition.notify.channels]
-    chosen = _in_force(definition, asset, severity, routes, now, plants)
+    chosen = _in_force(definition, asset, severity, routes, now)
     found = [
         Recipient(
             channel, route.name, _quiet_until(route, severity, now), route.repeat, route.flood
@@ -61,15 +59,13 @@ def recipients(
     by_channel: dict[str, Recipient] = {}
     for recipient in sorted(found, key=lambda r: (r.quiet_until is not None, r.route or "")):
         by_channel.setdefault(recipient.channel, recipient)
-    return list(by_channel.values()) or _without_route(asset, routes, channels, plants)
+    return list(by_channel.values()) or _without_route(asset, routes, channels)
 
 
-def _without_route(
-    asset: str, routes: Sequence[Route], channels: Sequence[str], plants: Plants
-) -> list[Recipient]:
+def _without_route(asset: str, routes: Sequence[Route], channels: Sequence[str]) -> list[Recipient]:
     """Return the recipients of an alert that no route in force matches: every channel but those
     that routes use for other assets only; every one if none is left that reaches a person."""
-    own = {c for route in routes if is_for(route, asset, plants) for c in channels_of(route)}
+    own = {c for route in routes if is_for(route, asset) for c in channels_of(route)}
     foreign = {c for route in routes for c in channels_of(route)} - own
     rest = [channel for channel in channels if channel not in foreign]
     reaches = any(channel != LOG for channel in rest)
@@ -82,30 +78,27 @@ def escalations(
     severity: Severity,
     routes: Sequence[Route],
     now: datetime,
-    plants: Plants,
 ) -> list[Recipient]:
-    """Return the recipients of escalations, the soonest first. `plants`: of the asset."""
+    """Return the recipients of escalations, the soonest first."""
     if definition.notify.channels is not None:
         return []
     steps = [
         Recipient(
             channel, route.name, _quiet_until(route, severity, now), escalates_after=step.after
         )
-        for route in _in_force(definition, asset, severity, routes, now, plants)
+        for route in _in_force(definition, asset, severity, routes, now)
         for step in route.escalation
         for channel in step.channels
     ]
     return sorted(steps, key=lambda r: (r.escalates_after or timedelta(0), r.channel))
 
 
-def matches(
-    route: Route, definition: Definition, asset: str, severity: Severity, plants: Plants
-) -> bool:
-    """Return whether an alert fits everything that a route selects by. `plants`: of the asset."""
+def matches(route: Route, definition: Definition, asset: str, severity: Severity) -> bool:
+    """Return whether an alert fits everything that a route selects by."""
     match = route.match
     return (
         (match.severity is None or severity in match.severity)
-        and is_for(route, asset, plants)
+        and is_for(route, asset)
         and any(fnmatchcase(definition.name, p) for p in match.definitions)
         and (not match.tags or not set(match.tags).isdisjoint(definition.tags))
     )
@@ -117,9 +110,8 @@ def _in_force(
     severity: Severity,
     routes: Sequence[Route],
     now: datetime,
-    plants: Plants,
 ) -> list[Route]:
-    fitting = (route for route in routes if matches(route, definition, asset, severity, plants))
+    fitting = (route for route in routes if matches(route, definition, asset, severity))
     return [route for route in fitting if is_on_shift(route, now)]
 
 

@@ -38,9 +38,8 @@ class Account:
     sessions that began before are over. `language` and `zone` (IANA): of the pages for this person,
     None for the usual ones. `wrong_pins_until`: see `pins.py`; of a person, and of a device.
     `signer`, `signed_at`: the person who signed last on a device, and when.
-    `scope`: the assets that the account sees, each with all below it; None for the whole plant.
     `identity`: issuer and subject of a person of the plant's directory, who has no password here;
-    role, scope and display name then come from there, at each sign-in.
+    role and display name then come from there, at each sign-in.
     """
 
     id: str
@@ -61,7 +60,6 @@ class Account:
     link_ends: datetime | None = None
     disabled_at: datetime | None = None
     signed_in_at: datetime | None = None
-    scope: tuple[str, ...] | None = None
     identity: str | None = None
     version: int = 1
 
@@ -77,8 +75,7 @@ class Account:
 
 @dataclass(frozen=True)
 class AccessToken:
-    """The token of a program. `id`: hash of the token. `role` and `scope` (None: the owner's): at
-    most those of the owner count."""
+    """The token of a program. `id`: hash of the token. `role`: at most that of the owner counts."""
 
     id: str
     name: str
@@ -88,7 +85,6 @@ class AccessToken:
     made_by: str
     ends_at: datetime
     used_at: datetime | None = None
-    scope: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:

@@ -100,10 +100,6 @@ class Definitions(Protocol):
     def revisions(self, name: str) -> list[Revision]:
         """Return all valid revisions of a definition, oldest first."""
 
-    def visible_revisions(self, name: str) -> list[Revision]:
-        """Return the same, none to an account with a scope that does not see all assets of the
-        definition."""
-
     def newest_revision(self, name: str) -> Revision | None:
         """Return the newest valid revision of a definition, None without one; reads one
         document."""
@@ -131,10 +127,6 @@ class Assets(Protocol):
     def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
         """Return all valid assets, sorted by name, and the documents that cannot be read, by one
         read."""
-
-    def has_plants(self) -> bool:
-        """Return whether any asset states the settings of a plant, valid or not, without reading
-        the others."""
 
     def find_matching(self, patterns: Collection[str]) -> list[Asset]:
         """Return the valid assets of these names or patterns with *, and all known ones above them,

@@ -1,6 +1,6 @@
 """Ports for condition states, evaluation plans, scores, past evaluations and predict jobs."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 class States(Protocol):
     """Condition states and watermarks of targets."""
 
-    def load_many(
-        self, keys: Sequence[TargetKey], plants: Collection[str] | None = None
-    ) -> ConditionTable:
+    def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order; empty for a target that was never
-        evaluated. `plants`: where they are looked for first; None: everywhere."""
+        evaluated."""
 
     def watermarks(self, keys: Sequence[TargetKey]) -> list[int]:
         """Return up to when these targets are evaluated (ms), in this order; NO_TIME for a target
@@ -30,9 +28,9 @@ class States(Protocol):
     def versions(self) -> str:
         """Return an identity of all states, which every write of one changes."""
 
-    def moves(self, keys: Sequence[TargetKey], every: int, plant: str = "") -> bool:
-        """Return whether one of these targets of a shard was stored under another cadence (ms) or
-        plant when it was last read."""
+    def moves(self, keys: Sequence[TargetKey], every: int) -> bool:
+        """Return whether one of these targets of a shard was stored under another cadence (ms)
+        when it was last read."""
 
     def advance(
         self,
@@ -40,13 +38,12 @@ class States(Protocol):
         after: ConditionTable,
         unit: Unit | None = None,
         every: int = 0,
-        plant: str = "",
     ) -> None:
         """Write the states `after` of targets of one shard, in a unit of work or by a
         compare-and-set of their own.
 
-        Both tables hold the same targets in the same order. `every`, `plant`: their cadence (ms)
-        and plant; targets that were stored under another one move, and need a unit of work.
+        Both tables hold the same targets in the same order. `every`: their cadence (ms);
+        targets that were stored under another one move, and need a unit of work.
         Raises Conflict if the shard has changed since it was read here, or if a watermark is not
         that of `before`.
         """
@@ -63,12 +60,11 @@ class EvaluationPlans(Protocol):
     def get(
         self,
         source_hash: str,
-        plant: str | None = None,
         is_wanted: Callable[[str], bool] | None = None,
     ) -> EvaluationPlan | None:
         """Return the plan made of exactly these sources, or of others that differ in promotions, if
-        it does not depend on them; None if it is not stored. `plant`, `is_wanted`: as
-        `select_plant`, without reading other targets."""
+        it does not depend on them; None if it is not stored. `is_wanted`: only the
+        definitions of whose name it says so."""
 
     def store_plan(
         self,

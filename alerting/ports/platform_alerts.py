@@ -182,9 +182,6 @@ class AccessTokens(Protocol):
     def record_use(self, id: str, at: datetime) -> None:
         """Store the time of the last use."""
 
-    def set_scope(self, id: str, scope: tuple[str, ...] | None) -> None:
-        """Store another scope of a token."""
-
     def remove(self, id: str) -> bool:
         """Delete a token, so that it is refused from now on; return False if there is none."""
 

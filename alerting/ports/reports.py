@@ -13,8 +13,7 @@ from alerting.reporting.life.differences import Difference
 
 @dataclass(frozen=True)
 class ReportHead:
-    """A stored report without its content. `definition` is None for the report on the whole plant,
-    and the subject of a plant beside others.
+    """A stored report without its content. `definition` is None for the report on the whole plant.
 
     `period`: name of its calendar period, None for an interval that a person chose. `revision`:
     counted from 1; 0 says that there was nothing to report. `as_of`: the instant of its
@@ -116,11 +115,9 @@ class Reports(Protocol):
         """Return the newest revision of each report on a calendar period, by its definition; at
         `as_of`: those stored by then."""
 
-    def plant_summaries(
-        self, periods: Collection[str], subject: str | None = None
-    ) -> dict[str, PlantSummaries]:
+    def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
         """Return the numbers of each definition in the newest report on the plant of each of these
-        periods that has one, revision 0 included, by period. `subject`: of the plant's reports."""
+        periods that has one, revision 0 included, by period."""
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None

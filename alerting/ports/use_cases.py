@@ -101,7 +101,7 @@ def silent(step: str, done: int, total: int | None) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class AccessPorts:
-    """Accounts, tokens of programs and sessions of browsers. `assets`: named by scopes."""
+    """Accounts, tokens of programs and sessions of browsers."""
 
     assets: Assets
     accounts: Accounts

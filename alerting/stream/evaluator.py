@@ -57,7 +57,7 @@ class Evaluator:
             for one in (self.evaluate, self.deliver, self.follow)
         ]
 
-    def share(self, owns: Callable[[tuple[int, int, str]], bool]) -> None:
+    def share(self, owns: Callable[[tuple[int, int]], bool]) -> None:
         """Evaluate only the shards of states that this process owns."""
         self._evaluation.owns = owns
 

@@ -116,7 +116,7 @@ class StreamService:
         self._states: dict[str, Subscription] = {}
         self._connections: dict[str, Connection] = {}
         self._behind: list[datetime] = []
-        self._owned: dict[tuple[int, int, str], bool] = {}
+        self._owned: dict[tuple[int, int], bool] = {}
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored, at least UNDER_WAY and at most
         LONGEST_BEHIND ago. None while no source is read."""
@@ -208,7 +208,7 @@ class StreamService:
         share = share_of(self._process, processes, active.values())
         return {name for name in share if is_known or active[name].has_groups}
 
-    def owns(self, shard: tuple[int, int, str]) -> bool:
+    def owns(self, shard: tuple[int, int]) -> bool:
         """Return whether this process evaluates a shard of states: the first time after a look
         among all processes that work."""
         owned = self._owned

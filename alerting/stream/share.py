@@ -26,10 +26,10 @@ def owner(source: str, processes: Collection[str]) -> str:
     return max(processes, key=lambda process: sha256(f"{process}\0{source}".encode()).digest())
 
 
-def owner_of_shard(shard: tuple[int, int, str], processes: Collection[str]) -> str:
-    """Return the process that evaluates a shard of states, given by cadence, number and plant."""
-    every, number, plant = shard
-    first = crc32(f"{every}\0{plant}".encode())
+def owner_of_shard(shard: tuple[int, int], processes: Collection[str]) -> str:
+    """Return the process that evaluates a shard of states, given by cadence and number."""
+    every, number = shard
+    first = crc32(f"{every}\0".encode())
     return sorted(processes)[(first + number) % len(processes)]
 
 

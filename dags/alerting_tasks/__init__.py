@@ -19,12 +19,11 @@ from alerting.adapters.airflow.dag_files import BACKGROUND_POOL, PREDICT_POOL
 from alerting.adapters.airflow.dag_snapshot import (
     DagSnapshot,
     PolledRow,
-    Tick,
     TrainedRevision,
-    read_tick,
 )
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.embedded.shared_mongod import data_folder
+from alerting.definitions.shards import EVALUATION_PREFIX
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
@@ -64,11 +63,10 @@ PREDICT = BACKGROUND | {"pool": PREDICT_POOL}
 SHORT: dict[str, Any] = {"pool": "default_pool", "queue": TASK_OPTIONS["queue"]}
 
 
-def ticks() -> tuple[Tick, ...]:
-    """Return cadences and plants with an evaluation DAG; in a task its own, without the
-    database."""
+def cadences() -> list[str]:
+    """Return the cadences with an evaluation DAG; in a task its own, without the database."""
     own = get_parsing_context().dag_id
-    return (read_tick(own),) if own else _snapshot().ticks()
+    return [own.removeprefix(EVALUATION_PREFIX)] if own else _snapshot().cadences()
 
 
 def trained_definitions(file: str) -> list[TrainedRevision]:

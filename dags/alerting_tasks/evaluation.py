@@ -20,29 +20,28 @@ SLOTS = read_settings(os.environ).evaluation_slots
 
 # a late tick does not evaluate the same definitions beside the next one
 @task(max_active_tis_per_dag=1)
-def plan(every: str, plant: str) -> list[dict[str, object]]:
-    """Begin the round of a plant and route late readings. Evaluate a small round here, and deliver
+def plan(every: str) -> list[dict[str, object]]:
+    """Begin a round and route late readings. Evaluate a small round here, and deliver
     notifications: each further task costs more than that.
 
     Return, for each shard that is left, its number, the run's instant, the plan's hash, and whether
-    there are reprocessing requests. There are at most as many shards as slots of evaluation, of
-    which each plant has its share.
+    there are reprocessing requests. There are at most as many shards as slots of evaluation.
     """
     from alerting.usecases.evaluation.evaluate import evaluate_shard, plan_round
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
-        found = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of), plant)
+        found = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of))
         _say_late(found)
 
         def evaluate_all() -> "EvaluationCounts":
             whole = (0, 1, read_instant(as_of), found.source_hash, found.late.has_requests)
-            return evaluate_shard(platform, parse_duration(every), *whole, plant)
+            return evaluate_shard(platform, parse_duration(every), *whole)
 
         if found.is_small:
             _evaluate_here(platform, as_of, evaluate_all)
             return []
-    return _shards(found, every=every, plant=plant, as_of=as_of)
+    return _shards(found, every=every, as_of=as_of)
 
 
 def _say_late(found: "RoundPlan") -> None:
@@ -63,7 +62,7 @@ def _evaluate_here(
 
 
 def _shards(found: "RoundPlan", **common: object) -> list[dict[str, object]]:
-    shared = {"count": found.tasks, "source_hash": found.source_hash, **common}
+    shared = {"count": SLOTS, "source_hash": found.source_hash, **common}
     return [
         {"shard": shard, **shared, "has_requests": found.late.has_requests}
         for shard in found.shards
@@ -76,14 +75,13 @@ def _shards(found: "RoundPlan", **common: object) -> list[dict[str, object]]:
 )
 def evaluate(
     every: str,
-    plant: str,
     shard: int,
     count: int,
     as_of: str,
     source_hash: str,
     has_requests: bool,
 ) -> dict[str, int]:
-    """Evaluate the definitions of one shard of a plant up to the instant, and nothing else."""
+    """Evaluate the definitions of one shard up to the instant, and nothing else."""
     from alerting.usecases.evaluation.evaluate import evaluate_shard
 
     with opened_platform() as platform:
@@ -91,12 +89,10 @@ def evaluate(
             platform,
             parse_duration(every),
             shard,
-            SLOTS,
+            count,
             read_instant(as_of),
             source_hash,
             has_requests,
-            plant,
-            count,
         )
         return in_numbers(evaluated)
 

@@ -6,9 +6,8 @@ import pytest
 
 from alerting.alarm_kpis.groups import BETWEEN, by_asset, by_shift
 from alerting.alarm_kpis.kpis import kpis
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.faults import UserError
-from alerting.definitions.plants import AssetTree, Plants
 from alerting.definitions.routes import parse_route
 from alerting.usecases.alarm_load.kpis import alarm_quality_by
 from alerting.usecases.definitions.sync import apply
@@ -82,9 +81,7 @@ def test_a_position_without_an_alarm_is_there_too_and_each_has_its_own_budget():
 
 
 def test_each_shift_counts_its_own_hours_and_its_rates_are_per_its_own_time():
-    found = by_shift(
-        [alarm(m) for m in range(6 * 60, 14 * 60, 10)], at(0), at(DAY), routes(), Plants(())
-    )
+    found = by_shift([alarm(m) for m in range(6 * 60, 14 * 60, 10)], at(0), at(DAY), routes())
     assert counts(found) == {"early": 48, "late": 0, "night": 0}
     early = found[0].kpis
     assert (early.observed, early.per_ten_minutes, early.per_hour) == (
@@ -97,14 +94,14 @@ def test_each_shift_counts_its_own_hours_and_its_rates_are_per_its_own_time():
 
 def test_every_alarm_belongs_to_one_of_three_shifts():
     alarms = [alarm(m + 0.5) for m in range(0, 3 * DAY, 7)]
-    found = by_shift(alarms, at(0), at(3 * DAY), routes(), Plants(()))
+    found = by_shift(alarms, at(0), at(3 * DAY), routes())
     assert sum(g.kpis.alarms for g in found) == len(alarms)
     assert sum((g.kpis.observed for g in found), timedelta(0)) == timedelta(days=3)
     assert BETWEEN not in counts(found)
 
 
 def test_what_is_raised_in_no_shift_stands_apart():
-    found = by_shift([alarm(60), alarm(8 * 60)], at(0), at(DAY), routes()[:2], Plants(()))
+    found = by_shift([alarm(60), alarm(8 * 60)], at(0), at(DAY), routes()[:2])
     assert counts(found) == {"early": 1, "late": 0, BETWEEN: 1}
     assert found[-1].kpis.observed == timedelta(hours=8)
 
@@ -115,40 +112,21 @@ def test_a_shift_of_some_assets_does_not_count_those_of_others():
         at(0),
         at(DAY),
         routes(match={"assets": ["packer-*"]}),
-        Plants(()),
     )
     assert counts(found) == {"early": 1, "late": 0, "night": 0, BETWEEN: 1}
-
-
-def test_a_shift_of_a_plant_counts_the_alarms_and_the_time_of_its_assets_alone():
-    plants = Plants([Asset(name="north", plant={}), Asset(name="packer-1", parent="north")])
-    found = by_shift(
-        [alarm(7 * 60), alarm(7 * 60 + 1, "packer-1")],
-        at(0),
-        at(DAY),
-        routes(match={"plants": ["north"]}),
-        plants,
-        evaluated={"packer-1": [(at(0), at(7 * 60))], "oven-1": [(at(0), at(DAY))]},
-    )
-    assert counts(found) == {"early": 1, "late": 0, "night": 0, BETWEEN: 1}
-    assert found[0].kpis.observed == timedelta(hours=1)
 
 
 def test_shifts_are_kept_by_the_clock_on_the_wall_when_clocks_change():
     start = datetime(2026, 10, 24, 22, tzinfo=UTC)
     night = shift("night", "22:00", "06:00", timezone="Europe/Berlin")
-    [found] = by_shift(
-        [], start - timedelta(hours=3), start + timedelta(hours=12), [night], Plants(())
-    )
+    [found] = by_shift([], start - timedelta(hours=3), start + timedelta(hours=12), [night])
     assert found.kpis.observed == timedelta(hours=9)
 
 
 def test_a_shift_is_not_diluted_by_the_hours_of_others():
     """Eleven alarms in ten minutes of an eight-hour shift are two per cent of its periods, not two
     thirds of one."""
-    found = by_shift(
-        [alarm(7 * 60 + i / 2) for i in range(11)], at(0), at(DAY), routes(), Plants(())
-    )
+    found = by_shift([alarm(7 * 60 + i / 2) for i in range(11)], at(0), at(DAY), routes())
     assert found[0].kpis.periods_above == pytest.approx(1 / 48)
     assert kpis(
         [alarm(7 * 60 + i / 2) for i in range(11)], at(0), at(DAY)

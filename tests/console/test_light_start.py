@@ -35,7 +35,7 @@ platform.clock.instant = at(100)
 app = create_app(platform, {"a" * 30: ("ada", "admin")})
 with TestClient(app, headers={"authorization": "Bearer " + "a" * 30}) as browser:
     for path in (
-        *("/", "/now", "/wall", "/handover", "/silences", "/new-silence", "/assets", "/routes"),
+        *("/", "/now", "/handover", "/silences", "/new-silence", "/assets", "/routes"),
         *(f"/episodes/{hot.id}", "/definitions", "/platform", "/plant"),
         *("/api/v1/live", "/api/v1/now", "/api/v1/episodes", f"/api/v1/episodes/{hot.id}"),
     ):

@@ -23,7 +23,6 @@ from alerting.usecases.access import people
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode
 from tests.helpers.console.server import serving_thread
-from tests.helpers.console.two_lines import FIRST, NOW, SECOND, TOKENS_FILE, plant, sender
 
 HANG_S = 300.0
 
@@ -220,31 +219,6 @@ def test_a_reader_goes_on_after_the_last_event_it_had(fed, feed, way):
         assert told["all"] is False
         assert missed.id in [one["id"] for one in told["episodes"]]
         assert read(after="0").next()["all"] is True
-
-
-def test_a_person_of_line_1_learns_nothing_of_line_2():
-    made = plant(FIRST, SECOND)
-    feed = Feed(*made.episodes.find(open_only=True))
-    there = Feed(*plant(FIRST).episodes.find(open_only=True))
-    with served(replace(made, changes=feed), TOKENS_FILE, now=lambda: at(NOW)) as read:
-        reader = read(sender("viewer").headers)
-        counts = reader.next()["open"]
-        assert sum(counts.values()) == len(there.still_open)
-        mark = reader.mark
-        feed.commit(episode(2, asset=f"{SECOND}-oven", condition="open"))
-        feed.commit(thing="shelf", asset=f"{SECOND}-oven")
-        feed.commit(thing="platform")
-        own = episode(3, asset=f"{FIRST}-oven", condition="open")
-        plant_reader = read(sender("viewer").headers, after=mark)
-        assert plant_reader.next()["open"] == counts
-        feed.commit(own)
-        told = reader.next()
-        while not told["episodes"]:
-            told = reader.next()
-        assert [one["id"] for one in told["episodes"]] == [own.id]
-        assert told["platform"] is told["shelves"] is False
-        assert sum(told["open"].values()) == sum(counts.values()) + 1
-        assert SECOND not in json.dumps(told)
 
 
 def test_a_stream_ends_with_its_token(fed, monkeypatch):

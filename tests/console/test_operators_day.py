@@ -1,5 +1,5 @@
 """An operator's day in real browsers, on a console in a process of its own with a real database: a
-raise seen as it happens, answers in few taps, a flood, the wall, a console that is killed; and
+raise seen as it happens, answers in few taps, a flood, a console that is killed; and
 questions whose answers stand on the first screen.
 
 Each step once on a phone. `ALERTING_PICTURES` names a folder: then every screen in the light and in
@@ -159,12 +159,7 @@ def meet_a_flood(one, other, platform):
     in_sight(one.page, f"{CARD}:first-of-type .advice", "zone 2")
     in_sight(one.page, f"{CARD}:first-of-type .now-others summary", "59 alarms followed")
     one.look("flood")
-    other.open("/wall")
     shows(other.page, "59 alarms followed")
-    in_sight(other.page, ".wall-card:first-of-type h2", "Hydraulics lose pressure")
-    size = "[document.documentElement.scrollHeight - innerHeight, document.body.scrollHeight]"
-    assert other.page.evaluate(size)[0] <= 0
-    other.look("wall")
 
 
 def acknowledge_by_keyboard(one, other, platform):
@@ -220,25 +215,25 @@ def test_a_console_that_was_killed_is_found_again_by_all_open_pages(tmp_path, re
     lost = "The connection was lost"
     with console_process(*given) as first:
         first_page = reader(tmp_path / "a", base)
-        second_page = reader(tmp_path / "b", base, "/wall", token=ADMIN_TOKEN)
-        with first_page as now, second_page as wall:
+        second_page = reader(tmp_path / "b", base, token=ADMIN_TOKEN)
+        with first_page as now, second_page as beside:
             platform.episodes.insert(raised("press-1", timedelta(minutes=4), title="Before"))
-            for page in (now, wall):
+            for page in (now, beside):
                 shows(page, "Before")
             first.kill()
-            for page in (now, wall):
+            for page in (now, beside):
                 shows(page, lost)
             platform.episodes.insert(raised("press-2", timedelta(minutes=2), title="Meanwhile"))
             with console_process(*given):
                 healthy = time.monotonic()
-                for page in (now, wall):
+                for page in (now, beside):
                     shows(page, "Meanwhile")
                     wait_until(lambda page=page: lost not in page.text(), page.text)
                     seconds = time.monotonic() - healthy
                     note(f"the truth {seconds:.1f} s after the console is there again")
                     assert seconds < 30
-                alarms = "[...document.querySelectorAll('#happening article, .wall-card')]"
-                for page in (now, wall):
+                alarms = "[...document.querySelectorAll('#happening article')]"
+                for page in (now, beside):
                     ids = page.evaluate(f"{alarms}.map(e => e.dataset.episode)")
                     assert len(ids) == len({*ids}) == 2
 

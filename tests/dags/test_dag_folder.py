@@ -183,28 +183,6 @@ def test_each_cadence_in_use_has_one_evaluation_dag_however_it_was_written(
     assert dags["evaluate__1h30m"]["schedule"] == "1:30:00"
 
 
-def test_each_cadence_has_a_dag_for_each_plant_with_its_share_of_the_slots(folder, revisions):
-    threshold = {"kind": "threshold", "assets": ["oven-1"], "variable": "zone_2", "above": 215}
-    revisions.add(name="a", schedule={"every": "1m"}, **threshold)
-    revisions.add(name="b", schedule={"every": "1h"}, **threshold)
-    revisions.add_assets(
-        {"name": "south", "plant": {}},
-        {"name": "north", "plant": {"time_zone": "Europe/Berlin"}},
-        {"name": "faulty", "plant": {"time_zone": "nowhere"}},
-        {"name": "oven-1", "parent": "north"},
-    )
-    dags = folder.parse(ALERTING_EVALUATION_SLOTS="6")["dags"]
-    evaluating = {name: dag for name, dag in dags.items() if name.startswith("evaluate__")}
-    assert sorted(evaluating) == [
-        f"evaluate__{every}{plant}"
-        for every in ("1h", "1m")
-        for plant in ("", "__north", "__south")
-    ]
-    assert {one["schedule"] for one in evaluating.values()} == {"0:01:00", "1:00:00"}
-    again = folder.parse(NOBODY_LISTENS)["dags"]  # the last good copy knows them, too
-    assert sorted(name for name in again if name.startswith("evaluate__")) == sorted(evaluating)
-
-
 def test_the_same_definitions_give_the_same_dags_and_a_revision_changes_its_own_dag_alone(
     folder, revisions, classifier, tmp_path_factory
 ):

@@ -130,18 +130,6 @@ def test_a_source_that_the_stream_service_reads_no_more_marks_the_file_of_source
         host.wait_for({"ingest.py"})
 
 
-def test_an_asset_that_becomes_a_plant_marks_the_evaluation_and_others_nothing(database, tmp_path):
-    host = Host(tmp_path)
-    with followed(DagMarks(database, host.home)):
-        host.wait_for(host.files - {"report.py"})
-        host.clear()
-        database["assets"].insert_one({"name": "oven-1"})
-        database["assets"].insert_one({"name": "north"})
-        database["assets"].replace_one({"name": "north"}, {"name": "north", "plant": {}})
-        host.wait_for({EVALUATION_FILE})
-        assert host.marked() == {EVALUATION_FILE}
-
-
 def test_what_was_stored_in_an_outage_is_marked_after_it(database, tmp_path):
     host = Host(tmp_path)
     marks = DagMarks(database, host.home)

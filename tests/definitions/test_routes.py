@@ -6,7 +6,7 @@ pytestmark = pytest.mark.fast
 
 NIGHT = {
     "name": "night",
-    "match": {"severity": ["high"], "assets": ["oven-*"], "plants": ["north"]},
+    "match": {"severity": ["high"], "assets": ["oven-*"]},
     "channels": ["pager"],
     "timezone": "Europe/Berlin",
     "quiet": [{"days": ["sat"], "from": "22:00", "to": "06:00"}],
@@ -34,14 +34,14 @@ def test_every_fault_is_named_with_its_place():
         channels=[],
         chanels=["x"],
         quiet=[{"from": "6", "to": "07:00"}],
-        match={"severity": ["awful"], "plants": ["north", ""]},
+        match={"severity": ["awful"], "assets": ["north", ""]},
     )
     assert set(found) == {
         "channels",
         "chanels",
         "quiet.0.from",
         "match.severity.0",
-        "match.plants.1",
+        "match.assets.1",
     }
     assert "time of day" in found["quiet.0.from"]
 

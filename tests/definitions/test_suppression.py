@@ -2,10 +2,9 @@
 
 import pytest
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.assets import Asset, AssetTree, EventType, Variable
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import DefinitionRefused
-from alerting.definitions.plants import AssetTree
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.validation import parse_definition
 from tests.builders import oven, threshold, too_hot

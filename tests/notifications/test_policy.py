@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.plants import Plants
 from alerting.definitions.routes import Flood, parse_route
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import ActorStamp, Episode
@@ -118,8 +116,7 @@ def test_the_top_severity_is_held_back_by_nothing():
         {"name": "r", "channels": ["pager"], "quiet": [{"from": "00:00", "to": "24:00"}]}
     )
     quiet = [
-        recipients(threshold(), "oven-1", s, [route], ["pager"], at(0), Plants(()))[0].quiet_until
-        is not None
+        recipients(threshold(), "oven-1", s, [route], ["pager"], at(0))[0].quiet_until is not None
         for s in ("medium", "critical")
     ]
     assert quiet == [True, False]
@@ -271,7 +268,7 @@ def test_who_was_told_by_escalation_hears_of_the_end():
 # --------------------------------------------------------------------------------------------------
 
 
-def chosen(definition=None, minute=0, routes=(), plants=None):
+def chosen(definition=None, minute=0, routes=()):
     parsed = [parse_route({"name": f"r{i}", **r}) for i, r in enumerate(routes)]
     return [
         r.channel
@@ -282,7 +279,6 @@ def chosen(definition=None, minute=0, routes=(), plants=None):
             parsed,
             ["log", "pager"],
             at(minute),
-            plants or Plants(()),
         )
     ]
 
@@ -307,64 +303,6 @@ def test_a_route_matches_when_all_that_it_names_fits(match, fits):
     assert found == (["mail"] if fits else ["log", "pager"])
 
 
-PLANTS = Plants(
-    [
-        Asset(name="north", plant={}),
-        Asset(name="line-1", parent="north"),
-        Asset(name="oven-1", parent="line-1"),
-        Asset(name="south", plant={}),
-    ]
-)
-
-
-@pytest.mark.parametrize(
-    ("match", "fits"),
-    [
-        ({"plants": []}, True),
-        ({"plants": ["north"]}, True),
-        ({"plants": ["south", "north"]}, True),
-        ({"plants": ["south"]}, False),
-        ({"plants": ["line-1"]}, False),  # an asset above it that is no plant
-        ({"plants": ["gone"]}, False),
-        ({"plants": ["north"], "assets": ["oven-*"]}, True),
-        ({"plants": ["north"], "assets": ["mill-*"]}, False),
-        ({"plants": ["north"], "severity": ["high"]}, False),
-    ],
-)
-def test_a_route_of_plants_matches_what_lies_in_them_and_fits_the_rest(match, fits):
-    found = chosen(routes=[{"channels": ["mail"], "match": match}], plants=PLANTS)
-    assert found == (["mail"] if fits else ["log", "pager"])
-
-
-def test_an_asset_outside_of_all_plants_is_of_no_route_with_plants():
-    assert chosen(routes=[{"channels": ["mail"], "match": {"plants": ["north"]}}]) == [
-        "log",
-        "pager",
-    ]
-
-
-def test_without_a_route_the_channels_of_other_plants_are_left_out():
-    night = [{"from": "01:00", "to": "02:00"}]
-    routes = [
-        {"channels": ["mail"], "match": {"plants": ["north"]}, "shifts": night},
-        {"channels": ["pager"], "match": {"plants": ["south"]}},
-    ]
-    parsed = [parse_route({"name": f"r{i}", **route}) for i, route in enumerate(routes)]
-    every = ["log", "mail", "pager"]
-    found = recipients(threshold(), "oven-1", "medium", parsed, every, at(0), PLANTS)
-    assert [one.channel for one in found] == ["log", "mail"]
-
-
-def test_escalations_of_a_route_of_another_plant_are_not_due():
-    step = {"escalation": [{"after": "1h", "channels": ["boss"]}], "channels": ["mail"]}
-    found = []
-    for plant in ("north", "south"):
-        route = parse_route({"name": "a", **step, "match": {"plants": [plant]}})
-        due = escalations(threshold(), "oven-1", "medium", [route], at(0), PLANTS)
-        found.append([one.channel for one in due])
-    assert found == [["boss"], []]
-
-
 def test_without_a_route_in_its_shift_everyone_is_told():
     day = {"channels": ["mail"], "shifts": [{"from": "06:00", "to": "22:00"}]}
     assert chosen(minute=7 * 60, routes=[day]) == ["mail"]
@@ -384,7 +322,7 @@ def test_a_channel_of_two_routes_is_told_once_and_by_the_one_that_is_awake():
         parse_route({"name": "a", **asleep}),
         parse_route({"name": "b", "channels": ["mail"]}),
     ]
-    [mail] = recipients(threshold(), "oven-1", "medium", parsed, [], at(0), Plants(()))
+    [mail] = recipients(threshold(), "oven-1", "medium", parsed, [], at(0))
     assert (mail.route, mail.quiet_until) == ("b", None)
 
 
@@ -398,9 +336,7 @@ def test_an_episode_that_was_over_goes_into_a_digest_only_if_it_was_over_for_mor
 def test_escalations_come_soonest_first():
     steps = [{"after": "1h", "channels": ["boss"]}, {"after": "15m", "channels": ["chief"]}]
     route = parse_route({"name": "a", "channels": ["mail"], "escalation": steps})
-    assert [
-        r.channel for r in escalations(threshold(), "oven-1", "medium", [route], at(0), Plants(()))
-    ] == [
+    assert [r.channel for r in escalations(threshold(), "oven-1", "medium", [route], at(0))] == [
         "chief",
         "boss",
     ]

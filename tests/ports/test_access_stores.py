@@ -5,9 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from alerting.adapters.mongo.access import MongoAccounts
 from alerting.operators.people import AccessToken, Account, Session
 from alerting.ports import AUDIT_ORIGIN, AuditFilter, WrongCount
+from alerting.usecases.access.people import change_person, enable_account, find_link
+from alerting.usecases.access.tokens import find_token_user
 from tests.builders import at
+from tests.in_memory_platform import in_memory_platform
 
 ANNA = Account("anna", "operator", at(0), "ada", at(0))
 
@@ -39,15 +43,35 @@ def test_an_account_is_stored_once_and_replaced_only_by_its_next_version(stores)
     assert stores.accounts.get("anna") is None
 
 
-def test_a_scope_is_stored_and_no_scope_is_not_an_empty_one(stores):
-    for n, scope in enumerate([None, (), ("line-1", "oven-2")]):
-        stores.accounts.insert(replace(ANNA, id=f"p{n}", scope=scope))
-        stores.access_tokens.insert(replace(token(n), scope=scope))
-        assert stores.accounts.get(f"p{n}").scope == scope
-        assert stores.access_tokens.get(token(n).id).scope == scope
-        stores.access_tokens.insert(token(n + 5))
-        stores.access_tokens.set_scope(token(n + 5).id, scope)
-        assert stores.access_tokens.get(token(n + 5).id) == replace(token(n + 5), scope=scope)
+def test_an_account_that_was_limited_to_assets_stands_still_until_it_is_enabled(stores):
+    if not isinstance(stores.accounts, MongoAccounts):
+        pytest.skip("nothing of before 0.2.0")
+    platform = replace(
+        in_memory_platform(),
+        accounts=stores.accounts,
+        access_tokens=stores.access_tokens,
+        audit=stores.audit,
+    )
+    stores.accounts.insert(replace(ANNA, link="code"))
+    stores.access_tokens.insert(token(1))
+    for name in ("accounts", "access_tokens"):
+        stores.database[name].update_many({}, {"$set": {"scope": ["line-1"]}})
+    for found in (
+        stores.accounts.get("anna"),
+        stores.accounts.find_by_link("code"),
+        *stores.accounts.all(),
+    ):
+        assert found.disabled_at is not None
+    assert find_link(platform, "code", at(1)) is None
+    (limited,) = stores.access_tokens.all()
+    assert limited == stores.access_tokens.get(limited.id)
+    assert limited.ends_at == limited.made_at
+    assert find_token_user(platform, limited.id, at(1)) is None
+    change_person(platform, "anna", "ada", at(1), "viewer")  # another change gives nothing back
+    assert stores.accounts.get("anna").disabled_at is not None
+    enable_account(platform, "anna", "ada", at(2))
+    assert stores.accounts.get("anna").disabled_at is None
+    assert find_token_user(platform, limited.id, at(3)) is None
 
 
 def test_tokens_are_found_by_hash_and_owner_and_are_gone_when_removed(stores):

@@ -1,5 +1,5 @@
 """Marks of edited DAG files, on the host of each DAG processor: whichever process stores a
-revision or a plant, the database announces it."""
+revision, the database announces it."""
 
 import logging
 import time
@@ -27,20 +27,8 @@ from alerting.kinds.registry import sometimes_trained_kinds, trained_kinds
 _log = logging.getLogger(__name__)
 _DEFINITIONS = "definition_revisions"
 _SOURCES = "source_revisions"
-_ASSETS = "assets"
 _PIPELINE: list[dict[str, Any]] = [
-    {
-        "$match": {
-            "$or": [
-                {"ns.coll": {"$in": [_DEFINITIONS, _SOURCES]}, "operationType": "insert"},
-                {
-                    "ns.coll": _ASSETS,
-                    "operationType": {"$in": ["insert", "replace"]},
-                    "fullDocument.plant": {"$type": "object"},
-                },
-            ]
-        }
-    },
+    {"$match": {"ns.coll": {"$in": [_DEFINITIONS, _SOURCES]}, "operationType": "insert"}},
     {"$project": {"ns.coll": 1, "fullDocument.name": 1, "fullDocument.definition": 1}},
 ]
 _NO_STREAMS = (13, 40573)  # codes of Unauthorized, and of a server that is no replica set
@@ -128,11 +116,9 @@ class DagMarks:
 
 
 def _files(change: dict[str, Any]) -> tuple[str, ...]:
-    """Return the DAG files that a stored revision, or plant, changes."""
+    """Return the DAG files that a stored revision changes."""
     if change["ns"]["coll"] == _SOURCES:
         return SOURCE_FILES
-    if change["ns"]["coll"] == _ASSETS:
-        return (EVALUATION_FILE,)
     revision = change.get("fullDocument") or {}
     if _is_trained(revision.get("definition")):
         return (EVALUATION_FILE, training_file(str(revision.get("name"))))

@@ -19,12 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pymongo
 from pymongo.errors import PyMongoError
 
-from alerting.definitions.assets import parse_asset
 from alerting.definitions.durations import format_duration, parse_duration
 from alerting.definitions.faults import shown
 from alerting.definitions.model import ModelDefinition
-from alerting.definitions.plants import NO_PLANT
-from alerting.definitions.shards import EVALUATION_PREFIX, evaluation_dag, shard_of
+from alerting.definitions.shards import shard_of
 from alerting.definitions.sources.source import (
     POLLED,
     PROCESS_GONE,
@@ -78,24 +76,6 @@ class PolledRow(NamedTuple):
     title: str | None = None
 
 
-class Tick(NamedTuple):
-    """A cadence of evaluation in a plant, `NO_PLANT` outside of all."""
-
-    every: str
-    plant: str = NO_PLANT
-
-    @property
-    def dag(self) -> str:
-        """Return the name of its DAG."""
-        return evaluation_dag(self.every, self.plant)
-
-
-def read_tick(dag: str) -> Tick:
-    """Return the tick of an evaluation DAG."""
-    every, _, plant = dag.removeprefix(EVALUATION_PREFIX).partition("__")
-    return Tick(every, plant)
-
-
 class NoDefinitionsRead(Exception):
     """Error: neither the database nor a copy of its last answer can be read."""
 
@@ -114,12 +94,12 @@ class DagSnapshot:
     copies: Path
     limit_s: float = LIMIT_S
 
-    def ticks(self) -> tuple[Tick, ...]:
-        """Return the distinct cadences, shortest first, each outside of all plants and in every
-        plant: short for ten thousand definitions."""
-        lengths = self._read("cadences", lambda found: {"cadences": _cadences(found)})["cadences"]
-        plants = self._read("plants", lambda found: {"plants": _plants(found)}, "assets")["plants"]
-        return tuple(Tick(every, plant) for every in lengths for plant in (NO_PLANT, *plants))
+    def cadences(self) -> list[str]:
+        """Return the distinct cadences, shortest first: short for ten thousand definitions."""
+        found: list[str] = self._read("cadences", lambda read: {"cadences": _cadences(read)})[
+            "cadences"
+        ]
+        return found
 
     def trained(self, number: int) -> tuple[TrainedRevision, ...]:
         """Return definitions with a trained model whose DAGs belong to this shard, by name."""
@@ -193,19 +173,6 @@ def _polled_rows(sources: "Collection[Document]") -> list[Document]:
             every = format_duration(max(source.every, least))
             found.append({"name": source.name, "every": every, "title": source.title})
     return found
-
-
-def _plants(assets: "Collection[Document]") -> list[str]:
-    """Return the names of the valid assets that are plants, sorted."""
-    found = []
-    for document in assets.find({"plant": {"$type": "object"}}, {"_id": False}):
-        try:
-            asset = parse_asset(document)
-        except Exception as error:  # one faulty document must not stop the others
-            _log.warning("no DAG for a plant that cannot be read: %s", shown(str(error)))
-            continue
-        found.append(asset.name)
-    return sorted(found)
 
 
 def _cadences(revisions: "Collection[Document]") -> list[str]:

@@ -42,10 +42,6 @@ class MemoryAccessTokens:
         if id in self._tokens:
             self._tokens[id] = replace(self._tokens[id], used_at=at)
 
-    def set_scope(self, id: str, scope: tuple[str, ...] | None) -> None:
-        if id in self._tokens:
-            self._tokens[id] = replace(self._tokens[id], scope=scope)
-
     def remove(self, id: str) -> bool:
         return self._tokens.pop(id, None) is not None
 

@@ -53,9 +53,6 @@ class MemoryDefinitions:
     def revisions(self, name: str) -> list[Revision]:
         return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
 
-    def visible_revisions(self, name: str) -> list[Revision]:
-        return self.revisions(name)
-
     def newest_revision(self, name: str) -> Revision | None:
         return next(reversed(self.revisions(name)), None)
 
@@ -89,9 +86,6 @@ class MemoryAssets:
 
     def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
         return self.all(), []
-
-    def has_plants(self) -> bool:
-        return any(asset.plant is not None for asset in self._assets.values())
 
     def find_matching(self, patterns: Collection[str]) -> list[Asset]:
         index = AssetIndex(self.all())

@@ -2,7 +2,7 @@
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
@@ -36,11 +36,7 @@ class MemoryStates:
         self._rows: dict[TargetKey, ConditionTable] = {}
         self._writes = 0
 
-    def load_many(
-        self,
-        keys: Sequence[TargetKey],
-        plants: Collection[str] | None = None,  # noqa: ARG002 - the port's signature
-    ) -> ConditionTable:
+    def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         table = ConditionTable(keys)
         for row, key in enumerate(keys):
             if key in self._rows:
@@ -56,7 +52,7 @@ class MemoryStates:
     def versions(self) -> str:
         return str(self._writes)
 
-    def moves(self, keys: Sequence[TargetKey], every: int, plant: str = "") -> bool:  # noqa: ARG002 - the port's signature
+    def moves(self, keys: Sequence[TargetKey], every: int) -> bool:  # noqa: ARG002 - the port's signature
         return False
 
     def advance(
@@ -65,7 +61,6 @@ class MemoryStates:
         after: ConditionTable,
         unit: Unit | None = None,  # noqa: ARG002
         every: int = 0,  # noqa: ARG002
-        plant: str = "",  # noqa: ARG002
     ) -> None:
         if (self.load_many(before.keys).watermark != before.watermark).any():
             raise Conflict("another evaluator has advanced some of these targets")
@@ -94,13 +89,12 @@ class MemoryEvaluationPlans:
     def get(
         self,
         source_hash: str,
-        plant: str | None = None,
         is_wanted: Callable[[str], bool] | None = None,
     ) -> EvaluationPlan | None:
         if self._plan is None or self._plan[0] not in valid_sources(source_hash):
             return None
         found = self._plan[1]
-        return found if plant is None else found.select_plant(plant, is_wanted)
+        return found if is_wanted is None else found.select(is_wanted)
 
     def store_plan(
         self,

@@ -33,13 +33,14 @@ class MongoAccounts:
         return self._accounts.replace_one(before, _with_id(account)).matched_count == 1
 
     def get(self, id: str) -> Account | None:
-        return read_one(ACCOUNTS, Account, self._accounts.find_one({"_id": id}), "id")
+        return _read_account(self._accounts.find_one({"_id": id}))
 
     def all(self) -> list[Account]:
-        return read_stored(ACCOUNTS, Account, self._accounts.find().sort("_id", 1), "id")
+        found = map(_without_scope, self._accounts.find().sort("_id", 1))
+        return read_stored(ACCOUNTS, Account, found, "id")
 
     def find_by_link(self, link: str) -> Account | None:
-        return read_one(ACCOUNTS, Account, self._accounts.find_one({"link": link}), "id")
+        return _read_account(self._accounts.find_one({"link": link}))
 
     def remove(self, id: str) -> bool:
         return _remove(self._accounts, id)
@@ -55,20 +56,16 @@ class MongoAccessTokens:
         return insert_new(self._tokens, _with_id(token))
 
     def get(self, id: str) -> AccessToken | None:
-        return read_one(ACCESS_TOKENS, AccessToken, self._tokens.find_one({"_id": id}), "id")
+        found = self._tokens.find_one({"_id": id})
+        return read_one(ACCESS_TOKENS, AccessToken, found and _over_with_scope(found), "id")
 
     def all(self, owner: str | None = None) -> list[AccessToken]:
         found = self._tokens.find({} if owner is None else {"owner": owner})
-        return read_stored(
-            ACCESS_TOKENS, AccessToken, found.sort([("made_at", 1), ("_id", 1)]), "id"
-        )
+        tokens = map(_over_with_scope, found.sort([("made_at", 1), ("_id", 1)]))
+        return read_stored(ACCESS_TOKENS, AccessToken, tokens, "id")
 
     def record_use(self, id: str, at: datetime) -> None:
         self._tokens.update_one({"_id": id}, {"$set": {"used_at": to_bson(at)}})
-
-    def set_scope(self, id: str, scope: tuple[str, ...] | None) -> None:
-        stored = None if scope is None else [*scope]
-        self._tokens.update_one({"_id": id}, {"$set": {"scope": stored}})
 
     def remove(self, id: str) -> bool:
         return _remove(self._tokens, id)
@@ -120,6 +117,23 @@ class MongoSessions:
 
     def count_wrong(self, key: str) -> WrongCount | None:
         return read_one(WRONG_ATTEMPTS, WrongCount, self._wrong.find_one({"_id": key}))
+
+
+def _read_account(document: Document | None) -> Account | None:
+    return read_one(ACCOUNTS, Account, document and _without_scope(document), "id")
+
+
+def _without_scope(account: Document) -> Document:
+    """Return an account that was limited to some assets before 0.2.0 as a disabled one: it must not
+    gain the whole plant until an administrator enables it, which stores it without the limit."""
+    if account.get("scope") is None or account.get("disabled_at") is not None:
+        return account
+    return {**account, "disabled_at": account["sessions_from"]}
+
+
+def _over_with_scope(token: Document) -> Document:
+    """Return a token that was limited to some assets before 0.2.0 as one that is over."""
+    return token if token.get("scope") is None else {**token, "ends_at": token["made_at"]}
 
 
 def _with_id(value: Account | AccessToken | Session) -> Document:

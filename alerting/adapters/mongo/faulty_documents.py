@@ -3,7 +3,11 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from alerting.adapters.mongo.definitions.assets import read_whole, whole_collection
+from alerting.adapters.mongo.definitions.assets import (
+    parse_stored_asset,
+    read_whole,
+    whole_collection,
+)
 from alerting.adapters.mongo.definitions.written import find_edits, note_written
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.each import Read, read_each
@@ -16,14 +20,14 @@ from alerting.adapters.mongo.indexes import (
     SINKS,
     SOURCES,
 )
-from alerting.definitions.assets import parse_asset, parse_event_type
+from alerting.definitions.assets import parse_event_type
 from alerting.definitions.routes import parse_route
 from alerting.definitions.sinks.sink import parse_sink
 from alerting.definitions.sources.source import parse_source
 from alerting.ports import DocumentEdit, FaultyDocument
 
 _PARSERS: dict[str, Callable[[Document], Any]] = {
-    ASSETS: parse_asset,
+    ASSETS: parse_stored_asset,
     EVENT_TYPES: parse_event_type,
     ROUTES: parse_route,
     SHELVES: parse_shelf,

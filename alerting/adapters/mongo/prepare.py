@@ -23,6 +23,8 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from alerting.adapters.mongo.definitions.written import note_existing
 from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase
 from alerting.adapters.mongo.indexes import (
+    ACCESS_TOKENS,
+    ACCOUNTS,
     ASSETS,
     DEFINITIONS,
     INDEXES,
@@ -53,6 +55,8 @@ DOCUMENTS = {
     ROUTES: "route",
     SINKS: "sink",
     SOURCES: "source",
+    ACCOUNTS: "account",
+    ACCESS_TOKENS: "token",
 }
 """Word for a document by its collection."""
 KINDS = {"sink": sink_kinds, "source": source_kinds}
@@ -176,7 +180,7 @@ def find_left_parts(database: MongoDatabase, settings: Iterable[str]) -> list[st
         text
         for name, word in DOCUMENTS.items()
         for text in left_of_documents(
-            word, database[name].find({}, {"_id": False}).sort("name", 1), KINDS.get(word, tuple)()
+            word, database[name].find().sort([("name", 1), ("_id", 1)]), KINDS.get(word, tuple)()
         )
     ]
     filled = (name for name in database.list_collection_names() if database[name].find_one())

@@ -1,11 +1,9 @@
 """REST API, version 1: request → use case → answer."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Security
-from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPBearer
 
 from alerting.adapters.platform import Platform
@@ -15,10 +13,7 @@ from alerting.console.api.parameters import Cursor, Id, Instant, NameQuery
 from alerting.console.api.plant_times import with_plant_times
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback
-from alerting.operators.permissions import LEAST_ROLES, Permission, Target
-from alerting.usecases.access.narrow import narrow
-from alerting.usecases.access.rules import OUT_OF_SCOPE
-from alerting.usecases.access.visible import VisibleParts
+from alerting.operators.permissions import LEAST_ROLES, Permission
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.notification.deliver import DeliveryCounts, deliver_due
 from alerting.usecases.operators.feedback import give_feedback
@@ -33,11 +28,8 @@ _bearer = HTTPBearer(auto_error=False, description="A token of a program, or of 
 # What waits for nothing is `async`: the other dependencies each wait for a thread of their own.
 
 
-def require(
-    permission: Permission, target: Target = "anything"
-) -> Callable[..., Awaitable[Person]]:
-    """Return a dependency that gives the person of a request with this permission, for anything or
-    for the whole plant."""
+def require(permission: Permission) -> Callable[..., Awaitable[Person]]:
+    """Return a dependency that gives the person of a request with this permission."""
 
     async def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
         found: Person | None = request.state.person
@@ -53,8 +45,6 @@ def require(
                     own=found.role,
                 ),
             )
-        if not found.may(permission, target):
-            raise HTTPException(403, OUT_OF_SCOPE)
         return found
 
     # the description of the API states it, and a test that no route is without
@@ -63,52 +53,27 @@ def require(
 
 
 async def the_platform(request: Request) -> Platform:
-    """Return the platform as the person of a request sees it: narrowed to the scope, if any."""
-    platform = await the_whole_platform(request)
-    person: Person | None = request.state.person
-    if person is None or not person.scopes:
-        return platform
-    return await run_in_threadpool(_narrow, request, platform, person)
-
-
-def _narrow(request: Request, platform: Platform, person: Person) -> Platform:
-    parts: VisibleParts = request.app.state.visible_parts
-    now: datetime = request.app.state.entrance.now()
-    part = parts.find(
-        person.scopes, platform.assets, platform.definitions, platform.evaluation_plans, now
-    )
-    seen = narrow(platform, part, person.name)
-    if part.plant.settings.time_zone:
-        request.state.zone = seen.zone
-    return seen
-
-
-async def the_whole_platform(request: Request) -> Platform:
-    """Return the platform that this application serves, not narrowed to a person: for requests
-    that need none, as of a link that is a permission by itself."""
+    """Return the platform that this application serves."""
     platform: Platform = request.app.state.platform
     return platform
 
 
 async def the_delivery(request: Request) -> Callable[[], DeliveryCounts]:
     """Return the function that delivers what is due now, as the platform does by itself."""
-    platform = await the_whole_platform(request)
+    platform = await the_platform(request)
     return lambda: deliver_due(platform, platform.clock.now())
 
 
 Served = Annotated[Platform, Depends(the_platform)]
-WholePlatform = Annotated[Platform, Depends(the_whole_platform)]
 Delivery = Annotated[Callable[[], DeliveryCounts], Depends(the_delivery)]
 Viewer = Annotated[Person, Depends(require("read"))]
 Operator = Annotated[Person, Depends(require("operate"))]
 Engineer = Annotated[Person, Depends(require("configure"))]
-PlantViewer = Annotated[Person, Depends(require("read", "whole plant"))]
-PlantEngineer = Annotated[Person, Depends(require("configure", "whole plant"))]
 router = APIRouter(prefix="/api/v1")
 
 
 @router.get("/health", tags=["health"])
-def health(platform: WholePlatform) -> dict[str, str]:
+def health(platform: Served) -> dict[str, str]:
     """Check that the API and its database answer. Needs no token."""
     platform.definitions.faulty()
     return {"status": "ok"}

@@ -11,15 +11,14 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, require, the_platform
+from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, require
 from alerting.console.api.examples import EXAMPLES
 from alerting.console.api.ingest_api import BODIES
 from alerting.console.api.predict_jobs_api import JobBody
 from alerting.console.definitions.documents import DOCUMENT_BODIES, YAML
-from alerting.console.gate import OPEN, PLANT, READING
+from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
 from alerting.console.web.later import load_all
-from alerting.definitions.fields.names import NAME_LENGTH, NAME_PATTERN
 
 _DESCRIPTIONS = {
     400: (
@@ -53,15 +52,6 @@ _HEADERS = {
         }
     },
     429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
-}
-
-
-_PLANT = {
-    "name": PLANT,
-    "in": "query",
-    "required": False,
-    "schema": {"type": "string", "pattern": f"^$|{NAME_PATTERN}", "maxLength": NAME_LENGTH},
-    "description": "A plant: only what an account with it as its scope would see. Empty: all.",
 }
 
 
@@ -123,8 +113,6 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]
             operation["operationId"] = route.operation_id or route.name
-            if _is_list(route, method):
-                operation.setdefault("parameters", []).append(_PLANT)
             answers = {
                 str(status): _problem(status) for status in _statuses(route, method, operation)
             }
@@ -164,12 +152,6 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
         content = operation["requestBody"]["content"]
         if "application/json" in content and YAML not in content:
             yield 400
-
-
-def _is_list(route: APIRoute, method: str) -> bool:
-    """Return whether an operation reads what one plant alone can be shown of."""
-    calls = _dependencies(route.dependant)
-    return method == "GET" and "{" not in route.path and the_platform in calls
 
 
 def _dependencies(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:

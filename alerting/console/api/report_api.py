@@ -11,10 +11,8 @@ from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import Id, Instant, NameQuery
 from alerting.definitions.faults import NotFound
-from alerting.definitions.plants import Plants
 from alerting.ports import ReportContent, ReportHead
 from alerting.reporting.base.table import Table
-from alerting.reporting.life.settings import report_subject
 from alerting.usecases.operators.misses import report_miss
 
 router = APIRouter(prefix="/api/v1")
@@ -31,15 +29,14 @@ def list_reports(
     platform: Served,
     _: Viewer,
     definition: NameQuery | None = None,
-    plant: Annotated[bool, Query(description="true: only the reports on whole plants.")] = False,
+    plant: Annotated[bool, Query(description="true: only the reports on the whole plant.")] = False,
 ) -> list[views.ReportSummary]:
     """List performance reports with all revisions, by definition, newest period first; those on the
     plant come first."""
     if definition is not None and platform.definitions.newest_revision(definition) is None:
         raise NotFound(f"there is no definition {definition!r}")
-    plants = [None, *map(report_subject, Plants(platform.assets.all()).by_name)]
-    every = [*plants, *(revision.name for revision in platform.definitions.latest_revisions())]
-    names = [definition] if definition else plants if plant else every
+    every = [None, *(revision.name for revision in platform.definitions.latest_revisions())]
+    names = [definition] if definition else [None] if plant else every
     return [
         views.report_summary(head)
         for name in names

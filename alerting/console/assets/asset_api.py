@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 
-from alerting.console.api.api import PlantEngineer, Served, Viewer
+from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import (
     CONTENT_ETAG,
     Id,
@@ -69,7 +69,7 @@ def show_asset(name: Id, platform: Served, _: Viewer, response: Response) -> Ass
 
 
 @router.post("/assets:check", openapi_extra=TAKES_AN_ASSET)
-def check_asset(platform: Served, _: PlantEngineer, document: SentAsset) -> AssetChangeView:
+def check_asset(platform: Served, _: Engineer, document: SentAsset) -> AssetChangeView:
     """Check a document of an asset without applying it: all its faults, or what it would change,
     and which definitions it concerns. Role: engineer."""
     return review_view(review_asset(platform, document))
@@ -86,7 +86,7 @@ def check_asset(platform: Served, _: PlantEngineer, document: SentAsset) -> Asse
 def apply_document(
     name: Id,
     platform: Served,
-    person: PlantEngineer,
+    person: Engineer,
     document: SentAsset,
     response: Response,
     reason: Reason = "",

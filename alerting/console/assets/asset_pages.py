@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import PlantEngineer, Served, Viewer
+from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import Id, NameQuery
 from alerting.console.assets.shapes import importance_of, lane_shapes, spark_shape
 from alerting.console.definitions.form import FormSchema
@@ -24,7 +24,7 @@ from alerting.console.editing.editor import (
 )
 from alerting.console.silences.silence_pages import present_silences
 from alerting.console.trends.address import trend_of_variables
-from alerting.console.web.forms import FormPlantEngineer
+from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.assets import Asset
 from alerting.kinds.schema import document_schema
@@ -89,7 +89,7 @@ def asset(
     """Return the page of an asset."""
     now = platform.clock.now()
     found = asset_overview(platform, name, now, VARIABLES_SHOWN, after or None)
-    runs = viewer.may("configure", "whole plant")
+    runs = viewer.may("configure")
     history = document_history(platform.audit, "asset", name)[:CHANGES_SHOWN] if runs else []
     return render(
         "assets/asset.html",
@@ -111,7 +111,7 @@ def asset(
 
 @pages.get("/assets/{name}/edit", response_class=HTMLResponse)
 def edit(
-    name: Id, request: Request, platform: Served, _: PlantEngineer, variable: NameQuery = ""
+    name: Id, request: Request, platform: Served, _: Engineer, variable: NameQuery = ""
 ) -> str:
     """Return the editor of an asset, or of one of its variables."""
     at = f"variables.{variable}" if variable else ""
@@ -120,22 +120,20 @@ def edit(
 
 @pages.post("/assets/{name}/edit", response_class=HTMLResponse)
 def submit_edit(
-    name: Id, request: Request, platform: Served, person: FormPlantEngineer, sent: Sent
+    name: Id, request: Request, platform: Served, person: FormEngineer, sent: Sent
 ) -> Response:
     """Check or apply a change of an asset, or change what is shown, as the pressed button says."""
     return submit(ASSETS, request, platform, person, sent, name)
 
 
 @pages.get("/new-asset", response_class=HTMLResponse)
-def new_asset(request: Request, platform: Served, _: PlantEngineer) -> str:
+def new_asset(request: Request, platform: Served, _: Engineer) -> str:
     """Return the editor of a new asset."""
     return render_editor(ASSETS, request, platform, Draft(""))
 
 
 @pages.post("/new-asset", response_class=HTMLResponse)
-def make_asset(
-    request: Request, platform: Served, person: FormPlantEngineer, sent: Sent
-) -> Response:
+def make_asset(request: Request, platform: Served, person: FormEngineer, sent: Sent) -> Response:
     """Check or apply a new asset, or change what is shown, as the pressed button says."""
     return submit(ASSETS, request, platform, person, sent)
 

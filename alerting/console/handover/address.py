@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query, Request
 
 from alerting.adapters.platform import Platform
-from alerting.console.access import Person
 from alerting.console.api.parameters import Instant, NameQuery
 from alerting.console.now.page import known_plant
 from alerting.operators.handovers import Handover
@@ -45,14 +44,11 @@ async def _choice(
 AskedShift = Annotated[ShiftChoice, Depends(_choice)]
 
 
-def find_chosen(
-    request: Request, platform: Platform, person: Person, choice: ShiftChoice
-) -> ChosenShift:
-    """Return the shift that a person asks for. Raises NotFound if there is none."""
+def find_chosen(request: Request, platform: Platform, choice: ShiftChoice) -> ChosenShift:
+    """Return the shift that is asked for. Raises NotFound if there is none."""
     plant = known_plant(request, platform)
-    sees_all = not person.scopes
     now = platform.clock.now()
-    return choose_shift(platform, plant, choice, sees_all, request.app.state.zone, now)
+    return choose_shift(platform, plant, choice, request.app.state.zone, now)
 
 
 def address_of(chosen: ChosenShift) -> str:

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from alerting.adapters.platform import Platform
-from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Delivery, Operator, Served, Viewer
 from alerting.console.api.operate_api import Body, actor_of
@@ -112,11 +111,11 @@ class SentView(views.View):
 
 @api.get("/handover", tags=["shifts"], openapi_extra=MAY_NAME_NOTHING)
 def show_handover(
-    request: Request, platform: Served, person: Viewer, choice: AskedShift
+    request: Request, platform: Served, _: Viewer, choice: AskedShift
 ) -> HandoverView:
     """Show what a shift hands over: open and unanswered alarms, what was done, notes,
     signatures."""
-    return _view(request, platform, find_chosen(request, platform, person, choice))
+    return _view(request, platform, find_chosen(request, platform, choice))
 
 
 @api.post("/handover/notes", tags=["shifts"], openapi_extra=MAY_NAME_NOTHING)
@@ -124,7 +123,7 @@ def write_shift_note(
     request: Request, body: NoteBody, platform: Served, person: Operator
 ) -> HandoverView:
     """Write a note of a shift; notes are never changed. Role: operator."""
-    chosen = _chosen(request, platform, person, body)
+    chosen = _chosen(request, platform, body)
     now = platform.clock.now()
     write_note(platform, chosen, body.text, actor_of(person), now, body.asset, body.episode)
     return _view(request, platform, chosen)
@@ -135,7 +134,7 @@ def sign_shift(
     request: Request, body: SignatureBody, platform: Served, person: Operator
 ) -> HandoverView:
     """Sign the hand-over of a shift; two different people sign the two sides. Role: operator."""
-    chosen = _chosen(request, platform, person, body)
+    chosen = _chosen(request, platform, body)
     plant = known_plant(request, platform)
     now = platform.clock.now()
     sign_handover(platform, plant, chosen, body.side, actor_of(person), now)
@@ -147,7 +146,7 @@ def send_shift(
     request: Request, body: SendBody, platform: Served, person: Operator, deliver: Delivery
 ) -> SentView:
     """Send the hand-over of a shift to the recipients of a route. Role: operator."""
-    chosen = _chosen(request, platform, person, body)
+    chosen = _chosen(request, platform, body)
     now = platform.clock.now()
     account = read_shift(platform, known_plant(request, platform), chosen, now)
     count = send_handover(platform, account, body.route, address_of(chosen), actor_of(person), now)
@@ -175,9 +174,9 @@ def list_handovers(
     )
 
 
-def _chosen(request: Request, platform: Platform, person: Person, body: ShiftBody) -> ChosenShift:
+def _chosen(request: Request, platform: Platform, body: ShiftBody) -> ChosenShift:
     choice = ShiftChoice(body.line, body.at, body.shift, body.hours)
-    return find_chosen(request, platform, person, choice)
+    return find_chosen(request, platform, choice)
 
 
 def _view(request: Request, platform: Platform, chosen: ChosenShift) -> HandoverView:

@@ -44,7 +44,7 @@ FormInstant = Annotated[Instant | None, Form()]
 @pages.get("/handover", response_class=HTMLResponse)
 def handover_page(request: Request, platform: Served, person: Viewer, choice: AskedShift) -> str:
     """Return the page of the hand-over of a shift."""
-    return _page(request, platform, person, find_chosen(request, platform, person, choice))
+    return _page(request, platform, person, find_chosen(request, platform, choice))
 
 
 @pages.get("/handover/earlier", response_class=HTMLResponse)
@@ -80,7 +80,7 @@ def add_note(
     asset: FormField = "",
 ) -> Response:
     """Write a note of a shift."""
-    chosen = _chosen(request, platform, person, (line, at, shift, hours))
+    chosen = _chosen(request, platform, (line, at, shift, hours))
     now = platform.clock.now()
     return _act(
         request,
@@ -105,7 +105,7 @@ def add_signature(
     hours: FormField = "8",
 ) -> Response:
     """Sign the hand-over of a shift."""
-    chosen = _chosen(request, platform, person, (line, at, shift, hours))
+    chosen = _chosen(request, platform, (line, at, shift, hours))
     plant = known_plant(request, platform)
     now = platform.clock.now()
     return _act(
@@ -130,7 +130,7 @@ def send(
     hours: FormField = "8",
 ) -> Response:
     """Send the hand-over of a shift to the recipients of a route."""
-    chosen = _chosen(request, platform, person, (line, at, shift, hours))
+    chosen = _chosen(request, platform, (line, at, shift, hours))
     now = platform.clock.now()
     account = read_shift(platform, known_plant(request, platform), chosen, now)
     try:
@@ -167,12 +167,11 @@ def _act(
 def _chosen(
     request: Request,
     platform: Platform,
-    person: Person,
     named: tuple[str, Any, str, str],
 ) -> ChosenShift:
     line, at, shift, hours = named
     choice = ShiftChoice(line or None, at, shift or None, LENGTHS.get(hours, 8))
-    return find_chosen(request, platform, person, choice)
+    return find_chosen(request, platform, choice)
 
 
 def _page(
@@ -191,7 +190,7 @@ def _page(
     titles = {name: one.definition.title or name for name, one in plant.latest.items()}
     asset_titles = {name: one.title for name, one in plant.assets.items()}
     lines = [(title, address_at(chosen, None, line=n)) for n, title in chosen.lines.items()]
-    whole = [] if person.scopes else [(None, address_at(chosen, None, line=""))]
+    whole = [(None, address_at(chosen, None, line=""))]
     return render(
         "handover/handover.html",
         request,

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 from threading import Event, Thread
 from typing import Literal
 
@@ -13,11 +12,9 @@ from pymongo.errors import PyMongoError
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
-from alerting.console.live.frames import Visible, frame, visible_changes
+from alerting.console.live.frames import frame
 from alerting.definitions.faults import first_line
-from alerting.operators.permissions import Scopes
 from alerting.ports import ChangeFeed, LiveChange, LiveEpisode, NoChangeFeed
-from alerting.usecases.access.visible import VisibleParts
 
 MOST_STREAMS = 1000
 MOST_OF_A_PERSON = 60
@@ -36,17 +33,12 @@ _log = logging.getLogger(__name__)
 class LiveChanges:
     """The newest changes and the open episodes, while at least one stream is open.
 
-    All methods but `look` are called in the event loop. A stream holds a position alone, so that a
+    All methods are called in the event loop. A stream holds a position alone, so that a
     slow reader takes no memory: it gets what it missed in one frame.
     """
 
-    def __init__(
-        self, platform: Platform, parts: VisibleParts, now: Callable[[], datetime]
-    ) -> None:
-        """`now`: the real time."""
-        self._platform = platform
-        self._parts = parts
-        self._now = now
+    def __init__(self, platform: Platform) -> None:
+        self._feed = platform.changes
         self._state: FeedState = "idle" if platform.changes is not None else "none"
         self._closed = False
         self._stop = Event()
@@ -57,11 +49,9 @@ class LiveChanges:
         self._first_mark = ""
         self._count = 0
         self._round = 0
-        self._visible: dict[Scopes, Visible] = {(): None}
-        self._frames: dict[tuple[Scopes, int], bytes | None] = {}
+        self._frames: dict[int, bytes] = {}
         self._waiting: set[asyncio.Future[None]] = set()
         self._people: Counter[str] = Counter()
-        self._scopes: Counter[Scopes] = Counter()
 
     @property
     def state(self) -> FeedState:
@@ -103,11 +93,6 @@ class LiveChanges:
         """Return the number of open streams."""
         return self._people.total()
 
-    def look(self, scopes: Scopes) -> None:
-        """Find what is visible in scopes. Called in threads."""
-        if scopes:
-            self._visible[scopes] = self._find(scopes)
-
     def is_full(self) -> bool:
         """Return whether this process has as many streams as it may."""
         return self.readers >= MOST_STREAMS
@@ -119,12 +104,10 @@ class LiveChanges:
     async def begin(self, person: Person) -> None:
         """Count a stream, begin to read if it is the first, and wait until changes are known."""
         self._people[person.name] += 1
-        self._scopes[person.scopes] += 1
         if self._state == "idle":
             self._state = "starting"
             self._stop = Event()
-            feed = self._platform.changes
-            given = (feed, asyncio.get_running_loop(), self._stop)
+            given = (self._feed, asyncio.get_running_loop(), self._stop)
             Thread(target=self._read, args=given, name="live", daemon=True).start()
         if self._state == "starting":
             await self.wait(START_S)
@@ -132,7 +115,6 @@ class LiveChanges:
     def end(self, person: Person) -> None:
         """Forget a stream; stop to read a while after the last one."""
         self._people -= Counter((person.name,))
-        self._scopes -= Counter((person.scopes,))
         if not self._people:
             asyncio.get_running_loop().call_later(LINGER_S, self._rest)
 
@@ -161,50 +143,30 @@ class LiveChanges:
         later = sum(change.mark >= mark for change in self._changes)
         return self._count - later
 
-    def first_frame(self, scopes: Scopes, since: int | None) -> bytes:
+    def first_frame(self, since: int | None) -> bytes:
         """Return the first event of a stream. `since`: None if its reader knows nothing."""
-        changes = self._since(scopes, self._count if since is None else since)
-        return frame(
-            self._mark(scopes),
-            changes,
-            self._open.values(),
-            self._visible[scopes],
-            look_again=since is None,
-        )
+        changes = self._since(self._count if since is None else since)
+        return frame(self._mark(), changes, self._open.values(), look_again=since is None)
 
-    def frame_since(self, scopes: Scopes, since: int) -> bytes | None:
-        """Return the event of the changes after a position; None if none of them is visible.
-
-        Computed once for all streams of these scopes at this position.
-        """
-        key = (scopes, since)
-        if key in self._frames:
-            return self._frames[key]
-        content = self._frame(scopes, since)
-        self._frames[key] = content
-        return content
-
-    def _frame(self, scopes: Scopes, since: int) -> bytes | None:
-        forgotten = self._count - since > len(self._changes)
-        changes = self._since(scopes, since)
-        if not changes and not forgotten:
+    def frame_since(self, since: int) -> bytes | None:
+        """Return the event of the changes after a position, None without any; computed once for all
+        streams at this position."""
+        if since == self._count:
             return None
-        visible = self._visible[scopes]
-        mark = self._mark(scopes)
-        return frame(mark, changes, self._open.values(), visible, look_again=forgotten)
+        if since not in self._frames:
+            forgotten = self._count - since > len(self._changes)
+            self._frames[since] = frame(
+                self._mark(), self._since(since), self._open.values(), look_again=forgotten
+            )
+        return self._frames[since]
 
-    def _since(self, scopes: Scopes, since: int) -> list[LiveChange]:
+    def _since(self, since: int) -> list[LiveChange]:
         new = min(self._count - since, len(self._changes))
-        newest = [self._changes[n] for n in range(-new, 0)]
-        return visible_changes(newest, self._visible[scopes])
+        return [self._changes[n] for n in range(-new, 0)]
 
-    def _mark(self, scopes: Scopes) -> str:
-        """Return the mark of the last change that is visible."""
-        visible = self._visible[scopes]
-        for change in reversed(self._changes):
-            if visible is None or change.asset in visible:
-                return change.mark
-        return self._first_mark
+    def _mark(self) -> str:
+        """Return the mark of the last change."""
+        return self._changes[-1].mark if self._changes else self._first_mark
 
     # in the thread that reads
 
@@ -221,8 +183,7 @@ class LiveChanges:
                     call(self._start_over, reader.open_episodes(), reader.mark())
                     while not stop.is_set():
                         if changes := reader.next():
-                            visible = {scopes: self._find(scopes) for scopes in [*self._scopes]}
-                            call(self._add, changes, visible)
+                            call(self._add, changes)
                             stop.wait(JOIN_S)
             except NoChangeFeed as fault:
                 _log.warning("no live pages: the database gives no change stream: %s", fault)
@@ -236,14 +197,6 @@ class LiveChanges:
                 call(self._become, "away")
                 stop.wait(READ_AGAIN_S)
 
-    def _find(self, scopes: Scopes) -> Visible:
-        if not scopes:
-            return None
-        stores = self._platform
-        return self._parts.find(
-            scopes, stores.assets, stores.definitions, stores.evaluation_plans, self._now()
-        ).assets
-
     # in the event loop
 
     def _start_over(self, still_open: Sequence[LiveEpisode], mark: str) -> None:
@@ -254,7 +207,7 @@ class LiveChanges:
         self._first_mark = mark
         self._become("ready")
 
-    def _add(self, found: Sequence[LiveChange], visible: dict[Scopes, Visible]) -> None:
+    def _add(self, found: Sequence[LiveChange]) -> None:
         access = [change.access for change in found if change.access is not None]
         self._access.extend(access)
         self._access_count += len(access)
@@ -267,7 +220,6 @@ class LiveChanges:
                 self._open[one.id] = one
         self._changes.extend(changes)
         self._count += len(changes)
-        self._visible |= visible
         self._wake()
 
     def _become(self, state: FeedState) -> None:

@@ -1,8 +1,8 @@
-"""Frames of the event stream: what changed, and how many alarms are open, in one scope."""
+"""Frames of the event stream: what changed, and how many alarms are open."""
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
@@ -13,31 +13,22 @@ from alerting.ports import LiveChange, LiveEpisode
 MOST_EPISODES = 200
 """Episodes named in one frame; where more have changed, readers look at everything again."""
 ALIVE = b"event: alive\ndata: {}\n\n"
-Visible = Collection[str] | None
-"""Names of the visible assets; None for the whole plant."""
-
-
-def visible_changes(changes: Iterable[LiveChange], visible: Visible) -> list[LiveChange]:
-    """Return the changes on visible assets; faults of the platform only for the whole plant."""
-    return [change for change in changes if visible is None or change.asset in visible]
 
 
 def frame(
     mark: str,
     changes: Sequence[LiveChange],
     still_open: Iterable[LiveEpisode],
-    visible: Visible,
     *,
     look_again: bool,
 ) -> bytes:
     """Return one event: the last state of each changed episode, and counts of those that are open.
 
-    `changes`: visible ones. `still_open`: of the whole plant. `look_again`: the reader may have
-    missed changes that the event does not name.
+    `look_again`: the reader may have missed changes that the event does not name.
     """
     changed = {change.episode.id: change.episode for change in changes if change.episode}
     too_many = len(changed) > MOST_EPISODES
-    shown = [one for one in still_open if visible is None or one.asset in visible]
+    shown = [*still_open]
     things = {change.thing for change in changes}
     content = {
         "all": look_again or too_many,

@@ -57,7 +57,6 @@ def live(
     """
     last_mark = last_event_id or after
     changes: LiveChanges = request.app.state.live
-    changes.look(person.scopes)
     access: Access = request.app.state.entrance.access
     now = request.app.state.entrance.now
     return LiveStream(
@@ -75,4 +74,4 @@ def _present(platform: Platform, last_mark: str) -> bytes:
     others = [(one.id, one.version) for one in platform.shelves.in_force()]
     faults = [(one.kind, one.subject) for one in platform.platform_alerts.open()]
     mark = state_mark(still_open, (*others, *faults))
-    return frame(mark, (), still_open, None, look_again=mark != last_mark)
+    return frame(mark, (), still_open, look_again=mark != last_mark)

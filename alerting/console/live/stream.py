@@ -94,14 +94,13 @@ class LiveStream(Response):
 
     async def _follow(self, receive: Receive, send: Send) -> None:
         changes = self._changes
-        scopes = self._person.scopes
         round = changes.round
         self._seen_access = changes.access_count
         if not await self._may_stay():  # what ended before changes were read
             return
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         position = changes.count
-        first = changes.first_frame(scopes, changes.position_after(self._last_mark))
+        first = changes.first_frame(changes.position_after(self._last_mark))
         checked = monotonic()
         sent = checked
         try:
@@ -111,7 +110,7 @@ class LiveStream(Response):
                     await changes.wait(max(0.0, sent + ALIVE_S - monotonic()), gone)
                 if not changes.goes_on(round):
                     return
-                content = changes.frame_since(scopes, position)
+                content = changes.frame_since(position)
                 position = changes.count
                 now = monotonic()
                 if content is None and now >= sent + ALIVE_S:
@@ -133,7 +132,7 @@ class LiveStream(Response):
         return self._changes.is_access_changed(self._access, since)
 
     async def _may_stay(self) -> bool:
-        """Return whether session, account or token are good still, and see the same part."""
+        """Return whether session, account or token are good still, with the same role."""
         try:
             return await run_in_threadpool(self._find_again) == self._person
         except (PyMongoError, DatabaseDown):

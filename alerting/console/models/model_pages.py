@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from alerting.adapters.platform import Platform
-from alerting.console.access import Person
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id
 from alerting.console.language import language_of
@@ -80,7 +79,7 @@ def list_models(request: Request, platform: Served, _: Viewer) -> str:
 
 
 @router.get("/models/{name}", response_class=HTMLResponse)
-def models(name: Id, request: Request, platform: Served, person: Viewer) -> str:
+def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
     """Return the page of a definition's models."""
     revision = require_revision(platform.definitions, name)
     definition = revision.definition
@@ -126,7 +125,7 @@ def models(name: Id, request: Request, platform: Served, person: Viewer) -> str:
             (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
         ],
         drift=describe_drift(platform, revision.name, now),
-        links=_links(request, platform, person, name, report.evidence),
+        links=_links(request, platform, name, report.evidence),
         now=now,
         **titled,
     )
@@ -206,14 +205,10 @@ def _metric(metrics: Mapping[str, Any], key: str, language: Language) -> str:
 def _links(
     request: Request,
     platform: Platform,
-    person: Person,
     name: str,
     evidence: ModelEvidence | None,
 ) -> dict[str, str]:
-    """Return addresses of the run in MLflow and of the DAG in Airflow; none for a person with a
-    scope."""
-    if person.scopes:
-        return {}
+    """Return addresses of the run in MLflow and of the DAG in Airflow."""
     try:
         run = None if evidence is None else platform.runs.page(evidence.run_id)
     except ModelUnavailable:

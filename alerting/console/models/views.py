@@ -148,7 +148,7 @@ class TrainingView(View):
 
     `present`: of the question that the definition asks now. `step`: number `step_number` of `steps`
     while it is under way. `failure`: why it ended without a decision. `verdict`, `summary`: of its
-    decision. `page`: of its run in the registry; null with a scope.
+    decision. `page`: of its run in the registry.
     """
 
     id: str

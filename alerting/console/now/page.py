@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -14,21 +13,26 @@ from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Cursor
+from alerting.console.attempts import client_of
+from alerting.console.gate import DEVICE_COOKIE
 from alerting.console.language import language_of
+from alerting.console.login import entrance_of
 from alerting.console.now.address import AskedFilters, address_of
 from alerting.console.silences.silence_pages import with_texts
 from alerting.console.web.pages import NOT_NOTIFIED_WITHIN, SHELF_REASONS
-from alerting.console.web.rendering import in_plant, render, zone_of
+from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.model import SEVERITIES
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
 from alerting.operators.causes import DayOfAlarms, group_by_day
+from alerting.operators.people import DEVICE_SESSION_LASTS
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting.base import sentences
+from alerting.usecases.access.devices import renew_display
 from alerting.usecases.episodes.suppression import find_not_notified
 from alerting.usecases.handover.choose import shift_to_hand_over
 from alerting.usecases.notification.routes import read_routes
-from alerting.usecases.now.known_plant import KnownPlant, KnownPlants
+from alerting.usecases.now.known_plant import KnownPlant, RecentPlant
 from alerting.usecases.now.overview import Earlier, NowFilters, is_part, read_earlier, read_now
 from alerting.usecases.operators.operate import shelves_now
 from alerting.usecases.platform_health.check import alarms_off
@@ -63,14 +67,28 @@ def now_page(
     if cursor:
         return HTMLResponse(_older(request, platform, person, filters, cursor))
     present = _present(request, platform, person, filters)
-    return _unless_known(request, render("now/now.html", request, **present))
+    answer = _unless_known(request, render("now/now.html", request, **present))
+    _stay_signed_in(request, person, answer)
+    return answer
 
 
 @pages.get("/now", response_class=HTMLResponse)
 def now_part(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> Response:
     """Return the part of the front page that changes, without the page around it."""
     present = _present(request, platform, person, filters)
-    return _unless_known(request, render("now/now_main.html", request, **present))
+    answer = _unless_known(request, render("now/now_main.html", request, **present))
+    _stay_signed_in(request, person, answer)
+    return answer
+
+
+def _stay_signed_in(request: Request, person: Person, answer: Response) -> None:
+    """Renew the session of a device that only shows, as a screen in the hall, while it shows."""
+    if person.device is None or person.session is None or person.signs:
+        return
+    entrance = entrance_of(request)
+    renewed = renew_display(entrance.platform, person.session, entrance.now(), client_of(request))
+    if renewed is not None:
+        entrance.set_cookie(answer, request, DEVICE_COOKIE, renewed, DEVICE_SESSION_LASTS)
 
 
 def _unless_known(request: Request, page: str) -> Response:
@@ -82,11 +100,9 @@ def _unless_known(request: Request, page: str) -> Response:
 
 
 def known_plant(request: Request, platform: Platform) -> KnownPlant:
-    """Return what is known of the plant that the person of a request sees."""
-    plants: KnownPlants = request.app.state.known_plants
-    person: Person | None = request.state.person
-    now: datetime = request.app.state.entrance.now()
-    return plants.find(person.scopes if person is not None else (), platform, now)
+    """Return what is known of the plant now."""
+    known: RecentPlant = request.app.state.known_plant
+    return known.find(platform, request.app.state.entrance.now())
 
 
 def _present(
@@ -103,9 +119,9 @@ def _present(
     return {
         "state": now,
         "filters": filters,
-        "back": in_plant(request, address_of(filters)),
-        "chips": _chips(request, plant, filters, [route.name for route in routes]),
-        "all_address": in_plant(request, address_of(NowFilters())),
+        "back": address_of(filters),
+        "chips": _chips(plant, filters, [route.name for route in routes]),
+        "all_address": address_of(NowFilters()),
         "windows": now.windows,
         "values": now.values,
         "titles": plant.titles,
@@ -113,7 +129,7 @@ def _present(
         "conflicts": opposite_advice(still_open),
         "own": {e.id: sentences.last_answer(e, person.name) for e in still_open},
         "days": _days(request, earlier, now.at),
-        "older": _address_behind(request, filters, found),
+        "older": _address_behind(filters, found),
         "work": describe_work(platform, 12) if is_quiet else None,
         "shelves": [
             shelf
@@ -138,24 +154,20 @@ def _present(
     }
 
 
-def _chips(
-    request: Request, plant: KnownPlant, filters: NowFilters, shifts: Sequence[str]
-) -> dict[str, list[Chip]]:
+def _chips(plant: KnownPlant, filters: NowFilters, shifts: Sequence[str]) -> dict[str, list[Chip]]:
     """Return the filters to choose, by what they filter; none where there is no choice."""
 
     def chips(name: str, chosen: str | None, options: Iterable[tuple[str, str]]) -> list[Chip]:
         return [
             Chip(
                 label,
-                in_plant(request, address_of(filters, **{name: None if v == chosen else v})),
+                address_of(filters, **{name: None if v == chosen else v}),
                 v == chosen,
             )
             for v, label in options
         ]
 
-    plants = plant.plants.items() if len(plant.plants) > 1 else ()
     return {
-        "plant": [Chip(title, f"/?in_plant={quote(name)}", False) for name, title in plants],
         "line": chips("line", filters.line, plant.lines.items()),
         "severity": chips("severity", filters.severity, [(s, s) for s in SEVERITIES[1:]]),
         "shift": chips("shift", filters.shift, [(name, name) for name in shifts]),
@@ -193,14 +205,14 @@ def _older(
         request,
         days=_days(request, found.episodes, now),
         asset_titles=plant.asset_titles,
-        older=_address_behind(request, filters, found),
+        older=_address_behind(filters, found),
         windows={},
         now=now,
     )
 
 
-def _address_behind(request: Request, filters: NowFilters, found: Earlier) -> str | None:
+def _address_behind(filters: NowFilters, found: Earlier) -> str | None:
     """Return the address of the alarms behind these, None where there are none."""
     if found.last is None:
         return None
-    return in_plant(request, address_of(filters, cursor=views.cursor_after(found.last)))
+    return address_of(filters, cursor=views.cursor_after(found.last))

@@ -1,6 +1,5 @@
 """The page of people, tokens and sessions for administrators, and tokens for programs."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 
@@ -22,18 +21,13 @@ from alerting.operators.people import Account, hash_secret
 from alerting.usecases.access import people, tokens
 from alerting.usecases.access.devices import remove_pin
 from alerting.usecases.access.sign_in import end_session
-from alerting.usecases.alarm_load.asset_overview import assets_in_tree
 
 api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)
 Administrator = Annotated[Person, Depends(require("administer"))]
 PERSON_ROLES = tuple(role for role in ROLES if role != "sender")
 USUAL_TOKEN_DAYS = 365
-MOST_CHOSEN = 100
 Change = Literal["role", "disable", "enable", "link", "no-pin", "remove"]
-NO_LIMIT = ""
-"""The choice of the forms for no scope: the whole plant, of a token all that its owner sees."""
-ChosenScope = Annotated[Sequence[str], Form(max_length=MOST_CHOSEN)]
 
 
 class TokenBody(BaseModel):
@@ -44,11 +38,6 @@ class TokenBody(BaseModel):
     name: str = Field(min_length=1, max_length=100, description="What it is for.")
     owner: str = Field(min_length=1, max_length=60, description="Name of an account.")
     role: Role = Field(description="What the program may do, at most as much as the owner.")
-    scope: tuple[str, ...] | None = Field(
-        None,
-        max_length=100,
-        description="Assets for which it holds, each with all below; all of the owner if left out.",
-    )
     ends_at: Instant = Field(description="From when it is refused.")
 
 
@@ -59,7 +48,6 @@ class TokenView(views.View):
     name: str
     owner: str
     role: str
-    scope: tuple[str, ...] | None
     made_at: datetime
     made_by: str
     ends_at: datetime
@@ -79,7 +67,6 @@ class TypedAccess(NamedTuple):
     name: str = ""
     display_name: str = ""
     role: str = ""
-    scope: Sequence[str] = (NO_LIMIT,)
     owner: str = ""
     days: str = ""
 
@@ -100,7 +87,7 @@ def create_by_api(
     """Make a token of an account for a program. Role: admin."""
     now = _real_time(request)
     token, secret = tokens.create_token(
-        platform, body.name, body.owner, body.role, body.ends_at, person.name, now, body.scope
+        platform, body.name, body.owner, body.role, body.ends_at, person.name, now
     )
     return NewTokenView(**tokens.token_fields(token), token=secret)
 
@@ -127,7 +114,6 @@ def add(
     display_name: FormField = "",
     role: Annotated[Role, Form()] = "viewer",
     kind: Annotated[Literal["person", "device"], Form()] = "person",
-    scope: ChosenScope = (NO_LIMIT,),
 ) -> Response:
     """Add a person, or a shared device, and show the link that sets the password, or starts it."""
     try:
@@ -139,33 +125,11 @@ def add(
             _real_time(request),
             display_name.strip(),
             kind,
-            _scope(scope),
         )
     except UserError as refusal:
-        typed = TypedAccess(kind, name, display_name, role, scope)
+        typed = TypedAccess(kind, name, display_name, role)
         return HTMLResponse(_page(request, platform, refusal=str(refusal), typed=typed), 422)
     return HTMLResponse(_page(request, platform, link=(account, link_address(request, code))))
-
-
-@pages.post("/access/scope", response_class=HTMLResponse)
-def limit(
-    request: Request,
-    platform: Served,
-    person: FormAdministrator,
-    name: FormField = "",
-    key: FormField = "",
-    scope: ChosenScope = (),
-) -> Response:
-    """Limit an account, or a token by its key, to the chosen parts of the plant."""
-    change = (_scope(scope), person.name, _real_time(request))
-    try:
-        if key:
-            tokens.set_token_scope(platform, key, *change)
-        else:
-            people.set_scope(platform, name, *change)
-    except UserError as refusal:
-        return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
-    return RedirectResponse("/access", 303)
 
 
 @pages.post("/access/people/{name}", response_class=HTMLResponse)
@@ -214,7 +178,6 @@ def create_by_form(
     owner: FormField = "",
     role: FormField = "",
     days: FormField = str(USUAL_TOKEN_DAYS),
-    scope: ChosenScope = (NO_LIMIT,),
 ) -> Response:
     """Make a token, and show it this one time."""
     now = _real_time(request)
@@ -224,10 +187,10 @@ def create_by_form(
             raise UserError("choose a role, and the days until the token ends")
         ends_at = now + timedelta(days=int(days))
         token, secret = tokens.create_token(
-            platform, name, owner, wanted, ends_at, person.name, now, _scope(scope)
+            platform, name, owner, wanted, ends_at, person.name, now
         )
     except UserError as refusal:
-        typed = TypedAccess("token", name, "", role, scope, owner, days)
+        typed = TypedAccess("token", name, "", role, owner, days)
         return HTMLResponse(_page(request, platform, refusal=str(refusal), typed=typed), 422)
     return HTMLResponse(_page(request, platform, secret=(token.name, secret)))
 
@@ -252,12 +215,6 @@ def link_address(request: Request, code: str) -> str:
     """Return the address of a one-time link: the public one, else that of the request."""
     base = entrance_of(request).public_url or str(request.base_url)
     return f"{base.rstrip('/')}/password/{code}"
-
-
-def _scope(chosen: Sequence[str]) -> list[str] | None:
-    """Return the assets that a form chose, None for no limit. With both, the assets count."""
-    assets = [name for name in chosen if name != NO_LIMIT]
-    return None if NO_LIMIT in chosen and not assets else assets
 
 
 def _real_time(request: Request) -> datetime:
@@ -288,7 +245,6 @@ def _page(
         person_roles=PERSON_ROLES,
         device_roles=people.DEVICE_ROLES,
         roles=ROLES,
-        tree=assets_in_tree(platform.assets.all()),
         usual_days=USUAL_TOKEN_DAYS,
         refusal=refusal,
         link=link,

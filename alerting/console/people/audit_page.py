@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from alerting.console.api import views
-from alerting.console.api.api import PlantEngineer, Served
+from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import EARLIEST, LATEST, Cursor, Instant, NameQuery
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.faults import UserError
@@ -51,7 +51,7 @@ class AuditPageView(views.View):
 @api.get("/audit", tags=["access"], operation_id="list_audit")
 def list_entries(
     platform: Served,
-    _: PlantEngineer,
+    _: Engineer,
     actor: NameQuery | None = None,
     subject: NameQuery | None = None,
     what: NameQuery | None = None,
@@ -97,7 +97,7 @@ WantedEntries = Annotated[AuditForm, Depends()]
 def audit(
     request: Request,
     platform: Served,
-    _: PlantEngineer,
+    _: Engineer,
     form: WantedEntries,
     cursor: Cursor | None = None,
 ) -> str:
@@ -116,7 +116,7 @@ def audit(
 
 @pages.get("/audit.csv")
 def export(
-    request: Request, platform: Served, _: PlantEngineer, form: WantedEntries
+    request: Request, platform: Served, _: Engineer, form: WantedEntries
 ) -> StreamingResponse:
     """Return all wanted entries as CSV, times in UTC."""
     return StreamingResponse(

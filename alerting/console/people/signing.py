@@ -95,7 +95,7 @@ def _page(
         deed=_NAMES.get(request.url.path.rpartition("/")[2], ""),
         typed=typed,
         texts=[(field, value) for field, value in typed if field in _TEXTS and value],
-        signers=list_signers(platform, device.name),
+        signers=list_signers(platform),
         chosen=name or remembered,
         refusal=refusal,
         confidential=is_confidential(request, entrance_of(request).public_url),

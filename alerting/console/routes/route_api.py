@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerting.console.api import views
-from alerting.console.api.api import MAY_NAME_NOTHING, PlantEngineer, PlantViewer, Served
+from alerting.console.api.api import MAY_NAME_NOTHING, Engineer, Served, Viewer
 from alerting.console.api.parameters import (
     CONTENT_ETAG,
     Id,
@@ -73,14 +73,14 @@ class RouteChangeView(views.View):
 
 
 @router.get("/routes")
-def show_routes(platform: Served, _: PlantViewer) -> RoutesOverview:
+def show_routes(platform: Served, _: Viewer) -> RoutesOverview:
     """List routes and channels with pending notifications and dead letters. Channels appear by
     name, without addresses."""
     return routes_overview(platform, platform.clock.now())
 
 
 @router.get("/routes/{name:without_colon}", responses={200: CONTENT_ETAG})
-def show_route(name: Id, platform: Served, _: PlantEngineer, response: Response) -> RouteDetail:
+def show_route(name: Id, platform: Served, _: Engineer, response: Response) -> RouteDetail:
     """Show a route with its document. The ETag names its content. Role: engineer."""
     found = require_route(platform.routes, name)
     response.headers["etag"] = f'"{tag_of_route(found)}"'
@@ -88,7 +88,7 @@ def show_route(name: Id, platform: Served, _: PlantEngineer, response: Response)
 
 
 @router.post("/routes:check", openapi_extra=TAKES_A_ROUTE)
-def check_route(platform: Served, _: PlantEngineer, document: SentRoute) -> RouteChangeView:
+def check_route(platform: Served, _: Engineer, document: SentRoute) -> RouteChangeView:
     """Check a route without applying it: all its faults, or what it would change. Role:
     engineer."""
     return _review_view(review_route(platform, document))
@@ -106,7 +106,7 @@ def check_route(platform: Served, _: PlantEngineer, document: SentRoute) -> Rout
 def apply_document(
     name: Id,
     platform: Served,
-    person: PlantEngineer,
+    person: Engineer,
     document: SentRoute,
     response: Response,
     reason: Reason = "",
@@ -133,7 +133,7 @@ def apply_document(
 def remove_route(
     name: Id,
     platform: Served,
-    person: PlantEngineer,
+    person: Engineer,
     reason: Reason = "",
     if_match: IfContent = None,
 ) -> None:
@@ -144,7 +144,7 @@ def remove_route(
 
 
 @router.post("/routes/{name}/test", operation_id="test_route")
-def test_by_api(name: Id, platform: Served, person: PlantEngineer) -> list[TestView]:
+def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
     """Send a test message to every channel of a route, at once. Role: engineer."""
     results = try_route(platform, name, person.name, platform.clock.now())
     faults = {channel: None if result == "sent" else result for channel, result in results.items()}
@@ -157,7 +157,7 @@ def test_by_api(name: Id, platform: Served, person: PlantEngineer) -> list[TestV
 @router.post(
     "/dead-letters/retry", openapi_extra=MAY_NAME_NOTHING, operation_id="retry_dead_letters"
 )
-def retry_by_api(body: RetryBody, platform: Served, person: PlantEngineer) -> RetryView:
+def retry_by_api(body: RetryBody, platform: Served, person: Engineer) -> RetryView:
     """Deliver dead letters again under their old keys. Role: engineer."""
     retried = retry(platform, body.id, person.name, platform.clock.now())
     done = deliver_due(platform, platform.clock.now())

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import PlantEngineer, PlantViewer, Served
+from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.definitions.form import FormSchema
 from alerting.console.editing.editor import (
@@ -18,10 +18,9 @@ from alerting.console.editing.editor import (
     show_editor,
     submit,
 )
-from alerting.console.web.forms import FormPlantEngineer
+from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, UserError
-from alerting.definitions.plants import Plants
 from alerting.definitions.routes import Route
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.schema import document_schema
@@ -63,35 +62,33 @@ OTHER_MESSAGES: Mapping[str, str] = {
 
 
 @pages.get("/routes", response_class=HTMLResponse)
-def routes(request: Request, platform: Served, _: PlantViewer) -> str:
+def routes(request: Request, platform: Served, _: Viewer) -> str:
     """Return the page of routes."""
     return _page(request, platform)
 
 
 @pages.get("/routes/{name}/edit", response_class=HTMLResponse)
-def edit(name: Id, request: Request, platform: Served, _: PlantEngineer) -> str:
+def edit(name: Id, request: Request, platform: Served, _: Engineer) -> str:
     """Return the editor of a route."""
     return show_editor(ROUTES, request, platform, name)
 
 
 @pages.post("/routes/{name}/edit", response_class=HTMLResponse)
 def submit_edit(
-    name: Id, request: Request, platform: Served, person: FormPlantEngineer, sent: Sent
+    name: Id, request: Request, platform: Served, person: FormEngineer, sent: Sent
 ) -> Response:
     """Check or apply a change of a route, or change what is shown, as the pressed button says."""
     return submit(ROUTES, request, platform, person, sent, name)
 
 
 @pages.get("/new-route", response_class=HTMLResponse)
-def new_route(request: Request, platform: Served, _: PlantEngineer) -> str:
+def new_route(request: Request, platform: Served, _: Engineer) -> str:
     """Return the editor of a new route."""
     return render_editor(ROUTES, request, platform, Draft(""))
 
 
 @pages.post("/new-route", response_class=HTMLResponse)
-def make_route(
-    request: Request, platform: Served, person: FormPlantEngineer, sent: Sent
-) -> Response:
+def make_route(request: Request, platform: Served, person: FormEngineer, sent: Sent) -> Response:
     """Check or apply a new route, or change what is shown, as the pressed button says."""
     return submit(ROUTES, request, platform, person, sent)
 
@@ -101,7 +98,7 @@ def remove(
     name: Id,
     request: Request,
     platform: Served,
-    person: FormPlantEngineer,
+    person: FormEngineer,
     tag: FormField = "",
     reason: FormField = "",
 ) -> Response:
@@ -115,9 +112,7 @@ def remove(
 
 
 @pages.post("/routes/{name}/test", response_class=HTMLResponse)
-def test_by_form(
-    name: Id, request: Request, platform: Served, person: FormPlantEngineer
-) -> Response:
+def test_by_form(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
     """Send a test message and show its result."""
     results = try_route(platform, name, person.name, platform.clock.now())
     return HTMLResponse(_page(request, platform, tried=name, results=results))
@@ -125,7 +120,7 @@ def test_by_form(
 
 @pages.post("/dead-letters/retry", response_class=HTMLResponse)
 def retry_by_form(
-    request: Request, platform: Served, person: FormPlantEngineer, id: FormField = ""
+    request: Request, platform: Served, person: FormEngineer, id: FormField = ""
 ) -> Response:
     """Retry dead letters."""
     now = platform.clock.now()
@@ -192,12 +187,10 @@ def _offered(platform: Platform, document: Document) -> dict[str, dict[str, str]
     channels = dict.fromkeys(sorted(platform.channels), "")
     steps = document.get("escalation")
     number = len(steps) if isinstance(steps, list) else 0
-    assets = platform.assets.all()
     return {
         "channels": channels,
         **{f"escalation.{n}.channels": channels for n in range(number)},
-        "match.assets": {asset.name: asset.title or "" for asset in assets},
-        "match.plants": {name: one.title for name, one in Plants(assets).by_name.items()},
+        "match.assets": {asset.name: asset.title or "" for asset in platform.assets.all()},
         "match.definitions": {
             one.name: one.definition.title or "" for one in platform.definitions.latest_revisions()
         },

@@ -20,7 +20,7 @@ from alerting.definitions.faults import NotFound
 
 OWN = (
     *("lanes.js", "language.js", "live.js", "menu.js", "preview.js", "refresh.js"),
-    *("trends.js", "wall.js"),
+    "trends.js",
 )
 UPLOT = {"uplot.js": "uPlot.iife.js", "uplot.css": "uPlot.min.css"}
 """Files of uPlot, by the name under which they are served."""

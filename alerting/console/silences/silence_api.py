@@ -1,6 +1,5 @@
 """REST API, version 1: silences and maintenance."""
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -8,7 +7,6 @@ from fastapi import APIRouter
 from pydantic import ConfigDict, Field, model_validator
 
 from alerting.adapters.platform import Platform
-from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import (
     MAY_CONFLICT,
@@ -22,9 +20,7 @@ from alerting.console.api.body_rules import SILENCE_ENDS
 from alerting.console.api.operate_api import Body, EndBody, actor_of
 from alerting.console.api.parameters import Duration, Id, Instant, NameText, SomeShort
 from alerting.console.api.plant_times import plant_times
-from alerting.definitions.faults import NotFound
 from alerting.definitions.model import Severity
-from alerting.definitions.wording.language import translatable
 from alerting.operators.silences import (
     MOST_NOTIFIED,
     Silence,
@@ -165,7 +161,6 @@ def start(body: SilenceBody, platform: Served, person: Operator) -> SilenceView:
     if body.lasting is not None:
         until = max(body.since or now, now) + body.lasting
     event = body.until_event
-    require_notifiable(platform, person, body.notified)
     made = start_silence(
         platform,
         body.kind,
@@ -199,17 +194,6 @@ def extend(id: Id, body: ExtendBody, platform: Served, person: Operator) -> Sile
     now = platform.clock.now()
     longer = extend_silence(platform, id, body.until, actor_of(person), now)
     return _view(platform, longer, now)
-
-
-def notifiable_channels(platform: Platform, person: Person) -> list[str]:
-    """Return the channels that a person may name; none with a scope, for they are of the plant."""
-    return [] if person.scopes else sorted(platform.channels)
-
-
-def require_notifiable(platform: Platform, person: Person, notified: Collection[str]) -> None:
-    """Raise NotFound for a channel that a person may not name, as for one that there is not."""
-    for name in sorted({*notified}.difference(notifiable_channels(platform, person))):
-        raise NotFound(translatable("there is no channel “{name}”", name=name))
 
 
 def _view(platform: Platform, silence: Silence, now: datetime) -> SilenceView:

@@ -14,14 +14,12 @@ from alerting.console.api.api import Delivery, Served, Viewer
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, Id, NameQuery, read_duration
 from alerting.console.language import language_of
-from alerting.console.silences.silence_api import notifiable_channels, require_notifiable
 from alerting.console.trends.shown_time import read_instant
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render
-from alerting.definitions.assets import Asset, event_titles
+from alerting.definitions.assets import Asset, asset_titles, event_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import SEVERITIES, Severity
-from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import translatable
 from alerting.operators.silences import MOST_NOTIFIED, Silence, SilenceKind, SilenceScope
 from alerting.operators.tiles import counting_order
@@ -147,7 +145,6 @@ def submit(
     )
     now = platform.clock.now()
     try:
-        require_notifiable(platform, person, notified)
         begin = read_instant(request, since) if since else None
         made = start_silence(
             platform,
@@ -263,7 +260,9 @@ def _one(request: Request, platform: Platform, id: str, may_answer: bool, refusa
         phase=found.phase(now),
         texts=texts_of(request, platform, [found])[found.id],
         raised=raised[:RAISED_SHOWN],
-        plants=Plants(platform.assets.get_many({e.asset for e in raised[:RAISED_SHOWN]}).values()),
+        asset_titles=asset_titles(
+            platform.assets.get_many({e.asset for e in raised[:RAISED_SHOWN]}).values()
+        ),
         more=len(raised) - len(raised[:RAISED_SHOWN]),
         may_answer=may_answer,
         refusal=refusal,
@@ -290,7 +289,7 @@ def _form(
             event_titles(platform.assets.event_types()).items(),
             key=lambda one: counting_order(one[1]),
         ),
-        channels=notifiable_channels(platform, person),
+        channels=sorted(platform.channels),
         lengths=LENGTHS,
         reasons=REASONS,
         may_answer=person.may_answer,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from alerting.adapters.platform import Platform
 from alerting.console.api import views
-from alerting.console.api.api import PlantEngineer, PlantViewer, Served
+from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import ETAG, Id, IfMatch, IfNoneMatch, etag_of, expected_of
 from alerting.console.definitions.documents import TAKES_A_SINK, SentSink
 from alerting.console.sinks.trials import SinkTrials
@@ -122,7 +122,7 @@ class RetriedLettersView(views.View):
 
 
 @router.get("/sinks")
-def list_sinks(platform: Served, _: PlantViewer) -> SinksView:
+def list_sinks(platform: Served, _: Viewer) -> SinksView:
     """List all sinks by name, and faulty documents."""
     found = sink_statuses(platform, platform.clock.now())
     return SinksView(
@@ -131,14 +131,14 @@ def list_sinks(platform: Served, _: PlantViewer) -> SinksView:
 
 
 @router.post("/sinks:check", openapi_extra=TAKES_A_SINK)
-def check_sink(platform: Served, _: PlantEngineer, document: SentSink) -> SinkChangeView:
+def check_sink(platform: Served, _: Engineer, document: SentSink) -> SinkChangeView:
     """Check a document without applying it: all its faults, or the change. Role: engineer."""
     plan = plan_sink(platform.sinks, document)
     return SinkChangeView(name=plan.name, action=plan.action)
 
 
 @router.get("/sinks/{name:without_colon}", responses={200: ETAG})
-def show_sink(name: Id, platform: Served, _: PlantEngineer, response: Response) -> SinkView:
+def show_sink(name: Id, platform: Served, _: Engineer, response: Response) -> SinkView:
     """Show a sink with its revisions. The ETag is the newest revision. Role: engineer."""
     found = sink_detail(platform, name, platform.clock.now())
     response.headers["etag"] = etag_of(found.number)
@@ -160,7 +160,7 @@ def show_sink(name: Id, platform: Served, _: PlantEngineer, response: Response) 
 def apply_document(
     name: Id,
     platform: Served,
-    person: PlantEngineer,
+    person: Engineer,
     document: SentSink,
     response: Response,
     if_match: IfMatch = None,
@@ -192,7 +192,7 @@ def apply_document(
 
 @router.post("/sinks/{name}:pause", responses={200: ETAG})
 def pause_sink(
-    name: Id, platform: Served, person: PlantEngineer, answer: Response, if_match: IfMatch = None
+    name: Id, platform: Served, person: Engineer, answer: Response, if_match: IfMatch = None
 ) -> SinkStateView:
     """Pause a sink: alarms wait until it is resumed, values within `values_wait`. Role:
     engineer."""
@@ -201,7 +201,7 @@ def pause_sink(
 
 @router.post("/sinks/{name}:resume", responses={200: ETAG})
 def resume_sink(
-    name: Id, platform: Served, person: PlantEngineer, answer: Response, if_match: IfMatch = None
+    name: Id, platform: Served, person: Engineer, answer: Response, if_match: IfMatch = None
 ) -> SinkStateView:
     """Resume a sink that is paused or retired. Role: engineer."""
     return _change_state(platform, name, "active", if_match, person.name, answer)
@@ -209,14 +209,14 @@ def resume_sink(
 
 @router.post("/sinks/{name}:retire", responses={200: ETAG})
 def retire_sink(
-    name: Id, platform: Served, person: PlantEngineer, answer: Response, if_match: IfMatch = None
+    name: Id, platform: Served, person: Engineer, answer: Response, if_match: IfMatch = None
 ) -> SinkStateView:
     """Retire a sink; its document, revisions and dead letters stay. Role: engineer."""
     return _change_state(platform, name, "retired", if_match, person.name, answer)
 
 
 @router.post("/sinks/{name}:test")
-def test_sink(name: Id, platform: Served, person: PlantEngineer, request: Request) -> SinkTestView:
+def test_sink(name: Id, platform: Served, person: Engineer, request: Request) -> SinkTestView:
     """Send the receiver a message that is marked as a test. A database is looked at, and gets no
     row. Role: engineer."""
     trials: SinkTrials = request.app.state.sink_trials
@@ -225,14 +225,14 @@ def test_sink(name: Id, platform: Served, person: PlantEngineer, request: Reques
 
 
 @router.get("/sinks/{name}/dead-letters")
-def list_letters(name: Id, platform: Served, _: PlantEngineer) -> SinkLettersView:
+def list_letters(name: Id, platform: Served, _: Engineer) -> SinkLettersView:
     """List the first messages that the receiver refused. Role: engineer."""
     found = sink_detail(platform, name, platform.clock.now())
     return SinkLettersView(items=letter_views(found.letters), all=found.status.letters)
 
 
 @router.post("/sinks/{name}/dead-letters:retry")
-def retry_sink_letters(name: Id, platform: Served, person: PlantEngineer) -> RetriedLettersView:
+def retry_sink_letters(name: Id, platform: Served, person: Engineer) -> RetriedLettersView:
     """Let the stream service send the dead letters of a sink once more. Role: engineer."""
     count = retry_letters(platform, name, person.name, platform.clock.now())
     return RetriedLettersView(letters=count)

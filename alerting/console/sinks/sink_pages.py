@@ -7,14 +7,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import PlantEngineer, Served
+from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.sinks.sink_api import letter_views
 from alerting.console.sinks.starts import SINK_STARTS
 from alerting.console.sources.documents import document_history, read_named_document, yaml_of
 from alerting.console.sources.source_pages import DocumentText
 from alerting.console.sources.starts import START
-from alerting.console.web.forms import FormPlantEngineer, read_revision
+from alerting.console.web.forms import FormEngineer, read_revision
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, NotFound, UserError
 from alerting.definitions.sinks.sink import sink_kinds
@@ -35,7 +35,7 @@ _STATES: Mapping[str, SourceState] = {"pause": "paused", "resume": "active", "re
 
 
 @pages.get("/sinks", response_class=HTMLResponse)
-def sinks(request: Request, platform: Served, _: PlantEngineer) -> str:
+def sinks(request: Request, platform: Served, _: Engineer) -> str:
     """Return the page of sinks, which loads itself again."""
     now = platform.clock.now()
     return render(
@@ -51,7 +51,7 @@ def sinks(request: Request, platform: Served, _: PlantEngineer) -> str:
 def new_sink(
     request: Request,
     platform: Served,
-    _: PlantEngineer,
+    _: Engineer,
     kind: Annotated[str, Query(max_length=20)] = "mqtt",
 ) -> str:
     """Return an editor with the beginning of a sink of a kind."""
@@ -62,7 +62,7 @@ def new_sink(
 def make_sink(
     request: Request,
     platform: Served,
-    person: FormPlantEngineer,
+    person: FormEngineer,
     text: DocumentText = "",
     act: FormField = "",
 ) -> Response:
@@ -71,7 +71,7 @@ def make_sink(
 
 
 @pages.get("/sinks/{name}", response_class=HTMLResponse)
-def sink(name: Id, request: Request, platform: Served, _: PlantEngineer) -> str:
+def sink(name: Id, request: Request, platform: Served, _: Engineer) -> str:
     """Return the page of a sink."""
     return _page(request, platform, name)
 
@@ -81,7 +81,7 @@ def change_sink(
     name: Id,
     request: Request,
     platform: Served,
-    person: FormPlantEngineer,
+    person: FormEngineer,
     revision: FormField = "",
     text: DocumentText = "",
     act: FormField = "",
@@ -91,7 +91,7 @@ def change_sink(
 
 
 @pages.post("/sinks/{name}/test", response_class=HTMLResponse)
-def send_test(name: Id, request: Request, platform: Served, person: FormPlantEngineer) -> Response:
+def send_test(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
     """Send the receiver a message that is marked as a test."""
     try:
         found = SINK_FORM.find(platform.sinks, name)
@@ -105,7 +105,7 @@ def send_test(name: Id, request: Request, platform: Served, person: FormPlantEng
 
 @pages.post("/sinks/{name}/retry", response_class=HTMLResponse)
 def retry_dead_letters(
-    name: Id, request: Request, platform: Served, person: FormPlantEngineer
+    name: Id, request: Request, platform: Served, person: FormEngineer
 ) -> Response:
     """Let the stream service send dead letters once more."""
     retry_letters(platform, name, person.name, platform.clock.now())
@@ -117,7 +117,7 @@ def set_sink_state(
     name: Id,
     request: Request,
     platform: Served,
-    person: FormPlantEngineer,
+    person: FormEngineer,
     act: FormField = "",
     revision: FormField = "",
 ) -> Response:

@@ -10,7 +10,7 @@ from pydantic import Field
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.platform import Platform
 from alerting.console.api import views
-from alerting.console.api.api import PlantEngineer, Served, Viewer
+from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import ETAG, Id, IfMatch, IfNoneMatch, etag_of, expected_of
 from alerting.console.definitions.documents import TAKES_A_SOURCE, SentSource
 from alerting.console.sources.trials import SourceTrials
@@ -155,7 +155,7 @@ def list_sources(platform: Served, _: Viewer) -> SourcesView:
 
 
 @router.post("/sources:check", openapi_extra=TAKES_A_SOURCE)
-def check_source(platform: Served, _: PlantEngineer, document: SentSource) -> SourceChangeView:
+def check_source(platform: Served, _: Engineer, document: SentSource) -> SourceChangeView:
     """Check a document without applying it: all its faults, or the change. Role: engineer."""
     plan = plan_source(platform.sources, document)
     return SourceChangeView(name=plan.name, action=plan.action)
@@ -163,7 +163,7 @@ def check_source(platform: Served, _: PlantEngineer, document: SentSource) -> So
 
 @router.post("/sources:test", openapi_extra=TAKES_A_SOURCE, operation_id="test_source_document")
 def look_at_document(
-    platform: Served, _: PlantEngineer, request: Request, document: SentSource
+    platform: Served, _: Engineer, request: Request, document: SentSource
 ) -> SourceRowsView:
     """Show ten rows as a source that is not applied yet would store them. Stores nothing, takes no
     message from a broker. Role: engineer."""
@@ -171,7 +171,7 @@ def look_at_document(
 
 
 @router.get("/sources/{name:without_colon}", responses={200: ETAG})
-def show_source(name: Id, platform: Served, _: PlantEngineer, response: Response) -> SourceView:
+def show_source(name: Id, platform: Served, _: Engineer, response: Response) -> SourceView:
     """Show a source with its revisions. The ETag is the newest revision. Role: engineer."""
     found = source_detail(platform, name, platform.clock.now())
     response.headers["etag"] = etag_of(found.number)
@@ -193,7 +193,7 @@ def show_source(name: Id, platform: Served, _: PlantEngineer, response: Response
 def apply_document(
     name: Id,
     platform: Served,
-    person: PlantEngineer,
+    person: Engineer,
     document: SentSource,
     response: Response,
     if_match: IfMatch = None,
@@ -225,7 +225,7 @@ def apply_document(
 
 @router.post("/sources/{name}:pause", responses={200: ETAG})
 def pause_source(
-    name: Id, platform: Served, person: PlantEngineer, answer: Response, if_match: IfMatch = None
+    name: Id, platform: Served, person: Engineer, answer: Response, if_match: IfMatch = None
 ) -> SourceStateView:
     """Pause a source: its rows are neither read nor accepted, and it is not stale. Role:
     engineer."""
@@ -234,7 +234,7 @@ def pause_source(
 
 @router.post("/sources/{name}:resume", responses={200: ETAG})
 def resume_source(
-    name: Id, platform: Served, person: PlantEngineer, answer: Response, if_match: IfMatch = None
+    name: Id, platform: Served, person: Engineer, answer: Response, if_match: IfMatch = None
 ) -> SourceStateView:
     """Resume a source that is paused or retired. Role: engineer."""
     return _change_state(platform, name, "active", if_match, person.name, answer)
@@ -242,16 +242,14 @@ def resume_source(
 
 @router.post("/sources/{name}:retire", responses={200: ETAG})
 def retire_source(
-    name: Id, platform: Served, person: PlantEngineer, answer: Response, if_match: IfMatch = None
+    name: Id, platform: Served, person: Engineer, answer: Response, if_match: IfMatch = None
 ) -> SourceStateView:
     """Retire a source; its document, revisions and readings stay. Role: engineer."""
     return _change_state(platform, name, "retired", if_match, person.name, answer)
 
 
 @router.post("/sources/{name}:test", operation_id="test_source")
-def look_at_source(
-    name: Id, platform: Served, _: PlantEngineer, request: Request
-) -> SourceRowsView:
+def look_at_source(name: Id, platform: Served, _: Engineer, request: Request) -> SourceRowsView:
     """Show ten rows as they would be stored, and what is refused and why. Stores nothing. Role:
     engineer."""
     trials: SourceTrials = request.app.state.source_trials
@@ -259,14 +257,14 @@ def look_at_source(
 
 
 @router.get("/sources/{name}/dead-messages")
-def list_dead_messages(name: Id, platform: Served, _: PlantEngineer) -> DeadMessagesView:
+def list_dead_messages(name: Id, platform: Served, _: Engineer) -> DeadMessagesView:
     """List the first messages of a broker that could not be stored. Role: engineer."""
     found = source_detail(platform, name, platform.clock.now())
     return DeadMessagesView(items=dead_views(found), more=found.dead_more)
 
 
 @router.post("/sources/{name}/dead-messages:retry")
-def retry_dead_messages(name: Id, platform: Served, person: PlantEngineer) -> RetriedView:
+def retry_dead_messages(name: Id, platform: Served, person: Engineer) -> RetriedView:
     """Store the dead messages of a source once more. Role: engineer."""
     found = retry_dead(platform, name, person.name, platform.clock.now(), is_outage)
     return RetriedView(messages=found.messages, stored=found.new, dead=found.dead)

@@ -8,12 +8,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import PlantEngineer, Served, Viewer
+from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.sources import source_api
 from alerting.console.sources.documents import document_history, read_named_document, yaml_of
 from alerting.console.sources.starts import START, STARTS
-from alerting.console.web.forms import FormPlantEngineer, read_revision
+from alerting.console.web.forms import FormEngineer, read_revision
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, NotFound, UserError
 from alerting.definitions.sources.mapping import SourceState
@@ -52,7 +52,7 @@ def sources(request: Request, platform: Served, _: Viewer) -> str:
 def new_source(
     request: Request,
     platform: Served,
-    _: PlantEngineer,
+    _: Engineer,
     kind: Annotated[str, Query(max_length=20)] = "http",
 ) -> str:
     """Return an editor with the beginning of a source of a kind."""
@@ -63,7 +63,7 @@ def new_source(
 def make_source(
     request: Request,
     platform: Served,
-    person: FormPlantEngineer,
+    person: FormEngineer,
     text: DocumentText = "",
     act: FormField = "",
 ) -> Response:
@@ -72,7 +72,7 @@ def make_source(
 
 
 @pages.get("/sources/{name}", response_class=HTMLResponse)
-def source(name: Id, request: Request, platform: Served, _: PlantEngineer) -> str:
+def source(name: Id, request: Request, platform: Served, _: Engineer) -> str:
     """Return the page of a source."""
     return _page(request, platform, name)
 
@@ -82,7 +82,7 @@ def change_source(
     name: Id,
     request: Request,
     platform: Served,
-    person: FormPlantEngineer,
+    person: FormEngineer,
     revision: FormField = "",
     text: DocumentText = "",
     act: FormField = "",
@@ -93,7 +93,7 @@ def change_source(
 
 
 @pages.post("/sources/{name}/look", response_class=HTMLResponse)
-def look_at_rows(name: Id, request: Request, platform: Served, _: FormPlantEngineer) -> Response:
+def look_at_rows(name: Id, request: Request, platform: Served, _: FormEngineer) -> Response:
     """Show ten rows as they would be stored."""
     try:
         found = request.app.state.source_trials.look(platform, find_source(platform.sources, name))
@@ -105,9 +105,7 @@ def look_at_rows(name: Id, request: Request, platform: Served, _: FormPlantEngin
 
 
 @pages.post("/sources/{name}/retry", response_class=HTMLResponse)
-def retry_messages(
-    name: Id, request: Request, platform: Served, person: FormPlantEngineer
-) -> Response:
+def retry_messages(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
     """Store dead messages once more."""
     now = platform.clock.now()
     retry_dead(platform, name, person.name, now, is_outage)
@@ -119,7 +117,7 @@ def set_source_state(
     name: Id,
     request: Request,
     platform: Served,
-    person: FormPlantEngineer,
+    person: FormEngineer,
     act: FormField = "",
     revision: FormField = "",
 ) -> Response:

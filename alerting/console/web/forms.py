@@ -11,12 +11,12 @@ from alerting.console.api.api import require
 from alerting.console.api.parameters import FormField
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.operators.permissions import Permission, Target
+from alerting.operators.permissions import Permission
 
 _OWN_FIELDS = frozenset({"csrf", "signer", "pin"})
 
 
-def submitted_by(permission: Permission, target: Target = "anything") -> Callable[..., object]:
+def submitted_by(permission: Permission) -> Callable[..., object]:
     """Return a dependency that gives the person of a form with this permission: of the session, or
     on a shared device the one who signs with `signer` and `pin`.
 
@@ -24,7 +24,7 @@ def submitted_by(permission: Permission, target: Target = "anything") -> Callabl
     one that a shared device must not send; NotSigned, with a page that asks for name and PIN and
     holds all that was typed, until those are right.
     """
-    needed = require(permission, target)
+    needed = require(permission)
 
     async def person(
         request: Request, csrf: FormField = "", signer: FormField = "", pin: FormField = ""
@@ -66,7 +66,6 @@ def submitted_by(permission: Permission, target: Target = "anything") -> Callabl
 FormViewer = Annotated[Person, Depends(submitted_by("read"))]
 FormOperator = Annotated[Person, Depends(submitted_by("operate"))]
 FormEngineer = Annotated[Person, Depends(submitted_by("configure"))]
-FormPlantEngineer = Annotated[Person, Depends(submitted_by("configure", "whole plant"))]
 FormAdministrator = Annotated[Person, Depends(submitted_by("administer"))]
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import WholePlatform
+from alerting.console.api.api import Served
 from alerting.console.api.parameters import FormField
 from alerting.console.attempts import WITHIN, RateLimit, client_of
 from alerting.console.gate import LINKS
@@ -43,7 +43,7 @@ def link_routes(now: Callable[[], datetime]) -> APIRouter:
             )
 
     @routes.get(LINKS + "{token}", response_class=HTMLResponse)
-    def show(token: str, request: Request, platform: WholePlatform) -> Response:
+    def show(token: str, request: Request, platform: Served) -> Response:
         check(request, platform, token)
         return _page(request, platform, token, done=False)
 
@@ -51,7 +51,7 @@ def link_routes(now: Callable[[], datetime]) -> APIRouter:
     def act(
         token: str,
         request: Request,
-        platform: WholePlatform,
+        platform: Served,
         confirm: FormField = "",
         taken: Taken = "",
     ) -> Response:

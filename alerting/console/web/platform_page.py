@@ -10,11 +10,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from alerting.adapters.deadline import find_silent
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import PlantViewer, Served
+from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id
 from alerting.console.login import entrance_of
 from alerting.console.metrics import PlatformReader
-from alerting.console.web.forms import FormPlantEngineer
+from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import template
@@ -59,15 +59,13 @@ _MENDED_AT = {
 
 
 @pages.get("/platform", response_class=HTMLResponse)
-def faults(request: Request, platform: Served, _: PlantViewer) -> str:
+def faults(request: Request, platform: Served, _: Viewer) -> str:
     """Return the page of the platform: faults, and for engineers what runs, waits and is stored."""
     return _page(request, platform)
 
 
 @pages.post("/platform/sources/{name}/retry", response_class=HTMLResponse)
-def retry_by_form(
-    name: Id, request: Request, platform: Served, person: FormPlantEngineer
-) -> Response:
+def retry_by_form(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
     """Store the dead messages of a source once more."""
     try:
         retry_dead(platform, name, person.name, platform.clock.now(), is_outage)

@@ -19,7 +19,7 @@ from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
 from alerting.definitions.wording.spoken import format_threshold
 from alerting.episodes.episode import Episode
-from alerting.operators.permissions import Permission, Target
+from alerting.operators.permissions import Permission
 from alerting.operators.tiles import PartTiles
 from alerting.recommendation.messages import (
     describe_unusual,
@@ -32,13 +32,12 @@ from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, 
 
 
 class MenuEntry(NamedTuple):
-    """An entry of the menu: address, name, and the permission that it needs, for what; the
-    group under which it is folded, if any."""
+    """An entry of the menu: address, name, and the permission that it needs; the group under which
+    it is folded, if any."""
 
     address: str
     name: str
     permission: Permission
-    target: Target = "anything"
     group: str = ""
 
 
@@ -55,11 +54,11 @@ MENU = (
     MenuEntry("/plant", translatable("Plant"), "read", group=PERFORMANCE),
     MenuEntry("/kpi", translatable("Alarm quality"), "read", group=PERFORMANCE),
     MenuEntry("/reports", translatable("Reports"), "read", group=PERFORMANCE),
-    MenuEntry("/routes", translatable("Routes"), "configure", "whole plant", group=SET_UP),
+    MenuEntry("/routes", translatable("Routes"), "configure", group=SET_UP),
     MenuEntry("/sources", translatable("Sources"), "configure", group=SET_UP),
-    MenuEntry("/sinks", translatable("Sinks"), "configure", "whole plant", group=SET_UP),
-    MenuEntry("/platform", translatable("Platform"), "configure", "whole plant", group=SET_UP),
-    MenuEntry("/audit", translatable("Audit"), "configure", "whole plant", group=SET_UP),
+    MenuEntry("/sinks", translatable("Sinks"), "configure", group=SET_UP),
+    MenuEntry("/platform", translatable("Platform"), "configure", group=SET_UP),
+    MenuEntry("/audit", translatable("Audit"), "configure", group=SET_UP),
     MenuEntry("/access", translatable("Access"), "administer", group=SET_UP),
 )
 MENU_BELOW = {
@@ -72,7 +71,7 @@ MENU_BELOW = {
 """The entry of the menu to which a page belongs whose address does not begin with its own."""
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
-    *("reference", "silences", "handover", "wall", "plant"),
+    *("reference", "silences", "handover", "plant"),
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MOST_MADE = 1000
@@ -145,19 +144,11 @@ def _identity(thing: Episode | tuple[Episode, ...] | PartTiles) -> object:
 
 
 def zone_of(request: Request) -> ZoneInfo:
-    """Return the time zone of pages for the person of a request: their own, else that of the plant
-    that the page shows, else the platform's."""
+    """Return the time zone of pages for the person of a request: their own, else the
+    platform's."""
     person = getattr(request.state, "person", None)
-    usual: ZoneInfo = getattr(request.state, "zone", request.app.state.zone)
+    usual: ZoneInfo = request.app.state.zone
     return ZoneInfo(person.zone) if person is not None and person.zone else usual
-
-
-def in_plant(request: Request, address: str) -> str:
-    """Return an address that shows the plant which a request shows alone, if it shows one."""
-    plant: str | None = getattr(request.state, "plant", None)
-    if plant is None:
-        return address
-    return f"{address}{'&' if '?' in address else '?'}in_plant={quote(plant, safe='')}"
 
 
 def page_address(request: Request) -> str:

@@ -17,10 +17,8 @@ from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import menu_style, render, zone_of
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import template, translatable
 from alerting.ports import ReportHead
-from alerting.reporting.life.settings import plant_of_report, report_subject
 from alerting.usecases.operators.misses import report_miss
 
 router = APIRouter(include_in_schema=False)
@@ -62,6 +60,7 @@ def reports(
 def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
     """Return the report below the menu, in its language; then revisions and tables."""
     head, content = find_report(platform, id)
+    titles = _titles(platform)
     revisions = platform.reports.revisions(head.definition, head.period) if head.period else [head]
 
     def part(name: str) -> str:
@@ -71,8 +70,8 @@ def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
             part=name,
             style=Markup(menu_style()),  # noqa: S704 - a file of the platform
             r=head,
-            title=_titles(platform).get(head.definition) or translatable("the plant"),
-            is_of_definition=plant_of_report(head.definition) is None,
+            title=titles.get(head.definition, head.definition) or translatable("the plant"),
+            is_of_definition=head.definition in titles,
             revisions=[one for one in revisions if one.revision],
             tables=list(content.tables),
         )
@@ -91,12 +90,10 @@ def framed(page: str, head: str, end: str) -> str:
 
 
 def _titles(platform: Platform) -> dict[str | None, str]:
-    found: dict[str | None, str] = {
+    return {
         revision.name: revision.definition.title or revision.name
         for revision in platform.definitions.latest_revisions()
     }
-    plants = Plants(platform.assets.all()).by_name
-    return found | {report_subject(name): plant.title for name, plant in plants.items()}
 
 
 @router.post("/misses", response_class=HTMLResponse)

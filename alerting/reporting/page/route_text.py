@@ -88,8 +88,6 @@ def match_text(match: Match) -> str:
         parts.append(translatable("alert {names}", names=join_with_or(*match.definitions)))
     if match.assets != ("*",):
         parts.append(translatable("of {names}", names=join_with_or(*match.assets)))
-    if match.plants:
-        parts.append(translatable("in the plant {names}", names=join_with_or(*match.plants)))
     if match.tags:
         parts.append(translatable("tagged {names}", names=join_with_or(*match.tags)))
     is_any = len(parts) == 1 and not match.severity

@@ -17,10 +17,8 @@ def render_plant_page(
     zone: tzinfo = UTC,
     notes: tuple[str, ...] = (),
     language: Language = ENGLISH,
-    title: str = "",
 ) -> str:
-    """Render the page as HTML, users' text escaped. `notes`: on the report itself, at its head;
-    `title`: of the plant, where there are several."""
+    """Render the page as HTML, users' text escaped. `notes`: on the report itself, at its head."""
     before = (
         {f.metric: f.value for f in metrics.previous_kpis.findings} if metrics.previous_kpis else {}
     )
@@ -36,5 +34,4 @@ def render_plant_page(
         zone=zone,
         zone_name=messages.zone_name(zone),
         notes=notes,
-        plant_title=title,
     )

@@ -5,7 +5,6 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.people import DEVICE_SESSION_LASTS, Account
-from alerting.operators.permissions import sees_all_of
 from alerting.operators.pins import (
     DEVICE_LIMIT,
     PERSON_LIMIT,
@@ -118,16 +117,9 @@ def remove_pin(platform: AccessPorts, name: str, actor: str, now: datetime) -> A
     return update_account(platform, name, change, "PIN removed", actor, now)
 
 
-def list_signers(platform: AccessPorts, device: str) -> list[Account]:
-    """Return the people who may sign on a device, by their shown name: those with a PIN who see
-    all that the device shows."""
-    shown = find_account(platform, device).scope
-    parents = {asset.name: asset.parent for asset in platform.assets.all()}
-    signers = [
-        one
-        for one in platform.accounts.all()
-        if may_sign(one) and sees_all_of(one.scope, shown, parents)
-    ]
+def list_signers(platform: AccessPorts) -> list[Account]:
+    """Return the people who may sign on devices, by their shown name: those with a PIN."""
+    signers = [one for one in platform.accounts.all() if may_sign(one)]
     return sorted(signers, key=lambda account: account.shown_name.casefold())
 
 
@@ -139,7 +131,7 @@ def sign_by_pin(
     A PIN is counted as wrong before it is checked, so that no number of requests at once checks
     more than the limits allow. Raises TooManyPins, with no check of the PIN, or WrongPin.
     """
-    signer = next((one for one in list_signers(platform, device) if one.id == name), None)
+    signer = next((one for one in list_signers(platform) if one.id == name), None)
     counted = {device: DEVICE_LIMIT} | ({signer.id: PERSON_LIMIT} if signer else {})
     for id, limit in counted.items():
         _refuse_too_many(find_account(platform, id), limit, now)

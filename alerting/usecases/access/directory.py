@@ -99,7 +99,6 @@ def _new(
         now,
         display_name=_display_name(person),
         signed_in_at=now,
-        scope=rights.scope,
         identity=person.identity,
     )
 
@@ -117,14 +116,13 @@ def _update(
         raise UserError(translatable("this sign-in was finished before: begin again"))
     return before.next_version(
         role=rights.role,
-        scope=rights.scope,
         display_name=_display_name(person),
         signed_in_at=now,
     )
 
 
 def _rights_of(account: Account) -> tuple[object, ...]:
-    return account.role, account.scope, account.display_name
+    return account.role, account.display_name
 
 
 def _display_name(person: DirectoryPerson) -> str:

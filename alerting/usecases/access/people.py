@@ -1,7 +1,7 @@
 """Add, change, disable and remove people; set their passwords by one-time links."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Protocol
@@ -48,18 +48,14 @@ def add_person(
     now: datetime,
     display_name: str = "",
     kind: AccountKind = "person",
-    scope: Sequence[str] | None = None,
 ) -> tuple[Account, str]:
     """Add a person, or a device that people share; return the account, and the code of the link
     that sets the password, or starts the device.
 
-    `scope`: see `set_scope`. Raises UserError for a name that is not possible or taken, a role that
-    this kind cannot have, or a scope that is not possible.
+    Raises UserError for a name that is not possible or taken, or a role that this kind cannot have.
     """
     check_account_name(name)
     _check_role(kind, role, display_name)
-    checked = None if scope is None else check_scope(platform, scope)
-    check_scope_of_role(role, checked)
     if len(platform.accounts.all()) >= MOST_ACCOUNTS:
         raise UserError(f"there are {MOST_ACCOUNTS} accounts already: remove some first")
     code = secrets.token_urlsafe(24)
@@ -73,7 +69,6 @@ def add_person(
         display_name=display_name,
         link=hash_secret(code),
         link_ends=now + LINK_LASTS,
-        scope=checked,
     )
     if not platform.accounts.insert(account):
         raise UserError(f"the name {name} is taken")
@@ -101,13 +96,12 @@ def change_person(
     display_name: str | None = None,
 ) -> Account:
     """Change role or display name, at once also for sessions that are open. Raises UserError for
-    an account that is not a person's, one's own role, and the role admin with a scope."""
+    an account that is not a person's, and one's own role."""
 
     def change(account: Account) -> Account:
         _refuse_service(account)
         _check_role(account.kind, role or account.role, display_name or "")
         _refuse_directory(account)
-        check_scope_of_role(role or account.role, account.scope)
         if role not in (None, account.role):
             _refuse_own(account, actor, "change the role of")
         return account.next_version(
@@ -116,45 +110,6 @@ def change_person(
         )
 
     return update_account(platform, name, change, "person changed", actor, now)
-
-
-def set_scope(
-    platform: AccessPorts, name: str, scope: Sequence[str] | None, actor: str, now: datetime
-) -> Account:
-    """Limit an account to these assets and all below them, at once also where it is signed in.
-
-    None: the whole plant. Raises UserError for an asset that is not known, for no asset at all,
-    for one's own account, and for an administrator.
-    """
-    checked = None if scope is None else check_scope(platform, scope)
-
-    def change(account: Account) -> Account:
-        _refuse_own(account, actor, "change the scope of")
-        _refuse_directory(account)
-        check_scope_of_role(account.role, checked)
-        return account.next_version(scope=checked)
-
-    return update_account(platform, name, change, "scope changed", actor, now)
-
-
-def check_scope(platform: AccessPorts, scope: Sequence[str]) -> tuple[str, ...]:
-    """Return a scope sorted and without repetition. Raises UserError for an asset that is not
-    known, and for no asset at all."""
-    known = [asset.name for asset in platform.assets.all()]
-    for asset in scope:
-        if asset not in known:
-            raise UserError(unknown_name("asset", asset, known, "a scope names assets"))
-    if not scope:
-        raise UserError("a scope names at least one asset")
-    return tuple(sorted(set(scope)))
-
-
-def check_scope_of_role(role: Role, scope: Sequence[str] | None) -> None:
-    """Check that a role may have this scope. Raises UserError for an administrator with one."""
-    if role == "admin" and scope is not None:
-        raise UserError(
-            "an administrator always has the whole plant: choose another role, or no scope"
-        )
 
 
 def disable_account(platform: AccessPorts, name: str, actor: str, now: datetime) -> Account:
@@ -390,7 +345,7 @@ def _refuse_service(account: Account) -> None:
 def _refuse_directory(account: Account) -> None:
     if account.identity is not None:
         raise UserError(
-            f"{account.id} signs in by the plant's directory: its groups give the role, the scope "
+            f"{account.id} signs in by the plant's directory: its groups give the role "
             "and the name, and there is no password here"
         )
 

@@ -1,8 +1,7 @@
 """Tokens of programs: made once, stored hashed, revoked at once."""
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,13 +10,12 @@ from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import (
     LONGEST_TOKEN_LIFE,
     AccessToken,
-    Account,
     hash_secret,
     is_active,
 )
-from alerting.operators.permissions import Scopes, join_scopes, lesser_role, visible_assets
+from alerting.operators.permissions import lesser_role
 from alerting.ports import AccessPorts
-from alerting.usecases.access.people import check_scope, check_scope_of_role, find_account
+from alerting.usecases.access.people import find_account
 
 MOST_TOKENS = 1000
 LONGEST_NAME = 100
@@ -26,12 +24,11 @@ USE_IS_RECORDED_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class TokenUser:
-    """The account that a token speaks for, and the role and scopes that it has."""
+    """The account that a token speaks for, and the role that it has."""
 
     name: str
     role: Role
     token: str
-    scopes: Scopes = ()
 
 
 def create_token(
@@ -42,13 +39,10 @@ def create_token(
     ends_at: datetime,
     actor: str,
     now: datetime,
-    scope: Sequence[str] | None = None,
 ) -> tuple[AccessToken, str]:
     """Return a new token of an account, and its secret, which is stored nowhere.
 
-    `scope`: the assets for which it holds, with all below them; None for all that the owner sees.
-    Raises UserError for a role or scope beyond that of the owner, a scope of unknown assets, or an
-    end that is past or too far.
+    Raises UserError for a role beyond that of the owner, or an end that is past or too far.
     """
     account = find_account(platform, owner)
     if account.kind == "device":
@@ -62,13 +56,10 @@ def create_token(
             f"the token must end within {LONGEST_TOKEN_LIFE.days} days from now, not at "
             f"{ends_at:%Y-%m-%d}"
         )
-    checked = _check_scope(platform, account, role, scope)
     if len(platform.access_tokens.all()) >= MOST_TOKENS:
         raise UserError(f"there are {MOST_TOKENS} tokens already: revoke some first")
     secret = f"al_{secrets.token_urlsafe(30)}"
-    token = AccessToken(
-        hash_secret(secret), name.strip(), owner, role, now, actor, ends_at, scope=checked
-    )
+    token = AccessToken(hash_secret(secret), name.strip(), owner, role, now, actor, ends_at)
     platform.access_tokens.insert(token)
     platform.audit.add(actor, "token made", _subject(token), now, after=token_fields(token))
     return token, secret
@@ -80,20 +71,6 @@ def revoke_token(platform: AccessPorts, key: str, actor: str, now: datetime) -> 
     platform.access_tokens.remove(token.id)
     platform.audit.add(actor, "token revoked", _subject(token), now, before=token_fields(token))
     return token
-
-
-def set_token_scope(
-    platform: AccessPorts, key: str, scope: Sequence[str] | None, actor: str, now: datetime
-) -> AccessToken:
-    """Limit the token with this key to these assets and all below them, at once. `scope`: see
-    `create_token`. Raises NotFound, and UserError for a scope that is not possible."""
-    token = _find_by_key(platform, key)
-    account = find_account(platform, token.owner)
-    changed = replace(token, scope=_check_scope(platform, account, token.role, scope))
-    platform.access_tokens.set_scope(token.id, changed.scope)
-    fields = (token_fields(token), token_fields(changed))
-    platform.audit.add(actor, "scope changed", _subject(token), now, *fields)
-    return changed
 
 
 def find_token_user(platform: AccessPorts, id: str, now: datetime) -> TokenUser | None:
@@ -110,7 +87,7 @@ def find_token_user(platform: AccessPorts, id: str, now: datetime) -> TokenUser 
         return None
     if token.used_at is None or now - token.used_at >= USE_IS_RECORDED_EVERY:
         platform.access_tokens.record_use(id, now)
-    return TokenUser(account.id, role, id, join_scopes(account.scope, token.scope))
+    return TokenUser(account.id, role, id)
 
 
 def token_fields(token: AccessToken) -> dict[str, Any]:
@@ -120,7 +97,6 @@ def token_fields(token: AccessToken) -> dict[str, Any]:
         "name": token.name,
         "owner": token.owner,
         "role": token.role,
-        "scope": token.scope,
         "made_at": token.made_at,
         "made_by": token.made_by,
         "ends_at": token.ends_at,
@@ -135,19 +111,6 @@ def _find_by_key(platform: AccessPorts, key: str) -> AccessToken:
         keys = [one.key for one in known]
         raise NotFound(unknown_name("token", key, keys, "the page Access makes one"))
     return token
-
-
-def _check_scope(
-    platform: AccessPorts, owner: Account, role: Role, scope: Sequence[str] | None
-) -> tuple[str, ...] | None:
-    checked = None if scope is None else check_scope(platform, scope)
-    check_scope_of_role(role, checked)
-    if checked is not None and owner.scope is not None:
-        parents = {asset.name: asset.parent for asset in platform.assets.all()}
-        beyond = set(checked) - (visible_assets((owner.scope,), parents) or frozenset())
-        if beyond:
-            raise UserError(f"{owner.id} does not see {', '.join(sorted(beyond))}, nor can a token")
-    return checked
 
 
 def _subject(token: AccessToken) -> str:

@@ -10,7 +10,6 @@ from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.confidence import poisson_interval
-from alerting.operators.permissions import visible_assets
 from alerting.operators.tiles import counting_order
 from alerting.ports import DecisionRecord, UpkeepPorts
 from alerting.usecases.alarm_load.overview import (
@@ -155,7 +154,6 @@ def asset_overview(
     measured = {one: newest_importance(made) for one, made in decided.items()}
     newest = platform.readings.newest_readings(now, {name})
     bands = find_bands(platform, name, now - HISTORY, now)
-    within = visible_assets(((name,),), {one.name: one.parent for one in known.assets})
     return AssetOverview(
         asset,
         tuple(known[above] for above in reversed(known.ancestors(asset))),
@@ -164,7 +162,9 @@ def asset_overview(
         variable_page(platform, name, now, limit, after),
         watching.lines,
         watching.number - len(watching.lines),
-        tuple(platform.episodes.find(open_only=True, limit=MOST_OPEN, assets=within)),
+        tuple(
+            platform.episodes.find(open_only=True, limit=MOST_OPEN, assets=known.at_or_below(name))
+        ),
         tuple(_lanes(bands)),
         bands.cut,
         {one: decision for one, decision in measured.items() if decision is not None},

@@ -16,7 +16,6 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision
-from alerting.definitions.plants import budgets_by_position
 from alerting.definitions.revisions import Plan
 from alerting.definitions.upkeep import AlarmBudget
 from alerting.definitions.wording.language import joined, template, translatable
@@ -87,14 +86,11 @@ def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> 
         return []
     revisions = {r.name: r for r in platform.definitions.latest_revisions()}
     before, others = _load_now(platform, revisions, {d.name for d in gated}, now)
-    assets = platform.assets
-    budgets = budgets_by_position(platform.budget, assets.all() if assets.has_plants() else ())
     found = []
     for definition in gated:
         expected = expected_load(platform, definition, now)
         forecast = _forecast(
             platform.budget,
-            budgets,
             definition.name,
             expected,
             others,
@@ -263,7 +259,6 @@ def _sum(one: Mapping[str, Alarms], other: Mapping[str, Alarms]) -> dict[str, Al
 
 def _forecast(
     budget: AlarmBudget,
-    budgets: Mapping[str, AlarmBudget],
     name: str,
     expected: ExpectedLoad,
     others: Mapping[str, Alarms],
@@ -274,16 +269,15 @@ def _forecast(
     loads = []
     for position, alarms in sorted(expected.alarms.items()):
         there = others.get(position, Alarms())
-        own = budgets.get(position, budget)
         floods_now, floods = (
-            flood_share(a.at, start, now, own.flood_above) for a in (there, there.plus(alarms))
+            flood_share(a.at, start, now, budget.flood_above) for a in (there, there.plus(alarms))
         )
         loads.append(
             PositionLoad(
                 position,
                 alarms.per_day,
                 there.per_day,
-                own.for_position(position),
+                budget.for_position(position),
                 floods,
                 floods_now,
                 before.get(position, Alarms()).per_day,

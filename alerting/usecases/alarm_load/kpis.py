@@ -18,18 +18,18 @@ from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Chatter, Kpis, Targets, targets_under
 from alerting.alarm_kpis.other_limits import LimitProposal, propose
 from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
+from alerting.definitions.assets import AssetTree
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.conditions import Conditions, single_condition
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
-from alerting.definitions.plants import AssetTree, budgets_by_position
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings, ReportPorts
 from alerting.usecases.alarm_load.evaluated_times import evaluated_times
 from alerting.usecases.definitions.lookup import active, newest_of_target
-from alerting.usecases.notification.routes import find_plants, read_routes
+from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operators.operate import shelves_now
 
 _AROUND = timedelta(minutes=10)
@@ -128,8 +128,7 @@ def group_assets(
                 "no route has shifts, so alarms cannot be grouped by shift; give a route `shifts:` "
                 "(docs/notifications.md)"
             )
-        plants = find_plants(platform.assets, routes, {*evaluated, *(a.asset for a in alarms)})
-        return by_shift(alarms, start, end, routes, plants, targets, evaluated)
+        return by_shift(alarms, start, end, routes, targets, evaluated)
     assets = platform.assets.all()
     in_service = {
         a.name for r in active(platform.definitions) for a in matching_assets(r.definition, assets)
@@ -138,11 +137,9 @@ def group_assets(
     group = tree.position if by == "position" else tree.line
     shown = in_service | {alarm.asset for alarm in alarms}
     group_of = {asset.name: group(asset) for asset in assets if asset.name in shown}
-    budgets = budgets_by_position(platform.budget, assets)
 
     def budget(name: str) -> float:
-        own = budgets.get(name, platform.budget)
-        return own.for_position(name) if by == "position" else targets.per_day
+        return platform.budget.for_position(name) if by == "position" else targets.per_day
 
     return by_asset(alarms, start, end, group_of, budget, targets, evaluated)
 

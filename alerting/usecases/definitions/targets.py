@@ -10,7 +10,6 @@ from zlib import crc32
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.plants import Plants
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.definitions.wording.phrases import variable_title
 from alerting.episodes.state_table import TargetKey
@@ -143,9 +142,8 @@ def list_targets(
     the newest, on which the answer is unknown. `latency`: the platform's, for variables without
     their own.
     """
-    plants = Plants(assets.assets)
     found = [
-        _target(newest, answering, asset, assets, latency, plants.name_for(asset.name))
+        _target(newest, answering, asset, assets, latency)
         for newest, answering in revisions
         for asset in _matched(newest, answering, assets)
     ]
@@ -177,7 +175,6 @@ def _target(
     asset: Asset,
     assets: AssetIndex,
     latency: timedelta,
-    plant: str,
 ) -> EvaluationTarget:
     definition = answering.definition
     inputs = kind_of(definition).inputs(definition, asset)
@@ -204,7 +201,6 @@ def _target(
         needs_model=isinstance(definition, ModelDefinition),
         lookback=duration_millis(inputs.lookback),
         type=types_of(asset, [inputs.variable])[inputs.variable] if inputs.variable else "number",
-        plant=plant,
         title=variable_title(inputs.variable, asset.variables) if inputs.variable else None,
     )
 

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.matching import names_asset
 from alerting.definitions.model import Revision
-from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.revisions import does_not_name, out_of_service
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
@@ -77,4 +76,4 @@ def forget_open(
     after = before.take([0])
     after.write_state(0, without_episode(state, at))
     every = 0 if revision is None else duration_millis(revision.definition.schedule.every)
-    states.advance(before, after, unit, every, NO_PLANT)
+    states.advance(before, after, unit, every)

@@ -111,7 +111,7 @@ def _never() -> bool:
     return False
 
 
-def _all(shard: tuple[int, int, str]) -> bool:  # noqa: ARG001
+def _all(shard: tuple[int, int]) -> bool:  # noqa: ARG001
     """Return true for any shard."""
     return True
 
@@ -133,7 +133,7 @@ class PromptEvaluation:
         self._due_at: int | None = None
         self.smallest_latency = timedelta(0)
         """Of the targets that it evaluates."""
-        self.owns: Callable[[tuple[int, int, str]], bool] = _all
+        self.owns: Callable[[tuple[int, int]], bool] = _all
         """Which shards of states it evaluates; other processes evaluate the others."""
         self.is_behind = False
         """Whether the last turn has left models that were due to the next one."""
@@ -261,7 +261,7 @@ def _portions(
 ) -> list[list[EvaluationTarget]]:
     """Return targets in portions of whole shards, those whose rows wait longest first; in each
     sorted by asset."""
-    by_shard: dict[tuple[int, int, str], list[EvaluationTarget]] = {}
+    by_shard: dict[tuple[int, int], list[EvaluationTarget]] = {}
     for target in targets:
         by_shard.setdefault(target.shard, []).append(target)
     portions: list[list[EvaluationTarget]] = []
@@ -300,7 +300,7 @@ def plan_arrived(
     found = _reading(platform, plan, sources)
     shards = sorted({task_of(name, count) for name in found.names})
     late = begin_round(platform, plan.targets, as_of)
-    return RoundPlan(shards, source_hash, late, count, found.is_small)
+    return RoundPlan(shards, source_hash, late, found.is_small)
 
 
 @log_run()

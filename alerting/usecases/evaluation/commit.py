@@ -52,9 +52,9 @@ class BatchResult:
     composed: dict[int, Composed] = field(default_factory=dict)
 
 
-def by_shard(batch: Batch, rows: Iterable[int]) -> dict[tuple[int, int, str], list[int]]:
+def by_shard(batch: Batch, rows: Iterable[int]) -> dict[tuple[int, int], list[int]]:
     """Return rows by the shard that stores their states."""
-    found: dict[tuple[int, int, str], list[int]] = {}
+    found: dict[tuple[int, int], list[int]] = {}
     for row in rows:
         found.setdefault(batch.targets[row].shard, []).append(row)
     return found
@@ -137,19 +137,17 @@ def _write(
     states = run.platform.states
     before = batch.before.take(rows)
     every = batch.targets[rows[0]].every
-    plant = batch.targets[rows[0]].plant
-    if not (changes.episodes or late or states.moves(before.keys, every, plant)):
-        states.advance(before, after, every=every, plant=plant)
+    if not (changes.episodes or late or states.moves(before.keys, every)):
+        states.advance(before, after, every=every)
         return
     with run.platform.unit_of_work.begin(attempt) as unit:
         changes.write(unit)
         late.write(run.platform, unit)
-        states.advance(before, after, unit, every, plant)
+        states.advance(before, after, unit, every)
 
 
 def _unmoved(run: EvaluationRun, batch: Batch, rows: Sequence[int]) -> set[int]:
     """Return the rows that no other evaluator has advanced meanwhile."""
     before = batch.before.take(rows)
-    plants = {batch.targets[row].plant for row in rows}
-    unmoved = run.platform.states.load_many(before.keys, plants).watermark == before.watermark
+    unmoved = run.platform.states.load_many(before.keys).watermark == before.watermark
     return {rows[i] for i in np.flatnonzero(unmoved).tolist()}

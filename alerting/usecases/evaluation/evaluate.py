@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
-from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.revisions import question_of
-from alerting.definitions.shards import task_of, tasks_of_plant
+from alerting.definitions.shards import task_of
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
@@ -83,26 +82,22 @@ def plan_round(
     every: timedelta,
     count: int,
     as_of: datetime,
-    plant: str = NO_PLANT,
 ) -> RoundPlan:
-    """Begin a round of the definitions evaluated at this cadence in a plant: after a change of
-    definitions or assets end episodes that no evaluation will end, route late readings, and find
-    the shards with definitions.
+    """Begin a round of the definitions evaluated at this cadence: after a change of definitions or
+    assets end episodes that no evaluation will end, route late readings, and find the shards with
+    definitions, at most `count`.
 
-    At most `count` shards, shared evenly with the other plants of this cadence. Definitions whose
-    states are stored together share one, so that two shards evaluated at once do not wait for each
-    other.
+    Definitions whose states are stored together share one, so that two shards evaluated at once do
+    not wait for each other.
     """
     plan, source_hash, is_new = find_current_plan(platform)
     if is_new:  # where another process made it, the maintenance ends them
         close_orphans(platform, as_of)
-    tasks = tasks_of_plant(count, len(plan.plants_at(duration_millis(every))))
-    own = plan.select_plant(plant)
-    names = own.definitions_at(duration_millis(every))
-    shards = sorted({task_of(name, count, tasks) for name in names})
+    names = plan.definitions_at(duration_millis(every))
+    shards = sorted({task_of(name, count) for name in names})
     late = begin_round(platform, plan.targets, as_of)
-    is_small = own.select_definitions(names).is_small
-    return RoundPlan(shards, source_hash, late, tasks, is_small)
+    is_small = plan.select_definitions(names).is_small
+    return RoundPlan(shards, source_hash, late, is_small)
 
 
 @log_run()
@@ -114,17 +109,13 @@ def evaluate_shard(
     as_of: datetime,
     source_hash: str,
     has_requests: bool,
-    plant: str = NO_PLANT,
-    tasks: int | None = None,
 ) -> EvaluationCounts:
-    """Evaluate the definitions of one of `count` shards, or of `tasks`, in a plant up to the
-    instant of its round, which `plan_round` has begun. Idempotent.
+    """Evaluate the definitions of one of `count` shards up to the instant of its round, which
+    `plan_round` has begun. Idempotent.
 
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
-    own = plan_of_round(
-        platform, source_hash, as_of, plant, lambda name: task_of(name, count, tasks) == shard
-    )
+    own = plan_of_round(platform, source_hash, as_of, lambda name: task_of(name, count) == shard)
     evaluation_plan = own.select_definitions(own.definitions_at(duration_millis(every)))
     counts = evaluate_targets(platform, evaluation_plan, as_of, has_requests)
     _log_counts(counts, len(evaluation_plan.targets))
@@ -151,9 +142,7 @@ def evaluate_targets(
         requests,
         process.spans if process else {},
     )
-    states = platform.states.load_many(
-        [target.key for target in targets], {target.plant for target in targets}
-    )
+    states = platform.states.load_many([target.key for target in targets])
     full_batch = Batch(
         targets, states, starts_of(run, targets, states), base_states(run, targets, states)
     )

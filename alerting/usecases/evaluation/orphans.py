@@ -7,7 +7,6 @@ from datetime import datetime
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode
 from alerting.episodes.state_table import TargetKey
-from alerting.operators.actions import NotAllowed
 from alerting.ports import EvaluationPorts, Unit
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.changes import EpisodeChanges, update
@@ -21,17 +20,10 @@ from alerting.usecases.notification.routes import change_notifications
 
 def close_orphans(platform: EvaluationPorts, as_of: datetime) -> int:
     """End every open episode that no evaluation will end, and notify its recipients; return how
-    many. Idempotent.
-
-    For an account that sees a part of the plant, of which no plan of evaluation can be made, the
-    next round of evaluation ends them.
-    """
+    many. Idempotent."""
     still_open = platform.episodes.find(open_only=True)  # before the plan, which is not older
     wanted = {(one.definition, one.asset) for one in still_open}
-    try:
-        targets = current_plan(platform).targets if wanted else ()
-    except NotAllowed:
-        return 0
+    targets = current_plan(platform).targets if wanted else ()
     wanted.difference_update([t.key for t in targets if t.key in wanted])
     if not wanted:
         return 0

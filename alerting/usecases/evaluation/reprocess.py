@@ -239,14 +239,13 @@ def plan_of_round(
     platform: EvaluationPorts,
     source_hash: str,
     as_of: datetime,
-    plant: str | None = None,
     is_wanted: Callable[[str], bool] | None = None,
 ) -> EvaluationPlan:
-    """Return the plan with which a round has begun, of a plant, or of those of its definitions
-    whose name is wanted, or all; if it was replaced since, the present one, which is announced."""
-    plan = platform.evaluation_plans.get(source_hash, plant, is_wanted)
+    """Return the plan with which a round has begun, of the definitions whose name is wanted, or
+    all; if it was replaced since, the present one, which is announced."""
+    plan = platform.evaluation_plans.get(source_hash, is_wanted)
     if plan is None:  # perhaps the latencies of the present one are smaller
         plan = current_plan(platform)
         announce_evaluation(platform.arrivals, plan.targets, as_of)
-        return plan if plant is None else plan.select_plant(plant, is_wanted)
+        return plan if is_wanted is None else plan.select(is_wanted)
     return plan

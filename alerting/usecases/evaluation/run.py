@@ -67,13 +67,11 @@ class EvaluationCounts:
 @dataclass(frozen=True)
 class RoundPlan:
     """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late
-    readings. `tasks`: how many shards there are at most. `is_small`: its targets are so few that
-    one process evaluates them all."""
+    readings. `is_small`: its targets are so few that one process evaluates them all."""
 
     shards: list[int]
     source_hash: str
     late: LateCounts
-    tasks: int
     is_small: bool = False
 
 

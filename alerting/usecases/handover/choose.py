@@ -20,7 +20,7 @@ from alerting.operators.shifts import (
     usual_hours,
 )
 from alerting.ports import RoutePorts
-from alerting.usecases.notification.routes import find_plants, read_routes
+from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.now.known_plant import KnownPlant
 
 ShiftLength = Literal[8, 12, 24]
@@ -64,24 +64,20 @@ def choose_shift(
     platform: RoutePorts,
     plant: KnownPlant,
     choice: ShiftChoice,
-    sees_all: bool,
     zone: ZoneInfo,
     now: datetime,
 ) -> ChosenShift:
     """Return the shift that is asked for.
 
-    `sees_all`: the person sees the whole plant; others get the first of their parts if they name
-    none, and send by the routes of their shifts alone. Raises NotFound for an unknown part, or if
-    there is no shift at that time.
+    Raises NotFound for an unknown part, or if there is no shift at that time.
     """
-    part = _part_of(plant, choice.line, sees_all)
+    part = _part_of(plant, choice.line)
     assets = (
         None if part is None else frozenset(name for name, of in plant.parts.items() if of == part)
     )
     stored = read_routes(platform.routes)[0]
     known = plant.assets if assets is None else assets
-    plants = find_plants(platform.assets, stored, known)
-    fitting = [r for r in stored if not known or any(is_for(r, name, plants) for name in known)]
+    fitting = [r for r in stored if not known or any(is_for(r, name) for name in known)]
     plans = shift_hours(fitting)
     is_configured = bool(plans)
     plans = plans or [usual_hours(choice.hours, zone)]
@@ -102,8 +98,8 @@ def choose_shift(
         find_next(plans, shift),
         tuple(find_others(plans, shift, at)),
         is_configured,
-        tuple(route for route in fitting if sees_all or route.shifts),
-        plant.lines if sees_all else _own_lines(plant),
+        tuple(fitting),
+        plant.lines,
         choice.hours,
     )
 
@@ -119,19 +115,7 @@ def shift_to_hand_over(routes: Sequence[Route], now: datetime) -> Shift | None:
     return find_change(shift_hours(routes), now)
 
 
-def _own_lines(plant: KnownPlant) -> dict[str, str]:
-    names = sorted({*plant.parts.values()})
-    return {name: plant.assets[name].title for name in names}
-
-
-def _part_of(plant: KnownPlant, line: str | None, sees_all: bool) -> str | None:
-    parts = {*plant.parts.values()}
-    if line:
-        if line not in parts:
-            raise NotFound(translatable("there is no part of the plant “{name}”", name=line))
-        return line
-    if sees_all:
-        return None
-    if not parts:
-        raise NotFound(translatable("this account sees no part of the plant"))
-    return min(parts)
+def _part_of(plant: KnownPlant, line: str | None) -> str | None:
+    if line and line not in {*plant.parts.values()}:
+        raise NotFound(translatable("there is no part of the plant “{name}”", name=line))
+    return line or None

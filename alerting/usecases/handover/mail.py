@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
+from alerting.definitions.assets import asset_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import SEVERITY_NAMES
-from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import Language, template, translatable
 from alerting.notifications.notification import new_message
 from alerting.notifications.routing import channels_of
@@ -66,7 +66,9 @@ def send_handover(
     named |= {one.definition for one in account.summary.changes}
     named |= {s.scope.definition for s in account.summary.silences if s.scope.definition}
     titles = {name: newest_title(platform.definitions, name) for name in named}
-    text = "\n".join(describe_account(account, Plants(platform.assets.all()), titles, language))
+    text = "\n".join(
+        describe_account(account, asset_titles(platform.assets.all()), titles, language)
+    )
     handover = account.handover
     digest = hashlib.sha256(f"{subject}\n{text}".encode()).hexdigest()[:12]
     payload = {"handover": handover.id, "page": address, "sender": actor.name}
@@ -94,10 +96,10 @@ def _subject(account: ShiftAccount, language: Language) -> str:
 
 
 def describe_account(
-    account: ShiftAccount, plants: Plants, titles: Mapping[str, str], language: Language
+    account: ShiftAccount, assets: Mapping[str, str], titles: Mapping[str, str], language: Language
 ) -> list[str]:
     """Return a hand-over as lines of text, with instants that the delivery writes as local
-    times. `plants`: know the titles of its assets; `titles`: of definitions."""
+    times. `assets`, `titles`: titles of assets and of definitions."""
     summary = account.summary
     chosen = account.chosen
     handover = account.handover
@@ -128,7 +130,7 @@ def describe_account(
         if handover.taken
         else language.say("Not signed by the person who comes."),
     ]
-    for title, listed in _sections(account, plants, titles, language):
+    for title, listed in _sections(account, assets, titles, language):
         lines += _section(language.say("{name}:", name=title), listed)
     if summary.omitted:
         lines += ["", language.say("{number} more are not listed.", number=str(summary.omitted))]
@@ -136,7 +138,7 @@ def describe_account(
 
 
 def _sections(
-    account: ShiftAccount, plants: Plants, titles: Mapping[str, str], language: Language
+    account: ShiftAccount, assets: Mapping[str, str], titles: Mapping[str, str], language: Language
 ) -> Sequence[tuple[str, Sequence[str]]]:
     """Return the sections of the message, each with its lines, which may be none."""
     summary = account.summary
@@ -145,15 +147,15 @@ def _sections(
     ]
     return (
         (language.say("Notes"), notes),
-        (language.say("Open now"), [_alarm(one, plants, language) for one in summary.open]),
+        (language.say("Open now"), [_alarm(one, assets, language) for one in summary.open]),
         (
             language.say("Unanswered, of earlier shifts"),
-            [_alarm(one, plants, language) for one in summary.left],
+            [_alarm(one, assets, language) for one in summary.left],
         ),
-        (language.say("What was done"), [_deed(one, plants, language) for one in summary.deeds]),
+        (language.say("What was done"), [_deed(one, assets, language) for one in summary.deeds]),
         (
             language.say("Ended in this shift"),
-            [_alarm(one, plants, language) for one in summary.over],
+            [_alarm(one, assets, language) for one in summary.over],
         ),
         (
             language.say("Muted"),
@@ -161,14 +163,14 @@ def _sections(
                 language.say(
                     "{definition} on {asset} until {until}: {reason} ({person})",
                     definition=titles[one.definition],
-                    asset=plants.asset_title(one.asset),
+                    asset=assets.get(one.asset, one.asset),
                     until=one.until.isoformat() if one.until else language.say("returned by hand"),
                     reason=language.translate(one.reason),
                     person=one.actor,
                 )
                 for one in summary.muted
             ]
-            + [_silence(one, plants, titles, language) for one in summary.silences],
+            + [_silence(one, assets, titles, language) for one in summary.silences],
         ),
         (
             language.say("Changed definitions"),
@@ -184,8 +186,8 @@ def _sections(
         (
             language.say("Since the signature"),
             [
-                *(_alarm(one, plants, language) for one in account.later_alarms),
-                *(_deed(one, plants, language) for one in account.later_deeds),
+                *(_alarm(one, assets, language) for one in account.later_alarms),
+                *(_deed(one, assets, language) for one in account.later_deeds),
             ],
         ),
     )
@@ -195,11 +197,11 @@ def _section(head: str, listed: Sequence[str]) -> list[str]:
     return ["", head, *(f"- {one}" for one in listed)] if listed else []
 
 
-def _alarm(alarm: ShiftAlarm, plants: Plants, language: Language) -> str:
+def _alarm(alarm: ShiftAlarm, assets: Mapping[str, str], language: Language) -> str:
     values = {
         "severity": language.translate(SEVERITY_NAMES[alarm.severity]),
         "title": alarm.title,
-        "asset": plants.asset_title(alarm.asset),
+        "asset": assets.get(alarm.asset, alarm.asset),
     }
     start = alarm.raised_at.isoformat()
     if alarm.closed_at is None:
@@ -237,7 +239,7 @@ def _state(alarm: ShiftAlarm, language: Language) -> list[str]:
 
 
 def _silence(
-    silence: ShiftSilence, plants: Plants, titles: Mapping[str, str], language: Language
+    silence: ShiftSilence, assets: Mapping[str, str], titles: Mapping[str, str], language: Language
 ) -> str:
     scope = silence.scope
     return language.say(
@@ -245,7 +247,7 @@ def _silence(
         kind=language.translate(SILENCE_KINDS[silence.kind]).capitalize(),
         scope=describe_scope(
             scope,
-            plants.asset_title(scope.part) if scope.part else None,
+            assets.get(scope.part, scope.part) if scope.part else None,
             titles.get(scope.definition or ""),
             language,
         ),
@@ -256,9 +258,9 @@ def _silence(
     )
 
 
-def _deed(deed: ShiftDeed, plants: Plants, language: Language) -> str:
+def _deed(deed: ShiftDeed, assets: Mapping[str, str], language: Language) -> str:
     text = f": {deed.text}" if deed.text else ""
     outcome = f" ({language.translate(OUTCOME_NAMES[deed.outcome])})" if deed.outcome else ""
-    where = plants.asset_title(deed.asset)
+    where = assets.get(deed.asset, deed.asset)
     what = f"{deed_text(deed, language)}{text}"
     return f"{deed.at.isoformat()} {what}; {deed.title}, {where}{outcome}"

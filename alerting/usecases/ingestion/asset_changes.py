@@ -8,6 +8,7 @@ from typing import Any, Literal
 from alerting.definitions.assets import (
     Asset,
     AssetRefused,
+    AssetTree,
     EventType,
     Variable,
     asset_document,
@@ -18,7 +19,6 @@ from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import Fault, NotFound, name_hint, shown
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
-from alerting.definitions.plants import AssetTree, nested_plants
 from alerting.definitions.wording.language import template, translatable
 from alerting.ports import Assets, Document, IngestionPorts
 from alerting.usecases.definitions.checking import all_assets
@@ -129,7 +129,6 @@ def _review(plant: IngestionPorts, document: Mapping[str, Any]) -> tuple[AssetRe
     faults = [
         *_parent_faults(asset, after),
         *faults_beside(asset, stored, plant.readings),
-        *nested_plants(after.assets, [asset.name]),
     ]
     if faults:
         return AssetReview(asset.name, NEW, tuple(faults)), None

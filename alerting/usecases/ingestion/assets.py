@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from alerting.definitions.assets import Asset, Variable, asset_document, computed_faults
 from alerting.definitions.faults import Fault, UserError, name_hint, shown
 from alerting.definitions.left import left_hint
-from alerting.definitions.plants import nested_plants
 from alerting.definitions.wording.fault_messages import (
     merge_alternatives,
     message_of,
@@ -69,7 +68,7 @@ def import_assets(
     Raises UserError with every fault of every asset, without a write: fields that are wrong or
     unknown, an asset that is given twice, a parent that is not known, a relation of variables that
     are no numbers of the asset, a computed variable that cannot be computed, or a new type for a
-    variable of an asset that has readings, or a plant inside another.
+    variable of an asset that has readings.
     """
     existing = {a.name: a for a in plant.assets.all()}
     faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]
@@ -86,7 +85,6 @@ def import_assets(
         for asset in merged.values()
         for fault in faults_beside(asset, existing.get(asset.name), plant.readings)
     ]
-    faults += nested_plants({**existing, **merged}.values(), merged)
     if faults:
         raise UserError(
             f"{source} has faults, and nothing was written:\n"

@@ -16,7 +16,7 @@ from alerting.usecases.ingestion.lateness import rows_since
 
 _WRITER_GIVEN_UP = timedelta(minutes=10)
 _PARTS = 4  # of a sixteenth: up to 64 tasks that evaluate at once change documents of their own
-_Shard = tuple[int, int, str]
+_Shard = tuple[int, int]
 
 
 @dataclass
@@ -125,7 +125,7 @@ def _request(
             )
             if start <= part.last:
                 in_time += 1
-                shard = target.every, shard_of(target.definition, _PARTS), target.plant
+                shard = target.every, shard_of(target.definition, _PARTS)
                 of_shard = starts.setdefault(shard, {})
                 of_shard[target.key] = min(start, of_shard.get(target.key, start))
         if readers:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any
 
+from alerting.definitions.assets import asset_titles
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import NotFound, UserError, shown
-from alerting.definitions.plants import NO_PLANT, PLATFORM, Plant, Plants
 from alerting.definitions.routes import Route, is_for
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
 from alerting.definitions.wording.language import ENGLISH, Language, template, translatable
@@ -38,7 +38,6 @@ from alerting.usecases.notification.muting import record_suppression, tend_shelv
 from alerting.usecases.notification.platform_alerts import platform_notifications
 from alerting.usecases.notification.present_values import present_value
 from alerting.usecases.notification.routes import (
-    find_plants,
     language_of,
     read_routes,
     timed_notifications,
@@ -110,7 +109,6 @@ def _of_open_episodes(
         name: platform.definitions.newest_revision(name)
         for name in {e.definition for e in open_episodes}
     }
-    plants = find_plants(platform.assets, routes, {e.asset for e in open_episodes})
     found: list[Notification] = []
     for episode in open_episodes:
         revision = newest[episode.definition]
@@ -123,7 +121,6 @@ def _of_open_episodes(
                 sent[episode.id],
                 routes,
                 now,
-                plants,
             )
     return found
 
@@ -149,12 +146,11 @@ def _heartbeats(
         return []
     still_open = [episode.asset for episode in platform.episodes.find(open_only=True)]
     dead_letters = [letter.asset or "" for letter in platform.notifications.dead()]
-    plants = find_plants(platform.assets, routes, {*still_open, *dead_letters})
     found = []
     by_name = {route.name: route for route in routes}
     for key, (name, channel, every) in beats.items():
-        open_ = sum(is_for(by_name[name], asset, plants) for asset in still_open)
-        dead = sum(is_for(by_name[name], asset, plants) for asset in dead_letters)
+        open_ = sum(is_for(by_name[name], asset) for asset in still_open)
+        dead = sum(is_for(by_name[name], asset) for asset in dead_letters)
         reads = language_of(by_name[name], platform.language)
         text = reads.say(
             "Alerting is running ({when}): open alarms {open}, undelivered messages {dead}.",
@@ -239,26 +235,13 @@ class _Round:
         return {route.name: route for route in read_routes(self.platform.routes)[0]}
 
     @cached_property
-    def plants(self) -> Plants:
-        """Return the plants of the platform."""
-        return Plants(self.platform.assets.all())
-
-    def plant_of(self, notification: Notification) -> Plant:
-        """Return the plant of the asset that a message is on."""
-        if notification.content is not None:
-            named = str(notification.content.payload.get("plant", NO_PLANT))
-            return self.plants.by_name.get(named, PLATFORM)
-        shelf = self.platform.shelves.get(notification.shelf) if notification.shelf else None
-        return self.plants.for_asset(notification.asset if shelf is None else shelf.asset)
+    def asset_titles(self) -> dict[str, str]:
+        """Return the titles of all assets by name."""
+        return asset_titles(self.platform.assets.all())
 
     def language_of(self, notification: Notification) -> Language:
         """Return the language of a message: that of its route, else the plant's."""
-        usual = self.plant_of(notification).language(self.platform.language)
-        return language_of(self.routes.get(notification.route or ""), usual)
-
-    def zone_of(self, notification: Notification) -> tzinfo:
-        """Return the time zone of a message: the plant's."""
-        return self.plant_of(notification).zone(self.platform.zone)
+        return language_of(self.routes.get(notification.route or ""), self.platform.language)
 
     def record_answer(self, channel: str, answered: bool) -> None:
         """Record whether a channel answered."""
@@ -385,7 +368,7 @@ def _message(
 ) -> Message:
     platform = current_round.platform
     reads = current_round.language_of(notification)
-    zone = current_round.zone_of(notification)
+    zone = platform.zone
     if episode is not None:
         conflicts = opposite_open(platform.episodes, episode)
         later = is_later(episode, notification)
@@ -399,7 +382,7 @@ def _message(
             zone,
             conflicts,
             reads,
-            current_round.plants.asset_title(episode.asset),
+            current_round.asset_titles.get(episode.asset, episode.asset),
             present_value(platform, episode, at, zone, reads, dated=True) if later else None,
         )
         return replace(
@@ -410,7 +393,7 @@ def _message(
         and (shelf := platform.shelves.get(notification.shelf)) is not None
     ):
         title = newest_title(platform.definitions, shelf.definition)
-        asset = current_round.plants.asset_title(shelf.asset)
+        asset = current_round.asset_titles.get(shelf.asset, shelf.asset)
         plain = shelf_message(shelf, notification, at, zone, reads, title, asset)
     else:
         plain = content_message(notification, at, zone, reads)

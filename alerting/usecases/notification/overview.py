@@ -11,9 +11,9 @@ from alerting.definitions.hours import end_of
 from alerting.definitions.routes import Route
 from alerting.notifications.notification import Notification
 from alerting.notifications.routing import channels_of, is_on_shift
-from alerting.ports import Assets, DeliveryPorts, MutingPorts
+from alerting.ports import DeliveryPorts, MutingPorts
 from alerting.usecases.notification.deliver import send_test
-from alerting.usecases.notification.routes import find_missing_plants, read_routes
+from alerting.usecases.notification.routes import read_routes
 
 LOOK_BACK = timedelta(days=8)
 """Age of the oldest deliveries shown: a week, for a weekly heartbeat, and a day of delay."""
@@ -35,7 +35,7 @@ class ChannelStatus:
 @dataclass(frozen=True)
 class RouteStatus:
     """One route. `channels`: its own, then those of its escalation only; `quiet_until`: None
-    outside quiet hours; `missing_plants`: that it names and that do not exist any more.
+    outside quiet hours.
 
     `last_heartbeat`: when its last heartbeat was delivered, by channel; absent without any since
     `RoutesOverview.since`.
@@ -46,7 +46,6 @@ class RouteStatus:
     quiet_until: datetime | None
     channels: tuple[str, ...]
     last_heartbeat: Mapping[str, datetime]
-    missing_plants: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def routes_overview(platform: MutingPorts, now: datetime) -> RoutesOverview:
     sent = platform.notifications.sent_since(since)
     named = {channel for route in routes for channel in channels_of(route)}
     channels = _channels(platform.channels, named, _latest_sent(sent), waiting, dead)
-    statuses = tuple(_route_status(platform.assets, route, sent, now) for route in routes)
+    statuses = tuple(_route_status(route, sent, now) for route in routes)
     return RoutesOverview(
         now,
         since,
@@ -99,9 +98,7 @@ def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     return send_test(platform, name, actor, now)
 
 
-def _route_status(
-    assets: Assets, route: Route, sent: Iterable[Notification], now: datetime
-) -> RouteStatus:
+def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> RouteStatus:
     heartbeats = _latest_sent(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:"))
     return RouteStatus(
         route,
@@ -109,7 +106,6 @@ def _route_status(
         end_of(route.quiet, route.zone, now),
         channels_of(route),
         heartbeats,
-        find_missing_plants(assets, route),
     )
 
 

@@ -1,13 +1,12 @@
 """Routes: read, check and apply them, and find the recipients of an episode's notifications."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.faults import Fault, UserError, name_hint, read_each, shown
 from alerting.definitions.model import Definition, Severity
-from alerting.definitions.plants import Plants
 from alerting.definitions.routes import (
     Route,
     RouteRefused,
@@ -27,10 +26,8 @@ from alerting.episodes.reconciliation import is_known_late
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import SOON, Cause, Situation, announcements
 from alerting.notifications.routing import Recipient, escalations, recipients
-from alerting.ports import Assets, Channel, Document, RoutePorts, Routes
+from alerting.ports import Channel, Document, RoutePorts, Routes
 from alerting.usecases.episodes.changes import EpisodeChanges
-
-_NO_PLANTS = translatable("there are no plants; an asset with `plant: {}` is one")
 
 
 @dataclass(frozen=True)
@@ -48,29 +45,13 @@ def read_routes(stored: Routes) -> tuple[list[Route], dict[str, list[str]]]:
     return read_each(stored.documents(), parse_route)
 
 
-def find_plants(assets: Assets, routes: Sequence[Route], names: Collection[str]) -> Plants:
-    """Return the plants of some assets, to choose among routes.
-
-    They are read only if a route names a plant.
-    """
-    is_needed = bool(names) and any(route.match.plants for route in routes)
-    return Plants(assets.find_matching(names) if is_needed else ())
-
-
-def find_missing_plants(assets: Assets, route: Route) -> tuple[str, ...]:
-    """Return the plants that a route names and that do not exist, or not any more."""
-    named = route.match.plants
-    known = Plants(assets.find_matching(named)).by_name if named else {}
-    return tuple(name for name in named if name not in known)
-
-
 def language_of(route: Route | None, usual: LanguageCode) -> Language:
     """Return the language of messages: that of the route, else the usual one."""
     return language(route.language if route and route.language else usual)
 
 
 def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Route]:
-    """Read documents and check them against the configured channels and the plants. Raises
+    """Read documents and check them against the configured channels. Raises
     UserError with the faults of all of them."""
     good = []
     refusals = []
@@ -91,11 +72,10 @@ def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Ro
 
 
 def parse_known_route(platform: RoutePorts, document: Document) -> Route:
-    """Return the route of a document, all of whose channels are configured and whose plants are
-    known. Raises RouteRefused with every fault."""
+    """Return the route of a document, all of whose channels are configured. Raises RouteRefused
+    with every fault."""
     route = in_zone(parse_route(document), str(platform.zone))
-    faults = _unknown_channels(route, sorted(platform.channels))
-    if faults := [*faults, *_unknown_plants(route, platform.assets)]:
+    if faults := _unknown_channels(route, sorted(platform.channels)):
         raise RouteRefused(route.name, faults)
     return route
 
@@ -160,9 +140,8 @@ def recipients_now(
 ) -> list[Recipient]:
     """Return the immediate recipients of an alert of this definition and severity on this asset."""
     routes = read_routes(platform.routes)[0]
-    plants = find_plants(platform.assets, routes, [asset])
     channels = sorted(platform.channels)
-    return recipients(definition, asset, severity, routes, channels, now, plants)
+    return recipients(definition, asset, severity, routes, channels, now)
 
 
 def raise_notifications(
@@ -229,14 +208,13 @@ def timed_notifications(
     sent: tuple[Notification, ...],
     routes: Sequence[Route],
     now: datetime,
-    plants: Plants,
 ) -> tuple[Notification, ...]:
     """Return the notifications that time makes due: of a risen severity, escalations, repeats.
-    `sent`: those so far; `plants`: of the asset."""
+    `sent`: those so far."""
     to_notify = recipients(
-        definition, episode.asset, episode.severity, routes, sorted(channels), now, plants
+        definition, episode.asset, episode.severity, routes, sorted(channels), now
     )
-    to_notify += escalations(definition, episode.asset, episode.severity, routes, now, plants)
+    to_notify += escalations(definition, episode.asset, episode.severity, routes, now)
     return _notifications_by_route(definition, episode, sent, to_notify, "time", "", now)
 
 
@@ -289,21 +267,6 @@ def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
     return [
         Fault(path, translatable("no channel is called {name}", name=shown(c)), hint[c])
         for path, c in unknown.items()
-    ]
-
-
-def _unknown_plants(route: Route, assets: Assets) -> list[Fault]:
-    missing = find_missing_plants(assets, route)
-    named = enumerate(route.match.plants)
-    unknown = {f"match.plants.{i}": name for i, name in named if name in missing}
-    plants = Plants(assets.all()).by_name if unknown else {}
-    return [
-        Fault(
-            path,
-            translatable("no plant is called {name}", name=shown(name)),
-            name_hint(name, plants, translatable("plants")) or _NO_PLANTS,
-        )
-        for path, name in unknown.items()
     ]
 
 

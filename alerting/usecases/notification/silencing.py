@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
+from alerting.definitions.assets import asset_titles
 from alerting.definitions.model import SEVERITY_NAMES
-from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import Language, language, template, translatable
 from alerting.episodes.episode import Episode, TransitionKind
 from alerting.notifications.notification import Notification, new_message
@@ -130,8 +130,8 @@ def _over(platform: MutingPorts, silence: Silence) -> list[Notification]:
     ]
     if found:
         lines.append(reads.say("Raised meanwhile: {number}", number=len(found)))
-        plants = Plants(platform.assets.get_many({e.asset for e in found[:_LISTED]}).values())
-        lines += [_line(episode, plants, reads) for episode in found[:_LISTED]]
+        titles = asset_titles(platform.assets.get_many({e.asset for e in found[:_LISTED]}).values())
+        lines += [_line(episode, titles, reads) for episode in found[:_LISTED]]
     else:
         lines.append(reads.say("No alarm was raised meanwhile."))
     if len(found) > _LISTED:
@@ -140,11 +140,11 @@ def _over(platform: MutingPorts, silence: Silence) -> list[Notification]:
     return _messages(silence, "ended", subject, lines, silence.end)
 
 
-def _line(episode: Episode, plants: Plants, reads: Language) -> str:
+def _line(episode: Episode, titles: Mapping[str, str], reads: Language) -> str:
     values = {
         "when": episode.raised_at.isoformat(),
         "title": episode.title,
-        "asset": plants.asset_title(episode.asset),
+        "asset": titles.get(episode.asset, episode.asset),
     }
     if episode.condition == "open":
         return reads.say("{when}: {title} on {asset}, still open", **values)

@@ -2,13 +2,13 @@
 holds back."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
 
+from alerting.definitions.assets import asset_titles
 from alerting.definitions.model import SEVERITIES, SEVERITY_NAMES
-from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
@@ -21,6 +21,8 @@ _LISTED = 20
 _MOST = 1000
 """Members of one message at most: they are marked as grouped in the unit of work that stores it."""
 Member = tuple[Episode, Notification]
+Titles = Mapping[str, str]
+"""Of assets, by name."""
 
 
 def waits_for_others(notification: Notification) -> bool:
@@ -30,46 +32,42 @@ def waits_for_others(notification: Notification) -> bool:
 
 def summarise(platform: MutingPorts, now: datetime) -> int:
     """Store one message per flood (asset, channel and slot) that is over, and one digest per
-    channel and plant. Return how many.
+    channel. Return how many.
 
     A digest contains all that waits for one, as soon as the first has waited long enough. The
     message and the state of its members are written together.
     """
     waiting = [n for n in platform.notifications.waiting() if waits_for_others(n)]
     episodes = platform.episodes.get_many({n.episode for n in waiting if n.episode})
-    plants = Plants(platform.assets.all() if waiting else ())
+    titles = asset_titles(platform.assets.all()) if waiting else {}
     groups: dict[tuple[object, ...], list[Member]] = defaultdict(list)
     for n in withhold(platform, waiting, episodes, now)[0]:
-        own = (n.asset, n.next_attempt_at)
-        slot = own if n.postponed_by == "flood" else (plants.name_for(n.asset or ""),)
+        slot = (n.asset, n.next_attempt_at) if n.postponed_by == "flood" else ()
         groups[n.postponed_by, n.channel, *slot].append((episodes[n.episode or ""], n))
     due = [
         members
         for members in groups.values()
         if any(n.next_attempt_at and n.next_attempt_at <= now for _, n in members)
     ]
-    return sum(_write(platform, members[:_MOST], plants, now) for members in due)
+    return sum(_write(platform, members[:_MOST], titles, now) for members in due)
 
 
-def _write(platform: MutingPorts, members: Sequence[Member], plants: Plants, now: datetime) -> bool:
+def _write(platform: MutingPorts, members: Sequence[Member], titles: Titles, now: datetime) -> bool:
     """Store the message of these members. Return False if another process has changed one of them
     meanwhile."""
     first = members[0][1]
     route = next(
         (route for route in read_routes(platform.routes)[0] if route.name == first.route), None
     )
-    plant = plants.for_asset(first.asset)
-    reads = language_of(route, plant.language(platform.language))
+    reads = language_of(route, platform.language)
     subject, text = (
-        _flood_summary(members, plants, reads)
+        _flood_summary(members, titles, reads)
         if first.postponed_by == "flood"
-        else _digest(members, plants, reads)
+        else _digest(members, titles, reads)
     )
     is_flood = first.postponed_by == "flood"
     page = f"/?{urlencode({'asset': first.asset or ''})}" if is_flood else "/"
     payload = {"asset": first.asset, "page": page} if is_flood else {"page": page}
-    if plant.name:
-        payload["plant"] = plant.name
     message = new_message(
         f"{first.postponed_by}:{first.key}",
         first.channel,
@@ -95,13 +93,13 @@ def _write(platform: MutingPorts, members: Sequence[Member], plants: Plants, now
 
 
 def _flood_summary(
-    members: Sequence[Member], plants: Plants, language: Language
+    members: Sequence[Member], titles: Titles, language: Language
 ) -> tuple[str, str]:
-    asset = plants.asset_title(members[0][0].asset)
+    asset = titles.get(members[0][0].asset, members[0][0].asset)
     subject = language.say("+{number} more on {asset}", number=len(members), asset=asset)
     lines = []
     for episode in _listed(members):
-        values = _values(episode, plants, language)
+        values = _values(episode, titles, language)
         start = episode.raised_at.isoformat()
         if episode.closed_at:
             end = episode.closed_at.isoformat()
@@ -120,18 +118,18 @@ def _flood_summary(
     return subject, _listing(subject, lines, len(members), language)
 
 
-def _digest(members: Sequence[Member], plants: Plants, language: Language) -> tuple[str, str]:
+def _digest(members: Sequence[Member], titles: Titles, language: Language) -> tuple[str, str]:
     subject = language.say(
         "{number} alerts raised and over before a notification was sent", number=len(members)
     )
     if len(members) == 1:
         subject = language.say(
             "Raised and over: {severity}: {title} on {asset}",
-            **_values(members[0][0], plants, language),
+            **_values(members[0][0], titles, language),
         )
     lines = []
     for episode in _listed(members):
-        values = _values(episode, plants, language)
+        values = _values(episode, titles, language)
         start = episode.raised_at.isoformat()
         if episode.closed_at:
             end = episode.closed_at.isoformat()
@@ -155,11 +153,11 @@ def _digest(members: Sequence[Member], plants: Plants, language: Language) -> tu
     return subject, _listing(head, lines, len(members), language)
 
 
-def _values(episode: Episode, plants: Plants, language: Language) -> dict[str, str]:
+def _values(episode: Episode, titles: Titles, language: Language) -> dict[str, str]:
     return {
         "severity": language.translate(SEVERITY_NAMES[episode.severity]).upper(),
         "title": episode.title,
-        "asset": plants.asset_title(episode.asset),
+        "asset": titles.get(episode.asset, episode.asset),
         "reason": sentence(language.translate(episode.evaluation.reason)),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -15,8 +15,9 @@ from alerting.kinds.protocol.unknown_reasons import NOT_ASKED, WITHOUT_MODEL
 from alerting.ports import States
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME
-from alerting.usecases.access.visible import Later
 
+Later = Callable[[Callable[[], object]], object]
+"""Begins work that need not be awaited."""
 GapKind = Literal["no model", "unknown", "late", "never"]
 NO_MODEL = translatable("there is no model in service yet")
 NOT_EVALUATED_YET = translatable("it was never evaluated")

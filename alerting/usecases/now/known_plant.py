@@ -2,21 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.model import Revision
-from alerting.definitions.plants import AssetTree, Plants
 from alerting.episodes.targets import EvaluationTarget
-from alerting.operators.permissions import Scopes
 from alerting.operators.tiles import PlantAsset, TileAssets, find_parts, find_tile_assets
-from alerting.ports import EvaluationPorts
-from alerting.usecases.access.visible import Later, RecentSources
-from alerting.usecases.now.gaps import RecentCoverage
+from alerting.ports import EvaluationPlans, EvaluationPorts
+from alerting.usecases.now.gaps import Later, RecentCoverage
 from alerting.usecases.platform_health.metrics import read_inventory
 
-_MOST_PLANTS = 50
+_RECENT = timedelta(seconds=1)
+_SOON = timedelta(seconds=0.5)
+"""After this time the hash of the sources is found again, before anyone waits for it."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,6 @@ class KnownPlant:
         return {} if is_whole else {name: self.assets[name].title for name in sorted(several)}
 
     @cached_property
-    def plants(self) -> dict[str, str]:
-        """Return the plants of the platform that are seen: titles by name."""
-        return {name: one.title for name, one in Plants(self.documents.values()).by_name.items()}
-
-    @cached_property
     def titles(self) -> dict[str, str]:
         """Return the title of each definition, by name."""
         return {name: one.definition.title or name for name, one in self.latest.items()}
@@ -80,27 +74,39 @@ class KnownPlant:
         }
 
 
-class KnownPlants:
-    """Plants as people of different scopes see them, each read when it is first asked for."""
+class RecentPlant:
+    """The plant, at most a second old, read again only after an asset, a definition or a revision
+    has changed."""
 
-    def __init__(self, sources: RecentSources | None = None, later: Later | None = None) -> None:
-        """`later`: begins work that need not be awaited (see `RecentCoverage`)."""
-        self._sources = sources or RecentSources()
-        self._known: dict[Scopes, tuple[str, KnownPlant]] = {}
+    def __init__(self, later: Later | None = None) -> None:
+        """`later`: begins work that need not be awaited; None: the next who asks waits."""
         self._later = later
+        self._hash: tuple[datetime, str] | None = None
+        self._begun: tuple[datetime, str] | None = None
+        self._known: tuple[str, KnownPlant] | None = None
 
-    def find(self, scopes: Scopes, platform: EvaluationPorts, now: datetime) -> KnownPlant:
-        """Return the plant in scopes, at most a second old. `platform`: narrowed to them; `now`:
-        the real time."""
-        written = self._sources.find(platform.evaluation_plans, now)
-        before, known = self._known.get(scopes, ("", None))
-        if known is not None and written and before == written:
-            return known
-        if len(self._known) >= _MOST_PLANTS:
-            self._known.clear()
-        found = read_plant(platform, self._later)
-        self._known[scopes] = written, found
-        return found
+    def find(self, platform: EvaluationPorts, now: datetime) -> KnownPlant:
+        """Return the plant. `now`: the real time."""
+        written = self._find_hash(platform.evaluation_plans, now)
+        if self._known is None or not written or self._known[0] != written:
+            self._known = written, read_plant(platform, self._later)
+        return self._known[1]
+
+    def _find_hash(self, plans: EvaluationPlans, now: datetime) -> str:
+        """Return the hash of all sources of the plant, empty where there is none."""
+
+        def read() -> str:
+            written = plans.source_hash()
+            self._hash = now, written
+            return written
+
+        found = self._hash
+        if found is None or not timedelta(0) <= now - found[0] < _RECENT:
+            return read()
+        if self._later is not None and now - found[0] >= _SOON and self._begun is not found:
+            self._begun = found
+            self._later(read)
+        return found[1]
 
 
 def read_plant(platform: EvaluationPorts, later: Later | None = None) -> KnownPlant:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from alerting.alarm_kpis.intervals import Interval, length
 from alerting.definitions.durations import format_duration
-from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.shards import evaluation_dag
 from alerting.definitions.upkeep import HealthLimits
 from alerting.definitions.wording.language import (
@@ -128,24 +127,24 @@ def platform_conditions(
     ]
 
 
-def late_subject(every: timedelta, plant: str = NO_PLANT) -> str:
-    """Return the subject of alerts on late evaluation at a cadence in a plant: its DAG."""
-    return evaluation_dag(format_duration(every), plant)
+def late_subject(every: timedelta) -> str:
+    """Return the subject of alerts on late evaluation at a cadence: its DAG."""
+    return evaluation_dag(format_duration(every))
 
 
 def _late(
     lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime
 ) -> Iterator[PlatformFault]:
-    """Yield a fault for each cadence and plant with late definitions: one DAG evaluates them."""
-    overdue = defaultdict[tuple[timedelta, str], list[str]](list)
+    """Yield a fault for each cadence with late definitions: one DAG evaluates them."""
+    overdue = defaultdict[timedelta, list[str]](list)
     for name, lag in sorted(lags.items(), key=lambda item: (-item[1].lag, item[0])):
         if lag.lag > lag.every + late:
-            overdue[lag.every, lag.plant].append(name)
-    for (every, plant), names in overdue.items():
+            overdue[lag.every].append(name)
+    for every, names in overdue.items():
         since = now - lags[names[0]].lag
         yield PlatformFault(
             LATE,
-            late_subject(every, plant),
+            late_subject(every),
             translatable(
                 "{names} not evaluated since {since}; none of these alarms can come meanwhile; see "
                 "this DAG in Airflow",

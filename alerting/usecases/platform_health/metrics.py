@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import SEVERITIES, Revision
-from alerting.definitions.plants import NO_PLANT
 from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import EvaluationPorts, PlanPorts, Readings, States
 from alerting.readings.history import to_millis
@@ -36,12 +35,10 @@ class Inventory:
 
 @dataclass(frozen=True)
 class DefinitionLag:
-    """A definition's lag: the largest of its assets, the interval of evaluation, and the plant of
-    that asset."""
+    """A definition's lag: the largest of its assets, and the interval of evaluation."""
 
     lag: timedelta
     every: timedelta
-    plant: str = NO_PLANT
 
 
 @dataclass(frozen=True)
@@ -158,7 +155,7 @@ def _lags(
         overdue[target.definition] = max(beyond, overdue.get(target.definition, _ZERO))
         largest = lags.get(target.definition)
         if largest is None or lag > largest.lag:
-            lags[target.definition] = DefinitionLag(lag, every, target.plant)
+            lags[target.definition] = DefinitionLag(lag, every)
     named = sorted(lags, key=lambda name: (-overdue[name], -lags[name].lag, name))[:LABELLED]
     return (
         {name: lags[name] for name in named},

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from alerting.definitions.model import Definition
-from alerting.definitions.plants import Plant, Plants
 from alerting.definitions.wording.language import Language, language
 from alerting.notifications.notification import Notification, new_message
 from alerting.ports import ReportHead, ReportPorts
 from alerting.reporting.life.differences import describe_difference
-from alerting.reporting.life.settings import plant_of_report
 from alerting.usecases.reports.due import LOOK_BACK
 
 _DIFFERENCES = 10
@@ -26,10 +24,9 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
     latest = platform.definitions.latest_revisions() if waiting else []
     by_name = {revision.name: revision.definition for revision in latest}
     added = 0
-    plants = Plants(platform.assets.all() if waiting else ()).by_name
     for head in waiting:
         reads = language(head.language)
-        audience = _find_audience(platform, head, by_name, plants, reads)
+        audience = _find_audience(platform, head, by_name, reads)
         if audience is None and now - head.as_of < LOOK_BACK:
             continue  # what it is on cannot be read now, and perhaps again later
         title, recipients = audience or ("", ())
@@ -46,17 +43,12 @@ def _find_audience(
     platform: ReportPorts,
     head: ReportHead,
     definitions: Mapping[str, Definition],
-    plants: Mapping[str, Plant],
     language_of_plant: Language,
 ) -> tuple[str, Sequence[str]] | None:
     """Return the title of what a report is on, and its recipients; None if that is not there."""
-    name = plant_of_report(head.definition)
-    if name == "":
+    title = head.definition
+    if title is None:
         return language_of_plant.say("The plant"), platform.plant_report.recipients
-    if name is not None:
-        plant = plants.get(name)
-        return None if plant is None else (plant.title, plant.settings.report_recipients)
-    title = head.definition or ""
     definition = definitions.get(title)
     if definition is None:
         return None

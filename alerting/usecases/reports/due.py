@@ -11,13 +11,11 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.fields.common import ReportPeriod
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision
-from alerting.definitions.plants import NO_PLANT, Plants
 from alerting.definitions.shards import shard_of
 from alerting.detection.problems import problem_delay
 from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.late import LatePart
 from alerting.reporting.life.periods import Period, periods_within
-from alerting.reporting.life.settings import plant_of_report
 
 # Time after a period is closed within which its report is made, or made again: outcomes are looked
 # for during 30 days.
@@ -32,8 +30,7 @@ LONGEST_WAIT = timedelta(days=7)
 
 @dataclass(frozen=True)
 class DueReport:
-    """A report to make: of a definition, or on a plant (see `plant_of_report`); `newest`: its last
-    revision."""
+    """A report to make: of a definition, None: on the plant; `newest`: its last revision."""
 
     definition: str | None
     period: Period
@@ -62,7 +59,7 @@ class ReportCalendar:
 
     def due(self, shard: int | None = None) -> Iterator[DueReport]:
         """Yield the due reports on definitions, of one shard or all, oldest period first."""
-        for served in self._own:
+        for served in self._served:
             if shard is None or shard_of(served.revision.name) == shard:
                 for period in reversed(self._periods(served.length)):
                     yield from self._due_of(served, period)
@@ -74,13 +71,13 @@ class ReportCalendar:
                 self._served_in(served.revision, period) for served in self._served
             ):
                 continue
-            newest = self._heads_of(period).get(self._platform.plant_report.subject)
+            newest = self._heads_of(period).get(None)
             inputs = self.plant_inputs(period)
             if newest is None or (
                 self._may_look(newest, period.end + self._longest_closing)
                 and newest.inputs != inputs
             ):
-                yield DueReport(self._platform.plant_report.subject, period, newest, inputs)
+                yield DueReport(None, period, newest, inputs)
 
     def closes_at(
         self, definition: Definition, assets: Sequence[Asset], period: Period
@@ -115,9 +112,7 @@ class ReportCalendar:
     def plant_inputs(self, period: Period) -> str:
         """Return the same of the plant's report: also the reports on the definitions."""
         digests = sorted(
-            f"{name}:{h.digest}"
-            for name, h in self._heads_of(period).items()
-            if plant_of_report(name) is None
+            f"{name}:{h.digest}" for name, h in self._heads_of(period).items() if name is not None
         )
         versions = sorted(f"{name}:{text}" for name, text in self._versions_of(period).items())
         return _hash(*digests, *versions, *(id for _, id in self._misses_of(period)))
@@ -198,15 +193,6 @@ class ReportCalendar:
         return found
 
     @cached_property
-    def _own(self) -> list[_Served]:
-        """Return the definitions whose reports are made here: beside plants, those of no single
-        plant; the others are made in their plant's time zone."""
-        plants = Plants(self._platform.assets.all())
-        if self._platform.plant_report.subject is not None or not plants.by_name:
-            return self._served
-        return [one for one in self._served if not _single_plant(plants, one.assets)]
-
-    @cached_property
     def _longest_window(self) -> timedelta:
         return max((self._window(served) for served in self._served), default=timedelta(0))
 
@@ -231,12 +217,6 @@ class ReportCalendar:
             for part in arrival.parts:
                 found[part.asset].append((arrival.arrived_at, part))
         return dict(found)
-
-
-def _single_plant(plants: Plants, assets: Sequence[Asset]) -> str:
-    """Return the plant in which all of some assets lie, empty without one."""
-    names = {plants.name_for(asset.name) for asset in assets}
-    return names.pop() if len(names) == 1 else NO_PLANT
 
 
 def due_reports(

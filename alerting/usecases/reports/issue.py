@@ -17,7 +17,6 @@ from alerting.reporting.life.differences import (
 )
 from alerting.reporting.life.page import ReportLife
 from alerting.reporting.life.periods import Period, period_before, read_period
-from alerting.reporting.life.settings import plant_of_report
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.reports.attempts import Attempts
 from alerting.usecases.reports.due import DueReport, ReportCalendar, due_reports
@@ -130,10 +129,10 @@ def issue_by_hand(
 ) -> ReportHead:
     """Issue a closed period's report by hand, and return its newest revision."""
     calendar = ReportCalendar(platform, as_of)
-    if plant_of_report(name) is not None:
+    if name is None:
         closes_at = calendar.plant_closes_at(period)
         inputs = calendar.plant_inputs(period)
-    elif name is not None:
+    else:
         revision = require_revision(platform.definitions, name)
         closes_at = calendar.closes_at(
             revision.definition, calendar.assets_of(revision.definition), period
@@ -156,7 +155,7 @@ def compose(
     platform: ReportPorts, name: str | None, period: Period, as_of: datetime, life: ReportLife
 ) -> ComposedReport:
     """Return the report on a definition or the plant over a period, as known at `as_of`."""
-    if name is None or plant_of_report(name) is not None:
+    if name is None:
         return compose_plant(platform, period, as_of, life)
     revision = revision_of_period(
         platform.definitions, require_revision(platform.definitions, name), period.end
@@ -171,7 +170,7 @@ def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedRe
     if head is None or not head.revision:
         raise UserError(f"there is no report {id!r}; see: alerting report --list")
     life = ReportLife(head.period, head.revision, head.unseen, head.differences, head.language)
-    if head.definition is None or plant_of_report(head.definition) is not None:
+    if head.definition is None:
         return head, compose_plant(
             platform, read_period(head.period or "", platform.zone), head.as_of, life
         )
@@ -184,8 +183,7 @@ def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedRe
 
 
 def report_id(name: str | None, period: Period, revision: int) -> str:
-    """Return the id of a report: `too-hot:2026-W46:1`, of the plant's `2026-W46:1`, of a plant
-    beside others `@north:2026-W46:1`."""
+    """Return the id of a report: `too-hot:2026-W46:1`, of the plant's `2026-W46:1`."""
     return ":".join([*([name] if name is not None else []), period.name, str(revision)])
 
 

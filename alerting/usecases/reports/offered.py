@@ -11,12 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from alerting.definitions.faults import Conflicting, UserError
 from alerting.definitions.model import Revision
 from alerting.definitions.revisions import definition_document
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import template, translatable
 from alerting.ports import AuditEntry, AuditFilter, OfferPorts, PlantSummaries
 from alerting.reporting.definition.retune import Retune
 from alerting.reporting.plant.offers import Action, Offer, OfferBasis, has_changed, offers
 from alerting.reporting.plant.summary import summary_from_document
-from alerting.usecases.access.plant_rules import OFFER_APPLIED, OFFER_REFUSED
 from alerting.usecases.alarm_load.changes import apply_change, document_with_point
 from alerting.usecases.definitions import lookup, sync
 from alerting.usecases.definitions.platform_alerts import WAITING
@@ -24,6 +23,9 @@ from alerting.usecases.evaluation.orphans import close_orphans
 from alerting.usecases.reports.running import known_summaries, shown_period
 from alerting.usecases.training.runs import request_training
 
+OFFER_APPLIED = template("proposal applied")
+OFFER_REFUSED = template("proposal refused")
+"""The entries of the audit by which people answer a proposal on a definition."""
 _BACK = timedelta(days=14)  # before this day of a month, proposals rest on the month before
 _MOST_ANSWERS = 500
 _BASIS = TypeAdapter(OfferBasis)

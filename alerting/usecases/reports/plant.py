@@ -11,7 +11,6 @@ from alerting.reporting.base.documents import to_document
 from alerting.reporting.life.key_metrics import plant_key_metrics
 from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.life.periods import Period, period_before
-from alerting.reporting.life.settings import plant_of_report
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
 from alerting.reporting.plant.summary import DefinitionNumbers, summary_from_document
@@ -43,22 +42,14 @@ def compose_plant(
         before.start,
     )
     of_plant = language(life.language)
-    page = render_plant_page(metrics, platform.zone, _notes(failed), of_plant, _title(platform))
+    page = render_plant_page(metrics, platform.zone, _notes(failed), of_plant)
     page = with_life(page, life)
     content = ReportContent(
         to_document(metrics), page, {name: table_document(t) for name, t in tables(metrics).items()}
     )
     sentences = plant_sentences(metrics, of_plant)
-    subject = platform.plant_report.subject
     figures = plant_key_metrics(metrics)
-    return ComposedReport(subject, "cannot_tell", sentences[:3], figures, content)
-
-
-def _title(platform: ReportPorts) -> str:
-    """Return the title of the plant that a report is on; empty for the whole platform."""
-    name = plant_of_report(platform.plant_report.subject)
-    plant = platform.assets.get(name) if name else None
-    return "" if plant is None else plant.title or plant.name
+    return ComposedReport(None, "cannot_tell", sentences[:3], figures, content)
 
 
 def _notes(failed: Sequence[str]) -> tuple[str, ...]:
@@ -123,7 +114,7 @@ def _previous_summaries(
     are on other periods.
     """
     reports = platform.reports
-    head = reports.of_period(before.name, as_of).get(platform.plant_report.subject)
+    head = reports.of_period(before.name, as_of).get(None)
     content = reports.content(head.id) if head is not None and head.revision else None
     ranked = content.metrics.get("ranked", ()) if content is not None else ()
     return [summary_from_document(one["summary"]) for one in ranked]
@@ -133,7 +124,7 @@ def _stored_summaries(
     reports: Reports, period: Period, as_of: datetime
 ) -> Iterator[DefinitionNumbers]:
     heads = reports.of_period(period.name, as_of)
-    for name in sorted(n for n in heads if n is not None and plant_of_report(n) is None):
+    for name in sorted(n for n in heads if n is not None):
         content = reports.content(heads[name].id) if heads[name].revision else None
         if content is not None and "summary" in content.metrics:
             yield summary_from_document(content.metrics["summary"])

@@ -8,7 +8,6 @@ from alerting.definitions.matching import AssetIndex
 from alerting.ports import OfferPorts, PlantSummaries, ReportHead
 from alerting.reporting.plant.overview import PlantSums, sum_plant
 from alerting.reporting.plant.summary import DefinitionNumbers, summary_from_document
-from alerting.usecases.access.visible import find_visible
 from alerting.usecases.ingestion.asset_changes import require_asset
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.reports.offered import Offered, open_offers
@@ -67,8 +66,13 @@ def read_plant(platform: OfferPorts, chosen: PeriodLength, part: str | None) -> 
     names: Collection[str] | None = None
     if part is not None:
         require_asset(platform.assets, part)
-        latest = platform.definitions.latest_revisions()
-        names = find_visible(((part,),), assets, latest).definitions
+        index = AssetIndex(assets)
+        within = index.at_or_below(part)
+        names = {
+            one.name
+            for one in platform.definitions.latest_revisions()
+            if within.issuperset(a.name for a in index.find_matching(one.definition.assets))
+        }
     routes = [route for route in read_routes(platform.routes)[0] if route.shifts]
     present = {one: shown_period(one, routes, platform.zone, now) for one in LENGTHS}
     weeks = shown_weeks(platform.zone, now)

@@ -73,7 +73,7 @@ def known_summaries(
     """Return the numbers of each definition by the name of the period: those of the report where
     there is one, otherwise those of the last look at it."""
     names = {name for p in periods for name in (p.name, p.running_name)}
-    found = platform.reports.plant_summaries(names, platform.plant_report.subject)
+    found = platform.reports.plant_summaries(names)
     known = {p.name: found.get(p.name) or found.get(p.running_name) for p in periods}
     return {
         p.name: one for p in periods if (one := known[p.name]) is not None and one.start == p.start
@@ -95,7 +95,7 @@ def refresh_plant(
     present = [shown_period(one, routes, platform.zone, as_of) for one in LENGTHS]
     made = 0
     for period in [*present, *islice(_unknown_weeks(platform, first, as_of), _AT_ONCE)]:
-        newest = platform.reports.get(_id(platform, period))
+        newest = platform.reports.get(_id(period))
         if (
             newest is None
             or (at_once and period in present)
@@ -120,7 +120,7 @@ def _unknown_weeks(
     calendar = ReportCalendar(platform, as_of)
     for period in islice(periods_back("week", as_of, platform.zone), WEEKS - 1):
         shown = _of_calendar(period, platform.zone)
-        newest = platform.reports.get(_id(platform, shown))
+        newest = platform.reports.get(_id(shown))
         closes_at = calendar.plant_closes_at(period)
         if period.end > first and (newest is None or (newest.as_of < closes_at <= as_of)):
             yield shown
@@ -133,9 +133,8 @@ def _of_calendar(period: Period, zone: tzinfo) -> ShownPeriod:
     )
 
 
-def _id(platform: ReportPorts, period: ShownPeriod) -> str:
-    subject = platform.plant_report.subject
-    return f"{subject}:{period.running_name}:0" if subject else f"{period.running_name}:0"
+def _id(period: ShownPeriod) -> str:
+    return f"{period.running_name}:0"
 
 
 def _store(platform: ReportPorts, period: ShownPeriod, end: datetime, as_of: datetime) -> None:
@@ -147,8 +146,8 @@ def _store(platform: ReportPorts, period: ShownPeriod, end: datetime, as_of: dat
         )
     )
     head = ReportHead(
-        _id(platform, period),
-        platform.plant_report.subject,
+        _id(period),
+        None,
         period.start,
         end,
         as_of,

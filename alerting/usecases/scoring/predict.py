@@ -91,7 +91,7 @@ class PredictionBatch:
     ) -> None:
         """Read what the questions share. Raises NotFound for an unknown definition, and UserError
         for one whose model gives no score to a single instant."""
-        revisions = platform.definitions.visible_revisions(name)
+        revisions = platform.definitions.revisions(name)
         if not revisions:
             known = [revision.name for revision in platform.definitions.latest_revisions()]
             raise NotFound(unknown_definition(name, known))

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
-from alerting.definitions.plants import AssetTree
 from alerting.definitions.wording.language import template
 from alerting.episodes.episode import Episode
 from alerting.ports import (

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from alerting.definitions.assets import Asset
 from alerting.ports import AuditFilter
 from alerting.usecases.access.people import register_services
 from tests.builders import at
@@ -61,35 +60,6 @@ def test_role_disable_enable_and_remove_work_by_the_page_and_are_audited(app, bo
     assert done == ["person removed", "account enabled", "account disabled", "person changed"]
 
 
-def test_a_person_and_a_token_are_limited_to_chosen_parts_of_the_plant(boss, platform):
-    line = [Asset(name="line-1"), Asset(name="oven-3", parent="line-1", title="Third oven")]
-    platform.assets.store_assets(line)
-    given = {"name": "anna", "role": "operator"}
-    post(boss, "/access/people", **given, scope=["", "line-1"])
-    assert platform.accounts.get("anna").scope == ("line-1",)
-    page = boss.get("/access").text
-    assert "<td>line-1</td>" in page
-    assert page.index(">line-1</option>") < page.index(">\u2003Third oven (oven-3)</option>")
-    assert post(boss, "/access/scope", name="anna", scope="oven-3").status_code == 303
-    token = {"name": "rows", "owner": "anna", "role": "viewer", "scope": "oven-3"}
-    assert post(boss, "/access/tokens", **token).status_code == 200
-    assert platform.access_tokens.all()[0].scope == ("oven-3",)
-    key = platform.access_tokens.all()[0].key
-    assert post(boss, "/access/scope", key=key, scope="").status_code == 303
-    assert platform.access_tokens.all()[0].scope is None
-    assert post(boss, "/access/scope", name="anna", scope="").status_code == 303
-    assert platform.accounts.get("anna").scope is None
-    wanted = AuditFilter(actor="boss", subject="anna", what="scope changed")
-    changed = platform.audit.find(wanted, 9)
-    assert [(e.before["scope"], e.after["scope"]) for e in changed] == [
-        (("oven-3",), None),
-        (("line-1",), ("oven-3",)),
-    ]
-    for chosen, says in (("oven3", "oven-3"), ([], "at least one asset")):
-        refused = post(boss, "/access/scope", name="anna", scope=chosen)
-        assert (refused.status_code, says in refused.text) == (422, True)
-
-
 def test_a_refusal_stands_on_the_page(boss):
     answer = post(boss, "/access/people", name="with blank", role="operator")
     assert (answer.status_code, "is not possible" in answer.text) == (422, True)
@@ -102,23 +72,21 @@ def chosen_in(form):
 
 
 def test_what_was_typed_stands_in_its_form_after_a_refusal(boss, platform):
-    platform.assets.store_assets([Asset(name="line-1"), Asset(name="line-2")])
     wrong = {"name": 'with "blank', "display_name": "Anna <b>", "role": "engineer"}
-    page = post(boss, "/access/people", **wrong, scope=["line-2"]).text
-    person, device, _, token = re.findall(r'<form class="card".*?</form>', page, re.DOTALL)
+    page = post(boss, "/access/people", **wrong).text
+    person, device, token = re.findall(r'<form class="card".*?</form>', page, re.DOTALL)
     assert 'value="with &#34;blank"' in person
     assert 'value="Anna &lt;b&gt;"' in person
-    assert [value or text for value, text in chosen_in(person)] == ["engineer", "line-2"]
+    assert [value or text for value, text in chosen_in(person)] == ["engineer"]
     for other in (device, token):
         assert 'name="name" value=""' in other
-        assert [value for value, _ in chosen_in(other)][-1] == ""
 
     wrong = {"name": "rows", "owner": "boss", "role": "engineer", "days": "2000"}
-    page = post(boss, "/access/tokens", **wrong, scope=["line-1"]).text
+    page = post(boss, "/access/tokens", **wrong).text
     token = re.findall(r'<form class="card".*?</form>', page, re.DOTALL)[-1]
     assert 'value="rows"' in token
     assert 'value="2000"' in token
-    assert [value or text for value, text in chosen_in(token)] == ["boss", "engineer", "line-1"]
+    assert [value or text for value, text in chosen_in(token)] == ["boss", "engineer"]
 
 
 def test_a_token_is_shown_once_works_and_is_revoked(app, boss):

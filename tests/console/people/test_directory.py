@@ -12,7 +12,7 @@ from tests.helpers.console.pages import csrf_of
 from tests.helpers.console.people import app_of, browser_of, person_on, sign_in
 
 
-def test_a_person_signs_in_and_has_role_and_scope_of_their_groups(app, platform, provider, wall):
+def test_a_person_signs_in_and_has_role_of_their_groups(app, platform, provider, wall):
     browser = browser_of(app)
     assert "Sign in with Plant login" in browser.get("/login").text
     answer = come_in(browser, provider, wall, "/reports", groups=["line-1", "guests"])
@@ -23,11 +23,7 @@ def test_a_person_signs_in_and_has_role_and_scope_of_their_groups(app, platform,
     assert "secure" in session
     assert "samesite=strict" in session
     account = platform.accounts.get("anna.berg")
-    assert (account.role, account.scope, account.shown_name) == (
-        "operator",
-        ("line-1",),
-        "Anna Berg",
-    )
+    assert (account.role, account.shown_name) == ("operator", "Anna Berg")
     assert account.identity == f"{ISSUER} s-1"
     assert account.password is None
     assert "Anna Berg" in browser.get("/account").text
@@ -39,7 +35,7 @@ def test_groups_that_change_count_at_the_next_sign_in(app, platform, provider, w
     come_in(browser_of(app), provider, wall, groups=["line-1"])
     come_in(browser_of(app), provider, wall, groups=["line-1", "it"])
     account = platform.accounts.get("anna.berg")
-    assert (account.role, account.scope) == ("admin", None)
+    assert account.role == "admin"
     changed = platform.audit.find(AuditFilter(what="person changed"), 1)[0]
     assert (changed.actor, changed.before["role"], changed.after["role"]) == (
         "directory",
@@ -106,7 +102,6 @@ def test_an_account_of_the_directory_has_no_password_and_no_role_of_ours(
     for change in (
         lambda: people.make_link(platform, "anna.berg", "ada", wall()),
         lambda: people.change_person(platform, "anna.berg", "ada", wall(), "admin"),
-        lambda: people.set_scope(platform, "anna.berg", ["oven-1"], "ada", wall()),
     ):
         with pytest.raises(people.UserError, match="its groups give the role"):
             change()

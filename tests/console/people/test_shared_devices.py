@@ -391,3 +391,15 @@ def test_people_are_offered_by_their_shown_name(tablet, platform):
     anna = platform.accounts.get("anna")
     platform.accounts.replace(replace(anna, display_name="Anna <B>", version=anna.version + 1))
     assert ">Anna &lt;B&gt;</option>" in send(tablet).text
+
+
+@pytest.mark.parametrize("role", ["operator", "viewer"])
+def test_a_screen_that_only_shows_is_not_signed_out_while_it_shows(app, platform, wall, role):
+    screen = device_on(platform, wall(), browser_of(app), f"hall-{role}", role)
+    for _ in range(4):
+        wall.instant += DEVICE_SESSION_LASTS / 3
+        screen.get("/now")
+    assert (screen.get("/").status_code == 200) == (role == "viewer")
+    account = platform.accounts.get(f"hall-{role}")
+    platform.accounts.replace(account.next_version(disabled_at=wall()))
+    assert screen.get("/").status_code == 303

@@ -14,7 +14,6 @@ from tests.helpers.console.two_lines import (
     NOW,
     TOKENS_FILE,
     in_a_browser,
-    of_the_plant,
     plant,
     sender,
 )
@@ -57,7 +56,7 @@ def test_a_month_in_which_nothing_was_evaluated_counts_no_alert():
     empty.clock.instant = at(NOW)
     refresh_plant(empty, at(NOW), lambda _: None)
     app = create_app(empty, TOKENS_FILE, now=lambda: at(NOW))
-    page = TestClient(app).get("/plant", headers=of_the_plant("viewer").headers)
+    page = TestClient(app).get("/plant", headers=sender("viewer").headers)
     assert "no alert had anything to report" in page.text
 
 

@@ -1,10 +1,7 @@
 """Changes of a route over the API and on its page: checked, applied by content, removed."""
 
-import re
-
 import pytest
 
-from alerting.definitions.assets import Asset
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, VIEWER
@@ -102,28 +99,3 @@ def test_a_route_is_edited_as_a_form_and_removed_on_its_page(browser, platform):
     assert browser.post("/routes/night/remove", data={**sent, "tag": "0" * 16}).status_code == 412
     assert browser.post("/routes/night/remove", data={**sent, "tag": tag}).status_code == 303
     assert platform.routes.documents() == []
-
-
-def test_a_route_of_a_plant_is_offered_refused_and_shown(client, browser, platform):
-    platform.assets.store_assets(
-        [Asset(name="north", plant={}), Asset(name="oven", parent="north")]
-    )
-    wrong = {"name": "night", "channels": ["log"], "match": {"plants": ["nort"]}}
-    (fault,) = client.post(f"{URL}:check", json=wrong, headers=ADMIN).json()["faults"]
-    assert fault["path"] == "match.plants.0"
-    assert fault["message"] == "no plant is called 'nort'"
-    assert fault["hint"] == "did you mean north?"
-    right = {"channels": ["log"], "match": {"plants": ["north"]}}
-    sent = ADMIN | {"if-match": tag_of(client)}
-    assert client.put(f"{URL}/night", json=right, headers=sent).status_code == 200
-    log_in(browser, ADMIN_TOKEN)
-    assert "every severity, in the plant north" in browser.get("/routes").text
-    text = " ".join(browser.get(EDIT).text.split())
-    field = text[text.index('id="field-match-plants"') :]
-    assert re.search(r">\s*north</textarea>.*?There are: north<", field)
-    platform.assets.store_assets([Asset(name="north")])
-    assert "There is no plant north, so this route is for nothing of it." in (
-        browser.get("/routes").text
-    )
-    (status,) = client.get(URL, headers=ADMIN).json()["routes"]
-    assert status["missing_plants"] == ["north"]

@@ -29,7 +29,7 @@ BEYOND = """(() => {
   while (texts.nextNode()) {
     const e = texts.currentNode.parentElement;
     const isShown = texts.currentNode.data.trim() && e.checkVisibility({visibilityProperty: true});
-    if (!isShown || e.closest('.wide, pre, svg, .unseen, select, #wall')) continue;
+    if (!isShown || e.closest('.wide, pre, svg, .unseen, select')) continue;
     const range = document.createRange();
     range.selectNodeContents(texts.currentNode);
     if (range.getBoundingClientRect().right > clientWidth + 1) found.push(e.outerHTML.slice(0, 90));

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from alerting.adapters.channels.links import SignedLinks
-from alerting.definitions.assets import Asset
 from alerting.definitions.routes import Route
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -31,8 +30,8 @@ def told(**changes):
     pager = Mailbox("pager")
     links = SignedLinks(b"k" * 40, "http://plant.example", timedelta(hours=1), lambda: at(0))
     platform = replace(in_memory_platform(mail, pager), links=links)
-    mill = oven().model_copy(update={"name": "mill-1", "parent": "north"})
-    platform.assets.store_assets([oven(), mill, Asset(name="north", plant={})])
+    mill = oven().model_copy(update={"name": "mill-1"})
+    platform.assets.store_assets([oven(), mill])
     names = [f"too-hot-{i}" for i in range(6)]
     definitions = [
         too_hot(name=n, stale_after="1d", severity="high", tags=["line-3"]) for n in names
@@ -65,7 +64,6 @@ FIELDS = {
     "match.severity": ({}, {"match": {"severity": ["high"]}}),
     "match.assets": ({}, {"match": {"assets": ["oven-*"]}}),
     "match.definitions": ({}, {"match": {"definitions": ["mill-*"]}}),
-    "match.plants": ({}, {"match": {"plants": ["north"]}}),
     "match.tags": ({}, {"match": {"tags": ["line-3"]}}),
     "channels": ({}, {"channels": ["pager"]}),
     "timezone": ({"quiet": [NIGHT]}, {"quiet": [NIGHT], "timezone": "Asia/Kathmandu"}),

@@ -3,7 +3,6 @@
 from fastapi.routing import APIRoute
 
 from alerting.console.web.later import load_all
-from alerting.operators.permissions import OF_THE_WHOLE_PLANT
 
 API = "/api/v1"
 TABLE = {
@@ -65,10 +64,14 @@ TABLE = {
         GET /trends,
         GET /trends/alarms,
         GET /trends/scatter,
+        GET ~/routes,
+        GET ~/sinks,
+        GET /metrics,
+        GET /routes,
+        GET /platform,
         GET /scripts/{name},
         GET /,
         GET /now,
-        GET /wall,
         GET /miss,
         GET /episodes/{id},
         GET /suppressed,
@@ -162,10 +165,7 @@ TABLE = {
         POST /previews/{id}/end,
         POST /definitions/{name}/retire,
         POST /definitions/{name}/activate,
-        POST /definitions/{name}/restore""",
-    "read of the whole plant": """
-        GET ~/routes, GET ~/sinks, GET /metrics, GET /routes, GET /platform""",
-    "configure of the whole plant": """
+        POST /definitions/{name}/restore,
         POST ~/routes/{name}/test,
         GET ~/routes/{name:without_colon},
         PUT ~/routes/{name:without_colon},
@@ -231,7 +231,6 @@ TABLE = {
         GET /access,
         POST /access/people,
         POST /access/people/{name},
-        POST /access/scope,
         POST /access/tokens,
         POST /access/tokens/{key}/revoke,
         POST /access/sessions/{key}/end""",
@@ -252,17 +251,11 @@ TABLE = {
         POST /login/directory/logout""",
 }
 """The routes with each permission, `~` for the beginning of the API; None: open to everyone, or to
-anyone who knows the address. A person with a scope has none of the whole plant."""
+anyone who knows the address."""
 EXPECTED = {
-    route.strip().replace("~", API): permission and permission.split()[0]
+    route.strip().replace("~", API): permission
     for permission, text in TABLE.items()
     for route in text.split(",")
-}
-OF_THE_PLANT = {
-    route.strip().replace("~", API)
-    for permission, text in TABLE.items()
-    for route in text.split(",")
-    if permission is not None and ("whole plant" in permission or permission in OF_THE_WHOLE_PLANT)
 }
 
 

@@ -1,4 +1,4 @@
-"""A plant of one line or two, with documents of every kind of each, and people of each scope.
+"""A plant of one line or two, with documents of every kind of each, and people of each role.
 
 Every name and text of the second line holds its name, `zweitelinie`, so that an answer that tells
 of it shows that. What both lines share stands in a plant of both alone; but for one definition, of
@@ -125,8 +125,6 @@ def plant(*lines):
     _add_plant_metrics(made, lines)
     _add_people(made)
     if SECOND in lines:
-        _add_person(made, "bea", "engineer", (SECOND,))
-        made.audit.add("ada", "scope changed", "bea", at(3), {"scope": None}, {"scope": [SECOND]})
         made.audit.add("bea", "signed in", "bea", at(4), after={"address": SECOND})
     return made
 
@@ -447,7 +445,7 @@ def _add_shared_things(made, lines):
 
 
 class Sender(NamedTuple):
-    """A person or program on both plants. `headers`: with which it sends."""
+    """A person or program. `headers`: with which it sends."""
 
     name: str
     role: str
@@ -458,12 +456,7 @@ TOKENS_FILE = {f"{role}-of-the-plant-0123456789": (f"{role}-plant", role) for ro
 
 
 def sender(role):
-    """Return a person of this role with the scope of the first line, who sends with a token."""
-    return Sender(f"{role}-{FIRST}", role, bearer(f"token-of-{role}-of-{FIRST}"))
-
-
-def of_the_plant(role):
-    """Return a person of this role without scope."""
+    """Return a person of this role, who sends with a token."""
     return Sender(f"{role}-plant", role, bearer(f"{role}-of-the-plant-0123456789"))
 
 
@@ -492,21 +485,16 @@ DISABLED = Sender("gone", "engineer", bearer("token-of-a-disabled-person"))
 
 
 def _add_people(made):
-    for role in ("viewer", "operator", "engineer"):
-        name = f"{role}-{FIRST}"
-        _add_person(made, name, role, (FIRST,))
-        _add_token(made, name, role, f"token-of-{role}-of-{FIRST}")
     for name, role in TOKENS_FILE.values():
-        _add_person(made, name, role, None)
-    _add_token(made, f"engineer-{FIRST}", "sender", f"token-of-sender-of-{FIRST}")
-    _add_token(made, f"viewer-{FIRST}", "viewer", "token-that-is-over", ends=at(1))
-    _add_person(made, "gone", "engineer", (FIRST,), disabled_at=at(1))
+        _add_person(made, name, role)
+    _add_token(made, "viewer-plant", "viewer", "token-that-is-over", ends=at(1))
+    _add_person(made, "gone", "engineer", disabled_at=at(1))
     _add_token(made, "gone", "engineer", "token-of-a-disabled-person")
     add_sessions(made)
 
 
-def _add_person(made, name, role, scope, **changes):
-    made.accounts.insert(Account(name, role, at(-9), "ada", at(-9), scope=scope, **changes))
+def _add_person(made, name, role, **changes):
+    made.accounts.insert(Account(name, role, at(-9), "ada", at(-9), **changes))
 
 
 def _add_token(made, owner, role, secret, ends=None):

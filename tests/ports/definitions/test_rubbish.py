@@ -421,7 +421,7 @@ def test_the_dags_of_good_definitions_are_there_whatever_the_other_revisions_hol
     assert {"good", "in-force"} <= {
         row.definition.name for number in range(SHARDS) for row in snapshot.trained(number)
     }
-    assert "7m" in {tick.every for tick in snapshot.ticks()}
+    assert "7m" in snapshot.cadences()
 
 
 @pytest.mark.server

@@ -1,6 +1,5 @@
 """Port `EvaluationPlans`."""
 
-import gc
 from functools import partial
 
 import pytest
@@ -53,36 +52,15 @@ def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatc
     assert stores.evaluation_plans.get("b") == EvaluationPlan(("hot",), LIST.targets[1:2])
 
 
-def test_the_plan_of_a_plant_is_read_without_the_targets_of_others(stores, monkeypatch):
-    monkeypatch.setattr(evaluation_plans, "_PART", 1)
-    moist, hot, fast, late = LIST.targets
-    north = [one._replace(plant="north") for one in (moist, late)]
-    stores.evaluation_plans.store_plan("a", EvaluationPlan(LIST.names, (*north, hot, fast)))
-    own = EvaluationPlan(("late", "moist"), tuple(north))
-    assert stores.evaluation_plans.get("a", "north") == own
-    assert stores.evaluation_plans.get("a", "") == EvaluationPlan(("fast", "hot"), (hot, fast))
-    assert stores.evaluation_plans.get("a", "south") == EvaluationPlan((), ())
-    assert stores.evaluation_plans.get("b", "north") is None
-    assert stores.evaluation_plans.get("a").select_plant("north") == own
-
-
-def test_of_the_plan_of_a_plant_the_wanted_definitions_alone_are_read(stores, monkeypatch):
+def test_of_a_plan_the_wanted_definitions_alone_are_read(stores, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 3)
     stores.evaluation_plans.store_plan("a", LIST)
-    for wanted in ({"moist", "fast"}, {"late"}, set[str]()):
-        own = EvaluationPlan(
-            tuple(sorted(wanted)), tuple(one for one in LIST.targets if one.definition in wanted)
-        )
-        assert stores.evaluation_plans.get("a", "", wanted.__contains__) == own
-        assert LIST.select_plant("", wanted.__contains__) == own
-
-
-def test_a_plan_of_a_plant_of_which_a_part_is_missing_is_none(mongo_stores, monkeypatch):
-    monkeypatch.setattr(evaluation_plans, "_PART", 1)
-    targets = tuple(one._replace(plant="north") for one in LIST.targets)
-    mongo_stores.evaluation_plans.store_plan("a", EvaluationPlan(LIST.names, targets))
-    mongo_stores.database["evaluation_plans"].delete_one({"_id": 2})
-    assert mongo_stores.evaluation_plans.get("a", "north") is None
+    for _ in range(2):  # the second time the whole plan was read before
+        for wanted in ({"moist", "fast"}, {"late"}, set[str]()):
+            own = LIST.select_definitions(wanted)
+            assert stores.evaluation_plans.get("a", wanted.__contains__) == own
+            assert LIST.select(wanted.__contains__) == own
+        assert stores.evaluation_plans.get("a") == LIST
 
 
 def test_a_list_of_which_a_part_is_of_somebody_else_is_none(mongo_stores, monkeypatch):
@@ -157,7 +135,6 @@ def test_a_promotion_leaves_the_plan_in_force_unless_an_edited_definition_waits_
     assert stores.decisions.add(promotion(1, 1, {}), rank=1)
     assert source_hash_of(platform) != before
     assert stores.evaluation_plans.get(source_hash_of(platform)) == first
-    assert stores.evaluation_plans.get(source_hash_of(platform), "") == first.select_plant("")
     apply(platform, [too_moist(horizon="2h")], "engineer", at(2), "further ahead")
     platform.clock.instant = at(3)
     edited = current_plan(platform)
@@ -165,7 +142,6 @@ def test_a_promotion_leaves_the_plan_in_force_unless_an_edited_definition_waits_
     assert stores.evaluation_plans.get(source_hash_of(platform)) == edited
     assert stores.decisions.add(promotion(2, 3, {"horizon": "2h"}), rank=2)
     assert stores.evaluation_plans.get(source_hash_of(platform)) is None
-    assert stores.evaluation_plans.get(source_hash_of(platform), "") is None
     assert current_plan(platform) is not None
 
 
@@ -181,21 +157,6 @@ def test_an_edited_asset_makes_evaluation_read_all_revisions_once(real_server, m
             "aggregate definition_revisions"
         ]
         stores.database.client.drop_database("edited-plan")
-
-
-def test_garbage_is_looked_for_rarely_while_a_plan_is_made(stores, monkeypatch):
-    before = gc.get_threshold()
-    seen = []
-    platform = plant(stores)
-
-    def watched(*given):
-        seen.append(gc.get_threshold())
-        return sync(*given)
-
-    monkeypatch.setattr(targets, "sync", watched)
-    current_plan(platform)
-    assert seen[0] > before
-    assert gc.get_threshold() == before
 
 
 @pytest.mark.parametrize("is_whole", [True, False])

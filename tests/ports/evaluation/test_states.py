@@ -289,45 +289,26 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
     assert states_of(mongo_stores, mine, ["oven-1"]) == {"oven-1": after.state(0)}
 
 
-def test_a_target_that_gets_a_plant_moves_in_one_unit_of_work(mongo_stores):
-    """An evaluator that has not seen the plant writes nothing, and then finds the state there."""
+def test_the_states_of_a_plant_of_before_0_2_0_move_as_they_advance(mongo_stores):
     mine, yours = neighbours()
-    old = MongoStates(mongo_stores.database)
-    new = MongoStates(mongo_stores.database)
     begun = table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1))})
-    old.advance(table(**{mine: None, yours: None}), begun, every=60_000)
-    before = new.load_many([(mine, "oven-1")], {"north"})
+    shards = mongo_stores.database["evaluation_shards"]
+    MongoStates(mongo_stores.database).advance(
+        table(**{mine: None, yours: None}), begun, every=60_000
+    )
+    (shard,) = shards.find()
+    shards.delete_one({"_id": shard["_id"]})
+    shards.insert_one({**shard, "_id": f"{shard['_id'][:2]}@north/60000"})
+    states = MongoStates(mongo_stores.database)
+    before = states.load_many([(mine, "oven-1")])
     assert before.state(0) == ConditionState(at(1))
-    assert new.moves(before.keys, 60_000, "north")
-    after = table(**{mine: ConditionState(at(2))})
+    assert states.moves(before.keys, 60_000)
     with mongo_stores.unit_of_work.begin() as unit:
-        new.advance(before, after, unit, 60_000, "north")
-    assert not new.moves(before.keys, 60_000, "north")
-    stored = {
-        shard["_id"][2:]: shard["definition"]
-        for shard in mongo_stores.database["evaluation_shards"].find()
-    }
-    assert stored == {"-60000": [yours], "@north/60000": [mine]}
-    with pytest.raises(Conflict):
-        later = table(**{mine: ConditionState(at(3)), yours: ConditionState(at(3))})
-        old.advance(begun, later, every=60_000)
-    assert old.load_many(begun.keys, {""}).state(0) == ConditionState(at(2))
-    assert new.load_many(begun.keys, {"north", ""}).state(1) == ConditionState(at(1))
-
-
-def test_the_states_of_one_plant_are_read_without_those_of_another(mongo_stores):
-    """A damaged document of another plant is not even looked at."""
-    mine, yours = neighbours()
-    writer = MongoStates(mongo_stores.database)
-    for name, plant in ((mine, "north"), (yours, "north-2")):
-        writer.advance(
-            table(**{name: None}), table(**{name: ConditionState(at(1))}), None, 60_000, plant
-        )
-    reader = MongoStates(mongo_stores.database)
-    assert reader.load_many([(mine, "oven-1")], {"north"}).state(0) == ConditionState(at(1))
-    assert not reader.moves([(yours, "oven-1")], 1, "")  # it was not read
-    assert reader.load_many([(yours, "oven-1")]).state(0) == ConditionState(at(1))
-    assert reader.moves([(yours, "oven-1")], 1, "")
+        states.advance(before, table(**{mine: ConditionState(at(2))}), unit, 60_000)
+    stored = {one["_id"][2:]: one["definition"] for one in shards.find()}
+    assert stored == {"-60000": [mine], "@north/60000": [yours]}
+    again = MongoStates(mongo_stores.database).load_many([*begun.keys])
+    assert [again.state(n) for n in range(2)] == [ConditionState(at(2)), ConditionState(at(1))]
 
 
 def test_another_number_of_parts_moves_the_states_as_they_advance(mongo_stores):

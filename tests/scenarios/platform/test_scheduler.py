@@ -21,7 +21,7 @@ from alerting.adapters.predictions.file_scores import score_file
 from alerting.definitions.assets import Asset, Variable
 from alerting.demo.line_store import MongoLines
 from alerting.demo.run import fill
-from alerting.ports import PredictJob, ReadingRow
+from alerting.ports import PredictJob
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import present_answer
@@ -366,44 +366,6 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
     airflow.until(lambda: "failed" in _states(airflow, "ingest__lab"), "the failed run")
     runs = airflow.run_ids("evaluate__arrived")
     assert 2 <= len(runs) <= 3, "polls without a new row start no evaluation"
-
-
-def test_a_new_plant_gets_a_dag_that_evaluates_its_assets_alone(
-    airflow: Airflow, platform: Platform
-) -> None:
-    now = platform.clock.now()
-    hot = {"temperature": Variable()}
-    platform.assets.store_assets(
-        [
-            Asset.model_validate({"name": "works-north", "plant": {}}),
-            Asset(name="north-kiln", parent="works-north", variables=hot),
-            Asset(name="other-kiln", variables=hot),
-        ]
-    )
-    limit = {
-        "name": "kiln-too-hot",
-        "kind": "threshold",
-        "assets": ["*-kiln"],
-        "variable": "temperature",
-        "above": 900,
-        "schedule": {"every": "1h"},
-    }
-    apply(platform, [limit], "test", now - timedelta(minutes=10), "test")
-    rows = [
-        ReadingRow(kiln, now - timedelta(minutes=minute), {"temperature": 950.0})
-        for kiln in ("north-kiln", "other-kiln")
-        for minute in range(1, 4)
-    ]
-    add_readings(platform, rows, now)
-    airflow.run("evaluate__1h__works-north", now)
-    assert [one.asset for one in platform.episodes.find(definition="kiln-too-hot")] == [
-        "north-kiln"
-    ]
-    airflow.run("evaluate__1h", now)
-    assert {one.asset for one in platform.episodes.find(definition="kiln-too-hot")} == {
-        "north-kiln",
-        "other-kiln",
-    }
 
 
 def _put_sources_and_definitions(platform: Platform, settings: Settings, now: datetime) -> None:

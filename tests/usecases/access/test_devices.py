@@ -6,7 +6,6 @@ import pytest
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.passwords import Argon2Passwords
-from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.operators.pins import TooManyPins, WrongPin
 from alerting.ports import AuditFilter
@@ -65,25 +64,11 @@ def test_a_pin_is_no_password_and_a_password_no_pin(platform):
     ids=["disabled", "viewer", "without PIN", "removed"],
 )
 def test_a_person_who_may_not_sign_is_neither_listed_nor_taken(platform, end):
-    assert [one.id for one in devices.list_signers(platform, "tablet-1")] == ["anna"]
+    assert [one.id for one in devices.list_signers(platform)] == ["anna"]
     end(platform)
-    assert devices.list_signers(platform, "tablet-1") == []
+    assert devices.list_signers(platform) == []
     with pytest.raises(WrongPin):
         sign(platform, now=at(3))
-
-
-def test_only_a_person_who_sees_all_that_a_device_shows_signs_on_it(platform):
-    platform.assets.store_assets(
-        [Asset(name="line-1"), Asset(name="oven-1", parent="line-1"), Asset(name="line-2")]
-    )
-    people.set_scope(platform, "anna", ["line-1"], "ada", at(1))
-    assert devices.list_signers(platform, "tablet-1") == []  # it shows the whole plant
-    with pytest.raises(WrongPin):
-        sign(platform, now=at(2))
-    people.set_scope(platform, "tablet-1", ["oven-1"], "ada", at(3))
-    assert sign(platform, now=at(4)).id == "anna"
-    people.set_scope(platform, "anna", ["line-2"], "ada", at(5))
-    assert devices.list_signers(platform, "tablet-1") == []
 
 
 def wrong(platform, n, **options):

@@ -4,7 +4,6 @@ import pytest
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.passwords import Argon2Passwords
-from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import PLATFORM
 from alerting.operators.directory import DirectoryPerson, GroupRule
@@ -202,55 +201,3 @@ def test_the_last_use_of_a_token_is_stored_at_most_once_a_minute(platform):
     assert platform.access_tokens.get(token.id).used_at == at(2.5)
     find_token_user(platform, token.id, at(3))
     assert platform.access_tokens.get(token.id).used_at == at(2.5)
-
-
-def in_tree(platform):
-    platform.assets.store_assets(
-        [Asset(name="line-1"), Asset(name="oven-1", parent="line-1"), Asset(name="line-2")]
-    )
-
-
-def test_a_scope_names_known_assets_and_no_person_sets_their_own(platform):
-    in_tree(platform)
-    with_password(platform)
-    with pytest.raises(UserError, match="line-1"):
-        people.set_scope(platform, "anna", ["line1"], "ada", at(1))
-    with pytest.raises(UserError, match="at least one"):
-        people.set_scope(platform, "anna", [], "ada", at(1))
-    with pytest.raises(UserError, match="your own"):
-        people.set_scope(platform, "anna", ["line-1"], "anna", at(1))
-    assert people.set_scope(platform, "anna", ["line-2", "line-1"], "ada", at(1)).scope == (
-        "line-1",
-        "line-2",
-    )
-    assert people.set_scope(platform, "anna", None, "ada", at(2)).scope is None
-    assert actions(platform)[-2:] == ["scope changed", "scope changed"]
-
-
-def test_a_token_never_sees_more_than_its_owner_also_after_the_owner_sees_less(platform):
-    in_tree(platform)
-    with_password(platform, role="engineer")
-    token, _ = create_token(
-        platform, "export", "anna", "engineer", at(9_000), "ada", at(1), ["line-1"]
-    )
-    assert find_token_user(platform, token.id, at(2)).scopes == (("line-1",),)
-    people.set_scope(platform, "anna", ["oven-1"], "ada", at(3))
-    assert find_token_user(platform, token.id, at(4)).scopes == (("oven-1",), ("line-1",))
-    with pytest.raises(UserError, match="anna does not see line-1"):
-        create_token(platform, "more", "anna", "viewer", at(9_000), "ada", at(5), ["line-1"])
-
-
-def test_an_administrator_always_has_the_whole_plant(platform):
-    in_tree(platform)
-    with pytest.raises(UserError, match="always has the whole plant"):
-        people.add_person(platform, "boss", "admin", "ada", at(0), scope=["line-1"])
-    with_password(platform)
-    people.set_scope(platform, "anna", ["line-1"], "ada", at(1))
-    with pytest.raises(UserError, match="always has the whole plant"):
-        people.change_person(platform, "anna", "ada", at(2), "admin")
-    people.set_scope(platform, "anna", None, "ada", at(3))
-    assert people.change_person(platform, "anna", "ada", at(4), "admin").role == "admin"
-    with pytest.raises(UserError, match="always has the whole plant"):
-        people.set_scope(platform, "anna", ["line-1"], "ada", at(5))
-    with pytest.raises(UserError, match="always has the whole plant"):
-        create_token(platform, "all", "anna", "admin", at(9_000), "ada", at(5), ["line-1"])

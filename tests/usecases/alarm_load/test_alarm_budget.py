@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from alerting.alarm_kpis.load import PositionLoad, flood_share
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.faults import UserError
-from alerting.definitions.plants import AssetTree
 from alerting.definitions.upkeep import AlarmBudget
 from alerting.episodes.episode import Episode
 from alerting.readings.history import History

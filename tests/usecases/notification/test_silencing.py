@@ -8,8 +8,6 @@ from alerting.definitions.faults import NotFound
 from alerting.operators.actions import NotAllowed
 from alerting.operators.silences import SilenceScope
 from alerting.ports import EventRow, ReadingRow
-from alerting.usecases.access.narrow import narrow
-from alerting.usecases.access.visible import find_visible
 from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.outcomes import update_outcome
@@ -267,26 +265,3 @@ def test_problems_that_begin_in_maintenance_are_in_no_figure(platform):
     revision = platform.definitions.newest_revision("too-hot")
     found = gather_material(platform, revision, at(0), at(80), at(80))
     assert [start.to_pydatetime() for start in found.problems["start"]] == [at(65)]
-
-
-def test_a_person_of_one_line_silences_his_line_alone_and_sees_what_mutes_it(platform):
-    other = oven().model_copy(update={"name": "line-2", "parent": "plant"})
-    line = Asset(name="line-1", parent="plant")
-    platform.assets.store_assets([Asset(name="plant"), line, other])
-    of_plant = silence(platform, 0, 60, scope=SilenceScope(part="plant"))
-    of_other = silence(platform, 0, 60, scope=SilenceScope(part="line-2"))
-    of_all = silence(platform, 0, 60, scope=SilenceScope(up_to="low"))
-    latest = platform.definitions.latest_revisions()
-    part = find_visible((("line-1",),), platform.assets.all(), latest)
-    narrowed = narrow(platform, part, "ann")
-    own = silence(narrowed, 1, 60, notified=("crew",))
-    assert {*list_silences(narrowed, at(1)).present} == {of_plant, of_all, own}
-    with pytest.raises(NotFound):
-        stop_silence(narrowed, of_other.id, ANN, at(2))
-    for beyond in (of_plant, of_all):
-        with pytest.raises(NotAllowed):
-            stop_silence(narrowed, beyond.id, ANN, at(2))
-    for scope in (SilenceScope(part="plant"), SilenceScope(definition="too-hot")):
-        with pytest.raises((NotFound, NotAllowed)):
-            silence(narrowed, 1, 60, scope=scope)
-    assert stop_silence(narrowed, own.id, ANN, at(3)).ended_by == "ann"

@@ -3,14 +3,12 @@ from datetime import timedelta
 import pytest
 
 from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.access.narrow import narrow
-from alerting.usecases.access.visible import find_visible
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.now import gaps as gaps_module
 from alerting.usecases.now.gaps import find_gaps
-from alerting.usecases.now.known_plant import KnownPlants, read_plant
+from alerting.usecases.now.known_plant import RecentPlant, read_plant
 from alerting.usecases.now.overview import NowFilters, read_now
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
@@ -72,10 +70,10 @@ def test_what_was_never_evaluated_is_a_gap_after_a_while(platform):
 
 
 def test_the_plant_is_read_again_once_a_document_has_changed(platform):
-    plants = KnownPlants()
-    first = plants.find((), platform, at(0))
+    known = RecentPlant()
+    first = known.find(platform, at(0))
     apply(platform, [too_hot(name="hotter", above=230)], "ann", at(1), "test")
-    assert plants.find((), platform, at(1)).definition_counts == {
+    assert known.find(platform, at(1)).definition_counts == {
         "oven-1": first.definition_counts["oven-1"] + 1
     }
 
@@ -149,23 +147,6 @@ def test_gaps_of_long_ago_are_not_shown_again(platform, monkeypatch):
     platform.clock.instant = at(60)
     evaluate(platform, ["too-hot"], at(59))
     assert not recent.find(platform.states, targets, at(60.5), LATE).gaps
-
-
-def test_what_is_remembered_for_one_line_is_not_shown_to_another(platform):
-    platform.assets.store_assets([oven().model_copy(update={"name": "oven-2"})])
-    apply(platform, [too_hot(name="two", assets=["oven-2"])], "ann", at(1), "test")
-    plants = KnownPlants()
-
-    def seen(asset, minute):
-        part = find_visible(
-            ((asset,),), platform.assets.all(), platform.definitions.latest_revisions()
-        )
-        found = plants.find(((asset,),), narrow(platform, part, "bo"), at(minute))
-        return [*found.assets], [*found.latest], {t.asset for t in found.targets}
-
-    for minute in (2, 2.001):  # the second time it is remembered
-        assert seen("oven-1", minute) == (["oven-1"], ["too-hot"], {"oven-1"})
-        assert seen("oven-2", minute) == (["oven-2"], ["two"], {"oven-2"})
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["never evaluated", "evaluated before"])

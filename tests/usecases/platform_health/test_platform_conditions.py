@@ -104,16 +104,6 @@ def test_late_definitions_of_one_cadence_are_one_fault_that_names_the_most_overd
     )
 
 
-def test_late_definitions_of_two_plants_are_a_fault_of_each():
-    lags = {
-        "a": DefinitionLag(17 * MINUTE, MINUTE, "north"),
-        "b": DefinitionLag(18 * MINUTE, MINUTE, "south"),
-        "c": DefinitionLag(2 * MINUTE, MINUTE),
-    }
-    subjects = [fault.subject for fault in platform_conditions(PlatformFacts(lags), LIMITS, NOW)]
-    assert subjects == ["evaluate__1m__south", "evaluate__1m__north"]
-
-
 @pytest.mark.parametrize(
     ("reading", "stale"),
     [

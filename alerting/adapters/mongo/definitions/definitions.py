@@ -88,9 +88,6 @@ class MongoDefinitions:
     def revisions(self, name: str) -> list[Revision]:
         return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)
 
-    def visible_revisions(self, name: str) -> list[Revision]:
-        return self.revisions(name)
-
     def newest_revision(self, name: str) -> Revision | None:
         """Return the newest valid revision of a definition, None without one."""
         found = self._revisions.find_one({"name": name}, sort=[("number", DESCENDING)])

@@ -11,10 +11,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import compress, groupby
+from itertools import compress
 from typing import Any
 
 import bson
@@ -39,7 +38,6 @@ from alerting.adapters.mongo.indexes import (
 )
 from alerting.deferred import np
 from alerting.definitions.faults import shown
-from alerting.definitions.plants import NO_PLANT
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.targets import (
     EvaluationPlan,
@@ -51,7 +49,7 @@ from alerting.episodes.targets import (
     valid_sources,
 )
 
-_FORMAT = 17  # increase it with every change of a plan's sources or layout
+_FORMAT = 18  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _HASH = 16  # bytes
 _MOST_NUMBERS = 200_000  # definitions of which hash and revision fit into one document of 16 MB
@@ -85,7 +83,6 @@ _REVISIONS = b"\x10revisions\0"  # first field of the document that counts them
 _PROMOTIONS = b"\x10promotions\0"
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (math.nan,) * len(BatchLimits._fields)
-_PLANT = "plant"
 _IsWanted = Callable[[str], bool]
 _LISTS = ("severities", "also_reads", "events", "above")
 
@@ -127,41 +124,27 @@ class MongoEvaluationPlans:
         return f"{definitions}/{others}/{counted['revisions']}.{counted['promotions']}"
 
     @repeated
-    def get(
-        self, source_hash: str, plant: str | None = None, is_wanted: _IsWanted | None = None
-    ) -> EvaluationPlan | None:
-        if plant is not None:
-            return self._get_plant(source_hash, plant, is_wanted)
+    def get(self, source_hash: str, is_wanted: _IsWanted | None = None) -> EvaluationPlan | None:
         valid = valid_sources(source_hash)
         newest = self._newest
         if newest is not None and newest[0] in valid:
-            return newest[1]
+            return newest[1] if is_wanted is None else newest[1].select(is_wanted)
         read = self._read
         if not read or read[0].get("source_hash") not in valid:
             read = list(self._parts.find({"source_hash": {"$in": valid}}).sort("_id"))
         parts = [part for part in read if part.get("source_hash") in valid]
         if not parts or len(parts) != parts[0].get("parts"):
             return None
-        targets = _targets_in(parts)
+        targets = _targets_in(parts, is_wanted)
         if targets is None:
             return None
-        found = EvaluationPlan(tuple(parts[0]["names"]), targets)
+        names = parts[0]["names"]
+        if is_wanted is not None:
+            return EvaluationPlan(tuple(filter(is_wanted, names)), targets)
+        found = EvaluationPlan(tuple(names), targets)
         self._newest = parts[0]["source_hash"], found
         self._read = []
         return found
-
-    def _get_plant(
-        self, source_hash: str, plant: str, is_wanted: _IsWanted | None
-    ) -> EvaluationPlan | None:
-        """Return the plan of one plant, or of some of its definitions: no other target is read."""
-        of_sources = {"source_hash": {"$in": valid_sources(source_hash)}}
-        parts = list(self._parts.find({**of_sources, "plant": plant}).sort("_id"))
-        if not parts and self._parts.find_one(of_sources, {"_id": True}) is None:
-            return None
-        if any(part.get("parts_of_plant") != len(parts) for part in parts):
-            return None
-        targets = _targets_in(parts, is_wanted)
-        return None if targets is None else EvaluationPlan((), targets).select_plant(plant)
 
     @repeated
     def store_plan(
@@ -173,20 +156,13 @@ class MongoEvaluationPlans:
         self._newest = None
         self._read = []
         source_hash = hash_to_store(source_hash, evaluation_plan)
-        by_plant = sorted(evaluation_plan.targets, key=lambda target: target.plant)
-        pieces = [
-            (plant, own[start : start + _PART])
-            for plant, own in ((p, list(o)) for p, o in groupby(by_plant, lambda t: t.plant))
-            for start in range(0, len(own), _PART)
-        ] or [(NO_PLANT, [])]
-        numbers = Counter(plant for plant, _ in pieces)
-        for number, (plant, piece) in enumerate(pieces):
+        targets = evaluation_plan.targets
+        pieces = [targets[start : start + _PART] for start in range(0, len(targets) or 1, _PART)]
+        for number, piece in enumerate(pieces):
             document = {
                 "_id": number,
                 "source_hash": source_hash,
                 "parts": len(pieces),
-                "plant": plant,
-                "parts_of_plant": numbers[plant],
                 "names": list(evaluation_plan.names if number == 0 else ()),
                 **_columns(piece),
             }
@@ -280,7 +256,6 @@ def _columns(targets: Sequence[EvaluationTarget]) -> Document:
     columns: Document = {
         name: [target[field] for target in targets]
         for field, name in enumerate(EvaluationTarget._fields)
-        if name != _PLANT
     }
     limits = np.array([limits or _NO_LIMITS for limits in columns["limits"]], np.float64).tobytes()
     return {**columns, "limits": limits}
@@ -289,7 +264,6 @@ def _columns(targets: Sequence[EvaluationTarget]) -> Document:
 def _read_targets(part: Document, is_wanted: _IsWanted | None) -> Iterator[EvaluationTarget]:
     limits = np.frombuffer(part["limits"], np.float64).reshape(-1, len(BatchLimits._fields))
     columns = part | {name: map(tuple, part[name]) for name in _LISTS}
-    columns[_PLANT] = [part[_PLANT]] * len(part["definition"])
     columns["limits"] = (
         None if math.isnan(row[0]) else BatchLimits._make(row) for row in limits.tolist()
     )

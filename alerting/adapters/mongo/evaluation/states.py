@@ -25,7 +25,6 @@ from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
 from alerting.deferred import np
-from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.definitions.wording.language import Translatable, read_template, template_document
 from alerting.episodes.state_table import (
@@ -46,13 +45,11 @@ _ID = re.compile(r"(\d\d)(?:-|@([A-Za-z0-9_.-]+)/)\d+(-\d+\.\d+)?")
 
 
 class MongoStates:
-    """Port `States`: one document per cadence, plant, and sixteenth of the definitions, or part of
-    one.
+    """Port `States`: one document per cadence and sixteenth of the definitions, or part of one.
 
     It remembers each shard, with its version, as it was last read or written here. `parts`: into
-    how many documents a sixteenth is divided; another number, like another cadence or plant, moves
-    a state when it is next advanced. Each target is in one document, so where the plant's holds it
-    no other is read.
+    how many documents a sixteenth is divided; another number, like another cadence, moves a state
+    when it is next advanced. So do documents of before 0.2.0, `07@north/60000` of a plant.
     """
 
     def __init__(self, database: MongoDatabase, parts: int = 1) -> None:
@@ -61,25 +58,19 @@ class MongoStates:
         self._last: dict[int, dict[str, tuple[int, ConditionTable]]] = {}
 
     @repeated
-    def load_many(
-        self, keys: Sequence[TargetKey], plants: Collection[str] | None = None
-    ) -> ConditionTable:
+    def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order, whatever their cadence."""
         table = ConditionTable(keys)
         numbers = dict[int, list[int]]()
         for row, (definition, _) in enumerate(keys):
             numbers.setdefault(shard_of(definition), []).append(row)
-        self._read(numbers, plants)
-        missing = {number: self._fill(table, number, rows) for number, rows in numbers.items()}
-        if plants is not None and (new := {n: rows for n, rows in missing.items() if rows}):
-            self._read(new)
-            for number, rows in new.items():
-                self._fill(table, number, rows)
+        self._read(numbers)
+        for number, rows in numbers.items():
+            self._fill(table, number, rows)
         return table
 
-    def _fill(self, table: ConditionTable, number: int, rows: Sequence[int]) -> list[int]:
-        """Put the states of a number's shards into these rows of a table; return the others."""
-        filled = set[int]()
+    def _fill(self, table: ConditionTable, number: int, rows: Sequence[int]) -> None:
+        """Put the states of a number's shards into these rows of a table."""
         for _, stored in self._last[number].values():
             stored_rows = _find_rows(stored, [table.keys[row] for row in rows])
             existing = [
@@ -90,8 +81,6 @@ class MongoStates:
             table.put_rows(
                 [row for row, _ in existing], stored.take([found for _, found in existing])
             )
-            filled.update(row for row, _ in existing)
-        return [row for row in rows if row not in filled]
 
     @repeated
     def watermarks(self, keys: Sequence[TargetKey]) -> list[int]:
@@ -109,10 +98,10 @@ class MongoStates:
         found = self._shards.find({}, {"version": True}).sort("_id")
         return " ".join(f"{one['_id']}:{one.get('version')}" for one in found)
 
-    def moves(self, keys: Sequence[TargetKey], every: int, plant: str = NO_PLANT) -> bool:
-        """Return whether a target of a shard was stored under another cadence, plant, or number of
-        parts, when last read."""
-        ids = {self._shard_id(definition, every, plant) for definition, _ in keys}
+    def moves(self, keys: Sequence[TargetKey], every: int) -> bool:
+        """Return whether a target of a shard was stored under another cadence or number of parts
+        when last read."""
+        ids = {self._shard_id(definition, every) for definition, _ in keys}
         wanted = set(keys)
         known = self._shards_of(shard_of(keys[0][0]))
         return any(
@@ -125,12 +114,11 @@ class MongoStates:
         after: ConditionTable,
         unit: Unit | None = None,
         every: int = 0,
-        plant: str = NO_PLANT,
     ) -> None:
         """Write `after` of targets of a shard. Raises Conflict if it or a watermark changed."""
         rows: dict[str, list[int]] = {}
         for row, (definition, _) in enumerate(before.keys):
-            rows.setdefault(self._shard_id(definition, every, plant), []).append(row)
+            rows.setdefault(self._shard_id(definition, every), []).append(row)
         if len(rows) == 1:
             self._advance(next(iter(rows)), before, after, unit)
             return
@@ -162,8 +150,8 @@ class MongoStates:
             self._write(id, read_version, table, unit)
             known[id] = read_version + 1, table
 
-    def _shard_id(self, definition: str, every: int, plant: str) -> str:
-        whole = f"{shard_of(definition):02}{_mark(plant)}{every}"
+    def _shard_id(self, definition: str, every: int) -> str:
+        whole = f"{shard_of(definition):02}-{every}"
         if self._parts == 1:
             return whole
         return f"{whole}-{shard_of(definition, self._parts) // SHARDS}.{self._parts}"
@@ -174,11 +162,9 @@ class MongoStates:
             self._read([number])
         return self._last[number]
 
-    def _read(self, numbers: Collection[int], plants: Collection[str] | None = None) -> None:
-        """Read the shards of all cadences of these numbers, in these plants or all: one query of
-        the ids' index."""
-        marks = ("-", "@") if plants is None else sorted(map(_mark, plants))
-        ranges = _ranges(numbers, marks)
+    def _read(self, numbers: Collection[int]) -> None:
+        """Read the shards of all cadences of these numbers: one query of the ids' index."""
+        ranges = _ranges(numbers)
         self._last.update({number: {} for number in numbers})
         found = self._shards.find({"$or": ranges}) if ranges else ()
         for id, version, table in good(
@@ -202,12 +188,8 @@ class MongoStates:
             raise Conflict(f"the shard {shard} has changed since its version {version}")
 
 
-def _ranges(numbers: Collection[int], marks: Collection[str] = ("-", "@")) -> list[Document]:
-    return [
-        {"_id": {"$gte": f"{n:02}{mark}", "$lt": f"{n:02}{mark[:-1]}{chr(ord(mark[-1]) + 1)}"}}
-        for n in numbers
-        for mark in marks
-    ]
+def _ranges(numbers: Collection[int]) -> list[Document]:
+    return [{"_id": {"$gte": f"{number:02}-", "$lt": f"{number:02}A"}} for number in numbers]
 
 
 def _read_watermarks(document: Document) -> dict[TargetKey, int]:
@@ -230,11 +212,6 @@ def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
     if not isinstance(version, int) or any(len(column) != len(table) for column in columns):
         raise ValueError("its columns have different lengths, or its version is no number")
     return document["id"], version, table
-
-
-def _mark(plant: str) -> str:
-    """Return what stands between number and cadence in the id of a shard."""
-    return f"@{plant}/" if plant else "-"
 
 
 def _joined(one: ConditionTable, other: ConditionTable) -> ConditionTable:

@@ -77,11 +77,9 @@ class MongoReports:
             head.definition: head for head in sorted(_heads(found), key=lambda head: head.revision)
         }
 
-    def plant_summaries(
-        self, periods: Collection[str], subject: str | None = None
-    ) -> dict[str, PlantSummaries]:
+    def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
         found = self._reports.find(
-            {"period": {"$in": sorted(periods)}, "definition": subject},
+            {"period": {"$in": sorted(periods)}, "definition": None},
             {"page": False, "picture": False},
         )
         newest = {
