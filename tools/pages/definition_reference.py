@@ -43,7 +43,8 @@ def reference_page() -> str:
     """
     described: list[Group] = []
     types = definition_types()
-    kinds = {name: types[name] for name in sorted(types, key=_SIMPLEST_FIRST.index)}
+    simplest = [*_SIMPLEST_FIRST, *sorted(types.keys() - {*_SIMPLEST_FIRST})]
+    kinds = {name: types[name] for name in simplest}
     parts = [_INTRODUCTION, f"## Assets\n\n{_first_line(Asset)}\n"]
     parts += [_list(_rows(Asset), described), *_sections(kinds, "kind", "##", described)]
     parts += [
