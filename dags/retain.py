@@ -30,14 +30,14 @@ def delete() -> dict[str, int]:
 
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)
 def verify() -> dict[str, str]:
-    """Compare the models in service with the values that came, and what their scores lead to expect
-    with what was measured at its promotion; return a sentence on each."""
-    from alerting.usecases.platform_health.estimated_performance import check_performance
+    """Compare the last day of each variable of the models in service with their training, and what
+    they predicted with the values that came; return a sentence on each."""
+    from alerting.usecases.platform_health.drift import check_drift
     from alerting.usecases.platform_health.worse_models import verify_models
 
     with background_platform() as platform:
         at = read_instant(run_as_of(platform))
-        found = check_performance(platform, at)
+        found = check_drift(platform, at)
         for name, sentence in verify_models(platform, at).items():
             found[name] = f"{found[name]}; {sentence}" if name in found else sentence
     for name, sentence in found.items():

@@ -100,6 +100,17 @@ LEFT_IN_0_2_0 = (
         for name in ("kafka", "nats", "redis")
     ),
     Left("kind of sink", "parquet", f"use kind sql, {_PACKAGE}"),
+    Left(
+        "field",
+        "definition.by",
+        "of a control chart: one definition a product, on a computed variable; or kind: anomaly "
+        "with by",
+    ),
+    Left("DAG", "drift", "the task verify of the DAG retain checks drift once a day"),
+    Left("collection", "drift_checks", "drop it: what moved is said by the alert of the platform"),
+    Left("alert", "model worse than promoted", "see the report: at its promotion, and now"),
+    Left("page", "/trends/scatter", "open both variables as lanes of /trends"),
+    Left("page", "/trends/alarms", "open the trend of each alarm"),
     Left("kind of sink", "opcua_alarms", f"use kind webhook, mqtt or sql, {_PACKAGE}"),
     Left(
         "collection",

@@ -61,7 +61,6 @@ from alerting.ports.models import (
     UNLIMITED,
     DecisionRecord,
     Decisions,
-    DriftChecks,
     ModelFileCache,
     ModelRegistry,
     Models,

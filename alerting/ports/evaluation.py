@@ -128,7 +128,7 @@ class TargetScores(NamedTuple):
 
 
 class Scores(Protocol):
-    """Scores of champions and of their twins in shadow, stored for reports and drift."""
+    """Scores of champions and of their twins in shadow, stored for reports."""
 
     def add_many(self, targets: Sequence[TargetScores]) -> None:
         """Store scores of several targets with one write; stored ones do not change. Idempotent."""

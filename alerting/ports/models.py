@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from alerting.learning.metrics.drift_findings import DefinitionDrift, Dismissal
 from alerting.learning.search.ceiling import ReadTime
 from alerting.ports.definitions import Files
 from alerting.ports.sweeps import Swept
@@ -237,25 +236,6 @@ class Trainings(Protocol):
     def end(self, training: Training) -> bool:
         """Store the end of a training, or what was decided after it; return False if another one of
         its question has begun since."""
-
-
-class DriftChecks(Protocol):
-    """The last check of drift of each definition, with the dismissals of people."""
-
-    def get(self, definition: str) -> DefinitionDrift | None: ...
-
-    def all_checks(self) -> list[DefinitionDrift]:
-        """Return all checks, by name of their definition."""
-
-    def store_check(self, check: DefinitionDrift) -> None:
-        """Store a check in place of the one before, except its dismissals. Idempotent."""
-
-    def add_dismissal(self, definition: str, dismissal: Dismissal) -> bool:
-        """Add a dismissal to the check of a definition, of which the newest 50 stay; return False
-        if it has none."""
-
-    def keep_only(self, definitions: Collection[str]) -> None:
-        """Delete the checks of all other definitions."""
 
 
 class Decisions(Protocol):

@@ -42,7 +42,6 @@ from alerting.ports.models import (
     NO_MODEL_FILE_CACHE,
     UNLIMITED,
     Decisions,
-    DriftChecks,
     ModelFileCache,
     Models,
     TrainingLimits,
@@ -386,7 +385,6 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPo
     `backups`: those it knows of.
     """
 
-    drift: DriftChecks
     sweeps: Sweeps = NO_SWEEPS
     retention: Retention = field(default_factory=Retention)
     health_limits: HealthLimits = field(default_factory=HealthLimits)

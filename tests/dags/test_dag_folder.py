@@ -49,7 +49,6 @@ def test_each_active_classifier_has_a_training_dag_with_its_schedule_tags_owner_
     assert parsed["errors"] == {}
     own = ["train__a.b_c-1", "train__by-hand"]
     assert sorted(parsed["dags"]) == [
-        "drift",
         "evaluate__1m",
         "maintain",
         "predict",
@@ -122,7 +121,6 @@ def test_every_task_and_run_ends_at_some_time_and_long_work_leaves_slots_to_eval
         "the next weekly training is not held up"
     )
     assert {dag_id: dag["pools"] for dag_id, dag in dags.items()} == {
-        "drift": ["background"],
         "evaluate__1m": ["default_pool"],
         "maintain": ["default_pool"],
         "predict": ["predict"],
@@ -143,8 +141,8 @@ def test_long_work_has_a_queue_of_its_own(folder, revisions, classifier, executo
     dags = parsed["dags"]
     queues = {queue: {d for d in dags if queue in dags[d]["queues"].values()} for queue in QUEUES}
     assert queues == {
-        "evaluation": {*dags} - {"drift", "predict", "retain"},
-        "background": {"drift", "predict", "report", "retain", "train__asked"},
+        "evaluation": {*dags} - {"predict", "retain"},
+        "background": {"predict", "report", "retain", "train__asked"},
     }
 
 
@@ -314,7 +312,6 @@ def test_retired_and_draft_definitions_have_no_dag(folder, revisions, classifier
     revisions.add(**classifier(name="draft", state="draft"))
 
     assert sorted(folder.parse()["dags"]) == [
-        "drift",
         "maintain",
         "predict",
         "report",
@@ -349,7 +346,7 @@ def test_parsing_imports_nothing_heavy_and_takes_milliseconds_per_definition(
     parsed = folder.parse()
 
     assert parsed["heavy"] == []
-    assert len(parsed["dags"]) == 107
+    assert len(parsed["dags"]) == 106
     assert parsed["cpu_seconds"] < 3.0, "the DAG processor reads everything again every few seconds"
 
 

@@ -1,6 +1,7 @@
 """The check-weigher of the demo line: steps of its calibration, and the control chart that finds
 them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,8 +12,8 @@ from alerting.demo.disturbances import LineSchedule
 from alerting.demo.line import causes, new_line, simulate, weigh
 from alerting.demo.machines import CHECKWEIGHER, SPREAD, USUAL, calibration_steps, weights
 from alerting.detection.control_charts.chart import Chart, ChartState
+from alerting.detection.control_charts.limits import limit_of
 from alerting.detection.control_charts.phase_one import estimate
-from alerting.detection.control_charts.run_length import ewma_run_length, limit_for
 
 MINUTE_MS = 60_000
 A_WEEK = 7 * DAY
@@ -43,10 +44,8 @@ def test_phase_one_leaves_out_every_step_of_the_calibration_and_nothing_else(pha
 def test_every_later_step_is_found_within_a_quarter_of_an_hour_with_a_false_alarm_a_week_at_most(
     phase_one,
 ):
-    limit = limit_for(
-        lambda h, shift, spread: ewma_run_length(h, 0.1, shift, spread), A_WEEK, phase_one.used
-    )
-    chart = Chart("ewma", phase_one.centre, phase_one.sigma, limit)
+    chart = Chart("ewma", phase_one.centre, phase_one.sigma, 0.0)
+    chart = replace(chart, limit=limit_of(chart, A_WEEK))
     state = ChartState()
     last = -99
     signals = []

@@ -13,7 +13,6 @@ from alerting.demo.line import DemoLineState
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.features.derive import DerivedFeatures
-from alerting.learning.metrics.drift_findings import DefinitionDrift
 from alerting.operators.handovers import Handover
 from alerting.operators.people import AccessToken, Account, Session
 from alerting.operators.shelves import Shelf
@@ -134,7 +133,6 @@ def valid_documents() -> dict[str, Document]:
             "definition": "too-moist",
             "rank_key": "too-moist|1",
         },
-        c.DRIFT_CHECKS: _with_id(DefinitionDrift, "too-moist"),
         c.TRAININGS: {**_with_id(Training, "too-moist|q"), "definition": "too-moist"},
         c.SCORES: {
             "definition": "too-hot",

@@ -3,7 +3,6 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.learning.selection.base_rate import BaseRate, PrecisionPoint, ProblemShare
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.definition.retune import Retune
@@ -211,28 +210,3 @@ def test_alerts_of_which_most_are_wrong_come_with_the_limit_that_would_halve_the
     assert any(
         action.startswith(said + "no single limit halves the false alarms") for action in without
     )
-
-
-def base_rate(share):
-    """Of a validation in which 80 % of the alarms were right, as asked for."""
-    points = (PrecisionPoint(0.5, 0.8, 0.66, 40), PrecisionPoint(0.75, 0.97, 0.4, 20))
-    return BaseRate(ProblemShare(share, 0.01), 0.5, 0.8, points)
-
-
-def test_fewer_problems_than_when_the_threshold_was_set_are_said_with_the_threshold_that_holds():
-    sentence = (
-        "Problems are rarer than when the threshold was set: 5.4 % of the rows instead of 25 %. "
-        "About 41 % of the alarms will be right, 80 % were then. The threshold 75 % would keep "
-        "80 % and find 40 % of the problems: train again with operating_point.least_precision: "
-        "0.96."
-    )
-    material = replace(good_material(), base_rate=base_rate(0.25))
-    metrics = compute_metrics(material)
-    judgement = conclude(metrics)
-    assert sentence in judgement.actions
-    assert render_page(metrics, judgement, draw(metrics, material)).count(sentence) == 2
-
-
-def test_as_many_problems_as_when_the_threshold_was_set_are_not_mentioned():
-    assert not any("threshold was set" in a for a in judged(base_rate=base_rate(0.06)).actions)
-    assert not any("threshold was set" in a for a in judged().actions)

@@ -6,11 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from alerting.adapters.memory.tables import plain
-from alerting.learning.metrics.drift_findings import (
-    MOST_DISMISSALS,
-    DefinitionDrift,
-    Dismissal,
-)
 from alerting.ports import DecisionRecord, Files, ModelUnavailable, RunState, Training
 from alerting.ports.sweeps import Swept
 
@@ -67,35 +62,6 @@ class MemoryDecisions:
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
         return list(self._tries.get((definition, self._run_of.get((definition, version), "")), ()))
-
-
-class MemoryDriftChecks:
-    """Port `DriftChecks`."""
-
-    def __init__(self) -> None:
-        self._checks: dict[str, DefinitionDrift] = {}
-
-    def get(self, definition: str) -> DefinitionDrift | None:
-        return self._checks.get(definition)
-
-    def all_checks(self) -> list[DefinitionDrift]:
-        return [self._checks[name] for name in sorted(self._checks)]
-
-    def store_check(self, check: DefinitionDrift) -> None:
-        before = self._checks.get(check.definition)
-        dismissals = before.dismissals if before else ()
-        self._checks[check.definition] = replace(check, dismissals=dismissals)
-
-    def add_dismissal(self, definition: str, dismissal: Dismissal) -> bool:
-        check = self._checks.get(definition)
-        if check is None:
-            return False
-        dismissals = (*check.dismissals, dismissal)[-MOST_DISMISSALS:]
-        self._checks[definition] = replace(check, dismissals=dismissals)
-        return True
-
-    def keep_only(self, definitions: Collection[str]) -> None:
-        self._checks = {name: one for name, one in self._checks.items() if name in definitions}
 
 
 class MemoryTrainings:

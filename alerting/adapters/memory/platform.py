@@ -25,7 +25,6 @@ from alerting.adapters.memory.evaluation import (
 from alerting.adapters.memory.labels import MemoryLabels
 from alerting.adapters.memory.models import (
     MemoryDecisions,
-    MemoryDriftChecks,
     MemoryModels,
     MemoryTrainings,
 )
@@ -82,7 +81,6 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         handovers=MemoryHandovers(),
         decisions=decisions,
         trainings=MemoryTrainings(),
-        drift=MemoryDriftChecks(),
         models=models,
         runs=models,
         scores=MemoryScores(),

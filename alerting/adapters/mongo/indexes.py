@@ -61,7 +61,6 @@ SILENCES = "silences"
 FEEDBACK = "feedback"
 HANDOVERS = "handovers"
 DECISIONS = "decisions"
-DRIFT_CHECKS = "drift_checks"
 TRAININGS = "trainings"
 SCORES = "scores"
 PAST_EVALUATIONS = "past_evaluations"
@@ -188,7 +187,6 @@ INDEXES: dict[str, list[IndexModel]] = {
         _unique("rank_key", sparse=True),
         IndexModel([("definition", ASCENDING), ("at", ASCENDING)]),
     ],
-    DRIFT_CHECKS: [],
     TRAININGS: [IndexModel([("definition", ASCENDING), ("started_at", ASCENDING)])],
     SCORES: [_unique("definition", "ts", "asset", "model_version")],
     PREDICT_JOBS: [],

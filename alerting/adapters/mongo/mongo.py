@@ -43,7 +43,6 @@ from alerting.adapters.mongo.episodes.shelves import MongoShelves
 from alerting.adapters.mongo.episodes.silences import MongoSilences
 from alerting.adapters.mongo.evaluation.checkpoints import MongoCheckpoints
 from alerting.adapters.mongo.evaluation.decisions import MongoDecisions
-from alerting.adapters.mongo.evaluation.drift import MongoDriftChecks
 from alerting.adapters.mongo.evaluation.evaluation_plans import MongoEvaluationPlans
 from alerting.adapters.mongo.evaluation.scores import MongoPastEvaluations, MongoScores
 from alerting.adapters.mongo.evaluation.states import MongoStates
@@ -106,7 +105,6 @@ class MongoStores:
         self.misses: ports.Misses = MongoMisses(database)
         self.handovers: ports.Handovers = MongoHandovers(database)
         self.decisions: ports.Decisions = MongoDecisions(database)
-        self.drift: ports.DriftChecks = MongoDriftChecks(database)
         self.trainings: ports.Trainings = MongoTrainings(database)
         self.scores: ports.Scores = MongoScores(database)
         self.past_evaluations: ports.PastEvaluations = MongoPastEvaluations(database)

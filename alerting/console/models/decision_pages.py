@@ -11,7 +11,6 @@ from alerting.console.access import Person
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.language import language_of
-from alerting.console.models.drift_view import describe_drift
 from alerting.console.models.model_pages import comparison_rows, describe_curve
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
@@ -24,13 +23,12 @@ from alerting.usecases.alarm_load.changes import apply_change, document_with_poi
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import ChangedSince
 from alerting.usecases.definitions.versions import line_of_champions
-from alerting.usecases.platform_health.drift import dismiss_drift
 from alerting.usecases.training.overview import ModelReport, model_report
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.runs import answer_waiting, cancel_training, request_training
 
 router = APIRouter(include_in_schema=False)
-Act = Literal["decide", "train", "cancel", "rollback", "point", "dismiss"]
+Act = Literal["decide", "train", "cancel", "rollback", "point"]
 AtMost = Annotated[float | None, Query(gt=0, le=1e6)]
 
 
@@ -61,11 +59,10 @@ def act(
     at_most: FormField = "",
     revision: FormField = "",
     train: FormField = "",
-    days: FormField = "",
 ) -> Response:
     """Take a decision, and go to the page of the models; a refusal is shown on the same page."""
     limit = _number(at_most)
-    typed = {"reason": reason, "to": to, "at_most": limit, "days": days}
+    typed = {"reason": reason, "to": to, "at_most": limit}
     try:
         if act == "decide":
             _answer(platform, person, name, answer, run, reason)
@@ -73,9 +70,6 @@ def act(
             request_training(platform, name, person.name, reason)
         elif act == "cancel":
             cancel_training(platform, name, person.name, reason)
-        elif act == "dismiss":
-            number = int(days) if days.isdecimal() else 0
-            dismiss_drift(platform, name, number, reason, person.name, platform.clock.now())
         elif act == "rollback":
             rollback(platform, name, reason, person.name, int(to) if to.isdecimal() else None)
         else:
@@ -155,7 +149,6 @@ def _page(
         setting=chosen and f"operating_point: {{false_alarms_per_week: {chosen.at_most:g}}}",
         by_limit=isinstance(revision.definition, TrainedDefinition)
         and revision.definition.operating_point.most_false_alarms is not None,
-        drift=describe_drift(platform, name, platform.clock.now()),
         typed=typed,
         refusal=refusal,
         now=platform.clock.now(),

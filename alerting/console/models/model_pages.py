@@ -12,14 +12,14 @@ from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id
 from alerting.console.language import language_of
-from alerting.console.models.drift_view import describe_drift
 from alerting.console.web.rendering import render
 from alerting.console.web.values import value_shapes
+from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 from alerting.definitions.wording.language import Language, template, translatable
 from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import Proposal
-from alerting.ports import DecisionRecord, ModelUnavailable
+from alerting.ports import DecisionRecord, ModelUnavailable, PlatformAlert
 from alerting.reporting.base.messages import NONE, number, seconds
 from alerting.reporting.definition.decisions import (
     describe_unseen,
@@ -39,6 +39,7 @@ from alerting.reporting.page.decision_text import (
 )
 from alerting.usecases.alarm_load.asset_overview import newest_importance
 from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED
 from alerting.usecases.registry.evidence import ModelEvidence
 from alerting.usecases.training.overview import model_lines, model_report
 from alerting.usecases.training.progress import training_under_way
@@ -124,11 +125,18 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         decisions=[
             (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
         ],
-        drift=describe_drift(platform, revision.name, now),
+        alerts=_alerts(platform, name, assets),
         links=_links(request, platform, name, report.evidence),
         now=now,
         **titled,
     )
+
+
+def _alerts(platform: Platform, name: str, assets: Sequence[Asset]) -> list[PlatformAlert]:
+    """Return the open alerts on a model and on the inputs from its assets."""
+    subjects = {MISCALIBRATED: {name}, DRIFTED: {asset.name for asset in assets}}
+    found = platform.platform_alerts.open()
+    return [alert for alert in found if alert.subject in subjects.get(alert.kind, ())]
 
 
 def describe_curve(evidence: ModelEvidence | None, definition: Definition) -> dict[str, Any] | None:

@@ -14,8 +14,7 @@ _AFTER = timedelta(minutes=30)
 
 
 class Asked(NamedTuple):
-    """The parameters of the page, as they are in its address. `x`, `y`, `definition`, `by`: of the
-    page of two variables against each other; empty on the one of lanes."""
+    """The parameters of the page, as they are in its address."""
 
     asset: str
     variables: tuple[str, ...]
@@ -26,10 +25,6 @@ class Asked(NamedTuple):
     above: str
     below: str
     lasting: str
-    x: str = ""
-    y: str = ""
-    definition: str = ""
-    by: str = ""
 
     def address(self, **changes: Any) -> str:
         """Return the address of the page with other parameters."""
@@ -40,11 +35,8 @@ class Asked(NamedTuple):
             *((name, getattr(it, name)) for name in ("start", "end", "span", "find", "above")),
             ("below", it.below),
             ("for", it.lasting),
-            *((name, getattr(it, name)) for name in ("x", "y", "definition", "by")),
         ]
-        return (
-            f"/trends{'/scatter' if it.x else ''}?{urlencode([pair for pair in pairs if pair[1]])}"
-        )
+        return f"/trends?{urlencode([pair for pair in pairs if pair[1]])}"
 
     def over(self, start: datetime, end: datetime) -> str:
         """Return the address of the page over another time."""

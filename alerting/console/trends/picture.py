@@ -86,26 +86,6 @@ def lane(
     }
 
 
-def overlay(
-    series: Sequence[VariableSeries], spans: Sequence[ShownTime], language: Language
-) -> Shape:
-    """Return a line for each of several times of one variable, over each other, and the grid."""
-    low, high = _value_range(series, ())
-
-    def y(value: float) -> float:
-        return round(SIDE * (high - value) / (high - low), 1)
-
-    return {
-        "lines": [
-            "".join(_line(part, span, y, is_stepped=False) for part in _parts(one))
-            for one, span in zip(series, spans, strict=True)
-        ],
-        "grid": [
-            (round(y(v) / SIDE * 100, 1), language.show(Styled(v, "g"))) for v in grid(low, high)
-        ],
-    }
-
-
 def marks_shape(bands: Iterable[MarkedTime], span: ShownTime) -> list[Shape]:
     """Return the places of marked times."""
     return [

@@ -1,6 +1,6 @@
 """The page of the platform itself: its faults for everyone, and for engineers what it runs on."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib.metadata import version
 from urllib.parse import quote
 
@@ -23,7 +23,6 @@ from alerting.usecases.definitions.platform_alerts import (
     DRIFTED,
     FAULTY,
     MISCALIBRATED,
-    UNDERPERFORMS,
     UNREADABLE,
     WAITING,
 )
@@ -51,7 +50,8 @@ _MENDED_AT = {
     FAULTY: ("", "/definitions/{}", template("Open the definition")),
     WAITING: ("", "/models/{}/decide", template("Compare and decide")),
     **dict.fromkeys((FAILED, UNREADABLE), ("", "/models/{}/train", template("Train now"))),
-    REFUSED: ("", "/models/{}", template("Open the models")),
+    **dict.fromkeys((REFUSED, MISCALIBRATED), ("", "/models/{}", template("Open the models"))),
+    DRIFTED: ("", "/trends?asset={}", template("Open in trends")),
     BEHIND: ("sink ", "/sinks/{}", template("Open the sink")),
     **dict.fromkeys((STALE, STOPPED, LOST, SURPLUS), _SOURCE),
 }
@@ -74,19 +74,6 @@ def retry_by_form(name: Id, request: Request, platform: Served, person: FormEngi
     return RedirectResponse("/platform#sources", 303)
 
 
-def _models_of(platform: Platform, alert: PlatformAlert, now: datetime) -> list[str]:
-    """Return the definitions on whose models an alert is, which their pages explain."""
-    if alert.kind in (MISCALIBRATED, UNDERPERFORMS):
-        return [alert.subject]
-    if alert.kind != DRIFTED:
-        return []
-    return [
-        check.definition
-        for check in platform.drift.all_checks()
-        if any(one.asset == alert.subject for one in check.not_dismissed(now))
-    ]
-
-
 def _mending_page(alert: PlatformAlert) -> tuple[str, str] | None:
     """Return the page on which a fault is mended, as address and text of its link."""
     begins, page, label = _MENDED_AT.get(alert.kind, ("", "", ""))
@@ -105,12 +92,7 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         "platform.html",
         request,
         still_open=[
-            (
-                alert,
-                mending_command(alert),
-                _mending_page(alert),
-                _models_of(platform, alert, now),
-            )
+            (alert, mending_command(alert), _mending_page(alert))
             for alert in platform.platform_alerts.open()
         ],
         resolved=platform.platform_alerts.resolved_since(now - timedelta(days=7)),

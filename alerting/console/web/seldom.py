@@ -110,9 +110,7 @@ PAGES = (
     _later(
         "/trends",
         "trends.page:pages",
-        "trends.overlay:pages",
         "trends.label_pages:pages",
-        "trends.scatter:pages",
     ),
     _later("/import", "imports.import_pages:pages"),
     Later("/api$|/api/v1/openapi", _reference),

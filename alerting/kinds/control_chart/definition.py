@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from alerting.definitions.assets import Asset, EventType, VariableName
-from alerting.definitions.checks.limits import category_faults, variable_faults
+from alerting.definitions.checks.limits import variable_faults
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault, shown
 from alerting.definitions.fields.learning import Dates, PromotionMode
@@ -49,14 +49,6 @@ class ControlChartDefinition(NormalDefinition):
         "S); ewma: exponentially "
         "weighted moving average, which finds small lasting shifts; cusum: cumulative sums, made "
         "for one size of shift.",
-    )
-    by: VariableName | None = Field(
-        None,
-        exclude_if=lambda name: name is None,
-        description="A category, e.g. the recipe: each reading is charted by its distance from the "
-        "level of its own category, in "
-        "the deviation of this category (short-run chart). One that was never seen takes level "
-        "and deviation of all readings.",
     )
     subgroup: int | None = Field(
         None,
@@ -154,11 +146,7 @@ class ControlChartDefinition(NormalDefinition):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (self.variable, *self.groups_by)
-
-    @property
-    def groups_by(self) -> tuple[str, ...]:
-        return (self.by,) if self.by else ()
+        return (self.variable,)
 
     @property
     def rule_names(self) -> tuple[RuleName, ...]:
@@ -201,8 +189,7 @@ class ControlChartDefinition(NormalDefinition):
         yield from self._time_faults()
 
     def _run_length_faults(self) -> Iterable[Fault]:
-        """Yield rules that alone signal more often than the run length allows. A training finds
-        that of several together."""
+        """Yield rules that alone signal more often than the run length allows."""
         charts = 1 if self.subgroup is None else 2
         wanted = self.average_run_length or LEAST_RUN_LENGTH
         for name in self.rule_names:
@@ -241,8 +228,6 @@ class ControlChartDefinition(NormalDefinition):
                     variable=shown(self.variable),
                 ),
             )
-        if self.by is not None:
-            yield from category_faults("by", self.by, targets)
 
 
 DEFINITION = ControlChartDefinition

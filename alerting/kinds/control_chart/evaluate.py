@@ -80,13 +80,11 @@ def evaluate_part(
     the evaluation."""
 
     def evaluate(model: ControlChartModel, fitted: FittedChart, version: int) -> TargetEvaluation:
-        samples = _samples_between(definition, fitted, sources, part.start, part.end)
+        samples = _samples_between(definition, sources, part.start, part.end)
         earlier = list[Sample]()
         carried = before.state.carried
         if not _is_of(carried, definition, version):
-            earlier = _samples_between(
-                definition, fitted, sources, part.start - fitted.warm_up, part.start
-            )
+            earlier = _samples_between(definition, sources, part.start - fitted.warm_up, part.start)
         try:
             title = variable_title(definition.variable, sources.asset.variables)
             run = _ChartRun(
@@ -122,7 +120,6 @@ def evaluate_part(
 
 def _samples_between(
     definition: ControlChartDefinition,
-    fitted: FittedChart,
     sources: EvaluationSources,
     start: datetime,
     end: datetime,
@@ -131,13 +128,6 @@ def _samples_between(
     which are not learned from."""
     history = sources.platform.readings.load(sources.asset, start, end, list(definition.needs))
     samples = find_samples(definition, history)
-    if fitted.runs is not None:
-        category = sources.shared.category(sources.asset, fitted.runs.by, history, [start])
-        labels = category.in_force(np.array([sample.at for sample in samples], np.int64))
-        samples = [
-            Sample(at, None if value is None else fitted.runs.charted(value, label))
-            for (at, value), label in zip(samples, labels.tolist(), strict=True)
-        ]
     covered = is_covered(
         sources.suppressed(definition, start, end),
         np.array([sample.at for sample in samples], np.int64),

@@ -14,7 +14,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.evaluate import evaluate_part, find_samples, usual_gap
-from alerting.kinds.control_chart.messages import relative, statistic_text
+from alerting.kinds.control_chart.messages import statistic_text
 from alerting.kinds.control_chart.model import from_files
 from alerting.kinds.control_chart.why import explain_instant
 from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence
@@ -90,7 +90,6 @@ class ControlChartKind:
         variable = asset.variables.get(definition.variable)
         unit = variable.unit if variable and definition.chart != "cusum" else None
         title = (variable and variable.title) or definition.variable.replace("_", " ")
-        title = title if definition.by is None else relative(title, definition.by)
         return Charted(
             definition.variable,
             statistic=Statistic(joined(": ", statistic_text(name), title), unit, tuple(levels)),

@@ -63,21 +63,6 @@ def shift_message(
 ) -> str:
     """Return why a point signals: `Force has shifted up: its charted value 203.2 kN (EWMA of the
     value) is above the control limit 202.9 kN`."""
-    sentence = _shift_message(definition, asset, chart, point)
-    return sentence if definition.by is None else relative(sentence, definition.by)
-
-
-def relative(text: str, by: str) -> str:
-    """Return a text on a value that is charted by its distance from the level of its own
-    category."""
-    return translatable(
-        "{text} (relative to its own {category})", text=text, category=by.replace("_", " ")
-    )
-
-
-def _shift_message(
-    definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point
-) -> str:
     variable = asset.variables.get(definition.variable)
     name = (variable and variable.title) or definition.variable[:1].upper() + definition.variable[
         1:

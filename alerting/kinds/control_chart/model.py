@@ -11,7 +11,6 @@ from typing import Any
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.control_charts.chart import Chart
 from alerting.detection.control_charts.phase_one import LeftOut
-from alerting.detection.control_charts.short_runs import CategoryLevel, ShortRuns
 from alerting.kinds.normal.model import NormalModel, read_header
 from alerting.ports import Files
 from alerting.readings.history import from_millis
@@ -28,8 +27,7 @@ class FittedChart:
     chosen one, in points.
 
     Of phase I: `used` readings; `outliers`, single ones left out; `left_out`, stretches out of
-    control; `deviation`, standard deviation of the used readings. `runs`: levels of the categories
-    that are charted together, if there are several.
+    control; `deviation`, standard deviation of the used readings.
     """
 
     chart: Chart
@@ -39,7 +37,6 @@ class FittedChart:
     used: int
     outliers: int
     left_out: tuple[LeftOut, ...]
-    runs: ShortRuns | None = None
 
     @property
     def stale_after(self) -> timedelta:
@@ -79,8 +76,6 @@ class FittedChart:
             f"{asset}: at most one false alarm in {self.run_length:.0f} points on average "
             f"({often}), all rules together"
         )
-        if self.runs:
-            yield from (f"{asset}: {sentence}" for sentence in _describe_runs(self.runs))
         if self.outliers:
             yield f"{asset}: {self.outliers} single readings far from the others are left out"
         for stretch in self.left_out[:_SHOWN]:
@@ -95,22 +90,6 @@ class FittedChart:
             yield f"{asset}: {len(self.left_out) - _SHOWN} more stretches are left out"
 
 
-def _describe_runs(runs: ShortRuns) -> Iterable[str]:
-    """Yield sentences on the levels of the categories."""
-    yield (
-        f"readings are charted by their distance from the level of their {runs.by}; one that was "
-        "never seen takes "
-        f"that of all readings, {runs.of_all.centre:.6g} ± {runs.of_all.deviation:.4g}"
-    )
-    for category, level in [*runs.levels.items()][:_MOST_LEFT_OUT]:
-        yield (
-            f"{runs.by} {category}: level {level.centre:.6g} ± {level.deviation:.4g}, from "
-            f"{level.readings} readings"
-        )
-    if len(runs.levels) > _MOST_LEFT_OUT:
-        yield f"{len(runs.levels) - _MOST_LEFT_OUT} more values of {runs.by} have a level"
-
-
 @dataclass(frozen=True)
 class ControlChartModel(NormalModel[FittedChart]):
     """The charts by asset."""
@@ -119,7 +98,7 @@ class ControlChartModel(NormalModel[FittedChart]):
     def hash(self) -> str:
         """Return the hash of all numbers that decide a signal."""
         charts = {
-            asset: (asdict(one.chart), one.interval_ms, *((asdict(one.runs),) if one.runs else ()))
+            asset: (asdict(one.chart), one.interval_ms)
             for asset, one in sorted(self.by_asset.items())
         }
         settings = [self.family, self.training_cutoff.isoformat(), charts]
@@ -144,7 +123,7 @@ def from_files(files: Files) -> ControlChartModel:
 
 def _fitted(document: dict[str, Any]) -> FittedChart:
     of_chart = document.pop("chart")
-    runs = document.pop("runs", None)
+    document.pop("runs", None)  # of a version before 0.2.0
     spread = of_chart.pop("spread")
     chart = Chart(
         **of_chart
@@ -157,10 +136,5 @@ def _fitted(document: dict[str, Any]) -> FittedChart:
     left_out = tuple(LeftOut(*one) for one in document["left_out"])
     return FittedChart(
         chart=chart,
-        **document | {"left_out": left_out, "runs": None if runs is None else _runs(runs)},
+        **document | {"left_out": left_out},
     )
-
-
-def _runs(document: dict[str, Any]) -> ShortRuns:
-    levels = {name: CategoryLevel(*level) for name, level in document["levels"].items()}
-    return ShortRuns(**document | {"of_all": CategoryLevel(*document["of_all"]), "levels": levels})

@@ -13,23 +13,13 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import translatable
-from alerting.detection.categories import Labels, category_values
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
+from alerting.detection.control_charts.limits import limit_of, spread_limits
 from alerting.detection.control_charts.phase_one import LEAST_POINTS, estimate
-from alerting.detection.control_charts.run_length import (
-    cusum_run_length,
-    ewma_run_length,
-    limit_for,
-    rules_width,
-    shewhart_run_length,
-    spread_limits,
-)
-from alerting.detection.control_charts.short_runs import ShortRuns, estimate_short_runs
 from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
-from alerting.kinds.control_chart.moved_levels import moved_assets
 from alerting.kinds.control_chart.signals import Signals
 from alerting.kinds.normal.training import (
     MOST_IN_ALARM,
@@ -62,20 +52,14 @@ _TITLES = (
 _GAP = 10  # usual intervals
 _SMOOTHING = 0.1
 _SHIFT = 1.0
+_MOVED = 1.0  # standard deviations of a reading by which a level has moved
 
 
 class ChartSeries(NamedTuple):
-    """Readings of one asset by instant (ms). `categories`: with `by`, None where not known."""
+    """Readings of one asset by instant (ms)."""
 
     at: Millis
     values: npt.NDArray[np.float64]
-    categories: Labels | None = None
-
-    def charted(self, runs: ShortRuns | None) -> ChartSeries:
-        """Return the readings as charted: those of several categories in units of their own."""
-        if runs is None or self.categories is None:
-            return self
-        return ChartSeries(self.at, runs.all_charted(self.values, self.categories.tolist()))
 
 
 class ControlChartTraining:
@@ -213,22 +197,11 @@ def chart_series(
     values = history.readings[definition.variable].to_numpy(np.float64)
     used = has_data(history, definition.variable) & (at > to_millis(start)) & (at <= to_millis(end))
     used &= ~is_covered(data.suppressed.get(history.asset.name, ()), at)
-    if definition.by is None:
-        return ChartSeries(at[used], values[used])
-    category = category_values(history.asset, definition.by, [history.readings])
-    return ChartSeries(at[used], values[used], category.in_force(at[used]))
+    return ChartSeries(at[used], values[used])
 
 
 def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart | None:
-    runs = None
-    if definition.by is not None and series.categories is not None:
-        runs = estimate_short_runs(definition.by, series.values, series.categories.tolist())
-        if runs is None:
-            return None
-        known = np.array([one in runs.levels for one in series.categories], np.bool_)
-        of_levels = ChartSeries(series.at[known], series.values[known], series.categories[known])
-        series = of_levels.charted(runs)
-    at, values, _ = series
+    at, values = series
     if len(at) < LEAST_POINTS:
         return None
     interval = max(1, int(np.median(np.diff(at))))
@@ -252,55 +225,22 @@ def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart
         size,
     )
     return FittedChart(
-        _with_limits(definition, chart, wanted, found.used // size),
+        _with_limits(chart, wanted),
         interval,
         wanted,
         found.deviation,
         found.used,
         found.outliers,
         found.left_out,
-        runs,
     )
 
 
-def _with_limits(
-    definition: ControlChartDefinition, chart: Chart, wanted: float, points: int
-) -> Chart:
+def _with_limits(chart: Chart, wanted: float) -> Chart:
     """Return the chart with the limits of a run length, of two charts each with twice of it."""
-    of_each = wanted if chart.subgroup == 1 else 2 * wanted
-    points = max(points, 2)
-    if chart.kind == "ewma":
-        limit = limit_for(
-            lambda h, *off: ewma_run_length(h, chart.smoothing, *off), of_each, points
-        )
-    elif chart.kind == "cusum":
-        limit = limit_for(
-            lambda h, *off: cusum_run_length(h, chart.allowance, *off), of_each, points
-        )
-    else:
-        limit = _width(definition, chart, of_each, points)
     if chart.subgroup == 1:
-        return replace(chart, limit=limit)
-    z = limit_for(shewhart_run_length, of_each, points)
-    return replace(chart, limit=limit, spread=spread_limits(chart.subgroup, z))
-
-
-def _width(definition: ControlChartDefinition, chart: Chart, wanted: float, points: int) -> float:
-    try:
-        return rules_width(chart.rules, wanted, points)
-    except ValueError as longest:
-        share = 1 if chart.subgroup == 1 else 2
-        raise TrainingRefused(
-            definition.name,
-            translatable(
-                "the rules without a limit alone signal after {points} points on average, so an "
-                "average_run_length of {wanted} is impossible; choose fewer rules "
-                "(western_electric_4, nelson_2, nelson_3, nelson_4 and nelson_7 have no limit), or "
-                "a smaller average_run_length",
-                points=f"{float(str(longest)) / share:.0f}",
-                wanted=f"{wanted / share:.0f}",
-            ),
-        ) from longest
+        return replace(chart, limit=limit_of(chart, wanted))
+    spread = spread_limits(chart.subgroup, 2 * wanted)
+    return replace(chart, limit=limit_of(chart, 2 * wanted), spread=spread)
 
 
 def _count_signals(
@@ -315,7 +255,7 @@ def _count_signals(
         if fitted is None:
             continue
         series = chart_series(definition, history, data, start, data.period.end)
-        charted = [*charted_points(definition, fitted, series.charted(fitted.runs))]
+        charted = [*charted_points(definition, fitted, series)]
         clear_for = duration_millis(definition.off_delay(fitted.clear_for))
         rank = np.flatnonzero([bool(point.signals) for point in charted])
         at = np.array([point.at for point in charted], np.int64)
@@ -367,6 +307,22 @@ def charted_points(
         point = state.add(fitted.chart, t, value)
         if point is not None:
             yield point
+
+
+def moved_assets(
+    new: Mapping[str, FittedChart], old: Mapping[str, FittedChart]
+) -> Iterator[tuple[str, str]]:
+    """Yield the assets whose level has moved from one estimate to the next, with a sentence."""
+    for name in sorted(new.keys() & old.keys()):
+        before = old[name].chart.centre
+        after = new[name].chart.centre
+        by = (after - before) / old[name].deviation
+        if abs(by) > _MOVED:
+            yield (
+                name,
+                f"On {name} the level has moved from {before:.6g} to {after:.6g}, by {by:+.2g} "
+                "standard deviations of a reading",
+            )
 
 
 def _texts(one: Signals) -> tuple[str, ...]:

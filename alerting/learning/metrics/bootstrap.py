@@ -5,14 +5,12 @@ Künsch (1989), "The jackknife and the bootstrap for general stationary observat
 intervals of time are drawn with replacement, and every metric is computed from each draw.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.learning.metrics.confidence import (
-    ConfidenceInterval,
     enclosing_interval,
     percentile_interval,
     wilson_interval,
@@ -102,51 +100,6 @@ def bootstrap_rows(
         "roc_auc": _areas(positives, negatives),
         "brier": brier,
     }
-
-
-class OperatingRows(NamedTuple):
-    """Precision and recall of rows at their thresholds, each with its 95 % interval."""
-
-    precision: float
-    recall: float
-    precision_interval: ConfidenceInterval
-    recall_interval: ConfidenceInterval
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the same as JSON-able values."""
-        return {
-            name: list(v) if isinstance(v, tuple) else v
-            for name, v in zip(self._fields, self, strict=True)
-        }
-
-    @staticmethod
-    def from_document(document: Mapping[str, Any]) -> "OperatingRows":
-        """Read what `to_document` returned."""
-        low, high = document["precision_interval"]
-        least, most = document["recall_interval"]
-        return OperatingRows(document["precision"], document["recall"], (low, high), (least, most))
-
-
-def measure_operating(
-    positive: Floats, above: npt.NDArray[np.bool_], block: Blocks, seed: int
-) -> OperatingRows | None:
-    """Return precision and recall of the rows above their threshold; None without one, without
-    positives, or where all rows are of one block.
-
-    `positive`: labels, or calibrated scores, which estimate them (CBPE).
-    """
-    if not above.any() or positive.sum() <= 0 or block.max() == 0:
-        return None
-    parts = (positive * above, above.astype(np.float64), positive)
-    hits, alarms, expected = (float(part.sum()) for part in parts)
-    draws = _draws(block, seed, SAMPLES)
-    drawn = [draws @ np.bincount(block, weights=part) for part in parts]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = percentile_interval(drawn[0] / drawn[1])
-        recall = percentile_interval(drawn[0] / drawn[2])
-    if precision is None or recall is None:
-        return None
-    return OperatingRows(hits / alarms, hits / expected, precision, recall)
 
 
 def bootstrap_calibration(

@@ -21,9 +21,7 @@ from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.metrics.bootstrap import (
-    OperatingRows,
     evaluate_rows,
-    measure_operating,
     reliability_with_intervals,
     time_blocks,
 )
@@ -38,12 +36,6 @@ from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate, margin_out_of_fold, rows_out_of_fold
 from alerting.learning.search.chance import count_problems, placed_share
 from alerting.learning.search.column_limit import ColumnLimit, take_part
-from alerting.learning.selection.base_rate import (
-    BaseRate,
-    measure_base_rate,
-    measure_share,
-    shift_base_rate,
-)
 from alerting.learning.selection.found_by_chance import ValidationChance
 from alerting.learning.selection.importance import SampledShares
 from alerting.learning.selection.operating_point import (
@@ -76,8 +68,7 @@ class ChallengerEvidence:
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
     start of the problems of the test period that began in the recovery or hold-off after another
     one, so that they are in no metric. `found`: the validation period beside chance; None where the
-    kind does not compare it. `base_rate`: of the rows that set the threshold. `operating`: of those
-    of the test period at it.
+    kind does not compare it.
     """
 
     threshold: ThresholdChoice
@@ -91,8 +82,6 @@ class ChallengerEvidence:
     problems_in_recovery: Sequence[tuple[str, str]]
     shap: SampledShares | None = None
     found: ValidationChance | None = None
-    base_rate: BaseRate | None = None
-    operating: OperatingRows | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -121,8 +110,6 @@ class ChallengerEvidence:
             "alarm_rule": ALARM_RULE,
             "notes": list(self.notes),
             "problems_in_recovery": [list(problem) for problem in self.problems_in_recovery],
-            **({"base_rate": self.base_rate.to_document()} if self.base_rate else {}),
-            **({"operating_rows": self.operating.to_document()} if self.operating else {}),
         }
 
     @property
@@ -207,7 +194,7 @@ def finish_challenger(
         ),
         effects=dataset.effects,
     )
-    return model, _evidence(definition, dataset, candidate, estimator, choice, score, labelled)
+    return model, _evidence(definition, dataset, candidate, estimator, choice, score)
 
 
 def _margins(estimator: Estimator, matrix: Floats, scored: BoolArray) -> Floats:
@@ -282,19 +269,12 @@ def _evidence(
     estimator: Estimator,
     choice: ThresholdChoice,
     score: Floats,
-    choosing: BoolArray,  # the rows that set the threshold
 ) -> ChallengerEvidence:
     seed = definition.learning.seed
     parts = {part: dataset.measured_in(part) for part in ("validation", "test")}
     test = parts["test"]
     used = {part: rows for part, rows in parts.items() if rows.any()}
     scored = {part: dataset.part == part for part in used}
-    before, now = (
-        measure_share(dataset.label[rows], _blocks(dataset, rows)) if rows.any() else None
-        for rows in (choosing, test)
-    )
-    base_rate = measure_base_rate(before, choice, definition.operating_point.least_precision)
-    shift = base_rate and shift_base_rate(base_rate, now)
     events = {
         part: evaluate_threshold(
             observe_part(definition, dataset, rows), score[rows], choice.threshold, seed
@@ -314,20 +294,9 @@ def _evidence(
             dataset.label[test], score[test], _blocks(dataset, test), seed
         ),
         importance=importance_by_source(dataset.plan, estimator),
-        notes=(
-            *candidate.notes,
-            *_notes(dataset, test),
-            *([shift.describe()] if shift else ()),
-        ),
+        notes=(*candidate.notes, *_notes(dataset, test)),
         problems_in_recovery=find_problems_in_recovery(dataset),
-        base_rate=base_rate,
         found=_compare_with_chance(dataset, score, events["validation"], seed),
-        operating=measure_operating(
-            dataset.label[test].astype(np.float64),
-            score[test] >= choice.threshold,
-            _blocks(dataset, test),
-            seed,
-        ),
     )
 
 

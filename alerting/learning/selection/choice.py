@@ -15,7 +15,6 @@ from alerting.learning.search.candidates import Candidate, draw_fold, usable_fol
 from alerting.learning.search.chance import SHIFTS, ShiftedLabels
 from alerting.learning.selection.found_by_chance import ValidationChance, combine_shares
 from alerting.learning.selection.onset import OnsetTest, evaluate_onset
-from alerting.learning.selection.other_questions import ProblemsSeen, list_questions
 
 LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975
@@ -156,9 +155,9 @@ class ChanceTest:
             else None
         )
 
-    def remedy(self, definition: TrainedDefinition, data: ProblemsSeen | None = None) -> str:
-        """Return what may lead to a model after a training that did not exceed chance. `data`: the
-        problems of its data."""
+    @property
+    def remedy(self) -> str:
+        """Return what may lead to a model after a training that did not exceed chance."""
         if self.onset is not None and self.onset.alert:
             return (
                 "An alert at the limit says as much, without a model; its definition is ready for "
@@ -171,8 +170,10 @@ class ChanceTest:
             else f"about {count} more problems (if its figure stays; what chance reaches falls "
             "with the square root of their number)"
         )
-        named = [more, *list_questions(definition, data)]
-        return f"What may help: {', '.join(named[:-1])}, or {named[-1]}."
+        return (
+            f"What may help: {more}, another horizon, variables that move before the problem, or "
+            "`kind: anomaly`, which learns from normal operation alone."
+        )
 
     def to_document(self) -> dict[str, Any]:
         """Return figures, result and sentence; JSON-able."""

@@ -293,8 +293,6 @@ def _model(f: ReportMetrics) -> Iterator[str]:
             "The probabilities are no better than the mean alone: do not read the score as a risk; "
             "retrain."
         )
-    if f.model is not None and f.model.shift:
-        yield f.model.shift
     if f.models and f.models[-1].provisional:
         yield translatable(
             "Model version {version} is provisional. {why}",

@@ -16,7 +16,6 @@ from alerting.episodes.counting import CountedEpisode, PredictedEpisode, count_e
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.misses import ReportedMiss
 from alerting.learning.metrics.graded_values import ServedValues
-from alerting.learning.selection.base_rate import BaseRate
 from alerting.readings.history import History, duration_millis, to_millis
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
@@ -82,8 +81,7 @@ class Material:
     `moving_levels`: of an asset in (start, end], the limits that change by themselves, by variable.
     `reduced`: by asset, where `histories` are reduced. `late`: sorted times of the period in which
     evaluations at its cadence came late, as the platform recorded them. `values`: those that a
-    forecast said of the period, by asset, beside the samples. `base_rate`: of the validation that
-    set the threshold in service.
+    forecast said of the period, by asset, beside the samples.
     """
 
     definition: Definition
@@ -110,7 +108,6 @@ class Material:
     reduced: Mapping[str, Reduced] = field(default_factory=dict)
     late: Sequence[Interval] = ()
     values: Mapping[str, ServedValues] = field(default_factory=dict)
-    base_rate: BaseRate | None = None
     moving_levels: Callable[[Asset, datetime, datetime], LevelsInForce] = lambda *_: (
         NO_MOVING_LEVELS
     )

@@ -18,7 +18,6 @@ DOCUMENT = template("document faulty")
 WAITING = template("approval waiting")
 MISCALIBRATED = template("model miscalibrated")
 DRIFTED = template("inputs drifted")
-UNDERPERFORMS = template("model worse than promoted")
 DATABASE = template("database away")
 LOAD = template("alarm load")
 ANSWER = " Answer: "  # what alerts of earlier versions say behind why a version waits

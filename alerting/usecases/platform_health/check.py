@@ -13,7 +13,6 @@ from alerting.ports import DeliveryPorts, EpisodePorts, Models, ModelUnavailable
 from alerting.usecases.definitions.platform_alerts import (
     DRIFTED,
     MISCALIBRATED,
-    UNDERPERFORMS,
     WAITING,
     record_faults,
 )
@@ -40,9 +39,7 @@ from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.training.due import newest_trainings
 
 # Faults during which every alarm still comes.
-_ALARMS_STAY = frozenset(
-    {WAITING, MISCALIBRATED, DRIFTED, UNDERPERFORMS, REFUSED, FAILED, DISK, BACKUP, BEHIND}
-)
+_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, DRIFTED, REFUSED, FAILED, DISK, BACKUP, BEHIND})
 
 
 def check_platform(

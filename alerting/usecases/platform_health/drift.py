@@ -1,234 +1,285 @@
-"""Compare the last 24 hours of each model's variables with its training, and raise an alert on an
-asset where some moved beyond chance."""
+"""Compare the last day of each variable of a model in service with the days that it learned from,
+once a day, and raise one alert on an asset where some left what was learned.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+By hourly means: their population stability index (PSI) over ten bins of the training, the level of
+the day beside the levels of the training's days, and the share of hours that lie where no hour of
+the training did; of categories the share of values that the training never saw.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from alerting.definitions.faults import Conflicting, UserError, first_line
+import numpy as np
+import numpy.typing as npt
+
+from alerting.deferred import pd
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import first_line
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.wording.language import (
-    Styled,
-    Value,
-    join_first,
-    joined,
-    template,
-    translatable,
-)
-from alerting.learning.metrics.day_drift import (
-    FEW_VALUES,
-    check_day,
-    day_levels,
-    find_onset,
-    new_settings,
-)
-from alerting.learning.metrics.drift_findings import (
-    DayLevel,
-    DefinitionDrift,
-    Dismissal,
-    DriftDoubt,
-    DriftFinding,
-    Proposal,
-    describe_moved,
-    find_cause,
-    go_on,
-)
-from alerting.learning.metrics.normal_days import DAY, learn_days
-from alerting.ports import UpkeepPorts
+from alerting.definitions.wording.language import Styled, join_first, joined, template, translatable
+from alerting.detection.suppression import SuppressedInterval, is_covered
+from alerting.ports import DecisionRecord, UpkeepPorts
 from alerting.ports.logs import id_logger
+from alerting.readings.buckets import HOUR
+from alerting.readings.instants import from_millis, to_millis
 from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.platform_alerts import DRIFTED, record_faults
 from alerting.usecases.definitions.versions import answer_at
+from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.labels.learning import labelled_intervals
 from alerting.usecases.platform_health.conditions import MOST_NAMED
-from alerting.usecases.platform_health.drift_table import LearnedHours, read_table
-from alerting.usecases.report_material.inputs import learned_from
+from alerting.usecases.trends.rolled import read_buckets
+from alerting.usecases.trends.samples import load_columns
 
-UNSTATED = template("the training in service does not state from which time it learned")
-UNTRAINED = template("no model is in service yet")
-SHOWN_DAYS = 60
-MOST_BESIDE = 5
-MOST_DAYS = 366
-_ADVICE: Mapping[Proposal, str] = {
-    "sensor": template("Mend or calibrate the sensor."),
-    "retrain": template("Train again, if the line stays like this."),
-    "exclude": template(
-        "Train again if the line stays like this, else mark the time as not to learn from."
-    ),
-}
-
+Floats = npt.NDArray[np.float64]
+Hours = npt.NDArray[np.int64]
+LONGEST = timedelta(days=60)
+"""Of the training, its newest part."""
+CLEAR_PSI = 0.25
+_DAY = 24 * HOUR
+_LEAST_DAYS = 7
+_LEAST_HOURS = 6  # of a day
+_FARTHEST = 2.0  # deviations of daily levels beyond the farthest day of the training
+_UNSEEN_HOURS = 0.25  # share
+_UNSEEN_TEXTS = 0.05  # share
+_MOST_READINGS = 500_000  # that are not rolled up
+_MOST_VARIABLES = 200
+_BINS = 10
+_LEAST_SHARE = 1e-3  # of a bin, so that an empty one has a logarithm
+_VALUE = template("{variable} ({level} instead of {low} to {high})")
+_ADVICE = template(
+    "Look at the sensor; if the line stays like this, train again, else mark the time as not to be "
+    "learned from."
+)
 _log = id_logger(__name__)
 
 
-def check_drift(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
-    """Check each definition with a model in service, store what moved, and raise or end the alerts;
-    return a sentence on each. Idempotent.
+class Moved(NamedTuple):
+    """A variable that left what its model learned: the `level` of the last day and those of the
+    training's days; of a category no levels. `unseen`: share as never in the training."""
 
-    What cannot be told keeps its findings, and a finding lasts until a check 24 hours after the
-    last that found it. One definition that cannot be checked stops no other.
+    variable: str
+    psi: float
+    unseen: float
+    level: float | None = None
+    low: float = 0.0
+    high: float = 0.0
+
+
+def check_drift(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
+    """Check each definition with a model in service, raise and end the alerts; return a sentence on
+    each. Idempotent.
+
+    What cannot be told keeps its alert. One definition that cannot be checked stops no other.
     """
     said = dict[str, str]()
+    moved = dict[str, dict[str, Moved]]()
+    readers = dict[str, set[str]]()
+    unknown = set[str]()
     for revision in active(platform.definitions):
-        definition = revision.definition
-        if not isinstance(definition, ModelDefinition):
+        if not isinstance(revision.definition, ModelDefinition):
             continue
-        before = platform.drift.get(revision.name) or DefinitionDrift(revision.name, as_of)
         try:
-            checked = _check_definition(platform, revision, definition, before, as_of)
+            found = _check(platform, revision, revision.definition, as_of)
         except Exception as fault:  # of one definition: the others are checked
             _log.warning("drift not checked: %s", first_line(fault), definition=revision.name)
             said[revision.name] = f"cannot tell: {first_line(fault)}"
+            unknown |= {asset.name for asset in platform.assets.all()}
             continue
-        platform.drift.store_check(checked)
-        said[revision.name] = _describe(checked, as_of)
-    platform.drift.keep_only(said)
-    record_alerts(platform, as_of)
+        for asset, variables in found.items():
+            if variables is None:
+                unknown.add(asset)
+            elif variables:
+                moved.setdefault(asset, {}).update({one.variable: one for one in variables})
+                readers.setdefault(asset, set()).add(revision.name)
+        said[revision.name] = _describe(found)
+    faults = {
+        asset: _reason([*variables.values()], sorted(readers[asset]))
+        for asset, variables in moved.items()
+    }
+    record_faults(
+        platform.platform_alerts, DRIFTED, faults, as_of, lambda asset: asset not in unknown
+    )
     return said
 
 
-def record_alerts(platform: UpkeepPorts, at: datetime) -> None:
-    """Raise an alert for each asset with findings that no dismissal covers, one for all models that
-    read what moved, and end the others. Idempotent."""
-    by_asset: dict[str, list[tuple[str, DriftFinding]]] = {}
-    for check in platform.drift.all_checks():
-        for finding in check.not_dismissed(at):
-            by_asset.setdefault(finding.asset, []).append((check.definition, finding))
-    faults = {asset: _reason(found) for asset, found in by_asset.items()}
-    record_faults(platform.platform_alerts, DRIFTED, faults, at, lambda _: True)
-
-
-def dismiss_drift(
-    platform: UpkeepPorts, name: str, days: int, reason: str, actor: str, now: datetime
-) -> list[Dismissal]:
-    """Record that a person knows of what moved: no alert on the same variables for some days.
-
-    Raises UserError without a reason, or for a number of days out of range; Conflicting if nothing
-    is told any more.
-    """
-    if not reason.strip():
-        raise UserError(translatable("a dismissal needs a reason"))
-    if not 1 <= days <= MOST_DAYS:
-        raise UserError(
-            translatable("days: choose 1 to {number}, not {days}", number=MOST_DAYS, days=days)
-        )
-    check = platform.drift.get(name)
-    assets = {asset.name for asset in platform.assets.all()}
-    told = [one for one in check.not_dismissed(now) if one.asset in assets] if check else []
-    if not told:
-        raise Conflicting(translatable("nothing has moved any more that could be dismissed"))
-    until = now + timedelta(days=days)
-    made = [Dismissal(f.asset, f.variables, until, actor, reason.strip(), now) for f in told]
-    for one in made:
-        platform.drift.add_dismissal(name, one)
-        after = {"asset": one.asset, "variables": [*one.variables], "until": until.isoformat()}
-        platform.audit.add(actor, "dismiss drift", name, now, after=after, why=one.reason)
-    return made
-
-
-def _check_definition(
-    platform: UpkeepPorts,
-    revision: Revision,
-    definition: ModelDefinition,
-    before: DefinitionDrift,
-    as_of: datetime,
-) -> DefinitionDrift:
-    """Return the check of a definition at an instant, with the dismissals that are in force."""
+def _check(
+    platform: UpkeepPorts, revision: Revision, definition: ModelDefinition, as_of: datetime
+) -> dict[str, list[Moved] | None]:
+    """Return by asset what moved; None where that cannot be told; nothing without a model."""
     decisions = platform.decisions.for_definition(revision.name)
     answer = answer_at(platform.definitions.revisions(revision.name), decisions, as_of)
     learned = learned_from(decisions, as_of, answer.version)
-    checked = DefinitionDrift(revision.name, as_of, answer.version, dismissals=before.dismissals)
     if answer.version is None or learned is None:
-        return replace(checked, doubts=(DriftDoubt("", UNSTATED if answer.version else UNTRAINED),))
-    same = before.version == answer.version
-    findings = list[DriftFinding]()
-    doubts = list[DriftDoubt]()
-    for asset in matching_assets(definition, platform.assets.all()):
-        hours = read_table(platform, definition, asset, learned, as_of)
-        found, doubt = find_drift(asset.name, hours)
-        if doubt:
-            doubts.append(DriftDoubt(asset.name, doubt))
-        old = [one for one in before.findings if same and one.asset == asset.name]
-        if found is None:
-            findings += old if doubt else [one for one in old if one.may_go_on(as_of)]
-        else:
-            findings.append(replace(go_on(found, old), seen_at=as_of))
-    return replace(
-        checked,
-        learned_from=learned[0],
-        learned_until=learned[1],
-        findings=tuple(findings),
-        doubts=tuple(doubts),
+        return {}
+    return {
+        asset.name: find_moved(platform, definition, asset, learned, as_of)
+        for asset in matching_assets(definition, platform.assets.all())
+    }
+
+
+def learned_from(
+    records: Sequence[DecisionRecord], end: datetime, version: int | None
+) -> tuple[datetime, datetime] | None:
+    """Return the time from which a model learned; None if that is not stated. `version`: the one
+    that serves, else the last one promoted before `end`."""
+    promoted = [r for r in records if r.promoted]
+    served = (r for r in reversed(promoted) if r.challenger_version == version)
+    serving = next(served, None) or next((r for r in reversed(promoted) if r.at < end), None)
+    stated = serving.evidence.get("learned", {}) if serving else {}
+    if not stated:
+        return None
+    return datetime.fromisoformat(stated["start"]), datetime.fromisoformat(stated["end"])
+
+
+def find_moved(
+    platform: UpkeepPorts,
+    definition: ModelDefinition,
+    asset: Asset,
+    learned: tuple[datetime, datetime],
+    as_of: datetime,
+) -> list[Moved] | None:
+    """Return the variables that left what was learned, without suppressed times and those that are
+    not to be learned from; None without enough hours of any."""
+    until = to_millis(as_of - definition.latency(asset, platform.latency)) // HOUR * HOUR
+    first = to_millis(max(learned[0], learned[1] - LONGEST)) // HOUR * HOUR
+    last = min(to_millis(learned[1]) // HOUR * HOUR, until - _DAY)
+    suppressed = suppressed_intervals_by_asset(
+        platform, definition, [asset], from_millis(first), as_of
     )
+    labelled = labelled_intervals(platform, definition, [asset], as_of)
+    left_out = [*suppressed.get(asset.name, ()), *labelled.get(asset.name, ())]
+    seen = definition.variables_evaluated(asset)
+    names = sorted(seen & asset.variables.keys())[:_MOST_VARIABLES]
+    numbers = [name for name in names if asset.variables[name].type != "category"]
+    parts = [
+        read_buckets(platform, asset, numbers, *span, "hours", _MOST_READINGS).of
+        for span in ((first, last), (until - _DAY, until))
+    ]
+    compared = []
+    for name in numbers:
+        (at, before), (_, recent) = (
+            _without(one[name].start, one[name].total / np.maximum(one[name].count, 1), left_out)
+            for one in ({name: part[name].has_good()} for part in parts)
+        )
+        compared.append(compare_hours(name, (at - until) // _DAY, before, recent))
+    for name in set(names) - set(numbers):
+        learned_texts = _texts(platform, asset, name, first, last, left_out)
+        now = _texts(platform, asset, name, until - _DAY, until, left_out)
+        compared.append(compare_texts(name, learned_texts, now))
+    told = [one for one in compared if one is not None]
+    return [one for one, is_moved in told if is_moved] if told else None
 
 
-def find_drift(asset: str, hours: LearnedHours) -> tuple[DriftFinding | None, str]:
-    """Return what moved on an asset in the last 24 hours, and why something cannot be told, empty
-    if all can."""
-    table = hours.table
-    end = len(table.in_training)
-    if end < DAY or not table.values:
-        return None, FEW_VALUES
-    normal = learn_days(table, end)
-    checks = check_day(normal, table, end)
-    moved = [one for one in checks if one.moved]
-    levels = [one for one in checks if one.aspect == "level"]
-    doubt = next((one.doubt for one in levels if one.doubt), "")
-    if not moved:
-        return None, doubt
-    onsets = {one.variable: find_onset(normal, table, one, end) for one in moved}
-    described = describe_moved(moved, onsets)
-    beside = new_settings(table, end)[:MOST_BESIDE]
-    first = described[0].variable
-    return DriftFinding(
-        asset=asset,
-        since=hours.instant(min(one.hour for one in onsets.values())),
-        cause=find_cause(described, beside),
-        moved=tuple(described),
-        beside=tuple(beside),
-        days=tuple(
-            DayLevel(hours.instant(index), level)
-            for index, level in day_levels(table.values[first], end, SHOWN_DAYS)
-        ),
-    ), doubt
+def compare_hours(
+    name: str, day: Hours, before: Floats, recent: Floats
+) -> tuple[Moved, bool] | None:
+    """Return a number's last hours beside those of the training, which are of these days, and
+    whether it moved; None of too few."""
+    days = [before[day == one] for one in np.unique(day)]
+    days = [hours for hours in days if len(hours) >= _LEAST_HOURS]
+    if len(days) < _LEAST_DAYS or len(recent) < _LEAST_HOURS:
+        return None
+    levels = np.array([np.median(hours) for hours in days])
+    level = float(np.median(recent))
+    low = float(levels.min())
+    high = float(levels.max())
+    width = float(before.max() - before.min())
+    slack = max(0.1 * width, 1e-9 * float(np.abs(before).max()))
+    outside = (recent < before.min() - slack) | (recent > before.max() + slack)
+    unseen = float(outside.mean())
+    edges = np.unique(np.quantile(before, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    psi = _psi(before, recent, edges)
+    beyond = max(low - level, level - high)
+    is_far = beyond > max(_FARTHEST * float(levels.std()), 0.1 * float(before.std()), slack / 10)
+    moved = psi > CLEAR_PSI and (is_far or unseen > _UNSEEN_HOURS)
+    return Moved(name, psi, unseen, level, low, high), moved
 
 
-def _reason(found: Sequence[tuple[str, DriftFinding]]) -> str:
-    """Return what moved on an asset, since when, and what to do, for the engineer."""
-    name, finding = max(found, key=lambda one: len(one[1].moved))
-    moved = [
-        translatable(
-            "{variable} ({level} instead of {expected})",
+def compare_texts(
+    name: str, before: Sequence[str], recent: Sequence[str]
+) -> tuple[Moved, bool] | None:
+    """Return a category's last values beside those of the training, and whether some are new; None
+    of too few."""
+    if not before or not recent:
+        return None
+    texts = sorted({*before, *recent})
+    old, new = (np.searchsorted(texts, list(part)) for part in (before, recent))
+    psi = _psi(old, new, np.arange(1, len(texts)))
+    unseen = 1 - sum(one in {*before} for one in recent) / len(recent)
+    return Moved(name, psi, unseen), unseen > _UNSEEN_TEXTS
+
+
+def _psi(before: npt.NDArray[Any], recent: npt.NDArray[Any], edges: npt.NDArray[Any]) -> float:
+    """Return the population stability index of two samples over bins with these inner edges."""
+    shares = [
+        np.bincount(np.searchsorted(edges, part, side="right"), minlength=len(edges) + 1)
+        / len(part)
+        for part in (before, recent)
+    ]
+    old, new = (np.maximum(share, _LEAST_SHARE) for share in shares)
+    return float(((new - old) * np.log(new / old)).sum())
+
+
+def _without(
+    at: Hours, values: Floats, left_out: Sequence[SuppressedInterval]
+) -> tuple[Hours, Floats]:
+    """Return the hours that meet no interval."""
+    kept = ~(is_covered(left_out, at) | is_covered(left_out, at + HOUR - 1))
+    return at[kept], values[kept]
+
+
+def _texts(
+    platform: UpkeepPorts,
+    asset: Asset,
+    name: str,
+    start: int,
+    end: int,
+    left_out: Sequence[SuppressedInterval],
+) -> list[str]:
+    """Return the texts of a category, day by day from the newest as far as a bound reaches."""
+    found = list[str]()
+    while end > start and len(found) < _MOST_READINGS:
+        first = max(start, end - _DAY)
+        columns = load_columns(platform.readings, asset, [name], first, end)
+        values = columns.values[name]
+        kept = ~(np.asarray(pd.isna(values)) | is_covered(left_out, columns.ts))
+        found += [str(value) for value in values[kept]]
+        end = first
+    return found
+
+
+def _reason(moved: Sequence[Moved], readers: Sequence[str]) -> str:
+    """Return what moved on an asset and what to do, for the engineer; what moved most first."""
+    named = [
+        one.variable
+        if one.level is None
+        else translatable(
+            _VALUE,
             variable=one.variable,
             level=Styled(one.level, ".4g"),
-            expected=Styled(one.expected, ".4g"),
+            low=Styled(one.low, ".4g"),
+            high=Styled(one.high, ".4g"),
         )
-        for one in finding.moved
+        for one in sorted(moved, key=lambda one: (-one.psi, one.variable))
     ]
-    values: dict[str, Value] = {
-        "moved": join_first(moved, MOST_NAMED),
-        "since": min(one.since for _, one in found).isoformat(timespec="minutes"),
-        "models": join_first(sorted({definition for definition, _ in found}), MOST_NAMED),
-    }
-    what = (
-        translatable(
-            "{moved} moved beyond chance since {since} beside {settings}, as never in the "
-            "training; read by {models}.",
-            settings=join_first(finding.beside, MOST_NAMED),
-            **values,
-        )
-        if finding.beside
-        else translatable("{moved} moved beyond chance since {since}; read by {models}.", **values)
+    what = translatable(
+        "{moved} left what {models} learned from.",
+        moved=join_first(named, MOST_NAMED),
+        models=join_first(readers, MOST_NAMED),
     )
-    page = translatable("See {page}", page=f"/models/{name}")
-    return joined(" ", what, translatable(_ADVICE[finding.proposal]), page)
+    return joined(" ", what, translatable(_ADVICE))
 
 
-def _describe(check: DefinitionDrift, at: datetime) -> str:
-    told = check.not_dismissed(at)
-    parts = [f"{join_first(one.variables, MOST_NAMED)} of {one.asset} moved" for one in told]
-    parts += [
-        f"cannot tell all of {one.asset or check.definition}: {one.reason}" for one in check.doubts
+def _describe(found: dict[str, list[Moved] | None]) -> str:
+    parts = [
+        f"{', '.join(one.variable for one in moved)} of {asset} moved"
+        for asset, moved in found.items()
+        if moved
     ]
-    if len(check.findings) > len(told):
-        parts.append(f"{len(check.findings) - len(told)} dismissed")
+    parts += [f"cannot tell of {asset}" for asset, moved in found.items() if moved is None]
+    if not found:
+        return "cannot tell: no model is in service that states from which time it learned"
     return "; ".join(parts) or "nothing moved"

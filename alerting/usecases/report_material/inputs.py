@@ -7,7 +7,6 @@ from datetime import datetime
 
 from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.fields.alarm import ALARM_RULE
-from alerting.learning.selection.base_rate import BaseRate
 from alerting.ports import DecisionRecord
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 from alerting.reporting.page.decision_text import proposed_alert
@@ -73,31 +72,3 @@ def summary_of(record: DecisionRecord) -> str:
     return summarise_decision(
         record.verdict, record.champion_version, record.actor, record.reason, record.evidence
     )
-
-
-def learned_from(
-    records: Sequence[DecisionRecord], end: datetime, version: int | None
-) -> Interval | None:
-    """Return the interval from which a period's model learned; None if not stated.
-
-    `version`: of the newest score of the period, which evaluated it perhaps only afterwards; None
-    without scores.
-    """
-    promoted = [r for r in records if r.promoted]
-    scored = (r for r in reversed(promoted) if r.challenger_version == version)
-    serving = next(scored, None) or next((r for r in reversed(promoted) if r.at < end), None)
-    stated = serving.evidence.get("learned", {}) if serving else {}
-    if not stated:
-        return None
-    return datetime.fromisoformat(stated["start"]), datetime.fromisoformat(stated["end"])
-
-
-def serving_base_rate(records: Sequence[DecisionRecord], end: datetime) -> BaseRate | None:
-    """Return the share of problems at the last training before `end` whose threshold serves; None
-    if it was not recorded, or under an earlier alarm rule."""
-    promoted = [r for r in records if r.promoted and r.at < end]
-    measured = next((r for r in reversed(promoted) if r.evidence.get("expected")), None)
-    stored = {} if measured is None else measured.evidence
-    if stored.get("alarm_rule") != ALARM_RULE or "base_rate" not in stored:
-        return None
-    return BaseRate.from_document(stored["base_rate"])

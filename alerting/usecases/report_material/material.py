@@ -40,7 +40,6 @@ from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.report_material.bounded_readings import load_bounded
 from alerting.usecases.report_material.inputs import (
     decisions_made,
-    serving_base_rate,
     summary_of,
     unfitted_times,
 )
@@ -133,7 +132,6 @@ def gather_material(
     return replace(
         material,
         decisions=decisions_made(decisions, end),
-        base_rate=serving_base_rate(decisions, end),
         previous=_gather_period(sources, previous_start, start),
     )
 

@@ -17,7 +17,6 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate, candidate_from_files
 from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.decision_table import PromotionDecision, decide
-from alerting.learning.selection.other_questions import measure_problems
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
 from alerting.learning.selection.values import ValueEvidence
 from alerting.ports import Decisions, ModelUnavailable, PlantPorts, TrainingPorts
@@ -100,7 +99,7 @@ def _compare_trained(
         facts = {
             "chance": " ".join(tests),
             "stays": "" if champion_version is None else stays,
-            "remedy": describe_remedy(definition, chance, values, measure_problems(dataset)),
+            "remedy": describe_remedy(chance, values),
         }
         decision = decide({"not_above_chance": True}, facts)
     else:
@@ -112,7 +111,7 @@ def _compare_trained(
                 platform, run, definition, dataset, champion_version, decision
             )
         if values is not None:
-            said = describe_values(definition, chance, values)
+            said = describe_values(chance, values)
             decision = replace(decision, reason=f"{decision.reason} {said}")
     proposal = Proposal(
         definition=run.name,

@@ -1,11 +1,9 @@
 """What a training says of the threshold of a model, and of values that serve without an alarm."""
 
-from alerting.definitions.model import TrainedDefinition
 from alerting.kinds.protocol.training import Challenger
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision_table import PromotionDecision, add_objection
 from alerting.learning.selection.operating_point import VALIDATION
-from alerting.learning.selection.other_questions import ProblemsSeen
 from alerting.learning.selection.values import WORSE, ValueEvidence, ValueTest
 
 
@@ -38,23 +36,15 @@ def object_to_threshold(
     return decision
 
 
-def describe_remedy(
-    definition: TrainedDefinition,
-    chance: ChanceTest | None,
-    values: ValueTest | None,
-    data: ProblemsSeen,
-) -> str:
-    """Return what may lead to a model after a training without a challenger. `data`: the problems
-    of its data."""
+def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:
+    """Return what may lead to a model after a training without a challenger."""
     if chance is not None:
-        return chance.remedy(definition, data)
+        return chance.remedy
     return "" if values is None else values.remedy
 
 
-def describe_values(
-    definition: TrainedDefinition, chance: ChanceTest | None, values: ValueTest
-) -> str:
+def describe_values(chance: ChanceTest | None, values: ValueTest) -> str:
     """Return how good the values of a model are, and why it has no alarm."""
     if chance is None:
         return values.message
-    return f"{values.message} No alarm is raised: {chance.message} {chance.remedy(definition)}"
+    return f"{values.message} No alarm is raised: {chance.message} {chance.remedy}"

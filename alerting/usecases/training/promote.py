@@ -150,8 +150,8 @@ def _of_training(proposal: Proposal) -> dict[str, Any]:
     intervals = proposal.test.get("intervals", {})
     bounds = {name: list(interval) for name, interval in intervals.items() if name in known}
     found = {"expected": known, "expected_intervals": bounds, "learned": learned}
-    stated = ("alarm_rule", "base_rate", "operating_rows") if names else ("alarm_rule",)
-    return found | {name: proposal.test[name] for name in stated if name in proposal.test}
+    rule = {name: proposal.test[name] for name in ("alarm_rule",) if name in proposal.test}
+    return found | rule
 
 
 def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:

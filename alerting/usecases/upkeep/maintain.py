@@ -12,7 +12,6 @@ from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.orphans import close_orphans
 from alerting.usecases.notification.routes import correct_if_known_late, read_routes
 from alerting.usecases.platform_health.check import check_platform
-from alerting.usecases.platform_health.drift import record_alerts
 from alerting.usecases.sinks.documents import SINK_FORM, read_sinks
 from alerting.usecases.sources.documents import record_edits
 from alerting.usecases.upkeep.rollups import roll_up
@@ -26,7 +25,6 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
     """Do the upkeep that is due. Return what it did and found, by name. Idempotent."""
     synced = sync(platform, as_of)
     rolled = roll_up(platform, as_of)  # before the records of arrivals are forgotten
-    record_alerts(platform, as_of)
     read_sinks(platform, as_of)  # those written to the database begin
     return {
         "edited_documents": audit_edits(platform, as_of),

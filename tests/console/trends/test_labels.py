@@ -128,20 +128,3 @@ def test_labels_over_the_api(console):
         (f"/api/v1/labels/{'f' * 16}:undo", {}, 404),
     ):
         assert console.post(path, headers=ADMIN, json=body).status_code == status
-
-
-def test_two_variables_are_drawn_against_each_other(console):
-    page = console.get("/trends/scatter?asset=oven-1&x=moisture&y=temperature&span=8h").text
-    points = re.search(r'class="trend-points other" d="([^"]+)"', page)[1]
-    assert points.count("M") == 2640
-    assert "2640 points" in page.replace("\u202f", "").replace(",", "")
-    assert 'href="/trends?asset=oven-1&amp;variable=moisture&amp;variable=temperature' in page
-    assert "/trends/scatter?" in console.get(TREND).text
-    assert console.get("/trends/scatter?asset=oven-1&x=no").status_code == 404
-    assert console.get("/trends/scatter?asset=oven-1&definition=no").status_code == 404
-    assert (
-        "no time with values"
-        in console.get(
-            "/trends/scatter?asset=oven-1&start=2026-02-01T00:00Z&end=2026-02-02T00:00Z"
-        ).text
-    )

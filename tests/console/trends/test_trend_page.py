@@ -161,15 +161,3 @@ def test_statistics_and_occurrences_are_those_of_the_readings(swinging):  # noqa
     assert newest[-1].startswith("2026-01-05T00:05")
     refused = client.get("/api/v1/occurrences", params=span, headers=VIEWER)
     assert refused.status_code == 422
-
-
-def test_the_last_alarms_are_drawn_over_each_other(console, swinging):  # noqa: F811
-    for minute in (140, 350, 440):
-        swinging.episodes.insert(episode(minute, inputs={"temperature": 216.0}))
-    page = console.get("/trends/alarms?definition=too-hot&asset=oven-1").text
-    assert "The last 4 alarms" in page
-    assert len(re.findall(r'<path class="line of\d" d="M', page)) == 4
-    for address in re.findall('href="(/episodes/[^"]+|/trends[^"]+)"', page):
-        assert console.get(unescape(address)).status_code == 200
-    none = console.get("/trends/alarms?definition=no-such&asset=oven-1").text
-    assert "no alarm of this definition" in none

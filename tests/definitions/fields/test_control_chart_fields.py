@@ -61,7 +61,6 @@ PROBLEM = {"problem": {"variable": "force", "above": 203}}
 PROOFS = {
     "variable": [{}, {"variable": "heat"}],
     "chart": [{}, {"chart": "cusum"}],
-    "by": [{}, {"by": "die"}],
     "subgroup": [{}, {"subgroup": 4}],
     "rules": [
         SHEWHART | {"rules": ["nelson_1"]},

@@ -39,5 +39,4 @@ def pages_of(line):
         f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
         *(f"/?asset={names.assets[1]}", f"/miss?asset={names.assets[1]}"),
         *("/handover", f"/handover?line={line}&hours=12", "/handover/earlier"),
-        f"/trends/scatter?asset={names.assets[1]}&span=28d",
     ]

@@ -62,8 +62,6 @@ TABLE = {
         GET ~/occurrences,
         GET /api,
         GET /trends,
-        GET /trends/alarms,
-        GET /trends/scatter,
         GET ~/routes,
         GET ~/sinks,
         GET /metrics,

@@ -17,13 +17,6 @@ from alerting.definitions.sources.source import parse_source
 from alerting.episodes.episode import ActorStamp, Feedback, Transition
 from alerting.episodes.misses import ReportedMiss
 from alerting.kinds.validation import parse_definition
-from alerting.learning.metrics.drift_findings import (
-    DayLevel,
-    DefinitionDrift,
-    DriftDoubt,
-    DriftFinding,
-    MovedVariable,
-)
 from alerting.notifications.notification import Content
 from alerting.operators.actions import ROLES
 from alerting.operators.handovers import ShiftNote, new_handover
@@ -224,12 +217,6 @@ def _add_line(made, line):
     made.platform_alerts.report("source silent", f"{line}-source", f"no rows of {line}", at(5))
     made.platform_alerts.report("model miscalibrated", f"{line}-moist", line, at(6))
     made.platform_alerts.resolve("model miscalibrated", f"{line}-moist", at(NOW - 60))
-    moved = MovedVariable("temperature", "level", 230.0, 210.0, 5.0, slowly=False)
-    finding = DriftFinding(oven, at(5), "process", (moved,), (), (DayLevel(at(4), 210.0),))
-    doubts = (DriftDoubt(oven, f"because of {line}"),)
-    made.drift.store_check(
-        DefinitionDrift(f"{line}-moist", at(6), 1, at(0), at(4), (finding,), doubts)
-    )
     made.platform_alerts.report("inputs drifted", oven, f"moved on {line}", at(6))
     _add_messages(made, line)
     _add_operations(made, line, oven)

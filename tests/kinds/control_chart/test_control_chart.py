@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from alerting.definitions.faults import UserError
 from alerting.kinds.control_chart import training
 from alerting.ports import ReadingRow
 from alerting.usecases.evaluation.evaluate import evaluate_past
@@ -115,7 +114,7 @@ def test_readings_that_come_late_give_the_episodes_of_readings_in_time(platform)
     late = [row for row in rows() if at(SHIFTED - 200) < row.ts <= at(SHIFTED + 200)]
     made, _ = trained_platform(readings=[row for row in rows() if row not in late])
     evaluated(made, range(TRAINED, SHIFTED + 200, 95))
-    assert made.episodes.find(NAME) == []
+    assert all(e.raised_at < at(SHIFTED - 200) for e in made.episodes.find(NAME))
     add_readings(made, late, at(SHIFTED + 200))
     evaluated(made, (*range(SHIFTED + 200, END, 95), END))
     assert kept(made, NAME) == kept(platform, NAME)
@@ -140,20 +139,6 @@ def test_a_shift_that_lasts_does_not_close_in_its_middle(chart):
     (episode,) = [e for e in made.episodes.find(NAME) if e.raised_at >= at(SHIFTED)]
     assert episode.raised_at < at(SHIFTED + 60)
     assert episode.closed_at >= at(BACK)
-
-
-def test_a_run_length_that_the_rules_together_cannot_have_is_refused_with_the_longest():
-    rules = ["nelson_1", "nelson_3", "nelson_4", "nelson_7"]
-    with pytest.raises(
-        UserError,
-        match=(
-            r"alone signal after [12]\d\d points on average, so an average_run_length of 400 is "
-            r"impossible"
-        ),
-    ):
-        trained_platform(
-            DOCUMENT | {"chart": "shewhart", "rules": rules, "average_run_length": 400}
-        )
 
 
 def test_a_training_counts_an_alarm_that_lasts_over_a_pause_once_as_live(monkeypatch):

@@ -57,7 +57,6 @@ def test_without_a_problem_in_validation_the_rows_out_of_fold_choose_the_thresho
     later = (made.part == "validation") | (made.part == "test")
     high = model.score(made.rows[later]) >= model.threshold
     assert family == "persistence" or whole.label[later][high].mean() > 0.6
-    assert evidence.base_rate is None or evidence.base_rate.share.value > 0
 
 
 def test_without_a_row_of_the_other_class_in_validation_the_rows_out_of_fold_choose_too():

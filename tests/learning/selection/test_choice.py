@@ -12,7 +12,6 @@ from alerting.learning.search.chance import ShiftedLabels
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.choice import ChanceTest, choose
 from tests import small_models
-from tests.builders import classifier
 
 pytestmark = pytest.mark.models
 
@@ -177,17 +176,12 @@ def test_persistence_is_tried_where_the_model_may_see_the_last_value_of_the_prob
 def test_a_refused_training_says_about_how_many_more_problems_would_show_its_figure(
     ap, bound, more
 ):
-    definition = classifier()
     test = ChanceTest(ap, bound, trials=5, problems=10, prevalence=0.1)
     assert test.more_problems == more
-    said = test.remedy(definition)
+    said = test.remedy
     assert ("about 13 more problems (if its figure stays; " in said) == (more == 13)
     assert said.startswith("What may help: ")
-    assert "another horizon than 30m" in said
-    assert (
-        "`kind: anomaly`, which learns from normal operation alone, or `kind: threshold` on "
-        "moisture" in said
-    )
+    assert "another horizon" in said
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,11 @@
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.definitions.fields.alarm import ALARM_RULE
-from alerting.learning.selection.base_rate import BaseRate, PrecisionPoint, ProblemShare
 from alerting.ports import DecisionRecord
+from alerting.usecases.platform_health.drift import learned_from
 from alerting.usecases.report_material.inputs import (
     decisions_made,
-    learned_from,
-    serving_base_rate,
 )
 
 pytestmark = pytest.mark.fast
@@ -55,26 +51,3 @@ def test_reference_is_what_model_of_the_scores_learned_from_also_if_it_was_promo
     assert learned_from(records, START + 5 * DAY, None)[0] == START - 60 * DAY
     assert learned_from(records, START + 5 * DAY, 2)[0] == START - 50 * DAY
     assert learned_from([decision(1, 1)], START + 5 * DAY, 1) is None
-
-
-def test_the_share_of_problems_is_that_of_the_training_whose_threshold_serves():
-    rates = [
-        BaseRate(ProblemShare(share, 0.01), 0.4, None, (PrecisionPoint(0.4, 0.8, 0.6, 30),))
-        for share in (0.1, 0.2)
-    ]
-    records = [
-        decision(
-            day,
-            day,
-            promoted,
-            expected={"ap": 0.5},
-            alarm_rule=ALARM_RULE,
-            base_rate=json.loads(json.dumps(rate.to_document())),
-        )
-        for day, promoted, rate in ((1, True, rates[0]), (2, False, rates[1]))
-    ]
-    rolled_back = decision(3, 1)  # without metrics: the last ones
-    assert serving_base_rate([*records, rolled_back], START + 9 * DAY) == rates[0]
-    assert serving_base_rate(records, START) is None
-    earlier = decision(1, 1, expected={"ap": 0.5})  # a promotion of an earlier release
-    assert serving_base_rate([earlier], START + 9 * DAY) is None

@@ -26,7 +26,6 @@ KINDS = [
     platform_alerts.WAITING,
     platform_alerts.MISCALIBRATED,
     platform_alerts.DRIFTED,
-    platform_alerts.UNDERPERFORMS,
     platform_alerts.DATABASE,
     platform_alerts.LOAD,
 ]

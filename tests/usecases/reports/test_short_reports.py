@@ -146,7 +146,7 @@ def test_without_a_champion_the_report_says_so_and_estimates_nothing(platform):
     made, text = report(platform, "too-moist")
     assert "No model was in service, so no instant was evaluated." in text
     model = made.content.metrics["model"]
-    assert (model["drift"], model["estimated"], model["came_true"]) == ([], None, [])
+    assert model["came_true"] == []
     assert made.content.metrics["money"] is None
     assert issued(platform)[None].revision == 1
 
