@@ -158,6 +158,7 @@ LEFT_IN_0_2_0 = (
     Left("line of `alerting up`", "First alert: …", "the page Now, and the channel log"),
     Left("page", "/install", "put a bookmark on the home screen"),
     Left("operation", "/api/v1/imports", "use the page /import, alerting import, or a source"),
+    Left("option", "import readings --strict", "read what the import says of its cells first"),
     Left("collection", "import_jobs", "drop it: imports in the browser live in its server now"),
     Left("page", "/wall", "open / on the screen: it fills a large one"),
     Left("field", "asset.plant", _PLANTS),

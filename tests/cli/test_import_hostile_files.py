@@ -78,7 +78,7 @@ def test_an_import_that_the_database_interrupts_says_that_it_can_be_repeated(run
     def interrupt(*_, **__):
         raise DatabaseDown("the database does not answer")
 
-    monkeypatch.setattr("alerting.usecases.ingestion.tables.CheckedReadings.write", interrupt)
+    monkeypatch.setattr("alerting.usecases.ingestion.tables.Checked.write", interrupt)
     done, _ = run(GOOD)
     assert_refused(done, "the same command does the rest, and nothing twice")
     assert "the database does not answer" in done.output

@@ -9,14 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.checks import EXAMPLES, bad_lines, read_names
-from alerting.adapters.files.column_profile import profile_column
+from alerting.adapters.files.checks import EXAMPLES, bad_lines, profile_column, read_names
 from alerting.adapters.files.recognition import NumberForm, number_form, sample
 from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, value_names
-from alerting.adapters.files.tables.chunks import Chunk
+from alerting.adapters.files.tables.chunks import Chunk, column
 from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.files.tables.text import magic
-from alerting.adapters.files.tables.titles import column
 from alerting.adapters.files.yaml_documents import read_yaml
 from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine, ColumnProfile

@@ -362,14 +362,6 @@ def _since_1970(text: str) -> tuple[int, bool]:
     return int(whole) * 1000 + int(digits[:3]), bool(digits[3:].strip("0"))
 
 
-def local_to_utc(local: Millis, naive: BoolArray, zone: ZoneInfo) -> Millis:
-    """Return local milliseconds as instants; `NO_INSTANT` where clocks skip or repeat a time."""
-    at = local.copy()
-    stamps = pd.DatetimeIndex(local[naive].view("datetime64[ms]"))
-    at[naive] = stamps.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").asi8
-    return at
-
-
 def _stamps(array: Any) -> Millis:
     return np.asarray(
         pc.fill_null(pc.cast(array, pa.int64()), NO_INSTANT).to_numpy(zero_copy_only=False)

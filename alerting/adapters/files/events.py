@@ -14,26 +14,28 @@ from alerting.adapters.files.checks import (
     Check,
     bad_lines,
     bad_rows,
-    duplicate_checks,
     faulty_lines,
+    profile_column,
     read_names,
-    type_check,
 )
-from alerting.adapters.files.column_profile import profile_column
 from alerting.adapters.files.duplicates import Duplicates
-from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_file
+from alerting.adapters.files.profile import TableFile, count_filled, note_chunk
 from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.rows import Keyed, Layout, TableRows
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
-from alerting.definitions.faults import UserError, shown, storable
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import translatable
 from alerting.ports import EventRow, Progress
 from alerting.readings.inference import ColumnProfile
 from alerting.readings.instants import Millis, datetimes
-from alerting.usecases.ingestion.sources import Duration, EventsProfile, EventTypeProfile, Reject
+from alerting.usecases.ingestion.sources import (
+    Duration,
+    EventsProfile,
+    EventTypeProfile,
+    Reject,
+)
 from alerting.usecases.ingestion.text_names import TextNames, Titles
-from alerting.usecases.ingestion.understood import FileForm
 
 DEFAULT_TYPE_COLUMN = "type"
 DEFAULT_END_COLUMN = "end"
@@ -61,7 +63,7 @@ class _Typed:
     checks: list[Check]
 
 
-class EventsFile:
+class EventsFile(TableFile["_Typed", EventsProfile]):
     """A file of events behind the port `EventSource`. Raises UserError for a missing column."""
 
     def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
@@ -91,16 +93,8 @@ class EventsFile:
             self._end_column: "--end-column",
         }
         self._keys = [title for title in keys if title]
-        self._rows = TableRows(
-            path, layout, [(title, option) for title, option in keys.items() if title]
-        )
-        self.name = storable(str(path))
-        self.unit = self._rows.table.unit
-
-    @property
-    def form(self) -> FileForm:
-        """Return the format of the file; final after the profile."""
-        return self._rows.form
+        found = [(title, option) for title, option in keys.items() if title]
+        super().__init__(path, TableRows(path, layout, found))
 
     def keep_names(self, titles: Titles, types: Titles) -> None:
         """Give texts that are titles of assets or event types the names of these; before the
@@ -109,37 +103,18 @@ class EventsFile:
         self._types = TextNames("event type", self._types.prefix, lambda: types)
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
-        """Read the whole file once and store only counts, names, and the first few bad lines.
-
-        `stop_early`: stop soon after the first bad line.
-        """
-        while (profile := self._profile_once(progress, stop_early)) is None:
-            pass
-        return profile
-
-    def _profile_once(self, progress: Progress, stop_early: bool) -> EventsProfile | None:
-        """Return the profile of one pass; None if the file's format is not the assumed one."""
-        profile = EventsProfile(
-            {title: ColumnProfile(title, name) for title, name in self._rows.names.items()},
-            end_column=self._end_column is not None,
-            stamps=[t for t in self._rows.names if contains_stamps(self._rows.sample[t], t)],
-        )
-        duplicates = Duplicates()
-        patience = Patience(self._rows.table.position, stop_early)
-        for typed in self._chunks():
-            self._profile_chunk(profile, duplicates, typed)
-            if self._rows.revise(typed.keyed, profile.columns.values()):
-                return None
-            progress("checking", self._rows.table.position.done, self._rows.table.position.total)
-            if patience.ends(profile):
-                break
-        note_file(profile, self._rows)
-        profile.asset_texts = self._rows.assets.texts
+        """Return the profile of `TableFile`, with the texts of event types."""
+        profile = super().profile(progress, stop_early=stop_early)
         profile.type_texts = self._types.texts
         return profile
 
-    def _profile_chunk(self, profile: EventsProfile, duplicates: Duplicates, typed: _Typed) -> None:
-        same, checks = self._find_duplicates(duplicates, typed, typed.checks)
+    def _new_profile(self, columns: dict[str, ColumnProfile]) -> EventsProfile:
+        stamps = [t for t in self._rows.names if contains_stamps(self._rows.sample[t], t)]
+        return EventsProfile(columns, end_column=self._end_column is not None, stamps=stamps)
+
+    def _add(self, profile: EventsProfile, duplicates: Duplicates, typed: "_Typed") -> None:
+        found_again, checks = self._find_duplicates(duplicates, typed, typed.checks)
+        same = found_again.same
         usable = ~bad_rows(checks, len(typed.types)) & ~same
         note_chunk(profile, typed.keyed, checks, usable)
         profile.repeated += int(same.sum())
@@ -208,22 +183,14 @@ class EventsFile:
             ),
         )
 
-    def _find_duplicates(
-        self, duplicates: Duplicates, typed: _Typed, checks: list[Check]
-    ) -> tuple[BoolArray, list[Check]]:
+    def _compared(
+        self, typed: "_Typed"
+    ) -> tuple[npt.NDArray[np.object_], Millis, dict[str, cell.Cells]]:
+        keyed = typed.keyed
         titles = [*([self._end_column] if self._end_column else []), *self._rows.names]
-        usable = ~bad_rows(checks, len(typed.types))
-        series = np.array(
-            [f"{a}\n{t}" for a, t in zip(typed.keyed.assets, typed.types, strict=True)],
-            dtype=object,
-        )
-        found = duplicates.find(
-            series, typed.keyed.at, [typed.keyed.cells[t] for t in titles], usable
-        )
-        return found.same, [
-            *checks,
-            *duplicate_checks(len(typed.types), found.contradictions, titles),
-        ]
+        both = zip(keyed.assets, typed.types, strict=True)
+        series = np.array([f"{asset}\n{type}" for asset, type in both], dtype=object)
+        return series, keyed.at, {title: keyed.cells[title] for title in titles}
 
     def read(
         self,
@@ -252,18 +219,17 @@ class EventsFile:
         checks = [*typed.checks, self._ends_check(typed, instant)]
         columns = []
         for title, kind in types.items():
-            values, bad = cell.values(
+            values, _ = cell.values(
                 typed.keyed.cells[title],
                 kind,
                 self._rows.numbers.decimal,
                 self._rows.numbers.thousands,
             )
             columns.append(values.tolist())
-            checks.append(type_check(typed.keyed.cells[title], title, bad, kind))
-        same, checks = self._find_duplicates(duplicates, typed, checks)
+        again, checks = self._find_duplicates(duplicates, typed, checks)
         for line in bad_lines(typed.keyed.chunk, checks):
             reject(line)
-        selected = np.flatnonzero(~bad_rows(checks, len(instant)) & ~same)
+        selected = np.flatnonzero(~bad_rows(checks, len(instant)) & ~again.same)
         names = [self._rows.names[title] for title in types]
         starts = datetimes(typed.keyed.at[selected])
         ends = datetimes(np.where(typed.has_end, typed.ends, 0)[selected])

@@ -1,18 +1,33 @@
 """Profile of a file from its first pass, for readings and events alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.cells import BoolArray
-from alerting.adapters.files.checks import EXAMPLES, Check, bad_lines, bad_rows
+from alerting.adapters.files.cells import BoolArray, Cells
+from alerting.adapters.files.checks import EXAMPLES, Check, bad_lines, bad_rows, duplicate_checks
+from alerting.adapters.files.duplicates import Duplicates, Found
 from alerting.adapters.files.rows import Keyed, TableRows
-from alerting.adapters.files.tables.text import Position
 from alerting.deferred import pd
+from alerting.definitions.faults import storable
+from alerting.ports import Progress
 from alerting.readings.history import Millis, from_millis
-from alerting.usecases.ingestion.sources import Profile
+from alerting.readings.inference import ColumnProfile
+from alerting.usecases.ingestion.sources import DuplicatesRule, FileForm, Profile
 
+
+class HasKeys(Protocol):
+    """A chunk with more than the keys of its rows."""
+
+    @property
+    def keyed(self) -> Keyed: ...
+
+
+C = TypeVar("C", bound=Keyed | HasKeys)
+P = TypeVar("P", bound=Profile)
 _CHUNKS_BEHIND = 4
 _ENDS = 1000
 _RARER = 5  # times; a value that is this much rarer than the lines is a slow measurement, not a gap
@@ -35,35 +50,81 @@ def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: 
         profile.ends = np.append(ends[:_ENDS], ends[_ENDS:][-_ENDS:])
 
 
-class Patience:
-    """Limit of the search for further bad lines in a refused file: a distance behind the first."""
+class TableFile(Generic[C, P]):
+    """A file of rows, in chunks, that is read once to check and once to import."""
 
-    def __init__(self, position: Position, stop_early: bool) -> None:
-        self._position = position
-        self._hasty = stop_early
-        self._read = 0
+    def __init__(self, path: Path, rows: TableRows, rule: DuplicatesRule = "refuse") -> None:
+        self.name = storable(str(path))
+        self.unit = rows.table.unit
+        self._rows = rows
+        self._rule = rule
 
-    def ends(self, profile: Profile) -> bool:
-        """Return whether the search ends; called after each chunk."""
-        if not self._hasty or not profile.bad:
-            return False
-        self._read += 1
-        profile.incomplete = (
-            self._read > _CHUNKS_BEHIND and self._position.done < self._position.total
-        )
-        return profile.incomplete
+    @property
+    def form(self) -> FileForm:
+        """Return the format of the file; final after the profile."""
+        return self._rows.form
 
+    def profile(self, progress: Progress, *, stop_early: bool = False) -> P:
+        """Read the whole file once and store only counts, names, and the first few bad lines.
 
-def note_file(profile: Profile, rows: TableRows) -> None:
-    """Record what the head of the file holds, and the changes of the clock that stamps show."""
-    profile.head_notes = rows.table.notes
-    clock = rows.stamps.clock
-    if clock is None:
-        return
-    profile.zone = clock.zone.key
-    profile.clock_changes = {
-        day: (change.first, change.second) for day, change in clock.changes.items()
-    }
+        `stop_early`: stop soon after the first bad line.
+        """
+        while (found := self._profile_once(progress, stop_early)) is None:
+            pass
+        clock = self._rows.stamps.clock
+        found.head_notes = self._rows.table.notes
+        found.asset_texts = self._rows.assets.texts
+        if clock is not None:
+            found.zone = clock.zone.key
+            found.clock_changes = {
+                day: (change.first, change.second) for day, change in clock.changes.items()
+            }
+        return found
+
+    def _profile_once(self, progress: Progress, stop_early: bool) -> P | None:
+        """Return the profile of one pass; None if the file's format is not the assumed one."""
+        rows = self._rows
+        columns = {title: ColumnProfile(title, name) for title, name in rows.names.items()}
+        profile = self._new_profile(columns)
+        duplicates = Duplicates(self._rule)
+        behind = 0
+        for chunk in self._chunks():
+            self._add(profile, duplicates, chunk)
+            keyed = chunk if isinstance(chunk, Keyed) else chunk.keyed
+            if rows.revise(keyed, columns.values()):
+                return None
+            position = rows.table.position
+            progress("checking", position.done, position.total)
+            behind += bool(profile.bad)
+            if stop_early and behind > _CHUNKS_BEHIND and position.done < position.total:
+                profile.incomplete = True
+                break
+        return profile
+
+    def _find_duplicates(
+        self,
+        duplicates: Duplicates,
+        chunk: C,
+        checks: Sequence[Check],
+    ) -> tuple[Found, list[Check]]:
+        """Return the duplicates among rows without a fault, and the checks with theirs."""
+        series, at, cells = self._compared(chunk)
+        found = duplicates.find(series, at, [*cells.values()], ~bad_rows(checks, len(at)))
+        contradictions = duplicate_checks(len(at), found.contradictions, [*cells])
+        return found, [*checks, *contradictions]
+
+    def _new_profile(self, columns: dict[str, ColumnProfile]) -> P:
+        raise NotImplementedError
+
+    def _chunks(self) -> Iterator[C]:
+        raise NotImplementedError
+
+    def _add(self, profile: P, duplicates: Duplicates, chunk: C) -> None:
+        raise NotImplementedError
+
+    def _compared(self, chunk: C) -> tuple[npt.NDArray[np.object_], Millis, dict[str, Cells]]:
+        """Return what tells the rows of a chunk apart: their series, instants and values."""
+        raise NotImplementedError
 
 
 def note_spacing(

@@ -1,6 +1,7 @@
 """Readings in a CSV or Parquet file: one line per asset and instant, one column per variable."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -9,50 +10,32 @@ import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray
-from alerting.adapters.files.checks import Check, bad_lines, bad_rows, duplicate_checks, type_check
-from alerting.adapters.files.column_profile import profile_column
-from alerting.adapters.files.duplicates import Duplicates, Found, merge_duplicates
-from alerting.adapters.files.prefetch import prefetch
-from alerting.adapters.files.profile import (
-    Patience,
-    count_filled,
-    note_chunk,
-    note_file,
-    note_spacing,
-)
-from alerting.adapters.files.quality_columns import Qualities
-from alerting.adapters.files.rows import Keyed, Layout, TableRows
+from alerting.adapters.files.checks import bad_lines, bad_rows, profile_column
+from alerting.adapters.files.duplicates import Duplicates, merge_duplicates
+from alerting.adapters.files.profile import TableFile, count_filled, note_chunk, note_spacing
+from alerting.adapters.files.rows import Keyed, Layout, Qualities, TableRows
 from alerting.adapters.files.tables.parquet_table import ParquetTable
 from alerting.definitions.assets import VariableType
-from alerting.definitions.faults import storable
 from alerting.ports import Progress, ReadingBatch
 from alerting.readings.column_titles import Units
+from alerting.readings.history import Millis
 from alerting.readings.inference import ColumnProfile
 from alerting.readings.sample_quality import Quality
 from alerting.usecases.ingestion.sources import Profile, Reject
 from alerting.usecases.ingestion.text_names import Titles
-from alerting.usecases.ingestion.understood import FileForm
 
 BATCH = 10_000
 # bytes; the cells of a file up to this size stay in memory between the check and the import
 PARSED_ONCE = 48 << 20
 
 
-class ReadingsFile:
+class ReadingsFile(TableFile[Keyed, Profile]):
     """A file of readings behind the port `ReadingSource`. Raises UserError for a missing column."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._rows = TableRows(path, layout, units={})
-        self.name = storable(str(path))
-        self.unit = self._rows.table.unit
-        self.strict = layout.strict
-        self._rule = layout.duplicates
+        super().__init__(path, TableRows(path, layout, units={}), layout.duplicates)
         self._parsed: list[Keyed] | None = None
-
-    @property
-    def form(self) -> FileForm:
-        """Return the format of the file; final after the profile."""
-        return self._rows.form
+        self._size = 0
 
     def keep_names(self, titles: Titles, units: Units) -> None:
         """Give texts that are titles of assets, and columns of declared variables, the names of
@@ -67,41 +50,20 @@ class ReadingsFile:
             return None
         return table.newest_instant(self._rows.times[0])
 
-    def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
-        """Read the whole file once and store only counts, names, and the first few bad lines.
+    def _new_profile(self, columns: dict[str, ColumnProfile]) -> Profile:
+        self._parsed = []
+        self._size = 0
+        return Profile(columns, duplicates=self._rule)
 
-        `stop_early`: stop soon after the first bad line.
-        """
-        while (profile := self._profile_once(progress, stop_early)) is None:
-            pass
-        return profile
+    def _chunks(self) -> Iterator[Keyed]:
+        return self._rows.chunks()
 
-    def _profile_once(self, progress: Progress, stop_early: bool) -> Profile | None:
-        """Return the profile of one pass; None if the file's format is not the assumed one."""
-        columns = {title: ColumnProfile(title, name) for title, name in self._rows.names.items()}
-        profile = Profile(columns, strict=self.strict, duplicates=self._rule)
-        duplicates = Duplicates(self._rule)
-        patience = Patience(self._rows.table.position, stop_early)
-        parsed: list[Keyed] = []
-        size = 0
-        for keyed in self._rows.chunks():
-            self._profile_chunk(profile, duplicates, keyed)
-            size += keyed.size
-            if size <= PARSED_ONCE:
-                parsed.append(keyed)
-            else:
-                parsed.clear()
-            if self._rows.revise(keyed, profile.columns.values()):
-                return None
-            progress("checking", self._rows.table.position.done, self._rows.table.position.total)
-            if patience.ends(profile):
-                break
-        note_file(profile, self._rows)
-        profile.asset_texts = self._rows.assets.texts
-        self._parsed = parsed if size <= PARSED_ONCE and not profile.incomplete else None
-        return profile
-
-    def _profile_chunk(self, profile: Profile, duplicates: Duplicates, keyed: Keyed) -> None:
+    def _add(self, profile: Profile, duplicates: Duplicates, keyed: Keyed) -> None:
+        self._size += keyed.size
+        if self._size > PARSED_ONCE:
+            self._parsed = None
+        if self._parsed is not None:
+            self._parsed.append(keyed)
         found, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
         usable = ~bad_rows(checks, len(keyed.at)) & ~found.same
         note_chunk(profile, keyed, checks, usable)
@@ -133,22 +95,26 @@ class ReadingsFile:
             profile.columns[title].uncertain += int((uncertain & usable).sum())
         count_filled(profile.assets, keyed.assets, usable, filled)
 
-    def _find_duplicates(
-        self, duplicates: Duplicates, keyed: Keyed, checks: list[Check]
-    ) -> tuple[Found, list[Check]]:
-        titles = list(self._rows.names)
-        cells = [keyed.quality.comparable(t, keyed.cells[t]) for t in titles]
-        found = duplicates.find(keyed.assets, keyed.at, cells, ~bad_rows(checks, len(keyed.at)))
-        return found, [*checks, *duplicate_checks(len(keyed.at), found.contradictions, titles)]
+    def _compared(
+        self, keyed: Keyed
+    ) -> tuple[npt.NDArray[np.object_], Millis, dict[str, cell.Cells]]:
+        comparable = keyed.quality.comparable
+        cells = {title: comparable(title, keyed.cells[title]) for title in self._rows.names}
+        return keyed.assets, keyed.at, cells
 
     def read(
         self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
     ) -> Iterator[ReadingBatch]:
-        """Yield batches of at most 10,000 readings in order; a thread parses the next one."""
-        batches = self._read(types, reject, progress)
-        return prefetch(
-            batches if self._rule == "refuse" else merge_duplicates(batches, self._rule)
-        )
+        """Yield batches of at most 10,000 readings in order; a thread parses the next one, while
+        the caller works on the last one."""
+        batches: Iterator[ReadingBatch] = self._read(types, reject, progress)
+        if self._rule != "refuse":
+            batches = merge_duplicates(batches, self._rule)
+        with ThreadPoolExecutor(1) as worker:
+            following = worker.submit(next, batches, None)
+            while (batch := following.result()) is not None:
+                following = worker.submit(next, batches, None)
+                yield batch
 
     def _read(
         self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
@@ -177,21 +143,17 @@ class ReadingsFile:
         duplicates: Duplicates,
         reject: Reject,
     ) -> Iterator[ReadingBatch]:
-        checks = list(keyed.checks)
         columns = {}
         for title, kind in types.items():
             numbers = self._rows.numbers
-            found, bad = cell.values(
+            columns[self._rows.names[title]], _ = cell.values(
                 keyed.cells[title],
                 kind,
                 numbers.decimal,
                 numbers.thousands,
                 keyed.floats.get(title),
             )
-            columns[self._rows.names[title]] = found
-            if self.strict:
-                checks.append(type_check(keyed.cells[title], title, bad, kind))
-        duplicate, checks = self._find_duplicates(duplicates, keyed, checks)
+        duplicate, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
         for line in bad_lines(keyed.chunk, checks):
             reject(line)
         good = ~bad_rows(checks, len(keyed.at)) & ~duplicate.same

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.stamps.formats import FORMATS, ORDERS, StampFormat, order_shown
-from alerting.adapters.files.tables.chunks import ChunkedTable
-from alerting.adapters.files.tables.titles import no_column, similar_titles, title_list
+from alerting.adapters.files.tables.chunks import (
+    ChunkedTable,
+    no_column,
+    similar_titles,
+    title_list,
+)
 from alerting.deferred import pc
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import translatable

@@ -20,13 +20,12 @@ from alerting.adapters.files.events import (
     EventColumns,
     EventsFile,
 )
-from alerting.adapters.files.quality_columns import QualityLayout
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.recognition import has_stamps
-from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout
+from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, QualityLayout
 from alerting.adapters.files.stamps.formats import named_format
+from alerting.adapters.files.tables.chunks import RepeatedTitle
 from alerting.adapters.files.tables.opening import open_table
-from alerting.adapters.files.tables.titles import RepeatedTitle
 from alerting.definitions.faults import UserError, storable
 from alerting.definitions.sources.source import FilesSource
 from alerting.definitions.wording.language import translatable

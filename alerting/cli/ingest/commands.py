@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout
     from alerting.readings.inference import BadLine
     from alerting.usecases.ingestion.sources import Reject
-    from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings
+    from alerting.usecases.ingestion.tables import CheckedFile
 
-    Check = Callable[..., CheckedReadings | CheckedEvents]
+    Check = Callable[..., CheckedFile]
 
 app = typer.Typer(
     help=(
@@ -59,7 +59,6 @@ def readings(
     quality_codes: options.QualityCodes = None,
     missing: options.Missing = None,
     duplicates: options.Duplicates = "refuse",
-    strict: options.Strict = False,
     skip_bad: options.SkipBad = False,
     rejects: options.Rejects = None,
     take_back: options.TakeBack = False,
@@ -69,15 +68,14 @@ def readings(
     """Import readings: one line per asset and instant, one column per variable."""
     from datetime import UTC, datetime
 
-    from alerting.adapters.files.quality_columns import QualityLayout
     from alerting.adapters.files.readings import ReadingsFile
+    from alerting.adapters.files.rows import QualityLayout
     from alerting.usecases.ingestion.tables import check_readings
 
     layout = replace(
         file_layout(asset, asset_column, asset_prefix, sep, decimal, encoding, rename, only),
         quality=QualityLayout(quality, quality_suffix, quality_codes),
         missing=tuple(missing or ()),
-        strict=strict,
         duplicates=duplicates,
     )
     source = ReadingsFile(

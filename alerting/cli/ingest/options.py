@@ -132,16 +132,6 @@ Missing = Annotated[
         metavar="TEXT",
     ),
 ]
-Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict",
-        help=(
-            "Count a line as bad if one of its cells is not a value of its column; without it the "
-            "cell is missing."
-        ),
-    ),
-]
 TakeBack = Annotated[
     bool,
     typer.Option(
@@ -260,8 +250,8 @@ derived from the titles, which are stored; a title such as Temperature [°C]
 gives the unit.
 
 Empty cells, NaN, #NV, --- and their like are missing values, never zero.
-Other text in a column of numbers is missing, too: it is counted and named
-(--strict: its line is bad). Bad lines have no readable time or asset, a
+Other text in a column of numbers is missing, too: it is counted and named.
+Bad lines have no readable time or asset, a
 wrong number of fields, or contradict an earlier line of the same asset and
 time, unless --duplicates merges them. Such lines are found in files sorted
 by time, or by asset and time; further apart in an unsorted file the later

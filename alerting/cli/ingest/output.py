@@ -9,9 +9,8 @@ from alerting.cli.output import console, print_json, short, show
 
 if TYPE_CHECKING:
     from alerting.usecases.ingestion.assets import AssetsResult
-    from alerting.usecases.ingestion.sources import Reject
+    from alerting.usecases.ingestion.sources import FileForm, Reject, Understood, UnderstoodColumn
     from alerting.usecases.ingestion.tables import ImportResult
-    from alerting.usecases.ingestion.understood import FileForm, Understood, UnderstoodColumn
 
 _SHOWN = 6
 _COLUMNS = 40

@@ -204,8 +204,8 @@ def _of_file(
 
     checked = check_readings(ReadingsFile(file, layout), p, progress=report)
     store = ParquetStore(Path(stack.enter_context(TemporaryDirectory(prefix="alerting-replay-"))))
-    store.write(checked.source.read(checked.types, refuse_line, report))
-    declared = {a.name: a for a in (*p.assets.all(), *checked.changes)}
+    store.write(checked.rows(refuse_line, report))
+    declared = {a.name: a for a in (*p.assets.all(), *checked.assets)}
     return store, [declared[name] for name in sorted(checked.profile.assets)]
 
 

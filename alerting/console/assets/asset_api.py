@@ -17,7 +17,7 @@ from alerting.console.definitions.definition_api import Reason
 from alerting.console.definitions.documents import TAKES_AN_ASSET, SentAsset
 from alerting.console.definitions.views import FaultView, FieldChange, field_changes
 from alerting.definitions.faults import UserError
-from alerting.usecases.ingestion.asset_changes import (
+from alerting.usecases.ingestion.assets import (
     AssetReview,
     apply_asset,
     asset_as_written,

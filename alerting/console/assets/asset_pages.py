@@ -36,7 +36,7 @@ from alerting.usecases.alarm_load.asset_overview import (
     asset_tree,
 )
 from alerting.usecases.definitions.edits import document_history
-from alerting.usecases.ingestion.asset_changes import (
+from alerting.usecases.ingestion.assets import (
     apply_asset,
     asset_as_written,
     require_asset,

@@ -17,8 +17,14 @@ from alerting.adapters.files.stamps.formats import FORMATS, ISO, ORDERS
 from alerting.console.access import confirms
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import Id
-from alerting.console.imports.imports import MOST_BYTES, Choices, Import, Imports
-from alerting.console.imports.receiving import Fields, receive_form
+from alerting.console.imports.imports import (
+    MOST_BYTES,
+    Choices,
+    Fields,
+    Import,
+    Imports,
+    receive_form,
+)
 from alerting.console.language import language_of
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render, zone_of

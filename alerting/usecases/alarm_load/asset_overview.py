@@ -17,7 +17,7 @@ from alerting.usecases.alarm_load.overview import (
     WantedDefinitions,
     find_definitions,
 )
-from alerting.usecases.ingestion.asset_changes import require_asset
+from alerting.usecases.ingestion.assets import require_asset
 from alerting.usecases.trends.bands import Bands, find_bands
 from alerting.usecases.trends.catalogue import VariablePage, silent_variables, variable_page
 

@@ -22,7 +22,7 @@ from alerting.usecases.definitions.targets import current_plan, find_current_pla
 from alerting.usecases.evaluation.evaluate import evaluate_targets
 from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
 from alerting.usecases.evaluation.run import EvaluationCounts, ProcessInputs, RoundPlan
-from alerting.usecases.ingestion.late_routing import targets_by_asset, uses
+from alerting.usecases.ingestion.lateness import targets_by_asset, uses
 from alerting.usecases.registry.model_cache import ModelCache
 
 MODELS_AT_ONCE = 10

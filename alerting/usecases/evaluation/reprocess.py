@@ -32,7 +32,7 @@ from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.run import Batch, EvaluationRun
-from alerting.usecases.ingestion.late_routing import LateCounts, route_arrivals
+from alerting.usecases.ingestion.lateness import LateCounts, route_arrivals
 
 _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
 _SHORTEST = 60_000  # ms

@@ -20,7 +20,7 @@ from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.evaluation.batch_readings import BatchReadings
-from alerting.usecases.ingestion.late_routing import LateCounts
+from alerting.usecases.ingestion.lateness import LateCounts
 from alerting.usecases.registry.model_cache import ModelCache
 
 _SCORES_AT_ONCE = 20_000

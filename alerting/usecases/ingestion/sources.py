@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
 
 from alerting.deferred import np
@@ -12,7 +12,70 @@ from alerting.readings.column_titles import Units
 from alerting.readings.history import Millis
 from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.text_names import Titles
-from alerting.usecases.ingestion.understood import FileForm
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """Format of a file. None where it does not apply: a Parquet file has no separator, a table of
+    assets no time.
+
+    `time_columns` are two if date and time are separate, none if the rows of a `sequence` without
+    stamps are this far apart, in their order. `zone` is that of stamps without a zone, `zone_from`
+    its reason.
+    """
+
+    encoding: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
+    time_columns: tuple[str, ...] = ()
+    time_format: str | None = None
+    zone: str | None = None
+    zone_from: str | None = None
+    sequence: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class UnderstoodColumn:
+    """One column: `title` as the file writes it, `name` of the variable or attribute.
+
+    `values` counts good cells, `missing` empty ones, `bad` those that do not hold a value;
+    `bad_cells` are the most frequent of these with their counts, `first_bad` the first ones with
+    their lines. `every_s` (s) is the usual distance of values if it is much longer than that of the
+    lines. `new` is true if no asset has declared the variable before.
+    """
+
+    title: str
+    name: str
+    type: VariableType
+    unit: str | None
+    new: bool
+    values: int
+    missing: int
+    bad: int
+    bad_cells: Mapping[str, int]
+    first_bad: tuple[str, ...] = ()
+    every_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A file as it will be imported. `lines` are all lines below the header, `rows` the good ones;
+    `notes` are sentences. `removes`: how many of its rows are stored exactly so, if an import is
+    taken back."""
+
+    source: str
+    form: FileForm
+    lines: int
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    assets: tuple[str, ...]
+    new_assets: tuple[str, ...]
+    columns: tuple[UnderstoodColumn, ...]
+    event_types: Mapping[str, str]
+    notes: tuple[str, ...]
+    removes: int | None = None
+
 
 Duration = Literal["instant", "lasting"]
 DuplicatesRule = Literal["refuse", "last", "mean"]
@@ -29,11 +92,11 @@ class Profile:
     `assets`: names of the columns filled anywhere, by asset. `repeated` lines add nothing to an
     earlier one, or are merged with it by the rule `duplicates`; `contradictions` are bad lines with
     another value for an instant; `empty` lines have no value; `rows` counts the good ones.
-    `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond. `strict`: a cell
-    that is no value of its column makes a bad line, otherwise it is missing. `incomplete`: the rest
-    of a file with bad lines was not read. `clock_changes`: by day on which the clocks of `zone`
-    were set back, how many stamps were taken for the first and for the second of the times that
-    come twice. `asset_texts`: the text by asset where it is not the name. `head_notes`: sentences
+    `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond. `incomplete`:
+    the rest of a file with bad lines was not read. `clock_changes`: by day on which the clocks
+    of `zone` were set back, how many stamps were taken for the first and for the second of the
+    times that come twice. `asset_texts`: the text by asset where it is not the name.
+    `head_notes`: sentences
     on lines above the first row. `ends`: the first and the last thousand instants (ms) of its rows.
     """
 
@@ -49,7 +112,6 @@ class Profile:
     rows: int = 0
     zoneless: int = 0
     cut: int = 0
-    strict: bool = True
     incomplete: bool = False
     zone: str | None = None
     clock_changes: Mapping[date, tuple[int, int]] = field(default_factory=dict)

@@ -27,8 +27,9 @@ from alerting.usecases.ingestion.sources import (
     Profile,
     Reject,
     Source,
+    Understood,
+    UnderstoodColumn,
 )
-from alerting.usecases.ingestion.understood import Understood, UnderstoodColumn
 
 SHOWN = 5
 _TYPES: Mapping[VariableType, str] = MappingProxyType(
@@ -128,7 +129,7 @@ def _column(
 ) -> UnderstoodColumn:
     known = declared.get(column.name)  # an import changes no declared variable
     unit = known.unit if known else split_title(column.title).unit
-    wrong, first = (0, list[BadLine]()) if profile.strict else column.bad(kind)
+    wrong, first = column.bad(kind)
     texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
     empty = profile.rows - column.filled - column.marked - column.bad_quality
     return UnderstoodColumn(
@@ -149,7 +150,6 @@ def _column(
 def refuse_bad(
     source: Source,
     profile: Profile,
-    types: Mapping[str, VariableType],
     ends: Sequence[EventTypeProfile],
     reject: Reject | None,
 ) -> None:
@@ -157,10 +157,6 @@ def refuse_bad(
     if no good line is left."""
     count = profile.bad
     lines = list(profile.first_bad)
-    for title, kind in types.items() if profile.strict else ():
-        more, first = profile.columns[title].bad(kind)
-        count = count + more
-        lines = lines + first
     for found in ends:
         count = count + found.ends
         lines = lines + found.first_ends
@@ -176,7 +172,7 @@ def refuse_bad(
 def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> None:
     """Refuse a doubtful column. Raises UserError if too many of its cells do not fit its type, so
     that it may have another."""
-    for title, kind in types.items() if not profile.strict else ():
+    for title, kind in types.items():
         column = profile.columns[title]
         wrong, first = column.bad(kind)
         wrong -= column.faults if kind == "number" else 0

@@ -7,16 +7,17 @@ can be repeated unchanged, without loss or duplicates.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, islice
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import template, translatable
-from alerting.ports import Audit, EventRow, IngestionPorts, Progress, ReadingRow, silent
+from alerting.ports import EventRow, IngestionPorts, Progress, ReadingRow, silent
 from alerting.readings.column_titles import units_by_name
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.arrivals import (
@@ -27,21 +28,24 @@ from alerting.usecases.ingestion.arrivals import (
     same_events,
     same_readings,
 )
-from alerting.usecases.ingestion.declarations import column_types, event_durations, with_variables
+from alerting.usecases.ingestion.declarations import (
+    column_types,
+    event_durations,
+    refuse_other_rows,
+    with_variables,
+)
 from alerting.usecases.ingestion.lateness import late_rows
-from alerting.usecases.ingestion.sequence import refuse_other_rows
 from alerting.usecases.ingestion.sources import (
     Duration,
     EventSource,
-    EventsProfile,
     Profile,
     ReadingSource,
     Reject,
     Source,
+    Understood,
 )
 from alerting.usecases.ingestion.summary import SHOWN, refuse_bad, refuse_doubtful, understand
 from alerting.usecases.ingestion.text_names import titles_by_name
-from alerting.usecases.ingestion.understood import Understood
 
 NONE = timedelta(0)
 What = Literal["readings", "events"]
@@ -54,7 +58,11 @@ _REMOVED: dict[What, str] = {
     "events": template("events removed"),
 }
 _OPTION = re.compile(r"--[a-z][a-z-]*")
-Row = TypeVar("Row")
+Row = TypeVar("Row", ReadingRow, EventRow)
+_ACTS: Mapping[What, tuple[Callable[..., int], Callable[..., int]]] = {
+    "readings": (add_readings, remove_readings),
+    "events": (add_events, remove_events),
+}
 
 
 @dataclass(frozen=True)
@@ -96,42 +104,85 @@ def refuse_line(line: BadLine) -> None:
 
 
 @dataclass(frozen=True)
-class CheckedReadings:
-    """Readings that were checked as a whole and can be written. `changes`: assets that are new or
-    get new variables. `take_back`: what is stored exactly so is removed instead."""
+class Checked(Generic[Row]):
+    """A file that was checked as a whole and can be written. `rows`: yields its batches, and passes
+    on bad lines; `assets`, `event_types`: those that are new or changed; `durations`: by type.
+    `take_back`: what is stored exactly so is removed instead."""
 
-    source: ReadingSource
+    what: What
     plant: IngestionPorts
+    rows: Callable[[Reject, Progress], Iterator[Sequence[Row]]]
     profile: Profile
     types: Mapping[str, VariableType]
     reject: Reject | None
-    changes: Sequence[Asset]
+    assets: Sequence[Asset]
     understood: Understood
     take_back: bool = False
+    event_types: Sequence[EventType] = ()
+    durations: Mapping[str, Duration] = field(default_factory=dict)
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
-        """Declare new assets and variables, and write all rows, or remove those that are stored
-        exactly so. Idempotent."""
-        profile = self.profile
-        types = self.types
-        rejected = _Counted(self.reject or refuse_line)
+        """Declare new assets, variables and event types, and write all rows, or remove those that
+        are stored exactly so. Idempotent."""
+        plant = self.plant
+        add, remove = _ACTS[self.what]
+        count = rejected = changed = 0
+
+        def reject(line: BadLine) -> None:
+            nonlocal rejected
+            (self.reject or refuse_line)(line)
+            rejected += 1
+
+        if not self.take_back:
+            plant.assets.store_assets(self.assets)
+            if self.event_types:
+                plant.assets.put_event_types(self.event_types)
+        for batch in self.rows(reject, progress):
+            changed += (remove if self.take_back else add)(plant, batch, now)
+            count += len(batch)
+        result = self._result(count, rejected, late_rows(plant, now))
         if self.take_back:
-            batches = self.source.read(types, rejected, progress)
-            counts = _write(batches, lambda batch: remove_readings(self.plant, batch, now))
-            return _removed("readings", self, *counts, rejected, now, actor)
-        self.plant.assets.store_assets(self.changes)
-        batches = self.source.read(types, rejected, progress)
-        written = _write(batches, lambda batch: add_readings(self.plant, batch, now))
-        result = replace(
-            _result("readings", self.understood, profile, written, rejected.count, self.plant, now),
-            variables={profile.columns[title].name: kind for title, kind in types.items()},
-            bad_quality=sum(profile.columns[title].bad_quality for title in types),
-            uncertain=sum(profile.columns[title].uncertain for title in types),
-        )
-        _record(
-            self.plant.audit, result, changed=bool(result.new or self.changes), now=now, actor=actor
-        )
+            result = replace(result, removed=changed, created=())
+        else:
+            result = replace(result, new=changed)
+        if changed or (not self.take_back and (self.assets or self.event_types)):
+            what = _REMOVED[self.what] if result.removed else _IMPORTED[self.what]
+            shortened = replace(
+                result,
+                assets=result.assets[:SHOWN],
+                created=result.created[:SHOWN],
+                understood=None,
+            )
+            plant.audit.add(actor, what, result.source, now, after=asdict(shortened))
         return result
+
+    def _result(self, rows: int, rejected: int, late: int) -> ImportResult:
+        profile = self.profile
+        understood = self.understood
+        is_kept = self.what == "readings" and not self.take_back
+        columns = {title: profile.columns[title] for title in self.types} if is_kept else {}
+        return ImportResult(
+            source=understood.source,
+            what=self.what,
+            rows=rows,
+            new=0,
+            rejected=rejected,
+            repeated=profile.repeated,
+            first=profile.first,
+            last=profile.last,
+            assets=understood.assets,
+            created=understood.new_assets,
+            variables={column.name: self.types[title] for title, column in columns.items()},
+            event_types={} if self.take_back else self.durations,
+            notes=understood.notes,
+            late=late,
+            bad_quality=sum(column.bad_quality for column in columns.values()),
+            uncertain=sum(column.uncertain for column in columns.values()),
+            understood=understood,
+        )
+
+
+CheckedFile = Checked[ReadingRow] | Checked[EventRow]
 
 
 def check_readings(
@@ -142,7 +193,7 @@ def check_readings(
     progress: Progress = silent,
     take_back: bool = False,
     now: datetime | None = None,
-) -> CheckedReadings:
+) -> Checked[ReadingRow]:
     """Read a whole file and determine its columns, without a write.
 
     A column of a declared variable gets its name and type; the type of a new one is inferred over
@@ -155,7 +206,7 @@ def check_readings(
     _refuse_empty(source, profile)
     existing = {asset.name: asset for asset in plant.assets.all()}
     types = column_types(source, profile, existing, plant.readings)
-    refuse_bad(source, profile, types, [], reject)
+    refuse_bad(source, profile, [], reject)
     refuse_doubtful(source, profile, types)
     if source.form.sequence is not None:
         refuse_other_rows(source, types, source.form.sequence, existing, plant.readings)
@@ -171,59 +222,11 @@ def check_readings(
     ]
     changes = [a for a in declared if existing.get(a.name) != a]
     understood = understand(source, profile, types, existing, {}, now)
+    rows = partial(source.read, types)
     if take_back:
-        rows = source.read(types, ignore_line, progress)
-        same = (len(same_readings(plant.reading_writes, batch)) for batch in rows)
+        same = (len(same_readings(plant.reading_writes, b)) for b in rows(ignore_line, progress))
         understood = replace(understood, removes=sum(same))
-    return CheckedReadings(source, plant, profile, types, reject, changes, understood, take_back)
-
-
-@dataclass(frozen=True)
-class CheckedEvents:
-    """Events that were checked as a whole and can be written.
-
-    `durations`: by event type; `new_types`: those that are new or changed. `take_back`: the stored
-    events that equal those of the file are removed instead.
-    """
-
-    source: EventSource
-    plant: IngestionPorts
-    profile: EventsProfile
-    types: Mapping[str, VariableType]
-    durations: Mapping[str, Duration]
-    new_types: Sequence[EventType]
-    reject: Reject | None
-    understood: Understood
-    take_back: bool = False
-
-    def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
-        """Declare new assets and event types, and write all events, or remove those that equal
-        them. Idempotent."""
-        rejected = _Counted(self.reject or refuse_line)
-        if self.take_back:
-            events = self.source.read(self.types, self.durations, rejected, progress)
-            counts = _write(events, lambda batch: remove_events(self.plant, batch, now))
-            return _removed("events", self, *counts, rejected, now, actor)
-        texts = self.profile.asset_texts
-        created = [Asset(name=name, title=texts.get(name)) for name in self.understood.new_assets]
-        self.plant.assets.store_assets(created)
-        self.plant.assets.put_event_types(self.new_types)
-        batches = self.source.read(self.types, self.durations, rejected, progress)
-        written = _write(batches, lambda batch: add_events(self.plant, batch, now))
-        result = replace(
-            _result(
-                "events", self.understood, self.profile, written, rejected.count, self.plant, now
-            ),
-            event_types=self.durations,
-        )
-        _record(
-            self.plant.audit,
-            result,
-            changed=bool(result.new or created or self.new_types),
-            now=now,
-            actor=actor,
-        )
-        return result
+    return Checked("readings", plant, rows, profile, types, reject, changes, understood, take_back)
 
 
 def check_events(
@@ -235,7 +238,7 @@ def check_events(
     reject: Reject | None = None,
     progress: Progress = silent,
     take_back: bool = False,
-) -> CheckedEvents:
+) -> Checked[EventRow]:
     """Read a whole file of events, without a write.
 
     `duration` is that of the event types; without it, a stored type keeps its own, and a new one is
@@ -261,21 +264,32 @@ def check_events(
         if (kind := column.attribute_type())
     }
     ends = [profile.types[name] for name, lasts in durations.items() if lasts == "instant"]
-    refuse_bad(source, profile, types, ends, reject)
+    refuse_bad(source, profile, ends, reject)
     declared = [
         _declared_type(name, kind, delay, stored.get(name), profile.type_texts.get(name))
         for name, kind in durations.items()
     ]
     new_types = [event_type for event_type in declared if stored.get(event_type.name) != event_type]
-    understood = understand(
-        source, profile, types, {a.name: a for a in plant.assets.all()}, durations
-    )
+    existing = {asset.name: asset for asset in plant.assets.all()}
+    understood = understand(source, profile, types, existing, durations)
+    rows = partial(source.read, types, durations)
     if take_back:
-        batches = source.read(types, durations, ignore_line, progress)
-        same = (len(same_events(plant.reading_writes, batch)) for batch in batches)
+        same = (len(same_events(plant.reading_writes, b)) for b in rows(ignore_line, progress))
         understood = replace(understood, removes=sum(same))
-    return CheckedEvents(
-        source, plant, profile, types, durations, new_types, reject, understood, take_back
+    texts = profile.asset_texts
+    created = [Asset(name=name, title=texts.get(name)) for name in understood.new_assets]
+    return Checked(
+        "events",
+        plant,
+        rows,
+        profile,
+        types,
+        reject,
+        created,
+        understood,
+        take_back,
+        new_types,
+        durations,
     )
 
 
@@ -283,13 +297,9 @@ def ignore_line(_line: BadLine) -> None:
     """Ignore a bad line, which the check has refused or counted."""
 
 
-def first_rows(checked: CheckedReadings | CheckedEvents, most: int) -> list[ReadingRow | EventRow]:
+def first_rows(checked: CheckedFile, most: int) -> list[ReadingRow | EventRow]:
     """Return the first rows of a checked file as they will be stored."""
-    batches: Iterator[Sequence[ReadingRow | EventRow]]
-    if isinstance(checked, CheckedEvents):
-        batches = checked.source.read(checked.types, checked.durations, ignore_line, silent)
-    else:
-        batches = checked.source.read(checked.types, ignore_line, silent)
+    batches: Iterator[Sequence[ReadingRow | EventRow]] = checked.rows(ignore_line, silent)
     try:
         return list(islice(chain.from_iterable(batches), most))
     finally:
@@ -315,93 +325,8 @@ def _declared_type(
     return before.model_copy(update={"duration": duration, "delay": known_after})
 
 
-def _write(
-    batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]
-) -> tuple[int, int]:
-    """Write or remove batch after batch. Return the number of rows, and how many of them changed
-    anything."""
-    rows = new = 0
-    for batch in batches:
-        new += add(batch)
-        rows += len(batch)
-    return rows, new
-
-
-def _result(
-    what: What,
-    understood: Understood,
-    profile: Profile,
-    written: tuple[int, int],
-    rejected: int,
-    plant: IngestionPorts,
-    now: datetime,
-) -> ImportResult:
-    """Return the part of a result that readings and events have in common."""
-    rows, new = written
-    return ImportResult(
-        source=understood.source,
-        what=what,
-        rows=rows,
-        new=new,
-        rejected=rejected,
-        repeated=profile.repeated,
-        first=profile.first,
-        last=profile.last,
-        assets=understood.assets,
-        created=understood.new_assets,
-        variables={},
-        event_types={},
-        notes=understood.notes,
-        late=late_rows(plant, now),
-        understood=understood,
-    )
-
-
-def _removed(
-    what: What,
-    checked: CheckedReadings | CheckedEvents,
-    rows: int,
-    removed: int,
-    rejected: "_Counted",
-    now: datetime,
-    actor: str,
-) -> ImportResult:
-    """Return and record the result of an import that was taken back."""
-    understood = replace(checked.understood, new_assets=())
-    count = rejected.count
-    result = replace(
-        _result(what, understood, checked.profile, (rows, 0), count, checked.plant, now),
-        removed=removed,
-    )
-    _record(checked.plant.audit, result, changed=bool(removed), now=now, actor=actor)
-    return result
-
-
-class _Counted:
-    """Passes bad lines on and counts them."""
-
-    def __init__(self, reject: Reject) -> None:
-        self._reject = reject
-        self.count = 0
-
-    def __call__(self, line: BadLine) -> None:
-        self._reject(line)
-        self.count += 1
-
-
 def _refuse_empty(source: Source, profile: Profile) -> None:
     if not profile.lines:
         raise UserError(
             translatable("{file} has a header but no lines; nothing was written", file=source.name)
         )
-
-
-def _record(
-    audit: Audit, result: ImportResult, *, changed: bool, now: datetime, actor: str
-) -> None:
-    if changed:
-        what = _REMOVED[result.what] if result.removed else _IMPORTED[result.what]
-        shortened = replace(
-            result, assets=result.assets[:SHOWN], created=result.created[:SHOWN], understood=None
-        )
-        audit.add(actor, what, result.source, now, after=asdict(shortened))

@@ -8,7 +8,7 @@ from alerting.definitions.matching import AssetIndex
 from alerting.ports import OfferPorts, PlantSummaries, ReportHead
 from alerting.reporting.plant.overview import PlantSums, sum_plant
 from alerting.reporting.plant.summary import DefinitionNumbers, summary_from_document
-from alerting.usecases.ingestion.asset_changes import require_asset
+from alerting.usecases.ingestion.assets import require_asset
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.reports.offered import Offered, open_offers
 from alerting.usecases.reports.running import (

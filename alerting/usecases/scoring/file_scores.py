@@ -14,7 +14,7 @@ from alerting.ports import EvaluationPorts, Progress, ReadingRow, Readings, sile
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.evaluation.evaluate import check_unseen
 from alerting.usecases.ingestion.sources import ReadingSource
-from alerting.usecases.ingestion.tables import CheckedReadings, check_readings, refuse_line
+from alerting.usecases.ingestion.tables import Checked, check_readings, refuse_line
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.scoring.given import GivenReadings
 from alerting.usecases.scoring.past_scores import ScoringPlan, champion, plan_assets, score_asset
@@ -36,18 +36,14 @@ class FileScores:
     """A checked file and its plan. `notes`: what the scores lack, as sentences."""
 
     platform: EvaluationPorts
-    checked: CheckedReadings
+    checked: Checked[ReadingRow]
     plan: ScoringPlan
     store: ReadingStore
     notes: Sequence[str]
 
     def scores(self, progress: Progress = silent) -> Iterator[tuple[str, ScoredRows]]:
         """Yield asset and scores, step by step. Raises UserError if the model fails."""
-        self.store.write(
-            self.checked.source.read(
-                self.checked.types, self.checked.reject or refuse_line, progress
-            )
-        )
+        self.store.write(self.checked.rows(self.checked.reject or refuse_line, progress))
         platform = replace(
             self.platform,
             readings=GivenReadings(self.store, self.checked.profile.assets, self.platform.readings),
@@ -85,7 +81,7 @@ def plan_file(
     )  # before it is read
     checked = check_readings(source, platform, progress=progress)
     check_unseen(models, revision.definition, version, checked.profile.last or platform.clock.now())
-    declared = {asset.name: asset for asset in (*platform.assets.all(), *checked.changes)}
+    declared = {asset.name: asset for asset in (*platform.assets.all(), *checked.assets)}
     found = [declared[asset] for asset in sorted(checked.profile.assets)]
     matching = matching_assets(revision.definition, found)
     if not matching:
@@ -106,7 +102,7 @@ def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]
 
 
 def _notes(
-    name: str, found: Sequence[Asset], plan: ScoringPlan, checked: CheckedReadings
+    name: str, found: Sequence[Asset], plan: ScoringPlan, checked: Checked[ReadingRow]
 ) -> list[str]:
     scored = {asset.name for asset in plan.assets}
     others = [

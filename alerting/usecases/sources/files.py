@@ -23,6 +23,7 @@ from alerting.ports import (
     Delivered,
     FileMark,
     IngestionPorts,
+    ReadingRow,
     SourceDeliveries,
     SourcePorts,
     Sources,
@@ -30,8 +31,8 @@ from alerting.ports import (
 from alerting.ports.logs import id_logger
 from alerting.usecases.ingestion.sources import Duration, EventSource, ReadingSource
 from alerting.usecases.ingestion.tables import (
-    CheckedEvents,
-    CheckedReadings,
+    Checked,
+    CheckedFile,
     check_events,
     check_readings,
     first_rows,
@@ -286,18 +287,18 @@ def _new_names(
     declaration_limits: DeclarationLimits,
     source: FilesSource,
     file: FoundFile,
-    checked: CheckedReadings | CheckedEvents,
+    checked: CheckedFile,
 ) -> NewNames:
     """Return what a file declares for the first time. Raises BeyondBounds if that is more than its
     source may declare."""
-    if isinstance(checked, CheckedReadings):
-        new = new_names(assets.get_many([asset.name for asset in checked.changes]), checked.changes)
+    if checked.what == "readings":
+        new = new_names(assets.get_many([asset.name for asset in checked.assets]), checked.assets)
     else:
         stored = {type.name for type in assets.event_types()}
         new = NewNames(
             checked.understood.new_assets,
             (),
-            [type.name for type in checked.new_types if type.name not in stored],
+            [type.name for type in checked.event_types if type.name not in stored],
         )
     refuse_surplus(Headroom(declaration_limits, deliveries, source.name), new, file.name)
     return new
@@ -310,7 +311,7 @@ def _check(
     file: FoundFile,
     is_outage: IsOutage,
     now: datetime | None = None,
-) -> CheckedReadings | CheckedEvents:
+) -> CheckedFile:
     """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line
     refuses it. Raises UserError, which quotes nothing of a file that is no table."""
     try:
@@ -327,7 +328,7 @@ def _check_table(
     source: FilesSource,
     file: FoundFile,
     now: datetime | None,
-) -> CheckedReadings | CheckedEvents:
+) -> CheckedFile:
     skipped = ignore_line if source.bad_lines == "skip" else None
     if source.delivers == "events":
         lasting = source.events.lasting
@@ -340,7 +341,9 @@ def _check_table(
     )
 
 
-def _with_source(checked: CheckedReadings, assets: Assets, source: FilesSource) -> CheckedReadings:
+def _with_source(
+    checked: Checked[ReadingRow], assets: Assets, source: FilesSource
+) -> Checked[ReadingRow]:
     """Return checked readings that also note the source, and the unit that it states, at variables
     without one."""
     columns = checked.profile.columns
@@ -349,7 +352,7 @@ def _with_source(checked: CheckedReadings, assets: Assets, source: FilesSource) 
         for title, mapped in source.variables.items()
         if mapped.unit and title in columns
     }
-    changed = {asset.name: asset for asset in checked.changes}
+    changed = {asset.name: asset for asset in checked.assets}
     names = {columns[title].name for title in checked.types}
     changes = []
     for name in sorted(checked.profile.assets):
@@ -358,7 +361,7 @@ def _with_source(checked: CheckedReadings, assets: Assets, source: FilesSource) 
         noted = _note(asset, before, names, units, source.name)
         if noted != before:
             changes.append(noted)
-    return replace(checked, changes=changes)
+    return replace(checked, assets=changes)
 
 
 def _note(

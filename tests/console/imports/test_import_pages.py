@@ -167,7 +167,7 @@ def test_what_was_typed_stays_when_a_file_is_refused(browser, folder, monkeypatc
 def test_a_disk_that_fills_while_a_file_comes_ends_the_upload(browser, folder, monkeypatch):
     imports = browser.app.state.import_files
     real = imports.require_space
-    monkeypatch.setattr("alerting.console.imports.receiving._ASKED_EVERY", 1000)
+    monkeypatch.setattr("alerting.console.imports.imports._ASKED_EVERY", 1000)
     sizes = iter([0, 1 << 60, 1 << 60])
     monkeypatch.setattr(imports, "require_space", lambda size=0: real(next(sizes)))
     assert sent(browser, european_file()).status_code == 429

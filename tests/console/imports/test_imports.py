@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 
 from alerting.cli.main import app
 from alerting.console.imports import imports as module
-from alerting.console.imports.imports import Choices, Imports
-from alerting.console.imports.receiving import file_name
+from alerting.console.imports.imports import Choices, Imports, file_name
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.definitions.wording.language import ENGLISH

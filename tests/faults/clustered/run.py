@@ -26,7 +26,7 @@ from typing import Any
 
 from alerting.adapters.mongo.episodes.notifications import _read
 from alerting.adapters.mongo.mongo import open_stores
-from alerting.usecases.ingestion.late_routing import _WRITER_GIVEN_UP
+from alerting.usecases.ingestion.lateness import _WRITER_GIVEN_UP
 from tests.cluster.death import GOAL_S, kill_in_mid_tick
 from tests.cluster.walk import TICK, add_targets
 from tests.cluster.whole import Whole, wait_for, whole_cluster

@@ -33,7 +33,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.ingestion.late_routing import _WRITER_GIVEN_UP
+from alerting.usecases.ingestion.lateness import _WRITER_GIVEN_UP
 from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.sources.documents import apply_sources
 from tests.faults.account import Account, check_after_recovery

@@ -20,7 +20,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.ingestion.late_routing import route_arrivals
+from alerting.usecases.ingestion.lateness import route_arrivals
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluate_part, sources_of
 from tests.in_memory_platform import in_memory_platform

@@ -13,7 +13,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.store import episodes_of
 from alerting.usecases.ingestion.arrivals import add_readings, remove_readings
-from alerting.usecases.ingestion.late_routing import route_arrivals
+from alerting.usecases.ingestion.lateness import route_arrivals
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge
 from alerting.usecases.upkeep.maintain import maintain

@@ -92,7 +92,7 @@ def test_a_last_sample_of_bad_quality_is_bad_and_a_mean_is_that_of_the_good_ones
 
 
 def quality_layout(rule):
-    from alerting.adapters.files.quality_columns import QualityLayout
+    from alerting.adapters.files.rows import QualityLayout
 
     return Layout(asset="a", quality=QualityLayout(suffix="_q"), duplicates=rule)
 

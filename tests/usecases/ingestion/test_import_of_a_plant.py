@@ -108,14 +108,6 @@ def test_a_dry_run_says_what_was_understood_and_writes_nothing(plant):
     assert sorted(p.name for p in plant.folder.iterdir()) == ["linie.csv"]
 
 
-def test_strict_refuses_the_same_file_with_line_and_column(plant):
-    (plant.folder / "linie.csv").write_bytes(line_of_bread().replace(b"26.10.2025", b"27.10.2025"))
-    told = plant("import", "readings", "linie.csv", "--asset", "oven-1", "--strict")
-    assert (told.returncode, told.stdout) == (1, "")
-    assert "line 32, column Temperatur Zone 1 [°C]: '#NV' is not a number" in told.stderr
-    assert plant.stores.assets.all() == []
-
-
 def test_titles_of_a_historian_leave_a_platform_that_still_works(plant):
     same = "Werk Nord / Linie 2 / Tunnelofen / Brennerzone / " + "Temperatur am Auslauf " * 5
     (plant.folder / "pi.csv").write_text(

@@ -188,13 +188,10 @@ def test_the_hour_that_comes_twice_is_resolved_across_chunks(folder, monkeypatch
     assert all(v["t"] == ts.timestamp() for (_, ts), v in folder.plant.readings.values.items())
 
 
-def test_lines_in_no_order_in_that_hour_are_refused_and_so_are_all_when_strict(folder):
+def test_lines_in_no_order_in_that_hour_are_refused(folder):
     head, *lines = autumn(timedelta(minutes=10)).splitlines()
     mixed = "\n".join([head, *lines[::2], *lines[1::2]])
     folder.expect_refusal(mixed, "comes twice in Europe/Berlin", asset=None, zone="Europe/Berlin")
-    folder.expect_refusal(
-        autumn(timedelta(minutes=10)), "comes twice", asset=None, zone="Europe/Berlin", strict=True
-    )
 
 
 def test_without_a_configured_zone_the_hour_that_comes_twice_tells_the_zone_and_it_is_said(folder):
@@ -273,14 +270,6 @@ def test_a_column_that_is_perhaps_no_number_is_refused_with_what_to_do(folder):
     codes = "".join(f"2026-01-05 00:{i:02},{'' if i % 3 else 'A'}{4000 + i}\n" for i in range(30))
     folder.expect_refusal(
         f"ts,batch\n{codes}", "column 'batch' is taken for a number", "declare it as a category"
-    )
-
-
-def test_strict_makes_a_bad_cell_a_bad_line(folder):
-    folder.expect_refusal(
-        "ts;x\n2026-01-05;1\n2026-01-06;2\n2026-01-07;#NV\n",
-        "line 4, column x: '#NV' is not a number",
-        strict=True,
     )
 
 

@@ -2,9 +2,8 @@
 
 import pytest
 
-from alerting.adapters.files.quality_columns import QualityLayout
 from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.rows import Layout
+from alerting.adapters.files.rows import Layout, QualityLayout
 from alerting.definitions.assets import Asset, Variable
 from alerting.usecases.ingestion.tables import check_readings
 from tests.helpers.tables import SIX

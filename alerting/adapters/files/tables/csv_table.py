@@ -10,26 +10,279 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from alerting.adapters.files.tables.chunks import Chunk
-from alerting.adapters.files.tables.csv_header import (
-    first_records,
-    header_record,
-    outside_quotes,
-    without_lines,
-)
-from alerting.adapters.files.tables.file_head import FileHead, find_head
-from alerting.adapters.files.tables.records import Record, read_records, split_lines
+from alerting.adapters.files.tables.chunks import MOST_COLUMNS, Chunk, read_titles
 from alerting.adapters.files.tables.text import Block, Position, TextEncoding, blocks
-from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
 from alerting.deferred import arrow_csv, pa
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import translatable
+from alerting.readings.column_titles import split_title
 from alerting.readings.inference import BadLine
+
+_HEADER_BYTES = 5 << 20
+_MOST = 0.5  # least share of lines with the header's number of fields
+
+
+def header_record(block: Block, skipped: int) -> tuple[str, int]:
+    """Return the first record behind the skipped lines, without line break, and its lines."""
+    data = block.data[:_HEADER_BYTES]
+    start = _end_of_lines(data, skipped)
+    record = data[start : _end_of_record(data, start, 1)]
+    lines = record.count(b"\n") + (not record.endswith(b"\n"))
+    return record.decode("utf-8", "ignore").removesuffix("\n").rstrip("\r"), lines
+
+
+class FittingSeparator(NamedTuple):
+    """A separator; `fits` if most first lines have by it the header's number of fields."""
+
+    separator: str
+    fits: bool
+
+
+def fit_separator(
+    header: str, first: Block, skipped: int, separator: str | None
+) -> FittingSeparator:
+    """Return the separator, or that by which most first lines have the header's number of fields,
+    and whether they have."""
+    data = first.data[:_HEADER_BYTES]
+    start = _end_of_lines(data, skipped)
+    texts = data[start : _end_of_lines(data, 20, start)].decode("utf-8", "ignore").split("\n")
+    plain = outside_quotes(header)
+    probes = [outside_quotes(text) for text in texts if text.strip() and text.count('"') % 2 == 0]
+
+    def fitness(separator: str) -> tuple[bool, float, int]:
+        fields = plain.count(separator)
+        fitting = sum(probe.count(separator) == fields for probe in probes)
+        return bool(fields), fitting / len(probes) if probes else 1.0, fields
+
+    best = separator or max(",;\t|", key=fitness)
+    has_fields, share, _ = fitness(best)
+    return FittingSeparator(best, has_fields and share >= _MOST)
+
+
+def outside_quotes(text: str) -> str:
+    """Return the text without its quoted parts."""
+    return "".join(text.split('"')[::2])
+
+
+def without_lines(block: Block, lines: int) -> Block:
+    """Return the block without its first lines."""
+    return Block(
+        block.first_line + lines,
+        block.data[_end_of_lines(block.data, lines) :],
+        block.lines - lines,
+    )
+
+
+def first_records(block: Block, lines: int) -> Block:
+    """Return the first lines of a block, extended while a quotation mark is open at their end."""
+    data = block.data[: _end_of_record(block.data, 0, lines)]
+    return Block(block.first_line, data, data.count(b"\n") + (not data.endswith(b"\n")))
+
+
+def _end_of_record(data: bytes, start: int, lines: int) -> int:
+    """Return the end of this many lines, or the first later one that leaves no quotation open."""
+    end = _end_of_lines(data, lines, start)
+    is_open = data.count(b'"', start, end) % 2
+    while is_open and end < len(data):
+        following = _end_of_lines(data, 1, end)
+        is_open ^= data.count(b'"', end, following) % 2
+        end = following
+    return end
+
+
+def _end_of_lines(data: bytes, lines: int, start: int = 0) -> int:
+    for _ in range(lines):
+        start = data.find(b"\n", start) + 1 or len(data)
+    return start
+
+
+_OPEN_QUOTE = translatable("a quotation mark is opened and not closed on this line")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: index of its first line in the chunk, number of lines, fields, and its fault."""
+
+    first: int
+    count: int
+    fields: Sequence[str]
+    fault: str | None = None
+
+
+def split_lines(data: bytes) -> list[str]:
+    """Return the lines of a chunk, each with its line break."""
+    texts = data.decode().split("\n")
+    return [text + "\n" for text in (texts if texts[-1] else texts[:-1])]
+
+
+def read_records(texts: Sequence[str], separator: str, width: int) -> Iterator[Record]:
+    """Yield all records except blank lines. After a faulty record, reading resumes at the line
+    after its first.
+
+    (A stray quotation mark would otherwise absorb the lines up to the next one.)
+    """
+    start = 0
+    while start < len(texts):
+        for record in _until_faulty(texts, start, separator, width):
+            start = record.first + record.count
+            if record.fields or record.fault:
+                yield record
+        if start >= len(texts):
+            return
+
+
+def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) -> Iterator[Record]:
+    reader = csv.reader(map(texts.__getitem__, range(start, len(texts))), delimiter=separator)
+    first = start
+    while first < len(texts):
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            open_quote = start + reader.line_num - first > 1
+            yield Record(
+                first,
+                1,
+                (),
+                _OPEN_QUOTE
+                if open_quote
+                else translatable("cannot be split into fields: {error}", error=str(error)),
+            )
+            return
+        if fields is None:
+            return
+        count = start + reader.line_num - first
+        fault = _fault(fields, width, count, texts[first : first + count])
+        if fault:
+            yield Record(first, 1, fields, fault)
+            return
+        yield Record(first, count, fields)
+        first += count
+
+
+def _fault(fields: Sequence[str], width: int, count: int, texts: Sequence[str]) -> str | None:
+    if count > 1 and (len(fields) != width or "".join(texts).count('"') % 2):
+        return _OPEN_QUOTE
+    if fields and len(fields) != width:
+        return translatable(
+            "{count} fields where the header names {width}", count=len(fields), width=width
+        )
+    return None
+
+
+_MOST_ABOVE = 20
+_ROWS = 50
+_SHOWN = 60
+_BEGINS_A_VALUE = re.compile(r"[-+]?[\d.,]*\d")
+_NUMBER = re.compile(r"[-+]?\d+([.,]\d+)*")
+_NOT_A_UNIT = re.compile(r"-|[dmyhsjt.:/ -]{4,}", re.IGNORECASE)  # dd.mm.yyyy
+_COUNTS_TIME = ("s", "ms", "sec", "min", "h")
+
+
+class FileHead(NamedTuple):
+    """The line that names the columns. `lines`: how many there are up to the first row; `units`:
+    those of the line below it, by column, if it holds units; `notes` say what else was found."""
+
+    header: str
+    lines: int
+    separator: str
+    units: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def find_head(first: Block, skipped: int, separator: str | None) -> FileHead | None:
+    """Return the head of a file: lines with titles of the file are not its header. None if the
+    line behind the skipped ones is empty, and no later one names columns."""
+    header, count = header_record(first, skipped)
+    found = fit_separator(header, first, skipped + count, separator)
+    head = FileHead(header, skipped + count, found.separator, (), ())
+    fields = split_fields(header, head.separator)
+    is_padded = len(fields) > 2 and _filled(fields) < 2
+    if not header.strip() or is_padded or not found.fits:
+        head = _below_titles(first, skipped, separator) or head
+    return _with_units(first, head) if head.header.strip() else None
+
+
+def _below_titles(first: Block, skipped: int, separator: str | None) -> FileHead | None:
+    """Return the first line that names columns and has at least twice the fields of all above."""
+    above = 0
+    lines = skipped
+    title = ""
+    for _ in range(_MOST_ABOVE):
+        header, count = header_record(first, lines)
+        if not count or lines >= first.lines:
+            return None
+        found = fit_separator(header, first, lines + count, separator)
+        fields = split_fields(header, found.separator)
+        names = found.fits and not any(_BEGINS_A_VALUE.match(field.strip()) for field in fields)
+        if names and lines > skipped and _filled(fields) >= max(2, 2 * above):
+            shown = title if len(title) <= _SHOWN else f"{title[: _SHOWN - 1]}…"
+            note = translatable(
+                "line {line} names the columns; the lines above it are not read: {text}",
+                line=lines + 1,
+                text=repr(shown),
+            )
+            return FileHead(header, lines + count, found.separator, (), (note,))
+        above = max(above, _filled(fields))
+        title = title or " ".join(field.strip() for field in fields if field.strip())
+        lines += count
+    return None
+
+
+def _with_units(first: Block, head: FileHead) -> FileHead:
+    record, count = header_record(first, head.lines)
+    titles = split_fields(head.header, head.separator)
+    cells = [cell.strip() for cell in split_fields(record, head.separator)]
+    if len(cells) != len(titles) or len(titles) < 2:
+        return head
+    units = [_unit(cell) for cell in cells]
+    others = [c for c, unit in zip(cells, units, strict=True) if c and not unit]
+    if not any(units) or not all(_NOT_A_UNIT.fullmatch(other.strip("[]()")) for other in others):
+        return head
+    below = _first_cells(first, head.lines + count, head.separator, len(titles))
+    if any(u and b and not _NUMBER.fullmatch(b) for u, b in zip(units, below, strict=True)):
+        return head
+    titled = [split_title(title).unit for title in titles]
+    kept = [
+        "" if named or (i == 0 and unit in _COUNTS_TIME) else unit
+        for i, (unit, named) in enumerate(zip(units, titled, strict=True))
+    ]
+    note = translatable("line {line} holds the units of the columns", line=head.lines + 1)
+    return head._replace(lines=head.lines + count, units=tuple(kept), notes=(*head.notes, note))
+
+
+def _unit(cell: str) -> str:
+    """Return the unit that a cell holds, with or without brackets, else an empty text."""
+    return split_title(f"x ({cell.strip('[]()').strip()})").unit or ""
+
+
+def _first_cells(first: Block, lines: int, separator: str, width: int) -> Sequence[str]:
+    """Return the first filled cell of each column below this line; empty where there is none."""
+    found = [""] * width
+    for _ in range(_ROWS):
+        record, count = header_record(first, lines)
+        fields = split_fields(record, separator)
+        if len(fields) == width:
+            found = [old or new.strip() for old, new in zip(found, fields, strict=True)]
+        lines += count
+    return found
+
+
+def split_fields(record: str, separator: str) -> list[str]:
+    """Return the fields of one record; one field where it cannot be split."""
+    try:
+        return next(csv.reader([record], delimiter=separator), [])
+    except csv.Error:
+        return [record]
+
+
+def _filled(fields: Sequence[str]) -> int:
+    return sum(bool(field.strip()) for field in fields)
 
 
 class CsvTable:
