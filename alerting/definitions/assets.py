@@ -104,9 +104,7 @@ class Asset(Closed):
     position: Name | None = Field(
         None,
         description="The operator position that answers its alarms, e.g. oven-operator; the "
-        "parent's when left out. "
-        "Alarm figures and the alarm budget are per position; assets without a position share "
-        "one, called operators.",
+        "parent's when left out.",
     )
     attributes: dict[Tag, Line | float | bool] = Field(
         default_factory=dict,

@@ -112,9 +112,7 @@ class Definition(CommonFields, ABC):
         None,
         exclude_if=lambda costs: costs is None,
         description="Costs of problems, false alarms and interventions, for the sums of money in "
-        "reports. They "
-        "never choose the threshold of a model: operating_point.cost_of_miss and "
-        "cost_of_false_alarm do, and may differ.",
+        "reports. They never choose the threshold of a model.",
     )
 
     @property

@@ -48,5 +48,5 @@ class AlarmFields(Closed):
         None,
         exclude_if=lambda value: value is None,
         description="Longest time of one alarm whose problem does not come; four horizons when "
-        "left out. A risk that is still high then raises the next one, which continues it.",
+        "left out.",
     )

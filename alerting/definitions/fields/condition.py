@@ -78,18 +78,13 @@ class Condition(Closed):
     levels: Levels | None = Field(
         None,
         description="Instead of one limit: limits by severity. One episode, whose severity rises "
-        "and falls: each severity is "
-        "reached when that or worse has held for `for`, and left when it has been gone for "
-        "clear_for; the worst one counts. "
-        "The field severity then counts for missing data only.",
+        "and falls; the worst one counts. The field severity then counts for missing "
+        "data only.",
     )
     rate_per: Duration | None = Field(
         None,
         description="Evaluate the change of the value per this time instead of the value: the "
-        "limits are rates. "
-        "It is the change since the newest sound reading that is at least this much older, and by "
-        "less than stale_after more; "
-        "without such a reading it is unknown.",
+        "limits are rates.",
     )
     at_least: AtLeast | None = Field(
         None, description="Triggered only by this many of the last readings, not by each one."

@@ -158,11 +158,8 @@ class Learning(Closed):
         min_length=1,
         max_length=10,
         description="Model families to try: those of the default, and those that installed "
-        "packages add. "
-        "The last known value of the problem's variable (persistence) is always among them, where "
-        "the model may see it; of a "
-        "problem of several variables, what they showed last is no candidate, and the chosen "
-        "model is compared with it.",
+        "packages add. The last known value of the problem's variable (persistence) is always "
+        "among them, where the model may see it.",
     )
     trials: int = Field(
         8,
@@ -172,10 +169,9 @@ class Learning(Closed):
     )
     time_budget: Duration = Field(
         timedelta(minutes=5),
-        description="Ceiling of the search per family, in CPU time of all its threads and "
-        "processes, so that other work on the machine does not end it; four times as long by the "
-        "clock ends it, too. `trials` decides: where the ceiling is reached first, the result says "
-        "so, with the trials done and the command that repeats it exactly.",
+        description="Ceiling of the search per family, in CPU time; four times as long by the "
+        "clock. `trials` decides: where the ceiling is reached first, the result says "
+        "so.",
     )
     folds: int = Field(3, ge=2, le=10, description="Walk-forward folds inside the training period.")
     seed: int = Field(
@@ -229,9 +225,8 @@ class OperatingPoint(Closed):
         gt=0,
         le=1,
         description=(
-            "Largest share of time in alarm, in all three ways; it excludes a score that is "
-            "always high. At its default it grows where problems are frequent: to twice the "
-            "time of an alarm that holds just before each of them, at most 0.5."
+            "Largest share of time in alarm, in all three ways. At its default it grows "
+            "where problems are frequent, to at most 0.5."
         ),
     )
 
@@ -254,11 +249,9 @@ class FeedbackUse(Closed):
     avoided: Literal["exclude", "positive", "weight"] = Field(
         "exclude",
         description="Rows around an alert that was acted upon and whose problem then did not "
-        "occur. exclude: left out of "
-        "learning. positive: those from the alert to the action count as positive, only where the "
-        "operator also said true_alarm. "
-        "weight: they count as positive with `weight`, unless the operator said otherwise. None "
-        "of them counts as negative.",
+        "occur. exclude: left out of learning. positive: those from the alert to the action "
+        "count as positive where the operator also said true_alarm. weight: they count "
+        "as positive with `weight`.",
     )
     weight: Number = Field(
         0.3,

@@ -99,9 +99,8 @@ class AtLeast(Closed):
     of: int = Field(
         ge=2,
         le=100,
-        description="... among this many last ones. Missing, frozen, impossible and bad readings "
-        "do not count, nor do "
-        "readings before a gap in the data longer than stale_after.",
+        description="... among this many last ones; missing, frozen, impossible and bad readings "
+        "do not count.",
     )
 
 

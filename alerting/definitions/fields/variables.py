@@ -156,9 +156,7 @@ class Variable(Closed):
     carry_forward: LongerThanZero | None = Field(
         None,
         description="Longest time for which models carry a value forward until the next one, e.g. "
-        "14d for a recipe or set-point "
-        "that is reported when it changes; found from the data when left out. Afterwards the "
-        "value is missing.",
+        "14d for a recipe; found from the data when left out.",
     )
     latency: Duration | None = Field(
         None,
@@ -193,16 +191,14 @@ class Variable(Closed):
     rate: Number | None = Field(
         None,
         gt=0,
-        description="Largest change a minute, in its unit: a recommended change is a ramp from "
-        "now, and its risk is that at the "
-        "end of the ramp. At once when left out.",
+        description="Largest change a minute, in its unit; a recommended change is a ramp from "
+        "now. At once when left out.",
     )
     tolerance: Number | None = Field(
         None,
         ge=0,
         description="Distance by which the line may miss a setting; advice must hold within it. "
-        "One step when left out, or a "
-        "fortieth of the range without a step.",
+        "One step when left out.",
     )
     values: tuple[Tag, ...] = Field(
         (),
