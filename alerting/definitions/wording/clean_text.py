@@ -68,7 +68,9 @@ def spreadsheet_text(text: str) -> str:
 
 
 def _mark_formula(found: re.Match[str]) -> str:
-    if found["first"] is None and _NUMBER.fullmatch(found["cell"]):
+    behind = found.string[found.end() : found.end() + 1]
+    is_whole = behind not in (";", "\t") or behind == found[1]  # for each way to divide lines
+    if found["first"] is None and is_whole and _NUMBER.fullmatch(found["cell"]):
         return found[0]
     return f"{found[1]}{found['blank']}'{found['cell']}"
 
