@@ -222,7 +222,7 @@ def _report(stores: MongoStores) -> None:
             end = start + timedelta(days=30)
             name = f"alert-{number}"
             head = ReportHead(
-                f"{name}:{start:%Y-%m}:1",
+                f"{name}:{start:%Y-%m}",
                 name,
                 start,
                 end,

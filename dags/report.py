@@ -1,5 +1,4 @@
-"""Performance reports of closed periods, and their next revisions after late answers or data, in at
-most sixteen tasks.
+"""Performance reports of closed periods, in at most sixteen tasks.
 
 The reports of a shard of definitions are made one after the other; then the one on the plant; then
 their recipients get their notifications, which the maintenance delivers.

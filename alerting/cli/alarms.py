@@ -240,11 +240,11 @@ def _make(
 
 
 def _issue(p: "Platform", name: str, period: str) -> "tuple[ReportHead, ReportContent]":
-    from alerting.reporting.life.periods import read_period
+    from alerting.reporting.base.periods import read_period
     from alerting.usecases.reports.issue import issue_by_hand
 
     head = issue_by_hand(p, name, read_period(period, p.zone), p.clock.now())
-    if not head.revision:
+    if head.empty:
         raise UserError(
             f"there is nothing to report on {name} in {head.period}: no episode, problem, "
             "promotion, answer, miss or gap"

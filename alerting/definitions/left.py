@@ -156,6 +156,12 @@ LEFT_IN_0_2_0 = (
     ),
     Left("file of a run", "shap_bar.png, trials.png", "importance.png, and the search's metrics"),
     Left("line of `alerting up`", "First alert: …", "the page Now, and the channel log"),
+    Left(
+        "revision of a report",
+        "by itself after late answers or data, with its differences",
+        "`alerting report NAME --period PERIOD` makes a new report beside the first",
+    ),
+    Left("field of a report in the API", "revision, differences", "the newest by `at`"),
     Left("page", "/install", "put a bookmark on the home screen"),
     Left("operation", "/api/v1/imports", "use the page /import, alerting import, or a source"),
     Left("option", "import readings --strict", "read what the import says of its cells first"),

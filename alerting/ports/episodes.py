@@ -94,10 +94,6 @@ class Episodes(Protocol):
     def muted(self) -> list[Episode]:
         """Return episodes with `muted_by`, oldest first."""
 
-    def versions(self, start: datetime, end: datetime) -> dict[str, str]:
-        """Return a text for each definition that changes whenever one of its episodes raised in
-        [start, end) does."""
-
 
 class Shelves(Protocol):
     """Shelves: one in force per definition, asset and kind. Ended shelves stay."""

@@ -8,20 +8,16 @@ from typing import Protocol
 from alerting.definitions.wording.language import LanguageCode
 from alerting.episodes.episode import Episode
 from alerting.ports.definitions import Document, Files
-from alerting.reporting.life.differences import Difference
 
 
 @dataclass(frozen=True)
 class ReportHead:
     """A stored report without its content. `definition` is None for the report on the whole plant.
 
-    `period`: name of its calendar period, None for an interval that a person chose. `revision`:
-    counted from 1; 0 says that there was nothing to report. `as_of`: the instant of its
-    point-in-time view. `unseen`: it is on the test period of a training, which no model had seen.
-    `sentences`: the most important ones. `differences`: what differs from the revision before.
-    `digest`: hash of its content without `as_of`. `inputs`: hash of its inputs when they were last
-    looked at, at `checked_at`. `announced`: its recipients have their notifications. `language`: of
-    its page and sentences.
+    `period`: name of its calendar period, None for an interval that a person chose. `empty`: there
+    was nothing to report. `as_of`: the instant of its point-in-time view. `unseen`: it is on the
+    test period of a training, which no model had seen. `sentences`: the most important ones.
+    `announced`: its recipients have their notifications. `language`: of its page and sentences.
     """
 
     id: str
@@ -30,15 +26,11 @@ class ReportHead:
     end: datetime
     as_of: datetime
     period: str | None = None
-    revision: int = 1
+    empty: bool = False
     unseen: bool = False
     trust: str = "cannot_tell"
     sentences: tuple[str, ...] = ()
-    differences: tuple[Difference, ...] = ()
     key_metrics: Mapping[str, str] = field(default_factory=dict)
-    digest: str = ""
-    inputs: str = ""
-    checked_at: datetime | None = None
     announced: bool = True
     language: LanguageCode = "en"
 
@@ -79,8 +71,8 @@ def summaries_in(head: ReportHead, metrics: Document) -> PlantSummaries:
 
 
 class Reports(Protocol):
-    """Performance reports. Revisions never change; of a head only `inputs`, `checked_at` and
-    `announced` do."""
+    """Performance reports. A correction of a period is another report; of a head only `announced`
+    changes."""
 
     def add(self, head: ReportHead, content: ReportContent) -> bool:
         """Store a report; return False if one of its id is stored."""
@@ -88,15 +80,8 @@ class Reports(Protocol):
     def store_report(self, head: ReportHead, content: ReportContent) -> None:
         """Store a report on an interval that a person chose, in place of one of its id."""
 
-    def record(
-        self,
-        id: str,
-        *,
-        inputs: str | None = None,
-        checked_at: datetime | None = None,
-        announced: bool = False,
-    ) -> None:
-        """Record that the inputs of a report were looked at, or that it is announced."""
+    def mark_announced(self, id: str) -> None:
+        """Record that the recipients of a report have their notifications."""
 
     def get(self, id: str) -> ReportHead | None: ...
 
@@ -105,28 +90,24 @@ class Reports(Protocol):
     def page(self, id: str) -> str | None: ...
 
     def for_definition(self, definition: str | None) -> list[ReportHead]:
-        """Return the reports on a definition, or on the plant, newest period and revision first."""
-
-    def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
-        """Return the revisions of a report on a calendar period, oldest first, from revision 0
-        on."""
+        """Return the reports on a definition, or on the plant, newest first."""
 
     def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
-        """Return the newest revision of each report on a calendar period, by its definition; at
-        `as_of`: those stored by then."""
+        """Return the newest report on a calendar period, by its definition; at `as_of`: of those
+        stored by then."""
 
     def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
         """Return the numbers of each definition in the newest report on the plant of each of these
-        periods that has one, revision 0 included, by period."""
+        periods that has one, empty ones included, by period."""
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None
     ) -> list[ReportHead]:
         """Return reports of the latest periods of all definitions and of the plant, or of these
-        definitions, newest first, without revision 0."""
+        definitions, newest first, without empty ones."""
 
     def unannounced(self, limit: int) -> list[ReportHead]:
-        """Return reports that are not announced yet, oldest first, without revision 0."""
+        """Return reports that are not announced yet, oldest first, without empty ones."""
 
 
 class Backtests(Protocol):

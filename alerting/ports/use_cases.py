@@ -68,7 +68,7 @@ from alerting.ports.sinks import SinkDeliveries, SinkFeed, Sinks
 from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
 from alerting.ports.sweeps import NO_SWEEPS, Sweeps
 from alerting.ports.unit_of_work import UnitOfWork
-from alerting.reporting.life.settings import PLANT_REPORT, PlantReportSettings
+from alerting.reporting.base.periods import PLANT_REPORT, PlantReportSettings
 
 
 class Clock(Protocol):

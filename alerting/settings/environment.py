@@ -14,7 +14,7 @@ from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.faults import Fault, UserError
 from alerting.definitions.upkeep import AlarmBudget, DeclarationLimits, HealthLimits, Retention
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
-from alerting.reporting.life.settings import PlantReportSettings
+from alerting.reporting.base.periods import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.buckets import Parts, bucket_folders
 from alerting.settings.delivery import Delivery, read_delivery

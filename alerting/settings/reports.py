@@ -1,7 +1,7 @@
 """Settings of the report on the whole plant."""
 
 from alerting.definitions.fields.common import REPORT_PERIODS
-from alerting.reporting.life.settings import PlantReportSettings
+from alerting.reporting.base.periods import PlantReportSettings
 from alerting.settings.variables import Variables, listed, one_of
 
 

@@ -14,15 +14,13 @@ from aiosmtpd.controller import Controller
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.platform import Platform
-from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
-from alerting.reporting.life.settings import PlantReportSettings
+from alerting.reporting.base.periods import PlantReportSettings
 from alerting.settings.delivery import Delivery, Smtp
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operators.feedback import give_feedback
 from alerting.wiring import open_platform, open_stores, prepare_database
 from tests.builders import at, oven, too_hot
 from tests.helpers.scheduler import Airflow, running_airflow
@@ -33,7 +31,6 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(3600)]
 DAY = 24 * 60
 WEEK = 7 * DAY
 CLOSED = at(WEEK + 60)  # of 2026-W02, from Monday, 5 January
-LATER = CLOSED + timedelta(days=2)
 SENDER = "alerting@plant.example"
 
 
@@ -136,16 +133,14 @@ def report_and_deliver(airflow: Airflow, as_of: datetime) -> None:
 
 
 @pytest.mark.night
-def test_a_closed_period_is_mailed_and_a_late_answer_makes_a_second_revision_with_its_differences(
+def test_a_closed_period_is_mailed_once(
     airflow: Airflow, platform: Platform, settings: Settings, inbox: Inbox
 ) -> None:
     report_and_deliver(airflow, CLOSED)
 
-    assert [head.id for head in platform.reports.for_definition("too-hot")] == [
-        "too-hot:2026-W02:1"
-    ]
-    assert [head.id for head in platform.reports.for_definition(None) if head.revision] == [
-        "2026-W02:1"
+    assert [head.id for head in platform.reports.for_definition("too-hot")] == ["too-hot:2026-W02"]
+    assert [head.id for head in platform.reports.for_definition(None) if not head.empty] == [
+        "2026-W02"
     ]
     first = inbox.text("engineer", "Report 2026-W02: too-hot")
     assert first.startswith("Too early for a conclusion.")
@@ -157,28 +152,5 @@ def test_a_closed_period_is_mailed_and_a_late_answer_makes_a_second_revision_wit
     ] == ["image/png"]
     taken = inbox.taken
 
-    (episode,) = platform.episodes.find("too-hot")
-    answered = CLOSED + timedelta(hours=5)
-    with open_stores(settings) as stores:
-        MongoClock(stores.database).start(answered, 1.0, timedelta(hours=1))
-        give_feedback(
-            platform, Feedback(episode.id, "true_alarm", False, None, None, "ann", answered)
-        )
-        MongoClock(stores.database).start(LATER, 1.0, timedelta(hours=1))
-    report_and_deliver(airflow, LATER)
-
-    assert [head.id for head in platform.reports.for_definition("too-hot")] == [
-        "too-hot:2026-W02:2",
-        "too-hot:2026-W02:1",
-    ]
-    second = inbox.text("engineer", "Report 2026-W02: too-hot, revision 2")
-    assert "What changed since revision 1:" in second
-    assert "- right: 0 → 1 (1 answer late; 1 outcome became known)" in second
-    assert "revision 2" in "".join(subject for to, subject in inbox.mails if to.startswith("boss"))
-    assert inbox.taken == taken + 2, "each revision once to each recipient"
-    assert platform.reports.page("too-hot:2026-W02:1") != platform.reports.page(
-        "too-hot:2026-W02:2"
-    )
-
-    report_and_deliver(airflow, LATER + timedelta(minutes=20))
-    assert inbox.taken == taken + 2, "nothing has changed since"
+    report_and_deliver(airflow, CLOSED + timedelta(minutes=20))
+    assert inbox.taken == taken

@@ -6,7 +6,7 @@ from alerting.ports import ReportContent, ReportHead
 from tests.builders import at
 
 HEAD = ReportHead(
-    "too-hot:2026-W02:1",
+    "too-hot:2026-W02",
     "too-hot",
     at(0),
     at(7 * 1440),
@@ -16,12 +16,12 @@ HEAD = ReportHead(
 )
 
 
-def head(definition="too-hot", period="2026-W02", revision=1, **changes):
+def head(definition="too-hot", period="2026-W02", **changes):
     """Return the head of a report on a week."""
-    id = ":".join([*([definition] if definition else []), period or "by-hand", str(revision)])
+    id = ":".join([*([definition] if definition else []), period or "by-hand"])
     return replace(
         HEAD,
-        **{"id": id, "definition": definition, "period": period, "revision": revision, **changes},
+        **{"id": id, "definition": definition, "period": period, **changes},
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from alerting.alarm_kpis.kpis import kpis
 from alerting.definitions.model import Costs
-from alerting.definitions.wording.language import language, translatable_count
+from alerting.definitions.wording.language import language
 from alerting.episodes.episode import RecommendationResult
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import new_shelf
@@ -22,8 +22,6 @@ from alerting.reporting.definition.material import Reduced
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.definition.money import Amount, Money
 from alerting.reporting.definition.retune import Retune
-from alerting.reporting.life.differences import Difference, find_reasons, list_differences
-from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.sentences import head_sentences, mail_sentences
 from alerting.reporting.plant.metrics import ChangeMade, FaultSeen, compute_plant
@@ -86,37 +84,22 @@ def test_the_sentences_of_the_plant():
 
 
 @pytest.mark.parametrize(
-    ("code", "subject", "line"),
+    ("code", "subject"),
     [
-        ("en", "Report 2026-W02: too-hot, revision 2", "- false alarms: 0 → 1 (1 answer late)"),
-        (
-            "de",
-            "Bericht 2026-W02: too-hot, Revision 2",
-            "- Fehlalarme: 0 → 1 (1 verspätete Antwort)",
-        ),
-        (
-            "fr",
-            "Rapport 2026-W02\u00a0: too-hot, révision 2",
-            "- fausses alarmes\u00a0: 0 → 1 (1 réponse tardive)",
-        ),
+        ("en", "Report 2026-W02: too-hot"),
+        ("de", "Bericht 2026-W02: too-hot"),
+        ("fr", "Rapport 2026-W02\u00a0: too-hot"),
     ],
 )
-def test_a_mail_is_in_the_language_of_the_plant(code, subject, line):
+def test_a_mail_is_in_the_language_of_the_plant(code, subject):
     platform = replace(in_memory_platform(Mailbox("mail")), language=code)
     platform.assets.store_assets([oven()])
     apply(platform, [too_hot(schedule={"report_recipients": ["mail"]})], "engineer", at(0), "test")
-    difference = Difference(
-        "false alarms",
-        "0",
-        "1",
-        translatable_count("{number} answer late", "{number} answers late", 1),
-    )
-    changes = {"revision": 2, "differences": (difference,), "language": code}
-    store_report(platform, announced=False, **changes)
+    store_report(platform, announced=False, language=code)
     assert announce_reports(platform, at(9000)) == 1
     (notification,) = platform.notifications.due(at(9000), 9)
     assert notification.content.subject == subject
-    assert line in notification.content.text.splitlines()
+    assert notification.content.text == "Trust it."
 
 
 @pytest.fixture(scope="module")
@@ -214,20 +197,13 @@ OF_THE_EPISODE = {
 }
 
 
-def test_a_page_of_a_definition_has_no_word_outside_the_language_files(full_material, monkeypatch):
+def test_a_page_of_a_definition_has_no_word_outside_the_language_files(full_material):
     metrics = compute_metrics(full_material)
     of_plant = marked_language()
     metrics = replace(metrics, retune=Retune("threshold", 0.5, 0.6, 8, 4, 4, 4, 4))
     drawn = draw(metrics, full_material, language=of_plant)
     judgement = conclude(metrics)
-    differences = list_differences(
-        {"right": "1"}, {"right": "2"}, find_reasons({}, {"episodes": [], "reported_misses": [1]})
-    )
-    monkeypatch.setattr("alerting.reporting.life.page.language", lambda _: of_plant)
-    page = with_life(
-        render_page(metrics, judgement, drawn, language=of_plant),
-        ReportLife("2026-01", 2, True, differences),
-    )
+    page = render_page(metrics, judgement, drawn, language=of_plant, unseen=True)
     assert words_left(page, NAMES | BY_PEOPLE | OF_THE_EPISODE) == []
     assert metrics.drivers
     assert metrics.money

@@ -132,14 +132,6 @@ class MemoryEpisodes(MemoryTable[Episode]):
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         return self._chosen(lambda e: e.outcome_due_at is not None and e.outcome_due_at <= as_of)
 
-    def versions(self, start: datetime, end: datetime) -> dict[str, str]:
-        found: dict[str, list[int]] = {}
-        for e in self._chosen(lambda e: start <= e.raised_at < end):
-            found.setdefault(e.definition, []).append(e.version)
-        return {
-            definition: f"{len(versions)}:{sum(versions)}" for definition, versions in found.items()
-        }
-
     def muted(self) -> list[Episode]:
         return self._chosen(lambda e: e.muted_by is not None)
 

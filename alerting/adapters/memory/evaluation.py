@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from alerting.adapters.memory.tables import MemoryTable, plain
 from alerting.episodes.episode import Episode
@@ -93,23 +92,9 @@ class MemoryReports:
             plain(content.metrics), content.page, plain(content.tables), content.picture
         )
 
-    def record(
-        self,
-        id: str,
-        *,
-        inputs: str | None = None,
-        checked_at: datetime | None = None,
-        announced: bool = False,
-    ) -> None:
+    def mark_announced(self, id: str) -> None:
         if (head := self._heads.get(id)) is not None:
-            given: dict[str, Any] = {
-                "inputs": inputs,
-                "checked_at": checked_at,
-                "announced": announced or None,
-            }
-            self._heads[id] = replace(
-                head, **{key: value for key, value in given.items() if value is not None}
-            )
+            self._heads[id] = replace(head, announced=True)
 
     def get(self, id: str) -> ReportHead | None:
         return self._heads.get(id)
@@ -122,10 +107,7 @@ class MemoryReports:
 
     def for_definition(self, definition: str | None) -> list[ReportHead]:
         found = [head for head in self._heads.values() if head.definition == definition]
-        return sorted(found, key=lambda h: (h.start, h.end, h.revision), reverse=True)
-
-    def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
-        return [head for head in reversed(self.for_definition(definition)) if head.period == period]
+        return sorted(found, key=lambda h: (h.start, h.end, h.as_of), reverse=True)
 
     def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
         found = [
@@ -133,16 +115,16 @@ class MemoryReports:
             for h in self._heads.values()
             if h.period == period and (as_of is None or h.as_of <= as_of)
         ]
-        return {head.definition: head for head in sorted(found, key=lambda head: head.revision)}
+        return {head.definition: head for head in sorted(found, key=lambda head: head.as_of)}
 
     def plant_summaries(
         self, periods: Collection[str], subject: str | None = None
     ) -> dict[str, PlantSummaries]:
-        heads = {period: self.revisions(subject, period)[-1:] for period in periods}
+        heads = {period: self.of_period(period).get(subject) for period in periods}
         return {
             period: summaries_in(head, self._contents[head.id].metrics)
-            for period, found in heads.items()
-            for head in found
+            for period, head in heads.items()
+            if head is not None
         }
 
     def newest_reports(
@@ -151,12 +133,12 @@ class MemoryReports:
         found = [
             head
             for head in self._heads.values()
-            if head.revision and (definitions is None or head.definition in definitions)
+            if not head.empty and (definitions is None or head.definition in definitions)
         ]
         return sorted(found, key=lambda head: (head.start, head.id), reverse=True)[:limit]
 
     def unannounced(self, limit: int) -> list[ReportHead]:
-        found = [head for head in self._heads.values() if head.revision and not head.announced]
+        found = [head for head in self._heads.values() if not (head.empty or head.announced)]
         return sorted(found, key=lambda head: (head.as_of, head.id))[:limit]
 
 

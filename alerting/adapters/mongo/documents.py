@@ -60,7 +60,6 @@ from alerting.ports import (
     Training,
 )
 from alerting.readings.instants import duration_millis, whole_millis
-from alerting.reporting.life.differences import Difference
 
 Document = dict[str, Any]
 MongoDatabase = Database[Document]
@@ -93,7 +92,6 @@ _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
     Transition: ("reason",),
     OutcomeRecord: ("reason",),
     Notification: ("reason", "error"),
-    Difference: ("why",),
     Training: ("failure",),
     PlatformAlert: ("reason",),
     SourceProgress: ("fault", "last_refused", "last_lost"),

@@ -31,8 +31,7 @@ def list_reports(
     definition: NameQuery | None = None,
     plant: Annotated[bool, Query(description="true: only the reports on the whole plant.")] = False,
 ) -> list[views.ReportSummary]:
-    """List performance reports with all revisions, by definition, newest period first; those on the
-    plant come first."""
+    """List performance reports by definition, newest first; those on the plant come first."""
     if definition is not None and platform.definitions.newest_revision(definition) is None:
         raise NotFound(f"there is no definition {definition!r}")
     every = [None, *(revision.name for revision in platform.definitions.latest_revisions())]
@@ -41,7 +40,7 @@ def list_reports(
         views.report_summary(head)
         for name in names
         for head in platform.reports.for_definition(name)
-        if head.revision
+        if not head.empty
     ]
 
 
@@ -56,8 +55,7 @@ def show_report(id: Id, platform: Served, _: Viewer) -> HTMLResponse:
 
 @router.get("/reports/{id}/metrics", tags=["reports"], operation_id="show_report_metrics")
 def show_metrics(id: Id, platform: Served, _: Viewer) -> views.ReportDetail:
-    """Show a report as JSON: its sentences, its differences from the revision before, and all its
-    metrics."""
+    """Show a report as JSON: its sentences and all its metrics."""
     return views.report_detail(*find_report(platform, id))
 
 
@@ -116,7 +114,7 @@ def find_report(platform: Platform, id: str) -> tuple[ReportHead, ReportContent]
     """Return a stored report. Raises NotFound for an unknown id, or an empty report."""
     head = platform.reports.get(id)
     content = platform.reports.content(id)
-    if head is None or content is None or not head.revision:
+    if head is None or content is None or head.empty:
         raise NotFound(f"there is no report {id!r}")
     return head, content
 

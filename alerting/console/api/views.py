@@ -132,18 +132,8 @@ class PlatformAlertView(View):
     opened_at: datetime
 
 
-class ReportDifference(View):
-    """A figure that differs from the revision before, and why."""
-
-    metric: str
-    before: str
-    after: str
-    why: str
-
-
 class ReportSummary(View):
-    """One revision of a performance report; `definition` is null for the plant's, `url` is its
-    page.
+    """A performance report; `definition` is null for the plant's, `url` is its page.
 
     `period`: its calendar period, null for an interval that a person chose; `at`: the instant of
     its point-in-time view.
@@ -152,7 +142,6 @@ class ReportSummary(View):
     id: str
     definition: str | None
     period: str | None
-    revision: int
     unseen: bool
     start: datetime
     end: datetime
@@ -161,7 +150,6 @@ class ReportSummary(View):
     headline: str
     sentences: tuple[str, ...]
     key_metrics: dict[str, str]
-    differences: tuple[ReportDifference, ...]
     url: str
 
 

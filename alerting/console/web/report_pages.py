@@ -1,4 +1,4 @@
-"""Pages of reports: periods side by side, one with revisions, a form for a miss."""
+"""Pages of reports: periods side by side, one of them, a form for a miss."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -58,10 +58,10 @@ def reports(
 
 @router.get("/reports/{id}", response_class=HTMLResponse)
 def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
-    """Return the report below the menu, in its language; then revisions and tables."""
+    """Return the report below the menu, in its language; then tables."""
     head, content = find_report(platform, id)
     titles = _titles(platform)
-    revisions = platform.reports.revisions(head.definition, head.period) if head.period else [head]
+    of_period = platform.reports.of_period(head.period) if head.period else {}
 
     def part(name: str) -> str:
         return render(
@@ -72,7 +72,7 @@ def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
             r=head,
             title=titles.get(head.definition, head.definition) or translatable("the plant"),
             is_of_definition=head.definition in titles,
-            revisions=[one for one in revisions if one.revision],
+            newest=of_period.get(head.definition, head),
             tables=list(content.tables),
         )
 
@@ -143,7 +143,7 @@ def reports_page(
         if definition
         else platform.reports.newest_reports(500)
     )
-    heads = [head for head in found if head.revision]
+    heads = [head for head in found if not head.empty]
     assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
     return render(
         "reports.html",
@@ -183,7 +183,7 @@ def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodT
 
 
 def _newest_by_period(heads: Sequence[ReportHead]) -> dict[str, ReportHead]:
-    return {head.period or "": head for head in sorted(heads, key=lambda head: head.revision)}
+    return {head.period or "": head for head in sorted(heads, key=lambda head: head.as_of)}
 
 
 def _mark(period: str) -> str:

@@ -101,13 +101,16 @@ def render_page(
     backtest: BacktestMetrics | None = None,
     zone: tzinfo = UTC,
     language: Language = ENGLISH,
+    unseen: bool = False,
 ) -> str:
-    """Render the page as HTML, users' text escaped."""
+    """Render the page as HTML, users' text escaped. `unseen`: it is on the test period of a
+    training."""
     return render(
         "page/page.html",
         language,
         f=metrics,
         b=backtest,
+        unseen=unseen,
         judgement=judgement,
         trust=TRUST_MESSAGES[judgement.trust],
         sentences=head_sentences(metrics, zone, language),

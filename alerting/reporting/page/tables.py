@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from alerting.definitions.wording.language import template
 from alerting.reporting.base.estimates import Estimate
+from alerting.reporting.base.messages import amount
 from alerting.reporting.base.table import Table, by_name, table, table_of
 from alerting.reporting.definition.data_quality import DataMetrics
 from alerting.reporting.definition.metrics import ReportMetrics
@@ -124,3 +126,33 @@ def _data(data: DataMetrics) -> Iterator[Table]:
         known_late="late",
     )
     yield table_of("quality", "asset variable samples bad uncertain", data.variables)
+
+
+def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
+    """Return the key figures by name, all in every report, without words of a language."""
+    m = metrics
+    return {
+        template("problems"): str(len(m.problems)),
+        template("announced in time"): str(len(m.problems) - len(m.missed)),
+        template("lead time, median"): _shown(m.lead_time),
+        template("episodes"): str(len(m.episodes)),
+        template("right"): str(m.outcomes["hit"]),
+        template("avoided"): str(m.outcomes["avoided"]),
+        template("false alarms"): str(m.outcomes["false_alarm"]),
+        template("undetermined"): str(m.outcomes["undetermined"]),
+        template("share right"): _shown(m.precision.with_avoided),
+        template("false alarms a week and asset"): _shown(m.false_alarms),
+        template("answered"): f"{m.verdicts.answered} / {m.verdicts.notified}",
+        template("models in service"): ", ".join(str(model.version) for model in m.models),
+        template("assets evaluated"): str(len(m.evaluated)),
+    }
+
+
+def _shown(estimate: Estimate) -> str:
+    value = amount(estimate.value, estimate.unit)
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return value
+    return (
+        f"{value} ({amount(estimate.low, estimate.unit)} \u2013 "
+        f"{amount(estimate.high, estimate.unit)})"
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from alerting.definitions.wording.language import template
 from alerting.reporting.base.table import Table, by_name, table, table_of
 from alerting.reporting.plant.metrics import PlantMetrics
 
@@ -47,3 +48,18 @@ def _definitions(m: PlantMetrics) -> Table:
         for r in m.ranked
     ]
     return table("definitions", columns, rows)
+
+
+def plant_key_metrics(metrics: PlantMetrics) -> dict[str, str]:
+    """Return the key metrics of the plant's report by their name."""
+    totals = metrics.totals
+    return {
+        template("definitions with a report"): str(totals.definitions),
+        template("problems"): str(totals.problems),
+        template("announced in time"): str(totals.announced),
+        template("episodes"): str(totals.episodes),
+        template("right"): str(totals.right),
+        template("false alarms"): str(totals.false_alarms),
+        template("undetermined"): str(totals.undetermined),
+        template("answered"): f"{totals.answered} / {totals.notified}",
+    }

@@ -1,4 +1,4 @@
-"""Announce reports: one notification of each revision to each recipient."""
+"""Announce reports: one notification of each report to each recipient."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,10 +7,8 @@ from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import Language, language
 from alerting.notifications.notification import Notification, new_message
 from alerting.ports import ReportHead, ReportPorts
-from alerting.reporting.life.differences import describe_difference
 from alerting.usecases.reports.due import LOOK_BACK
 
-_DIFFERENCES = 10
 _AT_ONCE = 1_000
 
 
@@ -35,7 +33,7 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
             if recipients
             else 0
         )
-        platform.reports.record(head.id, announced=True)
+        platform.reports.mark_announced(head.id)
     return added
 
 
@@ -62,50 +60,15 @@ def _notifications(
     now: datetime,
     language_of_plant: Language,
 ) -> list[Notification]:
-    subject = _subject(head, title, language_of_plant)
-    text = "\n".join(_lines(head, language_of_plant))
-    about = {
+    subject = language_of_plant.say("Report {period}: {name}", period=head.period or "", name=title)
+    payload = {
         "report": head.id,
         "definition": head.definition,
         "period": head.period,
-        "revision": head.revision,
-    }
-    payload = {
-        **about,
         "sentences": list(head.sentences),
-        "differences": [d.message for d in head.differences],
     }
+    text = "\n".join(head.sentences)
     return [
         new_message(f"report:{head.id}:{recipient}", recipient, subject, text, now, None, **payload)
         for recipient in dict.fromkeys(recipients)
     ]
-
-
-def _subject(head: ReportHead, title: str, language_of_plant: Language) -> str:
-    about = {"period": head.period or "", "name": title}
-    if head.revision > 1:
-        return language_of_plant.say(
-            "Report {period}: {name}, revision {number}", number=head.revision, **about
-        )
-    return language_of_plant.say("Report {period}: {name}", **about)
-
-
-def _lines(head: ReportHead, language_of_plant: Language) -> list[str]:
-    lines = list(head.sentences)
-    if head.revision > 1:
-        lines += [
-            "",
-            language_of_plant.say(
-                "What changed since revision {number}:", number=head.revision - 1
-            ),
-        ]
-        lines += [
-            f"- {describe_difference(difference, language_of_plant)}"
-            for difference in head.differences[:_DIFFERENCES]
-        ]
-        if len(head.differences) > _DIFFERENCES:
-            lines.append(
-                "- "
-                f"{language_of_plant.say('and {number} more figures', number=len(head.differences) - _DIFFERENCES)}"  # noqa: E501
-            )
-    return lines

@@ -1,7 +1,5 @@
-"""Which reports are due: of closed periods without one, or with changed inputs."""
+"""Which reports are due: of closed periods without one. A correction is a new report, by hand."""
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,15 +12,10 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.shards import shard_of
 from alerting.detection.problems import problem_delay
 from alerting.ports import ReportHead, ReportPorts
-from alerting.ports.late import LatePart
-from alerting.reporting.life.periods import Period, periods_within
+from alerting.reporting.base.periods import Period, periods_within
 
-# Time after a period is closed within which its report is made, or made again: outcomes are looked
-# for during 30 days.
+# Time after a period is closed within which its report is made.
 LOOK_BACK = timedelta(days=35)
-# Least time from one look at the inputs of a report to the next: the answers of a day make one
-# revision.
-REISSUED_AFTER = timedelta(days=1)
 # Longest time after its period that the plant's report waits for the definitions' periods to be
 # closed.
 LONGEST_WAIT = timedelta(days=7)
@@ -30,12 +23,15 @@ LONGEST_WAIT = timedelta(days=7)
 
 @dataclass(frozen=True)
 class DueReport:
-    """A report to make: of a definition, None: on the plant; `newest`: its last revision."""
+    """A report to make: of a definition, None: on the plant."""
 
     definition: str | None
     period: Period
-    newest: ReportHead | None
-    inputs: str
+
+    @property
+    def subject(self) -> str:
+        """Return what it is on, for people."""
+        return f"{self.definition or 'the plant'}, {self.period.name}"
 
 
 @dataclass(frozen=True)
@@ -54,30 +50,30 @@ class ReportCalendar:
         self._platform = platform
         self._as_of = as_of
         self._heads: dict[str, dict[str | None, ReportHead]] = {}
-        self._versions: dict[str, dict[str, str]] = {}
-        self._misses: dict[str, list[tuple[str, str]]] = {}
 
     def due(self, shard: int | None = None) -> Iterator[DueReport]:
         """Yield the due reports on definitions, of one shard or all, oldest period first."""
         for served in self._served:
-            if shard is None or shard_of(served.revision.name) == shard:
-                for period in reversed(self._periods(served.length)):
-                    yield from self._due_of(served, period)
+            name = served.revision.name
+            if shard is not None and shard_of(name) != shard:
+                continue
+            for period in reversed(self._periods(served.length)):
+                if (
+                    self.closes_at(served.revision.definition, served.assets, period) <= self._as_of
+                    and name not in self._heads_of(period)
+                    and self._served_in(served.revision, period)
+                ):
+                    yield DueReport(name, period)
 
     def due_of_plant(self) -> Iterator[DueReport]:
         """Yield the reports on the plant that are due, oldest period first."""
         for period in reversed(self._periods(self._platform.plant_report.period)):
-            if self.plant_closes_at(period) > self._as_of or not any(
-                self._served_in(served.revision, period) for served in self._served
+            if (
+                self.plant_closes_at(period) <= self._as_of
+                and None not in self._heads_of(period)
+                and any(self._served_in(served.revision, period) for served in self._served)
             ):
-                continue
-            newest = self._heads_of(period).get(None)
-            inputs = self.plant_inputs(period)
-            if newest is None or (
-                self._may_look(newest, period.end + self._longest_closing)
-                and newest.inputs != inputs
-            ):
-                yield DueReport(None, period, newest, inputs)
+                yield DueReport(None, period)
 
     def closes_at(
         self, definition: Definition, assets: Sequence[Asset], period: Period
@@ -104,39 +100,6 @@ class ReportCalendar:
         """Return the assets of a definition."""
         return matching_assets(definition, self._platform.assets.all())
 
-    def inputs(self, name: str, period: Period) -> str:
-        """Return a hash of the inputs that change after a period: episodes, answers, misses."""
-        misses = [id for definition, id in self._misses_of(period) if definition == name]
-        return _hash(self._versions_of(period).get(name, ""), *misses)
-
-    def plant_inputs(self, period: Period) -> str:
-        """Return the same of the plant's report: also the reports on the definitions."""
-        digests = sorted(
-            f"{name}:{h.digest}" for name, h in self._heads_of(period).items() if name is not None
-        )
-        versions = sorted(f"{name}:{text}" for name, text in self._versions_of(period).items())
-        return _hash(*digests, *versions, *(id for _, id in self._misses_of(period)))
-
-    def _due_of(self, served: _Served, period: Period) -> Iterator[DueReport]:
-        closes_at = self.closes_at(served.revision.definition, served.assets, period)
-        if closes_at > self._as_of:
-            return
-        name = served.revision.name
-        newest = self._heads_of(period).get(name)
-        if newest is None:
-            if self._served_in(served.revision, period):
-                yield DueReport(name, period, None, self.inputs(name, period))
-        elif self._may_look(newest, closes_at):
-            inputs = self.inputs(name, period)
-            if newest.inputs != inputs or self._came_late(
-                served, period, newest.checked_at or newest.as_of
-            ):
-                yield DueReport(name, period, newest, inputs)
-
-    def _may_look(self, newest: ReportHead, closes_at: datetime) -> bool:
-        looked = max(newest.as_of, newest.checked_at or newest.as_of)
-        return looked + REISSUED_AFTER <= self._as_of <= closes_at + LOOK_BACK
-
     def _periods(self, length: ReportPeriod) -> list[Period]:
         return periods_within(
             length, self._as_of, self._platform.zone, LOOK_BACK + self._longest_closing
@@ -153,34 +116,10 @@ class ReportCalendar:
             for r, end in in_force
         )
 
-    def _came_late(self, served: _Served, period: Period, since: datetime) -> bool:
-        window = self._window(served)
-        start = period.start - window
-        end = period.end + window
-        late = (one for asset in served.assets for one in self._late_parts.get(asset.name, ()))
-        return any(at > since and part.first < end and part.last >= start for at, part in late)
-
-    @staticmethod
-    def _window(served: _Served) -> timedelta:
-        definition = served.revision.definition.for_assets(served.assets)
-        return definition.longest_window if definition.problem is not None else timedelta(0)
-
     def _heads_of(self, period: Period) -> dict[str | None, ReportHead]:
         if period.name not in self._heads:
             self._heads[period.name] = self._platform.reports.of_period(period.name)
         return self._heads[period.name]
-
-    def _versions_of(self, period: Period) -> dict[str, str]:
-        if period.name not in self._versions:
-            start = period.start - self._longest_window
-            self._versions[period.name] = self._platform.episodes.versions(start, period.end)
-        return self._versions[period.name]
-
-    def _misses_of(self, period: Period) -> list[tuple[str, str]]:
-        if period.name not in self._misses:
-            found = self._platform.misses.for_interval(period.start, period.end)
-            self._misses[period.name] = sorted((miss.definition, miss.id) for miss in found)
-        return self._misses[period.name]
 
     @cached_property
     def _served(self) -> list[_Served]:
@@ -193,10 +132,6 @@ class ReportCalendar:
         return found
 
     @cached_property
-    def _longest_window(self) -> timedelta:
-        return max((self._window(served) for served in self._served), default=timedelta(0))
-
-    @cached_property
     def _longest_closing(self) -> timedelta:
         return max(
             (self._closing(s.revision.definition, s.assets) for s in self._served),
@@ -207,24 +142,9 @@ class ReportCalendar:
     def _event_types(self) -> Sequence[EventType]:
         return self._platform.assets.event_types()
 
-    @cached_property
-    def _late_parts(self) -> dict[str, list[tuple[datetime, LatePart]]]:
-        """Return what came late by asset, with the instant of its arrival."""
-        found = defaultdict(list)
-        for arrival in self._platform.arrivals.arrived_since(
-            self._as_of - LOOK_BACK - self._longest_closing
-        ):
-            for part in arrival.parts:
-                found[part.asset].append((arrival.arrived_at, part))
-        return dict(found)
-
 
 def due_reports(
     platform: ReportPorts, as_of: datetime, shard: int | None = None
 ) -> list[DueReport]:
     """Return the reports on definitions that are due, of one shard or all."""
     return list(ReportCalendar(platform, as_of).due(shard))
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,28 +1,24 @@
-"""Issue reports: the first when a period closes, others when its figures change."""
+"""Issue reports: one when a period closes; a correction is a new one, by hand."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import template
 from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.life.differences import (
-    Difference,
-    find_reasons,
-    list_differences,
-    without_view,
-)
-from alerting.reporting.life.page import ReportLife
-from alerting.reporting.life.periods import Period, period_before, read_period
+from alerting.reporting.base.periods import Period, period_before
 from alerting.usecases.definitions.lookup import require_revision
-from alerting.usecases.reports.attempts import Attempts
-from alerting.usecases.reports.due import DueReport, ReportCalendar, due_reports
+from alerting.usecases.reports.due import LOOK_BACK, DueReport, ReportCalendar, due_reports
 from alerting.usecases.reports.make import ComposedReport, compose_report, revision_of_period
 from alerting.usecases.reports.plant import compose_plant
 
+FAILED = template("report failed")
+# Time from one run of the DAG to the next. A report that failed is tried again for an hour, then
+# once a day.
+RUN_EVERY = timedelta(minutes=10)
+_AT_ONCE = timedelta(hours=1)
+_DAY = timedelta(days=1)
 _log = id_logger(__name__)
 
 
@@ -31,8 +27,8 @@ def make_due_reports(
 ) -> int:
     """Issue one shard's due reports; return how many. A failure does not stop the others.
 
-    Idempotent: what is issued is not due any more. One that failed before is tried less and less
-    often (`Attempts`). Raises UserError naming those that failed, after all others.
+    Idempotent: what is issued is not due any more. One that failed is a fault of the platform, and
+    is tried again. Raises UserError naming those that failed, after all others.
     """
     return _issue_all(platform, due_reports(platform, as_of, shard), as_of, say)
 
@@ -41,8 +37,22 @@ def make_due_plant_reports(
     platform: ReportPorts, as_of: datetime, say: Callable[[str], None]
 ) -> int:
     """Issue the due reports on the plant; return how many. Raises UserError for failures."""
-    Attempts(platform, as_of).drop_old()
+    for subject, opened_at in _failures(platform).items():
+        if opened_at + LOOK_BACK < as_of:
+            platform.platform_alerts.resolve(FAILED, subject, as_of)
     return _issue_all(platform, list(ReportCalendar(platform, as_of).due_of_plant()), as_of, say)
+
+
+def _failures(platform: ReportPorts) -> dict[str, datetime]:
+    """Return when each report failed that is not made yet."""
+    return {a.subject: a.opened_at for a in platform.platform_alerts.open() if a.kind == FAILED}
+
+
+def waits_for_retry(failed_at: datetime | None, as_of: datetime) -> bool:
+    """Return whether a report that failed then is left out of this run."""
+    if failed_at is None or as_of - failed_at < _AT_ONCE:
+        return False
+    return (as_of - failed_at) % _DAY >= RUN_EVERY
 
 
 def _issue_all(
@@ -50,144 +60,89 @@ def _issue_all(
 ) -> int:
     made = 0
     failed = []
-    attempts = Attempts(platform, as_of)
+    failures = _failures(platform)
     for one in due:
-        name = one.definition or "the plant"
-        if attempts.waits(one):
+        if waits_for_retry(failures.get(one.subject), as_of):
             continue
         try:
-            head = issue(platform, one, as_of)
+            head = _issue(platform, one, as_of)
         except Exception as error:  # one report must not stop the others; the task fails at its end
-            _log.exception("report on %s failed", name)
-            attempts.failed(one, error)
-            failed.append(f"{name}, {one.period.name}: {type(error).__name__}: {error}")
+            _log.exception("report on %s failed", one.subject)
+            why = f"{type(error).__name__}: {error}"
+            reason = f"{why}; it is tried again, at least once a day"
+            platform.platform_alerts.report(FAILED, one.subject, reason, as_of)
+            failed.append(f"{one.subject}: {why}")
             continue
-        attempts.succeeded(one)
-        if head is not None and head.revision:
+        if one.subject in failures:
+            platform.platform_alerts.resolve(FAILED, one.subject, as_of)
+        if head is not None and not head.empty:
             made += 1
-            say(
-                f"report on {name}, {one.period.name}, revision {head.revision}: /reports/{head.id}"
-            )
+            say(f"report on {one.subject}: /reports/{head.id}")
     if failed:
         raise UserError(f"{len(failed)} reports failed, {made} were made:\n" + "\n".join(failed))
     return made
 
 
-def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead | None:
-    """Store a report's next revision if its content differs; revision 0 if nothing to say."""
-    newest = due.newest
-    number = newest.revision + 1 if newest is not None else 1
-    made = compose(
-        platform,
-        due.definition,
-        due.period,
-        as_of,
-        ReportLife(due.period.name, number, language=platform.language),
-    )
-    digest = digest_of(made)
-    if newest is not None and (
-        newest.digest == digest or not (made.has_content or newest.revision)
-    ):
-        platform.reports.record(newest.id, inputs=due.inputs, checked_at=as_of)
-        return None
-    differences: tuple[Difference, ...] = ()
-    if newest is not None and newest.revision:
-        content = platform.reports.content(newest.id)
-        reasons = find_reasons(content.metrics, made.content.metrics) if content is not None else ()
-        differences = list_differences(newest.key_metrics, made.key_metrics, reasons)
-        life = ReportLife(
-            due.period.name, number, differences=differences, language=platform.language
-        )
-        made = compose(platform, due.definition, due.period, as_of, life)
+def _issue(
+    platform: ReportPorts, due: DueReport, as_of: datetime, corrects: bool = False
+) -> ReportHead | None:
+    """Store a report; an empty one where there is nothing to say. Return None if one of its id is
+    stored."""
+    made = compose(platform, due.definition, due.period, as_of)
+    empty = not made.has_content
     head = ReportHead(
-        id=report_id(due.definition, due.period, number),
+        id=report_id(due.definition, due.period, as_of if corrects else None),
         definition=due.definition,
         start=due.period.start,
         end=due.period.end,
         as_of=as_of,
         period=due.period.name,
-        revision=number,
+        empty=empty,
         trust=made.trust,
         sentences=made.sentences,
-        differences=differences,
         key_metrics=made.key_metrics,
-        digest=digest,
-        inputs=due.inputs,
-        checked_at=as_of,
-        announced=False,
+        announced=empty,
         language=platform.language,
     )
-    if newest is None and not made.has_content:
-        head = replace(
-            head, id=report_id(due.definition, due.period, 0), revision=0, announced=True
-        )
     return head if platform.reports.add(head, made.content) else None
 
 
-def issue_by_hand(
-    platform: ReportPorts, name: str | None, period: Period, as_of: datetime
-) -> ReportHead:
-    """Issue a closed period's report by hand, and return its newest revision."""
+def issue_by_hand(platform: ReportPorts, name: str, period: Period, as_of: datetime) -> ReportHead:
+    """Issue a closed period's report by hand, with what is known now, beside an earlier one.
+
+    Raises UserError while the period is not closed.
+    """
     calendar = ReportCalendar(platform, as_of)
-    if name is None:
-        closes_at = calendar.plant_closes_at(period)
-        inputs = calendar.plant_inputs(period)
-    else:
-        revision = require_revision(platform.definitions, name)
-        closes_at = calendar.closes_at(
-            revision.definition, calendar.assets_of(revision.definition), period
-        )
-        inputs = calendar.inputs(name, period)
+    definition = require_revision(platform.definitions, name).definition
+    closes_at = calendar.closes_at(definition, calendar.assets_of(definition), period)
     if closes_at > as_of:
         raise UserError(
             f"{period.name} is closed at {closes_at.isoformat()}: after its last prediction "
             "window, the laboratory's delay and "
             "the latency; for an earlier look give an interval by --from and --to"
         )
-    stored = platform.reports.revisions(name, period.name)
-    due = DueReport(name, period, stored[-1] if stored else None, inputs)
-    head = issue(platform, due, as_of)
-    Attempts(platform, as_of).succeeded(due)
-    return head or platform.reports.revisions(name, period.name)[-1]
+    due = DueReport(name, period)
+    corrects = name in platform.reports.of_period(period.name)
+    head = _issue(platform, due, as_of, corrects)
+    platform.platform_alerts.resolve(FAILED, due.subject, as_of)
+    return head or platform.reports.of_period(period.name)[name]
 
 
 def compose(
-    platform: ReportPorts, name: str | None, period: Period, as_of: datetime, life: ReportLife
+    platform: ReportPorts, name: str | None, period: Period, as_of: datetime
 ) -> ComposedReport:
     """Return the report on a definition or the plant over a period, as known at `as_of`."""
     if name is None:
-        return compose_plant(platform, period, as_of, life)
+        return compose_plant(platform, period, as_of)
     revision = revision_of_period(
         platform.definitions, require_revision(platform.definitions, name), period.end
     )
-    previous = period_before(period, platform.zone)
-    return compose_report(platform, revision, period.start, period.end, as_of, life, previous.start)
+    previous = period_before(period, platform.zone).start
+    return compose_report(platform, revision, period.start, period.end, as_of, previous)
 
 
-def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedReport]:
-    """Return a stored report, and the same computed again. Raises UserError for no id."""
-    head = platform.reports.get(id)
-    if head is None or not head.revision:
-        raise UserError(f"there is no report {id!r}; see: alerting report --list")
-    life = ReportLife(head.period, head.revision, head.unseen, head.differences, head.language)
-    if head.definition is None:
-        return head, compose_plant(
-            platform, read_period(head.period or "", platform.zone), head.as_of, life
-        )
-    if head.period is not None:
-        return head, compose(
-            platform, head.definition, read_period(head.period, platform.zone), head.as_of, life
-        )
-    revision = require_revision(platform.definitions, head.definition)
-    return head, compose_report(platform, revision, head.start, head.end, head.as_of, life)
-
-
-def report_id(name: str | None, period: Period, revision: int) -> str:
-    """Return the id of a report: `too-hot:2026-W46:1`, of the plant's `2026-W46:1`."""
-    return ":".join([*([name] if name is not None else []), period.name, str(revision)])
-
-
-def digest_of(made: ComposedReport) -> str:
-    """Return a hash of the metrics of a report, without the instant of their point-in-time view."""
-    canonical = json.dumps(without_view(made.content.metrics), sort_keys=True, default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+def report_id(name: str | None, period: Period, corrected_at: datetime | None = None) -> str:
+    """Return the id of a report: `too-hot:2026-W46`, of the plant's `2026-W46`; of a correction
+    with its instant."""
+    at = [] if corrected_at is None else [f"{corrected_at:%Y%m%dT%H%M%SZ}"]
+    return ":".join([*([name] if name is not None else []), period.name, *at])

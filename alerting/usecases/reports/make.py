@@ -22,10 +22,8 @@ from alerting.reporting.base.table import Table
 from alerting.reporting.definition.conclusion import Judgement, conclude
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics
-from alerting.reporting.life.key_metrics import key_metrics
-from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.page.sentences import mail_sentences
-from alerting.reporting.page.tables import tables
+from alerting.reporting.page.tables import key_metrics, tables
 from alerting.reporting.plant.summary import DefinitionNumbers, summarise, summary_to_document
 from alerting.usecases.alarm_load.late_times import late_times
 from alerting.usecases.definitions.lookup import require_revision
@@ -82,7 +80,7 @@ def make_report(
         start,
         end,
         max(at, end),
-        ReportLife(unseen=unseen, language=platform.language),
+        unseen=unseen,
     )
     id = f"{name}:{start:%Y%m%dT%H%M%SZ}-{end:%Y%m%dT%H%M%SZ}"
     head = ReportHead(
@@ -91,11 +89,9 @@ def make_report(
         start,
         end,
         max(at, end),
-        None,
-        1,
-        unseen,
-        made.trust,
-        made.sentences,
+        unseen=unseen,
+        trust=made.trust,
+        sentences=made.sentences,
         key_metrics=made.key_metrics,
         language=platform.language,
     )
@@ -111,13 +107,14 @@ def compose_report(
     start: datetime,
     end: datetime,
     as_of: datetime,
-    life: ReportLife,
     previous_start: datetime | None = None,
+    *,
+    unseen: bool = False,
 ) -> ComposedReport:
     """Return the report of one revision, as known at `as_of`. Same inputs, same bytes.
 
     It is compared with the period from `previous_start` to `start`; when left out, with one of the
-    same length.
+    same length. `unseen`: see `ReportHead`.
     """
     material, metrics, judgement = _measure(platform, revision, start, end, as_of, previous_start)
     told = {
@@ -127,11 +124,11 @@ def compose_report(
     }
     document = {**to_document(metrics), **told}
     zone = platform.zone
-    of_plant = language(life.language)
+    of_plant = language(platform.language)
     from alerting.reporting.page.page import draw, draw_picture, render_page  # noqa: PLC0415 - only reports draw
 
     drawn = draw(metrics, material, zone, of_plant)
-    page = with_life(render_page(metrics, judgement, drawn, zone=zone, language=of_plant), life)
+    page = render_page(metrics, judgement, drawn, zone=zone, language=of_plant, unseen=unseen)
     sentences = mail_sentences(metrics, judgement, zone, of_plant)
     content = ReportContent(
         document,

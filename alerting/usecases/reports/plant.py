@@ -8,13 +8,11 @@ from alerting.definitions.wording.language import language, translatable
 from alerting.ports import ReportContent, ReportPorts, Reports
 from alerting.ports.logs import id_logger
 from alerting.reporting.base.documents import to_document
-from alerting.reporting.life.key_metrics import plant_key_metrics
-from alerting.reporting.life.page import ReportLife, with_life
-from alerting.reporting.life.periods import Period, period_before
+from alerting.reporting.base.periods import Period, period_before
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
 from alerting.reporting.plant.summary import DefinitionNumbers, summary_from_document
-from alerting.reporting.plant.tables import tables
+from alerting.reporting.plant.tables import plant_key_metrics, tables
 from alerting.usecases.alarm_load.plant_material import measure_plant
 from alerting.usecases.reports.make import (
     ComposedReport,
@@ -26,9 +24,7 @@ from alerting.usecases.reports.make import (
 _log = id_logger(__name__)
 
 
-def compose_plant(
-    platform: ReportPorts, period: Period, as_of: datetime, life: ReportLife
-) -> ComposedReport:
+def compose_plant(platform: ReportPorts, period: Period, as_of: datetime) -> ComposedReport:
     """Return the plant's report as known at `as_of`; a note names what fails."""
     before = period_before(period, platform.zone)
     failed = list[str]()
@@ -41,9 +37,8 @@ def compose_plant(
         _previous_summaries(platform, before, as_of),
         before.start,
     )
-    of_plant = language(life.language)
+    of_plant = language(platform.language)
     page = render_plant_page(metrics, platform.zone, _notes(failed), of_plant)
-    page = with_life(page, life)
     content = ReportContent(
         to_document(metrics), page, {name: table_document(t) for name, t in tables(metrics).items()}
     )
@@ -115,7 +110,7 @@ def _previous_summaries(
     """
     reports = platform.reports
     head = reports.of_period(before.name, as_of).get(None)
-    content = reports.content(head.id) if head is not None and head.revision else None
+    content = reports.content(head.id) if head is not None and not head.empty else None
     ranked = content.metrics.get("ranked", ()) if content is not None else ()
     return [summary_from_document(one["summary"]) for one in ranked]
 
@@ -125,6 +120,6 @@ def _stored_summaries(
 ) -> Iterator[DefinitionNumbers]:
     heads = reports.of_period(period.name, as_of)
     for name in sorted(n for n in heads if n is not None):
-        content = reports.content(heads[name].id) if heads[name].revision else None
+        content = reports.content(heads[name].id) if not heads[name].empty else None
         if content is not None and "summary" in content.metrics:
             yield summary_from_document(content.metrics["summary"])

@@ -10,7 +10,7 @@ from typing import Literal
 from alerting.definitions.hours import spans
 from alerting.definitions.routes import Route
 from alerting.ports import PlantSummaries, ReportContent, ReportHead, ReportPorts
-from alerting.reporting.life.periods import Period, period_at, period_before, periods_back
+from alerting.reporting.base.periods import Period, period_at, period_before, periods_back
 from alerting.reporting.plant.summary import summary_to_document
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.reports.due import ReportCalendar
@@ -134,7 +134,7 @@ def _of_calendar(period: Period, zone: tzinfo) -> ShownPeriod:
 
 
 def _id(period: ShownPeriod) -> str:
-    return f"{period.running_name}:0"
+    return f"{period.running_name}"
 
 
 def _store(platform: ReportPorts, period: ShownPeriod, end: datetime, as_of: datetime) -> None:
@@ -152,7 +152,7 @@ def _store(platform: ReportPorts, period: ShownPeriod, end: datetime, as_of: dat
         end,
         as_of,
         period.running_name,
-        revision=0,
+        empty=True,
     )
     metrics = {"ranked": [{"summary": summary_to_document(one)} for one in found], "failed": failed}
     platform.reports.store_report(head, ReportContent(metrics, ""))

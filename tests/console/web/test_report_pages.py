@@ -4,14 +4,12 @@ import re
 
 import pytest
 
-from alerting.reporting.life.differences import Difference
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, VIEWER, episode
 from tests.helpers.console.pages import csrf_of, log_in
 from tests.helpers.reports import store_report
 
 TABLES = {"episodes": {"columns": ["id", "raised_at"], "rows": [["a", "=1+1"], [None, "2026"]]}}
-CHANGED = (Difference("right", "1", "2", "1 answer late"),)
 COUNTS = {"problems": "3", "announced in time": "2", "episodes": "7", "false alarms": "5"}
 
 
@@ -21,14 +19,14 @@ def stored(platform):
     store_report(
         platform,
         period="2026-W02",
-        revision=2,
+        id="too-hot:2026-W02:20260130T120000Z",
+        as_of=at(40_000),
         key_metrics=COUNTS,
-        differences=CHANGED,
         tables=TABLES,
     )
     store_report(platform, period="2026-W03", start=at(10_080), sentences=("Nothing came.",))
     store_report(platform, definition=None, period="2026-W02")
-    store_report(platform, definition="too-moist", period="2026-W02", revision=0)
+    store_report(platform, definition="too-moist", period="2026-W02", empty=True)
     store_report(platform, period=None, unseen=True, sentences=("7 of 9 announced.",))
     return platform
 
@@ -39,7 +37,7 @@ def test_periods_stand_side_by_side_with_the_plant_first(browser, stored):
     heads = re.findall(r"<th>(?:<a[^>]*>)?([^<]+)", page)
     assert heads == ["Report on", "2026-W03", "2026-W02", "The plant", "Oven too hot"]
     assert "2 of 3 problems predicted<br>7 alarms, 5 false" in page
-    assert "revision 2" in page
+    assert page.count("2026-W02%3A20260130T120000Z") == 1, "the newest on a period"
     assert "too-moist" not in page, "there was nothing to report on it"
     assert "test period of the training" in page
 
@@ -59,32 +57,29 @@ def test_an_alert_that_was_not_evaluated_is_not_said_to_be_without_false_alarms(
     assert "0 alarms, 0 false" not in re.search(r"2026-W04.*", page, re.DOTALL)[0].split("W03")[0]
 
 
-def test_a_report_opens_with_its_revisions_and_its_tables(browser, stored):
+def test_a_report_opens_with_its_tables_and_leads_to_a_newer_one(browser, stored):
     log_in(browser)
-    page = browser.get("/reports/too-hot:2026-W02:2").text
+    page = browser.get("/reports/too-hot:2026-W02").text
     assert "<p>page</p>" in page
     assert "All reports on Oven too hot" in page
-    assert 'href="/reports/too-hot%3A2026-W02%3A1"' in page
+    assert 'href="/reports/too-hot%3A2026-W02%3A20260130T120000Z"' in page
     csv = browser.get(re.search(r'href="([^"]+/csv)"', page)[1])
     assert csv.text == "id,raised_at\na,'=1+1\n,2026\n"
     assert browser.get("/reports/nope").status_code == 404
-    assert browser.get("/reports/too-moist:2026-W02:0").status_code == 404
+    assert browser.get("/reports/too-moist:2026-W02").status_code == 404
 
 
 def test_the_api_gives_reports_with_metrics_and_tables(client, stored):
     listed = client.get("/api/v1/reports", headers=VIEWER).json()
-    assert [r["id"] for r in listed][:2] == ["2026-W02:1", "too-hot:2026-W03:1"]
+    assert [r["id"] for r in listed][:2] == ["2026-W02", "too-hot:2026-W03"]
     assert [
         r["definition"] for r in client.get("/api/v1/reports?plant=true", headers=VIEWER).json()
     ] == [None]
-    shown = client.get("/api/v1/reports/too-hot:2026-W02:2/metrics", headers=VIEWER).json()
-    assert (shown["revision"], shown["tables"]) == (2, ["episodes"])
-    assert shown["differences"] == [
-        {"metric": "right", "before": "1", "after": "2", "why": "1 answer late"}
-    ]
-    table = client.get("/api/v1/reports/too-hot:2026-W02:2/tables/episodes", headers=VIEWER).json()
+    shown = client.get("/api/v1/reports/too-hot:2026-W02/metrics", headers=VIEWER).json()
+    assert shown["tables"] == ["episodes"]
+    table = client.get("/api/v1/reports/too-hot:2026-W02/tables/episodes", headers=VIEWER).json()
     assert table["rows"][1] == {"id": None, "raised_at": "2026"}
-    refused = client.get("/api/v1/reports/too-hot:2026-W02:2/tables/nope", headers=VIEWER)
+    refused = client.get("/api/v1/reports/too-hot:2026-W02/tables/nope", headers=VIEWER)
     assert (refused.status_code, "its tables: episodes" in refused.text) == (404, True)
 
 

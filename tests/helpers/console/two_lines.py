@@ -97,7 +97,7 @@ def names_of(line):
         tuple(silence.id for silence in _silences(line, oven)),
         tuple(label.id for label in _labels(line, oven)),
         tuple(job.id for job in _jobs(line)),
-        (f"{line}-hot:2026-W02:1", f"{line}-hot:by-hand:1", "2026-W02:1"),
+        (f"{line}-hot:2026-W02", f"{line}-hot:by-hand", "2026-W02"),
     )
 
 
@@ -160,7 +160,7 @@ def _add_plant_metrics(made, lines):
             metrics=metrics,
             definition=None,
             period=f"{period} so far",
-            revision=0,
+            empty=True,
             start=at(first),
             end=at(NOW),
             as_of=at(NOW),

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from alerting.episodes.misses import ReportedMiss
 from alerting.ports import ReportContent, Score
-from alerting.reporting.life.differences import Difference
 from tests.builders import at
 from tests.helpers.reports import head
 
@@ -62,13 +61,11 @@ def test_no_scores_are_nothing_to_add(stores):
 def test_a_report_is_listed_without_its_content_which_is_found_by_its_id(stores):
     tables = {"episodes": {"columns": ["id"], "rows": [["a"], [None]]}}
     stored = head(
-        differences=(Difference("right", "1", "2", "1 answer late"),),
         key_metrics={"right": "2"},
         announced=False,
     )
-    content = ReportContent(
-        {"hits": 3, "share": 0.5, "none": None}, "<html>3 hits ü</html>", tables
-    )
+    metrics = {"hits": 3, "share": 0.5, "none": None}
+    content = ReportContent(metrics, "<html>3 hits ü</html>", tables, b"\x89PNG")
     assert stores.reports.add(stored, content)
     assert stores.reports.get(stored.id) == stored
     assert stores.reports.for_definition("too-hot") == [stored]
@@ -85,7 +82,7 @@ def test_a_report_is_listed_without_its_content_which_is_found_by_its_id(stores)
     )
 
 
-def test_a_revision_is_stored_once_and_never_changes(stores):
+def test_a_report_is_stored_once_and_one_by_hand_replaces_it(stores):
     assert stores.reports.add(head(), ReportContent({}, "first"))
     assert not stores.reports.add(head(sentences=("Other.",)), ReportContent({}, "second"))
     assert stores.reports.page(head().id) == "first"
@@ -96,19 +93,22 @@ def test_a_revision_is_stored_once_and_never_changes(stores):
     )
 
 
-def test_the_newest_revision_of_a_period_is_found_by_definition(stores):
+def test_the_newest_report_on_a_period_is_found_by_definition(stores):
     for one in (
-        head(revision=1),
-        head(revision=2),
-        head(revision=0, definition="quiet"),
+        head(),
+        head(id="corrected", as_of=at(99_999)),
+        head(definition="quiet", empty=True),
         head(definition=None),
         head(period="2026-W03"),
     ):
         assert stores.reports.add(one, ReportContent({}, "page"))
     found = stores.reports.of_period("2026-W02")
-    assert {name: h.revision for name, h in found.items()} == {"too-hot": 2, "quiet": 0, None: 1}
-    assert [h.revision for h in stores.reports.revisions("too-hot", "2026-W02")] == [1, 2]
-    assert [h.id for h in stores.reports.revisions(None, "2026-W02")] == ["2026-W02:1"]
+    assert {name: h.id for name, h in found.items()} == {
+        "too-hot": "corrected",
+        "quiet": "quiet:2026-W02",
+        None: "2026-W02",
+    }
+    assert stores.reports.of_period("2026-W02", at(8 * 1440))["too-hot"].id == "too-hot:2026-W02"
 
 
 def test_newest_reports_of_all_definitions_and_plant_are_listed_without_those_that_say_nothing(
@@ -117,7 +117,7 @@ def test_newest_reports_of_all_definitions_and_plant_are_listed_without_those_th
     for one in (
         head(start=at(0)),
         head(definition=None, start=at(20)),
-        head(definition="quiet", revision=0, start=at(30)),
+        head(definition="quiet", empty=True, start=at(30)),
     ):
         stores.reports.add(one, ReportContent({}, "page"))
     assert [h.definition for h in stores.reports.newest_reports(9)] == [None, "too-hot"]
@@ -126,19 +126,14 @@ def test_newest_reports_of_all_definitions_and_plant_are_listed_without_those_th
     assert stores.reports.newest_reports(9, ()) == []
 
 
-def test_a_report_waits_until_it_is_announced_and_its_inputs_are_looked_at(stores):
+def test_a_report_waits_until_it_is_announced(stores):
     first = head(announced=False, as_of=at(1))
-    second = head(announced=False, as_of=at(2), revision=2)
-    for one in (second, first, head("quiet", revision=0, announced=False)):
+    second = head(announced=False, as_of=at(2), id="corrected")
+    for one in (second, first, head("quiet", empty=True, announced=False)):
         stores.reports.add(one, ReportContent({}, "page"))
     assert [h.id for h in stores.reports.unannounced(9)] == [first.id, second.id]
-    stores.reports.record(first.id, announced=True)
-    stores.reports.record(second.id, inputs="abc", checked_at=at(9))
+    stores.reports.mark_announced(first.id)
     assert [h.id for h in stores.reports.unannounced(9)] == [second.id]
-    assert (stores.reports.get(second.id).inputs, stores.reports.get(second.id).checked_at) == (
-        "abc",
-        at(9),
-    )
     assert stores.reports.get(first.id).announced
 
 
@@ -161,13 +156,13 @@ def test_the_numbers_of_the_plants_newest_reports_are_found_by_their_periods(sto
         return ReportContent({"ranked": [{"summary": {"name": n}} for n in names], **more}, "page")
 
     stores.reports.add(head(definition=None), content("a"))
-    stores.reports.add(head(definition=None, revision=2, as_of=at(99)), content("a", "b"))
+    stores.reports.add(head(definition=None, id="corrected", as_of=at(99_999)), content("a", "b"))
     stores.reports.add(
-        head(definition=None, period="2026-01 so far", revision=0), content("c", failed=["d"])
+        head(definition=None, period="2026-01 so far", empty=True), content("c", failed=["d"])
     )
     stores.reports.add(head(), content("of a definition"))
     found = stores.reports.plant_summaries({"2026-W02", "2026-01 so far", "2026-W09"})
     assert {*found} == {"2026-W02", "2026-01 so far"}
     assert found["2026-W02"].summaries == {"a": {"name": "a"}, "b": {"name": "b"}}
-    assert found["2026-W02"].as_of == at(99)
+    assert found["2026-W02"].as_of == at(99_999)
     assert ({*found["2026-01 so far"].summaries}, found["2026-01 so far"].failed) == ({"c"}, ("d",))

@@ -1,4 +1,4 @@
-"""The life of a report: closed periods, revisions after late answers and data, announcements."""
+"""The life of a report: closed periods, corrections by hand, announcements."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,26 +9,22 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
-from alerting.reporting.life.page import ReportLife
-from alerting.reporting.life.periods import read_period
-from alerting.reporting.life.settings import PlantReportSettings
+from alerting.reporting.base.periods import PlantReportSettings, read_period
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.operators.misses import report_miss
-from alerting.usecases.operators.operate import Actor
 from alerting.usecases.reports import plant
 from alerting.usecases.reports.announce import announce_reports
-from alerting.usecases.reports.attempts import Attempts
-from alerting.usecases.reports.due import DueReport, due_reports
+from alerting.usecases.reports.due import due_reports
 from alerting.usecases.reports.issue import (
+    FAILED,
     compose,
-    create_again,
     issue_by_hand,
     make_due_plant_reports,
     make_due_reports,
+    waits_for_retry,
 )
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot
@@ -37,7 +33,6 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 DAY = 24 * 60
 WEEK = 7 * DAY
 CLOSED = at(WEEK + 60)  # of 2026-W02, from Monday, 5 January
-ANN = Actor("ann", "operator")
 
 
 @pytest.fixture
@@ -108,12 +103,12 @@ def test_a_period_is_reported_once_it_is_closed_and_only_where_there_is_somethin
     assert issue_all(platform, at(WEEK - 1)) == []
     said = issue_all(platform, CLOSED)
     assert said == [
-        "report on too-hot, 2026-W02, revision 1: /reports/too-hot:2026-W02:1",
-        "report on the plant, 2026-W02, revision 1: /reports/2026-W02:1",
+        "report on too-hot, 2026-W02: /reports/too-hot:2026-W02",
+        "report on the plant, 2026-W02: /reports/2026-W02",
     ]
     (head,) = platform.reports.for_definition("too-hot")
     assert (head.start, head.end, head.key_metrics["episodes"]) == (at(0), at(WEEK), "1")
-    assert [h.revision for h in platform.reports.for_definition("never-hot")] == [0]
+    assert [h.empty for h in platform.reports.for_definition("never-hot")] == [True]
     assert [h.definition for h in platform.reports.newest_reports(9)] == ["too-hot", None]
     assert issue_all(platform, CLOSED) == []
     assert issue_all(platform, at(WEEK + 3 * DAY)) == [], "nothing has changed"
@@ -143,7 +138,7 @@ def test_a_period_waits_for_its_last_prediction_window_and_the_laboratory(platfo
     assert "lab" in [d.definition for d in due_reports(platform, at(closes + 1))]
 
 
-def test_laboratory_takes_two_months_delays_its_reports_and_plant_reports_them_in_later_revision(
+def test_a_laboratory_that_takes_two_months_delays_its_own_reports_alone(
     platform,
 ):
     slow = oven()
@@ -161,94 +156,26 @@ def test_laboratory_takes_two_months_delays_its_reports_and_plant_reports_them_i
         "test",
     )
     said = issue_all(platform, at(WEEK + 8 * DAY))
-    assert "report on the plant, 2026-W02, revision 1: /reports/2026-W02:1" in said
+    assert "report on the plant, 2026-W02: /reports/2026-W02" in said
     assert platform.reports.for_definition("lab") == []
     said = issue_all(platform, at(WEEK + 61 * DAY))
-    assert "report on lab, 2026-W02, revision 1: /reports/lab:2026-W02:1" in said
-    assert "report on the plant, 2026-W02, revision 2: /reports/2026-W02:2" in said
+    assert "report on lab, 2026-W02: /reports/lab:2026-W02" in said
 
 
-def test_late_answers_of_a_day_make_one_revision_with_the_differences_and_earlier_ones_stay(
-    platform,
-):
-    issue_all(platform, CLOSED)
-    first = platform.reports.page("too-hot:2026-W02:1")
-    answer(platform, "false_alarm", at(WEEK + 300))
-    assert issue_all(platform, at(WEEK + 310)) == [], "the answers of a day make one revision"
-    said = issue_all(platform, at(WEEK + 60 + DAY))
-    assert [line.split(":")[0] for line in said] == [
-        "report on too-hot, 2026-W02, revision 2",
-        "report on the plant, 2026-W02, revision 2",
-    ]
-    second = platform.reports.get("too-hot:2026-W02:2")
-    changed = {d.metric: (d.before, d.after, d.why) for d in second.differences}
-    why = "1 answer late; 1 outcome became known"
-    assert changed["false alarms"] == ("0", "1", why)
-    assert changed["undetermined"] == ("1", "0", why)
-    assert "Revision 2: what changed" in platform.reports.page(second.id)
-    assert platform.reports.page("too-hot:2026-W02:1") == first
-    assert issue_all(platform, at(WEEK + 60 + 3 * DAY)) == []
-
-
-def test_a_change_that_changes_no_figure_makes_no_revision_and_is_not_looked_at_again(platform):
-    issue_all(platform, CLOSED)
-    (episode,) = platform.episodes.find("too-hot")
-    platform.episodes.replace(replace(episode, version=episode.version + 1))
-    later = at(WEEK + 60 + DAY)
-    assert [d.definition for d in due_reports(platform, later)] == ["too-hot"]
-    assert issue_all(platform, later) == []
-    assert due_reports(platform, later + timedelta(days=2)) == []
-    assert ids(platform) == ["too-hot:2026-W02:1"]
-
-
-def test_late_data_make_a_revision(platform):
-    issue_all(platform, CLOSED)
-    late = [ReadingRow("oven-1", at(WEEK - 75), {"temperature": 240.0})]
-    platform.clock.instant = at(WEEK + 90)
-    add_readings(platform, late, at(WEEK + 90))
-    evaluate(platform, None, at(WEEK + 100))
-    said = issue_all(platform, at(WEEK + 120 + DAY))
-    assert said[0].startswith("report on too-hot, 2026-W02, revision 2")
-    second = platform.reports.get("too-hot:2026-W02:2")
-    assert {d.metric: d.after for d in second.differences}["episodes"] == "2"
-    assert "1 episode found in late data" in second.differences[0].why
-
-
-def test_a_reported_miss_makes_a_revision_and_gives_a_silent_definition_a_report(platform):
-    issue_all(platform, CLOSED)
-    report_miss(platform, "never-hot", "oven-1", at(3 * DAY), "smoke", ANN, at(WEEK + 200))
-    said = issue_all(platform, at(WEEK + 60 + DAY))
-    assert said[0] == "report on never-hot, 2026-W02, revision 1: /reports/never-hot:2026-W02:1"
-    metrics = platform.reports.content("never-hot:2026-W02:1").metrics
-    assert [(p["asset"], p["episode"]) for p in metrics["problems"]] == [("oven-1", None)]
-    assert metrics["reported_misses"][0]["comment"] == "smoke"
-
-
-def test_after_the_look_back_a_report_stays_as_it_is(platform):
-    issue_all(platform, CLOSED)
-    answer(platform, "false_alarm", at(WEEK + 40 * DAY))
-    assert not any("2026-W02" in line for line in issue_all(platform, at(WEEK + 41 * DAY)))
-
-
-def test_recipients_get_each_revision_once_with_the_differences_and_a_picture(platform, mail):
+def test_recipients_get_each_report_once_with_a_picture(platform, mail):
     issue_all(platform, CLOSED)
     announce_reports(platform, CLOSED)
     deliver_due(platform, CLOSED)
     deliver_due(platform, CLOSED + timedelta(minutes=5))
     (message,) = mail.messages
     assert (message.key, message.subject) == (
-        "report:too-hot:2026-W02:1:mail",
+        "report:too-hot:2026-W02:mail",
         "Report 2026-W02: too-hot",
     )
-    assert message.text.splitlines()[0] == platform.reports.get("too-hot:2026-W02:1").headline
+    assert message.text.splitlines()[0] == platform.reports.get("too-hot:2026-W02").headline
     assert message.draw().png.startswith(b"\x89PNG")
-    assert [m.key for m in platform.channels["boss"].messages] == ["report:2026-W02:1:boss"]
+    assert [m.key for m in platform.channels["boss"].messages] == ["report:2026-W02:boss"]
     assert platform.channels["boss"].messages[0].subject == "Report 2026-W02: The plant"
-    answer(platform, "true_alarm", at(WEEK + 300))
-    issue_all(platform, at(WEEK + 60 + DAY))
-    deliver_due(platform, at(WEEK + 61 + DAY))
-    assert mail.messages[1].subject == "Report 2026-W02: too-hot, revision 2"
-    assert "- right: 0 → 1 (1 answer late; 1 outcome became known)" in mail.messages[1].text
 
 
 def test_a_report_whose_definition_cannot_be_read_now_is_told_when_it_can_again(
@@ -264,22 +191,12 @@ def test_a_report_whose_definition_cannot_be_read_now_is_told_when_it_can_again(
     assert [m.subject for m in mail.messages] == ["Report 2026-W02: too-hot"]
 
 
-def test_a_report_whose_definition_is_gone_waits_no_longer_than_it_could_be_made_again(
-    platform, monkeypatch
-):
-    for shard in range(16):
-        make_due_reports(platform, shard, CLOSED, lambda _: None)
-    monkeypatch.setattr(platform.definitions, "latest_revisions", lambda *_: [])
-    announce_reports(platform, CLOSED + timedelta(days=36))
-    assert platform.reports.unannounced(9) == []
-
-
 def test_a_crash_after_the_notifications_announces_nothing_twice(platform, mail, monkeypatch):
     issue_all(platform, at(WEEK - 1))
     for shard in range(16):
         make_due_reports(platform, shard, CLOSED, lambda _: None)
     monkeypatch.setattr(
-        platform.reports, "record", lambda *args, **given: (_ for _ in ()).throw(KeyboardInterrupt)
+        platform.reports, "mark_announced", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
         announce_reports(platform, CLOSED)
@@ -314,61 +231,52 @@ def test_a_report_that_fails_does_not_stop_the_others(platform, monkeypatch):
             failures.append(str(failure))
     assert len(failures) == 1
     assert "broken, 2026-W02: ValueError: cannot be read" in failures[0]
-    assert ids(platform) == ["too-hot:2026-W02:1"]
+    assert ids(platform) == ["too-hot:2026-W02"]
     monkeypatch.undo()
     assert [d.definition for d in due_reports(platform, CLOSED)] == ["broken"], (
         "it is tried again, the others are not"
     )
     (alert,) = platform.platform_alerts.open()
     assert (alert.kind, alert.subject) == ("report failed", "broken, 2026-W02")
-    assert not any(
-        "broken" in line for line in issue_all(platform, CLOSED + timedelta(minutes=5))
-    ), "not in the next run"
     assert any("broken" in line for line in issue_all(platform, CLOSED + timedelta(minutes=10)))
     assert platform.platform_alerts.open() == []
 
 
-def test_a_report_is_created_again_by_its_id_byte_for_byte_also_after_a_later_answer(platform):
-    answer(platform, "true_alarm", at(WEEK + 1))
-    issue_all(platform, CLOSED)
-    answer(platform, "false_alarm", at(WEEK + 300))
-    for id in ("too-hot:2026-W02:1", "2026-W02:1"):
-        head, made = create_again(platform, id)
-        assert made.content.page == platform.reports.page(head.id)
-    with pytest.raises(UserError, match="there is no report 'nope'"):
-        create_again(platform, "nope")
+def test_a_failed_report_is_tried_again_for_an_hour_and_then_once_a_day():
+    runs = (timedelta(minutes=10 * n) for n in range(1, 3 * 144))
+    tried = [run for run in runs if not waits_for_retry(CLOSED, CLOSED + run)]
+    assert tried[:5] == [timedelta(minutes=10 * n) for n in range(1, 6)]
+    assert tried[5:] == [timedelta(days=1), timedelta(days=2)]
+    assert not waits_for_retry(None, CLOSED)
 
 
-def test_an_open_period_is_not_issued_by_hand_and_a_closed_one_at_once(platform):
+def test_a_correction_is_a_new_report_by_hand_beside_the_first_and_ends_a_failure(platform):
     week = read_period("2026-W02", platform.zone)
     with pytest.raises(UserError, match="2026-W02 is closed at 2026-01-12"):
         issue_by_hand(platform, "too-hot", week, at(WEEK - 60))
-    assert issue_by_hand(platform, "too-hot", week, CLOSED).id == "too-hot:2026-W02:1"
+    platform.platform_alerts.report(FAILED, "too-hot, 2026-W02", "no such column", CLOSED)
+    first = issue_by_hand(platform, "too-hot", week, CLOSED)
+    assert (first.id, platform.platform_alerts.open()) == ("too-hot:2026-W02", [])
+    page = platform.reports.page(first.id)
     answer(platform, "false_alarm", at(WEEK + 70))
-    assert issue_by_hand(platform, "too-hot", week, at(WEEK + 71)).id == "too-hot:2026-W02:2"
-    assert issue_by_hand(platform, "too-hot", week, at(WEEK + 72)).id == "too-hot:2026-W02:2"
-    assert issue_by_hand(platform, None, week, at(WEEK + 73)).id == "2026-W02:1"
-
-
-def test_a_report_that_failed_and_is_issued_by_hand_is_no_platform_alert_any_more(platform):
-    week = read_period("2026-W02", platform.zone)
-    for name in ("too-hot", None):
-        Attempts(platform, CLOSED).failed(
-            DueReport(name, week, None, ""), ValueError("no such column")
-        )
-    issue_by_hand(platform, "too-hot", week, at(WEEK + 70))
-    assert [alert.subject for alert in platform.platform_alerts.open()] == ["the plant, 2026-W02"]
-    issue_by_hand(platform, None, week, at(WEEK + 71))
-    assert platform.platform_alerts.open() == []
+    assert issue_all(platform, at(WEEK + 3 * DAY)) == [
+        "report on the plant, 2026-W02: /reports/2026-W02"
+    ], "the report stays as it is"
+    corrected = issue_by_hand(platform, "too-hot", week, at(WEEK + 71))
+    assert corrected.id == "too-hot:2026-W02:20260112T011100Z"
+    assert (first.key_metrics["false alarms"], corrected.key_metrics["false alarms"]) == ("0", "1")
+    assert platform.reports.page(first.id) == page
+    assert platform.reports.of_period("2026-W02")["too-hot"] == corrected
+    assert [head.id for head in platform.reports.unannounced(9)] == [corrected.id]
 
 
 def test_weeks_missed_while_nothing_ran_are_made_up_oldest_first(platform):
     live(platform, WEEK, 3 * WEEK)
     said = issue_all(platform, at(3 * WEEK + 60))
     assert [line.split(",")[1] for line in said if "plant" in line] == [
-        " 2026-W02",
-        " 2026-W03",
-        " 2026-W04",
+        " 2026-W02: /reports/2026-W02",
+        " 2026-W03: /reports/2026-W03",
+        " 2026-W04: /reports/2026-W04",
     ]
 
 
@@ -382,14 +290,10 @@ def test_plants_report_counts_definition_once_whose_period_has_changed_compares_
     apply(platform, [changed], "engineer", at(WEEK + 90), "test")
     answer(platform, "false_alarm", at(WEEK + 95))
     issue_all(platform, at(WEEK + 60 + DAY))
-    week = compose(
-        platform, None, read_period("2026-W02", platform.zone), at(WEEK + 2 * DAY), ReportLife()
-    )
+    week = compose(platform, None, read_period("2026-W02", platform.zone), at(WEEK + 2 * DAY))
     assert week.content.metrics["totals"]["episodes"] == 1
     live(platform, WEEK, 2 * WEEK)
-    following = compose(
-        platform, None, read_period("2026-W03", platform.zone), at(2 * WEEK + 60), ReportLife()
-    )
+    following = compose(platform, None, read_period("2026-W03", platform.zone), at(2 * WEEK + 60))
     assert following.content.metrics["previous"]["episodes"] == 1
 
 
@@ -413,15 +317,15 @@ def test_a_definition_whose_figures_cannot_be_computed_does_not_stop_the_plants_
         return find_summary(platform, revision, *others)
 
     monkeypatch.setattr(plant, "find_summary", fails_for_one)
-    assert any("the plant, 2026-W02, revision 1" in line for line in issue_all(platform, CLOSED))
-    page = platform.reports.page("2026-W02:1")
+    assert any("the plant, 2026-W02: " in line for line in issue_all(platform, CLOSED))
+    page = platform.reports.page("2026-W02")
     assert "Not counted, because their figures could not be computed: broken." in page
 
 
 def test_a_week_of_the_plants_zone_is_reported(platform):
     berlin = replace(platform, zone=ZoneInfo("Europe/Berlin"))
     issue_all(berlin, CLOSED)
-    assert berlin.reports.get("too-hot:2026-W02:1").end == at(WEEK - 60)
+    assert berlin.reports.get("too-hot:2026-W02").end == at(WEEK - 60)
 
 
 def test_a_definition_retired_in_the_period_is_reported_and_a_draft_is_not(platform):
@@ -450,8 +354,8 @@ def test_a_period_without_data_gives_a_short_report_that_says_so(mail):
     said = issue_all(empty, CLOSED)
     assert len(said) == 2
     assert "the alert was not evaluated" in empty.reports.page(
-        "too-hot:2026-W02:1"
-    ) or "No instant was evaluated" in (empty.reports.page("too-hot:2026-W02:1"))
+        "too-hot:2026-W02"
+    ) or "No instant was evaluated" in (empty.reports.page("too-hot:2026-W02"))
     maintain(empty, CLOSED)
 
 

@@ -8,9 +8,7 @@ import pytest
 from alerting.definitions.faults import Conflicting, NotFound, UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import AuditFilter, ReadingRow, ReportContent
-from alerting.reporting.life.page import ReportLife
-from alerting.reporting.life.periods import read_period
-from alerting.reporting.life.settings import PlantReportSettings
+from alerting.reporting.base.periods import PlantReportSettings, read_period
 from alerting.reporting.plant.summary import summary_from_document
 from alerting.usecases.definitions.sync import ChangedSince, apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
@@ -78,7 +76,7 @@ def test_the_figures_of_a_running_week_are_those_that_its_report_will_have(platf
     for shard in range(16):
         make_due_reports(platform, shard, later, print)
     composed = compose(
-        platform, None, read_period("2026-W03", platform.zone), later, ReportLife()
+        platform, None, read_period("2026-W03", platform.zone), later
     ).content.metrics
     totals = composed["totals"]
     assert running.alarms == totals["episodes"] == 7
@@ -121,7 +119,7 @@ def test_a_closed_week_shows_the_figures_of_its_report(platform):
     make_due_plant_reports(platform, now, print)
     view = read_plant(platform, "week", None)
     assert [week.period.name for week in view.weeks][-3:] == ["2026-W02", "2026-W03", "2026-W04"]
-    reported = platform.reports.content("2026-W03:1").metrics
+    reported = platform.reports.content("2026-W03").metrics
     shown = view.weeks[-2].sums
     assert (shown.alarms, shown.false_alarms) == (
         reported["totals"]["episodes"],

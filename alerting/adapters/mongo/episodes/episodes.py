@@ -208,18 +208,6 @@ class MongoEpisodes:
             self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST)
         )
 
-    def versions(self, start: datetime, end: datetime) -> dict[str, str]:
-        """Return number and sum of versions by definition: they grow, nothing is deleted."""
-        raised = {"$match": {"raised_at": {"$gte": start, "$lt": end}}}
-        counted = {
-            "$group": {"_id": "$definition", "count": {"$sum": 1}, "versions": {"$sum": "$version"}}
-        }
-        return {
-            one["_id"]: f"{one['count']}:{one['versions']}"
-            for one in self._episodes.aggregate([raised, counted])
-            if isinstance(one["_id"], str)
-        }
-
     @repeated
     def muted(self) -> list[Episode]:
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))

@@ -19,11 +19,13 @@ from alerting.adapters.mongo.indexes import REPORTS
 from alerting.ports.reports import PlantSummaries, ReportContent, ReportHead, summaries_in
 
 _CONTENT = {"page": False, "content": False, "picture": False}
-_NEWEST_FIRST = [("start", -1), ("end", -1), ("revision", -1)]
+_NEWEST_FIRST = [("start", -1), ("end", -1), ("as_of", -1)]
+# those of 0.1 have a number, which is 0 where there was nothing to report
+_SHOWN: Document = {"empty": {"$ne": True}, "revision": {"$ne": 0}}
 
 
 class MongoReports:
-    """Port `Reports`: one document per revision; page and metrics are compressed to fit in."""
+    """Port `Reports`: one document per report; page and metrics are compressed to fit in."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._reports = database[REPORTS]
@@ -34,19 +36,8 @@ class MongoReports:
     def store_report(self, head: ReportHead, content: ReportContent) -> None:
         self._reports.replace_one({"_id": head.id}, _document(head, content), upsert=True)
 
-    def record(
-        self,
-        id: str,
-        *,
-        inputs: str | None = None,
-        checked_at: datetime | None = None,
-        announced: bool = False,
-    ) -> None:
-        """Record that the inputs of a report were looked at, or that it is announced."""
-        given = {"inputs": inputs, "checked_at": checked_at, "announced": announced or None}
-        self._reports.update_one(
-            {"_id": id}, {"$set": {key: to_bson(v) for key, v in given.items() if v is not None}}
-        )
+    def mark_announced(self, id: str) -> None:
+        self._reports.update_one({"_id": id}, {"$set": {"announced": True}})
 
     def get(self, id: str) -> ReportHead | None:
         found = self._reports.find_one({"_id": id}, _CONTENT)
@@ -65,40 +56,37 @@ class MongoReports:
     def for_definition(self, definition: str | None) -> list[ReportHead]:
         return _heads(self._reports.find({"definition": definition}, _CONTENT).sort(_NEWEST_FIRST))
 
-    def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
-        found = self._reports.find({"period": period, "definition": definition}, _CONTENT)
-        return sorted(_heads(found), key=lambda head: head.revision)
-
     def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
-        """Return the newest revision of each report on a calendar period; an index answers it."""
+        """Return the newest report of each definition on a calendar period; an index answers it."""
         by_then = {} if as_of is None else {"as_of": {"$lte": to_bson(as_of)}}
         found = self._reports.find({"period": period, **by_then}, _CONTENT)
-        return {
-            head.definition: head for head in sorted(_heads(found), key=lambda head: head.revision)
-        }
+        return {head.definition: head for head in sorted(_heads(found), key=lambda h: h.as_of)}
 
     def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
         found = self._reports.find(
             {"period": {"$in": sorted(periods)}, "definition": None},
             {"page": False, "picture": False},
         )
-        newest = {
-            str(one["period"]): {**one, "id": one["_id"]} for one in found.sort("revision", 1)
-        }
+        newest = {str(one["period"]): _with_defaults(one) for one in found.sort("as_of", 1)}
         return dict(good(REPORTS, newest.values(), _read_summaries))
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None
     ) -> list[ReportHead]:
         newest_first = [("start", -1), ("_id", -1)]
-        query: Document = {"revision": {"$ne": 0}}
+        query = dict(_SHOWN)
         if definitions is not None:
             query["definition"] = {"$in": sorted(definitions)}
         return _heads(self._reports.find(query, _CONTENT).sort(newest_first).limit(limit))
 
     def unannounced(self, limit: int) -> list[ReportHead]:
-        found = self._reports.find({"announced": False, "revision": {"$gt": 0}}, _CONTENT)
+        found = self._reports.find({"announced": False, **_SHOWN}, _CONTENT)
         return _heads(found.sort([("as_of", 1), ("_id", 1)]).limit(limit))
+
+
+def _with_defaults(document: Document) -> Document:
+    empty = document.get("empty", document.get("revision") == 0)
+    return {**document, "id": document["_id"], "empty": empty}
 
 
 def _read_summaries(document: Document) -> tuple[str, PlantSummaries]:
@@ -131,7 +119,7 @@ def _document(head: ReportHead, content: ReportContent) -> Document:
 def _heads(found: Iterable[Document]) -> list[ReportHead]:
     return good(
         REPORTS,
-        ({**document, "id": document["_id"]} for document in found),
+        (_with_defaults(document) for document in found),
         partial(from_document, ReportHead),
     )
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.reporting.life.periods import period_at, period_before, periods_within, read_period
+from alerting.reporting.base.periods import period_at, period_before, periods_within, read_period
 from tests.builders import threshold
 
 pytestmark = pytest.mark.fast
