@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from alerting.ports import (
     AccessPorts,
     ChangeFeed,
-    HandoverPorts,
     OfferPorts,
+    OperatorPorts,
     PredictJobs,
     UpkeepPorts,
 )
@@ -18,7 +18,7 @@ def real_time() -> None:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Platform(UpkeepPorts, HandoverPorts, OfferPorts, AccessPorts):
+class Platform(UpkeepPorts, OperatorPorts, OfferPorts, AccessPorts):
     """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower
     group.
 

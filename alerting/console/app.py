@@ -20,7 +20,6 @@ from alerting.console.access import Access
 from alerting.console.api import api, operate_api
 from alerting.console.attempts import Turns, WrongAttempts
 from alerting.console.gate import BODY_SECONDS, Gate
-from alerting.console.handover import handover_api
 from alerting.console.handover import page as handover_page
 from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
@@ -59,7 +58,7 @@ PROGRAMS: tuple[APIRouter | Later, ...] = (
     *seldom.ENGINEERING_APIS,
     operate_api.router,
     *seldom.DATA_APIS,
-    *(now_api.api, handover_api.api),
+    now_api.api,
     *seldom.PLANT_APIS,
     live_api.router,
     seldom.SILENCE_API,

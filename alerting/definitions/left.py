@@ -127,6 +127,12 @@ LEFT_IN_0_2_0 = (
         "are to stay, and remove it",
     ),
     Left("setting", "ALERTING_ARCHIVE_LAST", "use ALERTING_READINGS_LAST"),
+    Left("collection", "handovers", "nothing signs a hand-over; its notes stand in the log"),
+    Left("page", "/handover/earlier", "open /handover and step back by shift"),
+    *(
+        Left("operation", name, "open the page /handover, or send it as a mail")
+        for name in ("/api/v1/handover", "/api/v1/handovers", "/api/v1/handover/*")
+    ),
     Left("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
     Left(
         "setting",

@@ -43,7 +43,7 @@ class Retention:
 
     `models`: training runs, and model versions that were never in service. `notifications`: after
     the end of their episode. `scores`: those of models, and the records of past evaluations;
-    `audit`: resolved platform alerts and hand-overs too; `reports`: backtests too; `predictions`:
+    `audit`: resolved platform alerts too; `reports`: backtests too; `predictions`:
     the scores of predict jobs.
     """
 

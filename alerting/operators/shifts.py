@@ -1,19 +1,15 @@
 """Shifts of a plant: the one that runs at an instant, the one before it and the one after it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from alerting.definitions.hours import Hours, spans
 
 CHANGE_LASTS = timedelta(minutes=30)
 """Time before and after a change of shift in which a shift is handed over."""
-USUAL_STARTS: Mapping[int, tuple[str, ...]] = MappingProxyType(
-    {8: ("06:00", "14:00", "22:00"), 12: ("06:00", "18:00"), 24: ("06:00",)}
-)
-"""Local times at which shifts of so many hours start, where no route names shifts."""
+_USUAL = [("06:00", "14:00"), ("14:00", "22:00"), ("22:00", "06:00")]
 _SEARCHED = timedelta(days=8)
 
 
@@ -35,70 +31,52 @@ class Shift:
     start: datetime
     end: datetime
 
+    def has(self, at: datetime | None) -> bool:
+        """Return whether an instant lies in the shift."""
+        return at is not None and self.start <= at < self.end
 
-def usual_hours(length: int, zone: ZoneInfo) -> ShiftHours:
-    """Return the hours of shifts of 8, 12 or 24 hours."""
-    starts = USUAL_STARTS[length]
-    pairs = zip(starts, (*starts[1:], starts[0]), strict=True)
-    hours = (Hours.model_validate({"from": start, "to": end}) for start, end in pairs)
+
+def usual_hours(zone: ZoneInfo) -> ShiftHours:
+    """Return the hours of three shifts, for a plant whose routes name none."""
+    hours = [Hours.model_validate({"from": start, "to": end}) for start, end in _USUAL]
     return ShiftHours("", tuple(hours), zone)
 
 
-def find_running(
-    plans: Iterable[ShiftHours], at: datetime, name: str | None = None
-) -> Shift | None:
-    """Return the shift that runs at an instant; where none does the one that ended last, at most
+def find_running(plans: Sequence[ShiftHours], at: datetime, name: str | None = None) -> list[Shift]:
+    """Return the shifts that run at an instant; where none does the one that ended last, at most
     eight days ago.
 
-    Of several that run the one of this name, else the one that began last.
+    First the one of this name, else the one that began last.
     """
     around = _shifts_around(plans, at)
-    running = [shift for shift in around if shift.start <= at < shift.end]
-    if running:
-        return max(running, key=lambda s: (s.name == name, s.start, s.start - s.end, s.name))
-    over = [shift for shift in around if shift.end <= at]
-    return max(over, key=lambda s: (s.end, s.name == name, s.start, s.name), default=None)
+    over = sorted((s for s in around if s.end <= at), key=lambda s: s.end)[-1:]
+    found = [shift for shift in around if shift.has(at)] or over
+    return sorted(found, key=lambda s: (s.name == name, s.start, s.start - s.end), reverse=True)
 
 
-def find_others(plans: Iterable[ShiftHours], shift: Shift, at: datetime) -> list[Shift]:
-    """Return the other shifts that run at an instant."""
-    return [s for s in _shifts_around(plans, at) if s.start <= at < s.end and s != shift]
-
-
-def find_previous(plans: Iterable[ShiftHours], shift: Shift) -> Shift | None:
-    """Return the earlier shift whose end is nearest to the start of this one."""
-    earlier = [
-        s
-        for s in _shifts_around(plans, shift.start)
-        if s.start < shift.start and s.end <= shift.end
-    ]
-    return min(
-        earlier, key=lambda s: (abs(s.end - shift.start), s.end - s.start, s.name), default=None
+def find_neighbours(plans: Sequence[ShiftHours], shift: Shift) -> tuple[Shift | None, Shift | None]:
+    """Return the earlier shift that ends nearest to the start of this one, and the later one that
+    starts nearest to its end."""
+    earlier = [s for s in _shifts_around(plans, shift.start) if s.start < shift.start]
+    later = [s for s in _shifts_around(plans, shift.end) if s.start > shift.start]
+    return (
+        min(earlier, key=lambda s: (abs(s.end - shift.start), s.end - s.start), default=None),
+        min(later, key=lambda s: (abs(s.start - shift.end), s.end - s.start), default=None),
     )
 
 
-def find_next(plans: Iterable[ShiftHours], shift: Shift) -> Shift | None:
-    """Return the later shift whose start is nearest to the end of this one."""
-    later = [
-        s for s in _shifts_around(plans, shift.end) if s.start > shift.start and s.end >= shift.end
-    ]
-    return min(
-        later, key=lambda s: (abs(s.start - shift.end), s.end - s.start, s.name), default=None
-    )
-
-
-def find_change(plans: Iterable[ShiftHours], at: datetime) -> Shift | None:
+def find_change(plans: Sequence[ShiftHours], at: datetime) -> Shift | None:
     """Return the shift that is handed over at an instant: the one that ends within half an hour, or
     ended at most half an hour ago; None at other times."""
     near = [s for s in _shifts_around(plans, at) if abs(s.end - at) <= CHANGE_LASTS]
     return min(near, key=lambda s: (abs(s.end - at), s.start, s.name), default=None)
 
 
-def _shifts_around(plans: Iterable[ShiftHours], at: datetime) -> list[Shift]:
+def _shifts_around(plans: Sequence[ShiftHours], at: datetime) -> list[Shift]:
     """Return the shifts of eight days before and after an instant, oldest first."""
-    found = [
+    found = {
         Shift(plan.name, start, end)
         for plan in plans
         for start, end in spans(plan.hours, plan.zone, at - _SEARCHED, at + _SEARCHED)
-    ]
-    return sorted(dict.fromkeys(found), key=lambda s: (s.start, s.end, s.name))
+    }
+    return sorted(found, key=lambda s: (s.start, s.end, s.name))

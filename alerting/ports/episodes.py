@@ -10,7 +10,6 @@ from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, Feedback, Phase
 from alerting.episodes.extract import Alarm
 from alerting.episodes.misses import ReportedMiss
-from alerting.operators.handovers import Handover
 from alerting.operators.shelves import Shelf
 from alerting.operators.silences import Silence
 from alerting.ports.unit_of_work import Unit
@@ -161,33 +160,6 @@ class NoSilences:
 NO_SILENCES = NoSilences()
 
 
-class Handovers(Protocol):
-    """Hand-overs of shifts, each replaced only by its next version."""
-
-    def insert(self, handover: Handover) -> bool:
-        """Insert; return False if this id exists."""
-
-    def replace(self, handover: Handover) -> bool:
-        """Write the next version: succeeds only while the stored version is
-        `handover.version - 1`."""
-
-    def get(self, id: str) -> Handover | None: ...
-
-    def find(
-        self,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        limit: int | None = None,
-        before: tuple[datetime, str] | None = None,
-        parts: Collection[str | None] | None = None,
-    ) -> list[Handover]:
-        """Return hand-overs of shifts that meet [start, end), newest start first, those of one
-        instant by descending id; with `parts` only those of these parts of the plant.
-
-        `before` (start, id) leaves out that one and all ahead of it in this order: the next page.
-        """
-
-
 class Misses(Protocol):
     """Append-only log of reported misses, beside the feedback on episodes."""
 
@@ -219,7 +191,7 @@ class FeedbackLog(Protocol):
     def for_episode(self, episode: str) -> list[Feedback]: ...
 
 
-ChangedThing = Literal["episode", "shelf", "handover", "platform", "access"]
+ChangedThing = Literal["episode", "shelf", "platform", "access"]
 
 
 class NoChangeFeed(Exception):
@@ -241,8 +213,8 @@ class LiveEpisode:
 
 @dataclass(frozen=True)
 class LiveChange:
-    """A change of an episode, of a shelf or a silence, of a hand-over of a shift, of the faults of
-    the platform, or of what a person may.
+    """A change of an episode, of a shelf or a silence, of the faults of the platform,
+    or of what a person may.
 
     `mark`: where the change stands in the order of all changes of the database; texts of one
     length, so that they compare as the changes do. `asset`: None for what is of no asset. `access`:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-Log = Literal["audit", "handovers", "platform_alerts", "reports", "backtests", "past_evaluations"]
+Log = Literal["audit", "platform_alerts", "reports", "backtests", "past_evaluations"]
 """Collections of which documents are deleted by their age alone."""
 
 

@@ -31,7 +31,6 @@ from alerting.ports.episodes import (
     NO_SILENCES,
     Episodes,
     FeedbackLog,
-    Handovers,
     Misses,
     Shelves,
     Silences,
@@ -303,13 +302,6 @@ class OperatorPorts(MutingPorts):
     feedback: FeedbackLog
     misses: Misses
     links: Links | None = None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class HandoverPorts(OperatorPorts):
-    """Hand over shifts."""
-
-    handovers: Handovers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

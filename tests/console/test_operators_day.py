@@ -242,7 +242,7 @@ QUESTIONS = {
     "is line 2 all right?": ("/", ".now-chip", "Line 2 normal"),
     "what do I do first?": ("/", f"{CARD}:first-of-type .advice", ADVICE),
     "who has taken this?": ("/", f"{CARD}:first-of-type .tag", "taken over by nina"),
-    "what did night shift do?": ("night", "#done .handover-what", f"nina acted: {HELPED}"),
+    "what did night shift do?": ("night", "#done li", f"nina acted: {HELPED}"),
     "has this happened before?": ("episode", "#before", "4 alarms like this before"),
 }
 """Each question with the page that answers it, the element, and the answer; `episode`: the page of

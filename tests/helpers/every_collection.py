@@ -13,7 +13,6 @@ from alerting.demo.line import DemoLineState
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.features.derive import DerivedFeatures
-from alerting.operators.handovers import Handover
 from alerting.operators.people import AccessToken, Account, Session
 from alerting.operators.shelves import Shelf
 from alerting.operators.silences import Silence
@@ -127,7 +126,6 @@ def valid_documents() -> dict[str, Document]:
         c.SHELVES: {**to_document(shelf), "_id": "shelf", "force_key": "too-hot|oven-2|shelved"},
         c.SILENCES: _with_id(Silence, "silence"),
         c.FEEDBACK: {**to_document(example(Feedback)), "episode": "e", "key": "feedback"},
-        c.HANDOVERS: _with_id(Handover, "handover"),
         c.DECISIONS: {
             **to_document(example(DecisionRecord)),
             "definition": "too-moist",

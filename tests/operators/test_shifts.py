@@ -8,9 +8,7 @@ from alerting.operators.shifts import (
     Shift,
     ShiftHours,
     find_change,
-    find_next,
-    find_others,
-    find_previous,
+    find_neighbours,
     find_running,
     usual_hours,
 )
@@ -83,57 +81,42 @@ def shown(shift):
         (THREE, "2026-03-29 04:00", "night 28 22:00 29 06:00", "late 28 14:00", "early 29 06:00"),
         # no shifts are named
         (
-            [usual_hours(8, BERLIN)],
+            [usual_hours(BERLIN)],
             "2026-01-14 05:59",
             " 13 22:00 14 06:00",
             " 13 14:00",
             " 14 06:00",
         ),
-        (
-            [usual_hours(24, BERLIN)],
-            "2026-01-14 05:59",
-            " 13 06:00 14 06:00",
-            " 12 06:00",
-            " 14 06:00",
-        ),
-        (
-            [usual_hours(12, BERLIN)],
-            "2026-10-25 12:00",
-            " 25 06:00 25 18:00",
-            " 24 18:00",
-            " 25 18:00",
-        ),
     ],
 )
 def test_the_shift_that_runs_the_one_before_and_the_one_after(plans, at, running, before, after):
-    found = find_running(plans, local(at))
+    found = find_running(plans, local(at))[0]
     assert shown(found) == running
-    assert shown(find_previous(plans, found)).startswith(before)
-    assert shown(find_next(plans, found)).startswith(after)
+    previous, following = find_neighbours(plans, found)
+    assert shown(previous).startswith(before)
+    assert shown(following).startswith(after)
 
 
 @pytest.mark.parametrize(
     ("night", "length"), [("2026-03-28 23:00", 7), ("2026-10-24 23:00", 9), ("2026-01-14 23:00", 8)]
 )
 def test_a_night_in_which_the_clocks_change_is_shorter_or_longer(night, length):
-    shift = find_running(THREE, local(night))
+    shift = find_running(THREE, local(night))[0]
     assert (shift.end - shift.start).total_seconds() == length * 3600
 
 
 def test_of_shifts_that_run_at_once_a_person_can_name_one():
     at = local("2026-01-14 09:00")
-    assert find_running([*THREE, OFFICE], at).name == "office"
-    assert find_running([*THREE, OFFICE], at, "early").name == "early"
-    found = find_running([*THREE, OFFICE], at)
-    assert [other.name for other in find_others([*THREE, OFFICE], found, at)] == ["early"]
+    names = [shift.name for shift in find_running([*THREE, OFFICE], at)]
+    named = [shift.name for shift in find_running([*THREE, OFFICE], at, "early")]
+    assert (names, named) == (["office", "early"], ["early", "office"])
 
 
 def test_without_hours_no_shift_runs():
     at = local("2026-01-14 09:00")
-    assert find_running([], at) is None
+    assert find_running([], at) == []
     alone = Shift("once", at, at.replace(hour=at.hour + 1))
-    assert find_previous([], alone) is None
-    assert find_next([], alone) is None
+    assert find_neighbours([], alone) == (None, None)
 
 
 @pytest.mark.parametrize(

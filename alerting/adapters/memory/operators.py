@@ -8,7 +8,6 @@ from typing import Any
 from alerting.adapters.memory.tables import MemoryTable
 from alerting.episodes.episode import Feedback
 from alerting.episodes.misses import ReportedMiss
-from alerting.operators.handovers import Handover
 from alerting.operators.shelves import Shelf
 from alerting.operators.silences import Silence
 from alerting.ports import AUDIT_ORIGIN, AuditEntry, AuditFilter, PlatformAlert
@@ -58,28 +57,6 @@ class MemorySilences(MemoryTable[Silence]):
         ]
         newest = sorted(found, key=lambda one: (one.since, one.id), reverse=True)
         return newest[: limit or None]
-
-
-class MemoryHandovers(MemoryTable[Handover]):
-    """Port `Handovers`."""
-
-    def find(
-        self,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        limit: int | None = None,
-        before: tuple[datetime, str] | None = None,
-        parts: Collection[str | None] | None = None,
-    ) -> list[Handover]:
-        found = [
-            one
-            for one in self.rows.values()
-            if (start is None or one.end > start)
-            and (end is None or one.start < end)
-            and (before is None or (one.start, one.id) < before)
-            and (parts is None or one.part in parts)
-        ]
-        return sorted(found, key=lambda one: (one.start, one.id), reverse=True)[:limit]
 
 
 class MemoryFeedback:

@@ -32,7 +32,6 @@ from alerting.adapters.memory.notifications import MemoryNotifications
 from alerting.adapters.memory.operators import (
     MemoryAudit,
     MemoryFeedback,
-    MemoryHandovers,
     MemoryMisses,
     MemoryPlatformAlerts,
     MemoryShelves,
@@ -78,7 +77,6 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         silences=MemorySilences(),
         feedback=MemoryFeedback(),
         misses=MemoryMisses(),
-        handovers=MemoryHandovers(),
         decisions=decisions,
         trainings=MemoryTrainings(),
         models=models,

@@ -59,7 +59,6 @@ EPISODES = "episodes"
 SHELVES = "shelves"
 SILENCES = "silences"
 FEEDBACK = "feedback"
-HANDOVERS = "handovers"
 DECISIONS = "decisions"
 TRAININGS = "trainings"
 SCORES = "scores"
@@ -181,7 +180,6 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("episode", ASCENDING), ("at", ASCENDING)]),
         IndexModel([("missed_at", ASCENDING), ("definition", ASCENDING)], sparse=True),
     ],
-    HANDOVERS: [_index_newest(at="start"), _index_newest("part", at="start")],
     DECISIONS: [
         _unique("run_key", sparse=True),
         _unique("rank_key", sparse=True),

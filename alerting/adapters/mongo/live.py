@@ -1,5 +1,4 @@
-"""Changes of episodes, shelves, hand-overs, faults of the platform and access, from one change
-stream."""
+"""Changes of episodes, shelves, faults of the platform and access, from one change stream."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from alerting.adapters.mongo.indexes import (
     ACCESS_TOKENS,
     ACCOUNTS,
     EPISODES,
-    HANDOVERS,
     PLATFORM_ALERTS,
     SESSIONS,
     SHELVES,
@@ -28,7 +26,6 @@ _THINGS: dict[str, ChangedThing] = {
     EPISODES: "episode",
     SHELVES: "shelf",
     SILENCES: "shelf",
-    HANDOVERS: "handover",
     PLATFORM_ALERTS: "platform",
 }
 _ACCESS = (ACCOUNTS, ACCESS_TOKENS, SESSIONS)

@@ -31,7 +31,6 @@ from alerting.adapters.mongo.definitions.sinks import MongoSinks
 from alerting.adapters.mongo.definitions.sources import MongoSources
 from alerting.adapters.mongo.documents import CODEC, Document, MongoDatabase
 from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
-from alerting.adapters.mongo.episodes.handovers import MongoHandovers
 from alerting.adapters.mongo.episodes.notifications import MongoNotifications
 from alerting.adapters.mongo.episodes.operators import (
     MongoAudit,
@@ -103,7 +102,6 @@ class MongoStores:
         self.silences: ports.Silences = MongoSilences(database)
         self.feedback: ports.FeedbackLog = MongoFeedback(database)
         self.misses: ports.Misses = MongoMisses(database)
-        self.handovers: ports.Handovers = MongoHandovers(database)
         self.decisions: ports.Decisions = MongoDecisions(database)
         self.trainings: ports.Trainings = MongoTrainings(database)
         self.scores: ports.Scores = MongoScores(database)

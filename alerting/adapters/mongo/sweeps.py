@@ -8,7 +8,6 @@ from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDa
 from alerting.adapters.mongo.indexes import (
     AUDIT,
     BACKTESTS,
-    HANDOVERS,
     PAST_EVALUATIONS,
     PLATFORM_ALERTS,
     READINGS,
@@ -20,7 +19,6 @@ from alerting.ports.sweeps import Log, Swept
 
 _LOGS: dict[Log, tuple[str, str]] = {
     "audit": (AUDIT, "at"),
-    "handovers": (HANDOVERS, "end"),
     "platform_alerts": (PLATFORM_ALERTS, "resolved_at"),
     "reports": (REPORTS, "at"),
     "backtests": (BACKTESTS, "begun_at"),

@@ -34,7 +34,6 @@ def frame(
         "all": look_again or too_many,
         "episodes": [] if too_many else [asdict(one) for one in changed.values()],
         "shelves": "shelf" in things,
-        "handovers": "handover" in things,
         "platform": "platform" in things,
         "open": _by_severity(shown),
         "unacknowledged": _by_severity(

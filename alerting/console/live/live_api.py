@@ -50,8 +50,8 @@ def live(
 
     The data of an event is JSON. `episodes`: id, definition, asset, severity, `state` (expected,
     happening, over), whether acknowledged and muted. `open`, `unacknowledged`: counts by severity.
-    `all`: more may have changed than is named; read the lists again. `shelves`, `handovers`,
-    `platform`: shelves, hand-overs or faults of the platform have changed. Changes of a quarter of
+    `all`: more may have changed than is named; read the lists again. `shelves`,
+    `platform`: shelves or faults of the platform have changed. Changes of a quarter of
     a second are one event. An event `alive` comes at least every 15 seconds. Where the database has
     no change streams, the answer is one event of the present state: ask again each second.
     """

@@ -26,12 +26,13 @@ from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
 from alerting.operators.causes import DayOfAlarms, group_by_day
 from alerting.operators.people import DEVICE_SESSION_LASTS
+from alerting.operators.shifts import find_change
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting.base import sentences
 from alerting.usecases.access.devices import renew_display
 from alerting.usecases.episodes.suppression import find_not_notified
-from alerting.usecases.handover.choose import shift_to_hand_over
 from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.now.handover import shift_hours
 from alerting.usecases.now.known_plant import KnownPlant, RecentPlant
 from alerting.usecases.now.overview import Earlier, NowFilters, is_part, read_earlier, read_now
 from alerting.usecases.operators.operate import shelves_now
@@ -145,7 +146,7 @@ def _present(
         ),
         "off": alarms_off(platform),
         "may_answer": person.may_answer,
-        "handed_over": shift_to_hand_over(routes, now.at),
+        "handed_over": find_change(shift_hours(routes), now.at),
         "presets": SHELF_REASONS,
         "causes_unfolded": CAUSES_UNFOLDED,
         "over_unfolded": OVER_UNFOLDED,

@@ -25,7 +25,6 @@ _NAMES = {
     "feedback": translatable("answer"),
     "misses": translatable("report a missed problem"),
     "note": translatable("write a note of the shift"),
-    "sign": translatable("sign the hand-over"),
     "send": translatable("send the hand-over"),
 }
 """Names of forms, by the last part of their address; others are shown without."""

@@ -61,7 +61,7 @@ function count(data) {
 function take({ data, mark }) {
   heard = Date.now();
   found();
-  const isNews = data.all || data.episodes.length > 0 || data.shelves || data.handovers || data.platform;
+  const isNews = data.all || data.episodes.length > 0 || data.shelves || data.platform;
   if (mark) sessionStorage.setItem(MARK, mark);
   last = data;
   count(data);

@@ -67,7 +67,7 @@ def retain(
             platform.definitions,
             platform.sweeps,
             limits["audit"],
-            ("audit", "handovers", "platform_alerts"),
+            ("audit", "platform_alerts"),
             dry,
         ),
         *_logs(

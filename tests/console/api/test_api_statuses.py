@@ -80,7 +80,6 @@ def everywhere(stub):
         "notifications",
         "feedback",
         "misses",
-        "handovers",
         "predict_jobs",
         "access_tokens",
         "audit",

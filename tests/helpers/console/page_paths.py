@@ -38,5 +38,5 @@ def pages_of(line):
         *("/silences", f"/silences/{names.silences[0]}", f"/new-silence?part={names.assets[1]}"),
         f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
         *(f"/?asset={names.assets[1]}", f"/miss?asset={names.assets[1]}"),
-        *("/handover", f"/handover?line={line}&hours=12", "/handover/earlier"),
+        *("/handover", f"/handover?line={line}"),
     ]

@@ -14,15 +14,13 @@ from typing import NamedTuple
 from alerting.console.gate import COOKIE
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.sources.source import parse_source
-from alerting.episodes.episode import ActorStamp, Feedback, Transition
+from alerting.episodes.episode import Feedback, Transition
 from alerting.episodes.misses import ReportedMiss
 from alerting.kinds.validation import parse_definition
 from alerting.notifications.notification import Content
 from alerting.operators.actions import ROLES
-from alerting.operators.handovers import ShiftNote, new_handover
 from alerting.operators.people import AccessToken, Account, Session, hash_secret
 from alerting.operators.shelves import new_shelf
-from alerting.operators.shift_summary import ShiftChange, ShiftSummary
 from alerting.operators.shifts import Shift
 from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports import (
@@ -44,6 +42,8 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.now.handover import ChosenShift, write_note
+from alerting.usecases.operators.operate import Actor
 from alerting.usecases.sinks.documents import apply_sinks
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources
@@ -309,7 +309,7 @@ def _add_operations(made, line, oven):
         assert made.labels.insert(label)
     miss = ReportedMiss(f"{line}-moist", oven, at(800), f"missed on {line}", line, at(900))
     made.misses.append(miss)
-    _add_handover(made, line, oven)
+    _add_note(made, line)
     span = (at(0), at(1440), 1, None, at(2000))
     made.past_evaluations.add(PastEvaluation(f"{line}-hot", oven, *span))
     made.scores.add(f"{line}-moist", oven, [Score(at(60 * n), 0.5, 0.7, 1) for n in range(9)])
@@ -327,17 +327,13 @@ def _add_operations(made, line, oven):
         )
 
 
-def _add_handover(made, line, oven):
-    """Add a signed hand-over of the shift before, as its own crew and as the whole plant see it."""
-    note = ShiftNote(f"note on {line}", line, at(NOW - 600), oven)
-    signed = ShiftSummary(
-        at(NOW - 480), changes=(ShiftChange(f"{line}-hot", 1, line, at(0), line),)
-    )
+def _add_note(made, line):
+    """Add a note of the shift before, as its own crew and as the whole plant see it."""
+    actor = Actor(line, "operator")
+    shift = Shift("", at(NOW - 960), at(NOW - 480))
     for part in (line, None) if line == SECOND else (line,):
-        shift = Shift(f"{line}-crew", at(NOW - 960), at(NOW - 480))
-        handover = new_handover(part, shift)
-        stamp = ActorStamp(line, at(NOW - 481))
-        assert made.handovers.insert(replace(handover, notes=(note,), left=stamp, signed=signed))
+        chosen = ChosenShift(part, "", None, shift, None, None, (), False, ())
+        write_note(made, chosen, f"note on {line}", actor, at(NOW - 600))
 
 
 def _add_messages(made, line):

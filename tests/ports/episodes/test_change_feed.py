@@ -4,10 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.operators.handovers import new_handover
 from alerting.operators.people import hash_secret
 from alerting.operators.shelves import new_shelf
-from alerting.operators.shifts import Shift
 from alerting.ports.episodes import live_episode
 from alerting.usecases.access import people
 from alerting.usecases.access.sign_in import begin_session
@@ -41,15 +39,12 @@ def test_each_change_is_read_once_and_in_order(real):
         assert real.shelves.insert(
             new_shelf("too-hot", "oven-1", "shelved", at(9), at(60), "cleaning", "otto", 0)
         )
-        shift = Shift("night", at(0), at(480))
-        assert real.handovers.insert(new_handover("line-1", shift))
         real.platform_alerts.report("disk full", "data", "little space", at(9))
-        found = read(reader, 5)
+        found = read(reader, 4)
         assert [(one.thing, one.asset, one.episode) for one in found] == [
             ("episode", "oven-2", live_episode(second)),
             ("episode", first.asset, live_episode(over)),
             ("shelf", "oven-1", None),
-            ("handover", "line-1", None),
             ("platform", None, None),
         ]
         marks = [start, *(one.mark for one in found)]
