@@ -31,6 +31,7 @@ class Person:
     `token`: hash of the token, None for a password. `language` and `zone`: of the pages, if chosen.
     `device`: the shared device of the session, if any. It may read; if it `signs`, people answer on
     it with name and PIN.
+    `identity`: of a person of the directory.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Person:
     csrf: str | None = None
     device: str | None = None
     signs: bool = False
+    identity: str | None = None
 
     @property
     def may_answer(self) -> bool:
@@ -88,7 +90,7 @@ class Access:
             if account is None and self._platform.accounts.get(session.account) is not None:
                 return None
         else:
-            person = _person(account) if account is not None else None
+            person = person_of(account) if account is not None else None
         if person is None:
             return None
         return replace(person, session=cookie, csrf=_csrf(cookie))
@@ -112,7 +114,7 @@ class Access:
             if account is not None and not is_active(account, now):
                 return None
             return (
-                replace(_person(account), role=role, token=id)
+                replace(person_of(account), role=role, token=id)
                 if account
                 else Person(name, role, token=id)
             )
@@ -128,13 +130,15 @@ class Access:
         return account
 
 
-def _person(account: Account) -> Person:
+def person_of(account: Account) -> Person:
+    """Return the person of an account; of a shared device one who only reads."""
     person = Person(
         account.id,
         account.role,
         account.display_name,
         account.language,
         account.zone,
+        identity=account.identity,
     )
     if account.kind != "device":
         return person

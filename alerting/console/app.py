@@ -46,9 +46,9 @@ from alerting.usecases.access.people import Passwords
 from alerting.usecases.now.known_plant import RecentPlant
 
 if TYPE_CHECKING:
-    from alerting.adapters.oidc import OidcProvider
     from alerting.adapters.predictions.job_files import JobFolder
     from alerting.console.imports.imports import Imports
+    from alerting.console.people.directory_page import Directory
     from alerting.usecases.sinks.trial import OpenSink
     from alerting.usecases.sources.poll import Readers
 
@@ -88,7 +88,7 @@ def create_app(
     predict_files: "JobFolder | None" = None,
     import_files: "Imports | None" = None,
     passwords: Passwords | None = None,
-    directory: "OidcProvider | None" = None,
+    directory: "Directory | None" = None,
     source_readers: "Callable[[], Readers] | None" = None,
     sink_opener: "Callable[[], OpenSink] | None" = None,
     airflow: str | None = None,
@@ -101,7 +101,7 @@ def create_app(
     the one-time link. `public_url`: the address at which people reach the pages; its path comes
     before that of every page. `body_seconds`: time limit for the body of a request to arrive.
     `predict_files`: the files of predict jobs, `import_files` of imports; without them none are
-    taken. `passwords`: their hashes, argon2id if left out. `directory`: the provider by which
+    taken. `passwords`: their hashes, argon2id if left out. `directory`: the proxy by which
     people sign in; it needs `public_url`. `source_readers`: makes what connects to sources, to
     look at their rows; `sink_opener`: what connects to receivers of sinks. `airflow`: the address
     of its pages, for links; `mlflow`: likewise.
@@ -159,6 +159,7 @@ def create_app(
         body_seconds=body_seconds,
         audit=platform.audit,
         refusals=refusals,
+        by_proxy=directory_page.enter_by_proxy,
     )
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)
@@ -177,7 +178,7 @@ def _add_routes(
 ) -> None:
     entrances = (
         links.link_routes(now),
-        *(password_page.pages, directory_page.pages, login.routes),
+        *(password_page.pages, login.routes),
         language_routes(),
     )
     for one in (*PROGRAMS, *PEOPLE, *entrances):

@@ -32,9 +32,7 @@ from alerting.usecases.access.audit import audit_refusals
 COOKIE = "alerting_session"
 DEVICE_COOKIE = "alerting_device"
 """Cookie of a shared device, in force while no person is signed in on it."""
-DIRECTORY = frozenset(f"/login/directory{end}" for end in ("", "/back", "/out", "/logout"))
-"""Sign-in and log-out by the plant's directory, each checked by its route."""
-OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE}) | DIRECTORY
+OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE})
 PASSWORD = "/password/"  # noqa: S105 - the one-time link of an account, checked by its route
 LINKS = (
     "/f/"  # feedback links: the address itself is the permission, and each route below checks it
@@ -81,7 +79,10 @@ class Gate:
         body_seconds: float,
         audit: Audit,
         refusals: RefusalLog,
+        by_proxy: Callable[[Request], Response | None],
     ) -> None:
+        """`by_proxy`: takes the person whom a trusted proxy names as that of a request, and returns
+        an answer to it, if there is one."""
         self._app = app
         self._access = access
         self._wrong = wrong_attempts
@@ -89,6 +90,7 @@ class Gate:
         self._body_seconds = body_seconds
         self._audit = audit
         self._refusals = refusals
+        self._by_proxy = by_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -181,6 +183,7 @@ class Gate:
                     request.state.person = await run_in_threadpool(
                         self._access.find_by_session, value, self._now()
                     )
+            return await run_in_threadpool(self._by_proxy, request)
         except (ConnectionFailure, DatabaseDown):
             return problem(request, 503, DATABASE_DOWN)
         return None

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.console.access import Access
-from alerting.console.attempts import RateLimit, WrongAttempts, client_of
+from alerting.console.attempts import WrongAttempts, client_of
 from alerting.console.gate import COOKIE, DEVICE_COOKIE
 from alerting.console.transport import is_confidential, is_https
 from alerting.console.web.forms import FormViewer
@@ -25,7 +25,7 @@ from alerting.usecases.access.people import Passwords
 from alerting.usecases.access.sign_in import begin_session, check_password, record_sign_in
 
 if TYPE_CHECKING:
-    from alerting.adapters.oidc import OidcProvider
+    from alerting.console.people.directory_page import Directory
 
 LONGEST = 2000
 Field = Annotated[str, Form(max_length=LONGEST)]
@@ -33,7 +33,6 @@ KNOWN_BROWSER = "alerting_browser"
 """Cookie of a browser in which a person signed in by password: guesses from elsewhere then do not
 slow it down."""
 _KNOWN_FOR = timedelta(days=180)
-DIRECTORY_LOGIN = "/login/directory"
 NOT_CONFIDENTIAL = translatable(
     "Passwords are taken over HTTPS only, because this connection can be read on its way. Open the "
     "address that begins with https, or sign in on the machine itself."
@@ -50,7 +49,7 @@ routes = APIRouter(include_in_schema=False)
 @dataclass(frozen=True)
 class Entrance:
     """Shared parts of the login routes. `public_url`: the address of the pages, if set.
-    `directory`: the provider by which people sign in, if one is configured."""
+    `directory`: the proxy by which people sign in, if one is configured."""
 
     platform: AccessPorts
     access: Access
@@ -58,8 +57,7 @@ class Entrance:
     wrong_attempts: WrongAttempts
     now: Callable[[], datetime]
     public_url: str | None = None
-    directory: "OidcProvider | None" = None
-    directory_requests: RateLimit = field(default_factory=lambda: RateLimit(requests=120))
+    directory: "Directory | None" = None
 
     def takes_password_of(self, account: Account) -> bool:
         """Return whether this account may sign in with a password: beside a directory only an
@@ -160,7 +158,7 @@ def leave(request: Request, person: FormViewer) -> Response:
     entrance.access.end_session(person)
     entrance.platform.audit.add(person.name, "signed out", person.name, entrance.now())
     if entrance.directory is not None and account is not None and account.identity is not None:
-        return entrance.signed_out(request, f"{DIRECTORY_LOGIN}/out")
+        return entrance.signed_out(request, entrance.directory.log_out or "/login")
     return entrance.signed_out(request)
 
 
@@ -234,7 +232,6 @@ def login_page(request: Request, target: str, refusal: str, name: str = "") -> s
         account.kind == "person" and account.identity is None
         for account in entrance.platform.accounts.all()
     )
-    provider = entrance.directory
     return render(
         "login.html",
         request,
@@ -242,8 +239,7 @@ def login_page(request: Request, target: str, refusal: str, name: str = "") -> s
         refusal=refusal,
         name=name,
         by_password=people and is_confidential(request, entrance.public_url),
-        directory=provider and provider.settings.title,
-        directory_address=f"{entrance.public_url}{DIRECTORY_LOGIN}",
+        directory=entrance.directory is not None,
     )
 
 

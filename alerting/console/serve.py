@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from alerting.adapters.embedded.running import running
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
 from alerting.console.monitor import HealthMonitor
+from alerting.console.people.directory_page import open_directory
 from alerting.console.server import serve_app, server_options, tls_options
 from alerting.console.web.prefix import prefix_of
 from alerting.definitions.faults import UserError
@@ -29,9 +29,6 @@ from alerting.wiring import (
     sink_opener,
     source_readers,
 )
-
-if TYPE_CHECKING:
-    from alerting.adapters.oidc import OidcProvider
 
 TOKENS_FILE = variable("api_tokens_file")
 _SWITCH_S = 0.001
@@ -52,7 +49,7 @@ def serve(
     configure_logging(environ, tokens)
     public_url = settings.delivery.public_url
     tls = tls_options(settings.tls_cert, settings.tls_key)
-    directory = _open_directory(settings)
+    directory = None if settings.directory is None else open_directory(settings.directory)
     imports = Imports(settings.home / "imports", plant_zone(settings, environ))
     options = server_options(settings.trusted_proxies, prefix_of(public_url)) | tls
     with open_platform(settings, patient=False, service=True) as platform:
@@ -76,14 +73,6 @@ def serve(
         gc.freeze()  # what is loaded stays: answers do not wait until it has been searched
         sys.setswitchinterval(_SWITCH_S)
         serve_app(app, host, port or settings.api_port, options)
-
-
-def _open_directory(settings: Settings) -> "OidcProvider | None":
-    if settings.oidc is None:
-        return None
-    from alerting.adapters.oidc import open_directory  # noqa: PLC0415 - loads libraries of signatures, for plants with a directory alone
-
-    return open_directory(settings.oidc, settings.delivery.public_url or "")
 
 
 def airflow_pages(settings: Settings) -> str | None:

@@ -40,8 +40,10 @@ class PatientProtocol(H11Protocol):
         self._uploads = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Start the time limit of the first request."""
+        """Start the time limit of the first request; its state has the other end of the connection
+        as `peer`, whatever its headers say."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, "peer": self.client[0] if self.client else ""}
         self._await_request()
 
     def data_received(self, data: bytes) -> None:

@@ -172,6 +172,13 @@ LEFT_IN_0_2_0 = (
     Left("operation", "/api/v1/imports", "use the page /import, alerting import, or a source"),
     Left("option", "import readings --strict", "read what the import says of its cells first"),
     Left("collection", "import_jobs", "drop it: imports in the browser live in its server now"),
+    Left(
+        "setting",
+        "ALERTING_OIDC",
+        "put a proxy that signs people in before the console, and set ALERTING_DIRECTORY "
+        "(docs/directory.md); remove the accounts of the provider first: no other user gets them",
+    ),
+    Left("page", "/login/directory", "a proxy signs people in (docs/directory.md)"),
     Left("page", "/wall", "open / on the screen: it fills a large one"),
     Left("field", "asset.plant", _PLANTS),
     Left("field", "route.match.plants", "name the assets in match.assets"),

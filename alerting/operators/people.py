@@ -38,8 +38,8 @@ class Account:
     sessions that began before are over. `language` and `zone` (IANA): of the pages for this person,
     None for the usual ones. `wrong_pins_until`: see `pins.py`; of a person, and of a device.
     `signer`, `signed_at`: the person who signed last on a device, and when.
-    `identity`: issuer and subject of a person of the plant's directory, who has no password here;
-    role and display name then come from there, at each sign-in.
+    `identity`: user of the plant's directory, who has no password here; role and display name then
+    come from there, with each request.
     """
 
     id: str

@@ -149,8 +149,8 @@ class Settings:
     times in it. `language` (en, de, fr) is that of messages, and of pages for browsers that ask for
     none of these. `trusted_proxies` are the addresses and networks of proxies whose statement of a
     client's address and scheme is trusted. `tls_cert` and `tls_key`: certificate and key (PEM) with
-    which the API and the pages are served by HTTPS. `oidc`: the document of the plant's directory,
-    by which people sign in. `latency`: how long evaluation waits for a
+    which the API and the pages are served by HTTPS. `directory`: the document of the proxy by which
+    people sign in. `latency`: how long evaluation waits for a
     variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits`
     are those beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`,
     `_SOURCE_STALE`, `_DISK_LEAST`). `declaration_limits` bound what data declare by themselves
@@ -192,7 +192,7 @@ class Settings:
     trusted_proxies: Annotated[tuple[str, ...], _proxies] = (LOOPBACK, "::1")
     tls_cert: Annotated[Path | None, _file] = None
     tls_key: Annotated[Path | None, _file] = None
-    oidc: Annotated[Path | None, _file] = None
+    directory: Annotated[Path | None, _file] = None
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
     backup: Annotated[str | None, storage_location("backups")] = None
@@ -338,9 +338,6 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         missing = "tls_key" if settings.tls_key is None else "tls_cert"
         variables.add_fault(variable(missing), "is missing: certificate and key are given together")
-    if settings.oidc is not None and settings.delivery.public_url is None:
-        message = "needs ALERTING_PUBLIC_URL, the address to which the provider sends browsers back"
-        variables.add_fault(variable("oidc"), message)
     if variables.faults:
         raise SettingsRefused(variables.faults)
     return settings

@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 HEAVY = {
     *("scipy", "sklearn", "lightgbm", "xgboost", "shap", "numba", "optuna", "skops"),
-    *("matplotlib", "mlflow", "sqlalchemy", "airflow", "django"),
-    *("pandas", "pyarrow", "authlib", "cryptography"),
+    *("matplotlib", "mlflow", "sqlalchemy", "airflow"),
+    *("pandas", "pyarrow", "cryptography"),
 }
 PROGRAM = """
 import sys

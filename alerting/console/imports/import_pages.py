@@ -104,7 +104,7 @@ _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
 }
 
 
-def the_imports(request: Request) -> Imports:
+def the_imports(request: Request, _: Engineer) -> Imports:
     """Return the imports of this server. Raises HTTPException 503 without a folder for them."""
     found: Imports | None = request.app.state.import_files
     if found is None:

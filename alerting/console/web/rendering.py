@@ -77,7 +77,6 @@ STYLED = (
 _MOST_MADE = 1000
 _LONGEST_ADDRESS = 2000
 """Characters of an address that a login or the choice of a language leads back to."""
-_BELOW_LOGIN = "/login/"
 _MADE: dict[tuple[object, ...], tuple[object, Language, str]] = {}
 """Parts of pages by macro, episode or other thing, texts, minute, zone and language, with the thing
 and the language themselves."""
@@ -152,15 +151,11 @@ def zone_of(request: Request) -> ZoneInfo:
 
 
 def page_address(request: Request) -> str:
-    """Return path and query of a page; of a form the page that it was sent from.
-
-    Without the query of a sign-in by a directory, which is the answer of its provider, with a code.
-    """
+    """Return path and query of a page; of a form the page that it was sent from."""
     sent_from = request.headers.get("referer", "") if request.method == "POST" else str(request.url)
     parts = urlsplit(sent_from)
     address = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-    is_answer = _BELOW_LOGIN in parts.path
-    return parts.path if is_answer or len(address) > _LONGEST_ADDRESS else address
+    return parts.path if len(address) > _LONGEST_ADDRESS else address
 
 
 @cache

@@ -1,83 +1,164 @@
-"""Sign-in by the plant's directory: a round in the process, accounts, passwords, log-out."""
+"""Sign-in by headers of a trusted proxy: what it may say, and nobody else."""
 
-from datetime import timedelta
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+import uvicorn
 
+from alerting.console.people.directory_page import open_directory
+from alerting.console.server import server_options
+from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.ports import AuditFilter
+from alerting.settings.environment import read_settings
 from alerting.usecases.access import people
-from tests.helpers.console.fake_provider import ISSUER, begin, come_in, refusals
 from tests.helpers.console.pages import csrf_of
 from tests.helpers.console.people import app_of, browser_of, person_on, sign_in
+from tests.support import free_port
+
+SECRET = "0123456789abcdef0123"
+PROXY = "10.0.0.5"
+GROUPS = {"line-1": "operator", "engineers": "engineer", "it": "admin"}
 
 
-def test_a_person_signs_in_and_has_role_of_their_groups(app, platform, provider, wall):
+def directory_file(folder, mode=0o600, secret=SECRET, **changes):
+    kept = folder / "secret"
+    kept.write_text(f"{secret}\n")
+    kept.chmod(mode)
+    file = folder / "directory.yaml"
+    document = {"proxies": [PROXY], "secret_file": str(kept), "groups": GROUPS, "create": True}
+    file.write_text(json.dumps(document | changes))
+    return file
+
+
+@pytest.fixture
+def app(platform, wall, tmp_path):
+    return app_of(platform, wall, directory=open_directory(directory_file(tmp_path)))
+
+
+def proxied(app, user="Anna.Berg@plant.example", groups="line-1, guests", peer=PROXY, more=()):
+    """Return a browser whose requests come through the proxy."""
+    headers = [
+        ("x-alerting-proxy-secret", SECRET),
+        ("x-forwarded-user", user),
+        ("x-forwarded-groups", groups),
+    ]
     browser = browser_of(app)
-    assert "Sign in with Plant login" in browser.get("/login").text
-    answer = come_in(browser, provider, wall, "/reports", groups=["line-1", "guests"])
-    assert answer.status_code == 200
-    assert 'content="0; url=/reports"' in answer.text
-    session = answer.headers["set-cookie"].lower()
-    assert "httponly" in session
-    assert "secure" in session
-    assert "samesite=strict" in session
+    browser.headers = httpx.Headers([*headers, *more])
+    browser.app_state["peer"] = peer
+    return browser
+
+
+def signed_in(app, **given):
+    browser = proxied(app, **given)
+    assert 'content="0; url=/reports"' in browser.get("/reports").text
+    return browser
+
+
+def refusals(platform):
+    return [one.why for one in platform.audit.find(AuditFilter(what="sign-in refused"), 9)]
+
+
+def test_a_person_comes_in_with_the_role_of_their_groups_and_a_cookie_for_forms(app, platform):
+    browser = proxied(app)
+    answer = browser.get("/reports?of=x")
+    assert 'content="0; url=/reports?of=x"' in answer.text
+    cookie = answer.headers["set-cookie"].lower()
+    assert all(word in cookie for word in ("httponly", "secure", "samesite=strict"))
     account = platform.accounts.get("anna.berg")
-    assert (account.role, account.shown_name) == ("operator", "Anna Berg")
-    assert account.identity == f"{ISSUER} s-1"
-    assert account.password is None
-    assert "Anna Berg" in browser.get("/account").text
+    assert (account.role, account.identity) == ("operator", "Anna.Berg@plant.example")
+    assert csrf_of(browser.get("/account"))
     signed = platform.audit.find(AuditFilter(actor="anna.berg", what="signed in"), 1)[0]
-    assert signed.why == "by Plant login"
+    assert signed.why == "by the directory"
 
 
-def test_groups_that_change_count_at_the_next_sign_in(app, platform, provider, wall):
-    come_in(browser_of(app), provider, wall, groups=["line-1"])
-    come_in(browser_of(app), provider, wall, groups=["line-1", "it"])
-    account = platform.accounts.get("anna.berg")
-    assert account.role == "admin"
+def test_the_highest_role_counts_and_a_change_of_groups_with_the_next_request(app, platform):
+    browser = signed_in(app)
+    assert browser.get("/access").status_code == 403
+    browser.headers["x-forwarded-groups"] = "line-1,it,engineers"
+    assert browser.get("/access").status_code == 403  # the session of before
+    assert browser.get("/access").status_code == 200
     changed = platform.audit.find(AuditFilter(what="person changed"), 1)[0]
-    assert (changed.actor, changed.before["role"], changed.after["role"]) == (
-        "directory",
-        "operator",
-        "admin",
-    )
+    assert (changed.actor, changed.after["role"]) == ("directory", "admin")
+    browser.headers["x-forwarded-groups"] = "canteen"
+    assert browser.get("/").status_code == 403
+    assert platform.sessions.all(changed.at, "anna.berg") == []
+    assert refusals(platform) == ["you are in no group that may use this platform"]
 
 
-def test_who_is_in_no_group_is_refused_and_loses_what_was_open(app, platform, provider, wall):
-    before = browser_of(app)
-    come_in(before, provider, wall)
-    assert before.get("/").status_code == 200
-    answer = come_in(browser_of(app), provider, wall, groups=["canteen"])
-    assert answer.status_code == 403
-    assert "engineers, it, line-1" in answer.text
-    assert before.get("/").status_code == 303
-    assert "you are in no group" in refusals(platform)[0]
-    come_in(browser_of(app), provider, wall, groups=["canteen"], subject="s-2")
-    assert [one.identity for one in platform.accounts.all() if one.identity] == [f"{ISSUER} s-1"]
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"peer": "10.0.0.6"}, 303),
+        ({"peer": None}, 303),
+        ({"peer": "::ffff:10.0.0.5"}, 200),
+        ({"more": [("x-alerting-proxy-secret", SECRET)]}, 403),
+        ({"more": [("x-forwarded-user", "boss")]}, 403),
+        ({"more": [("x-forwarded-groups", "it")]}, 403),
+        ({"user": ""}, 303),
+        ({"user": "admin"}, 403),  # by whom the platform acts
+        ({"user": "../etc"}, 403),
+        ({"groups": ""}, 403),
+        ({"groups": "IT"}, 403),
+    ],
+    ids=str,
+)
+def test_only_the_proxy_is_believed_and_only_what_it_says_once(app, platform, given, status):
+    answer = proxied(app, **given).get("/reports")
+    assert answer.status_code == status
+    assert ("set-cookie" in answer.headers) == (status == 200)
+    assert bool(platform.accounts.all()) == (status == 200)
 
 
-def test_an_account_is_bound_to_the_subject_and_no_name_takes_it_over(
-    app, platform, provider, wall
+@pytest.mark.parametrize("secret", [None, "", "0123456789abcdef0124"])
+def test_without_its_secret_the_proxy_is_refused(app, platform, secret):
+    browser = proxied(app)
+    del browser.headers["x-alerting-proxy-secret"]
+    if secret is not None:
+        browser.headers["x-alerting-proxy-secret"] = secret
+    assert browser.get("/").status_code == 403
+    assert refusals(platform) == ["the proxy did not send the right secret"]
+
+
+def test_an_empty_list_admits_no_one_and_without_the_setting_no_header_counts(
+    platform, wall, tmp_path
 ):
+    nobody = open_directory(directory_file(tmp_path, proxies=[]))
+    for app in (app_of(platform, wall, directory=nobody), app_of(platform, wall)):
+        assert proxied(app).get("/").status_code == 303
+
+
+def test_a_session_of_the_directory_counts_behind_the_proxy_alone_and_for_its_person(app):
+    browser = signed_in(app)
+    browser.app_state["peer"] = "10.0.0.6"
+    assert browser.get("/").status_code == 303
+    browser.app_state["peer"] = PROXY
+    browser.headers["x-forwarded-user"] = "bo"
+    assert "sign" in browser.get("/").text.lower()
+    assert ">bo<" in browser.get("/").text
+
+
+def test_nobody_is_created_unless_that_is_asked_for(platform, wall, tmp_path):
+    app = app_of(platform, wall, directory=open_directory(directory_file(tmp_path, create=False)))
+    assert proxied(app).get("/").status_code == 403
+    assert platform.accounts.all() == []
+    people.add_person(platform, "anna.berg", "viewer", "ada", wall())
+    assert signed_in(app).get("/").status_code == 200
+    account = platform.accounts.get("anna.berg")
+    assert (account.role, account.link) == ("operator", None)
+
+
+def test_no_user_takes_over_an_account_of_somebody_else(app, platform, wall):
     person_on(platform, wall(), "anna.berg", "admin")
-    come_in(browser_of(app), provider, wall, groups=["line-1"])
-    come_in(browser_of(app), provider, wall, groups=["line-1"], subject="s-2")
+    assert proxied(app, groups="it").get("/").status_code == 403
+    signed_in(app, user="bo@one.example")
+    assert proxied(app, user="bo@two.example").get("/").status_code == 403
     assert platform.accounts.get("anna.berg").identity is None
-    assert platform.accounts.get("anna.berg").role == "admin"
-    assert platform.accounts.get("anna.berg-2").identity == f"{ISSUER} s-1"
-    assert platform.accounts.get("anna.berg-3").identity == f"{ISSUER} s-2"
-
-
-def test_a_disabled_account_is_out_at_once_and_stays_out(app, platform, provider, wall):
-    browser = browser_of(app)
-    come_in(browser, provider, wall)
-    people.disable_account(platform, "anna.berg", "ada", wall())
-    assert browser.get("/").status_code == 303
-    answer = come_in(browser, provider, wall)
-    assert answer.status_code == 403
-    assert "disabled" in answer.text
-    assert browser.get("/").status_code == 303
+    people.disable_account(platform, "bo", "ada", wall())
+    assert proxied(app, user="bo@one.example").get("/").status_code == 403
 
 
 def test_beside_a_directory_only_an_administrator_has_a_password(app, platform, wall):
@@ -87,87 +168,104 @@ def test_beside_a_directory_only_an_administrator_has_a_password(app, platform, 
     assert sign_in(browser_of(app), "adam").status_code == 303
     signed = platform.audit.find(AuditFilter(actor="adam", what="signed in"), 1)[0]
     assert signed.why == "with a password, beside the directory"
-    assert "with a password, beside the directory" in refusals(platform)
-    _, code = people.add_person(platform, "olga", "operator", "adam", wall())
-    answer = browser_of(app).post(
-        f"/password/{code}", data={"password": "correct horse battery", "again": "x"}
-    )
-    assert (answer.status_code, "plant&#39;s directory" in answer.text) == (422, True)
-
-
-def test_an_account_of_the_directory_has_no_password_and_no_role_of_ours(
-    app, platform, provider, wall
-):
-    come_in(browser_of(app), provider, wall)
+    signed_in(app)
     for change in (
         lambda: people.make_link(platform, "anna.berg", "ada", wall()),
         lambda: people.change_person(platform, "anna.berg", "ada", wall(), "admin"),
     ):
-        with pytest.raises(people.UserError, match="its groups give the role"):
+        with pytest.raises(UserError, match="its groups give the role"):
             change()
 
 
-def test_the_page_of_access_shows_people_of_the_directory(app, platform, provider, wall):
-    browser = browser_of(app)
-    come_in(browser, provider, wall, groups=["it"])
-    come_in(browser_of(app), provider, wall, subject="s-2")
-    page = browser.get("/access").text
-    assert "directory</span>" in page
-    row = page.partition('id="person-anna.berg-2"')[2].partition("</tr>")[0]
-    assert 'value="disable"' in row
-    assert 'value="link"' not in row
+def test_a_form_needs_the_mark_of_its_session_and_a_log_out_leads_to_the_proxy(
+    platform, wall, tmp_path
+):
+    file = directory_file(tmp_path, log_out="/oauth2/sign_out")
+    app = app_of(platform, wall, directory=open_directory(file))
+    browser = signed_in(app)
+    assert browser.post("/logout").status_code == 403
+    answer = browser.post("/logout", data={"csrf": csrf_of(browser.get("/account"))})
+    assert answer.headers["location"] == "/oauth2/sign_out"
 
 
-def test_a_provider_that_is_away_leaves_the_administrator_a_way_in(app, platform, provider, wall):
-    person_on(platform, wall(), "adam", "admin")
-    provider.answers["/.well-known/openid-configuration"] = lambda _: (_ for _ in ()).throw(
-        httpx.ConnectError("refused")
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"groups": {}}, "groups"),
+        ({"groups": {"a": "boss"}}, "groups"),
+        ({"proxies": ["plant"]}, "proxies"),
+        ({"log_out": "//evil.example"}, "log_out"),
+        ({"issuer": "https://a.example"}, "issuer"),
+        ({"user_header": "X User"}, "user_header"),
+        ({"mode": 0o644}, "secret_file"),
+        ({"secret": "short"}, "16 characters"),
+    ],
+)
+def test_a_faulty_document_is_refused_with_its_place(tmp_path, changes, says):
+    with pytest.raises((DocumentRefused, UserError), match=says):
+        open_directory(directory_file(tmp_path, **changes))
+
+
+def test_the_setting_names_the_document(tmp_path):
+    file = directory_file(tmp_path)
+    environ = {"ALERTING_HOME": str(tmp_path), "ALERTING_DIRECTORY": str(file)}
+    assert read_settings(environ).directory == file
+
+
+# A proxy and a server, with their sockets
+
+
+@contextmanager
+def small_proxy(target):
+    """Serve a proxy that names one user, whatever a client sends; return its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            own = {"x-forwarded-user": "anna", "x-forwarded-groups": "line-1"}
+            sent = {name.lower(): value for name, value in self.headers.items()}
+            sent |= {**own, "x-alerting-proxy-secret": SECRET, "x-forwarded-for": "192.0.2.7"}
+            answer = httpx.get(f"{target}{self.path}", headers=sent, trust_env=False)
+            self.send_response(answer.status_code)
+            for name, value in answer.headers.multi_items():
+                if name in ("set-cookie", "location"):
+                    self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("proxies", [["127.0.0.1"], ["192.0.2.7"], []], ids=str)
+def test_the_other_end_of_the_connection_counts_whatever_a_header_says(
+    platform, wall, tmp_path, proxies
+):
+    app = app_of(
+        platform, wall, directory=open_directory(directory_file(tmp_path, proxies=proxies))
     )
-    browser = browser_of(app)
-    answer = begin(browser)
-    assert answer.status_code == 503
-    assert "Plant login cannot be used now" in answer.text
-    assert refusals(platform) == ["the provider cannot be used: ConnectError"]
-    assert sign_in(browser, "adam").status_code == 303
-
-
-def test_a_log_out_here_leads_to_the_log_out_there(app, provider, wall):
-    browser = browser_of(app)
-    come_in(browser, provider, wall)
-    csrf = csrf_of(browser.get("/account"))
-    answer = browser.post("/logout", data={"csrf": csrf})
-    assert answer.headers["location"] == "/login/directory/out"
-    assert browser.get("/").status_code == 303
-    page = browser.get("/login/directory/out").text
-    assert (
-        f"{ISSUER}/logout?client_id=alerting&amp;post_logout_redirect_uri="
-        "https%3A%2F%2Fplant.example%2Flogin" in page
+    port = free_port()
+    options = server_options(("127.0.0.1",))  # whose statement of the client is believed
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, **options))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.05)
+    with small_proxy(f"http://127.0.0.1:{port}") as through:
+        answer = httpx.get(
+            f"http://127.0.0.1:{through}/reports",
+            headers={"x-forwarded-user": "boss", "x-forwarded-groups": "it"},
+            trust_env=False,
+        )
+    server.should_exit = True
+    thread.join(30)
+    is_known = proxies == ["127.0.0.1"]
+    assert (answer.status_code, "set-cookie" in answer.headers) == (
+        (200, True) if is_known else (303, False)
     )
-    provider.metadata["end_session_endpoint"] = None
-    wall.instant += timedelta(hours=2)
-    assert browser.get("/login/directory/out").headers["location"] == "/login"
-
-
-def test_a_log_out_at_the_directory_ends_every_session_of_the_person(app, platform, provider, wall):
-    first, second, other = (browser_of(app) for _ in range(3))
-    come_in(first, provider, wall)
-    come_in(second, provider, wall)
-    come_in(other, provider, wall, subject="s-2")
-    token = provider.logout_token()
-    answer = browser_of(app).post("/login/directory/logout", data={"logout_token": token})
-    assert answer.status_code == 200
-    assert [one.get("/").status_code for one in (first, second, other)] == [303, 303, 200]
-    assert platform.audit.find(AuditFilter(what="signed out by the directory"), 1)
-
-
-def test_without_a_directory_there_is_none(platform, wall):
-    browser = browser_of(app_of(platform, wall))
-    assert "Sign in with" not in browser.get("/login").text
-    assert begin(browser).status_code == 404
-    assert browser.get("/login/directory/back").status_code == 404
-
-
-def test_the_page_of_the_login_speaks_the_language_of_the_browser(app):
-    for code, text in (("de", "Mit Plant login anmelden"), ("fr", "Se connecter avec Plant login")):
-        page = browser_of(app, headers={"accept-language": code}).get("/login").text
-        assert text in page
+    assert [one.id for one in platform.accounts.all()] == ["anna"] * is_known

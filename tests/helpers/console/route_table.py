@@ -235,11 +235,7 @@ TABLE = {
         POST /f/{token},
         GET /password/{code},
         POST /password/{code},
-        POST /password/{code}/pin,
-        GET /login/directory,
-        GET /login/directory/back,
-        GET /login/directory/out,
-        POST /login/directory/logout""",
+        POST /password/{code}/pin""",
 }
 """The routes with each permission, `~` for the beginning of the API; None: open to everyone, or to
 anyone who knows the address."""

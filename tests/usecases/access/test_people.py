@@ -6,11 +6,10 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import PLATFORM
-from alerting.operators.directory import DirectoryPerson, GroupRule
 from alerting.operators.people import LINK_LASTS, is_reserved
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
-from alerting.usecases.access.directory import DIRECTORY, sign_in_from_directory
+from alerting.usecases.access.directory import admit_from_directory
 from alerting.usecases.access.sign_in import (
     begin_session,
     check_password,
@@ -55,7 +54,7 @@ def test_a_person_signs_in_with_the_password_set_by_a_link_that_works_once(platf
 
 
 @pytest.mark.parametrize("shown", ["MongoDB", "ADMIN", "platform "])
-@pytest.mark.parametrize("name", [EDITOR, DIRECTORY, PLATFORM, "demo", "admin"])
+@pytest.mark.parametrize("name", [EDITOR, "directory", PLATFORM, "demo", "admin"])
 def test_nobody_is_called_as_the_platform_acts(platform, name, shown):
     assert is_reserved(name)
     with pytest.raises(UserError, match="platform itself acts"):
@@ -65,9 +64,8 @@ def test_nobody_is_called_as_the_platform_acts(platform, name, shown):
     people.add_person(platform, "anna", "viewer", "ada", at(0))
     with pytest.raises(UserError, match="platform itself acts"):
         people.change_person(platform, "anna", "ada", at(1), display_name=shown)
-    found = DirectoryPerson("https://idp", "s", name, shown, ("crew",))
-    made = sign_in_from_directory(platform, found, (GroupRule("crew", "viewer"),), at(2), at(2))
-    assert (made.id, made.display_name) == (f"{name.lower()}-2", "")
+    with pytest.raises(UserError, match="platform itself acts"):
+        admit_from_directory(platform, name, ["crew"], {"crew": "viewer"}, at(2), create=True)
 
 
 def test_a_link_ends_after_three_days_and_with_the_next_one(platform):
