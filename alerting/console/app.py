@@ -10,31 +10,62 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from alerting.adapters.deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.adapters.platform import Platform
 from alerting.console import login
 from alerting.console.access import Access
-from alerting.console.api import api, operate_api
+from alerting.console.api import (
+    api,
+    ingest_api,
+    openapi,
+    operate_api,
+    predict_api,
+    predict_jobs_api,
+    report_api,
+    series_api,
+)
+from alerting.console.api.predictor import Predictor
+from alerting.console.assets import asset_api, asset_pages
 from alerting.console.attempts import Turns, WrongAttempts
+from alerting.console.definitions import definition_api, editor_page, list_page, preview_api
+from alerting.console.definitions.previews import Previews
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.handover import page as handover_page
 from alerting.console.head import HeadAsGet
+from alerting.console.imports import import_pages
 from alerting.console.language import language_routes
 from alerting.console.live import live_api
 from alerting.console.live.changes import LiveChanges
 from alerting.console.login import Entrance
+from alerting.console.metrics import PlatformReader, metrics_routes
+from alerting.console.models import decision_pages, model_api, model_pages
 from alerting.console.now import answer_pages, now_api
 from alerting.console.now import page as now_page
-from alerting.console.people import directory_page, password_page, signing
+from alerting.console.people import (
+    access_page,
+    account_page,
+    audit_page,
+    directory_page,
+    password_page,
+    signing,
+)
+from alerting.console.plant import plant_api, plant_page
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
+from alerting.console.routes import route_api, route_pages
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
-from alerting.console.web import links, operate_pages, pages, seldom
-from alerting.console.web.later import Later, LaterRoutes
+from alerting.console.silences import silence_api, silence_pages
+from alerting.console.sinks import sink_api, sink_pages
+from alerting.console.sinks.trials import SinkTrials
+from alerting.console.sources import source_api, source_pages
+from alerting.console.sources.trials import SourceTrials
+from alerting.console.trends import label_api, label_pages, trend_api
+from alerting.console.trends import page as trend_page
+from alerting.console.web import links, operate_pages, pages, platform_page, quality, report_pages
 from alerting.console.web.line_clock import PageClock
 from alerting.console.web.prefix import Prefix, prefix_of, require_free
 from alerting.definitions.wording.language import LanguageCode
@@ -52,24 +83,58 @@ if TYPE_CHECKING:
     from alerting.usecases.sinks.trial import OpenSink
     from alerting.usecases.sources.poll import Readers
 
-PROGRAMS: tuple[APIRouter | Later, ...] = (
-    seldom.PREDICT_API,
+PROGRAMS = (
+    predict_api.router,
     api.router,
-    *seldom.ENGINEERING_APIS,
+    definition_api.router,
+    preview_api.router,
+    source_api.router,
+    sink_api.router,
+    model_api.router,
     operate_api.router,
-    *seldom.DATA_APIS,
+    report_api.router,
+    ingest_api.router,
+    predict_jobs_api.router,
+    series_api.router,
+    asset_api.router,
     now_api.api,
-    *seldom.PLANT_APIS,
+    quality.api,
+    route_api.router,
+    access_page.api,
+    audit_page.api,
+    trend_api.router,
+    label_api.router,
     live_api.router,
-    seldom.SILENCE_API,
-    seldom.PLANT_API,
+    silence_api.router,
+    plant_api.api,
 )
-"""Routes for programs. What operators need is loaded at the start, the rest with its first
-request: 25 MB."""
-PEOPLE: tuple[APIRouter | Later, ...] = (
-    *(now_page.pages, answer_pages.pages, pages.router),
-    *(serving.router, handover_page.pages, operate_pages.router),
-    *seldom.PAGES,
+"""Routes for programs."""
+PEOPLE = (
+    now_page.pages,
+    answer_pages.pages,
+    pages.router,
+    serving.router,
+    handover_page.pages,
+    operate_pages.router,
+    silence_pages.pages,
+    editor_page.router,
+    list_page.router,
+    model_pages.router,
+    decision_pages.router,
+    report_pages.router,
+    plant_page.pages,
+    quality.pages,
+    route_pages.pages,
+    asset_pages.pages,
+    source_pages.pages,
+    sink_pages.pages,
+    platform_page.pages,
+    trend_page.pages,
+    label_pages.pages,
+    import_pages.pages,
+    access_page.pages,
+    account_page.pages,
+    audit_page.pages,
 )
 # sessions expire by it, independent of the platform's clock
 _real_time = partial(datetime.now, UTC)
@@ -145,8 +210,8 @@ def create_app(
     others = {"Airflow": airflow, "MLflow": mlflow}
     app.state.others = {name: (OtherProcess(), at) for name, at in others.items() if at}
     app.state.import_files = import_files
-    app.state.source_readers = source_readers
-    app.state.sink_opener = sink_opener
+    app.state.source_trials = SourceTrials(source_readers)
+    app.state.sink_trials = SinkTrials(sink_opener)
     handle_problems(app)
     signing.sign_forms(app)
     _add_routes(app, entrance, tokens, sign_in, now)
@@ -181,9 +246,13 @@ def _add_routes(
         *(password_page.pages, login.routes),
         language_routes(),
     )
-    for one in (*PROGRAMS, *PEOPLE, *entrances):
-        # as `include_router` without arguments, which makes every route again: .1 s
-        routes = one.routes if isinstance(one, APIRouter) else [LaterRoutes(app, one)]
-        app.router.routes.extend(routes)
+    app.state.predictor = Predictor(app.state.platform)
+    app.state.previews = Previews()
+    app.state.deliveries = ingest_api.Deliveries()
+    app.state.reader = PlatformReader(app.state.platform)
+    shared = (metrics_routes(app.state.reader), openapi.describe(app))
+    for one in (*PROGRAMS, *PEOPLE, *shared, *entrances):
+        # as `include_router` without arguments, which makes every route again: .5 s
+        app.router.routes.extend(one.routes)
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))

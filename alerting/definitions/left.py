@@ -77,6 +77,7 @@ _COMMANDS = (
 _PLANTS = "run an installation for each plant; its time zone and language are settings"
 LEFT_IN_0_2_0 = (
     *(Left("command", name, instead) for name, instead in _COMMANDS),
+    Left("address", "/api?subject=…", "the page /api, which searches all operations"),
     *(
         Left("option", name, instead)
         for name, instead in (

@@ -13,7 +13,6 @@ from starlette.routing import Match
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
 from alerting.console.scripts.serving import OWN, scripts
-from alerting.console.web.later import load_all
 from alerting.definitions.faults import UserError
 from alerting.settings.delivery import _public_url
 from tests.builders import at
@@ -106,7 +105,7 @@ def test_every_address_on_every_page_has_the_prefix_and_answers(platform, tmp_pa
         for form in found.forms:
             path = unescape(urlsplit(form).path).removeprefix(prefix)
             scope = {"type": "http", "method": "POST", "path": path}
-            assert any(route.matches(scope)[0] is Match.FULL for route in load_all(app)), form
+            assert any(route.matches(scope)[0] is Match.FULL for route in app.routes), form
     assert len(pages) > 40
     assert {f"{prefix}/{name}" for name in ("models", "trends", "style.css")} <= pages
 

@@ -4,21 +4,21 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, require
+from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Viewer, require
 from alerting.console.api.examples import EXAMPLES
 from alerting.console.api.ingest_api import BODIES
 from alerting.console.api.predict_jobs_api import JobBody
 from alerting.console.definitions.documents import DOCUMENT_BODIES, YAML
 from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
-from alerting.console.web.later import load_all
+from alerting.console.web.rendering import render
 
 _DESCRIPTIONS = {
     400: (
@@ -78,8 +78,8 @@ class ProblemDocument(BaseModel):
 
 
 def describe(app: FastAPI) -> APIRouter:
-    """Return the route of the OpenAPI description with its problem documents, for every role: a
-    sender's program reads it, too, to know how to send."""
+    """Return the routes of the OpenAPI description with its problem documents, for every role (a
+    sender's program reads it, too, to know how to send), and of its page."""
     router = APIRouter()
 
     def openapi() -> dict[str, Any]:
@@ -93,11 +93,16 @@ def describe(app: FastAPI) -> APIRouter:
     def description(_: Annotated[object, Depends(require("describe"))]) -> JSONResponse:
         return JSONResponse(app.openapi())
 
+    @router.get("/api", response_class=HTMLResponse, include_in_schema=False)
+    def reference(request: Request, _: Viewer) -> str:
+        """Return the page of the API, which Swagger UI makes of the description."""
+        return render("api/reference.html", request)
+
     return router
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
-    routes = load_all(app)
+    routes = app.routes
     schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=routes)
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):

@@ -1,4 +1,4 @@
-"""Addresses of the scripts: our own modules, and uPlot from its installed package.
+"""Addresses of the scripts: our own modules, and uPlot and Swagger UI from installed packages.
 
 Only listed files are served, each with a tag of its content, so that a browser asks again and gets
 a short answer while it has not changed.
@@ -19,11 +19,12 @@ from alerting.console.api.parameters import Id
 from alerting.definitions.faults import NotFound
 
 OWN = (
-    *("lanes.js", "language.js", "live.js", "menu.js", "preview.js", "refresh.js"),
-    "trends.js",
+    *("lanes.js", "language.js", "live.js", "menu.js", "preview.js", "reference.js"),
+    *("refresh.js", "trends.js"),
 )
 UPLOT = {"uplot.js": "uPlot.iife.js", "uplot.css": "uPlot.min.css"}
 """Files of uPlot, by the name under which they are served."""
+SWAGGER = {name: name for name in ("swagger-ui-bundle.js", "swagger-ui.css")}
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
 router = APIRouter(include_in_schema=False)
 
@@ -50,13 +51,14 @@ def script(name: Id, request: Request, _: Viewer) -> Response:
 
 @cache
 def scripts() -> dict[str, Script]:
-    """Return all files that are served, by name; without uPlot's if it is not installed."""
+    """Return all files that are served, by name; without those of missing packages."""
     here = files("alerting.console.scripts")
     found = {name: here.joinpath(name).read_bytes() for name in OWN}
-    package = find_spec("uplot")  # not imported: that would need its dependencies
-    for folder in package.submodule_search_locations or () if package is not None else ():
-        paths = {name: Path(folder, "static", file) for name, file in UPLOT.items()}
-        found |= {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+    for package, its_files in (("uplot", UPLOT), ("fastapi_offline", SWAGGER)):
+        spec = find_spec(package)  # not imported: that would need its dependencies
+        for folder in spec.submodule_search_locations or () if spec is not None else ():
+            paths = {name: Path(folder, "static", file) for name, file in its_files.items()}
+            found |= {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
     return {
         name: Script(content, _TYPES[Path(name).suffix], f'"{sha256(content).hexdigest()[:16]}"')
         for name, content in found.items()

@@ -14,7 +14,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alerting.console.web.later import LaterRoutes
 from alerting.definitions.faults import UserError
 
 _PREFIX: ContextVar[str] = ContextVar("prefix", default="")
@@ -78,12 +77,7 @@ def prefix_of(public_url: str | None) -> str:
 def require_free(prefix: str, routes: Iterable[BaseRoute]) -> None:
     """Raise UserError if own pages begin as the prefix does: proxies may keep or remove it."""
     first = prefix.split("/")[1]
-    if any(
-        route.has(f"/{first}")
-        if isinstance(route, LaterRoutes)
-        else getattr(route, "path", "/").split("/")[1] == first
-        for route in routes
-    ):
+    if any(getattr(route, "path", "/").split("/")[1] == first for route in routes):
         raise UserError(
             f"ALERTING_PUBLIC_URL: pages of the console have addresses that begin with /{first}; "
             "give another path, for example /alerting"

@@ -18,7 +18,6 @@ from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
 from alerting.console.server import server_options
-from alerting.console.web.later import load_all
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.rubbish import ADMIN_TOKEN, filled, no_messages, takes_all
 from tests.helpers.reports import store_report
@@ -120,7 +119,6 @@ def address(tmp_path_factory):
 def failures(address, folder, token, phases, most, *options):
     """Return every failure as operation, check and what was answered."""
     url, app = address
-    load_all(app)
     (folder / "openapi.json").write_text(json.dumps(app.openapi()))
     command = [
         *(

@@ -1,9 +1,12 @@
 """Methods of every address, instants in requests, and times in sentences."""
 
+import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+import jsonschema
 import pytest
 from fastapi.testclient import TestClient
 
@@ -11,7 +14,6 @@ from alerting.adapters.channels.links import SignedLinks
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
-from alerting.console.web.later import load_all
 from alerting.local.sign_in import make_link
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
@@ -47,7 +49,7 @@ def client(platform, tmp_path):
 
 
 def routes_with_get(client):
-    for route in load_all(client.app):
+    for route in client.app.routes:
         if "GET" in (getattr(route, "methods", None) or ()) and not route.path.startswith(
             "/sign-in/"
         ):
@@ -186,3 +188,30 @@ def test_sentences_have_the_times_of_the_plant_and_fields_are_utc(client, platfo
     asked = "from=2026-01-04T00:00Z&to=2026-01-03T00:00:07Z"
     detail = expect_problem(client.get(f"/api/v1/kpi?{asked}", headers=VIEWER), 422)
     assert detail == "from 2026-01-04 01:00 CET must lie before to 2026-01-03 01:00:07 CET"
+
+
+# The page of the API, and the examples of its bodies
+
+
+def test_the_page_shows_the_description_by_scripts_that_are_served_here(client):
+    page = client.get("/api", headers=VIEWER).text
+    own = re.findall(r'(?:src|href)="(/scripts/[^"]+)"', page)
+    assert {"/scripts/swagger-ui-bundle.js", "/scripts/swagger-ui.css"} <= set(own)
+    for address in own:
+        assert client.get(address, headers=VIEWER).status_code == 200, address
+    assert "<script>" not in page
+
+
+def test_every_body_that_people_write_has_an_example_of_its_schema(client):
+    description = client.get("/api/v1/openapi.json", headers=ADMIN).json()
+    schemas = description["components"]["schemas"]
+    operations = [one for path in description["paths"].values() for one in path.values()]
+    for operation in operations:
+        part = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if part is None:
+            continue
+        name = re.search(r"schemas/(\w+)", json.dumps(part["schema"]))[1]
+        (example,) = schemas[name]["examples"]
+        whole = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
+        jsonschema.validate(example, whole, cls=jsonschema.Draft202012Validator)
+        assert example, operation["operationId"]

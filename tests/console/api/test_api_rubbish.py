@@ -21,7 +21,6 @@ from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
-from alerting.console.web.later import load_all
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.rubbish import (
@@ -345,7 +344,7 @@ def test_rubbish_in_every_field_of_every_page_is_refused(client, part):
     walked = set()
     pages = [
         route
-        for route in load_all(client.app)
+        for route in client.app.routes
         if not getattr(route, "include_in_schema", True)
         and hasattr(route, "dependant")
         and route.path != "/logout"

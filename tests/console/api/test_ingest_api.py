@@ -10,7 +10,6 @@ import pytest
 from fastapi import HTTPException
 
 from alerting.console.api import ingest_api
-from alerting.console.web.later import load_all
 from alerting.usecases.sources.documents import apply_sources, set_state
 from alerting.usecases.sources.json_rows import LONGEST_LINE
 from tests.builders import at
@@ -81,7 +80,6 @@ def test_a_line_that_is_too_long_is_refused_and_the_others_are_stored(client):
 
 
 def test_senders_are_told_to_wait_while_the_bodies_under_way_are_too_large_together(client):
-    load_all(client.app)
     deliveries = client.app.state.deliveries
     half = ingest_api.BODIES_AT_ONCE // 2
     with deliveries.body("gate-1") as take, deliveries.body("gate-2") as take_more:
@@ -226,7 +224,6 @@ def test_a_gateway_with_the_role_sender_may_send_and_read_nothing(client, path):
 
 
 def test_senders_are_told_to_wait_while_too_many_deliveries_are_stored(client):
-    load_all(client.app)
     deliveries = client.app.state.deliveries
     with (
         deliveries.admit_delivery("gate-1"),

@@ -17,7 +17,6 @@ from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.console.imports.imports import Imports
-from alerting.console.web.later import load_all
 from alerting.operators.people import SESSION_LASTS, hash_secret
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
@@ -189,7 +188,7 @@ def test_no_form_of_any_page_takes_the_mark_of_another_session(app, platform, wa
     marks = ("", "0" * 64, csrf_of(mallory.get("/account")))
     before = changes_of(platform)
     taken = []
-    for route in load_all(app):
+    for route in app.routes:
         if not isinstance(route, APIRoute) or route.path in OPEN | OPEN_BY_ADDRESS:
             continue
         for method in route.methods - {"GET", "HEAD"}:

@@ -21,7 +21,7 @@ OPEN_ATTRIBUTE = re.compile(r'(?:title|aria-label|alt|placeholder)="[^"]*$')
 WORD = re.compile(r"[^\W\d_]{2,}")
 SAME_EVERYWHERE = {"Alerting", "ISA", "API", "CSV", "JSON", "GiB", "MiB", "oven"}
 """Names, units and the name of an example, which are not translated."""
-PROGRAMS = {"reference/api.html"}
+PROGRAMS = {"api/reference.html"}
 """The page that shows programs."""
 OTHER_WORDS = {
     "de": r"\bRouten?\b|\bGrößen?\b|\b(?:im|in|außer|den) Dienst|Modelle? in Betrieb"

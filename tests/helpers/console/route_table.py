@@ -2,8 +2,6 @@
 
 from fastapi.routing import APIRoute
 
-from alerting.console.web.later import load_all
-
 API = "/api/v1"
 TABLE = {
     "describe": "GET ~/openapi.json, HEAD ~/openapi.json",
@@ -256,4 +254,4 @@ def permission_of(route):
 
 
 def routes_of(app):
-    return [route for route in load_all(app) if isinstance(route, APIRoute)]
+    return [route for route in app.routes if isinstance(route, APIRoute)]

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from alerting.console.app import create_app
-from alerting.console.web.later import load_all
 from alerting.usecases.access.people import register_services
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.sinks.documents import apply_sinks
@@ -189,7 +188,6 @@ def description():
     """Return the API's own description, which every application has alike: to make it takes half a
     second."""
     app = create_app(in_memory_platform(), TOKENS)
-    load_all(app)
     return app.openapi()
 
 
