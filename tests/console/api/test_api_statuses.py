@@ -218,7 +218,7 @@ def offer_training(platform, false_alarms):
         metrics={"ranked": [{"summary": summary_to_document(worse)}]},
         definition=None,
         period=month.running_name,
-        revision=0,
+        empty=True,
         start=month.start,
         end=month.end,
     )
