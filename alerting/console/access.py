@@ -12,9 +12,14 @@ from typing import cast
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import ROLES, Role
-from alerting.operators.people import ACTORS_OF_THE_PLATFORM, Account, hash_secret, is_active
+from alerting.operators.people import (
+    ACTORS_OF_THE_PLATFORM,
+    Account,
+    hash_secret,
+    is_active,
+    may_answer,
+)
 from alerting.operators.permissions import Permission, may
-from alerting.operators.pins import may_answer
 from alerting.ports import AccessPorts
 from alerting.usecases.access.sign_in import begin_session, find_session, find_session_account
 from alerting.usecases.access.tokens import find_token_user

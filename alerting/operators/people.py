@@ -4,6 +4,7 @@ Secrets (passwords, tokens, codes of links, cookies) are stored as hashes only.
 """
 
 import hashlib
+import itertools
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from unicodedata import normalize
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import LanguageCode, translatable
 from alerting.operators.actions import ROLES, Role
+from alerting.operators.permissions import lesser_role
 
 AccountKind = Literal["person", "service", "device"]
 SESSION_LASTS = timedelta(hours=12)
@@ -36,7 +38,7 @@ class Account:
     `password`, `pin`: argon2id hashes, None until one is set. `link`: hash of the code of the
     one-time link that sets one, or starts the device, valid until `link_ends`. `sessions_from`:
     sessions that began before are over. `language` and `zone` (IANA): of the pages for this person,
-    None for the usual ones. `wrong_pins_until`: see `pins.py`; of a person, and of a device.
+    None for the usual ones. `wrong_pins_until`: see `count_pin`; of a person, and of a device.
     `signer`, `signed_at`: the person who signed last on a device, and when.
     `identity`: user of the plant's directory, who has no password here; role and display name then
     come from there, with each request.
@@ -168,3 +170,96 @@ def check_password_rules(password: str, account: Account) -> None:
 def is_active(account: Account, began_at: datetime) -> bool:
     """Return whether a session or token of this account that began then is still good."""
     return account.disabled_at is None and began_at >= account.sessions_from
+
+
+# PINs: all that is remembered of wrong ones is one instant, with the account. Each wrong PIN moves
+# it on by `PinLimit.every`, so the limit is the same for all processes and after a restart, and a
+# right PIN between two guesses changes nothing.
+
+SHORTEST_PIN = 4
+LONGEST_PIN = 8
+LEAST_DIFFERENT_DIGITS = 3
+_KEYPAD_COLUMNS = frozenset({"2580", "0852"})
+
+
+@dataclass(frozen=True)
+class PinLimit:
+    """Limit of wrong PINs: `at_once` without a wait, later ones only one in each `every`."""
+
+    at_once: int
+    every: timedelta
+
+
+PERSON_LIMIT = PinLimit(10, timedelta(hours=1))
+"""Wrong PINs for one person on all devices together: of the PINs with four digits, half have been
+tried after half a year."""
+DEVICE_LIMIT = PinLimit(20, timedelta(minutes=20))
+"""Wrong PINs on one device for all people together."""
+
+
+class WrongPin(UserError):
+    """The PIN is not that of the person."""
+
+
+class TooManyPins(UserError):
+    """No PIN is taken now. `wait`: until the next one is."""
+
+    def __init__(self, message: str, wait: timedelta) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+def check_pin_rules(pin: str) -> None:
+    """Check that a new PIN is not among those guessed first. Raises UserError."""
+    if not (SHORTEST_PIN <= len(pin) <= LONGEST_PIN and pin.isascii() and pin.isdecimal()):
+        raise UserError(
+            translatable(
+                "a PIN has {least} to {most} digits",
+                least=str(SHORTEST_PIN),
+                most=str(LONGEST_PIN),
+            )
+        )
+    steps = {(int(b) - int(a)) % 10 for a, b in itertools.pairwise(pin)}
+    is_year = len(pin) == 4 and pin.startswith(("19", "20"))
+    is_repeated = pin in (pin + pin)[1:-1]
+    if (
+        len(set(pin)) < LEAST_DIFFERENT_DIGITS
+        or len(steps) == 1
+        or is_year
+        or is_repeated
+        or pin in _KEYPAD_COLUMNS
+    ):
+        raise UserError(
+            translatable(
+                "this PIN is among those that are guessed first: avoid years, sequences like 1234 "
+                "and repeated digits"
+            )
+        )
+
+
+def may_answer(role: Role) -> bool:
+    """Return whether a role holds all rights of an operator, so that a PIN is of use to it."""
+    return lesser_role("operator", role) == "operator"
+
+
+def may_sign(account: Account) -> bool:
+    """Return whether this account is of a person who may answer alarms, with a PIN."""
+    return (
+        account.kind == "person"
+        and account.pin is not None
+        and account.disabled_at is None
+        and may_answer(account.role)
+    )
+
+
+def wait_for_pin(account: Account, limit: PinLimit, now: datetime) -> timedelta:
+    """Return the time until a PIN is taken again for, or on, this account; none: it is now."""
+    if account.wrong_pins_until is None:
+        return timedelta(0)
+    wait = account.wrong_pins_until - now - (limit.at_once - 1) * limit.every
+    return max(wait, timedelta(0))
+
+
+def count_pin(account: Account, limit: PinLimit, now: datetime) -> datetime:
+    """Return `wrong_pins_until` with one more wrong PIN."""
+    return max(account.wrong_pins_until or now, now) + limit.every

@@ -6,16 +6,12 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.operators.actions import ROLES
-from alerting.operators.people import Account
-from alerting.operators.pins import (
+from alerting.operators.people import (
     DEVICE_LIMIT,
     PERSON_LIMIT,
+    Account,
     check_pin_rules,
     count_pin,
-    forget_pin,
-    may_sign,
-    remembered_signer,
     wait_for_pin,
 )
 from tests.builders import at
@@ -69,7 +65,7 @@ def guesses_taken(account, limit, days, minutes=5):
     taken = 0
     for n in range(days * 24 * 60 // minutes):
         now = at(n * minutes)
-        if wait_for_pin(account, limit, now) is None:
+        if not wait_for_pin(account, limit, now):
             account = replace(account, wrong_pins_until=count_pin(account, limit, now))
             taken += 1
     return taken
@@ -87,29 +83,8 @@ def test_one_device_takes_so_few_guesses_for_all_people_that_a_hit_takes_months(
 def test_a_person_who_mistypes_waits_for_nothing_and_a_guesser_for_an_hour_at_most():
     account = ANNA
     for _ in range(10):
-        assert wait_for_pin(account, PERSON_LIMIT, at(0)) is None
+        assert not wait_for_pin(account, PERSON_LIMIT, at(0))
         account = replace(account, wrong_pins_until=count_pin(account, PERSON_LIMIT, at(0)))
     assert wait_for_pin(account, PERSON_LIMIT, at(0)) == timedelta(hours=1)
     assert wait_for_pin(account, PERSON_LIMIT, at(59)) == timedelta(minutes=1)
-    assert wait_for_pin(account, PERSON_LIMIT, at(60)) is None
-
-
-def test_a_right_pin_gives_no_further_guess_and_takes_none_away():
-    guessed = replace(ANNA, wrong_pins_until=count_pin(ANNA, PERSON_LIMIT, at(0)))
-    signed = replace(guessed, wrong_pins_until=count_pin(guessed, PERSON_LIMIT, at(1)))
-    assert forget_pin(signed, PERSON_LIMIT) == guessed.wrong_pins_until
-    assert forget_pin(ANNA, PERSON_LIMIT) is None
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_people_who_may_operate_sign_and_no_other_account(role):
-    assert may_sign(replace(ANNA, role=role)) == (role in ("operator", "engineer", "admin"))
-    assert not may_sign(replace(ANNA, role=role, disabled_at=at(1)))
-    assert not may_sign(replace(ANNA, role=role, pin=None))
-    assert not may_sign(replace(ANNA, role=role, kind="device"))
-
-
-def test_the_name_of_the_last_signer_is_remembered_for_ten_minutes():
-    used = replace(TABLET, signer="anna", signed_at=at(0))
-    assert (remembered_signer(used, at(9)), remembered_signer(used, at(10))) == ("anna", None)
-    assert remembered_signer(TABLET, at(0)) is None
+    assert not wait_for_pin(account, PERSON_LIMIT, at(60))

@@ -15,8 +15,7 @@ from alerting.console.transport import is_confidential
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.operators.people import DEVICE_SESSION_LASTS, Account
-from alerting.operators.pins import may_answer
+from alerting.operators.people import DEVICE_SESSION_LASTS, Account, may_answer
 from alerting.usecases.access.devices import set_pin, start_device
 from alerting.usecases.access.people import find_link, set_password
 

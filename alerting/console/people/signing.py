@@ -1,6 +1,7 @@
 """Signing on a shared device: a form is sent again with the name and PIN of a person."""
 
 from dataclasses import replace
+from datetime import timedelta
 from math import ceil
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from alerting.console.transport import is_confidential
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import ACTION_NAMES
-from alerting.operators.pins import TooManyPins, WrongPin, remembered_signer
+from alerting.operators.people import TooManyPins, WrongPin
 from alerting.usecases.access.devices import list_signers, sign_by_pin
 
 _NAMES = {
@@ -28,6 +29,8 @@ _NAMES = {
     "send": translatable("send the hand-over"),
 }
 """Names of forms, by the last part of their address; others are shown without."""
+_REMEMBERED_FOR = timedelta(minutes=10)
+"""For so long the person who signed last on a device is proposed."""
 _TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment", "text")
 """Fields that the page shows again before they are signed."""
 
@@ -85,7 +88,8 @@ def _page(
 ) -> HTMLResponse:
     platform = entrance_of(request).platform
     account = platform.accounts.get(device.name)
-    remembered = remembered_signer(account, entrance_of(request).now()) if account else None
+    since = None if account is None else account.signed_at
+    is_recent = since is not None and entrance_of(request).now() - since < _REMEMBERED_FOR
     back = urlsplit(request.headers.get("referer", "")).path
     page = render(
         "sign.html",
@@ -95,7 +99,7 @@ def _page(
         typed=typed,
         texts=[(field, value) for field, value in typed if field in _TEXTS and value],
         signers=list_signers(platform),
-        chosen=name or remembered,
+        chosen=name or (account.signer if account and is_recent else None),
         refusal=refusal,
         confidential=is_confidential(request, entrance_of(request).public_url),
         back=local_target(back) if back != request.url.path else "/",

@@ -1,22 +1,23 @@
 """Devices that people share: started by a link, and signed on with name and PIN."""
 
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.operators.people import DEVICE_SESSION_LASTS, Account
-from alerting.operators.pins import (
+from alerting.operators.people import (
     DEVICE_LIMIT,
+    DEVICE_SESSION_LASTS,
     PERSON_LIMIT,
+    Account,
     PinLimit,
     TooManyPins,
     WrongPin,
     check_pin_rules,
     count_pin,
-    forget_pin,
     may_answer,
     may_sign,
-    minutes_of,
     wait_for_pin,
 )
 from alerting.ports import AccessPorts
@@ -133,50 +134,57 @@ def sign_by_pin(
     """
     signer = next((one for one in list_signers(platform) if one.id == name), None)
     counted = {device: DEVICE_LIMIT} | ({signer.id: PERSON_LIMIT} if signer else {})
-    for id, limit in counted.items():
+    for id, limit in counted.items():  # all of them before one is counted
         _refuse_too_many(find_account(platform, id), limit, now)
     for id, limit in counted.items():
         _count(platform, id, limit, now)
     if not passwords.matches(signer.pin if signer else None, pin) or signer is None:
         raise WrongPin(translatable("The PIN is wrong."))
     for id, limit in counted.items():
-        while not platform.accounts.replace(_forgotten(platform, id, limit, signer.id, now)):
-            pass
+        last = {"signer": signer.id, "signed_at": now} if id == device else {}
+        _replace(platform, id, partial(_taken_back, every=limit.every, now=now), last)
     return signer
 
 
+def _taken_back(account: Account, every: timedelta, now: datetime) -> datetime:
+    return (account.wrong_pins_until or now) - every
+
+
 def _count(platform: AccessPorts, id: str, limit: PinLimit, now: datetime) -> None:
+    def counted(account: Account) -> datetime:
+        _refuse_too_many(account, limit, now)
+        return count_pin(account, limit, now)
+
+    _replace(platform, id, counted, {})
+
+
+def _replace(
+    platform: AccessPorts,
+    id: str,
+    until: Callable[[Account], datetime],
+    more: Mapping[str, object],
+) -> None:
+    """Store up to when wrong PINs of an account count, without an entry in the audit."""
     while True:
         account = find_account(platform, id)
-        _refuse_too_many(account, limit, now)
-        until = count_pin(account, limit, now)
-        if platform.accounts.replace(account.next_version(wrong_pins_until=until)):
+        if platform.accounts.replace(account.next_version(**more, wrong_pins_until=until(account))):
             return
 
 
-def _forgotten(
-    platform: AccessPorts, id: str, limit: PinLimit, signer: str, now: datetime
-) -> Account:
-    """Return the next version of an account after a right PIN. Raises NotFound if it is gone."""
-    account = find_account(platform, id)
-    last = {"signer": signer, "signed_at": now} if account.kind == "device" else {}
-    return account.next_version(wrong_pins_until=forget_pin(account, limit), **last)
-
-
 def _refuse_too_many(account: Account, limit: PinLimit, now: datetime) -> None:
-    wait = wait_for_pin(account, limit, now)
-    if wait is None:
+    if not (wait := wait_for_pin(account, limit, now)):
         return
+    minutes = str(-(-wait // timedelta(minutes=1)))
     if account.kind == "device":
         message = translatable(
             "Too many wrong PINs on this device. The next PIN is taken in {minutes} min.",
-            minutes=minutes_of(wait),
+            minutes=minutes,
         )
     else:
         message = translatable(
             "Too many wrong PINs of {name}. The next one is taken in {minutes} min. Signing in "
             "with the password works as before.",
             name=account.shown_name,
-            minutes=minutes_of(wait),
+            minutes=minutes,
         )
     raise TooManyPins(message, wait)

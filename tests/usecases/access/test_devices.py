@@ -7,10 +7,10 @@ import pytest
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.definitions.faults import UserError
-from alerting.operators.pins import TooManyPins, WrongPin
+from alerting.operators.people import TooManyPins, WrongPin
 from alerting.ports import AuditFilter
 from alerting.usecases.access import devices, people
-from alerting.usecases.access.sign_in import begin_session, check_password, find_session
+from alerting.usecases.access.sign_in import begin_session, find_session
 from alerting.usecases.access.tokens import create_token
 from tests.builders import at
 
@@ -43,14 +43,6 @@ def test_a_person_signs_with_the_pin_and_is_refused_with_another(platform):
         with pytest.raises(WrongPin):
             sign(platform, name, pin)
     assert "4828" not in str(platform.audit.entries)
-
-
-def test_a_pin_is_no_password_and_a_password_no_pin(platform):
-    assert check_password(platform, QUICK, "anna", "4827") is None
-    code = people.make_link(platform, "anna", "ada", at(1))
-    people.set_password(platform, QUICK, code, PASSWORD, at(1))
-    assert check_password(platform, QUICK, "anna", PASSWORD).id == "anna"
-    assert sign(platform).id == "anna"
 
 
 @pytest.mark.parametrize(
@@ -110,13 +102,6 @@ def test_a_device_takes_twenty_wrong_pins_whatever_the_name(platform):
     assert sum(wrong(platform, 1, name=f"name{n}") for n in range(30)) == 20
     with pytest.raises(TooManyPins, match="this device"):
         sign(platform)
-
-
-def test_a_throttled_pin_leaves_the_sign_in_by_password_as_it_is(platform):
-    code = people.make_link(platform, "anna", "ada", at(1))
-    people.set_password(platform, QUICK, code, PASSWORD, at(1))
-    wrong(platform, 30)
-    assert check_password(platform, QUICK, "anna", PASSWORD) is not None
 
 
 def test_a_new_pin_forgets_the_wrong_ones(platform):
@@ -181,23 +166,6 @@ def test_a_link_does_for_another_kind_of_account_nothing(platform):
         people.set_password(platform, QUICK, code, PASSWORD, at(2))
     with pytest.raises(UserError, match="no longer valid"):
         devices.set_pin(platform, QUICK, code, "4827", at(2))
-
-
-def test_a_weak_pin_leaves_the_link_as_it_is(platform):
-    code = people.make_link(platform, "anna", "ada", at(1))
-    with pytest.raises(UserError, match="guessed first"):
-        devices.set_pin(platform, QUICK, code, "1234", at(2))
-    assert devices.set_pin(platform, QUICK, code, "0394", at(2)).link is None
-
-
-def test_one_s_own_pin_needs_the_password_of_now(platform):
-    code = people.make_link(platform, "anna", "ada", at(1))
-    people.set_password(platform, QUICK, code, PASSWORD, at(1))
-    with pytest.raises(UserError, match="wrong"):
-        devices.change_pin(platform, QUICK, "anna", "not it at all", "0394", at(2))
-    assert devices.change_pin(platform, QUICK, "anna", PASSWORD, "0394", at(2)).pin is not None
-    with pytest.raises(UserError, match="only people"):
-        devices.change_pin(platform, QUICK, "tablet-1", "", "0394", at(2))
 
 
 @pytest.mark.parametrize("role", ["engineer", "admin", "sender"])
