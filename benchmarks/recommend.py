@@ -26,7 +26,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import RecommendationResult
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger

@@ -105,7 +105,7 @@ def linear_model(
     from alerting.learning.models.estimator import Estimator
     from alerting.learning.models.families.logistic_regression import LinearModel
     from alerting.learning.models.trained import TrainedModel, model_hash
-    from alerting.learning.selection.ordinary_values import ordinary_ranges, usual_values
+    from alerting.learning.selection.challenger import ordinary_ranges, usual_values
 
     columns = Columns.from_plan(plan)
     dense = Dense.fit(columns, columns.matrix(rows), scaled=True)

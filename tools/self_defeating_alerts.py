@@ -32,8 +32,7 @@ from alerting.episodes.predictions import alarm_end_of
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.feedback_labels import FeedbackLabel
-from alerting.learning.data.labels import label_instants
+from alerting.learning.data.labels import FeedbackLabel, label_instants
 from alerting.learning.features.build import build_features, grid
 from alerting.learning.metrics.metrics import row_metrics
 from alerting.learning.models.trained import TrainedModel

@@ -8,8 +8,7 @@ from alerting.definitions.families import BUILT_IN as FAMILIES
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns, Dense
 from alerting.learning.models.calibration import Platt, fit_platt, sigmoid
-from alerting.learning.models.families.contract import LabelledRows
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import model_hash
 from alerting.learning.search.candidates import (
     candidate_files,

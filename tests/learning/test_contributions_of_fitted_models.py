@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset
 from alerting.learning.models.estimator import blend_of
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import get_family
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.recommendation.contributions import contributions, explain

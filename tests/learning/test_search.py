@@ -8,10 +8,9 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from alerting.learning.features.encoding import ColumnPairs, Columns
-from alerting.learning.models.families.contract import LabelledRows
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.search import column_limit
+from alerting.learning.search import sample as column_limit
 from alerting.learning.search.candidates import (
     candidate_files,
     candidate_from_files,

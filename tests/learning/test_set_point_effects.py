@@ -10,7 +10,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.files import model_files, model_from_files
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger

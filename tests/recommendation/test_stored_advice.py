@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import AssetRefused, parse_asset
-from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.models.metadata import META
+from alerting.learning.models.files import META, model_files, model_from_files
 from alerting.learning.models.normal import MOST_ROWS, sample_normal
 from alerting.learning.models.trained import ModelRefused
 from alerting.learning.search.candidates import Candidate, Trial

@@ -17,7 +17,7 @@ from alerting.console.web.values import value_shapes
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 from alerting.definitions.wording.language import Language, template, translatable
-from alerting.learning.metrics.flatten import merge_metrics
+from alerting.learning.metrics.confidence import merge_metrics
 from alerting.learning.selection.proposal import Proposal
 from alerting.ports import DecisionRecord, ModelUnavailable, PlatformAlert
 from alerting.reporting.base.messages import NONE, number, seconds

@@ -19,8 +19,8 @@ from alerting.kinds.forecast.model import FittedForecast
 from alerting.kinds.forecast.values import forecast_folds, value_challenger
 from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
 from alerting.kinds.protocol.training import Challenger, KindTraining
+from alerting.learning.data.asset_rows import leads_of
 from alerting.learning.data.dataset import Dataset, at_stride
-from alerting.learning.data.future import leads_of
 from alerting.learning.features.encoding import Columns, Encoding
 from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.learning.metrics.bootstrap import time_blocks
@@ -38,10 +38,14 @@ from alerting.learning.search.candidates import (
 from alerting.learning.search.ceiling import ReadTime, run_trials
 from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.search.search import SearchProgress
-from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.choice import LEAST_PROBLEMS, QUANTILE, ChanceTest, compare_best
-from alerting.learning.selection.importance import sample_shares
-from alerting.learning.selection.onset import evaluate_onset
+from alerting.learning.selection.challenger import finish_challenger, sample_shares
+from alerting.learning.selection.choice import (
+    LEAST_PROBLEMS,
+    QUANTILE,
+    ChanceTest,
+    compare_best,
+    evaluate_onset,
+)
 from alerting.learning.selection.refit import refit
 from alerting.learning.selection.values import describe_worse
 from alerting.ports import Files

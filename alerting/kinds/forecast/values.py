@@ -21,9 +21,10 @@ from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate, Fold, usable_folds
 from alerting.learning.selection.challenger import (
     importance_by_source,
+    ordinary_ranges,
     training_cutoff,
+    usual_values,
 )
-from alerting.learning.selection.ordinary_values import ordinary_ranges, usual_values
 from alerting.learning.selection.values import ValueEvidence, ValueTest
 
 _NO_ALARM = Platt(1.0, 0.0)

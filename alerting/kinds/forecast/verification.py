@@ -16,7 +16,7 @@ from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.forecast.distribution import Floats, covered, crps
 from alerting.kinds.forecast.explain import forecast_of
 from alerting.kinds.protocol.evaluation import ModelVerification, Served
-from alerting.learning.data.future import future_values
+from alerting.learning.data.asset_rows import future_values
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
 from alerting.learning.features.build import build_features

@@ -16,9 +16,8 @@ import numpy.typing as npt
 from alerting.deferred import pa, pd, pq
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.learning.data.dataset import HASHED, Dataset
+from alerting.learning.data.dataset import HASHED, Dataset, dataset_hash
 from alerting.learning.data.findings import findings_from
-from alerting.learning.data.fingerprint import dataset_hash
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import effects_from

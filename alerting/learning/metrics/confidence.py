@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from alerting.deferred import np, npt
@@ -11,6 +12,24 @@ ConfidenceInterval = tuple[float, float]
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 _TAIL = 0.025
 _Z = 1.959963984540054
+
+
+def flatten_metrics(prefix: str, metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """Flatten metrics and their `intervals`: `test_ap`, `test_ap_low`, `test_ap_high` for the
+    prefix `test`."""
+    flat = {f"{prefix}_{name}": value for name, value in metrics.items() if name != "intervals"}
+    for name, (low, high) in metrics.get("intervals", {}).items():
+        flat |= {f"{prefix}_{name}_low": low, f"{prefix}_{name}_high": high}
+    return flat
+
+
+def merge_metrics(rows: Mapping[str, Any], events: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge metrics over rows and over events, with the intervals of both."""
+    return {
+        **rows,
+        **events,
+        "intervals": {**rows.get("intervals", {}), **events.get("intervals", {})},
+    }
 
 
 def wilson_interval(count: float, total: float) -> ConfidenceInterval:

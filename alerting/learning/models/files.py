@@ -7,25 +7,221 @@ Whoever reads them has compared their hashes before. Reading never runs code fro
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from itertools import chain
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from alerting.definitions.faults import UserError
-from alerting.learning.features.encoding import ColumnPairs, Columns, Encoding
-from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.encoding import (
+    MOST_COLUMNS,
+    ColumnPairs,
+    Columns,
+    Dense,
+    Encoding,
+    Position,
+    Positions,
+)
+from alerting.learning.features.plan import STORED, FeaturePlan, Length, Name
 from alerting.learning.features.set_point_effects import effects_from
+from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Estimator, FittedModel, blend_of
-from alerting.learning.models.families.registry import get_family
-from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, read_meta
-from alerting.learning.models.normal import NormalSample
+from alerting.learning.models.families.contract import get_family
+from alerting.learning.models.normal import MOST_ROWS, MOST_VALUES, NEAREST, NormalSample
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
 from alerting.readings.history import duration_millis
 
+META = "model.json"
+FORMAT = 4
+MOST_BYTES = 16 << 20
+# with a margin on both sides of the range of nanoseconds
+_FIRST_YEAR = 1970
+_LAST_YEAR = 2200
+
+Row = Annotated[tuple[float, ...], Field(max_length=MOST_VALUES)]
+Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 REFIT = "refit-"
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(**STORED, frozen=True)
+
+
+def _check_plan(plan: FeaturePlan) -> FeaturePlan:
+    most = len(plan.numbers) * (len(plan.aggregations) * len(plan.windows_ms) + len(plan.lags_ms))
+    most += sum(len(one.spans_ms) for one in plan.lagged) * len(plan.numbers)
+    most += len(plan.events) * (len(plan.windows_ms) + 1)
+    if most > MOST_COLUMNS:
+        raise ValueError(f"it makes more than {MOST_COLUMNS} columns")
+    if list(plan.windows_ms) != sorted(set(plan.windows_ms)):
+        raise ValueError("windows must increase")
+    return plan
+
+
+def _check_dense(dense: Dense) -> Dense:
+    if dense.width > 4 * MOST_COLUMNS or len(dense.medians) != len(dense.numbers):
+        raise ValueError("numbers and medians do not fit")
+    if not len(dense.mean) == len(dense.scale) == (dense.width if dense.scale else 0):
+        raise ValueError(f"mean and scale are not {dense.width}")
+    if any(scale <= 0 for scale in dense.scale):
+        raise ValueError("scale must be above 0")
+    return dense
+
+
+class EstimatorMeta(_Closed):
+    """An estimator, and its files in the order in which its family reads them."""
+
+    family: Family
+    dense: Annotated[Dense, AfterValidator(_check_dense)] | None
+    pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)]
+    columns: Annotated[Positions, Field(min_length=1)] | None
+    files: Annotated[tuple[FileName, ...], Field(min_length=1, max_length=16)]
+
+    @field_validator("files")
+    @classmethod
+    def _check_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a file is named twice")
+        return value
+
+    def width(self, columns: int) -> int:
+        """Return the number of columns that the fitted model sees."""
+        read = columns if self.columns is None else len(self.columns)
+        return (read if self.dense is None else self.dense.width) + 2 * len(self.pairs)
+
+    def check(self, plan: FeaturePlan) -> None:
+        """Check column positions. Raises ModelRefused if one is outside of the plan."""
+        dense = self.dense
+        read = range(len(plan.columns)) if self.columns is None else self.columns
+        named = [
+            *(p for pair in self.pairs for p in pair),
+            *(dense.numbers if dense else ()),
+            *(dense.flagged if dense else ()),
+        ]
+        if list(read) != sorted(set(read)) or read[-1] >= len(plan.columns):
+            raise ModelRefused(f"{META} names columns that its plan does not have")
+        names = [plan.columns[position] for position in read]
+        levels = {i: len(plan.levels[name]) for i, name in enumerate(names) if name in plan.levels}
+        fits = all(position < len(names) and position not in levels for position in named)
+        if not fits or (
+            dense and any(levels.get(position) != count for position, count in dense.categories)
+        ):
+            raise ModelRefused(f"{META} names columns that its plan does not have")
+
+
+class EffectsMeta(_Closed):
+    """Effects of set-points on the problem variable."""
+
+    variable: Name
+    limit_side: Literal[-1, 1]
+    needed: Annotated[float, Field(gt=0)]
+    effects: Annotated[
+        dict[Name, tuple[float, Annotated[float, Field(ge=0)]]],
+        Field(min_length=1, max_length=MOST_COLUMNS),
+    ]
+    limit: float
+
+
+class NormalMeta(_Closed):
+    """A sample of normal rows."""
+
+    columns: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
+    centre: Row
+    scale: Row
+    rows: Annotated[tuple[Row, ...], Field(min_length=NEAREST + 1, max_length=MOST_ROWS)]
+    distances: Annotated[Row, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        width = len(self.columns)
+        if len(self.distances) != len(self.rows) or list(self.distances) != sorted(self.distances):
+            raise ValueError("distances must increase, one for each row")
+        if (
+            any(len(part) != width for part in (self.centre, self.scale, *self.rows))
+            or width * len(self.rows) > MOST_VALUES
+        ):
+            raise ValueError("centre, scale and rows do not fit the columns, or are too large")
+        if any(scale <= 0 for scale in self.scale):
+            raise ValueError("scale must be above 0")
+        return self
+
+
+class ModelMeta(_Closed):
+    """All of `model.json`. Several `members` are a blend; `weights` are theirs."""
+
+    format: Literal[4]
+    definition: Name
+    revision: Annotated[int, Field(ge=0, le=10**9)]
+    plan: Annotated[FeaturePlan, AfterValidator(_check_plan)]
+    weights: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=16)
+    ]
+    members: Annotated[tuple[EstimatorMeta, ...], Field(min_length=1, max_length=16)]
+    calibration: Platt
+    threshold: float
+    params: dict[Name, JsonValue]
+    training_cutoff: AwareDatetime
+    as_of: AwareDatetime
+    horizon_ms: Length
+    gap_ms: Length
+    usual: Annotated[dict[Name, float | str | None], Field(max_length=MOST_COLUMNS)]
+    ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)]
+    usual_ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)]
+    hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    normal: NormalMeta | None = None
+    effects: EffectsMeta | None = None
+    has_alarm: bool = True
+
+    @field_validator("training_cutoff", "as_of")
+    @classmethod
+    def _check_instant(cls, value: datetime) -> datetime:
+        if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+            raise ValueError(f"years are {_FIRST_YEAR} to {_LAST_YEAR}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> Self:
+        if len(self.members) != len(self.weights) or abs(sum(self.weights) - 1) > 1e-6:
+            raise ValueError("each member needs one weight, and the weights add up to 1")
+        if any(low > high for low, high in (*self.ranges.values(), *self.usual_ranges.values())):
+            raise ValueError("a range ends before it begins")
+        return self
+
+
+def read_meta(data: bytes) -> ModelMeta:
+    """Read a `model.json`. Raises ModelRefused with every fault of it."""
+    if len(data) > MOST_BYTES:
+        raise ModelRefused(f"{META} is larger than {MOST_BYTES >> 20} MiB; train the model again")
+    try:
+        return ModelMeta.model_validate_json(data)
+    except ValidationError as refusal:
+        raise ModelRefused(
+            f"model files without a readable {META}: {_message(refusal)}; train the model again"
+        ) from refusal
+
+
+def _message(refusal: ValidationError) -> str:
+    faults = refusal.errors(include_url=False, include_context=False, include_input=False)
+    if any(fault["loc"] == ("format",) for fault in faults):
+        return f"it is of another format; this version reads format {FORMAT}"
+    shown = [
+        f"{'.'.join(map(str, fault['loc'])) or META}: {fault['msg']}"[:200] for fault in faults[:3]
+    ]
+    return "; ".join(shown) + (f" and {len(faults) - 3} more" if len(faults) > len(shown) else "")
 
 
 class FamilyReader(Protocol):

@@ -12,8 +12,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Floats
 from alerting.learning.models.estimator import Estimator
-from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params, get_family
 from alerting.learning.search.candidates import (
     Candidate,
     Fold,
@@ -23,8 +22,14 @@ from alerting.learning.search.candidates import (
 )
 from alerting.learning.search.ceiling import ReadTime, run_trials
 from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
-from alerting.learning.search.column_limit import ColumnLimit, take_part, without_column_set
-from alerting.learning.search.sample import Positions, SearchSample, search_sample
+from alerting.learning.search.sample import (
+    ColumnLimit,
+    Positions,
+    SearchSample,
+    search_sample,
+    take_part,
+    without_column_set,
+)
 
 # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most
 # variables

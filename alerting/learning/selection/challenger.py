@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import TrainedDefinition
@@ -19,25 +20,24 @@ from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.dataset import Dataset
+from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.metrics.bootstrap import (
     evaluate_rows,
     reliability_with_intervals,
     time_blocks,
 )
-from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
+from alerting.learning.metrics.confidence import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
 from alerting.learning.models.calibration import Floats, fit_platt
 from alerting.learning.models.estimator import AT_ONCE, Estimator
-from alerting.learning.models.families.contract import LabelledRows
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.normal import sample_normal, take_levels
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate, margin_out_of_fold, rows_out_of_fold
 from alerting.learning.search.chance import count_problems, placed_share
-from alerting.learning.search.column_limit import ColumnLimit, take_part
-from alerting.learning.selection.found_by_chance import ValidationChance
-from alerting.learning.selection.importance import SampledShares
+from alerting.learning.search.sample import ColumnLimit, take_part
+from alerting.learning.selection.choice import ValidationChance
 from alerting.learning.selection.operating_point import (
     OUT_OF_FOLD,
     VALIDATION,
@@ -48,13 +48,122 @@ from alerting.learning.selection.operating_point import (
     lower_to_reach,
     observe_rows,
 )
-from alerting.learning.selection.ordinary_values import ordinary_ranges, usual_values
 from alerting.readings.history import from_millis, millis
 
+ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
+USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual
+_EVERY = slice(None)  # row
+MOST_ROWS = 200
+_LEVELS = ("last", "mean", "value")
 RANKING = ("ap", "roc_auc")  # metrics for a value that is no probability
 _NO_VALIDATION = translatable(
     "the validation period has no rows; use a longer history or a larger periods.validation"
 )
+
+
+def usual_values(
+    plan: FeaturePlan, rows: pd.DataFrame, used: BoolArray | slice = _EVERY
+) -> dict[str, float | str | None]:
+    """Return, by column, the median of the used rows, or the most frequent level; None where all
+    are missing."""
+    return {name: _usual(rows[name], used) for name in plan.columns}
+
+
+def _usual(values: pd.Series, used: BoolArray | slice) -> float | str | None:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        present = values[used].dropna()
+        return str(present.value_counts().index[0]) if len(present) else None
+    numbers = values.to_numpy(np.float64)[used]  # thousands of columns: no Series of each part
+    numbers = np.sort(numbers[~np.isnan(numbers)])
+    middle = len(numbers) // 2
+    if not len(numbers):
+        return None
+    return float(
+        numbers[middle] if len(numbers) % 2 else (numbers[middle - 1] + numbers[middle]) / 2
+    )
+
+
+def ordinary_ranges(
+    plan: FeaturePlan, rows: pd.DataFrame, used: BoolArray | slice = _EVERY
+) -> tuple[dict[str, tuple[float, float]], dict[str, tuple[float, float]]]:
+    """Return, by number column, the quantiles ORDINARY of the used rows, and USUAL; columns that
+    are always missing are absent."""
+    ranges = {}
+    usual = {}
+    for name in plan.columns:
+        if name in plan.levels:
+            continue
+        values = rows[name].to_numpy(np.float64)[used]
+        values = values[np.isfinite(values)]
+        if len(values):
+            lowest, highest, low, high = np.quantile(values, (*ORDINARY, *USUAL)).tolist()
+            ranges[name] = (lowest, highest)
+            usual[name] = (low, high)
+    return ranges, usual
+
+
+@dataclass(frozen=True)
+class SampledShares:
+    """Contributions of a model to the scores of some rows. `shares`, `values`: one row per sampled
+    row, one column per variable.
+
+    `shares` are in probability; those of a row add up to its score less the usual score. `values`:
+    the variable's level, NaN where it is missing or text.
+    """
+
+    variables: tuple[str, ...]
+    shares: Floats
+    values: Floats
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """Return the mean size of the share of each variable, the largest first."""
+        mean = np.abs(self.shares).mean(axis=0)
+        return {
+            self.variables[i]: float(mean[i]) for i in np.argsort(-mean, kind="stable").tolist()
+        }
+
+
+def sample_shares(
+    model: TrainedModel, dataset: Dataset, most: int = MOST_ROWS
+) -> SampledShares | None:
+    """Return the contributions of evenly spaced measured rows of the validation part, at most
+    `most`; None without such rows.
+
+    They are exact for every family: those of `TrainedModel.estimator`, scaled to probability as
+    those of a raise.
+    """
+    rows = np.flatnonzero(dataset.measured_in("validation"))
+    if not len(rows):
+        return None
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64))]
+    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows.iloc[rows])
+    sources = [dataset.plan.source_of(column) for column in dataset.plan.columns]
+    variables = tuple(dict.fromkeys(sources))
+    of_variable = np.array(
+        [[source == name for name in variables] for source in sources], np.float64
+    )
+    shares = np.vstack([_scaled(model, matrix[i : i + 1]) for i in range(len(rows))]) @ of_variable
+    levels = _levels(dataset.plan, sources, variables)
+    values = np.column_stack(
+        [np.full(len(rows), np.nan) if i is None else matrix[:, i] for i in levels]
+    )
+    return SampledShares(variables, shares, values)
+
+
+def _scaled(model: TrainedModel, row: Floats) -> Floats:
+    """Return the contributions of each column to one score, in probability."""
+    shares, base = model.estimator.contributions(row)
+    return shares * model.calibration.slope_between(base, base + float(shares.sum()))
+
+
+def _levels(plan: FeaturePlan, sources: list[str], variables: tuple[str, ...]) -> list[int | None]:
+    """Return the column that shows the level of each variable; None for text."""
+    found: Mapping[str, dict[str, int]] = {name: {} for name in variables}
+    for i, (source, column) in enumerate(zip(sources, plan.layout, strict=True)):
+        if plan.columns[i] not in plan.levels:
+            found[source].setdefault(column.aggregation, i)
+    return [next((own[a] for a in (*_LEVELS, *own) if a in own), None) for own in found.values()]
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ from alerting.learning.data.row_limit import THINNED
 from alerting.learning.models.estimator import BLEND, Estimator
 from alerting.learning.models.normal import sample_normal, take_levels
 from alerting.learning.models.trained import TrainedModel, model_hash
-from alerting.learning.search.column_limit import COLUMN_SET
+from alerting.learning.search.sample import COLUMN_SET
 from alerting.learning.selection.challenger import (
     fit_rows,
+    ordinary_ranges,
     training_cutoff,
+    usual_values,
 )
 from alerting.learning.selection.decision_table import PromotionDecision
-from alerting.learning.selection.ordinary_values import ordinary_ranges, usual_values
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, compare
 from alerting.readings.history import History
 

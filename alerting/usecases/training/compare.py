@@ -3,7 +3,7 @@ the champion."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,35 +16,31 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate, candidate_from_files
 from alerting.learning.selection.challenger import ChallengerEvidence
-from alerting.learning.selection.decision_table import PromotionDecision, decide
+from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.decision_table import PromotionDecision, add_objection, decide
+from alerting.learning.selection.operating_point import VALIDATION
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
-from alerting.learning.selection.values import ValueEvidence
-from alerting.ports import Decisions, ModelUnavailable, PlantPorts, TrainingPorts
+from alerting.learning.selection.refit import compare_with_twin
+from alerting.learning.selection.values import WORSE, ValueEvidence, ValueTest
+from alerting.ports import DecisionRecord, Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.figures import charts as charts_of
 from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.derived import with_stored_features
+from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import record_model_faults
-from alerting.usecases.definitions.versions import champion_at, last_promotion
+from alerting.usecases.definitions.versions import champion_at, last_promotion, serves_twin
 from alerting.usecases.labels.learning import record_labels
 from alerting.usecases.registry.evidence import FOLDER as EVIDENCE
 from alerting.usecases.registry.evidence import effects_file
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.onnx_export import log_onnx
-from alerting.usecases.registry.registration import register_model
-from alerting.usecases.training.dataset import acted_windows, suppressed_at
+from alerting.usecases.registry.registration import register_model, search_run
+from alerting.usecases.training.dataset import acted_windows, dataset_at, suppressed_at
 from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.due import end_run, require_not_cancelled
-from alerting.usecases.training.history import report_waiting
-from alerting.usecases.training.own_values import (
-    describe_remedy,
-    describe_values,
-    find_value_test,
-    object_to_threshold,
-)
-from alerting.usecases.training.promote import description
+from alerting.usecases.training.promote import PLATFORM, description, follow
 from alerting.usecases.training.readings import load_learning_data
-from alerting.usecases.training.refit import refit_tags, refresh, review_refit
 from alerting.usecases.training.run import (
     ACCOUNT,
     TrainingRun,
@@ -55,10 +51,174 @@ from alerting.usecases.training.run import (
     load_profile,
     profile,
     read_run,
+    report_waiting,
 )
 
 _log = id_logger(__name__)
 _MOST_IMPORTANT = 20
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """The champion's twin with a newer refit, registered as a version of its own."""
+
+    version: int
+    training_cutoff: datetime
+
+
+def refit_tags(model: TrainedModel) -> dict[str, str]:
+    """Return the tags of a registered version on its refit; empty without one."""
+    if model.refit is None:
+        return {}
+    return {"refit_cutoff": model.refit.training_cutoff.isoformat(), "refit_hash": model.refit.hash}
+
+
+def refresh(
+    platform: TrainingPorts,
+    run: TrainingRun,
+    definition: TrainedDefinition,
+    dataset: Dataset,
+    version: int,
+) -> Refreshed | None:
+    """Fit the champion's parameters on all rows that are mature now, and register the result with
+    the same twin. Idempotent.
+
+    None if the definition wants no refit, if the champion's refit has given way to its twin, if
+    models like the champion are no longer trained, or if there are no newer rows. `dataset`: of the
+    run. `version`: of the champion of the run's question.
+    """
+    name = definition.name
+    revision = require_revision(platform.definitions, name, run.revision)
+    champion = ModelCache(platform).get(definition, version)
+    gave_way = serves_twin(platform.decisions.for_definition(name), version, run.as_of)
+    if definition.periods.refit == "none" or gave_way:
+        return None
+    if dataset.plan != champion.plan:
+        dataset = dataset_at(platform, revision, definition, run.as_of, champion.plan)
+    training = training_of(definition)
+    refreshed = training.refit(dataset, champion, definition)
+    if refreshed is None or refreshed.refit is None:
+        return None
+    of_champion = platform.models.version_tags(name, version)
+    searches = platform.runs.searches(run.id)
+    child = next((one.id for one in searches if "refreshes" in one.tags), None)
+    child = child or platform.runs.start_run(
+        name, f"refit of version {version}", {"refreshes": str(version)}, parent=run.id
+    )
+    made = {
+        "training_run": child,
+        "search_run": search_run(of_champion),
+        "refreshed_by": run.id,
+        "dataset_hash": dataset.hash,
+    }
+    number = register_model(
+        platform,
+        name,
+        child,
+        training.save(refreshed),
+        of_champion | made | refit_tags(refreshed),
+        column_types(refreshed.plan),
+    )
+    log_onnx(platform.runs, child, refreshed)
+    platform.runs.finish(child)
+    return Refreshed(number, refreshed.refit.training_cutoff)
+
+
+def review_refit(
+    platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime, question: str | None
+) -> DecisionRecord | None:
+    """Let the refit of a question's champion give way to its twin if it is worse beyond chance, and
+    record that. Idempotent.
+
+    Return the decision; None if the refit stays, or if it is not known whether it is worse.
+    """
+    name = definition.name
+    made = platform.decisions.for_definition(name)
+    serving = last_promotion(made, question)
+    if (
+        serving is None
+        or serving.challenger_version is None
+        or serving.at > as_of
+        or serves_twin(made, serving.challenger_version, as_of)
+    ):
+        return None
+    try:
+        champion = ModelCache(platform).get(definition, serving.challenger_version)
+    except ModelUnavailable:  # the comparison of the training reports it
+        return None
+    histories = histories_at(platform, definition, as_of)
+    suppressed = suppressed_at(platform, definition, as_of)
+    acted = acted_windows(platform.episodes, definition, as_of)
+    found = compare_with_twin(definition, champion, histories, acted, as_of, suppressed)
+    if found is None:
+        return None
+    record = DecisionRecord(
+        definition=name,
+        at=as_of,
+        revision=serving.revision,
+        challenger_version=serving.challenger_version,
+        champion_version=serving.challenger_version,
+        promoted=True,
+        provisional=serving.provisional,
+        verdict="gave_way",
+        reason=found.reason,
+        evidence=found.evidence,
+        run_id=None,
+        actor=PLATFORM,
+        question=serving.question,
+        decided_at=platform.clock.now(),
+        as_of=as_of,
+    )
+    if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
+        return None  # another promotion came first
+    follow(platform, record)
+    _log.info(
+        "the refit of version %d gives way to its twin", serving.challenger_version, definition=name
+    )
+    return record
+
+
+def find_value_test(chosen: Challenger | None) -> ValueTest | None:
+    """Return the test of values that would serve without an alarm; None for any other model."""
+    if chosen is None or not isinstance(chosen.evidence, ValueEvidence):
+        return None
+    return chosen.evidence.test
+
+
+def object_to_threshold(
+    decision: PromotionDecision, chance: ChanceTest | None, chosen: Challenger, is_first: bool
+) -> PromotionDecision:
+    """Return a promotion with what speaks against its threshold, and what a person must know of it
+    and of its forecasts; as it is without an alarm. `is_first`: nothing was in service."""
+    if isinstance(chosen.evidence, ValueEvidence):
+        return decision
+    for worse in (note for note in chosen.evidence.notes if WORSE in note):
+        decision = add_objection(decision, "worse_than_last", {"worse": worse})
+    choice = chosen.evidence.threshold
+    of_rows = {"period": choice.period}
+    if choice.period != VALIDATION and choice.finds:
+        return add_objection(decision, "chosen_out_of_fold", of_rows)
+    if is_first and chance is not None and chance.none_of_few:
+        return add_objection(decision, "none_of_few_found", chance.facts)
+    if not choice.finds:
+        return add_objection(decision, "finds_nothing", of_rows)
+    if is_first and chance is not None and chance.together is not None and not chance.is_confirmed:
+        return add_objection(decision, "found_by_chance", chance.facts)
+    return decision
+
+
+def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:
+    """Return what may lead to a model after a training without a challenger."""
+    if chance is not None:
+        return chance.remedy
+    return "" if values is None else values.remedy
+
+
+def describe_values(chance: ChanceTest | None, values: ValueTest) -> str:
+    """Return how good the values of a model are, and why it has no alarm."""
+    if chance is None:
+        return values.message
+    return f"{values.message} No alarm is raised: {chance.message} {chance.remedy}"
 
 
 def compare_run(platform: TrainingPorts, run_id: str, dataset: Dataset | None = None) -> Proposal:

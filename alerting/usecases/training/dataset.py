@@ -15,7 +15,7 @@ from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
 from alerting.learning.data.dataset import Dataset, build_dataset, derive_at
-from alerting.learning.data.feedback_labels import (
+from alerting.learning.data.labels import (
     FeedbackLabel,
     collect_feedback_labels,
     collect_misses,

@@ -34,7 +34,8 @@ from alerting.usecases.definitions.versions import (
     serves_twin,
 )
 from alerting.usecases.registry.model_cache import ModelCache
-from alerting.usecases.training.history import (
+from alerting.usecases.training.progress import describe_step, unfinished_training
+from alerting.usecases.training.run import (
     decision_line,
     last_training,
     newest_estimate,
@@ -42,7 +43,6 @@ from alerting.usecases.training.history import (
     registered_versions,
     report_waiting,
 )
-from alerting.usecases.training.progress import describe_step, unfinished_training
 
 _log = id_logger(__name__)
 PLATFORM = "platform"

@@ -12,11 +12,11 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.search.candidates import Candidate, candidate_from_files
 from alerting.ports import Progress, TrainingPorts, silent
 from alerting.usecases.definitions.derived import with_stored_features
-from alerting.usecases.training.history import read_proposal
 from alerting.usecases.training.run import (
     load_candidates,
     load_dataset,
     load_model_definition,
+    read_proposal,
     read_run,
 )
 from alerting.usecases.training.runs import known_run

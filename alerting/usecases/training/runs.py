@@ -24,9 +24,9 @@ from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.missing_champion import waiting_proposal
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
-from alerting.usecases.training.history import last_training
 from alerting.usecases.training.progress import unfinished_training
 from alerting.usecases.training.promote import promote_run
+from alerting.usecases.training.run import last_training
 
 _LEAST_BEGINNING = 4
 _LOOKS_UNTIL_BEGUN = 600

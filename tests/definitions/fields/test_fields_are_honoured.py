@@ -23,7 +23,7 @@ from alerting.episodes.predictions import (
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.feedback_labels import FeedbackLabel
+from alerting.learning.data.labels import FeedbackLabel
 from alerting.learning.metrics.metrics import ProblemIntervals
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.operating_point import ObservedRows, choose_threshold

@@ -16,7 +16,7 @@ from alerting.kinds.forecast.training import TRAINING
 from alerting.kinds.forecast.verification import compare_forecasts
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.feedback_labels import FeedbackLabel
+from alerting.learning.data.labels import FeedbackLabel
 from alerting.learning.selection.decision_table import PromotionDecision
 from alerting.ports import silent
 from alerting.readings.history import to_millis

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import get_family
 from alerting.learning.search.candidates import Candidate, Trial
 
 

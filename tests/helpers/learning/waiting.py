@@ -5,7 +5,7 @@ import json
 from alerting.definitions.revisions import question_of
 from alerting.learning.selection.proposal import PROPOSAL
 from alerting.usecases.registry.registration import register_model
-from alerting.usecases.training.history import report_waiting
+from alerting.usecases.training.run import report_waiting
 from tests.helpers.learning.curves import curve_point
 from tests.helpers.learning.proposals import proposal
 

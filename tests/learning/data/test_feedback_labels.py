@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from alerting.episodes.episode import Feedback
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.feedback_labels import (
+from alerting.learning.data.files import dataset_files, dataset_from_files, export_table
+from alerting.learning.data.labels import (
     CONFIRMED,
     LEFT_OUT,
     POSITIVE,
@@ -22,7 +23,6 @@ from alerting.learning.data.feedback_labels import (
     describe_feedback,
     relabel,
 )
-from alerting.learning.data.files import dataset_files, dataset_from_files, export_table
 from alerting.readings.history import from_millis
 from tests import small_models
 

@@ -11,10 +11,9 @@ import pytest
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
-from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.leakage import leak_suspects
+from alerting.learning.data.dataset import build_dataset, leak_suspects
+from alerting.learning.data.quality import find_level_change
 from alerting.learning.features.build import build_features
-from alerting.learning.metrics.level_change import find_level_change
 from alerting.readings.history import History, millis
 from tests import small_models
 from tests.builders import with_quality

@@ -11,7 +11,7 @@ from alerting.learning.metrics.bootstrap import (
     reliability_with_intervals,
     time_blocks,
 )
-from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
+from alerting.learning.metrics.confidence import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import row_metrics
 from tests.helpers.learning.bootstrap import rows
 

@@ -9,11 +9,9 @@ from alerting.deferred import lightgbm
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.families import lightgbm as family
-from alerting.learning.models.families.contract import LabelledRows
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import BoosterMean, LightGbm
-from alerting.learning.models.families.registry import get_family
-from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.models.metadata import META
+from alerting.learning.models.files import META, model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger

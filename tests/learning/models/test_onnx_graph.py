@@ -13,8 +13,7 @@ from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Blend
-from alerting.learning.models.families.contract import LabelledRows
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import TrainedModel
 from alerting.usecases.registry.onnx_export import onnx_file
 from tests.builders import at

@@ -11,8 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from alerting.definitions.families import BUILT_IN as FAMILIES
 from alerting.definitions.faults import UserError
-from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.models.metadata import META
+from alerting.learning.models.files import META, model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import from_millis

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from alerting.learning.features.plan import FeaturePlan, NumberSource
-from alerting.learning.models.families.contract import STRONGEST
-from alerting.learning.models.families.registry import get_family
-from alerting.learning.search.column_limit import ColumnLimit, ranking_strength
+from alerting.learning.models.families.contract import STRONGEST, get_family
+from alerting.learning.search.sample import ColumnLimit, ranking_strength
 
 pytestmark = pytest.mark.fast
 

@@ -8,10 +8,14 @@ import pytest
 
 from alerting.learning.search.candidates import Trial, assemble, average_precision, usable_folds
 from alerting.learning.search.chance import ShiftedLabels, placed_share
-from alerting.learning.selection.choice import ChanceTest, choose
+from alerting.learning.selection.choice import (
+    ChanceTest,
+    OnsetTest,
+    ValidationChance,
+    choose,
+    combine_shares,
+)
 from alerting.learning.selection.decision_table import add_objection, decide
-from alerting.learning.selection.found_by_chance import ValidationChance, combine_shares
-from alerting.learning.selection.onset import OnsetTest
 from tests import small_models
 
 pytestmark = pytest.mark.models

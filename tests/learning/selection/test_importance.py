@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.learning.selection.importance import sample_shares
+from alerting.learning.selection.challenger import sample_shares
 from alerting.recommendation.contributions import explain
 from alerting.reporting.figures.charts import swarm
 from tests import small_models

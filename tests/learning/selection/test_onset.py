@@ -7,8 +7,7 @@ import pytest
 
 from alerting.learning.search.candidates import Trial, assemble, average_precision, usable_folds
 from alerting.learning.search.chance import ShiftedLabels
-from alerting.learning.selection.choice import choose
-from alerting.learning.selection.onset import find_present
+from alerting.learning.selection.choice import choose, find_present
 from tests import small_models
 
 pytestmark = pytest.mark.models

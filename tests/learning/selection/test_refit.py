@@ -10,8 +10,7 @@ import pytest
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.findings import Finding
 from alerting.learning.data.row_limit import THINNED
-from alerting.learning.models.files import REFIT, model_files, model_from_files
-from alerting.learning.models.metadata import META
+from alerting.learning.models.files import META, REFIT, model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.refit import compare_with_twin, refit

@@ -10,7 +10,7 @@ import pytest
 from alerting.definitions import families
 from alerting.definitions.faults import DefinitionRefused, UserError
 from alerting.kinds.validation import parse_definition
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.trained import TrainedModel
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

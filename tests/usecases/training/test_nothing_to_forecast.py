@@ -8,7 +8,7 @@ import yaml
 from alerting.cli.models import show_proposal
 from alerting.definitions.assets import Variable
 from alerting.kinds.validation import parse_definition
-from alerting.learning.selection.onset import find_present, threshold_alert
+from alerting.learning.selection.choice import find_present, threshold_alert
 from alerting.ports import ReadingRow
 from alerting.reporting.page.decision_text import decision_markdown, proposed_alert
 from alerting.usecases.definitions.sync import apply

@@ -12,9 +12,8 @@ import pytest
 
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.estimator import SMALL, Estimator
-from alerting.learning.models.families.contract import LabelledRows
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import LightGbm
-from alerting.learning.models.families.registry import get_family
 
 pytestmark = pytest.mark.models
 

@@ -9,7 +9,7 @@ import pytest
 
 from alerting.detection.problems import find_problems
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.feedback_labels import FeedbackLabel
+from alerting.learning.data.labels import FeedbackLabel
 from alerting.learning.features.build import build_features
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger

@@ -13,8 +13,7 @@ from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.data.row_limit import BYTES_PER_CELL, count_cells
 from alerting.learning.features.encoding import Columns
-from alerting.learning.models.families.contract import LabelledRows
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History

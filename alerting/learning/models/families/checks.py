@@ -22,8 +22,7 @@ from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberS
 from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
-from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.models.metadata import META
+from alerting.learning.models.files import META, model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
 
 ROWS = 400

@@ -10,8 +10,7 @@ import pytest
 from alerting.definitions.families import BUILT_IN, PERSISTENCE
 from alerting.definitions.faults import UserError
 from alerting.learning.models.families.checks import check_family
-from alerting.learning.models.families.contract import LabelledRows
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import ModelRefused
 from tests.helpers.learning.mean_difference import FAMILY, FILE, MeanDifference, Weights
 

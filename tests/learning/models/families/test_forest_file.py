@@ -6,8 +6,8 @@ import pytest
 import shap
 from sklearn.ensemble import RandomForestClassifier
 
+from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.families.random_forest import FOREST, Forest
-from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import ModelRefused
 
 pytestmark = pytest.mark.models

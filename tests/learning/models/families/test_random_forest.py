@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from alerting.learning.features.encoding import Columns
-from alerting.learning.models.families.contract import LabelledRows
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from tests import small_models

@@ -8,8 +8,7 @@ from alerting.definitions import families
 from alerting.definitions.faults import DefinitionRefused
 from alerting.kinds.validation import parse_definition
 from alerting.learning.models.families.checks import check_family
-from alerting.learning.models.families.contract import LabelledRows
-from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from tests.builders import classifier
 
 pytestmark = pytest.mark.models

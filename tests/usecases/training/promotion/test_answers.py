@@ -14,6 +14,7 @@ from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.sync import apply, retire
 from alerting.usecases.definitions.training_state import describe_trainings
+from alerting.usecases.training.compare import object_to_threshold
 from alerting.usecases.training.due import (
     PAUSES,
     begin_training,
@@ -21,10 +22,9 @@ from alerting.usecases.training.due import (
     find_due_trainings,
     require_not_cancelled,
 )
-from alerting.usecases.training.history import report_waiting
 from alerting.usecases.training.overview import model_line, model_lines, training_lines
-from alerting.usecases.training.own_values import object_to_threshold
 from alerting.usecases.training.promote import model_history, promote_run, rollback
+from alerting.usecases.training.run import report_waiting
 from alerting.usecases.training.runs import (
     answer_run,
     answer_waiting,

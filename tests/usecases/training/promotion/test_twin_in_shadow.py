@@ -14,8 +14,8 @@ from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import register_model
+from alerting.usecases.training.compare import review_refit
 from alerting.usecases.training.promote import model_history
-from alerting.usecases.training.refit import review_refit
 from tests import small_models
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import in_memory_platform
