@@ -285,7 +285,7 @@ def _nearest(measure: _Measure) -> tuple[Floats, list[float]]:
 
 def _dice(method: str, model: TrainedModel, measure: _Measure) -> tuple[Floats, list[float], int]:
     """Return the counterfactuals of DiCE, found in a process of its own on one thread."""
-    member = model.estimator.members[0]
+    member = model.estimator
     settings = {
         "columns": measure.columns,
         "categories": [TYPE],

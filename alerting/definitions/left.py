@@ -107,6 +107,8 @@ LEFT_IN_0_2_0 = (
         "of a control chart: one definition a product, on a computed variable; or kind: anomaly "
         "with by",
     ),
+    Left("champion", "a blend of several families", "train again"),
+    Left("figure", "calibration slope, calibration intercept", "the diagram of scores as risks"),
     Left("DAG", "drift", "the task verify of the DAG retain checks drift once a day"),
     Left("collection", "drift_checks", "drop it: what moved is said by the alert of the platform"),
     Left("alert", "model worse than promoted", "see the report: at its promotion, and now"),

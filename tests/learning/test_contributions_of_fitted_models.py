@@ -1,14 +1,11 @@
 """Contributions of models that were really fitted, one of each family."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset
-from alerting.learning.models.estimator import blend_of
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
@@ -78,18 +75,16 @@ def test_what_decides_the_problem_has_the_largest_share(data, family):
 
 @pytest.fixture(scope="module")
 def every_family(data):
-    """A fitted model of each family with contributions, and a blend of the three."""
-    single = {
+    """A fitted model of each family with contributions."""
+    return {
         family: fitted(data, family)
         for family in ("logistic_regression", "random_forest", "lightgbm")
     }
-    blend = blend_of([model.estimator for model in single.values()], (0.2, 0.3, 0.5))
-    return single | {"blend": replace(single["lightgbm"], estimator=blend)}
 
 
 @settings(max_examples=60, deadline=None)
 @given(chosen=st.data())
-def test_shares_of_any_row_add_up_for_every_family_and_blends(data, every_family, chosen):
+def test_shares_of_any_row_add_up_for_every_family(data, every_family, chosen):
     name = chosen.draw(st.sampled_from(sorted(every_family)))
     row = data.rows.iloc[[chosen.draw(st.integers(0, len(data.rows) - 1))]].copy()
     numbers = [column for column in data.plan.columns if column not in data.plan.levels]

@@ -179,7 +179,7 @@ def describe_forecast(
 
 def forecast_of(model: TrainedModel) -> "FittedForecast":
     """Return the forecaster of a model."""
-    return forecast_in(model.estimator.members[0])
+    return forecast_in(model.estimator)
 
 
 def forecast_in(estimator: Estimator) -> "FittedForecast":

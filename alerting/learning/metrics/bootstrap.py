@@ -18,52 +18,12 @@ from alerting.learning.metrics.confidence import (
 from alerting.learning.metrics.metrics import Floats, Labels, reliability, row_metrics, score_bins
 from alerting.readings.history import Millis
 
-# scores are cut to [LEAST, 1 - LEAST]; Newton steps
-LEAST = 1e-9
-STEPS = 25
 Blocks = npt.NDArray[np.int64]
 DAY_MS = 86_400_000
 ENOUGH_BLOCKS = 20
 MOST_BLOCKS = 2000
 MOST_STEPS = 1000
 SAMPLES = 500
-_CALIBRATION = ("calibration_slope", "calibration_intercept")
-
-
-def log_odds(score: Floats) -> Floats:
-    """Return the log-odds of probabilities."""
-    cut = np.clip(score, LEAST, 1 - LEAST)
-    return np.asarray(np.log(cut / (1 - cut)))
-
-
-def recalibrate(odds: Floats, positives: Floats, rows: Floats) -> tuple[Floats, Floats]:
-    """Return slope and intercept of each sample by Newton's method; NaN where the scores separate
-    both classes or are all equal.
-
-    `odds`: log-odds of each group of rows; `positives`, `rows`: counts (samples x groups).
-    """
-    shift = float(np.average(odds, weights=rows.sum(axis=0)))
-    x = odds - shift
-    with np.errstate(all="ignore"):
-        share = positives.sum(axis=1) / rows.sum(axis=1)
-        base = np.log(share / (1 - share))
-        slope = np.zeros(len(rows))
-        for _ in range(STEPS):
-            p = 1 / (1 + np.exp(-np.clip(base[:, None] + slope[:, None] * x, -500, 500)))
-            error = positives - rows * p
-            weight = rows * p * (1 - p)
-            g0 = error.sum(axis=1)
-            g1 = error @ x
-            h00 = weight.sum(axis=1)
-            h01 = weight @ x
-            h11 = weight @ (x * x)
-            determinant = h00 * h11 - h01 * h01
-            step0 = (h11 * g0 - h01 * g1) / determinant
-            step1 = (h00 * g1 - h01 * g0) / determinant
-            base = base + np.clip(step0, -2, 2)
-            slope = slope + np.clip(step1, -1, 1)
-        is_done = (np.abs(step0) < 1e-6) & (np.abs(step1) < 1e-6)
-    return np.where(is_done, slope, np.nan), np.where(is_done, base - slope * shift, np.nan)
 
 
 def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon_ms: int) -> Blocks:
@@ -86,23 +46,15 @@ def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon
 
 
 def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dict[str, Any]:
-    """Compute `row_metrics` and, of probabilities, calibration slope and intercept; JSON-able.
+    """Compute `row_metrics`; JSON-able.
 
     Their confidence intervals stand under `intervals`. A metric has no interval where it is unknown
-    itself, where all rows are of one block, and for a ranking or calibration whose positives, or
-    negatives, all lie in one block.
+    itself, where all rows are of one block, and for a ranking whose positives, or negatives, all
+    lie in one block.
     """
     metrics = row_metrics(label, score)
-    calibration = bootstrap_calibration(label, score, block, seed)
-    metrics |= {
-        name: None if np.isnan(values[0]) else float(values[0])
-        for name, values in calibration.items()
-    }
-    drawn = bootstrap_rows(label, score, block, seed) | {
-        name: values[1:] for name, values in calibration.items()
-    }
     intervals = {}
-    for name, samples in drawn.items():
+    for name, samples in bootstrap_rows(label, score, block, seed).items():
         value = metrics[name]
         bounds = percentile_interval(samples)
         if value is not None and bounds is not None:
@@ -137,38 +89,6 @@ def bootstrap_rows(
         "ap": _precisions(positives, negatives),
         "roc_auc": _areas(positives, negatives),
         "brier": brier,
-    }
-
-
-def bootstrap_calibration(
-    label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES
-) -> dict[str, Floats]:
-    """Return calibration slope and intercept: first of all rows, then of each draw of blocks;
-    nothing for scores beyond 0 to 1.
-
-    Draws are computed from the mean log-odds of a hundred bins of equal row counts. NaN where
-    unknown.
-    """
-    if not len(score) or score.min() < 0 or score.max() > 1:
-        return {}
-    if not 0 < label.sum() < len(label) or score.min() == score.max():
-        return dict.fromkeys(_CALIBRATION, np.full(1, np.nan))
-    odds = log_odds(score)
-    which = score_bins(score, 100)
-    whole = recalibrate(odds, label[None].astype(np.float64), np.ones((1, len(label))))
-    rows = np.bincount(which).astype(np.float64)
-    if any(len(np.unique(block[label == value])) < 2 for value in (0, 1)):
-        return dict(zip(_CALIBRATION, whole, strict=True))
-    draws = _draws(block, seed, samples)
-    positives = draws @ _table(block[label == 1], which[label == 1], block, which)
-    drawn = recalibrate(
-        np.bincount(which, weights=odds) / rows,
-        positives,
-        draws @ _table(block, which, block, which),
-    )
-    return {
-        name: np.append(one, many)
-        for name, one, many in zip(_CALIBRATION, whole, drawn, strict=True)
     }
 
 

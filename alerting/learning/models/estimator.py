@@ -12,15 +12,13 @@ from typing import NamedTuple, Protocol
 
 from alerting.deferred import np, npt, pd
 from alerting.learning.features.encoding import Columns, Encoding, Floats
-from alerting.learning.models.calibration import Platt, sigmoid
+from alerting.learning.models.calibration import sigmoid
 
-BLEND = "blend"  # in the position of a family's name
 # values in a matrix up to which threads that wait for each other, on cores that others use too,
 # cost most
 SMALL = 5_000_000
 ALL_THREADS = 0
 AT_ONCE = 8_000_000  # values that are encoded together, so that memory does not grow with all rows
-_LOG_ODDS = Platt(1.0, 0.0)
 
 
 # bits of the decision of a node, as in LightGBM's model text
@@ -88,16 +86,6 @@ class Estimator:
     columns: Columns
     encoding: Encoding
 
-    @property
-    def members(self) -> tuple[Estimator, ...]:
-        """Return this estimator as the only member, for code that also handles blends."""
-        return (self,)
-
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """Return the weight of the only member."""
-        return (1.0,)
-
     def margin(self, rows: pd.DataFrame) -> Floats:
         """Return the margin of each row. Raises UserError if rows lack columns."""
         return self.margin_of(self.columns.matrix(rows))
@@ -124,74 +112,11 @@ class Estimator:
         shares, base = self.model.contributions(self.encoding.encode(matrix))
         return self.encoding.by_column(shares, len(self.columns.names)), base
 
-    def probability_contributions(self, matrix: Floats) -> tuple[Floats, float]:
-        """Return the same, scaled to the probability before calibration."""
-        shares, base = self.contributions(matrix)
-        if self.model.margin_is_probability:
-            return shares, base
-        return shares * _LOG_ODDS.slope_between(base, base + float(shares.sum())), float(
-            sigmoid(np.array([base]))[0]
-        )
-
     def importance(self) -> Floats:
         """Return each column's share in gain, impurity or weight; together 1, or all 0."""
         raw = self.encoding.by_column(self.model.importance(), len(self.columns.names))
         total = raw.sum()
         return raw / total if total > 0 else raw
-
-
-@dataclass(frozen=True)
-class Blend:
-    """A weighted mean of the probabilities of estimators; `weights` add up to 1."""
-
-    members: tuple[Estimator, ...]
-    weights: tuple[float, ...]
-
-    @property
-    def family(self) -> str:
-        """Return the name `blend` in the position of a family's name."""
-        return BLEND
-
-    @property
-    def columns(self) -> Columns:
-        """Return the columns of all members."""
-        return self.members[0].columns
-
-    def margin(self, rows: pd.DataFrame) -> Floats:
-        """Return the margin of each row. Raises UserError if rows lack columns."""
-        return self.margin_of(self.columns.matrix(rows))
-
-    def margin_of(self, matrix: Floats) -> Floats:
-        """Return the margin of each row of a matrix made by `columns`."""
-        parts = [
-            weight * member.probability_of(matrix)
-            for member, weight in zip(self.members, self.weights, strict=True)
-        ]
-        return np.asarray(sum(parts), np.float64)
-
-    def contributions(self, matrix: Floats) -> tuple[Floats, float]:
-        """Return the members' mean contributions, scaled to their probabilities."""
-        parts = [member.probability_contributions(matrix) for member in self.members]
-        weighted = [
-            (weight * shares, weight * base)
-            for (shares, base), weight in zip(parts, self.weights, strict=True)
-        ]
-        return np.sum([shares for shares, _ in weighted], axis=0), float(
-            sum(base for _, base in weighted)
-        )
-
-    def importance(self) -> Floats:
-        """Return the weighted mean of the members' shares; together 1, or all 0."""
-        shares = [
-            weight * member.importance()
-            for member, weight in zip(self.members, self.weights, strict=True)
-        ]
-        return np.asarray(sum(shares), np.float64)
-
-
-def blend_of(members: Sequence[Estimator], weights: Sequence[float]) -> Estimator | Blend:
-    """Return the blend of several members, or the only one itself."""
-    return members[0] if len(members) == 1 else Blend(tuple(members), tuple(weights))
 
 
 def threads_for(matrix: Floats) -> int:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from itertools import chain
 from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
@@ -38,7 +37,7 @@ from alerting.learning.features.encoding import (
 from alerting.learning.features.plan import STORED, FeaturePlan, Length, Name
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.calibration import Platt
-from alerting.learning.models.estimator import Estimator, FittedModel, blend_of
+from alerting.learning.models.estimator import Estimator, FittedModel
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.normal import MOST_ROWS, MOST_VALUES, NEAREST, NormalSample
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
@@ -161,16 +160,14 @@ class NormalMeta(_Closed):
 
 
 class ModelMeta(_Closed):
-    """All of `model.json`. Several `members` are a blend; `weights` are theirs."""
+    """All of `model.json`. A model has one of `members`."""
 
     format: Literal[4]
     definition: Name
     revision: Annotated[int, Field(ge=0, le=10**9)]
     plan: Annotated[FeaturePlan, AfterValidator(_check_plan)]
-    weights: Annotated[
-        tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=16)
-    ]
-    members: Annotated[tuple[EstimatorMeta, ...], Field(min_length=1, max_length=16)]
+    weights: tuple[Literal[1]]
+    members: tuple[EstimatorMeta]
     calibration: Platt
     threshold: float
     params: dict[Name, JsonValue]
@@ -195,8 +192,6 @@ class ModelMeta(_Closed):
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
-        if len(self.members) != len(self.weights) or abs(sum(self.weights) - 1) > 1e-6:
-            raise ValueError("each member needs one weight, and the weights add up to 1")
         if any(low > high for low, high in (*self.ranges.values(), *self.usual_ranges.values())):
             raise ValueError("a range ends before it begins")
         return self
@@ -216,6 +211,8 @@ def read_meta(data: bytes) -> ModelMeta:
 
 def _message(refusal: ValidationError) -> str:
     faults = refusal.errors(include_url=False, include_context=False, include_input=False)
+    if any(fault["loc"][:1] == ("weights",) for fault in faults):
+        return "it is a blend of several families, which left in 0.2.0"
     if any(fault["loc"] == ("format",) for fault in faults):
         return f"it is of another format; this version reads format {FORMAT}"
     shown = [
@@ -249,18 +246,18 @@ _OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap", 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
     """Return model and refit as files by name; equal models give equal hashes."""
+    fitted = model.estimator.model.files()
     meta = {
         **{name: getattr(model, name) for name in _AS_THEY_ARE},
         "format": FORMAT,
         "plan": model.plan.to_document(),
-        "weights": list(model.estimator.weights),
+        "weights": [1.0],
         "members": [
             {
-                "family": member.family,
-                **member.encoding.to_document(),
-                "files": list(member.model.files()),
+                "family": model.family,
+                **model.estimator.encoding.to_document(),
+                "files": list(fitted),
             }
-            for member in model.estimator.members
         ],
         "calibration": asdict(model.calibration),
         "training_cutoff": model.training_cutoff.isoformat(),
@@ -271,12 +268,8 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "effects": None if model.effects is None else asdict(model.effects),
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
-    for prefix, member in zip(
-        _prefixes(len(model.estimator.members)), model.estimator.members, strict=True
-    ):
-        files |= {prefix + name: data for name, data in member.model.files().items()}
     refit = {} if model.refit is None else model_files(model.refit)
-    return files | {REFIT + name: data for name, data in refit.items()}
+    return files | fitted | {REFIT + name: data for name, data in refit.items()}
 
 
 def _normal_document(normal: NormalSample) -> dict[str, object]:
@@ -286,20 +279,12 @@ def _normal_document(normal: NormalSample) -> dict[str, object]:
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
     """Return the file with the installed versions of the libraries that score the model."""
-    families = [get_family(member.family) for member in model.estimator.members]
-    packages = sorted(
-        {"numpy", "pandas", *(package for family in families for package in family.packages)}
-    )
+    packages = sorted({"numpy", "pandas", *get_family(model.family).packages})
     return {
         "requirements.txt": "".join(
             f"{package}=={version(package)}\n" for package in packages
         ).encode()
     }
-
-
-def _prefixes(members: int) -> list[str]:
-    """Return how each member's files begin: its number in a blend, else nothing."""
-    return [""] if members == 1 else [f"{number}-" for number in range(members)]
 
 
 def model_from_files(
@@ -332,15 +317,12 @@ def _read_model(
     meta = read_meta(files.get(META, b""))
     plan = meta.plan
     _check_columns(meta, plan)
-    prefixes = _prefixes(len(meta.members))
-    read = [
-        _read_member(files, m, plan, prefix, family_of)
-        for m, prefix in zip(meta.members, prefixes, strict=True)
-    ]
+    [member] = meta.members
+    estimator, fitted = _read_member(files, member, plan, family_of)
     model = TrainedModel(
         **{name: getattr(meta, name) for name in _AS_THEY_ARE},
         plan=plan,
-        estimator=blend_of([member for member, _ in read], meta.weights),
+        estimator=estimator,
         calibration=meta.calibration,
         training_cutoff=meta.training_cutoff.astimezone(UTC),
         as_of=meta.as_of.astimezone(UTC),
@@ -357,8 +339,7 @@ def _read_model(
         ),
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
     )
-    fitted = chain.from_iterable(values for _, values in read)
-    settings = (model.estimator, model.calibration, model.threshold, plan)
+    settings = (estimator, model.calibration, model.threshold, plan)
     if model_hash(*settings, fitted, model.has_alarm) != model.hash:
         raise ModelRefused(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
@@ -381,20 +362,18 @@ def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
         }
     ):
         raise ModelRefused(f"{META} names columns that its plan does not have")
-    for member in meta.members:
-        member.check(plan)
+    meta.members[0].check(plan)
 
 
 def _read_member(
     files: Mapping[str, bytes],
     meta: EstimatorMeta,
     plan: FeaturePlan,
-    prefix: str,
     family_of: Callable[[str], FamilyReader],
 ) -> tuple[Estimator, Iterable[bytes]]:
-    lost = next((name for name in meta.files if prefix + name not in files), None)
+    lost = next((name for name in meta.files if name not in files), None)
     if lost is not None:
-        raise ModelRefused(f"model files without a readable {prefix + lost}; train the model again")
+        raise ModelRefused(f"model files without a readable {lost}; train the model again")
     try:
         family = family_of(meta.family)
     except UserError as unknown:
@@ -402,7 +381,7 @@ def _read_member(
             f"{META} names a family that cannot be used here: {unknown}"
         ) from unknown
     columns = Columns.from_plan(plan)
-    own = {name: files[prefix + name] for name in meta.files}
+    own = {name: files[name] for name in meta.files}
     model = family.load(own, meta.width(len(columns.names)))
     estimator = Estimator(
         meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns)

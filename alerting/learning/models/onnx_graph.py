@@ -1,7 +1,7 @@
 """A trained model as an ONNX graph, from features to probability, in 64-bit numbers.
 
 The graph is written from the model's own trees and weights, not by converters of libraries: these
-know neither the encoding of the columns nor blends and calibration, and compare in 32 bits. It
+know neither the encoding of the columns nor calibration, and compare in 32 bits. It
 needs a runtime of `ai.onnx.ml` 5 (operator TreeEnsemble with 64-bit numbers), such as onnxruntime
 1.21.
 """
@@ -23,7 +23,6 @@ from alerting.learning.models.estimator import (
     DEFAULT_LEFT,
     NAN_IS_MISSING,
     ZERO_IS_MISSING,
-    Blend,
     Estimator,
     Trees,
     WeightedSum,
@@ -57,7 +56,7 @@ def onnx_graph(model: TrainedModel) -> bytes:
     """
     graph = _Graph()
     matrix = graph.add("Where", graph.add("IsInf", INPUT), graph.constant(np.array(np.nan)), INPUT)
-    _sigmoid(graph, _margin_of(graph, model.estimator, matrix), model.calibration, OUTPUT)
+    _sigmoid(graph, _member_margin(graph, model.estimator, matrix), model.calibration, OUTPUT)
     return graph.to_bytes(model)
 
 
@@ -117,22 +116,6 @@ class _Graph:
         helper.set_model_props(made, properties)
         onnx.checker.check_model(made)
         return bytes(made.SerializeToString())
-
-
-def _margin_of(graph: _Graph, estimator: Estimator | Blend, matrix: str) -> str:
-    """Add the margin; a blend's is the weighted mean of its members' probabilities."""
-    if isinstance(estimator, Estimator):
-        return _member_margin(graph, estimator, matrix)
-    parts = []
-    for member, weight in zip(estimator.members, estimator.weights, strict=True):
-        margin = _member_margin(graph, member, matrix)
-        probability = (
-            margin
-            if member.model.margin_is_probability
-            else _sigmoid(graph, margin, Platt(1.0, 0.0))
-        )
-        parts.append(graph.add("Mul", probability, graph.constant(weight)))
-    return graph.add("Sum", *parts)
 
 
 def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:

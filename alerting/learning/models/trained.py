@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain
 from typing import Any, TypeAlias
 
 from alerting.deferred import np, npt, pd
@@ -15,7 +14,7 @@ from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.calibration import Platt
-from alerting.learning.models.estimator import Blend, Estimator
+from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.normal import NormalSample
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"
@@ -34,7 +33,7 @@ class TrainedModel:
     median (or most frequent level) of the training rows, None where they are all missing. `ranges`:
     by number column, the lowest and highest ordinary value of the training rows; `usual_ranges`:
     the 10 and 90 % quantiles (empty in models of an earlier version). `params`: parameters of the
-    family, or the members of a blend, from which the model can be fitted again. `refit`: the same
+    family, from which the model can be fitted again. `refit`: the same
     parameters fitted on all mature rows, with this model's plan, calibration and threshold. It
     serves after its own training cutoff; this model is its twin, to which all printed figures
     belong. `normal`: a sample of the training rows without a problem; None of models trained before
@@ -45,7 +44,7 @@ class TrainedModel:
     definition: str
     revision: int
     plan: FeaturePlan
-    estimator: Estimator | Blend
+    estimator: Estimator
     calibration: Platt
     threshold: float
     training_cutoff: datetime
@@ -64,7 +63,7 @@ class TrainedModel:
 
     @property
     def family(self) -> str:
-        """Return the name of the model's family, or `blend`."""
+        """Return the name of the model's family."""
         return self.estimator.family
 
     def serving(self, at: datetime) -> TrainedModel:
@@ -81,30 +80,23 @@ class TrainedModel:
 
 
 def model_hash(
-    estimator: Estimator | Blend,
+    estimator: Estimator,
     calibration: Platt,
     threshold: float,
     plan: FeaturePlan,
     fitted: Iterable[bytes] | None = None,
     has_alarm: bool = True,
 ) -> str:
-    """Hash what decides a score or verdict, with `fitted` (default: all members') values."""
+    """Hash what decides a score or verdict, with `fitted` (default: its own) values."""
     settings = {
-        "members": [
-            {"family": member.family, **member.encoding.to_document()}
-            for member in estimator.members
-        ],
-        "weights": list(estimator.weights),
+        "members": [{"family": estimator.family, **estimator.encoding.to_document()}],
+        "weights": [1.0],
         "calibration": asdict(calibration),
         "threshold": threshold,
         "plan": plan.to_document(),
         **({} if has_alarm else {"has_alarm": False}),  # as before where there is an alarm
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for part in (
-        chain.from_iterable(m.model.fitted_bytes() for m in estimator.members)
-        if fitted is None
-        else fitted
-    ):
+    for part in estimator.model.fitted_bytes() if fitted is None else fitted:
         digest.update(part)
     return digest.hexdigest()

@@ -23,7 +23,6 @@ from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import STRONGEST
 
 Labels = npt.NDArray[np.int8]
-COLUMN_SET = "columns"  # parameter of earlier models, which were fitted on a set of columns
 MOST_SEARCHED = 150_000  # rows, of a table with at most MOST_CELLS
 MOST_CELLS = 60_000_000  # rows times columns; a wider table is searched on fewer rows
 LEAST_SEARCHED = 20_000  # however many columns there are
@@ -76,11 +75,6 @@ class ColumnLimit:
             return estimator
         encoding = replace(estimator.encoding, columns=tuple(chosen.tolist()))
         return replace(estimator, columns=self.columns, encoding=encoding)
-
-
-def without_column_set(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of an earlier model without its set of columns."""
-    return {key: value for key, value in params.items() if key != COLUMN_SET}
 
 
 def take_part(matrix: Floats, rows: Positions, columns: Positions) -> Floats:

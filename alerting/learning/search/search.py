@@ -28,7 +28,6 @@ from alerting.learning.search.sample import (
     SearchSample,
     search_sample,
     take_part,
-    without_column_set,
 )
 
 # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most
@@ -105,7 +104,7 @@ def _create_study(
         pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS),
     )
     first, *others = family.proven_params()
-    before = [{**first, **without_column_set(warm_start)}] if warm_start else []
+    before = [{**first, **warm_start}] if warm_start else []
     for params in (first, *before, *others):
         study.enqueue_trial(family.searched_params(params), skip_if_exists=True)
     return study

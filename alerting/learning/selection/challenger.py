@@ -55,7 +55,6 @@ USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual
 _EVERY = slice(None)  # row
 MOST_ROWS = 200
 _LEVELS = ("last", "mean", "value")
-RANKING = ("ap", "roc_auc")  # metrics for a value that is no probability
 _NO_VALIDATION = translatable(
     "the validation period has no rows; use a longer history or a larger periods.validation"
 )
@@ -172,8 +171,7 @@ class ChallengerEvidence:
     scored once.
 
     `rows` (as `evaluate_rows` returns them), `events`: by part ("validation", "test"); a part
-    without rows is absent. `baseline_rows`: the persistence of the problem variable on the same
-    test rows, for comparison alone. `importance`: by raw variable, the mean size of its share in a
+    without rows is absent. `importance`: by raw variable, the mean size of its share in a
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
     start of the problems of the test period that began in the recovery or hold-off after another
     one, so that they are in no metric. `found`: the validation period beside chance; None where the
@@ -183,7 +181,6 @@ class ChallengerEvidence:
     threshold: ThresholdChoice
     rows: Mapping[str, Mapping[str, Any]]
     events: Mapping[str, EventMetrics]
-    baseline_rows: Mapping[str, Any]
     precision_recall: Sequence[Mapping[str, float]]
     reliability: Sequence[Mapping[str, float]]
     importance: Mapping[str, float]
@@ -199,7 +196,6 @@ class ChallengerEvidence:
         flat: dict[str, float | None] = {"threshold": self.threshold.threshold}
         for part, metrics in self.rows.items():
             flat |= flatten_metrics(part, metrics)
-        flat |= flatten_metrics("test_persistence", self.baseline_rows)
         for part, events in self.events.items():
             flat |= flatten_metrics(part, events.to_document())
         return {name: float(value) for name, value in flat.items() if value is not None}
@@ -211,7 +207,6 @@ class ChallengerEvidence:
         events = self.events.get("test")
         return {
             **merge_metrics(self.rows.get("test", {}), events.to_document() if events else {}),
-            "baseline": dict(self.baseline_rows),
             "threshold": self.threshold.threshold,
             "threshold_reason": self.threshold.reason,
             "finds_problems_within_budget": self.threshold.finds,
@@ -397,7 +392,6 @@ def _evidence(
             for part, rows in used.items()
         },
         events=events,
-        baseline_rows=_persistence_rows(dataset, test, seed),
         precision_recall=precision_recall_points(dataset.label[test], score[test]),
         reliability=reliability_with_intervals(
             dataset.label[test], score[test], _blocks(dataset, test), seed
@@ -438,21 +432,6 @@ def find_problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
 
 def _blocks(dataset: Dataset, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     return time_blocks(dataset.at[rows], dataset.asset[rows], dataset.gap_ms, dataset.horizon_ms)
-
-
-def _persistence_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], seed: int) -> dict[str, Any]:
-    """Rank by the problem variable's last known value; rows without one rank lowest. Empty for
-    event problems."""
-    values = dataset.persistence[rows]
-    scored = values[~np.isnan(values)]
-    if not len(scored):
-        return {}
-    ranked = np.where(np.isnan(values), scored.min(), values)
-    evaluated = evaluate_rows(dataset.label[rows], ranked, _blocks(dataset, rows), seed)
-    intervals = {
-        name: evaluated["intervals"][name] for name in RANKING if name in evaluated["intervals"]
-    }
-    return {**{name: evaluated[name] for name in RANKING}, "intervals": intervals}
 
 
 def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:

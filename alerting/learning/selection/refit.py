@@ -7,15 +7,13 @@ from datetime import datetime
 
 import numpy as np
 
-from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.row_limit import THINNED
-from alerting.learning.models.estimator import BLEND, Estimator
+from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.normal import sample_normal, take_levels
 from alerting.learning.models.trained import TrainedModel, model_hash
-from alerting.learning.search.sample import COLUMN_SET
 from alerting.learning.selection.challenger import (
     fit_rows,
     ordinary_ranges,
@@ -37,11 +35,8 @@ def refit(
     twin's plan, as its refit.
 
     `fit`: of the kind, with the arguments of `fit_rows`. Plan, calibration and threshold are the
-    twin's. None if the dataset reaches no further than what the model has learned from, or if
-    models like it are no longer trained.
+    twin's. None if the dataset reaches no further than what the model has learned from.
     """
-    if is_trained_no_more(twin):
-        return None
     rows = _mature_rows(dataset)
     # a problem known at once ends the label of a row early
     cutoff = min(training_cutoff(dataset, rows), dataset.as_of)
@@ -72,16 +67,6 @@ def refit(
         effects=dataset.effects,
     )
     return replace(twin, refit=fitted)
-
-
-def is_trained_no_more(twin: TrainedModel) -> bool:
-    """Return whether a model was trained in a way that is no longer offered: a blend of families,
-    or a set of columns.
-
-    It serves as it is, without a newer refit, until a training replaces it. Persistence reads one
-    column in any set.
-    """
-    return twin.family == BLEND or (twin.family != PERSISTENCE and COLUMN_SET in twin.params)
 
 
 def _mature_rows(dataset: Dataset) -> BoolArray:

@@ -27,8 +27,8 @@ Points = Sequence[Mapping[str, float]]
 class RowMetrics:
     """Metrics over scored instants whose label is known; None where one class is missing.
 
-    `intervals`: 95 % confidence intervals of `ap`, `roc_auc`, `brier`, `calibration_slope` (1:
-    exact) and `calibration_intercept` (0: exact) by a bootstrap over time blocks of each asset.
+    `intervals`: 95 % confidence intervals of `ap`, `roc_auc` and `brier` by a bootstrap over time
+    blocks of each asset.
     `persistence_ap` is that of a ranking by the last known value alone, `ap_beside_persistence` the
     model's on the same rows; `twin_ap` that of the twin in shadow, `ap_beside_twin` the refit's.
     `calibration` and `curve`: the points of `learning.metrics`. `operating`: precision and recall
@@ -44,8 +44,6 @@ class RowMetrics:
     roc_auc: float | None
     brier: float | None
     brier_of_prevalence: float | None
-    calibration_slope: float | None
-    calibration_intercept: float | None
     intervals: Mapping[str, Sequence[float]]
     persistence_ap: float | None
     ap_beside_persistence: float | None
@@ -81,8 +79,6 @@ def compute_row_metrics(
         roc_auc=metrics["roc_auc"],
         brier=metrics["brier"],
         brier_of_prevalence=prevalence * (1 - prevalence) if prevalence is not None else None,
-        calibration_slope=metrics.get("calibration_slope"),
-        calibration_intercept=metrics.get("calibration_intercept"),
         intervals=metrics["intervals"],
         persistence_ap=persistence_ap,
         ap_beside_persistence=beside_persistence,

@@ -25,8 +25,6 @@ METRIC_TITLES = {
     "time_in_alarm": "share of time in alarm",
     "roc_auc": "ROC-AUC",
     "brier": "Brier score",
-    "calibration_slope": "calibration slope (1: exact, less: too extreme)",
-    "calibration_intercept": "calibration intercept (0: exact)",
 }
 # The five metrics by which engineers compare models; MLflow sorts by name, and these names come
 # before all others.
@@ -171,13 +169,7 @@ def describe_experiment(definition: ModelDefinition) -> str:
 
 def calibration_text(test: Mapping[str, Any]) -> str:
     """Describe how far the scores are probabilities, in one line."""
-    brier, slope, intercept = (
-        format_metric(test, key) for key in ("brier", "calibration_slope", "calibration_intercept")
-    )
-    return (
-        f"calibration, test period: Brier score {brier}, slope {slope} (1 is exact), intercept "
-        f"{intercept} (0 is exact)"
-    )
+    return f"calibration, test period: Brier score {format_metric(test, 'brier')}"
 
 
 def dataset_lines(profile: DatasetProfile) -> list[str]:

@@ -83,8 +83,8 @@ def refresh(
     """Fit the champion's parameters on all rows that are mature now, and register the result with
     the same twin. Idempotent.
 
-    None if the definition wants no refit, if the champion's refit has given way to its twin, if
-    models like the champion are no longer trained, or if there are no newer rows. `dataset`: of the
+    None if the definition wants no refit, if the champion's refit has given way to its twin, or if
+    there are no newer rows. `dataset`: of the
     run. `version`: of the champion of the run's question.
     """
     name = definition.name

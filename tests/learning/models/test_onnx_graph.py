@@ -1,4 +1,4 @@
-"""A model in ONNX gives the probabilities of the model itself, calibration, blend, encoding and
+"""A model in ONNX gives the probabilities of the model itself, calibration, encoding and
 missing values included."""
 
 import json
@@ -12,7 +12,6 @@ from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.learning.models.calibration import Platt
-from alerting.learning.models.estimator import Blend
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import TrainedModel
 from alerting.usecases.registry.onnx_export import onnx_file
@@ -118,17 +117,12 @@ def test_every_family_gives_the_same_probabilities(name, missing):
     assert_same(fitted(name.split(" ")[0], learned, **MODELS[name]), hard_rows(learned))
 
 
-def test_a_blend_and_a_mean_of_boosters_give_the_same_probabilities():
+def test_a_mean_of_boosters_gives_the_same_probabilities():
     learned = rows(0)
     family = get_family("lightgbm")
     boosters = family.fit_final(family.defaults | {"rounds": 7}, COLUMNS, learned, 0)
     assert len(boosters.model.boosters) == 3
-    members = (
-        boosters,
-        fitted("random_forest", learned, n_estimators=5),
-        fitted("logistic_regression", learned),
-    )
-    assert_same(Blend(members, (0.5, 0.3, 0.2)), hard_rows(learned))
+    assert_same(boosters, hard_rows(learned))
 
 
 @pytest.mark.parametrize("name", ["lightgbm", "random_forest with pairs", "logistic_regression"])

@@ -124,7 +124,7 @@ def check_probabilities(family: ModelFamily) -> None:
     raw = model.estimator.margin(frame)
     _require(family, scores.shape == raw.shape == (ROWS,), "there is not one score for each row")
     _require(family, np.isfinite(raw).all(), "a margin is not a number")
-    likely = model.estimator.members[0].probability_of(COLUMNS.matrix(frame))
+    likely = model.estimator.probability_of(COLUMNS.matrix(frame))
     _require(
         family, bool(((likely >= 0) & (likely <= 1)).all()), "a probability is below 0 or above 1"
     )
@@ -188,7 +188,7 @@ def check_rounds(family: ModelFamily) -> None:
 
 def check_contributions(family: ModelFamily) -> None:
     """Check that contributions add up to the probability, and importance to one."""
-    model = _trained(family).estimator.members[0]
+    model = _trained(family).estimator
     matrix = _rows().matrix
     for row in (matrix[[0]], matrix[[7]], np.full((1, len(COLUMNS.names)), np.nan)):
         shares, base = model.contributions(row)
@@ -201,12 +201,6 @@ def check_contributions(family: ModelFamily) -> None:
             family,
             bool(np.isclose(base + shares.sum(), model.margin_of(row)[0], atol=1e-6)),
             "contributions do not add up",
-        )
-        shares, base = model.probability_contributions(row)
-        _require(
-            family,
-            bool(np.isclose(base + shares.sum(), model.probability_of(row)[0], atol=1e-6)),
-            "contributions to the probability do not add up",
         )
     importance = model.importance()
     _require(
