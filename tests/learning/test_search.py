@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 from alerting.learning.features.encoding import ColumnPairs, Columns
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.search import sample as column_limit
+from alerting.learning.search import sample
 from alerting.learning.search.candidates import (
     candidate_files,
     candidate_from_files,
@@ -55,13 +55,13 @@ def test_what_served_the_champion_is_tried_second_and_kept_with_the_candidate(da
 
 def test_columns_are_ranked_once_a_fold_for_all_trials(data, monkeypatch):
     ranked = []
-    strength = column_limit.ranking_strength
+    strength = sample.ranking_strength
 
     def rank_and_count(matrix, rows, *rest):
         ranked.append(rows.tobytes())
         return strength(matrix, rows, *rest)
 
-    monkeypatch.setattr(column_limit, "ranking_strength", rank_and_count)
+    monkeypatch.setattr(sample, "ranking_strength", rank_and_count)
     search_candidate(data, definition(trials=8), "logistic_regression", silent)
     assert len(ranked) == len(set(ranked)) == 2
 

@@ -14,7 +14,7 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
-from alerting.learning.features import compiled, moments, number_columns
+from alerting.learning.features import build, compiled, moments
 from alerting.learning.features.build import (
     build_features,
     build_features_many,
@@ -391,11 +391,11 @@ def both(monkeypatch):
 
     def build_both(plan_, history, at):
         with monkeypatch.context() as patch:
-            patch.setattr(number_columns, "LARGE", 1 << 60)
+            patch.setattr(build, "LARGE", 1 << 60)
             small = bits(build_features(plan_, history, at))
-            patch.setattr(number_columns, "LARGE", 0)
-            patch.setattr(number_columns, "COMPILED_AT_ONCE", 300)
-            patch.setattr(number_columns, "WINDOWS_AT_ONCE", 1)
+            patch.setattr(build, "LARGE", 0)
+            patch.setattr(build, "COMPILED_AT_ONCE", 300)
+            patch.setattr(build, "WINDOWS_AT_ONCE", 1)
             return small, bits(build_features(plan_, history, at))
 
     return build_both
