@@ -26,7 +26,7 @@ from alerting.definitions.wording.fault_messages import message_of, name_fault
 from alerting.definitions.wording.language import join_with_or, translatable
 
 T = TypeVar("T")
-PATH_FIELDS = ("folder", "known_hosts", "key")
+PATH_FIELDS = ("known_hosts", "key")
 """Fields with a path on the host, by whatever kind; those of `tls` are, too."""
 SERVED_PATH_FIELDS = ("pattern", "done", "bad")
 """Fields with a path at the server of the address, on the host without one."""

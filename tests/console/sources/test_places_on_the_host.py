@@ -19,7 +19,6 @@ from alerting.definitions.sources.union import (
     SERVED_PATH_FIELDS,
     new_host_paths,
 )
-from alerting.usecases.sinks.documents import apply_sinks
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
@@ -64,18 +63,13 @@ ENCRYPTED = {
 SOURCES = [
     {"kind": "http"},
     *files_places(),
-    *connected(["mqtt", "kafka"], topic="a"),
+    *connected(["mqtt", "amqp"], topic="a"),
     *({"kind": "sql", "url": url, "table": "t", "cursor": "c"} for url in ADDRESSES),
     *({"kind": "opcua", "url": url, **NODE} for url in ADDRESSES),
     *({"kind": "opcua", "url": url, **NODE, **ENCRYPTED} for url in ADDRESSES),
 ]
 SINKS = [
-    *({"kind": "parquet", "folder": folder} for folder in ("/a", "/etc")),
-    *(
-        {"kind": "opcua_alarms", "folder": folder, "accounts": ["a"], "sends": ["alarms"]}
-        for folder in ("/a", "/etc")
-    ),
-    *connected(["mqtt", "nats"]),
+    *connected(["mqtt"]),
     *({"kind": kind, "url": url} for kind in ("webhook", "sql") for url in ADDRESSES),
 ]
 
@@ -84,7 +78,7 @@ def places(document):
     """Return what a document does with paths of the host, as a reader of the documents would."""
     address = str(document.get("url"))
     served = SERVED_PATH_FIELDS if document["kind"] == "files" and "url" not in document else ()
-    named = {f: document[f] for f in ("folder", "known_hosts", "key", *served) if f in document}
+    named = {f: document[f] for f in ("known_hosts", "key", *served) if f in document}
     named |= {f"tls.{field}": path for field, path in document.get("tls", {}).items()}
     return {(document["kind"], address, field, path) for field, path in named.items()}
 
@@ -151,23 +145,6 @@ def test_no_file_is_read_or_moved_in_two_steps(client, platform, tmp_path, middl
     ):
         assert "hunter2" not in answer.text
     assert secret.read_text() == "hunter2\n"
-
-
-def test_a_folder_of_one_kind_of_sink_is_not_that_of_another(client, platform):
-    parquet = {"name": "out", "kind": "parquet", "folder": "/data/out"}
-    alarms = {
-        "kind": "opcua_alarms",
-        "folder": "/data/out",
-        "accounts": ["scada"],
-        "sends": ["alarms"],
-    }
-    apply_sinks(platform, [parquet], "host", at(0))
-    expect_problem(apply_there(client, "sink", "out", alarms), 422)
-    assert apply_there(client, "sink", "out", {**parquet, "title": "Out"}).status_code == 200
-    assert apply_there(
-        client, "sink", "out", {"kind": "webhook", "url": {"env": "A_URL"}}
-    ).is_success
-    expect_problem(apply_there(client, "sink", "out", parquet), 422)
 
 
 def test_a_key_stays_with_its_server(client, platform):
