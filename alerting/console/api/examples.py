@@ -60,7 +60,6 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "reason": "the sensor was exchanged",
     },
     "UndoBody": {"reason": "another asset was meant"},
-    "ChoicesBody": {"zone": "Europe/Berlin", "decimal": ",", "rename": {"T2": "zone_2"}},
     "RetryBody": {"id": "all"},
     "TokenBody": {
         "name": "gateway-3",

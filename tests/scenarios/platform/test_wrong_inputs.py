@@ -3,6 +3,7 @@ nothing."""
 
 import json
 import os
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -89,7 +90,7 @@ REFUSED = {
         definition(horizon="30m"),
         "horizon: 30m is shorter than the stride 1h",
     ),
-    "not a definition": ("just words", "not a definition"),
+    "not a document": ("just words", "not a document"),
     "broken YAML": ("name: [", "is not YAML or JSON"),
 }
 
@@ -140,11 +141,6 @@ def test_what_cannot_be_learned_is_refused_and_leaves_its_reason_alone(shell, ca
 
 
 BAD_FILES = {
-    "text in a numeric column": (
-        "ts,temperature\n2027-01-01T00:00:00Z,200\n2027-01-01T01:00:00Z,hot\n",
-        ["line 3", "temperature", "hot"],
-        "--strict",
-    ),
     "contradicting time stamps": (
         "ts,temperature\n2027-01-01T00:00:00Z,200\n2027-01-01T00:00:00Z,201\n",
         ["line 3"],
@@ -208,7 +204,7 @@ def test_unknown_names_are_answered_with_what_there_is(shell):
     ):
         done = shell(*words)
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-        assert "there is no definition 'nothing'" in done.stderr
+        assert re.search(r"there is no definition.* 'nothing'", done.stderr)
 
 
 def test_commands_that_print_a_table_print_json_too(shell):
