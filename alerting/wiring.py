@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
     from alerting.adapters.mongo.documents import MongoDatabase
     from alerting.adapters.mongo.mongo import MongoStores
-    from alerting.adapters.predictions.job_files import JobFolder
+    from alerting.adapters.predictions import PredictFolder
     from alerting.adapters.sinks.receivers import Surroundings
     from alerting.usecases.sinks.trial import OpenSink
     from alerting.usecases.sources.poll import Readers
@@ -239,13 +239,11 @@ def sink_opener(settings: Settings, environ: Mapping[str, str] = os.environ) -> 
     return partial(open_receiver, surroundings=sink_surroundings(settings, environ))
 
 
-def predict_files(settings: Settings, environ: Mapping[str, str] = os.environ) -> "JobFolder":
-    """Return the files of predict jobs, in the home and in the object store of the environment."""
-    from alerting.adapters.predictions.addresses import JobAddresses
-    from alerting.adapters.predictions.job_files import JobFolder
+def predict_files(settings: Settings) -> "PredictFolder":
+    """Return the predict jobs in the home, which the API and Airflow's workers share."""
+    from alerting.adapters.predictions import PredictFolder
 
-    addresses = JobAddresses(settings.predictions_from, settings.predictions_to, environ)
-    return JobFolder(settings.home / "predictions", addresses, settings.has_one_home)
+    return PredictFolder(settings.home / "predictions")
 
 
 def plant_zone(settings: Settings, environ: Mapping[str, str]) -> str | None:

@@ -8,7 +8,6 @@ from alerting.ports import (
     ChangeFeed,
     OfferPorts,
     OperatorPorts,
-    PredictJobs,
     UpkeepPorts,
 )
 
@@ -26,6 +25,5 @@ class Platform(UpkeepPorts, OperatorPorts, OfferPorts, AccessPorts):
     second; None in real time. `changes`: None where the database gives none.
     """
 
-    predict_jobs: PredictJobs
     changes: ChangeFeed | None = None
     line_speed: Callable[[], float | None] = real_time

@@ -214,7 +214,7 @@ def _unknown(counts: dict[str, int]) -> list[str]:
 
 
 def _score_file(name: str, file: Path, layout: "Layout", out: Path, as_json: bool) -> None:
-    from alerting.adapters.predictions.file_scores import score_file
+    from alerting.adapters.predictions import score_file
 
     with platform() as p, progress() as report:
         scored = score_file(p, name, file, layout, out, report)

@@ -77,7 +77,7 @@ from alerting.usecases.access.people import Passwords
 from alerting.usecases.now.known_plant import RecentPlant
 
 if TYPE_CHECKING:
-    from alerting.adapters.predictions.job_files import JobFolder
+    from alerting.adapters.predictions import PredictFolder
     from alerting.console.imports.imports import Imports
     from alerting.console.people.directory_page import Directory
     from alerting.usecases.sinks.trial import OpenSink
@@ -150,7 +150,7 @@ def create_app(
     sign_in: Path | None = None,
     public_url: str | None = None,
     body_seconds: float = BODY_SECONDS,
-    predict_files: "JobFolder | None" = None,
+    predict_files: "PredictFolder | None" = None,
     import_files: "Imports | None" = None,
     passwords: Passwords | None = None,
     directory: "Directory | None" = None,

@@ -61,7 +61,7 @@ def serve(
             language=settings.language,
             sign_in=settings.home / "secrets",
             public_url=public_url,
-            predict_files=predict_files(settings, environ),
+            predict_files=predict_files(settings),
             import_files=imports,
             directory=directory,
             source_readers=partial(source_readers, settings, environ),

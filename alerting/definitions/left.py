@@ -136,6 +136,21 @@ LEFT_IN_0_2_0 = (
         Left("operation", name, "open the page /handover, or send it as a mail")
         for name in ("/api/v1/handover", "/api/v1/handovers", "/api/v1/handover/*")
     ),
+    *(
+        Left("operation", name, "show_predict_job, by the id that order_predict_job answers")
+        for name in ("list_predict_jobs", "cancel_predict_job")
+    ),
+    *(
+        Left("setting", name, "send the file itself to order_predict_job, at most 1 GiB")
+        for name in ("ALERTING_PREDICTIONS_FROM", "ALERTING_PREDICTIONS_TO")
+    ),
+    Left("collection", "predict_jobs", "order jobs that were not done again"),
+    Left(
+        "option",
+        "replay --loop, --shift-to-now, --from, --until",
+        "each row has the time at which it is sent: cut the file, and repeat the command",
+    ),
+    Left("argument", "replay ASSETS", "replay a file: alerting export makes one"),
     Left("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
     Left(
         "setting",

@@ -33,15 +33,10 @@ from alerting.ports.episodes import (
 )
 from alerting.ports.evaluation import (
     EvaluationPlans,
-    JobFiles,
-    JobState,
     PastEvaluation,
     PastEvaluations,
     Predicted,
-    PredictJob,
-    PredictJobs,
     Score,
-    ScoredFile,
     Scores,
     States,
     TargetScores,

@@ -16,7 +16,6 @@ from alerting.definitions.upkeep import AlarmBudget, DeclarationLimits, HealthLi
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
 from alerting.reporting.base.periods import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
-from alerting.settings.buckets import Parts, bucket_folders
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home, home_errors, load_or_create_key, read_key
 from alerting.settings.reports import read_plant_report
@@ -160,13 +159,11 @@ class Settings:
     the newest `backup_copies` remain, and one a month for a year. `backup_key_file`: the password
     with which secrets in a backup are encrypted. `backup_proof_uri`: the server on which backups
     are restored on trial (None: that of the platform).
-    `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may
-    read, and write: none by default. `shared_home`: the API and the workers of Airflow have one
-    home (`yes`, `no`; None: only with the embedded database); without one predict jobs need an
-    object store. `model_key_file` is the file of the key of model hashes in a shared registry
-    (None: in the home). `notification_log`: file of the channel `log` (None: in the home, and
-    standard output on named servers). `secret_rules` are the
-    environment variables and folders that sources may name (`ALERTING_SECRET_NAMES`, `_FOLDERS`).
+    `shared_home`: the processes have one home (`yes`, `no`; None: only with the embedded database).
+    `model_key_file` is the file of the key of model hashes in a shared registry (None: in the
+    home). `notification_log`: file of the channel `log` (None: in the home, and standard output on
+    named servers). `secret_rules` are the environment variables and folders that sources may name
+    (`ALERTING_SECRET_NAMES`, `_FOLDERS`).
     `plant_report` is the period and the
     recipients of the report on the plant (`ALERTING_REPORT_PERIOD`, `ALERTING_REPORT_RECIPIENTS`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from
@@ -200,8 +197,6 @@ class Settings:
     backup_copies: Annotated[int, number_of_backups] = 7
     backup_key_file: Annotated[Path | None, _file] = None
     backup_proof_uri: Annotated[str | None, _mongodb_uri] = field(default=None, repr=False)
-    predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
-    predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()
     shared_home: Annotated[bool | None, lambda text: one_of(("yes", "no"))(text) == "yes"] = None
     model_key_file: Annotated[Path | None, Path] = None
     notification_log: Annotated[Path | None, Path] = None

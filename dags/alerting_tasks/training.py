@@ -131,7 +131,7 @@ def find_due() -> list[dict[str, str]]:
 
     found: list[dict[str, str]] = []
     with opened_platform() as platform:
-        jobs = jobs_to_start(platform)
+        jobs = jobs_to_start()
         end_dead_trainings(platform, may_run)
         _end_lost_trainings(platform)
         for due in find_due_trainings(platform, platform.clock.now()):

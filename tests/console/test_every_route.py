@@ -6,7 +6,7 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters.predictions.job_files import JobFolder
+from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.console.imports.imports import Imports
@@ -44,7 +44,7 @@ def platform():
 
 @pytest.fixture(scope="module")
 def app(platform, tmp_path_factory):
-    files = JobFolder(tmp_path_factory.mktemp("jobs"))
+    files = PredictFolder(tmp_path_factory.mktemp("jobs"))
     uploads = Imports(tmp_path_factory.mktemp("imports"))
     return create_app(
         platform, TOKENS_FILE, now=lambda: at(NOW), predict_files=files, import_files=uploads
@@ -106,7 +106,7 @@ def path_of(path):
         "/shelves/": names.shelves[0],
         "/silences/": names.silences[0],
         "/reports/": names.reports[0],
-        "/predict-jobs/": names.jobs[0],
+        "/predict-jobs/": "0" * 12,
         "/routes/": f"{FIRST}-route",
         "/tables/": f"{FIRST}-table",
     }

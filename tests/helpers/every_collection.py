@@ -20,7 +20,6 @@ from alerting.ports import (
     DecisionRecord,
     PastEvaluation,
     PlatformAlert,
-    PredictJob,
     Training,
 )
 from alerting.ports.late import Arrival
@@ -140,7 +139,6 @@ def valid_documents() -> dict[str, Document]:
             "threshold": 0.7,
             "model_version": 1,
         },
-        c.PREDICT_JOBS: _with_id(PredictJob, "0123456789ab"),
         c.PAST_EVALUATIONS: to_document(example(PastEvaluation)),
         c.REPORTS: {
             **_with_id(ReportHead, "report"),

@@ -4,14 +4,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from alerting.adapters.memory.tables import MemoryTable, plain
+from alerting.adapters.memory.tables import plain
 from alerting.episodes.episode import Episode
 from alerting.ports import (
     Document,
     Files,
     PastEvaluation,
     PlantSummaries,
-    PredictJob,
     ReportContent,
     ReportHead,
     Score,
@@ -60,17 +59,6 @@ class MemoryPastEvaluations:
 
     def for_interval(self, start: datetime, end: datetime) -> list[PastEvaluation]:
         return [e for e in self._evaluations if e.start < end and e.end > start]
-
-
-class MemoryJobs(MemoryTable[PredictJob]):
-    """Port `PredictJobs`."""
-
-    def all(self) -> list[PredictJob]:
-        jobs = list(self.rows.values())  # a copy: threads of the API add others meanwhile
-        return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
-
-    def forget(self, id: str) -> None:
-        self.rows.pop(id, None)
 
 
 class MemoryReports:

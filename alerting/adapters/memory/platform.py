@@ -17,7 +17,6 @@ from alerting.adapters.memory.definitions import (
 from alerting.adapters.memory.episodes import MemoryEpisodes
 from alerting.adapters.memory.evaluation import (
     MemoryBacktests,
-    MemoryJobs,
     MemoryPastEvaluations,
     MemoryReports,
     MemoryScores,
@@ -83,7 +82,6 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         runs=models,
         scores=MemoryScores(),
         past_evaluations=MemoryPastEvaluations(),
-        predict_jobs=MemoryJobs(),
         reports=MemoryReports(),
         backtests=MemoryBacktests(),
         audit=MemoryAudit(),

@@ -49,20 +49,6 @@ def backtest_file_validator() -> Document:
     )
 
 
-def predict_job_validator() -> Document:
-    """Return the validator of predict jobs, whose id is the name of their folder."""
-    return _validator(
-        _id={"bsonType": "string", "pattern": "^[0-9a-f]{12}$"},
-        definition=_TEXT,
-        actor=_TEXT,
-        created_at=_INSTANT,
-        size=_COUNT,
-        layout={"bsonType": "object"},
-        state={"enum": ["arriving", "waiting", "running", "done", "failed", "cancelled"]},
-        tries=_COUNT,
-    )
-
-
 def label_validator() -> Document:
     """Return the validator of labels of times, which has no other fields."""
     text = {"bsonType": "string", "minLength": 1}

@@ -13,7 +13,6 @@ from alerting.adapters.mongo.documents import Document
 from alerting.adapters.mongo.file_validators import (
     backtest_file_validator,
     label_validator,
-    predict_job_validator,
     source_file_validator,
 )
 from alerting.definitions.assets import Asset, EventType
@@ -63,7 +62,6 @@ DECISIONS = "decisions"
 TRAININGS = "trainings"
 SCORES = "scores"
 PAST_EVALUATIONS = "past_evaluations"
-PREDICT_JOBS = "predict_jobs"
 REPORTS = "reports"
 AUDIT = "audit"
 ROUTES = "routes"
@@ -187,7 +185,6 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     TRAININGS: [IndexModel([("definition", ASCENDING), ("started_at", ASCENDING)])],
     SCORES: [_unique("definition", "ts", "asset", "model_version")],
-    PREDICT_JOBS: [],
     PAST_EVALUATIONS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
     REPORTS: [
         _index_newest("definition", at="start"),
@@ -250,7 +247,6 @@ VALIDATORS: dict[str, Callable[[], Document]] = {
     SINKS: mongo_sink_validator,
     SOURCE_FILES: source_file_validator,
     BACKTEST_FILES: backtest_file_validator,
-    PREDICT_JOBS: predict_job_validator,
     LABELS: label_validator,
 }
 """The function that makes the validator of each collection that people may edit, or whose documents

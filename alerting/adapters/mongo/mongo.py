@@ -47,7 +47,6 @@ from alerting.adapters.mongo.evaluation.scores import MongoPastEvaluations, Mong
 from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.adapters.mongo.evaluation.trainings import MongoTrainings
 from alerting.adapters.mongo.faulty_documents import MongoDocuments
-from alerting.adapters.mongo.jobs import MongoJobs
 from alerting.adapters.mongo.live import MongoChangeFeed
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
@@ -106,7 +105,6 @@ class MongoStores:
         self.trainings: ports.Trainings = MongoTrainings(database)
         self.scores: ports.Scores = MongoScores(database)
         self.past_evaluations: ports.PastEvaluations = MongoPastEvaluations(database)
-        self.predict_jobs: ports.PredictJobs = MongoJobs(database)
         self.reports: ports.Reports = MongoReports(database)
         self.backtests: ports.Backtests = MongoBacktests(database)
         self.audit: ports.Audit = MongoAudit(database)

@@ -47,10 +47,6 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "EventBody": {"ts": _AT, "asset": "oven-1", "type": "stop", "end": None},
     "PredictBody": {"asset": "oven-1"},
     "PredictBatchBody": {"assets": ["oven-1", "oven-2"]},
-    "JobBody": {
-        "address": "s3://plant/week.parquet",
-        "scores_to": "s3://plant/scores.parquet",
-    },
     "LabelBody": {
         "asset": "oven-1",
         "variables": ["zone_2_temperature"],

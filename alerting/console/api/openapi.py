@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field
 from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Viewer, require
 from alerting.console.api.examples import EXAMPLES
 from alerting.console.api.ingest_api import BODIES
-from alerting.console.api.predict_jobs_api import JobBody
 from alerting.console.definitions.documents import DOCUMENT_BODIES, YAML
 from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
@@ -108,7 +107,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas |= _problem_schemas()
-    schemas |= {body.__name__: body.model_json_schema() for body in (*BODIES, JobBody)}
+    schemas |= {body.__name__: body.model_json_schema() for body in BODIES}
     schemas |= DOCUMENT_BODIES
     for name in EXAMPLES.keys() & schemas.keys():
         schemas[name] = schemas[name] | {"examples": [EXAMPLES[name]]}

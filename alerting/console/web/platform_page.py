@@ -38,7 +38,6 @@ from alerting.usecases.platform_health.conditions import (
     SURPLUS,
 )
 from alerting.usecases.platform_health.overview import mending_command, read_overview
-from alerting.usecases.scoring.jobs import unfinished
 from alerting.usecases.sources.stream import retry_dead
 
 pages = APIRouter(include_in_schema=False)
@@ -100,7 +99,6 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         is_asked=any(route.platform for route in routes),
         scrape=reader.read() if runs_it else None,
         found=read_overview(platform, entrance_of(request).now()) if runs_it else None,
-        jobs=len(unfinished(platform.predict_jobs)) if runs_it else 0,
         shown=SHOWN,
         version=version("alerting"),
         refusal=refusal,

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from alerting.adapters.channels.log import LogChannel
-from alerting.adapters.predictions.job_files import JobFolder
+from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
 from alerting.console.server import server_options
@@ -100,7 +100,7 @@ def address(tmp_path_factory):
     app = create_app(
         made,
         TOKENS,
-        predict_files=JobFolder(tmp_path_factory.mktemp("predictions")),
+        predict_files=PredictFolder(tmp_path_factory.mktemp("predictions")),
         source_readers=no_messages,
         sink_opener=takes_all,
         import_files=Imports(tmp_path_factory.mktemp("imports")),

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.adapters.channels.links import SignedLinks
-from alerting.adapters.predictions.job_files import JobFolder
+from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
 from alerting.local.sign_in import make_link
@@ -42,7 +42,7 @@ def client(platform, tmp_path):
         TOKENS,
         now=lambda: at(600),
         sign_in=tmp_path,
-        predict_files=JobFolder(tmp_path / "predictions"),
+        predict_files=PredictFolder(tmp_path / "predictions"),
         import_files=Imports(tmp_path / "imports"),
     )
     return TestClient(app, raise_server_exceptions=False, follow_redirects=False)

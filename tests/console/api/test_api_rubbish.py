@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.adapters.predictions.job_files import JobFolder
+from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
 from tests.builders import at
@@ -113,7 +113,7 @@ def client(platform, tmp_path):
     app = create_app(
         platform,
         TOKENS,
-        predict_files=JobFolder(tmp_path / "predictions"),
+        predict_files=PredictFolder(tmp_path / "predictions"),
         source_readers=no_messages,
         import_files=Imports(tmp_path / "imports"),
     )
@@ -245,7 +245,7 @@ def test_rubbish_in_every_body_is_refused(client):
             )
     assert walk.wrong == []
     # documents of definitions, sources and sinks are checked, looked at, applied; ends
-    assert bodies == len(VALID) + 7
+    assert bodies == len(VALID) + 6
     assert walk.sent > 400
 
 

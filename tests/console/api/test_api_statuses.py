@@ -12,14 +12,14 @@ from fastapi.testclient import TestClient
 from pymongo.errors import ServerSelectionTimeoutError
 
 from alerting.adapters.channels.log import LogChannel
-from alerting.adapters.predictions.job_files import JobFolder
+from alerting.adapters.predictions import PredictFolder, PredictJob, ScoredFile
 from alerting.console.api.predict_jobs_api import PARQUET
 from alerting.console.app import create_app
 from alerting.console.gate import largest_body
 from alerting.console.imports.imports import Imports
 from alerting.episodes.episode import episode_id
 from alerting.operators.silences import MOST_SILENCES, SilenceScope, new_silence
-from alerting.ports import DecisionRecord, PredictJob, ScoredFile
+from alerting.ports import DecisionRecord
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.reporting.plant.summary import summary_to_document
 from alerting.usecases.labels.marking import MOST_LABELS
@@ -80,7 +80,6 @@ def everywhere(stub):
         "notifications",
         "feedback",
         "misses",
-        "predict_jobs",
         "access_tokens",
         "audit",
         "sources",
@@ -116,7 +115,7 @@ def client(tmp_path_factory):
         )
     )
     store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
-    files = JobFolder(tmp_path_factory.mktemp("predictions"))
+    files = PredictFolder(tmp_path_factory.mktemp("predictions"))
     return client_of(
         replace(made, channels={"log": LogChannel(lambda line: None)}),
         predict_files=files,
@@ -159,10 +158,9 @@ def named(client, path):
         id = uuid.uuid4().hex[:12]
         job = PredictJob(id, "too-moist", "ada", at(0), 10, state="waiting")
         if path.endswith("/scores"):
-            state.predict_files.create(id)
-            state.predict_files.scores(id).write_bytes(b"scores")
             job = replace(job, state="done", result=ScoredFile(1, 1, 1, {}))
-        state.platform.predict_jobs.insert(job)
+        state.predict_files.store(job)
+        state.predict_files.file(id, "scores.parquet").write_bytes(b"scores")
         return {"id": id}
     for folder, made_at, body, key in (
         ("/api/v1/shelves/", "/api/v1/shelves", "ShelfBody", "id"),

@@ -40,7 +40,6 @@ TABLE = {
         GET ~/misses,
         GET ~/plant,
         GET /plant,
-        GET ~/predict-jobs,
         GET ~/predict-jobs/{id},
         GET ~/predict-jobs/{id}/scores,
         GET ~/kpi,
@@ -113,7 +112,6 @@ TABLE = {
         POST /misses""",
     "configure": """
         POST ~/definitions/{name}/predict-jobs,
-        POST ~/predict-jobs/{id}/cancel,
         POST ~/definitions:check,
         POST ~/definitions:test,
         PUT ~/definitions/{name:without_colon},

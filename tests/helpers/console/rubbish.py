@@ -56,10 +56,6 @@ VALID = {
         "acted_at": "2026-01-05T00:01:00Z",
     },
     "AckBody": {"note": "n"},
-    "JobBody": {
-        "address": "s3://plant-lab/exports/a.parquet",
-        "scores_to": "s3://plant-lab/scores",
-    },
     "CloseBody": {"reason": "r"},
     "ConfirmBody": {"action": "a", "acted_at": "2026-01-05T00:01:00Z"},
     "CommentBody": {"comment": "c"},

@@ -27,7 +27,6 @@ from alerting.ports import (
     DecisionRecord,
     EventRow,
     PastEvaluation,
-    PredictJob,
     ReadingRow,
     Score,
     Training,
@@ -73,7 +72,6 @@ class Names(NamedTuple):
     shelves: tuple[str, ...]
     silences: tuple[str, ...]
     labels: tuple[str, ...]
-    jobs: tuple[str, ...]
     reports: tuple[str, ...]
 
     @property
@@ -96,7 +94,6 @@ def names_of(line):
         tuple(shelf.id for shelf in _shelves(line, oven)),
         tuple(silence.id for silence in _silences(line, oven)),
         tuple(label.id for label in _labels(line, oven)),
-        tuple(job.id for job in _jobs(line)),
         (f"{line}-hot:2026-W02", f"{line}-hot:by-hand", "2026-W02"),
     )
 
@@ -360,23 +357,6 @@ def _add_messages(made, line):
     )
 
 
-def _jobs(line):
-    digit = 1 if line == FIRST else 2
-    failed = PredictJob(
-        f"{digit}a2b3c4d5e6f",
-        f"{line}-moist",
-        f"{line}-person",
-        at(900),
-        10,
-        {"asset": f"{line}-oven"},
-        state="failed",
-        fault=f"readings of {line}",
-        ended_at=at(901),
-    )
-    done = replace(failed, id=f"{digit}b2b3c4d5e6f", state="done", fault=None)
-    return failed, done, replace(failed, id=f"{digit}c2b3c4d5e6f", state="waiting", ended_at=None)
-
-
 def _add_models(made, line, oven):
     name = f"{line}-moist"
     made.models.register(name, f"run-{line}", {"model.txt": b"x"}, {"family": line})
@@ -387,8 +367,6 @@ def _add_models(made, line, oven):
     made.decisions.add(decision, 1)
     made.trainings.begin(Training(name, f"q-{line}", f"run-{line}", 1, at(600), at(610), line))
     add_waiting(made, name, reason=f"Better on {line}.", champion_version=1)
-    for job in _jobs(line):
-        made.predict_jobs.insert(job)
 
 
 def _add_sources(made, line, oven):

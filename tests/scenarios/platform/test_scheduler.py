@@ -17,16 +17,14 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.platform import Platform
-from alerting.adapters.predictions.file_scores import score_file
+from alerting.adapters.predictions import score_file
 from alerting.definitions.assets import Asset, Variable
 from alerting.demo.line_store import MongoLines
 from alerting.demo.run import fill
-from alerting.ports import PredictJob
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import present_answer
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.scoring.jobs import order, submit, unfinished
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.training.due import find_due_trainings
 from alerting.usecases.training.runs import answer_waiting
@@ -424,27 +422,23 @@ def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alon
     oven = next(asset for asset in platform.assets.all() if asset.name == "oven-1")
     past = platform.readings.load(oven, EVALUATED - timedelta(hours=12), EVALUATED).readings
     past.index = past.index + timedelta(days=1)
-    contents = {"a" * 12: pd.DataFrame({"ts": ["no time"]}), "b" * 12: past.reset_index()}
-    files = predict_files(settings, {})
-    jobs = platform.predict_jobs
-    for number, (id, content) in enumerate(contents.items()):
-        now = datetime.now(UTC) + timedelta(milliseconds=number)
-        job = PredictJob(id, MODEL, "test", now, 1_000_000, {"asset": oven.name})
-        order(jobs, files, job)
-        content.to_parquet(files.create(id))
-        submit(jobs, job, "hash")
+    files = predict_files(settings)
+    ids = []
+    for content in (pd.DataFrame({"ts": ["no time"]}), past.reset_index()):
+        job = files.order(MODEL, "test", 1_000_000, {"asset": oven.name}, timedelta(days=14))
+        content.to_parquet(files.readings(job.id))
+        ids.append(files.submit(job).id)
     expected = settings.home / "expected.parquet"
-    good = "b" * 12
+    good = ids[-1]
     score_file(platform, MODEL, files.readings(good), Layout(asset=oven.name), expected)
 
     airflow.unpause("predict")
     airflow.unpause("start_due")
-    airflow.until(lambda: not unfinished(jobs), "the jobs to end")
+    airflow.until(lambda: all(job.ended_at for job in files.jobs()), "the jobs to end")
 
-    states = [(job.state, job.tries) for job in reversed(jobs.all())]
-    assert states == [("failed", 1), ("done", 1)], jobs.all()
-    airflow.finish("predict", f"/dags/predict/dagRuns/{good}-1")
-    runs = [f"/dags/predict/dagRuns/{id}-1" for id in contents]
+    assert [files.get(id).state for id in ids] == ["failed", "done"], files.jobs()
+    airflow.finish("predict", f"/dags/predict/dagRuns/{good}")
+    runs = [f"/dags/predict/dagRuns/{id}" for id in ids]
     airflow.until(
         lambda: all(airflow.http.get(run).json()["end_date"] for run in runs), "the runs to end"
     )
@@ -454,12 +448,12 @@ def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alon
         for task in airflow.http.get(f"{run}/taskInstances").json()["task_instances"]
         if task["pool"] == "predict"
     )
-    assert len(spans) == len(contents)
+    assert len(spans) == len(ids)
     assert spans[0][1] <= spans[1][0]
-    found = pd.read_parquet(files.scores(good))
+    found = pd.read_parquet(files.file(good, "scores.parquet"))
     assert found["score"].notna().sum() > 100
     pd.testing.assert_frame_equal(found, pd.read_parquet(expected))
-    assert sorted(airflow.run_ids("predict")) == [f"{id}-1" for id in contents]
+    assert sorted(airflow.run_ids("predict")) == sorted(ids)
 
 
 def _check_that_a_cleared_task_keeps_its_instant(airflow: Airflow, run: str) -> None:

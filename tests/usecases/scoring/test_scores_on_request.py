@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.adapters.archive import parquet
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
-from alerting.adapters.predictions.file_scores import score_file
+from alerting.adapters.predictions import score_file
+from alerting.adapters.samples import parquet
 from alerting.definitions.assets import Computed, Variable
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.advice import split_reasons

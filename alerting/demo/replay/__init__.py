@@ -1,1 +1,0 @@
-"""Recorded readings sent to a source, as a line would send them."""
