@@ -64,7 +64,8 @@ def replay(
         checked = check_readings(recording, p)
         batches = checked.rows(refuse_line, silent)
         with SENDERS[source.kind](source, read_settings(os.environ)) as send:
-            begin, first = datetime.now(UTC), None
+            begin = datetime.now(UTC)
+            first = None
             for ts, rows in groupby((r for batch in batches for r in batch), lambda row: row.ts):
                 first = first or ts
                 if ts < first:

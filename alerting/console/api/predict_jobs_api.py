@@ -106,11 +106,14 @@ def _submit(platform: Any, files: PredictFolder, job: PredictJob) -> JobView:
 
 async def _receive(request: Request, files: PredictFolder, job: PredictJob) -> None:
     """Write a body to a file. Raises UserError if it is cut off, or no Parquet."""
-    size, first, last = 0, b"", b""
+    size = 0
+    first = b""
+    last = b""
     with files.readings(job.id).open("wb") as file:
         async for chunk in request.stream():
             size += len(chunk)
-            first, last = (first + chunk[:4])[:4], (last + chunk[-4:])[-4:]
+            first = (first + chunk[:4])[:4]
+            last = (last + chunk[-4:])[-4:]
             await run_in_threadpool(file.write, chunk)
     if size != job.bytes:
         raise UserError(f"the body was cut off: {size} bytes instead of {job.bytes}")

@@ -123,7 +123,8 @@ def test_uploads_under_way_count_with_all_that_they_will_write(files, monkeypatc
 def test_what_is_over_is_deleted_in_time_and_uploads_that_ended_without_a_trace(
     files, sent, work, monkeypatch
 ):
-    over, waits = sent(), sent()
+    over = sent()
+    waits = sent()
     work(over)
     arriving = order(files).id
     now = datetime.now(UTC)
