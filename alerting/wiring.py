@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from alerting.usecases.sources.poll import Readers
 
 HEALTH_TIMEOUT_S = 1.0
+LINKS_LAST = timedelta(hours=24)
 MLFLOW_USER = "alerting"
 MLFLOW_PASSWORD = "mlflow_password"  # noqa: S105 - the name of a key
 
@@ -178,7 +179,6 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         plant_report=settings.plant_report,
         latency=settings.latency,
         health_limits=settings.health_limits,
-        declaration_limits=settings.declaration_limits,
         disks=lambda: list_disks(settings.home, stores.database),
         database=lambda: read_database(stores.database),
         backups=lambda: backup_state(
@@ -369,4 +369,4 @@ def _links(settings: Settings, database: "MongoDatabase") -> Links:
 
     delivery = settings.delivery
     key = cache(partial(_link_key, settings, database))
-    return SignedLinks(key, delivery.public_url or settings.api_address, delivery.links_last)
+    return SignedLinks(key, delivery.public_url or settings.api_address, LINKS_LAST)

@@ -1,7 +1,6 @@
 """Floods of alarms, after ISA-18.2 and EEMUA 191: ten-minute periods, begin and end of a flood.
 
-Alarm metrics, reports, backtests and the alarm budget count floods here, and under one setting
-(`ALERTING_ALARM_FLOOD`).
+Alarm metrics, reports, backtests and the alarm budget count floods here, and under one setting.
 """
 
 from __future__ import annotations

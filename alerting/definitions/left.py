@@ -77,6 +77,22 @@ _COMMANDS = (
 _PLANTS = "run an installation for each plant; its time zone and language are settings"
 LEFT_IN_0_2_0 = (
     *(Left("command", name, instead) for name, instead in _COMMANDS),
+    *(
+        Left("setting", f"ALERTING_{name}", instead)
+        for name, instead in (
+            (
+                "ALARM_FLOOD*",
+                "a flood: more than 10 alarms in 10 minutes",
+            ),
+            ("ALARM_GATE_DAYS", "seven days are evaluated"),
+            ("DISK_LEAST", "5 GiB"),
+            ("NEW_*", "declare more with alerting import assets"),
+            ("NOTIFICATIONS_LAST", "90 days; while it is set, they stay"),
+            ("PREDICTIONS_LAST", "14 days; while it is set, they stay"),
+            ("AIRFLOW_LAST", "30 days"),
+            ("LINKS_LAST", "24 hours"),
+        )
+    ),
     Left("address", "/api?subject=…", "the page /api, which searches all operations"),
     *(
         Left("option", name, instead)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from email.utils import parseaddr
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from alerting.settings.secrets import read_private_file
-from alerting.settings.variables import Variables, address, duration, listed, one_of, port_number
+from alerting.settings.variables import Variables, address, listed, one_of, port_number
 
 EMAIL_PREFIX = "ALERTING_EMAIL_"
 NTFY_PREFIX = "ALERTING_NTFY_"
@@ -22,7 +21,6 @@ _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _TLS: tuple[Tls, ...] = get_args(Tls)
 _PORTS: dict[Tls, int] = {"starttls": 587, "tls": 465, "none": 25}
 _nothing: Callable[[], Mapping[str, str]] = partial(MappingProxyType, {})
-_links_last = duration(timedelta(minutes=1), timedelta(days=7), "feedback links last from 1m to 7d")
 _slack_url = address(
     {"http", "https"},
     "not an incoming webhook of Slack: it starts with https:// and names a host, as in "
@@ -66,8 +64,8 @@ class Delivery:
     `ALERTING_SMTP_HOST`, `_PORT`, `_TLS`, `_FROM`, `_USER`, `_PASSWORD_FILE` or `_PASSWORD`,
     `_CA_FILE`; one address per `ALERTING_EMAIL_<NAME>`, `ALERTING_SLACK_<NAME>`,
     `ALERTING_TEAMS_<NAME>` and `ALERTING_NTFY_<NAME>` (with `_TOKEN`);
-    `ALERTING_EGRESS_ALLOW`; `ALERTING_PUBLIC_URL`, `ALERTING_LINK_KEY_FILE` and
-    `ALERTING_LINKS_LAST` for feedback links.
+    `ALERTING_EGRESS_ALLOW`; `ALERTING_PUBLIC_URL` and
+    `ALERTING_LINK_KEY_FILE` for feedback links.
     """
 
     smtp: Smtp | None = None
@@ -79,7 +77,6 @@ class Delivery:
     egress_allow: tuple[str, ...] = ()
     public_url: str | None = None
     link_key_file: Path | None = None
-    links_last: timedelta = timedelta(hours=24)
 
     @property
     def has_chats(self) -> bool:
@@ -105,7 +102,6 @@ def read_delivery(variables: Variables) -> Delivery:
         egress_allow=variables.read("ALERTING_EGRESS_ALLOW", lambda text: listed(text.lower()), ()),
         public_url=variables.read("ALERTING_PUBLIC_URL", _public_url, None),
         link_key_file=variables.read("ALERTING_LINK_KEY_FILE", Path, None),
-        links_last=variables.read("ALERTING_LINKS_LAST", _links_last, Delivery.links_last),
     )
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.faults import Fault, UserError
-from alerting.definitions.upkeep import AlarmBudget, DeclarationLimits, HealthLimits, Retention
+from alerting.definitions.upkeep import AlarmBudget, HealthLimits, Retention
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
 from alerting.reporting.base.periods import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
@@ -21,11 +21,8 @@ from alerting.settings.home import find_home, home_errors, load_or_create_key, r
 from alerting.settings.reports import read_plant_report
 from alerting.settings.secrets import SecretRules, read_secret_rules
 from alerting.settings.upkeep import (
-    AIRFLOW_LAST,
     backup_interval,
-    lasting,
     number_of_backups,
-    read_declaration_limits,
     read_health_limits,
     read_retention,
     storage_location,
@@ -152,9 +149,8 @@ class Settings:
     people sign in. `latency`: how long evaluation waits for a
     variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits`
     are those beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`,
-    `_SOURCE_STALE`, `_DISK_LEAST`). `declaration_limits` bound what data declare by themselves
-    (`ALERTING_NEW_ASSETS_PER_SOURCE` and others). `retention` is how long documents are stored
-    (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows and task logs are.
+    `_SOURCE_STALE`). `retention` is how long documents are stored
+    (`ALERTING_READINGS_LAST` and others).
     Every `backup_every` a backup goes to the folder or object store `backup` (None: none is made);
     the newest `backup_copies` remain, and one a month for a year. `backup_key_file`: the password
     with which secrets in a backup are encrypted. `backup_proof_uri`: the server on which backups
@@ -191,7 +187,6 @@ class Settings:
     tls_key: Annotated[Path | None, _file] = None
     directory: Annotated[Path | None, _file] = None
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
-    airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
     backup: Annotated[str | None, storage_location("backups")] = None
     backup_every: Annotated[timedelta, backup_interval] = timedelta(days=1)
     backup_copies: Annotated[int, number_of_backups] = 7
@@ -207,7 +202,6 @@ class Settings:
     delivery: Delivery = field(default_factory=Delivery)
     budget: AlarmBudget = field(default_factory=AlarmBudget)
     health_limits: HealthLimits = field(default_factory=HealthLimits)
-    declaration_limits: DeclarationLimits = field(default_factory=DeclarationLimits)
     retention: Retention = field(default_factory=Retention)
     secret_rules: SecretRules = field(default_factory=SecretRules)
     plant_report: PlantReportSettings = field(default_factory=PlantReportSettings)
@@ -324,7 +318,6 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         delivery=read_delivery(variables),
         budget=read_alarm_budget(variables),
         health_limits=read_health_limits(variables),
-        declaration_limits=read_declaration_limits(variables),
         retention=read_retention(variables),
         secret_rules=read_secret_rules(variables),
         plant_report=read_plant_report(variables),

@@ -1,4 +1,3 @@
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,6 @@ def test_everything_else_of_deliveries():
             "ALERTING_NTFY_LINE_3_TOKEN": "tk_1",
             "ALERTING_EGRESS_ALLOW": "Hooks.Slack.com, 10.0.0.0/8,",
             "ALERTING_PUBLIC_URL": "https://alerting.plant.example/",
-            "ALERTING_LINKS_LAST": "2h",
             "ALERTING_LINK_KEY_FILE": "/run/key",
         }
     ).delivery
@@ -52,10 +50,7 @@ def test_everything_else_of_deliveries():
     assert dict(delivery.ntfy_urls) == {"line-3": "https://ntfy.sh/line-3"}
     assert dict(delivery.ntfy_tokens) == {"line-3": "tk_1"}
     assert delivery.egress_allow == ("hooks.slack.com", "10.0.0.0/8")
-    assert (delivery.public_url, delivery.links_last) == (
-        "https://alerting.plant.example",
-        timedelta(hours=2),
-    )
+    assert delivery.public_url == "https://alerting.plant.example"
     assert delivery.link_key_file == Path("/run/key")
 
 
@@ -67,14 +62,12 @@ def test_every_fault_is_named():
         ALERTING_SMTP_PORT="0",
         ALERTING_EMAIL_A="a@b.c,d@e.f",
         ALERTING_PUBLIC_URL="alerting.plant",
-        ALERTING_LINKS_LAST="30d",
     ) == {
         "ALERTING_SMTP_FROM",
         "ALERTING_SMTP_TLS",
         "ALERTING_SMTP_PORT",
         "ALERTING_EMAIL_A",
         "ALERTING_PUBLIC_URL",
-        "ALERTING_LINKS_LAST",
     }
     assert faults(ALERTING_EMAIL_A="a@b.example") == {"ALERTING_SMTP_HOST"}
 

@@ -152,30 +152,24 @@ def test_the_time_of_a_search_counts_computing_also_in_child_processes_and_not_w
 
 def test_retention_and_limits_of_the_platform_itself_are_settings_with_defaults():
     given = {
-        "ALERTING_NOTIFICATIONS_LAST": "30d",
+        "ALERTING_SCORES_LAST": "30d",
         "ALERTING_EVALUATION_LATE": "5m",
-        "ALERTING_DISK_LEAST": "20",
     }
     settings = read_settings(given)
     usual = read_settings({})
-    assert (settings.retention.notifications, usual.retention.notifications) == (
+    assert (settings.retention.scores, usual.retention.scores) == (
         timedelta(days=30),
-        timedelta(days=90),
+        timedelta(days=400),
     )
     assert settings.retention.readings == usual.retention.readings == timedelta(days=730)
     assert (settings.health_limits.evaluation_late, usual.health_limits.evaluation_late) == (
         timedelta(minutes=5),
         timedelta(minutes=15),
     )
-    assert (settings.health_limits.disk_least, usual.health_limits.disk_least) == (
-        20 << 30,
-        5 << 30,
-    )
     wrong = {
         "ALERTING_READINGS_LAST": "1d",
         "ALERTING_AUDIT_LAST": "long",
         "ALERTING_SOURCE_STALE": "1s",
-        "ALERTING_DISK_LEAST": "0",
     }
     with pytest.raises(SettingsRefused) as refused:
         read_settings(wrong)

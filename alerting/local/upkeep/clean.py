@@ -1,7 +1,7 @@
 """Nightly cleaning of what Airflow and MLflow store: `python -m alerting.local.upkeep.clean
 [--once]`.
 
-Airflow's rows and task logs are deleted when they are older than `ALERTING_AIRFLOW_LAST`. Of MLflow
+Airflow's rows and task logs are deleted when they are older than 30 days. Of MLflow
 the runs and models are removed that the retention has marked as deleted. Logs of the parts are
 shortened when they are long. Airflow forbids its tasks the use of its database, so this is a
 process of its own; it can be killed and started at any time.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alerting.definitions.faults import UserError
@@ -30,9 +30,13 @@ _REMOVED_AFTER = "1d"
 _log = logging.getLogger(__name__)
 
 
+AIRFLOW_LAST = timedelta(days=30)
+"""How long Airflow's rows and task logs are stored."""
+
+
 def clean(settings: Settings, environ: Mapping[str, str], now: datetime) -> list[str]:
     """Clean once. Return what could not be done; it is tried again the next night."""
-    before = now - settings.airflow_last
+    before = now - AIRFLOW_LAST
     commands = {"airflow": _clean_airflow(before), "mlflow": _clean_mlflow(settings, environ)}
     faults = [
         fault

@@ -111,36 +111,19 @@ class Headroom:
         own: int,
         of_all: int,
     ) -> None:
-        setting = f"ALERTING_NEW_{what.upper()}S"
         counted = (
-            (
-                bounds.in_all,
-                of_all + taken,
-                f"all sources have declared {of_all + taken}",
-                f"{setting}_IN_ALL",
-            ),
-            (
-                bounds.source,
-                own + taken,
-                f"{spoken(self._declarer)} has declared {own + taken}",
-                f"{setting}_PER_SOURCE",
-            ),
-            (
-                bounds.delivery,
-                taken,
-                f"this delivery declares {taken} already",
-                f"{setting}_PER_DELIVERY",
-            ),
+            (bounds.in_all, of_all + taken, f"all sources have declared {of_all + taken}"),
+            (bounds.source, own + taken, f"{spoken(self._declarer)} has declared {own + taken}"),
+            (bounds.delivery, taken, f"this delivery declares {taken} already"),
         )
-        for most, already, words, variable in counted:
+        for place, (most, already, words) in enumerate(counted):
             if already + len(names) > most:
-                is_for_now = variable.endswith("DELIVERY") and len(names) <= most
+                is_for_now = place == 2 and len(names) <= most
                 again = "send the row again (of a broker: alerting retry), " if is_for_now else ""
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
                 raise RowBeyondBounds(
-                    f"{shown(names[0])}{more}: would be a new {what}; {words}, and {most} are "
-                    "allowed: "
-                    f"{again}declare it with alerting import assets, or raise {variable}"
+                    f"{shown(names[0])}{more}: would be a new {what}; {words}, and "
+                    f"{most} are allowed: {again}declare it with alerting import assets"
                 )
 
 

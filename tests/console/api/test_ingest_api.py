@@ -63,7 +63,7 @@ def test_a_sender_that_declares_too_much_is_refused_row_by_row_and_stands_in_the
     answer = send(client, [ROW, *({**ROW, "asset": name} for name in names)], headers=SENDER).json()
     assert (answer["rows"], answer["refused"]) == (500, 11)
     assert [line["line"] for line in answer["lines"]] == [*range(501, 512)]
-    assert "raise ALERTING_NEW_ASSETS_PER_DELIVERY" in answer["lines"][0]["reason"]
+    assert "declare it with alerting import assets" in answer["lines"][0]["reason"]
     [entry] = [one for one in platform.audit.entries if one["what"] == "declared by data"]
     assert (entry["actor"], entry["subject"]) == ("gateway-3", "sender gateway-3")
     assert entry["why"].startswith("500 new assets: junk-0, ")

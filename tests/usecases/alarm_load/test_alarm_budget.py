@@ -368,21 +368,5 @@ def test_settings_say_what_is_refused_and_where():
         30,
     )
     assert read_settings({}).budget.mode == "refuse"
-    floods = read_settings(
-        {
-            "ALERTING_ALARM_FLOOD": "5",
-            "ALERTING_ALARM_FLOOD_SHARE": "0.02",
-            "ALERTING_ALARM_GATE_DAYS": "14",
-        }
-    )
-    assert (floods.budget.flood_above, floods.budget.most_floods, floods.budget.days) == (
-        5,
-        0.02,
-        14,
-    )
-    with pytest.raises(
-        SettingsRefused, match=r"ALERTING_ALARM_FLOOD: 'many'(.|\n)*ALERTING_ALARM_FLOOD_SHARE: '2'"
-    ):
-        read_settings({"ALERTING_ALARM_FLOOD": "many", "ALERTING_ALARM_FLOOD_SHARE": "2"})
     with pytest.raises(SettingsRefused, match=r"ALERTING_ALARM_GATE(.|\n)*ALERTING_ALARM_BUDGET"):
         read_settings({"ALERTING_ALARM_GATE": "maybe", "ALERTING_ALARM_BUDGET": "-1"})

@@ -58,8 +58,7 @@ def test_rows_beyond_the_bound_of_a_delivery_are_refused_one_by_one_and_the_othe
     assert found.refused[0].reason == (
         "'new-3': would be a new asset; this delivery declares 3 already, and 3 are allowed: send "
         "the row again "
-        "(of a broker: alerting retry), declare it with alerting import assets, or raise "
-        "ALERTING_NEW_ASSETS_PER_DELIVERY"
+        "(of a broker: alerting retry), declare it with alerting import assets"
     )
 
 
@@ -106,7 +105,7 @@ def test_a_row_with_too_many_new_variables_is_refused_whole_and_declares_nothing
     found = deliver(platform, GATE, [wide, *rows(["narrow"])], at(0), by="gate")
     assert (names(platform), [row.line for row in found.refused]) == (["narrow"], [1])
     assert "'wide.v0' and 4 more: would be a new variable" in found.refused[0].reason
-    assert "ALERTING_NEW_VARIABLES_PER_DELIVERY" in found.refused[0].reason
+    assert "this delivery declares" in found.refused[0].reason
     assert "send the row again" not in found.refused[0].reason
 
 
@@ -142,7 +141,7 @@ def test_messages_beyond_a_bound_are_put_aside_at_once_and_stored_by_a_retry_whe
     batch = [BrokerMessage(f"line-3/{name}", row, NOON, lambda: None) for name in named("new", 5)]
     count = store_messages(platform, parse_source(LINE), batch, at(0), lambda _: False)
     assert (count.new, count.dead, names(platform)) == (3, 2, named("new", 3))
-    assert "ALERTING_NEW_ASSETS_PER_DELIVERY" in platform.dead_messages.dead("line", 9)[0].reason
+    assert "this delivery declares" in platform.dead_messages.dead("line", 9)[0].reason
     assert retry_dead(platform, "line", "ada", at(1)).new == 2
     assert names(platform) == named("new", 5)
 
