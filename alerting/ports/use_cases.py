@@ -101,7 +101,6 @@ def silent(step: str, done: int, total: int | None) -> None:
 class AccessPorts:
     """Accounts, tokens of programs and sessions of browsers."""
 
-    assets: Assets
     accounts: Accounts
     access_tokens: AccessTokens
     sessions: Sessions
@@ -257,11 +256,10 @@ class SinkPorts:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RoutePorts:
-    """Apply routes, and choose recipients. `assets`: for the plants that routes name; `language`
-    and `zone`: of the plant, for messages and hours of routes without their own."""
+    """Apply routes, and choose recipients. `language` and `zone`: of the plant, for messages and
+    hours of routes without their own."""
 
     routes: Routes
-    assets: Assets
     channels: Mapping[str, Channel]
     audit: Audit
     language: LanguageCode = "en"

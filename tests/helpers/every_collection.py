@@ -147,7 +147,6 @@ def valid_documents() -> dict[str, Document]:
             "page": b"x",
             "period": "2026-W01",
         },
-        c.REVOCATIONS: {"episode": "e", "recipient": "mail", "until": at(0)},
         c.ACCOUNTS: _with_id(Account, "anna"),
         c.ACCESS_TOKENS: _with_id(AccessToken, "0" * 64),
         c.SESSIONS: {**_with_id(Session, "1" * 64), "ends_at": at(60_000_000)},

@@ -29,12 +29,12 @@ def test_every_source_has_one_owner_and_a_process_that_ends_moves_only_its_own()
 
 
 def test_the_shards_of_states_are_dealt_out_evenly():
-    of_a_minute = [(60_000, number, "") for number in range(16)]
+    of_a_minute = [(60_000, number) for number in range(16)]
     for processes in (["a", "b"], ["b", "a", "c"]):
         owners = [owner_of_shard(shard, processes) for shard in of_a_minute]
         counts = [owners.count(process) for process in processes]
         assert max(counts) - min(counts) <= 1
-    one_each = {owner_of_shard((60_000, 0, plant), ["a", "b"]) for plant in map(str, range(20))}
+    one_each = {owner_of_shard((every, 0), ["a", "b"]) for every in range(1_000, 21_000, 1_000)}
     assert one_each == {"a", "b"}
 
 

@@ -67,7 +67,7 @@ PAGES = (
     *("/new-sink", "/definitions", "/definitions/too-hot", "/definitions/too-hot/edit"),
     *("/definitions/new", "/models", "/models/too-moist", "/assets", "/assets/oven-1"),
     *("/assets/oven-1/edit", "/new-asset", "/silences", "/new-silence", "/handover"),
-    *("/trends?asset=oven-1&variable=temperature&span=28d"),
+    "/trends?asset=oven-1&variable=temperature&span=28d",
     *("/?asset=oven-1", "/miss?asset=oven-1", "/api?subject=definitions"),
 )
 SCADA = {"name": "scada", "kind": "mqtt", "url": {"env": "BROKER_URL"}}
