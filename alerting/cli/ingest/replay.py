@@ -65,7 +65,7 @@ def replay(
         batches = checked.rows(refuse_line, silent)
         with SENDERS[source.kind](source, read_settings(os.environ)) as send:
             begin = datetime.now(UTC)
-            first = None
+            first: datetime | None = None
             for ts, rows in groupby((r for batch in batches for r in batch), lambda row: row.ts):
                 first = first or ts
                 if ts < first:

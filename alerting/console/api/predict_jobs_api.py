@@ -107,8 +107,7 @@ def _submit(platform: Any, files: PredictFolder, job: PredictJob) -> JobView:
 async def _receive(request: Request, files: PredictFolder, job: PredictJob) -> None:
     """Write a body to a file. Raises UserError if it is cut off, or no Parquet."""
     size = 0
-    first = b""
-    last = b""
+    first = last = b""
     with files.readings(job.id).open("wb") as file:
         async for chunk in request.stream():
             size += len(chunk)
