@@ -192,7 +192,7 @@ def test_a_model_episode_explains_itself_settles_and_is_reported(trained):
     assert counted == sum(e.raised_at >= at(MINUTES * 0.7) for e in episodes)
     assert report.metrics["rows"]["ap"] > 0.6
     assert "too-moist" in report.page
-    assert 'aria-label="Importance of each variable for the model"' in report.page
+    assert 'aria-label="Importance of each variable for the model' in report.page
 
 
 def test_what_the_model_uses_is_measured_on_validation_rows_and_shown_on_its_page(trained):
