@@ -176,7 +176,6 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         zone=settings.timezone,
         language=settings.language,
         retention=settings.retention,
-        plant_report=settings.plant_report,
         latency=settings.latency,
         health_limits=settings.health_limits,
         disks=lambda: list_disks(settings.home, stores.database),

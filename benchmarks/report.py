@@ -1,5 +1,4 @@
-"""Reports of a month on 500 definitions with 100,000 episodes, and the plant's report: minutes and
-peak memory.
+"""Reports of a month on 500 definitions with 100,000 episodes: minutes and peak memory.
 
 On a real embedded server: 100 assets with ten variables every ten minutes over two months, 250
 classifiers with a score every half hour, 250 thresholds, 200 episodes each with reasons, answers
@@ -32,11 +31,8 @@ from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.tables import tables
-from alerting.reporting.plant.page import render_plant_page
-from alerting.reporting.plant.summary import DefinitionNumbers, summarise
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
-from alerting.usecases.alarm_load.plant_material import measure_plant
 from alerting.usecases.report_material.material import gather_material
 from alerting.wiring import assemble
 from benchmarks.helpers.memory import peak_mib
@@ -68,8 +64,7 @@ def run() -> dict[str, Any]:
         platform = assemble(Settings(Path(folder), mongodb_uri=server.uri), stores, channels=False)
         began = time.monotonic()
         cpu = time.process_time()
-        summaries, largest = _reports(platform)
-        plant = _plant(platform, summaries)
+        largest = _reports(platform)
         minutes = (time.monotonic() - began) / 60
         cpu_minutes = (time.process_time() - cpu) / 60
         client.close()
@@ -77,14 +72,10 @@ def run() -> dict[str, Any]:
     return {
         "benchmark": "report",
         "figure": round(minutes, 2),
-        "unit": (
-            f"minutes for {DEFINITIONS} reports on a month with {EPISODES_MADE} episodes, and the "
-            "plant's"
-        ),
+        "unit": (f"minutes for {DEFINITIONS} reports on a month with {EPISODES_MADE} episodes"),
         "cpu_minutes": round(cpu_minutes, 2),
         "peak_mib": round(memory),
         "largest_page_kb": round(largest / 1000),
-        "plant_page_kb": round(plant / 1000),
         "peer": None,
         "ratio": None,
         "goal": f"at most {GOAL_MINUTES} minutes and {GOAL_MIB} MiB",
@@ -92,24 +83,16 @@ def run() -> dict[str, Any]:
     }
 
 
-def _reports(platform: Platform) -> tuple[list[DefinitionNumbers], int]:
-    summaries = []
+def _reports(platform: Platform) -> int:
     largest = 0
     for revision in platform.definitions.latest_revisions():
         material = gather_material(platform, revision, START, END, END, BEFORE)
         metrics = compute_metrics(material)
-        judgement = conclude(metrics)
-        page = render_page(metrics, judgement, draw(metrics, material))
+        page = render_page(metrics, conclude(metrics), draw(metrics, material))
         for table in tables(metrics).values():
             table.to_csv()
-        summaries.append(summarise(metrics, judgement))
         largest = max(largest, len(page.encode()))
-    return summaries, largest
-
-
-def _plant(platform: Platform, summaries: list[DefinitionNumbers]) -> int:
-    metrics = measure_plant(platform, START, END, END, summaries)
-    return len(render_plant_page(metrics).encode())
+    return largest
 
 
 def _fill(stores: MongoStores) -> None:

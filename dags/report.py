@@ -1,6 +1,6 @@
 """Performance reports of closed periods, in at most sixteen tasks.
 
-The reports of a shard of definitions are made one after the other; then the one on the plant; then
+The reports of a shard of definitions are made one after the other; then
 their recipients get their notifications, which the maintenance delivers.
 """
 
@@ -25,13 +25,13 @@ def due() -> list[dict[str, object]]:
     """Return shards of definitions with a report due, sixteen at most, with the instant."""
     from alerting.definitions.shards import shard_of
     from alerting.usecases.reports.due import due_reports
+    from alerting.usecases.reports.issue import end_old_failures
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
+        end_old_failures(platform, read_instant(as_of))
         shards = {
-            shard_of(report.definition)
-            for report in due_reports(platform, read_instant(as_of))
-            if report.definition
+            shard_of(report.definition) for report in due_reports(platform, read_instant(as_of))
         }
     return [{"shard": shard, "at": as_of} for shard in sorted(shards)]
 
@@ -61,23 +61,6 @@ def unseen() -> int:
         return make_unseen_reports(platform, read_instant(run_as_of(platform)), say)
 
 
-@task(trigger_rule="all_done", execution_timeout=timedelta(hours=1), **BACKGROUND)
-def plant() -> int:
-    """Make the report on the plant that is due, after those on definitions, and the figures of its
-    page; return how many reports."""
-    from alerting.usecases.reports.issue import make_due_plant_reports
-    from alerting.usecases.reports.running import refresh_plant
-
-    with background_platform() as platform:
-        at = read_instant(run_as_of(platform))
-        try:
-            made = make_due_plant_reports(platform, at, say)
-        finally:
-            refresh_plant(platform, at, say)
-        say_console("reports")
-        return made
-
-
 @task(trigger_rule="all_done")
 def announce() -> int:
     """Add notifications of new reports, also after failed ones; return how many."""
@@ -97,7 +80,7 @@ def announce() -> int:
     **DAG_OPTIONS,
 )
 def report() -> None:
-    [make.expand_kwargs(due()), unseen()] >> plant() >> announce()
+    [make.expand_kwargs(due()), unseen()] >> announce()
 
 
 report()

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from alerting.ports import (
     AccessPorts,
     ChangeFeed,
-    OfferPorts,
     OperatorPorts,
+    ReportPorts,
     UpkeepPorts,
 )
 
@@ -17,7 +17,7 @@ def real_time() -> None:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Platform(UpkeepPorts, OperatorPorts, OfferPorts, AccessPorts):
+class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
     """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower
     group.
 

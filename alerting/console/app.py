@@ -52,7 +52,6 @@ from alerting.console.people import (
     password_page,
     signing,
 )
-from alerting.console.plant import plant_api, plant_page
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.routes import route_api, route_pages
@@ -106,7 +105,6 @@ PROGRAMS = (
     label_api.router,
     live_api.router,
     silence_api.router,
-    plant_api.api,
 )
 """Routes for programs."""
 PEOPLE = (
@@ -122,7 +120,6 @@ PEOPLE = (
     model_pages.router,
     decision_pages.router,
     report_pages.router,
-    plant_page.pages,
     quality.pages,
     route_pages.pages,
     asset_pages.pages,

@@ -167,6 +167,15 @@ LEFT_IN_0_2_0 = (
         "each row has the time at which it is sent: cut the file, and repeat the command",
     ),
     Left("argument", "replay ASSETS", "replay a file: alerting export makes one"),
+    *(
+        Left("setting", name, "the page Plant shows the newest report on each definition")
+        for name in ("ALERTING_REPORT_PERIOD", "ALERTING_REPORT_RECIPIENTS")
+    ),
+    Left("report", "on the plant", "the page Plant; stored ones stay on the page Reports"),
+    *(
+        Left("operation", name, "the page Plant, and the metrics of each report")
+        for name in ("/api/v1/plant", "/api/v1/plant/proposals/*")
+    ),
     Left("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
     Left(
         "setting",

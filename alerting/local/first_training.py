@@ -22,7 +22,6 @@ from alerting.settings.environment import read_settings
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.reports.make import make_report
-from alerting.usecases.reports.running import refresh_plant
 from alerting.usecases.training.due import DueTraining, find_due_trainings
 from alerting.wiring import open_platform
 
@@ -55,7 +54,6 @@ def evaluate_unseen_days(
             make_report(platform, name, start, now, now, unseen=name in trained)
         except (UserError, ModelUnavailable) as fault:
             report(f"{name}, not evaluated: {fault}")
-    refresh_plant(platform, now, report, at_once=True)
     days = (now - first).days
     took = time.monotonic() - began
     return (

@@ -108,11 +108,9 @@ from alerting.ports.readings import (
 )
 from alerting.ports.reports import (
     Backtests,
-    PlantSummaries,
     ReportContent,
     ReportHead,
     Reports,
-    summaries_in,
 )
 from alerting.ports.sinks import (
     ACCEPTED,
@@ -171,7 +169,6 @@ from alerting.ports.use_cases import (
     LabelPorts,
     MaterialPorts,
     MutingPorts,
-    OfferPorts,
     OperatorPorts,
     OutcomePorts,
     PlanPorts,

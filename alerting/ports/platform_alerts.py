@@ -126,9 +126,6 @@ class AuditFilter:
 class Audit(Protocol):
     """Append-only log of actors and their actions; only retention deletes entries."""
 
-    def for_interval(self, start: datetime, end: datetime) -> list[AuditEntry]:
-        """Return the entries with start <= at < end, oldest first, without before and after."""
-
     def find(
         self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
     ) -> list[AuditEntry]:

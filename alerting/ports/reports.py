@@ -51,25 +51,6 @@ class ReportContent:
     picture: bytes = b""
 
 
-@dataclass(frozen=True)
-class PlantSummaries:
-    """The numbers of each definition over a period [start, end) as known at `as_of`, by name, as
-    they are stored with the plant's report. `failed`: definitions without numbers for a fault."""
-
-    start: datetime
-    end: datetime
-    as_of: datetime
-    summaries: Mapping[str, Document]
-    failed: tuple[str, ...] = ()
-
-
-def summaries_in(head: ReportHead, metrics: Document) -> PlantSummaries:
-    """Return the numbers of each definition from the metrics of a report on the plant."""
-    found = {one["summary"]["name"]: one["summary"] for one in metrics.get("ranked", ())}
-    failed = tuple(metrics.get("failed", ()))
-    return PlantSummaries(head.start, head.end, head.as_of, found, failed)
-
-
 class Reports(Protocol):
     """Performance reports. A correction of a period is another report; of a head only `announced`
     changes."""
@@ -96,9 +77,8 @@ class Reports(Protocol):
         """Return the newest report on a calendar period, by its definition; at `as_of`: of those
         stored by then."""
 
-    def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
-        """Return the numbers of each definition in the newest report on the plant of each of these
-        periods that has one, empty ones included, by period."""
+    def metrics_of(self, ids: Collection[str]) -> dict[str, Document]:
+        """Return the metrics of stored reports, by id."""
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None

@@ -67,7 +67,6 @@ from alerting.ports.sinks import SinkDeliveries, SinkFeed, Sinks
 from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
 from alerting.ports.sweeps import NO_SWEEPS, Sweeps
 from alerting.ports.unit_of_work import UnitOfWork
-from alerting.reporting.base.periods import PLANT_REPORT, PlantReportSettings
 
 
 class Clock(Protocol):
@@ -358,12 +357,6 @@ class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
     budget: AlarmBudget = NO_GATE
     zone: tzinfo = UTC
     language: LanguageCode = "en"
-    plant_report: PlantReportSettings = PLANT_REPORT
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class OfferPorts(BacktestPorts, ReportPorts):
-    """Propose changes of definitions from their reports, and apply them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -14,11 +14,9 @@ from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.faults import Fault, UserError
 from alerting.definitions.upkeep import AlarmBudget, HealthLimits, Retention
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
-from alerting.reporting.base.periods import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home, home_errors, load_or_create_key, read_key
-from alerting.settings.reports import read_plant_report
 from alerting.settings.secrets import SecretRules, read_secret_rules
 from alerting.settings.upkeep import (
     backup_interval,
@@ -160,8 +158,6 @@ class Settings:
     home). `notification_log`: file of the channel `log` (None: in the home, and standard output on
     named servers). `secret_rules` are the environment variables and folders that sources may name
     (`ALERTING_SECRET_NAMES`, `_FOLDERS`).
-    `plant_report` is the period and the
-    recipients of the report on the plant (`ALERTING_REPORT_PERIOD`, `ALERTING_REPORT_RECIPIENTS`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from
     `ALERTING_WEBHOOK_<NAME>_SECRET`; names are lower case with `_` turned into `-`. `delivery`
     holds all other settings of messages.
@@ -204,7 +200,6 @@ class Settings:
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     retention: Retention = field(default_factory=Retention)
     secret_rules: SecretRules = field(default_factory=SecretRules)
-    plant_report: PlantReportSettings = field(default_factory=PlantReportSettings)
 
     @property
     def api_address(self) -> str:
@@ -320,7 +315,6 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         health_limits=read_health_limits(variables),
         retention=read_retention(variables),
         secret_rules=read_secret_rules(variables),
-        plant_report=read_plant_report(variables),
     )
     _check_ports(settings.ports, variables)
     if (settings.tls_cert is None) != (settings.tls_key is None):

@@ -8,36 +8,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.alarm_kpis.kpis import kpis
 from alerting.definitions.model import Costs
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import RecommendationResult
 from alerting.episodes.misses import ReportedMiss
-from alerting.operators.shelves import new_shelf
 from alerting.readings.history import History
 from alerting.reporting.base.documents import to_document
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 from alerting.reporting.definition.material import Reduced
 from alerting.reporting.definition.metrics import compute_metrics
-from alerting.reporting.definition.money import Amount, Money
 from alerting.reporting.definition.retune import Retune
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.sentences import head_sentences, mail_sentences
-from alerting.reporting.plant.metrics import ChangeMade, FaultSeen, compute_plant
-from alerting.reporting.plant.page import render_plant_page
-from alerting.reporting.plant.sentences import plant_sentences
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.reports.announce import announce_reports
 from tests.builders import at, oven, too_hot
 from tests.helpers.marked_language import marked_language, words_left
-from tests.helpers.plant_reports import plant, summary
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
 from tests.report_material import (
     CLASSIFIER,
-    END,
-    START,
     THRESHOLD,
     H,
     episode,
@@ -66,20 +57,6 @@ def test_a_mail_begins_with_the_conclusion_and_ends_with_the_first_advice():
         *head_sentences(metrics, language=language("de")),
         "Der Bericht rät: 2 von 9 Problemen kamen unangekündigt: in der Liste unten nach "
         "Gemeinsamem suchen.",
-    )
-
-
-def test_the_sentences_of_the_plant():
-    found = plant(
-        summary("belt", hits=0, avoided=0, false_alarms=9, undetermined=1, announced=0, problems=0)
-    )
-    assert plant_sentences(found, language("de"))[:2] == (
-        "Es trat kein Problem auf; 1 Definition löste 10 Alarme aus: 0 richtig, 9 falsch, 1 noch "
-        "ohne Ergebnis.",
-        "Vorgeschlagen: stilllegen: belt.",
-    )
-    assert plant_sentences(found, language("fr"))[0].startswith(
-        "Aucun problème n\u2019est survenu\u00a0; 1 définition a déclenché 10 alarmes\u00a0: "
     )
 
 
@@ -231,32 +208,6 @@ def test_an_empty_page_has_no_word_outside_the_language_files():
         metrics, conclude(metrics), draw(metrics, material, language=of_plant), language=of_plant
     )
     assert words_left(page, NAMES) == []
-
-
-def test_the_page_of_the_plant_has_no_word_outside_the_language_files():
-    summaries = [
-        summary(
-            "moist",
-            retune=Retune("threshold", 0.5, 0.6, 8, 4, 4, 4, 4),
-            hits=1,
-            avoided=0,
-            false_alarms=8,
-        ),
-        summary("moist-2", worse_than_promotion="event_recall"),
-        summary("moist-4", hits=0, avoided=0, false_alarms=9, announced=0),
-        summary("moist-5", hits=0, avoided=0, false_alarms=1, announced=0, problems=0),
-        summary("moist-6", hits=2, avoided=0, false_alarms=8, trained=False),
-        summary("moist-7", money=Money("EUR", *[Amount(1, 2)] * 6, problem=3, assumptions=())),
-    ]
-    known = kpis([], START, END)
-    shelf = new_shelf("moist", "oven-1", "out_of_service", START, None, "zu spät", "anna", 0)
-    found = compute_plant(
-        START, END, END, summaries, known, summaries, known, (), [shelf],
-        [FaultSeen("evaluation late", "moist", "zu spät", START, None)],
-        [ChangeMade(START, "anna", "out_of_service", "moist on oven-1", "zu spät")],
-    )  # fmt: skip
-    page = render_plant_page(found, language=marked_language())
-    assert words_left(page, NAMES | BY_PEOPLE | {"ISA", "EEMUA"}) == []
 
 
 def test_a_word_outside_the_language_files_is_found():

@@ -10,12 +10,10 @@ from alerting.ports import (
     Document,
     Files,
     PastEvaluation,
-    PlantSummaries,
     ReportContent,
     ReportHead,
     Score,
     TargetScores,
-    summaries_in,
 )
 
 
@@ -105,15 +103,8 @@ class MemoryReports:
         ]
         return {head.definition: head for head in sorted(found, key=lambda head: head.as_of)}
 
-    def plant_summaries(
-        self, periods: Collection[str], subject: str | None = None
-    ) -> dict[str, PlantSummaries]:
-        heads = {period: self.of_period(period).get(subject) for period in periods}
-        return {
-            period: summaries_in(head, self._contents[head.id].metrics)
-            for period, head in heads.items()
-            if head is not None
-        }
+    def metrics_of(self, ids: Collection[str]) -> dict[str, Document]:
+        return {id: self._contents[id].metrics for id in ids}
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None

@@ -150,14 +150,6 @@ class MemoryAudit:
         ]
         return sorted(fits, key=lambda e: (e.at, e.id), reverse=True)[:limit]
 
-    def for_interval(self, start: datetime, end: datetime) -> list[AuditEntry]:
-        found = [
-            AuditEntry(e["actor"], e["what"], e["subject"], e["at"], e["why"])
-            for e in self.entries
-            if start <= e["at"] < end
-        ]
-        return sorted(found, key=lambda e: (e.at, e.subject, e.what))
-
 
 class MemoryPlatformAlerts:
     """Port `PlatformAlerts`."""

@@ -38,6 +38,7 @@ from alerting.usecases.now.overview import Earlier, NowFilters, is_part, read_ea
 from alerting.usecases.operators.operate import shelves_now
 from alerting.usecases.platform_health.check import alarms_off
 from alerting.usecases.platform_health.last_runs import describe_work
+from alerting.usecases.reports.numbers import read_numbers, worth_sentences
 
 pages = APIRouter(include_in_schema=False)
 EARLIER_SHOWN = 50
@@ -146,6 +147,9 @@ def _present(
         ),
         "off": alarms_off(platform),
         "may_answer": person.may_answer,
+        "worth": ()
+        if person.may("operate") or person.signs
+        else worth_sentences(read_numbers(platform.reports), language_of(request)),
         "handed_over": find_change(shift_hours(routes), now.at),
         "presets": SHELF_REASONS,
         "causes_unfolded": CAUSES_UNFOLDED,

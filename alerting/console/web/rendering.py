@@ -71,7 +71,7 @@ MENU_BELOW = {
 """The entry of the menu to which a page belongs whose address does not begin with its own."""
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
-    *("silences", "handover", "plant"),
+    *("silences", "handover"),
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MOST_MADE = 1000

@@ -1,4 +1,4 @@
-"""Pages of reports: periods side by side, one of them, a form for a miss."""
+"""Pages of reports: periods side by side, one of them, numbers of all definitions, and misses."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,13 +13,16 @@ from alerting.console.api.api import Served, Viewer
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, FormText, Id, NameQuery
 from alerting.console.api.report_api import find_report
+from alerting.console.language import language_of
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import menu_style, render, zone_of
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.wording.language import template, translatable
 from alerting.ports import ReportHead
+from alerting.reporting.base.messages import money
 from alerting.usecases.operators.misses import report_miss
+from alerting.usecases.reports.numbers import read_numbers, worth_sentences
 
 router = APIRouter(include_in_schema=False)
 _POLICY = (
@@ -30,7 +33,7 @@ _POLICY = (
 
 
 class PeriodTable(NamedTuple):
-    """Reports on periods of one length: a row per definition, the plant's first."""
+    """Reports on periods of one length: a row per definition."""
 
     title: str
     periods: tuple[str, ...]
@@ -52,8 +55,23 @@ NOTHING_TYPED = TypedMiss()
 def reports(
     request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
 ) -> str:
-    """Return the page of performance reports: the plant first; or of one definition."""
+    """Return the page of performance reports: of all definitions or one."""
     return reports_page(request, platform, definition)
+
+
+@router.get("/plant", response_class=HTMLResponse)
+def plant(request: Request, platform: Served, _: Viewer) -> str:
+    """Return the newest reports' numbers of each definition: precision, load and money."""
+    found = read_numbers(platform.reports)
+    language = language_of(request)
+    return render(
+        "plant.html",
+        request,
+        rows=found,
+        sums=worth_sentences(found, language),
+        money=lambda amount, currency: money(amount.low, amount.high, currency, language),
+        now=platform.clock.now(),
+    )
 
 
 @router.get("/reports/{id}", response_class=HTMLResponse)

@@ -16,17 +16,6 @@ _FORMS = "write 2026-W46 for a week, 2026-11 for a month, or 2026-Q4 for a quart
 
 
 @dataclass(frozen=True)
-class PlantReportSettings:
-    """The calendar period of the plant's report, and the names of the channels that get it."""
-
-    period: ReportPeriod = "week"
-    recipients: tuple[str, ...] = ()
-
-
-PLANT_REPORT = PlantReportSettings()
-
-
-@dataclass(frozen=True)
 class Period:
     """A calendar period [start, end) in UTC. `name`: `2026-W46`, `2026-11` or `2026-Q4`."""
 

@@ -267,3 +267,18 @@ def _episode_at(
 
 def _is_right(episode: Episode) -> bool:
     return outcome_of(episode) in ("hit", "avoided")
+
+
+def describe_retune(retune: Retune, trained: bool) -> Translatable:
+    """Say what another limit would have done. `trained`: by a model, which announces problems."""
+    if trained:
+        return translatable(
+            "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms "
+            "would have remained, and {right_then} of the {right} announced problems.",
+            **retune.values,
+        )
+    return translatable(
+        "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms would "
+        "have remained, and {right_then} of the {right} right alarms.",
+        **retune.values,
+    )

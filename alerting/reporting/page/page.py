@@ -13,6 +13,7 @@ from alerting.reporting.base.templates import render
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.definition.retune import describe_retune
 from alerting.reporting.figures.bars import titles_of
 from alerting.reporting.figures.charts import bars_plot
 from alerting.reporting.figures.kit import png, svg, time_ticks
@@ -26,7 +27,6 @@ from alerting.reporting.page.details import (
     panel_of,
 )
 from alerting.reporting.page.sentences import head_sentences
-from alerting.reporting.plant.proposals import describe_retune
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """Announce reports: one notification of each report to each recipient."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import Language, language
 from alerting.notifications.notification import Notification, new_message
 from alerting.ports import ReportHead, ReportPorts
@@ -23,34 +22,15 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
     by_name = {revision.name: revision.definition for revision in latest}
     added = 0
     for head in waiting:
-        reads = language(head.language)
-        audience = _find_audience(platform, head, by_name, reads)
-        if audience is None and now - head.as_of < LOOK_BACK:
+        definition = by_name.get(head.definition or "")
+        if definition is None and now - head.as_of < LOOK_BACK:
             continue  # what it is on cannot be read now, and perhaps again later
-        title, recipients = audience or ("", ())
-        added += (
-            platform.notifications.add(_notifications(head, title, recipients, now, reads))
-            if recipients
-            else 0
-        )
+        if definition is not None and (recipients := definition.schedule.report_recipients):
+            title = definition.title or definition.name
+            reads = language(head.language)
+            added += platform.notifications.add(_notifications(head, title, recipients, now, reads))
         platform.reports.mark_announced(head.id)
     return added
-
-
-def _find_audience(
-    platform: ReportPorts,
-    head: ReportHead,
-    definitions: Mapping[str, Definition],
-    language_of_plant: Language,
-) -> tuple[str, Sequence[str]] | None:
-    """Return the title of what a report is on, and its recipients; None if that is not there."""
-    title = head.definition
-    if title is None:
-        return language_of_plant.say("The plant"), platform.plant_report.recipients
-    definition = definitions.get(title)
-    if definition is None:
-        return None
-    return definition.title or title, definition.schedule.report_recipients
 
 
 def _notifications(

@@ -16,22 +16,19 @@ from alerting.reporting.base.periods import Period, periods_within
 
 # Time after a period is closed within which its report is made.
 LOOK_BACK = timedelta(days=35)
-# Longest time after its period that the plant's report waits for the definitions' periods to be
-# closed.
-LONGEST_WAIT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class DueReport:
-    """A report to make: of a definition, None: on the plant."""
+    """A report to make, on a definition."""
 
-    definition: str | None
+    definition: str
     period: Period
 
     @property
     def subject(self) -> str:
         """Return what it is on, for people."""
-        return f"{self.definition or 'the plant'}, {self.period.name}"
+        return f"{self.definition}, {self.period.name}"
 
 
 @dataclass(frozen=True)
@@ -65,16 +62,6 @@ class ReportCalendar:
                 ):
                     yield DueReport(name, period)
 
-    def due_of_plant(self) -> Iterator[DueReport]:
-        """Yield the reports on the plant that are due, oldest period first."""
-        for period in reversed(self._periods(self._platform.plant_report.period)):
-            if (
-                self.plant_closes_at(period) <= self._as_of
-                and None not in self._heads_of(period)
-                and any(self._served_in(served.revision, period) for served in self._served)
-            ):
-                yield DueReport(None, period)
-
     def closes_at(
         self, definition: Definition, assets: Sequence[Asset], period: Period
     ) -> datetime:
@@ -91,10 +78,6 @@ class ReportCalendar:
         delays = [problem_delay(definition.problem, asset, self._event_types) for asset in assets]
         window = max(definition.window.until, timedelta(0))
         return window + definition.problem.hold + max(delays, default=timedelta(0)) + latency
-
-    def plant_closes_at(self, period: Period) -> datetime:
-        """Return when the period is closed for all definitions, at most a week after its end."""
-        return period.end + min(self._longest_closing, LONGEST_WAIT)
 
     def assets_of(self, definition: Definition) -> Sequence[Asset]:
         """Return the assets of a definition."""

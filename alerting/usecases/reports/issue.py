@@ -11,7 +11,6 @@ from alerting.reporting.base.periods import Period, period_before
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.reports.due import LOOK_BACK, DueReport, ReportCalendar, due_reports
 from alerting.usecases.reports.make import ComposedReport, compose_report, revision_of_period
-from alerting.usecases.reports.plant import compose_plant
 
 FAILED = template("report failed")
 # Time from one run of the DAG to the next. A report that failed is tried again for an hour, then
@@ -33,14 +32,11 @@ def make_due_reports(
     return _issue_all(platform, due_reports(platform, as_of, shard), as_of, say)
 
 
-def make_due_plant_reports(
-    platform: ReportPorts, as_of: datetime, say: Callable[[str], None]
-) -> int:
-    """Issue the due reports on the plant; return how many. Raises UserError for failures."""
+def end_old_failures(platform: ReportPorts, as_of: datetime) -> None:
+    """End the faults of reports that failed, and are not made any more."""
     for subject, opened_at in _failures(platform).items():
         if opened_at + LOOK_BACK < as_of:
             platform.platform_alerts.resolve(FAILED, subject, as_of)
-    return _issue_all(platform, list(ReportCalendar(platform, as_of).due_of_plant()), as_of, say)
 
 
 def _failures(platform: ReportPorts) -> dict[str, datetime]:
@@ -128,12 +124,8 @@ def issue_by_hand(platform: ReportPorts, name: str, period: Period, as_of: datet
     return head or platform.reports.of_period(period.name)[name]
 
 
-def compose(
-    platform: ReportPorts, name: str | None, period: Period, as_of: datetime
-) -> ComposedReport:
-    """Return the report on a definition or the plant over a period, as known at `as_of`."""
-    if name is None:
-        return compose_plant(platform, period, as_of)
+def compose(platform: ReportPorts, name: str, period: Period, as_of: datetime) -> ComposedReport:
+    """Return the report on a definition over a period, as known at `as_of`."""
     revision = revision_of_period(
         platform.definitions, require_revision(platform.definitions, name), period.end
     )
@@ -141,8 +133,7 @@ def compose(
     return compose_report(platform, revision, period.start, period.end, as_of, previous)
 
 
-def report_id(name: str | None, period: Period, corrected_at: datetime | None = None) -> str:
-    """Return the id of a report: `too-hot:2026-W46`, of the plant's `2026-W46`; of a correction
-    with its instant."""
-    at = [] if corrected_at is None else [f"{corrected_at:%Y%m%dT%H%M%SZ}"]
-    return ":".join([*([name] if name is not None else []), period.name, *at])
+def report_id(name: str, period: Period, corrected_at: datetime | None = None) -> str:
+    """Return the id of a report: `too-hot:2026-W46`, of a correction with its instant."""
+    at = "" if corrected_at is None else f":{corrected_at:%Y%m%dT%H%M%SZ}"
+    return f"{name}:{period.name}{at}"

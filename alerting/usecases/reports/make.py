@@ -22,9 +22,9 @@ from alerting.reporting.base.table import Table
 from alerting.reporting.definition.conclusion import Judgement, conclude
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics
+from alerting.reporting.definition.summary import DefinitionNumbers
 from alerting.reporting.page.sentences import mail_sentences
 from alerting.reporting.page.tables import key_metrics, tables
-from alerting.reporting.plant.summary import DefinitionNumbers, summarise, summary_to_document
 from alerting.usecases.alarm_load.late_times import late_times
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at
@@ -120,7 +120,7 @@ def compose_report(
     told = {
         "judgement": to_document(judgement),
         "reported_misses": to_document(material.misses),
-        "summary": summary_to_document(summarise(metrics, judgement)),
+        "summary": to_document(_summarise(metrics)),
     }
     document = {**to_document(metrics), **told}
     zone = platform.zone
@@ -142,20 +142,20 @@ def compose_report(
     )
 
 
-def find_summary(
-    platform: ReportPorts,
-    revision: Revision,
-    start: datetime,
-    end: datetime,
-    as_of: datetime,
-    previous_start: datetime | None = None,
-) -> DefinitionNumbers | None:
-    """Return the numbers of the report on one revision without its page; None with nothing to say.
-    Arguments as of `compose_report`."""
-    material, metrics, judgement = _measure(platform, revision, start, end, as_of, previous_start)
-    if not has_something_to_say(platform.decisions, material, metrics):
-        return None
-    return summarise(metrics, judgement)
+def _summarise(m: ReportMetrics) -> DefinitionNumbers:
+    """Return the numbers of a definition for the page of the plant."""
+    return DefinitionNumbers(
+        name=m.definition,
+        title=m.title,
+        weeks=m.evaluated_s / (7 * 86_400),
+        episodes=len(m.episodes),
+        hits=m.outcomes["hit"],
+        avoided=m.outcomes["avoided"],
+        false_alarms=m.outcomes["false_alarm"],
+        problems=len(m.problems),
+        announced=len(m.problems) - len(m.missed),
+        money=m.money,
+    )
 
 
 def _measure(

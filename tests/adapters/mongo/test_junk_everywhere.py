@@ -19,7 +19,7 @@ from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.reports.issue import make_due_plant_reports, make_due_reports
+from alerting.usecases.reports.issue import make_due_reports
 from alerting.usecases.sinks.documents import apply_sinks
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.upkeep.maintain import maintain
@@ -164,7 +164,6 @@ def steps(platform, hour, monkeypatch):
     yield "deliver", lambda: deliver_due(platform, now)
     yield "maintain", lambda: maintain(platform, now)
     yield "reports", lambda: make_due_reports(platform, shard_of("too-hot"), now, print)
-    yield "plant report", lambda: make_due_plant_reports(platform, now, print)
     yield "list", listed
     for path in PAGES:
         yield f"page {path}", lambda path=path: page(path)

@@ -41,8 +41,6 @@ BY_STATE = {
     "POST /api/v1/definitions/{name}/predict-jobs": "has no model|has no champion",
     "POST /api/v1/definitions/{name}/models:rollback": "has no champion|was never in service",
     "POST /api/v1/definitions/{name}/trainings": "is not in service",
-    "POST /api/v1/plant/proposals/{name}:apply": "not offered any more|was changed by",
-    "POST /api/v1/plant/proposals/{name}:refuse": "not offered any more",
     "POST /api/v1/definitions:check": UNREADABLE,
     "POST /api/v1/definitions:test": "is not a scenario file|has faults",
     "POST /api/v1/definitions:preview": "has faults|needs a model|must lie before|after now|"

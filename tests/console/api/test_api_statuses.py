@@ -21,9 +21,7 @@ from alerting.episodes.episode import episode_id
 from alerting.operators.silences import MOST_SILENCES, SilenceScope, new_silence
 from alerting.ports import DecisionRecord
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.reporting.plant.summary import summary_to_document
 from alerting.usecases.labels.marking import MOST_LABELS
-from alerting.usecases.reports.running import shown_period
 from alerting.usecases.training.due import begin_training
 from alerting.usecases.training.overview import model_line
 from alerting.usecases.training.runs import answer_run
@@ -42,7 +40,6 @@ from tests.helpers.console.rubbish import (
 )
 from tests.helpers.learning.stored_platforms import stored_platform
 from tests.helpers.learning.waiting import add_waiting
-from tests.helpers.plant_reports import summary
 from tests.helpers.reports import store_report
 from tests.helpers.scored_lines import humid_line
 from tests.humid_line import NAME
@@ -178,7 +175,6 @@ def named(client, path):
         return {"name": NAME}
     own = {"id": come_true().id} if path.endswith("/close") else {}
     by_folder = {
-        "/api/v1/plant/": {"name": NAME},
         "/api/v1/routes/": {"name": "all"},
         "/api/v1/assets/{name}": {"name": "oven-1"},
     }
@@ -206,31 +202,12 @@ def prepare_models(platform, act):
         begin_training(platform, platform.definitions.newest_revision(NAME), None)
 
 
-def offer_training(platform, false_alarms):
-    """Store numbers of the plant on which a training is proposed."""
-    now = platform.clock.now()
-    month = shown_period("month", (), platform.zone, now - timedelta(days=14))
-    worse = summary(NAME, false_alarms=false_alarms, worse_than_promotion="event_recall")
-    store_report(
-        platform,
-        metrics={"ranked": [{"summary": summary_to_document(worse)}]},
-        definition=None,
-        period=month.running_name,
-        empty=True,
-        start=month.start,
-        end=month.end,
-    )
-
-
 def provoke_conflict(send, path, operation, platform, body):
     """Status of a request that another one has answered before."""
     if "409" not in operation["responses"]:
         return
     if path.endswith("/trainings"):
         begin_training(platform, platform.definitions.newest_revision(NAME), None)
-    if "/plant/proposals/" in path:
-        offer_training(platform, 90 if path.endswith(":apply") else 2)
-        yield send(headers=ADMIN, **body)
     if path.endswith("/labels"):
         for number in range(MOST_LABELS):
             platform.labels.insert(mark(number))

@@ -34,9 +34,6 @@ from alerting.ports import (
 from alerting.ports.late import Arrival, LatePart
 from alerting.ports.sources import DeadMessage
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.reporting.definition.money import Amount, Money
-from alerting.reporting.definition.retune import Retune
-from alerting.reporting.plant.summary import summary_to_document
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
@@ -50,7 +47,6 @@ from tests.builders import at, revision, too_hot
 from tests.helpers.console.api import episode
 from tests.helpers.learning.waiting import add_waiting
 from tests.helpers.notifications import notice
-from tests.helpers.plant_reports import summary
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -112,7 +108,6 @@ def plant(*lines):
     _add_shared_definition(made)
     if len(lines) > 1:
         _add_shared_things(made, lines)
-    _add_plant_metrics(made, lines)
     _add_people(made)
     if SECOND in lines:
         made.audit.add("bea", "signed in", "bea", at(4), after={"address": SECOND})
@@ -127,41 +122,6 @@ def _add_plant(made):
     made.platform_alerts.report("disk full", "data", "little space", at(1))
     made.platform_alerts.report("evaluation late", "", f"waits for {SECOND}", at(2))
     made.audit.add("ann", "settings changed", PLANT, at(1), after={"zone": SECOND})
-
-
-def _add_plant_metrics(made, lines):
-    """Store the figures of the plant's page; on each line there are two proposals."""
-    fewer = Retune("above", 215.0, 217.0, 9, 4, 1, 1, 1)
-    costs = Money("EUR", *(Amount(n, n + 90) for n in range(6)), 50.0, ())
-    numbers = [
-        summary(
-            f"{line}-hot",
-            title=f"Hot on {line}",
-            trained=False,
-            hits=1,
-            avoided=0,
-            false_alarms=9,
-            money=costs,
-            retune=fewer,
-        )
-        for line in lines
-    ]
-    numbers += [summary(f"{line}-moist", worse_than_promotion="event_recall") for line in lines]
-    metrics = {
-        "ranked": [{"summary": summary_to_document(one)} for one in numbers],
-        "failed": [f"{line}-drift" for line in lines],
-    }
-    for period, first in (("shift", NOW), ("2026-W03", 7 * 1440), ("2026-01", -4 * 1440)):
-        store_report(
-            made,
-            metrics=metrics,
-            definition=None,
-            period=f"{period} so far",
-            empty=True,
-            start=at(first),
-            end=at(NOW),
-            as_of=at(NOW),
-        )
 
 
 def _add_line(made, line):

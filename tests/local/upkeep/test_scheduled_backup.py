@@ -13,6 +13,7 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
 from alerting.local.upkeep import scheduled
 from alerting.local.upkeep.restore import prove_backup, restore_backup
+from alerting.ports.platform_alerts import AuditFilter
 from alerting.settings.environment import Settings
 from alerting.usecases.platform_health.backups import backup_state
 from tests.builders import at, oven
@@ -66,8 +67,10 @@ def test_a_backup_is_proven_replaces_the_one_before_and_is_restored_with_its_sec
     with open_stores(real_server, "scheduled") as stores:
         assert stores.database.client["scheduled_proof"].list_collection_names() == []
         [entry] = [
-            e for e in stores.audit.for_interval(at(0), at(9_000_000)) if e.subject == address
-        ][-1:]
+            e
+            for e in stores.audit.find(AuditFilter(start=at(0), end=at(9_000_000)), 99)
+            if e.subject == address
+        ][:1]
     state = state_of(settings, entry.at)
     assert (state.failure, state.bytes) == (None, made.bytes)
     assert state.proven_age < state.allowed

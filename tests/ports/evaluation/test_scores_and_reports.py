@@ -151,18 +151,8 @@ def test_reported_misses_are_kept_once_and_listed_newest_first(stores):
     assert stores.feedback.for_episode("") == []
 
 
-def test_the_numbers_of_the_plants_newest_reports_are_found_by_their_periods(stores):
-    def content(*names, **more):
-        return ReportContent({"ranked": [{"summary": {"name": n}} for n in names], **more}, "page")
-
-    stores.reports.add(head(definition=None), content("a"))
-    stores.reports.add(head(definition=None, id="corrected", as_of=at(99_999)), content("a", "b"))
-    stores.reports.add(
-        head(definition=None, period="2026-01 so far", empty=True), content("c", failed=["d"])
-    )
-    stores.reports.add(head(), content("of a definition"))
-    found = stores.reports.plant_summaries({"2026-W02", "2026-01 so far", "2026-W09"})
-    assert {*found} == {"2026-W02", "2026-01 so far"}
-    assert found["2026-W02"].summaries == {"a": {"name": "a"}, "b": {"name": "b"}}
-    assert found["2026-W02"].as_of == at(99_999)
-    assert ({*found["2026-01 so far"].summaries}, found["2026-01 so far"].failed) == ({"c"}, ("d",))
+def test_the_metrics_of_reports_are_read_together(stores):
+    stores.reports.add(head(), ReportContent({"summary": {"name": "a"}}, "page"))
+    stores.reports.add(head(id="other"), ReportContent({}, "page"))
+    found = stores.reports.metrics_of([head().id, "other"])
+    assert found == {head().id: {"summary": {"name": "a"}}, "other": {}}

@@ -173,7 +173,6 @@ def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
         "model_key",
         "latency",
         "language",
-        "plant_report",
         "line_speed",
         "database",
     }

@@ -9,20 +9,17 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
-from alerting.reporting.base.periods import PlantReportSettings, read_period
+from alerting.reporting.base.periods import read_period
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.reports import plant
 from alerting.usecases.reports.announce import announce_reports
 from alerting.usecases.reports.due import due_reports
 from alerting.usecases.reports.issue import (
     FAILED,
-    compose,
     issue_by_hand,
-    make_due_plant_reports,
     make_due_reports,
     waits_for_retry,
 )
@@ -43,10 +40,7 @@ def mail():
 @pytest.fixture
 def platform(mail):
     """A week of readings each hour; on Tuesday it is too hot for two hours."""
-    made = replace(
-        in_memory_platform(mail, Mailbox("boss")),
-        plant_report=PlantReportSettings("week", ("boss",)),
-    )
+    made = in_memory_platform(mail)
     made.assets.store_assets([oven()])
     schedule = {"every": "1h", "report": "week", "report_recipients": ["mail"]}
     documents = [
@@ -84,7 +78,6 @@ def issue_all(platform, when):
     platform.clock.instant = when
     for shard in range(16):
         make_due_reports(platform, shard, when, said.append)
-    make_due_plant_reports(platform, when, said.append)
     announce_reports(platform, when)
     return said
 
@@ -104,12 +97,11 @@ def test_a_period_is_reported_once_it_is_closed_and_only_where_there_is_somethin
     said = issue_all(platform, CLOSED)
     assert said == [
         "report on too-hot, 2026-W02: /reports/too-hot:2026-W02",
-        "report on the plant, 2026-W02: /reports/2026-W02",
     ]
     (head,) = platform.reports.for_definition("too-hot")
     assert (head.start, head.end, head.key_metrics["episodes"]) == (at(0), at(WEEK), "1")
     assert [h.empty for h in platform.reports.for_definition("never-hot")] == [True]
-    assert [h.definition for h in platform.reports.newest_reports(9)] == ["too-hot", None]
+    assert [h.definition for h in platform.reports.newest_reports(9)] == ["too-hot"]
     assert issue_all(platform, CLOSED) == []
     assert issue_all(platform, at(WEEK + 3 * DAY)) == [], "nothing has changed"
     assert len(platform.reports.for_definition("too-hot")) == 1
@@ -156,7 +148,6 @@ def test_a_laboratory_that_takes_two_months_delays_its_own_reports_alone(
         "test",
     )
     said = issue_all(platform, at(WEEK + 8 * DAY))
-    assert "report on the plant, 2026-W02: /reports/2026-W02" in said
     assert platform.reports.for_definition("lab") == []
     said = issue_all(platform, at(WEEK + 61 * DAY))
     assert "report on lab, 2026-W02: /reports/lab:2026-W02" in said
@@ -174,8 +165,6 @@ def test_recipients_get_each_report_once_with_a_picture(platform, mail):
     )
     assert message.text.splitlines()[0] == platform.reports.get("too-hot:2026-W02").headline
     assert message.draw().png.startswith(b"\x89PNG")
-    assert [m.key for m in platform.channels["boss"].messages] == ["report:2026-W02:boss"]
-    assert platform.channels["boss"].messages[0].subject == "Report 2026-W02: The plant"
 
 
 def test_a_report_whose_definition_cannot_be_read_now_is_told_when_it_can_again(
@@ -259,9 +248,7 @@ def test_a_correction_is_a_new_report_by_hand_beside_the_first_and_ends_a_failur
     assert (first.id, platform.platform_alerts.open()) == ("too-hot:2026-W02", [])
     page = platform.reports.page(first.id)
     answer(platform, "false_alarm", at(WEEK + 70))
-    assert issue_all(platform, at(WEEK + 3 * DAY)) == [
-        "report on the plant, 2026-W02: /reports/2026-W02"
-    ], "the report stays as it is"
+    assert issue_all(platform, at(WEEK + 3 * DAY)) == [], "the report stays as it is"
     corrected = issue_by_hand(platform, "too-hot", week, at(WEEK + 71))
     assert corrected.id == "too-hot:2026-W02:20260112T011100Z"
     assert (first.key_metrics["false alarms"], corrected.key_metrics["false alarms"]) == ("0", "1")
@@ -272,54 +259,8 @@ def test_a_correction_is_a_new_report_by_hand_beside_the_first_and_ends_a_failur
 
 def test_weeks_missed_while_nothing_ran_are_made_up_oldest_first(platform):
     live(platform, WEEK, 3 * WEEK)
-    said = issue_all(platform, at(3 * WEEK + 60))
-    assert [line.split(",")[1] for line in said if "plant" in line] == [
-        " 2026-W02: /reports/2026-W02",
-        " 2026-W03: /reports/2026-W03",
-        " 2026-W04: /reports/2026-W04",
-    ]
-
-
-def test_plants_report_counts_definition_once_whose_period_has_changed_compares_all_definitions(
-    platform,
-):
-    issue_all(platform, CLOSED)
-    changed = too_hot(
-        schedule={"every": "1h", "report": "month"}, stale_after="3h", notify={"channels": []}
-    )
-    apply(platform, [changed], "engineer", at(WEEK + 90), "test")
-    answer(platform, "false_alarm", at(WEEK + 95))
-    issue_all(platform, at(WEEK + 60 + DAY))
-    week = compose(platform, None, read_period("2026-W02", platform.zone), at(WEEK + 2 * DAY))
-    assert week.content.metrics["totals"]["episodes"] == 1
-    live(platform, WEEK, 2 * WEEK)
-    following = compose(platform, None, read_period("2026-W03", platform.zone), at(2 * WEEK + 60))
-    assert following.content.metrics["previous"]["episodes"] == 1
-
-
-def test_a_definition_whose_figures_cannot_be_computed_does_not_stop_the_plants_report(
-    platform, monkeypatch
-):
-    for name in ("monthly", "broken"):
-        schedule = {"every": "1h", "report": "month"}
-        apply(
-            platform,
-            [too_hot(name=name, schedule=schedule, notify={"channels": []})],
-            "engineer",
-            at(0),
-            "test",
-        )
-    find_summary = plant.find_summary
-
-    def fails_for_one(platform, revision, *others):
-        if revision.name == "broken":
-            raise ValueError("no such column")
-        return find_summary(platform, revision, *others)
-
-    monkeypatch.setattr(plant, "find_summary", fails_for_one)
-    assert any("the plant, 2026-W02: " in line for line in issue_all(platform, CLOSED))
-    page = platform.reports.page("2026-W02")
-    assert "Not counted, because their figures could not be computed: broken." in page
+    due = [d for d in due_reports(platform, at(3 * WEEK + 60)) if d.definition == "too-hot"]
+    assert [one.period.name for one in due] == ["2026-W02", "2026-W03", "2026-W04"]
 
 
 def test_a_week_of_the_plants_zone_is_reported(platform):
@@ -352,7 +293,7 @@ def test_a_period_without_data_gives_a_short_report_that_says_so(mail):
     empty.assets.store_assets([oven()])
     apply(empty, [too_hot(schedule={"every": "1h"})], "engineer", at(0), "test")
     said = issue_all(empty, CLOSED)
-    assert len(said) == 2
+    assert len(said) == 1
     assert "the alert was not evaluated" in empty.reports.page(
         "too-hot:2026-W02"
     ) or "No instant was evaluated" in (empty.reports.page("too-hot:2026-W02"))

@@ -2,18 +2,17 @@
 report that is correct."""
 
 import re
-from dataclasses import replace
 
 import pytest
 
 from alerting.definitions.assets import EventType
 from alerting.ports import ReadingRow
-from alerting.reporting.base.periods import PlantReportSettings, read_period
+from alerting.reporting.base.periods import read_period
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.reports.announce import announce_reports
-from alerting.usecases.reports.issue import compose, make_due_plant_reports, make_due_reports
+from alerting.usecases.reports.issue import compose, make_due_reports
 from tests.builders import at, oven, too_hot, too_moist
 from tests.humid_line import DAY
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -25,9 +24,7 @@ EVERY_HOUR = {"every": "1h", "report": "week", "report_recipients": ["mail"]}
 
 @pytest.fixture
 def platform():
-    made = replace(
-        in_memory_platform(Mailbox("mail")), plant_report=PlantReportSettings("week", ("mail",))
-    )
+    made = in_memory_platform(Mailbox("mail"))
     made.assets.store_assets([oven()])
     made.assets.put_event_types([EventType(name="stop", duration="lasting")])
     made.clock.instant = CLOSED
@@ -57,7 +54,6 @@ def issued(platform):
     """Return the stored reports of the week, after the work of the DAG."""
     for shard in range(16):
         make_due_reports(platform, shard, CLOSED, lambda _: None)
-    make_due_plant_reports(platform, CLOSED, lambda _: None)
     announce_reports(platform, CLOSED)
     return platform.reports.of_period("2026-W02")
 
@@ -84,14 +80,13 @@ def test_without_data_the_report_says_that_nothing_was_evaluated_and_what_to_che
         "The alert was not evaluated in this period.",
     )
     assert heads["too-hot"].sentences[2].startswith("The report advises: No instant was evaluated")
-    assert heads[None].sentences[0] == "No alarm was raised."
     made, text = report(platform, "too-hot")
     assert (
         "No instant was evaluated: check that the definition is active, and readings arrive" in text
     )
     assert made.content.metrics["evaluated_s"] == 0
     assert made.content.metrics["false_alarms"]["value"] is None, "no rate without time"
-    assert len(platform.notifications.due(CLOSED, 9)) == 2
+    assert len(platform.notifications.due(CLOSED, 9)) == 1
 
 
 def test_without_events_no_problem_occurred_and_nothing_is_announced_for_a_definition_without_anything_to_say(  # noqa: E501
@@ -119,7 +114,6 @@ def test_without_answers_alerts_are_counted_but_neither_right_nor_wrong(platform
     assert heads["too-hot"].sentences[1:-1] == (
         "1 alarm was raised; no operator has said whether it was right.",
     )
-    assert heads[None].sentences[0] == "1 alert raised 1 alarm, without an outcome yet."
     made, text = report(platform, "too-hot")
     assert "ask operators for verdicts: without either no alarm gets an outcome" in text
     outcomes = {"hit": 0, "avoided": 0, "false_alarm": 0, "undetermined": 1}
@@ -144,7 +138,7 @@ def test_without_a_champion_the_report_says_so_and_estimates_nothing(platform):
     model = made.content.metrics["model"]
     assert model["came_true"] == []
     assert made.content.metrics["money"] is None
-    assert not issued(platform)[None].empty
+    assert not issued(platform)["too-moist"].empty
 
 
 def test_a_week_without_definitions_has_no_report(platform):

@@ -11,6 +11,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import MOST_VARIABLES, Asset, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
+from alerting.ports.platform_alerts import AuditFilter
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources
@@ -165,7 +166,7 @@ def test_everything_that_data_declare_stands_in_the_audit(sender, by, actor):
         platform, GATE, [*rows(named("new", 2)), *rows(["new-0"], "u")], at(0), by=by, sender=sender
     )
     deliver(platform, GATE, rows(named("new", 2)), at(1), by=by, sender=sender)
-    [entry] = platform.audit.for_interval(at(-1), at(9))
+    [entry] = platform.audit.find(AuditFilter(start=at(-1), end=at(9)), 99)
     assert (entry.actor, entry.what, entry.subject) == (
         actor,
         "declared by data",

@@ -11,6 +11,7 @@ from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.sources.source import parse_source
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import SourceLoss
+from alerting.ports.platform_alerts import AuditFilter
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources, set_state
 from alerting.usecases.sources.poll import Readers, poll
@@ -97,7 +98,7 @@ def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_ot
     assert "declarations refused: source lab" in maintain(platform, at(2))["faults"]
     declared = [
         entry
-        for entry in platform.audit.for_interval(at(0), at(9))
+        for entry in platform.audit.find(AuditFilter(start=at(0), end=at(9)), 99)
         if entry.what == "declared by data"
     ]
     assert [(entry.actor, entry.why.partition(";")[0]) for entry in declared] == [

@@ -118,13 +118,6 @@ class MongoAudit:
         found = self._audit.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
         return read_stored(AUDIT, AuditEntry, ({**d, "id": str(d["_id"])} for d in found))
 
-    def for_interval(self, start: datetime, end: datetime) -> list[AuditEntry]:
-        fits = {"at": {"$gte": to_bson(start), "$lt": to_bson(end)}}
-        found = self._audit.find(fits, {"before": 0, "after": 0}).sort(
-            [("at", 1), ("subject", 1), ("what", 1)]
-        )
-        return read_stored(AUDIT, AuditEntry, found)
-
 
 def _object_id(text: str) -> ObjectId:
     """Return an id of MongoDB. Raises UserError for a text that is none."""

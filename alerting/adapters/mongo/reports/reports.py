@@ -16,7 +16,7 @@ from alerting.adapters.mongo.documents import (
 )
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import REPORTS
-from alerting.ports.reports import PlantSummaries, ReportContent, ReportHead, summaries_in
+from alerting.ports.reports import ReportContent, ReportHead
 
 _CONTENT = {"page": False, "content": False, "picture": False}
 _NEWEST_FIRST = [("start", -1), ("end", -1), ("as_of", -1)]
@@ -62,13 +62,9 @@ class MongoReports:
         found = self._reports.find({"period": period, **by_then}, _CONTENT)
         return {head.definition: head for head in sorted(_heads(found), key=lambda h: h.as_of)}
 
-    def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
-        found = self._reports.find(
-            {"period": {"$in": sorted(periods)}, "definition": None},
-            {"page": False, "picture": False},
-        )
-        newest = {str(one["period"]): _with_defaults(one) for one in found.sort("as_of", 1)}
-        return dict(good(REPORTS, newest.values(), _read_summaries))
+    def metrics_of(self, ids: Collection[str]) -> dict[str, Document]:
+        found = self._reports.find({"_id": {"$in": sorted(ids)}}, {"content": True})
+        return {one["_id"]: _unpack(one)["metrics"] for one in found}
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None
@@ -87,13 +83,6 @@ class MongoReports:
 def _with_defaults(document: Document) -> Document:
     empty = document.get("empty", document.get("revision") == 0)
     return {**document, "id": document["_id"], "empty": empty}
-
-
-def _read_summaries(document: Document) -> tuple[str, PlantSummaries]:
-    """Return the figures of a stored report, by its period."""
-    content = document.pop("content")
-    metrics = json.loads(zlib.decompress(content))["metrics"]
-    return str(document["period"]), summaries_in(from_document(ReportHead, document), metrics)
 
 
 def _document(head: ReportHead, content: ReportContent) -> Document:
@@ -125,10 +114,15 @@ def _heads(found: Iterable[Document]) -> list[ReportHead]:
 
 
 def _content(document: Document) -> ReportContent:
-    unpacked = json.loads(zlib.decompress(document["content"]))
+    unpacked = _unpack(document)
     page = _page(document["page"])
     picture = bytes(document.get("picture", b""))
     return ReportContent(unpacked["metrics"], page, unpacked["tables"], picture)
+
+
+def _unpack(document: Document) -> Document:
+    unpacked: Document = json.loads(zlib.decompress(document["content"]))
+    return unpacked
 
 
 def _page(stored: bytes) -> str:

@@ -1,1 +1,0 @@
-"""The report on the whole plant: ranking of definitions, alarm metrics, faults and changes."""
