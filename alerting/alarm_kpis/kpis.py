@@ -1,202 +1,284 @@
 """Quality of alarms for operators, after ISA-18.2, IEC 62682 and EEMUA 191.
 
-The targets are defaults after these standards, which every plant may change; nothing here certifies
-anything. Averages hide floods, so the metrics include shares of periods.
+The targets are defaults after these standards; nothing here certifies anything. Averages hide
+floods, so the metrics include the share of time in them.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import NamedTuple, get_args
 
 import numpy as np
 
-from alerting.alarm_kpis.floods import PERIOD, count_by_period, find_floods, time_in_flood
-from alerting.alarm_kpis.intervals import Interval, intersection, length
-from alerting.alarm_kpis.metrics import (
-    TARGETS,
-    Chatter,
-    Frequent,
-    Kpis,
-    LoadBand,
-    MetricResult,
-    Priority,
-    Spread,
-    Stale,
-    Targets,
+from alerting.alarm_kpis.floods import (
+    ABOVE,
+    PERIOD,
+    FloodInterval,
+    count_by_period,
+    find_floods,
+    time_in_flood,
 )
-from alerting.definitions.durations import format_duration
-from alerting.definitions.model import Severity
-from alerting.definitions.wording.language import Styled, translatable
+from alerting.alarm_kpis.intervals import Interval, length
+from alerting.definitions.wording.language import Styled, translatable, translatable_count
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, EpisodeFields, alarm_of
 from alerting.readings.instants import Millis, duration_millis, to_millis
 
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-_HOUR = timedelta(hours=1)
+USUAL = 1
+"""Alarms within ten minutes that are acceptable for long."""
+MANAGEABLE = 2
+CHATTER_CYCLES = 3
+CHATTER_WITHIN = timedelta(minutes=1)
+STALE_AFTER = timedelta(days=1)
+MOST_STALE = 5
+TOP = 10
+TOP_SHARE = 0.05
 _DAY = timedelta(days=1)
 _LEAST_SPAN = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of a plant or a position. `flood_above`: more alarms within ten minutes begin a
+    flood; `most_time_in_flood`: a share; `per_day`: the alarm budget."""
+
+    flood_above: int = ABOVE
+    most_time_in_flood: float = 0.01
+    per_day: float = 144
+
+
+@dataclass(frozen=True)
+class Chatter:
+    """A definition on an asset that was raised and cleared three times or more within a minute.
+    `cycles`: alarms in its bursts."""
+
+    definition: str
+    asset: str
+    cycles: int
+    bursts: int
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Stale:
+    """An alarm that was active for more than a day."""
+
+    episode: str
+    definition: str
+    asset: str
+    raised_at: datetime
+    active_for: timedelta
+    still: bool
+
+
+@dataclass(frozen=True)
+class Frequent:
+    """One of the most frequent alarms."""
+
+    definition: str
+    asset: str
+    alarms: int
+    share: float
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """A metric and its target; `met`, `value`: None where too little, or nothing, is known."""
+
+    metric: str
+    value: float | None
+    target: str
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Kpis:
+    """Metrics of alarms over [start, end).
+
+    `silent`: alarms without a notification, which are not counted; `suppressed`: those among them
+    that were suppressed by design; `maintenance`: those raised in maintenance. `observed`: how much
+    was evaluated, and counts; `observed_since`: its first instant, None if nothing was evaluated:
+    rates and shares are then None, too. A rate is also None where less than its own time was
+    evaluated: seven minutes say nothing of a day. `distribution`: ten-minute periods with 0, 1, 2 …
+    alarms, the last number with more than that.
+    """
+
+    start: datetime
+    end: datetime
+    observed: timedelta
+    observed_since: datetime | None
+    alarms: int
+    silent: int
+    suppressed: int
+    maintenance: int
+    per_ten_minutes: float | None
+    per_day: float | None
+    busiest: int | None
+    busiest_at: datetime | None
+    distribution: tuple[int, ...]
+    floods: tuple[FloodInterval, ...]
+    time_in_flood: float | None
+    chattering: tuple[Chatter, ...]
+    stale: tuple[Stale, ...]
+    top: tuple[Frequent, ...]
+    findings: tuple[MetricResult, ...] = ()
+
+    @property
+    def observation(self) -> str:
+        """Return how much of the period was evaluated; empty if all was."""
+        if self.observed_since is None:
+            return translatable("nothing was evaluated in this period, so its rates are not known")
+        if self.observed >= self.end - self.start:
+            return ""
+        return translatable(
+            "observed {part} of {whole}, since {when}",
+            part=Styled(self.observed.total_seconds(), "duration"),
+            whole=Styled((self.end - self.start).total_seconds(), "duration"),
+            when=self.observed_since.isoformat(),
+        )
+
+
+@dataclass(frozen=True)
+class PastAlarms:
+    """Alarms of a period found in past days, of which nobody was notified, and whether the metrics
+    count them."""
+
+    found: int
+    counted: bool
+
+    @property
+    def message(self) -> str:
+        """Return a sentence for people; empty without such alarms."""
+        if not self.found:
+            return ""
+        if self.counted:
+            return translatable_count(
+                "{number} of these alarms was found by evaluating past days, without a "
+                "notification",
+                "{number} of these alarms were found by evaluating past days, without a "
+                "notification",
+                self.found,
+            )
+        return translatable_count(
+            "{number} more alarm was found by evaluating past days, without a notification; it "
+            "is not counted",
+            "{number} more alarms were found by evaluating past days, without a notification; "
+            "they are not counted",
+            self.found,
+        )
+
+
+def with_past(
+    alarms: Sequence[Alarm], start: datetime, end: datetime, wanted: bool | None = None
+) -> tuple[list[Alarm], PastAlarms]:
+    """Return the alarms for metrics of [start, end), and the past alarms among them.
+
+    `wanted`: count them or not. None: count them while most alarms of the period are past ones, as
+    in the first days of an alert.
+    """
+    within = [a for a in alarms if start <= a.raised_at < end and not a.withdrawn]
+    found = sum(a.backfilled for a in within)
+    counted = found > len(within) - found if wanted is None else wanted and found > 0
+    own = [replace(a, backfilled=False) if counted and not a.withdrawn else a for a in alarms]
+    return own, PastAlarms(found, counted)
 
 
 def kpis(
     episodes: Iterable[Episode | Alarm],
     start: datetime,
     end: datetime,
-    targets: Targets = TARGETS,
-    during: Sequence[Interval] | None = None,
+    targets: Targets | None = None,
     evaluated: Sequence[Interval] | None = None,
 ) -> Kpis:
     """Return the metrics of alarms raised in [start, end); older ones may be stale.
 
     Left out are backfilled and withdrawn episodes, and those without a notification because of a
     shelf or suppression by design. Live ones that late data withdrew count, because recipients were
-    notified. Periods begin at `start`; a shorter last one counts like any other. `during`: count
-    only these intervals [from, to), which do not overlap: the hours of a shift. `evaluated`:
+    notified. Periods begin at `start`; a shorter last one counts like any other. `evaluated`:
     intervals in which alarms could be raised, which do not overlap; rates and shares are of these
     times, and None without any. None: the whole period.
     """
-    parts = [(start, end)] if during is None else list(during)
-    observed_intervals = parts if evaluated is None else intersection(parts, evaluated)
+    targets = targets or Targets()
+    intervals = [(start, end)] if evaluated is None else evaluated
+    observed = length(intervals)
     live = [a for a in map(alarm_of, episodes) if not a.backfilled and not a.withdrawn]
-    raised = sorted(
-        (e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at
-    )
-    found = _metrics(live, raised, start, end, observed_intervals, targets)
-    return replace(found, asked=length(parts), findings=_findings(found, targets))
-
-
-def _metrics(
-    live: Sequence[Alarm],
-    raised: Sequence[Alarm],
-    start: datetime,
-    end: datetime,
-    observed_intervals: Sequence[Interval],
-    targets: Targets,
-) -> Kpis:
-    observed = length(observed_intervals)
+    raised = sorted((e for e in live if start <= e.raised_at < end), key=lambda e: e.raised_at)
     notified = [e for e in raised if not e.silent]
-    rates = {
-        span: len(notified) * span / observed if observed >= span else None
-        for span in (PERIOD, _HOUR, _DAY)
-    }
-    every, hourly = (
-        count_by_period((e.raised_at for e in notified), start, end, period)
-        for period in (PERIOD, _HOUR)
-    )
-    counts = _episodes_within(every, observed_intervals, start, PERIOD)
-    hours = _episodes_within(hourly, observed_intervals, start, _HOUR)
-    floods = find_floods(every, start, targets.flood_starts_above, targets.flood_ends_below)
-    top = most_frequent(notified, targets.top)
-    return Kpis(
+    every = count_by_period((e.raised_at for e in notified), start, end)
+    counts = _counts_within(every, intervals, start)
+    floods = find_floods(every, start, targets.flood_above)
+    most = targets.flood_above
+    binned = np.bincount(np.minimum(counts, most + 1), minlength=most + 2)
+    found = Kpis(
         start=start,
         end=end,
-        asked=observed,
         observed=observed,
-        observed_since=observed_intervals[0][0] if observed_intervals else None,
+        observed_since=intervals[0][0] if intervals else None,
         alarms=len(notified),
         silent=len(raised) - len(notified),
         suppressed=sum(e.suppressed for e in raised if e.silent),
         maintenance=sum(e.in_maintenance for e in raised),
-        per_ten_minutes=rates[PERIOD],
-        per_hour=rates[_HOUR],
-        per_day=rates[_DAY],
+        per_ten_minutes=len(notified) * PERIOD / observed if observed >= PERIOD else None,
+        per_day=len(notified) * _DAY / observed if observed >= _DAY else None,
         busiest=int(every.max()) if len(counts) else None,
         busiest_at=start + int(every.argmax()) * PERIOD if notified else None,
-        bands=bands(counts, targets),
-        distribution=tuple(
-            np.bincount(np.minimum(counts, targets.most + 1), minlength=targets.most + 2).tolist()
-        ),
-        hourly=tuple(hourly.tolist()),
-        periods_above=_share(counts > targets.most),
-        hours_above=_share(hours > targets.hour_above),
+        distribution=tuple(binned.tolist()),
         floods=floods,
         time_in_flood=time_in_flood(floods, len(counts)) if len(counts) else None,
-        chattering=find_chattering(notified, targets),
-        stale=find_stale(live, start, end, targets),
-        top=top,
-        top_share=sum(f.share for f in top),
-        priorities=priorities(notified, targets),
-        to_acknowledge=spread(
-            [e.acknowledged_at - e.raised_at if e.acknowledged_at else None for e in notified]
-        ),
-        to_clear=spread([e.closed_at - e.raised_at if e.closed_at else None for e in notified]),
-        findings=(),
-        note=_note(observed),
+        chattering=find_chattering(notified),
+        stale=find_stale(live, start, end),
+        top=most_frequent(notified, TOP),
     )
+    return replace(found, findings=_findings(found, targets))
 
 
-def _episodes_within(
-    counts: Millis, observed_intervals: Sequence[Interval], start: datetime, period: timedelta
-) -> Millis:
+def _counts_within(counts: Millis, intervals: Sequence[Interval], start: datetime) -> Millis:
     """Return the counts of periods that touch an interval, or hold an alarm."""
-    width = duration_millis(period)
+    width = duration_millis(PERIOD)
     begins = to_millis(start) + width * np.arange(len(counts), dtype=np.int64)
     inside = counts > 0
-    for a, b in observed_intervals:
+    for a, b in intervals:
         inside |= (begins < to_millis(b)) & (begins + width > to_millis(a))
     return counts[inside]
 
 
-def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[LoadBand, ...]:
-    """Return the shares of ten-minute periods by number of alarms, with EEMUA's names."""
-    acceptable = int(targets.acceptable)
-    manageable = int(targets.manageable)
-    edges = [
-        (translatable("acceptable"), 0, acceptable),
-        (translatable("manageable"), acceptable + 1, manageable),
-        (translatable("over-demanding"), manageable + 1, targets.most),
-        (translatable("unacceptable"), targets.most + 1, None),
-    ]
+def find_chattering(episodes: Sequence[EpisodeFields]) -> tuple[Chatter, ...]:
+    """Return alarms with three cycles or more within a minute, the worst first."""
+    by_target: dict[tuple[str, str], list[tuple[datetime, datetime]]] = defaultdict(list)
+    for e in episodes:
+        if e.closed_at is not None:
+            by_target[e.definition, e.asset].append((e.raised_at, e.closed_at))
     found = []
-    for name, least, most in edges:
-        inside = (counts >= least) & (counts <= (np.iinfo(np.int64).max if most is None else most))
-        found.append(LoadBand(name, least, most, int(inside.sum()), _share(inside)))
-    return tuple(found)
-
-
-def find_chattering(
-    episodes: Sequence[EpisodeFields], targets: Targets = TARGETS
-) -> tuple[Chatter, ...]:
-    """Return alarms with `chatter_cycles` cycles within `chatter_within`, the worst first."""
-    found = []
-    for (definition, asset), of_target in _by_target(episodes).items():
-        closed = sorted((e.raised_at, e.closed_at) for e in of_target if e.closed_at is not None)
-        bursts = _bursts(closed, targets)
+    for (definition, asset), closed in by_target.items():
+        closed.sort()
+        bursts: list[list[int]] = []
+        for last in range(CHATTER_CYCLES - 1, len(closed)):
+            first = last - CHATTER_CYCLES + 1
+            if closed[last][1] - closed[first][0] > CHATTER_WITHIN:
+                continue
+            if bursts and first <= bursts[-1][1]:
+                bursts[-1][1] = last
+            else:
+                bursts.append([first, last])
         if bursts:
-            inside = sorted({i for first, last in bursts for i in range(first, last + 1)})
-            begin = closed[inside[0]][0]
-            end = closed[inside[-1]][1]
-            found.append(Chatter(definition, asset, len(inside), len(bursts), begin, end))
+            cycles = len({i for first, last in bursts for i in range(first, last + 1)})
+            end = closed[bursts[-1][1]][1]
+            found.append(Chatter(definition, asset, cycles, len(bursts), end))
     return tuple(sorted(found, key=lambda c: (-c.cycles, c.definition, c.asset)))
 
 
-def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> list[tuple[int, int]]:
-    bursts: list[tuple[int, int]] = []
-    for last in range(targets.chatter_cycles - 1, len(closed)):
-        first = last - targets.chatter_cycles + 1
-        if closed[last][1] - closed[first][0] > targets.chatter_within:
-            continue
-        if bursts and first <= bursts[-1][1]:
-            bursts[-1] = (bursts[-1][0], last)
-        else:
-            bursts.append((first, last))
-    return bursts
-
-
 def find_stale(
-    episodes: Sequence[EpisodeFields], start: datetime, end: datetime, targets: Targets = TARGETS
+    episodes: Sequence[EpisodeFields], start: datetime, end: datetime
 ) -> tuple[Stale, ...]:
-    """Return the alarms active for too long in [start, end), the longest first."""
+    """Return the alarms active for more than a day in [start, end), the longest first."""
     found = []
     for e in episodes:
         until = min(e.closed_at or end, end)
-        if until > start and until - e.raised_at > targets.stale_after:
+        if until > start and until - e.raised_at > STALE_AFTER:
             still = e.closed_at is None or e.closed_at > end
-            found.append(
-                Stale(e.id, e.definition, e.asset, e.raised_at, until - e.raised_at, still)
-            )
+            lasting = until - e.raised_at
+            found.append(Stale(e.id, e.definition, e.asset, e.raised_at, lasting, still))
     return tuple(sorted(found, key=lambda s: (-s.active_for, s.episode)))
 
 
@@ -207,151 +289,47 @@ def most_frequent(episodes: Sequence[EpisodeFields], number: int) -> tuple[Frequ
     return tuple(Frequent(d, a, n, n / len(episodes)) for (d, a), n in ranked)
 
 
-def priorities(
-    episodes: Sequence[EpisodeFields], targets: Targets = TARGETS
-) -> tuple[Priority, ...]:
-    """Return the number and share of alarms of each severity."""
-    number = Counter(e.severity for e in episodes)
-    return tuple(
-        Priority(s, number[s], number[s] / len(episodes) if episodes else 0.0, targets.share(s))
-        for s in SEVERITIES
-    )
+def _findings(k: Kpis, targets: Targets) -> tuple[MetricResult, ...]:
+    """Return every metric with its target; without evaluated times a count is unknown.
 
+    Over less than thirty days no target is met or not, but for those that one occurrence breaks.
+    """
+    enough = k.observed >= _LEAST_SPAN and k.alarms > 0
 
-def spread(durations: Sequence[timedelta | None]) -> Spread:
-    """Return median, ninth decile and longest, each an observed duration."""
-    lengths = sorted(d for d in durations if d is not None)
-    missing = len(durations) - len(lengths)
-    if not lengths:
-        return Spread(0, None, None, None, missing)
-    return Spread(
-        len(lengths),
-        lengths[(len(lengths) - 1) // 2],
-        lengths[-(-9 * len(lengths) // 10) - 1],
-        lengths[-1],
-        missing,
-    )
+    def result(
+        name: str, value: float | None, target: str, is_met: bool, breaks: bool = False
+    ) -> MetricResult:
+        known = None if value is None or not (value or k.observed) else float(value)
+        told = value is not None and (enough or (breaks and not is_met))
+        return MetricResult(name, known, target, is_met if told else None)
 
-
-def _by_target(
-    episodes: Sequence[EpisodeFields],
-) -> Mapping[tuple[str, str], list[EpisodeFields]]:
-    by_target: dict[tuple[str, str], list[EpisodeFields]] = defaultdict(list)
-    for episode in episodes:
-        by_target[episode.definition, episode.asset].append(episode)
-    return MappingProxyType(by_target)
-
-
-def _share(flags: np.ndarray) -> float | None:
-    return float(flags.mean()) if len(flags) else None
-
-
-class _Measured(NamedTuple):
-    """A figure, its target in words, and the largest value that meets it; with `below` a value has
-    to stay under that."""
-
-    name: str
-    value: float | None
-    target: str
-    most: float
-    below: bool = False
-
-    @property
-    def met(self) -> bool | None:
-        """Return whether the target is met; None without a value."""
-        if self.value is None:
-            return None
-        return self.value < self.most if self.below else self.value <= self.most
-
-
-def _measured(metrics: Kpis, targets: Targets) -> tuple[_Measured, ...]:
+    usual = translatable("≤ {usual}, at most {most}", usual=str(USUAL), most=str(MANAGEABLE))
+    most = targets.flood_above
+    flooded = targets.most_time_in_flood
+    chattering = len(k.chattering)
+    stale = len(k.stale)
+    share = sum(f.share for f in k.top)
     return (
-        _Measured(
-            translatable("alarms per 10 minutes"),
-            metrics.per_ten_minutes,
-            translatable(
-                "≤ {usual}, at most {most}",
-                usual=Styled(targets.acceptable, "g"),
-                most=Styled(targets.manageable, "g"),
-            ),
-            targets.manageable,
+        result(
+            "alarms per 10 minutes", k.per_ten_minutes, usual, _is_at_most(k.per_ten_minutes, 2)
         ),
-        _Measured(
-            translatable("alarms per hour"),
-            metrics.per_hour,
-            f"≤ {targets.per_hour:g}",
-            targets.per_hour,
-        ),
-        _Measured(
-            translatable("alarms per day"),
-            metrics.per_day,
+        result(
+            "alarms per day",
+            k.per_day,
             f"≤ {targets.per_day:g}",
-            targets.per_day,
+            _is_at_most(k.per_day, targets.per_day),
         ),
-        _Measured(
-            translatable("most in 10 minutes"), metrics.busiest, f"≤ {targets.most}", targets.most
+        result(
+            "most in 10 minutes", k.busiest, f"≤ {most}", _is_at_most(k.busiest, most), breaks=True
         ),
-        _below(
-            translatable("10-minute periods with more than {number}", number=str(targets.most)),
-            metrics.periods_above,
-            targets.most_periods_above,
+        result(
+            "time in flood", k.time_in_flood, f"< {flooded:.0%}", (k.time_in_flood or 0) < flooded
         ),
-        _below(
-            translatable("hours with more than {number}", number=str(targets.hour_above)),
-            metrics.hours_above,
-            targets.most_hours_above,
-        ),
-        _below(translatable("time in flood"), metrics.time_in_flood, targets.most_time_in_flood),
-        _Measured(translatable("chattering alarms"), len(metrics.chattering), "0", 0),
-        _Measured(
-            translatable(
-                "stale alarms (over {duration})", duration=format_duration(targets.stale_after)
-            ),
-            len(metrics.stale),
-            f"< {targets.most_stale}",
-            targets.most_stale,
-            below=True,
-        ),
-        _Measured(
-            translatable("share of the {number} most frequent", number=str(targets.top)),
-            metrics.top_share,
-            f"≤ {targets.top_share:.0%}",
-            targets.top_share,
-        ),
+        result("chattering alarms", chattering, "0", not chattering, breaks=True),
+        result("stale alarms", stale, f"< {MOST_STALE}", stale < MOST_STALE),
+        result("share of the most frequent", share, f"≤ {TOP_SHARE:.0%}", share <= TOP_SHARE),
     )
 
 
-def _below(name: str, share: float | None, most: float) -> _Measured:
-    return _Measured(name, share, f"< {most:.0%}", most, below=True)
-
-
-def _findings(metrics: Kpis, targets: Targets) -> tuple[MetricResult, ...]:
-    """Return every metric with its target; without evaluated times a count is unknown."""
-    enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
-    found = []
-    for one in _measured(metrics, targets):
-        # a zero is not known where nothing was evaluated
-        known = one.value if one.value or metrics.observed else None
-        # one such event breaks the target in any time
-        breaks = one.met is False and one.name in ("chattering alarms", "most in 10 minutes")
-        found.append(
-            MetricResult(
-                one.name,
-                None if known is None else float(known),
-                one.target,
-                one.met if enough or breaks else None,
-            )
-        )
-    return tuple(found)
-
-
-def _note(span: timedelta) -> str:
-    note = translatable("targets are defaults after ISA-18.2 / EEMUA 191, per operator position")
-    if span >= _LEAST_SPAN:
-        return note
-    return translatable(
-        "{note}; they apply to at least {least} days, and this period lasts {duration}",
-        note=note,
-        least=str(_LEAST_SPAN.days),
-        duration=Styled(span.total_seconds(), "duration"),
-    )
+def _is_at_most(value: float | None, most: float) -> bool:
+    return value is not None and value <= most

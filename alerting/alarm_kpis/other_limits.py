@@ -29,7 +29,7 @@ class LimitChange(NamedTuple):
 
 @dataclass(frozen=True)
 class LimitProposal:
-    """A change that stops the chattering, with the number of raises before and after."""
+    """A change that makes alarms rare enough, with the number of raises before and after."""
 
     change: Fields
     raises_before: int
@@ -67,24 +67,6 @@ def evenly_ranked(number: int, most: int = _MOST_TRIED) -> list[int]:
     ranks = np.linspace(0, number - 1, min(most, number)).round().astype(np.int64)
     found: list[int] = np.unique(ranks).tolist()
     return found
-
-
-def propose(
-    definition: Condition,
-    history: History,
-    start: datetime,
-    end: datetime,
-    cycles: int,
-    within: timedelta,
-) -> tuple[LimitProposal, ...]:
-    """Return the least clear limit and on-delay without chattering in (start, end].
-
-    Chattering: raised and cleared `cycles` times within `within`. A clear limit keeps every alarm
-    that lasts. An on-delay is right only where an alarm that clears at once needs no action.
-    """
-    return quieten(
-        definition, history, start, end, lambda steps: not _chatters(steps, cycles, within)
-    )
 
 
 def quieten(
@@ -176,13 +158,6 @@ def _delays(condition: Condition) -> Iterator[LimitChange]:
 
 def _raises(steps: list[Step]) -> int:
     return sum(step.kind == "raised" for step in steps)
-
-
-def _chatters(steps: list[Step], cycles: int, within: timedelta) -> bool:
-    closed = [(step.raised_at, step.at) for step in steps if step.kind == "closed"]
-    return any(
-        closed[i + cycles - 1][1] - closed[i][0] <= within for i in range(len(closed) - cycles + 1)
-    )
 
 
 def _proposal(change: Fields, before: int, after: int, advice: str) -> LimitProposal:

@@ -217,10 +217,6 @@ class AssetTree:
         line = self.asset_and_ancestors(asset)
         return next((one.position for one in line if one.position is not None), NO_POSITION)
 
-    def line(self, asset: Asset) -> str:
-        """Return the name of the outermost asset above an asset, its line, or its own name."""
-        return self.asset_and_ancestors(asset)[-1].name
-
 
 def asset_titles(assets: Iterable[Asset]) -> dict[str, str]:
     """Return the titles of assets by name; of one without a title its name."""

@@ -176,6 +176,9 @@ LEFT_IN_0_2_0 = (
         Left("operation", name, "the page Plant, and the metrics of each report")
         for name in ("/api/v1/plant", "/api/v1/plant/proposals/*")
     ),
+    Left("parameter", "/api/v1/kpi?by=", "positions are in each answer; lines and shifts left"),
+    Left("key", "/api/v1/kpi: advice", "the budget gate proposes limits when a change is checked"),
+    Left("key", "/api/v1/kpi: muted", "GET /api/v1/shelves"),
     Left("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
     Left(
         "setting",

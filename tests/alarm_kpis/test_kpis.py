@@ -1,3 +1,5 @@
+"""Metrics of alarms after ISA-18.2 and EEMUA 191, floods, and advice on other limits."""
+
 from datetime import timedelta
 
 import numpy as np
@@ -6,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.alarm_kpis.floods import count_by_period, find_floods
-from alerting.alarm_kpis.kpis import bands, find_chattering, find_stale, kpis, most_frequent, spread
-from alerting.alarm_kpis.metrics import Targets
-from alerting.alarm_kpis.other_limits import noise, propose
-from alerting.episodes.episode import ActorStamp, Transition
+from alerting.alarm_kpis.intervals import find_gaps, intersection, length, merge
+from alerting.alarm_kpis.kpis import Targets, find_chattering, find_stale, kpis, most_frequent
+from alerting.alarm_kpis.other_limits import noise, quieten
+from alerting.definitions.wording.language import ENGLISH
+from alerting.episodes.episode import Transition
+from alerting.reporting.definition.operators import spread
 from tests.builders import at, history, threshold
 from tests.helpers.episodes import episode
 
@@ -17,7 +21,6 @@ pytestmark = pytest.mark.fast
 
 DAY = 24 * 60
 MONTH = 30 * DAY
-CHATTER = (3, timedelta(minutes=1))
 
 
 def alarm(minute, lasts=5.0, **changes):
@@ -25,25 +28,24 @@ def alarm(minute, lasts=5.0, **changes):
     return episode(minute, **{**ends, **changes})
 
 
-def figures(episodes, minutes=DAY, **targets):
-    return kpis(episodes, at(0), at(minutes), Targets(**targets))
+def times(*minutes):
+    return [(at(a), at(b)) for a, b in minutes]
 
 
-# --- rates
-# --------------------------------------------------------------------------------------------------
-
-
-def test_rates_are_alarms_over_the_whole_period():
-    found = figures([alarm(m) for m in range(0, DAY, 60)])
-    assert (found.alarms, found.per_hour, found.per_day) == (
-        24,
-        pytest.approx(1),
-        pytest.approx(24),
+def figures(episodes, minutes=DAY, *evaluated, **targets):
+    return kpis(
+        episodes, at(0), at(minutes), Targets(**targets), times(*evaluated) if evaluated else None
     )
+
+
+def met(found):
+    return {f.metric: f.met for f in found.findings}
+
+
+def test_rates_are_alarms_over_the_period_whose_end_is_outside():
+    found = figures([alarm(m) for m in range(0, DAY, 60)])
+    assert (found.alarms, found.per_day) == (24, pytest.approx(24))
     assert found.per_ten_minutes == pytest.approx(1 / 6)
-
-
-def test_a_period_begins_where_it_is_asked_for_and_its_end_is_outside():
     found = kpis([alarm(m) for m in (4.99, 5, 14.99, 15)], at(5), at(15))
     assert (found.alarms, found.busiest, found.busiest_at) == (2, 2, at(5))
 
@@ -52,26 +54,19 @@ def test_averages_do_not_hide_a_burst():
     found = figures([alarm(600 + i / 4) for i in range(36)])
     assert found.per_ten_minutes < 1
     assert (found.busiest, found.busiest_at) == (36, at(600))
-    assert found.periods_above == pytest.approx(1 / 144)
-    assert found.hours_above == pytest.approx(1 / 24)
-    assert [(b.name, b.periods) for b in found.bands] == [
-        ("acceptable", 143), ("manageable", 0), ("over-demanding", 0), ("unacceptable", 1),
-    ]  # fmt: skip
+    assert (found.distribution[0], found.distribution[-1], len(found.distribution)) == (143, 1, 12)
 
 
 @given(st.lists(st.integers(0, DAY * 60 - 1), max_size=200))
-def test_every_period_is_in_one_band_and_every_alarm_in_one_period(seconds):
+def test_every_alarm_is_in_one_period(seconds):
     counts = count_by_period([at(s / 60) for s in seconds], at(0), at(DAY))
     assert (len(counts), counts.sum()) == (144, len(seconds))
-    assert sum(b.periods for b in bands(counts)) == 144
-    assert sum(b.share for b in bands(counts)) == pytest.approx(1)
 
 
 def test_what_nobody_was_told_or_was_found_later_is_not_counted():
     def with_transitions(minute, *kinds):
-        return alarm(
-            minute, transitions=tuple(Transition(k, at(minute), "platform", "") for k in kinds)
-        )
+        made = tuple(Transition(k, at(minute), "platform", "") for k in kinds)
+        return alarm(minute, transitions=made)
 
     episodes = [
         with_transitions(1, "raised", "closed"),
@@ -84,32 +79,45 @@ def test_what_nobody_was_told_or_was_found_later_is_not_counted():
     assert (figures(episodes).alarms, figures(episodes).silent) == (3, 1)
 
 
-# --- floods
-# --------------------------------------------------------------------------------------------------
+def test_rates_and_shares_are_of_the_evaluated_times_also_with_a_gap():
+    alarms = [alarm(DAY + m / 10, 1) for m in range(11)]
+    found = figures(alarms, 4 * DAY, (DAY, 2 * DAY), (3 * DAY, 4 * DAY))
+    assert (found.alarms, found.per_day) == (11, pytest.approx(5.5))
+    assert found.observed == timedelta(days=2)
+    assert found.time_in_flood == pytest.approx(1 / 288)
+    assert ENGLISH.translate(found.observation).startswith("observed 2 d of 4 d, since 2026-01-06")
+    assert (figures([]).observation, figures([], DAY, (0, 0)).per_day) == ("", None)
 
 
-def test_a_flood_starts_above_ten_in_ten_minutes_and_ends_below_five():
-    counts = np.array([1, 10, 11, 7, 5, 4, 20, 0])
-    floods = find_floods(counts, at(0))
-    assert [(f.start, f.end, f.alarms, f.peak) for f in floods] == [
-        (at(20), at(50), 23, 11),
-        (at(60), at(70), 20, 20),
+@pytest.mark.parametrize(
+    ("evaluated", "per_ten_minutes", "per_day"),
+    [((20, 27), None, None), ((0, 23 * 60), 3 / 138, None), ((0, DAY), 3 / 144, 3)],
+)
+def test_a_rate_is_not_known_before_its_own_time_was_evaluated(evaluated, per_ten_minutes, per_day):
+    found = figures([alarm(m) for m in (25, 26, 27)], DAY, evaluated)
+    assert found.per_ten_minutes == (per_ten_minutes and pytest.approx(per_ten_minutes))
+    assert (found.alarms, found.per_day) == (3, per_day and pytest.approx(per_day))
+
+
+def test_an_alarm_is_never_lost_from_the_counts():
+    found = figures([alarm(30)], 60, (40, 60))
+    assert (found.alarms, found.busiest, sum(found.distribution)) == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("counts", "above", "floods"),
+    [
+        ([1, 10, 11, 7, 5, 4, 20, 0], 10, [(20, 50, 23, 11), (60, 70, 20, 20)]),
+        ([0, 12, 6], 10, [(10, 30, 18, 12)]),  # it ends with the period
+        ([], 10, []),
+        ([0, 9, 0], 8, [(10, 20, 9, 9)]),
+    ],
+)
+def test_a_flood_starts_above_a_setting_and_ends_below_half_of_it(counts, above, floods):
+    found = find_floods(np.array(counts, np.int64), at(0), above)
+    assert [(f.start, f.end, f.alarms, f.peak) for f in found] == [
+        (at(start), at(end), alarms, peak) for start, end, alarms, peak in floods
     ]
-
-
-def test_a_flood_that_still_goes_on_ends_with_the_period():
-    assert [(f.start, f.end) for f in find_floods(np.array([0, 12, 6]), at(0))] == [
-        (at(10), at(30))
-    ]
-    assert find_floods(np.array([], np.int64), at(0)) == ()
-
-
-def test_where_a_flood_begins_is_a_setting():
-    assert len(find_floods(np.array([0, 9, 0]), at(0), 8)) == 1
-
-
-# --- chattering
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -128,13 +136,80 @@ def test_three_raises_and_clears_within_a_minute_are_chattering(minutes, cycles,
 
 
 def test_chattering_is_told_apart_by_definition_and_asset_and_needs_clears():
-    episodes = [
-        alarm(0, 0.1),
-        alarm(0.2, 0.1, asset="oven-2"),
-        alarm(0.4, 0.1, definition="too-moist"),
-    ]
-    assert find_chattering(episodes) == ()
+    other = [alarm(0.2, 0.1, asset="oven-2"), alarm(0.4, 0.1, definition="too-moist")]
+    assert find_chattering([alarm(0, 0.1), *other]) == ()
     assert find_chattering([alarm(0, 0.1), alarm(0.2, 0.1), alarm(0.4, None)]) == ()
+
+
+def test_an_alarm_active_for_more_than_a_day_is_stale_also_if_it_is_older_than_the_period():
+    over = alarm(1, DAY + 1)
+    old = alarm(-5 * DAY, None)
+    found = find_stale([alarm(0, DAY), over, old, alarm(-3 * DAY, DAY * 2)], at(0), at(3 * DAY))
+    assert [(s.episode, s.still, s.active_for) for s in found] == [
+        (old.id, True, timedelta(days=8)),
+        (over.id, False, timedelta(days=1, minutes=1)),
+    ]
+
+
+def test_the_most_frequent_are_ranked_with_their_share():
+    episodes = [
+        *(alarm(m) for m in range(6)),
+        *(alarm(m, asset="oven-2") for m in range(3)),
+        alarm(9, asset="oven-3"),
+    ]
+    found = most_frequent(episodes, 2)
+    assert [(t.asset, t.alarms, t.share) for t in found] == [("oven-1", 6, 0.6), ("oven-2", 3, 0.3)]
+
+
+def test_a_quiet_month_meets_the_targets_and_a_short_time_says_nothing_but_what_is_certain():
+    quiet = [alarm(m, definition=f"d-{i % 500}") for i, m in enumerate(range(0, MONTH, 45))]
+    assert {*met(figures(quiet, MONTH)).values()} == {True}
+    assert {*met(figures(quiet[:30], DAY)).values()} == {None}
+    burst = met(figures([alarm(m / 60, 0.01) for m in range(30)], DAY))
+    assert {n for n, m in burst.items() if m is False} == {
+        "chattering alarms",
+        "most in 10 minutes",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "metric"),
+    [
+        ({"flood_above": 40}, "most in 10 minutes"),
+        ({"most_time_in_flood": 0.9}, "time in flood"),
+        ({"per_day": 1}, "alarms per day"),
+    ],
+)
+def test_the_targets_are_those_of_the_plant_and_the_position(changed, metric):
+    burst = [alarm(m / 4, 0.01, definition=f"d-{m}") for m in range(40 * 50)]
+    base, other = (met(figures(burst, MONTH, **given))[metric] for given in ({}, changed))
+    assert base is not other
+
+
+def test_no_alarms_are_figures_of_zero_and_without_evaluated_times_none_is_known():
+    found = figures([], MONTH)
+    assert (found.alarms, found.busiest, found.busiest_at, found.top) == (0, 0, None, ())
+    assert {f.met for f in found.findings} == {None}
+    unknown = kpis([], at(0), at(MONTH), evaluated=[])
+    assert {(f.value, f.met) for f in unknown.findings} == {(None, None)}
+
+
+def test_durations_are_ones_that_were_really_seen():
+    found = spread([*(timedelta(minutes=n) for n in range(1, 11)), None])
+    assert (found.median, found.p90) == (timedelta(minutes=5), timedelta(minutes=9))
+    assert (found.longest, found.missing) == (timedelta(minutes=10), 1)
+    assert spread([None]).median is None
+
+
+def test_intervals_become_one_and_what_lies_between_and_what_is_shared():
+    assert merge(times((5, 9), (0, 2), (9, 12), (1, 3)), at(1), at(11)) == times((1, 3), (5, 11))
+    assert merge(times((0, 2)), at(2), at(9)) == []
+    assert find_gaps(times((1, 3), (5, 9)), at(0), at(9)) == times((0, 1), (3, 5))
+    assert intersection(times((0, 4), (6, 9)), times((3, 7))) == times((3, 4), (6, 7))
+    assert length(times((0, 4), (6, 9))) == timedelta(minutes=7)
+
+
+# --- other limits
 
 
 def noisy(minutes=20, seed=0, level=214.9, jumps=0.5):
@@ -143,30 +218,43 @@ def noisy(minutes=20, seed=0, level=214.9, jumps=0.5):
     return history([s / 60 for s in range(1, minutes * 60 + 1)], temperature=values.tolist())
 
 
-def test_what_is_proposed_really_ends_the_chattering_by_the_same_judging():
-    line = noisy()
-    proposals = propose(threshold(), line, at(0), at(20), *CHATTER)
+def rare(steps):
+    return sum(step.kind == "raised" for step in steps) <= 20
+
+
+def test_what_is_proposed_really_makes_alarms_rare_by_the_same_judging():
+    proposals = quieten(threshold(), noisy(), at(0), at(20), rare)
     assert [list(p.change) for p in proposals] == [["clear_above_at"], ["for"]]
     for proposal in proposals:
-        assert proposal.raises_after < proposal.raises_before / 5
-        assert propose(threshold(**proposal.change), line, at(0), at(20), *CHATTER) == ()
-        assert (
-            f"raised {proposal.raises_after} times instead of {proposal.raises_before}"
-            in proposal.message
-        )
+        assert proposal.raises_after <= 20 < proposal.raises_before
+        again = threshold(**proposal.change)
+        assert quieten(again, noisy(), at(0), at(20), rare) == ()
     assert "needs no action" in proposals[1].message
     assert 212 < proposals[0].change["clear_above_at"] < 215
 
 
 def test_limits_on_both_sides_get_clear_limits_on_both_sides():
-    changes = [p.change for p in propose(threshold(below=100), noisy(), at(0), at(20), *CHATTER)]
-    assert set(changes[0]) == {"clear_above_at", "clear_below_at"}
-    assert 100 < changes[0]["clear_below_at"] < 105
+    [first, *_] = quieten(threshold(below=100), noisy(), at(0), at(20), rare)
+    assert {*first.change} == {"clear_above_at", "clear_below_at"}
+    assert 100 < first.change["clear_below_at"] < 105
 
 
-def test_nothing_is_proposed_where_nothing_chatters():
-    assert propose(threshold(), noisy(level=200), at(0), at(20), *CHATTER) == ()
-    assert propose(threshold(), history([]), at(0), at(20), *CHATTER) == ()
+def test_nothing_is_proposed_where_alarms_are_rare():
+    assert quieten(threshold(), noisy(level=200), at(0), at(20), rare) == ()
+    assert quieten(threshold(), history([]), at(0), at(20), rare) == ()
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"levels": {"medium": {"above": 215}, "high": {"above": 216}}},
+        {"outside": {"low": 100, "high": 215}},
+        {"inside": {"low": 215, "high": 300}},
+    ],
+)
+def test_limits_of_another_form_get_delays_only(limits):
+    found = quieten(threshold(above=None, **limits), noisy(), at(0), at(20), rare)
+    assert [list(p.change) for p in found] == [["for"]]
 
 
 def test_noise_forgets_trend_and_jumps_and_never_says_none_for_coarse_values():
@@ -176,127 +264,3 @@ def test_noise_forgets_trend_and_jumps_and_never_says_none_for_coarse_values():
     assert noise(drift) == pytest.approx(0.5, rel=0.1)
     assert noise(np.array([1.0, 1, 1, 1, 1.5, 1, 1, 1])) == 0.5
     assert noise(np.full(10, 3.0)) == noise(np.array([])) == 0
-
-
-# --- stale, top, priorities, times
-# --------------------------------------------------------------------------------------
-
-
-def test_an_alarm_active_for_more_than_a_day_is_stale_also_if_it_is_older_than_the_period():
-    day = alarm(0, DAY)
-    over = alarm(1, DAY + 1)
-    old = alarm(-5 * DAY, None)
-    before = alarm(-3 * DAY, DAY * 2)
-    found = find_stale([day, over, old, before], at(0), at(3 * DAY))
-    assert [(s.episode, s.still, s.active_for) for s in found] == [
-        (old.id, True, timedelta(days=8)),
-        (over.id, False, timedelta(days=1, minutes=1)),
-    ]
-
-
-def test_the_most_frequent_are_ranked_with_their_share():
-    episodes = (
-        [alarm(m) for m in range(6)]
-        + [alarm(m, asset="oven-2") for m in range(3)]
-        + [alarm(9, asset="oven-3")]
-    )
-    assert [(t.asset, t.alarms, t.share) for t in most_frequent(episodes, 2)] == [
-        ("oven-1", 6, 0.6),
-        ("oven-2", 3, 0.3),
-    ]
-    assert figures(episodes, top=2).top_share == pytest.approx(0.9)
-
-
-def test_the_mix_of_severities_stands_beside_its_target():
-    mix = figures(
-        [alarm(1, severity="low"), alarm(2, severity="low"), alarm(3, severity="critical")]
-    ).priorities
-    assert [(p.severity, p.alarms, p.target) for p in mix] == [
-        ("low", 2, 0.8), ("medium", 0, 0.15), ("high", 0, 0.05), ("critical", 1, 0.01),
-    ]  # fmt: skip
-
-
-def test_times_to_acknowledge_and_to_clear_are_durations_really_seen():
-    episodes = [
-        alarm(m, m + 1.0, acknowledged=ActorStamp("ann", at(m + 2)) if m < 5 else None)
-        for m in range(10)
-    ]
-    found = figures([*episodes, alarm(20, None)])
-    assert (found.to_acknowledge.median, found.to_acknowledge.missing) == (timedelta(minutes=2), 6)
-    assert (found.to_clear.median, found.to_clear.p90) == (
-        timedelta(minutes=5),
-        timedelta(minutes=9),
-    )
-    assert (found.to_clear.longest, found.to_clear.missing) == (timedelta(minutes=10), 1)
-    assert spread([None]).median is None
-
-
-# --- against the targets
-# ------------------------------------------------------------------------------------------------
-
-
-def met(found):
-    return {f.metric: f.met for f in found.findings}
-
-
-def test_a_quiet_month_meets_the_targets_and_a_short_time_says_nothing_but_what_is_certain():
-    quiet = [alarm(m, definition=f"d-{i % 500}") for i, m in enumerate(range(0, MONTH, 45))]
-    assert set(met(figures(quiet, MONTH)).values()) == {True}
-    assert set(met(figures(quiet[:30], DAY)).values()) == {None}
-    burst = [alarm(m / 60, 0.01) for m in range(30)]
-    assert {n for n, m in met(figures(burst, DAY)).items() if m is False} == {
-        "chattering alarms",
-        "most in 10 minutes",
-    }
-
-
-def test_every_target_changes_some_finding_or_figure():
-    minutes = [*np.arange(0, 120, 0.15).tolist(), 121, 122]
-    episodes = [
-        alarm(m, 1500 if i % 7 == 0 else 0.1, definition=f"d-{i % 2}")
-        for i, m in enumerate(minutes)
-    ]
-    episodes += [alarm(m, 0.1, definition="twice") for m in (500, 500.3)]
-    changed = {
-        "acceptable": 2, "manageable": 100, "most": 3, "most_periods_above": 0.5,
-        "flood_starts_above": 1000,
-        "flood_ends_below": 1, "most_time_in_flood": 0.9, "per_hour": 1, "hour_above": 1,
-        "most_hours_above": 0.9, "per_day": 1,
-        "chatter_cycles": 2, "chatter_within": timedelta(seconds=1),
-        "stale_after": timedelta(days=40), "most_stale": 1000,
-        "top": 1, "top_share": 1.0, "low_share": 0.1, "medium_share": 0.1, "high_share": 0.1,
-        "critical_share": 0.1,
-    }  # fmt: skip
-    assert set(changed) == set(Targets.__dataclass_fields__)
-    base = figures(episodes, MONTH)
-    for name, value in changed.items():
-        assert figures(episodes, MONTH, **{name: value}) != base, name
-
-
-def test_no_alarms_at_all_are_figures_of_zero():
-    found = figures([], MONTH)
-    assert (found.alarms, found.busiest, found.busiest_at, found.top, found.floods) == (
-        0,
-        0,
-        None,
-        (),
-        (),
-    )
-    assert {f.met for f in found.findings} == {None}
-
-
-@pytest.mark.parametrize(
-    "limits",
-    [
-        {"levels": {"medium": {"above": 215}, "high": {"above": 216}}},
-        {"outside": {"low": 100, "high": 215}},
-        {"inside": {"low": 215, "high": 300}},
-        {"equals": 215.0},
-    ],
-)
-def test_limits_of_another_form_get_delays_only(limits):
-    changes = [
-        p.change for p in propose(threshold(above=None, **limits), noisy(), at(0), at(20), *CHATTER)
-    ]
-    assert all(list(change) == ["for"] for change in changes)
-    assert changes or "equals" in limits

@@ -10,7 +10,7 @@ from alerting.definitions.upkeep import AlarmBudget
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.budget_gate import forecasts
-from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by
+from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -55,8 +55,8 @@ def test_figures_gate_and_backtest_count_the_same_floods(above, floods, periods)
         floods,
         pytest.approx(periods / 144),
     )
-    [group] = alarm_quality_by(platform, at(0), at(DAY), "position").groups
-    assert group.kpis.floods == figures.floods
+    [position] = alarm_quality(platform, at(0), at(DAY)).positions
+    assert position.kpis.floods == figures.floods
     made = backtest(platform, named_subject(platform, "too-hot"), at(0), at(DAY))
     assert (made.load["episodes"], made.load["floods"], made.load["flood_above"]) == (
         11,
@@ -91,4 +91,4 @@ def test_a_budget_that_is_just_used_up_is_not_broken():
 def test_an_alarm_rate_exactly_on_its_target_meets_it():
     platform = plant(10)
     figures = alarm_quality(platform, at(0), at(DAY)).kpis
-    assert (figures.per_day, figures.per_hour) == (11, 11 / 24)
+    assert figures.per_day == 11

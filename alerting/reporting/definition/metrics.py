@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from alerting.alarm_kpis.intervals import Interval, length
-from alerting.alarm_kpis.metrics import Spread
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
@@ -33,7 +32,7 @@ from alerting.reporting.definition.material import (
 )
 from alerting.reporting.definition.model import ModelMetrics, compute_model
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
-from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
+from alerting.reporting.definition.operators import Spread, VerdictMetrics, verdict_metrics
 from alerting.reporting.definition.reported_problems import (
     ReportedProblem,
     event_recall,

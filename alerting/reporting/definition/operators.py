@@ -3,9 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from alerting.alarm_kpis.kpis import spread
-from alerting.alarm_kpis.metrics import Spread
 from alerting.definitions.wording.language import template, templates
 from alerting.episodes.episode import Episode
 from alerting.episodes.outcome import consensus
@@ -61,6 +60,17 @@ _SCORED_AGAIN = Cases(
     ),
     template("no followed recommendations scored again"),
 )
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A distribution of durations. `missing`: alarms that have none yet."""
+
+    count: int
+    median: timedelta | None
+    p90: timedelta | None
+    longest: timedelta | None
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -209,3 +219,18 @@ def _is_under_threshold(episode: Episode) -> bool:
     present = episode.present
     threshold = episode.evaluation.threshold
     return present is not None and threshold is not None and present.risk < threshold
+
+
+def spread(durations: Sequence[timedelta | None]) -> Spread:
+    """Return median, ninth decile and longest, each an observed duration."""
+    lengths = sorted(d for d in durations if d is not None)
+    missing = len(durations) - len(lengths)
+    if not lengths:
+        return Spread(0, None, None, None, missing)
+    return Spread(
+        len(lengths),
+        lengths[(len(lengths) - 1) // 2],
+        lengths[-(-9 * len(lengths) // 10) - 1],
+        lengths[-1],
+        missing,
+    )

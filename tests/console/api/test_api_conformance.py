@@ -31,7 +31,7 @@ UNREADABLE = (
 )
 BY_STATE = {
     "GET /api/v1/events": "must lie after start|a shorter span",
-    "GET /api/v1/kpi": r"must lie before|days are too many|has shifts",
+    "GET /api/v1/kpi": r"must lie before|days are too many",
     "GET /api/v1/series": "must lie after start|a shorter span|is a category|is a boolean",
     "POST /api/v1/definitions/{name}/predict": "has no model|has no champion|there is no asset|"
     r"row \d+: |has no variable",

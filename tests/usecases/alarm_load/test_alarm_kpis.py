@@ -1,12 +1,10 @@
 from datetime import timedelta
 
-import numpy as np
 import pytest
 
-from alerting.alarm_kpis.metrics import TARGETS
 from alerting.definitions.faults import UserError
 from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by, read_targets
+from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -24,51 +22,6 @@ def platform():
     made.assets.store_assets([oven(), oven().model_copy(update={"name": "oven-2"})])
     apply(made, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
     return made
-
-
-def chattering_line(platform, minutes=6):
-    values = 214.9 + np.random.default_rng(0).normal(0, 0.5, minutes * 60)
-    rows = [
-        ReadingRow("oven-1", at(s / 60), {"temperature": float(v)}) for s, v in enumerate(values, 1)
-    ]
-    add_readings(platform, rows, at(0))
-    for minute in range(1, minutes + 1):
-        platform.clock.instant = at(minute)
-        evaluate(platform, None, at(minute))
-
-
-def test_what_chatters_gets_advice_that_ends_it_when_it_is_applied(platform):
-    chattering_line(platform)
-    found = alarm_quality(platform, at(0), at(6))
-    assert found.kpis.alarms > 30
-    [advice] = found.advice
-    assert (advice.definition, advice.asset) == ("too-hot", "oven-1")
-    for proposal in advice.proposals:
-        quiet = in_memory_platform(Mailbox("mail"))
-        quiet.assets.store_assets(platform.assets.all())
-        apply(
-            quiet,
-            [too_hot(assets=["oven-*"], **proposal.change)],
-            "engineer",
-            at(0),
-            "advice taken",
-        )
-        chattering_line(quiet)
-        assert len(quiet.episodes.find(limit=500)) == pytest.approx(proposal.raises_after, abs=1)
-        assert alarm_quality(quiet, at(0), at(6)).advice == ()
-
-
-def test_learned_limits_get_no_advice_from_a_replay_without_them_but_words(platform):
-    learned = too_hot(assets=["oven-*"], above={"learned": {"quantile": 0.99, "over": "2d"}})
-    apply(platform, [learned], "engineer", at(0), "test")
-    for minute in (1, 1.2, 1.4):
-        platform.episodes.insert(episode(minute, condition="closed", closed_at=at(minute + 0.1)))
-    [advice] = alarm_quality(platform, at(0), at(20)).advice
-    assert advice.proposals == ()
-    assert advice.why_not == (
-        "its limits are learned, and a replay has none: try a longer `for` or `clear_for` with "
-        "`alerting backtest`"
-    )
 
 
 def test_only_the_assets_that_are_asked_for_count(platform):
@@ -92,7 +45,7 @@ def test_old_alarms_that_are_still_open_are_stale_in_this_period(platform):
     )
 
 
-def test_what_is_muted_now_is_told_and_what_nobody_heard_is_not_counted(platform):
+def test_what_nobody_heard_is_not_counted(platform):
     shelving.shelve(
         platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(0), at(300), "start-up"
     )
@@ -105,32 +58,8 @@ def test_what_is_muted_now_is_told_and_what_nobody_heard_is_not_counted(platform
     for minute in (6, 10):
         evaluate(platform, None, at(minute))
         deliver_due(platform, at(minute))
-    found = alarm_quality(platform, at(0), at(60))
-    assert (found.kpis.alarms, found.kpis.silent, [s.reason for s in found.muted]) == (
-        0,
-        1,
-        ["start-up"],
-    )
-
-
-def test_targets_are_settings():
-    changed = read_targets(["most=5", "stale_after=8h", "top_share=0.2"])
-    assert (changed.most, changed.stale_after, changed.top_share) == (5, timedelta(hours=8), 0.2)
-    assert read_targets([]) == TARGETS
-
-
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        ("nothing=1", "there is no target"),
-        ("most=many", "is not a value such as 10"),
-        ("stale_after=1", "stale_after"),
-        ("most=-1", "negative"),
-    ],
-)
-def test_a_target_that_is_none_is_refused(setting, words):
-    with pytest.raises(UserError, match=words):
-        read_targets([setting])
+    found = alarm_quality(platform, at(0), at(60)).kpis
+    assert (found.alarms, found.silent) == (0, 1)
 
 
 def test_an_empty_period_is_refused(platform):
@@ -172,26 +101,21 @@ def young_plant():
 
 def test_the_days_before_anything_was_evaluated_do_not_thin_the_rates(young_plant):
     found = alarm_quality(young_plant, at(0), at(30 * DAY)).kpis
-    assert (found.alarms, found.asked, found.observed) == (
-        30,
-        timedelta(days=30),
-        timedelta(days=6),
-    )
-    assert found.observed_since == at(24 * DAY)
-    assert (found.per_day, found.per_hour) == (pytest.approx(5), pytest.approx(5 / 24))
-    assert sum(band.periods for band in found.bands) == 6 * 144
-    assert "this period lasts 6 d" in found.note
+    assert (found.alarms, found.observed) == (30, timedelta(days=6))
+    assert (found.observed_since, found.per_day) == (at(24 * DAY), pytest.approx(5))
+    assert sum(found.distribution) == 6 * 144
 
 
-def test_a_group_is_observed_as_long_as_its_own_assets_were_evaluated(young_plant):
+def test_a_position_is_observed_as_long_as_its_own_assets_were_evaluated(young_plant):
+    for name in ("oven-1", "oven-2"):
+        asset = young_plant.assets.get(name)
+        young_plant.assets.store_assets([asset.model_copy(update={"position": f"at {name}"})])
     apply(young_plant, [too_hot(name="hot-2", assets=["oven-2"])], "engineer", at(28 * DAY), "test")
     evaluate(young_plant, None, at(30 * DAY))
-    lines = {
-        g.name: g.kpis for g in alarm_quality_by(young_plant, at(0), at(30 * DAY), "line").groups
-    }
-    assert {name: (k.observed.days, k.per_day) for name, k in lines.items()} == {
-        "oven-1": (6, 5.0),
-        "oven-2": (2, 0.0),
+    positions = alarm_quality(young_plant, at(0), at(30 * DAY)).positions
+    assert {p.name: (p.kpis.observed.days, p.kpis.per_day, p.budget) for p in positions} == {
+        "at oven-1": (6, 5.0, 144),
+        "at oven-2": (2, 0.0, 144),
     }
     assert alarm_quality(young_plant, at(0), at(30 * DAY), "oven-2").kpis.observed == timedelta(
         days=2
@@ -260,17 +184,10 @@ def test_where_nothing_was_evaluated_no_rate_is_known():
     apply(platform, [too_hot()], "engineer", at(0), "test")
     found = alarm_quality(platform, at(0), at(30 * DAY)).kpis
     assert found.observed_since is None
-    assert {
-        found.per_ten_minutes,
-        found.per_hour,
-        found.per_day,
-        found.time_in_flood,
-        found.busiest,
-    } == {None}
-    assert {band.share for band in found.bands} == {None}
+    assert {found.per_ten_minutes, found.per_day, found.time_in_flood, found.busiest} == {None}
     assert {(finding.value, finding.met) for finding in found.findings} == {(None, None)}
 
 
 def test_an_evaluated_plant_without_an_alarm_has_a_rate_of_zero(young_plant):
     quiet = alarm_quality(young_plant, at(24 * DAY), at(24 * DAY + 60)).kpis
-    assert (quiet.per_hour, quiet.per_day) == (0, None)
+    assert (quiet.per_ten_minutes, quiet.per_day) == (0, None)

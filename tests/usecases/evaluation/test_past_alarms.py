@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from alerting.ports import ReadingRow
-from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by
+from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -49,8 +49,8 @@ def test_one_may_say_so_oneself():
     assert quality(platform, past=False).kpis.alarms == 1
     assert quality(platform, past=True).kpis.alarms == 4
     assert alarm_quality(platform, at(0), at(600)).kpis.alarms == 1  # what programs get by default
-    [group] = alarm_quality_by(platform, at(0), at(600), "line", past=True).groups
-    assert group.kpis.alarms == 4
+    [position] = alarm_quality(platform, at(0), at(600), past=True).positions
+    assert position.kpis.alarms == 4
 
 
 def test_without_past_alarms_nothing_is_said():
