@@ -179,6 +179,9 @@ LEFT_IN_0_2_0 = (
     Left("parameter", "/api/v1/kpi?by=", "positions are in each answer; lines and shifts left"),
     Left("key", "/api/v1/kpi: advice", "the budget gate proposes limits when a change is checked"),
     Left("key", "/api/v1/kpi: muted", "GET /api/v1/shelves"),
+    Left(
+        "column", "evaluations.late_times, late_s, missed", "the page Platform: its faults say it"
+    ),
     Left("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
     Left(
         "setting",

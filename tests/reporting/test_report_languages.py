@@ -124,7 +124,6 @@ def full_material():
         previous=material,
         withdrawn=2,
         not_notified=3,
-        late=[(material.start, material.start + H)],
         reduced={"oven-1": Reduced(H, {}, None)},
     )
 

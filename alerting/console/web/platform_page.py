@@ -1,6 +1,6 @@
 """The page of the platform itself: its faults for everyone, and for engineers what it runs on."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from urllib.parse import quote
 
@@ -17,8 +17,9 @@ from alerting.console.metrics import PlatformReader
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import PROCESS_GONE
 from alerting.definitions.wording.language import template
-from alerting.ports import PlatformAlert
+from alerting.ports import PlatformAlert, StreamProcess
 from alerting.usecases.definitions.platform_alerts import (
     DRIFTED,
     FAULTY,
@@ -36,8 +37,8 @@ from alerting.usecases.platform_health.conditions import (
     STALE,
     STOPPED,
     SURPLUS,
+    mending_command,
 )
-from alerting.usecases.platform_health.overview import mending_command, read_overview
 from alerting.usecases.sources.stream import retry_dead
 
 pages = APIRouter(include_in_schema=False)
@@ -98,10 +99,29 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         recipients=platform_recipients(platform, routes, now),
         is_asked=any(route.platform for route in routes),
         scrape=reader.read() if runs_it else None,
-        found=read_overview(platform, entrance_of(request).now()) if runs_it else None,
+        processes=_processes(platform, entrance_of(request).now()) if runs_it else (),
+        dead_messages=_dead_messages(platform) if runs_it else {},
+        disks=platform.disks() if runs_it else (),
+        disk_least=platform.health_limits.disk_least,
+        database=platform.database() if runs_it else None,
+        backup=platform.backups() if runs_it else None,
         shown=SHOWN,
+        gone=PROCESS_GONE,
         version=version("alerting"),
         refusal=refusal,
         silent=find_silent(request.app.state.others),
         now=now,
     )
+
+
+def _processes(platform: Platform, now: datetime) -> list[tuple[StreamProcess, timedelta]]:
+    """Return the processes of the stream service, each with the time since its last sign."""
+    known = platform.stream_processes.processes()
+    return [(one, max(now - one.seen_at, timedelta(0))) for one in known]
+
+
+def _dead_messages(platform: Platform) -> dict[str, int]:
+    """Return how many messages of each source could not be stored."""
+    names = sorted(str(document.get("name")) for document in platform.sources.documents())
+    counted = {name: platform.dead_messages.count_dead(name) for name in names}
+    return {name: count for name, count in counted.items() if count}

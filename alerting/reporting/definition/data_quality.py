@@ -53,8 +53,7 @@ class DataMetrics:
     episode to the moment when the platform knew it; None without any. `late`: live episodes that it
     knew more than two evaluations and the latency after their raise. `reduced_to_s`: seconds of
     which the charts have the lowest and highest reading, where there are too many; None where they
-    have all. `late_times`, `late_s`: times, and seconds together, in which the platform found
-    evaluation late; `late_evaluations`: scheduled ones in them, which came later.
+    have all.
     """
 
     assets: tuple[AssetData, ...]
@@ -65,9 +64,6 @@ class DataMetrics:
     slowest_s: float | None = None
     late: int = 0
     reduced_to_s: float | None = None
-    late_times: int = 0
-    late_s: float = 0.0
-    late_evaluations: int = 0
 
     @property
     def blind_share(self) -> float:
@@ -102,9 +98,6 @@ def data_metrics(m: Material) -> DataMetrics:
         detection_s=median(live) if live else None,
         slowest_s=max(live, default=None),
         late=sum(seconds > usual for seconds in live),
-        late_times=len(m.late),
-        late_s=length(m.late).total_seconds(),
-        late_evaluations=length(m.late) // m.definition.schedule.every,
         reduced_to_s=max((r.every.total_seconds() for r in m.reduced.values()), default=None),
     )
 

@@ -79,9 +79,8 @@ class Material:
     compared. `misses`: reported by operators, oldest first; those that the data do not show are
     among the problems too. `verification`: how the model did by the values that came.
     `moving_levels`: of an asset in (start, end], the limits that change by themselves, by variable.
-    `reduced`: by asset, where `histories` are reduced. `late`: sorted times of the period in which
-    evaluations at its cadence came late, as the platform recorded them. `values`: those that a
-    forecast said of the period, by asset, beside the samples.
+    `reduced`: by asset, where `histories` are reduced. `values`: those that a forecast said of the
+    period, by asset, beside the samples.
     """
 
     definition: Definition
@@ -106,7 +105,6 @@ class Material:
     previous: Material | None = None
     verification: str = ""
     reduced: Mapping[str, Reduced] = field(default_factory=dict)
-    late: Sequence[Interval] = ()
     values: Mapping[str, ServedValues] = field(default_factory=dict)
     moving_levels: Callable[[Asset, datetime, datetime], LevelsInForce] = lambda *_: (
         NO_MOVING_LEVELS

@@ -120,9 +120,8 @@ def _data(data: DataMetrics) -> Iterator[Table]:
     )
     yield table_of(
         "evaluations",
-        "late_times late_s missed known_late",
+        "known_late",
         [data],
-        missed="late_evaluations",
         known_late="late",
     )
     yield table_of("quality", "asset variable samples bad uncertain", data.variables)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import NamedTuple
 
 from alerting.alarm_kpis.intervals import Interval, length
@@ -24,8 +25,10 @@ from alerting.ports import (
     Declarations,
     Disk,
     NewestReading,
+    PlatformAlert,
     Training,
 )
+from alerting.usecases.definitions.platform_alerts import DATABASE, DOCUMENT, DRIFTED, LOAD
 from alerting.usecases.platform_health.metrics import DefinitionLag
 from alerting.usecases.sinks.status import SinkStatus
 from alerting.usecases.sources.headroom import spoken
@@ -55,6 +58,23 @@ _LOST_FOR = timedelta(days=1)  # after the last loss of a source
 _SURPLUS_FOR = timedelta(days=1)
 # for which suppressed times are looked up: what is silent for longer is no holiday
 HOURS_BACK = timedelta(days=14)
+
+
+_COMMANDS = {
+    **dict.fromkeys((STALE, LOST, SURPLUS), "alerting list sources"),
+    LATE: "alerting evaluate",
+    REGISTRY: "alerting up",
+    BACKUP: "alerting backup",
+    DATABASE: "alerting up",
+    DRIFTED: "alerting models",
+    LOAD: "alerting backtest {first}",
+}
+_DOCUMENTS = {
+    "assets": "alerting import assets FILE",
+    "routes": "alerting apply FILE",
+    "sources": "alerting apply FILE",
+    "sinks": "alerting apply FILE",
+}
 
 
 class PlatformFault(NamedTuple):
@@ -127,11 +147,6 @@ def platform_conditions(
     ]
 
 
-def late_subject(every: timedelta) -> str:
-    """Return the subject of alerts on late evaluation at a cadence: its DAG."""
-    return evaluation_dag(format_duration(every))
-
-
 def _late(
     lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime
 ) -> Iterator[PlatformFault]:
@@ -144,7 +159,7 @@ def _late(
         since = now - lags[names[0]].lag
         yield PlatformFault(
             LATE,
-            late_subject(every),
+            evaluation_dag(format_duration(every)),
             translatable(
                 "{names} not evaluated since {since}; none of these alarms can come meanwhile; see "
                 "this DAG in Airflow",
@@ -312,3 +327,13 @@ def _backup(backup: BackupState | None) -> Iterator[PlatformFault]:
             allowed=Styled(backup.allowed.total_seconds(), "duration"),
         )
         yield PlatformFault(BACKUP, BACKUPS, why)
+
+
+def mending_command(alert: PlatformAlert) -> str:
+    """Return the one command that mends a fault, or shows what to correct in its documents: of
+    faults that no page of the console mends."""
+    if alert.kind == DOCUMENT:
+        collection = alert.subject.partition("/")[0]
+        return _DOCUMENTS.get(collection, "alerting list")
+    first = quote(alert.subject.partition(" ")[0])
+    return _COMMANDS.get(alert.kind, "alerting list").format(first=first)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.episodes.state_table import TargetKey
@@ -21,7 +21,6 @@ from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.targets import target_keys
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.platform_health.conditions import is_refused
-from alerting.usecases.platform_health.first_steps import FirstCounts, FirstStep, first_steps
 from alerting.usecases.sources.documents import read_sources
 from alerting.usecases.training.due import newest_trainings
 from alerting.usecases.training.progress import unfinished_training
@@ -86,6 +85,14 @@ class DefinitionAtWork:
     steps: int | None = None
 
 
+class FirstStep(NamedTuple):
+    """A step to a first alarm; one of those that are not done is `next`."""
+
+    name: str
+    is_done: bool
+    is_next: bool
+
+
 @dataclass(frozen=True)
 class AtWork:
     """A platform's work without alarms. `more`: hidden definitions; numbers of the rest.
@@ -108,21 +115,38 @@ def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
     ordered = sorted(active, key=lambda r: (runs[r.name].model != "training", r.name))
     routes = len(read_routes(platform.routes)[0])
     assets = platform.assets.all()
-    counts = FirstCounts(
-        has_data=bool(active)
-        or any(platform.readings.span(asset.name) for asset in assets[:_ASKED_FOR_DATA]),
-        definitions=len(active) or len(platform.definitions.documents()),
-        active=len(active),
-        routes=routes,
+    has_data = bool(active) or any(
+        platform.readings.span(asset.name) for asset in assets[:_ASKED_FOR_DATA]
     )
+    defined = bool(active or platform.definitions.documents())
     return AtWork(
         tuple(_at_work(platform, revision, runs[revision.name]) for revision in ordered[:shown]),
         max(0, len(active) - shown),
         sum(source.state == "active" for source in read_sources(platform.sources)[0]),
         len(assets),
         routes,
-        first_steps(counts),
+        first_steps(has_data, defined, bool(active), routes > 0),
     )
+
+
+def first_steps(
+    has_data: bool, is_defined: bool, is_active: bool, is_routed: bool
+) -> tuple[FirstStep, ...]:
+    """Return the steps to a first alarm in their order.
+
+    Looking at data and trying a draft leave no trace: they are done once a definition is stored,
+    or in service.
+    """
+    done = {
+        "connect": has_data,
+        "look": has_data and is_defined,
+        "ask": is_defined,
+        "preview": is_active,
+        "apply": is_active,
+        "notify": is_routed,
+    }
+    following = next((name for name, is_done in done.items() if not is_done), None)
+    return tuple(FirstStep(name, is_done, name == following) for name, is_done in done.items())
 
 
 def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> DefinitionAtWork:

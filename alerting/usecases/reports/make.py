@@ -25,7 +25,6 @@ from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics
 from alerting.reporting.definition.summary import DefinitionNumbers
 from alerting.reporting.page.sentences import mail_sentences
 from alerting.reporting.page.tables import key_metrics, tables
-from alerting.usecases.alarm_load.late_times import late_times
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at
 from alerting.usecases.platform_health.worse_models import verify_model
@@ -184,13 +183,8 @@ def material_at(
         platform, revision, start, end, as_of, previous_start or start - (end - start)
     )
     previous = _as_known(platform, material.previous) if material.previous is not None else None
-    late = late_times(
-        platform.platform_alerts, start, end, as_of, revision.definition.schedule.every
-    )
     verification = _verification(platform, revision, start, end)
-    return replace(
-        _as_known(platform, material), previous=previous, late=late, verification=verification
-    )
+    return replace(_as_known(platform, material), previous=previous, verification=verification)
 
 
 def _verification(platform: ReportPorts, revision: Revision, start: datetime, end: datetime) -> str:

@@ -2,10 +2,9 @@
 
 import pytest
 
-from alerting.usecases.platform_health.first_steps import FirstCounts, first_steps
+from alerting.usecases.platform_health.last_runs import first_steps
 
-pytestmark = pytest.mark.fast
-NOTHING = {"has_data": False, "definitions": 0, "active": 0, "routes": 0}
+NAMES = ("has_data", "definitions", "active", "routes")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +28,7 @@ NOTHING = {"has_data": False, "definitions": 0, "active": 0, "routes": 0}
     ],
 )
 def test_each_step_knows_whether_it_is_done_and_one_is_next(there, done, following):
-    steps = first_steps(FirstCounts(**NOTHING | there))
+    steps = first_steps(*(bool(there.get(name)) for name in NAMES))
     assert [step.name for step in steps] == [
         "connect", "look", "ask", "preview", "apply", "notify",
     ]  # fmt: skip
