@@ -102,14 +102,6 @@ class ArchiveFolder:
         with self.errors():
             self._root[0].delete_dir(self.path(name))
 
-    def require_folder(self, name: str) -> None:
-        """Raise Unreachable if a file's folder is gone. Object stores have no folders."""
-        if self._root[0].type_name == "local" and not Path(self.path(name)).parent.is_dir():
-            raise Unreachable(
-                f"the {self.title} {self.address} lacks the folder of {name}: mount it, or correct "
-                f"{self.setting}"
-            )
-
     def names(self) -> dict[str, int]:
         """Return the size of each file by its name."""
         system, root = self._root

@@ -14,11 +14,6 @@ def level(message: Message) -> Level:
     return "bad" if message.payload.get("severity") in ("high", "critical") else "neutral"
 
 
-def text_with_links(message: Message) -> str:
-    """Return the text, and below it each link."""
-    return "\n".join([message.text, *(f"{link.label}: {link.url}" for link in message.links)])
-
-
 def shorten(text: str, most: int) -> str:
     """Return the text with at most this many characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -15,7 +15,7 @@ from alerting.ports import Document, ReadingColumns, ReadingRow
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, column_index, millis, no_events
 from alerting.readings.instants import millis_of
-from alerting.readings.sample_quality import NO_DOUBTS, Doubts, find_members, no_instants
+from alerting.readings.sample_quality import NO_DOUBTS, Doubts, find_members
 
 CHUNK = 10_000
 Column: TypeAlias = "npt.NDArray[Any]"
@@ -68,41 +68,6 @@ def columns_of(history: History) -> ReadingColumns:
     )
 
 
-def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColumns:
-    """Return both as one; of an instant of both, the later sample, also a bad one."""
-    ts = np.union1d(earlier.ts, later.ts)
-    faults = {**earlier.faults, **later.faults}
-    before = np.searchsorted(ts, earlier.ts)
-    after = np.searchsorted(ts, later.ts)
-    values = {}
-    bad = dict(earlier.doubts.bad)
-    uncertain = dict(earlier.doubts.uncertain)
-    for name in earlier.values.keys() - faults.keys():
-        column = np.full(
-            len(ts),
-            None if earlier.values[name].dtype == object else np.nan,
-            earlier.values[name].dtype,
-        )
-        column[before] = earlier.values[name]
-        given = ~pd.isna(later.values[name]) | find_members(
-            later.ts, later.doubts.bad.get(name, no_instants())
-        )
-        column[after[given]] = later.values[name][given]
-        values[name] = column
-        for doubts, of_later in ((bad, later.doubts.bad), (uncertain, later.doubts.uncertain)):
-            stay = np.setdiff1d(doubts.get(name, no_instants()), later.ts[given])
-            if len(joined := np.union1d(stay, of_later.get(name, no_instants()))):
-                doubts[name] = joined
-            else:
-                doubts.pop(name, None)
-    return ReadingColumns(
-        ts,
-        {name: values[name] for name in earlier.values if name in values},
-        faults,
-        Doubts(bad, uncertain),
-    )
-
-
 def join_columns(
     pieces: Iterable[ReadingColumns], types: Mapping[str, VariableType], most_rows: int
 ) -> ReadingColumns:
@@ -132,17 +97,6 @@ def join_columns(
         *({name: np.concatenate(found) for name, found in of.items()} for of in (bad, uncertain))
     )
     return ReadingColumns(ts[:rows], values, faults, doubts)
-
-
-def between_millis(found: ReadingColumns, start: int, end: int) -> ReadingColumns:
-    """Return the readings with start <= ts < end, in ms, as views of the same arrays."""
-    first, last = np.searchsorted(found.ts, [start, end])
-    bad, uncertain = (
-        {name: at[(at >= start) & (at < end)] for name, at in of.items()}
-        for of in (found.doubts.bad, found.doubts.uncertain)
-    )
-    values = {name: column[first:last] for name, column in found.values.items()}
-    return ReadingColumns(found.ts[first:last], values, found.faults, Doubts(bad, uncertain))
 
 
 _NO_VALUES: Document = {}

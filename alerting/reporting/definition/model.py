@@ -43,11 +43,6 @@ class ModelMetrics:
     came_true: tuple[CameTrue, ...]
     verification: str = ""
 
-    @property
-    def worse_than_promotion(self) -> str:
-        """Return the metric that is clearly worse than at the promotion; empty if none is."""
-        return next((c.metric for c in self.came_true if c.is_worse), "")
-
 
 def compute_model(
     m: Material, recall: Estimate, precision: Estimate, false_alarms: Estimate

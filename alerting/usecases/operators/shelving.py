@@ -12,7 +12,6 @@ from alerting.operators.shelves import (
     Shelf,
     ShelfKind,
     check_shelf,
-    describe_shelf,
     new_shelf,
     reminder_time,
 )
@@ -132,11 +131,6 @@ def find_shelf(shelves: Shelves, id: str) -> Shelf:
     if shelf is None:
         raise NotFound(f"there is no shelf {id!r}")
     return shelf
-
-
-def describe_shelf_end(shelf: Shelf) -> str:
-    """Return a sentence on a shelf for people."""
-    return f"{shelf.definition} on {shelf.asset} is {describe_shelf(shelf)}"
 
 
 def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf | None:
