@@ -64,7 +64,8 @@ class MongoReports:
 
     def metrics_of(self, ids: Collection[str]) -> dict[str, Document]:
         found = self._reports.find({"_id": {"$in": sorted(ids)}}, {"content": True})
-        return {one["_id"]: _unpack(one)["metrics"] for one in found}
+        named = ({**one, "id": one["_id"]} for one in found)
+        return dict(good(REPORTS, named, lambda one: (one["id"], _unpack(one)["metrics"])))
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None
