@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -160,7 +160,6 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
     from alerting.adapters.mlflow.file_cache import FolderFileCache
     from alerting.adapters.mongo.demo.clock import MongoClock
     from alerting.adapters.mongo.disk import list_disks, read_database
-    from alerting.usecases.platform_health.backups import backup_state
 
     delivers = _channels(settings) if channels else {}
     clock = MongoClock(stores.database)
@@ -180,9 +179,6 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         health_limits=settings.health_limits,
         disks=lambda: list_disks(settings.home, stores.database),
         database=lambda: read_database(stores.database),
-        backups=lambda: backup_state(
-            stores.audit, settings.backup_every if settings.backup else None, datetime.now(UTC)
-        ),
     )
 
 

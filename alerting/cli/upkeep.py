@@ -1,7 +1,7 @@
 """`alerting backup`, `alerting restore` and `alerting export`."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -26,12 +26,7 @@ _ARROW = {"number": "double", "boolean": "bool", "category": "string"}
 
 @command
 def backup(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="DIR", help="New folder for the backup; left out: where ALERTING_BACKUP names."
-        ),
-    ] = None,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the backup.")],
     as_json: Json = False,
 ) -> None:
     """Back up the platform, running or not: database, models, secrets.
@@ -39,85 +34,59 @@ def backup(
     The database is read as of one instant while the platform goes on. The folder holds secrets; it
     is readable by its owner alone. Not included: Airflow's history, a registry of your own
     (ALERTING_MLFLOW_URI), and the settings in the environment.
-
-    Without DIR it does at once what Airflow does by schedule: a backup without secrets, or with
-    secrets encrypted (ALERTING_BACKUP_KEY_FILE), is restored on trial and compared, and surplus
-    ones are deleted.
     """
-    from alerting.local.upkeep.files import disk_errors
-    from alerting.local.upkeep.save import save_backup
-    from alerting.local.upkeep.scheduled import back_up
+    from alerting.local.upkeep.backup import disk_errors, save_backup
     from alerting.settings.environment import read_settings
 
-    place: Path | str | None = folder
     unfinished = f"the backup in {folder} is not complete"
     with (
-        progress() as report_progress,
+        progress() as report,
         disk_errors(unfinished, "delete it, and name a new folder with room that you may write"),
     ):
         settings = read_settings(os.environ)
-        if folder is None:
-            now = datetime.now(UTC)
-            place, made = back_up(settings, now, progress=report_progress, actor=user())
-        else:
-            made = save_backup(settings, folder, progress=report_progress, actor=user())
+        made = save_backup(settings, folder, progress=report, actor=user())
     documents = sum(made.database.values())
-    registry = (
-        ["no models: the registry is a server of your own, back it up with its own tools"]
-        if settings.mlflow_uri
-        else []
+    size = sum(file.bytes for file in made.files.values())
+    own = "no models: the registry is a server of your own, back it up with its own tools"
+    show_result(
+        {
+            "folder": folder,
+            "documents": documents,
+            "files": len(made.files),
+            "bytes": size,
+            "models": settings.mlflow_uri is None,
+        },
+        as_json,
+        f"backup in {folder}: {documents} documents, {len(made.files)} files, "
+        f"{size / (1 << 20):.1f} MiB",
+        *([own] if settings.mlflow_uri else []),
     )
-    text = (
-        f"backup in {place}: {documents} documents, {len(made.files)} files, "
-        f"{made.bytes / (1 << 20):.1f} MiB{', restored on trial' if folder is None else ''}"
-    )
-    result = {
-        "folder": place,
-        "documents": documents,
-        "files": len(made.files),
-        "bytes": made.bytes,
-        "models": not registry,
-        "proven": folder is None,
-    }
-    show_result(result, as_json, text, *registry)
 
 
 @command
 def restore(
-    folder: Annotated[
-        str,
-        typer.Argument(metavar="DIR", help="Folder of a backup, or s3://… with its name."),
-    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a backup.")],
     as_json: Json = False,
 ) -> None:
     """Restore a backup into an empty home (ALERTING_HOME, else .alerting here) and an empty
     database.
 
     Every hash is compared before anything is read. Then start the platform: evaluation goes on from
-    its watermarks, and nothing that was sent is sent again. Encrypted secrets need
-    ALERTING_BACKUP_KEY_FILE; without it the backup is restored without secrets.
+    its watermarks, and nothing that was sent is sent again.
     """
-    from alerting.local.upkeep.files import disk_errors
-    from alerting.local.upkeep.restore import restore_backup
-    from alerting.local.upkeep.save import has_secrets
-    from alerting.local.upkeep.scheduled import local_backup
+    from alerting.local.upkeep.backup import SECRETS, disk_errors, restore_backup
     from alerting.settings.environment import read_settings
 
     settings = read_settings(os.environ, last=False)
     unfinished = f"{settings.location} is not restored"
     with (
-        progress() as report_progress,
+        progress() as report,
         disk_errors(unfinished, "delete it, and restore into a home with room"),
-        local_backup(folder, report_progress) as found,
     ):
-        made = restore_backup(settings, found, report_progress, user())
+        made = restore_backup(settings, folder, report, user())
     missing = [name for name in made.variables if name not in os.environ]
-    text = (
-        f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} "
-        "documents"
-    )
     notes = [f"set again what was set then: {', '.join(missing)}"] if missing else []
-    if not has_secrets(made, settings):
+    if not any(name.startswith(f"{SECRETS}/") for name in made.files):
         notes.append(
             "no secrets were restored: copy those that you saved into secrets/ of the home before "
             "the start, or new ones are made"
@@ -125,7 +94,8 @@ def restore(
     show_result(
         {"restored": settings.location, "made_at": made.at, "missing": missing},
         as_json,
-        text,
+        f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} "
+        "documents",
         *notes,
     )
 
@@ -143,7 +113,7 @@ def export(
     from alerting.deferred import pa, pd, pq
     from alerting.definitions.assets import types_of
     from alerting.definitions.faults import UserError
-    from alerting.local.upkeep.files import disk_errors
+    from alerting.local.upkeep.backup import disk_errors
 
     require_file(out, f"{name}.parquet")
     begin = instant(start, "--from")

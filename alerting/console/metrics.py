@@ -4,7 +4,7 @@ import platform as python
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from threading import Lock
 from typing import Annotated
@@ -23,7 +23,7 @@ from alerting.console.api.api import Viewer
 from alerting.console.problems import METRICS
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line
-from alerting.ports import BackupState
+from alerting.usecases.access.audit import backup_age
 from alerting.usecases.platform_health.metrics import (
     LABELLED,
     Inventory,
@@ -51,7 +51,7 @@ class Scrape:
     metrics: PlatformMetrics | None
     sources: Sequence[SourceStatus] = ()
     sinks: Sequence[SinkStatus] = ()
-    backup: BackupState | None = None
+    backup_age: timedelta | None = None
 
 
 class PlatformReader:
@@ -96,7 +96,7 @@ class PlatformReader:
                 now = self._platform.clock.now()
                 sources = source_statuses(self._platform.sources, self._platform.deliveries, now)
                 sinks = sink_statuses(self._platform, now)
-                backup = self._platform.backups()
+                backup = backup_age(self._platform.audit, datetime.now(UTC))
                 metrics = platform_metrics(self._platform, self._inventory, now)
         except (ConnectionFailure, DatabaseDown) as fault:
             is_up = isinstance(fault, PyMongoError) and fault.timeout and self._answers()
@@ -142,7 +142,9 @@ class PlatformCollector(Collector):
             yield from _families(scrape.metrics)
             yield from _source_families(scrape.sources[:LABELLED])
             yield from _sink_families(scrape.sinks[:LABELLED])
-            yield from _backup_families(scrape.backup)
+            if scrape.backup_age is not None:
+                about = "Age of the newest backup."
+                yield _gauge("alerting_backup_age_seconds", about, scrape.backup_age)
 
 
 def metrics_routes(reader: PlatformReader) -> APIRouter:
@@ -294,19 +296,6 @@ _SINK_GAUGES: tuple[tuple[str, str, Callable[[SinkStatus], float | timedelta]], 
 def _sink_families(sinks: Sequence[SinkStatus]) -> Iterator[Metric]:
     for name, about, read in _SINK_GAUGES:
         yield _gauge(f"alerting_sink_{name}", about, {s.name: read(s) for s in sinks}, "sink")
-
-
-def _backup_families(backup: BackupState | None) -> Iterator[Metric]:
-    """Yield the figures of backups that there are."""
-    if backup is not None and backup.age is not None:
-        yield _gauge("alerting_backup_age_seconds", "Age of the newest backup.", backup.age)
-    if backup is not None and backup.proven_age is not None:
-        yield _gauge(
-            "alerting_backup_proven_age_seconds",
-            "Age of the newest backup of which a restore was proven.",
-            backup.proven_age,
-        )
-        yield _gauge("alerting_backup_bytes", "Size of that backup.", backup.bytes)
 
 
 def _gauge(

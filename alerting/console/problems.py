@@ -24,7 +24,6 @@ from alerting.definitions.faults import (
     DocumentRefused,
     Fault,
     NotFound,
-    Unreachable,
     UserError,
 )
 from alerting.definitions.wording.clean_text import clean_line, clean_text
@@ -137,7 +136,7 @@ def handle_problems(app: FastAPI) -> None:
             else 412
             if isinstance(fault, ChangedMeanwhile)
             else 503
-            if isinstance(fault, DatabaseDown | Unreachable)
+            if isinstance(fault, DatabaseDown)
             else 422
         )
         zone = request.app.state.platform.zone

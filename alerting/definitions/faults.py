@@ -105,10 +105,6 @@ class Conflicting(UserError):
     """Refusal because of what another person or process did before."""
 
 
-class Unreachable(UserError):
-    """Error: what a user's input needs is away, such as the archive; it can succeed later."""
-
-
 class TrainingRefused(UserError):
     """Refusal of a training of a definition. `reason`: without the name of the definition."""
 

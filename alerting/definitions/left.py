@@ -182,6 +182,14 @@ LEFT_IN_0_2_0 = (
     Left(
         "column", "evaluations.late_times, late_s, missed", "the page Platform: its faults say it"
     ),
+    Left(
+        "setting",
+        "ALERTING_BACKUP*",
+        "run `alerting backup` from a timer (docs/operations.md), and encrypt its folder; a backup "
+        "with encrypted secrets is restored by the version that made it",
+    ),
+    Left("DAG", "backup", "run `alerting backup` from a timer (docs/operations.md)"),
+    Left("metric", "alerting_backup_proven_age_seconds, alerting_backup_bytes", "try a restore"),
     Left("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
     Left(
         "setting",

@@ -81,7 +81,6 @@ from alerting.ports.platform_alerts import (
     Audit,
     AuditEntry,
     AuditFilter,
-    BackupState,
     DatabaseState,
     Disk,
     PlatformAlert,

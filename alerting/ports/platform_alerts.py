@@ -4,7 +4,7 @@ accounts, tokens of programs and sessions of browsers."""
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from alerting.operators.people import AccessToken, Account, Session
@@ -44,22 +44,6 @@ class DatabaseState:
     members: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class BackupState:
-    """The backups that the platform knows of; ages in real time, None without one.
-
-    `age`: of the newest one. `proven_age` and `bytes`: of the newest one of which a restore was
-    proven. `failure`: why the scheduled one after that failed. `allowed`: the age that a proven one
-    may have; None if none is scheduled.
-    """
-
-    age: timedelta | None
-    proven_age: timedelta | None
-    bytes: int
-    failure: str | None
-    allowed: timedelta | None
-
-
 def no_disks() -> Sequence[Disk]:
     """Return no disk: of a platform that stores nothing on this machine."""
     return ()
@@ -68,11 +52,6 @@ def no_disks() -> Sequence[Disk]:
 def no_database() -> DatabaseState | None:
     """Return no state: of a platform that is stored in memory."""
     return None
-
-
-def no_backups() -> BackupState:
-    """Return the state without a backup and without a schedule."""
-    return BackupState(None, None, 0, None, None)
 
 
 class PlatformAlerts(Protocol):

@@ -52,12 +52,10 @@ from alerting.ports.platform_alerts import (
     AccessTokens,
     Accounts,
     Audit,
-    BackupState,
     DatabaseState,
     Disk,
     PlatformAlerts,
     Sessions,
-    no_backups,
     no_database,
     no_disks,
 )
@@ -364,8 +362,7 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPo
     """Do the upkeep between evaluations.
 
     `retention`: how long documents are stored. `health_limits`: beyond which the platform raises
-    alerts about itself. `disks`: the disks on which it stores data; `database`: its server;
-    `backups`: those it knows of.
+    alerts about itself. `disks`: the disks on which it stores data; `database`: its server.
     """
 
     sweeps: Sweeps = NO_SWEEPS
@@ -373,4 +370,3 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPo
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     disks: Callable[[], Sequence[Disk]] = no_disks
     database: Callable[[], DatabaseState | None] = no_database
-    backups: Callable[[], BackupState] = no_backups

@@ -19,11 +19,8 @@ from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home, home_errors, load_or_create_key, read_key
 from alerting.settings.secrets import SecretRules, read_secret_rules
 from alerting.settings.upkeep import (
-    backup_interval,
-    number_of_backups,
     read_health_limits,
     read_retention,
-    storage_location,
 )
 from alerting.settings.variables import (
     Variables,
@@ -149,10 +146,6 @@ class Settings:
     are those beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`,
     `_SOURCE_STALE`). `retention` is how long documents are stored
     (`ALERTING_READINGS_LAST` and others).
-    Every `backup_every` a backup goes to the folder or object store `backup` (None: none is made);
-    the newest `backup_copies` remain, and one a month for a year. `backup_key_file`: the password
-    with which secrets in a backup are encrypted. `backup_proof_uri`: the server on which backups
-    are restored on trial (None: that of the platform).
     `shared_home`: the processes have one home (`yes`, `no`; None: only with the embedded database).
     `model_key_file` is the file of the key of model hashes in a shared registry (None: in the
     home). `notification_log`: file of the channel `log` (None: in the home, and standard output on
@@ -183,11 +176,6 @@ class Settings:
     tls_key: Annotated[Path | None, _file] = None
     directory: Annotated[Path | None, _file] = None
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
-    backup: Annotated[str | None, storage_location("backups")] = None
-    backup_every: Annotated[timedelta, backup_interval] = timedelta(days=1)
-    backup_copies: Annotated[int, number_of_backups] = 7
-    backup_key_file: Annotated[Path | None, _file] = None
-    backup_proof_uri: Annotated[str | None, _mongodb_uri] = field(default=None, repr=False)
     shared_home: Annotated[bool | None, lambda text: one_of(("yes", "no"))(text) == "yes"] = None
     model_key_file: Annotated[Path | None, Path] = None
     notification_log: Annotated[Path | None, Path] = None

@@ -69,8 +69,8 @@ def add_members(admin: MongoClient, hosts: list[str]) -> None:
 
 
 def platform_user(admin: MongoClient) -> None:
-    """The platform may change its own database, and that in which backups are restored on trial."""
-    roles = ["dbOwner", {"role": "readWrite", "db": "alerting_proof"}]
+    """The platform may change its own database."""
+    roles = ["dbOwner"]
     words = {"pwd": (SECRETS / "mongodb_password").read_text(), "roles": roles}
     try:
         admin["alerting"].command("updateUser", "alerting", **words)

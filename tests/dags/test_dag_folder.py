@@ -320,14 +320,6 @@ def test_retired_and_draft_definitions_have_no_dag(folder, revisions, classifier
     ]
 
 
-def test_backups_have_a_dag_where_a_place_for_them_is_named(folder, tmp_path):
-    parsed = folder.parse(ALERTING_BACKUP=str(tmp_path), ALERTING_BACKUP_EVERY="6h")
-    assert parsed["errors"] == {}
-    dag = parsed["dags"]["backup"]
-    assert (dag["schedule"], dag["pools"]) == ("6:00:00", ["background"])
-    assert all([dag["run_timeout"], *dag["timeouts"].values()])
-
-
 def test_a_task_builds_its_own_dag_alone(folder, revisions, classifier):
     revisions.add(**classifier(name="a"))
     revisions.add(**classifier(name="b"))

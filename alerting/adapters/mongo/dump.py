@@ -1,22 +1,19 @@
 """All documents of a database as they are stored: read in one snapshot, and written into an empty
-database, or on trial into a scratch database.
+database.
 
 A file holds the documents of one collection, one BSON document after the other, as `mongodump`
 writes them.
 """
 
-import hashlib
-import re
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any, Protocol
 
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError, InvalidBSON
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.indexes import EVALUATION_PLANS, INDEXES, SCHEMA
@@ -31,10 +28,6 @@ _LENGTH = 4
 _LONGEST_DUMP_S = 24 * 3600
 _AT_ONCE_BYTES = 8 << 20
 _LARGEST_DOCUMENT_BYTES = 17 << 20
-_PROOF = "_proof"
-_LONGEST_NAME = 63 - len(_PROOF)  # bytes of a name of a database
-_TRIAL = re.compile(r"trial_(\d+)_")
-_ABANDONED_S = 24 * 3600
 
 
 class BinaryStream(Protocol):
@@ -128,58 +121,6 @@ def load_collection(database: MongoDatabase, name: str, file: BinaryStream, repo
             size = 0
             report(name, count)
     return count + (_insert(name, target, batch) if batch else 0)
-
-
-def try_restore(
-    database: MongoDatabase,
-    name: str,
-    open_file: Callable[[], AbstractContextManager[BinaryStream]],
-    report: Report,
-) -> int:
-    """Restore a file of documents beside the database, compare what is stored there with the file,
-    and delete it. Return the number of documents.
-
-    The scratch database is `<database>_proof`; it holds one collection at a time. Raises UserError
-    if the file cannot be read, an index cannot be made, or the stored documents differ.
-    """
-    scratch = database.client[f"{database.name[:_LONGEST_NAME]}{_PROOF}"]
-    for left in scratch.list_collection_names():  # of a process that was killed
-        if (made := _TRIAL.match(left)) and time.time() - int(made[1]) > _ABANDONED_S:
-            scratch.drop_collection(left)
-    trial = f"trial_{int(time.time())}_{name}"
-    try:
-        with open_file() as file:
-            load_collection(scratch, trial, file, lambda _, done: report(name, done))
-        if indexes := INDEXES.get(name):
-            scratch[trial].create_indexes(indexes)
-        stored: Any = scratch.get_collection(trial, codec_options=_RAW)
-        found = _digest(stored.find())
-        with open_file() as file:
-            wanted = _digest(_documents(name, file))
-    except OperationFailure as failure:
-        raise UserError(
-            f"the restore of {name} into the database {scratch.name} failed: {failure}; let the "
-            "user of ALERTING_MONGODB_URI read and write it"
-        ) from failure
-    finally:
-        with suppress(PyMongoError):
-            scratch.drop_collection(trial)
-    if found != wanted:
-        raise UserError(
-            f"the restored documents of {name} are not those of the backup: {found[0]} instead of "
-            f"{wanted[0]}, or others"
-        )
-    return found[0]
-
-
-def _digest(documents: Iterable[RawBSONDocument]) -> tuple[int, int]:
-    """Return number and hash of documents, whatever their order."""
-    count = 0
-    found = 0
-    for document in documents:
-        count += 1
-        found += int.from_bytes(hashlib.sha256(document.raw).digest(), "big")
-    return count, found % (1 << 256)
 
 
 def _insert(name: str, target: Any, batch: list[RawBSONDocument]) -> int:

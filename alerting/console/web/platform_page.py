@@ -1,6 +1,6 @@
 """The page of the platform itself: its faults for everyone, and for engineers what it runs on."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import PROCESS_GONE
 from alerting.definitions.wording.language import template
 from alerting.ports import PlatformAlert, StreamProcess
+from alerting.usecases.access.audit import backup_age
 from alerting.usecases.definitions.platform_alerts import (
     DRIFTED,
     FAULTY,
@@ -104,7 +105,7 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         disks=platform.disks() if runs_it else (),
         disk_least=platform.health_limits.disk_least,
         database=platform.database() if runs_it else None,
-        backup=platform.backups() if runs_it else None,
+        backup_age=backup_age(platform.audit, datetime.now(UTC)) if runs_it else None,
         shown=SHOWN,
         gone=PROCESS_GONE,
         version=version("alerting"),

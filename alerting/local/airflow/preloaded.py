@@ -24,7 +24,6 @@ from alerting.kinds.registry import load_kinds
 from alerting.usecases.evaluation import arrived
 from alerting.usecases.notification import deliver
 from alerting.usecases.operators import links as links_of_operators
-from alerting.usecases.platform_health import backups
 from alerting.usecases.training import due
 from alerting.usecases.upkeep import maintain
 

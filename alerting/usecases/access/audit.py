@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.operators.refusals import JoinedRefusals
@@ -13,10 +13,6 @@ EXPORTED_AT_ONCE = 1000
 LONGEST_VALUE = 300
 BACKUP_MADE = "backup made"
 """The action of the entry that each backup leaves, from which its age is known."""
-BACKUP_PROVEN = "backup proven"
-"""The action of the entry on a proven restore of a backup; `after` has its size and time."""
-BACKUP_FAILED = "backup failed"
-"""The action of the entry on a scheduled backup that failed, with the reason."""
 
 
 def entries_newest_first(audit: Audit, wanted: AuditFilter) -> Iterator[AuditEntry]:
@@ -65,3 +61,9 @@ def audit_refusals(audit: Audit, refused: Sequence[JoinedRefusals]) -> None:
             after=after | ({"also": one.subjects[1:]} if one.subjects[1:] else {}),
             why="; ".join(one.reasons),
         )
+
+
+def backup_age(audit: Audit, now: datetime) -> timedelta | None:
+    """Return the age of the newest backup; None if none is known. `now`: the real time."""
+    made = next(iter(audit.find(AuditFilter(what=BACKUP_MADE), 1)), None)
+    return None if made is None else max(now - made.at, timedelta(0))

@@ -19,12 +19,12 @@ from alerting.usecases.definitions.platform_alerts import (
 from alerting.usecases.episodes.suppression import suppressed_between
 from alerting.usecases.notification.platform_alerts import DeliveredMessage, delivered_message
 from alerting.usecases.platform_health.conditions import (
-    BACKUP,
     BEHIND,
     DISK,
     FAILED,
     HOURS_BACK,
     KINDS,
+    LEFT_KINDS,
     REFUSALS,
     REFUSED,
     REGISTRY,
@@ -39,7 +39,7 @@ from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.training.due import newest_trainings
 
 # Faults during which every alarm still comes.
-_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, DRIFTED, REFUSED, FAILED, DISK, BACKUP, BEHIND})
+_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, DRIFTED, REFUSED, FAILED, DISK, BEHIND})
 
 
 def check_platform(
@@ -54,7 +54,8 @@ def check_platform(
     an alert about it stays as it is."""
     facts = read_facts(platform, now, inventory, asks_registry=asks_registry)
     faults = platform_conditions(facts, platform.health_limits, now)
-    for kind in KINDS if asks_registry else [kind for kind in KINDS if kind != REGISTRY]:
+    asked = [kind for kind in KINDS if asks_registry or kind != REGISTRY]
+    for kind in (*asked, *LEFT_KINDS):
         current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
         record_faults(platform.platform_alerts, kind, current, now, lambda _: True)
     return faults
@@ -103,7 +104,6 @@ def read_facts(
         declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained) if asks_registry else None,
         is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
-        backup=platform.backups(),
     )
 
 

@@ -20,7 +20,6 @@ from alerting.definitions.wording.language import (
     translatable_count,
 )
 from alerting.ports import (
-    BackupState,
     DecisionRecord,
     Declarations,
     Disk,
@@ -45,10 +44,10 @@ FAILED = template("training failed")
 REFUSED = template("promotion refused")
 DISK = template("disk filling")
 REGISTRY = template("registry away")
-BACKUP = template("backup overdue")
-BACKUPS = "backups"
 # The kinds of platform alerts that these facts raise and resolve.
-KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, BEHIND, FAILED, REFUSED, DISK, REGISTRY, BACKUP)
+KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, BEHIND, FAILED, REFUSED, DISK, REGISTRY)
+LEFT_KINDS = ("backup overdue",)
+"""Of faults that left: those still open in an existing home are resolved."""
 REFUSALS = 3
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
@@ -64,7 +63,6 @@ _COMMANDS = {
     **dict.fromkeys((STALE, LOST, SURPLUS), "alerting list sources"),
     LATE: "alerting evaluate",
     REGISTRY: "alerting up",
-    BACKUP: "alerting backup",
     DATABASE: "alerting up",
     DRIFTED: "alerting models",
     LOAD: "alerting backtest {first}",
@@ -107,7 +105,7 @@ class PlatformFacts:
     `lags`: of the most overdue definitions. `trainings`: the newest of the present question of
     each; `decisions`: its last `REFUSALS`, oldest first. `declarations`: of each source or sender.
     `registry_fault`: why the registry of models does not answer. `is_open`: kind and subject of
-    open platform alerts. `backup`: None where nothing is known of backups.
+    open platform alerts.
     """
 
     lags: Mapping[str, DefinitionLag]
@@ -120,7 +118,6 @@ class PlatformFacts:
     sinks: Sequence[SinkStatus] = ()
     declarations: Mapping[str, Declarations] = field(default_factory=dict)
     is_open: frozenset[tuple[str, str]] = frozenset()
-    backup: BackupState | None = None
 
 
 def platform_conditions(
@@ -143,7 +140,6 @@ def platform_conditions(
             if facts.registry_fault
             else []
         ),
-        *_backup(facts.backup),
     ]
 
 
@@ -307,26 +303,6 @@ def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
                 command="ALERTING_READINGS_LAST",
             )
             yield PlatformFault(DISK, disk.name, why)
-
-
-def _backup(backup: BackupState | None) -> Iterator[PlatformFault]:
-    """Yield a fault if backups are scheduled, and the last failed or none is proven and new."""
-    if backup is None or backup.allowed is None:
-        return
-    if backup.failure is not None:
-        yield PlatformFault(
-            BACKUP, BACKUPS, translatable("the last backup failed: {why}", why=backup.failure)
-        )
-    elif backup.proven_age is None:
-        why = translatable("no backup exists from which a restore was proven")
-        yield PlatformFault(BACKUP, BACKUPS, why)
-    elif backup.proven_age > backup.allowed:
-        why = translatable(
-            "the newest backup from which a restore was proven is older than {allowed}; see the "
-            "DAG backup in Airflow",
-            allowed=Styled(backup.allowed.total_seconds(), "duration"),
-        )
-        yield PlatformFault(BACKUP, BACKUPS, why)
 
 
 def mending_command(alert: PlatformAlert) -> str:

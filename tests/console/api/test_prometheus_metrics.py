@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 
@@ -17,7 +17,8 @@ from pymongo.errors import ExecutionTimeout, ServerSelectionTimeoutError
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.app import create_app
 from alerting.console.metrics import FRESH_S, PlatformReader
-from alerting.ports import BackupState, ReadingRow
+from alerting.ports import ReadingRow
+from alerting.usecases.access.audit import BACKUP_MADE
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -84,11 +85,8 @@ def test_every_metric_is_documented(platform):
 
 def test_backups_are_figures_where_there_are_any(platform):
     assert not [key for key in scraped(platform) if key[0].startswith("alerting_backup")]
-    state = BackupState(timedelta(hours=1), timedelta(hours=25), 5 << 30, None, timedelta(hours=36))
-    found = scraped(replace(platform, backups=lambda: state))
-    assert found["alerting_backup_age_seconds",] == 3600
-    assert found["alerting_backup_proven_age_seconds",] == 25 * 3600
-    assert found["alerting_backup_bytes",] == 5 << 30
+    platform.audit.add("ada", BACKUP_MADE, "/backups/1", datetime.now(UTC) - timedelta(hours=1))
+    assert 3600 <= scraped(platform)["alerting_backup_age_seconds",] < 3700
 
 
 def test_open_metrics_are_spoken_to_those_who_ask_for_them(platform):

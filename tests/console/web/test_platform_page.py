@@ -2,14 +2,13 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 
 from alerting.adapters.mongo.disk import read_database
 from alerting.console.app import create_app
-from alerting.ports import BackupState, DatabaseState
+from alerting.ports import DatabaseState
 from alerting.usecases.definitions.platform_alerts import FAULTY, UNREADABLE
 from alerting.usecases.platform_health.conditions import (
     BEHIND,
@@ -70,18 +69,6 @@ def test_dead_messages_are_tried_again_from_the_page_and_an_unknown_source_is_no
     assert plant.platform.dead_messages.count_dead("line") == 0
     csrf = {"csrf": "x"}
     assert plant.boss.post("/platform/sources/none/retry", data=csrf).status_code == 403
-
-
-def test_an_engineer_sees_the_last_proof_of_a_backup_and_why_the_last_one_failed(plant):
-    state = BackupState(timedelta(hours=1), timedelta(hours=25), 5 << 30, "no room", timedelta(1))
-    platform = replace(plant.platform, backups=lambda: state)
-    person_on(platform, plant.wall(), "eva", "engineer")
-    browser = browser_of(app_of(platform, plant.wall))
-    sign_in(browser, "eva")
-    page = browser.get("/platform").text
-    row = page.partition("Last backup with a proven restore")[2].partition("</tr>")[0]
-    for text in ("1 d 1 h ago", "5 GiB", "No room."):
-        assert text in row
 
 
 def test_members_that_do_not_answer_are_marked(plant):

@@ -15,8 +15,7 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.local.prepare import prepare
-from alerting.local.upkeep.restore import restore_backup
-from alerting.local.upkeep.save import save_backup
+from alerting.local.upkeep.backup import restore_backup, save_backup
 from alerting.settings.environment import Settings
 from alerting.settings.home import database_of
 from alerting.usecases.definitions.sync import apply
@@ -179,7 +178,7 @@ def test_an_interrupted_restore_leaves_no_platform(homes, tmp_path, monkeypatch)
     prepare(Settings(home=old))
     save_backup(Settings(home=old), tmp_path / "backup")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("alerting.local.upkeep.restore.prepare_database", _interrupt)
+        patch.setattr("alerting.local.upkeep.backup.prepare_database", _interrupt)
         restore_backup(Settings(home=new), tmp_path / "backup")
     assert database_of(new) is None
     with pytest.raises(UserError, match=r"a restore into .* was interrupted"):

@@ -13,9 +13,7 @@ from typer.testing import CliRunner
 from alerting.adapters.mongo.mongo import open_database
 from alerting.cli.main import app
 from alerting.definitions.faults import UserError
-from alerting.local.upkeep.encrypted import decrypt_files, encrypt_files
-from alerting.local.upkeep.files import path_inside
-from alerting.local.upkeep.restore import restore_backup
+from alerting.local.upkeep.backup import path_inside, restore_backup
 from alerting.settings.environment import Settings
 
 OUTSIDE = [
@@ -71,7 +69,7 @@ def test_no_name_of_a_manifest_leads_out_of_its_place(tmp_path, name):
         (target / "x").write_bytes(b"key")
     folder = backup(tmp_path / "backup", {name.replace("//abs", f"/{target}"): b"key"})
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UserError, match=r"outside of|damaged"):
+    with pytest.raises(UserError, match=r"outside of|damaged|cannot be read"):
         restore_backup(Settings(home=home), folder)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -83,12 +81,6 @@ def test_a_link_in_a_place_is_not_written_through(tmp_path):
     assert path_inside(tmp_path / "place", "2/model") == tmp_path / "place" / "2" / "model"
     with pytest.raises(UserError, match=r"outside of .*place, '1/model'"):
         path_inside(tmp_path / "place", "1/model")
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "/abs", "a/b", "a//b", "../x", "x\0y"])
-def test_an_encrypted_secret_is_one_file_of_its_folder(name):
-    with pytest.raises(UserError, match="outside of the home"):
-        decrypt_files(encrypt_files({name: b""}, b"p" * 40), b"p" * 40)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +107,7 @@ def test_what_can_be_known_is_said_before_anything_is_written(tmp_path, files, c
 
 def test_a_manifest_of_endless_depth_is_a_sentence(tmp_path):
     (tmp_path / "manifest.json").write_text("[" * 200_000)
-    with pytest.raises(UserError, match=r"manifest.json cannot be read \(RecursionError\)"):
+    with pytest.raises(UserError, match=r"manifest\.json cannot be read"):
         restore_backup(Settings(home=tmp_path / "home"), tmp_path)
 
 

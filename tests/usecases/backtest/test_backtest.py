@@ -1,6 +1,5 @@
 from dataclasses import fields, replace
 from datetime import timedelta
-from functools import partial
 
 import pytest
 
@@ -11,7 +10,6 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.learning.metrics.metrics import EventMetrics
 from alerting.ports import NoDocuments, ReadingRow
-from alerting.ports.platform_alerts import no_backups
 from alerting.ports.sweeps import NoSweeps
 from alerting.readings.instants import to_millis
 from alerting.reporting.page.backtest import Cost
@@ -159,7 +157,6 @@ def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
         model_file_cache=FolderFileCache(tmp_path),
         sweeps=NoSweeps(),
         disks=list,
-        backups=partial(no_backups),
     )
     sandbox = Sandbox(platform, revision(classifier()))
     shared = {f.name for view in (sandbox.training(at(0)),

@@ -10,7 +10,6 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.upkeep import HealthLimits
 from alerting.definitions.wording.language import language, translatable
 from alerting.ports import (
-    BackupState,
     DecisionRecord,
     Declarations,
     Delivered,
@@ -20,10 +19,8 @@ from alerting.ports import (
     ReadingRow,
     Training,
 )
-from alerting.usecases.access.audit import BACKUP_FAILED, BACKUP_MADE, BACKUP_PROVEN
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.platform_health.backups import backup_state
 from alerting.usecases.platform_health.check import read_facts
 from alerting.usecases.platform_health.conditions import (
     AssetFreshness,
@@ -231,32 +228,6 @@ def test_a_disk_at_its_limit_raises_one_fault_and_does_not_flicker():
     assert found(PlatformFacts({}, disks=[Disk("home", 6 * GIB)], is_open=open_alert)) == []
 
 
-def test_a_backup_that_failed_is_missing_or_too_old_is_a_fault_where_backups_are_scheduled():
-    audit = memory_platform().audit
-    made = {"made_at": at(0).isoformat(), "bytes": 5}
-
-    def reasons(minutes, every=DAY):
-        facts = PlatformFacts({}, backup=backup_state(audit, every, at(minutes)))
-        return [fault.reason for fault in platform_conditions(facts, LIMITS, NOW)]
-
-    assert reasons(0) == ["no backup exists from which a restore was proven"]
-    assert reasons(0, every=None) == []
-    audit.add("platform", BACKUP_MADE, "/backups/1", at(1))
-    assert reasons(2) == ["no backup exists from which a restore was proven"]
-    audit.add("platform", BACKUP_PROVEN, "/backups/1", at(2), after=made)
-    assert reasons(36 * 60) == []
-    assert reasons(36 * 60 + 1) == [
-        "the newest backup from which a restore was proven is older than 1 d 12 h; see the DAG "
-        "backup in Airflow"
-    ]
-    assert reasons(120, every=HOUR) == []
-    assert reasons(121, every=HOUR) != []
-    audit.add("platform", BACKUP_FAILED, "/backups/2", at(3), why="the disk is full")
-    assert reasons(4) == ["the last backup failed: the disk is full"]
-    audit.add("platform", BACKUP_PROVEN, "/backups/3", at(5), after=made)
-    assert reasons(6) == []
-
-
 def test_a_registry_that_does_not_answer_is_a_fault_with_its_reason():
     [fault] = platform_conditions(
         PlatformFacts({}, registry_fault="MLflow does not answer"), LIMITS, NOW
@@ -291,7 +262,6 @@ def test_faults_are_said_in_the_language_of_the_plant():
         trainings=[Training("moist", "q", "run", 1, at(8_000), None, None)],
         decisions={"moist": [decided("keep", m) for m in (1, 2, 3)]},
         disks=[Disk("home", GIB)],
-        backup=BackupState(None, 40 * HOUR, 5, None, 36 * HOUR),
     )
     german = language("de")
     assert [german.translate(one.reason) for one in platform_conditions(facts, LIMITS, NOW)] == [
@@ -303,8 +273,6 @@ def test_faults_are_said_in_the_language_of_the_plant():
         "die letzten 3 Trainings haben kein Modell eingesetzt: because keep",
         "weniger als 5,0\u00a0GiB frei: schaffen Sie Platz, oder verkürzen Sie die Aufbewahrung "
         "(ALERTING_READINGS_LAST)",
-        "die neueste Sicherung mit geprüfter Wiederherstellung ist älter als 1 d 12 h; siehe den "
-        "DAG backup in Airflow",
     ]
 
 

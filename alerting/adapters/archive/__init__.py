@@ -1,1 +1,0 @@
-"""Readings in Parquet files: by asset, found again by time."""
