@@ -8,7 +8,7 @@ import pytest
 
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.faults import UserError
-from alerting.ports import EventRow, ReadingRow, WantedHistory
+from alerting.ports import EventRow, ReadingBatch, ReadingRow, SampleColumn, WantedHistory
 from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
 from alerting.readings.instants import to_millis
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
@@ -494,3 +494,14 @@ def test_samples_are_deleted_only_as_they_are_stored_and_others_of_their_instant
     assert left["moisture"].tolist() == [4.0, 4.0]
     # and may be stored again
     assert add_readings(stores, rows, LATER) == 2
+
+
+@pytest.mark.parametrize("stores", WITHOUT_STAND_IN, indirect=True)
+def test_the_times_between_the_first_and_last_of_a_long_history_are_no_gap(stores):
+    """Of more than 100,000 readings only the ends are looked at."""
+    count = 100_500
+    instants = to_millis(T0) + np.arange(count) * 60_000
+    there = SampleColumn(np.ones(count), np.ones(count, bool))
+    batch = ReadingBatch(np.full(count, "oven-1", object), instants, {"temperature": there})
+    stores.reading_writes.insert(batch, LATER)
+    assert stores.readings.span("oven-1") == (T0, at(count - 1))

@@ -52,7 +52,7 @@ from alerting.readings.spacing import LEAST_FAR, usual_instants
 _NAIVE: CodecOptions[Document] = CodecOptions(tz_aware=False)  # half the time of decoding
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 _ENDS = 1000  # first and last instants among which few far from all others are looked for
-_MOST_COUNTED = 200 * _ENDS
+_MOST_COUNTED = 100 * _ENDS - 1  # few are then fewer than _ENDS: between the ends is no gap
 _FEW = 50  # most variables that a query names; with more, it reads all
 
 
