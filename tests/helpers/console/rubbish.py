@@ -134,14 +134,6 @@ VALID = {
         "reason": "r",
     },
     "UndoBody": {"reason": "r"},
-    **{
-        name: {"line": "oven-1", "at": "2026-01-05T02:00:00Z", "shift": "all", "hours": 8} | more
-        for name, more in (
-            ("NoteBody", {"text": "t", "asset": "oven-1"}),
-            ("SignatureBody", {"side": "leaving"}),
-            ("SendBody", {"route": "all"}),
-        )
-    },
     "MissBody": {
         "definition": "too-hot",
         "asset": "oven-1",
