@@ -115,7 +115,7 @@ def test_bodies_are_json_yaml_or_a_file(network):
     sent, api = network(*[EMPTY] * 5)
     api.give_feedback("e", {"acted": True, "acted_at": datetime(2026, 1, 5, tzinfo=UTC)})
     api.apply_definition("hot", "name: hot\n", if_match=3)
-    api.upload_import(BytesIO(b"time,a\n" * 1000), name="line.csv")
+    api.order_predict_job("hot", BytesIO(b"time,a\n" * 1000))
     api.send_readings(b"{}\n{}\n")
     api.check_definition({})
     feedback, yaml, upload, lines, empty = sent
@@ -126,7 +126,7 @@ def test_bodies_are_json_yaml_or_a_file(network):
     assert [one.headers["content-type"] for one in sent] == [
         "application/json",
         "application/yaml",
-        "application/octet-stream",
+        "application/vnd.apache.parquet",
         "application/x-ndjson",
         "application/json",
     ]

@@ -109,7 +109,7 @@ class MongoAssets:
             self._database,
             ASSETS,
             {asset.name: asset_document(asset) for asset in assets},
-            parse_asset,
+            parse_stored_asset,
             "asset",
         )
 
