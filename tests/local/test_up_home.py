@@ -237,9 +237,7 @@ def test_a_home_that_cannot_be_made_is_refused_in_a_sentence(shell, place, comma
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize(
-    "command", [("list",), ("up",), ("prepare",), ("train", "x")]
-)
+@pytest.mark.parametrize("command", [("list",), ("up",), ("prepare",), ("train", "x")])
 def test_a_read_only_home_is_refused_in_a_sentence(shell, command):
     shell.prepare(shell.plant)
     home = shell.plant / ".alerting"
