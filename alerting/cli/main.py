@@ -20,7 +20,7 @@ from alerting.cli.support import HELP_OPTIONS, command_group
 from alerting.cli.up import add_person, prepare, up
 from alerting.cli.upkeep import backup, export, restore
 
-access_group = command_group("Access: the first administrator, and a link for whoever lost it.")
+access_group = command_group("Access: the first administrator, and a new link for a lost one.")
 person_group = command_group("People: all else about them is done in the console.")
 person_group.command("add")(add_person)
 access_group.add_typer(person_group, name="person")

@@ -1,4 +1,4 @@
-"""What left the platform, and what does its work now: one table for the hint of a refused document,
+"""Table of what left the platform and what does its work now: for the hint of a refused document,
 the upgrade page, and the first start with an existing home."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -1,8 +1,8 @@
 """The path of the README over the client, on a platform that `alerting up` has started:
 MongoDB, MLflow, Airflow, the stream service and the console, each for real.
 
-A file is imported, looked at, made into an alert, which is tried, applied and raised; a model is
-trained in Airflow, approved, and reported on; the audit has it all.
+A European file is imported, looked at, made into an alert, which is tried, applied and raised; a
+model is trained in Airflow, approved, and reported on; the audit has it all.
 """
 
 import json
@@ -63,7 +63,15 @@ class RunningPlatform:
 
     def run(self, *words):
         command = [ALERTING, *words]
-        return subprocess.run(command, env=self.environ, cwd=self.home, check=True, timeout=HANG_S)
+        return subprocess.run(
+            command,
+            env=self.environ,
+            cwd=self.home,
+            check=True,
+            timeout=HANG_S,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def stop(self):
         """End it; returns its exit code and the processes that it left."""
@@ -98,7 +106,7 @@ def started(tmp_path):
 @pytest.mark.night
 def test_the_client_goes_the_whole_path_of_the_readme(started):
     with started.connect("engineer") as engineer:
-        import_a_file(engineer)
+        import_a_file(started, engineer)
         look_at_the_line(engineer)
         check_and_preview(engineer)
         seen = start_training(engineer)  # Airflow takes it up while the alert is waited for
@@ -107,25 +115,14 @@ def test_the_client_goes_the_whole_path_of_the_readme(started):
         read_report_figures_and_audit(engineer, started)
 
 
-def import_a_file(engineer):
-    job = engineer.upload_import(dryer_file(), name="dryer.csv", asset="dryer-1")
-    job = wait_until(lambda: waited_for(engineer, job["id"], "checked"))
-    form = job["understood"]["form"]
-    assert (form["separator"], form["decimal"]) == (";", ",")
-    assert [column["unit"] for column in job["understood"]["columns"]] == ["%", "%"]
-    engineer.write_import(job["id"])
-    job = wait_until(lambda: waited_for(engineer, job["id"], "done"))
-    assert job["result"]["new"] == DAYS * 288
+def import_a_file(started, engineer):
+    (started.home / "dryer.csv").write_bytes(dryer_file())
+    done = started.run("import", "readings", "dryer.csv", "--asset", "dryer-1")
+    assert f"{DAYS * 288:,} new of {DAYS * 288:,} readings" in done.stdout
     assert {v["name"] for v in engineer.iterate("list_variables", "dryer-1")} == {
         "feed_moisture",
         "product_moisture",
     }
-
-
-def waited_for(client, id, state):
-    job = client.show_import(id, wait=10)
-    assert job["state"] not in {"refused", "failed", "interrupted"}, job["fault"]
-    return job if job["state"] == state else None
 
 
 def look_at_the_line(engineer):

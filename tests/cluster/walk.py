@@ -1,14 +1,19 @@
 """The way of an alert over a whole cluster: applied at one API, trained on one worker, evaluated by
 others, acknowledged at the second API."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.client import Client
 from alerting.definitions.assets import Asset, Variable
+from alerting.local import parts
 from tests.cluster.whole import PATIENCE_S, Whole, wait_for
 from tests.helpers.dryer_file import LIMIT, MODEL, dryer_file
 
@@ -22,7 +27,7 @@ def walk(whole: Whole) -> dict[str, Any]:
     """Go the way; returns times in seconds and the workers of each step. Raises AssertionError
     where something does not come, or differs between the two APIs."""
     with whole.client("api-1") as first, whole.client("api-2") as second:
-        _import(first)
+        _import(whole)
         wait_for(lambda: not _runs(whole), "the tasks of a new platform to end")
         first.apply_definition(LIMIT["name"], LIMIT, if_none_match="*")
         first.apply_definition(MODEL["name"], MODEL, if_none_match="*")
@@ -37,18 +42,13 @@ def walk(whole: Whole) -> dict[str, Any]:
     return found
 
 
-def _import(engineer: Client) -> None:
-    job = engineer.upload_import(dryer_file(), name="dryer.csv", asset="dryer-1")
-    for state in ("checked", "done"):
-        wait_for(lambda: _state(engineer, job["id"]) == state, f"an import that is {state}")  # noqa: B023 - called before the next round
-        if state == "checked":
-            engineer.write_import(job["id"])
-
-
-def _state(engineer: Client, job: str) -> str:
-    shown = engineer.show_import(job, wait=1)
-    assert shown["state"] not in {"refused", "failed", "interrupted"}, shown["fault"]
-    return str(shown["state"])
+def _import(whole: Whole) -> None:
+    home = whole.cluster.settings.home
+    (home / "dryer.csv").write_bytes(dryer_file())
+    environ = parts.environment(whole.cluster.settings, whole.secrets, os.environ)
+    alerting = Path(sys.executable).parent / "alerting"
+    words = (alerting, "import", "readings", "dryer.csv", "--asset", "dryer-1")
+    subprocess.run(words, env=environ, cwd=home, check=True, timeout=PATIENCE_S)
 
 
 def _until_dag(whole: Whole) -> float:

@@ -1,4 +1,4 @@
-"""What left is named where it is written, on the upgrade page and at the next start."""
+"""Things that left are named where they are written, on the upgrade page and at the start."""
 
 import json
 from pathlib import Path

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.mongo.access import MongoAccounts
 from alerting.operators.people import AccessToken, Account, Session
 from alerting.ports import AUDIT_ORIGIN, AuditFilter, WrongCount
 from alerting.usecases.access.people import change_person, enable_account, find_link
@@ -43,9 +42,10 @@ def test_an_account_is_stored_once_and_replaced_only_by_its_next_version(stores)
     assert stores.accounts.get("anna") is None
 
 
-def test_an_account_that_was_limited_to_assets_stands_still_until_it_is_enabled(stores):
-    if not isinstance(stores.accounts, MongoAccounts):
-        pytest.skip("nothing of before 0.2.0")
+def test_an_account_that_was_limited_to_assets_stands_still_until_it_is_enabled(
+    mongo_stores,
+):
+    stores = mongo_stores
     platform = replace(
         in_memory_platform(),
         accounts=stores.accounts,

@@ -38,15 +38,9 @@ def stretch(start, end):
 def bars(page):
     """Widths and heights of the bars of the timeline: thick ones in which the alert was in alarm,
     thin ones while it was open."""
-    drawing = page.split('id="timeline-', 1)[1].split("</svg>")[0]
-    shapes = re.findall(
-        r'id="timeline-PolyCollection_\d+">\s*<defs>(.*?)</defs>', drawing, re.DOTALL
-    )
-    paths = [
-        [float(n) for n in re.findall(r"-?\d+\.?\d*", path)]
-        for shape in shapes
-        for path in re.findall(r' d="([^"]+)"', shape)
-    ]
+    drawing = page[page.index("Time line:") :].split("</svg>")[0]
+    shapes = re.findall(r'<path d="([^"]+)" fill="var\(--undetermined\)', drawing)
+    paths = [[float(n) for n in re.findall(r"-?\d+\.?\d*", path)] for path in shapes]
     return [(max(p[0::2]) - min(p[0::2]), max(p[1::2]) - min(p[1::2])) for p in paths]
 
 

@@ -1,5 +1,6 @@
 """Profile of a file from its first pass, for readings and events alike."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -50,7 +51,7 @@ def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: 
         profile.ends = np.append(ends[:_ENDS], ends[_ENDS:][-_ENDS:])
 
 
-class TableFile(Generic[C, P]):
+class TableFile(ABC, Generic[C, P]):
     """A file of rows, in chunks, that is read once to check and once to import."""
 
     def __init__(self, path: Path, rows: TableRows, rule: DuplicatesRule = "refuse") -> None:
@@ -113,18 +114,18 @@ class TableFile(Generic[C, P]):
         contradictions = duplicate_checks(len(at), found.contradictions, [*cells])
         return found, [*checks, *contradictions]
 
-    def _new_profile(self, columns: dict[str, ColumnProfile]) -> P:
-        raise NotImplementedError
+    @abstractmethod
+    def _new_profile(self, columns: dict[str, ColumnProfile]) -> P: ...
 
-    def _chunks(self) -> Iterator[C]:
-        raise NotImplementedError
+    @abstractmethod
+    def _chunks(self) -> Iterator[C]: ...
 
-    def _add(self, profile: P, duplicates: Duplicates, chunk: C) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _add(self, profile: P, duplicates: Duplicates, chunk: C) -> None: ...
 
+    @abstractmethod
     def _compared(self, chunk: C) -> tuple[npt.NDArray[np.object_], Millis, dict[str, Cells]]:
         """Return what tells the rows of a chunk apart: their series, instants and values."""
-        raise NotImplementedError
 
 
 def note_spacing(

@@ -1,6 +1,6 @@
 """The files of a trained model, and of its refit under names that begin with REFIT.
 
-Whoever reads them has compared their hashes before. Reading never runs code from them:
+Their hashes are compared before they are read. Reading never runs code from them:
 `model.json` is checked against a closed model.
 """
 

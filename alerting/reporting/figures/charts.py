@@ -1,5 +1,5 @@
-"""What several pages show: a variable with its limits, bars of a risk, how good scores are; the
-chart of an episode for mails, and those of a training for the registry."""
+"""Charts that several pages share: a variable with its limits, bars of a risk, how good scores
+are; the chart of an episode for mails, and those of a training for the registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shift leaves to the next, as lines that a page shows and a mail carries."""
+"""Hand-over of a shift to the next, as lines that a page shows and a mail carries."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -85,7 +85,7 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True)
 class ShiftAccount:
-    """What a shift leaves to the next, as of an instant."""
+    """The open, muted, answered and done of a shift with its notes, as of an instant."""
 
     at: datetime
     total: str

@@ -213,8 +213,7 @@ def is_done(stores: MongoStores, line: Line | Lines) -> bool:
         return False
     platform = platform_on(stores, (), HandClock(last))
     targets = current_plan(platform).targets
-    plants = {target.plant for target in targets}
-    states = stores.states.load_many([target.key for target in targets], plants)
+    states = stores.states.load_many([target.key for target in targets])
     return bool((states.watermark > to_millis(last)).all())
 
 

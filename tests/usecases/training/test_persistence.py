@@ -63,7 +63,6 @@ def test_it_is_promoted_calibrated_and_judged_like_any_other_model(trained):
     by_family = {c.family: c for c in result.leaderboard}
     assert isinstance(by_family["persistence"], CandidateSummary)
     assert by_family["persistence"].trials == 1
-    assert result.test["ap"] == pytest.approx(result.test["baseline"]["ap"], abs=0.02)
     assert result.test["brier"] < 0.1
     assert 0 < result.test["threshold"] < 1
     assert {name for name, share in result.importance.items() if share} == {"moisture"}

@@ -160,7 +160,7 @@ def test_a_stored_cursor_that_is_none_is_refused_with_its_remedy_and_stops_no_ot
     before = platform.deliveries.progress("quality")
     platform.deliveries.set_cursor("quality", junk, before.cursor_of)
     with pytest.raises(
-        UserError, match=r"where it was read to cannot be read .* alerting source backfill quality"
+        UserError, match=r"where it was read to cannot be read .* alerting read quality --again"
     ) as refusal:
         poll(platform, readers, "quality", at(2))
     assert len(str(refusal.value)) < 400
