@@ -36,8 +36,6 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "ApprovalBody": {"run": "3b1f6f7c7c1d4f0c9f0e2f6a5d4c3b2a"},
     "RejectionBody": {"reason": "too many false alarms"},
     "RollbackBody": {"reason": "misses since Monday"},
-    "OfferBody": {"action": "retune", "revision": 4, "reason": "agreed with the shift"},
-    "OfferRefusalBody": {"action": "retune", "reason": "the sensor was faulty"},
     "TrainingBody": {"reason": "new sensor since Monday"},
     "CancelBody": {"reason": "started by mistake"},
     "ReadingBody": {"ts": _AT, "asset": "oven-1", "values": {"zone_2_temperature": 216.4}},

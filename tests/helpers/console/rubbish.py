@@ -111,8 +111,6 @@ VALID = {
     "ApprovalBody": {},
     "RejectionBody": {"reason": "r"},
     "RollbackBody": {"reason": "r"},
-    "OfferBody": {"action": "retrain", "revision": 1, "reason": "r"},
-    "OfferRefusalBody": {"action": "retrain", "reason": "r"},
     "TrainingBody": {"reason": "r"},
     "CancelBody": {"reason": "r"},
     "ScenariosBody": {
