@@ -171,13 +171,15 @@ def acknowledge_by_keyboard(one, other, platform):
         if one.page.evaluate(focused):
             break
     assert one.page.evaluate(focused), one.page.evaluate("document.activeElement.outerHTML")
+    unseen = f"document.querySelectorAll('{CARD} .tag.new').length"
+    assert other.page.evaluate(unseen) > 0
     one.page.key("Enter", "\r")
 
     def are_seen():
         return all(e.acknowledged for e in platform.episodes.find(open_only=True, limit=100))
 
     wait_until(are_seen)
-    wait_until(lambda: "not acknowledged" not in other.page.text(), other.page.text)
+    wait_until(lambda: other.page.evaluate(unseen) == 0, other.page.text)
 
 
 @pytest.mark.parametrize(("screen", "scheme"), WALKS, ids=map("-".join, WALKS))
