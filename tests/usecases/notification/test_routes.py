@@ -3,7 +3,7 @@ and audited."""
 
 import pytest
 
-from alerting.adapters.memory.definitions import MemoryAssets, MemoryRoutes
+from alerting.adapters.memory.definitions import MemoryRoutes
 from alerting.adapters.memory.operators import MemoryAudit
 from alerting.definitions.faults import UserError
 from alerting.ports import RoutePorts
@@ -17,7 +17,6 @@ pytestmark = pytest.mark.fast
 def ports():
     return RoutePorts(
         routes=MemoryRoutes(),
-        assets=MemoryAssets(),
         channels={"shift": None},
         audit=MemoryAudit(),
     )
