@@ -13,7 +13,6 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import CLAIM, SILENT_AFTER, deliver_due
-from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.upkeep.retention import retain
 from tests.builders import at, oven, too_hot
 from tests.helpers.notifications import notifications_of
@@ -144,37 +143,6 @@ def test_a_dead_receiver_does_not_hold_up_the_others(stores):
         deliver_due(again, at(minute))
     assert len(healthy.messages) == 150
     assert len(mail.messages) == 150
-
-
-def test_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_all_whom_that_concerns(
-    stores,
-):
-    mail = Mailbox("mail")
-    chief = Mailbox("chief")
-    platform = plant(stores, mail, chief, above=None, levels=LEVELS)
-    worse = {"name": "worse", "match": {"severity": ["critical"]}, "channels": ["chief"]}
-    apply_routes(platform, [{"name": "all", "channels": ["mail"]}, worse], "engineer", at(0))
-    read(platform, 230.0, 1)
-    evaluate_values(platform, 1)
-    deliver_due(platform, at(1))
-    for minute, value in ((2, 250.0), (3, 230.0)):
-        read(platform, value, minute)
-    evaluate_values(platform, 3)
-    deliver_due(platform, at(3))
-    assert [m.subject for m in mail.messages] == [
-        "MEDIUM: too-hot on oven-1",
-        "Worse: CRITICAL: too-hot on oven-1",
-    ]
-    assert [m.subject for m in chief.messages] == ["Worse: CRITICAL: too-hot on oven-1"]
-    assert "Worse: medium → critical: Zone 2 temperature is 250 °C" in chief.messages[0].text
-    assert "Meanwhile: critical → medium" in chief.messages[0].text
-    read(platform, 200.0, 5)
-    evaluate_values(platform, 5)
-    deliver_due(platform, at(5))
-    assert [m.subject.split(":")[0] for m in (mail.messages[-1], chief.messages[-1])] == [
-        "Over",
-        "Over",
-    ]
 
 
 @pytest.mark.parametrize("over", [False, True])

@@ -3,26 +3,21 @@
 from dataclasses import replace
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.shards import SHARDS, state_parts
 from alerting.kinds.threshold import kind
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import (
     evaluate,
-    evaluate_shard,
-    plan_round,
 )
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
-from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
+from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, rows_of
 from tests.helpers.stores import states_of
-from tests.in_memory_platform import HandClock, in_memory_platform, platform_on
-from tests.support import mongomock_stores
+from tests.in_memory_platform import in_memory_platform
 
 
 def plant(rows):
@@ -91,47 +86,6 @@ def test_evaluations_in_any_chunks_leave_the_episodes_and_states_of_a_single_one
     assert outcome(rows, [*range(step, end, step), end], revised_at=12) == at_once
 
 
-def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
-    values = np.full(40, 200.0)
-    values[19:] = 220.0
-    heat = {"oven-1": values}
-    rows = [
-        ReadingRow(
-            oven.name,
-            at(m),
-            {"temperature": heat[oven.name][m - 1] if oven.name in heat else 200.0},
-        )
-        for oven in OVENS
-        for m in range(1, 41)
-    ]
-    platform = in_memory_platform()
-    platform.assets.store_assets(OVENS)
-    limits = [
-        too_hot(name=f"above-{limit}", assets=["oven-*"], above=limit)
-        for limit in range(210, 260, 5)
-    ]
-    apply(platform, limits, "engineer", at(0), "test")
-    add_readings(platform, rows, at(0))
-    alone = count_judged_alone(monkeypatch)
-    evaluate(platform, None, at(10))
-    evaluate(platform, None, at(15))
-    assert alone == []
-    assert evaluate(platform, None, at(25)).raised == 2
-    assert sorted(alone) == [("above-210", "oven-1"), ("above-215", "oven-1")]
-    alone.clear()
-    assert evaluate(platform, None, at(30)).targets == 30
-    # all sensors fall silent, and speak again
-    assert len(evaluate(platform, None, at(52)).unknown) == 30
-    late = [
-        ReadingRow(oven.name, at(60), {"temperature": 200.0 if oven.name != "oven-1" else 220.0})
-        for oven in OVENS
-    ]
-    add_readings(platform, late, at(60))
-    counts = evaluate(platform, None, at(61))
-    assert (counts.targets, counts.raised, counts.closed, counts.unknown) == (30, 0, 0, {})
-    assert alone == []
-
-
 def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
     platform = in_memory_platform()
     platform.assets.store_assets(OVENS)
@@ -149,30 +103,3 @@ def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
     assert [states[oven.name].watermark for oven in OVENS] == [at(13), at(10), at(13)]
     add_readings(platform, [ReadingRow("oven-2", at(11), {"temperature": 230.0})], at(13))
     assert evaluate(platform, None, at(14)).raised == 1
-
-
-@pytest.mark.parametrize("count", [4, 40])
-def test_shards_share_no_document_of_states_and_leave_none_out(count):
-    platform = platform_on(mongomock_stores(state_parts(count)), (), HandClock())
-    platform.assets.store_assets(OVENS)
-    names = [f"hot-{i:03}" for i in range(60)]
-    apply(
-        platform,
-        [too_hot(name=n, schedule={"every": "5m"}) for n in names],
-        "engineer",
-        at(0),
-        "test",
-    )
-    every = platform.definitions.latest_revisions()[0].definition.schedule.every
-    planned = plan_round(platform, every, count, at(1))
-    assert 4 <= len(planned.shards) <= count
-    evaluated = [
-        evaluate_shard(
-            platform, every, shard, count, at(1), planned.source_hash, planned.late.has_requests
-        )
-        for shard in planned.shards
-    ]
-    assert sum(counts.targets for counts in evaluated) == len(names)
-    documents = list(platform.states._shards.find())
-    assert {d["version"] for d in documents} == {1}
-    assert len(planned.shards) == 4 or len(documents) > SHARDS

@@ -68,27 +68,3 @@ def test_figures_gate_and_backtest_count_the_same_floods(above, floods, periods)
     [forecast] = forecasts(platform, [Plan("again", "create", definition, {})], at(DAY))
     [load] = forecast.loads
     assert load.floods_now == pytest.approx(periods / 144)
-
-
-def test_a_budget_that_is_just_used_up_is_not_broken():
-    platform = plant(10)
-    for allowed in (10.999, 11.0):
-        budget = AlarmBudget(mode="warn", per_day=allowed, days=1)
-        definition = parse_definition(too_hot(name="other", stale_after="2h"))
-        apply(
-            platform,
-            [{**too_hot(stale_after="2h"), "state": "retired"}],
-            "engineer",
-            at(DAY),
-            "test",
-        )
-        [forecast] = forecasts(
-            replace(platform, budget=budget), [Plan("other", "create", definition, {})], at(DAY)
-        )
-        assert forecast.breaks is (allowed < 11), forecast.messages
-
-
-def test_an_alarm_rate_exactly_on_its_target_meets_it():
-    platform = plant(10)
-    figures = alarm_quality(platform, at(0), at(DAY)).kpis
-    assert figures.per_day == 11

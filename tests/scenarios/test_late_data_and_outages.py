@@ -14,7 +14,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
-from tests.helpers.late_line import FIELDS, Line, told
+from tests.helpers.late_line import FIELDS, Line
 from tests.helpers.notifications import notifications_of
 from tests.in_memory_platform import in_memory_platform
 
@@ -110,31 +110,6 @@ def test_after_an_outage_of_six_hours_there_are_the_same_episodes_and_at_most_on
     others = [m for m in down.mail.messages if not m.key.startswith("digest:")]
     assert len(down.mail.messages) - len(others) == 1
     assert len([m for m in others if ":raised:" in m.key]) <= 1 + len(raised_after)
-
-
-def test_enabling_two_hundred_normal_definitions_tells_nobody_anything():
-    line = Line()
-    line.feed(dict.fromkeys(range(1, 30), 200))
-    line.run(10)
-    documents = [
-        too_hot(name=f"normal-{n}", **{"for": "1m", "clear_for": "1m"}) for n in range(200)
-    ]
-    apply(line.platform, documents, "engineer", at(10), "test")
-    for minute in (11, 12, 20, 30):
-        line.run(minute)
-    assert line.episodes() == []
-    assert told(line) == []
-
-
-def test_late_readings_of_one_oven_are_nothing_to_another():
-    line = Line()
-    line.platform.assets.store_assets([oven().model_copy(update={"name": "oven-2"})])
-    apply(line.platform, [too_hot(name="other", assets=["oven-2"])], "engineer", at(0), "test")
-    line.run(10)
-    add_readings(line.platform, [ReadingRow("oven-2", at(5), {"temperature": 230.0})], at(11))
-    add_readings(line.platform, [ReadingRow("oven-2", at(5), {"moisture": 4.0})], at(11))
-    assert line.run(12).late == 1
-    assert [(e.definition, e.asset) for e in line.episodes()] == [("other", "oven-2")]
 
 
 @pytest.mark.models

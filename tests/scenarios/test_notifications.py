@@ -251,24 +251,6 @@ def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_a
     assert len({m.key for m in after.messages}) == 20
 
 
-def test_a_reminder_says_the_last_value_beside_the_reason_of_then():
-    mail = Mailbox("mail")
-    platform = plant(mail)
-    route = {"name": "all", "channels": ["mail"], "repeat": "30m"}
-    apply_routes(platform, [route], "engineer", at(0))
-    apply(platform, [too_hot(stale_after="1d")], "engineer", at(0), "test")
-    read(platform, 230.0, 1)
-    tick(platform, 1)
-    read(platform, 251.5, 29)
-    tick(platform, 32)
-    first, reminder = mail.messages
-    assert "Last value" not in first.text
-    lines = reminder.text.splitlines()
-    assert "230" in lines[1]
-    assert lines[2].startswith("Last value (")
-    assert "252 °C; limit" in lines[2] or "252; limit" in lines[2]
-
-
 # --- floods
 # --------------------------------------------------------------------------------------------------
 
@@ -363,19 +345,6 @@ def test_what_is_over_before_the_quiet_hours_are_is_not_told_at_all():
     for minute in range(62, 8 * 60, 20):
         tick(platform, minute)
     assert mail.messages == []
-    assert [n.status for n in notifications_of(platform)] == ["dropped"]
-
-
-def test_what_quiet_hours_hold_back_is_dropped_with_the_end_itself():
-    """So a delivery that begins in between conflicts, and its recipient gets the end, too."""
-    platform = plant(Mailbox("mail"))
-    apply_routes(platform, [NIGHT], "engineer", at(0))
-    apply(platform, [too_hot()], "engineer", at(0), "test")
-    read(platform, 230.0, 60)
-    tick(platform, 60)
-    read(platform, 200.0, 62)
-    evaluate(platform, None, at(70))
-    assert [e.condition for e in platform.episodes.find()] == ["closed"]
     assert [n.status for n in notifications_of(platform)] == ["dropped"]
 
 

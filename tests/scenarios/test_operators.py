@@ -2,9 +2,6 @@
 
 import ast
 import inspect
-import os
-import signal
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -12,17 +9,14 @@ from itertools import product
 
 import pytest
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.episodes import episodes, shelves
 from alerting.adapters.mongo.episodes.operators import MongoAudit, MongoFeedback
 from alerting.adapters.mongo.evaluation import decisions
-from alerting.adapters.mongo.mongo import open_stores
 from alerting.console.app import create_app
 from alerting.definitions.assets import EventType
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
-from alerting.episodes.outcome import consensus
 from alerting.operators.actions import RULES, Flags, NotAllowed, isa_state, move, refusal
 from alerting.ports import DeliveryFailed, EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -35,11 +29,9 @@ from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot
-from tests.helpers.episodes import episode
 from tests.helpers.notifications import notifications_of
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import HandClock, Mailbox, in_memory_platform, platform_on
-from tests.support import free_port, require_real_server
 
 ANN = Actor("ann", "operator")
 EVE = Actor("eve", "engineer")
@@ -88,28 +80,6 @@ def the_episode(platform):
 
 # --- many at once
 # --------------------------------------------------------------------------------------------------
-
-
-def test_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):
-    raises = [episode(minute) for minute in range(50)]
-    with ThreadPoolExecutor(16) as pool:
-        won = list(pool.map(stores.episodes.insert, raises))
-    assert sum(won) == 1
-    assert len(stores.episodes.find(open_only=True)) == 1
-
-
-@pytest.mark.server
-def test_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(real):
-    mail = Mailbox("mail")
-    platform = platform_on(real, [mail], HandClock(at(10)))
-    platform.assets.store_assets(ovens(1))
-    apply(platform, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test")
-    feed(platform, 5, 230)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: evaluate(platform, None, at(10)), range(8)))
-        list(pool.map(lambda _: deliver_due(platform, at(10)), range(8)))
-    assert len(platform.episodes.find()) == 1
-    assert said(mail) == ["raised"]
 
 
 # --- crashes
@@ -198,76 +168,8 @@ def test_what_operators_said_survives_a_crash_between_any_two_writes(stores, act
     assert act not in ("acknowledge", "confirm") or after.acknowledged.actor == "ann"
 
 
-@pytest.mark.server
-def test_a_killed_database_keeps_what_operators_did(tmp_path):
-    require_real_server()
-    folder = tmp_path / "mongod"
-    port = free_port()
-    with EmbeddedMongod(folder, port) as server:
-        with open_stores(server.uri, "traps", prepare=True) as made:
-            platform = platform_on(made, [], HandClock(at(8)))
-            platform.assets.store_assets(ovens(1))
-            apply(
-                platform, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test"
-            )
-            feed(platform, 5, 230)
-            evaluate(platform, None, at(8))
-            id = the_episode(platform).id
-            operate.acknowledge(platform, id, ANN, at(9))
-            operate.comment(platform, id, ANN, at(9), "burner again")
-            operate.confirm(platform, id, EVE, at(10), "turned it down")
-            shelving.shelve(platform, "too-hot", "oven-1", ANN, at(10), at(60), "cleaning")
-            before = the_episode(platform)
-            shelf = operate.shelves_now(platform.shelves, at(11))
-            entries = made.database["audit"].count_documents({})
-        os.kill(server.pid, signal.SIGKILL)
-    with (
-        EmbeddedMongod(folder, free_port()) as server,
-        open_stores(server.uri, "traps", prepare=True) as made,
-    ):
-        platform = platform_on(made, [], HandClock(at(12)))
-        assert the_episode(platform) == before
-        assert operate.shelves_now(platform.shelves, at(12)) == shelf
-        assert made.database["audit"].count_documents({}) == entries
-        assert [f.action for f in made.feedback.for_episode(id)] == ["turned it down"]
-
-
 # --- shelves and restarts
 # ----------------------------------------------------------------------------------------------
-
-
-def test_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores):
-    mail = Mailbox("mail")
-    platform = platform_on(stores, [mail], HandClock())
-    platform.assets.store_assets(ovens(200))
-    feed(platform, 1, 200, count=200)
-    documents = [
-        too_hot(name=f"too-hot-{i}", assets=[f"oven-{i}"], stale_after="10h") for i in range(1, 201)
-    ]
-    apply(platform, documents, "engineer", at(2), "test")
-    feed(platform, 3, 200, count=200)
-    run(platform, 4)
-    assert mail.messages == []
-    assert platform.episodes.find() == []
-
-
-def test_unshelving_two_hundred_normal_alarms_tells_nobody_anything(stores):
-    mail = Mailbox("mail")
-    platform = plant(stores, mail, count=200)
-    for shelf in range(1, 201):
-        shelving.shelve(platform, "too-hot", f"oven-{shelf}", EVE, at(1), at(60), "start-up")
-    feed(platform, 5, 230, count=200)
-    run(platform, 6)
-    feed(platform, 10, 200, count=200)
-    run(platform, 11)
-    assert len(platform.episodes.find()) == 200
-    for shelf in range(1, 101):
-        shelving.unshelve(platform, "too-hot", f"oven-{shelf}", EVE, at(12))
-    run(platform, 13)
-    platform.clock.instant = at(61)
-    assert deliver_due(platform, at(61)).sent == 0  # the other hundred end by themselves
-    assert platform.shelves.in_force() == []
-    assert mail.messages == []
 
 
 def test_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(stores):
@@ -371,19 +273,6 @@ def test_reminder_was_refused_is_listed_counted_in_sign_of_life_and_goes_out_und
     assert platform.notifications.dead() == []
 
 
-def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(stores):
-    mail = Refusing("mail")
-    platform = plant(stores, mail)
-    shelving.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
-    mail.broken = True
-    deliver_due(platform, at(46))
-    deliver_due(platform, at(61))
-    mail.broken = False
-    assert retry(platform, "all", "ann", at(70)) == 1
-    deliver_due(platform, at(71))
-    assert (mail.messages, platform.notifications.dead()) == ([], [])
-
-
 def test_alarm_told_before_it_was_shelved_is_told_once_more_when_shelf_ends_it_is_still_open(
     stores,
 ):
@@ -455,21 +344,6 @@ def test_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(stores)
     assert said(mail) == ["unmuted"]
 
 
-def test_a_restart_with_a_hundred_active_alarms_tells_nothing_new(stores):
-    mail = Mailbox("mail")
-    platform = plant(stores, mail, count=100)
-    feed(platform, 5, 230, count=100)
-    run(platform, 8)
-    assert len(mail.messages) == 100
-    again = Mailbox("mail")
-    restarted = replace(platform, channels={"mail": again}, clock=HandClock(at(9)))
-    for minute in (9, 10, 60):
-        run(restarted, minute)
-        maintain(restarted, at(minute))
-    assert again.messages == []
-    assert len(restarted.episodes.find(open_only=True, limit=500)) == 100
-
-
 # --- records of what people said
 # --------------------------------------------------------------------------------------------------
 
@@ -507,30 +381,6 @@ def test_no_store_of_what_people_did_can_delete_or_change_it():
         text = inspect.getsource(store)
         assert "update" not in text
         assert "replace" not in text
-
-
-def test_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(stores):
-    platform = plant(stores)
-    feed(platform, 5, 230)
-    run(platform, 8)
-    id = the_episode(platform).id
-    for actor, verdict in (("ann", "true_alarm"), ("bob", "false_alarm")):
-        give_feedback(
-            platform,
-            Feedback(
-                episode=id,
-                verdict=verdict,
-                acted=False,
-                action=None,
-                comment=None,
-                actor=actor,
-                at=at(9),
-            ),
-        )
-    kept = the_episode(platform).feedback
-    assert [(f.actor, f.verdict) for f in kept] == [("ann", "true_alarm"), ("bob", "false_alarm")]
-    assert consensus(kept) == ("unsure", True)
-    assert the_episode(platform).outcome_record.outcome == "undetermined"
 
 
 def test_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):

@@ -1,21 +1,17 @@
 """Suppression by design in the life of a plant: judged as ever, told to nobody, and told afterwards
 what is still wrong."""
 
-from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.operators.actions import isa_state
-from alerting.ports import EventRow
 from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, sync
 from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.explain.explain import why
-from alerting.usecases.ingestion.arrivals import add_events
-from alerting.usecases.notification.muting import silence_now
 from alerting.usecases.operators import operate, shelving
 from tests.builders import at, oven, too_hot
 from tests.helpers.suppression import ANN, STOPPED, feed, plant, run
@@ -116,19 +112,6 @@ def test_an_alarm_that_was_told_before_the_stop_is_quiet_during_it_and_its_end_i
     assert said(mail) == ["raised", "closed"]
 
 
-def test_an_alarm_that_was_told_before_the_stop_counts_although_it_went_during_it():
-    platform = plant(Mailbox("mail"))
-    feed(platform, 0, 230, "runs")
-    run(platform, 1)
-    feed(platform, 2, line="stopped")
-    run(platform, 3)
-    feed(platform, 4, 200)
-    run(platform, 5)
-    assert [t.kind for t in the_episode(platform).transitions] == ["raised", "suppressed", "closed"]
-    assert alarm_quality(platform, at(0), at(7)).kpis.alarms == 1
-    assert list_suppressed(platform, at(7), at(0)).not_notified == ()
-
-
 def test_an_unknown_state_of_the_line_suppresses_nothing_and_says_so():
     mail = Mailbox("mail")
     platform = plant(mail)
@@ -199,70 +182,6 @@ def test_a_delivery_that_waits_for_its_receiver_is_not_made_during_a_stop():
     feed(platform, 4, line="runs")
     run(platform, 5)
     assert said(mail) == ["unmuted"]
-
-
-def test_maintenance_of_the_line_suppresses_its_machines():
-    mail = Mailbox("mail")
-    platform = plant(mail, suppression={"when": {"event": "maintenance"}})
-    add_events(platform, [EventRow("line-1", "maintenance", at(0), None, "test")], at(0))
-    feed(platform, 1, 230)
-    run(platform, 2)
-    assert (said(mail), state(platform, 2)) == ([], "suppressed by design")
-    add_events(platform, [EventRow("line-1", "maintenance", at(0), at(3), "test")], at(3))
-    run(platform, 4)
-    assert said(mail) == ["unmuted"]
-
-
-def test_a_weekend_is_a_window_of_the_calendar():
-    mail = Mailbox("mail")
-    weekend = {
-        "windows": [{"days": ["mon"], "from": "00:00", "to": "06:00"}],
-        "timezone": "Europe/Berlin",
-    }
-    platform = plant(mail, suppression=weekend)  # at(0) is Monday 01:00 in Berlin
-    feed(platform, 1, 230)
-    run(platform, 2, 299)
-    assert said(mail) == []
-    run(platform, 300)
-    assert said(mail) == ["unmuted"]
-
-
-@pytest.mark.parametrize("crash_after", range(4))
-def test_whatever_dies_between_two_writes_the_announcement_comes_once(crash_after):
-    mail = Mailbox("mail")
-    platform = plant(mail)
-    feed(platform, 1, 230, "stopped")
-    run(platform, 2)
-    feed(platform, 5, line="runs")
-    replace = platform.episodes.replace
-    left = [crash_after]
-
-    def dies(episode):
-        if not left[0]:
-            raise ConnectionError
-        left[0] -= 1
-        return replace(episode)
-
-    platform.episodes.replace = dies
-    with suppress(ConnectionError):
-        run(platform, 6)
-    platform.episodes.replace = replace
-    run(platform, 7, 17)
-    assert len({m.key for m in mail.messages}) == 1
-    assert set(said(mail)) == {"unmuted"}
-
-
-def test_without_suppression_the_line_is_never_asked(monkeypatch):
-    mail = Mailbox("mail")
-    platform = plant(mail, suppression=None)
-    feed(platform, 1, 230, "stopped")
-    run(platform, 2)
-    assert said(mail) == ["raised"]
-    asked = []
-    monkeypatch.setattr(platform.readings, "load", lambda *a, **k: asked.append(a))
-    definition = platform.definitions.revisions("too-hot")[-1].definition
-    assert silence_now(platform, definition, the_episode(platform), at(3)) is None
-    assert asked == []
 
 
 def test_a_backtest_counts_what_came_and_went_in_suppressed_times_apart():
@@ -344,14 +263,6 @@ def test_no_notification_while_an_episode_of_another_alert_is_open_and_one_when_
     }
 
 
-def test_without_an_open_episode_of_the_other_alert_it_is_announced():
-    mail = Mailbox("mail")
-    platform = with_fire(mail)
-    feed(platform, 1, 230)
-    run(platform, 2)
-    assert [m.subject for m in mail.messages] == ["MEDIUM: too-hot on oven-1"]
-
-
 @pytest.mark.parametrize("change", [{"state": "retired"}, {"assets": ["oven-2"]}])
 def test_an_alert_that_is_no_longer_evaluated_ends_and_inhibits_nothing(change):
     mail = Mailbox("mail")
@@ -379,20 +290,6 @@ def test_a_backtest_inhibits_by_the_episodes_of_the_other_alert():
     assert result.metrics["not_notified"] == 1
 
 
-def test_in_a_backtest_an_alert_inhibits_no_longer_than_it_was_evaluated():
-    platform = with_fire()
-    for minute, value in ((1, 200), (2, 280)):
-        feed(platform, minute, value)
-        run(platform, minute + 1)
-    apply(platform, [{**FIRE, "state": "retired"}], "engineer", at(3), "test")
-    for minute, value in ((4, 200), (6, 230), (8, 200)):
-        feed(platform, minute, value)
-        run(platform, minute + 1)
-    result = backtest(platform, named_subject(platform, "too-hot"), at(0), at(9))
-    assert [e.raised_at for e in result.episodes] == [at(2), at(6)]
-    assert result.metrics["not_notified"] == 0
-
-
 @pytest.mark.parametrize(
     ("document", "fault"),
     [
@@ -411,19 +308,6 @@ def test_an_unknown_alert_and_a_circle_are_refused(document, fault):
     with pytest.raises(UserError) as refused:
         apply(with_fire(), [document], "engineer", at(0), "test")
     assert f"suppression.while.0.definition: {fault}" in str(refused.value)
-
-
-@pytest.mark.parametrize("names", [("a", "b", "c"), ("c", "b", "a")])
-def test_documents_of_one_look_may_inhibit_one_another_in_any_order(names):
-    platform = plant()
-    first, second, third = names
-    fire = {**FIRE, "name": first}
-    platform.definitions.store_document(fire)
-    for name, other in ((second, first), (third, second)):
-        inhibited = too_hot(name=name, suppression={"while": {"definition": other}})
-        platform.definitions.store_document(inhibited)
-    result = sync(platform, at(0))
-    assert (result.faulty, {one.name for one in result.new}) == ({}, set(names))
 
 
 def test_of_two_documents_of_one_look_that_inhibit_each_other_none_is_in_force():

@@ -54,22 +54,6 @@ class Plant:
         return [(t.kind, t.at) for e in self.episodes() for t in e.transitions]
 
 
-HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
-
-
-def test_back_filled_data_give_the_same_instants_as_live_ones(stores, more_stores):
-    live = Plant(stores, **{"for": "5m"}, clear_for="3m")
-    for minute, value in HEAT.items():
-        live.feed({minute: value})
-        live.run(minute)
-    late = Plant(more_stores(), **{"for": "5m"}, clear_for="3m")
-    late.feed(HEAT)
-    late.run(180)
-    assert late.steps() == live.steps()
-    assert [(k, t) for k, t in late.steps()][:2] == [("raised", at(25)), ("closed", at(35))]
-    assert len(late.episodes()) == 3
-
-
 def test_nobody_is_told_before_the_on_delay_has_passed(stores):
     plant = Plant(stores, **{"for": "10m"})
     for minute in range(1, 13):
@@ -262,19 +246,3 @@ def test_severity_rises_and_falls_within_one_episode_and_the_rise_is_told(stores
         "Worse: CRITICAL: too-hot on oven-1",
         "Over: too-hot on oven-1",
     ]
-
-
-def test_the_same_episode_comes_of_one_evaluation_of_the_whole_time(stores):
-    values = dict(enumerate([200, 220, 220, 235, 235, 220, 220, 220, 205, 205, 205], 1))
-    plant = Plant(stores, above=None, levels=LEVELS, clear_for="1m")
-    plant.feed(values)
-    plant.run(11)
-    (episode,) = plant.episodes()
-    assert [(t.kind, t.at) for t in episode.transitions] == [
-        ("raised", at(2)),
-        ("severity", at(4)),
-        ("severity", at(7)),
-        ("closed", at(10)),
-    ]
-    assert episode.severity_peak == "critical"
-    assert len(plant.mailbox.messages) == 1

@@ -96,35 +96,6 @@ def test_a_file_that_is_not_applied_is_tested_and_nothing_else_is_written(shell)
     assert shell.contents() == before
 
 
-def test_a_killed_run_goes_on_after_its_last_finished_segment(shell):
-    words = ("backtest", "hot.yaml", *stretch(WEEKS))
-    process = shell.start(*words)
-    with open_stores(shell.uri, "alerting") as stores:
-        deadline = time.monotonic() + 600
-        while time.monotonic() < deadline:
-            runs = [
-                r
-                for r in stores.backtests.for_definition("hot")
-                if len(r["segments"]) > 3 and "finished_at" not in r
-            ]
-            if runs:
-                break
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert runs
-        kept = stores.backtests.get(runs[0]["id"])
-        assert "finished_at" not in kept
-    code, out, err = shell(*words)
-    assert code == 0, err
-    assert f"continued after {len(kept['segments'])} segments" in out
-    undisturbed = json.loads(shell(*words, "--fresh", "--json")[1])
-    again = json.loads(shell(*words, "--json")[1])
-    assert again["is_stored"]
-    assert again["episodes"] == undisturbed["episodes"]
-    assert len(again["episodes"]) == WEEKS * 24
-
-
 def test_ctrl_c_says_how_to_go_on(shell):
     process = shell.start("backtest", "hot.yaml", *stretch(WEEKS - 1))
     with open_stores(shell.uri, "alerting") as stores:

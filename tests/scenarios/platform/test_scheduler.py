@@ -31,7 +31,7 @@ from alerting.usecases.training.runs import answer_waiting
 from alerting.wiring import open_platform, open_stores, predict_files, prepare_database
 from tests.builders import at
 from tests.helpers.scheduler import Airflow, running_airflow
-from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
+from tests.humid_line import DAY, humid_oven, learned_quickly, line
 from tests.support import free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(3600)]
@@ -213,44 +213,6 @@ def test_an_approval_outside_of_airflow_ends_its_waiting_task(
     assert {t["task_id"]: t["state"] for t in tasks}["approve"] == "success"
     decision = platform.decisions.for_definition(ASKED)[-1]
     assert (decision.actor, decision.promoted) == ("ann", True)
-
-
-def test_a_challenger_trained_on_better_data_replaces_the_champion(
-    airflow: Airflow, platform: Platform
-) -> None:
-    airflow.run(f"train__{NAME}", at(3 * DAY))
-    (first,) = platform.decisions.for_definition(NAME)
-    assert (first.verdict, platform.models.alias(NAME, "champion")) == (
-        "provisional",
-        first.challenger_version,
-    )
-
-    airflow.run(f"train__{NAME}", at(12 * DAY))
-
-    decision = platform.decisions.for_definition(NAME)[-1]
-    assert (decision.verdict, decision.promoted, decision.provisional) == ("promote", True, False)
-    assert decision.at == at(12 * DAY)
-    assert decision.reason.startswith(
-        "The challenger replaces the champion: the challenger's average precision is "
-    )
-    evidence = decision.evidence
-    rows = evidence["rows"]
-    paired = evidence["acted_left_out"]
-    assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
-    assert evidence["events"] >= evidence["least_events"]
-    assert paired["share_better"] >= evidence["confidence"]
-    assert paired["difference_interval"][0] > 0
-    judged_from = datetime.fromisoformat(evidence["window"]["start"])
-    assert all(
-        datetime.fromisoformat(seen) < judged_from for seen in evidence["training_cutoff"].values()
-    )
-    assert datetime.fromisoformat(evidence["training_cutoff"]["champion"]) < at(3 * DAY)
-    assert platform.models.alias(NAME, "champion") == decision.challenger_version
-    assert (
-        platform.models.alias(NAME, "previous")
-        == first.challenger_version
-        == decision.champion_version
-    )
 
 
 def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_for_itself(

@@ -3,7 +3,6 @@ nothing."""
 
 import json
 import os
-import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -76,36 +75,6 @@ def definition(**changes):
     return json.dumps(document | changes)
 
 
-REFUSED = {
-    "unknown field": (definition(horizn="3h"), "horizn: is not a field (did you mean horizon?)"),
-    "unknown variable": (
-        definition(problem={"variable": "moistur", "above": 3}),
-        "did you mean moisture?",
-    ),
-    "unknown asset": (
-        definition(assets=["oven-2"]),
-        "no asset is called 'oven-2' (did you mean oven-1?",
-    ),
-    "horizon shorter than the stride": (
-        definition(horizon="30m"),
-        "horizon: 30m is shorter than the stride 1h",
-    ),
-    "not a document": ("just words", "not a document"),
-    "broken YAML": ("name: [", "is not YAML or JSON"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_wrong_definition_is_refused_with_its_reason(shell, case):
-    text, words = REFUSED[case]
-    before = shell.contents()
-    done = shell("apply", shell.write("wrong.yaml", text))
-    assert done.returncode == 1
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    assert shell.contents() == before
-
-
 UNLEARNABLE = {
     "empty training period": ({"periods": {"start": "2030-01-01T00:00:00Z"}}, "period"),
     "one class only": (
@@ -140,28 +109,6 @@ def test_what_cannot_be_learned_is_refused_and_leaves_its_reason_alone(shell, ca
     assert after == before
 
 
-BAD_FILES = {
-    "contradicting time stamps": (
-        "ts,temperature\n2027-01-01T00:00:00Z,200\n2027-01-01T00:00:00Z,201\n",
-        ["line 3"],
-    ),
-    "no column of time": ("serial,temperature\nA7,200\nA8,201\n", ["time"]),
-    "no such column": ("time,temperature\n2027-01-01T00:00:00Z,200\n", ["ts"], "--time", "ts"),
-    "empty file": ("", ["empty"]),
-}
-
-
-@pytest.mark.parametrize("case", BAD_FILES)
-def test_a_bad_file_names_its_line_and_writes_nothing(shell, case):
-    text, words, *options = BAD_FILES[case]
-    before = shell.contents()
-    done = shell("import", "readings", shell.write("bad.csv", text), "--asset", "oven-1", *options)
-    assert done.returncode == 1
-    assert all(w in done.stderr for w in ["bad.csv", *words]), done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    assert shell.contents() == before
-
-
 def test_a_missing_file_a_taken_port_and_a_database_that_is_down_are_said(shell):
     missing = shell("import", "readings", "nowhere.csv", "--asset", "oven-1")
     assert missing.returncode == 1
@@ -192,34 +139,3 @@ def test_wrong_usage_has_exit_code_2(shell, words):
     done = shell(*words)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-
-
-def test_unknown_names_are_answered_with_what_there_is(shell):
-    for words in (
-        ["train", "nothing"],
-        ["report", "nothing"],
-        ["evaluate", "nothing"],
-        ["models", "nothing"],
-        ["show", "nothing"],
-    ):
-        done = shell(*words)
-        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-        assert re.search(r"there is no definition.* 'nothing'", done.stderr)
-
-
-def test_commands_that_print_a_table_print_json_too(shell):
-    assert (
-        shell("apply", shell.write("good.yaml", definition(name="good", state="draft"))).returncode
-        == 0
-    )
-    for words in (
-        ["list"],
-        ["show", "good"],
-        ["models", "good"],
-        ["episodes"],
-        ["check", "good.yaml"],
-        ["apply", "good.yaml", "--dry-run"],
-    ):
-        done = shell(*words, "--json")
-        assert done.returncode == 0, done.stderr
-        json.loads(done.stdout)

@@ -3,15 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from alerting.adapters.files.tables.score_table import write_scores
 from alerting.definitions.revisions import question_hash
 from alerting.kinds.validation import parse_definition
 from alerting.learning.metrics.graded_values import GradedValues
 from alerting.ports import ReadingRow
-from alerting.reporting.page.decision_text import decision_markdown
 from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.explain.explain import why
@@ -19,7 +16,6 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.report_material.stored_values import load_served_values
 from alerting.usecases.reports.make import make_report
-from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 from alerting.usecases.scoring.predict import predict
 from alerting.usecases.training.train import train
 from tests.builders import at
@@ -92,21 +88,6 @@ def test_its_training_puts_values_into_service_that_beat_the_last_known_one(line
     assert proposal.reason.startswith("First model. Its values serve, without an alarm")
 
 
-def test_its_training_has_a_page_and_charts_of_values_where_people_see_runs():
-    platform = lab_platform()
-    platform.runs.shown = True
-    proposal = train(platform, NAME, at(TRAINED))
-    assert "importance.png" in platform.runs.files(proposal.run_id, "evidence")
-    metrics = platform.runs.runs[proposal.run_id].metrics
-    shown = ("values", "crps", "last_crps", "error", "last_error", "coverage")
-    assert {f"test_{name}": proposal.evidence["values"][name] for name in shown} == {
-        name: value for name, value in metrics.items() if name.startswith("test_")
-    }
-    page = decision_markdown(proposal)
-    assert "| candidate | CRPS | trials |" in page
-    assert "average precision" not in page
-
-
 def test_values_are_stored_with_their_interval_and_no_alarm_is_raised(line):
     platform, _ = line
     stored = list(platform.scores.for_interval(NAME, at(0), at(END + 1)))
@@ -151,19 +132,6 @@ def test_predict_and_why_answer_with_the_value(line):
     assert f"forecast of quality in 1 h: {value.median:.4g} points" in answer.answer
 
 
-def test_a_table_of_scores_has_the_values(line, tmp_path):
-    platform, _ = line
-    plan = plan_scoring(platform, NAME, at(END - HOUR), at(END), None)
-    counts = write_scores(tmp_path / "scores.csv", score_past(platform, plan))
-    table = pd.read_csv(tmp_path / "scores.csv")
-    stored = list(platform.scores.for_interval(NAME, at(END - 59), at(END + 1)))
-    assert counts == {"": 3}
-    assert table[["low", "median", "high"]].to_numpy().tolist() == [
-        pytest.approx(row["values"][0][1:]) for row in stored
-    ]
-    assert table[["score", "threshold", "reason"]].isna().all(axis=None)
-
-
 def test_the_page_draws_the_value_beside_the_samples_and_grades_it(line):
     platform, _ = line
     page = browser_of(platform).get(f"/models/{NAME}").text
@@ -190,17 +158,6 @@ def test_values_worse_than_the_last_known_one_are_called_so_in_colour(line, monk
     assert f'<p class="fault">{said}</p>' in browser_of(platform).get(f"/models/{NAME}").text
     report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
     assert f'<p class="doubt">{said}</p>' in report.page
-
-
-def test_the_page_draws_the_first_value_before_a_sample_came_of_its_time(line, monkeypatch):
-    platform, _ = line
-    monkeypatch.setattr(platform.clock, "instant", at(TRAINED + 20))
-    assert len(values_of(platform, end=TRAINED + 20).predicted.at) == 1
-    answer = browser_of(platform).get(f"/models/{NAME}")
-    assert answer.status_code == 200
-    assert 'class="fan"' in answer.text
-    assert 'class="dot sample"' not in answer.text
-    assert "No sample has come yet to compare with." in answer.text
 
 
 def test_the_report_grades_the_value_and_speaks_of_no_alarms(line):

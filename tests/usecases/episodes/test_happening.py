@@ -57,15 +57,6 @@ def test_the_mails_of_a_whole_episode_in_order():
     assert one.phase == "over"
 
 
-def test_it_is_open_and_nothing_else_is_raised_while_it_happens():
-    line = warned(Line())
-    line.feed(range(40, 60), humidity=CRITICAL)
-    line.run(*range(5, 70, 5))
-    [one] = line.episodes
-    assert (one.condition, one.phase, one.closed_at) == ("open", "happening", None)
-    assert states_of(line.platform, "too-moist", ["oven-1"])["oven-1"].happening_since == at(35)
-
-
 def test_an_acknowledgement_and_a_shelf_outlast_the_change_and_the_end_is_told():
     line = warned(Line())
     line.feed(range(70, 90), moisture=4.5)
@@ -131,41 +122,6 @@ def test_a_problem_one_minute_after_the_horizon_of_the_raise_is_a_hit_while_the_
     assert one.outcome_record.rules == 3
 
 
-def test_late_data_withdraw_it_under_the_same_id_and_say_so():
-    line = warned(Line())
-    line.run(*range(5, 41, 5))
-    [before] = line.episodes
-    line.feed(range(25, 60), now=41, moisture=4.0)
-    line.run(52)
-    [after] = line.episodes
-    assert (before.phase, after.phase, after.id) == ("happening", "over", before.id)
-    assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (
-        None,
-        at(50),
-        at(50),
-    )
-    assert "late data: the problem has not come" in [t.reason for t in after.transitions]
-
-
-def test_each_time_that_late_data_change_whether_it_is_happening_is_told():
-    line = warned(Line())
-    line.run(*range(5, 36, 5))
-    line.feed(range(25, 37), now=36, moisture=4.0)
-    line.run(37)
-    line.feed(range(25, 37), now=38, moisture=5.5)
-    line.run(38)
-    line.feed(range(25, 37), now=39, moisture=4.0)
-    line.run(39)
-    told = [s.partition(":")[0] for s in line.subjects()]
-    assert told == [
-        "MEDIUM",
-        "It is happening",
-        "It is not happening",
-        "It is happening",
-        "It is not happening",
-    ]
-
-
 def test_a_correction_delivered_late_says_what_was_corrected():
     line = warned(Line())
     line.run(*range(5, 36, 5))
@@ -197,23 +153,6 @@ def test_a_past_period_evaluated_again_says_what_is_known_now_of_the_problem():
         at(40),
         at(40),
         at(70),
-    )
-
-
-def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
-    line = warned(Line(delay=30, predict="state"))
-    line.run(*range(5, 200, 5))
-    one = line.episodes[0]
-    assert (one.closed_at, one.prediction_ended_at, one.happening_at) == (at(50), at(50), None)
-    assert (one.outcome_record.outcome, one.condition) == ("hit", "closed")
-    assert [s.partition(":")[0] for s in line.subjects()] == [
-        "MEDIUM",
-        "Over",
-        "It happened after all",
-    ]
-    assert (
-        "It came after all, Thu 1 Jan 00:25; that was known only after the predicted time."
-        in line.mail.messages[2].text
     )
 
 
@@ -366,20 +305,6 @@ def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(
         line.run(END + 1)
     assert chains(late) == chains(whole)
     assert state(late) == state(whole)
-
-
-def test_late_data_leave_the_reason_why_an_alarm_is_not_evaluated():
-    line = _line(0, 0, "onset", {}, {})
-    moisture = minutes_of([(225, 4.0), (15, 5.5)])
-    rows = {m: ReadingRow("oven-1", at(m), {"moisture": moisture[m]}) for m in range(1, END)}
-    one_late = rows.pop(221)
-    add_readings(line.platform, list(rows.values()), at(0))
-    line.run(*range(7, END, 7), END)
-    before = state(line).unknown_reason
-    assert before == "the problem has already started"
-    add_readings(line.platform, [one_late], at(END))
-    line.run(END + 1)
-    assert state(line).unknown_reason == before
 
 
 def _line(hold, delay, predict, ends, alarm):

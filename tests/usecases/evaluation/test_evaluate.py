@@ -64,32 +64,6 @@ def test_a_threshold_episode_is_raised_told_closed_and_told_again(platform, mail
     assert "too-hot on oven-1" in mailbox.messages[0].subject
 
 
-def test_running_the_same_interval_again_changes_nothing(platform, mailbox):
-    feed(platform, m1=200, m5=230)
-    run(platform, 20)
-    before = all_episodes(platform)
-    assert run(platform, 20).targets == 0
-    assert all_episodes(platform) == before
-    assert len(mailbox.messages) == 1
-
-
-def test_an_outage_is_caught_up_with_the_same_episodes_and_one_announcement(platform, mailbox):
-    hot = {f"m{m}": 230 if m % 10 < 5 else 200 for m in range(1, 60)}
-    feed(platform, **hot)
-    run(platform, 59)
-    caught_up = [(e.id, e.raised_at, e.closed_at) for e in all_episodes(platform)]
-    other = in_memory_platform(Mailbox("mail"))
-    other.assets.store_assets([oven()])
-    apply(other, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(0), "test")
-    feed(other, **hot)
-    for minute in range(1, 60):
-        run(other, minute)
-    assert caught_up == [(e.id, e.raised_at, e.closed_at) for e in all_episodes(other)]
-    assert len(caught_up) == 6
-    assert len(mailbox.messages) == 1
-    assert "5 more" in mailbox.messages[0].text
-
-
 def test_where_the_newest_of_a_catch_up_was_stored_before_the_newest_of_the_others_is_announced(
     platform,
 ):
@@ -100,16 +74,6 @@ def test_where_the_newest_of_a_catch_up_was_stored_before_the_newest_of_the_othe
     assert [e.backfilled for e in all_episodes(platform)] == [False, False, False, True]
     naming = [n.episode for n in notifications_of(platform) if "2 more" in n.reason]
     assert naming == [all_episodes(platform)[2].id]
-
-
-def test_one_run_may_close_an_episode_and_raise_the_next_one(platform):
-    feed(platform, m1=200, m5=230, m12=200, m15=230, m18=230, m40=200)
-    for minute in (10, 20, 59):
-        run(platform, minute)
-    assert [(e.raised_at, e.closed_at) for e in all_episodes(platform)] == [
-        (at(7), at(12)),
-        (at(17), at(40)),
-    ]
 
 
 def test_nothing_known_is_unknown_with_a_reason_and_raises_nothing(platform):
@@ -130,21 +94,6 @@ def test_a_new_definition_judges_nothing_before_its_activation(platform):
     feed(platform, m12=200)
     run(platform, 20)
     assert [e.definition for e in all_episodes(platform)] == ["too-hot"]
-
-
-def test_a_delivery_that_fails_is_tried_again_with_the_same_key_and_later(platform, mailbox):
-    feed(platform, m1=230)
-    mailbox.broken = True
-    run(platform, 10)
-    assert mailbox.messages == []
-    mailbox.broken = False
-    deliver_due(platform, at(10))
-    assert mailbox.messages == []
-    deliver_due(platform, at(11))
-    deliver_due(platform, at(12))
-    assert len(mailbox.messages) == 1
-    [notification] = notifications_of(platform)
-    assert (notification.status, notification.attempts) == ("sent", 2)
 
 
 def test_a_channel_nobody_configured_ends_as_a_dead_letter(platform, mailbox):
@@ -240,17 +189,6 @@ def test_an_action_within_the_window_whose_problem_did_not_occur_is_avoided(plat
     )
 
 
-def test_retiring_closes_open_episodes_and_keeps_them(platform):
-    feed(platform, m1=230)
-    run(platform, 10)
-    retire(platform, "too-hot", "engineer", at(11), "line sold")
-    assert maintain(platform, at(12))["closed"] == 1
-    (episode,) = all_episodes(platform)
-    assert episode.transitions[-1].reason.startswith("the definition is retired")
-    with pytest.raises(UserError, match="not in service"):
-        evaluate(platform, ["too-hot"], at(13))
-
-
 @pytest.mark.parametrize("is_maintained", [True, False])
 def test_what_is_in_service_again_raises_again_what_still_holds(platform, mailbox, is_maintained):
     feed(platform, m1=230)
@@ -280,22 +218,6 @@ def test_late_data_of_before_do_not_reopen_what_was_closed_with_its_definition(p
     (episode,) = all_episodes(platform)
     assert (episode.raised_at, episode.condition, episode.closed_at) == (at(3), "closed", at(11))
     assert [t.kind for t in episode.transitions if t.kind != "outcome"] == ["raised", "closed"]
-
-
-def test_a_definition_just_written_is_evaluated_over_past_times_as_it_would_have_been(platform):
-    feed(platform, m1=200, m5=230, m10=200, m55=200, m58=230)
-    apply(
-        platform,
-        [too_hot(name="new", **{"for": "0s"}, stale_after="1h")],
-        "engineer",
-        at(57),
-        "test",
-    )
-    platform.clock.instant = at(60)
-    whole = evaluate_past(platform, "new", at(0), at(60))
-    assert (whole.raised, whole.unknown) == (2, {})
-    assert "was not in force" in whole.notes[0]
-    assert evaluate_past(platform, "new", at(57), at(60)).notes == []
 
 
 def test_a_past_time_of_a_definition_without_a_champion_says_what_it_waits_for(platform):

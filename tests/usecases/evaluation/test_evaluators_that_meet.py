@@ -137,35 +137,6 @@ def test_killed_before_any_command_of_a_tick_it_leaves_what_the_next_process_fin
     assert "commitTransaction" in commands.names
 
 
-@pytest.mark.parametrize("minute", [12, 40], ids=["without-another-change", "with-episodes"])
-def test_killed_before_any_command_of_tick_changes_cadence_it_leaves_what_next_process_finishes(
-    real_mongod, stores, minute
-):
-    """The episode that is open meanwhile is not lost, and its state is stored once."""
-    meeting = Meeting(real_mongod, stores, {"allowed_lateness": "0s"}, ())
-    slower = too_hot(
-        stale_after="30m", clear_for="2m", schedule={"every": "5m"}, allowed_lateness="0s"
-    )
-    apply(meeting.line.platform, [slower], "engineer", at(10), "slower")
-    meeting._documents = copy_of(stores.database)
-    for last in count(1):
-        meeting.begin_again()
-        commands = Commands()
-        commands.run_before(last, commands.kill)
-        meeting.disturbed(commands, minute)
-        if commands.count < last:
-            break
-        assert meeting.outcome() == meeting.expected, (
-            f"killed before {commands.names[-1]}, command {last}"
-        )
-        stored = {
-            shard["_id"].split("-")[1]: shard["asset"]
-            for shard in stores.database["evaluation_shards"].find()
-        }
-        assert stored == {"60000": [], "300000": ["oven-1"]}
-    assert "commitTransaction" in commands.names
-
-
 @pytest.mark.parametrize(
     ("fields", "late", "first", "second"),
     [({}, (), 50, 40), (LEVELS, (8, 9, 30, 31, 32, 33), 40, 50)],
@@ -191,31 +162,6 @@ def test_frozen_before_any_command_while_another_does_a_round_it_leaves_what_one
             f"frozen before {commands.names[stop - 1]}, command {stop}"
         )
     assert "commitTransaction" in commands.names
-
-
-def test_frozen_while_another_reprocesses_it_leaves_no_state_that_late_readings_have_refuted(
-    real_mongod, stores
-):
-    """The state at minute 10 is pending since minute 9, or since minute 6 with the late readings,
-    which are known afterwards."""
-    fields = {"for": "12m", "allowed_lateness": "2h"}
-    meeting = Meeting(real_mongod, stores, fields, late=(6, 7, 8), later=(12, 13))
-    for stop in count(1):
-        meeting.begin_again()
-
-        def reprocessed_by_another():
-            meeting.deliver_late(35)
-            meeting.evaluate(40)
-
-        commands = Commands()
-        commands.run_before(stop, reprocessed_by_another)
-        meeting.disturbed(commands, 30)
-        if commands.count < stop:
-            break
-        meeting.deliver_later(50)
-        assert meeting.outcome() == meeting.expected, (
-            f"frozen before {commands.names[stop - 1]}, command {stop}"
-        )
 
 
 def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_its_episodes_or_none(
@@ -250,26 +196,3 @@ def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_i
             break
         assert evaluate_past(platform, "too-hot", at(0), at(200), revision="latest").found == 3
         assert [e.raised_at for e in platform.episodes.find()] == [at(180), at(120), at(60)]
-
-
-def test_a_tick_that_raises_is_one_transaction_without_reads_and_a_quiet_one_is_none(
-    real_mongod, stores
-):
-    meeting = Meeting(real_mongod, stores, {}, ())
-    raises = Commands()
-    quiet = Commands()
-    meeting.disturbed(raises, 40)
-    meeting.disturbed(quiet, 41)
-    # with a checkpoint
-    expected = [
-        "update",
-        "update",
-        "update",
-        "delete",
-        "findAndModify",
-        "commitTransaction",
-    ]
-    assert raises.in_transactions == expected
-    assert quiet.in_transactions == []
-    assert quiet.names.count("findAndModify") == 1
-    assert quiet.names.count("update") == 1  # how far it is going to read

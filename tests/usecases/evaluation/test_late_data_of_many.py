@@ -13,7 +13,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
-from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
+from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, rows_of
 from tests.helpers.stores import states_of
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -71,26 +71,3 @@ def test_late_readings_judged_together_or_one_by_one_leave_the_same_episodes_and
     shift = timedelta(milliseconds=after_the_round)
     rows = [replace(row, ts=row.ts + shift) for row in rows_of(walks, stops)]
     assert outcome(rows, late, every, 42) == one_by_one(rows, late, every, 42)
-
-
-def quiet(minute):
-    return [row for row in rows_of([[0.0] * 25] * 6, ()) if row.ts == at(minute)]
-
-
-def test_pairs_that_late_readings_leave_as_they_are_are_not_judged_one_by_one(monkeypatch):
-    platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.store_assets(OVENS)
-    watched = [
-        d for d in DEFINITIONS if not {"rate_per", "at_least", "levels", "equals"} & d.keys()
-    ]
-    apply(platform, watched, "engineer", at(0), "test")
-    for minute in range(1, 4):
-        add_readings(platform, quiet(minute), at(minute))
-        evaluate(platform, None, at(minute))
-    alone = count_judged_alone(monkeypatch)
-    for minute in range(4, 7):  # a little later the sensors are frozen
-        late = [replace(row, ts=row.ts - timedelta(seconds=5)) for row in quiet(minute - 1)]
-        add_readings(platform, [*late, *quiet(minute)], at(minute))
-        assert evaluate(platform, None, at(minute)).late == len(late)
-    assert alone == []
-    assert platform.arrivals.requests([d["name"] for d in watched]) == {}

@@ -6,7 +6,7 @@ import pytest
 
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation import batch, commit
+from alerting.usecases.evaluation import batch
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
@@ -79,15 +79,3 @@ def test_one_target_with_too_many_raises_takes_several_units_of_work_and_is_anno
     )
     announced = {n.key for n in notifications_of(whole.platform) if n.postponed_by is None}
     assert {n.key for n in notifications_of(line.platform) if n.postponed_by is None} == announced
-
-
-@pytest.mark.parametrize(("limit", "value"), [("_EPISODES", 20), ("_BYTES", 20_000)])
-def test_many_targets_with_many_raises_take_several_units_of_work(monkeypatch, limit, value):
-    whole, _, written = caught_up(assets=6)
-    assert written == [72]
-    monkeypatch.setattr(commit, limit, value)
-    line, counts, written = caught_up(assets=6)
-    assert len(written) >= 3
-    assert sum(written) == 72
-    assert found(line) == found(whole)
-    assert counts.targets == 6

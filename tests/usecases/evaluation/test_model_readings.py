@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.assets import EventType
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.evaluation import VersionInterval
@@ -19,7 +18,6 @@ from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests import small_models
 from tests.builders import revision
-from tests.helpers.commands import record_commands
 from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.models
@@ -153,26 +151,3 @@ def test_scores_and_episodes_are_those_of_the_old_reading_bit_for_bit(
     assert say(platform, asset, model, definition, begun) == say(
         old, asset, model, definition, begun
     )
-
-
-@pytest.mark.server
-def test_a_model_reads_a_fraction_of_the_bytes(real_server, monkeypatch, model):
-    record = record_commands(monkeypatch)
-    with open_stores(real_server, "model-readings", prepare=True) as stores:
-        platform = stores.platform(None, {}, None, None)
-        events = [
-            EventRow("oven-1", "pin", FIRST - HOUR * n / 10, None, "line") for n in range(1, 3000)
-        ]
-        asset = fill(platform, events)
-        definition = small_models.definition()
-        counts = []
-        results = []
-        for readings in (OldReading(platform.readings), platform.readings):
-            record.clear()
-            results.append(
-                say(replace(platform, readings=readings), asset, model, definition, False)
-            )
-            counts.append(record.received)
-        stores.database.client.drop_database("model-readings")
-    assert results[0] == results[1]
-    assert counts[1] < counts[0] / 4, counts

@@ -179,15 +179,6 @@ def test_a_model_is_evaluated_with_the_reading_that_completes_its_stride_and_not
     assert max(row["ts"] for row in scored) == at(live.start + 20)
 
 
-def test_a_chart_is_evaluated_with_each_reading():
-    live = Streamed("control_chart")
-    for i, row in enumerate(live.rows[:3], 1):
-        assert live.stream([row], live.start + 10 * i).targets == 1
-        assert states_of(live.platform, live.name, [live.asset])[live.asset].watermark == at(
-            live.start + 10 * i
-        )
-
-
 def test_a_promoted_champion_gives_the_next_score_and_the_models_stay_in_memory():
     live = Streamed("classifier")
     live.stream(live.rows[:1], live.start + 10)
@@ -233,13 +224,3 @@ def test_models_that_one_turn_leaves_are_evaluated_by_the_next_ones_whole_shards
     while prompt.is_behind:
         targets += prompt.evaluate(ArrivedRows(), at(1)).targets
     assert (targets, prompt.waits) == (5 + 3 * MODELS_AT_ONCE, False)
-
-
-def test_processes_evaluate_each_the_shards_of_states_that_they_own():
-    platform, arrived = many_limits(40, 0)
-    halves = [PromptEvaluation(platform), PromptEvaluation(platform)]
-    for number, prompt in enumerate(halves):
-        prompt.owns = lambda shard, number=number: shard[1] % 2 == number
-    evaluated = [prompt.evaluate(arrived, at(1)).targets for prompt in halves]
-    assert sum(evaluated) == 40
-    assert min(evaluated) > 0

@@ -132,15 +132,6 @@ def test_an_episode_that_nothing_evaluates_any_more_ends_at_once_with_the_reason
     ]
 
 
-def test_it_ends_with_the_act_that_takes_the_asset_out_of_the_definition(platform):
-    from alerting.usecases.alarm_load.budget_gate import apply_within_budget
-
-    platform.clock.instant = at(20)
-    apply_within_budget(platform, [RULE | {"assets": ["oven-1"]}], [], "ada", at(20), "sold")
-    assert of_asset(platform) == [(at(1), at(20))]
-    assert of_asset(platform, "oven-1") == [(at(1), None)]
-
-
 def test_named_again_it_is_raised_again_if_it_still_holds_and_not_for_the_time_between(platform):
     apply(platform, [RULE | {"assets": ["oven-1"]}], "ada", at(20), "x")
     run(platform, 20)
@@ -150,19 +141,6 @@ def test_named_again_it_is_raised_again_if_it_still_holds_and_not_for_the_time_b
     add_readings(platform, [ReadingRow("oven-2", at(42), {"temperature": 230.0})], at(42))
     run(platform, 45)
     assert of_asset(platform) == [(at(1), at(20)), (at(42), None)]
-
-
-def test_an_asset_that_comes_back_is_evaluated_from_its_state_without_the_episode(
-    mongo_stores,  # noqa: F811 - a fixture
-    mailbox,
-):
-    platform = with_two_open(mongo_stores, mailbox)
-    delete(platform, "assets", name="oven-2")
-    run(platform, 20)
-    store_assets(platform, "oven-2")
-    add_readings(platform, [ReadingRow("oven-2", at(25), {"temperature": 230.0})], at(25))
-    run(platform, 30)
-    assert [closed for _, closed in of_asset(platform)] == [at(20), None]
 
 
 @pytest.mark.parametrize(

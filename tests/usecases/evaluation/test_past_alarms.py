@@ -1,8 +1,5 @@
 """Alarms found by evaluating past days: they fill the figures of the first days, and say so."""
 
-from dataclasses import replace
-from datetime import timedelta
-
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.definitions.sync import apply
@@ -51,13 +48,6 @@ def test_one_may_say_so_oneself():
     assert alarm_quality(platform, at(0), at(600)).kpis.alarms == 1  # what programs get by default
     [position] = alarm_quality(platform, at(0), at(600), past=True).positions
     assert position.kpis.alarms == 4
-
-
-def test_without_past_alarms_nothing_is_said():
-    found = alarm_quality(plant(live=4), at(301), at(600), past=None)
-    assert (found.past.found, found.past.message) == (0, "")
-    assert replace(found.past, found=1).message
-    assert found.kpis.end - found.kpis.start == timedelta(minutes=299)
 
 
 def test_past_times_that_begin_inside_an_alarm_find_the_same_alarm():

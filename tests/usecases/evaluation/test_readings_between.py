@@ -70,18 +70,6 @@ def test_it_is_evaluated_as_well_if_another_evaluator_routes_it_before_the_first
     assert raised(line) == [(at(30), "open", False)]
 
 
-def test_it_is_evaluated_as_well_if_the_first_evaluator_commits_while_the_other_one_has_read_it(
-    line,
-):
-    def first_commits():
-        evaluate(line.platform, None, at(40))
-        line.feed(HOT, 40)
-
-    assert evaluate_while(line, 39, first_commits).elsewhere == 1
-    line.run(41)
-    assert raised(line) == [(at(30), "open", False)]
-
-
 def test_writer_announced_its_readings_before_evaluator_began_and_writes_them_after_it_has_read(
     line, monkeypatch
 ):
@@ -103,20 +91,3 @@ def test_writer_announced_its_readings_before_evaluator_began_and_writes_them_af
     assert raised(line) == []
     line.run(41)
     assert raised(line) == [(at(30), "open", False)]
-
-
-def test_a_writer_that_finishes_only_after_the_next_round_has_routed_its_arrival(line, monkeypatch):
-    writes = line.platform.reading_writes
-    insert = writes.insert
-
-    def slow(*rows):
-        for minute in (40, 41):
-            line.run(minute)
-        return insert(*rows)
-
-    monkeypatch.setattr(writes, "insert", slow)
-    line.feed(HOT, 39)
-    monkeypatch.setattr(writes, "insert", insert)
-    line.run(42)
-    assert raised(line) == [(at(30), "open", False)]
-    assert line.platform.arrivals.unfinished().arrivals == []

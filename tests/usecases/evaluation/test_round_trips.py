@@ -4,7 +4,6 @@ openings are not counted."""
 from dataclasses import replace
 from datetime import timedelta
 
-import pandas as pd
 import pytest
 
 from alerting.adapters.memory.platform import memory_platform
@@ -72,17 +71,6 @@ def tick(platform, record, minute):
         )
     deliver_now(platform, platform.clock.now())
     return list(record.commands)
-
-
-def test_readings_without_events_are_one_query(plant):
-    platform, record, _ = plant
-    oven_1 = platform.assets.get("oven-1")
-    record.clear()
-    alone = platform.readings.load(oven_1, at(0), at(9), with_events=False)
-    assert record.commands == ["find readings"]
-    whole = platform.readings.load(oven_1, at(0), at(9))
-    pd.testing.assert_frame_equal(alone.readings, whole.readings)
-    assert (len(alone.events), alone.event_types) == (0, ())
 
 
 def test_a_tick_costs_few_round_trips(plant):

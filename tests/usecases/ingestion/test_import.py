@@ -9,14 +9,12 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.server
-ROOT = Path(__file__).parents[3]
 START = datetime(2026, 1, 5, tzinfo=UTC)
 GOOD = "ts,asset,x\n2026-01-05 00:00:00,oven-1,1\n2026-01-05 00:01:00,oven-1,2\n"
 BAD = GOOD + "at three,oven-1,3\n"
@@ -136,12 +134,6 @@ def test_no_cell_of_a_rejects_file_is_a_formula(command):
     assert not [cell for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
 
 
-def test_without_any_bad_line_there_is_no_rejects_file(command):
-    command.file("f.csv", GOOD)
-    assert command("readings", "f.csv", "--skip-bad")[0] == 0
-    assert not (command.folder / "f.csv.rejects.csv").exists()
-
-
 def test_a_rejects_file_that_cannot_be_written_is_refused_before_the_import(command):
     command.file("f.csv", BAD)
     code, _, err = command("readings", "f.csv", "--skip-bad", "--rejects", "nowhere/bad.csv")
@@ -221,44 +213,3 @@ def test_an_import_stopped_in_the_middle_is_completed_by_running_it_again(comman
         "x": rows - 1,
         "y": (rows - 1) % 7,
     }
-
-
-MEASURE = """
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from alerting.usecases.ingestion.tables import check_readings
-from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.rows import Layout
-from benchmarks.helpers.memory import peak_mib
-from tests.memory_plant import Plant
-
-plant = Plant()
-plant.readings.insert = lambda rows, arrived_at: []
-result = check_readings(ReadingsFile(Path(sys.argv[1]), Layout(asset="a")), plant).write(now=datetime.now(UTC), actor="me")
-print(result.rows, peak_mib())
-"""  # noqa: E501
-
-
-@pytest.mark.night
-def test_memory_does_not_grow_with_the_file(tmp_path):
-    def peak(rows):
-        path = tmp_path / f"{rows}.csv"
-        with path.open("w") as file:
-            file.write("ts,x,y\n")
-            file.writelines(f"{1_420_092_000 + i},{i}.123456,{i % 97}.5\n" for i in range(rows))
-        done = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(path)],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=ROOT,
-        )
-        imported, megabytes = map(int, done.stdout.split())
-        assert imported == rows
-        return megabytes
-
-    # about 10 and 40 MB; as rows in memory, about 200 and 800 MB
-    small = peak(400_000)
-    large = peak(1_600_000)
-    assert large < small + 60

@@ -62,18 +62,6 @@ def test_duplicates_are_merged_across_blocks_and_counted(
     )
 
 
-@pytest.mark.parametrize("rule", ["last", "mean"])
-def test_a_second_import_with_the_same_rule_changes_nothing(importer, rule):
-    importer.readings(TWICE, duplicates=rule, **LAYOUT)
-    again = importer.readings(TWICE, duplicates=rule, **LAYOUT)
-    assert (again.rows, again.new) == (4, 0)
-
-
-def test_equal_lines_have_exactly_their_value_as_mean(importer):
-    importer.readings("ts,x\n" + "2015-01-01 06:00:00,0.1\n" * 3, asset="a", duplicates="mean")
-    assert importer.values == {("a", 0 * MINUTE): {"x": 0.1}}
-
-
 def test_a_last_sample_of_bad_quality_is_bad_and_a_mean_is_that_of_the_good_ones(importer):
     content = (
         "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,3,uncertain\n2015-01-01 "

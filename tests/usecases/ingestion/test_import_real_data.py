@@ -11,8 +11,6 @@ import yaml
 from typer.testing import CliRunner
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.validation import parse_definition
@@ -126,41 +124,6 @@ def test_roasting_arrives_with_its_delays_and_the_limit_is_the_percentile_of_the
             stores.readings.load(roaster, None, None, ["T1_hour"]).readings["T1_hour"].dropna()
         )
         assert len(sensors) == 8688
-
-
-def test_the_titles_of_ai4i_become_legal_names_and_its_byte_order_mark_vanishes():
-    file = ReadingsFile(
-        Path(DATA) / "ai4i2020" / "ai4i2020.csv", Layout(asset="mill-1", time="UDI")
-    )
-    profile = file.profile(lambda *_: None)
-    # it has no time stamps, and a counter is not taken for one
-    assert profile.bad == profile.lines == 10_000
-    assert [c.name for c in profile.columns.values()] == [
-        "Product_ID",
-        "Type",
-        "Air_temperature",
-        "Process_temperature",
-        "Rotational_speed",
-        "Torque",
-        "Tool_wear",
-        "Machine_failure",
-        "TWF",
-        "HDF",
-        "PWF",
-        "OSF",
-        "RNF",
-    ]
-
-
-@pytest.mark.parametrize("folder", ["valve1", "valve2", "other", "anomaly-free"])
-def test_every_skab_file_is_read_whole(folder):
-    for path in sorted((Path(DATA) / "skab" / folder).glob("*.csv")):
-        profile = ReadingsFile(path, Layout(asset="pump-1", time="datetime")).profile(
-            lambda *_: None
-        )
-        lines = len(path.read_text().splitlines()) - 1
-        assert (profile.lines, profile.bad) == (lines, 0), path
-        assert {c.inferred() for c in profile.columns.values()} == {"number"}
 
 
 def test_ai4i_is_trained_on_the_unit_just_made_as_documented(run, server):

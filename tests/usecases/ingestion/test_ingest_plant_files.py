@@ -48,23 +48,12 @@ def test_titles_of_any_length_give_names_that_are_legal_and_differ(folder):
     assert (again.new, len(folder.plant.assets.get("a").variables)) == (0, 5)
 
 
-def test_a_title_of_many_thousand_characters_is_kept_as_far_as_it_can_be_shown(folder):
-    folder.readings(f"ts,{'x' * 5000}\n2026-01-05 00:00,1\n")
-    (variable,) = folder.plant.assets.get("a").variables.values()
-    assert len(variable.title) <= 200
-
-
 @pytest.mark.parametrize("asset", ["x" * 101, "12:30"])
 def test_an_asset_that_is_no_name_and_gives_none_is_refused_before_anything_is_written(
     folder, asset
 ):
     folder.expect_refusal("ts,x\n2026-01-05,1\n", "--asset: '", "is not a name of", asset=asset)
     assert folder.plant.untouched()
-
-
-def test_an_event_type_that_is_too_long_is_refused(folder):
-    with pytest.raises(UserError, match=r"--type: .* is not a name of an event type"):
-        EventsFile(folder.file("ts\n2026-01-05\n"), Layout(asset="a"), EventColumns("x" * 101))
 
 
 # Stamps
@@ -477,12 +466,6 @@ def test_a_column_of_stamps_that_is_not_there_brings_the_one_that_holds_them(fol
 def test_a_column_that_is_not_there_brings_the_one_that_is_meant(folder, wanted, near):
     folder.expect_refusal(
         "ts;Temp. Zone 1;Druck;T9\n2026-01-05;1;2;3\n", f"did you mean {near}?", only=(wanted,)
-    )
-
-
-def test_a_column_that_is_like_no_other_brings_no_suggestion(folder):
-    assert "did you mean" not in folder.expect_refusal(
-        "ts;a1;b2\n2026-01-05;1;2\n", "there is no column", only=("humidity",)
     )
 
 

@@ -1,22 +1,13 @@
 """The meter of late data, and what `why` says of them."""
 
-from datetime import timedelta
-
 from alerting.definitions.assets import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.lateness import late_rows
-from tests.builders import at, oven, too_hot
+from tests.builders import at, too_hot
 from tests.helpers.late_line import Line
-
-SECOND = timedelta(seconds=1)
-
-
-def send(line, minute, seconds_late, **values):
-    rows = [ReadingRow("oven-1", at(minute), values)]
-    add_readings(line.platform, rows, at(minute) + seconds_late * SECOND)
 
 
 def facts(line, minute):
@@ -77,11 +68,3 @@ def test_history_is_not_late_for_a_definition_that_was_changed_since_it_began():
     a_month_of_history(line, 0)
     counts = line.run(61)
     assert (counts.late, counts.too_late) == (0, 0)
-
-
-def test_history_of_an_asset_that_no_definition_watches_is_not_late():
-    line = Line()
-    line.platform.assets.store_assets([oven().model_copy(update={"name": "press-1"})])
-    line.run(60)
-    add_readings(line.platform, [ReadingRow("press-1", at(5), {"temperature": 1.0})], at(60))
-    assert late_rows(line.platform, at(60)) == 0

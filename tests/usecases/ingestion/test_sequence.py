@@ -56,12 +56,6 @@ def test_the_same_file_again_changes_nothing_and_a_longer_one_adds_its_new_rows(
     assert torque(plant) == {0: 32.5, 1: 46.9, 2: 45.3, 3: 50.0}
 
 
-def test_a_corrected_cell_is_a_correction(plant, imported):
-    imported(UNITS)
-    assert imported(UNITS.replace("46,9", "47,9"), only=("Drehmoment [Nm]", "Gut"))[1].new == 1
-    assert torque(plant)[1] == 47.9
-
-
 def test_another_file_is_refused_with_the_start_that_continues_and_goes_on_there(plant, imported):
     imported(UNITS)
     following = "Teil;Drehmoment [Nm];Gut\n4;20,5;nein\n5;21,9;nein\n"
@@ -122,18 +116,6 @@ def test_complaints_name_their_units_and_are_known_after_their_delay(plant, impo
     assert list(events["end"]) == [pd.Timestamp(SINCE + 2 * MINUTE)]
     check_events(source, plant).write(now=NOW, actor="me")
     assert plant.assets.event_types() == [complaint]
-
-
-def test_parquet_has_an_order_too(plant, tmp_path):
-    path = tmp_path / "units.parquet"
-    pd.DataFrame({"Drehmoment [Nm]": [1.5, 2.5], "Typ": ["A", "B"]}).to_parquet(path)
-    source = ReadingsFile(
-        path, Layout(asset="press-1", sequence=timedelta(seconds=30), start="2026-01-05T06:00:00Z")
-    )
-    checked = check_readings(source, plant)
-    checked.write(now=NOW, actor="me")
-    assert checked.understood.first == datetime(2026, 1, 5, 6, tzinfo=UTC)
-    assert checked.understood.last == datetime(2026, 1, 5, 6, 0, 30, tzinfo=UTC)
 
 
 def test_a_start_is_local_time_of_the_plant_and_must_be_an_instant(imported):

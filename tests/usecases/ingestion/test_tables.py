@@ -5,7 +5,6 @@ import pytest
 
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
-from alerting.adapters.files.tables import text
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.usecases.ingestion.tables import check_readings
@@ -247,27 +246,6 @@ def test_a_variable_declared_with_two_types_is_refused(importer):
     importer.expect_refusal("x is declared as number on a but category on b", content=content)
 
 
-def test_an_import_that_was_stopped_is_completed_by_the_next_one(importer, monkeypatch):
-    monkeypatch.setattr(text, "BLOCK_BYTES", 200)
-    content = "ts,x\n" + "".join(f"{1_420_092_000 + i},{i}\n" for i in range(100))
-    add = importer.plant.readings.insert
-    calls = []
-
-    def stopped(rows, arrived_at):
-        calls.append(rows)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return add(rows, arrived_at)
-
-    importer.plant.readings.insert = stopped
-    with pytest.raises(KeyboardInterrupt):
-        importer.readings(content, asset="a")
-    before = len(importer.values)
-    assert 0 < before < 100
-    result = importer.readings(content, asset="a")
-    assert (result.rows, result.new, len(importer.values)) == (100, 100 - before, 100)
-
-
 def test_a_file_that_is_changed_between_check_and_import_is_refused(importer, monkeypatch):
     source = ReadingsFile(importer.file(GOOD), Layout())
     checked = source.profile(lambda *_: None)
@@ -280,27 +258,6 @@ def test_a_file_that_is_changed_between_check_and_import_is_refused(importer, mo
     with pytest.raises(UserError, match="changed during its import; import it again"):
         check_readings(source, importer.plant).write(now=NOW, actor="me")
     assert not importer.values
-
-
-def test_a_contradiction_across_blocks_is_found(importer, monkeypatch):
-    monkeypatch.setattr(text, "BLOCK_BYTES", 30)
-    importer.expect_refusal(
-        "line 3, column x: another value", content=FRAME.format("2015-01-01 06:00:00,oven-1,2")
-    )
-
-
-def test_progress_goes_twice_from_the_start_to_the_end_of_the_file(importer, monkeypatch):
-    monkeypatch.setattr(text, "BLOCK_BYTES", 500)
-    path = importer.file("ts,x\n" + "".join(f"{1_420_092_000 + i},{i}\n" for i in range(100)))
-    told = []
-    report = lambda *step: told.append(step)  # noqa: E731 - one name for two calls
-    check_readings(ReadingsFile(path, Layout(asset="a")), importer.plant, progress=report).write(
-        now=NOW, actor="me", progress=report
-    )
-    for step in ("checking", "writing"):
-        done = [d for s, d, _ in told if s == step]
-        assert done == sorted(done)
-        assert done[-1] == path.stat().st_size == told[0][2]
 
 
 FAILURES = "ts,asset,type,code\n2015-01-01 06:00:00,a,stop,7\n2015-01-01 07:00:00,a,jam,8\n"

@@ -40,17 +40,6 @@ def test_values_that_another_file_has_replaced_stay(importer):
     assert sorted(importer.plant.assets.known) == ["a", "b"]
 
 
-def test_two_lines_of_one_instant_are_both_removed(importer):
-    """A file may state each variable in a line of its own."""
-    lines = "time;Ofen;T;P\n01.01.2015 06:00;a;200,5;\n01.01.2015 06:00;a;;3,5\n"
-    importer.readings(lines, zone="UTC", **COLUMNS)
-    assert importer.values == {("a", timedelta(0)): {"T": 200.5, "P": 3.5}}
-    removed = importer.readings(lines, take_back=True, zone="UTC", **COLUMNS)
-    assert importer.values == {}
-    counts = (removed.understood.removes, removed.removed, removed.rows)
-    assert counts == (2, 2, 2)
-
-
 def test_what_changes_between_check_and_removal_is_not_removed(importer):
     importer.readings(LINES, zone="UTC", **COLUMNS)
     source = ReadingsFile(importer.file(LINES), Layout(zone="UTC", **COLUMNS))

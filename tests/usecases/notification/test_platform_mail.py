@@ -13,9 +13,8 @@ from alerting.adapters.channels.egress import Egress
 from alerting.adapters.channels.email import EmailChannel
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.monitor import HealthMonitor
-from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import language
-from alerting.ports import DecisionRecord, Disk, ModelUnavailable
+from alerting.ports import Disk, ModelUnavailable
 from alerting.settings.delivery import Smtp
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -88,20 +87,6 @@ def news(platform, inbox, minute, kind=""):
     return [subject for subject in inbox.subjects[before:] if kind in subject]
 
 
-def test_a_failed_training_is_announced_until_the_next_one_succeeds(platform, inbox):
-    apply(platform, [learned_quickly()], "engineer", at(0), "test")
-    with pytest.raises(UserError):
-        train(platform, NAME, at(NOW))
-    assert news(platform, inbox, NOW + 1, "training failed") == [
-        f"Platform: training failed: {NAME}"
-    ]
-    add_readings(platform, line(days=5), at(5 * DAY))
-    train(platform, NAME, at(5 * DAY))
-    assert news(platform, inbox, NOW + 5, "training failed") == [
-        f"Over: platform: training failed: {NAME}"
-    ]
-
-
 def test_a_waiting_approval_is_announced_until_it_is_answered(platform, inbox):
     apply(platform, [learned_quickly(promotion={"mode": "approval"})], "engineer", at(0), "test")
     add_readings(platform, line(days=5), at(5 * DAY))
@@ -114,40 +99,6 @@ def test_a_waiting_approval_is_announced_until_it_is_answered(platform, inbox):
     assert news(platform, inbox, NOW + 5, "approval waiting") == [
         f"Over: platform: approval waiting: {NAME}"
     ]
-
-
-def test_a_promotion_that_is_refused_three_times_is_announced_until_one_succeeds(platform, inbox):
-    apply(platform, [learned_quickly()], "engineer", at(0), "test")
-    decide(platform, "keep", 1)
-    decide(platform, "cannot_tell", 2)
-    assert news(platform, inbox, NOW + 1, "promotion refused") == []
-    decide(platform, "keep", 3)
-    assert news(platform, inbox, NOW + 5, "promotion refused") == [
-        f"Platform: promotion refused: {NAME}"
-    ]
-    decide(platform, "promote", 4)
-    assert news(platform, inbox, NOW + 9, "promotion refused") == [
-        f"Over: platform: promotion refused: {NAME}"
-    ]
-
-
-def decide(platform, verdict, number):
-    promoted = verdict == "promote"
-    made = DecisionRecord(
-        NAME,
-        at(number),
-        1,
-        number,
-        None,
-        promoted,
-        False,
-        verdict,
-        "because",
-        {},
-        f"run-{number}",
-        "platform",
-    )
-    assert platform.decisions.add(made, 1 if promoted else None)
 
 
 def test_stopped_readings_late_evaluation_a_full_disk_and_a_silent_registry_are_announced(

@@ -193,16 +193,6 @@ def test_those_who_are_told_get_its_begin_and_its_end_with_what_was_raised(platf
     assert notified(mail) == []
 
 
-def test_the_message_on_its_end_says_the_titles_of_assets(platform, crew):
-    titled = platform.assets.get("oven-1").model_copy(update={"title": "Ofen Süd"})
-    platform.assets.store_assets([titled])
-    silence(platform, 0, 60, notified=("crew",))
-    run(platform, 5, 300)
-    run(platform, 60)
-    run(platform, 61)
-    assert "too-hot on Ofen Süd, still open" in notified(crew)[-1].text
-
-
 def test_it_is_extended_and_each_change_is_audited(platform):
     made = silence(platform, 0, 60)
     extend_silence(platform, made.id, at(90), ANN, at(30))

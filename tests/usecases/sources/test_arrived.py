@@ -24,7 +24,7 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_now
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, oven, too_hot, too_moist
-from tests.helpers.late_line import FIELDS, LEVELS, Line, told
+from tests.helpers.late_line import FIELDS, Line
 from tests.helpers.stores import states_of
 from tests.helpers.suppression import feed, run
 from tests.helpers.suppression import plant as suppressed_plant
@@ -111,13 +111,6 @@ def test_a_reading_is_evaluated_as_soon_as_its_latency_is_over_and_then_no_more(
     assert watermark(line) == at(1)
 
 
-def test_without_a_latency_it_is_evaluated_at_once():
-    line = Streamed()
-    line.arrived = ArrivedRows()
-    line.feed({1: 230}, 1)
-    assert (line.stream(1).raised, len(line.mail.messages)) == (1, 1)
-
-
 def test_readings_are_not_lost_when_an_evaluation_fails():
     line = Streamed()
     line.arrived = arrived = ArrivedRows()
@@ -149,20 +142,6 @@ def test_readings_are_not_lost_when_another_process_evaluates_only_a_part_of_the
     assert (line.stream(2).elsewhere, watermark(line)) == (1, at(1.5))
     line.stream(2)
     assert (watermark(line), line.prompt.waits) == (at(2), False)
-
-
-def test_a_severity_that_rises_is_notified_at_once_as_a_raise_is():
-    line = Streamed(**LEVELS)
-    evaluator = Evaluator(line.platform)
-    evaluator._stopped.set()  # no pauses
-    for minute, value in {1: 200, 2: 220, 3: 240}.items():
-        line.feed({minute: value}, minute)
-        line.platform.clock.instant = at(minute)
-        evaluator.add([ReadingRow("oven-1", at(minute), {"temperature": float(value)})])
-        evaluator.stored_until = at(minute)
-        evaluator.evaluate()
-        evaluator.deliver()
-    assert told(line) == ["raised", "severity_rose-critical"]
 
 
 def test_it_works_once_it_hears_of_what_other_processes_store(monkeypatch):

@@ -300,20 +300,6 @@ def test_a_source_is_stale_after_its_time_without_a_row_and_never_while_it_is_pa
     ]
 
 
-def test_the_rate_counts_the_rows_after_the_first_of_the_last_deliveries():
-    platform = memory_platform()
-    source = parse_source(PLAIN)
-    apply_sources(platform, [PLAIN], "ada", at(0))
-    for minute in range(3):
-        rows = [
-            {"ts": NOON + timedelta(minutes=minute, seconds=s), "asset": "oven-1", "t": s}
-            for s in range(60)
-        ]
-        deliver(platform, source, rows, at(minute), by="gate")
-    assert source_statuses(platform.sources, platform.deliveries, at(2))[0].rate == 60.0
-    assert source_statuses(platform.sources, platform.deliveries, at(4))[0].rate == 30.0
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
     [(1234567, "1234567"), (1234568.0, "1234568"), (0.1234567, "0.1234567"), (-3, "-3")],

@@ -86,18 +86,6 @@ def test_a_file_of_european_csv_is_stored_once_and_moved(platform, folder):
     )
 
 
-def test_a_file_with_a_line_of_units_is_read_by_the_titles_that_it_has(platform, folder):
-    named = source(folder, variables={"Temperatur": {"name": "zone_2"}}, others="ignore")
-    apply_sources(platform, [named], "ada", at(0))
-    path = write(folder, "a.csv")
-    rows = ["Zeitstempel;Maschine;Temperatur", ";;°C", "05.01.2026 13:00:00;1;201,5", ""]
-    path.write_bytes("\r\n".join(rows).encode("cp1252"))
-    os.utime(path, (path.stat().st_mtime - 60,) * 2)
-    assert poll(platform, READERS, "lab", at(1)).new == 1
-    assert stored(platform) == {"12:00": 201.5}
-    assert platform.assets.get("oven-1").variables["zone_2"].unit == "°C"
-
-
 def test_a_file_of_the_same_name_with_other_content_is_read_and_both_are_kept(platform, folder):
     write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
     poll(platform, READERS, "lab", at(1))
@@ -269,12 +257,6 @@ def test_a_file_that_cannot_be_read_or_moved_is_said_and_does_not_stop_the_other
     assert "permission denied" in platform.deliveries.progress("lab").fault
     assert stored(platform)["12:01"] == 202.5
     assert names(folder) == {"done": ["b.csv"], "in": ["a.csv"]}
-
-
-def test_links_are_not_followed(platform, folder):
-    (folder / "in" / "a.csv").symlink_to(write(folder, "b.txt", "05.01.2026 13:00:00;1;201,5;A"))
-    assert poll(platform, READERS, "lab", at(1)).rows == 0
-    assert names(folder) == {"in": ["a.csv", "b.txt"]}
 
 
 def test_files_that_were_put_away_are_not_read_again_where_the_pattern_matches_them(

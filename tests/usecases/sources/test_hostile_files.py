@@ -101,42 +101,6 @@ def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first
     assert platform.deliveries.progress("lab").refused == len(bad)
 
 
-@pytest.mark.parametrize(
-    "stamp",
-    [
-        "0000-01-01T00:00:00Z",
-        "0001-01-01 00:00:00",
-        "9999-12-31T23:59:59-14:00",
-        "01.01.0001 00:00",
-    ],
-)
-def test_a_null_date_is_the_fault_of_its_file(folder, stamp):
-    platform = memory_platform()
-    write(
-        folder,
-        "a.csv",
-        table("05.01.2026 06:00,1" if "." in stamp else "2026-01-05T06:00:00Z,1", f"{stamp},2"),
-    )
-    apply_sources(platform, [document(folder)], "ada", at(0))
-    assert poll(platform, READERS, "lab", at(1)).refused == 1
-    assert "line 3, column ts: " in reason(folder, "a.csv")
-    assert "does not lie between the years 1900 and 2200" in reason(folder, "a.csv")
-
-
-def test_a_name_that_is_no_utf_8_is_known_again_where_its_file_stays(platform, folder):
-    name = os.fsdecode(b"m\xfcller.csv")
-    write(folder, name)
-    apply_sources(platform, [document(folder, done=None)], "ada", at(0))
-    assert poll(platform, READERS, "lab", at(1)).new == 2
-    assert poll(platform, READERS, "lab", at(2)).rows == 0
-    assert (
-        platform.deliveries.progress("lab").last["values"]["file"] == f"{folder}/in/m\\xfcller.csv"
-    )
-    write(folder, name, table("never,1"))
-    assert poll(platform, READERS, "lab", at(3)).refused == 1
-    assert "m\\xfcller.csv was not imported" in reason(folder, name)
-
-
 class Breaking(FolderDrop):
     """A folder in which one file makes a library fail in a way that nobody has thought of."""
 
@@ -241,20 +205,3 @@ def test_a_file_is_moved_to_another_disk_too(folder, monkeypatch):
         {"in": [], "done": ["a.csv"]},
         changed,
     )
-
-
-def test_a_file_that_cannot_be_moved_leaves_nothing_where_it_should_go(folder, monkeypatch):
-    platform = memory_platform()
-
-    def refuse(*_, **__):
-        raise PermissionError(1, "Operation not permitted")
-
-    write(folder, "a.csv", table("never,1"))
-    apply_sources(platform, [document(folder)], "ada", at(0))
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", refuse)
-        with pytest.raises(UserError, match=r"cannot be moved to .*: Operation not permitted"):
-            poll(platform, READERS, "lab", at(1))
-    assert names(folder) == {"in": ["a.csv"], "bad": []}
-    poll(platform, READERS, "lab", at(2))
-    assert names(folder) == {"in": [], "bad": ["a.csv", "a.csv.reason.txt"]}

@@ -182,19 +182,6 @@ def test_a_broken_connection_is_said_and_what_came_meanwhile_is_stored_once(line
     assert line.progress.fault is None
 
 
-def test_a_message_that_is_not_acknowledged_comes_again(line):
-    line.send(range(3))
-    waits = time.monotonic() + 600
-    [stream] = line.streams
-    taken = []
-    while len(taken) < 3:
-        assert time.monotonic() < waits
-        taken += stream.batch()
-    line.service.close()
-    line.start()
-    line.turns(lambda: len(line.stored()) == 3)
-
-
 def test_a_changed_topic_is_given_back(line):
     changed = {**line.document, "topic": line.topic("new", "{asset}", "readings")}
     apply_sources(line.platform, [changed], "ada", at(1))

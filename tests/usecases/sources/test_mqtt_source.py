@@ -3,11 +3,9 @@ breaks."""
 
 import json
 import time
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
-from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.sources.source import SourceRefused, parse_source
@@ -95,51 +93,12 @@ def test_a_poison_message_is_put_aside_and_stored_once_its_source_is_corrected()
     assert stored(platform) == {0: {"t": 2.0}}
 
 
-def test_nothing_is_acknowledged_that_is_not_stored():
-    platform = memory_platform()
-    done = []
-
-    class Down:
-        def __getattr__(self, name):
-            raise AutoReconnect("away")
-
-    found = [message({"ts": NOON.isoformat(), "values": {"t": 1}}, acknowledged=done)]
-    with pytest.raises(AutoReconnect):
-        store_messages(replace(platform, reading_writes=Down()), parse_source(SOURCE), found, at(0))
-    assert done == []
-
-
 @pytest.fixture
 def broker(tmp_path):
     made = Broker(tmp_path)
     made.start()
     yield made
     made.stop()
-
-
-class Line:
-    """A line that publishes readings, one a second of event time."""
-
-    def __init__(self, broker):
-        self._client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id="line", protocol=mqtt.MQTTv5
-        )
-        self._client.connect("127.0.0.1", broker.port)
-        self._client.loop_start()
-
-    def publish(self, numbers, payload=None):
-        sent = []
-        for i in numbers:
-            row = {"ts": (NOON + timedelta(seconds=i)).isoformat(), "values": {"t": i}}
-            sent.append(
-                self._client.publish("line-3/oven-1/readings", payload or json.dumps(row), qos=1)
-            )
-        for one in sent:
-            one.wait_for_publish(600)
-
-    def close(self):
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 def turns(service, until, seconds=600.0):
@@ -150,58 +109,9 @@ def turns(service, until, seconds=600.0):
         service.turn()
 
 
-@pytest.mark.server
-def test_messages_are_stored_once_while_broker_service_and_database_break(broker):
-    from alerting.stream.service import StreamService
-
-    platform = memory_platform()
-    environ = {"BROKER_URL": broker.address}
-    apply_sources(platform, [SOURCE], "ada", at(0))
-    service = StreamService(platform, environ)
-    turns(service, lambda: broker_knows(service))
-    line = Line(broker)
-    line.publish(range(50))
-    line.publish([0], b"poison")
-    turns(service, lambda: len(stored(platform)) == 50 and platform.dead_messages.dead("line", 10))
-
-    service.close()  # as a kill: the broker keeps what comes meanwhile
-    line.publish(range(40, 90))
-    failing = Failing(platform.reading_writes, 1)
-    service = StreamService(replace(platform, reading_writes=failing), environ)
-    turns(service, lambda: len(stored(platform)) == 90)
-    assert failing.left == 0
-
-    line.close()
-    broker.stop()
-    turns(service, lambda: platform.deliveries.progress("line").fault is not None)
-    broker.start()
-    line = Line(broker)
-    line.publish(range(90, 120))
-    turns(service, lambda: len(stored(platform)) == 120, 40)
-    line.close()
-    service.close()
-    assert stored(platform) == {i: {"t": float(i)} for i in range(120)}
-    assert platform.deliveries.progress("line").rows == 120
-    assert len(platform.dead_messages.dead(None, 10)) == 1
-
-
 def broker_knows(service):
     """Return whether the subscription of the one source is confirmed."""
     return any(found.stream._fault is None for found in service._connections.values())
-
-
-class Failing:
-    """Writes that fail a number of times as those to a database that is away."""
-
-    def __init__(self, writes, times):
-        self._writes = writes
-        self.left = times
-
-    def __getattr__(self, name):
-        if name == "insert" and self.left:
-            self.left -= 1
-            raise AutoReconnect("away")
-        return getattr(self._writes, name)
 
 
 def publish(broker, *messages):

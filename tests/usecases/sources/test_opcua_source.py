@@ -4,7 +4,6 @@ a broken connection."""
 import asyncio
 import threading
 import time
-from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -13,7 +12,6 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.stream import service
 from alerting.stream.service import StreamService
@@ -180,45 +178,11 @@ def test_no_value_is_lost_over_an_outage_of_the_database(plant, proxy, monkeypat
     assert (progress.lost, progress.last_lost) == (0, None)
 
 
-def test_another_process_reads_on_after_the_first_has_ended_and_history_fills_the_gap(
-    plant, proxy, monkeypatch
-):
-    monkeypatch.setattr(service, "LOOK_S", 0.2)
-    monkeypatch.setattr(StreamService, "_was_killed_here", lambda *_: False)
-    reader = Reader(plant, proxy, history="2h")
-    reader.turns(reader.stored)
-    first = reader.service
-    second = StreamService(reader.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"})
-    for number in range(20):
-        plant.write(ZONE, 500.0 + number, 2000 + number)
-        second.turn()
-        first.turn()
-    assert second._connections == {}
-    first.close()
-    plant.write(ZONE, 520.0, 2020)
-    reader.service = second
-    reader.turns(lambda: 2020 in reader.stored())
-    second.close()
-    assert [n for n in range(21) if reader.stored().get(2000 + n) != {"zone_2": 500.0 + n}] == []
-    assert reader.platform.deliveries.progress("line").last_lost is None
-
-
 class Away:
     """Writes of a database that is away."""
 
     def __getattr__(self, name):
         raise AutoReconnect("away")
-
-
-def test_values_that_had_come_are_delivered_before_a_lost_connection_is_said():
-    client = OpcUaClient.__new__(OpcUaClient)
-    client._lost = "closed"
-    client._values = ["a", "b", "c"]
-    client._past = deque()
-    client._history = deque()
-    assert client.receive(0) == ["a", "b", "c"]
-    with pytest.raises(UserError, match="the connection to the server is lost: closed"):
-        client.receive(2)
 
 
 def test_a_node_that_is_missing_is_named(plant, proxy):

@@ -17,7 +17,7 @@ from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.poll import Readers, poll, try_source
+from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.file_servers import create_bucket, s3_server, sftp_server  # noqa: F401 - fixtures
 
@@ -126,50 +126,6 @@ def test_good_files_are_stored_and_moved_and_bad_ones_have_the_reason_beside_the
     assert stored(platform)["12:01"] == 13.5
 
 
-def test_a_file_that_stays_is_read_once_and_again_when_it_grows(platform, server, monkeypatch):
-    apply_sources(platform, [document(server, done=None)], "ada", at(0))
-    server.write("in/a.csv", GOOD)
-    reading = readers(server)
-    assert poll(platform, reading, "lab", at(1)).new == 2
-    fetched = []
-    fetch = remote.RemoteDrop._fetched
-    monkeypatch.setattr(
-        remote.RemoteDrop, "_fetched", lambda drop, file: fetched.append(file) or fetch(drop, file)
-    )
-    assert poll(platform, reading, "lab", at(2)).rows == 0
-    assert fetched == []  # size and time say that it is the same
-    server.write("in/a.csv", f"{GOOD}05.01.2026 12:02;4,5\n")
-    assert poll(platform, reading, "lab", at(3)).new == 1
-    assert len(stored(platform)) == 3
-
-
-def test_a_read_that_is_killed_before_the_file_is_moved_changes_nothing_the_second_time(
-    platform, server, monkeypatch
-):
-    apply_sources(platform, [document(server)], "ada", at(0))
-    server.write("in/a.csv", GOOD)
-
-    class Killed(BaseException):
-        pass
-
-    def die(*_):
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(remote.RemoteDrop, "put_away", die)
-        with pytest.raises(Killed):
-            poll(platform, readers(server), "lab", at(1))
-    assert poll(platform, readers(server), "lab", at(2)).rows == 0
-    assert server.names() == ["done/a.csv"]
-    assert len(stored(platform)) == 2
-
-
-def test_a_look_shows_rows_and_stores_nothing(platform, server):
-    server.write("in/a.csv", GOOD)
-    trial = try_source(platform, readers(server), parse_source(document(server)))
-    assert (len(trial.rows), platform.assets.all(), server.names()) == (2, [], ["in/a.csv"])
-
-
 def test_a_folder_that_is_not_there_and_a_file_that_is_too_large_are_said(
     platform, server, monkeypatch
 ):
@@ -193,16 +149,6 @@ def test_a_folder_with_too_many_entries_is_refused(platform, server, monkeypatch
     monkeypatch.setattr(remote, "MOST_ENTRIES", 2)
     with pytest.raises(UserError, match="narrower pattern"):
         poll(platform, readers(server), "lab", at(1))
-
-
-def test_links_at_the_server_are_not_followed(platform, sftp, tmp_path):
-    (tmp_path / "secret.csv").write_text(GOOD)
-    (tmp_path / "in" / "a.csv").symlink_to(tmp_path / "secret.csv")
-    (tmp_path / "elsewhere").mkdir()
-    sftp.write("elsewhere/b.csv", GOOD)
-    (tmp_path / "linked").symlink_to(tmp_path / "elsewhere")
-    apply_sources(platform, [document(sftp, pattern=f"{sftp.root}/[il]*/*.csv")], "ada", at(0))
-    assert poll(platform, readers(sftp), "lab", at(1)).rows == 0
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd.csv", "a\nb.csv"])
@@ -329,21 +275,6 @@ def test_hostile_files_at_a_server_are_put_away_there_and_good_ones_behind_them_
     assert poll(platform, reading, "lab", at(2)).refused == 0
 
 
-def test_a_name_that_is_no_utf_8_at_an_sftp_server_is_a_name(platform, sftp):
-    apply_sources(platform, [document(sftp)], "ada", at(0))
-    sftp.write("in/" + os.fsdecode(b"m\xfcller.csv"), GOOD)
-    sftp.write("in/" + os.fsdecode(b"\xff.csv"), "ts;t\nnever;1\n")
-    found = poll(platform, readers(sftp), "lab", at(1))
-    assert (found.new, found.refused) == (2, 1)
-    bad, reason, done = (os.fsencode(name) for name in sftp.names())
-    assert (bad, reason, done) == (
-        b"bad/\xff.csv",
-        b"bad/\xff.csv.reason.txt",
-        b"done/m\xfcller.csv",
-    )
-    assert platform.deliveries.progress("lab").last["values"]["file"].endswith("/in/m\\xfcller.csv")
-
-
 def test_links_and_pipes_at_an_sftp_server_are_neither_read_nor_written_through(
     platform, sftp, tmp_path
 ):
@@ -359,13 +290,3 @@ def test_links_and_pipes_at_an_sftp_server_are_neither_read_nor_written_through(
     assert (tmp_path / "victim").read_text() == "precious"
     assert not (tmp_path / "nothing").exists()
     assert {"bad/3-a.csv", "bad/3-a.csv.reason.txt", "in/pipe.csv"} <= set(sftp.names())
-
-
-def test_a_folder_at_an_sftp_server_that_is_a_link_is_refused(platform, sftp, tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "done").symlink_to(tmp_path / "elsewhere")
-    sftp.write("in/a.csv", GOOD)
-    apply_sources(platform, [document(sftp)], "ada", at(0))
-    with pytest.raises(UserError, match="done is a link at the server"):
-        poll(platform, readers(sftp), "lab", at(1))
-    assert (list((tmp_path / "elsewhere").iterdir()), len(stored(platform))) == ([], 2)

@@ -1,15 +1,12 @@
 """Trainings that are due, by the questions and the newest training of each."""
 
 from dataclasses import replace
-from datetime import UTC
 
 import pytest
 
-from alerting.adapters.memory.models import MemoryDecisions
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.faults import UserError
 from alerting.ports import FixedClock, Training
-from alerting.usecases.alarm_load.evaluated_times import evaluated_times
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.training_state import describe_trainings
@@ -79,11 +76,6 @@ def test_a_new_question_is_due_until_its_training_runs(platform):
         find_due_trainings(platform, at(1))[0].run,
     )
     assert due(platform, 2) == []
-
-
-def test_a_document_put_into_the_database_is_due_without_any_command(platform):
-    platform.definitions.store_document(too_moist())
-    assert due(platform, 1) == [(NAME, 1)]
 
 
 @pytest.mark.parametrize(
@@ -235,39 +227,3 @@ def test_a_failure_of_a_question_that_was_taken_back_is_no_fault_of_the_platform
     assert due(platform, 6) == []
     assert faults(6) == []
     assert last_runs(platform, platform.definitions.latest_revisions())[NAME].model != "failed"
-
-
-class CountedDecisions(MemoryDecisions):
-    """Decisions that record how they are read."""
-
-    def __init__(self):
-        super().__init__()
-        self.reads = []
-
-    def for_definition(self, definition):
-        self.reads.append(definition)
-        return []
-
-    def histories(self, definitions):
-        self.reads.append("all")
-        return {}
-
-
-def test_a_plant_with_many_classifiers_reads_their_decisions_at_once(platform):
-    def reads():
-        counted = replace(platform, decisions=CountedDecisions())
-        find_due_trainings(counted, at(3))
-        describe_trainings(
-            counted.definitions,
-            counted.decisions,
-            counted.trainings,
-            counted.definitions.latest_revisions(),
-            UTC,
-        )
-        evaluated_times(counted, at(0), at(3))
-        return counted.decisions.reads
-
-    for minute, horizon in enumerate(["30m", "40m"], 1):
-        documents = [too_moist(name=f"moist-{n}", horizon=horizon) for n in range(8)]
-        apply(platform, documents, "engineer", at(minute), "test")
-    assert set(reads()) == {"all"}

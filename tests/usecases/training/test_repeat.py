@@ -126,13 +126,6 @@ def test_whoever_sees_the_model_sees_that_it_was_cut_short_and_how_to_repeat_it(
     assert command in report.page
 
 
-def test_a_complete_training_is_repeated_too_and_says_nothing_of_a_cut(line):
-    result = trained(line, "whole", None, trials=1)
-    assert repeat_run(line, "whole").model_hash == hash_of(line, result)
-    assert "cut_short" not in result.evidence
-    assert "model repeat" not in decision_markdown(result)
-
-
 def test_another_model_is_refused_by_its_hash(line):
     result = trained(line, "changed", None, trials=1)
     hash_before = hash_of(line, result)

@@ -147,25 +147,6 @@ def assert_backtest_counts_the_same(platform, start, printed):
     assert events.median_lead_time == printed["median_lead_time"]
 
 
-def test_a_machine_with_faults_at_the_same_hour_every_day_is_trained_and_evaluated_alike():
-    daily = [day * DAY + 14 * 60 for day in range(8)]
-    platform, result = trained_line(daily, {"event": "failure"}, false_rises=0)
-    dataset = load_dataset(platform.runs, result.run_id)
-    assert not dataset.problems["uncounted"].any()
-    assert dataset.counts["recovery"] == 8 * 30 // EVERY
-    assert result.test["n_events"] == result.test["n_found"] > 1
-    test = dataset.at[dataset.part == "test"]
-    start = from_millis(int(test.min()) - 1)
-    end = from_millis(int(test.max()))
-    evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
-    live = [
-        e for e in platform.episodes.find("too-moist") if e.outcome_record.outcome != "undetermined"
-    ]
-    assert len(live) == result.test["n_episodes"]
-    assert {e.raised_at.hour for e in live if e.outcome_record.outcome == "hit"} == {13}
-    assert not [e for e in live if e.raised_at.hour == 14 and e.raised_at.minute < 30]
-
-
 def sends_nothing_at_night(minute):
     """At night, and for an hour at noon, within which an alarm may last."""
     return minute % DAY < 6 * 60 or 12 * 60 <= minute % DAY < 13 * 60
@@ -195,45 +176,3 @@ def test_rates_and_shares_of_time_leave_out_the_times_without_readings_as_the_tr
     events = events_of(gather_material(platform, revision, start, after, after))
     for name in ("false_alarms_per_week", "time_in_alarm", "n_events", "n_found"):
         assert getattr(events, name) == pytest.approx(printed[name]), name
-
-
-def test_where_old_scores_are_deleted_rates_are_those_of_the_time_that_has_scores():
-    starts = [s for s in SCATTERED if s < MINUTES - 60]
-    platform, result = trained_line(starts, MOIST | {"for": "10m", "recovery": "20m"})
-    dataset = load_dataset(platform.runs, result.run_id)
-    test = dataset.at[dataset.part == "test"]
-    start = from_millis(int(test.min()) - 1)
-    middle = from_millis(int(test[len(test) // 2]))
-    end = from_millis(int(test.max()))
-    platform.clock.instant = after = end + timedelta(minutes=EVERY)
-    evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
-
-    def report(first, last=after):
-        return make_report(platform, "too-moist", first, last, after)
-
-    whole = report(start).metrics
-    since = report(middle).metrics
-    rates = ("false_alarms", "time_in_alarm")
-    assert whole["unscored"] == since["unscored"] == 0
-    assert 0 < since["false_alarms"]["value"] != whole["false_alarms"]["value"]
-    kept = list(platform.scores.for_interval("too-moist", middle, after))
-    platform.scores._rows["too-moist"] = {
-        (row["ts"], row["asset"], row["model_version"]): row for row in kept
-    }
-    made = report(start)
-    left = made.metrics
-    assert left["unscored"] == len(whole["episodes"]) - len(since["episodes"]) > 0
-    assert f"Of the time of {left['unscored']} alarms no scores are stored any more" in made.page
-    for name in rates:
-        assert left[name]["value"] == pytest.approx(since[name]["value"]), name
-    [data] = left["data"]["assets"]
-    [kept_data] = since["data"]["assets"]
-    for name in ("evaluated_s", "gaps", "gaps_s"):  # deleted scores are no gap in the data
-        assert data[name] == kept_data[name], name
-    assert data["not_evaluated_s"] >= (middle - start).total_seconds()
-    # all alarms are still listed, with their outcomes
-    assert (left["outcomes"], left["precision"]) == (whole["outcomes"], whole["precision"])
-    without = report(start, middle)
-    assert without.metrics["false_alarms"]["value"] is None
-    assert "No scores of this period are stored any more: there are no rates." in without.page
-    assert "was not evaluated in this period" not in without.page

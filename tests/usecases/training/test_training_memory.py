@@ -12,8 +12,6 @@ from alerting.definitions.assets import Asset
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.data.row_limit import BYTES_PER_CELL, count_cells
-from alerting.learning.features.encoding import Columns
-from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History
@@ -119,27 +117,3 @@ def test_600_sensors_of_1500_hours_train_within_half_of_4_gib():
     # hourly sensors: no row is seen twice; only the first has less than half of a window's readings
     assert (rows, columns, stride) == (1_499, 12_000, 1.0)
     assert added <= 1024  # measured: 455 with the linear model and LightGBM
-
-
-def fit_wide():
-    """Fit the linear model and a round of LightGBM on 12,000 columns of 600 sensors: MiB that it
-    added to the process, and of all cells."""
-    rows = 1_500
-    columns = Columns(tuple(f"c{i}" for i in range(12_000)), {})
-    before = peak_mib()
-    matrix = np.random.default_rng(0).standard_normal((rows, len(columns.names)))
-    label = (matrix[:, :5].sum(axis=1) > 2).astype(np.int8)
-    for family, changes in (
-        ("logistic_regression", {}),
-        ("lightgbm", {"rounds": 1, "min_data_in_leaf": 3}),  # a tree has all histograms it may hold
-    ):
-        get_family(family).fit(
-            get_family(family).defaults | changes, columns, LabelledRows(matrix, label), 0
-        )
-    return peak_mib() - before, matrix.size * BYTES_PER_CELL >> 20
-
-
-def test_thousands_of_columns_outgrow_neither_the_histograms_nor_the_steps_of_a_fit():
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        added, cells = pool.submit(fit_wide).result()
-    assert added <= cells <= 2048  # 600 sensors fit into half of 4 GiB

@@ -1,9 +1,6 @@
 """What a source of kind `sql` may do to a database, and a database to the platform, on real
 servers."""
 
-import os
-import subprocess
-import sys
 import time
 
 import pytest
@@ -41,11 +38,6 @@ LONG = {
         "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 1e12) SELECT "
         "count(*) AS id FROM c"
     ),
-}
-PHOTO = {  # in every row; MariaDB sends at most 16 MB as it comes
-    "postgres": "decode(repeat('00', 50000000), 'hex')",
-    "mariadb": "CAST(REPEAT('x', 15000000) AS BINARY)",
-    "sqlite": "zeroblob(20000000)",
 }
 
 
@@ -151,18 +143,6 @@ def test_a_server_that_ends_nothing_by_itself_is_left_after_the_same_time(
     assert time.monotonic() - began < 30
 
 
-def test_rows_come_in_transactions_of_their_own_so_that_none_stays_open_while_they_are_stored(
-    kind, database, monkeypatch
-):
-    began = []
-    transaction = sql_sessions.read_transaction
-    monkeypatch.setattr(
-        sql, "read_transaction", lambda *given: began.append(given) or transaction(*given)
-    )
-    assert read(platform_with(ROWS, chunk=3), database).new == 8
-    assert len(began) >= 3
-
-
 def test_a_chunk_ends_with_its_bytes_and_the_rows_after_it_are_read_too(
     kind, database, monkeypatch
 ):
@@ -178,23 +158,3 @@ def test_a_chunk_ends_with_its_bytes_and_the_rows_after_it_are_read_too(
         UserError, match=r"rows with the id 5 have more than .* a query without the large columns"
     ):
         read(platform_with("SELECT 5 AS id, ts, 1.5 AS hardness FROM results"), database)
-
-
-def test_rows_with_large_values_do_not_fill_the_memory(kind, database):
-    """Eight rows are 400 MB (MariaDB 120, SQLite 160), and some are sent twice; measured in a
-    process of its own."""
-    program = (
-        "import resource, sys\n"
-        "from tests.usecases.sources.sql import test_sql_bounds as bounds\n"
-        "for query in sys.argv[2:]:\n"
-        "    assert bounds.read(bounds.platform_with(query), sys.argv[1]).new == 8\n"
-        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"
-    )
-    query = f"SELECT r.*, {PHOTO[kind]} AS photo FROM ({ROWS}) AS r"  # noqa: S608
-    command = [sys.executable, "-c", program, database, ROWS, query]
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."}
-    )
-    assert done.returncode == 0, done.stderr
-    small, large = map(int, done.stdout.split())
-    assert large - small < 110

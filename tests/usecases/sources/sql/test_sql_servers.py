@@ -97,26 +97,6 @@ def test_rows_of_mariadb_are_read_in_chunks_and_on_from_the_last_one(server, dat
     assert hardness(platform) == expected(30)
 
 
-def test_a_changed_schema_and_a_refused_login_are_said_without_the_password(server, database):
-    platform = platform_with()
-    readers = Readers(FolderDrop(), SqlReader(resolver({"QUALITY_DB": server})))
-    insert(database, 3)
-    poll(platform, readers, "quality", at(1))
-    database.execute(sa.text("ALTER TABLE plant.results RENAME COLUMN id TO number"))
-    with pytest.raises(UserError, match="id"):
-        poll(platform, readers, "quality", at(2))
-    database.execute(sa.text("ALTER TABLE plant.results RENAME COLUMN number TO id"))
-    refused = Readers(
-        FolderDrop(), SqlReader(resolver({"QUALITY_DB": server.replace("root@", "line:hidden@")}))
-    )
-    with pytest.raises(UserError, match="Access denied") as refusal:
-        poll(platform, refused, "quality", at(3))
-    assert "hidden" not in str(refusal.value)
-    insert(database, 2, start=3)
-    poll(platform, readers, "quality", at(4))
-    assert hardness(platform) == expected(5)
-
-
 def test_sql_server_is_asked_for_the_next_rows_in_its_own_words():
     """Not tested against a server: the statements alone."""
     plain = str(

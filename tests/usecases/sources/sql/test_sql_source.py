@@ -226,14 +226,6 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(platform):
     assert "secret" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("address", ["nonsense", "oracle+nothing://a:secret@b/c"])
-def test_an_address_that_is_none_is_refused_without_showing_it(platform, address):
-    readers = Readers(FolderDrop(), SqlReader(resolver({"QUALITY_DB": address})))
-    with pytest.raises(UserError) as refusal:
-        poll(platform, readers, "quality", at(1))
-    assert "secret" not in str(refusal.value)
-
-
 def test_a_secret_is_read_from_a_file_that_only_its_owner_may_read(
     platform, server, database, tmp_path
 ):

@@ -1,20 +1,14 @@
 """People answer proposals, ask for trainings and cancel them: each decision is made once, and the
 second person is told."""
 
-from dataclasses import replace
-from types import SimpleNamespace
-
 import pytest
 
 from alerting.definitions.faults import Conflicting, NotFound, UserError
-from alerting.learning.selection.decision_table import PromotionDecision
-from alerting.learning.selection.operating_point import ThresholdChoice
 from alerting.learning.selection.values import describe_worse
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.sync import apply, retire
 from alerting.usecases.definitions.training_state import describe_trainings
-from alerting.usecases.training.compare import object_to_threshold
 from alerting.usecases.training.due import (
     PAUSES,
     begin_training,
@@ -185,19 +179,6 @@ def test_a_training_that_failed_says_why_and_what_to_do(platform):
     assert (one.state, one.training.failure, one.is_present) == ("failed", "too few rows", True)
 
 
-def test_a_request_that_comes_while_another_training_begins_does_not_hide_it(platform, monkeypatch):
-    end_training(platform, begun(platform))
-    real = platform.trainings.end
-
-    def end(training):
-        if training.requested_by:
-            platform.trainings.begin(replace(training, run="scheduled", requested_by=None))
-        return real(training)
-
-    monkeypatch.setattr(platform.trainings, "end", end)
-    assert request_training(platform, NAME, "ann", "").run == "scheduled"
-
-
 @pytest.mark.parametrize("by_person", [False, True])
 def test_a_promotion_bears_the_instant_of_the_act_with_the_end_of_its_readings_beside(
     platform, by_person
@@ -231,17 +212,3 @@ def test_a_forecast_worse_than_the_last_known_value_is_called_so_where_models_ar
     assert said in describe_trainings(*ports, latest, platform.zone)[NAME]
     promote_run(platform, add_waiting(platform, NAME, waiting=False, champion_version=1))
     assert model_line(platform, NAME).warning == ""
-
-
-def test_a_promotion_of_forecasts_worse_than_the_last_known_value_says_so():
-    note = describe_worse(0.41, 0.3)[0]
-    assert note == (
-        "On the test period its median is worse than the last known value: off by 0.41 on average, "
-        "that one by 0.3."
-    )
-    assert describe_worse(0.3, 0.3) == []
-    choice = ThresholdChoice(0.5, True, "", ())
-    chosen = SimpleNamespace(evidence=SimpleNamespace(notes=["fine", note], threshold=choice))
-    better = PromotionDecision(verdict="promote", reason="It is better.")
-    decision = object_to_threshold(better, None, chosen, is_first=False)
-    assert (decision.reason, decision.by_person) == (f"It is better. {note}", False)

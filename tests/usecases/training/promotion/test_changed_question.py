@@ -1,8 +1,6 @@
 """An edit of the question: the revision before answers with its own champion until the new one has
 a champion; real learners."""
 
-from dataclasses import replace
-
 import pytest
 
 from alerting.definitions.faults import UserError
@@ -92,18 +90,6 @@ def test_the_revision_before_goes_on_with_its_own_champion_and_words_until_the_n
         rollback(plant, NAME, "test", "ann", to=1)
 
 
-def test_going_back_to_the_question_before_needs_no_training(plant):
-    train(plant, NAME, at(8 * DAY))
-    apply(plant, [learned_quickly()], "engineer", at(8.5 * DAY), "back again")
-    assert find_due_trainings(plant, at(8.6 * DAY)) == []
-    plant.clock.instant = at(9.5 * DAY)
-    evaluate(plant, None, at(9.5 * DAY))
-    assert {
-        row["model_version"]
-        for row in plant.scores.for_interval(NAME, at(8.51 * DAY), at(9.5 * DAY))
-    } == {1}
-
-
 def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(plant):
     oven = humid_oven()
     left = {name: v for name, v in oven.variables.items() if name != "moisture"}
@@ -115,21 +101,6 @@ def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(plan
         "variable any more"
     }
     assert raised_in(plant, 7, 8) == []
-
-
-def test_an_old_question_whose_asset_was_renamed_is_unknown_with_that_reason(plant):
-    renamed = replace(plant, assets=in_memory_platform().assets)
-    renamed.assets.store_assets([humid_oven().model_copy(update={"name": "oven-7"})])
-    named_anew = {**learned_quickly(**LONGER), "assets": ["oven-7"]}
-    apply(renamed, [named_anew], "engineer", at(7.1 * DAY), "the oven has a number now")
-
-    counts = evaluate(renamed, None, at(8 * DAY))
-
-    assert counts.unknown == {
-        f"{NAME} on oven-7": "until revision 3 is trained, revision 1 answers, which does not ask "
-        f"about oven-7 but about {ASSET}"
-    }
-    assert raised_in(renamed, 7, 8) == []
 
 
 def test_past_times_are_evaluated_by_the_champion_of_the_named_revisions_question(plant):
