@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.evaluation import batch
 from tests.builders import at, too_hot
 
 OVENS = [
@@ -94,16 +93,3 @@ def rows_of(walks, stops):
 
 def step(told):
     return told if isinstance(told, float) else 0.0
-
-
-def count_judged_alone(monkeypatch):
-    """Return a list that receives the targets evaluated individually, reading by reading."""
-    alone = []
-    evaluate_values = batch._evaluate_target
-
-    def counting(run, readings, of_block, row):
-        alone.append(of_block.targets[row].key)
-        return evaluate_values(run, readings, of_block, row)
-
-    monkeypatch.setattr(batch, "_evaluate_target", counting)
-    return alone

@@ -152,12 +152,6 @@ class Airflow:
         )
         return [run["dag_run_id"] for run in runs]
 
-    def doc(self, dag_id: str) -> str:
-        return self.http.get(f"/dags/{dag_id}/details").raise_for_status().json()["doc_md"]
-
-    def wait_for_doc(self, dag_id: str, text: str) -> None:
-        self.until(lambda: text in self.doc(dag_id), f"{text!r} in the text of {dag_id}")
-
     def _wait_for_dag(self, dag_id: str) -> None:
         self.until(lambda: self.http.get(f"/dags/{dag_id}").is_success, f"{dag_id} to appear")
 

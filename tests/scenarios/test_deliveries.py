@@ -100,24 +100,6 @@ def test_an_attempt_late_in_a_long_round_is_claimed_from_then_on(stores):
     assert len(slow.messages) == 1
 
 
-def test_of_many_due_notifications_few_are_claimed_at_first_so_that_a_killed_process_holds_back_few(
-    stores,
-):
-    class Counting(Mailbox):
-        def deliver(self, message):
-            claimed.append(sum(n.status == "claimed" for n in notifications_of(platform)))
-            super().deliver(message)
-
-    claimed = []
-    mail = Counting("mail")
-    platform = plant(stores, mail, assets=40)
-    read(platform, 230.0, 1, assets=40)
-    evaluate_values(platform, 1)
-    deliver_due(platform, at(1))
-    assert claimed[0] == 10
-    assert len(mail.messages) == 40
-
-
 def test_a_dead_receiver_does_not_hold_up_the_others(stores):
     class Dead(Mailbox):
         tried = 0

@@ -1,15 +1,12 @@
 """Mistakes of other alarm systems with thresholds."""
 
-from itertools import pairwise, product
 from math import isnan
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.definitions.limits import severities
 from alerting.detection.threshold import evaluate_values
-from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -62,53 +59,6 @@ def test_nobody_is_told_before_the_on_delay_has_passed(stores):
         assert bool(plant.mailbox.messages) == (minute >= 11), minute
     (message,) = plant.mailbox.messages
     assert message.payload["raised_at"] == at(11).isoformat()
-
-
-DEBOUNCERS = list(
-    product(
-        ["0s", "1m", "7m", "50m"],
-        ["0s", "3m", "50m"],
-        [
-            {"clear_above_at": None},
-            {"clear_above_at": 210},
-            {"above": None, "levels": LEVELS},
-            {"rate_per": "5m", "above": 4},
-        ],
-        [None, {"readings": 1, "of": 2}, {"readings": 9, "of": 9}],
-        [None, "51m"],
-    )
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(DEBOUNCERS), st.integers(1, 5), st.lists(st.integers(1, 170), max_size=4))
-def test_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, sampling, cuts):
-    hold, clear_for, condition, at_least, frozen = fields
-    definition = threshold(
-        **{"for": hold},
-        clear_for=clear_for,
-        at_least=at_least,
-        frozen_after=frozen,
-        stale_after="6m",
-        **condition,
-    )
-    minutes = range(1, 181, sampling)
-    rising = "rate_per" in condition
-    data = history(
-        minutes, temperature=[m * 5.0 if rising else 230.5 + (m // 40) * 0.1 for m in minutes]
-    )
-    state = ConditionState(at(0))
-    raised = []
-    instants = [0, *sorted(set(cuts)), 180]
-    for start, end in pairwise(instants):
-        judged = evaluate_values(definition, data, state.carried, at(start), at(end))
-        state, steps = advance(
-            state, judged.intervals, definition.hold, definition.clear_for, severities(definition)
-        )
-        state = ConditionState(**{**state.__dict__, "carried": judged.carried})
-        raised += [s for s in steps if s.kind == "raised"]
-        assert not [s for s in steps if s.kind == "closed"]
-    assert len(raised) == 1
 
 
 def test_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(stores):

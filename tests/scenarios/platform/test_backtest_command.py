@@ -107,25 +107,3 @@ def test_ctrl_c_says_how_to_go_on(shell):
     _, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "run the command again to continue" in err
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "message"),
-    [
-        (("nothing",), 1, "there is no definition 'nothing'"),
-        (("hot.yaml", "--retrain", "often"), 2, "is not a duration"),
-        (("hot.yaml", "--retrain", "5m"), 2, "is too short; the shortest is 1h"),
-        (("missing.yaml",), 1, "there is no such file"),
-        (
-            ("hot.yaml", "--from", "1999-01-01T00:00Z", "--to", "1999-02-01T00:00Z"),
-            1,
-            "has readings from",
-        ),
-    ],
-)
-def test_what_cannot_be_tested_is_refused_with_one_message(shell, words, code, message):
-    before = shell.contents()
-    returned, _, err = shell("backtest", *words)
-    assert (returned, "Traceback" in err) == (code, False)
-    assert message in " ".join(err.split())
-    assert shell.contents() == before

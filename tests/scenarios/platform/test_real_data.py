@@ -104,11 +104,3 @@ def test_low_quality_is_predicted_better_than_by_the_last_known_value(roasting):
     assert figures["rows"]["ap"] > 0.85
     assert figures["rows"]["ap"] > figures["rows"]["persistence_ap"] + 0.05
     assert figures["rows"]["prevalence"] == pytest.approx(0.12, abs=0.03)
-
-
-def test_importing_again_changes_nothing(roasting):
-    again = roasting.shell(
-        "alerting import readings $DATA/roasting_hourly_2015.csv --time hour_start --asset "
-        "roaster-1 --only AH_hour"
-    )
-    assert "0 new of 8,688" in again

@@ -1,7 +1,6 @@
 """The DAGs in a real Airflow scheduler, on a real database, with the demo line's past."""
 
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -156,27 +155,6 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
     assert len(digests) == 1
 
 
-def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_next_run(
-    airflow: Airflow, platform: Platform, settings: Settings
-) -> None:
-    assert "Revision **1**" in airflow.doc(f"train__{MODEL}")
-
-    with open_stores(settings) as stores:
-        stores.database["alert_definitions"].update_one(
-            {"name": MODEL},
-            {"$set": {"horizon": "45m", "learning.candidates": ["logistic_regression"]}},
-        )
-    airflow.run("maintain", EVALUATED)
-    airflow.wait_for_doc(f"train__{MODEL}", "Revision **2**")
-    assert "45m ahead" in airflow.doc(f"train__{MODEL}")
-    airflow.run(f"train__{MODEL}", EVALUATED)
-
-    decision = platform.decisions.for_definition(MODEL)[-1]
-    assert decision.revision == 2
-    assert platform.runs.tags(decision.run_id)["revision"] == "2"
-    assert platform.models.version_tags(MODEL, decision.challenger_version)["revision"] == "2"
-
-
 def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(
     airflow: Airflow, platform: Platform
 ) -> None:
@@ -322,7 +300,6 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
         lambda: "results" in (platform.deliveries.progress("lab").fault or ""),
         "the fault of the source",
     )
-    _check_that_a_cleared_task_keeps_its_instant(airflow, airflow.run_ids("evaluate__arrived")[0])
     airflow.until(lambda: "failed" in _states(airflow, "ingest__lab"), "the failed run")
     runs = airflow.run_ids("evaluate__arrived")
     assert 2 <= len(runs) <= 3, "polls without a new row start no evaluation"
@@ -416,31 +393,6 @@ def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alon
     assert found["score"].notna().sum() > 100
     pd.testing.assert_frame_equal(found, pd.read_parquet(expected))
     assert sorted(airflow.run_ids("predict")) == sorted(ids)
-
-
-def _check_that_a_cleared_task_keeps_its_instant(airflow: Airflow, run: str) -> None:
-    path = f"/dags/evaluate__arrived/dagRuns/{run}"
-    airflow.finish("evaluate__arrived", path)
-    planned = f"{path}/taskInstances/plan_arrived"
-    before = _evaluated_up_to(airflow, run, 1)
-    again = {
-        "dry_run": False,
-        "dag_run_id": run,
-        "task_ids": ["plan_arrived"],
-        "only_failed": False,
-    }
-    airflow.http.post("/dags/evaluate__arrived/clearTaskInstances", json=again).raise_for_status()
-    airflow.until(lambda: airflow.http.get(planned).json()["try_number"] == 2, "the second try")
-    airflow.finish("evaluate__arrived", path)
-    assert _evaluated_up_to(airflow, run, 2) == before
-
-
-def _evaluated_up_to(airflow: Airflow, run: str, attempt: int) -> str:
-    """Return the instant of a small round, which its first task evaluates, from the task's log."""
-    folder = airflow.logs / "airflow" / "dag_id=evaluate__arrived" / f"run_id={run}"
-    log = (folder / "task_id=plan_arrived" / f"attempt={attempt}.log").read_text()
-    (found,) = set(re.findall(r"evaluated here up to (\S+): ", log))
-    return str(found)
 
 
 def _rows(table: Path, now: datetime, *values: float) -> None:

@@ -189,13 +189,3 @@ def test_a_token_with_more_rights_than_its_owner_is_refused(platform, role):
     with_password(platform, role="operator")
     with pytest.raises(UserError, match="cannot have"):
         create_token(platform, "gateway", "anna", role, at(60), "ada", at(0))
-
-
-def test_the_last_use_of_a_token_is_stored_at_most_once_a_minute(platform):
-    with_password(platform)
-    token, _ = create_token(platform, "gateway", "anna", "viewer", at(60), "ada", at(0))
-    for minute in (1, 1.5, 2.5):
-        find_token_user(platform, token.id, at(minute))
-    assert platform.access_tokens.get(token.id).used_at == at(2.5)
-    find_token_user(platform, token.id, at(3))
-    assert platform.access_tokens.get(token.id).used_at == at(2.5)

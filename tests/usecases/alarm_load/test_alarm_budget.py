@@ -15,7 +15,7 @@ from alerting.definitions.upkeep import AlarmBudget
 from alerting.episodes.episode import Episode
 from alerting.readings.history import History
 from alerting.settings.environment import SettingsRefused, read_settings
-from alerting.usecases.alarm_load.budget_gate import apply_within_budget, check_edited, forecasts
+from alerting.usecases.alarm_load.budget_gate import apply_within_budget, forecasts
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
@@ -103,13 +103,6 @@ def test_the_load_is_what_live_evaluation_would_have_raised():
     assert forecast.over == timedelta(days=7) - timedelta(minutes=30)
 
 
-def test_the_words_say_expected_budget_and_now():
-    [forecast] = foreseen(plant(), document())
-    assert forecast.messages[0].startswith(
-        "expected 23.9 alarms a day at position baker; budget 144, now 0"
-    )
-
-
 def test_all_assets_of_a_position_count_and_of_many_a_sample_is_judged():
     [few] = foreseen(plant(ovens=2), document())
     [many] = foreseen(plant(ovens=41, spikes_a_day=2, days=3), document())
@@ -134,18 +127,6 @@ def test_what_is_there_already_is_counted_for_its_position_and_not_for_others():
             platform.episodes.insert(replace(found, condition="closed", closed_at=found.raised_at))
     [forecast] = foreseen(platform, document(assets=["oven-1"]))
     assert forecast.loads[0].now == pytest.approx(24)
-
-
-def test_definitions_of_one_file_are_added_up():
-    first, second = foreseen(plant(), document(), document(name="hotter", above=220))
-    assert second.loads[0].now == pytest.approx(first.loads[0].expected)
-
-
-def test_one_that_was_put_in_service_an_hour_ago_counts_with_what_is_expected_of_it():
-    platform = plant()
-    sync.apply(platform, [document(name="young")], "engineer", at(NOW - 60), "test")
-    [forecast] = foreseen(platform, document())
-    assert forecast.loads[0].now == pytest.approx(24.1, abs=0.2)
 
 
 def test_suppressed_alarms_are_no_load():
@@ -301,24 +282,6 @@ def test_it_is_checked_once_and_the_alert_ends_with_the_revision():
     assert maintain(platform, platform.clock.now())["over_budget"] == []
     assert edit(platform, above=999)["over_budget"] == []
     assert open_alerts(platform) == []
-
-
-def test_of_several_put_in_service_at_once_each_is_forecast_on_top_of_those_before_it():
-    platform = plant(per_day=40)
-    platform.definitions.store_document(document(name="first-hot"))
-    assert edit(platform, name="second-hot")["over_budget"] == ["second-hot"]
-    assert open_alerts(platform) == [("alarm load", "second-hot revision 1")]
-    assert platform.platform_alerts.subjects("alarm load") == {
-        "first-hot revision 1",
-        "second-hot revision 1",
-    }
-
-
-def test_what_is_within_the_budget_raises_nothing():
-    platform = plant()
-    assert edit(platform)["over_budget"] == []
-    assert open_alerts(platform) == []
-    assert check_edited(platform, platform.clock.now()) == []
 
 
 # --- parts

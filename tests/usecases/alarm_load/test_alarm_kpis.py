@@ -8,8 +8,6 @@ from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators import operate, shelving
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.episodes import closed, episode
 from tests.helpers.stores import states_of
@@ -43,23 +41,6 @@ def test_old_alarms_that_are_still_open_are_stale_in_this_period(platform):
         1,
         timedelta(days=40, hours=1),
     )
-
-
-def test_what_nobody_heard_is_not_counted(platform):
-    shelving.shelve(
-        platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(0), at(300), "start-up"
-    )
-    add_readings(
-        platform,
-        [ReadingRow("oven-1", at(m), {"temperature": v}) for m, v in ((5, 230), (9, 200))],
-        at(0),
-    )
-    platform.clock.instant = at(10)
-    for minute in (6, 10):
-        evaluate(platform, None, at(minute))
-        deliver_due(platform, at(minute))
-    found = alarm_quality(platform, at(0), at(60)).kpis
-    assert (found.alarms, found.silent) == (0, 1)
 
 
 def test_an_empty_period_is_refused(platform):
@@ -137,14 +118,6 @@ def test_past_days_count_as_observed_only_where_their_alarms_count(young_plant):
     assert with_past.observed_since == at(10 * DAY)
 
 
-def test_past_days_that_were_not_evaluated_are_not_observed(young_plant):
-    evaluate_past(young_plant, "too-hot", at(20 * DAY), at(26 * DAY))
-    evaluate_past(young_plant, "too-hot", at(10 * DAY), at(12 * DAY), revision="latest")
-    assert alarm_quality(young_plant, at(0), at(30 * DAY), past=True).kpis.observed == timedelta(
-        days=12
-    )
-
-
 def test_days_without_a_champion_are_not_observed():
     platform = in_memory_platform(Mailbox("mail"))
     platform.assets.store_assets([oven()])
@@ -172,12 +145,6 @@ def test_days_without_a_champion_are_not_observed():
     assert alarm_quality(platform, at(0), at(10 * DAY)).kpis.observed == timedelta(days=3)
 
 
-def test_what_was_evaluated_no_more_is_observed_no_more(young_plant):
-    hot_minutes(young_plant, (), 60 * DAY)
-    found = alarm_quality(young_plant, at(30 * DAY), at(60 * DAY)).kpis
-    assert (found.observed, found.per_day) == (timedelta(0), None)
-
-
 def test_where_nothing_was_evaluated_no_rate_is_known():
     platform = in_memory_platform()
     platform.assets.store_assets([oven()])
@@ -186,8 +153,3 @@ def test_where_nothing_was_evaluated_no_rate_is_known():
     assert found.observed_since is None
     assert {found.per_ten_minutes, found.per_day, found.time_in_flood, found.busiest} == {None}
     assert {(finding.value, finding.met) for finding in found.findings} == {(None, None)}
-
-
-def test_an_evaluated_plant_without_an_alarm_has_a_rate_of_zero(young_plant):
-    quiet = alarm_quality(young_plant, at(24 * DAY), at(24 * DAY + 60)).kpis
-    assert (quiet.per_ten_minutes, quiet.per_day) == (0, None)

@@ -80,15 +80,3 @@ def test_a_champion_that_has_learned_from_the_last_days_cannot_say(line, monkeyp
         "number of alarms at position operators unknown: the champion has learned from times up "
         f"to {seen.isoformat()}",
     )
-
-
-def test_a_champion_that_cannot_be_read_holds_nothing_back(line, monkeypatch):
-    def damaged(files):
-        raise KeyError("model")
-
-    monkeypatch.setattr(model_files, "model_from_files", damaged)
-    platform = replace(line, budget=AlarmBudget("refuse", per_day=1))
-    document = definition_document(small_models.definition(severity="high"))
-    [forecast] = forecasts(platform, sync.plan(platform, [document]), platform.clock.now())
-    assert not forecast.breaks
-    assert "the champion cannot be read" in forecast.messages[0]

@@ -9,7 +9,6 @@ from alerting.usecases.alarm_load.overview import (
     AlarmPrecision,
     WantedDefinitions,
     definition_line,
-    definition_lines,
     find_definitions,
 )
 from alerting.usecases.definitions.sync import apply
@@ -68,9 +67,3 @@ def test_raises_are_counted_by_day_and_precision_over_them(platform):
     assert line.precision.share == pytest.approx(2 / 3)
     assert isinstance(line.precision, AlarmPrecision)
     assert line.alarms_per_day == pytest.approx(2 / platform.budget.days)
-
-
-def test_one_line_is_the_same_by_itself_as_among_all(platform):
-    assert definition_line(platform, NOW, "b") == next(
-        line for line in definition_lines(platform, NOW) if line.name == "b"
-    )

@@ -10,15 +10,10 @@ import pytest
 import alerting.usecases.backtest.segment as module
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
-from alerting.detection.problems import problem_intervals
-from alerting.episodes.episode import Feedback
-from alerting.kinds.validation import parse_definition
-from alerting.readings.history import to_millis
 from alerting.reporting.figures import charts
 from alerting.usecases.backtest.backtest import backtest, named_subject, written_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.training.train import train
 from tests.builders import at, history, oven, too_moist
 from tests.frame_readings import FrameReadings
@@ -218,21 +213,6 @@ def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_t
     assert "It was trained once, at the start. Each time with what was known by then" in once.page
 
 
-def test_a_problem_of_conditions_within_conditions_is_learned_and_judged_as_same_problem_of_one():
-    either = {
-        "any": [{"variable": "moisture", "above": 4.5}, {"variable": "moisture", "below": 0.0}]
-    }
-    nested = {"all": [either, {"variable": "temperature", "above": 100.0}], "for": "5m"}
-    result = run(plant(), {**LINEAR, "problem": nested}, start=START + 5 * DAY, retrain="never")
-    onsets = problem_intervals(parse_definition(DOCUMENT).problem, HISTORY)
-    assert (
-        len(result.metrics["problems"])
-        == sum(start > to_millis(at(START + 5 * DAY)) for start, _ in onsets)
-        > 5
-    )
-    assert "hit" in {e.outcome_record.outcome for e in result.episodes if e.outcome_record}
-
-
 def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_so():
     short = run(plant(), LINEAR, start=60, retrain=timedelta(days=7))
     assert [s["verdict"] for s in short.segments] == ["not_trained", "provisional"]
@@ -247,50 +227,3 @@ def test_without_any_model_it_is_refused_with_the_reason_of_the_training():
         UserError, match="no model could be trained, so no instant was evaluated: too-moist"
     ):
         backtest(plant(), written_subject(plant(), DOCUMENT), at(30), at(90), "never")
-
-
-def test_what_needs_approval_is_taken_as_approved_and_the_page_says_so():
-    approval = {**LINEAR, "promotion": {**DOCUMENT["promotion"], "mode": "approval"}}
-    result = run(plant(), approval, start=START + 5 * DAY, retrain="never")
-    assert result.segments[0]["promoted"]
-    assert "Promotions that need approval were taken as approved at once." in result.page
-
-
-def test_episodes_that_people_really_acted_upon_are_known_to_the_training(monkeypatch):
-    platform = plant()
-    apply(platform, [LINEAR], "engineer", at(START), "test")
-    platform.clock.instant = at(START)
-    train(platform, "too-moist", at(START))
-    evaluate(platform, None, at(START + DAY))
-    first = platform.episodes.find("too-moist")[-1]
-    give_feedback(
-        platform,
-        Feedback(
-            episode=first.id,
-            verdict="true_alarm",
-            acted=True,
-            action="opened the flap",
-            comment=None,
-            actor="ann",
-            at=at(START + DAY),
-            acted_at=first.raised_at + timedelta(minutes=5),
-        ),
-    )
-    platform.clock.instant = at(END)
-    known = []
-
-    def looked(shadow, name, as_of, progress):
-        known.append(
-            [
-                e.id
-                for e in shadow.episodes.find(name)
-                if e.outcome_record and e.outcome_record.acted
-            ]
-        )
-        return train(shadow, name, as_of, progress)
-
-    monkeypatch.setattr(module, "train", looked)
-    result = backtest(platform, named_subject(platform, "too-moist"), at(START), at(END), RETRAIN)
-    assert known == [[], [first.id], [first.id]]
-    assert result.metrics["beside_acted"] >= 1
-    assert "live alert on which operators acted" in result.page

@@ -97,12 +97,6 @@ def test_it_runs_on_a_draft_and_changes_nothing_live_and_tells_nobody():
     assert len(platform.backtests.episodes(result.id)) == len(result.episodes) > 20
 
 
-def test_a_draft_and_what_is_in_service_raise_the_same(made):
-    assert condition_intervals(
-        run(plant(), {**DOCUMENT, "state": "draft"}).episodes
-    ) == condition_intervals(made.episodes)
-
-
 class Impatient:
     """Progress that is interrupted when the words come up."""
 

@@ -8,15 +8,12 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.faults import NotFound
 from alerting.ports import ReadingRow, silent
 from alerting.usecases.backtest.backtest import backtest, written_subject
 from alerting.usecases.backtest.cached_readings import SeriesCache
 from alerting.usecases.backtest.preview import preview
-from alerting.usecases.backtest.preview_chart import sketch_preview
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.upkeep.rollups import roll_up
 from tests.builders import at, too_hot
 from tests.in_memory_platform import in_memory_platform
 
@@ -218,51 +215,3 @@ def test_series_are_stored_for_a_time_and_within_a_size(watched):
     none = SeriesCache(monotonic, most_bytes=8)
     assert tried(watched, too_hot(), none).episodes == tried(watched, too_hot(), store).episodes
     assert none.bytes_used == 0
-
-
-def test_progress_is_a_share_of_the_reading(watched):
-    shares = []
-    subject = written_subject(watched, too_hot())
-    preview(
-        watched,
-        subject,
-        at(0),
-        END,
-        lambda step, done, total: shares.append((step, done / total)),
-        lambda: None,
-        SeriesCache(monotonic),
-    )
-    assert shares == [("reading", n / DAYS) for n in range(DAYS)] + [("counting", 1.0)]
-
-
-class Closed(Watched):
-    """Port `Readings` of a person who may not read any asset."""
-
-    def newest_readings(self, until=None, assets=None):
-        return {}
-
-    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
-        raise NotFound("there is no asset 'oven-1'")
-
-
-def test_a_series_read_for_another_person_is_not_for_one_who_may_not_read_the_asset(watched):
-    store = SeriesCache(monotonic)
-    assert tried(watched, too_hot(), store).episodes >= 0
-    with pytest.raises(NotFound):
-        tried(replace(watched, readings=Closed(watched.readings)), too_hot(), store)
-
-
-def test_while_readings_are_read_the_hours_of_rollups_are_drawn(watched):
-    definition = written_subject(watched, too_hot()).definition
-    assert sketch_preview(watched, definition, at(0), END) is None
-    while (done := roll_up(watched, END)).behind and done.rows:
-        pass
-    watched.readings.loads.clear()
-    drawn = sketch_preview(watched, definition, at(0), END)
-    assert watched.readings.loads == []
-    (panel,) = drawn.panels
-    (whole,) = tried(watched, too_hot(), SeriesCache(monotonic)).drawn.panels
-    in_range = whole.values[whole.values <= 300]
-    assert panel.values.min() == in_range.min()
-    assert panel.values.max() == in_range.max()
-    assert [level.value for level in panel.levels] == [215.0]

@@ -37,10 +37,6 @@ def test_alarms_that_overlap_on_an_asset_are_in_both():
     assert compare_alarms(draft, served).both == (draft[0],)
 
 
-def test_an_open_alarm_overlaps_what_comes_later():
-    assert compare_alarms([alarm(0, minutes=None)], [alarm(500)]).count(1).both == 1
-
-
 def test_a_draft_is_compared_with_the_revision_in_service_alone():
     platform = often_hot()
     assert tried(platform, too_hot()).compared is None
@@ -61,12 +57,6 @@ def test_the_drawing_has_the_values_of_the_period_with_their_peaks_and_limits():
     assert len(drawn.draft) == 12 * DAYS
     second = sorted(drawn.draft)[1]
     assert second == (at(120), at(130))
-
-
-def test_suppressed_times_are_drawn():
-    hours = {"windows": [{"days": ["mon"], "from": "06:00", "to": "08:00"}]}
-    drawn = tried(often_hot(), too_hot(suppression=hours)).drawn
-    assert (at(360), at(480)) in drawn.suppressed
 
 
 def test_a_problem_that_events_show_is_drawn_beside_a_variable_of_its_asset():

@@ -79,7 +79,6 @@ def test_a_sample_of_bad_quality_makes_it_unknown_and_its_value_is_no_matter():
 
 
 HOT = {"temperature": [200, "230 x 9", 200, "230 x 4"]}
-STANDING = {"when": {"variable": "line_state", "equals": "stopped"}, "still_notify": ["critical"]}
 
 
 def told(definition, readings, **changes):
@@ -100,34 +99,6 @@ def test_people_are_told_at_the_raise_or_when_a_shelf_ends_and_never_of_what_cam
     assert result(
         threshold(), HOT, [], shelved=[{"from": "0s", "to": "1h"}], notified=[], after="1h"
     ).passed
-
-
-def test_a_line_that_stands_suppresses_by_its_state_by_events_and_by_the_calendar():
-    state = {"line_state": ["running", "stopped x 6", "running x 10"]}
-    assert told(threshold(suppression=STANDING), {**HOT, **state}) == [
-        "7m  notified",
-        "11m  notified",
-    ]
-    stop = threshold(suppression={"when": {"event": "stop"}})
-    assert told(stop, HOT, events=[{"type": "stop", "from": "1m", "to": "3m"}]) == [
-        "3m  notified",
-        "11m  notified",
-    ]
-    nights = threshold(suppression={"windows": [{"from": "00:00", "to": "06:00"}]})
-    assert told(nights, HOT, start="2026-01-01T05:56:00Z") == ["4m  notified", "11m  notified"]
-
-
-def test_shelf_and_stop_are_both_waited_for_and_a_severity_that_is_told_all_same_breaks_stop_only():
-    definition = threshold(above=None, levels=LEVELS, suppression=STANDING)
-    readings = {
-        "temperature": [200, "220 x 4", "240 x 10"],
-        "line_state": ["stopped x 10", "running x 5"],
-    }
-    assert told(definition, readings) == ["5m  notified"]
-    assert told(definition, readings, shelved=[{"from": "0s", "to": "8m"}]) == ["8m  notified"]
-    mild = {**readings, "temperature": [200, "220 x 14"]}
-    assert told(definition, mild, shelved=[{"from": "0s", "to": "12m"}]) == ["12m  notified"]
-    assert told(definition, mild, shelved=[{"from": "0s", "to": "8m"}]) == ["10m  notified"]
 
 
 def test_when_people_are_told_is_compared_only_where_it_is_written():

@@ -12,7 +12,7 @@ from alerting.definitions.assets import EventType
 from alerting.detection.problems import find_occurrences, find_problems
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import label_instants, persistence
-from alerting.readings.history import History, millis, no_readings, to_millis
+from alerting.readings.history import History, millis, to_millis
 from alerting.readings.sample_quality import Doubts
 from alerting.usecases.report_material.bounded_readings import load_bounded
 from tests.builders import at, classifier, oven, several, threshold
@@ -74,21 +74,6 @@ def frame():
 def load(frame, definition, most=MOST):
     readings = CountingReadings(frame)
     return readings, *load_bounded(readings, definition, oven(), START, END, PERIOD, most, CHUNK)
-
-
-def test_few_readings_are_held_as_they_are(frame):
-    few = frame.iloc[::60]
-    readings, history, reduced = load(few, threshold())
-    assert reduced is None
-    pd.testing.assert_frame_equal(history.readings, few)
-    assert len(readings.rows) < 10
-
-
-def test_no_readings_at_all():
-    empty = no_readings().assign(temperature=pd.Series(dtype=float))
-    _, history, reduced = load(empty, threshold())
-    assert reduced is None
-    assert history.readings.empty
 
 
 @pytest.mark.parametrize("definition", [threshold(), classifier()], ids=["threshold", "classifier"])
@@ -153,21 +138,6 @@ def test_charts_keep_every_peak_and_each_doubtful_sample_is_counted(frame):
         kept.agg(["first", "last", "min", "max"]), whole.agg(["first", "last", "min", "max"])
     )
     assert len(history.doubts.bad["moisture"]) >= len(frame) // 1_000
-
-
-def test_years_without_readings_before_and_after_take_no_queries(frame):
-    few = frame.iloc[::60]
-    readings = CountingReadings(few)
-    history, _ = load_bounded(
-        readings,
-        threshold(),
-        oven(),
-        START - timedelta(days=4_000),
-        END + timedelta(days=4_000),
-        PERIOD,
-    )
-    pd.testing.assert_frame_equal(history.readings, few)
-    assert len(readings.rows) <= 3
 
 
 SLOW = {"variable": "moisture", "above": 4.5, "stale_after": "4h"}

@@ -12,7 +12,7 @@ from alerting.definitions.revisions import definition_document
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.happening import current_progress
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operators import operate, shelving
 from tests.helpers.coming_true import CRITICAL, HELD, NORMAL, Line, at, warned
@@ -122,23 +122,6 @@ def test_a_problem_one_minute_after_the_horizon_of_the_raise_is_a_hit_while_the_
     assert one.outcome_record.rules == 3
 
 
-def test_a_correction_delivered_late_says_what_was_corrected():
-    line = warned(Line())
-    line.run(*range(5, 36, 5))
-    line.feed(range(25, 60), now=36, moisture=4.0)
-    line.platform.clock.instant = at(37)
-    evaluate(line.platform, None, at(37))
-    evaluate(line.platform, None, at(51))
-    line.run(52)
-    assert line.episodes[0].condition == "closed"
-    assert [s.partition(":")[0] for s in line.subjects()] == [
-        "MEDIUM",
-        "It is happening",
-        "It is not happening",
-        "Over",
-    ]
-
-
 def test_a_past_period_evaluated_again_says_what_is_known_now_of_the_problem():
     line = warned(Line())
     line.feed(range(70, 90), moisture=4.5)
@@ -171,62 +154,6 @@ def test_an_open_continuation_becomes_happening_instead_of_a_correction():
         "It is happening",
         "Over",
     ]
-
-
-def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
-    line = Line(alarm={"longest_time": "30m"})
-    line.feed(range(1, 60), humidity=CRITICAL)
-    line.feed(range(1, 25), moisture=4.0)
-    line.run(*range(5, 46, 5))
-    line.feed(range(25, 47), now=46, moisture=5.5)
-    line.run(47)
-    first, second = line.episodes
-    assert (first.condition, first.closed_at, first.happening_at) == ("closed", at(40), at(35))
-    assert (second.raised_at, second.phase, second.happening_at) == (at(40), "happening", at(40))
-    line.feed(range(50, 60), moisture=4.0)
-    line.run(55)
-    assert [(e.raised_at, e.condition, e.closed_at) for e in line.episodes] == [
-        (at(10), "closed", at(40)),
-        (at(40), "closed", at(50)),
-    ]
-    assert [s.partition(":")[0] for s in line.subjects()] == [
-        "MEDIUM",
-        "Over",
-        "MEDIUM",
-        "It is happening",
-        "Over",
-    ]
-
-
-@pytest.mark.parametrize("arrival", [26, 45])
-def test_a_continuation_names_the_episode_whose_raise_late_data_moved(arrival):
-    line = Line(alarm={"longest_time": "30m"})
-    line.feed(range(1, 15), humidity=NORMAL)
-    line.feed(range(15, 60), humidity=CRITICAL)
-    line.feed(range(1, 60), moisture=4.0)
-    line.run(*range(5, arrival, 5))
-    [before] = line.episodes
-    line.feed(range(5, 15), now=arrival, humidity=CRITICAL)
-    line.run(arrival + 1, *range(50, 60, 5))
-    first, second = line.episodes
-    assert (before.raised_at, first.id, first.condition_started_at, first.closed_at) == (
-        at(20),
-        before.id,
-        at(10),
-        at(40),
-    )
-    assert (second.raised_at, second.continues) == (at(40), first.id)
-
-
-def test_noise_about_the_limit_is_one_problem_by_clear_or_merge_within():
-    for ends, over in (({"clear": 4.8}, 70), ({"merge_within": "10m"}, 79)):
-        line = warned(Line(**{"for": "0s"}, **ends))
-        line.feed([*range(36, 70, 3), *range(69, 100)], moisture=4.9)
-        line.feed(range(70, 100), moisture=4.5)
-        line.run(*range(5, 100, 5))
-        [one] = line.episodes
-        assert (one.raised_at, one.happening_at, one.closed_at) == (at(10), at(25), at(over))
-        assert one.outcome_record.problem_at == at(25)
 
 
 def test_an_episode_is_judged_by_the_problem_under_which_it_was_raised():

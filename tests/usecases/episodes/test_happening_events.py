@@ -44,18 +44,6 @@ def test_an_instant_event_has_happened_and_is_over_at_once():
     assert states_of(line.platform, "too-moist", ["oven-1"])["oven-1"].raised_at is None
 
 
-def test_the_title_of_an_event_type_stands_in_the_sentences():
-    titled = [one.model_copy(update={"title": f"Motor: {one.name}"}) for one in TYPES]
-    line = Line(event_types=titled, event="failure")
-    line.feed(range(1, 21), humidity=CRITICAL)
-    line.run(5, 10)
-    assert line.episodes[0].evaluation.reason.startswith("Motor: failure will probably occur")
-    line.event("failure", 23)
-    line.run(25, 30)
-    reasons = [t.reason for t in line.episodes[0].transitions if t.kind == "happening"]
-    assert [reason.partition(",")[0] for reason in reasons] == ["Motor: failure"]
-
-
 def test_a_lasting_event_is_happening_until_its_end_however_long_that_is():
     line = warned_of("stop")
     line.run(5, 10)
@@ -79,16 +67,6 @@ def test_events_nearer_than_merge_within_are_one_problem_however_it_is_evaluated
         line.event("stop", start, end, now=0)
     line.run(10, *range(15, 300, every), 300)
     assert times(line) == [(at(10), at(23), at(23), at(122))]
-
-
-def test_the_end_of_an_event_that_is_told_late_is_its_end():
-    line = warned_of("stop")
-    line.event("stop", 23)
-    line.run(*range(5, 101, 5))
-    line.event("stop", 23, 62, now=101)
-    line.run(105, 110)
-    assert times(line) == [(at(10), at(23), at(23), at(62))]
-    assert kinds(line) == ["MEDIUM", "It is happening", "Over"]
 
 
 def test_an_event_without_an_end_goes_on_and_nobody_closes_it_by_hand():

@@ -15,8 +15,6 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import (
     evaluate,
     evaluate_past,
-    evaluate_shard,
-    plan_round,
 )
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
@@ -25,7 +23,6 @@ from tests.helpers.stores import states_of
 
 TEN_SECONDS = timedelta(seconds=10)
 SECOND = 1 / 60  # of a minute
-MINUTE = timedelta(minutes=1)
 
 
 def watermark(line, definition="too-hot", asset="oven-1"):
@@ -83,18 +80,6 @@ def test_readings_behind_the_watermark_are_late_when_the_latency_is_raised():
     assert line.run(11).late == 1
     line.run(26)
     assert [e.raised_at for e in line.episodes()] == [at(9)]
-
-
-def test_a_plan_that_is_replaced_during_its_round_loses_no_reading():
-    line = Line(latency=TEN_SECONDS)
-    line.feed({1: 200}, 1)
-    round_plan = plan_round(line.platform, MINUTE, 1, at(10))
-    line.platform.assets.store_assets([oven(temperature=Variable(latency="0s"))])
-    evaluate_shard(line.platform, MINUTE, 0, 1, at(10), "a plan that is gone", has_requests=False)
-    assert (round_plan.shards, watermark(line)) == ([0], at(10))
-    line.feed({10 - 5 * SECOND: 230}, 10 + SECOND)
-    assert line.run(11).late == 1
-    assert [e.raised_at for e in line.episodes()] == [at(10 - 5 * SECOND)]
 
 
 @given(

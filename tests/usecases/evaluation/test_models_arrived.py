@@ -7,14 +7,13 @@ from random import Random
 
 import pytest
 
-from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.arrived import MODELS_AT_ONCE, ArrivedRows, PromptEvaluation
+from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.train import train
-from tests.builders import at, oven, too_hot, too_moist
+from tests.builders import at
 from tests.helpers import fan_line, press_line
 from tests.helpers.learning.stored_platforms import stored_platform
 from tests.helpers.stores import states_of
@@ -196,31 +195,3 @@ def test_a_promoted_champion_gives_the_next_score_and_the_models_stay_in_memory(
     scored = live.platform.scores.for_interval(NAME, at(live.start + 1), at(99 * DAY))
     assert [row["model_version"] for row in scored] == [first.challenger_version, version, version]
     assert reads == [], "equal files are parsed once"
-
-
-def many_limits(count, models):
-    """Return a platform with thresholds and classifiers without a champion on one oven."""
-    platform = in_memory_platform()
-    platform.assets.store_assets([oven()])
-    limits = [too_hot(name=f"limit-{i}") for i in range(count)]
-    apply(
-        platform, [*limits, *(too_moist(name=f"m-{i}") for i in range(models))], "a", at(0), "test"
-    )
-    row = ReadingRow("oven-1", at(1), {"temperature": 200.0, "moisture": 3.0})
-    add_readings(platform, [row], at(1))
-    platform.clock.instant = at(1)
-    arrived = ArrivedRows()
-    arrived.add([row])
-    return platform, arrived
-
-
-def test_models_that_one_turn_leaves_are_evaluated_by_the_next_ones_whole_shards_at_a_time():
-    platform, arrived = many_limits(5, 3 * MODELS_AT_ONCE)
-    prompt = PromptEvaluation(platform)
-    counts = prompt.evaluate(arrived, at(1))
-    assert 5 + MODELS_AT_ONCE <= counts.targets < 5 + 2 * MODELS_AT_ONCE
-    assert prompt.is_behind
-    targets = counts.targets
-    while prompt.is_behind:
-        targets += prompt.evaluate(ArrivedRows(), at(1)).targets
-    assert (targets, prompt.waits) == (5 + 3 * MODELS_AT_ONCE, False)

@@ -200,21 +200,3 @@ def test_an_operator_closes_what_is_unknown_or_not_evaluated_and_it_is_raised_ag
     assert of_asset(platform) == [(at(1), at(200)), (at(205), None)]
     other = platform.episodes.find(asset="oven-1")[0].id
     operate.close(platform, other, EVE, at(300), "no evaluation for an hour and a half")
-
-
-@pytest.mark.server
-def test_an_act_and_the_state_without_the_episode_are_one_transaction(real, mailbox):  # noqa: F811 - a fixture
-    platform = with_two_open(real, mailbox)
-    run(platform, 200)
-    id = platform.episodes.find(asset="oven-2")[0].id
-    operate.close(platform, id, EVE, at(200), "the sensor is removed")
-    add_readings(platform, [ReadingRow("oven-2", at(205), {"temperature": 230.0})], at(205))
-    run(platform, 210)
-    assert of_asset(platform) == [(at(1), at(200)), (at(205), None)]
-
-
-def test_an_episode_whose_state_is_lost_can_be_closed(platform):
-    delete(platform, "evaluation_shards")
-    id = platform.episodes.find(asset="oven-2")[0].id
-    operate.close(platform, id, EVE, at(11), "it is cold")
-    assert of_asset(platform) == [(at(1), at(11))]

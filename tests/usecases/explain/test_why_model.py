@@ -101,15 +101,6 @@ def test_a_raise_that_waits_for_a_lower_risk_after_a_problem_is_said(line, mater
     assert again.verdict == "open"
 
 
-def test_before_any_champion_nobody_can_tell(platform):
-    found = why(platform, "too-moist", "oven-1", SINCE - HOUR)
-    assert (found.verdict, found.unknown, found.model_version) == (
-        "unknown",
-        "no model is in service yet",
-        None,
-    )
-
-
 def test_a_model_that_cannot_be_read_is_said(platform, monkeypatch):
     def unreadable(files):
         raise ModelUnavailable("the registry does not answer")

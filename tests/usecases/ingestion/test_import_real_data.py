@@ -97,35 +97,6 @@ def test_azure_arrives_as_documented_and_a_second_time_changes_nothing(run, serv
     assert all("\n0 new of" in text for text in again[2:5])
 
 
-def test_roasting_arrives_with_its_delays_and_the_limit_is_the_percentile_of_the_training_period(
-    run, server
-):
-    run("roasting", "roasting_production_quality")
-    document = yaml.safe_load(
-        (ROOT / "config" / "examples" / "roasting" / "quality-low.yaml").read_text()
-    )
-    definition = parse_definition(document)
-    assert isinstance(definition, ClassifierDefinition)
-    with open_stores(server, "examples", prepare=True) as stores:
-        roaster = stores.assets.get("roaster-1")
-        assert {v.delay for v in roaster.variables.values()} == {timedelta(hours=1)}
-        periods = definition.periods
-        border = periods.start + (periods.end - periods.start) * (
-            1 - periods.validation - periods.test
-        )
-        assert border == datetime(2015, 8, 9, 4, 48, tzinfo=UTC)
-        training = (
-            stores.readings.load(roaster, periods.start, border, ["quality"])
-            .readings["quality"]
-            .dropna()
-        )
-        assert (len(training), training.quantile(0.1)) == (5213, definition.problem.below)
-        sensors = (
-            stores.readings.load(roaster, None, None, ["T1_hour"]).readings["T1_hour"].dropna()
-        )
-        assert len(sensors) == 8688
-
-
 def test_ai4i_is_trained_on_the_unit_just_made_as_documented(run, server):
     told = run("ai4i", "ai4i2020")
     assert (

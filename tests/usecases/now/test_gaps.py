@@ -78,21 +78,6 @@ def test_the_plant_is_read_again_once_a_document_has_changed(platform):
     }
 
 
-def test_the_gaps_of_many_targets_are_found_again_after_seconds(platform, monkeypatch):
-    monkeypatch.setattr(gaps_module, "_MANY", 0)
-    recent = gaps_module.RecentCoverage()
-    targets = read_plant(platform).targets
-
-    def found(at):
-        return recent.find(platform.states, targets, at, LATE).gaps
-
-    platform.clock.instant = at(60)
-    assert [gap.kind for gap in found(at(60))] == ["never"]
-    evaluate(platform, ["too-hot"], at(59))
-    assert [gap.kind for gap in found(at(60) + timedelta(seconds=4))] == ["never"]
-    assert found(at(60) + timedelta(seconds=5)) == ()
-
-
 def test_gaps_are_not_looked_for_again_until_a_state_is_written_or_a_target_is_late(
     platform, monkeypatch
 ):
@@ -118,35 +103,6 @@ def test_gaps_are_not_looked_for_again_until_a_state_is_written_or_a_target_is_l
     again = found(first_late + 0.2)
     assert again.gaps == ()
     assert again.until > first.until
-
-
-def test_the_gaps_of_before_are_shown_while_they_are_found_again(platform, monkeypatch):
-    monkeypatch.setattr(gaps_module, "_MANY", 0)
-    begun = []
-    recent = gaps_module.RecentCoverage(begun.append)
-    targets = read_plant(platform).targets
-
-    def found(seconds):
-        now = at(60) + timedelta(seconds=seconds)
-        return [gap.kind for gap in recent.find(platform.states, targets, now, LATE).gaps]
-
-    platform.clock.instant = at(60)
-    assert found(0) == ["never"]
-    evaluate(platform, ["too-hot"], at(59))
-    assert [found(6), found(7)] == [["never"], ["never"]]
-    [find_again] = begun  # once for both who asked
-    find_again()
-    assert found(8) == []
-
-
-def test_gaps_of_long_ago_are_not_shown_again(platform, monkeypatch):
-    monkeypatch.setattr(gaps_module, "_MANY", 0)
-    recent = gaps_module.RecentCoverage(lambda _: None)
-    targets = read_plant(platform).targets
-    assert recent.find(platform.states, targets, at(60), LATE).gaps
-    platform.clock.instant = at(60)
-    evaluate(platform, ["too-hot"], at(59))
-    assert not recent.find(platform.states, targets, at(60.5), LATE).gaps
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["never evaluated", "evaluated before"])

@@ -6,13 +6,11 @@ from html import unescape
 import numpy as np
 import pytest
 
-from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import language
 from alerting.usecases.definitions.platform_alerts import DRIFTED
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.labels.marking import mark_interval
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.platform_health import drift
 from alerting.usecases.platform_health.drift import check_drift, compare_hours, compare_texts
 from tests.builders import too_moist
 from tests.helpers.console.episode_page import browser_of
@@ -98,21 +96,6 @@ def test_times_that_are_marked_do_not_count():
     mark_interval(platform, platform.audit, *mark)
     assert "cannot tell" in check_drift(platform, NOW)[NAME]
     assert drifted(platform) == []
-
-
-def test_a_definition_that_cannot_be_checked_stops_no_other(monkeypatch):
-    platform, _ = drifting_line(readings(offset=3.0), NAME, "too-wet")
-    find = drift.find_moved
-
-    def failing(platform, definition, *others):
-        if definition.name == NAME:
-            raise UserError("a value is no number")
-        return find(platform, definition, *others)
-
-    monkeypatch.setattr(drift, "find_moved", failing)
-    said = check_drift(platform, NOW)
-    assert said == {NAME: "cannot tell: a value is no number", "too-wet": MOVED}
-    assert len(drifted(platform)) == 1
 
 
 def test_a_definition_out_of_service_or_untrained_is_told_of_no_more():

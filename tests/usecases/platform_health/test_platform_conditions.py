@@ -8,10 +8,9 @@ import pytest
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.upkeep import HealthLimits
-from alerting.definitions.wording.language import language, translatable
+from alerting.definitions.wording.language import language
 from alerting.ports import (
     DecisionRecord,
-    Declarations,
     Delivered,
     Disk,
     EventRow,
@@ -28,7 +27,6 @@ from alerting.usecases.platform_health.conditions import (
     platform_conditions,
 )
 from alerting.usecases.platform_health.metrics import DefinitionLag
-from alerting.usecases.sinks.status import SinkStatus
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.status import SourceStatus
 from tests.builders import at, oven, too_hot
@@ -56,11 +54,6 @@ def source(name, **facts):
     usual = SourceStatus(
         name, None, "mqtt", "active", 0, 0, None, None, HOUR, 0.0, False, False, None, None, None
     )
-    return replace(usual, **facts)
-
-
-def sink(name, **facts):
-    usual = SinkStatus(name, None, "mqtt", "active", 0, 0, 0, HOUR, None, False, None, None)
     return replace(usual, **facts)
 
 
@@ -273,36 +266,4 @@ def test_faults_are_said_in_the_language_of_the_plant():
         "die letzten 3 Trainings haben kein Modell eingesetzt: because keep",
         "weniger als 5,0\u00a0GiB frei: schaffen Sie Platz, oder verkürzen Sie die Aufbewahrung "
         "(ALERTING_READINGS_LAST)",
-    ]
-
-
-def test_faults_of_sources_and_sinks_are_said_in_the_language_of_the_plant():
-    facts = PlatformFacts(
-        {},
-        sources=[
-            source("bus", is_stale=True, fault=translatable("there is no time")),
-            source("lab", is_stale=True),
-            source("mill", is_stopped=True),
-            source("press", lost=1200, lost_at=NOW - HOUR, last_lost="the queue was full"),
-            source("saw", lost_at=NOW - HOUR, last_lost="the queue was full"),
-        ],
-        sinks=[
-            sink("erp", is_stale=True),
-            sink("mes", letters=1),
-            sink("scada", letters=1200),
-        ],
-        declarations={"lab": Declarations(surplus="too many assets", surplus_at=NOW - HOUR)},
-    )
-    german = language("de")
-    assert [german.translate(one.reason) for one in platform_conditions(facts, LIMITS, NOW)] == [
-        "keine Zeile dieser Quelle seit 2026-01-11T21:40:00+00:00: die Zeit fehlt",
-        "keine Zeile dieser Quelle seit 2026-01-11T21:40:00+00:00; siehe: alerting try lab",
-        "angehalten: zu viele Nachrichten konnten nicht gespeichert werden",
-        "Werte gehen verloren (bisher 1\u202f200): the queue was full",
-        "Werte gehen verloren: the queue was full",
-        "Zeilen werden abgewiesen, zum Beispiel: too many assets",
-        "seit 2026-01-11T21:40:00+00:00 ist nichts hinausgegangen: kein Dienst liefert aus: "
-        "`alerting stream`",
-        "ihr Empfänger hat 1 Nachricht abgewiesen; siehe: alerting list dead",
-        "ihr Empfänger hat 1\u202f200 Nachrichten abgewiesen; siehe: alerting list dead",
     ]

@@ -9,7 +9,6 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.platform_health import metrics as module
 from alerting.usecases.platform_health.metrics import (
     DefinitionLag,
     platform_metrics,
@@ -83,26 +82,6 @@ def test_late_readings_of_the_last_hour_are_counted(platform):
     found = measured(platform, 22)
     assert (found.late_rows, found.unrouted_arrivals) == (1, 1)
     assert measured(platform, 90).late_rows == 0
-
-
-def test_only_the_most_overdue_definitions_and_the_oldest_assets_are_named(platform, monkeypatch):
-    monkeypatch.setattr(module, "LABELLED", 3)
-    platform.assets.store_assets([oven_named(f"mill-{i}") for i in range(9)])
-    for i in range(9):
-        apply(platform, [too_hot(name=f"hot-{i}", assets=[f"mill-{i}"])], "engineer", at(i), "test")
-        add_readings(platform, [ReadingRow(f"mill-{i}", at(i), {"temperature": 200})], at(i))
-    found = measured(platform, 60)
-    assert list(found.lag) == ["hot-0", "too-hot", "hot-1"]
-    assert list(found.reading_age) == ["mill-0", "mill-1", "mill-2"]
-    assert found.oldest_reading_age == 60 * MINUTE
-
-
-def test_the_inventory_is_kept_until_a_definition_is_written(platform):
-    first = read_inventory(platform)
-    assert read_inventory(platform, first) is first
-    apply(platform, [too_hot(name="another")], "engineer", at(1), "test")
-    second = read_inventory(platform, first)
-    assert (second.states["active"], len(second.targets)) == (2, 3)
 
 
 def test_measuring_writes_nothing(platform):

@@ -3,7 +3,6 @@ nothing is written."""
 
 from datetime import timedelta
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,7 +11,6 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
-from alerting.readings.history import from_millis
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -139,14 +137,6 @@ def test_an_interrupted_file_is_not_left_behind_and_an_earlier_one_stays(platfor
         write_scores(path, broken())
     assert [p.name for p in tmp_path.iterdir()] == ["scores.csv"]
     assert path.read_text() == "earlier"
-
-
-def test_the_newest_score_is_that_of_the_last_stride(platform):
-    plan = plan_scoring(platform, "too-moist", None, None, None, newest=True)
-    [(asset, rows)] = list(score_past(platform, plan))
-    assert (asset, len(rows.at)) == ("oven-1", 1)
-    assert from_millis(int(rows.at[0])) <= plan.end < from_millis(int(rows.at[0])) + HOUR
-    assert np.isnan(rows.score[0]) == bool(rows.unknown[0])
 
 
 def test_faults_of_the_question_are_named(platform, tmp_path):

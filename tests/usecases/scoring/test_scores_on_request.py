@@ -9,17 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.adapters.predictions import score_file
 from alerting.adapters.samples import parquet
-from alerting.definitions.assets import Computed, Variable
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.advice import split_reasons
 from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.registry import trained_kind_of
-from alerting.ports import FixedClock, ModelUnavailable
+from alerting.ports import FixedClock
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.explain.explain import why
 from alerting.usecases.registry.model_cache import ModelCache
@@ -138,86 +136,6 @@ def test_a_file_that_lacks_what_the_model_reads_says_so_and_others_are_refused(s
     readings[:3].to_csv(path)
     with pytest.raises(UserError, match="learned from times up to"):
         score_file(platform, name, path, Layout(asset=asset), out)
-
-
-def raising(fault):
-    def act(*_):
-        raise fault
-
-    return act
-
-
-@pytest.mark.parametrize("zone", ["UTC", None])
-def test_a_file_of_times_that_the_model_has_learned_from_fails_before_it_is_read(
-    served, tmp_path, monkeypatch, zone
-):
-    _, platform, name, asset, _ = served
-    readings = platform.readings.load(platform.assets.get(asset), at(0), at(100 * DAY)).readings
-    path = tmp_path / "readings.parquet"
-    out = tmp_path / "scores.parquet"
-    early = readings[:3].copy()
-    early.index = early.index.tz_convert(zone)
-    early.reset_index().to_parquet(path)
-    layout = Layout(asset=asset)
-    assert ReadingsFile(path, layout).newest_instant() >= readings.index[2]
-    with monkeypatch.context() as patched:
-        patched.setattr(ReadingsFile, "profile", None)
-        with pytest.raises(UserError, match="learned from times up to"):
-            score_file(platform, name, path, layout, out)
-        patched.setattr(ModelCache, "get", raising(ModelUnavailable("lost")))
-        with pytest.raises(UserError, match="cannot be read: lost"):
-            score_file(platform, name, path, layout, out)
-    readings.reset_index().to_parquet(path)
-    assert score_file(platform, name, path, layout, out).scores > 0
-
-
-def test_a_computed_variable_is_computed_of_the_file_and_only_a_part_that_it_lacks_is_missing(
-    served, tmp_path
-):
-    """The first variable that the model reads becomes the ratio of two new ones, with the same
-    values."""
-    _, platform, name, asset, stored = served
-    known = platform.assets.get(asset)
-    readings = platform.readings.load(known, at(0), at(100 * DAY)).readings
-    path = tmp_path / "readings.csv"
-    out = tmp_path / "scores.csv"
-    read = next(
-        variable
-        for variable in readings
-        if note_without(platform, name, asset, readings, variable, tmp_path)
-    )
-    measured = readings.drop(columns=read).assign(twice=2 * readings[read], two=2.0)
-    ratio = Computed(kind="ratio", of="twice", by="two")
-    computed = {
-        read: Variable(unit=known.variables[read].unit, computed=ratio),
-        "twice": Variable(),
-        "two": Variable(),
-    }
-    platform.assets.store_assets(
-        [known.model_copy(update={"variables": {**known.variables, **computed}})]
-    )
-    try:
-        measured.to_csv(path)
-        found = score_file(platform, name, path, Layout(asset=asset), out)
-        assert not [note for note in found.notes if "missing in every row" in note]
-        scores = pd.read_csv(out).dropna(subset="score").set_index("time")["score"]
-        wanted = {row["ts"]: row["score"] for row in stored if row["ts"] <= readings.index[-1]}
-        by_time = {pd.Timestamp(ts).to_pydatetime(): score for ts, score in scores.items()}
-        assert {ts: by_time[ts] for ts in wanted} == wanted
-        measured.drop(columns="two").to_csv(path)
-        notes = score_file(platform, name, path, Layout(asset=asset), out).notes
-        assert notes[-1] == "the model also reads two, which the file lacks: missing in every row"
-    finally:
-        platform.assets.store_assets([known])
-
-
-def note_without(platform, name, asset, readings, variable, folder):
-    """Whether the model misses a variable that a file lacks."""
-    readings.drop(columns=variable).to_csv(folder / "without.csv")
-    notes = score_file(
-        platform, name, folder / "without.csv", Layout(asset=asset), folder / "without-scores.csv"
-    ).notes
-    return any("missing in every row" in note for note in notes)
 
 
 def test_what_cannot_be_known_says_why(served):

@@ -117,12 +117,6 @@ def test_each_change_of_an_alarm_goes_out_once_with_the_state_after_it():
     assert (contents[1]["actor"], contents[2]["closed_at"]) == ("ben", "2026-01-05T00:03:00.000Z")
 
 
-def test_what_notifications_alone_need_does_not_go_out():
-    sink = Sink()
-    sink.change(alarm().with_transition("reminder", at(2), "still open"))
-    assert len(sink.receiver.got) == 1
-
-
 def test_scores_and_forecasts_have_keys_of_their_instant():
     sink = Sink()
     values = (Predicted(timedelta(minutes=5), 1.0, 2.0, 3.0),)
@@ -222,14 +216,3 @@ def test_alarms_of_past_times_do_not_go_out():
     sink = Sink()
     sink.change(alarm(1, backfilled=True))
     assert sink.receiver.tried == []
-
-
-def test_lag_counts_from_the_last_change_that_is_out():
-    sink = Sink()
-    sink.change(alarm(1))
-    assert sink_detail(sink.plant, "out", at(100)).status.lag == timedelta(0)
-    sink.receiver.answers["second"] = None
-    with pytest.raises(ReceiverAway):
-        sink.change(alarm(2, definition="second"), now=at(101))
-    status = sink_detail(sink.plant, "out", at(111)).status
-    assert (status.lag, status.is_stale) == (timedelta(minutes=11), True)

@@ -1,7 +1,6 @@
 """The stream service and the scheduler evaluate the same targets in turn, and give what one
 evaluation of all gives."""
 
-import time
 from datetime import timedelta
 
 from hypothesis import given
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.shards import SHARDS
-from alerting.ports import EventRow, LatePart, ReadingRow
+from alerting.ports import EventRow, ReadingRow
 from alerting.stream.evaluator import Evaluator
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.arrived import (
@@ -144,26 +143,6 @@ def test_readings_are_not_lost_when_another_process_evaluates_only_a_part_of_the
     assert (watermark(line), line.prompt.waits) == (at(2), False)
 
 
-def test_it_works_once_it_hears_of_what_other_processes_store(monkeypatch):
-    platform = memory_platform()
-    opened = []
-
-    def open_slowly(_, stop):
-        time.sleep(0.2)
-        opened.append("opened")
-        while not stop():
-            yield ()
-            time.sleep(0.01)
-
-    monkeypatch.setattr(type(platform.arrivals), "written_by_others", open_slowly)
-    evaluator = Evaluator(platform)
-    try:
-        evaluator.start()
-        assert opened == ["opened"], "others would leave it rows that it never hears of"
-    finally:
-        evaluator.close()
-
-
 def test_only_targets_that_read_what_arrived_are_evaluated_those_of_a_model_too():
     platform = platform_on(memory_platform(), [], HandClock())
     platform.assets.store_assets(
@@ -234,20 +213,6 @@ def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_o
     platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
     apply(platform, [too_moist(problem={"event": "stop"})], "engineer", at(606), "test")
     assert len(plan_arrived(platform, ["stops"], SHARDS, at(607)).shards) == 1
-
-
-def test_an_event_counts_at_its_start_and_its_end_and_for_the_targets_that_read_its_type():
-    arrived = ArrivedRows()
-    arrived.add(
-        [
-            EventRow("oven-1", "stop", at(1), at(2), "mes"),
-            EventRow("oven-2", "stop", at(3), None, "mes"),
-        ]
-    )
-    assert arrived.parts() == [
-        LatePart("oven-1", at(1), at(2), 0, (), ("stop",)),
-        LatePart("oven-2", at(3), at(3), 0, (), ("stop",)),
-    ]
 
 
 def test_the_end_of_a_suppressing_event_is_notified_at_once():

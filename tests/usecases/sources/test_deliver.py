@@ -309,26 +309,3 @@ def test_a_number_that_becomes_a_category_keeps_all_its_digits(value, text):
     platform.assets.store_assets([oven(lot=Variable(type="category"))])
     row = {"ts": NOON.isoformat(), "asset": "oven-1", "values": {"lot": value}}
     assert readings([row], platform=platform)[0] == [("oven-1", NOON, {"lot": text})]
-
-
-def test_a_title_of_a_variable_that_there_is_keeps_its_name_and_a_new_one_leaves_its_unit_out():
-    platform = memory_platform()
-    row = {"ts": NOON, "asset": "oven-1", "Temperatur [°C]": 201.5, "Größe [mm]": 2.0}
-    declared = {"Temperatur_C": Variable(title="Temperatur", unit="°C")}
-    platform.assets.store_assets([Asset(name="oven-1", variables=declared)])
-    deliver(platform, parse_source(PLAIN), [row], at(0), by="gate")
-    assert stored(platform) == {NOON: {"Temperatur_C": 201.5, "Groesse": 2.0}}
-    # as its neighbours
-    deliver(platform, parse_source(PLAIN), [row | {"asset": "oven-2"}], at(0), by="gate")
-    assert set(platform.assets.get("oven-2").variables) == {"Temperatur_C", "Groesse"}
-    deliver(
-        platform,
-        parse_source(PLAIN),
-        [{"ts": NOON, "asset": "oven-1", "Größe [cm]": 0.2, "T [K]": 1, "T [°C]": 1}],
-        at(0),
-        by="gate",
-    )
-    units = {
-        name: variable.unit for name, variable in platform.assets.get("oven-1").variables.items()
-    }
-    assert units == {"Temperatur_C": "°C", "Groesse": "mm", "Gr_e_cm": "cm", "T": "K", "T_C": "°C"}

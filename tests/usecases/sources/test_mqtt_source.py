@@ -10,7 +10,7 @@ import pytest
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.stream import BrokerMessage, retry_dead, store_messages
+from alerting.usecases.sources.stream import BrokerMessage, store_messages
 from tests.builders import at
 from tests.helpers.mosquitto import Broker
 
@@ -69,30 +69,6 @@ def test_the_levels_of_a_topic_name_asset_and_variable_of_one_value():
     assert stored(platform) == {0: {"zone_2": 201.5, "recipe": "A"}}
 
 
-def test_a_poison_message_is_put_aside_and_stored_once_its_source_is_corrected():
-    platform = memory_platform()
-    apply_sources(platform, [SOURCE], "ada", at(0))
-    done = []
-    good = {"ts": NOON.isoformat(), "values": {"t": 1}}
-    poison = {"at": NOON.isoformat(), "values": {"t": 2}}
-    batch = [message(m, acknowledged=done) for m in (good, poison, b"{", poison)]
-    count = store_messages(platform, parse_source(SOURCE), batch, at(1))
-    assert (count.messages, count.new, count.dead, len(done)) == (4, 1, 3, 4)
-    assert sorted(letter.reason for letter in platform.dead_messages.dead("line", 10)) == [
-        "is neither a row nor a list of rows",
-        "ts: there is no time",
-    ]
-    apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
-    assert (
-        retry_dead(platform, "line", "ada", at(3)).new,
-        len(platform.dead_messages.dead("line", 10)),
-    ) == (
-        1,
-        1,
-    )
-    assert stored(platform) == {0: {"t": 2.0}}
-
-
 @pytest.fixture
 def broker(tmp_path):
     made = Broker(tmp_path)
@@ -128,7 +104,7 @@ def publish(broker, *messages):
 
 
 @pytest.mark.server
-def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(broker):
+def test_a_retained_message_is_no_new_reading(broker):
     from alerting.stream.service import StreamService
 
     platform = memory_platform()
@@ -141,15 +117,6 @@ def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(
     turns(service, lambda: platform.assets.get("oven-2"))
     service.close()
     assert platform.assets.get("oven-1") is None
-
-    apply_sources(platform, [{**VALUES, "topic": "line-4/{asset}/{variable}"}], "ada", at(1))
-    service = StreamService(platform, environ)
-    turns(service, lambda: broker_knows(service))
-    publish(broker, ("line-3/oven-3/t", b"3"), ("line-4/oven-4/t", b"4"))
-    turns(service, lambda: platform.assets.get("oven-4"))
-    service.close()
-    assert [asset.name for asset in platform.assets.all()] == ["oven-2", "oven-4"]
-    assert platform.dead_messages.dead(None, 10) == []
 
 
 @pytest.mark.server

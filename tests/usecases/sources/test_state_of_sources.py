@@ -16,7 +16,6 @@ from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources, set_state
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SERVICE, source_statuses
-from alerting.usecases.sources.trial import try_records
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at
 
@@ -119,19 +118,3 @@ def test_a_reading_after_now_is_told_of_with_its_distance_and_a_small_one_is_not
         status = source_statuses(platform.sources, platform.deliveries, at(0))[0]
         assert status.after_now.startswith(said)
         assert bool(status.after_now) == bool(said)
-
-
-def test_a_look_at_a_source_says_which_readings_lie_far_from_the_others_and_after_now():
-    platform = memory_platform()
-    stamps = ["1970-01-01T00:00:36Z", *(f"2026-01-05T00:0{m}:00Z" for m in range(4))]
-    ahead = ["2026-01-05T02:03:00Z", "2036-01-05T00:00:00Z"]
-    rows = [{**ROW, "ts": stamp} for stamp in [*stamps, *ahead]]
-    trial = try_records(platform, parse_source(GATE), rows, at(3))
-    assert trial.notes == [
-        "1 reading lies 56 years before the others",
-        "2 readings lie after now (the newest by 9 years)",
-    ]
-    assert try_records(platform, parse_source(GATE), rows[:-1], at(3)).notes[1:] == [
-        "1 reading lies after now, by 2 h"
-    ]
-    assert try_records(platform, parse_source(GATE), rows[1:5], at(3)).notes == []

@@ -168,15 +168,6 @@ def test_a_step_that_airflow_tries_again_is_the_same_attempt(platform):
     assert begin_training(platform, revision, None).attempts == 2
 
 
-def test_a_recorded_failure_does_not_repeat_the_name_of_its_definition(platform):
-    edit(platform, 0)
-    training = begin_training(platform, require_revision(platform.definitions, NAME), None)
-    with pytest.raises(UserError, match="too few"), failure_recorded(platform, training):
-        raise UserError(f"{NAME}: too few rows")
-    (stored,) = platform.trainings.for_definitions([NAME])
-    assert stored.failure == "too few rows"
-
-
 def test_a_run_that_was_started_for_another_question_says_so_and_ends(platform):
     edit(platform, 0)
     run = find_due_trainings(platform, at(1))[0].run

@@ -16,8 +16,6 @@ from alerting.readings.instants import to_millis
 from alerting.readings.rollups import WIDTHS
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.trends.rolled import read_buckets
-from alerting.usecases.upkeep import rollups
-from alerting.usecases.upkeep.maintain import maintain
 from alerting.usecases.upkeep.retention import retain
 from alerting.usecases.upkeep.rollups import roll_up
 from tests.builders import at, oven
@@ -146,30 +144,6 @@ def test_readings_of_the_present_hour_are_read_beside_rollups(platform):
     assert not rolled(platform, end=HOURS + 1)
 
 
-def test_late_readings_are_not_lost_between_their_arrival_and_upkeep(platform):
-    add(platform, [90.5], temperature=299.0)
-    platform.clock.instant = at(60 * HOURS + 17)
-    maintain(platform, platform.clock.now())
-    assert rolled(platform) == {*NAMES}
-    assert read(platform, "hours").of["temperature"].high[1] == 299.0
-
-
-def test_upkeep_does_not_read_what_is_rolled_up_again(platform):
-    add(platform, [90.5], temperature=299.0)
-    assert roll_up(platform, platform.clock.now()).rows == 61
-    assert roll_up(platform, platform.clock.now()).rows == 0
-
-
-def test_a_run_is_bounded_and_the_next_one_goes_on(monkeypatch):
-    made = new_platform()
-    add(made, range(60 * HOURS), temperature=200.0)
-    made.clock.instant = at(60 * HOURS + 15)
-    rows = [roll_up(made, made.clock.now(), most=600).rows for _ in range(20)]
-    assert max(rows) < 2000
-    assert sum(rows) == 60 * HOURS
-    assert "temperature" in rolled(made)
-
-
 def test_a_new_range_of_a_variable_makes_its_rollups_anew(platform):
     changed = OVEN.model_copy(
         update={"variables": {**OVEN.variables, "temperature": Variable(low=0, high=150)}}
@@ -180,24 +154,6 @@ def test_a_new_range_of_a_variable_makes_its_rollups_anew(platform):
     roll_up(platform, platform.clock.now())
     assert rolled(platform) == {*NAMES}
     assert untrue_buckets(platform) == []
-
-
-def test_a_variable_that_is_declared_later_is_rolled_up_too(platform):
-    platform.assets.store_assets([oven(**OVEN.variables, dryness=DRYNESS)])
-    roll_up(platform, platform.clock.now())
-    assert untrue_buckets(platform, [*NAMES, "dryness"]) == []
-    assert rolled(platform, names=["dryness"]) == {"dryness"}
-
-
-def test_a_reading_of_a_wrong_clock_does_not_make_upkeep_search_for_years(monkeypatch):
-    made = new_platform()
-    add(made, [-60 * 24 * 365 * 50, *range(60)], temperature=200.0)
-    made.clock.instant = at(75)
-    reads = []
-    real = rollups.load_columns
-    monkeypatch.setattr(rollups, "load_columns", lambda *given: reads.append(given) or real(*given))
-    assert not roll_up(made, made.clock.now()).behind
-    assert len(reads) < 20
 
 
 def test_a_value_of_another_type_holds_up_its_variable_alone(platform):
@@ -227,15 +183,3 @@ def test_rollups_go_with_their_readings(real):
     assert read(platform, "hours").of["temperature"].start[0] >= to_millis(at(60 * first))
     left = platform.rollups.load("oven-1", ["temperature"], "minutes", 0, to_millis(at(0)))
     assert not len(left["temperature"].start)
-
-
-def test_a_late_part_changes_the_computed_values_of_the_hour_after_it():
-    made = new_platform(oven(**OVEN.variables, dryness=DRYNESS))
-    add(made, [61, 300], temperature=200.0)
-    made.clock.instant = at(60 * HOURS)
-    roll_up(made, made.clock.now())
-    add(made, [59], moisture=4.0)
-    roll_up(made, made.clock.now())
-    assert rolled(made, end=5, names=["dryness"]) == {"dryness"}
-    assert untrue_buckets(made, [*NAMES, "dryness"]) == []
-    assert read(made, "hours", names=["dryness"]).of["dryness"].high.tolist() == [196.0]

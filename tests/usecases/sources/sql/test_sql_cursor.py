@@ -1,15 +1,18 @@
-"""The cursor of a source of kind `sql`: what it belongs to, and how far it may move."""
+"""The cursor of a source of kind `sql`: what it belongs to, how far it may move, and how it is
+asked for."""
 
 import datetime as dt
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import mssql
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
-from alerting.adapters.sources.sql import SqlReader, _Fetched
+from alerting.adapters.sources.sql import SqlReader, _Fetched, _statement
 from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
@@ -208,3 +211,33 @@ def test_a_query_of_more_than_one_statement_is_refused_when_it_is_applied(platfo
         "ada",
         at(0),
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "last", "words"),
+    [
+        ({}, 7, "FROM results WHERE id IS NOT NULL AND id >= 7 ORDER BY id"),
+        (
+            {"table": None, "query": "SELECT id FROM results"},
+            None,
+            "FROM (SELECT id FROM results) AS source_rows WHERE id IS NOT NULL ORDER BY id",
+        ),
+    ],
+)
+def test_sql_server_is_asked_for_the_next_rows_in_its_own_words(changes, last, words):
+    """Not tested against a server: the statements alone."""
+    document = {**SOURCE, "chunk": 10, **changes}
+    source = parse_source({name: one for name, one in document.items() if one is not None})
+    asked = _statement(source, last).compile(
+        dialect=mssql.dialect(), compile_kwargs={"literal_binds": True}
+    )
+    assert " ".join(str(asked).split()) == f"SELECT TOP 10 * {words}"
+
+
+def test_a_driver_that_is_not_installed_is_named(platform):
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    address = "mssql+pymssql://line:hidden@127.0.0.1/plant"
+    readers = Readers(FolderDrop(), SqlReader(resolver({"DB": address})))
+    with pytest.raises(UserError, match="driver of its database is not installed") as refusal:
+        poll(platform, readers, "quality", at(1))
+    assert "hidden" not in str(refusal.value)

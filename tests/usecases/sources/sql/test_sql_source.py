@@ -1,7 +1,7 @@
 """A source of kind `sql` against a real PostgreSQL server."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -16,11 +16,21 @@ from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from tests.builders import at
 from tests.helpers.postgres import postgres_server
-from tests.helpers.sql_results import NOON, expected, hardness
-from tests.helpers.sql_results import SOURCE as RESULTS
 
 pytestmark = pytest.mark.server
-SOURCE = {**RESULTS, "variables": {"hardness": {"unit": "N"}}}
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+SOURCE = {
+    "name": "quality",
+    "kind": "sql",
+    "url": {"env": "QUALITY_DB"},
+    "table": "plant.results",
+    "cursor": "id",
+    "chunk": 10,
+    "time": "taken_at",
+    "asset_column": "machine",
+    "asset_prefix": "oven-",
+    "variables": {"hardness": {"unit": "N"}},
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +54,23 @@ def database(server):
         connection.commit()
         yield connection
     engine.dispose()
+
+
+def hardness(platform):
+    """Return the stored values of hardness by machine and minute."""
+    found = {}
+    for asset in platform.assets.all():
+        frame = platform.readings.load(asset, None, None).readings["hardness"].dropna()
+        found |= {
+            (asset.name, int((ts - NOON).total_seconds() // 60)): value
+            for ts, value in frame.items()
+        }
+    return found
+
+
+def expected(count):
+    """Return the hardness of the first results as `hardness` returns it."""
+    return {(f"oven-{1 + i % 2}", i): i / 2 for i in range(count)}
 
 
 def insert(database, count, start=0, **columns):
