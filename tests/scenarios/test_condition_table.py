@@ -17,7 +17,7 @@ from alerting.detection.threshold_batch import (
     evaluate_unchanged,
     limits_of,
 )
-from alerting.episodes.lifecycle import ConditionState, SeverityState
+from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, advance_states, find_unchanged
 from alerting.kinds.protocol.evaluation import TargetEvaluation, VersionInterval
 from alerting.kinds.threshold.kind import evaluate_threshold_interval
@@ -230,42 +230,3 @@ def test_what_stays_as_it_is_is_seen_to_stay(fields, values, least):
 )
 def test_what_needs_every_reading_is_left_to_judging_one_by_one(fields):
     assert limits_of(threshold(**fields), ASSET) is None
-
-
-def test_a_table_gives_back_every_state_that_is_put_into_it():
-    states = [
-        ConditionState(at(5)),
-        ConditionState(at(5), carried=Carried("state", at(4), "stopped", same_since=at(1))),
-        ConditionState(
-            at(5),
-            carried=Carried("temperature", at(4), None, same_since=at(4)),
-            unknown_count=2,
-            unknown_reason="none",
-        ),
-        ConditionState(
-            at(5), carried=Carried("temperature", at(4), None, same_since=at(4), bad=True)
-        ),
-        ConditionState(
-            watermark=at(10),
-            pending_since=at(8),
-            raised_at=at(7),
-            clearing_since=at(9),
-            last_raised_at=at(2),
-            last_closed_at=at(3),
-            severity="high",
-            levels=(
-                SeverityState("high", met_since=at(7)),
-                SeverityState("critical", pending_since=at(9)),
-            ),
-            carried=Carried(
-                "temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)
-            ),
-        ),
-    ]
-    table = ConditionTable([("a", str(row)) for row in range(len(states) + 1)])
-    for row, state in enumerate(states):
-        table.write_state(row, state)
-    assert [table.state(row) for row in range(len(states) + 1)] == [*states, None]
-    table.write_state(4, states[0])
-    assert table.state(4) == states[0]
-    assert table.take([2, 0]).state(0) == states[2]

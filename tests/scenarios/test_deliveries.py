@@ -68,15 +68,6 @@ class Slow(Mailbox):
         super().deliver(message)
 
 
-def test_while_a_delivery_is_going_on_no_other_notifier_tries_it(stores):
-    slow = Slow("mail", [at(1) + timedelta(seconds=s) for s in (1, 6, 20, 60, 119)])
-    slow.platform = plant(stores, slow)
-    read(slow.platform, 230.0, 1)
-    evaluate_values(slow.platform, 1)
-    deliver_due(slow.platform, at(1))
-    assert len(slow.messages) == 1
-
-
 def test_a_late_failure_does_not_undo_what_another_notifier_has_delivered_meanwhile(stores):
     slow = Slow("mail", [at(1) + CLAIM], fails=True)
     slow.platform = plant(stores, slow)

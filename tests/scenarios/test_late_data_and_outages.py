@@ -1,9 +1,7 @@
 """Mistakes of other alarm systems with late data and outages."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +13,6 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import FIELDS, Line
-from tests.helpers.notifications import notifications_of
 from tests.in_memory_platform import in_memory_platform
 
 HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
@@ -110,33 +107,6 @@ def test_after_an_outage_of_six_hours_there_are_the_same_episodes_and_at_most_on
     others = [m for m in down.mail.messages if not m.key.startswith("digest:")]
     assert len(down.mail.messages) - len(others) == 1
     assert len([m for m in others if ":raised:" in m.key]) <= 1 + len(raised_after)
-
-
-@pytest.mark.models
-@pytest.mark.parametrize(
-    "fields", [{}, {"for": "5m", "clear_for": "3m"}], ids=["at-once", "delayed"]
-)
-def test_evaluators_that_work_at_once_while_readings_come_late_agree_with_one_alone(real, fields):
-    line = Line(stores=real, **fields)
-    alone = Line(**fields)
-    come = {m: (HEAT[m], m + (m * 7 % 5 == 0) * 13) for m in HEAT}
-    with ThreadPoolExecutor(4) as pool:
-        for minute in range(5, 185, 5):
-            arrived = {
-                m: value for m, (value, arrival) in come.items() if minute - 5 < arrival <= minute
-            }
-            feeding = pool.submit(line.feed, arrived, minute)
-            list(pool.map(lambda now: evaluate(line.platform, None, now), [at(minute)] * 3))
-            feeding.result()
-    line.feed({m: value for m, (value, _) in come.items()}, 200)
-    alone.feed(HEAT)
-    for minute in (201, 202):
-        line.run(minute)
-        alone.run(minute)
-    assert line.condition_intervals() == alone.condition_intervals()
-    assert line.state() == alone.state()
-    notices = [n.key for n in notifications_of(line.platform)]
-    assert len(notices) == len(set(notices))
 
 
 def test_a_laboratory_value_that_is_known_later_than_the_allowed_lateness_raises_its_alert():

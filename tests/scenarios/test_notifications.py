@@ -201,22 +201,6 @@ def test_t17_what_was_given_up_is_listed_and_goes_out_under_its_old_key(stores):
     assert platform.notifications.dead() == []
 
 
-def test_t17_a_crash_after_the_delivery_repeats_it_under_the_same_key(stores):
-    class Dies(Mailbox):
-        def deliver(self, message):
-            super().deliver(message)
-            raise KeyboardInterrupt
-
-    dying = Dies("mail")
-    with pytest.raises(KeyboardInterrupt):
-        hot(plant(dying, on=stores))
-    healthy = Mailbox("mail")
-    again = platform_on(stores, [healthy], HandClock(at(2)))
-    deliver_due(again, at(2))
-    deliver_due(again, at(3))
-    assert [m.key for m in healthy.messages] == [m.key for m in dying.messages]
-
-
 # --- a restart tells everything again
 # --------------------------------------------------------------------------------
 

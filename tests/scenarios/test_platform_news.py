@@ -118,13 +118,3 @@ def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):
     assert [t.kind for t in episode.transitions].count("acknowledged") == 1
     assert episode.feedback == ()
     assert deliver_due(platform, at(100)).announced == 0  # somebody is on it: nothing is repeated
-
-
-def test_without_permission_of_the_route_no_message_can_acknowledge(stores):
-    _, _, links = linked(stores)
-    assert [link.label for link in links] == [
-        "It was right",
-        "It was wrong",
-        "I acted on it",
-        "Open the alarm",
-    ]

@@ -74,19 +74,6 @@ def test_what_came_and_went_while_the_line_stood_is_told_never_but_counted_and_l
     assert (figures.alarms, figures.silent, figures.suppressed) == (0, 1, 1)
 
 
-def test_a_spike_between_two_runs_of_evaluation_is_told_never_if_the_line_stood_all_the_while():
-    mail = Mailbox("mail")
-    platform = plant(mail)
-    feed(platform, 0, 200, "stopped")
-    feed(platform, 2, 230)
-    feed(platform, 3, 200)
-    feed(platform, 4, line="runs")
-    run(platform, 10)
-    assert said(mail) == []
-    assert [t.kind for t in the_episode(platform).transitions] == ["raised", "closed", "suppressed"]
-    assert the_episode(platform).muted_by is None
-
-
 def test_a_spike_that_outlasted_the_stop_is_told():
     mail = Mailbox("mail")
     platform = plant(mail)

@@ -147,13 +147,6 @@ def test_too_little_history_says_so_and_lets_it_pass():
     assert gated(platform, document())[0].action == "create"
 
 
-def test_where_readings_end_before_now_the_days_before_their_end_are_judged():
-    platform = plant()
-    platform.clock.instant = at(NOW + 100 * DAY)
-    [forecast] = foreseen(platform, document())
-    assert forecast.loads[0].expected == pytest.approx(23.9, abs=0.2)
-
-
 def test_a_classifier_without_a_champion_says_that_nothing_can_be_known():
     platform = plant()
     [forecast] = foreseen(platform, too_moist())

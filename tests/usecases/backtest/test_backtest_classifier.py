@@ -10,7 +10,6 @@ import pytest
 import alerting.usecases.backtest.segment as module
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
-from alerting.reporting.figures import charts
 from alerting.usecases.backtest.backtest import backtest, named_subject, written_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -202,15 +201,6 @@ def test_figures_events_and_page_tell_how_it_would_have_done(made):
     assert [m["version"] for m in made.metrics["models"]] == sorted(
         {s["version"] for s in made.segments}
     )
-
-
-def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_that_nobody_sees(
-    monkeypatch,
-):
-    monkeypatch.setattr(charts, "png", None)
-    once = run(plant(), LINEAR, start=START + 5 * DAY, retrain="never")
-    assert [s["verdict"] for s in once.segments] == ["provisional"]
-    assert "It was trained once, at the start. Each time with what was known by then" in once.page
 
 
 def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_so():

@@ -1,7 +1,6 @@
 """Reports read many readings within a bound of memory, and say of them what they would say with all
 at once."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -15,7 +14,7 @@ from alerting.learning.data.labels import label_instants, persistence
 from alerting.readings.history import History, millis, to_millis
 from alerting.readings.sample_quality import Doubts
 from alerting.usecases.report_material.bounded_readings import load_bounded
-from tests.builders import at, classifier, oven, several, threshold
+from tests.builders import at, classifier, oven, threshold
 
 HOURS = 30
 START = at(0)
@@ -138,25 +137,3 @@ def test_charts_keep_every_peak_and_each_doubtful_sample_is_counted(frame):
         kept.agg(["first", "last", "min", "max"]), whole.agg(["first", "last", "min", "max"])
     )
     assert len(history.doubts.bad["moisture"]) >= len(frame) // 1_000
-
-
-SLOW = {"variable": "moisture", "above": 4.5, "stale_after": "4h"}
-
-
-@pytest.mark.parametrize(
-    "definition",
-    [
-        threshold(**{**SLOW, "no_data": "ignore"}),
-        threshold(**SLOW, frozen_after="6h"),
-        several(all=[SLOW, {"variable": "temperature", "above": 100}]),
-    ],
-    ids=["sent when it changes", "frozen", "several"],
-)
-def test_gaps_of_a_slow_variable_are_those_of_all_readings(frame, definition):
-    """Moisture comes every three hours or so, beside a temperature of each third second."""
-    slow = frame.assign(moisture=np.where(np.arange(len(frame)) % 10_000 == 0, 5.0, np.nan))
-    readings = CountingReadings(slow, every_bad=None)
-    last, reduced = load_bounded(readings, definition, oven(), START, END, PERIOD, MOST, CHUNK)
-    all_at_once = replace(last, readings=slow, doubts=Doubts())
-    begin, end = (at.to_pydatetime() for at in slow.index[[0, -1]])
-    assert reduced.gaps == kind_of(definition).data_gaps(definition, all_at_once, begin, end)

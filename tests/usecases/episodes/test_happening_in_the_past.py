@@ -3,7 +3,6 @@ notifications."""
 
 import pytest
 
-from alerting.reporting.base.sentences import describe_happened
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from tests.helpers.coming_true import Line, at, warned
 
@@ -55,15 +54,3 @@ def test_what_is_open_at_the_end_is_closed_there_and_a_longer_evaluation_correct
     before = line.episodes
     again(line, 89)
     assert line.episodes == before
-
-
-def test_a_corrected_one_says_what_came_and_one_that_has_not_come_does_not():
-    line = warned(Line())
-    line.feed(range(70, 90), moisture=4.5)
-    again(line, 30)
-    again(line, 89)
-    assert "Moisture is 5.5 %, limit 5 %, since" in describe_happened(line.episodes[0])
-    line.feed(range(25, 70), now=300, moisture=4.0)
-    again(line, 89)
-    assert times(line) == [(at(10), None, at(50), at(50))]
-    assert describe_happened(line.episodes[0]) is None

@@ -11,7 +11,6 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot, too_moist
-from tests.helpers.notifications import notifications_of
 from tests.helpers.stores import states_of
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -62,18 +61,6 @@ def test_a_threshold_episode_is_raised_told_closed_and_told_again(platform, mail
     assert (episode.closed_at, episode.condition) == (at(10), "closed")
     assert [m.key.split(":")[1] for m in mailbox.messages] == ["raised", "closed"]
     assert "too-hot on oven-1" in mailbox.messages[0].subject
-
-
-def test_where_the_newest_of_a_catch_up_was_stored_before_the_newest_of_the_others_is_announced(
-    platform,
-):
-    feed(platform, **{f"m{m}": 230 if m % 10 < 5 else 200 for m in range(1, 40)})
-    platform.clock.instant = at(39)
-    evaluate_past(platform, "too-hot", at(26), at(39))
-    run(platform, 39)
-    assert [e.backfilled for e in all_episodes(platform)] == [False, False, False, True]
-    naming = [n.episode for n in notifications_of(platform) if "2 more" in n.reason]
-    assert naming == [all_episodes(platform)[2].id]
 
 
 def test_nothing_known_is_unknown_with_a_reason_and_raises_nothing(platform):
@@ -204,20 +191,6 @@ def test_what_is_in_service_again_raises_again_what_still_holds(platform, mailbo
         (at(23), None),
     ]
     assert mailbox.messages[-1].subject.startswith("MEDIUM: ")
-
-
-def test_late_data_of_before_do_not_reopen_what_was_closed_with_its_definition(platform):
-    feed(platform, m1=230)
-    run(platform, 10)
-    retire(platform, "too-hot", "engineer", at(11), "rebuilt")
-    maintain(platform, at(12))
-    apply(platform, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(20), "back")
-    run(platform, 21)
-    add_readings(platform, [ReadingRow("oven-1", at(5), {"temperature": 240.0})], at(22))
-    run(platform, 23)
-    (episode,) = all_episodes(platform)
-    assert (episode.raised_at, episode.condition, episode.closed_at) == (at(3), "closed", at(11))
-    assert [t.kind for t in episode.transitions if t.kind != "outcome"] == ["raised", "closed"]
 
 
 def test_a_past_time_of_a_definition_without_a_champion_says_what_it_waits_for(platform):

@@ -108,20 +108,6 @@ def test_a_dry_run_says_what_was_understood_and_writes_nothing(plant):
     assert sorted(p.name for p in plant.folder.iterdir()) == ["linie.csv"]
 
 
-def test_titles_of_a_historian_leave_a_platform_that_still_works(plant):
-    same = "Werk Nord / Linie 2 / Tunnelofen / Brennerzone / " + "Temperatur am Auslauf " * 5
-    (plant.folder / "pi.csv").write_text(
-        f"ts,{same}links,{same}rechts\n2026-01-05 00:00,1,2\n", encoding="utf-8"
-    )
-    assert plant("import", "readings", "pi.csv", "--asset", "oven-1").returncode == 0
-    for command in (["list"], ["evaluate"], ["import", "readings", "pi.csv", "--asset", "oven-1"]):
-        done = plant(*command)
-        assert (done.returncode, done.stderr.count("refused")) == (0, 0), done.stderr
-    names = plant.stores.assets.get("oven-1").variables
-    assert len(names) == 2
-    assert {v.title for v in names.values()} == {f"{same}links", f"{same}rechts"}
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -7,19 +7,15 @@ import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from alerting.adapters.files.assets import read_assets
 from alerting.adapters.files.events import EventColumns, EventsFile
-from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.usecases.ingestion.tables import check_events, check_readings
+from alerting.usecases.ingestion.tables import check_events
 from tests.helpers.import_folder import NOW, Folder
-from tests.memory_plant import Plant
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -431,22 +427,6 @@ def test_a_bad_line_in_a_large_file_is_refused_before_all_of_it_is_read(folder, 
     rows = "".join(f"{1_767_571_200 + i},{i}\n" for i in range(10_000))
     told = folder.expect_refusal(f"ts,x\nnever,1\n{rows}", "line 2, column ts", "were not read")
     assert "\n  - the lines behind line" in told
-
-
-def test_a_damaged_parquet_file_is_refused_wherever_the_damage_is(folder):
-    path = folder.path / "good.parquet"
-    parquet.write_table(
-        pa.table({"ts": ["2026-01-05"] * 5000, "x": [float(i) for i in range(5000)]}), path
-    )
-    good = path.read_bytes()
-    for at in range(4, len(good) - 8, max(1, len(good) // 40)):
-        damaged = good[:at] + bytes([good[at] ^ 0xFF]) * 8 + good[at + 8 :]
-        plant = Plant()
-        try:
-            source = ReadingsFile(folder.file(damaged, "bad.parquet"), Layout(asset="a"))
-            check_readings(source, plant).write(now=NOW, actor="me")
-        except UserError:
-            assert plant.untouched()
 
 
 @pytest.mark.parametrize(

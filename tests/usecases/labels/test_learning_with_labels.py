@@ -94,15 +94,6 @@ def test_maintenance_is_left_out_as_a_labelled_time_and_a_silence_is_not(platfor
     assert (record.left_out, record.notes()) == (1, ("left out: 1 marked time, 3.3 h",))
 
 
-@pytest.mark.parametrize("windows", [["15m", "1h"], None], ids=["stated", "derived"])
-def test_windows_that_are_derived_count_as_stated_ones(platform, windows):
-    learn(platform, features={"stride": "5m", "windows": windows} if windows else {})
-    mark(platform, "not_to_learn_from")
-    dataset = dataset_of(platform, "too-moist", at(MINUTES))
-    longest = dataset.plan.longest_window_ms // 60_000
-    assert not [m for m in minutes(dataset) if FROM - AHEAD <= m < TO + longest]
-
-
 def test_the_test_period_is_measured_without_the_time_too(platform):
     learn(platform)
     last = dataset_of(platform, "too-moist", at(MINUTES))

@@ -153,24 +153,6 @@ def test_a_process_that_is_killed_before_a_file_is_moved_reads_it_again_without_
     assert (found.new, names(folder)["done"]) == (0, ["a.csv"])
 
 
-def test_columns_that_are_not_named_can_be_left_out_and_events_are_read(platform, folder):
-    apply_sources(platform, [source(folder, others="ignore")], "ada", at(0))
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
-    poll(platform, READERS, "lab", at(1))
-    assert set(platform.assets.get("oven-1").variables) == {"zone_2"}
-    events = source(
-        folder,
-        delivers="events",
-        variables={},
-        events={"type_column": "Rezept", "type_prefix": "recipe-"},
-    )
-    apply_sources(platform, [events], "ada", at(0))
-    write(folder, "b.csv", "05.01.2026 14:00:00;1;201,5;A")
-    assert poll(platform, READERS, "lab", at(2)).new == 1
-    found = platform.readings.load(platform.assets.get("oven-1"), None, None).events
-    assert list(found["type"]) == ["recipe-A"]
-
-
 def test_parquet_is_read_too(platform, folder):
     apply_sources(
         platform,

@@ -4,16 +4,13 @@ a broken connection."""
 import asyncio
 import threading
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.sources.source import SourceRefused, parse_source
-from alerting.stream import service
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.stream import BrokerMessage, store_messages
@@ -154,35 +151,6 @@ def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
     reader.turns(lambda: {120, 121} <= reader.stored().keys())
     reader.service.close()
     assert reader.stored()[120] == {"zone_2": 300.0}
-
-
-def test_no_value_is_lost_over_an_outage_of_the_database(plant, proxy, monkeypatch):
-    """Without a history."""
-    monkeypatch.setattr(service, "PAUSE_S", 0.02)
-    reader = Reader(plant, proxy)
-    reader.turns(reader.stored)
-
-    def write(numbers):
-        for number in numbers:
-            plant.write(ZONE, 400.0 + number, 1000 + number)
-            reader.service.turn()
-
-    reader.service._platform = replace(reader.platform, reading_writes=Away())
-    write(range(20))
-    reader.service._platform = reader.platform
-    write(range(20, 40))
-    reader.turns(lambda: 1039 in reader.stored())
-    reader.service.close()
-    assert [n for n in range(40) if reader.stored().get(1000 + n) != {"zone_2": 400.0 + n}] == []
-    progress = reader.platform.deliveries.progress("line")
-    assert (progress.lost, progress.last_lost) == (0, None)
-
-
-class Away:
-    """Writes of a database that is away."""
-
-    def __getattr__(self, name):
-        raise AutoReconnect("away")
 
 
 def test_a_node_that_is_missing_is_named(plant, proxy):

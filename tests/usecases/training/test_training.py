@@ -4,7 +4,7 @@ memory."""
 import json
 import re
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 
 import pandas as pd
@@ -17,7 +17,7 @@ from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.learning.search.candidates import candidate_from_files
-from alerting.ports import ReadingRow, TrainingLimits
+from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -27,7 +27,6 @@ from alerting.usecases.training.promote import model_history, promote_run
 from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at, oven, too_moist
 from tests.helpers.console.episode_page import browser_of
-from tests.helpers.learning.machine_time import time_of_trials
 from tests.helpers.learning.training import EVERY, MINUTES, moisture_after_humidity
 from tests.helpers.stores import states_of
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -118,29 +117,6 @@ def test_a_model_without_a_problem_on_validation_serves_by_a_threshold_of_other_
     assert result.test["n_episodes"] == 0
 
 
-def test_the_list_of_its_trainings_says_what_is_predicted_and_where(trained):
-    platform = trained if hasattr(trained, "models") else trained[0]
-    text = platform.models.descriptions["too-moist"]
-    assert "30m ahead" in text and "oven-1" in text
-
-
-def test_carrying_out_a_decision_twice_changes_nothing(trained):
-    platform, result = trained
-    promote_run(platform, result.run_id)
-    assert len(platform.decisions.for_definition("too-moist")) == 1
-
-
-def test_the_same_data_seed_and_definition_give_the_same_model(trained):
-    platform, _ = trained
-    again = train(platform, "too-moist", at(MINUTES))
-    first, second = (
-        platform.models.version_tags("too-moist", v)["model_hash"]
-        for v in (1, again.challenger_version)
-    )
-    assert first == second
-    assert (again.verdict, again.promote) == ("keep", False)
-
-
 def test_the_next_search_starts_from_the_champions_parameters(trained):
     platform, first = trained
     children = {run.tags["family"]: run.id for run in platform.runs.searches(first.run_id)}
@@ -152,18 +128,6 @@ def test_the_next_search_starts_from_the_champions_parameters(trained):
     assert best.warm_start == {}
     assert found.warm_start == best.params
     assert best.params in [trial.params for trial in found.tried[:2]]
-
-
-def test_a_search_that_its_time_budget_ended_says_so_in_its_result(trained):
-    platform = replace(trained[0], limits=TrainingLimits(read_time=time_of_trials(1)))
-    hurried = too_moist(
-        name="hurried",
-        learning={"trials": 9, "folds": 2, "time_budget": "0s"},
-        features={"stride": "5m"},
-    )
-    apply(platform, [hurried], "engineer", at(MINUTES), "test")
-    found = fit(platform, prepare(platform, "hurried", at(MINUTES)), "logistic_regression")
-    assert (found.trials, found.cut_short) == (1, True)
 
 
 def test_the_test_period_is_judged_anew_by_the_named_model_and_never_what_it_has_seen(trained):

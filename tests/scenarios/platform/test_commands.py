@@ -1,17 +1,31 @@
-"""Mistakes of people: each gives one clear message, exit code 1 or 2, no traceback, and changes
-nothing."""
+"""Commands as people run them: a mistake gives one clear message, exit code 1 or 2, no traceback,
+and changes nothing; a backtest of a file writes nothing live, and one that is stopped says how to
+go on."""
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import open_stores
+from tests.builders import at
 from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.server
+ALERTING = Path(sys.executable).parent / "alerting"
+WEEKS = 20
+DRAFT = (
+    "{name: hot, kind: threshold, assets: [oven-2], variable: temperature, above: 205, "
+    "stale_after: 2h, state: draft}"
+)
 
 
 class Shell:
@@ -30,17 +44,28 @@ class Shell:
     def __call__(self, *words, **environ):
         return self.commands.run(*words, cwd=self.folder, environ=self.environ | environ)
 
+    def start(self, *words):
+        return subprocess.Popen(
+            [ALERTING, *words],
+            cwd=self.folder,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def write(self, name, text):
         (self.folder / name).write_text(text, encoding="utf-8")
         return name
 
     def contents(self):
-        """Every document of the database, as text."""
+        """Every document of the database but those of backtests, as text."""
         with open_stores(self.uri, "alerting") as stores:
             database = stores.database
             return {
                 n: sorted(str(d) for d in database[n].find())
                 for n in sorted(database.list_collection_names())
+                if not n.startswith("backtest")
             }
 
 
@@ -139,3 +164,44 @@ def test_wrong_usage_has_exit_code_2(shell, words):
     done = shell(*words)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def drafted(shell):
+    """The same with twenty weeks of another oven, and a draft in a file."""
+    hours = range(WEEKS * 7 * 24)
+    lines = [f"{at(60 * h - 1e6).isoformat()},{200 + h % 7}" for h in hours]
+    shell.write("long.csv", "\n".join(["ts,temperature", *lines]))
+    shell.write("hot.yaml", DRAFT)
+    assert shell("import", "readings", "long.csv", "--asset", "oven-2").returncode == 0
+    return shell
+
+
+def stretch(weeks):
+    first = at(-1e6)
+    return "--from", first.isoformat(), "--to", (first + timedelta(weeks=weeks)).isoformat()
+
+
+def test_a_file_that_is_not_applied_is_tested_and_nothing_else_is_written(drafted):
+    before = drafted.contents()
+    done = drafted("backtest", "hot.yaml", *stretch(2), "--json", "--out", "page.html")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert len(result["episodes"]) == result["load"]["episodes"] == 48
+    assert result["load"]["per_day"] == pytest.approx(48 / 14, rel=0.01)
+    assert {e["outcome"] for e in result["episodes"]} <= {None, "undetermined"}
+    assert "Backtest: no alarm here is live" in (drafted.folder / "page.html").read_text()
+    assert drafted.contents() == before
+
+
+def test_ctrl_c_says_how_to_go_on(drafted):
+    process = drafted.start("backtest", "hot.yaml", *stretch(WEEKS - 1))
+    with open_stores(drafted.uri, "alerting") as stores:
+        while not any(
+            r["segments"] and "finished_at" not in r for r in stores.backtests.for_definition("hot")
+        ):
+            time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 130
+    assert "run the command again to continue" in err
