@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.forked_script import alerting_script
-from tests.helpers.stores import REAL, another_real, in_memory, more_mongo_stores, more_stores, real  # noqa: F401 - fixtures
+from tests.helpers.stores import REAL, in_memory, real  # noqa: F401 - fixtures
 
 
 @pytest.fixture(params=["in_memory", REAL])

@@ -15,7 +15,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot
-from tests.helpers.stores import mongo_stores, on_mongomock, real  # noqa: F401 - fixtures
+from tests.helpers.stores import on_mongomock  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 EVE = operate.Actor("eve", "operator")
