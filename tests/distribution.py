@@ -32,7 +32,6 @@ LONG = (
     "tests/benchmarks/test_chance.py",
     "tests/console/api/test_api_limits.py",
     "tests/scenarios/platform/test_commands.py",
-    "tests/console/imports/test_import_in_the_browser.py",
     "tests/cli/test_cli_output.py",
     "tests/kinds/forecast/test_forecast.py",
     "tests/learning/features/test_build.py",

@@ -2,7 +2,6 @@
 as people wrote it."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -127,14 +126,6 @@ def test_with_json_every_command_prints_one_document_and_nothing_else(plant):
     assert {path for path in commands() if path not in walked} == {(name,) for name in RUNS_ON}
 
 
-def test_a_refusal_is_a_document_too_and_its_words_are_on_standard_error(plant):
-    done = run("show", "nothing", "--json")
-    assert done.exit_code == 1
-    refused = "there is no definition, source, sink or route 'nothing'"
-    assert refused in json.loads(done.stdout)["refused"]
-    assert refused in done.stderr
-
-
 def test_what_a_library_in_c_prints_does_not_reach_the_document(tmp_path):
     """In a process of its own, because it is about file descriptors."""
     script = tmp_path / "noisy.py"
@@ -222,25 +213,6 @@ def test_tables_fit_the_screen_and_break_neither_times_nor_ids(plant, columns):
     assert "2026-01-05 00:05" in row
 
 
-def test_list_takes_two_lines_a_definition_on_a_screen_of_80_columns(plant):
-    names = ["a-rather-long-name-of-a-definition-2", "x" * 60]
-    output(
-        "apply",
-        write(
-            "d.yaml",
-            "---\n".join(yaml.safe_dump(too_hot(name=name, severity="medium")) for name in names),
-        ),
-    )
-    output("apply", write("m.yaml", learned_quickly(severity="high")))
-    lines = output("list", columns=80).splitlines()
-    assert len(lines) == 2 * 4 + 2  # and the zone of the times, and that one training is due
-    assert max(map(len, lines)) <= 80
-    for name in (*names, NAME, "too-hot"):
-        [position] = [i for i, line in enumerate(lines) if line.startswith(f"{name}  ")]
-        assert lines[position + 1].startswith("    r1, ")
-    assert len(output("list", columns=200).splitlines()) == 1 + 4 + 2
-
-
 def test_times_are_those_of_the_plant(plant):
     listed = output("episodes", ALERTING_TIMEZONE="Europe/Berlin")
     assert "2026-01-05 01:05" in listed
@@ -295,53 +267,6 @@ def test_check_warns_of_dates_together_with_a_schedule_of_trainings(plant):
     assert "validates and tests on the same days" in " ".join(
         output("check", write("d.yaml", dated)).split()
     )
-
-
-def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):
-    output("apply", write("d.yaml", learned_quickly()))
-    run_id = plant.runs.start_run(
-        NAME, "r1", {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()}
-    )
-    child = plant.runs.start_run(
-        NAME, "persistence", {"family": "persistence", "fitted": "true"}, parent=run_id
-    )
-    plant.runs.finish(child)
-    plant.runs.start_run(
-        NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id
-    )
-    shown = " ".join(output("models", NAME).split())
-    assert "training since 20" in shown
-    assert "searching logistic regression, 1 of 2 candidates done" in shown
-    unfinished = json.loads(output("models", NAME, "--json"))["unfinished"]
-    assert (unfinished["candidates_done"], unfinished["candidates"]) == (1, 2)
-    longest_search = 4 * 5 * 60.0  # by the clock, under the default time budget
-    assert unfinished["killed_after"] == longest_search + 30 * 60
-
-
-def test_the_progress_of_a_training_of_a_simulated_line_is_in_its_time(plant):
-    output("apply", write("d.yaml", learned_quickly()))
-    plant.runs.start_run(NAME, "r1", {"definition": NAME, "revision": "1"})
-    plant.clock.instant = at(14 * 24 * 60)  # the registry has the real time
-    object.__setattr__(plant, "line_speed", lambda: 60.0)
-    shown = " ".join(output("models", NAME).split())
-    assert "training since 2026-01-19 00:00" in shown or "training since 2026-01-18 23:5" in shown
-    assert re.search(r"\(last step \d.* ago\)", shown)
-
-
-def test_a_finished_training_is_none_that_goes_on(plant):
-    output("apply", write("d.yaml", learned_quickly()))
-    plant.runs.finish(plant.runs.start_run(NAME, "r1", {"definition": NAME, "revision": "1"}))
-    assert "training since" not in output("models", NAME)
-
-
-def test_a_faulty_definition_that_is_deleted_leaves_the_platform_alerts(plant):
-    documents = plant.definitions._documents  # as people edit it: straight in the database
-    documents.insert_one({"name": "broken", "kind": "threshold", "assets": "oven-1"})
-    assert "broken" in output("list")
-    assert [a.subject for a in plant.platform_alerts.open()] == ["broken"]
-    documents.delete_one({"name": "broken"})
-    output("list")
-    assert plant.platform_alerts.open() == []
 
 
 def test_a_file_that_cannot_be_written_is_refused(plant):

@@ -2,8 +2,6 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -119,15 +117,6 @@ def test_a_mistyped_definition_is_answered_with_the_one_that_is_meant(plant, wor
     assert "did you mean too-hot?" in refused(*words)
 
 
-def test_the_beginning_of_a_name_is_answered_with_it(plant):
-    output("apply", write("d.yaml", too_hot(name="wanddicke-ist-viel-zu-duenn")))
-    assert "did you mean wanddicke-ist-viel-zu-duenn?" in refused("show", "wanddicke")
-
-
-def test_a_mistyped_asset_is_answered_with_the_one_that_is_meant(plant):
-    assert "did you mean oven-1" in refused("why", "too-hot", "ovn-1")
-
-
 def test_all_faults_of_a_document_are_told_at_once_also_those_on_its_assets(plant):
     faulty = too_hot(kind="treshold", variable="temprature", stale_aftr="10h")
     said = refused("check", write("d.yaml", faulty))
@@ -210,12 +199,6 @@ def test_after_a_refused_training_nothing_says_to_train_it(untrained):
     )
 
 
-def test_a_training_of_long_ago_without_an_end_is_not_followed(untrained):
-    begin_training(untrained)
-    untrained.clock.instant = at(8) + timedelta(days=2)  # killed long ago
-    assert "under way" not in refused("train", NAME)  # it has no readings to learn from
-
-
 def test_a_stored_document_that_is_broken_is_checked_by_its_name_in_a_line_for_each_fault(plant):
     # edited by hand
     plant.definitions._documents.insert_one(
@@ -243,29 +226,6 @@ def test_after_several_definitions_there_is_one_next_step(plant):
         "next: 3 of the 4 alerts wait for their first training; follow all 4 with `alerting list`"
         in shown
     )
-
-
-def test_evaluate_of_a_definition_just_written_evaluates_the_past_as_the_readme_says(plant):
-    output("apply", write("d.yaml", too_hot(name="new", stale_after="10h", **{"for": "0s"})))
-    shown = output(
-        "evaluate",
-        "new",
-        "--from",
-        "2026-01-05T00:00Z",
-        "--to",
-        "2026-01-05T00:08Z",
-        ALERTING_TIMEZONE="Europe/Berlin",
-    )
-    assert "new was not in force from 2026-01-05 01:00 CET to 2026-01-05 01:0" in shown
-    assert [e.raised_at for e in plant.episodes.find("new")] == [at(5)]
-
-
-def test_times_in_sentences_of_why_are_those_of_the_plant(plant):
-    object.__setattr__(plant, "zone", ZoneInfo("Europe/Berlin"))
-    shown = output("why", "too-hot", "oven-1", ALERTING_TIMEZONE="Europe/Berlin")
-    assert "2026-01-05 01:05 CET" in shown
-    assert "+00:00" not in shown
-    assert json.loads(output("why", "too-hot", "oven-1", "--json"))["at"] == "2026-01-05T00:08:00Z"
 
 
 def test_where_operators_can_set_no_variable_check_says_what_to_declare(plant):

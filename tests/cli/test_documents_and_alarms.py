@@ -116,13 +116,6 @@ def test_dead_messages_of_all_sorts_are_listed_and_tried_once_more(plant, monkey
     assert "there is no source or sink 'nope'" in said("retry", "nope", code=1)
 
 
-def test_all_definitions_are_shown_as_one_file_that_apply_reads_back(plant):
-    said("apply", write("d.yaml", too_hot(name="second", stale_after="10h")))
-    write("all.yaml", output("show"))
-    assert "0 of 2 changed" in said("apply", "all.yaml")
-    assert len(json.loads(output("show", "too-hot", "second", "--json"))) == 2
-
-
 def test_the_first_administrator_and_a_lost_one_get_a_link(plant):
     printed = said("access", "person", "add", "Ada", "--role", "admin", "--shown", "Ada L")
     code = re.search(r"/password/([\w-]+)", printed)[1]

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 import typer
 
-from alerting.cli.help import command_paths, join_lines
-from alerting.cli.main import EVERYDAY, app
+from alerting.cli.help import command_paths
+from alerting.cli.main import app
 
 pytestmark = pytest.mark.fast
 
@@ -58,13 +58,6 @@ def test_the_help_fits_one_screen_and_names_every_command():
     assert all(word in line for word in words)
 
 
-def test_the_everyday_commands_come_first_in_the_order_of_their_use():
-    shown = run("--help").output
-    places = [shown.index(f"│ {name} ") for name in EVERYDAY]
-    assert places == sorted(places)
-    assert places[-1] < shown.index("│ model ")
-
-
 @pytest.mark.parametrize("words", list(command_paths(tree())))
 def test_every_command_and_group_has_help(words):
     assert run(*words, "--help").exit_code == 0
@@ -82,10 +75,6 @@ def test_an_unknown_command_is_refused_with_the_one_that_was_meant(typed, meant)
     assert f"No such command '{typed}'. Did you mean `{meant}`" in said(typed)
 
 
-def test_within_a_group_the_whole_tree_is_searched():
-    assert "`alerting model rollback`" in said("demo", "rollbck")
-
-
 @pytest.mark.parametrize(
     ("words", "instead"),
     [
@@ -99,14 +88,3 @@ def test_within_a_group_the_whole_tree_is_searched():
 )
 def test_a_command_that_left_is_refused_with_what_does_it_now(words, instead):
     assert instead in said(*words.split())
-
-
-def test_nothing_like_it_is_refused_without_a_suggestion():
-    assert "No such command 'xyzzy'." in said("xyzzy")
-    assert "Did you mean" not in said("xyzzy")
-
-
-def test_a_paragraph_of_help_is_wrapped_by_the_terminal_alone():
-    assert join_lines("One sentence\n    goes on.\n\nAnother\none.\n- a\n- b") == (
-        "One sentence goes on.\n\nAnother one.\n- a\n- b"
-    )

@@ -74,19 +74,6 @@ def test_without_a_service_it_says_so(platform, capsys):
     assert "no stream service runs yet" in wait(platform, capsys)
 
 
-@pytest.mark.usefixtures("patient")
-def test_a_service_that_starts_at_the_same_time_is_waited_for(platform, capsys):
-    timers = [
-        Timer(0.02, platform.stream_processes.note_process, ("one",)),
-        Timer(0.15, platform.deliveries.note_read, ("line", at(1) + timedelta(seconds=2))),
-    ]
-    for timer in timers:
-        timer.start()
-    assert wait(platform, capsys) == "line: subscribed, and read from now on\n"
-    for timer in timers:
-        timer.join()
-
-
 def test_a_broker_that_does_not_answer_is_named_with_its_fault(platform, capsys):
     platform.stream_processes.note_process("one")
     assert "the stream service has not subscribed yet" in wait(platform, capsys)

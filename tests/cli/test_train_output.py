@@ -71,12 +71,6 @@ def test_the_decision_and_its_reason_come_first_then_the_metrics_that_people_ask
     ]
 
 
-def test_figures_of_the_earlier_rule_of_alarms_say_so(capsys):
-    earlier = {key: value for key, value in TEST.items() if key != "alarm_rule"}
-    show_proposal(proposal(test=earlier, dataset=PROFILE), verbose=False)
-    assert "these figures are of an earlier rule" in capsys.readouterr().out
-
-
 def test_events_false_alarms_and_lead_times_are_counted_in_units_of_people(capsys):
     lines = [line.strip() for line in printed(capsys)]
     assert (
@@ -106,11 +100,6 @@ def test_351_findings_of_a_kind_are_one_line_and_say_where_each_stands(capsys):
         "probably stuck; the values are kept."
     ]
     assert lines[-1] == "each of the 351 findings: dataset/quality.json of run run, or --verbose"
-
-
-def test_verbose_prints_each_finding(capsys):
-    lines = printed(capsys, verbose=True)
-    assert sum(line.startswith("data: s") for line in lines) == 351
 
 
 @pytest.fixture
@@ -169,13 +158,6 @@ def test_the_training_under_way_is_followed_and_its_result_is_printed(untrained,
     [decision] = untrained.decisions.for_definition(NAME)
     assert decision.run_id == run_id, "one training, one decision"
     assert "as you asked: alerting train" not in said
-
-
-def test_the_result_of_another_instant_is_said_to_be_of_another_instant(untrained, looks):
-    training, run_id = begin(untrained)
-    looks.append(lambda: end(untrained, training, run_id))
-    said = " ".join(output("train", NAME, "--as-of", "2026-01-04T00:00Z").split())
-    assert f"as you asked: alerting train {NAME} --as-of 2026-01-04T00:00:00+00:00 --again" in said
 
 
 def test_a_failure_of_the_training_that_is_followed_is_the_refusal(untrained, looks):

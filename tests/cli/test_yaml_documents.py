@@ -6,7 +6,6 @@ from typer.testing import CliRunner
 
 from alerting.adapters.files.yaml_documents import parse_yaml
 from alerting.cli.main import app
-from alerting.definitions.faults import UserError
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]"
@@ -96,11 +95,6 @@ def test_a_scenario_of_a_million_million_values_is_refused(tmp_path):
         assert not isinstance(done.exception, (MemoryError, OverflowError, ValueError)), (
             done.exception
         )
-
-
-def test_a_refusal_can_be_raised_for_text_alone():
-    with pytest.raises(UserError, match="here: line 2"):
-        parse_yaml("a: 1\na: 2", "here")
 
 
 def test_a_folder_is_refused_with_the_pattern_that_names_its_files(tmp_path, in_memory_cli):

@@ -158,13 +158,6 @@ def test_an_answer_of_something_else_is_a_problem_too(network):
             api.list_models()
 
 
-def test_a_gateway_reads_the_description_and_sends(client):  # noqa: F811
-    gateway = Client(ADDRESS, SENDER_TOKEN, transport=client._transport)
-    assert gateway.send_readings(MARK)["new"] == 1
-    with pytest.raises(ApiProblem, match="403 Forbidden"):
-        gateway.list_episodes()
-
-
 def test_reading_is_repeated_while_the_platform_is_briefly_away(network, pauses):
     slow = httpx.Response(429, headers={"retry-after": "7"})
     _, api = network(httpx.ConnectError("refused"), slow, EMPTY, *[httpx.Response(503)] * 3)

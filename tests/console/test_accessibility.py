@@ -12,9 +12,9 @@ from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
 from tests.builders import at
 from tests.helpers.console.chromium import CHROMIUM, open_chromium, wait_until
+from tests.helpers.console.full_plant import FIRST, NOW, TOKENS_FILE, plant
 from tests.helpers.console.page_paths import pages_of
 from tests.helpers.console.server import serving_thread
-from tests.helpers.console.two_lines import FIRST, NOW, TOKENS_FILE, plant
 
 AXE = find_spec("axe_playwright_python")  # not imported: that would need its dependencies
 pytestmark = [

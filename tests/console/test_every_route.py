@@ -14,13 +14,7 @@ from alerting.operators.actions import ROLES
 from alerting.operators.permissions import PERMISSIONS
 from alerting.usecases.access import people
 from tests.builders import at
-from tests.helpers.console.route_table import (
-    API,
-    EXPECTED,
-    permission_of,
-    routes_of,
-)
-from tests.helpers.console.two_lines import (
+from tests.helpers.console.full_plant import (
     DISABLED,
     FIRST,
     NOW,
@@ -32,6 +26,12 @@ from tests.helpers.console.two_lines import (
     names_of,
     plant,
     sender,
+)
+from tests.helpers.console.route_table import (
+    API,
+    EXPECTED,
+    permission_of,
+    routes_of,
 )
 
 STRANGERS = (Sender("", "viewer", {}), OVER, DISABLED)

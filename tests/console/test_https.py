@@ -14,6 +14,7 @@ from alerting.console.server import server_options, tls_options
 from alerting.definitions.faults import UserError
 from alerting.local.parts import answers
 from alerting.settings.environment import SettingsRefused, read_settings
+from tests.helpers.console.server import serving_thread
 from tests.helpers.console.people import PASSWORD, app_of, person_on
 from tests.support import free_port
 
@@ -42,19 +43,8 @@ def address(platform, pair):
         return datetime.now(UTC)
 
     person_on(platform, now())
-    port = free_port()
-    options = server_options(()) | tls_options(*pair)
-    server = uvicorn.Server(
-        uvicorn.Config(app_of(platform, now), host="127.0.0.1", port=port, **options)
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-        time.sleep(0.01)
-    yield f"https://localhost:{port}"
-    server.should_exit = True
-    thread.join()
+    with serving_thread(app_of(platform, now), **tls_options(*pair)) as port:
+        yield f"https://localhost:{port}"
 
 
 def test_a_person_signs_in_over_https_and_the_cookie_stays_there(address, pair):

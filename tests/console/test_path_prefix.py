@@ -12,15 +12,14 @@ from starlette.routing import Match
 
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
-from alerting.console.scripts.serving import OWN, scripts
 from alerting.definitions.faults import UserError
 from alerting.settings.delivery import _public_url
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.chromium import CHROMIUM, open_chromium, wait_until
+from tests.helpers.console.full_plant import FIRST, NOW, plant
 from tests.helpers.console.server import serving_thread
 from tests.helpers.console.trends import TREND, swinging  # noqa: F401 - a fixture
-from tests.helpers.console.two_lines import FIRST, NOW, SECOND, plant
 from tests.support import free_port
 
 HOST = "https://plant.example"
@@ -49,7 +48,7 @@ class Addresses(HTMLParser):
 
 @pytest.fixture(scope="module")
 def platform():
-    return plant(FIRST, SECOND)
+    return plant(FIRST)
 
 
 def console(platform, folder, prefix):
@@ -150,18 +149,6 @@ def test_a_form_leads_back_to_the_page_it_was_sent_from(platform, tmp_path):
     assert chosen.headers["location"] == "/alerting/definitions/new"
 
 
-def test_answers_of_the_api_name_addresses_with_the_prefix(platform, tmp_path):
-    programs = TestClient(
-        console(platform, tmp_path, "/alerting"),
-        base_url=HOST,
-        headers={"authorization": f"Bearer {TOKEN}"},
-    )
-    reports = programs.get("/api/v1/reports").json()
-    assert reports
-    assert all(programs.get(one["url"]).status_code == 200 for one in reports)
-    assert all(one["url"].startswith("/alerting/") for one in reports)
-
-
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_scripts_reach_the_api_below_a_path(tmp_path, swinging):  # noqa: F811
@@ -179,13 +166,6 @@ def test_scripts_reach_the_api_below_a_path(tmp_path, swinging):  # noqa: F811
         assert page.complaints == []
         own = {address for address in page.requests if str(port) in address}
         assert {address for address in own if not address.startswith(base)} == set()
-
-
-def test_no_script_has_an_address_that_begins_at_the_host():
-    """`new URL("../api/v1/…", import.meta.url)` is right with and without a prefix."""
-    absolute = re.compile(r"""["'`]/[a-z]""")
-    found = [name for name in OWN if absolute.search(scripts()[name].content.decode())]
-    assert found == []
 
 
 def test_a_path_of_the_console_itself_is_no_prefix(platform, tmp_path):

@@ -55,9 +55,3 @@ def test_now_tells_the_money_to_those_who_answer_no_alarm(platform):
     store_report(platform, metrics=numbers("too-hot", money=costs))
     assert f'href="/plant">{WORTH}' in page_of(platform, "/")
     assert WORTH not in page_of(platform, "/", OPERATOR)
-
-
-def test_without_reports_or_costs_the_page_says_how_they_come(platform):
-    assert "There is no report yet" in page_of(platform, "/plant")
-    store_report(platform, metrics=numbers("too-hot"))
-    assert "No alert states its costs" in page_of(platform, "/plant")

@@ -26,15 +26,6 @@ def proxy(platform, wall):
     return ByTurns(app_of(platform, wall), app_of(platform, wall))
 
 
-def test_a_session_is_good_on_both_and_ends_on_both(proxy):
-    browser = browser_of(proxy)
-    assert sign_in(browser).status_code == 303
-    pages = [browser.get("/") for _ in range(4)]
-    assert [page.status_code for page in pages] == [200] * 4
-    assert browser.post("/logout", data={"csrf": csrf_of(pages[-1])}).status_code == 303
-    assert [browser.get("/reports").status_code for _ in range(2)] == [303, 303]
-
-
 def test_a_form_that_one_made_is_taken_by_the_other(proxy):
     browser = browser_of(proxy)
     sign_in(browser)

@@ -1,7 +1,5 @@
 """Names and passwords of accounts, and until when their sessions are good."""
 
-from dataclasses import replace
-
 import pytest
 
 from alerting.definitions.faults import UserError
@@ -10,8 +8,6 @@ from alerting.operators.people import (
     Account,
     check_account_name,
     check_password_rules,
-    hash_secret,
-    is_active,
     is_reserved,
 )
 from tests.builders import at
@@ -66,15 +62,3 @@ def test_a_long_password_is_taken(password):
 def test_a_password_that_is_guessed_first_is_refused(password, why):
     with pytest.raises(UserError, match=why):
         check_password_rules(password, ANNA)
-
-
-def test_sessions_of_before_a_new_password_and_of_a_disabled_account_are_over():
-    changed = replace(ANNA, sessions_from=at(5))
-    assert (is_active(changed, at(4)), is_active(changed, at(5))) == (False, True)
-    assert not is_active(replace(ANNA, disabled_at=at(9)), at(10))
-
-
-def test_the_representation_of_an_account_holds_no_hash():
-    text = repr(replace(ANNA, password="$argon2id$secret", link=hash_secret("code")))
-    assert "argon2id" not in text
-    assert hash_secret("code") not in text

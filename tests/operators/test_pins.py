@@ -56,10 +56,6 @@ def test_a_pin_of_four_to_eight_digits_is_taken(pin):
     check_pin_rules(pin)
 
 
-def test_nine_of_ten_pins_of_four_digits_are_possible():
-    assert sum(is_taken(f"{n:04}") for n in range(10_000)) > 9_000
-
-
 def guesses_taken(account, limit, days, minutes=5):
     """Count the guesses that are taken of one who tries every few minutes."""
     taken = 0

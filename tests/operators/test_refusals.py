@@ -27,12 +27,6 @@ def test_the_first_is_an_entry_at_once_and_the_others_are_one_when_the_time_is_o
     assert log.due(at(60)) == []
 
 
-def test_a_single_refusal_is_one_entry_and_no_second_one_follows():
-    log = RefusalLog()
-    log.add(refusal(), at(0))
-    assert log.due(at(60)) == []
-
-
 def test_an_entry_names_few_of_the_things_that_were_tried():
     log = RefusalLog()
     for n in range(100):

@@ -12,7 +12,6 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 
 DAY = 60 * 24
-RATIO = {"kind": "ratio", "of": "t", "by": "t", "within": "5m"}
 VARIABLES = {
     "t": Variable(unit="°C"),
     "open": Variable(type="boolean"),
@@ -46,24 +45,6 @@ def test_an_export_is_imported_again_as_it_was(plant, tmp_path):
     assert code == 0, said
     after = plant.readings.load(plant.assets.get("press"), None, None)
     assert after.readings.equals(before.readings)
-
-
-def test_an_interval_is_exported_with_both_ends(plant, tmp_path):
-    plant.assets.store_assets([Asset(name="press", variables={"t": Variable()})])
-    add_readings(plant, [ReadingRow("press", at(m), {"t": float(m)}) for m in range(10)], at(10))
-    file = tmp_path / "part.parquet"
-    code, said = run(
-        "export",
-        "press",
-        "--out",
-        str(file),
-        "--from",
-        at(2).isoformat(),
-        "--to",
-        at(5).isoformat(),
-    )
-    assert code == 0, said
-    assert pq.read_table(file)["t"].to_pylist() == [2, 3, 4, 5]
 
 
 def test_an_asset_without_readings_is_refused_and_no_file_is_made(plant, tmp_path):

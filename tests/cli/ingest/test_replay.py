@@ -111,10 +111,3 @@ def test_it_goes_to_the_console_as_well_and_a_refusal_ends_it(
     code, said = replay(recording, "--speed", "36000")
     assert (code, "2 messages sent to gate" in said) == (0, True), said
     assert plant.readings.span("press-1")[0] > at(0)
-
-
-def test_what_cannot_be_replayed_is_said(plant, tmp_path, recording):
-    plain = {"name": "gate", "kind": "files", "pattern": "/data/*.csv"}
-    apply_sources(plant, [plain], "ada", at(0))
-    code, said = replay(recording)
-    assert code == 1 and "is of kind files; replay sends to mqtt, http" in said

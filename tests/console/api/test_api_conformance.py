@@ -20,6 +20,7 @@ from alerting.console.imports.imports import Imports
 from alerting.console.server import server_options
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.rubbish import ADMIN_TOKEN, filled, no_messages, takes_all
+from tests.helpers.console.server import serving_thread
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import in_memory_platform
 from tests.support import free_port
@@ -103,15 +104,8 @@ def address(tmp_path_factory):
         sink_opener=takes_all,
         import_files=Imports(tmp_path_factory.mktemp("imports")),
     )
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(())))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
+    with serving_thread(app) as port:
         yield f"http://127.0.0.1:{port}", app
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def failures(address, folder, token, phases, most, *options):

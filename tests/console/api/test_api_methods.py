@@ -128,29 +128,6 @@ def test_a_number_is_no_instant_in_any_parameter(client, given):
     assert asked >= 8
 
 
-@pytest.mark.parametrize("given", [0, 0.5, True, "1767571200"])
-def test_a_number_is_no_instant_in_a_body(client, platform, given):
-    answer = client.post(
-        f"/api/v1/episodes/{episode(1).id}/confirm", json={"acted_at": given}, headers=OPERATOR
-    )
-    assert "acted_at: " in (detail := expect_problem(answer, 422))
-    assert "is a number and no instant" in detail
-    assert platform.feedback.for_episode(episode(1).id) == []
-
-
-def test_a_responsible_person_has_a_name_that_can_be_seen(client):
-    answer = client.post(
-        f"/api/v1/episodes/{episode(590).id}/assign", json={"to": "\x19"}, headers=OPERATOR
-    )
-    assert "to: holds no character that can be seen" in expect_problem(answer, 422)
-
-
-def test_what_a_request_names_and_does_not_exist_is_not_found(client):
-    for path in ("/api/v1/why?definition=x&asset=oven-1", "/api/v1/suppressions?definition=x"):
-        assert "there is no definition 'x'" in expect_problem(client.get(path, headers=VIEWER), 404)
-    expect_problem(client.post("/api/v1/dead-letters/retry", json={"id": "x"}, headers=ADMIN), 404)
-
-
 def test_sentences_have_the_times_of_the_plant_and_fields_are_utc(client, platform):
     evaluation = replace(
         episode(3).evaluation, reason=f"late data showed it at {at(30).isoformat()}"

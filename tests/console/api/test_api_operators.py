@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
-from tests.helpers.console.pages import VIEWER_TOKEN, csrf_of, log_in
+from tests.helpers.console.pages import csrf_of, log_in
 
 ID = episode(590).id
 ENGINEER_TOKENS = {**TOKENS, "engineer-token-0123456789": ("emil", "engineer")}
@@ -108,19 +108,6 @@ def test_out_of_service_is_for_engineers_both_ways(platform):
     )
 
 
-@pytest.mark.parametrize("action", ["ack", "confirm", "comment", "assign"])
-def test_a_viewer_may_do_nothing(client, platform, action):
-    before = platform.episodes.get(ID)
-    expect_problem(
-        client.post(
-            f"/api/v1/episodes/{ID}/{action}", headers=VIEWER, json={"comment": "x", "to": "x"}
-        ),
-        403,
-    )
-    expect_problem(client.post("/api/v1/shelves", headers=VIEWER, json=SHELF), 403)
-    assert platform.episodes.get(ID) == before
-
-
 # The page
 
 
@@ -166,39 +153,6 @@ def test_an_operator_extends_a_shelf_by_no_more_than_the_role_may_shelve(browser
         refused = browser.post(extend, data={"csrf": csrf, "lasting": lasting})
         assert (refused.status_code >= 400, words in refused.text) == (True, True), refused.text
     assert platform.shelves.in_force() == [shelf]
-
-
-@pytest.mark.parametrize(
-    "form", [f"/episodes/{ID}/ack", f"/episodes/{ID}/shelve", "/shelves/x/end"]
-)
-def test_a_form_of_another_site_changes_nothing(browser, platform, form):
-    log_in(browser)
-    before = platform.episodes.get(ID)
-    assert (
-        browser.post(form, data={"csrf": "0" * 64, "lasting": "2h", "reason": "x"}).status_code
-        == 403
-    )
-    assert (platform.episodes.get(ID), platform.shelves.in_force()) == (before, [])
-
-
-@pytest.mark.parametrize(
-    ("lasting", "reason", "words"),
-    [("9h", "x", "at most 8 h"), ("", "x", "not a duration"), ("1h", "", "reason")],
-)
-def test_a_refused_shelf_is_answered_on_the_page(browser, platform, lasting, reason, words):
-    log_in(browser)
-    path = f"/episodes/{ID}"
-    data = {"csrf": csrf_of(browser.get(path)), "lasting": lasting, "reason": reason}
-    answer = browser.post(f"{path}/shelve", data=data)
-    assert answer.status_code == 422
-    assert words in answer.text
-
-
-def test_a_viewer_sees_no_operator_buttons(browser, platform):
-    log_in(browser, VIEWER_TOKEN)
-    page = browser.get(f"/episodes/{ID}").text
-    assert "I have seen it" not in page
-    assert "Shelve" not in page
 
 
 def test_the_first_of_alarms_that_rise_together_is_marked_on_both_pages(browser, platform):

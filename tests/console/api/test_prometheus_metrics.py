@@ -8,15 +8,12 @@ from threading import Event, Thread
 
 import pytest
 from fastapi.testclient import TestClient
-from prometheus_client.openmetrics.parser import (
-    text_string_to_metric_families as openmetrics_families,
-)
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo.errors import ExecutionTimeout, ServerSelectionTimeoutError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.app import create_app
-from alerting.console.metrics import FRESH_S, PlatformReader
+from alerting.console.metrics import PlatformReader
 from alerting.ports import ReadingRow
 from alerting.usecases.access.audit import BACKUP_MADE
 from alerting.usecases.definitions.sync import apply
@@ -89,20 +86,6 @@ def test_backups_are_figures_where_there_are_any(platform):
     assert 3600 <= scraped(platform)["alerting_backup_age_seconds",] < 3700
 
 
-def test_open_metrics_are_spoken_to_those_who_ask_for_them(platform):
-    accept = "application/openmetrics-text; version=1.0.0"
-    assert (
-        client_of(platform)
-        .get("/metrics", headers={**BEARER, "accept": accept})
-        .headers["content-type"]
-        .startswith(accept[:27])
-    )
-    assert (
-        scraped(platform, openmetrics_families, accept=accept)["alerting_open_episodes", "high"]
-        == 1
-    )
-
-
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong-token-0123456789"}])
 def test_without_a_valid_token_there_are_no_metrics(platform, headers):
     answer = client_of(platform).get("/metrics", headers=headers)
@@ -148,15 +131,6 @@ def test_a_database_that_is_too_slow_is_up_and_the_scrape_is_incomplete(platform
     )
     found = scraped(slow)
     assert (found["alerting_database_up",], found["alerting_scrape_complete",]) == (1, 0)
-
-
-def test_figures_are_kept_for_some_seconds(platform):
-    seconds = [0.0]
-    reader = PlatformReader(platform, lambda: seconds[0])
-    first = reader.read()
-    assert reader.read() is first
-    seconds[0] = FRESH_S + 1
-    assert reader.read() is not first
 
 
 def test_a_scrape_beside_a_slow_one_ends_within_the_limit(platform):

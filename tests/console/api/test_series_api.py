@@ -1,7 +1,5 @@
 """Assets, variables, series, events and episodes over the REST API."""
 
-from datetime import timedelta
-
 import pytest
 
 from alerting.definitions.assets import EventType, Variable
@@ -13,7 +11,6 @@ from tests.helpers.console.api import VIEWER, episode, expect_problem
 
 URL = "/api/v1"
 DAY = 1440
-SECOND = timedelta(seconds=1)
 
 
 def add(platform, rows):
@@ -158,14 +155,6 @@ def test_a_variable_shows_its_last_value_its_coverage_and_what_uses_it(client, l
     assert by_name["moisture"]["definitions"] == ["too-moist"]
     assert by_name["on"]["last_value"] is True
     assert by_name["recipe"]["last_value"] == "rye"
-
-
-def test_variables_come_page_by_page(client, line):
-    first = variables(client, limit=1)
-    assert [item["name"] for item in first["items"]] == ["moisture"]
-    rest = variables(client, after=first["next"])
-    assert [item["name"] for item in rest["items"]] == ["temperature"]
-    assert rest["next"] is None
 
 
 def test_events_of_the_asset_and_of_its_line_and_episodes_are_bands(client, line):

@@ -37,13 +37,6 @@ def tag_of(client, name="oven-1"):
     return client.get(f"{URL}/{name}", headers=VIEWER).headers["etag"]
 
 
-def test_the_form_offers_names_with_their_titles(client):
-    log_in(client, ADMIN_TOKEN)
-    page = client.get("/new-asset").text
-    assert '<option value="line">The line</option>' in page
-    assert '<option value="oven-1"></option>' in page
-
-
 def test_a_check_names_the_definitions_that_read_a_changed_variable_or_become_faulty(
     client, platform
 ):
@@ -133,12 +126,6 @@ def test_a_new_asset_is_made_once(client, platform):
     assert platform.assets.get("belt").variables["speed"].unit == "m/s"
 
 
-def test_only_an_engineer_of_the_whole_plant_changes_assets(client):
-    for token in (VIEWER,):
-        answer = client.put(f"{URL}/oven-1", json={}, headers=token | {"if-match": "0" * 16})
-        expect_detail(answer, 403)
-
-
 def test_a_variable_is_edited_as_a_form_and_the_rest_of_the_asset_stays(browser, platform):
     log_in(browser, ADMIN_TOKEN)
     page = browser.get(f"{EDIT}?variable=temperature")
@@ -189,16 +176,6 @@ def test_a_fault_stands_at_its_field_and_what_was_typed_stays(browser):
     assert page.status_code == 422
     assert 'value="warm"' in page.text
     assert "variables.temperature.high" in page.text
-
-
-def test_attributes_are_shown_with_all_their_digits(browser, platform):
-    facts = {"built": 2009, "ratio": 12.3456, "spare": True, "hall": "South"}
-    platform.assets.store_assets([Asset(name="oven-1", parent="line", attributes=facts)])
-    log_in(browser, OPERATOR_TOKEN)
-    for language, ratio in (("en", "12.3456"), ("de", "12,3456")):
-        page = browser.get("/assets/oven-1", headers={"Accept-Language": language}).text
-        shown = re.findall(r"<dd>([^<]*)</dd>", page[page.index('<dl class="values">') :])
-        assert [shown[0], shown[1], shown[3]] == ["2009", ratio, "South"]
 
 
 def test_the_page_shows_what_is_now_what_watches_it_and_the_past(browser, platform):

@@ -10,7 +10,7 @@ from alerting.episodes.episode import OutcomeRecord
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
-from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, browser, csrf_of, log_in, wall
+from tests.helpers.console.pages import ADMIN_TOKEN, browser, csrf_of, log_in, wall
 from tests.helpers.stores import audit_entries
 
 __all__ = ["browser", "wall"]
@@ -71,23 +71,6 @@ def test_the_list_goes_on_page_by_page(engineer, platform):
     ]
 
 
-def test_who_only_reads_sees_no_form_and_may_send_none(browser):
-    log_in(browser, OPERATOR_TOKEN)
-    page = browser.get(PAGE)
-    assert "/retire" not in page.text
-    assert "/edit" not in page.text
-    assert browser.get(f"{PAGE}/edit").status_code == 403
-    token = csrf_of(browser.get("/account"))
-    refused = browser.post(f"{PAGE}/retire", data={"csrf": token, "revision": "1"})
-    assert refused.status_code == 403
-
-
-def test_a_form_of_another_session_changes_nothing(engineer, platform):
-    answer = engineer.post(f"{PAGE}/retire", data={"csrf": "0" * 64, "revision": "1"})
-    assert answer.status_code == 403
-    assert platform.definitions.newest_revision("too-hot").number == 1
-
-
 def test_a_definition_is_retired_and_activated_with_a_reason(engineer, platform):
     send(engineer, f"{PAGE}/retire", revision="1", reason="oven sold")
     retired = platform.definitions.newest_revision("too-hot")
@@ -110,26 +93,16 @@ def test_the_difference_of_two_revisions_is_shown_and_one_is_restored(engineer, 
     assert definition_document(newest.definition)["above"] == 215
 
 
-def test_a_change_of_somebody_else_since_is_said_and_nothing_is_lost(engineer, platform):
-    apply(platform, [too_hot(title="Oven too hot", above=220)], "ben", at(5), "less noise")
-    answer = send(engineer, f"{PAGE}/retire", revision="1", reason="old page")
-    assert answer.status_code == 409
-    assert "changed by ben" in answer.text
-    assert platform.definitions.newest_revision("too-hot").number == 2
-
-
-def test_the_page_of_an_alarm_leads_to_its_definition(engineer, platform):
-    platform.episodes.insert(episode(1))
-    assert f'href="{PAGE}"' in engineer.get(f"/episodes/{episode(1).id}").text
-
-
-def test_last_alarms_name_their_asset_as_the_other_pages_do(engineer, platform):
-    (asset,) = platform.assets.find_matching({episode(1).asset})
-    platform.assets.store_assets([asset.model_copy(update={"title": "Ofen 2"})])
-    platform.episodes.insert(episode(1))
-    assert "<small>Ofen 2</small>" in engineer.get(PAGE).text
-
-
 @pytest.mark.parametrize("address", ["/definitions/none", "/definitions/none/edit"])
 def test_an_unknown_definition_has_no_page(engineer, address):
     assert engineer.get(address).status_code == 404
+
+
+def test_a_definition_is_shown_with_the_titles_of_its_assets_and_with_patterns_as_written(
+    engineer, platform
+):
+    (asset,) = platform.assets.find_matching(["oven-1"])
+    platform.assets.store_assets([asset.model_copy(update={"title": "Ofen 1 (Halle B)"})])
+    apply(platform, [too_hot(assets=["oven-1", "oven-*"])], "ann", at(1), "of all")
+    for address in ("/definitions", PAGE):
+        assert "Ofen 1 (Halle B), oven-*" in engineer.get(address).text

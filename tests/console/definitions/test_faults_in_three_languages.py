@@ -110,18 +110,6 @@ def test_a_text_that_is_no_yaml_is_told_in_plain_words(engineer, text, expected)
     assert expected in unescape(send(engineer, NEW, "check", text).text)
 
 
-def test_the_title_of_a_variable_leads_to_its_name(engineer, platform_with_title):
-    page = unescape(
-        send(
-            engineer,
-            NEW,
-            "check",
-            "name: a\nkind: threshold\nassets: [Ofen_9]\nvariable: Temperatur Zone 1\nabove: 2",
-        ).text
-    )
-    assert "that is a title; the name is Temperatur_Zone_1" in page
-
-
 @pytest.fixture
 def platform_with_title(platform):
     variables = {"Temperatur_Zone_1": {"type": "number", "title": "Temperatur Zone 1"}}

@@ -13,7 +13,7 @@ from alerting.ports import silent
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.cached_readings import SeriesCache
 from alerting.usecases.backtest.preview import preview
-from tests.builders import at, too_hot, too_moist
+from tests.builders import at, too_hot
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, expect_problem
 from tests.helpers.console.often_hot import DAYS, often_hot
 
@@ -61,13 +61,6 @@ def test_a_preview_shows_the_alarms_a_draft_would_have_raised_and_stores_nothing
     assert platform.episodes.find() == []
     assert platform.definitions.documents() == []
     assert platform.backtests.for_definition("too-hot") == []
-
-
-def test_without_a_period_it_covers_the_four_weeks_up_to_the_last_midnight(client):
-    answer = client.post(URL, json={"definition": too_hot(stale_after="1d")}, headers=ADMIN)
-    found = answer.json()
-    assert (found["from"][:10], found["to"][:10]) == ("2025-12-11", "2026-01-08")
-    assert ended(client, found["id"])["result"]["episodes"] == 12 * DAYS
 
 
 def test_the_same_draft_is_the_same_preview_and_another_takes_its_place(client):
@@ -143,20 +136,6 @@ class Waiting:
         require_time()
 
 
-def test_cancelling_ends_the_computation():
-    previews = Previews()
-    working = Waiting()
-    begun = previews.run(job("ann"), working)
-    assert working.begun.wait(A_HANG_S)
-    assert begun.state == "running"
-    previews.cancel("ann", begun.id)
-    working.go_on.set()
-    assert begun.ended.wait(A_HANG_S)
-    assert begun.state == "cancelled"
-    with pytest.raises(NotFound):
-        previews.find("ann", begun.id)
-
-
 def test_a_new_preview_cancels_the_one_before_of_the_same_person():
     previews = Previews()
     working = Waiting()
@@ -200,13 +179,3 @@ def test_a_fault_of_the_computation_is_no_result_and_no_secret():
     assert failed.ended.wait(A_HANG_S)
     assert (failed.state, failed.made) == ("failed", None)
     assert "secret" not in failed.fault
-
-
-def test_of_a_draft_that_predicts_it_shows_when_its_problem_happened(client):
-    problem = {"variable": "temperature", "above": 215}
-    answer = started(client, too_moist(problem=problem))
-    result = ended(client, answer.json()["id"])["result"]
-    assert result["episodes"] == 0
-    assert result["problems"]["number"] == 12
-    newest = result["problems"]["newest"][0]
-    assert (newest["asset"], newest["start"][:16]) == ("oven-1", "2026-01-06T22:00")

@@ -102,17 +102,6 @@ def test_a_written_file_leads_to_its_data_and_to_an_alert_until_it_is_deleted(br
     assert list(folder.iterdir()) == []
 
 
-def test_an_alert_of_a_file_with_several_assets_or_variables_is_about_none_of_them_yet(browser):
-    of_two = b"ts,asset,a\n2026-01-02T06:00Z,b-1,1\n2026-01-02T06:00Z,b-2,2\n"
-    two_variables = b"ts,a,b\n2026-01-02T06:00Z,1,2\n2026-01-02T06:01Z,1,2\n"
-    for content, asset, link in (
-        (of_two, "", "/definitions/new"),
-        (two_variables, "oven-1", "/definitions/new?asset=oven-1"),
-    ):
-        page = act(browser, page_of(browser, sent(browser, content, asset=asset)), "write")
-        assert f'<a class="go" href="{link}">Make an alert of it' in page.text
-
-
 def test_a_form_of_another_session_or_one_that_names_its_session_too_late_stores_no_file(
     browser, folder
 ):
@@ -146,21 +135,6 @@ def test_a_form_of_another_session_or_one_that_names_its_session_too_late_stores
 def test_a_body_that_is_no_form_with_a_file_is_refused(browser, folder, kind, body):
     answer = browser.post("/import", content=body, headers={"content-type": kind})
     assert answer.status_code == 422
-    assert list(folder.glob("*")) == []
-
-
-def test_what_was_typed_stays_when_a_file_is_refused(browser, folder, monkeypatch):
-    typed = {"asset": "oven-1", "what": "events"}
-    without = sent(browser, b"", name="", **typed)
-    monkeypatch.setattr("alerting.console.imports.imports._SPARE", 1 << 60)
-    full = sent(browser, european_file(), **typed)
-    assert (without.status_code, full.status_code) == (422, 429)
-    assert int(full.headers["retry-after"]) > 0
-    assert "Choose a file" in text_of(without)
-    assert "too little free space" in text_of(full)
-    for page in (without.text, full.text):
-        assert '<input name="asset" value="oven-1"' in page
-        assert '<option value="events" selected>' in page
     assert list(folder.glob("*")) == []
 
 
@@ -200,15 +174,6 @@ def test_what_is_ambiguous_is_asked_for_and_the_choice_settles_it(browser, conte
     assert re.search("Import [0-9]+ rows?", text_of(page))
 
 
-def test_the_likely_answers_to_an_ambiguity_come_first(browser):
-    ambiguous = b"ts,t\n01/02/2026 06:00,1\n03/04/2026 06:00,2\n"
-    page = page_of(browser, sent(browser, ambiguous, asset="oven-1"))
-    choice = page.text.partition('name="time_format"')[2].partition("</select>")[0]
-    assert {*re.findall(r'value="([^"]*)"', choice)[1:3]} == {"dd/mm/yyyy", "mm/dd/yyyy"}
-    page = act(browser, page, "check", asset="oven-1", time_format="mm/dd/yyyy")
-    assert "2026-01-02 05:00:00 UTC" in text_of(page)
-
-
 def test_events_are_recognised_by_their_columns_and_written(browser, platform):
     page = page_of(browser, sent(browser, STOPS, name="stops.csv"))
     text = text_of(page)
@@ -219,28 +184,6 @@ def test_events_are_recognised_by_their_columns_and_written(browser, platform):
     oven = platform.assets.get("oven-1")
     events = platform.readings.load(oven, at(600), at(600), (), events_since=at(0)).events
     assert list(events["type"]) == ["stop", "stop"]
-
-
-def test_events_with_columns_of_any_name_are_chosen_on_the_page(browser):
-    """Each choice stands there once: a second, empty one refused what the first had named."""
-    stops = (
-        b"Anlage;Art;Beginn;Ende\n"
-        + b"".join(
-            b"oven-1;Halt;%d.01.2026 06:00;%d.01.2026 06:10\n" % (d, d) for d in range(13, 29)
-        )
-        + b"oven-1;Halt;29.01.2026 06:00;bald\n"
-    )
-    page = page_of(browser, sent(browser, stops, name="stops.csv", what="events"))
-    data = {"what": "events", "asset_column": "Anlage", "type_column": "Art", "time": "Beginn"}
-    for further in ({}, {"end_column": "Ende"}):
-        fields = re.findall(r'<(?:input|select)[^>]* name="(\w+)"', page.text)
-        assert fields.count("type_column") == fields.count("duration") == 1
-        page = act(browser, page, "check", **data, **further)
-        if not further:
-            assert "Name with “Column of the end” the one of the ends" in text_of(page)
-    assert "bald" in text_of(page)
-    page = act(browser, page, "check", **data, end_column="Ende", skip_bad="yes")
-    assert "16 rows of oven-1" in text_of(page) and "Halt" in text_of(page)
 
 
 def test_columns_get_the_names_that_a_person_gives_them(browser, platform):
@@ -296,19 +239,6 @@ def test_a_refusal_is_told_in_the_language_of_the_reader(browser, language, expe
     )
 
 
-def test_notes_on_a_file_are_told_in_the_language_of_each_reader(browser):
-    page = page_of(browser, sent(browser, FAULTY, asset="Ofen 1"))
-    act(browser, page, "check", asset="Ofen 1", skip_bad="yes")
-    expected = {
-        "de": "Texte, die keine Namen von Anlagen sind: 'Ofen 1' ist Ofen_1",
-        "fr": "Textes qui ne sont pas des noms d\u2019équipements : 'Ofen 1' est Ofen_1",
-        "en": "Texts that are no names of assets: 'Ofen 1' is Ofen_1",
-    }
-    for language, note in expected.items():
-        read = browser.get(page.request.url.path, headers={"accept-language": language})
-        assert note in text_of(read)
-
-
 def test_a_cell_of_a_hostile_file_is_text_on_the_page(browser):
     rows = "".join(f"2026-01-05T06:{n:02}:00Z,{n},<b>x</b>\n" for n in range(20))
     bad = "2026-01-05T07:00:00Z,<script>alert(1)</script>,y\n"
@@ -318,31 +248,6 @@ def test_a_cell_of_a_hostile_file_is_text_on_the_page(browser):
         assert mark not in page.text
     assert "&lt;script&gt;" in page.text
     assert "line 22, column t" in text_of(page)
-
-
-def test_the_page_shows_stored_values_to_their_last_digit(browser):
-    content = b"ts,t\n2026-01-05T06:00:00Z,1234.5678\n2026-01-05T06:01:00Z,200.5\n"
-    page = page_of(browser, sent(browser, content, asset="oven-1"), "de")
-    assert "1234,5678" in page.text and "200,5" in page.text
-
-
-def test_events_of_a_wrong_import_are_removed_from_its_page_after_they_are_counted(
-    browser, platform
-):
-    page = act(browser, page_of(browser, sent(browser, STOPS, name="stops.csv")), "write")
-    assert "Remove these rows" in text_of(page)
-    page = act(browser, page, "take-back")
-    asked = text_of(page)
-    assert "2 rows are stored exactly as in this file. Nothing is removed yet." in asked
-    assert platform.reading_writes.has_events("stop")
-    assert "Remove 2 rows" in asked and "Import 2 rows" not in asked
-    page = act(browser, page, "write")
-    done = text_of(page)
-    assert "2 rows were removed." in done and "Remove these rows" not in done
-    assert not platform.reading_writes.has_events("stop")
-    # to read it rightly and import it again, the file is still here
-    assert "Read the file in another way" in done
-    assert "Import 2 rows" in text_of(act(browser, page, "take-back"))
 
 
 def test_readings_of_a_wrong_zone_are_removed_and_read_in_the_right_one(browser, platform):

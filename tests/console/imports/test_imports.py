@@ -167,14 +167,6 @@ def test_a_deleted_import_stops_and_its_file_is_gone(imports, platform, gate, tm
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
-def test_a_large_file_does_not_stay_after_it_was_written(imports, platform, monkeypatch):
-    monkeypatch.setattr(module, "MOST_LEFT", 10)
-    one = written(imports, platform, checked(imports, platform, GOOD))
-    assert (one.state, one.file.exists()) == ("done", False)
-    with pytest.raises(UserError, match="no longer there"):
-        imports.check(platform, one, one.choices)
-
-
 def test_a_fault_of_the_database_leaves_an_import_that_can_be_continued(
     imports, platform, monkeypatch
 ):

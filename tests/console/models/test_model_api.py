@@ -3,7 +3,6 @@
 import pytest
 
 from alerting.usecases.training.due import begin_training, end_training
-from alerting.usecases.training.runs import answer_run
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, VIEWER
 from tests.helpers.learning.waiting import add_waiting
@@ -58,13 +57,6 @@ def test_an_engineer_approves_and_the_next_one_is_told(client, platform, run):
     assert (status, "ada put version 1 into service" in told["detail"]) == (409, True)
     (entry,) = [e for e in platform.audit.entries if e["what"] == "promotion decided"]
     assert (entry["actor"], entry["after"]) == ("ada", 1)
-
-
-def test_an_approval_by_command_shows_at_once(client, platform, run):
-    answer_run(platform, NAME, "ann")
-    assert client.get(MODELS, headers=VIEWER).json()["waiting"] is None
-    status, told = post(client, f"{MODELS}:approve", run=run)
-    assert (status, "ann put version 1" in told["detail"]) == (409, True)
 
 
 def test_a_rejection_and_a_rollback_need_a_reason(client, run):

@@ -6,9 +6,7 @@ from html import unescape
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import Translatable, language
-from alerting.usecases.definitions.platform_alerts import WAITING
-from alerting.usecases.training.due import begin_training, end_training
+from alerting.usecases.training.due import begin_training
 from alerting.usecases.training.runs import cancel_training
 from alerting.usecases.training.train import prepare
 from tests.builders import at
@@ -46,13 +44,6 @@ def test_why_a_training_failed_is_told_in_the_language_of_the_engineer(engineer,
         assert "o readings of" not in page
 
 
-@pytest.mark.parametrize("address", PAGES)
-def test_a_reason_that_an_earlier_release_stored_is_still_shown(engineer, platform, address):
-    revision = platform.definitions.newest_revision(NAME)
-    end_training(platform, begin_training(platform, revision, None), "too few rows")
-    assert "too few rows" in seen(engineer, address, "de").lower()
-
-
 def test_the_state_of_a_training_is_told_in_the_language_of_the_engineer(engineer, platform):
     address = f"/definitions/{NAME}"
     assert "Das Training steht an" in seen(engineer, address, "de")
@@ -62,13 +53,6 @@ def test_the_state_of_a_training_is_told_in_the_language_of_the_engineer(enginee
     page = seen(engineer, address, "de")
     assert "Das Training ist am" in page
     assert "abgebrochen von ada: falscher Zeitraum" in page
-
-
-def test_a_cancelled_training_says_so_to_its_steps_in_every_language(platform):
-    begin_training(platform, platform.definitions.newest_revision(NAME), None)
-    failure = cancel_training(platform, NAME, "ada", "x").failure
-    assert isinstance(failure, Translatable)
-    assert language("fr").translate(failure) == "annulé par ada\u00a0: x"
 
 
 @pytest.mark.parametrize(
@@ -90,14 +74,6 @@ def test_why_a_model_waits_is_told_in_the_list_and_on_the_page_of_the_platform(
     assert sentence in of_platform
     assert answer in of_platform
     assert f'href="/models/{NAME}/decide"' in of_platform
-
-
-def test_why_a_model_waits_is_read_from_an_alert_of_an_earlier_version(engineer, platform):
-    stored = "It is better. Answer: alerting model approve too-moist, or reject"
-    platform.platform_alerts.report(WAITING, NAME, stored, at(1))
-    models = seen(engineer, "/models", "de")
-    assert "It is better." in models
-    assert "approve" not in models
 
 
 @pytest.mark.parametrize(

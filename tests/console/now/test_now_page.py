@@ -16,7 +16,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.console.api import OPERATOR, VIEWER, episode
-from tests.helpers.console.pages import VIEWER_TOKEN, csrf_of, log_in
+from tests.helpers.console.pages import csrf_of, log_in
 
 OVENS = [f"oven-{n}" for n in range(1, 13)]
 
@@ -105,17 +105,6 @@ def test_a_tile_says_how_many_of_its_alerts_are_not_evaluated(plant, browser):
     assert tile_of(page, "mixer") == ("not-evaluated", "Mixer ? 1 of 2 not evaluated")
 
 
-def test_assets_that_are_a_part_by_themselves_stand_in_one_row_without_headings(plant, browser):
-    known = {"temperature": Variable(unit="°C")}
-    plant.assets.store_assets([Asset(name=f"kiln-{n}", variables=known) for n in range(1, 4)])
-    apply(plant, [too_hot(name="kilns", assets=["kiln-*"])], "ann", at(1), "test")
-    log_in(browser)
-    parts = browser.get("/").text.split('<div class="now-part">')[1:]
-    (row,) = (part for part in parts if "kiln-1" in part)
-    assert row.count('data-asset="kiln-') == 3
-    assert "<h2>" not in row
-
-
 def test_a_card_has_one_value_of_one_thing_and_the_page_of_the_alarm_dates_the_other(
     plant, browser
 ):
@@ -144,17 +133,6 @@ def test_the_present_value_stands_beside_its_limit(plant, browser):
     plant.episodes.insert(episode(590, "oven-1", "open"))
     log_in(browser)
     assert "220 °C, rising limit 215 °C" in text_of(browser.get("/").text)
-
-
-def test_a_value_that_no_newer_one_follows_says_since_when(plant, browser):
-    rows = [ReadingRow("oven-1", at(100 + n), {"temperature": 200 + n}) for n in range(30)]
-    add_readings(plant, rows, at(130))
-    plant.episodes.insert(episode(125, "oven-1", "open"))
-    log_in(browser)
-    assert "229 °C limit 215 °C no value since " in text_of(browser.get("/").text)
-    assert (
-        "No value has come since." in browser.get(f"/episodes/{plant.episodes.find()[0].id}").text
-    )
 
 
 def test_filters_are_in_the_address(plant, browser):
@@ -293,15 +271,6 @@ def test_a_filter_shows_what_is_muted_there_alone(plant, browser, shown, seen):
     assert shelves == {*seen} & {"oven-1", "oven-2", "mixer"}
 
 
-def test_who_may_only_read_is_offered_no_answer(plant, browser):
-    plant.episodes.insert(episode(590, "oven-1", "open"))
-    log_in(browser, VIEWER_TOKEN)
-    page = browser.get("/").text
-    assert "now-answer" not in page
-    path = f"/episodes/{episode(590, 'oven-1').id}/take"
-    assert browser.post(path, data={"csrf": csrf_of(browser.get("/"))}).status_code == 403
-
-
 def test_a_miss_is_reported_in_three_taps_from_the_asset(plant, browser):
     log_in(browser)
     page = browser.get("/?asset=mixer").text  # the tile of the asset
@@ -346,13 +315,6 @@ def test_of_an_alarm_that_did_come_the_page_of_a_miss_leads_to_it(plant, browser
     assert f"{came.title} did come for that time, today 09:40." in text_of(answer.text)
     assert f'href="/episodes/{came.id}">To the alarm' in answer.text
     assert "alerting feedback" not in answer.text
-
-
-def test_the_page_of_a_miss_confirms_none_that_is_not_stored(plant, browser):
-    log_in(browser)
-    address = "/miss?asset=mixer&reported=too-hot&at=2026-01-05T09:45:00Z"
-    assert "Noted" not in browser.get(address).text
-    assert "Which alarm should have come?" in browser.get(address).text
 
 
 def test_the_page_of_a_miss_names_what_is_unknown_or_not_watched(plant, browser):
@@ -402,22 +364,6 @@ def test_what_helped_last_time_stands_on_the_page_and_is_one_tap(plant, browser,
     assert found["answered"] == 3
 
 
-def test_two_answered_alarms_are_not_yet_experience(plant, browser, client):
-    for minute in (100, 200):
-        plant.episodes.insert(episode(minute, "oven-1"))
-        client.post(
-            f"/api/v1/episodes/{episode(minute, 'oven-1').id}/feedback",
-            headers=OPERATOR,
-            json={"acted": True, "action": "Slowed the belt"},
-        )
-    plant.episodes.insert(episode(590, "oven-1", "open"))
-    log_in(browser)
-    path = episode(590, "oven-1").id
-    assert "What helped last time" not in browser.get(f"/episodes/{path}").text
-    found = client.get(f"/api/v1/episodes/{path}/experience", headers=VIEWER).json()
-    assert (found["is_enough"], found["actions"]) == (False, [])
-
-
 def test_a_page_that_shows_the_present_already_is_not_sent_again(plant, browser):
     log_in(browser)
     for address in ("/", "/now"):
@@ -449,32 +395,3 @@ def test_lines_without_an_alarm_are_normal_where_assets_are_too_many_to_show_eac
     page = browser.get("/").text
     chips = re.search('<div class="now-filters".*?(?=<details)', page, re.DOTALL)[0]
     assert text_of("<body>" + chips).endswith("Line 2 normal")
-
-
-def test_rows_are_in_the_language_of_each_reader(plant, browser):
-    seen = ActorStamp("ann", at(101))
-    plant.episodes.insert(episode(100, "mixer", "closed", acknowledged=seen))
-    log_in(browser)
-
-    def row():
-        page = browser.get("/").text
-        return re.search(r'<ul class="rows linked">\s*<li.*?</li>', page, re.DOTALL)[0]
-
-    english = row()
-    browser.post("/language", data={"language": "de", "next": "/"})
-    assert "hoch" in row()
-    browser.post("/language", data={"language": "en", "next": "/"})
-    assert row() == english
-    assert "high" in english
-
-
-def test_ended_alarms_name_the_asset_as_people_call_it(plant, browser):
-    plant.assets.store_assets([Asset(name="mixer", title="Big mixer", parent="line-2")])
-    seen = ActorStamp("ann", at(101))
-    plant.episodes.insert(episode(100, "mixer", "closed", acknowledged=seen))
-    plant.episodes.insert(episode(90, "mixer", "closed"))
-    log_in(browser)
-    page = browser.get("/").text
-    for part in ("unacknowledged", "earlier"):
-        section = re.search(f'<section id="{part}">.*?</section>', page, re.DOTALL)[0]
-        assert "Big mixer" in text_of("<body>" + section), section

@@ -13,9 +13,9 @@ from alerting.console.people.directory_page import open_directory
 from alerting.console.server import server_options
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.ports import AuditFilter
-from alerting.settings.environment import read_settings
 from alerting.usecases.access import people
 from tests.helpers.console.pages import csrf_of
+from tests.helpers.console.server import serving_thread
 from tests.helpers.console.people import app_of, browser_of, person_on, sign_in
 from tests.support import free_port
 
@@ -206,12 +206,6 @@ def test_a_faulty_document_is_refused_with_its_place(tmp_path, changes, says):
         open_directory(directory_file(tmp_path, **changes))
 
 
-def test_the_setting_names_the_document(tmp_path):
-    file = directory_file(tmp_path)
-    environ = {"ALERTING_HOME": str(tmp_path), "ALERTING_DIRECTORY": str(file)}
-    assert read_settings(environ).directory == file
-
-
 # A proxy and a server, with their sockets
 
 
@@ -249,21 +243,15 @@ def test_the_other_end_of_the_connection_counts_whatever_a_header_says(
     app = app_of(
         platform, wall, directory=open_directory(directory_file(tmp_path, proxies=proxies))
     )
-    port = free_port()
-    options = server_options(("127.0.0.1",))  # whose statement of the client is believed
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, **options))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.05)
-    with small_proxy(f"http://127.0.0.1:{port}") as through:
+    with (
+        serving_thread(app, ("127.0.0.1",)) as port,  # whose statement of the client is believed
+        small_proxy(f"http://127.0.0.1:{port}") as through,
+    ):
         answer = httpx.get(
             f"http://127.0.0.1:{through}/reports",
             headers={"x-forwarded-user": "boss", "x-forwarded-groups": "it"},
             trust_env=False,
         )
-    server.should_exit = True
-    thread.join(30)
     is_known = proxies == ["127.0.0.1"]
     assert (answer.status_code, "set-cookie" in answer.headers) == (
         (200, True) if is_known else (303, False)

@@ -54,14 +54,6 @@ def test_an_instant_of_the_past_and_sent_rows_are_scored(client, platform):
     assert other["score"] > stored["score"]
 
 
-def test_a_promoted_champion_answers_at_once(client, platform):
-    before = ask(client).json()
-    promote(platform, 2, END - timedelta(minutes=1))
-    after = ask(client).json()
-    assert (before["model_version"], after["model_version"]) == (1, 2)
-    assert after["score"] != before["score"]
-
-
 def test_what_is_unknown_is_null_with_its_reason(client, platform):
     answer = ask(client, ASKED | {"at": (CUTOFF - timedelta(hours=1)).isoformat()}).json()
     assert (answer["score"], answer["would_raise"], answer["unknown"]) == (

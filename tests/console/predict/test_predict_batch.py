@@ -2,16 +2,12 @@
 
 import asyncio
 from datetime import timedelta
-from threading import Event
 
-import httpx
 import pytest
 from fastapi import HTTPException
-from pymongo.errors import ConnectionFailure
 
 from alerting.console.api import predictor as module
 from alerting.console.api.predictor import Predictor
-from alerting.usecases.scoring.predict import PredictionBatch
 from tests.helpers.console.api import SENDER, VIEWER, expect_problem
 from tests.helpers.scored_ovens import END, scored_ovens, two_models  # noqa: F401 - fixtures
 
@@ -61,47 +57,6 @@ def test_what_is_no_fault_of_an_asset_refuses_the_call(client):
     assert "at most 100" in expect_problem(ask(client, many), 422)
 
 
-def test_requests_that_are_answered_together_get_the_answer_of_each_alone_and_its_own_fault(
-    client, monkeypatch
-):
-    sizes = []
-    answer = PredictionBatch.answer
-    begin = PredictionBatch.__init__
-
-    def note(self, platform, models, name, questions):
-        sizes.append(len(questions))
-        begin(self, platform, models, name, questions)
-
-    def fail(self, question):
-        if question.asset == "oven-2":
-            raise ZeroDivisionError
-        return answer(self, question)
-
-    monkeypatch.setattr(PredictionBatch, "answer", fail)
-    assets = ["oven-1", "oven-2", "oven-3", "oven-4", "oven-9", "oven-1", "oven-3"]
-    predictor = client.app.state.predictor = Predictor(client.app.state.platform, LONG_S)
-    alone = [ask(client, {"asset": name}, ALONE) for name in assets]
-    monkeypatch.setattr(PredictionBatch, "__init__", note)
-    transport = httpx.ASGITransport(client.app, raise_app_exceptions=False)
-
-    async def ask_all():
-        over = Event()
-        turn = asyncio.create_task(predictor.ask("x", [0], lambda _: [over.wait(LONG_S)]))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as together:
-            posts = (together.post(ALONE, json={"asset": n}, headers=VIEWER) for n in assets)
-            asked = asyncio.gather(*posts)
-            while predictor._waiting <= len(assets):
-                await asyncio.sleep(0.001)
-            over.set()
-            await turn
-            return await asked
-
-    answers = asyncio.run(ask_all())
-    assert [one.status_code for one in answers] == [200, 500, 200, 422, 404, 200, 200]
-    assert [one.json() for one in answers] == [one.json() for one in alone]
-    assert sizes == [5]  # equal ones are answered once
-
-
 def gathered(predictor, batches):
     """Return what answers questions with ten times their number, and notes those of each batch."""
 
@@ -126,21 +81,6 @@ def test_questions_that_wait_are_answered_together_and_others_at_once(monkeypatc
     asyncio.run(scenario())
     assert batches[0] == [0]
     assert sorted(batches[1:]) == [[0, 1, 2, 3], [4, 5, 6, 7], [9]]
-
-
-def test_a_fault_of_all_questions_of_a_batch_leaves_the_next_ones_alone():
-    async def scenario():
-        predictor = Predictor(None, LONG_S)
-
-        def fail(questions):
-            raise ConnectionFailure("no server")
-
-        failed = (predictor.ask("a", [n], fail) for n in range(3))
-        found = await asyncio.gather(*failed, return_exceptions=True)
-        assert [type(one) for one in found] == [ConnectionFailure] * 3
-        assert await gathered(predictor, [])("a", 1, 2) == [10, 20]
-
-    asyncio.run(scenario())
 
 
 def test_the_number_of_questions_that_wait_is_bounded(monkeypatch):

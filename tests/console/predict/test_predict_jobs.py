@@ -5,11 +5,9 @@ Airflow calls the same method (tests/scenarios/platform/test_scheduler.py).
 """
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
-from uvicorn.config import Config
 
 from alerting.adapters import predictions
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
@@ -17,8 +15,7 @@ from alerting.adapters.predictions import JobsFull, PredictFolder, ScoredFile
 from alerting.console import gate
 from alerting.console.api import predict_jobs_api
 from alerting.console.app import create_app
-from alerting.console.server import PatientProtocol
-from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.faults import UserError
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, expect_problem
 
 PATH = "/api/v1/definitions/too-moist/predict-jobs"
@@ -107,10 +104,6 @@ def test_what_is_no_file_or_not_allowed_leaves_nothing(client, files, monkeypatc
     assert list(files.folder.iterdir()) == []
 
 
-def test_without_a_folder_for_jobs_none_is_taken(platform):
-    expect_problem(send(TestClient(create_app(platform, TOKENS))), 503)
-
-
 def test_uploads_under_way_count_with_all_that_they_will_write(files, monkeypatch):
     monkeypatch.setattr(predictions, "MOST_BYTES", 200)
     order(files)
@@ -168,52 +161,3 @@ def test_a_faulty_file_fails_at_once_and_its_path_is_not_said(files, sent, work)
     id = sent()
     failed = work(id, UserError(f"{files.readings(id)}: it has no time"))
     assert (failed.state, failed.fault) == ("failed", "the file: it has no time")
-
-
-def test_the_id_of_a_job_never_leads_out_of_its_folder(files):
-    for id in ("../secrets", "", "0" * 13, "0" * 11 + "/", "0" * 12 + "\n"):
-        with pytest.raises(NotFound):
-            files.drop(id)
-
-
-class Clock:
-    """An event loop that notes the time limits."""
-
-    def __init__(self):
-        self.limits = []
-
-    def call_later(self, seconds, what):
-        timer = SimpleNamespace(cancel=lambda: self.limits.remove(seconds))
-        self.limits.append(seconds)
-        return timer
-
-
-@pytest.mark.parametrize(("path", "limits"), [(PATH, [1800.0]), ("/api/v1/readings", [20.0])])
-def test_only_the_body_of_a_predict_job_has_more_than_seconds_to_arrive(path, limits):
-    async def app(scope, receive, send):
-        pass
-
-    config = Config(app, log_config=None)
-    config.load()
-    clock = Clock()
-    state = SimpleNamespace(
-        connections=set(),
-        tasks=SimpleNamespace(add=str, discard=None),
-        default_headers=[],
-        total_requests=0,
-    )
-    protocol = PatientProtocol(config, state, {}, _loop=clock)
-    clock.create_task = lambda coroutine, **_: (
-        coroutine.close() or SimpleNamespace(add_done_callback=lambda _: None)
-    )
-    nothing = SimpleNamespace(
-        get_extra_info=lambda *_: None,
-        is_closing=lambda: False,
-        pause_reading=lambda: None,
-        abort=None,
-    )
-    protocol.connection_made(nothing)
-    protocol.data_received(
-        f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nPAR1".encode()
-    )
-    assert clock.limits == limits

@@ -9,7 +9,7 @@ from fastapi import HTTPException
 from pymongo.errors import ConnectionFailure
 
 from alerting.console.api import predictor as module
-from alerting.console.api.predictor import MOST_LOADING, Predictor
+from alerting.console.api.predictor import Predictor
 from alerting.ports import ModelUnavailable
 from tests import small_models
 
@@ -95,19 +95,6 @@ def test_loaded_models_answer_while_another_one_hangs_in_its_load_and_its_predic
     assert models.loads == [1, 2]
 
 
-def test_many_predictions_of_one_model_wait_for_one_load(models):
-    async def scenario():
-        predictor = Predictor(None, LONG_S)
-        asked = [asyncio.create_task(ask(predictor, 1)) for _ in range(50)]
-        while models.loads != [1]:
-            await asyncio.sleep(0.001)
-        models.allow(1)
-        assert await asyncio.gather(*asked) == ["model 1"] * 50
-
-    asyncio.run(scenario())
-    assert models.loads == [1]
-
-
 def test_a_model_that_cannot_be_read_is_named_and_not_read_again_at_once(models):
     models.faults[1] = ModelUnavailable("its files are damaged")
     models.faults[2] = ConnectionFailure("no server")
@@ -127,17 +114,3 @@ def test_a_model_that_cannot_be_read_is_named_and_not_read_again_at_once(models)
 
     asyncio.run(scenario())
     assert models.loads == [1, 2, 2]
-
-
-def test_the_number_of_loads_at_once_is_bounded(models):
-    async def scenario():
-        predictor = Predictor(None, LONG_S)
-        asked = [asyncio.create_task(ask(predictor, version)) for version in range(MOST_LOADING)]
-        while len(models.loads) < MOST_LOADING:
-            await asyncio.sleep(0.001)
-        assert "waits, because 4 others are under way" in (await refusal(predictor, 99)).detail
-        for version in range(MOST_LOADING):
-            models.allow(version)
-        await asyncio.gather(*asked)
-
-    asyncio.run(scenario())

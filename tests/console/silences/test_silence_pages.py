@@ -15,13 +15,9 @@ from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.operators.silencing import list_silences
 from tests.builders import at, too_hot
 from tests.helpers.console.api import TOKENS, episode
-from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, open_chromium
-from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in
-from tests.helpers.console.server import serving_thread
+from tests.helpers.console.pages import ADMIN_TOKEN, log_in
 from tests.helpers.console.trends import swinging  # noqa: F401 - a fixture
 
-SMALL = """[...document.querySelectorAll('main button, main select, main .preset, main a.go, main .silence-line')]
-  .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"""  # noqa: E501
 ONE = {"kind": "maintenance", "part": "oven-1", "lasting": "1h", "preset": "repair"}
 
 
@@ -119,13 +115,6 @@ def test_a_refusal_is_shown_with_what_was_typed(console, swinging, fields, statu
     assert list_silences(swinging, at(600)).present == ()
 
 
-def test_a_viewer_reads_and_begins_none(swinging):  # noqa: F811
-    viewer = client(swinging, VIEWER_TOKEN)
-    assert "/new-silence" not in text(viewer, "/silences")
-    assert "cannot" not in text(viewer, "/silences")
-    assert "<form" not in text(viewer, "/new-silence").split("<main>")[1].split("</main>")[0]
-
-
 def test_the_event_that_ends_it_and_its_asset_are_told_by_their_titles(console, swinging):  # noqa: F811
     swinging.assets.put_event_types(
         [EventType(name="start", title="Anlage läuft wieder an", duration="instant")]
@@ -139,27 +128,3 @@ def test_the_event_that_ends_it_and_its_asset_are_told_by_their_titles(console, 
     row = EventRow("line-9", "start", at(605), at(605), "plc")
     add_events(swinging, [row], at(606))
     assert "Anlage läuft wieder an on Line 9 (" in text(console, sent.headers["location"])
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_three_taps_on_a_phone_silence_an_asset(tmp_path, swinging):  # noqa: F811
-    swinging.clock.instant = at(600)
-    app = create_app(swinging, TOKENS, now=lambda: at(600))
-    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
-        base = f"http://127.0.0.1:{port}"
-        page.resize(390, 844)
-        page.open(f"{base}/login")
-        page.evaluate(f"document.querySelector('input[name=token]').value = {ADMIN_TOKEN!r}")
-        page.tap("form:has(input[name=token]) button")
-        page.open(f"{base}/assets/oven-1")
-        page.tap("a.go[href^='/new-silence']")
-        assert (page.evaluate(SIDEWAYS), page.evaluate(SMALL)) == (False, [])
-        page.evaluate("document.querySelector('input[name=preset]').click()")
-        page.tap("button.primary")
-        [made] = list_silences(swinging, at(600)).present
-        assert made.scope.part == "oven-1"
-        for path in ("/silences", f"/silences/{made.id}", "/assets/oven-1", "/"):
-            page.open(base + path)
-            assert page.evaluate(SIDEWAYS) is False, path
-            assert "repair" in page.text(), path

@@ -1,7 +1,6 @@
 """Sinks at the console: made, tested, changed, paused and retried, by page and REST API."""
 
 import re
-from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -16,7 +15,7 @@ from alerting.ports import ReceiverAway, SinkLetter, SinkMessage, SinkStep
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.sinks.documents import apply_sinks
 from tests.builders import at
-from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, expect_problem
+from tests.helpers.console.api import ADMIN, TOKENS, expect_problem
 from tests.helpers.console.pages import ADMIN_TOKEN, csrf_of, log_in
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import in_memory_platform
@@ -87,19 +86,6 @@ def test_every_kind_begins_with_a_document_that_is_read(browser):
     for kind, text in SINK_STARTS.items():
         assert parse_sink(yaml.safe_load(text)).kind == kind
         assert unescape(browser.get(f"/new-sink?kind={kind}").text).count(text.strip()) == 1
-
-
-@pytest.mark.parametrize(("act", "state"), [("pause", "paused"), ("retire", "retired")])
-def test_the_pages_of_a_sink_that_does_not_send_say_so_and_let_it_resume(browser, act, state):
-    send(browser, "/new-sink", document=yaml.safe_dump(SCADA), act="apply")
-    send(browser, "/sinks/scada", "/sinks/scada/state", act=act, revision="1")
-    shown = browser.get("/sinks/scada")
-    assert shown.status_code == 200
-    assert f'<span class="tag">{state}</span>' in shown.text
-    assert f'<span class="tag">{state}</span>' in browser.get("/sinks").text
-    resumed = send(browser, "/sinks/scada", "/sinks/scada/state", act="resume", revision="2")
-    assert resumed.status_code == 303
-    assert '<span class="tag hit">active</span>' in browser.get("/sinks/scada").text
 
 
 def test_a_sink_is_checked_made_changed_paused_and_every_change_is_in_the_audit(browser, platform):
@@ -183,33 +169,6 @@ def test_the_same_by_the_api_with_the_revision_that_was_read(client, platform):
     )
     assert client.post(f"{url}:resume").json()["state"] == "active"
     assert "there is no sink 'other'" in expect_problem(client.get("/api/v1/sinks/other"), 404)
-
-
-def test_operators_may_not_change_a_sink(app, platform):
-    apply_sinks(platform, [SCADA], "ada", at(0))
-    operator = TestClient(app, headers=OPERATOR)
-    assert operator.get("/api/v1/sinks").status_code == 200
-    for answer in (
-        operator.get("/api/v1/sinks/scada"),
-        operator.post("/api/v1/sinks/scada:pause"),
-        operator.post("/api/v1/sinks/scada:test"),
-        operator.put("/api/v1/sinks/scada", json=SCADA, headers={"If-Match": '"1"'}),
-    ):
-        assert answer.status_code == 403
-
-
-def test_metrics_say_what_each_sink_sent_and_how_far_it_is_behind(client, platform):
-    apply_sinks(platform, [SCADA], "ada", at(600) - timedelta(hours=1))
-    refuse(platform, 1)
-    text = client.get("/metrics").text
-    for line in (
-        'alerting_sink_sent_messages{sink="scada"} 7.0',
-        'alerting_sink_left_out_values{sink="scada"} 2.0',
-        'alerting_sink_dead_letters{sink="scada"} 1.0',
-        'alerting_sink_lag_seconds{sink="scada"} 60.0',
-        'alerting_sink_stale{sink="scada"} 0.0',
-    ):
-        assert line in text
 
 
 def test_a_fault_of_a_sink_is_told_in_the_language_of_the_engineer(platform, browser):

@@ -18,7 +18,7 @@ from alerting.usecases.sources.stream import BrokerMessage, store_messages
 from alerting.usecases.sources.trial import Look
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, expect_problem
-from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, csrf_of, log_in
+from tests.helpers.console.pages import ADMIN_TOKEN, csrf_of, log_in
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import in_memory_platform
 
@@ -183,13 +183,3 @@ def test_a_source_of_files_reads_no_new_path_of_the_host_from_the_console(
     assert changed.json() == {"name": "drop", "action": "changed", "revision": 2}
     done = {**used, "done": "/etc"}
     expect_problem(client.put("/api/v1/sources/drop", json=done, headers={"if-match": '"2"'}), 422)
-
-
-def test_an_operator_sees_the_list_but_no_document(browser, app, platform):
-    apply_sources(platform, [BROKER], "ada", at(0))
-    assert '<a href="/sources/press">press</a>' in browser.get("/sources").text
-    operator = TestClient(app, follow_redirects=False)
-    log_in(operator, OPERATOR_TOKEN)
-    assert "press" in operator.get("/sources").text
-    assert "/sources/press" not in operator.get("/sources").text
-    assert operator.get("/sources/press").status_code == 403

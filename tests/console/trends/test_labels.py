@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER
-from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in
+from tests.helpers.console.pages import ADMIN_TOKEN, log_in
 from tests.helpers.console.trends import TREND, swinging  # noqa: F401 - a fixture
 
 FORM = {
@@ -74,19 +74,6 @@ def test_a_refused_mark_is_shown_with_what_was_typed(console, swinging):  # noqa
     assert send(console, "/trends/labels", **{**FORM, "kind": "ugly"}).status_code == 422
     assert send(console, "/trends/labels", **{**FORM, "start": "soon"}).status_code == 422
     assert swinging.labels.in_force(["oven-1"], None) == []
-
-
-def test_the_form_goes_back_to_a_trend_and_nowhere_else(console):
-    answer = send(console, "/trends/labels", **{**FORM, "back": "https://evil.example/?span=1d"})
-    assert answer.headers["location"].startswith("/trends?")
-
-
-def test_who_may_not_configure_sees_marks_and_no_form(console):
-    send(console, "/trends/labels", **FORM)
-    log_in(console, VIEWER_TOKEN)
-    page = console.get(f"{TREND}&span=8h").text
-    assert "probe replaced" in page
-    assert "/trends/labels" not in page
 
 
 def test_labels_over_the_api(console):

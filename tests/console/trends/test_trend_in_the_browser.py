@@ -1,5 +1,5 @@
-"""The trend in a real browser under the console's policy: zoomed by mouse and by finger, gone back,
-in the dark, and without a script."""
+"""The trend in a real browser under the console's policy: zoomed by mouse, gone back, in the
+dark, and without a script."""
 
 import re
 from zoneinfo import ZoneInfo
@@ -47,7 +47,6 @@ def test_a_person_looks_closer_at_a_trend(tmp_path, swinging):  # noqa: F811
             assert (page.evaluate(SMALL), page.evaluate(SIDEWAYS)) == ([], False), width
 
         zoom_by_mouse(page)
-        zoom_by_fingers(page)
         loaded = page.evaluate("performance.timeOrigin")
         shown = page.evaluate(SHOWN)
         page.click(".moves a[rel=prev]")
@@ -97,30 +96,3 @@ def zoom_by_mouse(page):
     page.evaluate("history.back()")
     wait_until(lambda: page.evaluate("location.href") == before)
     wait_until(lambda: "02:00" in page.evaluate(SHOWN)[0])
-
-
-def zoom_by_fingers(page):
-    """Spread two fingers over the picture."""
-    wait_until(lambda: page.evaluate("!document.querySelector('#lanes[aria-busy]')"))
-    before = page.evaluate("location.href")
-    x, y, width, height = page.evaluate(PLACE)
-    middle = y + height / 2
-    page.touch("touchStart", (x + 0.4 * width, middle), (x + 0.6 * width, middle))
-    page.touch("touchMove", (x + 0.3 * width, middle), (x + 0.7 * width, middle))
-    page.touch("touchMove", (x + 0.2 * width, middle), (x + 0.8 * width, middle))
-    page.touch("touchEnd")
-    wait_until(lambda: page.evaluate("location.href") != before)
-    wait_until(lambda: "04:4" in page.evaluate(SHOWN)[0], lambda: page.evaluate("location.href"))
-    assert "07:2" in page.evaluate(SHOWN)[1] or "07:1" in page.evaluate(SHOWN)[1]
-
-
-def test_the_policy_stops_what_is_written_into_a_page(tmp_path, swinging):  # noqa: F811
-    """So that the walk above would hear of it."""
-    app = create_app(swinging, TOKENS, now=lambda: at(600))
-    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
-        page.switch_scripts_on()
-        page.open(f"http://127.0.0.1:{port}/login")
-        assert page.complaints == []
-        page.evaluate("document.body.innerHTML = '<p style=\"color: red\">red</p>'")
-        wait_until(lambda: page.evaluate("document.title") is not None and page.complaints)
-        assert page.evaluate("document.querySelector('p').style.color") != "red"

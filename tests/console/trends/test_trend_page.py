@@ -82,11 +82,6 @@ def test_what_cannot_be_shown_is_said_on_the_page(console, query, words):
     assert words in answer.text
 
 
-def test_unknown_names_are_not_found(console):
-    for address in ("/trends?asset=none", "/trends?variable=none", f"{TREND}&find=none&above=1"):
-        assert console.get(address).status_code == 404
-
-
 def test_an_address_without_a_time_shows_the_last_readings_if_none_are_new(console, swinging):  # noqa: F811
     swinging.clock.instant = at(60 * 24 * 30)
     page = console.get(f"{TREND}&span=1h").text
@@ -124,16 +119,6 @@ def test_without_uplot_the_page_says_that_the_server_draws(console, monkeypatch)
     page = console.get(TREND).text
     assert "/scripts/trends.js" not in page
     assert "uPlot is not installed" in page
-
-
-def test_scripts_are_asked_for_again_but_sent_once(console):
-    for name in ("trends.js", "lanes.js", "uplot.js", "uplot.css"):
-        first = console.get(f"/scripts/{name}")
-        assert first.status_code == 200
-        tag = {"if-none-match": first.headers["etag"]}
-        again = console.get(f"/scripts/{name}", headers=tag)
-        assert (again.status_code, again.content) == (304, b"")
-    assert console.get("/scripts/serving.py").status_code == 404
 
 
 def test_no_page_allows_scripts_or_styles_of_others_or_within_it(console):

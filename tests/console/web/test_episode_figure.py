@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import matplotlib.image
 import pytest
 
-from alerting.console.web.chart import chart_shape
 from alerting.ports import ReadingRow, Score
 from alerting.reporting.figures.episode_chart import describe
 from alerting.usecases.definitions.sync import apply
@@ -81,11 +80,6 @@ def test_the_times_of_a_figure_are_those_of_the_plant():
         "from 5 Jan 09:01 to 5 Jan 11:00"
         in draw_episode(replace(platform, zone=ZoneInfo("Europe/Berlin")), one, at(600)).description
     )
-
-
-def test_where_readings_are_rare_more_of_the_past_is_drawn():
-    _, mail = hot_line(every=60)
-    assert "from 5 Jan 00:00" in mail.messages[0].draw().description
 
 
 def test_where_readings_are_too_many_the_newest_part_is_drawn_and_said_to_be_a_part():
@@ -189,13 +183,3 @@ def test_chart_of_a_prediction_that_comes_true_goes_on_with_its_problem_and_mark
         over.closed_at + timedelta(minutes=10),
     )
     assert draw_episode(platform, happening, now).png[:4] == b"\x89PNG"
-
-
-def test_the_texts_of_instants_that_lie_close_are_below_each_other():
-    platform, _ = hot_line()
-    (hot,) = platform.episodes.find()
-    made = chart_of(platform, hot, at(600))
-    ends = [made.end - timedelta(minutes=minutes) for minutes in (9, 6, 3)]
-    close = replace(made, raised_at=ends[0], happening_at=ends[1], closed_at=ends[2], now=made.end)
-    rows = [moment["row"] for moment in chart_shape(close, ZoneInfo("UTC"))["moments"]]
-    assert rows == [0, 1, 2, 3]

@@ -2,34 +2,24 @@
 answer, what ended unseen."""
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from html import unescape
-from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.definitions.assets import Variable
-from alerting.definitions.revisions import definition_document
 from alerting.episodes.episode import ActorStamp, Contribution, OutcomeRecord, Quantity, Transition
-from alerting.learning.models import files as model_files
-from alerting.ports import DecisionRecord, ReadingRow, Score
+from alerting.ports import Score
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.operators import operate
-from alerting.usecases.registry.registration import register_model
-from tests import small_models
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, episode
-from tests.helpers.console.episode_page import browser_of, hot_now, read, risky, tick
+from tests.helpers.console.episode_page import browser_of, hot_now, read, risky
 from tests.helpers.console.pages import csrf_of
 from tests.helpers.notifications import notice
-from tests.in_memory_platform import Mailbox, in_memory_platform
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.models
 
@@ -77,30 +67,6 @@ def test_the_page_draws_the_variable_with_its_limit_the_raise_and_now():
     assert 'role="img"' in drawing
 
 
-def test_the_drawing_is_current_at_each_reload():
-    platform = hot_now()
-    before = page_of(platform)
-    read(platform, dict.fromkeys(range(601, 606), 262.0))
-    platform.clock.instant = at(605)
-    after = page_of(platform)
-    assert "last 235 °C" in before
-    assert "last 262 °C" in after
-    assert "now 10:05" in text_of(after)
-
-
-def test_the_times_of_the_drawing_are_those_of_the_plant():
-    assert "raised 10:00" in text_of(page_of(hot_now(), zone=ZoneInfo("Europe/Berlin")))
-
-
-def test_an_episode_that_is_over_is_drawn_with_its_end():
-    platform = hot_now()
-    read(platform, dict.fromkeys(range(601, 700), 200.0))
-    tick(platform, 699)
-    words = text_of(page_of(platform))
-    assert "over 10:01" in words
-    assert "now 11:39" not in words
-
-
 def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its_limit_are_drawn(
     platform, browser
 ):
@@ -143,65 +109,6 @@ def test_a_page_without_readings_is_shown_without_a_drawing(platform, browser):
 # --- the sentences
 
 
-def test_a_model_says_what_it_expects_in_words_of_the_plant(monkeypatch):
-    data = small_models.dataset(hours=60)
-    model = small_models.linear_model(
-        data.plan,
-        data.rows,
-        {"humidity.last": 2.0},
-        threshold=0.5,
-        training_cutoff=small_models.START,
-    )
-    monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
-    since = small_models.START + timedelta(hours=20)
-    platform = in_memory_platform(mail := Mailbox("mail"))
-    platform.assets.store_assets([small_models.line(1).asset])
-    apply(
-        platform,
-        [definition_document(small_models.definition())],
-        "engineer",
-        since - timedelta(hours=4),
-        "test",
-    )
-    register_model(platform, "too-moist", "run-1", {"version": b"1"}, {}, {})
-    decision = DecisionRecord(
-        "too-moist", since, 1, 1, None, True, True, "promote", "better", {}, "run-1", "platform"
-    )
-    platform.decisions.add(decision)
-    frame = small_models.line(60).readings.loc[
-        since - timedelta(hours=4) : since + timedelta(hours=12)
-    ]
-    rows = [
-        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124
-        for ts, row in frame.iterrows()
-    ]
-    add_readings(platform, rows, since)
-    platform.clock.instant = since + timedelta(hours=12)
-    evaluate(platform, None, platform.clock.instant)
-    deliver_due(platform, platform.clock.instant + timedelta(minutes=10))
-    [*_, one] = platform.episodes.find()
-    sentence = (
-        r"[Mm]oisture will probably exceed [\d.]+( %)? within \d+ min \(\d+ %; alarm at 50 %\)"
-    )
-    assert re.fullmatch(sentence, one.evaluation.reason)
-    page = browser_of(platform).get(f"/episodes/{one.id}").text
-    told = mail.messages[-1].text
-    api = browser_of(platform).get(f"/api/v1/episodes/{one.id}").json()
-    for said in (text_of(page), told, api["message"]):
-        assert re.search(sentence, said)
-
-
-def test_programs_get_the_same_sentence_as_people():
-    platform = hot_now(mail := Mailbox("mail"), guidance={"action": "Open the damper."})
-    said = (
-        "MEDIUM: Oven too hot on oven-1: Zone 2 temperature is 231 °C, above 215 °C. Open the "
-        "damper."
-    )
-    [item] = browser_of(platform).get("/api/v1/episodes").json()["items"]
-    assert item["message"] == said
-    assert mail.messages[0].payload["message"] == said
-
-
 def test_the_advice_is_an_order_while_it_is_open_and_a_record_when_it_is_over(platform, browser):
     platform.episodes.insert(episode(1, condition="open"))
     platform.episodes.insert(episode(2, "oven-2"))
@@ -234,22 +141,6 @@ def test_a_reason_shows_the_quantity_that_moved_with_its_usual_range(platform, b
     assert "<small>trend over 1 h</small>" in page
     assert "33 %/h <small>usual -0.8 to 1 %/h</small>" in page
     assert "56.55" not in page
-
-
-def test_three_reasons_are_shown_and_the_rest_is_folded(platform, browser):
-    shares = (0.05, 0.31, -0.02, 0.11, 0.2)
-    found = tuple(
-        Contribution(f"v{i}", share, 1.0, 2.0, f"words of {i}") for i, share in enumerate(shares)
-    )
-    platform.episodes.insert(episode(1, contributions=found))
-    page = browser.get(f"/episodes/{episode(1).id}").text
-    shown, _, folded = page.partition('<summary class="button">2 more reasons')
-    assert [shown.index(f"Words of {i}.") for i in (1, 4, 3)] == sorted(
-        shown.index(f"Words of {i}.") for i in (1, 4, 3)
-    )
-    assert "Words of 0" not in shown
-    assert "Words of 0" in folded
-    assert "Words of 2" in folded
 
 
 def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browser):
@@ -432,29 +323,6 @@ def test_from_the_list_one_is_acknowledged_or_all_of_it(platform, browser):
     assert all(platform.episodes.get(id).acknowledged.actor == "otto" for id in ids)
 
 
-@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/x"])
-def test_acknowledging_leads_to_no_other_place(platform, browser, target):
-    platform.episodes.insert(episode(1))
-    answer = browser.post(
-        f"/episodes/{episode(1).id}/ack", data={"csrf": csrf_of(browser.get("/")), "next": target}
-    )
-    assert answer.headers["location"] == f"/episodes/{episode(1).id}"
-
-
-def test_severity_is_a_word_a_colour_and_a_shape(platform, browser):
-    shapes = {}
-    for minute, severity in enumerate(("low", "medium", "high", "critical")):
-        platform.episodes.insert(
-            episode(minute, f"oven-{minute}", condition="open", severity=severity)
-        )
-    page = browser.get("/").text
-    for severity in ("low", "medium", "high", "critical"):
-        card = re.search(rf'class="card episode {severity}".*?</span>', page, re.DOTALL)[0]
-        shapes[severity] = re.search(r"<(?:path d|circle)[^>]*>", card)[0]
-        assert severity in card.rpartition("</svg>")[2]
-    assert len(set(shapes.values())) == 4
-
-
 # --- the shelf
 
 
@@ -489,77 +357,3 @@ def test_a_shelf_without_a_reason_is_refused_on_the_page(platform, browser):
 
 
 # --- the messages of a whole episode
-
-
-def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
-    mail = Mailbox("mail")
-    chief = Mailbox("chief")
-    platform = replace(in_memory_platform(mail, chief), zone=ZoneInfo("Europe/Berlin"))
-    platform.assets.store_assets([oven()])
-    levels = {"medium": {"above": 215}, "critical": {"above": 240}}
-    document = too_hot(
-        title="Oven too hot",
-        levels=levels,
-        guidance={"action": "Open the damper."},
-        stale_after="1d",
-        **{"for": "3m"},
-    )
-    del document["above"]
-    apply(platform, [document], "engineer", at(0), "test")
-    steps = [{"after": "15m", "channels": ["chief"]}]
-    apply_routes(
-        platform,
-        [{"name": "all", "channels": ["mail"], "repeat": "10m", "escalation": steps}],
-        "engineer",
-        at(0),
-    )
-    for minute in range(1, 30):
-        value = 200.0 if minute < 2 or minute > 26 else 250.0 if minute > 7 else 220.0
-        read(platform, {minute: value})
-        tick(platform, minute)
-    assert [m.subject for m in mail.messages] == [
-        "MEDIUM: Oven too hot on oven-1",
-        "Worse: CRITICAL: Oven too hot on oven-1",
-        "Still open after 11 min: CRITICAL: Oven too hot on oven-1",
-        "Still open after 20 min: CRITICAL: Oven too hot on oven-1",
-        "Over: Oven too hot on oven-1",
-    ]
-    assert [m.subject for m in chief.messages] == [
-        "Not acknowledged for 15 min: CRITICAL: Oven too hot on oven-1",
-        "Over: Oven too hot on oven-1",
-    ]
-    raised, worse, still, _, over = (m.text.splitlines()[1:] for m in mail.messages)
-    assert raised[:3] == [
-        "Zone 2 temperature is 220 °C, above 215 °C for 3 min.",
-        "Since Mon 5 Jan 01:05 (just now).",
-        "What to do: Open the damper.",
-    ]
-    assert (
-        worse[0]
-        == "Worse: medium → critical: Zone 2 temperature is 250 °C, above 240 °C for 3 min."
-    )
-    assert still[0] == "Zone 2 temperature is 250 °C, above 240 °C for 3 min."
-    assert over == [
-        "Mon 5 Jan 01:05 to 01:27 (22 min): the condition is gone.",
-        "It was: Zone 2 temperature is 220 °C, above 215 °C for 3 min.",
-        "Worse Mon 5 Jan 01:11: medium → critical: Zone 2 temperature is 250 °C, above 240 °C "
-        "for 3 min.",
-        "It was not acknowledged.",
-    ]
-    assert not any(ISO.search(m.text) for m in (*mail.messages, *chief.messages))
-
-
-def test_a_digest_tells_its_alerts_in_the_order_of_time_in_times_of_the_plant():
-    platform = replace(in_memory_platform(mail := Mailbox("mail")), zone=ZoneInfo("Europe/Berlin"))
-    platform.assets.store_assets([oven()])
-    apply(platform, [too_hot(title="Oven too hot", stale_after="1d")], "engineer", at(0), "test")
-    read(platform, {m: 230.0 if m in (10, 11, 40, 41) else 200.0 for m in range(100)})
-    tick(platform, 100)
-    tick(platform, 110)
-    [digest] = mail.messages
-    assert digest.text.splitlines()[1:] == [
-        "MEDIUM: Oven too hot on oven-1, Mon 5 Jan 01:10 to 01:12 (2 min): Zone 2 temperature is "
-        "230 °C, above 215 °C.",
-        "MEDIUM: Oven too hot on oven-1, Mon 5 Jan 01:40 to 01:42 (2 min): Zone 2 temperature is "
-        "230 °C, above 215 °C.",
-    ]

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.wording.language import LANGUAGES
-from alerting.ports import ModelUnavailable
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.training.due import begin_training, end_run
@@ -103,17 +102,6 @@ def test_a_training_is_shown_with_its_step_and_since_when_and_leads_to_its_model
     assert "Its training failed at" in work(platform)[0]
 
 
-def test_a_training_is_shown_without_its_step_while_the_registry_is_away(platform):
-    put_in_training(platform)
-
-    class Away:
-        def open_runs(self, name):
-            raise ModelUnavailable("MLflow does not answer")
-
-    text, _ = work(replace(platform, runs=Away()))
-    assert "Its model is being trained since" in text and "step" not in text
-
-
 def test_it_is_said_in_each_language(platform):
     put_in_training(platform)
     texts = {code: work(platform, code)[0] for code in LANGUAGES}
@@ -139,15 +127,6 @@ def test_every_page_names_the_clock_of_a_simulated_line(platform, speed, named):
         page = browser.get(path).text
         assert ("simulated line" in page) == (named is not None)
         assert named is None or f"Times: UTC, {named}" in page
-
-
-def test_a_page_is_shown_where_the_clock_cannot_be_read(platform):
-    def away():
-        raise OSError("the database does not answer")
-
-    assert (
-        "simulated line" not in browser_of(replace(platform, line_speed=away)).get("/sources").text
-    )
 
 
 def test_an_address_without_a_page_says_so_in_the_readers_language(platform):

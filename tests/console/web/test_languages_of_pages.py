@@ -53,24 +53,6 @@ def test_another_language_or_a_login_leads_to_the_same_page_with_what_it_shows(p
     assert long.headers["location"] == "/login?next=/trends"
 
 
-@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil"])
-def test_a_choice_leads_to_no_other_site_and_only_to_a_language_that_exists(platform, target):
-    browser = browser_of(platform)
-    assert (
-        browser.post("/language", data={"language": "de", "next": target}).headers["location"]
-        == "/"
-    )
-    assert browser.post("/language", data={"language": "xx"}).status_code == 422
-
-
-def test_the_login_has_the_choice_too(platform):
-    browser = browser_of(platform)
-    browser.cookies.clear()
-    assert "Zugangsschlüssel" in browser.get("/login", headers=GERMAN).text
-    assert browser.post("/language", data={"language": "fr", "next": "/login"}).status_code == 303
-    assert "Jeton d\u2019accès" in browser.get("/login").text
-
-
 def test_one_stored_episode_is_read_in_three_languages(platform):
     [found] = platform.episodes.find()
     assert from_document(Episode, to_document(found)) == found
@@ -122,26 +104,6 @@ def test_a_refusal_is_said_in_the_language_of_the_page(platform):
     assert f'name="next" value="/episodes/{found.id}"' in answer.text, (
         "another language leads to the page of the form"
     )
-
-
-def test_an_address_of_no_asset_is_answered_in_the_language_of_the_page(platform):
-    browser = browser_of(platform)
-    answer = browser.get("/trends?asset=gone", headers=GERMAN)
-    assert answer.status_code == 404
-    assert "Diese Anlage gibt es nicht" in answer.text
-
-
-def test_an_address_of_no_model_says_in_the_language_of_the_page_whether_it_has_faults():
-    made = hot_now()
-    made.definitions.store_document({"name": "broken", "kind": "threshold"})
-    made.definitions.mark_faulty("broken", ["variable: is missing"])
-    browser = browser_of(made)
-    unknown = browser.get("/models/nothing", headers=GERMAN)
-    assert unknown.status_code == 404
-    assert "Es gibt keine Definition" in unknown.text
-    faulty = browser.get("/models/broken", headers=GERMAN)
-    assert faulty.status_code == 404
-    assert "ist fehlerhaft und hat noch keine gültige Revision: variable" in faulty.text
 
 
 def test_a_route_has_its_language_and_the_others_that_of_the_plant():

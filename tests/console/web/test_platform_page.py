@@ -118,9 +118,3 @@ def test_a_fault_that_is_mended_in_the_browser_leads_there(kind, subject, label)
     [address] = re.findall(rf'href="([^"]+)">{label}', part)
     assert client.get(address).status_code == 200
     assert "Run on the host" not in part
-
-
-def test_a_line_without_data_has_no_source_to_open(plant):
-    plant.platform.platform_alerts.report(STALE, "line-1", "no row", at(0))
-    page = " ".join(plant.boss.get("/platform").text.split())
-    assert "Run on the host: <code>alerting list sources" in page

@@ -76,23 +76,6 @@ def test_the_page_shows_the_figures_that_the_command_prints(plant):
     assert "Targets are defaults after ISA-18.2 / EEMUA 191" in words
 
 
-def test_the_page_names_alerts_and_assets_by_their_titles(plant):
-    plant.assets.store_assets([oven().model_copy(update={"name": "oven-1", "title": "Oven 1"})])
-    plant.assets.store_assets([Asset(name="line-1", title="Line 1", position="baker")])
-    apply(plant, [too_hot(assets=["oven-*"], title="Too hot")], "engineer", at(0), "a title")
-    plant.episodes.insert(episode(27 * DAY, id="stale", asset="oven-1", condition="open"))
-    words = text(client(plant).get("/kpi"))
-    assert "Too hot Oven 1" in words.partition("The ten most frequent")[2]
-    assert "Too hot Oven 1 2026-02-01" in words.partition("Stale: active")[2]
-    assert "Too hot on oven-2: raised and cleared" in words
-
-
-def test_the_distribution_has_a_bar_for_every_number_with_its_band(plant):
-    words = text(client(plant).get("/kpi?days=30"))
-    for row in ("1 acceptable 720", "2 manageable 0", "3 over-demanding 0", "11+ unacceptable 1"):
-        assert row in words
-
-
 def test_the_page_says_since_when_the_line_is_observed_and_what_it_does_not_know(plant):
     assert "observed" not in text(client(plant).get("/kpi?days=30"))
     words = text(client(plant).get("/kpi?days=90"))
@@ -114,11 +97,6 @@ def test_the_page_says_since_when_the_line_is_observed_and_what_it_does_not_know
     ) == (None, None, "PT0S", 0)
 
 
-def test_the_menu_leads_there(plant):
-    assert 'href="/kpi" aria-current="page"' in client(plant).get("/kpi").text
-    assert 'href="/kpi"' in client(plant).get("/").text
-
-
 def test_positions_stand_in_a_table_and_one_is_shown(plant):
     assert 'class="groups"' not in client(plant).get("/kpi").text
     asset = plant.assets.get("oven-2")
@@ -129,22 +107,6 @@ def test_positions_stand_in_a_table_and_one_is_shown(plant):
     shown = text(client(plant).get("/kpi?position=packer"))
     assert "position packer" in shown
     assert "14 alarms" in shown
-
-
-def test_a_plant_without_a_single_alarm_is_calm(plant):
-    platform = in_memory_platform()
-    platform.clock.instant = at(30 * DAY)
-    for query in ("", "?position=none", "?days=90"):
-        page = client(platform).get(f"/kpi{query}")
-        assert (page.status_code, "0 alarms" in text(page)) == (200, True)
-
-
-def test_what_people_wrote_is_escaped(plant):
-    plant.assets.store_assets(
-        [oven().model_copy(update={"name": "oven-1", "position": "a", "title": "<b>"})]
-    )
-    store_episode(plant, 30 * DAY - 5, "<script>", 1)
-    assert "<script>" not in client(plant).get("/kpi").text
 
 
 def test_programs_get_the_same_figures(plant):
@@ -212,28 +174,3 @@ def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
     )
     assert "No alert is suppressed now." in text(api.get("/suppressed"))
     assert "no reading of moisture within 10 min on oven-1" in text(api.get("/suppressed"))
-
-
-def test_after_seven_minutes_the_page_counts_and_makes_no_day_of_them():
-    platform = in_memory_platform()
-    platform.assets.store_assets([oven()])
-    apply(platform, [too_hot()], "engineer", at(0), "test")
-    add_readings(
-        platform,
-        [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m % 2 else 200.0}) for m in range(8)],
-        at(0),
-    )
-    for minute in range(1, 8):
-        platform.clock.instant = at(minute)
-        evaluate(platform, None, at(minute))
-    words = text(client(platform).get("/kpi?days=1"))
-    assert "alarms a day not known ○ target ≤ 144" in words
-    assert client(platform).get("/api/v1/kpi").json()["kpis"]["per_day"] is None
-
-
-@pytest.mark.parametrize(
-    ("page", "entry"),
-    [("/new-silence", "/silences"), ("/import", "/assets")],
-)
-def test_the_menu_marks_the_entry_of_a_page_below_it(plant, page, entry):
-    assert f'href="{entry}" aria-current="page"' in client(plant).get(page).text

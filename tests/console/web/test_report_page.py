@@ -1,5 +1,5 @@
-"""The pages in a real browser: do they fit, can they be read, in light and in dark, and what does
-the first screen show?"""
+"""Reports in a real browser: do they fit, can they be read, in light and in dark, and what does the
+first screen show?"""
 
 import json
 import re
@@ -10,31 +10,13 @@ from datetime import timedelta
 from functools import cache
 from html import escape, unescape
 
-import matplotlib.image
 import pytest
-from fastapi.testclient import TestClient
 
-from alerting.adapters.channels.links import SignedLinks
-from alerting.console.app import create_app
-from alerting.console.web.rendering import stylesheet
-from alerting.episodes.episode import Feedback
-from alerting.notifications.notification import Notification
-from alerting.ports import Score
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.page.page import draw, render_page
 from alerting.usecases.backtest.metrics import cost_of, events_of, load_of
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.operators import operate, shelving
-from alerting.usecases.operators.feedback import give_feedback
-from tests.builders import at, oven, too_hot, too_moist
-from tests.helpers.console import api
-from tests.helpers.console.episode_page import browser_of, hot_now, read, risky
-from tests.helpers.console.pages import csrf_of
-from tests.helpers.console.routes_page import NIGHT
-from tests.in_memory_platform import Mailbox, in_memory_platform
 from tests.report_material import THRESHOLD, episode, good_material, problems, threshold_material
 
 BROWSER = (
@@ -74,9 +56,6 @@ MEASURE = """<script>addEventListener('load', () => {
   const first = document.querySelector('.first');
   const seen = {width: document.documentElement.scrollWidth, inner: innerWidth, dim, cut,
     ground: getComputedStyle(document.body).backgroundColor, first: first && first.getBoundingClientRect().bottom,
-    small: [...document.querySelectorAll('button:not(.unseen), summary, nav a, a.card, a.more, .check, input[name]')]
-      .filter(e => !['hidden', 'checkbox'].includes(e.type) && e.checkVisibility() && e.getBoundingClientRect().height < 44)
-      .map(e => e.textContent.trim().slice(0, 40)),
     drawings: [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().height)};
   document.body.dataset.seen = JSON.stringify(seen); })</script>"""  # noqa: E501
 
@@ -172,153 +151,11 @@ REPORTS = {
 }
 
 
-def routes_pages(platform, browser):
-    """Return the page of routes as an engineer sees it, with a faulty one, dead letters and a
-    queue; and as an operator does."""
-    faulty = {"name": "odd", "channels": []}
-    plain = {"name": "everything-to-the-log-of-the-whole-plant", "channels": ["shift"]}
-    gone = Notification(
-        "k",
-        "chief",
-        "raised",
-        "first",
-        at(1),
-        None,
-        "dead",
-        3,
-        None,
-        "webhook chief at https://plant.example answered 410",
-    )
-    held = Notification(
-        "w", "shift", "severity_rose", "worse", at(2), next_attempt_at=at(900), postponed_by="quiet"
-    )
-    letters = (
-        gone,
-        replace(
-            gone,
-            key="long",
-            error="the mail server refuses it, and says at length why it does so " * 5,
-        ),
-        held,
-    )
-    apply_routes(
-        replace(platform, channels={**platform.channels, "chief": Mailbox("chief")}),
-        [NIGHT, plain],
-        "emil",
-        at(0),
-    )
-    platform.routes.store_document(faulty)
-    platform.episodes.insert(api.episode(-9))
-    platform.notifications.add([replace(letter, episode=api.episode(-9).id) for letter in letters])
-    pages = {"routes of an operator": browser.get("/routes")}
-    browser.post("/login", data={"token": list(api.TOKENS)[2]})
-    pages["routes"] = browser.get("/routes")
-    csrf = csrf_of(pages["routes"])
-    pages["route tested"] = browser.post("/routes/ovens-at-night/test", data={"csrf": csrf})
-    pages["retry refused"] = browser.post("/dead-letters/retry", data={"csrf": csrf, "id": "none"})
-    return pages
-
-
-ANN = operate.Actor("ann", "operator")
-
-
 @pytest.fixture(scope="module")
-def console():
-    """Pages of a console by name: an open alert of every severity, seen, muted, settled; a banner;
-    links; nothing at all."""
-    platform = platform_with_alerts()
-    muted, seen, new = (api.episode(minute, f"oven-{minute}") for minute in (0, 1, 3))
-    answer_and_mute(platform, seen)
-    full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, in_memory_platform()))
-    for browser in (full, bare):
-        browser.post("/login", data={"token": list(api.TOKENS)[1]})
-    link = platform.links.answer_links(new.id, "shift")[0].url.removeprefix("https://plant.example")
-    pages = {path: full.get(path) for path in ("/", "/reports", "/episodes/nope", "/login")}
-    pages |= {
-        name: full.get(f"/episodes/{e.id}")
-        for name, e in (("muted", muted), ("seen", seen), ("new", new))
-    }
-    csrf = csrf_of(pages["new"])
-    pages["shelving"] = full.post(
-        f"/episodes/{new.id}/shelve", data={"csrf": csrf, "lasting": "2h"}
-    )
-    pages |= {"link": full.get(link), "said": full.post(link, data={"confirm": "yes"})}
-    drawn = hot_now()
-    [one] = drawn.episodes.find()
-    pages["drawn"] = browser_of(drawn).get(f"/episodes/{one.id}")
-    pages["predicted"] = page_of_a_prediction(platform, full, csrf)
-    pages |= {
-        "empty": bare.get("/"),
-        "no reports": bare.get("/reports"),
-        "no routes": bare.get("/routes"),
-    }
-    pages |= routes_pages(platform, full)
-    style = f"<style>{stylesheet()}</style>"
-    return {
-        name: page.text.replace('<link rel="stylesheet" href="/style.css">', style)
-        for name, page in pages.items()
-    }
-
-
-def platform_with_alerts():
-    """Return a platform with an open alert of every severity and one with a long German title."""
-    platform = in_memory_platform(Mailbox("shift"))
-    platform = replace(
-        platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3))
-    )
-    platform.assets.store_assets(
-        [oven().model_copy(update={"name": f"oven-{i}"}) for i in range(4)]
-    )
-    platform.assets.store_assets([oven()])
-    apply(platform, [too_hot(assets=["oven-*"]), too_moist()], "engineer", at(0), "test")
-    for minute, severity in enumerate(("low", "medium", "high", "critical")):
-        platform.episodes.insert(
-            api.episode(minute, f"oven-{minute}", condition="open", severity=severity)
-        )
-    platform.episodes.insert(
-        api.episode(9, title="Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert")
-    )
-    platform.clock.instant = at(20)
-    return platform
-
-
-def answer_and_mute(platform, seen):
-    """Acknowledge and answer one alert, mute another, and report an alert of the platform."""
-    operate.acknowledge(platform, seen.id, ANN, at(20))
-    said = {
-        "verdict": "true_alarm",
-        "acted": True,
-        "action": "opened the damper",
-        "comment": "again",
-    }
-    give_feedback(platform, Feedback(episode=seen.id, actor="ann", at=at(20), **said))
-    why = "cleaning of the whole oven, which takes until noon"
-    shelving.shelve(platform, "too-hot", "oven-0", ANN, at(20), at(90), why)
-    platform.platform_alerts.report(
-        "champion unreadable", "too-moist", "the registry does not answer " * 6, at(0)
-    )
-
-
-def page_of_a_prediction(platform, browser, csrf):
-    """Return the page of an answered prediction with its readings and scores."""
-    predicted = risky(platform, contributions=api.episode(1).contributions * 5)
-    read(platform, {m: 3.0 + m / 100 for m in range(400, 551)}, "moisture")
-    platform.scores.add(
-        "too-moist", "oven-1", [Score(at(m), 0.62, 0.31, 3) for m in range(480, 551, 5)]
-    )
-    answer = {"csrf": csrf, "verdict": "true_alarm", "acted": "yes"}
-    browser.post(f"/episodes/{predicted.id}/feedback", data=answer)
-    platform.clock.instant = at(550)
-    page = browser.get(f"/episodes/{predicted.id}")
-    platform.clock.instant = at(20)
-    return page
-
-
-@pytest.fixture(scope="module")
-def seen(tmp_path_factory, console):
+def seen(tmp_path_factory):
     """Return the measures of every page, by name, at a width of the window, in light or dark."""
     pages = {name: report(make()) for name, make in REPORTS.items()}
-    pages |= {"backtest": backtest_page(good_material())} | console
+    pages |= {"backtest": backtest_page(good_material())}
 
     @cache
     def at_width(width, dark):
@@ -349,47 +186,3 @@ def test_the_page_of_a_backtest_fits_and_can_be_read(seen, width, dark):
 
 def test_the_first_screen_holds_the_answer_and_the_key_numbers(seen):
     assert seen(1280, False)["good"]["first"] < 900
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800, 390])
-def test_the_pages_of_the_console_fit_can_be_read_and_tapped_with_gloves(
-    seen, console, width, dark
-):
-    for name in console:
-        found = seen(width, dark)[name]
-        assert found["width"] <= found["inner"] == width, name
-        assert (found["cut"], found["dim"], found["small"]) == ([], [], []), name
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", ["drawn", "predicted"])
-def test_the_drawing_of_an_episode_is_as_wide_as_the_screen_and_can_be_read(seen, name, dark):
-    for width in (1280, 800, 390):
-        panels = [height for height in seen(width, dark)[name]["drawings"] if height == 180]
-        assert len(panels) >= (2 if name == "predicted" else 1)
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_screenshot_of_list_and_episode_is_taken_on_a_phone(tmp_path, console, dark):
-    for name in ("/", "drawn"):
-        page = tmp_path / "page.html"
-        shot = tmp_path / "shot.png"
-        page.write_text(console[name], encoding="utf-8")
-        scheme = "--blink-settings=preferredColorScheme=" + ("0" if dark else "1")
-        command = [
-            BROWSER,
-            *FLAGS,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--window-size=500,1400",
-            scheme,
-        ]
-        subprocess.run(
-            [*command, f"--screenshot={shot}", page.as_uri()],
-            capture_output=True,
-            timeout=120,
-            check=True,
-        )
-        pixels = matplotlib.image.imread(shot)[..., :3]
-        assert (pixels.mean() < 0.4) == dark
-        assert pixels.std() > 0.05

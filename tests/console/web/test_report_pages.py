@@ -42,12 +42,6 @@ def test_periods_stand_side_by_side_with_the_plant_first(browser, stored):
     assert "test period of the training" in page
 
 
-def test_alarms_without_any_outcome_are_not_said_to_be_right(browser, stored):
-    store_report(stored, period="2026-W04", key_metrics={"episodes": "15", "undetermined": "15"})
-    log_in(browser)
-    assert "15 alarms, not known whether right" in browser.get("/reports").text
-
-
 def test_an_alert_that_was_not_evaluated_is_not_said_to_be_without_false_alarms(browser, stored):
     counts = {"problems": "0", "episodes": "0", "false alarms": "0", "assets evaluated": "0"}
     store_report(stored, period="2026-W04", key_metrics=counts)

@@ -11,12 +11,11 @@ from alerting.console.app import create_app
 from alerting.definitions.routes import Route
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed
-from alerting.usecases.notification.deliver import deliver_due, send_test
-from alerting.usecases.notification.overview import routes_overview
+from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at
-from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
-from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
+from tests.helpers.console.api import TOKENS, VIEWER, episode
+from tests.helpers.console.pages import VIEWER_TOKEN, csrf_of, log_in
 from tests.helpers.console.routes_page import NIGHT
 from tests.helpers.notifications import notice
 from tests.helpers.stores import audit_entries
@@ -25,18 +24,6 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 ENGINEER_TOKEN = "engineer-token-0123456789"
 ENGINEER = {"authorization": f"Bearer {ENGINEER_TOKEN}"}
 ALL_TOKENS = {**TOKENS, ENGINEER_TOKEN: ("emil", "engineer")}
-
-
-def test_a_test_message_that_arrived_counts_as_a_delivery_and_one_that_did_not_as_nothing(
-    platform, boxes
-):
-    apply_routes(platform, [NIGHT], "ann", at(590))
-    boxes["chief"].broken = True
-    results = send_test(platform, "ovens-at-night", "ann", at(600))
-    assert results == {"shift": "sent", "chief": "<the receiver> is gone"}
-    found = routes_overview(platform, at(605))
-    assert {c.name: c.last_delivery for c in found.channels} == {"shift": at(600), "chief": None}
-    assert (found.waiting, found.dead) == ((), ())
 
 
 class Refusing(Mailbox):
@@ -187,23 +174,6 @@ def test_messages_and_why_they_are_not_delivered_are_told_in_the_language_of_the
     )
 
 
-def test_the_result_of_a_test_message_is_told_in_the_language_of_the_reader(
-    browser, platform, night
-):
-    del platform.channels["chief"]
-    log_in(browser, ADMIN_TOKEN)
-    token = csrf_of(browser.get("/routes"))
-    tried = browser.post(
-        "/routes/ovens-at-night/test", data={"csrf": token}, headers={"accept-language": "de"}
-    )
-    assert "der Kanal 'chief' ist nicht eingerichtet" in message_of(tried)
-
-
-def test_the_menu_leads_to_the_page(browser):
-    log_in(browser, ADMIN_TOKEN)
-    assert '<a href="/routes">Routes</a>' in browser.get("/").text
-
-
 # The test
 
 
@@ -225,35 +195,12 @@ def test_the_button_sends_a_test_to_every_channel_of_the_route_and_says_what_bec
     assert entry["after"] == {"shift": "sent", "chief": "<the receiver> is gone"}
 
 
-def test_the_api_sends_the_same_test(browser, boxes, night):
-    boxes["chief"].broken = True
-    answer = browser.post("/api/v1/routes/ovens-at-night/test", headers=ENGINEER)
-    assert answer.json() == [
-        {"channel": "shift", "delivered": True, "fault": None},
-        {"channel": "chief", "delivered": False, "fault": "<the receiver> is gone"},
-    ]
-    assert len(boxes["shift"].messages) == 1
-
-
 def test_a_channel_that_is_no_longer_configured_is_named(platform, night):
     fewer = replace(platform, channels={"shift": platform.channels["shift"]})
     browser = TestClient(create_app(fewer, ALL_TOKENS), follow_redirects=False)
     [_, chief] = browser.post("/api/v1/routes/ovens-at-night/test", headers=ENGINEER).json()
     assert chief["fault"] == "channel 'chief' is not configured"
     assert "not configured" in browser.get("/routes", headers=VIEWER).text
-
-
-@pytest.mark.parametrize("name", ["nothing", "shift", "..", "%2e%2e"])
-def test_only_a_route_can_be_tested(browser, boxes, night, name):
-    assert browser.post(f"/api/v1/routes/{name}/test", headers=ENGINEER).status_code == 404
-    assert boxes["shift"].messages == []
-
-
-def test_a_faulty_route_is_refused_with_its_faults(browser, platform):
-    platform.routes.store_document({"name": "odd", "channels": []})
-    assert "faulty and not used" in expect_problem(
-        browser.post("/api/v1/routes/odd/test", headers=ENGINEER), 422
-    )
 
 
 # Dead letters
@@ -275,12 +222,6 @@ def test_a_dead_letter_is_listed_and_the_button_delivers_it_under_its_old_key(
     assert (entry["actor"], entry["subject"]) == ("emil", key)
 
 
-def test_the_api_tries_all_again(browser, platform, boxes):
-    give_up(platform, boxes)
-    answer = browser.post("/api/v1/dead-letters/retry", json={"id": "all"}, headers=ADMIN)
-    assert answer.json() == {"retried": 1, "sent": 1, "failed": 0}
-
-
 def test_a_dead_letter_that_is_none_is_said_on_the_page(browser):
     log_in(browser, ENGINEER_TOKEN)
     csrf = browser.get("/routes")
@@ -290,55 +231,4 @@ def test_a_dead_letter_that_is_none_is_said_on_the_page(browser):
     assert "<b>" not in answer.text
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"id": ""}, {"id": 1}, {"id": "all", "more": 1}, {"id": "x" * 501}]
-)
-def test_what_makes_no_sense_is_refused(browser, platform, boxes, body):
-    give_up(platform, boxes)
-    expect_problem(browser.post("/api/v1/dead-letters/retry", json=body, headers=ENGINEER), 422)
-    assert boxes["shift"].messages == []
-
-
 # Who may
-
-
-@pytest.mark.parametrize("actor", [VIEWER, OPERATOR])
-def test_nobody_below_an_engineer_disturbs_people(browser, platform, boxes, night, actor):
-    give_up(platform, boxes)
-    for path, body in (("routes/ovens-at-night/test", None), ("dead-letters/retry", {"id": "all"})):
-        assert "needs the role engineer" in expect_problem(
-            browser.post(f"/api/v1/{path}", json=body, headers=actor), 403
-        )
-    assert boxes["shift"].messages == []
-
-
-@pytest.mark.parametrize("token", [VIEWER_TOKEN, OPERATOR_TOKEN])
-def test_nobody_below_an_engineer_sees_the_buttons_or_may_send_the_forms(
-    browser, platform, boxes, night, token
-):
-    key = give_up(platform, boxes)
-    log_in(browser, token)
-    page = browser.get("/routes")
-    assert page.status_code == 200
-    assert "Send a test" not in page.text
-    assert "Try again" not in page.text
-    for path in ("/routes/ovens-at-night/test", "/dead-letters/retry"):
-        assert browser.post(path, data={"csrf": csrf_of(page), "id": key}).status_code == 403
-    assert boxes["shift"].messages == []
-
-
-@pytest.mark.parametrize("csrf", ["", "0" * 64, "ü"])
-@pytest.mark.parametrize("form", ["/routes/ovens-at-night/test", "/dead-letters/retry"])
-def test_a_form_of_another_site_sends_nothing(browser, platform, boxes, night, form, csrf):
-    key = give_up(platform, boxes)
-    log_in(browser, ENGINEER_TOKEN)
-    assert browser.post(form, data={"csrf": csrf, "id": key}).status_code == 403
-    assert boxes["shift"].messages == []
-    assert entries(platform, "test message sent") == []
-
-
-def test_a_cookie_alone_sends_nothing_through_the_api(browser, boxes, night):
-    log_in(browser, ENGINEER_TOKEN)
-    assert browser.get("/api/v1/routes").status_code == 200
-    assert browser.post("/api/v1/routes/ovens-at-night/test").status_code == 401
-    assert boxes["shift"].messages == []

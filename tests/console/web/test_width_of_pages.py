@@ -10,9 +10,9 @@ from alerting.episodes.episode import OutcomeRecord
 from tests.builders import at
 from tests.helpers.console.api import episode
 from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, open_chromium
+from tests.helpers.console.full_plant import FIRST, NOW, TOKENS_FILE, plant
 from tests.helpers.console.page_paths import pages_of
 from tests.helpers.console.server import serving_thread
-from tests.helpers.console.two_lines import FIRST, NOW, TOKENS_FILE, plant
 from tests.in_memory_platform import in_memory_platform
 
 pytestmark = [
@@ -126,60 +126,3 @@ def test_no_column_of_a_larger_screen_is_so_narrow_that_words_break(tmp_path):
                 if broken := page.evaluate(BROKEN):
                     found[width, path] = broken
     assert found == {}
-
-
-@pytest.mark.parametrize("width", [620, 800, 1024])
-def test_a_wide_table_does_not_widen_the_page_of_a_tablet(tmp_path, width):
-    app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
-    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
-        base = f"http://127.0.0.1:{port}"
-        page.resize(width, 1280)
-        sign_in(page, base, "fr")
-        for path in ("/audit", "/access"):
-            page.open(base + path)
-            page.evaluate(UNFOLD)
-            assert not page.evaluate(SIDEWAYS), path
-            assert page.evaluate(BEYOND) == [], path
-
-
-@pytest.mark.parametrize("language", ["de", "fr"])
-def test_money_and_the_figures_of_each_alert_fit_on_a_phone_with_the_name_of_each(
-    tmp_path, language
-):
-    app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
-    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
-        base = f"http://127.0.0.1:{port}"
-        page.resize(*PHONE)
-        sign_in(page, base, language)
-        page.open(f"{base}/plant")
-        page.evaluate(UNFOLD)
-        for name in ("plant-alerts", "plant-money"):
-            table = f"document.querySelector('.{name}')"
-            assert page.evaluate(f"{table}.scrollWidth <= {table}.parentElement.clientWidth"), name
-        table = "document.querySelector('.plant-alerts')"
-        cells = f"[...{table}.querySelectorAll('td.n')]"
-        named = page.evaluate(f"{cells}.map(e => getComputedStyle(e, '::before').content)")
-        assert len({*named}) == 5
-        assert "none" not in named
-
-
-def test_the_texts_of_a_drawing_are_as_large_on_a_phone_as_on_a_desk(tmp_path):
-    app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
-    heights = "[...document.querySelectorAll('.drawing text')].map(e => e.getBBox().height *"
-    heights += " e.getScreenCTM().d)"
-    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
-        base = f"http://127.0.0.1:{port}"
-        page.resize(*PHONE)
-        sign_in(page, base, "en")
-        page.open(f"{base}/kpi")
-        assert min(page.evaluate(heights)) > 10
-
-
-def test_a_page_that_is_wider_than_its_screen_is_seen_to_be(tmp_path):
-    with open_chromium(tmp_path) as page:
-        page.resize(*PHONE)
-        for width, is_wider in ((390, False), (391, True), (900, True)):
-            viewport = "<meta name=viewport content='width=device-width, initial-scale=1'>"
-            body = f"<body style='margin: 0'><div style='width: {width}px'>a</div>"
-            page.open(f"data:text/html,<!DOCTYPE html>{viewport}{body}")
-            assert page.evaluate(SIDEWAYS) is is_wider

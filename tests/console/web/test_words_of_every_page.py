@@ -1,21 +1,19 @@
 """Every page of every kind in three languages: no sentence of another language stands on it."""
 
 import re
-from functools import cache
 
 import pytest
 
-from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, language
+from alerting.definitions.wording.language import NATIVE_NAMES, language
 from alerting.episodes.episode import Feedback
 from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.reports.make import make_report
 from tests.builders import at
 from tests.helpers.console.episode_page import browser_of, hot_now
 from tests.helpers.kind_life import evaluated, platform_with, trained_at
-from tests.helpers.marked_language import marked_language, texts_of, words_left
+from tests.helpers.marked_language import marked_language, words_left
 from tests.helpers.press_line import ASSET, END, TRAINED, press, rows
 from tests.helpers.scored_lines import ANOMALY, CLASSIFIER, FORECAST, MAKE
-from tools.languages import all_texts
 
 CONTROL_CHART = {
     "name": "press-shifted",
@@ -23,7 +21,6 @@ CONTROL_CHART = {
     "assets": [ASSET],
     "variable": "force",
 }
-_BETWEEN_VALUES = re.compile(r"\{\w+\}|<[^>]*>|[“”\"]")
 
 
 def press_line():
@@ -76,49 +73,10 @@ def pages_of(platform, name, report):
     return [*paths, f"/reports/{report}", "/sources", "/platform", "/routes"]
 
 
-@cache
-def sentences_of_others(code):
-    """Return literal parts of texts in the other languages that no text of this one contains."""
-    found = {one: set() for one in LANGUAGES}
-    for entry in all_texts():
-        forms = [entry.id] if isinstance(entry.id, str) else list(entry.id)
-        for form in forms:
-            found["en"].update(_parts(form))
-            for other in ("de", "fr"):
-                said = language(other).texts.get(form, ())
-                found[other].update(
-                    part
-                    for text in ([said] if isinstance(said, str) else said)
-                    for part in _parts(text)
-                )
-    own = "\n".join(found[code]).casefold()
-    others = {part for other in LANGUAGES if other != code for part in found[other]}
-    return sorted(part for part in others if part.casefold() not in own)
-
-
 def _without_other_languages(page, code):
     """Return a page without what it marks as another language: texts of engineers, and names of
     languages."""
     return re.sub(rf'<(\w+)[^>]*\blang="(?!{code})\w+"[^>]*>.*?</\1>', "", page, flags=re.S)
-
-
-def _parts(text):
-    parts = (part.strip(" .,:;()…→") for part in _BETWEEN_VALUES.split(text))
-    return [part for part in parts if len(re.findall(r"[^\W\d_]+", part)) > 1]
-
-
-@pytest.mark.parametrize("code", LANGUAGES)
-def test_no_page_says_a_sentence_of_another_language(line, code):
-    _, platform, name, report = line
-    browser = browser_of(platform)
-    found = {}
-    for path in pages_of(platform, name, report):
-        page = browser.get(path, headers={"accept-language": code})
-        assert page.status_code == 200
-        said = "\n".join(texts_of(_without_other_languages(page.text, code))).casefold()
-        if wrong := [one for one in sentences_of_others(code) if one.casefold() in said]:
-            found[path] = wrong
-    assert found == {}
 
 
 NAMES = {

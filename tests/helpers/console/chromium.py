@@ -114,11 +114,6 @@ class Page:
         """Send an event of the mouse at a place of the window."""
         self._call("Input.dispatchMouseEvent", type=type, x=x, y=y, **more)
 
-    def touch(self, type, *points):
-        """Send an event of fingers at these places."""
-        places = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]
-        self._call("Input.dispatchTouchEvent", type=type, touchPoints=places)
-
     def prefer(self, scheme):
         """Prefer a dark or light colour scheme."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -149,10 +144,6 @@ class Page:
         """Tap a field, and type into it."""
         self.press(selector)
         self._call("Input.insertText", text=text)
-
-    def go(self, address):
-        """Go to an address that redirects, or whose page a test waits for."""
-        self._call("Page.navigate", url=address)
 
     def wait_for(self, address, selector="body"):
         """Wait until the address of the page begins so, and it is loaded and has an element."""

@@ -39,8 +39,8 @@ def shows(page, text):
 
 
 @contextmanager
-def console_process(uri, database, port, home):
-    """Yield the process of an API on a database."""
+def console_process(uri, database, port, home, **own):
+    """Yield the process of an API on a database. `own`: further variables of its environment."""
     load_or_create(home / "secrets")
     tokens = home / "tokens.json"
     tokens.write_text(json.dumps({t: {"name": n, "role": r} for t, (n, r) in TOKENS.items()}))
@@ -52,6 +52,7 @@ def console_process(uri, database, port, home):
         "ALERTING_DATABASE": database,
         "ALERTING_API_PORT": str(port),
         "ALERTING_API_TOKENS_FILE": str(tokens),
+        **own,
     }
     server = subprocess.Popen(
         [sys.executable, "-m", "alerting.console.serve"],

@@ -1,6 +1,6 @@
-"""Addresses of all pages of the plant of two lines."""
+"""Addresses of all pages of the full plant."""
 
-from tests.helpers.console.two_lines import names_of
+from tests.helpers.console.full_plant import names_of
 
 
 def pages_of(line):

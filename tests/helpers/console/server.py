@@ -29,10 +29,11 @@ def wait_until_healthy(server, port):
 
 
 @contextmanager
-def serving_thread(app, trusted=(), port=None):
+def serving_thread(app, trusted=(), port=None, **options):
     """Yield the port of a server in this process. `trusted`: addresses of proxies."""
     port = port or free_port()
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(trusted))
+    options |= server_options(trusted)
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -1,12 +1,6 @@
-"""A plant of one line or two, with documents of every kind of each, and people of each role.
-
-Every name and text of the second line holds its name, `zweitelinie`, so that an answer that tells
-of it shows that. What both lines share stands in a plant of both alone; but for one definition, of
-which an alarm is open on each line: in a plant of one it names an asset that does not exist.
-"""
+"""A plant of one line with documents of every kind, and people of each role."""
 
 import hashlib
-from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import NamedTuple
@@ -16,7 +10,6 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.episodes.episode import Feedback, Transition
 from alerting.episodes.misses import ReportedMiss
-from alerting.kinds.validation import parse_definition
 from alerting.notifications.notification import Content
 from alerting.operators.actions import ROLES
 from alerting.operators.people import AccessToken, Account, Session, hash_secret
@@ -43,7 +36,7 @@ from alerting.usecases.operators.operate import Actor
 from alerting.usecases.sinks.documents import apply_sinks
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources
-from tests.builders import at, revision, too_hot
+from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
 from tests.helpers.learning.waiting import add_waiting
 from tests.helpers.notifications import notice
@@ -51,13 +44,8 @@ from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 FIRST = "line-1"
-SECOND = "zweitelinie"
 PLANT = "plant"
-SHARED = "of-both"
 NOW = 10 * 1440
-UNKNOWN = "no-such-thing"
-BEGINNING = "abcdef"
-"""With it begins the id of one episode of each line."""
 
 
 class Names(NamedTuple):
@@ -67,7 +55,6 @@ class Names(NamedTuple):
     episodes: tuple[str, ...]
     shelves: tuple[str, ...]
     silences: tuple[str, ...]
-    labels: tuple[str, ...]
     reports: tuple[str, ...]
 
     @property
@@ -86,31 +73,21 @@ def names_of(line):
     oven = f"{line}-oven"
     return Names(
         line,
-        (*(made.id for made in _episodes(line, oven)), _shared_episode(oven).id),
+        tuple(made.id for made in _episodes(line, oven)),
         tuple(shelf.id for shelf in _shelves(line, oven)),
         tuple(silence.id for silence in _silences(line, oven)),
-        tuple(label.id for label in _labels(line, oven)),
         (f"{line}-hot:2026-W02", f"{line}-hot:by-hand", "2026-W02"),
     )
 
 
-def plant(*lines):
-    """Return a platform in memory with these lines."""
-    boxes = [Mailbox(name) for line in lines for name in ("mail", f"{line}-mail")]
-    made = in_memory_platform(*boxes)
+def plant(line):
+    """Return a platform in memory with this line."""
+    made = in_memory_platform(Mailbox("mail"), Mailbox(f"{line}-mail"))
     _add_plant(made)
-    for line in lines:
-        _add_line(made, line)
+    _add_line(made, line)
     made.clock.instant = at(NOW)
-    evaluate(made, [f"{line}-hot" for line in lines], at(NOW))
-    for line in lines:
-        assert made.episodes.insert(_shared_episode(f"{line}-oven"))
-    _add_shared_definition(made)
-    if len(lines) > 1:
-        _add_shared_things(made, lines)
+    evaluate(made, [f"{line}-hot"], at(NOW))
     _add_people(made)
-    if SECOND in lines:
-        made.audit.add("bea", "signed in", "bea", at(4), after={"address": SECOND})
     return made
 
 
@@ -118,10 +95,10 @@ def _add_plant(made):
     made.assets.store_assets([Asset(name=PLANT, title="The plant", position="hall")])
     made.assets.put_event_types([EventType(name="stop", duration="lasting")])
     apply_routes(made, [{"name": "all", "channels": ["mail"], "platform": True}], "ann", at(0))
-    store_report(made, page="<!DOCTYPE html><p>zweitelinie</p>", definition=None)
+    store_report(made, page="<!DOCTYPE html><p>page</p>", definition=None)
     made.platform_alerts.report("disk full", "data", "little space", at(1))
-    made.platform_alerts.report("evaluation late", "", f"waits for {SECOND}", at(2))
-    made.audit.add("ann", "settings changed", PLANT, at(1), after={"zone": SECOND})
+    made.platform_alerts.report("evaluation late", "", "waits", at(2))
+    made.audit.add("ann", "settings changed", PLANT, at(1), after={"zone": "UTC"})
 
 
 def _add_line(made, line):
@@ -138,15 +115,14 @@ def _add_line(made, line):
             Asset(name=bake, parent=oven, variables=numbers),
         ]
     )
-    shift = 1 if line == SECOND else 0
     rows = [
-        ReadingRow(asset, at(minute + shift), {"temperature": 200 + hot, "moisture": 1.0 + hot})
+        ReadingRow(asset, at(minute), {"temperature": 200 + hot, "moisture": 1.0 + hot})
         for asset in (oven, fan)
         for minute in range(0, NOW, 300)
         for hot in (20 if minute % 900 == 0 else minute % 7,)
     ]
     add_readings(made, rows, at(0))
-    add_events(made, [EventRow(oven, "stop", at(50 + shift), at(70), f"{line}-events")], at(70))
+    add_events(made, [EventRow(oven, "stop", at(50), at(70), f"{line}-events")], at(70))
     model = {"assets": [oven], "severity": "high", "title": f"T {line}"}
     moist = {"problem": {"variable": "moisture", "above": 4.5}, "horizon": "30m"}
     pressure = {"problem": {"variable": "pressure", "above": 4.5}, "horizon": "3h"}
@@ -165,12 +141,12 @@ def _add_line(made, line):
         {"name": f"{line}-drift", "kind": "control_chart", **model, "variable": "temperature"},
         {"name": f"{line}-unlike", "kind": "anomaly", **model},
     ]
-    apply(made, documents, f"{line}-engineer", at(shift), f"because of {line}")
+    apply(made, documents, f"{line}-engineer", at(0), f"because of {line}")
     faulty = {**too_hot(assets=[oven]), "name": f"{line}-faulty", "above": line}
     made.definitions.store_document(faulty)
     made.definitions.mark_faulty(f"{line}-faulty", [f"above: {line} is no number"])
     for kind in ("definition faulty", "training failed"):
-        made.platform_alerts.report(kind, f"{line}-moist", f"because of {line}", at(5 + shift))
+        made.platform_alerts.report(kind, f"{line}-moist", f"because of {line}", at(5))
     made.platform_alerts.report("source silent", f"{line}-source", f"no rows of {line}", at(5))
     made.platform_alerts.report("model miscalibrated", f"{line}-moist", line, at(6))
     made.platform_alerts.resolve("model miscalibrated", f"{line}-moist", at(NOW - 60))
@@ -198,21 +174,9 @@ def _episodes(line, oven):
         "transitions": (Transition("raised", at(0), "platform", f"too hot on {line}"),),
         "assigned_to": f"{line}-person",
     }
-    shift = 1 if line == SECOND else 0
-    made = [
-        episode(9000 + 10 * n + shift, oven, "open" if n == 40 else "closed", **changes)
-        for n in range(41)
+    return [
+        episode(9000 + 10 * n, oven, "open" if n == 40 else "closed", **changes) for n in range(41)
     ]
-    ids = [f"{line}{one.raised_at:%d%H%M}".encode().hex() for one in made]
-    ids[0] = BEGINNING + ids[0]  # as of the other line: a person may give the beginning alone
-    return [replace(one, id=id) for one, id in zip(made, ids, strict=True)]
-
-
-def _shared_episode(oven):
-    return replace(
-        episode(9500, oven, "open", definition=SHARED, title="Of several"),
-        id=f"{oven}-shared".encode().hex(),
-    )
 
 
 def _shelves(line, oven):
@@ -288,9 +252,8 @@ def _add_note(made, line):
     """Add a note of the shift before, as its own crew and as the whole plant see it."""
     actor = Actor(line, "operator")
     shift = Shift("", at(NOW - 960), at(NOW - 480))
-    for part in (line, None) if line == SECOND else (line,):
-        chosen = ChosenShift(part, "", None, shift, None, None, (), False, ())
-        write_note(made, chosen, f"note on {line}", actor, at(NOW - 600))
+    chosen = ChosenShift(line, "", None, shift, None, None, (), False, ())
+    write_note(made, chosen, f"note on {line}", actor, at(NOW - 600))
 
 
 def _add_messages(made, line):
@@ -341,25 +304,6 @@ def _add_sources(made, line, oven):
     deliver(made, parse_source(document), rows, at(3), by=f"{line}-source")
     dead = DeadMessage(f"dead-{line}", f"{line}-source", f"topic/{line}", b"x", line, at(5))
     made.dead_messages.add_dead([dead])
-
-
-def _add_shared_definition(made):
-    ovens = [f"{line}-oven" for line in (FIRST, SECOND)]
-    document = too_hot(name=SHARED, assets=ovens, title="Of several", tags=[SECOND])
-    made.definitions.store_document(document)
-    made.definitions.add_revision(revision(parse_definition(document), at(4)))
-
-
-def _add_shared_things(made, lines):
-    document = too_hot(name="of-all-ovens", assets=["*-oven"], title=f"Pattern {SECOND}")
-    apply(made, [document], "engineer", at(4), f"for {SECOND}")
-    route = {"name": "of-both-lines", "match": {"assets": [*lines]}, "channels": [f"{SECOND}-mail"]}
-    apply_routes(made, [route], "engineer", at(4))
-    store_report(made, page=f"<p>{SECOND}</p>", definition=SHARED, sentences=(SECOND,))
-    made.misses.append(ReportedMiss(SHARED, f"{SECOND}-oven", at(801), SECOND, SECOND, at(901)))
-    made.shelves.insert(
-        new_shelf(SHARED, f"{SECOND}-oven", "shelved", at(NOW - 9), at(NOW + 9), SECOND, SECOND, 7)
-    )
 
 
 # People
