@@ -14,7 +14,6 @@ START_AIRFLOW = {
     "tests/scenarios/platform/test_scheduler.py",
     "tests/cluster/test_cluster.py",
     "tests/local/test_up_platform.py",
-    "tests/client/test_readme_path.py",
 }
 AIRFLOW = "Airflow"
 LONG = (

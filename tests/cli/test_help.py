@@ -3,6 +3,7 @@
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from io import StringIO
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -10,10 +11,12 @@ import typer
 
 from alerting.cli.help import command_paths
 from alerting.cli.main import app
+from tools.pages.commands import commands_page
 
 pytestmark = pytest.mark.fast
 
 LINES_OF_A_SCREEN = 43
+PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 
 
 class Answer(NamedTuple):
@@ -88,3 +91,13 @@ def test_an_unknown_command_is_refused_with_the_one_that_was_meant(typed, meant)
 )
 def test_a_command_that_left_is_refused_with_what_does_it_now(words, instead):
     assert instead in said(*words.split())
+
+
+def test_the_page_of_commands_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == commands_page(app), "run: make docs"
+
+
+def test_every_command_has_a_summary():
+    rows = [line for line in commands_page(app).splitlines() if line.startswith("- `alerting ")]
+    assert len(rows) > 30
+    assert [row for row in rows if row.endswith(": ")] == []

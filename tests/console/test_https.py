@@ -2,21 +2,17 @@
 
 import ssl
 import subprocess
-import threading
-import time
 from datetime import UTC, datetime
 
 import httpx
 import pytest
-import uvicorn
 
-from alerting.console.server import server_options, tls_options
+from alerting.console.server import tls_options
 from alerting.definitions.faults import UserError
 from alerting.local.parts import answers
 from alerting.settings.environment import SettingsRefused, read_settings
-from tests.helpers.console.server import serving_thread
 from tests.helpers.console.people import PASSWORD, app_of, person_on
-from tests.support import free_port
+from tests.helpers.console.server import serving_thread
 
 pytestmark = pytest.mark.server
 

@@ -1,6 +1,5 @@
 """Silences: what they cover, when, and which are refused."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -129,8 +128,3 @@ def test_a_role_may_silence_as_long_as_it_may_shelve():
     for role, hours in (("operator", 9), ("engineer", 8 * 24), ("viewer", 1)):
         with pytest.raises(NotAllowed, match="at most"):
             made(end=10 + 60 * hours, role=role)
-
-
-def test_the_identity_tells_two_apart():
-    assert made().id == made().id
-    assert made().id != made(part="oven-1").id != replace(made(end=61)).id

@@ -127,9 +127,3 @@ def test_assets_that_are_a_part_by_themselves_are_drawn_together():
 def test_assets_that_name_each_other_as_parent_end():
     ring = {"a": PlantAsset("a", "A", "b"), "b": PlantAsset("b", "B", "a")}
     assert find_parts(ring).keys() == {"a", "b"}
-
-
-def test_numbers_in_titles_are_counted_and_not_spelled():
-    assets = plant(*(f"press {n}" for n in (10, 2, 1)), "cooler", "10", "²")
-    found = [t for t in tiles_of(assets) if t != "line-1"]
-    assert found == ["10", "cooler", "press 1", "press 2", "press 10", "²"]

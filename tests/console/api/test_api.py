@@ -241,16 +241,6 @@ def test_feedback_is_kept_and_settles_the_outcome(client, platform):
 
 
 @pytest.mark.parametrize(
-    ("taken", "acted"), [("yes", True), ("partly", True), ("other", True), ("no", False)]
-)
-def test_whether_the_recommendation_was_followed_is_kept_and_said(client, platform, taken, acted):
-    platform.episodes.insert(episode(1))
-    answer = say(client, {"acted": acted, "recommendation_taken": taken})
-    assert answer.json()["feedback"][0]["recommendation_taken"] == taken
-    assert platform.feedback.for_episode(episode(1).id)[0].recommendation_taken == taken
-
-
-@pytest.mark.parametrize(
     ("body", "message"),
     [
         ({}, "the feedback is empty"),

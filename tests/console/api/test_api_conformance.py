@@ -7,23 +7,19 @@ import json
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from alerting.adapters.channels.log import LogChannel
 from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
-from alerting.console.server import server_options
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.rubbish import ADMIN_TOKEN, filled, no_messages, takes_all
 from tests.helpers.console.server import serving_thread
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import in_memory_platform
-from tests.support import free_port
 
 pytest.importorskip("schemathesis", reason="install the extra dev")
 pytestmark = pytest.mark.server

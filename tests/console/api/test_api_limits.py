@@ -1,11 +1,7 @@
 """The real server against clients that are slow or greedy, and behind a proxy."""
 
-import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +11,6 @@ import pytest
 
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.console.app import create_app
-from alerting.local.secrets import load_or_create
 from alerting.settings.environment import SettingsRefused, read_settings
 from tests.builders import at
 from tests.helpers.console.api import TOKENS

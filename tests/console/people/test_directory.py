@@ -7,17 +7,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
-import uvicorn
 
 from alerting.console.people.directory_page import open_directory
-from alerting.console.server import server_options
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
 from tests.helpers.console.pages import csrf_of
-from tests.helpers.console.server import serving_thread
 from tests.helpers.console.people import app_of, browser_of, person_on, sign_in
-from tests.support import free_port
+from tests.helpers.console.server import serving_thread
 
 SECRET = "0123456789abcdef0123"
 PROXY = "10.0.0.5"

@@ -10,7 +10,7 @@ from alerting.episodes.episode import Change, RecommendationResult, Transition
 from alerting.episodes.lifecycle import ConditionState
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at
-from tests.helpers.console.api import OPERATOR, VIEWER, episode, expect_problem
+from tests.helpers.console.api import OPERATOR, episode, expect_problem
 from tests.helpers.console.episode_page import read, risky
 from tests.helpers.console.pages import csrf_of, log_in
 from tests.helpers.notifications import notice
@@ -89,30 +89,6 @@ def test_while_its_problem_is_known_the_page_offers_no_end_and_an_outdated_page_
         True,
     )
     assert platform.episodes.get(id).condition == "open"
-
-
-def test_the_api_closes_it_once_and_gives_its_instants(platform, client):
-    id = happening(platform)
-    before = client.get(f"/api/v1/episodes/{id}", headers=VIEWER).json()
-    assert (before["phase"], before["happening_at"], before["closed_at"]) == (
-        "happening",
-        "2026-01-05T09:05:00Z",
-        None,
-    )
-    assert "the reason is empty" in expect_problem(
-        client.post(f"/api/v1/episodes/{id}/close", headers=OPERATOR, json={"reason": " "}), 422
-    )
-    assert (
-        client.post(
-            f"/api/v1/episodes/{id}/close", headers=OPERATOR, json={"reason": "gone"}
-        ).json()["active"]
-        is False
-    )
-    after = client.get(f"/api/v1/episodes/{id}", headers=VIEWER).json()
-    assert (after["phase"], after["prediction_ended_at"]) == ("over", "2026-01-05T09:05:00Z")
-    assert after["closed_at"] == "2026-01-05T10:00:00Z"
-    refused = client.post(f"/api/v1/episodes/{id}/close", headers=OPERATOR, json={"reason": "gone"})
-    assert "no episode is open" in expect_problem(refused, 422)
 
 
 def test_an_alert_that_has_not_come_or_predicts_nothing_is_not_closed_by_hand(platform, client):

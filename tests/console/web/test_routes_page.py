@@ -16,7 +16,6 @@ from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at
 from tests.helpers.console.api import TOKENS, VIEWER, episode
 from tests.helpers.console.pages import VIEWER_TOKEN, csrf_of, log_in
-from tests.helpers.console.routes_page import NIGHT
 from tests.helpers.notifications import notice
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -24,6 +23,21 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 ENGINEER_TOKEN = "engineer-token-0123456789"
 ENGINEER = {"authorization": f"Bearer {ENGINEER_TOKEN}"}
 ALL_TOKENS = {**TOKENS, ENGINEER_TOKEN: ("emil", "engineer")}
+NIGHT = {
+    "name": "ovens-at-night",
+    "match": {"severity": ["high", "critical"], "assets": ["oven-*"], "tags": ["line-3"]},
+    "channels": ["shift"],
+    "timezone": "Europe/Berlin",
+    "shifts": [{"days": ["mon", "tue", "wed", "thu", "fri"], "from": "22:00", "to": "06:00"}],
+    "quiet": [{"days": ["sun"], "from": "00:00", "to": "00:00"}],
+    "repeat": "30m",
+    "escalation": [{"after": "15m", "channels": ["chief"]}],
+    "flood": {"more_than": 5, "within": "10m"},
+    "heartbeat": "24h",
+    "language": "en",
+    "platform": True,
+    "acknowledge_by_link": True,
+}
 
 
 class Refusing(Mailbox):
