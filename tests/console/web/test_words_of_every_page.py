@@ -1,4 +1,4 @@
-"""Every page of every kind in three languages: no sentence of another language stands on it."""
+"""Every page of every kind: no word stands on it that is in no file of a language."""
 
 import re
 
