@@ -6,7 +6,6 @@ from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.wiring import open_platform
-from tests.faults.plant import with_model
 from tests.faults.world import World
 
 PAUSE_S = 1.5
@@ -17,7 +16,7 @@ def main(folder: str, part: str) -> None:
     while True:
         try:
             with open_platform(world.settings) as opened:
-                _go_on(world, with_model(opened, world), part)
+                _go_on(world, opened, part)
         except UserError as refusal:
             world.note(part, "refused", why=str(refusal))
             time.sleep(0.3)

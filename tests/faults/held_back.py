@@ -33,11 +33,6 @@ def put_on_shelves(platform: Platform, start: datetime) -> None:
         shelve(platform, definition, asset, _ANN, start, start + lasting, "fault test")
 
 
-def is_held_back(episode: Episode, notice: Notification) -> bool:
-    """Return whether the form of a notification depends on when the round runs."""
-    return notice.channel == CROWD or (episode.definition, episode.asset) in SHELVED
-
-
 def untold_in_floods(notices: Collection[Notification]) -> list[str]:
     """Keys of what a summary should have told and none that was delivered has."""
     summaries = [

@@ -29,8 +29,6 @@ class Part(ABC):
         self.world = world
         self.name = name
         self.back_at: float | None = None
-        self.down_since: float | None = None
-        self.longest_down = 0.0
         self.wanted = False
         self.counts: Counter[str] = Counter()
 
@@ -51,8 +49,7 @@ class Part(ABC):
             os.kill(self.pid, signal.SIGCONT)
         else:
             self.start()
-        self.longest_down = max(self.longest_down, now - (self.down_since or now))
-        self.back_at = self.down_since = None
+        self.back_at = None
         self.world.note("storm", "back", of=self.name)
 
     def wait_for_a_delivery(self, seconds: float) -> None:
@@ -80,7 +77,6 @@ class Part(ABC):
         self.world.note("storm", how, of=self.name)
         self.counts[how] += 1
         self.back_at = now + lasting
-        self.down_since = now
 
     @property
     @abstractmethod

@@ -4,32 +4,27 @@ the seed and on time alone.
 As a process it writes them, always a little ahead of the clock that it drives.
 """
 
-import json
 import time
-from base64 import b64decode, b64encode
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
 
-from alerting.adapters.memory.models import Version
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
-from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.train import train
 from tests.builders import oven, too_hot, too_moist
 from tests.faults.held_back import CROWD, ROUTE, put_on_shelves
-from tests.faults.world import STORMY, World, ahead
-from tests.in_memory_platform import HandClock, MemoryModels, platform_on
+from tests.faults.world import STORMY, World, ahead, with_cache
+from tests.in_memory_platform import HandClock, platform_on
 
 START = datetime(2026, 1, 19, tzinfo=UTC)
 EVERY_S = 10
@@ -39,7 +34,7 @@ WITH_MODEL = 2
 HISTORY_DAYS = 13
 HISTORY_EVERY_S = 300
 LEASE_S = 4.0
-MODELS = "models.json"
+MODEL = "too-moist"
 FIRST_HUMID_S = 60
 """Instant at which the first oven's air becomes humid: early, so that a run of any length raises an
 episode of the model."""
@@ -194,62 +189,23 @@ def _history(seed: int) -> Iterator[ReadingRow]:
             )
 
 
-def found(world: World, stores: MongoStores) -> MemoryModels:
-    """Assets, definitions, routes and a champion, in service from START on."""
+def found(world: World, stores: MongoStores) -> None:
+    """Assets, definitions, routes and a champion in the cache, in service from START on."""
     begun = START - timedelta(days=HISTORY_DAYS)
-    platform = _setting_up(stores, begun)
+    named = [type("Named", (), {"name": name})() for name in ("shift", "mes", "chief", CROWD)]
+    platform = with_cache(platform_on(stores, named, HandClock(begun)), world)
     platform.assets.store_assets(assets())
     add_readings(platform, list(_history(world.seed)), begun)
-    threshold = DEFINITIONS[:-1]
-    model = DEFINITIONS[-1]
-    apply(platform, [model], "engineer", begun, "fault test")
+    apply(platform, DEFINITIONS[-1:], "engineer", begun, "fault test")
     platform.clock.instant = START
-    apply(platform, threshold, "engineer", START, "fault test")
+    apply(platform, DEFINITIONS[:-1], "engineer", START, "fault test")
     apply_routes(platform, ROUTES, "engineer", START)
     put_on_shelves(platform, START)
-    if not train(platform, model["name"], START).promote:
+    trained = train(platform, MODEL, START)
+    if not trained.promote:
         raise UserError("the model of the fault test is no good")
-    world.path(MODELS).write_text(_models_document(platform.models), encoding="utf-8")
-    return platform.models
-
-
-def _setting_up(stores: MongoStores, now: datetime) -> Platform:
-    named = [type("Named", (), {"name": name})() for name in ("shift", "mes", "chief", CROWD)]
-    return platform_on(stores, named, HandClock(now))
-
-
-def with_model(platform: Platform, world: World) -> Platform:
-    """The platform with the champion that `found` left in a file, in place of a registry."""
-    models = _read_models(world.path(MODELS).read_text(encoding="utf-8"))
-    # hashed without a key when it was trained
-    return replace(platform, runs=models, models=models, model_key=b"")
-
-
-def _models_document(models: MemoryModels) -> str:
-    """Return the registered models and their aliases as JSON, without the runs that trained
-    them."""
-    registered = {
-        name: [
-            (v.run_id, {file: b64encode(data).decode() for file, data in v.files.items()}, v.tags)
-            for v in versions
-        ]
-        for name, versions in models.registered.items()
-    }
-    aliases = [(name, alias, version) for (name, alias), version in models.aliases.items()]
-    return json.dumps({"registered": registered, "aliases": aliases})
-
-
-def _read_models(text: str) -> MemoryModels:
-    """Return the registry that `_models_document` wrote."""
-    document = json.loads(text)
-    models = MemoryModels()
-    for name, versions in document["registered"].items():
-        models.registered[name] = [
-            Version(run, {file: b64decode(data) for file, data in files.items()}, tags)
-            for run, files, tags in versions
-        ]
-    models.aliases = {(name, alias): version for name, alias, version in document["aliases"]}
-    return models
+    definition = platform.definitions.newest_revision(MODEL).definition
+    load_model(platform, definition, trained.challenger_version)
 
 
 def main(folder: str, part: str) -> None:
@@ -300,21 +256,3 @@ def acknowledged_until(world: World) -> datetime:
     at first."""
     noted = (n["until"] for n in world.notes("plant") if n["what"] == "acknowledged")
     return max(map(datetime.fromisoformat, noted), default=START - timedelta(seconds=EVERY_S))
-
-
-def wall_clock(world: World) -> Callable[[datetime], float]:
-    """A function from an instant of the plant to the time of the wall (s since 1970) at which its
-    clock showed it first."""
-    shown = [
-        (datetime.fromisoformat(n["shows"]), n["t"])
-        for n in world.notes("plant")
-        if n["what"] == "round"
-    ]
-    instants = [at for at, _ in shown]
-    walls = [t for _, t in shown]
-
-    def wall(instant: datetime) -> float:
-        k = min(bisect_left(instants, instant), len(walls) - 1)
-        return walls[k]
-
-    return wall

@@ -4,12 +4,9 @@ an undisturbed run.
 `make faults MINUTES=30`, or `python -m tests.faults.run --minutes 30 --seed 1 --out faults.json`.
 """
 
-import argparse
-import json
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,16 +14,34 @@ from typing import Any
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.episodes.notifications import _read
 from alerting.adapters.mongo.indexes import SCHEMA
-from alerting.adapters.mongo.mongo import open_stores
-from alerting.notifications.notification import WAITING
-from tests.faults.account import Account, Ledger, compare_readings, settle_accounts
-from tests.faults.calm import run_calmly
+from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from alerting.notifications.notification import WAITING, Notification
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.notification.deliver import deliver_due
+from tests.faults.account import (
+    Account,
+    check_after_recovery,
+    compare_episodes,
+    compare_notifications,
+    compare_readings,
+)
+from tests.faults.command import Say, run_as_command
+from tests.faults.held_back import (
+    CROWD,
+    SHELVED,
+    not_ended,
+    told_on_shelves,
+    untold_after_shelves,
+    untold_in_floods,
+)
 from tests.faults.parts import Part, all_parts
-from tests.faults.plant import EVERY_S, LEASE_S, START, found
-from tests.faults.starvation import ProcessorWaits
+from tests.faults.plant import EVERY_S, LEASE_S, MODEL, START, acknowledged_until, found, rows
 from tests.faults.storm import OUTAGE_MINUTES, Storm
-from tests.faults.world import CALM, STORMY, World
+from tests.faults.world import CALM, STORMY, World, with_cache
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 from tests.support import free_port
 
 SPEED = 6.0
@@ -34,22 +49,20 @@ LONGEST_FREEZE_S = 14.0
 SETTLE_S = 2.0
 AFTERWARDS_S = 8.0
 PATIENCE_S = 400.0
-KILLS_FOR_A_CLAIM = 20
-STARVED = 2
-"""Exit code of a run in which nothing was wrong but the machine, so that its times prove
-nothing."""
-COMPARED = (
-    "episodes missing in the storm",
-    "episodes only in the storm",
-    "episodes that differ",
-    "notifications expected and not made",
-    "notifications made and not expected",
-)
-Say = Callable[[str], None]
+RECEIVERS = ("mail", "hook")
+SENDERS = ("notifier-1", "notifier-2")
+CHANNELS = ("shift", "mes", "chief", CROWD)
+TICK = timedelta(seconds=30)
+"""Step of the undisturbed run."""
 
 
 def run(
-    folder: Path, minutes: float, seed: int, speed: float, longest_freeze_s: float, say: Say
+    folder: Path,
+    minutes: float,
+    seed: int,
+    say: Say,
+    speed: float = SPEED,
+    longest_freeze_s: float = LONGEST_FREEZE_S,
 ) -> dict[str, Any]:
     """Storm for so many minutes of the wall, recover, compare. Returns the report; `wrong` in it is
     empty if all is well."""
@@ -60,23 +73,18 @@ def run(
         _found_twice(world)
     say(f"plant founded and its model trained after {time.time() - begun:.0f} s; data in {folder}")
     parts = all_parts(world)
-    storm = Storm(parts, seed, longest_freeze_s, _outage_s(minutes, speed))
+    outage_s = OUTAGE_MINUTES * 60 / speed
+    has_outage = minutes * 60 >= 3 * outage_s
+    storm = Storm(parts, seed, longest_freeze_s, outage_s if has_outage else 0.0)
     try:
         for part in parts:
             part.start()
-        storm.rage(minutes * 60, _progress(say, parts))
+        storm.rage(minutes * 60, lambda left: say(f"storm: {left:.0f} s left"))
         account = _recover(world, storm, say)
     finally:
         for part in reversed(parts):
             part.stop()
-    return _report(world, parts, account, minutes)
-
-
-def _outage_s(minutes: float, speed: float) -> float:
-    """Seconds of the wall that the outage of evaluation takes, where the run is long enough for
-    one: three times as long."""
-    outage = OUTAGE_MINUTES * 60 / speed
-    return outage if minutes * 60 >= 3 * outage else 0.0
+    return _report(world, parts, account, minutes, has_outage)
 
 
 def _found_twice(world: World) -> None:
@@ -94,75 +102,110 @@ def _found_twice(world: World) -> None:
         MongoClock(stormy.database).start(START, speed=0, lease=timedelta(0))
 
 
-def _progress(say: Say, parts: Sequence[Part]) -> Callable[[float], None]:
-    said = [time.monotonic()]
-
-    def told(left: float) -> None:
-        if time.monotonic() - said[0] > 30:
-            said[0] = time.monotonic()
-            hits = ", ".join(f"{p.name} {p.counts['kill']}+{p.counts['freeze']}" for p in parts)
-            say(f"{left:.0f} s of storm left; killed+frozen: {hits}")
-
-    return told
+def _notifications(stores: MongoStores, *statuses: str) -> list[Notification]:
+    """Return the notifications of these statuses, without any: all."""
+    query = {"status": {"$in": statuses}} if statuses else {}
+    return list(_read(stores.database["notifications"].find(query)))
 
 
 def _recover(world: World, storm: Storm, say: Say) -> Account:
+    account = Account()
     with open_stores(world.uri, STORMY) as stores:
         time.sleep(SETTLE_S)
-        sent_before = Ledger.from_stores(stores).keys("sent")
+        sent_before = {n.key for n in _notifications(stores, "sent")}
         # after that reading: what is first delivered meanwhile is not told again
         recovered_at = time.time()
         now = MongoClock(stores.database).now()
         end = START + timedelta(seconds=((now - START).total_seconds() // EVERY_S + 12) * EVERY_S)
         world.set_end(end)
         say(f"the storm is over at {now:%H:%M:%S} of the plant; it goes on until {end:%H:%M:%S}")
-        late = []
-        if not storm.calm(
-            lambda: _is_judged(world, end) and not Ledger.from_stores(stores).keys(*WAITING),
-            PATIENCE_S,
-        ):
-            late.append("evaluated and delivered")
-        storm.parts[
-            1
-        ].stop()  # the plant: its clock stands a few seconds later, and nothing new falls due
+        is_done = storm.calm(
+            lambda: _is_judged(world, end) and not _notifications(stores, *WAITING), PATIENCE_S
+        )
+        # the plant: its clock stands a few seconds later, and nothing new falls due
+        storm.parts[1].stop()
         stood_at = time.time() + LEASE_S
-        if not storm.calm(
-            lambda: _has_looked(world, stood_at) and not Ledger.from_stores(stores).keys(*WAITING),
+        is_delivered = storm.calm(
+            lambda: _has_looked(world, stood_at) and not _notifications(stores, *WAITING),
             PATIENCE_S,
-        ):
-            late.append("delivered")
+        )
+        late = [what for what, done in (("all", is_done), ("delivery", is_delivered)) if not done]
+        account.expect_none(f"not done within {PATIENCE_S:g} s of calm", late)
         restarted_at = time.time()
         for part in storm.parts[2:]:
             part.stop()
             part.start()
         time.sleep(AFTERWARDS_S)
-        stormy = Ledger.from_stores(stores)
         for part in storm.parts[2:]:
             part.stop()
         with open_stores(world.uri, CALM) as calm:
-            say(f"the undisturbed run delivered {run_calmly(world, calm, end)} messages")
-            account = settle_accounts(
-                world, Ledger.from_stores(calm), stormy, sent_before, recovered_at, restarted_at
-            )
-            compare_readings(account, world, stores)
-            check_patience(account, world, late, recovered_at, restarted_at)
-            return account
+            say(f"the undisturbed run delivered {_run_calmly(world, calm, end)} messages")
+            _compare(account, world, stores, calm)
+    notes = world.notes(*RECEIVERS)
+    accepted = [n for n in notes if n["what"] == "accepted"]
+    check_after_recovery(account, accepted, sent_before, recovered_at)
+    account.expect_none(
+        "received after a restart with nothing to tell",
+        [n for n in accepted if n["t"] > restarted_at],
+    )
+    account.expect_none(
+        "deliveries with a wrong signature", [n for n in notes if n["what"] == "forged"]
+    )
+    return account
 
 
-def check_patience(
-    account: Account, world: World, late: Sequence[str], start: float, end: float
-) -> None:
-    """Work that was not done in time is a fault, unless the processes waited for a processor for
-    most of the time."""
-    names = [path.stem for path in Path(world.folder).glob("*.jsonl")]
-    starved = ProcessorWaits(world.notes("processor")).seconds_waited(names, start, end)
-    if late and starved > (end - start) / 2:
-        account.starved.append(
-            f"not {' and '.join(late)} within {PATIENCE_S:g} s, in most of which processes waited "
-            "for a processor"
-        )
-        late = ()
-    account.expect_none(f"not done within {PATIENCE_S:g} s of calm", late)
+def _run_calmly(world: World, stores: MongoStores, end: datetime) -> int:
+    """Evaluate and deliver the same plant tick after tick in one process, in which nothing ever
+    dies. Returns how many messages were delivered."""
+    boxes = [Mailbox(name) for name in CHANNELS]
+    clock = HandClock(START)
+    platform = with_cache(platform_on(stores, boxes, clock), world)
+    add_readings(platform, rows(world.seed, START - TICK, end), START)
+    while clock.instant < end:
+        clock.instant = min(clock.instant + TICK, end)
+        evaluate(platform, None, clock.instant)
+        deliver_due(platform, clock.instant)
+    return sum(len(box.messages) for box in boxes)
+
+
+def _compare(account: Account, world: World, stormy: MongoStores, calm: MongoStores) -> None:
+    acknowledged = rows(world.seed, START - TICK, acknowledged_until(world))
+    since = {"ts": {"$gte": START}}
+    compare_readings(
+        account,
+        {(r.asset, r.ts): dict(r.values) for r in acknowledged},
+        {(d["asset"], d["ts"]): d["v"] for d in stormy.database["readings"].find(since)},
+    )
+    episodes = list(stormy.episodes.find())
+    notifications = _notifications(stormy)
+    times = Counter(n["key"] for n in world.notes(*RECEIVERS) if n["what"] == "accepted")
+    compare_episodes(account, episodes, list(calm.episodes.find()))
+    in_view = [e for e in episodes if (e.definition, e.asset) not in SHELVED]
+    compare_notifications(account, in_view, notifications, times)
+    keys = {n.key for n in notifications}
+    account.expect_none("received and in no outbox", sorted(times.keys() - keys))
+    shelves = [shelf for pair in SHELVED for shelf in stormy.shelves.for_target(*pair)]
+    sent = [n for n in notifications if n.status == "sent"]
+    account.counts |= {
+        "recorded as sent": len(sent),
+        "episodes of the model": sum(e.definition == MODEL for e in episodes),
+        "digests delivered": sum(n.key.startswith("digest:") for n in sent),
+        "told in summaries of floods": sum(
+            n.status == "grouped" and n.channel == CROWD for n in notifications
+        ),
+        "shelves that ended": sum(s.ended_at is not None for s in shelves),
+    }
+    by_id = {e.id: e for e in episodes}
+    rounds = [n["t"] for n in world.notes(*SENDERS) if n["what"] == "round"]
+    gap = max((b - a for a, b in pairwise(rounds)), default=0.0)
+    longest = timedelta(seconds=2 * world.speed * gap + 60)
+    account.expect_none("held back in a flood and not told", untold_in_floods(notifications))
+    account.expect_none("told while shelved", told_on_shelves(by_id, notifications, shelves))
+    account.expect_none(
+        "open after a shelf and not told",
+        untold_after_shelves(by_id, notifications, shelves, longest),
+    )
+    account.expect_none("shelves that did not end", not_ended(shelves, world.end))
 
 
 def _is_judged(world: World, end: datetime) -> bool:
@@ -172,121 +215,31 @@ def _is_judged(world: World, end: datetime) -> bool:
 
 def _has_looked(world: World, since: float) -> bool:
     """Return whether a whole round of notifications was made after an instant."""
-    return (
-        sum(
-            n["what"] == "round" and n["t"] > since for n in world.notes("notifier-1", "notifier-2")
-        )
-        >= 3
-    )
+    rounds = [n for n in world.notes(*SENDERS) if n["what"] == "round" and n["t"] > since]
+    return len(rounds) >= 3
 
 
 def _report(
-    world: World, parts: Sequence[Part], account: Account, minutes: float
+    world: World, parts: Sequence[Part], account: Account, minutes: float, has_outage: bool
 ) -> dict[str, Any]:
-    ended = [
-        f"{p.name} ended by itself {n} times" for p in parts if (n := p.counts["ended by itself"])
-    ]
-    missed = _not_reached(
-        account,
-        minutes,
-        world.speed,
-        sum(p.counts["kill"] for p in parts if p.name.startswith("notifier")),
+    account.expect_none(
+        "processes that ended by themselves",
+        [p.name for p in parts if p.counts["ended by itself"]],
     )
+    # without these situations the test proves nothing
+    wanted = ["told in summaries of floods", "episodes of the model"]
+    wanted += ["digests delivered"] if has_outage else []
+    account.expect_none("situations not reached", [w for w in wanted if not account.counts[w]])
     return {
         "minutes": minutes,
         "seed": world.seed,
         "speed": world.speed,
-        "plant_minutes": round((world.end - START).total_seconds() / 60, 1) if world.end else None,
         "kills": {p.name: p.counts["kill"] for p in parts},
         "freezes": {p.name: p.counts["freeze"] for p in parts},
-        "longest_down_s": {p.name: round(p.longest_down, 1) for p in parts},
-        "longest_without_round_s": {
-            "evaluation": _gap(world, "evaluator"),
-            "delivery": _gap(world, "notifier"),
-        },
         **account.counts,
-        "starved": account.starved,
-        "wrong": [*account.wrong, *ended, *missed],
+        "wrong": account.wrong,
     }
-
-
-def _not_reached(account: Account, minutes: float, speed: float, kills: int) -> list[str]:
-    """Return the situations that a run of this length must meet and did not: without them the test
-    proves nothing."""
-    wanted = {
-        "digests delivered": bool(_outage_s(minutes, speed)),
-        "claims that were taken over": kills >= KILLS_FOR_A_CLAIM,
-        "told in summaries of floods": True,
-        "episodes of the model": True,
-    }
-    return [
-        f"not reached: {what}"
-        for what, is_wanted in wanted.items()
-        if is_wanted and not account.counts[what]
-    ]
-
-
-def _gap(world: World, module: str) -> float:
-    rounds = [n["t"] for n in world.notes(f"{module}-1", f"{module}-2") if n["what"] == "round"]
-    return round(max((b - a for a, b in pairwise(rounds)), default=0.0), 1)
-
-
-def sentence(report: dict[str, Any]) -> str:
-    """The report in words."""
-    kills = sum(report["kills"].values())
-    freezes = sum(report["freezes"].values())
-    differs = any(report[what] for what in COMPARED)
-    text = (
-        f"{report['minutes']:g} minutes, {kills} kills and {freezes} freezes: {report['episodes']} "
-        "episodes with "
-        f"{report['transitions']} transitions, {'NOT the same as' if differs else 'the same as'} "
-        "undisturbed; "
-        f"{report['recorded as sent']} notifications, "
-        f"{report['recorded as sent and not received']} lost, "
-        f"{report['repeated deliveries']} repeated deliveries under their old key while things "
-        "were dying, "
-        f"{report['received twice after recovery'] + report['told again after recovery']} after "
-        "recovery."
-    )
-    if report["wrong"]:
-        text += f" Wrong: {'; '.join(report['wrong'])}."
-    if report["starved"]:
-        text += (
-            " STARVATION by this machine, no fault of the platform: "
-            f"{'; '.join(report['starved'])}. Repeat it on an idle one."
-        )
-    return text
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--speed", type=float, default=SPEED, help="seconds of the plant per second of the wall"
-    )
-    parser.add_argument("--longest-freeze", type=float, default=LONGEST_FREEZE_S, help="seconds")
-    parser.add_argument("--out", type=Path, help="file for the report")
-    parser.add_argument("--keep", type=Path, help="folder for data and logs, which are kept")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = given.keep or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        report = run(
-            folder,
-            given.minutes,
-            given.seed,
-            given.speed,
-            given.longest_freeze,
-            lambda line: print(line, flush=True),
-        )
-    text = json.dumps(report, indent=1)
-    if given.out:
-        given.out.write_text(text)
-    print(text)
-    print(sentence(report))
-    sys.exit(1 if report["wrong"] else STARVED if report["starved"] else 0)
 
 
 if __name__ == "__main__":
-    main()
+    run_as_command(__doc__ or "", run, 30.0)

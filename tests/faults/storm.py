@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.faults.parts import Part
-from tests.faults.starvation import waited_for_processor
 
 PAUSE_S = (0.8, 5.0)
 DOWN_S = (0.0, 4.0)
@@ -16,8 +15,6 @@ AIMED = 0.5
 """Share of the kills of a notifier that wait until it is in the middle of a delivery, so that its
 claim is left behind."""
 AIM_S = 1.5
-SAMPLE_S = 1.0
-"""Time between two looks at how long each process waited for a processor."""
 OUTAGE_MINUTES = 20.0
 """Once in a long run, no evaluator for so many minutes of the plant: more than what goes into a
 digest was over by then."""
@@ -33,7 +30,6 @@ class Storm:
     longest_freeze_s: float
     outage_s: float = 0.0
     pause_s: tuple[float, float] = PAUSE_S
-    sampled_at: float = 0.0
 
     def rage(self, seconds: float, told: Callable[[float], None]) -> None:
         """Kill and freeze for so long, a third through with an outage of evaluation; then bring
@@ -80,14 +76,6 @@ class Storm:
     def _tend(self) -> None:
         for part in self.parts:
             part.tend(time.monotonic())
-        if time.monotonic() - self.sampled_at >= SAMPLE_S:
-            self.sampled_at = time.monotonic()
-            waits = {
-                part.name: (part.pid, waited_for_processor(part.pid))
-                for part in self.parts
-                if part.running
-            }
-            self.parts[0].world.note("processor", "waits", waits=waits)
 
     def recover(self) -> None:
         """Bring back what is down, and watch that nothing ends by itself from here on."""

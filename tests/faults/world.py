@@ -4,12 +4,14 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from alerting.adapters.embedded.mongod_access import address
+from alerting.adapters.mlflow.file_cache import FolderFileCache
+from alerting.adapters.platform import Platform
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings, read_settings
 
@@ -57,7 +59,7 @@ class World:
             "ALERTING_LATENCY": "0s",
             "ALERTING_MONGODB_URI": self.uri,
             "ALERTING_DATABASE": STORMY,
-            "ALERTING_MLFLOW_URI": "http://127.0.0.1:9",  # nobody: the model comes from a file
+            "ALERTING_MLFLOW_URI": "http://127.0.0.1:9",  # nobody: models come from a cache
             **self.receivers,
         }
 
@@ -122,6 +124,14 @@ class World:
             path = self.path(f"{part}.jsonl")
             if path.exists():
                 yield from map(json.loads, path.read_text().splitlines())
+
+
+def with_cache(platform: Platform, world: World) -> Platform:
+    """Return the platform with key and cache of the models of the home, of which every process of
+    the test reads them."""
+    settings = world.settings
+    cache = FolderFileCache(settings.home / "cache" / "models")
+    return replace(platform, model_key=settings.read_model_key(), model_file_cache=cache)
 
 
 def ahead(now: datetime, seconds: float) -> datetime:

@@ -12,14 +12,9 @@ without broker or database.
 --out faults.json`.
 """
 
-import argparse
-import json
 import os
-import signal
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +28,8 @@ from tests.cluster.whole import Whole, wait_for, whole_cluster
 from tests.faults.account import Account, check_after_recovery
 from tests.faults.clustered.line import SendingLine
 from tests.faults.clustered.parts import BROKER, DATABASE, ClusterStorm, all_parts
-from tests.faults.clustered.ticks import Tick, late_after_outages, late_ticks, left_out, outages
+from tests.faults.clustered.ticks import Tick, late_ticks, left_out, outages
+from tests.faults.command import Say, run_as_command
 from tests.faults.parts import Program
 from tests.faults.storm import Storm
 from tests.faults.streamed.run import (
@@ -49,13 +45,11 @@ from tests.support import free_port
 
 PAUSE_S = (4.0, 16.0)
 PATIENCE_S = 240.0
-Say = Callable[[str], None]
-Show = Callable[[Mapping[str, Any]], None]
 
 
-def run(folder: Path, minutes: float, seed: int, say: Say, show: Show) -> bool:
-    """Storm for some minutes, recover, compare, and show the report before the cluster is stopped.
-    Return whether nothing is wrong."""
+def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
+    """Storm for some minutes, recover, and compare. Returns the report; `wrong` in it is empty if
+    all is well."""
     own = folder / "world"
     own.mkdir()
     world = World(str(own), seed, 1.0, free_port(), free_port(), free_port())
@@ -64,9 +58,7 @@ def run(folder: Path, minutes: float, seed: int, say: Say, show: Show) -> bool:
     receiver.start()
     try:
         with whole_cluster(folder, **world.receivers) as whole:
-            report = _storm(world, whole, minutes, say)
-            show(report)
-            return not report["wrong"]
+            return _storm(world, whole, minutes, say)
     finally:
         receiver.stop()
 
@@ -166,36 +158,7 @@ def _check_ticks(account: Account, world: World, ticks: Sequence[Tick]) -> None:
     }
     account.expect_none("ticks more than a minute late", late_ticks(ticks, away))
     account.expect_none("minutes without a tick", left_out(ticks, away))
-    account.expect_none("ticks late after an outage", late_after_outages(ticks, away))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--keep", type=Path, help="folder for data and logs, which are kept")
-    given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no part goes on
-    said = [0.0]
-
-    def say(text: str) -> None:
-        if time.monotonic() - said[0] > 10 or not text.startswith("storm"):
-            said[0] = time.monotonic()
-            print(text, file=sys.stderr, flush=True)
-
-    def show(report: Mapping[str, Any]) -> None:
-        text = json.dumps(report, indent=1, default=str)
-        print(text, flush=True)
-        if given.out:
-            given.out.write_text(text)
-
-    with tempfile.TemporaryDirectory(prefix="alerting-faults-") as scratch:
-        folder = given.keep or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        is_well = run(folder, given.minutes, given.seed, say, show)
-    sys.exit(0 if is_well else 1)
 
 
 if __name__ == "__main__":
-    main()
+    run_as_command(__doc__ or "", run, 20.0)

@@ -58,17 +58,3 @@ def left_out(ticks: Sequence[Tick], away: Sequence[Interval]) -> list[Interval]:
         for before, after in pairwise(dues)
         if seconds_late(Tick(before, after), away) >= EVERY_S + LATEST_S
     ]
-
-
-def late_after_outages(
-    ticks: Sequence[Tick], away: Sequence[Interval]
-) -> list[tuple[Interval, float]]:
-    """Return the outages after which the next tick was more than a minute late, with its delay."""
-    found = []
-    for outage in away:
-        after = [tick for tick in ticks if tick.due > outage[1]]
-        if after:
-            first = min(after, key=lambda tick: tick.due)
-            if (late := seconds_late(first, away)) > LATEST_S:
-                found.append((outage, round(late, 1)))
-    return found

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 
 from pymongo.errors import PyMongoError
 
-from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.adapters.mongo.mongo import DatabaseDown, MongoStores, open_stores
 from alerting.adapters.platform import Platform
@@ -57,13 +56,6 @@ def past_readings(began: datetime) -> list[ReadingRow]:
         for number, name in enumerate(names)
         for row in modelled_lines.past_readings(number, began)
     ]
-
-
-def with_cache(platform: Platform, world: World) -> Platform:
-    """Return the platform with key and cache of the models of the home."""
-    settings = world.settings
-    cache = FolderFileCache(settings.home / "cache" / "models")
-    return replace(platform, model_key=settings.read_model_key(), model_file_cache=cache)
 
 
 def train_champions(platform: Platform, began: datetime) -> list[DecisionRecord]:

@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from alerting.client import Client
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import variable
 from benchmarks.helpers.ports import await_port
 from tests.faults.parts import Database, Part, Program
+from tests.faults.storm import Storm
 from tests.faults.world import World
 from tests.helpers.rabbitmq import PROGRAM, Rabbit
 from tests.support import free_port
@@ -22,6 +25,10 @@ from tests.support import free_port
 SUBJECT = "line-3.{asset}.readings"
 STEADY_SUBJECT = "line-4.{asset}.readings"
 LONGEST_SHARD_S = 0.3
+TURNS = 0.06
+"""Share of the attacks that stop all services, all rounds, or both."""
+AWAY_S = (8.0, 30.0)
+_STOPPED: Sequence[tuple[str, ...]] = (("stream",), ("scheduler",), ("stream", "scheduler"))
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -159,3 +166,24 @@ def all_parts(world: World, database: Database, broker: Broker) -> list[Part]:
 
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+
+
+@dataclass
+class StreamStorm(Storm):
+    """Now and then kills all stream services, the rounds of the scheduler, or both, for some
+    time. `turns`: how often, by what was away."""
+
+    turns: Counter[str] = field(default_factory=Counter)
+
+    def _strike(self, chance: random.Random, now: float) -> None:
+        if chance.random() >= TURNS:
+            super()._strike(chance, now)
+            return
+        names = chance.choice(_STOPPED)
+        away = chance.uniform(*AWAY_S)
+        self.turns[" and ".join(names)] += 1
+        for part in self.parts:
+            if part.name.startswith(names):
+                if part.is_hit:
+                    part.bring_back(now)
+                part.kill(now, away)

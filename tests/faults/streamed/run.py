@@ -11,13 +11,9 @@ had recovered.
 --out faults.json`.
 """
 
-import argparse
-import json
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,7 +32,14 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.lateness import _WRITER_GIVEN_UP
 from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.sources.documents import apply_sources
-from tests.faults.account import Account, check_after_recovery
+from tests.faults.account import (
+    Account,
+    check_after_recovery,
+    compare_episodes,
+    compare_notifications,
+    compare_readings,
+)
+from tests.faults.command import Say, run_as_command
 from tests.faults.parts import Database, Part
 from tests.faults.storm import Storm
 from tests.faults.streamed.champions import (
@@ -45,9 +48,7 @@ from tests.faults.streamed.champions import (
     copy_champions,
     put_models_into_service,
     train_champions,
-    with_cache,
 )
-from tests.faults.streamed.compare import compare_episodes, compare_notifications
 from tests.faults.streamed.humid import Lines, all_lines, steady_source
 from tests.faults.streamed.line import (
     ASSETS,
@@ -57,10 +58,9 @@ from tests.faults.streamed.line import (
     documents,
     instant_of_now,
 )
-from tests.faults.streamed.parts import Api, Broker, all_parts
+from tests.faults.streamed.parts import Api, Broker, StreamStorm, all_parts
 from tests.faults.streamed.scores import compare_scores
-from tests.faults.streamed.turns import StreamStorm
-from tests.faults.world import CALM, STORMY, World
+from tests.faults.world import CALM, STORMY, World, with_cache
 from tests.in_memory_platform import HandClock, platform_on
 from tests.support import free_port
 
@@ -69,7 +69,6 @@ PATIENCE_S = 240.0
 CALM_UNTIL = timedelta(minutes=4)
 """How far the undisturbed run evaluates beyond the last reading: further than any latency."""
 ROUTE = {"name": "line", "channels": ["mes"]}
-Say = Callable[[str], None]
 
 
 def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
@@ -270,23 +269,9 @@ def compare(
     """Compare readings, episodes and notifications with what was sent, and the undisturbed run."""
     since = {"ts": {"$gt": began}}
     stored = {(d["asset"], d["ts"]): d["v"] for d in stormy.database["readings"].find(since)}
-    sent = line.sent
-    account.counts |= {
-        "readings sent": len(sent),
-        "readings stored": len(stored),
-        "sent again in doubt": line.repeated,
-    }
-    account.expect_none("readings that are lost", sorted(sent.keys() - stored.keys()))
-    doubtful = stored.keys() - sent.keys()
-    account.expect_none("readings that were never sent", sorted(doubtful))
-    account.expect_none(
-        "readings of other values",
-        [k for k in sent.keys() & stored.keys() if sent[k] != stored[k]],
-    )
-    account.counts["dead messages"] = stormy.database["dead_messages"].count_documents({})
-    account.expect_none(
-        "messages put aside", list(stormy.database["dead_messages"].find().limit(3))
-    )
+    compare_readings(account, line.sent, stored)
+    account.counts["sent again in doubt"] = line.repeated
+    account.expect_none("messages put aside", list(stormy.database["dead_messages"].find()))
 
     found = list(stormy.episodes.find())
     compare_episodes(account, found, calm)
@@ -301,33 +286,5 @@ def compare(
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--keep", type=Path, help="folder for data and logs, which are kept")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="faults-") as scratch:
-        folder = given.keep or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        began = [0.0]
-
-        def say(text: str) -> None:
-            if time.monotonic() - began[0] > 10 or not text.startswith("storm"):
-                began[0] = time.monotonic()
-                print(text, file=sys.stderr, flush=True)
-
-        report = run(folder, given.minutes, given.seed, say)
-        if report["wrong"]:
-            for out in sorted(folder.glob("*.out")) + sorted(folder.glob("*.err")):
-                print(f"--- {out.name}\n{out.read_text()[-3000:]}", file=sys.stderr)
-    text = json.dumps(report, indent=2, default=str)
-    print(text)
-    if given.out:
-        given.out.write_text(text)
-    sys.exit(1 if report["wrong"] else 0)
-
-
 if __name__ == "__main__":
-    main()
+    run_as_command(__doc__ or "", run, 15.0)

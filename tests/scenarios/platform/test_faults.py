@@ -3,7 +3,7 @@ episodes, and everybody told."""
 
 import pytest
 
-from tests.faults.run import run, sentence
+from tests.faults.run import run
 from tests.support import require_real_server
 
 pytestmark = pytest.mark.server
@@ -16,8 +16,8 @@ def test_killed_and_frozen_every_few_seconds_platform_keeps_the_same_episodes_an
 ):
     require_real_server()
     lines = []
-    report = run(tmp_path, minutes=0.75, seed=7, speed=12, longest_freeze_s=4.0, say=lines.append)
-    assert report["wrong"] == [], sentence(report)
+    report = run(tmp_path, 0.75, 7, lines.append, speed=12, longest_freeze_s=4.0)
+    assert report["wrong"] == [], lines
     assert sum(report["kills"].values()) >= 5
     assert report["episodes"] >= 10
     assert report["recorded as sent"] >= 20

@@ -12,9 +12,8 @@ from alerting.adapters.mongo.indexes import READINGS, SCHEMA
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.ports import ReadingRow, WritePorts
 from alerting.usecases.ingestion.arrivals import add_readings
-from tests.faults.account import Account
+from tests.faults.account import Account, compare_episodes, compare_notifications
 from tests.faults.parts import Database, Program
-from tests.faults.streamed.compare import compare_episodes, compare_notifications
 from tests.faults.streamed.line import Line
 from tests.faults.streamed.run import calm_episodes, is_done, put_into_service
 from tests.faults.upgraded import NEW_INDEX, NEW_VERSION, ending
