@@ -4,7 +4,6 @@ import pytest
 
 from alerting.adapters.mongo.definitions.written import note_existing, note_written
 from alerting.definitions.assets import EventType
-from alerting.ports import DocumentEdit
 from tests.builders import at, oven, too_hot
 from tests.helpers.streamed_messages import SOURCE
 
@@ -51,14 +50,6 @@ def test_a_changed_added_or_removed_document_is_found_once(written):
     assert edits(written) == []
 
 
-def test_an_edit_back_to_an_earlier_version_is_an_edit_too(written):
-    changed = {**ROUTE, "channels": ["pager"]}
-    written.routes.store_document(changed)
-    assert edits(written) == []
-    written.database["routes"].update_one({"name": "shift"}, {"$set": {"channels": ["mail"]}})
-    assert edits(written) == [("shift", changed, ROUTE)]
-
-
 def test_a_process_that_dies_between_copy_and_document_causes_no_edit(written):
     changed = {**ROUTE, "channels": ["pager"]}
     note_written(written.database, "routes", {"shift": changed})
@@ -102,8 +93,3 @@ def test_a_copy_that_someone_has_edited_is_made_anew(real, junk):
     copies.update_one({"_id": "routes/shift"}, {"$set": {"versions": junk}})
     assert [name for name, _, _ in edits(real)] == ["shift"]
     assert edits(real) == []
-
-
-def test_a_platform_in_memory_has_no_edits(in_memory):
-    assert in_memory.documents.edits() == []
-    in_memory.documents.note(DocumentEdit("routes", "route", "shift", None, None))

@@ -1,6 +1,5 @@
 """Port `Readings`: rows that come as a batch of columns are stored as the same rows one by one."""
 
-import gc
 from datetime import timedelta
 
 import bson
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 from alerting.adapters.mongo.readings import batch_bson
-from alerting.ports import BatchMatch, ReadingBatch, ReadingRow, SampleColumn
+from alerting.ports import ReadingBatch, ReadingRow, SampleColumn
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 
@@ -67,13 +66,6 @@ def stored(stores):
     )
 
 
-def test_a_batch_holds_its_rows():
-    rows = mixed_rows()
-    assert list(batch(rows)) == rows
-    assert batch(rows)[3] == rows[3]
-    assert len(batch(rows)) == len(rows)
-
-
 def test_a_batch_is_stored_as_its_rows_are(stores, more_mongo_stores):
     rows = mixed_rows()
     others = more_mongo_stores()
@@ -81,14 +73,6 @@ def test_a_batch_is_stored_as_its_rows_are(stores, more_mongo_stores):
     add_readings(others, rows, LATER)
     assert stored(stores) == stored(others)
     assert len({d["_id"] for d in stores.database["readings"].find()}) == len(rows)
-
-
-def test_the_same_batch_again_changes_nothing(stores):
-    rows = mixed_rows()
-    add_readings(stores, batch(rows), LATER)
-    before = stored(stores)
-    assert add_readings(stores, batch(rows), LATER + timedelta(days=1)) == 0
-    assert stored(stores) == before
 
 
 def test_a_batch_is_merged_with_what_is_stored_and_within_itself(stores):
@@ -105,16 +89,6 @@ def test_a_batch_is_merged_with_what_is_stored_and_within_itself(stores):
         {"temperature": 2.0},
         {"temperature": 3.0, "pressure": 6.0},
     ]
-
-
-def test_a_batch_that_gives_one_instant_twice_is_merged(stores):
-    assert (
-        add_readings(
-            stores, batch([row(0, temperature=1.0), row(0, temperature=2.0, running=True)]), LATER
-        )
-        == 2
-    )
-    assert [d["v"] for d in stored(stores)] == [{"temperature": 2.0, "running": True}]
 
 
 def test_the_bytes_of_a_batch_are_those_of_its_documents():
@@ -183,43 +157,6 @@ def test_a_stored_value_of_another_type_is_replaced(stores):
         add_readings(stores, batch([row(0, temperature=1.0), row(1, temperature=2.0)]), at(9)) == 1
     )
     assert [d["v"] for d in stored(stores)] == [{"temperature": 1.0}, {"temperature": 2.0}]
-
-
-def test_rows_among_many_others_are_compared_and_counted_once(stores):
-    rows = [row(minute, temperature=float(minute)) for minute in range(0, 600, 100)]
-    add_readings(stores, [row(minute, pressure=1.0) for minute in range(600)], LATER)
-    assert add_readings(stores, batch(rows), LATER) == len(rows)
-    assert add_readings(stores, batch([*rows, row(700, pressure=1.0)]), LATER) == 1
-    assert [d["v"] for d in stored(stores)[100:102]] == [
-        {"pressure": 1.0, "temperature": 100.0},
-        {"pressure": 1.0},
-    ]
-
-
-def test_rows_of_a_new_batch_that_another_import_inserts_meanwhile_are_merged(stores, monkeypatch):
-    add_readings(stores, [row(1, temperature=7.0)], LATER)
-    everything = np.ones(2, bool)
-    monkeypatch.setattr(
-        stores.reading_writes, "match", lambda _: BatchMatch(everything, ~everything)
-    )
-    assert add_readings(stores, batch([row(0, pressure=1.0), row(1, pressure=2.0)]), LATER) == 2
-    assert [d["v"] for d in stored(stores)] == [
-        {"pressure": 1.0},
-        {"temperature": 7.0, "pressure": 2.0},
-    ]
-
-
-def test_an_import_that_fails_leaves_the_search_for_cycles_as_it_was(stores, monkeypatch):
-    before = gc.get_threshold()
-
-    def fail(*_):
-        raise OSError("no disk")
-
-    monkeypatch.setattr(batch_bson.os, "urandom", fail)
-    with pytest.raises(OSError, match="no disk"):
-        add_readings(stores, batch(mixed_rows()), LATER)
-    assert gc.get_threshold() == before
-    assert gc.isenabled()
 
 
 def test_rows_that_another_import_inserts_meanwhile_are_merged(stores, monkeypatch):

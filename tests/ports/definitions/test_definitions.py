@@ -1,15 +1,10 @@
 """Port `Definitions`."""
 
-import bson
 import pytest
 from pymongo.errors import WriteError
 
-from alerting.adapters.mongo.documents import to_document
-from alerting.adapters.mongo.mongo import open_stores
-from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.faults import DefinitionRefused
 from tests.builders import at, revision, threshold, too_hot, too_moist
-from tests.helpers.commands import record_commands
 
 
 def test_documents_come_back_as_people_wrote_them_sorted_by_name(stores):
@@ -24,13 +19,6 @@ def test_putting_a_name_again_replaces_its_document_whole(stores):
     assert stores.definitions.documents() == [too_hot(above=220)]
 
 
-def test_putting_does_not_change_what_was_given_nor_store_the_mark(stores):
-    given = too_hot(_faults=["an old one"])
-    stores.definitions.store_document(given)
-    assert given == too_hot(_faults=["an old one"])
-    assert stores.definitions.documents() == [too_hot()]
-
-
 def test_a_faulty_mark_stands_beside_the_document_until_it_is_taken_away(stores):
     stores.definitions.store_document(too_hot())
     stores.definitions.mark_faulty("too-hot", ["variable: is not known"])
@@ -39,13 +27,6 @@ def test_a_faulty_mark_stands_beside_the_document_until_it_is_taken_away(stores)
     stores.definitions.mark_faulty("too-hot", [])
     assert stores.definitions.documents() == [too_hot()]
     assert stores.definitions.faulty() == {}
-
-
-def test_the_faults_of_a_deleted_document_are_not_listed(mongo_stores):
-    mongo_stores.definitions.store_document(too_hot())
-    mongo_stores.definitions.mark_faulty("too-hot", ["variable: is not known"])
-    mongo_stores.database["alert_definitions"].delete_one({"name": "too-hot"})
-    assert mongo_stores.definitions.faulty() == {}
 
 
 def test_a_revision_comes_back_equal_and_its_number_is_taken_once(stores):
@@ -85,13 +66,6 @@ def test_a_document_that_the_server_refuses_is_refused_and_not_stored(real, docu
     with pytest.raises(DefinitionRefused, match="the validator of the database refuses it"):
         real.definitions.store_document(document)
     assert real.definitions.documents() == []
-
-
-@pytest.mark.server
-@pytest.mark.parametrize("document", REFUSED.values(), ids=REFUSED.keys())
-def test_the_server_refuses_a_malformed_document_inserted_directly(real, document):
-    with pytest.raises(WriteError, match="Document failed validation"):
-        real.database["alert_definitions"].insert_one(dict(document))
 
 
 @pytest.mark.server
@@ -150,15 +124,6 @@ def test_the_server_takes_dates_and_the_numbers_of_every_shell(real):
     assert real.definitions.documents() == [document]
 
 
-@pytest.mark.server
-def test_preparing_again_brings_an_outdated_validator_up_to_date(real):
-    real.database.command("collMod", "alert_definitions", validator={}, validationLevel="off")
-    real.database["alert_definitions"].insert_one({"name": "left over", "from": "then"})
-    prepare_database(real.database)
-    with pytest.raises(DefinitionRefused):
-        real.definitions.store_document(too_hot(abvoe=3))
-
-
 SUPPRESSION = {
     "when": [
         {"variable": "line_state", "equals": "stopped", "stale_after": "24h"},
@@ -202,48 +167,3 @@ def test_the_newest_revisions_can_be_asked_for_by_a_field_that_they_have(stores)
     stores.definitions.add_revision(revision(threshold(name="never")))
     assert [r.name for r in stores.definitions.latest_revisions("suppression")] == ["has"]
     assert [r.name for r in stores.definitions.latest_revisions()] == ["had", "has", "never"]
-
-
-def test_the_newest_revision_is_the_last_valid_one(mongo_stores):
-    assert mongo_stores.definitions.newest_revision("too-hot") is None
-    numbered = [revision(threshold(above=210))]
-    for above in range(211, 230):
-        numbered.append(revision(threshold(above=above), before=numbered[-1]))
-    for one in numbered:
-        assert mongo_stores.definitions.add_revision(one)
-    assert mongo_stores.definitions.newest_revision("too-hot") == numbered[-1]
-    newer = {"name": "too-hot", "number": 99, "definition": {"kind": "oracle"}}
-    mongo_stores.database["definition_revisions"].insert_one(newer, bypass_document_validation=True)
-    assert mongo_stores.definitions.newest_revision("too-hot") == numbered[-1]
-
-
-def test_a_revision_that_is_edited_is_read_as_it_is_now(mongo_stores):
-    definitions = mongo_stores.definitions
-    first = revision(threshold(above=210), at(0))
-    second = revision(threshold(above=220), at(1), before=first)
-    for one in (first, second):
-        definitions.add_revision(one)
-    assert definitions.revisions("too-hot") == [first, second]
-    assert definitions.newest_revision("too-hot") == second
-    stored = mongo_stores.database["definition_revisions"]
-    stored.update_one({"number": 2}, {"$set": {"definition.title": "Far too hot"}})
-    assert [one.definition.title for one in definitions.revisions("too-hot")] == [
-        first.definition.title,
-        "Far too hot",
-    ]
-    assert definitions.newest_revision("too-hot").definition.title == "Far too hot"
-
-
-@pytest.mark.server
-def test_the_newest_revision_is_read_as_one_document(real_server, monkeypatch):
-    record = record_commands(monkeypatch)
-    with open_stores(real_server, "newest-revision", prepare=True) as stores:
-        first = revision(threshold())
-        stores.definitions.add_revision(first)
-        for above in range(216, 240):
-            stores.definitions.add_revision(first := revision(threshold(above=above), before=first))
-        record.clear()
-        assert stores.definitions.newest_revision("too-hot") == first
-        assert record.commands == ["find definition_revisions"]
-        assert record.received < 2 * len(bson.encode(to_document(first)))
-        stores.database.client.drop_database("newest-revision")

@@ -1,15 +1,11 @@
 """Documents edited straight in the database: rubbish in one is reported and left out, and the good
 ones go on."""
 
-from contextlib import contextmanager
-
 import pytest
-from typer.testing import CliRunner
 
 from alerting.adapters.airflow.dag_snapshot import DagSnapshot
 from alerting.adapters.mongo.documents import to_document
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.cli.main import app
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.shards import SHARDS
@@ -198,35 +194,6 @@ def test_documents_with_names_that_are_none_stop_nothing_and_are_told(platform, 
     assert told(platform)
 
 
-def test_the_list_names_what_is_left_out_and_shows_the_others(platform, stores, monkeypatch):
-    @contextmanager
-    def opened(*_, **__):
-        yield platform
-
-    monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setattr("alerting.wiring.open_platform", opened)
-    leave(stores, "assets", [{**ASSET, "name": "oven-2", "parent": 5}])
-    leave(
-        stores, "alert_definitions", [{**HOT, "name": "wrong", "schedule": {"timezone": "Europe"}}]
-    )
-    leave(
-        stores,
-        "definition_revisions",
-        [{**_revision(threshold()), "name": "odd", "definition": {"kind": "oracle"}}],
-    )
-    done = CliRunner().invoke(app, ["list"])
-    assert done.exit_code == 0, done.output
-    for words in (
-        "too-hot",
-        "too-moist",
-        "assets/oven-2",
-        "wrong",
-        "is not an IANA time zone",
-        "definition_revisions/odd r1",
-    ):
-        assert words in " ".join(done.output.split()), done.output
-
-
 def test_a_mended_document_ends_its_alert(platform, stores):
     leave(stores, "assets", [{**ASSET, "name": "oven-2", "parent": 5}])
     goes_on(platform, 10)
@@ -299,14 +266,6 @@ def test_the_last_valid_revision_stays_in_force_where_the_newest_one_is_of_an_un
     assert (plan.action, platform.definitions.latest_revisions()[0].number) == ("change", 3), (
         "a number is never given twice"
     )
-
-
-def test_a_revision_that_is_spoilt_where_it_stands_stops_no_other(platform, stores):
-    sync.apply(platform, [too_hot(name="other", above=200)], "engineer", at(0), "another")
-    evaluate(platform, None, at(5))
-    spoil(stores, "definition_revisions", {"name": "too-hot"}, {"definition": {"kind": "oracle"}})
-    goes_on(platform, 10)
-    assert "other" in {episode.definition for episode in platform.episodes.find(open_only=True)}
 
 
 def test_a_revision_whose_limit_was_altered_in_database_is_followed_by_one_of_current_document(

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from alerting.definitions.wording.language import language, translatable
 from alerting.ports import SinkLetter, SinkMessage, SinkProgress, SinkStep
 from tests.builders import at
 
@@ -63,17 +62,6 @@ def test_a_fault_stays_since_it_came_until_something_is_delivered(stores):
     assert (one.progress("out").fault, one.progress("out").sent_at) == (None, None)
     one.set_fault("out", "away", at(9))
     assert one.progress("out").fault_at == at(9)
-
-
-def test_a_fault_of_a_sink_comes_back_for_readers_of_every_language(mongo_stores):
-    one = mongo_stores.sink_deliveries
-    for minute in (1, 5):
-        reason = translatable("the broker refuses: {reason}", reason=str(minute))
-        one.set_fault("out", reason, at(minute))
-        fault = one.progress("out").fault
-        assert language("de").translate(fault) == f"der Broker lehnt ab: {minute}"
-    one.set_fault("out", "earlier text", at(9))
-    assert language("de").translate(one.progress("out").fault) == "earlier text"
 
 
 def test_the_number_of_changes_that_are_out_never_falls(stores):

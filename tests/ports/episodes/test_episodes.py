@@ -104,12 +104,6 @@ def test_a_unit_of_work_with_one_lost_compare_and_set_is_a_conflict(stores, refu
     assert [e.asset for e in stores.episodes.find(asset="oven-1")] == ["oven-1"]
 
 
-def test_the_size_of_an_episode_grows_with_its_transitions(stores):
-    one = episode(0)
-    more = replace(one, transitions=full_episode().transitions * 20)
-    assert 200 < stores.episodes.size(one) < stores.episodes.size(more) - 1000
-
-
 def replaced(stores, one):
     """Write the next version of an episode; return False if it was refused."""
     try:
@@ -120,33 +114,11 @@ def replaced(stores, one):
     return True
 
 
-def test_closing_makes_room_for_the_next(stores):
-    stores.episodes.insert(episode(0))
-    assert replaced(stores, closed(following(episode(0))))
-    assert stores.episodes.insert(episode(10))
-
-
-def test_historical_episodes_are_in_nobodys_way(stores):
-    assert stores.episodes.insert(episode(0, backfilled=True))
-    assert stores.episodes.insert(episode(1, backfilled=True))
-    assert stores.episodes.insert(episode(2))
-
-
 def test_reopening_while_another_is_open_is_refused(stores):
     stores.episodes.insert(closed(episode(0)))
     stores.episodes.insert(episode(10))
     assert not replaced(stores, following(episode(0)))
     assert stores.episodes.get(episode(0).id).condition == "closed"
-
-
-def test_only_the_next_version_replaces(stores):
-    stores.episodes.insert(episode())
-    second = following(episode(), title="second")
-    assert replaced(stores, second)
-    assert not replaced(stores, following(episode(), title="too late"))
-    assert not replaced(stores, replace(second, version=4))
-    assert not replaced(stores, following(episode(99)))
-    assert stores.episodes.get(second.id) == second
 
 
 def test_episodes_are_found_newest_first_by_what_is_asked(stores):
@@ -201,16 +173,6 @@ def test_pages_follow_each_other_without_gap_or_repetition(stores):
     assert [one for page in pages for one in page] == sorted(
         everything, key=lambda e: (e.raised_at, e.id), reverse=True
     )
-
-
-def test_an_episode_is_found_by_the_beginning_of_its_id(stores):
-    one = closed(episode(0))
-    other = closed(episode(1))
-    stores.episodes.insert(one)
-    stores.episodes.insert(other)
-    assert stores.episodes.starting_with(one.id[:10]) == [one]
-    assert {found.id for found in stores.episodes.starting_with("")} == {one.id, other.id}
-    assert stores.episodes.starting_with("zz") == []
 
 
 def test_those_to_settle_are_the_due_ones_oldest_first(stores):

@@ -5,8 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.adapters.mongo.episodes.notifications import _document
-from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes import parse_route, route_document
 from alerting.definitions.wording.language import language, translatable
@@ -246,35 +244,6 @@ def test_what_was_delivered_since_an_instant(stores):
     ]
     stores.notifications.add([*sent, notice("pending", 9), notice("dead", 9, status="dead")])
     assert [n.key for n in stores.notifications.sent_since(at(5))] == ["new"]
-
-
-@pytest.mark.server
-def test_among_many_the_due_ones_are_found_by_index(real_server):
-    template = _document(
-        notice("k", 0, status="sent", delivered_at=at(0), episode="e", asset="oven-1")
-    )
-    with open_stores(real_server, "many-notifications", prepare=True) as stores:
-        documents = [
-            template | {"_id": f"e{n}:raised:mail", "created_at": at(n), "episode": f"e{n}"}
-            for n in range(10_000)
-        ]
-        stores.database["notifications"].insert_many(documents, ordered=False)
-        stores.notifications.add([notice(f"due-{n}", 20_000) for n in range(2)])
-        stores.database.command("profile", 2)
-        assert (
-            len(stores.notifications.due(at(20_000), 100))
-            == len(stores.notifications.waiting())
-            == 2
-        )
-        assert stores.notifications.dead() == []
-        assert len(stores.notifications.of_episodes(["e5"])["e5"]) == 1
-        assert len(stores.notifications.raised_since("oven-1", at(9_997))) == 2
-        assert stores.notifications.forget(at(10), [], []) == 10
-        stores.database.command("profile", 0)
-        asked = {"ns": "many-notifications.notifications", "op": {"$in": ["query", "remove"]}}
-        profile = [*stores.database["system.profile"].find(asked)]
-        assert len(profile) == 6
-        assert max(entry["docsExamined"] for entry in profile) <= 10
 
 
 def test_why_a_message_was_not_delivered_comes_back_for_readers_of_every_language(mongo_stores):

@@ -5,7 +5,6 @@ from functools import partial
 import pytest
 
 from alerting.adapters.mongo.evaluation import evaluation_plans
-from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.revisions import question_of
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
@@ -15,7 +14,6 @@ from alerting.usecases.definitions.sync import apply, sync, sync_edited
 from alerting.usecases.definitions.targets import current_plan, source_hash_of
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist
-from tests.helpers.commands import record_commands
 from tests.in_memory_platform import HandClock, platform_on
 
 LIST = EvaluationPlan(
@@ -143,20 +141,6 @@ def test_a_promotion_leaves_the_plan_in_force_unless_an_edited_definition_waits_
     assert stores.decisions.add(promotion(2, 3, {"horizon": "2h"}), rank=2)
     assert stores.evaluation_plans.get(source_hash_of(platform)) is None
     assert current_plan(platform) is not None
-
-
-@pytest.mark.server
-def test_an_edited_asset_makes_evaluation_read_all_revisions_once(real_server, monkeypatch):
-    record = record_commands(monkeypatch)
-    with open_stores(real_server, "edited-plan", prepare=True) as stores:
-        platform = plant(stores)
-        stores.assets.store_assets([oven().model_copy(update={"attributes": {"limit": 230.0}})])
-        record.clear()
-        current_plan(platform)
-        assert [c for c in record.commands if c.endswith(" definition_revisions")] == [
-            "aggregate definition_revisions"
-        ]
-        stores.database.client.drop_database("edited-plan")
 
 
 @pytest.mark.parametrize("is_whole", [True, False])

@@ -5,14 +5,12 @@ import random
 import pytest
 from bson.datetime_ms import DatetimeMS
 
-from alerting.adapters.mongo.mongo import open_stores
 from alerting.episodes.targets import EvaluationPlan, SourceHash
 from alerting.usecases.definitions import targets
 from alerting.usecases.definitions.plan_after_edits import read_edits
 from alerting.usecases.definitions.sync import apply, sync
 from alerting.usecases.definitions.targets import current_plan, source_hash_of
 from tests.builders import at, oven, too_hot, too_moist
-from tests.helpers.commands import record_commands
 from tests.in_memory_platform import HandClock, platform_on
 
 ASSETS = [oven().model_copy(update={"name": f"oven-{number}"}) for number in (1, 2, 3)]
@@ -72,21 +70,6 @@ def test_after_any_edits_the_plan_is_that_of_all_definitions(seed, stores, monke
     assert alone >= 6
 
 
-def test_an_edit_makes_the_targets_of_its_definition_alone(stores, monkeypatch):
-    platform = plant(stores)
-    refuse_whole(monkeypatch)
-    platform.definitions.store_document(too_hot(above=230))
-    platform.clock.instant = at(1)
-    assert {w.definition: w.revision for w in current_plan(platform).targets} == {
-        "too-hot": 2,
-        "too-moist": 1,
-    }
-    apply(platform, [too_hot(name="new")], "engineer", at(2), "test")
-    assert current_plan(platform).names == ("new", "too-hot", "too-moist")
-    apply(platform, [too_hot(name="new", state="retired")], "engineer", at(3), "test")
-    assert current_plan(platform).names == ("too-hot", "too-moist")
-
-
 def test_a_faulty_edit_is_told_once_and_its_last_valid_revision_stays(stores, monkeypatch):
     platform = plant(stores)
     first = current_plan(platform)
@@ -119,37 +102,12 @@ def test_an_edit_of_an_alert_that_suppresses_another_checks_that_again(stores):
     assert list(platform.definitions.faulty()) == ["suppressed"]
 
 
-def test_whatever_else_was_written_all_definitions_are_read(stores):
-    platform = plant(stores)
-    for write in (
-        lambda: stores.assets.store_assets([oven().model_copy(update={"name": "oven-4"})]),
-        lambda: stores.definitions.store_document(suppressed()),
-        lambda: stores.definitions.add_revision(
-            stores.definitions.newest_revision("too-hot").model_copy(update={"number": 2})
-        ),
-    ):
-        write()
-        assert read_edits(platform, source_hash_of(platform)) is None
-        current_plan(platform)
-
-
 def test_after_a_deletion_all_definitions_are_read(real):
     platform = plant(real)
     real.database["alert_definitions"].delete_one({"name": "too-hot"})
     assert read_edits(platform, source_hash_of(platform)) is None
     real.database["alert_definitions"].update_one({"name": "too-moist"}, {"$set": {"name": "x"}})
     assert read_edits(platform, source_hash_of(platform)) is None
-
-
-def test_a_faulty_memory_of_revisions_is_replaced(mongo_stores):
-    platform = plant(mongo_stores)
-    parts = mongo_stores.database["evaluation_plans"]
-    for change in ({"hashes": 5}, {"numbers": ["x"]}, {"names": []}, {"linked": 1}, {"of_plan": 1}):
-        parts.update_one({"_id": "made_of"}, {"$set": change})
-        minute = parts.count_documents({}) + len(platform.definitions.revisions("too-hot"))
-        platform.definitions.store_document(too_hot(above=230 + minute))
-        platform.clock.instant = at(minute)
-        assert current_plan(platform).targets[0].limits.above == 230 + minute
 
 
 def test_a_document_that_cannot_be_decoded_stops_no_other(mongo_stores):
@@ -162,18 +120,6 @@ def test_a_document_that_cannot_be_decoded_stops_no_other(mongo_stores):
     platform.clock.instant = at(1)
     assert current_plan(platform).targets[0].limits.above == 231
     assert list(platform.definitions.faulty()) == ["far"]
-
-
-@pytest.mark.server
-def test_an_edit_does_not_read_the_revisions_of_all_definitions(real_server, monkeypatch):
-    record = record_commands(monkeypatch)
-    with open_stores(real_server, "edited-alone", prepare=True) as stores:
-        platform = plant(stores)
-        platform.definitions.store_document(too_hot(above=230))
-        record.clear()
-        current_plan(platform)
-        assert "aggregate definition_revisions" not in record.commands
-        stores.database.client.drop_database("edited-alone")
 
 
 @pytest.mark.parametrize(

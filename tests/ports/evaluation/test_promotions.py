@@ -7,14 +7,13 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import join_first, language, translatable
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models.files import model_files
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.proposal import PROPOSAL
 from alerting.ports import DecisionRecord, ModelUnavailable, silent
-from alerting.usecases.definitions.sync import apply, sync
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import champion_at, line_of_champions
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.registration import register_model
@@ -299,41 +298,6 @@ def test_an_alert_is_open_once_keeps_its_newest_reason_and_can_open_again(stores
         {NAME},
         set(),
     )
-
-
-def test_the_reason_of_an_alert_is_said_in_another_language_after_it_was_stored(stores):
-    names = join_first(["oven-1", "oven-2", "oven-3"], 2)
-    reason = translatable("no row of this source since {since}: {fault}", since="8", fault=names)
-    stores.platform_alerts.report("source stale", "line-1", reason, at(0))
-    (one,) = stores.platform_alerts.open()
-    assert one.reason == "no row of this source since 8: oven-1, oven-2 and 1 more"
-    german = language("de").translate(one.reason)
-    assert german == "keine Zeile dieser Quelle seit 8: oven-1, oven-2 und 1 weitere"
-
-
-def test_alerts_that_were_resolved_lately_are_found(stores):
-    alerts = stores.platform_alerts
-    alerts.report("champion unreadable", "too-moist", "it is gone", at(0))
-    alerts.resolve("champion unreadable", "too-moist", at(5))
-    alerts.report("definition faulty", "too-hot", "no limit", at(0))
-    assert [a.subject for a in alerts.resolved_since(at(4))] == ["too-moist"]
-    assert alerts.resolved_since(at(5)) == []
-
-
-def test_a_faulty_definition_is_a_platform_alert_until_it_is_valid_again(platform, stores):
-    sync(platform, at(1))
-    assert platform.platform_alerts.open() == []
-    stores.definitions.store_document(
-        too_moist(problem={"variable": "moistur", "above": 4.5, "for": "5m"})
-    )
-    sync(platform, at(2))
-    sync(platform, at(3))
-    (alert,) = platform.platform_alerts.open()
-    assert (alert.subject, alert.kind, alert.opened_at) == (NAME, "definition faulty", at(2))
-    assert "did you mean moisture?" in alert.reason
-    stores.definitions.store_document(too_moist())
-    sync(platform, at(4))
-    assert platform.platform_alerts.open() == []
 
 
 def keyed(platform, key):

@@ -53,11 +53,6 @@ def test_scores_of_a_period_come_by_instant_without_its_end(stores):
     }
 
 
-def test_no_scores_are_nothing_to_add(stores):
-    stores.scores.add("too-moist", "oven-1", [])
-    assert list(stores.scores.for_interval("too-moist", at(0), at(1))) == []
-
-
 def test_a_report_is_listed_without_its_content_which_is_found_by_its_id(stores):
     tables = {"episodes": {"columns": ["id"], "rows": [["a"], [None]]}}
     stored = head(
@@ -149,10 +144,3 @@ def test_reported_misses_are_kept_once_and_listed_newest_first(stores):
     assert stores.misses.for_interval(assets=()) == []
     assert stores.misses.for_interval(assets={later.asset}, limit=1) == [later]
     assert stores.feedback.for_episode("") == []
-
-
-def test_the_metrics_of_reports_are_read_together(stores):
-    stores.reports.add(head(), ReportContent({"summary": {"name": "a"}}, "page"))
-    stores.reports.add(head(id="other"), ReportContent({}, "page"))
-    found = stores.reports.metrics_of([head().id, "other"])
-    assert found == {head().id: {"summary": {"name": "a"}}, "other": {}}

@@ -202,42 +202,6 @@ def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_thei
     assert [int(w) for w in found.earlier.watermark] == [int(before.watermark[0]), NO_TIME]
 
 
-def test_who_has_read_a_shard_before_another_wrote_it_writes_nothing_and_reads_it_again(
-    mongo_stores,
-):
-    mine, yours = neighbours()
-    for name in (mine, yours):
-        save(mongo_stores.states, (name, "oven-1"), ConditionState(at(1)))
-    before = mongo_stores.states.load_many([(mine, "oven-1")])
-    move(
-        MongoStates(mongo_stores.database),
-        (yours, "oven-1"),
-        ConditionState(at(1)),
-        ConditionState(at(7)),
-    )
-    after = table(**{mine: ConditionState(at(2))})
-    with pytest.raises(Conflict):
-        mongo_stores.states.advance(before, after)
-    assert unmoved(mongo_stores.states, before).all()
-    mongo_stores.states.advance(before, after)
-    assert states_of(mongo_stores, mine, ["oven-1"]) == {"oven-1": ConditionState(at(2))}
-    assert states_of(mongo_stores, yours, ["oven-1"]) == {"oven-1": ConditionState(at(7))}
-
-
-def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):
-    mine, yours = neighbours()
-    state = ConditionState(
-        at(5),
-        raised_at=at(4),
-        severity="medium",
-        carried=Carried("temperature", at(5), 230.0, same_since=at(3)),
-    )
-    save(stores.states, (mine, "oven-1"), state)
-    for name in (yours, "oven", "z"):
-        save(stores.states, (name, "oven-1"), ConditionState(at(1)))
-    assert states_of(stores, mine, ["oven-1"]) == {"oven-1": state}
-
-
 def test_two_cadences_do_not_wait_for_each_other(mongo_stores):
     """An evaluator of each has read its targets; both write, and neither reads again."""
     mine, yours = neighbours()

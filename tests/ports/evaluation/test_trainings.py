@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from alerting.definitions.wording.language import language, translatable
 from alerting.ports import Training
-from alerting.usecases.training.due import failed_in_airflow
 from tests.builders import at
 
 FIRST = Training("too-moist", "q1", "question-q1-1", 1, at(0))
@@ -46,14 +45,3 @@ def test_why_a_training_failed_comes_back_for_readers_of_every_language(mongo_st
     (stored,) = mongo_stores.trainings.for_definitions(["too-moist"])
     assert stored.failure == "cancelled by ann: wrong {period}"
     assert language("de").translate(stored.failure) == "abgebrochen von ann: wrong {period}"
-
-
-def test_a_platform_alert_has_its_reason_for_readers_of_every_language_until_it_is_a_plain_text(
-    mongo_stores,
-):
-    reason = failed_in_airflow(["fit"], "r", "d")
-    for text, german in ((reason, "in Airflow fehlgeschlagen: fit; "), ("too few", "too few")):
-        mongo_stores.platform_alerts.report("training failed", "too-moist", text, at(0))
-        (stored,) = mongo_stores.platform_alerts.open()
-        assert stored.reason == str(text)
-        assert language("de").translate(stored.reason).startswith(german)

@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.adapters.mongo.indexes import REPROCESSING_REQUESTS
-from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.assets import EventType
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
@@ -18,7 +16,6 @@ from alerting.usecases.ingestion.arrivals import (
     remove_readings,
 )
 from tests.builders import at
-from tests.helpers.commands import record_commands
 
 
 def rows(*minutes, asset="oven-1", **values):
@@ -214,38 +211,6 @@ def test_requests_stored_together_are_removed_one_by_one_and_none_is_left(stores
             stores.arrivals.remove_requests([read.pop(key) for key in done], unit)
         assert stores.arrivals.requests(["too-hot"]).keys() == read.keys()
     assert not stores.arrivals.unfinished().has_requests
-
-
-@pytest.mark.server
-def test_new_requests_are_one_insert_and_those_of_a_round_one_removal(real_server, monkeypatch):
-    record = record_commands(monkeypatch)
-    with open_stores(real_server, "requests", prepare=True) as stores:
-        keys = [("too-hot", f"oven-{number}") for number in range(50)]
-        record.clear()
-        stores.arrivals.request_reprocessing(
-            [dict.fromkeys(keys[:20], at(5)), dict.fromkeys(keys[20:], at(5))]
-        )
-        assert record.commands == ["insert reprocessing_requests"]
-        first = stores.arrivals.requests(["too-hot"])
-        stores.arrivals.request_reprocessing([{keys[0]: at(3)}])
-        record.clear()
-        with stores.unit_of_work.begin() as unit:
-            stores.arrivals.remove_requests(list(first.values()), unit)
-        assert record.commands == ["delete reprocessing_requests", "commitTransaction 1"]
-        (left,) = stores.arrivals.requests(["too-hot"]).values()
-        assert (left.asset, left.start) == ("oven-0", at(3))
-        stores.database.client.drop_database("requests")
-
-
-@pytest.mark.server
-def test_faulty_requests_are_left_out_and_named(real_server, caplog):
-    with open_stores(real_server, "requests", prepare=True) as stores:
-        good = {"definitions": ["too-hot"], "assets": ["oven-1"], "starts": [at(1)], "waiting": [0]}
-        faulty = [{**good, "assets": []}, {**good, "waiting": [1]}, {**good, "waiting": [-1]}]
-        stores.database[REPROCESSING_REQUESTS].insert_many([*faulty, good])
-        assert stores.arrivals.requests(["too-hot"]).keys() == {("too-hot", "oven-1")}
-        assert len([r for r in caplog.records if "left out" in r.message]) == 3
-        stores.database.client.drop_database("requests")
 
 
 def checkpoint(minute, needed_from=0, asset="oven-1", **changes):

@@ -8,7 +8,7 @@ import pytest
 
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.faults import UserError
-from alerting.ports import EventRow, ReadingBatch, ReadingRow, SampleColumn, WantedHistory
+from alerting.ports import EventRow, ReadingRow, WantedHistory
 from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
 from alerting.readings.instants import to_millis
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
@@ -47,15 +47,6 @@ def test_later_variables_join_the_instant_and_earlier_ones_stay(stores):
     assert np.isnan(frame["temperature"].iloc[2])
 
 
-def test_a_value_given_anew_replaces_the_old_one(stores):
-    add_readings(stores, [row(0, temperature=200.0, moisture=4.0)], LATER)
-    assert add_readings(stores, [row(0, temperature=205.0)], LATER) == 1
-    assert stores.readings.load(oven(), None, None).readings.iloc[0].to_dict() == {
-        "temperature": 205.0,
-        "moisture": 4.0,
-    }
-
-
 def test_of_two_rows_for_one_instant_the_later_wins_and_both_are_merged(stores):
     rows = [row(0, temperature=1.0), row(0, temperature=2.0, moisture=4.0), row(0, moisture=4.0)]
     assert add_readings(stores, rows, LATER) == 2
@@ -92,16 +83,6 @@ def test_arrival_is_when_the_instant_last_changed(mongo_stores):
     assert mongo_stores.database["readings"].find_one()["arrived_at"] == at(1)
     add_readings(mongo_stores, [row(0, moisture=1.0)], at(3))
     assert mongo_stores.database["readings"].find_one()["arrived_at"] == at(3)
-
-
-def test_assets_do_not_mix(stores):
-    rows = [
-        row(0, temperature=1.0),
-        row(0, asset="oven-2", temperature=2.0),
-        row(1, asset="oven-2", temperature=3.0),
-    ]
-    assert add_readings(stores, rows, LATER) == 3
-    assert stores.readings.load(oven(), None, None).readings["temperature"].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("stores", WITHOUT_STAND_IN, indirect=True)
@@ -209,12 +190,6 @@ def test_a_stored_text_where_a_number_belongs_is_refused_with_its_place(stores):
         stores.readings.load(oven(), None, None)
 
 
-def test_a_stored_number_where_a_text_belongs_is_refused_with_its_place(stores):
-    add_readings(stores, [row(0, recipe=3.0)], LATER)
-    with pytest.raises(UserError, match="not text"):
-        stores.readings.load(oven(recipe=Variable(type="category")), None, None)
-
-
 def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stores):
     asset = oven(
         recipe=Variable(type="category"),
@@ -242,39 +217,6 @@ def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stor
     assert stores.readings.newest_values(asset, {"recipe": at(-1)}, at(9))["recipe"].tolist() == [
         "rye"
     ]
-
-
-def test_the_newest_value_of_a_wrong_type_is_refused_with_its_place(stores):
-    add_readings(stores, [row(0, recipe=5.0)], LATER)
-    with pytest.raises(UserError, match="which is not text"):
-        stores.readings.newest_values(
-            oven(recipe=Variable(type="category")), {"recipe": at(-1)}, at(9)
-        )
-
-
-def test_the_newest_value_is_found_by_an_index_and_not_by_reading_what_came_after(real):
-    add_readings(
-        real, [row(0, recipe="rye"), *(row(m, moisture=4.0) for m in range(1, 3000))], LATER
-    )
-    asset = oven(recipe=Variable(type="category"))
-    for prepared in (False, True, True):
-        if prepared:
-            real.readings.index_newest(["recipe"])
-        assert real.readings.newest_values(asset, {"recipe": at(-1)}, at(9000))[
-            "recipe"
-        ].tolist() == ["rye"]
-    query = {
-        "asset": "oven-1",
-        "ts": {"$gt": at(-1), "$lte": at(9000)},
-        "v.recipe": {"$exists": True},
-    }
-    plan = real.database["readings"].find(query).sort("ts", -1).hint("newest_recipe").explain()
-    assert plan["executionStats"]["totalDocsExamined"] == 1
-
-
-def test_the_span_is_the_first_and_last_reading(stores):
-    add_readings(stores, [row(minute, temperature=1.0) for minute in (7, 3, 5)], LATER)
-    assert stores.readings.span("oven-1") == (at(3), at(7))
 
 
 def test_the_span_begins_after_few_readings_far_before_all_others(stores):
@@ -312,11 +254,6 @@ def test_an_event_attribute_may_have_any_name(stores):
     row_ = EventRow("oven-1", "stop", at(0), None, "test", {"speed [m/s. mean]": 1.5})
     assert add_events(stores, [row_], LATER) == 1
     assert add_events(stores, [row_], LATER) == 0
-
-
-def test_events_of_one_batch_are_merged_too(stores):
-    assert add_events(stores, [event("stop", 5), event("stop", 5, 9)], LATER) == 2
-    assert stores.readings.load(oven(), None, None).events["end"].tolist() == [pd.Timestamp(at(9))]
 
 
 def test_every_event_up_to_the_end_is_loaded_whenever_it_began(stores):
@@ -390,44 +327,6 @@ def test_the_newest_instant_of_each_asset_with_readings(stores):
     assert stores.readings.newest_readings(None, ()) == {}
 
 
-def test_instants_after_a_limit_do_not_count_as_newest(stores):
-    add_readings(
-        stores,
-        [
-            row(3, temperature=1.0),
-            row(99_999, temperature=1.0),
-            row(99_999, asset="oven-2", temperature=1.0),
-        ],
-        LATER,
-    )
-    assert {asset: r.ts for asset, r in stores.readings.newest_readings(at(3)).items()} == {
-        "oven-1": at(3)
-    }
-    assert stores.readings.newest_readings(at(2)) == {}
-
-
-@pytest.mark.parametrize("stores", WITHOUT_STAND_IN, indirect=True)
-def test_stored_samples_are_found_of_assets_that_report_at_instants_of_their_own(stores):
-    rows = [
-        ReadingRow(f"oven-{i % 20}", at(0) + timedelta(milliseconds=i), {"t": float(i)})
-        for i in range(60)
-    ]
-    stores.reading_writes.insert(rows[::2], at(1))
-    found = stores.reading_writes.stored([(row.asset, to_millis(row.ts)) for row in rows])
-    assert {key: row.values["t"] for key, row in found.items()} == {
-        (r.asset, to_millis(r.ts)): r.values["t"] for r in rows[::2]
-    }
-    many = [
-        ReadingRow(f"oven-{i % 20}", at(1) + timedelta(milliseconds=i), {"t": 1.0})
-        for i in range(3000)
-    ]
-    stores.reading_writes.insert(many, at(2))  # more in between than are looked at together
-    wanted = [rows[0], many[7], many[2999]]
-    wanted += [ReadingRow(f"oven-{i}", at(2), {"t": 1.0}) for i in range(40)]
-    found = stores.reading_writes.stored([(row.asset, to_millis(row.ts)) for row in wanted])
-    assert set(found) == {(row.asset, to_millis(row.ts)) for row in wanted[:3]}
-
-
 def test_a_computed_variable_is_read_like_a_stored_one(stores):
     computed = {"kind": "difference", "of": "temperature", "minus": "moisture", "within": "5m"}
     asset = oven(
@@ -494,14 +393,3 @@ def test_samples_are_deleted_only_as_they_are_stored_and_others_of_their_instant
     assert left["moisture"].tolist() == [4.0, 4.0]
     # and may be stored again
     assert add_readings(stores, rows, LATER) == 2
-
-
-@pytest.mark.parametrize("stores", WITHOUT_STAND_IN, indirect=True)
-def test_the_times_between_the_first_and_last_of_a_long_history_are_no_gap(stores):
-    """Of more than 100,000 readings only the ends are looked at."""
-    count = 100_500
-    instants = to_millis(T0) + np.arange(count) * 60_000
-    there = SampleColumn(np.ones(count), np.ones(count, bool))
-    batch = ReadingBatch(np.full(count, "oven-1", object), instants, {"temperature": there})
-    stores.reading_writes.insert(batch, LATER)
-    assert stores.readings.span("oven-1") == (T0, at(count - 1))

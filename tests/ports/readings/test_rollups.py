@@ -73,12 +73,6 @@ def test_an_hour_replaces_the_one_before_and_others_stay(stores):
         assert by_hour(load(stores, size)["t"]) == {0: 1.0, 1: 4.0}
 
 
-def test_what_was_read_is_not_changed_by_its_reader(stores):
-    store(stores, {0: 1.0}, "hours")
-    load(stores, "hours")["t"].low[:] = 7.0
-    assert by_hour(load(stores, "hours")["t"]) == {0: 1.0}
-
-
 def test_what_ends_before_an_instant_is_forgotten(stores):
     for size in ("minutes", "hours"):
         store(stores, {-24 * 40: 1.0, -30: 2.0, 5: 3.0}, size)

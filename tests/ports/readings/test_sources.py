@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
 from alerting.definitions.wording.language import language, translatable
@@ -20,7 +19,7 @@ from alerting.ports import (
     SourceProgress,
     SourceRevision,
 )
-from tests.builders import at, oven
+from tests.builders import at
 
 HTTP = {"name": "gate", "kind": "http"}
 SQL = {
@@ -162,14 +161,6 @@ def test_declarations_add_up_by_source_and_sender(stores):
     assert stores.deliveries.progress("gate").rows == 0
 
 
-def test_only_the_last_twenty_deliveries_are_kept(stores):
-    for minute in range(25):
-        stores.deliveries.record("gate", Delivered(at(minute), 1, 0, at(minute), {}))
-    assert [found.at for found in stores.deliveries.progress("gate").recent] == [
-        at(minute) for minute in range(5, 25)
-    ]
-
-
 def test_the_marks_of_files_are_found_by_path_and_replaced_by_content(stores):
     first = FileMark("lab", "/in/a.csv", 10, 1767614400_123456789, "aa", at(0), 3, 3)
     refused = FileMark("lab", "/in/b.csv", 10, 5, "bb", at(0), fault="line 3 is bad")
@@ -243,19 +234,6 @@ def test_the_first_answer_to_a_key_is_kept(stores):
     stores.deliveries.keep_answer("a", {"rows": 2})
     assert stores.deliveries.answer("a") == {"rows": 1}
     assert stores.deliveries.answer("b") is None
-
-
-def test_assets_know_the_latency_of_their_sources_and_store_it_not(stores):
-    asset = oven(hardness=Variable(source="quality"))
-    stores.sources.store_document(SQL)
-    stores.assets.store_assets([asset])
-    for found in (stores.assets.get("oven-1"), stores.assets.all()[0]):
-        assert found == asset
-        assert found.latency("hardness", at(1) - at(0)).total_seconds() == 310
-        assert found.latency("temperature", at(1) - at(0)).total_seconds() == 60
-    stores.assets.store_assets(stores.assets.all())
-    stores.sources.store_document({**SQL, "latency": "1m"})
-    assert stores.assets.get("oven-1").latency("hardness", at(0) - at(0)).total_seconds() == 60
 
 
 @pytest.mark.models
