@@ -130,18 +130,6 @@ def test_a_source_whose_dead_messages_are_too_large_together_is_paused(servers, 
     assert "3 MiB of its messages could not be stored" in platform.deliveries.progress("line").fault
 
 
-def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service(
-    servers, monkeypatch
-):
-    monkeypatch.setattr(stream, "MOST_DEAD", 0)
-    platform = memory_platform()
-    one = reader(servers, platform, [[], [message(b"1")]])
-    one.turn()
-    monkeypatch.setattr(type(platform.sources), "get", lambda *_: None)
-    one.turn()
-    assert servers.opened[0].is_closed
-
-
 def test_a_database_that_is_away_when_clock_is_read_closes_subscriptions_and_does_not_end_service(
     servers, caplog
 ):
@@ -253,79 +241,6 @@ def test_values_that_a_server_sends_once_are_stored_before_its_source_is_given_u
     assert len(servers.opened) == 2
 
 
-def test_a_changed_document_of_such_a_server_is_read_at_once(servers):
-    platform = memory_platform()
-    one = reader(servers, platform, [[], values(1)], OPC_UA)
-    one.turn()
-    apply_sources(platform, [{**OPC_UA, "interval": "2s"}], "ada", at(1))
-    servers.batches["line"] = [values(2)]
-    servers.look(one)
-    assert (servers.opened[0].is_closed, len(servers.opened)) == (True, 2)
-    assert stored(platform) == [1, 2]
-
-
-@pytest.fixture
-def together(monkeypatch):
-    """Let services of this process not take each other for killed ones."""
-    monkeypatch.setattr(StreamService, "_was_killed_here", lambda *_: False)
-
-
-@pytest.mark.usefixtures("together")
-def test_a_source_stays_with_its_reader_until_that_one_ends(servers):
-    platform = memory_platform()
-    first = reader(servers, platform, [], OPC_UA)
-    first.turn()
-    second = StreamService(platform, ENVIRON)
-    for _ in range(3):
-        servers.look(second)
-        servers.now -= LOOK_S
-        servers.look(first)
-    assert len(servers.opened) == 1
-    first.close()
-    servers.look(second)
-    assert [one.is_closed for one in servers.opened] == [True, False]
-    assert platform.deliveries.progress("line").lost_at is None
-
-
-@pytest.mark.usefixtures("together")
-def test_a_new_process_opens_no_session_of_another_before_that_one_has_seen_it(servers):
-    platform = memory_platform()
-    documents = [{**SOURCE, "name": f"line-{i}"} for i in range(20)]
-    apply_sources(platform, documents, "ada", at(0))
-    first = StreamService(platform, ENVIRON)
-    first.turn()
-    second = StreamService(platform, ENVIRON)
-    second.turn()
-    assert len(servers.opened) == 20
-    servers.look(first)
-    given_back = sum(one.is_closed for one in servers.opened)
-    servers.look(second)
-    assert 0 < given_back == len(servers.opened) - 20
-    second.close()
-    servers.look(first)
-    assert len(servers.opened) == 20 + 2 * given_back
-
-
-def test_a_process_that_was_killed_on_this_machine_is_not_waited_for(servers):
-    platform = memory_platform()
-    one = reader(servers, platform, [], OPC_UA)
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    host = os.uname().nodename
-    platform.stream_processes.note_process(f"{host}-{ended.pid}-00", ["line"])
-    one.turn()
-    assert len(servers.opened) == 1
-
-
-def test_an_earlier_process_with_the_number_of_this_one_is_not_waited_for(servers):
-    """In a container every start has the same number."""
-    platform = memory_platform()
-    one = reader(servers, platform, [], OPC_UA)
-    platform.stream_processes.note_process(f"{os.uname().nodename}-{os.getpid()}-00", ["line"])
-    one.turn()
-    assert len(servers.opened) == 1
-
-
 def test_values_that_a_server_sends_once_are_counted_where_their_source_is_paused(
     servers, monkeypatch
 ):
@@ -364,3 +279,15 @@ def test_the_time_in_which_no_process_read_a_server_that_sends_once_is_stated(se
     assert progress.last_lost.startswith(
         f"no process read the source from {at(4).isoformat()} to {at(9).isoformat()}: "
     )
+
+
+@pytest.mark.parametrize("number", [None, os.getpid()], ids=["killed", "its own, in a container"])
+def test_an_earlier_process_of_this_machine_that_is_gone_is_not_waited_for(servers, number):
+    platform = memory_platform()
+    one = reader(servers, platform, [], OPC_UA)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    process = f"{os.uname().nodename}-{number or ended.pid}-00"
+    platform.stream_processes.note_process(process, ["line"])
+    one.turn()
+    assert len(servers.opened) == 1

@@ -61,9 +61,3 @@ def test_a_server_that_sends_values_once_stays_with_its_reader_until_that_one_is
     shares = [share_of(process, twice, opc_ua) for process in "abc"]
     assert shares[0] | shares[1] == set(NAMES)
     assert not (shares[0] & shares[1] or shares[2])
-
-
-def test_processes_read_a_session_of_mqtt_whatever_they_say_beside_their_names():
-    mqtt = sources("mqtt", "line/{asset}")
-    plain = share_of("a", {"a": [], "b": []}, mqtt)
-    assert share_of("a", {"a": [], "b": NAMES}, mqtt) == plain

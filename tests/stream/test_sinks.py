@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
 from threading import enumerate as enumerate_threads
 
 import pytest
 
 from alerting.adapters.platform import Platform
-from alerting.ports import PositionLost, Score
+from alerting.ports import Score
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.sinks import SinkService
 from alerting.usecases.sinks.documents import apply_sinks, change_sink_state, sink_detail
@@ -167,18 +166,6 @@ def changes_before_the_first_success(plant, minute):
     }
 
 
-def test_a_new_sink_whose_receiver_is_away_at_first_loses_nothing(plant, receiver):
-    proxy = Proxy(receiver.port)
-    was_open = store(plant, raised(0, asset="oven-9"))
-    with service(plant, receiver.address(proxy.port)):
-        apply_sinks(plant, [document(receiver)], "ada", at(0))
-        wait_until(lambda: plant.sink_deliveries.progress("mes").fault)
-        expected = changes_before_the_first_success(plant, 1) | {f"mes:{was_open.id}:1"}
-        close(plant, was_open, 2)
-        proxy.join()
-        wait_until(lambda: expected | {f"mes:{was_open.id}:2"} <= set(receiver.keys()))
-
-
 def test_a_sink_that_is_applied_while_nothing_delivers_loses_nothing(plant, receiver):
     apply_sinks(plant, [document(receiver)], "ada", at(0))
     expected = changes_before_the_first_success(plant, 1)
@@ -254,7 +241,7 @@ def test_a_paused_sink_keeps_its_place_and_old_values_give_way_to_alarms(plant, 
     with service(plant, receiver.address(receiver.port)):
         apply(plant, receiver, values_wait="1s")
         change_sink_state(plant, "mes", "paused", None, "ada", at(1))
-        wait_until(lambda: not service_works(plant))
+        wait_until(lambda: not service_works())
         one = store(plant, raised(1))
         plant.scores.add("moist", "oven-1", [Score(at(m), 0.5, 0.7, 3) for m in range(5)])
         wait_until(lambda: is_older(plant, timedelta(seconds=1.5)))
@@ -285,46 +272,11 @@ def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, r
         assert [key for key in keys if sent.id in key] == [f"mes:{sent.id}:1"]
 
 
-def test_a_position_that_is_none_is_lost_too(plant):
-    for nonsense in ("8200000001", "scada"):
-        with (
-            pytest.raises(PositionLost),
-            plant.sink_feed.read(nonsense, alarms=True, values=True) as reader,
-        ):
-            reader.next(1)
-
-
-def test_a_delivery_that_begins_while_the_service_ends_is_ended_too(plant):
-    webhook = {"name": "mes", "kind": "webhook", "url": {"env": "RECEIVER_URL"}, "sends": ALL[:1]}
-    apply_sinks(plant, [webhook], "ada", at(0))
-    looks = Event()
-    goes_on = Event()
-
-    def processes():
-        looks.set()
-        assert goes_on.wait(60)
-        return ["one"]
-
-    made = SinkService(plant, surroundings("http://127.0.0.1:9"), "one", processes)
-    made.start()
-    assert looks.wait(60)
-    closing = Thread(target=made.close)
-    closing.start()
-    wait_until(made._stopped.is_set)
-    goes_on.set()
-    closing.join(60)
-    assert [one.name for one in enumerate_threads() if one.name == "sink mes"] == []
-
-
-def service_works(plant):
-    import threading
-
-    return any(thread.name == "sink mes" for thread in threading.enumerate())
+def service_works():
+    return any(thread.name == "sink mes" for thread in enumerate_threads())
 
 
 def is_older(plant, age):
     """Return whether the newest score was stored that long ago."""
-    from datetime import UTC, datetime
-
     found = plant.scores._scores.find_one(sort=[("_id", -1)])
     return datetime.now(UTC) - found["_id"].generation_time > age + timedelta(seconds=1)
