@@ -69,17 +69,6 @@ def test_no_more_threads_wait_for_a_process_than_may(stopped):
     assert max(waits) < WITHIN_S + 1
 
 
-def test_calls_of_a_process_that_answers_wait_for_each_other(stopped):
-    process = OtherProcess()
-
-    def ask(n):
-        with page(30):
-            return process.call(lambda: sleep(0.02) or n)
-
-    with ThreadPoolExecutor(40) as threads:
-        assert [*threads.map(ask, range(100))] == [*range(100)]
-
-
 @pytest.mark.parametrize("late", [False, True])
 def test_a_fault_of_the_call_is_that_of_the_page_and_frees_its_place(late):
     process = OtherProcess()

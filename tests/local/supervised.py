@@ -1,7 +1,6 @@
 """A small platform to supervise: `python -m tests.local.supervised FOLDER`; parts are
 named for what they do."""
 
-import signal
 import sys
 from pathlib import Path
 
@@ -58,9 +57,7 @@ def without_a_library(folder: Path) -> Part:
 FAULTY_DATABASES = {"--full-disk": on_a_full_disk, "--lacking": without_a_library}
 
 
-def main(
-    folder: Path, faulty_database: Part | None, failing: bool, patient: bool, impatient: bool
-) -> int:
+def main(folder: Path, faulty_database: Part | None, failing: bool, patient: bool) -> int:
     """Start them all."""
     grandchild = folder / "grandchild"
     ignoring = folder / "ignoring"
@@ -121,8 +118,6 @@ def main(
 
     def stopping() -> None:
         say("stopping soon")
-        if impatient:
-            signal.raise_signal(signal.SIGINT)
 
     def work() -> int:
         supervisor = Supervisor(parts, folder, folder, say, show)
@@ -140,5 +135,5 @@ def main(
 if __name__ == "__main__":
     home = Path(sys.argv[1])
     faulty = [make(home) for option, make in FAULTY_DATABASES.items() if option in sys.argv]
-    options = ("--failing", "--patient", "--impatient")
+    options = ("--failing", "--patient")
     sys.exit(main(home, faulty[0] if faulty else None, *(option in sys.argv for option in options)))

@@ -1,8 +1,6 @@
 """The table that `alerting up` prints, on a terminal of 80 columns."""
 
 import io
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,20 +70,3 @@ def test_each_token_stands_beside_its_role_and_what_it_may_do(secrets):
         (line,) = (line for line in lines if secrets.api_tokens[role] in line)
         assert line.split()[0] == role
         assert may in line
-
-
-def test_it_names_the_database_and_its_user(secrets, tmp_path):
-    text = "\n".join(address_lines(replace(Settings(home=tmp_path), database="plant_2"), secrets))
-    assert "database plant_2" in text
-    assert f"user alerting, password in {tmp_path / 'mongod' / 'password'}" in text
-
-
-def test_a_tokens_file_without_some_roles_is_shown_as_it_is(tmp_path):
-    folder = tmp_path / "secrets"
-    folder.mkdir()
-    (folder / "api_tokens.json").write_text(
-        json.dumps({"t" * 32: {"name": "anna", "role": "engineer"}})
-    )
-    (folder / "api_tokens.json").chmod(0o600)
-    lines = address_lines(Settings(home=tmp_path), load_or_create(folder))
-    assert [line.split()[0] for line in lines if "t" * 32 in line] == ["engineer"]

@@ -9,15 +9,13 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.ports import ReadingRow
 from alerting.settings.logs import configure_logging
-from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.operate import Actor, acknowledge
-from alerting.usecases.training.train import train
 from tests.builders import at, oven, too_hot
-from tests.humid_line import humid_oven, learned_quickly, line
+from tests.humid_line import humid_oven
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 TOKENS = {"viewer-token-0123456789": ("vera", "viewer")}
@@ -80,38 +78,6 @@ def test_a_notification_that_fails_is_a_warning_with_its_ids(platform, capsys):
         "too-hot",
     )
     assert "pass-word" not in json.dumps([kind, failed])
-
-
-@pytest.mark.models
-def test_training_names_definition_and_run(platform, capsys):
-    add_readings(platform, line(), at(0))
-    apply(platform, [learned_quickly()], "engineer", at(0), "test")
-    name = learned_quickly()["name"]
-    logged(capsys)
-    result = train(platform, name, at(60 * 24 * 12))
-    told = [
-        text for text in logged(capsys) if text["logger"].startswith("alerting.usecases.training")
-    ]
-    assert [text["message"].partition(":")[0] for text in told] == [
-        "training prepared",
-        *["candidate fitted"] * (len(told) - 3),
-        "compared",
-        "decided",
-    ]
-    assert {(text["definition"], text["run"]) for text in told} == {(name, result.run_id)}
-
-
-def test_a_backtest_logs_no_episode_that_is_not_real(platform, capsys):
-    platform.clock.instant = at(60)
-    assert (
-        backtest(platform, named_subject(platform, "too-hot"), at(0), at(60), "never").load[
-            "episodes"
-        ]
-        == 1
-    )
-    assert [
-        text for text in logged(capsys) if text["message"].startswith(("episode", "evaluated"))
-    ] == []
 
 
 def test_each_request_has_an_id_its_declared_address_and_its_actor(platform, capsys):

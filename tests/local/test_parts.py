@@ -5,7 +5,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from alerting.local import parts
 from alerting.local.secrets import load_or_create
@@ -90,15 +89,6 @@ def test_airflow_prepares_its_database_and_pool_once_for_each_version_and_size(s
     assert len(parts.airflow_migration(settings, environ)) == 1
 
 
-def test_airflow_waits_a_minute_for_its_database_on_a_busy_machine(settings, secrets):
-    environ = parts.airflow_environment(settings, secrets, {})
-    folder = settings.home / "airflow"
-    folder.mkdir()
-    with sa.create_engine(environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).connect() as connection:
-        assert connection.execute(sa.text("PRAGMA busy_timeout")).scalar() == 60_000
-    assert (folder / "airflow.db").exists()
-
-
 def test_a_full_pool_of_trainings_leaves_slots_for_every_shard_of_an_evaluation(settings, secrets):
     for slots in (1, 16):
         environ = parts.airflow_environment(replace(settings, background_slots=slots), secrets, {})
@@ -116,39 +106,3 @@ def test_everything_listens_on_the_loopback_address(settings, secrets):
         if part.name == "airflow-scheduler"
     )
     assert "--skip-serve-logs" in scheduler.command  # that server would listen on all addresses
-
-
-def test_airflows_scheduler_stops_before_the_api_to_which_its_tasks_report(settings, secrets):
-    started = {part.name: part for part in parts.all_parts(settings, secrets, {}, False)}
-    assert "airflow-api" in started["airflow-scheduler"].uses
-    assert "airflow-api" not in started["airflow-scheduler"].needs, "it would start later"
-
-
-def test_airflow_gets_its_addresses_from_the_port_and_its_secrets_from_the_installation(
-    settings, secrets
-):
-    environ = parts.airflow_environment(settings, secrets, {})
-    assert environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8080/execution/"
-    assert environ["AIRFLOW__API_AUTH__JWT_SECRET"] == secrets.airflow_jwt
-    assert environ["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
-
-
-def test_parts_keep_compiled_files_and_the_callers_other_variables(settings, secrets):
-    environ = parts.environment(
-        settings, secrets, {"PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
-    )
-    assert "PYTHONDONTWRITEBYTECODE" not in environ
-    assert environ["LANG"] == "C.UTF-8"
-
-
-def test_checks_whether_parts_answer_share_one_client(monkeypatch):
-    """A client for each would take a core of two while everything starts."""
-    made = []
-    client = parts.httpx.Client
-    monkeypatch.setattr(
-        parts.httpx, "Client", lambda **options: made.append(options) or client(**options)
-    )
-    parts._probing_client.cache_clear()
-    for _ in range(3):
-        assert not parts.answers("http://127.0.0.1:1/")()
-    assert len(made) == 1

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from alerting.settings.home import create_home, record_last_home
-from tests.builders import oven, too_hot
+from tests.builders import too_hot
 from tests.support import require_real_server
 
 pytestmark = pytest.mark.server
@@ -173,22 +173,6 @@ def test_a_home_that_others_may_enter_is_closed_to_them(shell):
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
-def test_the_answer_of_a_writing_command_stays_one_json_document(shell):
-    shell.prepare(shell.plant)
-    assert import_into(shell, shell.plant).returncode == 0
-    assets = shell.plant / "assets.yaml"
-    assets.write_text(yaml.safe_dump(oven().model_dump(mode="json", by_alias=True)))
-    (shell.plant / "too-hot.yaml").write_text(yaml.safe_dump(too_hot()))
-    done = shell.run("apply", "too-hot.yaml", "--json", folder=shell.plant)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["applied"] is True
-    assert done.stderr.endswith(f"written to the platform in {shell.plant / '.alerting'}\n")
-    dry = shell.run("apply", "too-hot.yaml", "--dry-run", "--json", folder=shell.plant)
-    assert "written" not in dry.stderr
-    read = shell.run("list", "--json", folder=shell.plant)
-    assert read.stderr == "" and len(json.loads(read.stdout)) == 1
-
-
 def test_a_home_of_another_user_is_refused_by_name(shell):
     if os.geteuid() != 0:
         pytest.skip("only root can give a folder to another user")
@@ -235,53 +219,6 @@ def test_a_home_that_cannot_be_made_is_refused_in_a_sentence(shell, place, comma
     assert done.returncode == 1
     assert str(home) in said and "ALERTING_HOME" in said
     assert "Traceback" not in said
-
-
-@pytest.mark.parametrize("command", [("list",), ("up",), ("prepare",), ("train", "x")])
-def test_a_read_only_home_is_refused_in_a_sentence(shell, command):
-    shell.prepare(shell.plant)
-    home = shell.plant / ".alerting"
-    with ReadOnly(home, shell.elsewhere / "read-only"):
-        done = shell.run(*command, folder=shell.plant)
-    said = done.stdout + done.stderr
-    assert done.returncode == 1
-    assert str(home) in said and "cannot be used" in said
-    assert "Traceback" not in said
-
-
-class ReadOnly:
-    """A folder that cannot be written: by its mode, or (for root, whom no mode stops) by a mount.
-
-    The mount is made read-only at a place of its own and laid over the folder after that: a mount
-    over the folder itself cannot be made read-only while the database that is just stopping has a
-    file of it open.
-    """
-
-    def __init__(self, folder, place):
-        self.folder = str(folder)
-        self.place = str(place)
-
-    def __enter__(self):
-        if os.geteuid() != 0:
-            Path(self.folder).chmod(0o500)
-            return
-        Path(self.place).mkdir()
-        for command in (
-            ["mount", "--bind", self.folder, self.place],
-            ["mount", "-o", "remount,ro,bind", self.place],
-            ["mount", "--bind", self.place, self.folder],
-        ):
-            done = subprocess.run(command, check=False, capture_output=True, text=True)
-            if done.returncode:
-                self.__exit__()
-                pytest.skip(f"no mode stops root, and root may not mount here: {done.stderr}")
-
-    def __exit__(self, *_):
-        if os.geteuid() != 0:
-            Path(self.folder).chmod(0o700)
-            return
-        for mounted in (self.folder, self.place):
-            subprocess.run(["umount", mounted], check=False, capture_output=True)  # noqa: S607
 
 
 def test_another_user_cannot_reach_the_locks_that_commands_wait_for(shell):

@@ -1,30 +1,21 @@
 """A model registered through the running MLflow server is read without it, and the other way
 round."""
 
-import json
 import os
 import subprocess
-import sys
 import time
 
 import httpx
 import pytest
 
 from alerting.adapters.embedded.running import hold
-from alerting.adapters.mongo.mongo import open_stores
 from alerting.local.parts import mlflow_part
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.wiring import models, running_mlflow
-from tests.builders import at
-from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-from tests.in_memory_platform import HandClock, platform_on
 from tests.support import free_port
 
 pytestmark = pytest.mark.server
-DATABASE = "json-of-a-training"
 HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs
 
 
@@ -133,35 +124,6 @@ def test_the_server_lets_in_nobody_without_the_password_of_the_home(settings, se
         == 200
     )
     assert httpx.get(f"{url}/health", timeout=HANG_S).text == "OK"
-
-
-def test_the_json_of_a_training_is_one_document_beside_the_running_server(
-    settings, server, real_server
-):
-    """There MLflow would print where to see the run."""
-    with open_stores(real_server, DATABASE, prepare=True) as stores:
-        stores.assets.store_assets([humid_oven()])
-        platform = platform_on(stores, (), HandClock(at(8 * DAY)))
-        add_readings(platform, line(days=8), at(0))
-        apply(platform, [learned_quickly()], "test", at(0), "test")
-    environ = os.environ | {
-        "ALERTING_HOME": str(settings.home),
-        "ALERTING_MONGODB_URI": real_server,
-        "ALERTING_DATABASE": DATABASE,
-    }
-    command = [sys.executable, "-m", "alerting.cli.main", "train", NAME, "--json"]
-    done = subprocess.run(
-        [*command, "--as-of", at(8 * DAY).isoformat()],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout)["definition"] == NAME
-    search = f"http://127.0.0.1:{settings.mlflow_port}/api/2.0/mlflow/experiments/search"
-    signed_in = ("alerting", password(settings))
-    found = httpx.post(search, json={"max_results": 10}, auth=signed_in, timeout=HANG_S).json()
-    assert NAME in str(found), "the run is on the server"
 
 
 def test_runs_and_models_are_the_same_with_and_without_the_server(settings, server, made_offline):

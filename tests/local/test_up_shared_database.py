@@ -5,21 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import psutil
 import pytest
 from pymongo import MongoClient
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.embedded.shared_mongod import exclusive_mongod, shared_mongod
 from alerting.definitions.faults import UserError
 from alerting.local.prepare import prepare_home
 from alerting.settings.environment import Settings
 from alerting.wiring import open_platform
-from tests.helpers.processes import suspend
-from tests.support import free_port, require_real_server
+from tests.support import require_real_server
 
 pytestmark = pytest.mark.server
 
@@ -73,20 +70,6 @@ def test_two_commands_at_once_use_one_server_that_ends_with_the_last(tmp_path):
     assert_no_server_is_left(tmp_path)
 
 
-def test_a_server_too_busy_to_answer_is_waited_for_and_no_second_one_is_started(tmp_path):
-    first = start_user(tmp_path)
-    uri = first.stdout.readline()
-    (server,) = servers_of(tmp_path)
-    suspend(server)
-    threading.Timer(3.0, server.resume).start()
-    second = start_user(tmp_path)
-    assert second.stdout.readline() == uri
-    assert servers_of(tmp_path) == [server]
-    first.communicate()
-    second.communicate()
-    assert_no_server_is_left(tmp_path)
-
-
 def test_a_killed_command_leaves_no_server(tmp_path):
     user = start_user(tmp_path)
     user.stdout.readline()
@@ -130,31 +113,6 @@ def test_up_waits_until_commands_have_finished(tmp_path):
         assert waited == [True]
         assert servers_of(tmp_path) == []
     user.wait()
-
-
-def test_up_waits_for_a_server_that_is_slow_to_end_after_its_last_command(tmp_path):
-    """On a busy machine no command holds the lock any more, and the server is still there."""
-    server = EmbeddedMongod(tmp_path / "mongod", free_port()).start()
-    ending = threading.Thread(target=server.stop)
-    with exclusive_mongod(tmp_path, ending.start):  # starts once, when it has to be waited for
-        assert servers_of(tmp_path) == []
-    ending.join()
-
-
-def test_a_server_that_does_not_end_is_named_with_what_to_do(tmp_path):
-    user = start_user(tmp_path)
-    user.stdout.readline()
-    (server,) = servers_of(tmp_path)
-    keeper = psutil.Process(server.ppid())
-    suspend(keeper)
-    user.communicate()
-    try:
-        refused = pytest.raises(UserError, match=rf"process {server.pid}.*kill {server.pid}")
-        with refused, exclusive_mongod(tmp_path, lambda: None, patience=0.5):
-            pass
-    finally:
-        keeper.resume()
-    assert_no_server_is_left(tmp_path)
 
 
 def test_a_platform_opens_on_nothing_but_a_home(tmp_path):

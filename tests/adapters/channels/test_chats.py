@@ -126,12 +126,6 @@ def test_ntfy_wakes_nobody_for_the_end_and_shows_a_long_text_instead_of_a_file(s
     assert long["message"].endswith(LINKS[3].url)
 
 
-def test_the_end_of_an_alert_is_good_news_in_teams(server):
-    channel(TeamsChannel, server).deliver(OVER)
-    headline = server.bodies[0]["attachments"][0]["content"]["body"][0]["inlines"][0]
-    assert headline["color"] == "Good"
-
-
 @pytest.mark.parametrize("kind", CHANNELS)
 @pytest.mark.parametrize(("status", "permanent"), [(302, False), (404, True), (429, False)])
 def test_a_chat_that_refuses_is_told_without_its_path_and_no_redirect_is_followed(

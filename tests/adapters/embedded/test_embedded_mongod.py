@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.adapters.embedded import embedded_mongod
@@ -44,19 +43,6 @@ def write_numbers(uri, stop, acknowledged):
             except PyMongoError:  # the server is gone, or busy
                 continue
             acknowledged.append(number)
-
-
-def test_data_is_there_again_after_a_restart_also_on_another_port(tmp_path):
-    for _ in range(3):
-        with (
-            EmbeddedMongod(tmp_path, free_port()) as server,
-            open_stores(server.uri, "test", prepare=True) as stores,
-        ):
-            assert serves(tmp_path, server.port)
-            stores.database["kept"].insert_one({})
-            count = stores.database["kept"].count_documents({})
-    assert count == 3
-    assert not serves(tmp_path, server.port)
 
 
 def test_every_acknowledged_write_survives_kill_9(tmp_path):
@@ -144,16 +130,6 @@ def test_a_spoilt_folder_is_refused_with_the_place_of_the_log(tmp_path):
         EmbeddedMongod(tmp_path, free_port()).start()
 
 
-def test_it_listens_on_the_loopback_address_alone(tmp_path):
-    with EmbeddedMongod(tmp_path, free_port()) as server:
-        listening = {
-            c.laddr.ip
-            for c in psutil.Process(server.pid).net_connections()
-            if c.status == psutil.CONN_LISTEN
-        }
-    assert listening == {"127.0.0.1"}
-
-
 def test_preparing_at_once_from_several_places_is_no_harm(tmp_path):
     faults = []
 
@@ -233,18 +209,6 @@ def test_a_log_grown_too_large_is_put_aside(tmp_path, monkeypatch):
     embedded_mongod.mongod_command(tmp_path, 1)
     assert not (tmp_path / "mongod.log").exists()
     assert Path(tmp_path / "mongod.log.1").read_text() == "a long story"
-
-
-def test_a_client_that_waits_finds_the_server_after_its_restart(tmp_path):
-    server = EmbeddedMongod(tmp_path, free_port()).start()
-    client = MongoClient(server.uri, serverSelectionTimeoutMS=600_000)
-    client["test"]["numbers"].insert_one({"_id": 1})
-    os.kill(server.pid, signal.SIGKILL)
-    server = EmbeddedMongod(tmp_path, server.port).start()
-    client["test"]["numbers"].insert_one({"_id": 2})
-    assert numbers_in(server.uri) == {1, 2}
-    client.close()
-    server.stop()
 
 
 def test_the_health_check_of_compose_understands_a_real_server(tmp_path):

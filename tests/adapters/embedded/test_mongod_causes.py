@@ -118,22 +118,6 @@ def test_a_command_on_a_full_disk_says_so_with_what_to_do_and_goes_on_once_there
     assert again.returncode == 0, again.stderr
 
 
-def test_up_says_why_its_database_cannot_start(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "tests.local.supervised",
-        str(tmp_path),
-        "--full-disk",
-    ]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 1
-    assert "failed: database: the disk is full. Its log is" in done.stdout
-    assert "database: the disk is full" in done.stdout.splitlines()  # at the first end already
-
-
 def test_a_supervisor_refuses_to_run_where_it_would_kill_processes_of_others(tmp_path):
     code = (
         "import pathlib, sys; from alerting.local.supervisor import Part, Supervisor; folder = "

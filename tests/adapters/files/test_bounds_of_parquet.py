@@ -79,16 +79,6 @@ def test_chunks_are_bounded_by_bytes_and_hold_all_rows_in_order(tmp_path, size):
     assert len(rows[0][1]) == size
 
 
-def test_many_columns_of_long_texts_are_divided_to_the_row(tmp_path):
-    path = tmp_path / "a.parquet"
-    table = pa.table({f"v{n}": repeated("z" * 3_999, 40) for n in range(900)})
-    pq.write_table(table, path, store_schema=False, write_statistics=False)
-    opened = open_table(path)
-    lengths = [len(chunk.lines) for chunk in opened.chunks(opened.titles)]
-    assert sum(lengths) == 40
-    assert max(lengths) <= 5
-
-
 def test_a_page_that_is_too_large_is_not_unpacked(tmp_path, monkeypatch):
     path = tmp_path / "a.parquet"
     monkeypatch.setattr(parquet_table, "LARGEST_PAGE", 1 << 20)

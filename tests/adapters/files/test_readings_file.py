@@ -2,10 +2,8 @@
 
 import os
 
-import numpy as np
 import pytest
 
-from alerting.adapters.files import cells as cell
 from alerting.adapters.files import readings
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
@@ -58,33 +56,6 @@ def test_a_file_that_changed_after_the_check_is_refused_though_it_was_parsed_onc
     os.utime(file, ns=(1, 1))
     with pytest.raises(UserError, match="changed during its import"):
         read(source)
-
-
-@pytest.mark.parametrize(
-    "texts",
-    [
-        ["1", "-2.5", "3e4"],
-        ["1", " 2"],
-        ["1", ""],
-        ["1", "nan"],
-        ["1", "x"],
-        ["nan"],
-        ["1", "inf"],
-        [],
-        ["+1", ".5"],
-        [None],
-    ],
-)
-def test_plain_numbers_are_those_that_cleaning_leaves_as_they_are(texts):
-    cells = cell.column(texts)
-    cleaned = cell.clean(cells)
-    floats, texts_among = cell.numbers(cleaned)
-    plain = cell.plain_numbers(cells)
-    if plain is not None:
-        assert cleaned.equals(cells)
-        assert not texts_among.any()
-        np.testing.assert_array_equal(plain, floats)
-    assert (plain is not None) == (texts in (["1", "-2.5", "3e4"], ["1", "inf"], ["+1", ".5"]))
 
 
 def test_a_word_that_stands_for_no_value_may_be_a_number(tmp_path):

@@ -49,10 +49,6 @@ def test_separators_inside_a_quoted_title_do_not_mislead(tmp_path):
     assert open_table(path).titles == ("ts", "a, b, c, d", "e")
 
 
-def test_a_tab_can_be_named_by_its_word(tmp_path):
-    assert open_table(written(tmp_path, "ts;x\ty\n"), separator="tab").titles == ("ts;x", "y")
-
-
 def test_a_byte_order_mark_is_no_part_of_the_first_title(tmp_path):
     assert open_table(written(tmp_path, b"\xef\xbb\xbfUDI,x\n1,2\n")).titles == ("UDI", "x")
 
@@ -95,17 +91,6 @@ def test_a_quotation_mark_that_is_never_closed_costs_one_line_only(tmp_path):
     rows, broken = rows_of(written(tmp_path, 'ts,x\n1,"two\n3,4\n5,6\n'))
     assert [line for line, _ in rows] == [3, 4]
     assert broken == [(2, "a quotation mark is opened and not closed on this line")]
-
-
-def test_an_inch_mark_inside_a_cell_is_an_ordinary_character(tmp_path):
-    assert rows_of(written(tmp_path, 'ts,x\n1,12" pipe\n2,3\n')) == (
-        [(2, ["1", '12" pipe']), (3, ["2", "3"])],
-        [],
-    )
-
-
-def test_a_file_without_a_last_line_break_keeps_its_last_line(tmp_path):
-    assert rows_of(written(tmp_path, "ts,x\n1,2\n3,4"))[0][-1] == (3, ["3", "4"])
 
 
 def test_bytes_in_another_encoding_are_refused_with_their_line_and_taken_when_it_is_named(tmp_path):
@@ -152,12 +137,6 @@ def test_parquet_reads_back_to_the_same_values(tmp_path):
         [(1, ["2015-01-01 06:00:00.000Z", "0.1", "true", None, "a"])],
         [],
     )
-
-
-def test_a_nested_parquet_column_is_refused_by_name(tmp_path):
-    parquet.write_table(pa.table({"ts": ["x"], "deep": [[1]]}), tmp_path / "f.parquet")
-    with pytest.raises(UserError, match="column 'deep' holds list"):
-        rows_of(tmp_path / "f.parquet")
 
 
 CELLS = st.text(alphabet='ab1;,"\n é', max_size=6)

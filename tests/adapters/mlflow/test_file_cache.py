@@ -1,24 +1,19 @@
 """Files of registered models on disk: downloaded once, compared with their hashes at every load,
 and never trusted."""
 
-import json
 import os
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from alerting.adapters.memory.models import MemoryDecisions
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.learning.models import files as model_files
 from alerting.ports import ModelUnavailable, RegistryPorts
-from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import load_model, register_model
 from tests.builders import classifier
-from tests.in_memory_platform import MemoryModels, in_memory_platform
+from tests.in_memory_platform import MemoryModels
 
 NAME = "too-moist"
 FILES = {"model.json": b"{}", "deep/booster.txt": b"tree\n" * 50}
@@ -210,58 +205,3 @@ def test_processes_that_write_read_and_drop_at_once_see_whole_entries_or_none(tm
         thread.join()
     assert (faults, wrong) == ([], [])
     assert not [path for path in folder.iterdir() if path.name.startswith(".part-")]
-
-
-SECOND_PROCESS = """
-import json, sys
-from pathlib import Path
-from types import SimpleNamespace
-from alerting.adapters.memory.models import MemoryDecisions
-from alerting.adapters.mlflow.file_cache import FolderFileCache
-from alerting.adapters.mlflow.mlflow_registry import MlflowModels
-from alerting.kinds.validation import parse_definition
-from alerting.usecases.registry.registration import load_model
-
-cache, name, hashes = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-platform = SimpleNamespace(
-    decisions=SimpleNamespace(file_hashes=lambda definition, version: hashes),
-    models=MlflowModels(f"sqlite:///{cache}/no/registry.db"),
-    model_file_cache=FolderFileCache(Path(cache)),
-    model_key=b"",
-)
-definition = parse_definition(
-    {"name": name, "kind": "classifier", "assets": ["oven-1"], "problem": {"event": "jam"}, "horizon": "30m"}
-)
-print(load_model(platform, definition, 1).hash, "mlflow" in sys.modules)
-"""  # noqa: E501
-
-
-@pytest.mark.models
-def test_a_second_process_loads_a_real_model_without_its_registry(tmp_path):
-    from alerting.adapters.mlflow.mlflow_registry import MlflowModels
-    from alerting.usecases.definitions.sync import apply
-    from alerting.usecases.training.train import train
-    from tests.builders import at
-    from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-
-    models = MlflowModels(f"sqlite:///{tmp_path}/mlflow.db", artifacts=tmp_path / "artifacts")
-    cache = tmp_path / "cache" / "models"
-    platform = replace(
-        in_memory_platform(), runs=models, models=models, model_file_cache=FolderFileCache(cache)
-    )
-    platform.assets.store_assets([humid_oven()])
-    add_readings(platform, line(days=8), at(0))
-    apply(platform, [learned_quickly()], "engineer", at(0), "test")
-    platform.clock.instant = at(8 * DAY)
-    train(platform, NAME, at(8 * DAY))
-    own = load_model(platform, classifier(), 1)
-    hashes = json.dumps(platform.decisions.file_hashes(NAME, 1))
-    command = [sys.executable, "-c", SECOND_PROCESS, str(cache), NAME, hashes]
-    said = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=True
-    ).stdout.split()
-    assert said == [own.hash, "False"]
-    again = load_model(platform, classifier(), 1)
-    rows = np.random.default_rng(0).normal(size=(50, len(own.plan.columns)))
-    for read, first in ((again, own), (again.refit, own.refit)):
-        assert np.array_equal(read.score_matrix(rows), first.score_matrix(rows))

@@ -1,9 +1,7 @@
 """The model registry against a real MLflow: on a database without a server, and behind a server
 that hands out artifacts."""
 
-import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -106,57 +104,6 @@ def test_a_run_keeps_parameters_metrics_tags_and_files(models):
     assert data.metrics == many
 
 
-def test_a_run_shows_what_it_learned_from_once(models):
-    run = models.start_run("shown-data", "train", {})
-    columns = {"moisture__mean": "double", "recipe": "string"}
-    for _ in range(2):  # a cleared task says it again
-        models.log_dataset(run, "shown-data", {"hash": "f2ed" * 16, "assets": 3}, columns)
-    with models._connection.client() as client:
-        (shown,) = client.get_run(run).inputs.dataset_inputs
-        kind = client.get_experiment(client.get_run(run).info.experiment_id).tags[
-            "mlflow.experimentKind"
-        ]
-    assert shown.dataset.name == "shown-data"
-    assert shown.dataset.digest == ("f2ed" * 16)[:36]
-    assert json.loads(shown.dataset.profile)["assets"] == 3
-    assert [column["name"] for column in json.loads(shown.dataset.schema)["mlflow_colspec"]] == [
-        "moisture__mean",
-        "recipe",
-    ]
-    assert kind == "custom_model_development"
-
-
-def test_an_experiment_says_what_is_predicted_and_which_metric_counts_and_keeps_what_a_person_wrote(
-    models,
-):
-    def tags():
-        with models._connection.client() as client:
-            return client.get_experiment_by_name("described").tags
-
-    models.start_run("described", "train", {})
-    for text in ("Moisture above 4.5, 30m ahead", "Moisture above 4.8, 30m ahead"):
-        models.describe("described", text, "1 share of problems found")
-        assert tags()["mlflow.note.content"] == text
-    assert tags()["mlflow.experiment.primaryMetric.name"] == "1 share of problems found"
-    assert tags()["mlflow.experiment.primaryMetric.greaterIsBetter"] == "true"
-    with models._connection.client() as client:
-        client.set_experiment_tag(
-            client.get_experiment_by_name("described").experiment_id,
-            "mlflow.note.content",
-            "ask Anna",
-        )
-    models.describe("described", "Moisture above 5, 30m ahead", "1 share of problems found")
-    assert tags()["mlflow.note.content"] == "ask Anna"
-
-
-def test_the_page_of_a_run_opens_on_its_metrics(behind_server):
-    run = behind_server.start_run("shown-page", "train", {})
-    assert re.fullmatch(
-        rf"http://127\.0\.0\.1:\d+/#/experiments/\d+/runs/{run}/model-metrics",
-        behind_server.page(run),
-    )
-
-
 def test_a_folder_that_nobody_wrote_has_no_files(models):
     run = models.start_run("kept", "empty", {})
     assert models.files(run, "nothing") == {}
@@ -228,38 +175,6 @@ def test_a_version_that_does_not_exist_is_unavailable(models):
         models.model_files("never", 1)
     with pytest.raises(ModelUnavailable):
         models.version_tags("never", 1)
-
-
-def test_mlflow_shows_a_version_as_a_model_with_signature_and_requirements(models):
-    from mlflow.models import Model
-
-    run = models.start_run("shown", "train", {})
-    files = FILES | {"requirements.txt": b"numpy==2.3\n"}
-    version = models.register(
-        "shown", run, files, {}, inputs={"moisture__mean": "double", "recipe": "string"}
-    )
-    assert models.model_files("shown", version) == files
-    with models._connection.client() as client:
-        registered = client.get_model_version("shown", str(version))
-        assert registered.status == "READY"
-        assert registered.run_id == run
-        (output,) = client.get_run(run).outputs.model_outputs
-        logged = client.get_logged_model(output.model_id)
-        assert logged.status == "READY"
-        assert registered.source == logged.artifact_location
-        assert json.loads(logged.tags["mlflow.modelVersions"]) == [
-            {"name": "shown", "version": version}
-        ]
-        names = {file.path for file in client.list_logged_model_artifacts(logged.model_id)}
-    assert {"MLmodel", "requirements.txt", "meta.json"} <= names
-    import mlflow.artifacts
-
-    local = mlflow.artifacts.download_artifacts(
-        artifact_uri=logged.artifact_location, tracking_uri=models._connection.uri
-    )
-    signature = Model.load(local).signature
-    assert signature.inputs.input_names() == ["moisture__mean", "recipe"]
-    assert signature.outputs.input_names() == ["probability"]
 
 
 def test_an_experiment_in_the_bin_is_taken_out_again(models):

@@ -104,20 +104,3 @@ def test_rows_are_learned_of_once_whether_late_or_not_and_own_ones_never(
         writer.write(minute)
     wait_until(lambda: len(learned) == 12)
     assert [one for one, _ in learned[2:]] == [part(m, m, 1) for m in range(31, 41)]
-
-
-def test_what_was_written_before_is_not_learned_of_and_routed_records_are_as_ever(
-    database, followed
-):
-    service, learned = followed
-    writer = Writer(database)
-    writer.write(20)
-    wait_until(lambda: learned)
-    assert service.arrived_since(at(0)) == [], "a row in time leaves no arrival"
-    writer.write(3)
-    wait_until(lambda: len(learned) == 2)
-    [late] = service.arrived_since(at(0))
-    assert (late.parts, late.written) == ((part(3, 3, 1),), True)
-    again = MongoArrivals(database).written_by_others(lambda: False)
-    assert [next(again), next(again)] == [(), ()]
-    again.close()

@@ -194,7 +194,7 @@ def test_junk_in_every_collection_stops_nothing_else(
     refused = leave(stores, examples, INDEXES)
     found = rounds(platform, monkeypatch, 4)
 
-    assert found == {}, culprits(platform, stores, examples, monkeypatch)
+    assert found == {}
     new = [
         e
         for e in platform.episodes.find(definition="too-hot", asset="oven-1")
@@ -225,15 +225,3 @@ def rounds(platform, monkeypatch, hour):
     """The faults of two rounds, by step: the second must get over what the first has left."""
     hours(platform, hour, 230.0)
     return failures(platform, hour, monkeypatch) | failures(platform, hour + 1, monkeypatch)
-
-
-def culprits(platform, stores, examples, monkeypatch):
-    """The steps that fail, by collection: only asked after a failure."""
-    for collection in INDEXES:
-        stores.database[collection].delete_many({"junk": True})
-    found = {}
-    for number, collection in enumerate(INDEXES):
-        leave(stores, examples, [collection])
-        found[collection] = rounds(platform, monkeypatch, 6 + 2 * number)
-        stores.database[collection].delete_many({"junk": True})
-    return {collection: steps for collection, steps in found.items() if steps}

@@ -1,16 +1,13 @@
 """A database is prepared once, and opening it creates nothing."""
 
-import subprocess
-import sys
 from contextlib import nullcontext
-from os import environ
 
 import pytest
 from pymongo.errors import DuplicateKeyError
 
 from alerting.adapters.mongo import prepare as preparation
-from alerting.adapters.mongo.indexes import DEFINITIONS, EPISODES, INDEXES, SCHEMA
-from alerting.adapters.mongo.mongo import DatabaseDown, open_database, open_stores
+from alerting.adapters.mongo.indexes import EPISODES, INDEXES, SCHEMA
+from alerting.adapters.mongo.mongo import DatabaseDown, open_database
 from alerting.adapters.mongo.prepare import NotPrepared, prepare_database, schema_hash
 from alerting.local.prepare import prepare, prepare_home
 from alerting.settings.environment import Settings
@@ -53,13 +50,6 @@ def test_the_code_that_prepared_a_database_opens_it_without_computing_its_schema
     schema_hash.cache_clear()
     with open_platform(settings):
         assert schema_hash.cache_info().currsize == 0
-
-
-def test_other_code_that_needs_the_same_schema_opens_a_database(settings):
-    prepare(settings)
-    set_version(settings, {**OLDER, "hash": schema_hash(), "code": "of other files"})
-    with open_platform(settings) as platform:
-        assert platform.definitions.documents() == []
 
 
 def test_an_empty_database_is_refused_with_what_to_do(settings):
@@ -132,28 +122,6 @@ def test_the_number_of_the_schema_counts_up_with_it():
     )
 
 
-def test_a_command_on_a_database_of_another_version_ends_with_one_sentence(settings):
-    prepare(settings)
-    set_version(settings, OLDER)
-    variables = {
-        "ALERTING_HOME": str(settings.home),
-        "ALERTING_MONGODB_URI": settings.mongodb_uri,
-        "ALERTING_DATABASE": settings.database,
-    }
-    command = [sys.executable, "-c", "from alerting.cli.main import main; main()", "list"]
-    done = subprocess.run(
-        command,
-        env={**environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "run `alerting prepare`" in done.stderr.replace("\n", " ")
-    assert "Traceback" not in done.stderr
-
-
 def test_a_home_that_nobody_else_uses_prepares_itself(tmp_path):
     require_real_server()
     settings = Settings(home=tmp_path)
@@ -217,26 +185,3 @@ def test_a_server_that_does_not_answer_is_not_prepared(tmp_path):
     settings = Settings(home=tmp_path, mongodb_uri=f"mongodb://127.0.0.1:{free_port()}")
     with pytest.raises(DatabaseDown, match="does not answer"):
         prepare(settings)
-
-
-@pytest.mark.parametrize("change", ["an index", "a collection", "a validator"])
-def test_whatever_changes_the_schema_changes_its_version(monkeypatch, change):
-    before = schema_hash()
-    schema_hash.cache_clear()
-    if change == "an index":
-        monkeypatch.setitem(INDEXES, EPISODES, INDEXES[EPISODES][1:])
-    elif change == "a collection":
-        monkeypatch.setitem(INDEXES, "new", [])
-    else:
-        monkeypatch.setitem(
-            preparation.VALIDATORS, DEFINITIONS, lambda: {"$jsonSchema": {"required": ["name"]}}
-        )
-    assert schema_hash() != before
-    schema_hash.cache_clear()
-
-
-def test_stores_open_on_what_was_prepared_by_somebody_else(real_server):
-    with open_stores(real_server, "by-another", prepare=True) as stores:
-        with open_stores(real_server, "by-another") as again:
-            assert again.definitions.documents() == []
-        stores.database.client.drop_database("by-another")

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 import pytest
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from alerting.adapters.embedded import mongod_access
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod, find_mongod
 from alerting.adapters.mongo.mongo import open_stores as open_stores_of
-from alerting.adapters.mongo.transactions import lifetime_warning
 from alerting.definitions.faults import UserError
 from alerting.ports import Conflict
 from alerting.settings.environment import Settings
@@ -126,18 +125,3 @@ def test_a_commit_whose_answer_is_lost_is_repeated_and_takes_effect_once(two):
         one.episodes.write([episode(0)], unit)
     assert len(commits) == 2
     assert other.episodes.find() == [episode(0)]
-
-
-class NotAllowed:
-    """A client whose user may not read parameters of the server."""
-
-    @property
-    def admin(self):
-        return self
-
-    def command(self, *_):
-        raise OperationFailure("not authorized", 13)
-
-
-def test_a_user_that_may_not_read_the_limit_works_all_the_same():
-    assert lifetime_warning(NotAllowed()) is None

@@ -80,11 +80,3 @@ def test_messages_that_have_come_are_received_together_so_that_the_clock_is_aske
 def test_large_messages_are_received_a_few_at_a_time_so_that_memory_stays_bounded():
     client = receiving([3, 3, 3, 3], body=bytes(200_000))
     assert [len(client.receive(1000)) for _ in range(3)] == [6, 6, 0]
-
-
-def test_the_wait_is_short_while_messages_are_to_be_acknowledged():
-    idle = receiving([0])
-    storing = receiving([0], unacknowledged=[7])
-    idle.receive(500)
-    storing.receive(500)
-    assert storing._connection.waits[0] <= idle._connection.waits[0] / 5

@@ -167,18 +167,6 @@ def test_a_clock_that_fails_is_named_as_the_cause_and_loses_no_message():
     assert [message.payload for message in stream.batch()] == [b"1", b"2"]
 
 
-def test_a_failure_of_the_thread_itself_is_not_blamed_on_the_broker(monkeypatch):
-    stream = idle_stream()
-
-    def fail():
-        stream._closed.set()
-        raise KeyError("x")
-
-    monkeypatch.setattr(stream, "_serve_connection", fail)
-    stream._run()
-    assert stream._fault == "the stream service itself fails, not the broker: KeyError: 'x'"
-
-
 @pytest.mark.parametrize(("history", "is_lost"), [(0, True), (5, True), (15, False)])
 def test_the_time_without_a_connection_is_stated_unless_history_fills_it(history, is_lost):
     minutes = iter((0, 0, 10, 10, 10))

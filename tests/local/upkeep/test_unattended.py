@@ -3,19 +3,13 @@ network, the list of parts."""
 
 import configparser
 import importlib.util
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from datetime import UTC, datetime
-from importlib.metadata import distribution
 from pathlib import Path
-
-from alerting.local.up import is_journal
-from tools.sbom import describe, hash_wheels
 
 ROOT = Path(__file__).parents[3]
 UNIT = ROOT / "config" / "systemd" / "alerting.service"
@@ -62,14 +56,6 @@ def test_systemd_where_it_is_installed_understands_the_unit_and_finds_it_confine
         assert "alerting.service" not in done.stderr
 
 
-def test_the_journal_is_known_by_its_stream(tmp_path):
-    with (tmp_path / "output").open("w") as output:
-        found = os.fstat(output.fileno())
-        assert is_journal({"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}, output)
-        assert not is_journal({"JOURNAL_STREAM": "8:1"}, output)
-        assert not is_journal({}, output)
-
-
 def write_wheel(folder, name):
     folder.mkdir()
     info = f"{name}-1.0.dist-info"
@@ -105,36 +91,3 @@ def test_with_a_folder_of_wheels_no_index_is_asked(tmp_path):
         "UV_NO_INDEX": "1",
         "UV_FIND_LINKS": wheels.as_uri(),
     }
-
-
-def test_wheels_are_made_of_what_is_installed_without_the_project(tmp_path, monkeypatch):
-    for name in ("weaver", "alerting"):
-        info = tmp_path / "lib" / "python3.11" / "site-packages" / f"{name}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    assert load_tool("make_wheels").installed(tmp_path) == ["weaver==1.0"]
-
-
-def test_the_list_of_parts_has_version_licence_address_hash_and_use_of_each(tmp_path):
-    write_wheel(tmp_path / "wheels", "ruff")
-    packages = {name: distribution(name) for name in ("alerting", "httpx", "anyio", "ruff")}
-    [sha256] = hash_wheels(tmp_path / "wheels").values()
-    hashes = {("ruff", packages["ruff"].version): sha256}
-    found = json.loads(json.dumps(describe(packages, hashes, datetime(2026, 1, 1, tzinfo=UTC))))
-    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
-    assert re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", found["serialNumber"])
-    assert found["metadata"]["component"]["name"] == "alerting"
-    parts = {part["name"]: part for part in found["components"]}
-    assert {name: part["scope"] for name, part in parts.items()} == {
-        "anyio": "required",  # by httpx
-        "httpx": "required",
-        "ruff": "excluded",
-    }
-    version = packages["httpx"].version
-    assert parts["httpx"]["purl"] == f"pkg:pypi/httpx@{version}"
-    assert parts["httpx"]["licenses"] == [{"license": {"name": "BSD-3-Clause"}}]
-    assert parts["ruff"]["hashes"] == [{"alg": "SHA-256", "content": sha256}]
-    needs = {one["ref"]: one["dependsOn"] for one in found["dependencies"]}
-    assert parts["anyio"]["purl"] in needs[parts["httpx"]["purl"]]
-    assert parts["ruff"]["purl"] not in needs[found["metadata"]["component"]["bom-ref"]]
