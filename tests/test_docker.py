@@ -2,17 +2,13 @@
 
 import os
 import re
-import socket
-import struct
 import subprocess
 import sys
-import threading
 import time
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from bson import decode, encode
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -94,69 +90,6 @@ def test_the_database_takes_no_compressed_message_of_a_stranger(services):
     """A server older than 7.0.28 inflates it before any sign-in, and answers with pieces of its
     memory (CVE-2025-14847)."""
     assert "--networkMessageCompressors=disabled" in services["mongodb"]["command"]
-
-
-def test_health_checks_leave_a_loaded_machine_its_time_and_its_cores(services):
-    """A failure within the start period does not count. Each check starts a program, and mongosh
-    takes seconds of a core."""
-    checks = {
-        name: service["healthcheck"]
-        for name, service in services.items()
-        if "healthcheck" in service
-    }
-    for name, check in checks.items():
-        assert check["start_period"] == "10m", name
-        assert int(re.fullmatch(r"(\d+)s", check["interval"])[1]) >= 30, name
-        assert "mongosh" not in " ".join(check["test"]), name
-
-
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [
-        ({"ok": 1.0, "operationTime": 1}, 0),
-        ({"topology": "x" * 9000, "ok": 1.0}, 0),
-        ({"ok": 0.0}, 1),
-    ],
-)
-def test_mongodb_is_healthy_when_its_server_answers_a_ping_with_ok(answer, code):
-    """The script writes and reads MongoDB's wire protocol: OP_MSG has opcode 2013, a word of flags
-    and a section of kind 0."""
-    asked = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            connection, _ = server.accept()
-            with connection, connection.makefile("rb") as stream:  # it may come in pieces
-                head = stream.read(16)
-                message = head + stream.read(struct.unpack_from("<i", head)[0] - 16)
-                asked.append(
-                    (struct.unpack("<iiii", message[:16]), len(message), decode(message[21:]))
-                )
-                body = struct.pack("<iB", 0, 0) + encode(answer)
-                connection.sendall(struct.pack("<iiii", 16 + len(body), 7, 1, 2013) + body)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        done = check_mongodb(server.getsockname()[1])
-        thread.join()
-
-    assert done == code
-    assert asked == [((51, 1, 0, 2013), 51, {"ping": 1, "$db": "admin"})]
-
-
-def test_mongodb_is_not_healthy_without_a_server():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-
-    assert check_mongodb(port) != 0
-
-
-def check_mongodb(port: int) -> int:
-    script = ENTRYPOINT.parent / "mongodb-healthy.sh"
-    environ = {"PATH": os.environ["PATH"], "HOSTNAME": "127.0.0.1"}
-    return subprocess.run(
-        ["/bin/bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=600
-    ).returncode
 
 
 def test_a_worker_is_healthy_while_celery_has_given_its_process_its_name():

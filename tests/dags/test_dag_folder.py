@@ -158,11 +158,6 @@ def test_a_training_that_is_begun_goes_before_one_that_begins_and_an_evaluation_
     assert max(weights.values()) < min(dags["evaluate__1m"]["weights"].values())
 
 
-def test_a_late_tick_does_not_hold_up_the_next_one(folder, revisions, classifier):
-    revisions.add(**classifier())
-    assert folder.parse()["dags"]["evaluate__1m"]["active_runs"] > 1
-
-
 def test_each_cadence_in_use_has_one_evaluation_dag_however_it_was_written(
     folder, revisions, classifier
 ):
@@ -340,21 +335,3 @@ def test_parsing_imports_nothing_heavy_and_takes_milliseconds_per_definition(
     assert parsed["heavy"] == []
     assert len(parsed["dags"]) == 106
     assert parsed["cpu_seconds"] < 3.0, "the DAG processor reads everything again every few seconds"
-
-
-def test_every_dag_and_every_task_says_what_it_does(folder, revisions, classifier):
-    revisions.add(**classifier(title="Biscuits too moist", promotion={"mode": "approval"}))
-
-    dags = folder.parse()["dags"]
-
-    assert {
-        dag_id: dag["description"] for dag_id, dag in dags.items() if not dag["description"]
-    } == {}
-    assert "Biscuits too moist" in dags["train__too-moist"]["description"]
-    assert [
-        f"{dag_id}.{task}"
-        for dag_id, dag in dags.items()
-        for task, doc in dag["task_docs"].items()
-        if not doc
-    ] == []
-    assert "Approve needs no reason" in dags["train__too-moist"]["task_docs"]["approve"]

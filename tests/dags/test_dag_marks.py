@@ -9,7 +9,6 @@ from threading import Event, Thread
 
 import pymongo
 import pytest
-from pymongo.errors import OperationFailure
 
 from alerting.adapters.airflow import dag_marks
 from alerting.adapters.airflow.dag_files import (
@@ -147,19 +146,3 @@ def test_all_files_are_marked_where_the_stream_cannot_go_on(database, tmp_path):
     with followed(DagMarks(database, host.home, token={"_data": "8200"})):
         host.wait_for(host.files - {"report.py"})
     assert host.marked() == host.files - {"report.py"}
-
-
-def test_a_database_without_change_streams_is_asked_for_its_last_revision(
-    database, tmp_path, monkeypatch
-):
-    def refuse(*_args, **_options):
-        raise OperationFailure("not authorized", 13)
-
-    host = Host(tmp_path)
-    monkeypatch.setattr(type(database), "watch", refuse)
-    with followed(DagMarks(database, host.home)):
-        host.wait_for(host.files - {"report.py"})
-        host.clear()
-        store(database)
-        host.wait_for(EDITED)
-    assert host.marked() >= EDITED

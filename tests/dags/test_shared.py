@@ -3,7 +3,6 @@
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,18 +15,14 @@ sys.path.append(str(Path(__file__).parents[2] / "dags"))
 pytest.importorskip("airflow.sdk")
 
 from airflow.sdk.exceptions import AirflowFailException
-from alerting_tasks import in_numbers, opened_platform, read_instant, say_where, training
-from alerting_tasks.approval import Approval
+from alerting_tasks import opened_platform, read_instant, training
 from alerting_tasks.training import answer_of, side_by_side
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.definitions.model import Problem, describe_problem
-from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile
-from alerting.reporting.page.decision_text import candidate_line, dataset_lines, decision_lines
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.training.due import begin_training
 from tests.builders import at, oven, too_moist
-from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal
+from tests.helpers.learning.proposals import proposal
 from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.models
@@ -43,19 +38,6 @@ def test_approval_names_the_person():
     answer = {
         "chosen_options": ["Approve"],
         "params_input": {"reason": "x"},
-        "responded_by_user": SAM,
-    }
-    assert answer_of(answer) == {"approved_by": "sam"}
-
-
-def test_approval_needs_no_reason():
-    asked = Approval(task_id="approve", mlflow_run="run").params
-    assert asked.validate() == {"reason": None}
-    # Airflow's form asks for everything that may not be empty
-    assert "null" in asked.get_param("reason").schema["type"]
-    answer = {
-        "chosen_options": ["Approve"],
-        "params_input": {"reason": None},
         "responded_by_user": SAM,
     }
     assert answer_of(answer) == {"approved_by": "sam"}
@@ -91,14 +73,6 @@ def test_an_instant_needs_a_zone():
         read_instant("2026-03-01T12:00:00")
 
 
-def test_problems_are_described_in_words():
-    assert (
-        describe_problem(Problem(variable="moisture", above=4.5, below=2))
-        == "moisture above 4.5 or below 2"
-    )
-    assert describe_problem(Problem(event="failure-*")) == "event failure-*"
-
-
 def test_champion_and_challenger_stand_side_by_side():
     rows = {"champion": {"ap": 0.51, "brier": 0.1}, "challenger": {"ap": 0.6234, "brier": None}}
     events = {"champion": {"event_recall": 0.75}, "challenger": {"event_recall": 1.0}}
@@ -126,46 +100,6 @@ def test_what_is_refused_fails_the_task_without_retry(monkeypatch):
     monkeypatch.setenv("ALERTING_API_PORT", "none")
     with pytest.raises(AirflowFailException, match="ALERTING_API_PORT"), opened_platform():
         pass
-
-
-def test_counts_become_numbers():
-    @dataclass
-    class Counts:
-        pairs: int
-        unknown: dict[str, str]
-
-    assert in_numbers(Counts(pairs=3, unknown={"a on oven-1": "no champion yet"})) == {
-        "pairs": 3,
-        "unknown": 1,
-    }
-
-
-def test_the_log_of_a_training_tells_rows_positives_scores_decision_and_where_to_look(
-    monkeypatch, caplog
-):
-    assert (
-        dataset_lines(DatasetProfile.model_validate(PROFILE))[0]
-        == "train: 900 rows, 41 labelled as a problem, 2026-01-01 00:00 to 2026-02-01 00:00 UTC"
-    )
-    summary = CandidateSummary.model_validate(LIGHTGBM)
-    assert (
-        candidate_line(summary)
-        == "lightgbm: average precision 0.61, ROC-AUC 0.9 out of fold, best of 3 trials"
-    )
-    test = {"ap": 0.6, "event_recall": 0.8, "false_alarms_per_week": 1.5, "brier": 0.04}
-    told = decision_lines(proposal(reason="It finds more.", leaderboard=[summary], test=test))
-    assert told[0] == candidate_line(summary)
-    assert "share of problems found 0.8, false alarms a week and asset 1.5" in told[1]
-    assert told[2] == "calibration, test period: Brier score 0.04"
-    assert told[3] == "The challenger is better and goes into service. It finds more."
-    monkeypatch.setenv("ALERTING_PUBLIC_URL", "https://alerts.plant.example")
-    platform = SimpleNamespace(
-        runs=SimpleNamespace(page=lambda run: f"http://mlflow/#/experiments/1/runs/{run}")
-    )
-    with caplog.at_level("INFO"):
-        say_where(platform, "abc")
-    assert "run abc in MLflow: http://mlflow/#/experiments/1/runs/abc" in caplog.text
-    assert "console: https://alerts.plant.example/" in caplog.text
 
 
 def test_a_training_of_which_airflow_has_no_run_any_more_is_ended_and_one_that_runs_goes_on(

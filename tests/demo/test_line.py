@@ -4,12 +4,11 @@ and causes as stated."""
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import pairwise
 
 import pytest
+from pydantic import TypeAdapter
 
-from alerting.definitions.assets import Asset
-from alerting.demo.asset import EVENT_TYPES, SET_POINTS, demo_asset
+from alerting.demo.asset import demo_asset
 from alerting.demo.chance import DAY
 from alerting.demo.disturbances import Cause, Disturbance
 from alerting.demo.line import (
@@ -23,11 +22,10 @@ from alerting.demo.line import (
 )
 from alerting.ports import EventRow, ReadingRow
 
-from .conftest import through_json
-
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
 LIMIT = 4.5
 HELD = 5
+STORED = TypeAdapter(DemoLineState)
 
 
 DAYS = 5
@@ -87,15 +85,10 @@ def test_one_run_and_any_chunks_give_the_same_bits() -> None:
     found = []
     for until in (1, 2, 59, 60, 61, 700, 1439, 1440, 1441, 1680):
         stretch = simulate(state, until)
-        state = through_json(stretch.state)
+        state = STORED.validate_json(STORED.dump_json(stretch.state))  # as a store keeps it
         found = [*found, *stretch.rows]
     assert found == rows()[:1680]
     assert state == slots()[6].state
-
-
-def test_another_seed_is_another_line() -> None:
-    ours, other = (simulate(new_line(seed, ORIGIN, 30), 60).rows for seed in (1, 2))
-    assert ours != other
 
 
 def test_simulating_the_past_again_changes_nothing() -> None:
@@ -105,54 +98,14 @@ def test_simulating_the_past_again_changes_nothing() -> None:
     assert again.state == state
 
 
-def test_there_is_one_reading_at_the_end_of_each_minute() -> None:
-    assert [r.ts for r in rows()[:3]] == [ORIGIN + timedelta(minutes=m) for m in (1, 2, 3)]
-    assert rows()[-1].ts == ORIGIN + timedelta(days=DAYS)
-
-
-def test_readings_are_of_described_variables_within_their_ranges() -> None:
-    asset = demo_asset()
-    seen = {name for row in rows() for name in row.values}
-    assert seen == set(asset.variables)
-    for row in rows():
-        for name, value in row.values.items():
-            assert _low(asset, name) <= float(value) <= _high(asset, name), (row.ts, name, value)
-
-
-def _low(asset: Asset, name: str) -> float:
-    variable = asset.variables[name]
-    return variable.min if variable.min is not None else variable.low or 0.0
-
-
-def _high(asset: Asset, name: str) -> float:
-    variable = asset.variables[name]
-    return variable.max if variable.max is not None else variable.high or 0.0
-
-
-def test_single_values_are_missing_now_and_then() -> None:
-    share = sum("zone_1_temperature" not in row.values for row in rows()) / len(rows())
-    assert 0.001 < share < 0.006
-
-
-def test_a_normal_biscuit_has_three_to_four_percent_of_moisture() -> None:
-    moisture = sorted(float(row.values["moisture"]) for row in rows() if "moisture" in row.values)
-    assert 3.2 < moisture[len(moisture) // 4] < moisture[len(moisture) // 2] < 4.0
+def test_readings_are_of_described_variables() -> None:
+    assert {name for row in rows() for name in row.values} == set(demo_asset().variables)
 
 
 def alone_stop() -> EventRow:
     """A stop that is no maintenance."""
     works = {e.start for e in events("maintenance")}
     return next(e for e in events("line-stop") if e.start not in works)
-
-
-def test_nothing_comes_out_while_the_line_stands() -> None:
-    stop = alone_stop()
-    assert stop.end is not None
-    standing = [r for r in rows() if stop.start + timedelta(minutes=1) < r.ts <= stop.end]
-    assert standing
-    assert all(
-        "moisture" not in r.values and float(r.values.get("belt_speed", 0)) < 2 for r in standing
-    )
 
 
 def test_a_stop_is_open_until_it_is_over_and_is_then_the_same_event() -> None:
@@ -163,27 +116,6 @@ def test_a_stop_is_open_until_it_is_over_and_is_then_the_same_event() -> None:
     after = simulate(before.state, middle + 30)
     assert [(e.type, e.start, e.end) for e in before.events] == [("line-stop", stop.start, None)]
     assert [(e.type, e.start, e.end) for e in after.events] == [("line-stop", stop.start, stop.end)]
-
-
-def test_a_stop_that_ends_just_where_a_chunk_ends_is_closed() -> None:
-    stop = alone_stop()
-    assert stop.end is not None
-    end = int((stop.end - ORIGIN) / timedelta(minutes=1))
-    assert [e.end for e in simulate(state_at(end - 60), end).events] == [stop.end]
-
-
-def test_every_event_has_a_described_type() -> None:
-    assert {e.type for stretch in slots() for e in stretch.events} <= {t.name for t in EVENT_TYPES}
-
-
-def test_burners_foul_until_maintenance_cleans_them() -> None:
-    work = events("maintenance")[-1]
-    assert work.start > ORIGIN + timedelta(days=1)
-    start = int((work.start - ORIGIN) / timedelta(minutes=1))
-    dirty = state_at(start - 1).walks.fouling[1]
-    clean = state_at(start + 60).walks.fouling[1]
-    assert dirty > 0.08
-    assert clean < 0.03
 
 
 @pytest.mark.parametrize("cause", ["wet-dough", "burner-fault", "damp-air", "fast-belt"])
@@ -255,29 +187,9 @@ def test_a_wet_batch_arrives_as_the_live_line_begins_and_nothing_else_disturbs_i
     assert not any(schedule.stop(m) for m in range(begin, begin + 240))
 
 
-def test_five_disturbances_a_day_begin_and_none_overlaps_another_of_the_product() -> None:
-    found = [
-        d
-        for d in new_line(1, ORIGIN, 30).schedule.disturbances(0, 30 * DAY)
-        if d.cause != "stuck-valve"
-    ]
-    assert 150 <= len(found) <= 180
-    assert all(a.end <= b.start for a, b in pairwise(found))
-    assert {d.cause for d in found} == {"wet-dough", "burner-fault", "damp-air", "fast-belt"}
-
-
 def test_causes_tells_what_really_was_wrong() -> None:
     disturbance = first_unanswered("wet-dough")
     state = state_at(disturbance.start + 30)
     start, end, told = causes(state, timedelta(hours=1))[-1]
     assert told == disturbance
     assert (start, end) == (state.instant(disturbance.start), state.instant(disturbance.end))
-
-
-def test_set_points_are_controllable_with_limits_and_steps() -> None:
-    variables = demo_asset().variables
-    assert {n for n, v in variables.items() if v.controllable} == set(SET_POINTS)
-    assert all(
-        None not in (variables[n].min, variables[n].max, variables[n].step, variables[n].max_change)
-        for n in SET_POINTS
-    )

@@ -11,7 +11,6 @@ import re
 from functools import cache
 from pathlib import Path
 
-import pytest
 from typer.main import get_command
 
 from alerting.adapters.mongo.indexes import INDEXES
@@ -149,38 +148,3 @@ def test_no_page_and_no_docstring_uses_such_a_word():
     assert [
         (where, sorted(set(words))) for where, text in prose() if (words := pattern.findall(text))
     ] == []
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "_NEVER",
-        "pledge_all",
-        "WatchList",
-        "MongoBulletins",
-        "settle_due",
-        "rejudged",
-        "seen_until",
-        "Refused",
-        "told_since",
-        "words_of",
-        "held_since",
-        "still_tell",
-        "_standing",
-        "watched",
-        "only_kept",
-        "place_key",
-        "known",
-        "PairTable",
-    ],
-)
-def test_a_retired_word_that_is_put_back_is_found(name):
-    assert retired_in(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["notify", "EvaluationTarget", "reach_ms", "household", "replaced_at", "withhold", "known_at"],
-)
-def test_other_names_are_free(name):
-    assert not retired_in(name)
