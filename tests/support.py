@@ -1,45 +1,15 @@
-"""Databases for the store tests of several suites: in-memory and real."""
+"""What tests of several suites need of this machine."""
 
 import importlib.util
 import os
 import secrets
 import socket
-from contextlib import contextmanager
 from functools import cache
 
 import httpx
-import mongomock
 import pytest
 
-from alerting.adapters.mongo.documents import MongoDatabase
-from alerting.adapters.mongo.mongo import MongoStores
-from alerting.adapters.mongo.prepare import create_indexes
-from alerting.adapters.mongo.transactions import MongoUnit
-from tests.mongomock_patches import patch_mongomock
-
 _CLAIMS: list[socket.socket] = []
-
-
-def mongomock_database() -> MongoDatabase:
-    """Return a new in-memory database, which supports indexes but no validators."""
-    patch_mongomock()
-    return mongomock.MongoClient(tz_aware=True)["alerting"]
-
-
-class SequentialUnitOfWork:
-    """Port `UnitOfWork` for mongomock, which has no sessions: each write takes effect at once, also
-    those before a conflict."""
-
-    @contextmanager
-    def begin(self, attempt=0):
-        yield MongoUnit()
-
-
-def mongomock_stores(state_parts: int = 1) -> MongoStores:
-    """Return stores of a new in-memory database with all their indexes."""
-    stores = MongoStores(mongomock_database(), SequentialUnitOfWork(), state_parts)
-    create_indexes(stores.database)
-    return stores
 
 
 def free_port() -> int:

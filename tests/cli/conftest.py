@@ -1,4 +1,4 @@
-"""A platform in memory behind all commands."""
+"""A platform behind all commands."""
 
 import sys
 import warnings
@@ -9,6 +9,8 @@ import pytest
 import typer.testing
 
 from alerting import wiring
+from alerting.adapters.mongo.indexes import SCHEMA
+from alerting.adapters.mongo.mongo import MongoStores
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -16,9 +18,10 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.command_line import TITLE, made_once
+from tests.helpers.databases import empty_database
+from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.humid_line import humid_oven
 from tests.in_memory_platform import Mailbox, MemoryModels, platform_on
-from tests.support import mongomock_stores
 
 
 class TalkingModels(MemoryModels):
@@ -45,21 +48,22 @@ def commands_made_once():
 
 
 @pytest.fixture
-def plant(monkeypatch, tmp_path):
-    """A platform in memory behind all commands, with an open episode."""
-    return plant_behind_commands(monkeypatch, tmp_path)
+def plant(monkeypatch, tmp_path, real):  # noqa: F811 - a fixture
+    """A platform behind all commands, with an open episode."""
+    return plant_behind_commands(monkeypatch, tmp_path, real)
 
 
 @pytest.fixture(scope="module")
-def unchanged_plant(tmp_path_factory):
+def unchanged_plant(tmp_path_factory, two_prepared):
     """The same for all tests of a file, for those that change nothing."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        yield plant_behind_commands(monkeypatch, tmp_path_factory.mktemp("plant"))
+        stores = MongoStores(two_prepared[1].database)
+        yield plant_behind_commands(monkeypatch, tmp_path_factory.mktemp("plant"), stores)
+        empty_database(stores.database, {SCHEMA})
 
 
-def plant_behind_commands(monkeypatch, folder):
-    """Put a platform in memory behind all commands, in this folder; return it."""
-    stores = mongomock_stores()
+def plant_behind_commands(monkeypatch, folder, stores):
+    """Put a platform on these stores behind all commands, in this folder; return it."""
     made = platform_on(stores, (Mailbox("mail"),), Clock())
     object.__setattr__(made, "models", TalkingModels())
     made.assets.store_assets([oven(), humid_oven()])

@@ -1,7 +1,7 @@
-"""Fixtures of stores in memory, on an in-memory database and on a real server."""
+"""Fixtures of stores in memory and on a real server."""
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
 import pytest
@@ -13,7 +13,6 @@ from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.platform import Platform
 from alerting.episodes.lifecycle import ConditionState
 from tests.helpers.databases import empty_database
-from tests.support import mongomock_stores
 
 
 @pytest.fixture
@@ -31,51 +30,18 @@ def another_real(two_prepared) -> Iterator[MongoStores]:
 
 
 @pytest.fixture
-def on_mongomock() -> MongoStores:
-    """Return stores of a new in-memory database."""
-    return mongomock_stores()
-
-
-@pytest.fixture
 def in_memory() -> Platform:
     """Return new stores in memory."""
     return memory_platform()
 
 
 REAL = pytest.param("real", marks=pytest.mark.server)
-WITHOUT_STAND_IN = ["in_memory", REAL]  # of tests with so many documents that mongomock takes long
 
 
-@pytest.fixture(params=["in_memory", "on_mongomock", REAL])
+@pytest.fixture(params=["in_memory", REAL])
 def stores(request) -> MongoStores | Platform:
-    """Return new, empty stores of each kind."""
+    """Return new, empty stores in memory and on the real server."""
     return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(params=["on_mongomock", REAL])
-def mongo_stores(request) -> MongoStores:
-    """Return stores of a new, empty database of either kind."""
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
-def more_stores(request, stores) -> Callable[[], MongoStores | Platform]:
-    """Return a function that gives more empty stores of the same kind."""
-    return (
-        request.getfixturevalue("more_mongo_stores")
-        if isinstance(stores, MongoStores)
-        else memory_platform
-    )
-
-
-@pytest.fixture
-def more_mongo_stores(request) -> Callable[[], MongoStores]:
-    """Return a function that gives stores of a second empty database of the same kind."""
-    return lambda: (
-        request.getfixturevalue("another_real")
-        if "real" in request.fixturenames
-        else mongomock_stores()
-    )
 
 
 def states_of(

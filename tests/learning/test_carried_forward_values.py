@@ -31,8 +31,8 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.promote import rollback
 from tests.frame_readings import FrameReadings
+from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, in_memory_platform, platform_on
-from tests.support import mongomock_stores
 
 pytestmark = pytest.mark.models
 
@@ -155,11 +155,13 @@ def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
 
 
 def test_a_model_that_is_put_into_service_gets_the_indexes_of_what_it_carries_forward(
-    learned, monkeypatch
+    learned,
+    monkeypatch,
+    real,  # noqa: F811 - a fixture
 ):
     monkeypatch.setattr(model_files, "model_from_files", lambda files: learned.model)
     since = START + (DAYS - 1) * DAY
-    stores = mongomock_stores()
+    stores = real
     platform = stocked(learned.history, since, platform_on(stores, [], HandClock()))
     platform.decisions.add(
         DecisionRecord("stops", since, 1, 2, 1, True, False, "promote", "", {}, None, "ann"), 2

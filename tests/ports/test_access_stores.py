@@ -1,4 +1,4 @@
-"""Accounts, tokens, sessions and the audit: in memory, on mongomock and on a real server."""
+"""Accounts, tokens, sessions and the audit: in memory and on a real server."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -43,9 +43,9 @@ def test_an_account_is_stored_once_and_replaced_only_by_its_next_version(stores)
 
 
 def test_an_account_that_was_limited_to_assets_stands_still_until_it_is_enabled(
-    mongo_stores,
+    real,
 ):
-    stores = mongo_stores
+    stores = real
     platform = replace(
         in_memory_platform(),
         accounts=stores.accounts,

@@ -11,8 +11,8 @@ ROUTE = {"name": "shift", "channels": ["mail"]}
 
 
 @pytest.fixture
-def written(mongo_stores):
-    stores = mongo_stores
+def written(real):
+    stores = real
     stores.assets.store_assets([oven()])
     stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
     stores.definitions.store_document(too_hot())
@@ -58,14 +58,14 @@ def test_a_process_that_dies_between_copy_and_document_causes_no_edit(written):
     assert edits(written) == []
 
 
-def test_documents_of_before_the_upgrade_are_no_edits(mongo_stores):
-    mongo_stores.database["routes"].insert_one(dict(ROUTE))
-    mongo_stores.database["assets"].insert_one({"name": "oven-1"})
-    note_existing(mongo_stores.database)
-    assert edits(mongo_stores) == []
-    mongo_stores.database["routes"].insert_one({"name": "night", "channels": ["mail"]})
-    note_existing(mongo_stores.database)
-    assert [name for name, _, _ in edits(mongo_stores)] == ["night"]
+def test_documents_of_before_the_upgrade_are_no_edits(real):
+    real.database["routes"].insert_one(dict(ROUTE))
+    real.database["assets"].insert_one({"name": "oven-1"})
+    note_existing(real.database)
+    assert edits(real) == []
+    real.database["routes"].insert_one({"name": "night", "channels": ["mail"]})
+    note_existing(real.database)
+    assert [name for name, _, _ in edits(real)] == ["night"]
 
 
 def test_a_document_without_a_name_and_a_huge_one_stop_no_other(written):

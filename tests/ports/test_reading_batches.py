@@ -17,9 +17,9 @@ FILL = {"temperature": np.nan, "running": False, "recipe": None, "pressure": np.
 
 
 @pytest.fixture
-def stores(mongo_stores):
+def stores(real):
     """Databases alone: here people edit documents, or a second process works."""
-    return mongo_stores
+    return real
 
 
 def batch(rows, quality=None):
@@ -66,9 +66,9 @@ def stored(stores):
     )
 
 
-def test_a_batch_is_stored_as_its_rows_are(stores, more_mongo_stores):
+def test_a_batch_is_stored_as_its_rows_are(stores, another_real):
     rows = mixed_rows()
-    others = more_mongo_stores()
+    others = another_real
     assert add_readings(stores, batch(rows), LATER) == len(rows)
     add_readings(others, rows, LATER)
     assert stored(stores) == stored(others)
@@ -131,7 +131,7 @@ def changed_rows(rows, seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_changed_batch_is_merged_as_its_rows_are(stores, more_mongo_stores, seed):
+def test_a_changed_batch_is_merged_as_its_rows_are(stores, another_real, seed):
     rows = mixed_rows(seed=seed)
     rows[5] = ReadingRow(rows[5].asset, rows[5].ts, {"temperature": 3.0}, {"pressure": "bad"})
     rows[6] = ReadingRow(
@@ -140,7 +140,7 @@ def test_a_changed_batch_is_merged_as_its_rows_are(stores, more_mongo_stores, se
     again = changed_rows(rows, seed)
     again[5] = ReadingRow(rows[5].asset, rows[5].ts, {"temperature": 3.0, "pressure": 1.0})
     again[6] = ReadingRow(rows[6].asset, rows[6].ts, {"temperature": 3.0})
-    others = more_mongo_stores()
+    others = another_real
     for each in (stores, others):
         add_readings(each, rows, LATER)
     day_after = LATER + timedelta(days=1)
@@ -196,9 +196,9 @@ def test_very_long_texts_are_stored_row_by_row(stores, monkeypatch):
 
 
 @pytest.mark.parametrize("limit", [0, 7, 1000])
-def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, more_mongo_stores, limit):
+def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, another_real, limit):
     rows = mixed_rows(20)
-    others = more_mongo_stores()
+    others = another_real
     for each in (stores, others):
         each.arrivals.extend_evaluated_until(at(limit))
     add_readings(stores, batch(rows), LATER)

@@ -7,13 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.forked_script import alerting_script
-from tests.helpers.stores import REAL, in_memory, real  # noqa: F401 - fixtures
-
-
-@pytest.fixture(params=["in_memory", REAL])
-def stores(request):
-    """Return new, empty stores in memory and on a real server."""
-    return request.getfixturevalue(request.param)
+from tests.helpers.stores import in_memory, real, stores  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,12 @@
 """A champion as MLflow itself loads it, and what a run shows first: through a real MLflow."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.learning.data.files import dataset_from_files
 from alerting.usecases.definitions.sync import apply
@@ -17,8 +17,7 @@ from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-from tests.in_memory_platform import HandClock
-from tests.support import mongomock_stores
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.models
 
@@ -28,9 +27,8 @@ def trained(tmp_path_factory):
     """A platform with a champion in an MLflow of its own, and the address of that."""
     folder = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{folder}/mlflow.db"
-    platform = mongomock_stores().platform(
-        MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock(), memory_platform
-    )
+    models = MlflowModels(uri, artifacts=folder / "artifacts")
+    platform = replace(in_memory_platform(), runs=models, models=models)
     platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm", "random_forest"]}

@@ -28,8 +28,8 @@ LINE = {"name": "oven-1", "title": "Oven one"}
 
 
 @pytest.fixture
-def plant(monkeypatch, tmp_path):
-    return AuditedPlant(monkeypatch, tmp_path)
+def plant(monkeypatch, tmp_path, real):
+    return AuditedPlant(monkeypatch, tmp_path, real)
 
 
 def add_person(plant):

@@ -24,14 +24,15 @@ from tests.helpers.console.api import ADMIN, TOKENS
 from tests.helpers.console.audited_plant import AuditedPlant
 from tests.helpers.console.people import app_of, browser_of, person_on, sign_in
 from tests.helpers.console.rubbish import BROKER, SINK, filled
+from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import in_memory_platform
 
 OF_SOURCES = (STALE, STOPPED, LOST, SURPLUS)
 
 
 @pytest.fixture
-def plant(monkeypatch, tmp_path):
-    made = AuditedPlant(monkeypatch, tmp_path)
+def plant(monkeypatch, tmp_path, real):  # noqa: F811 - a fixture
+    made = AuditedPlant(monkeypatch, tmp_path, real)
     made.platform.platform_alerts.report(FAULTY, "too-hot", "above: is no number", at(0))
     return made
 

@@ -27,7 +27,6 @@ from tests.helpers.console.people import app_of, browser_of, person_on, sign_in
 from tests.helpers.episodes import episode
 from tests.helpers.streamed_messages import SOURCE, message
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
-from tests.support import mongomock_stores
 
 ACCOUNT = "account-of-the-host"
 
@@ -35,14 +34,14 @@ ACCOUNT = "account-of-the-host"
 class AuditedPlant:
     """The plant; `boss` is an administrator in a browser, `api` an admin's program."""
 
-    def __init__(self, monkeypatch, folder, stores=None):
+    def __init__(self, monkeypatch, folder, stores):
         self.folder = folder
         self.wall = WallClock()
-        # by the real time mongomock deletes sessions that are over
+        # by the real time the database deletes sessions that are over
         self.wall.instant = datetime.now(UTC)
         self.mail = Mailbox("mail")
         clock = HandClock(at(600))
-        self.stores = stores or mongomock_stores()
+        self.stores = stores
         made = platform_on(self.stores, [self.mail], clock)
         links = SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), clock.now)
         self.platform = replace(made, links=links)

@@ -101,32 +101,32 @@ def test_an_asset_that_matches_has_the_latency_of_its_source(stores):
     assert found.latency("t", timedelta(0)) == timedelta(minutes=7)
 
 
-def test_an_asset_edited_in_the_database_is_seen_by_the_next_read(mongo_stores):
-    mongo_stores.assets.store_assets([oven(), Asset(name="mixer"), Asset(name="press")])
-    assert [asset.name for asset in mongo_stores.assets.read_all()[0]] == [
+def test_an_asset_edited_in_the_database_is_seen_by_the_next_read(real):
+    real.assets.store_assets([oven(), Asset(name="mixer"), Asset(name="press")])
+    assert [asset.name for asset in real.assets.read_all()[0]] == [
         "mixer",
         "oven-1",
         "press",
     ]
-    collection = mongo_stores.database["assets"]
+    collection = real.database["assets"]
     collection.update_one({"name": "mixer"}, {"$set": {"name": "oven-2"}})
     collection.update_one(
         {"name": "press"}, {"$set": {"relations": "none"}}, bypass_document_validation=True
     )
-    valid, faulty = mongo_stores.assets.read_all()
+    valid, faulty = real.assets.read_all()
     assert [asset.name for asset in valid] == ["oven-1", "oven-2"]
     assert [(one.collection, one.name) for one in faulty] == [("assets", "press")]
-    assert [asset.name for asset in mongo_stores.assets.find_matching(["oven-*", "press"])] == [
+    assert [asset.name for asset in real.assets.find_matching(["oven-*", "press"])] == [
         "oven-1",
         "oven-2",
     ]
 
 
-def test_an_asset_of_an_earlier_version_is_read_and_replaced(mongo_stores):
-    mongo_stores.assets.store_assets([oven()])
-    mongo_stores.database["assets"].update_one(
+def test_an_asset_of_an_earlier_version_is_read_and_replaced(real):
+    real.assets.store_assets([oven()])
+    real.database["assets"].update_one(
         {"name": "oven-1"}, {"$set": {"plant": None}}, bypass_document_validation=True
     )
-    assert mongo_stores.assets.get("oven-1") == oven()
-    mongo_stores.assets.store_assets([Asset(name="oven-1", title="Oven")])
-    assert mongo_stores.assets.get("oven-1") == Asset(name="oven-1", title="Oven")
+    assert real.assets.get("oven-1") == oven()
+    real.assets.store_assets([Asset(name="oven-1", title="Oven")])
+    assert real.assets.get("oven-1") == Asset(name="oven-1", title="Oven")

@@ -18,22 +18,22 @@ def as_current(definition):
 
 
 @pytest.mark.parametrize("document", [too_hot(), too_moist(), too_moist(horizon="30m")])
-def test_a_revision_has_the_definition_of_the_document_that_it_stores(mongo_stores, document):
+def test_a_revision_has_the_definition_of_the_document_that_it_stores(real, document):
     current = parse_definition(document)
     stored = revision(parse_definition(document), at(0))
-    mongo_stores.definitions.add_revision(stored)
-    ((found,), faulty) = mongo_stores.definitions.load_revisions()({current.name: current})
+    real.definitions.add_revision(stored)
+    ((found,), faulty) = real.definitions.load_revisions()({current.name: current})
     assert found == stored
     assert found.definition is current
     assert not faulty
 
 
-def test_a_revision_of_an_edited_document_has_its_own_definition(mongo_stores):
+def test_a_revision_of_an_edited_document_has_its_own_definition(real):
     first = revision(threshold(above=210), at(0))
     second = revision(threshold(above=220), at(1), before=first)
     for one in (first, second):
-        mongo_stores.definitions.add_revision(one)
-    parse = mongo_stores.definitions.load_revisions()
+        real.definitions.add_revision(one)
+    parse = real.definitions.load_revisions()
     for above in (210, 220, 230):
         current = as_current(threshold(above=above))
         assert parse({current.name: current}) == ([second], [])
@@ -47,11 +47,11 @@ def test_revisions_are_those_of_the_time_of_loading(stores):
     assert parse({}) == ([first], [])
 
 
-def test_a_faulty_revision_is_found_beside_its_document_as_without_it(mongo_stores):
+def test_a_faulty_revision_is_found_beside_its_document_as_without_it(real):
     definition = as_current(threshold())
     valid = to_document(revision(definition, at(0)))
     nested = [f"definition.{field}" for field in valid["definition"]]
-    stored = mongo_stores.database[REVISIONS]
+    stored = real.database[REVISIONS]
     spoilt = rubbish(valid, nested) | {
         "the limit is true": {**valid, "definition": {**valid["definition"], "above": True}},
         "the definition twice": {**valid, "reason": {"definition": valid["definition"]}},
@@ -65,5 +65,5 @@ def test_a_faulty_revision_is_found_beside_its_document_as_without_it(mongo_stor
         document.pop("_id", None)
         stored.delete_many({})
         stored.insert_one(document, bypass_document_validation=True)
-        parse = mongo_stores.definitions.load_revisions()
+        parse = real.definitions.load_revisions()
         assert parse({definition.name: definition}) == parse({}), what

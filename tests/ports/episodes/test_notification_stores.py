@@ -1,4 +1,4 @@
-"""Routes, notifications and sessions: on mongomock and on a real server."""
+"""Routes, notifications and sessions: in memory and on a real server."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -246,11 +246,11 @@ def test_what_was_delivered_since_an_instant(stores):
     assert [n.key for n in stores.notifications.sent_since(at(5))] == ["new"]
 
 
-def test_why_a_message_was_not_delivered_comes_back_for_readers_of_every_language(mongo_stores):
+def test_why_a_message_was_not_delivered_comes_back_for_readers_of_every_language(real):
     waiting = notice("k:raised:shift", 1)
-    mongo_stores.notifications.add([waiting])
+    real.notifications.add([waiting])
     error = translatable("{receiver} answered {status}", receiver="webhook", status=503)
-    mongo_stores.notifications.change([(waiting, replace(waiting, status="dead", error=error))])
-    (letter,) = mongo_stores.notifications.dead()
+    real.notifications.change([(waiting, replace(waiting, status="dead", error=error))])
+    (letter,) = real.notifications.dead()
     assert letter.error == "webhook answered 503"
     assert language("de").translate(letter.error) == "webhook hat mit 503 geantwortet"

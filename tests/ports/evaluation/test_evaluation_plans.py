@@ -61,12 +61,12 @@ def test_of_a_plan_the_wanted_definitions_alone_are_read(stores, monkeypatch):
         assert stores.evaluation_plans.get("a") == LIST
 
 
-def test_a_list_of_which_a_part_is_of_somebody_else_is_none(mongo_stores, monkeypatch):
+def test_a_list_of_which_a_part_is_of_somebody_else_is_none(real, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 2)
-    mongo_stores.evaluation_plans.store_plan("a", LIST)
-    mongo_stores.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"source_hash": "b"}})
-    assert mongo_stores.evaluation_plans.get("a") is None
-    assert mongo_stores.evaluation_plans.get("b") is None
+    real.evaluation_plans.store_plan("a", LIST)
+    real.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"source_hash": "b"}})
+    assert real.evaluation_plans.get("a") is None
+    assert real.evaluation_plans.get("b") is None
 
 
 def plant(stores):

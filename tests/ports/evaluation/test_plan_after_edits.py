@@ -110,9 +110,9 @@ def test_after_a_deletion_all_definitions_are_read(real):
     assert read_edits(platform, source_hash_of(platform)) is None
 
 
-def test_a_document_that_cannot_be_decoded_stops_no_other(mongo_stores):
-    platform = plant(mongo_stores)
-    documents = mongo_stores.database["alert_definitions"]
+def test_a_document_that_cannot_be_decoded_stops_no_other(real):
+    platform = plant(real)
+    documents = real.database["alert_definitions"]
     documents.insert_one(
         too_hot(name="far", title=DatetimeMS(2**60)), bypass_document_validation=True
     )

@@ -1,4 +1,4 @@
-"""Champions over time: two trainings at once, rollback, rejection; on mongomock and on a real
+"""Champions over time: two trainings at once, rollback, rejection; in memory and on a real
 one."""
 
 import threading

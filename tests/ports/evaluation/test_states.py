@@ -95,10 +95,10 @@ def test_a_state_comes_back_equal(stores):
     assert states_of(stores, "too-moist", ["oven-1"]) == {}
 
 
-def test_why_a_target_is_unknown_comes_back_for_readers_of_every_language(mongo_stores):
+def test_why_a_target_is_unknown_comes_back_for_readers_of_every_language(real):
     reason = stale_message("temperature", timedelta(minutes=10))
-    save(mongo_stores.states, HOT, ConditionState(at(1), unknown_count=1, unknown_reason=reason))
-    stored = MongoStates(mongo_stores.database).load_many([HOT]).unknown_reason[0]
+    save(real.states, HOT, ConditionState(at(1), unknown_count=1, unknown_reason=reason))
+    stored = MongoStates(real.database).load_many([HOT]).unknown_reason[0]
     assert stored == "no reading of temperature within 10 min"
     german = language("de").translate(stored)
     assert german == "kein Messwert von temperature innerhalb von 10 min"
@@ -150,28 +150,26 @@ def neighbours():
     )
 
 
-def test_targets_of_one_shard_begin_and_move_on_together_or_not_at_all(mongo_stores):
+def test_targets_of_one_shard_begin_and_move_on_together_or_not_at_all(real):
     mine, yours = neighbours()
     nothing = table(**{mine: None, yours: None})
-    assert mongo_stores.states.load_many(nothing.keys).state(0) is None
+    assert real.states.load_many(nothing.keys).state(0) is None
     begun = table(
         **{
             mine: ConditionState(at(1)),
             yours: ConditionState(at(1), raised_at=at(0), severity="high"),
         }
     )
-    mongo_stores.states.advance(nothing, begun)
-    found = mongo_stores.states.load_many([(yours, "oven-1"), (mine, "oven-2"), (mine, "oven-1")])
+    real.states.advance(nothing, begun)
+    found = real.states.load_many([(yours, "oven-1"), (mine, "oven-2"), (mine, "oven-1")])
     assert [found.state(row) for row in range(3)] == [begun.state(1), None, begun.state(0)]
-    move(
-        MongoStates(mongo_stores.database), (yours, "oven-1"), begun.state(1), ConditionState(at(9))
-    )
+    move(MongoStates(real.database), (yours, "oven-1"), begun.state(1), ConditionState(at(9)))
     with pytest.raises(Conflict):
-        mongo_stores.states.advance(
+        real.states.advance(
             begun, table(**{mine: ConditionState(at(2)), yours: ConditionState(at(2))})
         )
-    assert unmoved(mongo_stores.states, begun).tolist() == [True, False]
-    assert states_of(mongo_stores, mine, ["oven-1"])["oven-1"].watermark == at(1)
+    assert unmoved(real.states, begun).tolist() == [True, False]
+    assert states_of(real, mine, ["oven-1"])["oven-1"].watermark == at(1)
 
 
 def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_their_place(stores):
@@ -202,11 +200,11 @@ def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_thei
     assert [int(w) for w in found.earlier.watermark] == [int(before.watermark[0]), NO_TIME]
 
 
-def test_two_cadences_do_not_wait_for_each_other(mongo_stores):
+def test_two_cadences_do_not_wait_for_each_other(real):
     """An evaluator of each has read its targets; both write, and neither reads again."""
     mine, yours = neighbours()
-    minutely = MongoStates(mongo_stores.database)
-    hourly = MongoStates(mongo_stores.database)
+    minutely = MongoStates(real.database)
+    hourly = MongoStates(real.database)
     befores = {
         name: states.load_many([(name, "oven-1")])
         for name, states in ((mine, minutely), (yours, hourly))
@@ -216,15 +214,15 @@ def test_two_cadences_do_not_wait_for_each_other(mongo_stores):
     minutely.advance(
         table(**{mine: ConditionState(at(1))}), table(**{mine: ConditionState(at(3))}), every=60_000
     )
-    found = mongo_stores.states.load_many([(mine, "oven-1"), (yours, "oven-1")])
+    found = real.states.load_many([(mine, "oven-1"), (yours, "oven-1")])
     assert [found.state(row) for row in range(2)] == [ConditionState(at(3)), ConditionState(at(2))]
 
 
-def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
+def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(real):
     """Its neighbours stay. An evaluator of the old cadence that has read before writes nothing."""
     mine, yours = neighbours()
-    old = MongoStates(mongo_stores.database)
-    new = MongoStates(mongo_stores.database)
+    old = MongoStates(real.database)
+    new = MongoStates(real.database)
     begun = table(
         **{
             mine: ConditionState(at(1), raised_at=at(0), severity="high"),
@@ -235,12 +233,12 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
     before = new.load_many([(mine, "oven-1")])
     after = table(**{mine: ConditionState(at(2), raised_at=at(0), severity="high")})
     assert new.moves(before.keys, 3_600_000)
-    with mongo_stores.unit_of_work.begin() as unit:
+    with real.unit_of_work.begin() as unit:
         new.advance(before, after, unit, 3_600_000)
     assert not new.moves(before.keys, 3_600_000)
     stored = {
         shard["_id"].split("-")[1]: shard["definition"]
-        for shard in mongo_stores.database["evaluation_shards"].find()
+        for shard in real.database["evaluation_shards"].find()
     }
     assert stored == {"60000": [yours], "3600000": [mine]}
     with pytest.raises(Conflict):
@@ -250,55 +248,53 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
             every=60_000,
         )
     assert unmoved(old, begun).tolist() == [False, True]
-    assert states_of(mongo_stores, mine, ["oven-1"]) == {"oven-1": after.state(0)}
+    assert states_of(real, mine, ["oven-1"]) == {"oven-1": after.state(0)}
 
 
-def test_the_states_of_a_plant_of_before_0_2_0_move_as_they_advance(mongo_stores):
+def test_the_states_of_a_plant_of_before_0_2_0_move_as_they_advance(real):
     mine, yours = neighbours()
     begun = table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1))})
-    shards = mongo_stores.database["evaluation_shards"]
-    MongoStates(mongo_stores.database).advance(
-        table(**{mine: None, yours: None}), begun, every=60_000
-    )
+    shards = real.database["evaluation_shards"]
+    MongoStates(real.database).advance(table(**{mine: None, yours: None}), begun, every=60_000)
     (shard,) = shards.find()
     shards.delete_one({"_id": shard["_id"]})
     shards.insert_one({**shard, "_id": f"{shard['_id'][:2]}@north/60000"})
-    states = MongoStates(mongo_stores.database)
+    states = MongoStates(real.database)
     before = states.load_many([(mine, "oven-1")])
     assert before.state(0) == ConditionState(at(1))
     assert states.moves(before.keys, 60_000)
-    with mongo_stores.unit_of_work.begin() as unit:
+    with real.unit_of_work.begin() as unit:
         states.advance(before, table(**{mine: ConditionState(at(2))}), unit, 60_000)
     stored = {one["_id"][2:]: one["definition"] for one in shards.find()}
     assert stored == {"-60000": [mine], "@north/60000": [yours]}
-    again = MongoStates(mongo_stores.database).load_many([*begun.keys])
+    again = MongoStates(real.database).load_many([*begun.keys])
     assert [again.state(n) for n in range(2)] == [ConditionState(at(2)), ConditionState(at(1))]
 
 
-def test_another_number_of_parts_moves_the_states_as_they_advance(mongo_stores):
+def test_another_number_of_parts_moves_the_states_as_they_advance(real):
     """Definitions of one sixteenth then have documents of their own, and a single process that
     advances both writes both."""
     mine, yours = neighbours()
-    whole = MongoStates(mongo_stores.database)
-    divided = MongoStates(mongo_stores.database, parts=1000)
+    whole = MongoStates(real.database)
+    divided = MongoStates(real.database, parts=1000)
     begun = table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1))})
     whole.advance(table(**{mine: None, yours: None}), begun, every=60_000)
     before = divided.load_many(begun.keys)
     after = table(**{mine: ConditionState(at(2)), yours: ConditionState(at(3))})
 
     assert divided.moves(before.keys, 60_000)
-    with mongo_stores.unit_of_work.begin() as unit:
+    with real.unit_of_work.begin() as unit:
         divided.advance(before, after, unit, 60_000)
 
     assert not divided.moves(before.keys, 60_000)
     stored = [
         shard["definition"]
-        for shard in mongo_stores.database["evaluation_shards"].find()
+        for shard in real.database["evaluation_shards"].find()
         if shard["definition"]
     ]
     assert sorted(stored) == sorted([[mine], [yours]])
-    one = MongoStates(mongo_stores.database, parts=1000)
-    other = MongoStates(mongo_stores.database, parts=1000)
+    one = MongoStates(real.database, parts=1000)
+    other = MongoStates(real.database, parts=1000)
     for states, name in ((one, mine), (other, yours)):
         states.load_many([(name, "oven-1")])
     for states, name, last in ((one, mine, at(2)), (other, yours, at(3))):
@@ -307,5 +303,5 @@ def test_another_number_of_parts_moves_the_states_as_they_advance(mongo_stores):
             table(**{name: ConditionState(last)}), table(**{name: advanced}), every=60_000
         )
 
-    again = MongoStates(mongo_stores.database).load_many(begun.keys)
+    again = MongoStates(real.database).load_many(begun.keys)
     assert [again.state(row) for row in range(2)] == [ConditionState(at(4))] * 2

@@ -38,10 +38,10 @@ def test_only_the_newest_training_of_a_question_can_end(stores):
     assert stores.trainings.for_definitions(["too-moist"])[0].ended_at is None
 
 
-def test_why_a_training_failed_comes_back_for_readers_of_every_language(mongo_stores):
+def test_why_a_training_failed_comes_back_for_readers_of_every_language(real):
     reason = translatable("cancelled by {person}: {reason}", person="ann", reason="wrong {period}")
-    mongo_stores.trainings.begin(FIRST)
-    mongo_stores.trainings.end(replace(FIRST, ended_at=at(3), failure=reason, failures=1))
-    (stored,) = mongo_stores.trainings.for_definitions(["too-moist"])
+    real.trainings.begin(FIRST)
+    real.trainings.end(replace(FIRST, ended_at=at(3), failure=reason, failures=1))
+    (stored,) = real.trainings.for_definitions(["too-moist"])
     assert stored.failure == "cancelled by ann: wrong {period}"
     assert language("de").translate(stored.failure) == "abgebrochen von ann: wrong {period}"

@@ -13,7 +13,6 @@ from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
 from alerting.readings.instants import to_millis
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import T0, at, oven
-from tests.helpers.stores import WITHOUT_STAND_IN
 
 LATER = at(10_000)
 
@@ -77,15 +76,14 @@ def test_an_instant_without_a_zone_is_an_error(stores):
         )
 
 
-def test_arrival_is_when_the_instant_last_changed(mongo_stores):
-    add_readings(mongo_stores, [row(0, temperature=1.0)], at(1))
-    add_readings(mongo_stores, [row(0, temperature=1.0)], at(2))
-    assert mongo_stores.database["readings"].find_one()["arrived_at"] == at(1)
-    add_readings(mongo_stores, [row(0, moisture=1.0)], at(3))
-    assert mongo_stores.database["readings"].find_one()["arrived_at"] == at(3)
+def test_arrival_is_when_the_instant_last_changed(real):
+    add_readings(real, [row(0, temperature=1.0)], at(1))
+    add_readings(real, [row(0, temperature=1.0)], at(2))
+    assert real.database["readings"].find_one()["arrived_at"] == at(1)
+    add_readings(real, [row(0, moisture=1.0)], at(3))
+    assert real.database["readings"].find_one()["arrived_at"] == at(3)
 
 
-@pytest.mark.parametrize("stores", WITHOUT_STAND_IN, indirect=True)
 @pytest.mark.parametrize("stored", [1, 1500])
 def test_of_many_assets_those_with_stored_rows_are_merged_and_counted_once(stores, stored):
     """Few and many stored readings are found in different ways."""
@@ -241,11 +239,11 @@ def test_the_same_events_again_change_nothing(stores):
     assert add_events(stores, events, LATER) == 0
 
 
-def test_the_end_of_a_lasting_event_arrives_later_and_stays(mongo_stores):
-    assert add_events(mongo_stores, [event("stop", 5, reason="jam")], LATER) == 1
-    assert add_events(mongo_stores, [event("stop", 5, 9, shift="night")], LATER) == 1
-    assert add_events(mongo_stores, [event("stop", 5)], LATER) == 0
-    stored = mongo_stores.database["events"].find_one()
+def test_the_end_of_a_lasting_event_arrives_later_and_stays(real):
+    assert add_events(real, [event("stop", 5, reason="jam")], LATER) == 1
+    assert add_events(real, [event("stop", 5, 9, shift="night")], LATER) == 1
+    assert add_events(real, [event("stop", 5)], LATER) == 0
+    stored = real.database["events"].find_one()
     assert stored["end"] == at(9)
     assert stored["attributes"] == {"reason": "jam", "shift": "night"}
 

@@ -85,14 +85,12 @@ def test_of_two_rows_for_one_instant_the_later_says_the_quality(stores):
     assert told(history.doubts.bad) == {"temperature": [to_millis(at(1))]}
 
 
-def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(mongo_stores):
+def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(real):
     add_readings(
-        mongo_stores, [row(0, temperature=2.0), row(1, {"temperature": "bad"}, moisture=1.0)], LATER
+        real, [row(0, temperature=2.0), row(1, {"temperature": "bad"}, moisture=1.0)], LATER
     )
     good, other = (
-        mongo_stores.database["readings"]
-        .find({}, {"_id": False, "arrived_at": False})
-        .sort([("ts", 1)])
+        real.database["readings"].find({}, {"_id": False, "arrived_at": False}).sort([("ts", 1)])
     )
     assert good == {"asset": "oven-1", "ts": at(0), "v": {"temperature": 2.0}}
     assert other == {
@@ -103,7 +101,7 @@ def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(mon
     }
 
 
-def test_a_number_that_somebody_wrote_beside_a_bad_quality_is_no_value(mongo_stores):
+def test_a_number_that_somebody_wrote_beside_a_bad_quality_is_no_value(real):
     document = {
         "asset": "oven-1",
         "ts": at(0),
@@ -111,8 +109,8 @@ def test_a_number_that_somebody_wrote_beside_a_bad_quality_is_no_value(mongo_sto
         "q": {"temperature": "bad"},
         "arrived_at": at(0),
     }
-    mongo_stores.database["readings"].insert_one(document)
-    assert load(mongo_stores).readings["temperature"].isna().all()
+    real.database["readings"].insert_one(document)
+    assert load(real).readings["temperature"].isna().all()
 
 
 def test_a_correction_of_the_quality_behind_the_evaluation_is_late(stores):

@@ -258,9 +258,9 @@ def test_processes_that_work_know_each_other_until_they_end(stores):
     assert stores.stream_processes.note_process("a") == {"a": []}
 
 
-def test_faults_of_a_source_come_back_for_readers_of_every_language(mongo_stores):
+def test_faults_of_a_source_come_back_for_readers_of_every_language(real):
     german = language("de")
-    deliveries = mongo_stores.deliveries
+    deliveries = real.deliveries
     why = translatable("{name}: {text}", name="ts", text=translatable("there is no time"))
     deliveries.record("gate", Delivered(at(1), 0, 1, why=why))
     refused = translatable("the broker refuses: {reason}", reason="x")

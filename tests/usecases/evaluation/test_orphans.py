@@ -15,7 +15,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot
-from tests.helpers.stores import on_mongomock  # noqa: F401 - a fixture
+from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 EVE = operate.Actor("eve", "operator")
@@ -29,8 +29,8 @@ def mailbox():
 
 
 @pytest.fixture
-def platform(on_mongomock, mailbox):  # noqa: F811 - a fixture
-    return with_two_open(on_mongomock, mailbox)
+def platform(real, mailbox):  # noqa: F811 - a fixture
+    return with_two_open(real, mailbox)
 
 
 def with_two_open(stores, mailbox):
@@ -71,7 +71,7 @@ def delete(platform, collection, **query):
 
 def change_in_database(platform, **fields):
     definitions = platform.episodes._episodes.database["alert_definitions"]
-    definitions.update_one({"name": "too-hot"}, {"$set": fields})
+    definitions.update_one({"name": "too-hot"}, {"$set": fields}, bypass_document_validation=True)
 
 
 def plan_one_round(platform, minute):
@@ -164,7 +164,9 @@ def test_a_faulty_definition_or_asset_ends_nothing_and_an_operator_can_close_it(
     run(platform, 20)
     assert of_asset(platform) == [(at(1), None)], "its last valid revision stays in force"
     assets = platform.episodes._episodes.database["assets"]
-    assets.update_one({"name": "oven-2"}, {"$set": {"variables": "none"}})
+    assets.update_one(
+        {"name": "oven-2"}, {"$set": {"variables": "none"}}, bypass_document_validation=True
+    )
     run(platform, 30)
     assert of_asset(platform) == [(at(1), None)]
     id = platform.episodes.find(asset="oven-2")[0].id

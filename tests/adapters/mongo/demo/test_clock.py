@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.adapters.mongo.demo.clock import MongoClock
-from tests.support import mongomock_database
+from tests.helpers.stores import real  # noqa: F401 - a fixture
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,8 +27,8 @@ def wall():
 
 
 @pytest.fixture
-def database():
-    return mongomock_database()
+def database(real):  # noqa: F811 - a fixture
+    return real.database
 
 
 def shown(clock):
