@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -15,9 +15,7 @@ from alerting.episodes.lifecycle import Step
 from alerting.readings.history import History
 
 _DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 15, 30, 60, 120, 300, 600, 1800))
-_MOST_TRIED = 30
 Fields = dict[str, float | str]
-Steps = Mapping[str, list[Step]]  # steps of episodes by asset
 
 
 class LimitChange(NamedTuple):
@@ -37,38 +35,6 @@ class LimitProposal:
     message: str
 
 
-def first_change(
-    changes: Iterable[LimitChange],
-    histories: Mapping[str, History],
-    start: datetime,
-    end: datetime,
-    suffices: Callable[[Steps], bool],
-) -> tuple[LimitChange, Steps] | None:
-    """Return the first change with which the steps in (start, end] suffice, with these steps."""
-    for change in changes:
-        steps = {
-            asset: replay(change.condition, history, start, end)
-            for asset, history in histories.items()
-        }
-        if suffices(steps):
-            return change, steps
-    return None
-
-
-def changes_of_limit(condition: Condition, field: str, values: np.ndarray) -> Iterator[LimitChange]:
-    """Yield a change to each of at most thirty of the values, by rank, in their order."""
-    for i in evenly_ranked(len(values), _MOST_TRIED):
-        value = float(values[i])
-        yield LimitChange({field: value}, condition.model_copy(update={field: value}))
-
-
-def evenly_ranked(number: int, most: int = _MOST_TRIED) -> list[int]:
-    """Return at most so many increasing ranks, with the first and the last one."""
-    ranks = np.linspace(0, number - 1, min(most, number)).round().astype(np.int64)
-    found: list[int] = np.unique(ranks).tolist()
-    return found
-
-
 def quieten(
     definition: Condition,
     history: History,
@@ -85,10 +51,11 @@ def quieten(
         (_clear_limits(definition, history), "it clears further inside its limits"),
         (_delays(definition), "only where an alarm that clears at once needs no action"),
     ):
-        found = first_change(changes, {"": history}, start, end, lambda steps: quiet(steps[""]))
-        if found is not None:
-            fields = found[0].fields
-            proposals.append(_proposal(fields, _raises(before), _raises(found[1][""]), advice))
+        for change in changes:
+            after = replay(change.condition, history, start, end)
+            if quiet(after):
+                proposals.append(_proposal(change.fields, _raises(before), _raises(after), advice))
+                break
     return tuple(proposals)
 
 

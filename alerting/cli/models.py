@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from alerting.learning.selection.proposal import CandidateSummary, Proposal
     from alerting.usecases.training.progress import UnderWay
 
-model_group = command_group("Models: approve, reject and roll back champions; repeat a training.")
+model_group = command_group("Models: approve, reject and roll back champions.")
 
 AsOf = Annotated[
     str | None,
@@ -183,18 +183,6 @@ def rollback(
     with platform() as p:
         record = promote.rollback(p, name, reason, user(), to)
     show_result(record, as_json, f"{record.reason}. In service since {short(record.acted_at)}.")
-
-
-@model_group.command("repeat")
-@command
-def repeat(run_id: RunId, as_json: Json = False) -> None:
-    """Train again what a training did, also one that its time budget ended, and check that the same
-    model is found; changes nothing."""
-    from alerting.usecases.training.repeat import repeat_run
-
-    with platform() as p, progress() as report_progress:
-        result = repeat_run(p, run_id, report_progress)
-    show_result(result, as_json, result.sentence)
 
 
 @model_group.command("export")
@@ -364,7 +352,7 @@ def _show_training(training: dict[str, Any] | None) -> None:
     console.print(
         f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold"
     )
-    _show_candidates(training["leaderboard"], training["run_id"])
+    _show_candidates(training["leaderboard"])
     for line in training["chance"]:
         console.print(line)
     _show_test(training["test"])
@@ -385,15 +373,15 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"threshold": format_threshold(float(row["threshold"]))}
 
 
-def _show_candidates(leaderboard: "Sequence[CandidateSummary]", run_id: str) -> None:
-    """Print the best candidate of each family, best first, and how to repeat what was cut short."""
+def _show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
+    """Print the best candidate of each family, best first, and what was cut short."""
     from alerting.reporting.page import decision_text as text
 
     lines = [vars(candidate) for candidate in text.ranked(leaderboard)]
     titles = text.candidate_titles(leaderboard)
     rows = [line | {key: text.format_metric(line, key) for key in titles} for line in lines]
     show(rows, ["family", *titles, "trials", "cut_short"], False, "")
-    for said in text.cut_short_lines(leaderboard, run_id):
+    for said in text.cut_short_lines(leaderboard):
         console.print(said, style="yellow")
 
 
@@ -430,7 +418,7 @@ def show_proposal(result: "Proposal", verbose: bool) -> None:
     _show_test(result.test)
     for line in decision_text.period_lines(result.dataset):
         console.print(line)
-    _show_candidates(result.leaderboard, result.run_id)
+    _show_candidates(result.leaderboard)
     for line in decision_text.chance_lines(result.evidence):
         console.print(line)
     messages = [finding.message for finding in result.findings] if verbose else []

@@ -73,6 +73,7 @@ _COMMANDS = (
     ("model reject", "alerting model approve RUN --reject REASON"),
     ("late-data", "alerting why; `latency` of a variable waits for late readings"),
     ("retain", "Airflow does it every night"),
+    ("model repeat", "alerting train NAME --as-of TIME --again, without a time_budget"),
 )
 _PLANTS = "run an installation for each plant; its time zone and language are settings"
 LEFT_IN_0_2_0 = (
@@ -216,6 +217,12 @@ LEFT_IN_0_2_0 = (
         "section of a report",
         "inputs against the training, estimate without outcomes, scores by size",
         "the daily check of drift, on the page of the model",
+    ),
+    Left("section of a report", "another limit that was tried", "the preview of a definition"),
+    Left(
+        "module",
+        "alerting.learning.models.families.checks",
+        "train with the family, and compare the page of its model",
     ),
     Left("file of a run", "shap_bar.png, trials.png", "importance.png, and the search's metrics"),
     Left("line of `alerting up`", "First alert: …", "the page Now, and the channel log"),

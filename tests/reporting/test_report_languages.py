@@ -16,9 +16,7 @@ from alerting.readings.history import History
 from alerting.reporting.base.documents import to_document
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
-from alerting.reporting.definition.material import Reduced
 from alerting.reporting.definition.metrics import compute_metrics
-from alerting.reporting.definition.retune import Retune
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.sentences import head_sentences, mail_sentences
 from alerting.usecases.definitions.sync import apply
@@ -124,7 +122,6 @@ def full_material():
         previous=material,
         withdrawn=2,
         not_notified=3,
-        reduced={"oven-1": Reduced(H, {}, None)},
     )
 
 
@@ -176,7 +173,6 @@ OF_THE_EPISODE = {
 def test_a_page_of_a_definition_has_no_word_outside_the_language_files(full_material):
     metrics = compute_metrics(full_material)
     of_plant = marked_language()
-    metrics = replace(metrics, retune=Retune("threshold", 0.5, 0.6, 8, 4, 4, 4, 4))
     drawn = draw(metrics, full_material, language=of_plant)
     judgement = conclude(metrics)
     page = render_page(metrics, judgement, drawn, language=of_plant, unseen=True)

@@ -250,7 +250,7 @@ def _training(training: Any | None) -> dict[str, Any] | None:
             for line in lines
         ],
         "lines": [
-            *cut_short_lines(training["leaderboard"], training["run_id"]),
+            *cut_short_lines(training["leaderboard"]),
             *training["chance"],
             *(metric_lines(test) if "ap" in test else ()),
             *test.get("notes", ()),

@@ -19,7 +19,7 @@ from alerting.definitions.wording.language import Language, Styled
 from alerting.learning.metrics.graded_values import ServedValues
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.figures.episode_chart import EpisodeChart, Fan, Panel, problem_levels
-from alerting.usecases.report_material.stored_values import load_served_values
+from alerting.usecases.report_material.charted import load_served_values
 
 MOST_ASSETS = 4
 _MOST_SAMPLES = 60  # in a chart

@@ -6,7 +6,6 @@ from typing import Literal
 
 from alerting.definitions.wording.language import (
     Styled,
-    Translatable,
     joined,
     template,
     translatable,
@@ -16,7 +15,6 @@ from alerting.reporting.base.estimates import LEAST_EVENTS, Estimate
 from alerting.reporting.base.messages import false_alarms, seconds
 from alerting.reporting.base.scores import RowMetrics
 from alerting.reporting.definition.metrics import ReportMetrics
-from alerting.reporting.definition.retune import Retune
 from alerting.reporting.definition.values import (
     ValueMetrics,
     advise_value,
@@ -238,7 +236,9 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
     right = f.precision.with_avoided
     if right.value is not None and right.value < GOOD_PRECISION and not right.doubt:
         yield translatable(
-            "Only {cases} were right: {remedy}.", cases=right.basis, remedy=_instead(f.retune)
+            "Only {cases} were right: try other limits in the preview, narrow the condition, or "
+            "add variables.",
+            cases=right.basis,
         )
     if f.missed and f.horizon_s == 0:
         yield translatable_count(
@@ -265,20 +265,6 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
             "{number} warnings came too late to act: lengthen the horizon, or evaluate more often.",
             late,
         )
-
-
-def _instead(retune: Retune | None) -> Translatable:
-    """Return the limit that halves the false alarms, if it keeps half of what was right."""
-    if retune is None or 2 * retune.right_then < retune.right:
-        return translatable(
-            "no single limit halves the false alarms without losing what was right; narrow the "
-            "condition, or add variables"
-        )
-    return translatable(
-        "with {change} instead of {present}, {false_then} of {false_alarms} false alarms would "
-        "have remained, and {right_then} of {right} that were right",
-        **retune.values,
-    )
 
 
 def _model(f: ReportMetrics) -> Iterator[str]:

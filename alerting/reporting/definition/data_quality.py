@@ -1,13 +1,12 @@
 """Data and evaluation of a period: gaps, doubtful samples, late readings, what was evaluated."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from statistics import median
 
 import numpy as np
 
 from alerting.alarm_kpis.intervals import length
-from alerting.readings.history import History
 from alerting.readings.instants import to_millis
 from alerting.reporting.definition.material import Material
 
@@ -51,9 +50,7 @@ class DataMetrics:
     `found_late`: episodes found only in readings that came late; `refuted`: episodes that late
     readings refuted. `detection_s`, `slowest_s`: median and most seconds from the raise of a live
     episode to the moment when the platform knew it; None without any. `late`: live episodes that it
-    knew more than two evaluations and the latency after their raise. `reduced_to_s`: seconds of
-    which the charts have the lowest and highest reading, where there are too many; None where they
-    have all.
+    knew more than two evaluations and the latency after their raise.
     """
 
     assets: tuple[AssetData, ...]
@@ -63,7 +60,6 @@ class DataMetrics:
     detection_s: float | None
     slowest_s: float | None = None
     late: int = 0
-    reduced_to_s: float | None = None
 
     @property
     def blind_share(self) -> float:
@@ -98,7 +94,6 @@ def data_metrics(m: Material) -> DataMetrics:
         detection_s=median(live) if live else None,
         slowest_s=max(live, default=None),
         late=sum(seconds > usual for seconds in live),
-        reduced_to_s=max((r.every.total_seconds() for r in m.reduced.values()), default=None),
     )
 
 
@@ -126,24 +121,20 @@ def _asset_data(m: Material, asset: str) -> AssetData:
 
 
 def _doubtful(m: Material, asset: str) -> list[VariableQuality]:
-    history = m.histories[asset]
+    readings = m.histories[asset].readings
+    doubts = m.histories[asset].doubts
     start = to_millis(m.start)
     end = to_millis(m.end)
+    samples = readings[(readings.index >= m.start) & (readings.index < m.end)].notna().sum()
     found = []
-    counts = m.reduced[asset].counts if asset in m.reduced else _counts(history, m.start, m.end)
-    for variable in sorted({*history.doubts.bad, *history.doubts.uncertain}):
+    for variable in sorted({*doubts.bad, *doubts.uncertain}):
         bad, uncertain = (
             int(np.sum((at >= start) & (at < end)))
             for at in (
-                np.asarray(d.get(variable, ()), np.int64)
-                for d in (history.doubts.bad, history.doubts.uncertain)
+                np.asarray(d.get(variable, ()), np.int64) for d in (doubts.bad, doubts.uncertain)
             )
         )
         if bad or uncertain:
-            found.append(VariableQuality(asset, variable, counts.get(variable, 0), bad, uncertain))
+            number = int(samples.get(variable, 0))
+            found.append(VariableQuality(asset, variable, number, bad, uncertain))
     return found
-
-
-def _counts(history: History, start: datetime, end: datetime) -> dict[str, int]:
-    inside = history.readings[(history.readings.index >= start) & (history.readings.index < end)]
-    return {str(name): int(number) for name, number in inside.notna().sum().items()}

@@ -58,10 +58,7 @@ _BY_FORECASTS = {
         "Its warnings were better, but its forecasts worse (mean CRPS {new}, before {old})."
     ),
 }
-_CUT_SHORT = template(
-    "{why} Its search was cut short by the time budget (trials: {families}); "
-    "`alerting model repeat {run}` gives the same model again."
-)
+_CUT_SHORT = template("{why} Its search was cut short by the time budget (trials: {families}).")
 _BY_VALUES = {
     "promote": template("Its values were better (mean CRPS {new}, before {old})."),
     "keep": template("Its values were no better (mean CRPS {new}, before {old})."),
@@ -204,7 +201,6 @@ def summarise_decision(
             f"{family.replace('_', ' ')} {done}/{asked}"
             for family, (done, asked) in cut_short["trials"].items()
         ),
-        run=cut_short["run"],
     )
 
 

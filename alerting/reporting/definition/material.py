@@ -44,20 +44,6 @@ class ModelInService:
 
 
 @dataclass(frozen=True)
-class Reduced:
-    """Figures of an asset whose readings are too many to be held, beside its reduced history.
-
-    `every`: the time of which that keeps the first, last, lowest and highest value. `counts`:
-    samples of the period by variable. `gaps`: times of both periods without any known value; None
-    where they follow from the problems.
-    """
-
-    every: timedelta
-    counts: Mapping[str, int]
-    gaps: tuple[Interval, ...] | None
-
-
-@dataclass(frozen=True)
 class Material:
     """The input of a report.
 
@@ -79,8 +65,7 @@ class Material:
     compared. `misses`: reported by operators, oldest first; those that the data do not show are
     among the problems too. `verification`: how the model did by the values that came.
     `moving_levels`: of an asset in (start, end], the limits that change by themselves, by variable.
-    `reduced`: by asset, where `histories` are reduced. `values`: those that a forecast said of the
-    period, by asset, beside the samples.
+    `values`: those that a forecast said of the period, by asset, beside the samples.
     """
 
     definition: Definition
@@ -104,7 +89,6 @@ class Material:
     withdrawn: int = 0
     previous: Material | None = None
     verification: str = ""
-    reduced: Mapping[str, Reduced] = field(default_factory=dict)
     values: Mapping[str, ServedValues] = field(default_factory=dict)
     moving_levels: Callable[[Asset, datetime, datetime], LevelsInForce] = lambda *_: (
         NO_MOVING_LEVELS

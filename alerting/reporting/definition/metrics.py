@@ -40,7 +40,6 @@ from alerting.reporting.definition.reported_problems import (
     gap_and_horizon,
     lead_time,
 )
-from alerting.reporting.definition.retune import Retune, compute_retune
 from alerting.reporting.definition.values import ValueMetrics, compute_values
 
 _WEEK_S = 7 * 86_400
@@ -137,7 +136,6 @@ class ReportMetrics:
     drivers: tuple[Driver, ...] = ()
     model: ModelMetrics | None = None
     data: DataMetrics | None = None
-    retune: Retune | None = None
     previous: PreviousPeriod | None = None
     values: ValueMetrics | None = None
     has_alarm: bool = True
@@ -195,7 +193,6 @@ def compute_metrics(material: Material) -> ReportMetrics:
         if trained
         else None,
         data=data_metrics(m),
-        retune=compute_retune(m) if m.previous is not None and m.definition.has_alarm else None,
         previous=PreviousPeriod(
             start=earlier.start,
             end=earlier.end,

@@ -81,7 +81,7 @@ def decision_markdown(proposal: Proposal) -> str:
         chance=chance_lines(proposal.evidence),
         alert=proposed_alert(proposal.evidence),
         candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
-        cut_short=cut_short_lines(proposal.leaderboard, proposal.run_id),
+        cut_short=cut_short_lines(proposal.leaderboard),
         candidate_titles=candidate_titles(proposal.leaderboard),
         titles=METRIC_TITLES,
         metric=format_metric,
@@ -213,9 +213,8 @@ def candidate_line(candidate: CandidateSummary | EstimateSummary) -> str:
     )
 
 
-def cut_short_lines(leaderboard: Sequence[CandidateSummary], run_id: str) -> list[str]:
-    """Return a sentence on searches that a ceiling ended, with the command that repeats them; none
-    without one."""
+def cut_short_lines(leaderboard: Sequence[CandidateSummary]) -> list[str]:
+    """Return a sentence on searches that a ceiling ended; none without one."""
     ended = [
         f"{one.title} after {one.trials}" + (f" of {one.trials_asked}" if one.trials_asked else "")
         for one in leaderboard
@@ -224,8 +223,8 @@ def cut_short_lines(leaderboard: Sequence[CandidateSummary], run_id: str) -> lis
     if not ended:
         return []
     return [
-        f"cut short by learning.time_budget (trials done): {', '.join(ended)}. The same model "
-        f"again: `alerting model repeat {run_id}`; all trials: a longer time_budget"
+        f"cut short by learning.time_budget (trials done): {', '.join(ended)}; all trials: a "
+        "longer time_budget"
     ]
 
 
@@ -264,7 +263,7 @@ def decision_lines(proposal: Proposal) -> list[str]:
     test = test if "ap" in proposal.test else []
     return [
         *candidates,
-        *cut_short_lines(proposal.leaderboard, proposal.run_id),
+        *cut_short_lines(proposal.leaderboard),
         *chance_lines(proposal.evidence),
         *test,
         result_line(proposal),

@@ -13,7 +13,6 @@ from alerting.reporting.base.templates import render
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics
-from alerting.reporting.definition.retune import describe_retune
 from alerting.reporting.figures.bars import titles_of
 from alerting.reporting.figures.charts import bars_plot
 from alerting.reporting.figures.kit import png, svg, time_ticks
@@ -120,7 +119,6 @@ def render_page(
         lanes=charts.LANES,
         zone=zone,
         zone_name=messages.zone_name(zone),
-        retune=describe_retune(metrics.retune, metrics.trained) if metrics.retune else None,
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
         most_missed=50,
         most_alarms=500,

@@ -36,7 +36,7 @@ from alerting.reporting.figures.episode_chart import (
     new_panel,
 )
 from alerting.usecases.registry.model_cache import ModelCache
-from alerting.usecases.report_material.moving_levels import levels_in_force
+from alerting.usecases.report_material.charted import levels_in_force
 
 _BEFORE = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))
 _AFTER = timedelta(minutes=10)

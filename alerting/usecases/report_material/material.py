@@ -12,8 +12,10 @@ import numpy.typing as npt
 from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
+from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
+from alerting.detection.conditions import search_from
 from alerting.detection.problems import (
     counted_problems,
     find_occurrences,
@@ -28,31 +30,26 @@ from alerting.learning.data.labels import label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.metrics.graded_values import ServedValues, compare_values
 from alerting.learning.selection.promotion import IntervalsByAsset
-from alerting.ports import BacktestPorts, DecisionRecord, Document, ReportPorts
-from alerting.readings.history import History, from_millis, millis, to_millis
+from alerting.ports import BacktestPorts, DecisionRecord, Document, Readings, ReportPorts
+from alerting.readings.history import History, from_millis, millis, to_millis, with_older
 from alerting.readings.instants import NO_TIME
-from alerting.reporting.definition.material import Material, ModelInService, Reduced
+from alerting.reporting.definition.material import Material, ModelInService
 from alerting.reporting.figures.episode_chart import LevelsInForce
+from alerting.reporting.page.details import variable_of
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import answer_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 from alerting.usecases.registry.model_cache import ModelCache
-from alerting.usecases.report_material.bounded_readings import load_bounded
-from alerting.usecases.report_material.inputs import (
+from alerting.usecases.report_material.charted import levels_in_force
+from alerting.usecases.report_material.counted import (
     decisions_made,
-    summary_of,
-    unfitted_times,
-)
-from alerting.usecases.report_material.last_values import with_last_values
-from alerting.usecases.report_material.moving_levels import levels_in_force
-from alerting.usecases.report_material.notifiable import (
     is_in_maintenance,
+    leave_out_deleted,
     notifiable_problems,
     notifiable_scores,
-)
-from alerting.usecases.report_material.unscored_times import (
-    leave_out_deleted,
     raised_unscored,
+    summary_of,
+    unfitted_times,
     unscored_times,
     without_end,
 )
@@ -77,7 +74,6 @@ class _Sources:
     maintenance: IntervalsByAsset
     histories: Mapping[str, History]
     problems: pd.DataFrame
-    reduced: Mapping[str, Reduced]
     decisions: Sequence[DecisionRecord]
     as_of: datetime
 
@@ -101,13 +97,11 @@ def gather_material(
     assets = matching_assets(definition, platform.assets.all())
     definition = definition.for_assets(assets)
     first = previous_start or start
-    loaded = {
-        a.name: load_bounded(
-            platform.readings, definition, a, first - _before(definition, a), as_of, (start, end)
-        )
+    names = _variables_of(definition) if isinstance(definition, TrainedDefinition) else None
+    histories = {
+        a.name: platform.readings.load(a, first - _before(definition, a), as_of, names or None)
         for a in assets
     }
-    histories = {name: history for name, (history, _) in loaded.items()}
     decisions = platform.decisions.for_definition(revision.name)
     sources = _Sources(
         platform=platform,
@@ -122,7 +116,6 @@ def gather_material(
         ),
         histories=histories,
         problems=_problems(definition, histories, as_of),
-        reduced={name: found for name, (_, found) in loaded.items() if found is not None},
         decisions=decisions,
         as_of=as_of,
     )
@@ -180,11 +173,17 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
             e.raised_at >= start and is_in_maintenance(s.maintenance, e) for e in valid
         ),
         histories=s.histories,
-        reduced=s.reduced,
         withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
         unscored=unscored,
         moving_levels=find_levels,
     )
+
+
+def _variables_of(definition: TrainedDefinition) -> list[str]:
+    """Return the variables that tell what came true: a report needs no others of a model, whose
+    scores are stored."""
+    named = {*definition.problem.variables, definition.must_know, variable_of(definition)}
+    return sorted(name for name in named if name)
 
 
 def _before(definition: Definition, asset: Asset) -> timedelta:
@@ -342,17 +341,18 @@ def _evaluated_intervals(
             for of, a, b in intervals
             if of == asset and a < end and b > start
         ]
-        if not mine or not len(history.readings):
+        if not mine:
             continue
         whole = (min(a for a, _ in mine), max(b for _, b in mine))
         unscored = unscored_times(s.definition, scores, asset, *whole)
+        if unscored is None and not len(history.readings):
+            continue
         interval, gaps[asset] = (
             without_end(whole, unscored)
             if unscored is not None
             else _trim_to_data(
                 s.definition,
-                with_last_values(s.platform.readings, s.definition, history),
-                s.reduced.get(asset),
+                _with_last_values(s.platform.readings, s.definition, history),
                 whole,
                 unfitted_times(s.decisions, asset, end),
             )
@@ -365,16 +365,23 @@ def _evaluated_intervals(
 def _trim_to_data(
     definition: Definition,
     history: History,
-    reduced: Reduced | None,
     interval: Interval,
     unfitted: Sequence[Interval],
 ) -> tuple[Interval, tuple[Interval, ...]]:
     """Return the interval up to the last known value, and its gaps (also `unfitted`)."""
-    first, last = interval
-    found = reduced.gaps if reduced is not None else None
-    begin = first if found is None else max(first, history.readings.index[-1].to_pydatetime())
-    after = kind_of(definition).data_gaps(definition, history, begin, last) if begin < last else ()
-    gaps = tuple(after)
-    if found is not None or unfitted:
-        gaps = tuple(merge([*(found or ()), *after, *unfitted], first, last))
-    return without_end(interval, gaps)
+    gaps = tuple(kind_of(definition).data_gaps(definition, history, *interval))
+    return without_end(interval, tuple(merge([*gaps, *unfitted], *interval)) if unfitted else gaps)
+
+
+def _with_last_values(readings: Readings, definition: Definition, history: History) -> History:
+    """Return the history with earlier last values, for conditions of several variables."""
+    combination = definition.combination if isinstance(definition, Conditions) else None
+    if combination is None:
+        return history
+    begin = history.readings.index[0].to_pydatetime() - timedelta(milliseconds=1)
+    since: dict[str, datetime] = {}
+    for condition in combination.leaves():
+        since[condition.variable] = min(
+            search_from(condition, begin), since.get(condition.variable, begin)
+        )
+    return with_older(history, readings.newest_values(history.asset, since, begin))

@@ -2,7 +2,7 @@
 the champion."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from alerting.kinds.protocol.training import Challenger
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.search.candidates import Candidate, candidate_from_files
+from alerting.learning.search.candidates import candidate_from_files
 from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision_table import PromotionDecision, add_objection, decide
@@ -273,6 +273,7 @@ def _compare_trained(
         if values is not None:
             said = describe_values(chance, values)
             decision = replace(decision, reason=f"{decision.reason} {said}")
+    ended = {one.family: [one.trials, one.trials_asked] for one in candidates if one.cut_short}
     proposal = Proposal(
         definition=run.name,
         revision=run.revision,
@@ -294,7 +295,7 @@ def _compare_trained(
             **({} if chance is None else {"chance": chance.to_document()}),
             **({} if values is None else {"values": values.to_document()}),
             **_importance(chosen, decision),
-            **(_cut_short(run.id, candidates) if platform.runs.shown else {}),
+            **({"cut_short": {"trials": ended}} if ended and platform.runs.shown else {}),
             **decision.evidence,
         },
         importance=chosen.evidence.importance if chosen else {},
@@ -412,13 +413,6 @@ def _importance(challenger: Challenger | None, decision: PromotionDecision) -> d
         return {}
     ranked = dict(list(challenger.evidence.importance.items())[:_MOST_IMPORTANT])
     return {"importance": {"rows": len(challenger.evidence.shap.shares), "variables": ranked}}
-
-
-def _cut_short(run_id: str, candidates: Sequence[Candidate]) -> dict[str, Any]:
-    """Return the trials done and asked of searches that a ceiling ended, for the record of the
-    decision; nothing without one."""
-    ended = {one.family: [one.trials, one.trials_asked] for one in candidates if one.cut_short}
-    return {"cut_short": {"run": run_id, "trials": ended}} if ended else {}
 
 
 def _register(

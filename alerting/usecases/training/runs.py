@@ -26,7 +26,6 @@ from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
 from alerting.usecases.training.progress import unfinished_training
 from alerting.usecases.training.promote import promote_run
-from alerting.usecases.training.run import last_training
 
 _LEAST_BEGINNING = 4
 _LOOKS_UNTIL_BEGUN = 600
@@ -221,25 +220,6 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     lines = [f"{one.definition}: `alerting model approve {run}`" for run, one in waiting.items()]
     raise UserError(
         f"no run begins with {shown(text)}; waiting for approval: {'; '.join(lines) or 'none'}"
-    )
-
-
-def known_run(platform: TrainingPorts, text: str) -> str:
-    """Return the id of a run with a result, by its beginning, or of the last training of a
-    definition. Raises UserError if there is none."""
-    if platform.definitions.newest_revision(text) is not None:
-        made = platform.decisions.for_definition(text)
-        last = last_training(platform.runs, platform.models, text, made)
-        if last is None:
-            raise UserError(f"{text!r} has no training with a result yet: `alerting train {text}`")
-        return str(last["run_id"])
-    waiting = _waiting(platform.platform_alerts, platform.decisions, platform.runs)
-    found = _beginning({*waiting, *_decided_and_open(platform)}, text)
-    if found:
-        return _only(found, text)
-    raise UserError(
-        f"no run begins with {shown(text)}; `alerting models NAME` names the last one of a "
-        "definition"
     )
 
 

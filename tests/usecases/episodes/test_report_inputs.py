@@ -4,9 +4,7 @@ import pytest
 
 from alerting.ports import DecisionRecord
 from alerting.usecases.platform_health.drift import learned_from
-from alerting.usecases.report_material.inputs import (
-    decisions_made,
-)
+from alerting.usecases.report_material.counted import decisions_made
 
 pytestmark = pytest.mark.fast
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pandas as pd
 
-from alerting.usecases.report_material.unscored_times import raised_unscored, unscored_times
+from alerting.usecases.report_material.counted import raised_unscored, unscored_times
 from tests.report_material import CLASSIFIER, START, THRESHOLD, H, episode
 
 END = START + 10 * H

@@ -1,6 +1,6 @@
 """The contract of a model family: parameters, fit, and reading its files.
 
-One module per family, with its instance; `checks.check_family` tests whether it keeps the contract.
+One module per family, with its instance.
 """
 
 from __future__ import annotations

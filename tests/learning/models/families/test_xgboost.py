@@ -7,7 +7,6 @@ import pytest
 from alerting.definitions import families
 from alerting.definitions.faults import DefinitionRefused
 from alerting.kinds.validation import parse_definition
-from alerting.learning.models.families.checks import check_family
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from tests.builders import classifier
 
@@ -27,10 +26,6 @@ def rows(count=1500):
 @pytest.fixture
 def library():
     return pytest.importorskip("xgboost")
-
-
-def test_it_keeps_the_contract_of_a_family(library):
-    check_family(get_family("xgboost"))
 
 
 def test_its_trees_give_the_margins_of_the_library_also_at_the_limits_themselves(library):

@@ -1,14 +1,23 @@
-"""Limits that change by themselves, as they were in force, for charts."""
+"""What charts show beside the readings: limits that change by themselves, as they were in force,
+and the predicted values that were stored, each graded as it came."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Definition, ModelDefinition
+from alerting.definitions.model import Condition, Definition, ModelDefinition, TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol.evaluation import EvaluationSources, LoadedModels
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import moving_kind_of
-from alerting.ports import BacktestPorts, ChartPorts, ModelUnavailable, ReportPorts
+from alerting.learning.metrics.graded_values import ServedValues, compare_values
+from alerting.ports import (
+    BacktestPorts,
+    ChartPorts,
+    ModelUnavailable,
+    Readings,
+    ReportPorts,
+    Scores,
+)
 from alerting.readings.series import Series, series_of
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
 from alerting.usecases.definitions.versions import segments
@@ -45,3 +54,22 @@ def levels_in_force(
             reason=str(unavailable),
         )
         return LevelsInForce({}, reason)
+
+
+def load_served_values(
+    scores: Scores,
+    readings: Readings,
+    definition: TrainedDefinition,
+    asset: Asset,
+    start: datetime,
+    end: datetime,
+) -> ServedValues | None:
+    """Return the values said of an asset in [start, end], with the samples known at `end`; None if
+    none was said."""
+    name = definition.must_know
+    if name is None or name not in asset.variables:
+        return None
+    before = start - asset.delay(name) - definition.gap - 2 * definition.horizon
+    history = readings.load(asset, before, end, [name])
+    rows = scores.for_interval(definition.name, start, end + timedelta(milliseconds=1), asset.name)
+    return compare_values(rows, history, name, definition.gap, end)
