@@ -371,6 +371,8 @@ def build_dataset(
     train = rows.part == "train"
     leaks = leak_suspects(definition, plan, training, features, rows.label, train)
     beside = {name: getattr(rows, name) for name in HASHED}
+    message = describe_feedback(counts)
+    consequence: Consequence = "left out" if counts["left_out"] else "kept"
     return Dataset(
         definition=definition.name,
         revision=revision_number,
@@ -385,14 +387,22 @@ def build_dataset(
         counts=_count_dropped(assets) | left_out,
         answers=counts,
         findings=(
-            *_derived_finding(derived),
+            *(
+                []
+                if derived is None
+                else [
+                    Finding(
+                        "derived", None, derived.stride.total_seconds(), "kept", derived.message
+                    )
+                ]
+            ),
             *find_strays([point_in_time_view(h, until) for h in histories]),
             *find_level_changes(plan, views),
             *(() if definition.is_of_unit else burst_findings(definition.problem, views)),
             *oddities,
             *limits,
             *leaks,
-            *_answer_finding(counts),
+            *([Finding("answers", None, counts["used"], consequence, message)] if message else []),
         ),
         horizon_ms=duration_millis(definition.window.length),
         gap_ms=duration_millis(definition.window.after),
@@ -464,14 +474,6 @@ def _views(
     return until, views, split_borders(definition, *readings_interval(definition, views))
 
 
-def _derived_finding(derived: DerivedFeatures | None) -> list[Finding]:
-    return (
-        []
-        if derived is None
-        else [Finding("derived", None, derived.stride.total_seconds(), "kept", derived.message)]
-    )
-
-
 def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
     reasons, counts = np.unique(
         np.concatenate([a.dropped for a in assets]).astype(str), return_counts=True
@@ -488,12 +490,6 @@ def _count_answers(assets: Sequence[AssetRows], effect: Effects) -> dict[str, in
         "used": sum(a.answers_used for a in assets),
         **rows,
     }
-
-
-def _answer_finding(answers: dict[str, int]) -> list[Finding]:
-    message = describe_feedback(answers)
-    consequence: Consequence = "left out" if answers["left_out"] else "kept"
-    return [Finding("answers", None, answers["used"], consequence, message)] if message else []
 
 
 def _observed_seconds(

@@ -144,7 +144,7 @@ def require_all_parts(
                     period=_PERIODS[name],
                     start=from_millis(borders.start + 1).isoformat(),
                     end=from_millis(borders.end).isoformat(),
-                    length=_about(span),
+                    length=describe_window(max(0, span) // 60_000 * 60_000),
                     purge=describe_window(purge_ms),
                     label=describe_window(label),
                     window=describe_window(purge_ms - label),
@@ -169,7 +169,3 @@ def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positio
         (train[at <= begin - dataset.purge_ms], train[(at > begin) & (at <= end)])
         for begin, end in pairwise(edges[1:])
     ]
-
-
-def _about(span_ms: int) -> str:
-    return describe_window(max(0, span_ms) // 60_000 * 60_000)

@@ -159,23 +159,28 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
         else:
             found = np.empty(windows.n.shape)
             if column.aggregation == "missing":
-                np.clip(1.0 - windows.n / _expected(plan, group)[:, :, None], 0.0, 1.0, out=found)
+                np.clip(
+                    1.0
+                    - windows.n
+                    / np.array(
+                        [
+                            [
+                                max(span // (number.sampling_ms or span), 1)
+                                for span in plan.windows_ms
+                            ]
+                            for number in group.numbers
+                        ],
+                        np.float64,
+                    )[:, :, None],
+                    0.0,
+                    1.0,
+                    out=found,
+                )
             else:
                 _OF_MOMENTS[column.aggregation](windows, found)
             of_windows = np.arange(len(plan.windows_ms))
             out.T[into[:, None] + of_windows] = found
             position += len(of_windows) - 1
-
-
-def _expected(plan: FeaturePlan, group: _Group) -> Floats:
-    """Return how many samples each window has if none is missing (numbers x windows)."""
-    return np.array(
-        [
-            [max(span // (number.sampling_ms or span), 1) for span in plan.windows_ms]
-            for number in group.numbers
-        ],
-        np.float64,
-    )
 
 
 def _lagged(interval: ReadingInterval, names: Sequence[str], lag: int) -> Floats:
@@ -372,7 +377,13 @@ def _with_other_columns(
         if column.kind == "attribute":
             value = history.asset.attributes.get(column.source)
             floats[:, position] = value if isinstance(value, (int, float)) else np.nan
-    return _frame(plan, floats, _categories(plan, readings, at))
+    attributes = readings.history.asset.attributes
+    codes = {f"{c.name}.last": _last_code(plan, readings, c, at) for c in plan.categories}
+    for attribute in plan.category_attributes:
+        level = str(attributes[attribute.name]) if attribute.name in attributes else None
+        code = attribute.levels.index(level) if level in attribute.levels else -1
+        codes[f"attribute/{attribute.name}"] = np.full(len(at), code)
+    return _frame(plan, floats, codes)
 
 
 def build_features_many(
@@ -448,16 +459,6 @@ def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -
             out[:, position] = until - np.searchsorted(begins, at - column.window_ms, side="right")
         else:
             out[:, position] = (at - take(begins.astype(np.float64), until - 1)) / 1000.0
-
-
-def _categories(plan: FeaturePlan, readings: AssetReadings, at: Millis) -> dict[str, Codes]:
-    attributes = readings.history.asset.attributes
-    codes = {f"{c.name}.last": _last_code(plan, readings, c, at) for c in plan.categories}
-    for attribute in plan.category_attributes:
-        level = str(attributes[attribute.name]) if attribute.name in attributes else None
-        code = attribute.levels.index(level) if level in attribute.levels else -1
-        codes[f"attribute/{attribute.name}"] = np.full(len(at), code)
-    return codes
 
 
 def _last_code(

@@ -92,7 +92,7 @@ def derive_stride(
     finest = max(min(usual, default=_MINUTE), _MINUTE)
     rows = max(1, min(MOST_ROWS, MOST_CELLS // max(columns, 1)))
     limits = {
-        f"the finest sampling is {format_duration(_to_seconds(min(usual, default=_MINUTE)))}": finest,  # noqa: E501
+        f"the finest sampling is {format_duration(max(timedelta(seconds=round(min(usual, default=_MINUTE).total_seconds())), timedelta(seconds=1)))}": finest,  # noqa: E501
         f"{MOST_IN_A_HORIZON} rows before a problem are enough": horizon / MOST_IN_A_HORIZON,
         f"the training period then has at most {rows} rows of {columns} columns": observed / rows,
     }
@@ -135,7 +135,3 @@ def default_windows(
 def _usual(sampling: Sequence[timedelta]) -> Sequence[timedelta]:
     """Return the sampling of the variables with 3 samples in the longest window, or of all."""
     return [s for s in sampling if 3 * s <= LONGEST_WINDOW] or sampling
-
-
-def _to_seconds(span: timedelta) -> timedelta:
-    return max(timedelta(seconds=round(span.total_seconds())), timedelta(seconds=1))

@@ -85,9 +85,14 @@ def bootstrap_rows(
     positives, negatives = (
         draws @ _table(block[label == v], step[label == v], block, step) for v in (1, 0)
     )
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    with np.errstate(invalid="ignore"):
+        area: Floats = (positives * below).sum(axis=1) / (
+            positives.sum(axis=1) * negatives.sum(axis=1)
+        )
     return {
         "ap": _precisions(positives, negatives),
-        "roc_auc": _areas(positives, negatives),
+        "roc_auc": area,
         "brier": brier,
     }
 
@@ -162,14 +167,3 @@ def _precisions(positives: Floats, negatives: Floats) -> Floats:
         precision = true / (true + np.cumsum(negatives, axis=1))
         found = np.where(positives > 0, positives * precision, 0.0).sum(axis=1) / true[:, -1]
     return np.where(negatives.any(axis=1), found, np.nan)
-
-
-def _areas(positives: Floats, negatives: Floats) -> Floats:
-    """Return the area under the ROC curve of each row of counts by rising step: the share of
-    ordered pairs, ties by half."""
-    below = np.cumsum(negatives, axis=1) - negatives / 2
-    with np.errstate(invalid="ignore"):
-        area: Floats = (positives * below).sum(axis=1) / (
-            positives.sum(axis=1) * negatives.sum(axis=1)
-        )
-    return area

@@ -52,7 +52,10 @@ def fit_platt(
     without. `problems`: how many problems the positive rows are of, which together say no more than
     that many observations; None: each row is one.
     """
-    target = _smooth_labels(label, problems)
+    rows = int(label.sum())
+    positives = rows if problems is None else min(problems, rows)
+    negatives = (len(label) - rows) * (positives / rows if rows else 1)
+    target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     weight = np.ones(len(label)) if weight is None else weight
     centre = float(np.mean(margin))
     scale = float(np.std(margin)) or 1.0
@@ -62,15 +65,6 @@ def fit_platt(
         slope = 1.0
         intercept = _newton_intercept(z, target, weight, iterations)
     return Platt(slope / scale, intercept - slope * centre / scale)
-
-
-def _smooth_labels(label: npt.NDArray[np.int8], problems: int | None) -> Floats:
-    """Return the targets: 120 rows of 6 problems aim at 7/8, not at 121/122. Other rows are counted
-    in stretches as long as those of a problem."""
-    rows = int(label.sum())
-    positives = rows if problems is None else min(problems, rows)
-    negatives = (len(label) - rows) * (positives / rows if rows else 1)
-    return np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
 
 def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple[float, float]:

@@ -316,7 +316,20 @@ def _read_model(
 ) -> TrainedModel:
     meta = read_meta(files.get(META, b""))
     plan = meta.plan
-    _check_columns(meta, plan)
+    columns_known = set(plan.columns)
+    if (
+        len(columns_known) != len(plan.columns)
+        or not columns_known
+        or not columns_known
+        >= {
+            *meta.usual,
+            *meta.ranges,
+            *meta.usual_ranges,
+            *(meta.normal.columns if meta.normal else ()),
+        }
+    ):
+        raise ModelRefused(f"{META} names columns that its plan does not have")
+    meta.members[0].check(plan)
     [member] = meta.members
     estimator, fitted = _read_member(files, member, plan, family_of)
     model = TrainedModel(
@@ -346,23 +359,6 @@ def _read_model(
             "damaged"
         )
     return model
-
-
-def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
-    columns_known = set(plan.columns)
-    if (
-        len(columns_known) != len(plan.columns)
-        or not columns_known
-        or not columns_known
-        >= {
-            *meta.usual,
-            *meta.ranges,
-            *meta.usual_ranges,
-            *(meta.normal.columns if meta.normal else ()),
-        }
-    ):
-        raise ModelRefused(f"{META} names columns that its plan does not have")
-    meta.members[0].check(plan)
 
 
 def _read_member(

@@ -17,7 +17,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import FARTHEST, Dense, Encoding
-from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import (
     CATEGORICAL,
     DEFAULT_LEFT,
@@ -56,7 +55,14 @@ def onnx_graph(model: TrainedModel) -> bytes:
     """
     graph = _Graph()
     matrix = graph.add("Where", graph.add("IsInf", INPUT), graph.constant(np.array(np.nan)), INPUT)
-    _sigmoid(graph, _member_margin(graph, model.estimator, matrix), model.calibration, OUTPUT)
+    scaled = graph.add(
+        "Mul",
+        _member_margin(graph, model.estimator, matrix),
+        graph.constant(-model.calibration.slope),
+    )
+    small = graph.add("Exp", graph.add("Add", scaled, graph.constant(-model.calibration.intercept)))
+    one = graph.constant(1.0)
+    graph.add("Div", one, graph.add("Add", small, one), name=OUTPUT)
     return graph.to_bytes(model)
 
 
@@ -131,14 +137,6 @@ def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:
     weighted = graph.add("Mul", encoded, graph.constant(formula.weights))
     total = graph.add("ReduceSum", weighted, graph.constant([1], np.int64))
     return graph.add("Add", total, graph.constant(formula.intercept))
-
-
-def _sigmoid(graph: _Graph, margin: str, calibration: Platt, name: str | None = None) -> str:
-    """Add 1 / (1 + exp(-(slope * margin + intercept))); 0 where exp overflows."""
-    scaled = graph.add("Mul", margin, graph.constant(-calibration.slope))
-    small = graph.add("Exp", graph.add("Add", scaled, graph.constant(-calibration.intercept)))
-    one = graph.constant(1.0)
-    return graph.add("Div", one, graph.add("Add", small, one), name=name)
 
 
 def _encode(graph: _Graph, encoding: Encoding, matrix: str, width: int) -> str:

@@ -8,7 +8,6 @@ from datetime import datetime
 import numpy as np
 
 from alerting.definitions.model import TrainedDefinition
-from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.row_limit import THINNED
 from alerting.learning.models.estimator import Estimator
@@ -37,7 +36,10 @@ def refit(
     `fit`: of the kind, with the arguments of `fit_rows`. Plan, calibration and threshold are the
     twin's. None if the dataset reaches no further than what the model has learned from.
     """
-    rows = _mature_rows(dataset)
+    every = next(
+        (int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1
+    )
+    rows = np.asarray(dataset.fit & (dataset.at // dataset.plan.stride_ms % every == 0), np.bool_)
     # a problem known at once ends the label of a row early
     cutoff = min(training_cutoff(dataset, rows), dataset.as_of)
     if cutoff <= (twin.refit or twin).training_cutoff:
@@ -67,15 +69,6 @@ def refit(
         effects=dataset.effects,
     )
     return replace(twin, refit=fitted)
-
-
-def _mature_rows(dataset: Dataset) -> BoolArray:
-    """Select all rows whose label is certain, also those purged at borders; thinned throughout as
-    the training rows are."""
-    every = next(
-        (int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1
-    )
-    return np.asarray(dataset.fit & (dataset.at // dataset.plan.stride_ms % every == 0), np.bool_)
 
 
 def compare_with_twin(

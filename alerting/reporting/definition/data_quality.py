@@ -82,7 +82,10 @@ def data_metrics(m: Material) -> DataMetrics:
         for e in m.raised
         if not e.backfilled and e.late_data_status is None
     ]
-    usual = _usual_detection_s(m)
+    latencies = [
+        h.asset.latency(v, _LATENCY) for h in m.histories.values() for v in h.asset.variables
+    ]
+    usual = (2 * m.definition.schedule.every + max(latencies, default=_LATENCY)).total_seconds()
     doubtful = [q for asset in m.histories for q in _doubtful(m, asset)]
     return DataMetrics(
         assets=tuple(_asset_data(m, asset) for asset in sorted({*m.histories, *m.evaluated})),
@@ -95,14 +98,6 @@ def data_metrics(m: Material) -> DataMetrics:
         slowest_s=max(live, default=None),
         late=sum(seconds > usual for seconds in live),
     )
-
-
-def _usual_detection_s(m: Material) -> float:
-    """Return how soon an episode is known on time: two evaluations and the latency."""
-    latencies = [
-        h.asset.latency(v, _LATENCY) for h in m.histories.values() for v in h.asset.variables
-    ]
-    return (2 * m.definition.schedule.every + max(latencies, default=_LATENCY)).total_seconds()
 
 
 def _asset_data(m: Material, asset: str) -> AssetData:

@@ -221,7 +221,14 @@ def png(plots: Sequence[Plot], width: float = 420, columns: int = 1) -> bytes:
     shapes, height = _lay_out(plots, width, columns)
     image = Image.new("RGB", (round(width * factor), round(height * factor)), "white")
     draw = ImageDraw.Draw(image, "RGBA")
-    font = ImageFont.truetype(_font(), _SIZE * factor * 0.92)
+    from importlib.util import find_spec  # noqa: PLC0415 - without the library itself
+
+    found = find_spec("matplotlib")
+    assert found is not None and found.submodule_search_locations is not None  # noqa: S101 - a requirement
+    font = ImageFont.truetype(
+        (f"{found.submodule_search_locations[0]}/mpl-data/fonts/ttf/DejaVuSans.ttf"),
+        _SIZE * factor * 0.92,
+    )
     for shape in shapes:
         points = [(x * factor, y * factor) for x, y in shape.points]
         colour = COLOURS[shape.colour]
@@ -239,15 +246,6 @@ def png(plots: Sequence[Plot], width: float = 420, columns: int = 1) -> bytes:
     small = image.resize((image.width // _SMOOTH, image.height // _SMOOTH), Image.Resampling.BOX)
     small.quantize(64).save(out, "PNG", optimize=True)
     return out.getvalue()
-
-
-def _font() -> str:
-    """Return the file of a font with the letters of all languages, which Matplotlib brings."""
-    from importlib.util import find_spec  # noqa: PLC0415 - without the library itself
-
-    found = find_spec("matplotlib")
-    assert found is not None and found.submodule_search_locations is not None  # noqa: S101 - a requirement
-    return f"{found.submodule_search_locations[0]}/mpl-data/fonts/ttf/DejaVuSans.ttf"
 
 
 def _dashes(

@@ -67,7 +67,22 @@ def episode_details(
         ),
     )
     return tuple(
-        _detail(e, histories[e.asset].asset if e.asset in histories else None, language)
+        ExplainedEpisode(
+            id=e.id,
+            asset=e.asset,
+            raised_at=e.raised_at,
+            headline=e.evaluation.reason,
+            outcome=outcome_of(e),
+            waterfall=waterfall(
+                e.contributions,
+                e.evaluation.value,
+                e.evaluation.threshold,
+                titles_of(histories[e.asset].asset if e.asset in histories else None),
+                language,
+            ),
+            advice=e.recommendation.message if e.recommendation else None,
+            taken=last_taken(e),
+        )
         for e in sorted(ranked[:6], key=lambda e: (e.raised_at, e.id))
     )
 
@@ -76,25 +91,6 @@ def _beyond(episode: Episode) -> float:
     value = episode.evaluation.value
     threshold = episode.evaluation.threshold
     return abs(value - threshold) if value is not None and threshold is not None else 0.0
-
-
-def _detail(episode: Episode, asset: Asset | None, language: Language) -> ExplainedEpisode:
-    return ExplainedEpisode(
-        id=episode.id,
-        asset=episode.asset,
-        raised_at=episode.raised_at,
-        headline=episode.evaluation.reason,
-        outcome=outcome_of(episode),
-        waterfall=waterfall(
-            episode.contributions,
-            episode.evaluation.value,
-            episode.evaluation.threshold,
-            titles_of(asset),
-            language,
-        ),
-        advice=episode.recommendation.message if episode.recommendation else None,
-        taken=last_taken(episode),
-    )
 
 
 def missed_details(

@@ -18,9 +18,25 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
     problems = [
         (p.asset, p.start, p.end, p.episode is not None, p.episode, p.lead_s) for p in m.problems
     ]
+    before = m.previous
+    pairs: list[tuple[str, Estimate, Estimate | None]] = [
+        ("recall", m.event_recall, before.event_recall if before else None),
+        ("precision", m.precision.with_avoided, before.precision if before else None),
+        ("precision_without_avoided", m.precision.without_avoided, None),
+        ("false_alarms", m.false_alarms, before.false_alarms if before else None),
+        ("lead_time", m.lead_time, before.lead_time if before else None),
+        ("time_in_alarm", m.time_in_alarm, before.time_in_alarm if before else None),
+        ("response", m.verdicts.response, before.response if before else None),
+    ]
+    columns = "figure unit value low high basis doubt before before_low before_high"
+    rows = [
+        [name, e.unit, e.value, e.low, e.high, e.basis, e.doubt]
+        + ([then.value, then.low, then.high] if then else [None] * 3)
+        for name, e, then in pairs
+    ]
     return by_name(
         [
-            _headlines(m),
+            table("figures", columns, rows),
             table(
                 "outcomes",
                 "outcome episodes",
@@ -42,26 +58,6 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
             *(_data(m.data) if m.data is not None else ()),
         ]
     )
-
-
-def _headlines(m: ReportMetrics) -> Table:
-    before = m.previous
-    pairs: list[tuple[str, Estimate, Estimate | None]] = [
-        ("recall", m.event_recall, before.event_recall if before else None),
-        ("precision", m.precision.with_avoided, before.precision if before else None),
-        ("precision_without_avoided", m.precision.without_avoided, None),
-        ("false_alarms", m.false_alarms, before.false_alarms if before else None),
-        ("lead_time", m.lead_time, before.lead_time if before else None),
-        ("time_in_alarm", m.time_in_alarm, before.time_in_alarm if before else None),
-        ("response", m.verdicts.response, before.response if before else None),
-    ]
-    columns = "figure unit value low high basis doubt before before_low before_high"
-    rows = [
-        [name, e.unit, e.value, e.low, e.high, e.basis, e.doubt]
-        + ([then.value, then.low, then.high] if then else [None] * 3)
-        for name, e, then in pairs
-    ]
-    return table("figures", columns, rows)
 
 
 def _money(m: ReportMetrics) -> Table:

@@ -119,7 +119,20 @@ def compose_report(
     told = {
         "judgement": to_document(judgement),
         "reported_misses": to_document(material.misses),
-        "summary": to_document(_summarise(metrics)),
+        "summary": to_document(
+            DefinitionNumbers(
+                name=metrics.definition,
+                title=metrics.title,
+                weeks=metrics.evaluated_s / (7 * 86_400),
+                episodes=len(metrics.episodes),
+                hits=metrics.outcomes["hit"],
+                avoided=metrics.outcomes["avoided"],
+                false_alarms=metrics.outcomes["false_alarm"],
+                problems=len(metrics.problems),
+                announced=len(metrics.problems) - len(metrics.missed),
+                money=metrics.money,
+            )
+        ),
     }
     document = {**to_document(metrics), **told}
     zone = platform.zone
@@ -138,22 +151,6 @@ def compose_report(
     has_content = has_something_to_say(platform.decisions, material, metrics)
     return ComposedReport(
         revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content
-    )
-
-
-def _summarise(m: ReportMetrics) -> DefinitionNumbers:
-    """Return the numbers of a definition for the page of the plant."""
-    return DefinitionNumbers(
-        name=m.definition,
-        title=m.title,
-        weeks=m.evaluated_s / (7 * 86_400),
-        episodes=len(m.episodes),
-        hits=m.outcomes["hit"],
-        avoided=m.outcomes["avoided"],
-        false_alarms=m.outcomes["false_alarm"],
-        problems=len(m.problems),
-        announced=len(m.problems) - len(m.missed),
-        money=m.money,
     )
 
 

@@ -154,14 +154,17 @@ def begin_training(
             "was started for the one before "
             "and ends here. The training of the new question is started on its own"
         )
-    before = _newest_training(platform.trainings, revision.name, question)
+    before = next(
+        (t for t in platform.trainings.for_definitions([revision.name]) if t.question == question),
+        None,
+    )
     if (
         run is not None
         and run.startswith(_PREFIX)
         and before is not None
         and before.run != run
         and before.requested_by is None
-        and _has_succeeded(before)
+        and (before.ended_at is not None and before.failure is None)
         and not (isinstance(revision.definition, TrainedDefinition) and _is_earlier(before))
     ):
         raise NotDue(
@@ -280,14 +283,6 @@ def ended_in_airflow(run: str, state: str) -> str:
 
 def _is_earlier(training: Training) -> bool:
     return training.alarm_rule < ALARM_RULE
-
-
-def _has_succeeded(training: Training) -> bool:
-    return training.ended_at is not None and training.failure is None
-
-
-def _newest_training(trainings: Trainings, name: str, question: str) -> Training | None:
-    return next((t for t in trainings.for_definitions([name]) if t.question == question), None)
 
 
 def _require_question(revision: Revision) -> str:

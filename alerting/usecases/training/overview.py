@@ -270,7 +270,13 @@ def _training_line(platform: TrainingPorts, one: Training, is_present: bool) -> 
         return _under_way(platform, one, is_present)
     if one.failure is not None or one.ended_at is None:
         return TrainingLine(one, "cancelled" if one.cancelled_by else "failed", is_present)
-    decided = _decision(platform, one)
+    made = platform.decisions.for_definition(one.definition)
+    last = next((d for d in reversed(made) if d.question == one.question and d.run_id), None)
+    try:
+        own = last is not None and platform.runs.tags(str(last.run_id)).get("training") == one.run
+    except (ModelUnavailable, LookupError):
+        own = False
+    decided = last if own else None
     if decided is None:
         return TrainingLine(one, "ended", is_present)
     return TrainingLine(
@@ -302,17 +308,6 @@ def _under_way(platform: TrainingPorts, one: Training, is_present: bool) -> Trai
         run,
         _page(platform, run),
     )
-
-
-def _decision(platform: TrainingPorts, one: Training) -> DecisionRecord | None:
-    """Return the newest decision on the question of a training, if its run was of this training."""
-    made = platform.decisions.for_definition(one.definition)
-    last = next((d for d in reversed(made) if d.question == one.question and d.run_id), None)
-    try:
-        own = last is not None and platform.runs.tags(str(last.run_id)).get("training") == one.run
-    except (ModelUnavailable, LookupError):
-        own = False
-    return last if own else None
 
 
 def _page(platform: TrainingPorts, run: str | None) -> str | None:

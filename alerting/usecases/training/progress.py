@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.wording.language import translatable
 from alerting.learning.selection.proposal import PROPOSAL
-from alerting.ports import Definitions, ModelUnavailable, RunState, TrainingRuns, Trainings
+from alerting.ports import Definitions, ModelUnavailable, TrainingRuns, Trainings
 from alerting.usecases.training.due import newest_trainings
 
 PROBABLY_KILLED = timedelta(minutes=30)
@@ -79,7 +79,11 @@ def unfinished_training(
         "revision": int(newest.tags.get("revision", "0")),
         "as_of": newest.tags.get("as_of"),
         "started_at": newest.started_at,
-        "last_sign": _last_sign(newest, searches),
+        "last_sign": (
+            max(newest.started_at, *(s.ended_at or s.started_at for s in searches))
+            if searches
+            else newest.started_at
+        ),
         "killed_after": _killed_after(definition),
         "step": _step(active, len(done), total),
         "step_number": len(done) + 2,
@@ -165,11 +169,3 @@ def _step(active: list[str], done: int, total: int | None) -> str:
     if done == total:
         return translatable("comparing the candidates")
     return translatable("dataset built, next candidate starting")
-
-
-def _last_sign(run: RunState, searches: list[RunState]) -> datetime:
-    return (
-        max(run.started_at, *(s.ended_at or s.started_at for s in searches))
-        if searches
-        else run.started_at
-    )

@@ -270,7 +270,9 @@ def follow_training(
         wait()
     if found.failure is not None:
         raise UserError(f"{name}: the training that was under way failed: {found.failure}")
-    run_id = _run_of_training(platform, name, training_run)
+    decided = [d.run_id for d in platform.decisions.for_definition(name) if d.run_id is not None]
+    runs = [run.id for run in platform.runs.open_runs(name)] + decided[::-1]
+    run_id = next((r for r in runs if platform.runs.tags(r).get("training") == training_run), None)
     if run_id is None:
         raise UserError(f"{name}: the training that was under way ended without a result")
     return promote_run(platform, run_id)
@@ -286,13 +288,6 @@ def _show_step(platform: TrainingPorts, name: str, begun: Training | None, show:
         return
     if step is not None:
         show(step["step"], step["step_number"] - 1, step["steps"])
-
-
-def _run_of_training(platform: TrainingPorts, name: str, training_run: str) -> str | None:
-    """Return the run with the result of a training, by its id among the trainings."""
-    decided = [d.run_id for d in platform.decisions.for_definition(name) if d.run_id is not None]
-    runs = [run.id for run in platform.runs.open_runs(name)] + decided[::-1]
-    return next((r for r in runs if platform.runs.tags(r).get("training") == training_run), None)
 
 
 def same_result_before(platform: TrainingPorts, run_id: str) -> str | None:

@@ -20,7 +20,6 @@ from alerting.learning.data.files import dataset_files
 from alerting.learning.features.plan import describe_window
 from alerting.learning.metrics.metrics import precision_recall_points
 from alerting.learning.search.candidates import Candidate, candidate_files, candidate_from_files
-from alerting.learning.search.ceiling import ReadTime
 from alerting.learning.selection.proposal import (
     CandidateSummary,
     DatasetProfile,
@@ -97,7 +96,9 @@ def train(
         platform.runs.finish(run_id)
         return promote_run(platform, before)
     try:
-        dataset = _load_rows(platform, run_id)
+        definition = load_model_definition(platform.definitions, read_run(platform.runs, run_id))
+        is_trained = isinstance(definition, TrainedDefinition)
+        dataset = load_dataset(platform.runs, run_id) if is_trained else None
         families = candidate_families(platform, run_id)
         for done, family in enumerate(families):
             progress(f"searching {family}", done, len(families))
@@ -110,13 +111,6 @@ def train(
         end_run(platform, name, training, reason)
         raise
     return promote_run(platform, run_id)
-
-
-def _load_rows(platform: TrainingPorts, run_id: str) -> Dataset | None:
-    """Return the dataset of a run; None for a kind without one."""
-    definition = load_model_definition(platform.definitions, read_run(platform.runs, run_id))
-    is_trained = isinstance(definition, TrainedDefinition)
-    return load_dataset(platform.runs, run_id) if is_trained else None
 
 
 def prepare(
@@ -202,7 +196,9 @@ def _prepare_rows(
     return _Prepared(
         {
             **dataset_files(dataset),
-            "quality.json": _quality_file(dataset),
+            "quality.json": json.dumps(
+                [asdict(finding) for finding in dataset.findings], indent=1
+            ).encode(),
             "notes.txt": "\n".join(dataset.notes).encode(),
         },
         composition,
@@ -230,10 +226,6 @@ def _quality_metrics(dataset: Dataset) -> dict[str, float]:
     return oddities | {f"answers_{name}": float(count) for name, count in dataset.answers.items()}
 
 
-def _quality_file(dataset: Dataset) -> bytes:
-    return json.dumps([asdict(finding) for finding in dataset.findings], indent=1).encode()
-
-
 def fit(
     platform: TrainingPorts,
     run_id: str,
@@ -257,8 +249,34 @@ def fit(
         if isinstance(definition, TrainedDefinition):
             definition = with_stored_features(platform.derived_features, definition)
             rows = load_dataset(platform.runs, run.id) if dataset is None else dataset
-            fitted = _search(
-                platform, run, definition, rows, family, report, platform.limits.read_time
+            warm_start = _champion_params(platform, run, family)
+            candidate = training_of(definition).train(
+                rows, definition, family, report, warm_start, platform.limits.read_time
+            )
+            charts = _candidate_charts(candidate, rows) if platform.runs.shown else {}
+            summary = CandidateSummary.from_candidate(candidate)
+            cut = (
+                f" Cut short: {candidate.trials} of {candidate.trials_asked} trials."
+                if candidate.cut_short
+                else ""
+            )
+            values = candidate_metrics(CandidateSummary.from_candidate(candidate))
+            fitted = _Fitted(
+                summary,
+                "\n\n".join(
+                    [
+                        f"Best of {candidate.trials} trials, out of fold: {values}.{cut}",
+                        *candidate.notes,
+                    ]
+                ),
+                candidate.params,
+                {
+                    **candidate.metrics,
+                    "trials": candidate.trials,
+                    "trials_asked": candidate.trials_asked,
+                },
+                candidate_files(candidate),
+                charts,
             )
         else:
             fitted = _estimate(platform, run, definition, family)
@@ -291,31 +309,6 @@ class _Fitted:
     metrics: Mapping[str, float]
     files: Files
     charts: Files = field(default_factory=dict)
-
-
-def _search(
-    platform: RegistryPorts,
-    run: TrainingRun,
-    definition: TrainedDefinition,
-    dataset: Dataset,
-    family: str,
-    progress: Progress,
-    read_time: ReadTime | None,
-) -> _Fitted:
-    warm_start = _champion_params(platform, run, family)
-    candidate = training_of(definition).train(
-        dataset, definition, family, progress, warm_start, read_time
-    )
-    charts = _candidate_charts(candidate, dataset) if platform.runs.shown else {}
-    summary = CandidateSummary.from_candidate(candidate)
-    return _Fitted(
-        summary,
-        _describe_candidate(candidate),
-        candidate.params,
-        {**candidate.metrics, "trials": candidate.trials, "trials_asked": candidate.trials_asked},
-        candidate_files(candidate),
-        charts,
-    )
 
 
 def _estimate(
@@ -365,19 +358,6 @@ def _champion_params(
         return None if files is None else candidate_from_files(files).params
     except (ModelUnavailable, KeyError, UserError):  # its records are lost: search from the default
         return None
-
-
-def _describe_candidate(candidate: Candidate) -> str:
-    """Return the search in two sentences, as the description of its run."""
-    cut = (
-        f" Cut short: {candidate.trials} of {candidate.trials_asked} trials."
-        if candidate.cut_short
-        else ""
-    )
-    values = candidate_metrics(CandidateSummary.from_candidate(candidate))
-    return "\n\n".join(
-        [f"Best of {candidate.trials} trials, out of fold: {values}.{cut}", *candidate.notes]
-    )
 
 
 def _candidate_charts(candidate: Candidate, dataset: Dataset) -> dict[str, bytes]:

@@ -212,7 +212,12 @@ def informative_pairs(
     most = int(params.get("pairs", 0))
     if not most:
         return NO_PAIRS
-    table = _identify(columns, rows, seed, threads)
+    shape = (rows.matrix.shape, columns.categorical, seed, threads, rows.weight is None)
+    digest = hashlib.blake2b(repr(shape).encode())
+    for part in (rows.matrix, rows.label, rows.weight):
+        if part is not None:
+            digest.update(np.ascontiguousarray(part).data)
+    table = digest.digest()
     gains = _gains.get(table)
     if gains is None:
         short = {**LightGbm.defaults, "rounds": ROUNDS_FOR_PAIRS}
@@ -222,16 +227,6 @@ def informative_pairs(
             _gains.clear()
         _gains[table] = gains
     return ColumnPairs.choose(columns, gains, most)
-
-
-def _identify(columns: Columns, rows: LabelledRows, seed: int, threads: int) -> bytes:
-    """Return a hash of all that decides the gains of the columns."""
-    shape = (rows.matrix.shape, columns.categorical, seed, threads, rows.weight is None)
-    digest = hashlib.blake2b(repr(shape).encode())
-    for part in (rows.matrix, rows.label, rows.weight):
-        if part is not None:
-            digest.update(np.ascontiguousarray(part).data)
-    return digest.digest()
 
 
 def trees_text(booster: lightgbm.Booster) -> str:
