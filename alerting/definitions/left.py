@@ -218,6 +218,17 @@ LEFT_IN_0_2_0 = (
         "inputs against the training, estimate without outcomes, scores by size",
         "the daily check of drift, on the page of the model",
     ),
+    Left(
+        "file of a run",
+        "precision_recall.png, precision_recall.json, comparison.png",
+        "threshold.png, and the table of the run's description",
+    ),
+    Left("figure", "precision against recall over rows", "the average precision, and its interval"),
+    Left(
+        "field of a training in the API",
+        "step, step_number, steps, verdict, summary, run, page",
+        "the page of the model, and the decisions of show_models",
+    ),
     Left("section of a report", "another limit that was tried", "the preview of a definition"),
     Left(
         "module",

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from alerting.reporting.figures.charts import comparison, evidence_charts, swarm
+from alerting.reporting.figures.charts import evidence_charts, swarm
 from alerting.reporting.figures.kit import Plot, number_ticks, png, svg, time_ticks
 from alerting.reporting.page.charts import importance
 
@@ -60,23 +60,18 @@ def test_evidence_of_a_training_is_drawn_as_far_as_there_is_any():
         for t in (0.1, 0.5, 0.9)
     ]
     bins = [{"score": s, "observed": s, "low": s / 2, "high": s, "rows": 9} for s in (0.1, 0.6)]
-    points = [{"recall": r, "precision": 1 - r, "threshold": 1 - r} for r in (0.0, 0.5, 1.0)]
     evidence = {
         "threshold_curve": curve,
-        "precision_recall": points,
         "reliability": bins,
         "importance": {str(n): 1.0 for n in range(20)},
-        "summary": {"threshold": 0.5, "ap": 0.4, "prevalence": 0.1},
     }
     found = evidence_charts(evidence, {})
     assert [*found] == [
         "threshold.png",
-        "precision_recall.png",
         "calibration.png",
         "importance.png",
     ]
     assert all(data[:4] == PNG for data in found.values())
-    assert evidence_charts({"importance": {}, "summary": {}}, {}) == {}
-    assert comparison({}) is None
+    assert evidence_charts({"importance": {}}, {}) == {}
     shares = np.array([[0.1, -0.2], [0.3, 0.0]])
     assert swarm(["a", "b"], shares, np.array([[1, np.nan], [2, np.nan]]), {})[:4] == PNG

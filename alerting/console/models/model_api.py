@@ -11,14 +11,10 @@ from alerting.console.api.parameters import Id, Short, SomeShort
 from alerting.console.api.plant_times import plant_times
 from alerting.console.definitions.definition_api import require_number
 from alerting.console.models import views
+from alerting.definitions.revisions import question_of
 from alerting.learning.selection.proposal import Proposal
 from alerting.usecases.definitions.lookup import require_revision
-from alerting.usecases.training.overview import (
-    model_line,
-    model_lines,
-    model_report,
-    training_lines,
-)
+from alerting.usecases.training.overview import model_line, model_lines, model_report
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.runs import answer_waiting, cancel_training, request_training
 
@@ -117,8 +113,8 @@ def roll_back(
 
 @router.get("/definitions/{name}/trainings")
 def list_trainings(name: Id, platform: Served, _: Viewer) -> views.TrainingsView:
-    """Show the newest training of each question of a definition with its state and step, why it
-    failed or put nothing into service, and what to do."""
+    """Show the newest training of each question of a definition with its state, why it failed or
+    put nothing into service, and what to do."""
     return _trainings(platform, name)
 
 
@@ -148,12 +144,14 @@ def end_training(
 
 def _trainings(platform: Platform, name: str) -> views.TrainingsView:
     line = model_line(platform, name)
+    found = platform.trainings.for_definitions([name])
+    question = question_of(require_revision(platform.definitions, name))
     return views.TrainingsView(
         definition=name,
         state=line.state,
         reason=plant_times(line.reason, platform.zone),
         advice=line.advice,
-        items=[views.training_view(one, platform) for one in training_lines(platform, name)],
+        items=[views.training_view(one, question, platform) for one in reversed(found)],
     )
 
 

@@ -9,15 +9,11 @@ from alerting.adapters.platform import Platform
 from alerting.console.api.plant_times import plant_times
 from alerting.console.api.views import View
 from alerting.definitions.model import Definition, TrainedDefinition
-from alerting.ports import DecisionRecord
+from alerting.ports import DecisionRecord, Training
 from alerting.reporting.figures.operating_curve import operating_points
 from alerting.usecases.registry.evidence import ModelEvidence
-from alerting.usecases.training.overview import (
-    ModelLine,
-    ModelReport,
-    ModelState,
-    TrainingLine,
-)
+from alerting.usecases.training.overview import ModelLine, ModelReport, ModelState
+from alerting.usecases.training.runs import training_state
 
 
 class ModelSummary(View):
@@ -146,9 +142,8 @@ class ModelDetail(ModelSummary):
 class TrainingView(View):
     """The newest training of one question of a definition.
 
-    `present`: of the question that the definition asks now. `step`: number `step_number` of `steps`
-    while it is under way. `failure`: why it ended without a decision. `verdict`, `summary`: of its
-    decision. `page`: of its run in the registry.
+    `present`: of the question that the definition asks now. `failure`: why it ended without a
+    decision.
     """
 
     id: str
@@ -161,14 +156,7 @@ class TrainingView(View):
     requested_at: datetime | None
     cancelled_by: str | None
     attempts: int
-    step: str
-    step_number: int | None
-    steps: int | None
     failure: str | None
-    verdict: str | None
-    summary: str
-    run: str | None
-    page: str | None
 
 
 class TrainingsView(View):
@@ -277,17 +265,14 @@ def _version(row: dict[str, Any]) -> ModelVersion:
     return ModelVersion(version=row["version"], aliases=aliases, tags=tags)
 
 
-def training_view(line: TrainingLine, platform: Platform) -> TrainingView:
-    """Return the view of a training."""
-    one = line.training
+def training_view(one: Training, question: str | None, platform: Platform) -> TrainingView:
+    """Return the view of a training. `question`: that the definition asks now."""
     names = ("revision", "started_at", "ended_at", "requested_by", "requested_at", "cancelled_by")
-    own = ("state", "step", "step_number", "steps", "verdict", "summary", "page")
     return TrainingView(
         id=one.run,
-        present=line.is_present,
+        present=one.question == question,
+        state=training_state(one, platform.clock.now()),
         attempts=one.attempts,
         failure=None if one.failure is None else plant_times(one.failure, platform.zone),
-        run=line.run_id,
         **{name: getattr(one, name) for name in names},
-        **{name: getattr(line, name) for name in own},
     )

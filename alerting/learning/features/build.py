@@ -159,23 +159,12 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
         else:
             found = np.empty(windows.n.shape)
             if column.aggregation == "missing":
-                np.clip(
-                    1.0
-                    - windows.n
-                    / np.array(
-                        [
-                            [
-                                max(span // (number.sampling_ms or span), 1)
-                                for span in plan.windows_ms
-                            ]
-                            for number in group.numbers
-                        ],
-                        np.float64,
-                    )[:, :, None],
-                    0.0,
-                    1.0,
-                    out=found,
-                )
+                expected = [
+                    [max(span // (number.sampling_ms or span), 1) for span in plan.windows_ms]
+                    for number in group.numbers
+                ]
+                share = windows.n / np.array(expected, np.float64)[:, :, None]
+                np.clip(1.0 - share, 0.0, 1.0, out=found)
             else:
                 _OF_MOMENTS[column.aggregation](windows, found)
             of_windows = np.arange(len(plan.windows_ms))

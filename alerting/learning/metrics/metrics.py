@@ -54,27 +54,6 @@ def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
     }
 
 
-def precision_recall_points(
-    label: Labels, score: Floats, most: int = 200
-) -> list[dict[str, float]]:
-    """Return at most `most` points of the precision-recall curve, by rising threshold; none with
-    one class only."""
-    from sklearn.metrics import precision_recall_curve  # noqa: PLC0415 - takes a second to import; only a training measures
-
-    if not 0 < np.sum(label) < len(label):
-        return []
-    precision, recall, threshold = precision_recall_curve(label, score)
-    keep = np.unique(np.linspace(0, len(threshold) - 1, min(most, len(threshold))).astype(int))
-    return [
-        {
-            "threshold": float(threshold[i]),
-            "precision": float(precision[i]),
-            "recall": float(recall[i]),
-        }
-        for i in keep
-    ]
-
-
 def reliability(label: Labels, score: Floats, bins: int = 10) -> list[dict[str, float]]:
     """Return the mean score and the observed share of positives in bins of equal row counts (fewer
     where scores tie)."""

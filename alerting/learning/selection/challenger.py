@@ -28,7 +28,7 @@ from alerting.learning.metrics.bootstrap import (
     time_blocks,
 )
 from alerting.learning.metrics.confidence import flatten_metrics, merge_metrics
-from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
+from alerting.learning.metrics.metrics import EventMetrics
 from alerting.learning.models.calibration import Floats, fit_platt
 from alerting.learning.models.estimator import AT_ONCE, Estimator
 from alerting.learning.models.families.contract import LabelledRows, get_family
@@ -181,7 +181,6 @@ class ChallengerEvidence:
     threshold: ThresholdChoice
     rows: Mapping[str, Mapping[str, Any]]
     events: Mapping[str, EventMetrics]
-    precision_recall: Sequence[Mapping[str, float]]
     reliability: Sequence[Mapping[str, float]]
     importance: Mapping[str, float]
     notes: Sequence[str]
@@ -222,7 +221,6 @@ class ChallengerEvidence:
         documents: dict[str, Any] = {
             "summary": self.summary,
             "threshold_curve": list(self.threshold.curve),
-            "precision_recall": list(self.precision_recall),
             "reliability": list(self.reliability),
             "importance": dict(self.importance),
         }
@@ -392,7 +390,6 @@ def _evidence(
             for part, rows in used.items()
         },
         events=events,
-        precision_recall=precision_recall_points(dataset.label[test], score[test]),
         reliability=reliability_with_intervals(
             dataset.label[test], score[test], _blocks(dataset, test), seed
         ),

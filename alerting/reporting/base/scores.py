@@ -9,13 +9,12 @@ import numpy as np
 
 from alerting.deferred import pd
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import BoolArray
 from alerting.learning.metrics.bootstrap import (
     evaluate_rows,
     reliability_with_intervals,
     time_blocks,
 )
-from alerting.learning.metrics.metrics import Labels, precision_recall_points, row_metrics
+from alerting.learning.metrics.metrics import Labels, row_metrics
 from alerting.readings.history import millis
 
 LEAST_POSITIVES = 5
@@ -31,9 +30,7 @@ class RowMetrics:
     blocks of each asset.
     `persistence_ap` is that of a ranking by the last known value alone, `ap_beside_persistence` the
     model's on the same rows; `twin_ap` that of the twin in shadow, `ap_beside_twin` the refit's.
-    `calibration` and `curve`: the points of `learning.metrics`. `operating`: precision and recall
-    of rows at the thresholds that were in force. `versions`: version, rows and `ap` of each model.
-    `doubt`: the reason against any conclusion, if there is one.
+    `calibration`: the points of `learning.metrics`. `doubt`: the reason against any conclusion.
     """
 
     rows: int
@@ -50,9 +47,6 @@ class RowMetrics:
     twin_ap: float | None
     ap_beside_twin: float | None
     calibration: Points
-    curve: Points
-    operating: Mapping[str, float] | None
-    versions: Sequence[Mapping[str, float | None]]
     doubt: str
 
 
@@ -85,16 +79,6 @@ def compute_row_metrics(
         twin_ap=twin_ap,
         ap_beside_twin=beside_twin,
         calibration=reliability_with_intervals(label, score, block, seed),
-        curve=precision_recall_points(label, score),
-        operating=_operating(label, score >= mature["threshold"].to_numpy(np.float64)),
-        versions=[
-            {
-                "version": int(str(version)),
-                "rows": len(part),
-                "ap": _ap(part["label"].to_numpy(np.int8), part["score"]),
-            }
-            for version, part in mature.groupby("model_version", sort=True)
-        ],
         doubt=_doubt(len(label), positives),
     )
 
@@ -121,10 +105,3 @@ def _beside(mature: pd.DataFrame, other: str) -> tuple[float | None, float | Non
 
 def _ap(label: Labels, score: pd.Series) -> float | None:
     return row_metrics(label, score.to_numpy(np.float64))["ap"]
-
-
-def _operating(label: Labels, above: BoolArray) -> dict[str, float] | None:
-    if not label.any() or not above.any():
-        return None
-    right = int(label[above].sum())
-    return {"recall": right / int(label.sum()), "precision": right / int(above.sum())}

@@ -103,30 +103,6 @@ def calibration_plot(
     return plot
 
 
-def precision_recall_plot(
-    points: Points,
-    prevalence: float | None,
-    in_service: tuple[float, float] | None,
-    label: str,
-    x_title: str,
-    y_title: str,
-    language: Language = ENGLISH,
-) -> Plot:
-    """Return precision against recall, chance dashed, and the labelled point in service."""
-    ticks = share_ticks(0, 1, language)
-    plot = Plot((0, 1.01), (0, 1.03), 190, y_title, ticks, ticks, x_title)
-    plot.line([p["recall"] for p in points], [p["precision"] for p in points], steps=True)
-    if prevalence is not None:
-        plot.level(prevalence, "muted")
-    if in_service is not None:
-        plot.dots(in_service[:1], in_service[1:], "false-alarm", 4)
-        is_left = in_service[0] > 0.3  # of the point
-        plot.write(
-            *in_service, label, "end" if is_left else "start", shift=(-8 if is_left else 8, 14)
-        )
-    return plot
-
-
 def episode_image(
     chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = (), language: Language = ENGLISH
 ) -> bytes:
@@ -147,19 +123,15 @@ def episode_image(
 def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
     """Draw PNG files by name for a challenger's evidence.
 
-    `evidence`: `threshold_curve`, `precision_recall`, `reliability`, `importance` and `summary` as
-    the training stores them; of a value without an alarm only the last two. `names`: titles of
-    variables. Charts without data are omitted.
+    `evidence`: `threshold_curve`, `reliability` and `importance` as the training stores them; of a
+    value without an alarm only the last one. `names`: titles of variables. Charts without data are
+    omitted.
     """
-    summary = evidence["summary"]
     curve = evidence.get("threshold_curve", ())
-    points = evidence.get("precision_recall", ())
     bins = evidence.get("reliability", ())
     found: dict[str, bytes] = {}
     if len(curve) > 1:
         found["threshold.png"] = threshold_curve(curve)
-    if points:
-        found["precision_recall.png"] = precision_recall(points, summary)
     if bins:
         plot = calibration_plot(bins, "score (probability)", "share that a problem followed")
         found["calibration.png"] = png([plot])
@@ -203,23 +175,6 @@ def threshold_curve(curve: Points) -> bytes:
     return png(plots, 800, 2)
 
 
-def precision_recall(
-    points: Points,
-    summary: Mapping[str, Any],
-    title: str = "Precision over rows of the test period",
-) -> bytes:
-    """Draw precision against recall by rows; the point in service in red, chance dashed."""
-    threshold = summary.get("threshold")
-    above = [p for p in points if threshold is not None and p["threshold"] >= threshold]
-    point = (above[0]["recall"], above[0]["precision"]) if above else None
-    label = f"in service: {format_threshold(threshold)}" if threshold is not None else ""
-    ap = f"; average {summary['ap']:.3f}" if summary.get("ap") is not None else ""
-    recall = "recall: share of the instants before a problem"
-    prevalence = summary.get("prevalence")
-    plot = precision_recall_plot(points, prevalence, point, label, recall, f"{title}{ap}")
-    return png([plot], 560)
-
-
 def share_bars(title: str, shares: Sequence[tuple[str, float, str]]) -> BarChart:
     """Return bars from zero: name, share and text, the first one on top."""
     bars = tuple(Bar(name, 0.0, share, "risk", text) for name, share, text in shares)
@@ -236,46 +191,6 @@ def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
         shown.append((f"{len(rest)} others", sum(share for _, share in rest) / whole))
     bars = [(name, share, f"{share:.0%}") for name, share in shown]
     return png([bars_plot(share_bars("Importance of each variable for the model", bars))], 560)
-
-
-def comparison(evidence: Mapping[str, Any]) -> bytes | None:
-    """Draw champion and challenger on one unseen window with 95 % intervals; None without a
-    comparison."""
-    if "at_threshold" not in evidence:
-        return None
-    titles = {
-        "ap": "average precision",
-        "event_recall": "problems found",
-        "episode_precision": "episodes right",
-        "time_in_alarm": "time in alarm",
-        "false_alarms_per_week": "false alarms a week",
-    }
-    plots = []
-    for name, title in titles.items():
-        by_model = evidence["rows" if name == "ap" else "at_threshold"]
-        found = [
-            (by_model[m][name], by_model[m].get("intervals", {}).get(name))
-            for m in ("champion", "challenger")
-        ]
-        known = [
-            bound
-            for value, bounds in found
-            if value is not None
-            for bound in (value, *(bounds or ()))
-        ]
-        top = 1.1 * max(known, default=0) or 1.0
-        ticks = [(0.0, "champion"), (1.0, "challenger")]
-        plot = Plot((-0.5, 1.75), (0, top), 130, title, ticks, number_ticks(0, top))
-        for place, (value, bounds) in enumerate(found):
-            colour = ("muted", "score")[place]
-            if value is None:
-                plot.write(place, 0, "none", "middle")
-                continue
-            plot.line((place, place), bounds or (value, value), colour, 2)
-            plot.dots([place], [value], colour, 4)
-            plot.write(place, value, f"{value:.3g}", colour=colour, shift=(7, 4))
-        plots.append(plot)
-    return png(plots, 1000, len(plots))
 
 
 def swarm(

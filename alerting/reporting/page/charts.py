@@ -21,7 +21,6 @@ from alerting.reporting.figures.charts import (
     bars_plot,
     calibration_plot,
     panel_plot,
-    precision_recall_plot,
     share_bars,
 )
 from alerting.reporting.figures.episode_chart import Panel, describe_moving
@@ -164,23 +163,6 @@ def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
     y_title = language.say("share of rows the problem followed")
     plot = calibration_plot(rows.calibration, x_title, y_title, language)
     return svg([plot], language.say("Calibration of the score"), _HALF)
-
-
-def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
-    """Draw precision against recall over rows; empty without both classes."""
-    if not rows.curve:
-        return ""
-    point = (rows.operating["recall"], rows.operating["precision"]) if rows.operating else None
-    plot = precision_recall_plot(
-        rows.curve,
-        rows.prevalence,
-        point,
-        language.say("in service"),
-        language.say("recall (share of risky rows found)"),
-        language.say("precision"),
-        language,
-    )
-    return svg([plot], language.say("Precision and recall of the score"), _HALF)
 
 
 def importance(

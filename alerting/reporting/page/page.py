@@ -54,7 +54,6 @@ def draw(
         "timeline": charts.timeline(metrics, scores, variable, zone, language),
         "lead_times": charts.lead_times(metrics, language),
         "calibration": charts.calibration(rows, language) if rows else "",
-        "precision_recall": charts.precision_recall(rows, language) if rows else "",
         "importance": charts.importance(importance, titles, language),
         "drivers": charts.driver_bars(metrics.drivers, titles, language),
         "predicted": charts.predicted_values(material.values, zone, language),

@@ -446,7 +446,7 @@ def _register(
     types = column_types(model.plan)
     version = register_model(platform, run.name, run.id, training.save(model), tags, types)
     metrics = headline_metrics(evidence.summary) | evidence.metrics
-    charts = _charts(platform, definition, evidence, decision) if platform.runs.shown else {}
+    charts = _charts(platform, definition, evidence) if platform.runs.shown else {}
     platform.runs.log(
         run.id,
         metrics=metrics,
@@ -484,10 +484,8 @@ def _charts(
     platform: PlantPorts,
     definition: TrainedDefinition,
     evidence: ChallengerEvidence | ValueEvidence,
-    decision: PromotionDecision,
 ) -> dict[str, bytes]:
-    """Return the charts of the challenger's curves, and of champion and challenger side by side if
-    they were compared."""
+    """Return the charts of the challenger's curves and of its shares (SHAP)."""
     assets = matching_assets(definition, platform.assets.all())
     names = {
         name: variable.title
@@ -504,8 +502,7 @@ def _charts(
         charts["shap_beeswarm.png"] = charts_of.swarm(
             shap.variables, shap.shares, shap.values, names
         )
-    compared = charts_of.comparison(decision.evidence)
-    return charts | ({"comparison.png": compared} if compared else {})
+    return charts
 
 
 def _decide(

@@ -10,7 +10,7 @@ from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import template, translatable
 from alerting.learning.selection.proposal import CandidateSummary, Proposal
-from alerting.ports import DecisionRecord, ModelUnavailable, Training, TrainingPorts
+from alerting.ports import DecisionRecord, Training, TrainingPorts
 from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.page.decision_text import proposed_alert, ranked
 from alerting.usecases.definitions.missing_champion import waiting_proposal
@@ -18,9 +18,8 @@ from alerting.usecases.definitions.platform_alerts import WAITING, why_waiting
 from alerting.usecases.definitions.versions import describe_worse_forecasts, last_promotion
 from alerting.usecases.registry.evidence import ModelEvidence, load_evidence
 from alerting.usecases.training.due import newest_trainings
-from alerting.usecases.training.progress import unfinished_training
 from alerting.usecases.training.promote import model_history
-from alerting.usecases.training.runs import is_under_way, require_trained
+from alerting.usecases.training.runs import require_trained, training_state
 
 ModelState = Literal[
     "waiting", "training", "requested", "failed", "cancelled", "due", "refused", "serving"
@@ -174,15 +173,8 @@ def _state(
     now: datetime,
 ) -> ModelState:
     state: ModelState = "serving" if serving is not None else "refused" if refused else "due"
-    if training is not None:
-        if training.requested_by is not None:
-            state = "requested"
-        elif is_under_way(training, now):
-            state = "training"
-        elif training.cancelled_by is not None:
-            state = "cancelled"
-        elif training.failure is not None or training.ended_at is None:
-            state = "failed"
+    if training is not None and (of_training := training_state(training, now)) != "ended":
+        state = "training" if of_training == "under way" else of_training
     return "waiting" if waiting is not None and state != "training" else state
 
 
@@ -234,84 +226,3 @@ def model_report(platform: TrainingPorts, name: str) -> ModelReport:
         None if version is None else load_evidence(platform.models, platform.runs, name, version)
     )
     return ModelReport(line, history, made, waiting, evidence)
-
-
-@dataclass(frozen=True)
-class TrainingLine:
-    """A training of a definition. `step`: what it does now, `step_number` of `steps`; empty unless
-    it is under way. `run_id`: its run in the registry, None before it has one; `page`: the address
-    of that. `failure`: why it ended without a decision. `verdict`, `summary`: of its decision."""
-
-    training: Training
-    state: Literal["requested", "under way", "failed", "cancelled", "ended"]
-    is_present: bool
-    step: str = ""
-    step_number: int | None = None
-    steps: int | None = None
-    run_id: str | None = None
-    page: str | None = None
-    verdict: str | None = None
-    summary: str = ""
-
-
-def training_lines(platform: TrainingPorts, name: str) -> list[TrainingLine]:
-    """Return the newest training of each question of a definition, the newest first."""
-    revision = require_trained(platform, name)
-    question = question_of(revision)
-    found = platform.trainings.for_definitions([name])
-    return [_training_line(platform, one, one.question == question) for one in reversed(found)]
-
-
-def _training_line(platform: TrainingPorts, one: Training, is_present: bool) -> TrainingLine:
-    now = platform.clock.now()
-    if one.requested_by is not None:
-        return TrainingLine(one, "requested", is_present)
-    if is_under_way(one, now):
-        return _under_way(platform, one, is_present)
-    if one.failure is not None or one.ended_at is None:
-        return TrainingLine(one, "cancelled" if one.cancelled_by else "failed", is_present)
-    made = platform.decisions.for_definition(one.definition)
-    last = next((d for d in reversed(made) if d.question == one.question and d.run_id), None)
-    try:
-        own = last is not None and platform.runs.tags(str(last.run_id)).get("training") == one.run
-    except (ModelUnavailable, LookupError):
-        own = False
-    decided = last if own else None
-    if decided is None:
-        return TrainingLine(one, "ended", is_present)
-    return TrainingLine(
-        one,
-        "ended",
-        is_present,
-        run_id=decided.run_id,
-        page=_page(platform, decided.run_id),
-        verdict=decided.verdict,
-        summary=_summary(decided),
-    )
-
-
-def _under_way(platform: TrainingPorts, one: Training, is_present: bool) -> TrainingLine:
-    try:
-        step = unfinished_training(platform, one.definition, ()) if is_present else None
-    except ModelUnavailable:
-        step = None
-    if step is None or step["revision"] != one.revision:
-        return TrainingLine(one, "under way", is_present)
-    run = None if step["run_id"] == one.run else step["run_id"]
-    return TrainingLine(
-        one,
-        "under way",
-        is_present,
-        step["step"],
-        step["step_number"],
-        step["steps"],
-        run,
-        _page(platform, run),
-    )
-
-
-def _page(platform: TrainingPorts, run: str | None) -> str | None:
-    try:
-        return None if run is None else platform.runs.page(run)
-    except ModelUnavailable:
-        return None

@@ -4,6 +4,7 @@ whose version waits."""
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from alerting.definitions.faults import Conflicting, NotFound, UserError, shown
 from alerting.definitions.model import ModelDefinition, Revision
@@ -206,6 +207,19 @@ def newest_training(platform: TrainingPorts, revision: Revision) -> Training | N
 def is_under_way(training: Training, now: datetime) -> bool:
     """Return whether a training has begun and not ended, within a day."""
     return training.ended_at is None and now - training.started_at <= ABANDONED_AFTER
+
+
+def training_state(
+    training: Training, now: datetime
+) -> Literal["requested", "under way", "failed", "cancelled", "ended"]:
+    """Return the state of a training; one that has not ended within a day has failed."""
+    if training.requested_by is not None:
+        return "requested"
+    if is_under_way(training, now):
+        return "under way"
+    if training.failure is None and training.ended_at is not None:
+        return "ended"
+    return "failed" if training.cancelled_by is None else "cancelled"
 
 
 def find_run(platform: TrainingPorts, text: str) -> str:

@@ -10,16 +10,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
-
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.kinds.registry import estimation_of, training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_files
 from alerting.learning.features.plan import describe_window
-from alerting.learning.metrics.metrics import precision_recall_points
-from alerting.learning.search.candidates import Candidate, candidate_files, candidate_from_files
+from alerting.learning.search.candidates import candidate_files, candidate_from_files
 from alerting.learning.selection.proposal import (
     CandidateSummary,
     DatasetProfile,
@@ -29,7 +26,6 @@ from alerting.learning.selection.proposal import (
 from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
-from alerting.reporting.figures.charts import precision_recall
 from alerting.reporting.page.decision_text import (
     MAIN_METRICS,
     candidate_line,
@@ -253,14 +249,13 @@ def fit(
             candidate = training_of(definition).train(
                 rows, definition, family, report, warm_start, platform.limits.read_time
             )
-            charts = _candidate_charts(candidate, rows) if platform.runs.shown else {}
             summary = CandidateSummary.from_candidate(candidate)
             cut = (
                 f" Cut short: {candidate.trials} of {candidate.trials_asked} trials."
                 if candidate.cut_short
                 else ""
             )
-            values = candidate_metrics(CandidateSummary.from_candidate(candidate))
+            values = candidate_metrics(summary)
             fitted = _Fitted(
                 summary,
                 "\n\n".join(
@@ -276,7 +271,6 @@ def fit(
                     "trials_asked": candidate.trials_asked,
                 },
                 candidate_files(candidate),
-                charts,
             )
         else:
             fitted = _estimate(platform, run, definition, family)
@@ -286,8 +280,6 @@ def fit(
     platform.runs.log(
         child, params=fitted.params, metrics=fitted.metrics, files=fitted.files, folder=CANDIDATE
     )
-    if fitted.charts:
-        platform.runs.log(child, files=fitted.charts, folder="charts")
     platform.runs.log(child, tags={"fitted": "true", **description(fitted.text)})
     platform.runs.finish(child)
     _log.info(
@@ -308,7 +300,6 @@ class _Fitted:
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
     files: Files
-    charts: Files = field(default_factory=dict)
 
 
 def _estimate(
@@ -358,13 +349,3 @@ def _champion_params(
         return None if files is None else candidate_from_files(files).params
     except (ModelUnavailable, KeyError, UserError):  # its records are lost: search from the default
         return None
-
-
-def _candidate_charts(candidate: Candidate, dataset: Dataset) -> dict[str, bytes]:
-    if np.isnan(candidate.ap):  # nothing to warn of
-        return {}
-    scored = ~np.isnan(candidate.oof)
-    points = precision_recall_points(dataset.label[scored], candidate.oof[scored])
-    title = f"{candidate.family.replace('_', ' ')}: precision out of fold"
-    prevalence = {"prevalence": float(dataset.label[scored].mean())} if points else {}
-    return {"precision_recall.png": precision_recall(points, prevalence, title)} if points else {}

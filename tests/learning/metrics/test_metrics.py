@@ -10,7 +10,6 @@ from alerting.learning.metrics.metrics import (
     count_warnable,
     event_metrics,
     occurred_after,
-    precision_recall_points,
     problem_intervals,
     reliability,
     row_metrics,
@@ -161,7 +160,7 @@ def test_an_onset_has_no_duration_and_a_state_lasts_until_its_last_bad_sample():
     assert problem_intervals(frame, onset=False).end.tolist() == [1060]
 
 
-def test_reliability_and_precision_recall_points_describe_the_scores():
+def test_reliability_describes_the_scores():
     score = np.linspace(0.005, 0.995, 100)
     label = (np.arange(100) >= 50).astype(np.int8)
     bins = reliability(label, score)
@@ -169,7 +168,3 @@ def test_reliability_and_precision_recall_points_describe_the_scores():
     assert bins[0]["observed"] == 0
     assert bins[-1]["observed"] == 1
     assert sum(b["rows"] for b in bins) == 100
-    points = precision_recall_points(label, score, most=10)
-    assert len(points) == 10
-    assert points[0]["recall"] == 1
-    assert precision_recall_points(np.zeros(3, np.int8), score[:3]) == []

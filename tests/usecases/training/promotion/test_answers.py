@@ -16,7 +16,7 @@ from alerting.usecases.training.due import (
     find_due_trainings,
     require_not_cancelled,
 )
-from alerting.usecases.training.overview import model_line, model_lines, training_lines
+from alerting.usecases.training.overview import model_line, model_lines
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from alerting.usecases.training.run import report_waiting
 from alerting.usecases.training.runs import (
@@ -148,7 +148,6 @@ def test_a_cancelled_training_stops_and_is_started_again_by_an_edit_or_a_request
         require_not_cancelled(platform.trainings, NAME, training.run)
     line = model_line(platform, NAME)
     assert (line.state, line.reason) == ("cancelled", "cancelled by ann: wrong period")
-    assert [one.state for one in training_lines(platform, NAME)] == ["cancelled"]
     assert find_due_trainings(platform, at(100) + 2 * sum(PAUSES, PAUSES[0])) == []
     with pytest.raises(Conflicting, match="no training of 'too-moist' is under way"):
         cancel_training(platform, NAME, "bea", "again")
@@ -175,8 +174,6 @@ def test_a_training_that_failed_says_why_and_what_to_do(platform):
     line = model_line(platform, NAME)
     assert (line.state, line.reason) == ("failed", "too few rows")
     assert line.advice.startswith("Correct what the reason names, then train again.")
-    (one,) = training_lines(platform, NAME)
-    assert (one.state, one.training.failure, one.is_present) == ("failed", "too few rows", True)
 
 
 @pytest.mark.parametrize("by_person", [False, True])

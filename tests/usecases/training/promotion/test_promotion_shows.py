@@ -149,7 +149,7 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
         for name, data in platform.runs.files(run, "evidence").items()
         if name.endswith(".png")
     }
-    names = ("threshold", "precision_recall", "calibration", "importance", "shap_beeswarm")
+    names = ("threshold", "calibration", "importance", "shap_beeswarm")
     assert set(pictures) == {f"{name}.png" for name in names}
     assert all(data.startswith(b"\x89PNG") and len(data) > 1000 for data in pictures.values())
     text = platform.runs.files(run, "decision")["decision.md"].decode()
@@ -170,10 +170,6 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
     title, rest = text.split("\n", 1)
     assert tags["mlflow.note.content"] == f"**{title.removeprefix('# ')}**\n{rest}"[:5000]
     assert (tags["decision"], tags["revision"]) == ("provisional", "1")
-    child = next(
-        s.id for s in platform.runs.searches(run) if s.tags["family"] == "logistic_regression"
-    )
-    assert set(platform.runs.files(child, "charts")) == {"precision_recall.png"}
 
 
 def test_a_champion_that_is_lost_is_a_platform_alert_and_only_a_person_replaces_it():
