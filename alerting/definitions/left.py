@@ -229,6 +229,11 @@ LEFT_IN_0_2_0 = (
         "step, step_number, steps, verdict, summary, run, page",
         "the page of the model, and the decisions of show_models",
     ),
+    Left(
+        "section of a report",
+        "samples of doubtful quality, how soon alerts were known",
+        "the findings of a training, and the page Platform",
+    ),
     Left("section of a report", "another limit that was tried", "the preview of a definition"),
     Left(
         "module",

@@ -4,15 +4,13 @@ limit. What to write into the definition so that it is one problem."""
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil, floor, log10
+from math import ceil
 
 import numpy as np
 
-from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
-from alerting.definitions.fields.problem import ClearDifference
 from alerting.definitions.model import Problem
-from alerting.detection.problems import find_problems, risk_of
+from alerting.detection.problems import find_problems
 from alerting.learning.data.findings import Finding
 from alerting.readings.history import History, Millis, duration_millis, millis
 
@@ -27,28 +25,19 @@ _ROUND += tuple(timedelta(hours=n) for n in (6, 8, 12, 24))
 
 @dataclass(frozen=True)
 class Bursts:
-    """Problems that come in bursts. `problems`: as written; `merged`: with this `merge_within`.
-
-    `clear`: the difference to the limit with which they are `merged` problems too; None without.
-    """
+    """Problems that come in bursts. `problems`: as written; `merged`: with this `merge_within`."""
 
     name: str
     problems: int
     merged: int
     merge_within: timedelta
-    clear: float | None
 
     @property
     def message(self) -> str:
         """Describe them in a sentence, with what to write."""
-        clear = (
-            ""
-            if self.clear is None
-            else f"{self.merged} with problem.clear: {{difference: {self.clear:g}}}, "
-        )
         return (
             "The problems come in bursts, as noise about a limit makes them: "
-            f"{self.problems} as written, {clear}{self.merged} with {self.remedy}."
+            f"{self.problems} as written, {self.merged} with {self.remedy}."
         )
 
     @property
@@ -75,13 +64,11 @@ def find_bursts(
         return None
     merge_within = _round_up(timedelta(milliseconds=2 * longest))
     as_one = problem.model_copy(update={"merge_within": merge_within})
-    merged = _count(as_one, histories)
     return Bursts(
         problem.variable or problem.event or "problem",
         sum(len(start) for start in starts),
-        merged,
+        sum(len(find_problems(as_one, history)) for history in histories),
         merge_within,
-        _clear_difference(problem, histories, duration_millis(merge_within), merged),
     )
 
 
@@ -108,47 +95,6 @@ def burst_findings(problem: Problem, histories: Sequence[History]) -> Iterator[F
     bursts = find_bursts(problem, histories)
     if bursts is not None:
         yield Finding("bursts", bursts.name, bursts.problems, "kept", bursts.message)
-
-
-def _count(problem: Problem, histories: Sequence[History]) -> int:
-    return sum(len(find_problems(problem, history)) for history in histories)
-
-
-def _clear_difference(
-    problem: Problem, histories: Sequence[History], merge_within: int, merged: int
-) -> float | None:
-    """Return how far beyond its limit a value must be back, so that the bursts are one problem
-    each; None if no such value makes them so.
-
-    It is more than the farthest that values go back within bursts.
-    """
-    if problem.variable is None or (problem.above is None and problem.below is None):
-        return None
-    farthest = 0.0
-    limit = np.array([problem.below if problem.above is None else problem.above], np.float64)
-    at_limit = float(risk_of(limit, problem.above, problem.below)[0])
-    for history in histories:
-        found = find_problems(problem, history)
-        values = history.readings[problem.variable].dropna()
-        at = millis(pd.DatetimeIndex(values.index))
-        risk = risk_of(values.to_numpy(np.float64), problem.above, problem.below)
-        start = millis(found["start"])
-        end = millis(found["end"])
-        for begin, stop in zip(end[:-1].tolist(), start[1:].tolist(), strict=True):
-            if stop - begin < merge_within:
-                first, after = np.searchsorted(at, [begin, stop])
-                farthest = max(farthest, at_limit - float(risk[first:after].min()))
-    difference = _round_number(farthest)
-    cleared = problem.model_copy(update={"clear": ClearDifference(difference=difference)})
-    return difference if _count(cleared, histories) == merged else None
-
-
-def _round_number(value: float) -> float:
-    """Return a number of two digits that is at least a tenth greater."""
-    if value <= 0:
-        return 0.1
-    unit = 10.0 ** (floor(log10(1.1 * value)) - 1)
-    return round(ceil(1.1 * value / unit) * unit, 12)
 
 
 def _round_up(duration: timedelta) -> timedelta:

@@ -114,13 +114,6 @@ def _data(data: DataMetrics) -> Iterator[Table]:
     yield table_of(
         "data", "asset evaluated_s not_evaluated_s gaps gaps_s longest_gap_s", data.assets
     )
-    yield table_of(
-        "evaluations",
-        "known_late",
-        [data],
-        known_late="late",
-    )
-    yield table_of("quality", "asset variable samples bad uncertain", data.variables)
 
 
 def key_metrics(metrics: ReportMetrics) -> dict[str, str]:

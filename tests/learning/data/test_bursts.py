@@ -33,13 +33,9 @@ def test_eight_noisy_cloggings_are_eight_problems_as_proposed(seed, noise, sign)
     bursts = find_bursts(Problem.model_validate(limit), data)
     assert bursts.problems == len(find_problems(Problem.model_validate(limit), data[0])) >= 40
     assert bursts.merged == CLOGGINGS
-    for proposed in (
-        {"merge_within": bursts.merge_within},
-        {"clear": {"difference": bursts.clear}},
-    ):
-        problem = Problem.model_validate(limit | proposed)
-        assert len(find_problems(problem, data[0])) == CLOGGINGS
-        assert find_bursts(problem, data) is None
+    problem = Problem.model_validate(limit | {"merge_within": bursts.merge_within})
+    assert len(find_problems(problem, data[0])) == CLOGGINGS
+    assert find_bursts(problem, data) is None
 
 
 def test_a_training_counts_them_as_written_and_as_proposed():
@@ -48,14 +44,8 @@ def test_a_training_counts_them_as_written_and_as_proposed():
     (said,) = [f.message for f in data.findings if f.kind == "bursts"]
     assert said == (
         "The problems come in bursts, as noise about a limit makes them: 91 as written, 8 with "
-        "problem.clear: {difference: 31}, 8 with problem.merge_within: 4h."
+        "problem.merge_within: 4h."
     )
-    better = too_moist(
-        problem=LIMIT | {"clear": {"difference": 31}}, horizon="6h", features={"stride": "1h"}
-    )
-    data = build_dataset(parse_definition(better), 1, [clogging(0, 8)], at(CLOGGINGS * LENGTH))
-    assert len(data.problems) == CLOGGINGS
-    assert not [f for f in data.findings if f.kind == "bursts"]
 
 
 def test_problems_at_times_by_chance_are_seldom_taken_for_bursts():
@@ -75,4 +65,4 @@ def test_events_in_bursts_are_proposed_to_be_merged():
     ]
     data = history([0, 9000], events=stops, moisture=[1, 1])
     bursts = find_bursts(Problem.model_validate({"event": "stop"}), [data])
-    assert (bursts.problems, bursts.merged, bursts.clear) == (30, 6, None)
+    assert (bursts.problems, bursts.merged) == (30, 6)
