@@ -18,17 +18,6 @@ def test_the_reference_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == reference_page(), "run: make docs"
 
 
-def test_a_group_with_a_default_shows_no_object_of_the_code():
-    """As the problem of a forecast, which may be left out."""
-    assert "=None" not in reference_page()
-
-
-def test_a_group_of_two_fields_is_described_once():
-    page = reference_page()
-    assert page.count("Lower end of the band") == 1
-    assert page.count("Fields: those of `outside`.") > 3
-
-
 @pytest.mark.parametrize(
     "model", [ThresholdDefinition, ClassifierDefinition, ControlChartDefinition, Asset]
 )

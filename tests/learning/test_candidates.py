@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from alerting.definitions.families import BUILT_IN as FAMILIES
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns, Dense
-from alerting.learning.models.calibration import Platt, fit_platt, sigmoid
+from alerting.learning.models.calibration import fit_platt, sigmoid
 from alerting.learning.models.families.contract import LabelledRows, get_family
-from alerting.learning.models.trained import model_hash
 from alerting.learning.search.candidates import (
     candidate_files,
     candidate_from_files,
@@ -17,7 +15,6 @@ from alerting.learning.search.candidates import (
 )
 from alerting.learning.search.search import search_candidate
 from tests import small_models
-from tests.helpers.learning.machine_time import time_of_trials
 
 pytestmark = pytest.mark.models
 
@@ -65,17 +62,6 @@ def test_lightgbm_stops_by_itself_and_keeps_the_number_of_trees(data):
     assert found.ap > search_candidate(data, small_models.definition(), "persistence", progress).ap
 
 
-def test_a_search_that_the_time_budget_cuts_short_says_so_and_counts_its_trials(data):
-    _, progress = told()
-    definition = small_models.definition(learning={"trials": 50, "folds": 2, "time_budget": "0s"})
-    found = search_candidate(
-        data, definition, "logistic_regression", progress, None, time_of_trials(1)
-    )
-    assert found.cut_short
-    assert found.trials < 50
-    assert found.trials_asked == 50
-
-
 def test_a_fold_with_one_class_only_is_left_out_and_said(data):
     label = data.label.copy()
     folds, _ = usable_folds(data, 2)
@@ -101,29 +87,6 @@ def test_a_candidate_survives_its_files(data):
     assert np.array_equal(read.chance, made.chance)
     assert np.array_equal(read.loss, made.loss)
     assert replace(read, oof=made.oof, chance=made.chance, loss=made.loss) == made
-
-
-@pytest.mark.parametrize(
-    ("family", "proven"),
-    [(f, n) for f in FAMILIES for n in range(len(get_family(f).proven_params()))],
-    ids=str,
-)
-def test_one_thread_and_two_give_the_same_model(data, family, proven):
-    columns = Columns.from_plan(data.plan)
-    matrix = columns.matrix(data.rows)
-    params = get_family(family).proven_params()[proven]
-    params |= {"random_forest": {"n_estimators": 12}, "lightgbm": {"rounds": 5}}.get(family, {})
-
-    def fitted(threads):
-        estimator = get_family(family).fit(
-            params, columns, LabelledRows(matrix, data.label), 3, threads
-        )
-        return model_hash(estimator, Platt(1.0, 0.0), 0.5, data.plan), estimator.margin_of(matrix)
-
-    (one, one_margin) = fitted(1)
-    (two, two_margin) = fitted(2)
-    assert one == two
-    assert np.array_equal(one_margin, two_margin)
 
 
 @pytest.mark.parametrize("family", ["random_forest", "logistic_regression"])
@@ -159,16 +122,6 @@ def test_missing_numbers_are_filled_and_flagged_and_unknown_levels_are_nobodys()
     assert [
         stored.validate_json(stored.dump_json(each), strict=True) for each in (scaled, dense)
     ] == [scaled, dense]
-
-
-def test_importance_adds_up_to_one_over_the_columns(data):
-    columns = Columns.from_plan(data.plan)
-    estimator = get_family("lightgbm").fit(
-        {"rounds": 5}, columns, LabelledRows(columns.matrix(data.rows), data.label), 0
-    )
-    shares = estimator.importance()
-    assert shares.sum() == pytest.approx(1)
-    assert data.plan.source_of(columns.names[int(np.argmax(shares))]) in ("humidity", "moisture")
 
 
 def test_calibration_gives_back_the_rate_of_problems_and_never_changes_the_order():

@@ -39,30 +39,6 @@ def fitted(data, family, **more):
     return finish_challenger(data, candidate, small_models.definition())[0]
 
 
-@pytest.mark.parametrize(
-    ("family", "more"),
-    [
-        ("logistic_regression", {}),
-        ("random_forest", {}),
-        ("lightgbm", {}),
-        ("lightgbm", {"pairs": 3}),
-    ],
-)
-def test_shares_add_up_to_the_score_minus_the_usual_score(data, family, more):
-    model = fitted(data, family, **more)
-    scores = model.score(data.rows)
-    for i in (int(np.argmax(scores)), int(np.argmin(scores)), 100):
-        row = data.rows.iloc[[i]]
-        found = contributions(model, row, OVEN)
-        explained = explain(model, row)
-        assert explained.score == pytest.approx(scores[i], abs=1e-9)
-        assert sum(c.share for c in found) == pytest.approx(
-            explained.score - explained.usual_score, abs=1e-6
-        )
-        assert len({c.variable for c in found}) == len(found)
-        assert [abs(c.share) for c in found] == sorted((abs(c.share) for c in found), reverse=True)
-
-
 @pytest.mark.parametrize("family", ["random_forest", "lightgbm"])
 def test_what_decides_the_problem_has_the_largest_share(data, family):
     model = fitted(data, family)
@@ -76,9 +52,10 @@ def test_what_decides_the_problem_has_the_largest_share(data, family):
 @pytest.fixture(scope="module")
 def every_family(data):
     """A fitted model of each family with contributions."""
+    families = ("logistic_regression", "random_forest", "lightgbm")
     return {
-        family: fitted(data, family)
-        for family in ("logistic_regression", "random_forest", "lightgbm")
+        **{family: fitted(data, family) for family in families},
+        "lightgbm with pairs": fitted(data, "lightgbm", pairs=3),
     }
 
 

@@ -10,7 +10,6 @@ from sklearn.metrics import average_precision_score
 from alerting.learning.features.encoding import ColumnPairs, Columns
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.search import sample
 from alerting.learning.search.candidates import (
     candidate_files,
     candidate_from_files,
@@ -51,19 +50,6 @@ def test_what_served_the_champion_is_tried_second_and_kept_with_the_candidate(da
     assert found.tried[0].params == dict(get_family("logistic_regression").defaults)
     assert found.tried[1].params == found.tried[0].params | warm
     assert candidate_from_files(candidate_files(found)).warm_start == warm
-
-
-def test_columns_are_ranked_once_a_fold_for_all_trials(data, monkeypatch):
-    ranked = []
-    strength = sample.ranking_strength
-
-    def rank_and_count(matrix, rows, *rest):
-        ranked.append(rows.tobytes())
-        return strength(matrix, rows, *rest)
-
-    monkeypatch.setattr(sample, "ranking_strength", rank_and_count)
-    search_candidate(data, definition(trials=8), "logistic_regression", silent)
-    assert len(ranked) == len(set(ranked)) == 2
 
 
 def test_a_champion_with_the_default_parameters_costs_no_second_trial(data):

@@ -16,7 +16,6 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.promotion import DAY_MS, paired_differences
 from alerting.readings.history import History
 from tests.builders import classifier
-from tests.helpers.learning.machine_time import time_of_trials
 
 pytestmark = pytest.mark.models
 ROWS = 16_000
@@ -117,16 +116,3 @@ def test_every_fold_is_fitted_and_tried_on_its_part_of_the_sample_alone(data, sa
         [len(f.train) for f in folds], rel=0.02
     )
     assert [weight for _, weight in tried] == pytest.approx([len(f.test) for f in folds], rel=0.02)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_it_is_repeated_exactly_even_when_time_cut_it_short(data, sampled, family):
-    found = searched(data, family, read_time=time_of_trials(1), trials=3, time_budget="0s")
-    assert (found.trials, found.cut_short) == (1, True)
-    again = searched(data, family, trials=found.trials)
-    assert np.array_equal(found.oof, again.oof, equal_nan=True)
-    assert (found.tried, found.params, found.notes[0]) == (
-        again.tried,
-        again.params,
-        again.notes[0],
-    )

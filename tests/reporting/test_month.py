@@ -320,19 +320,6 @@ def test_the_model_is_compared_with_its_promotion_and_the_refusal_is_told(metric
     )
 
 
-def test_row_metrics_are_those_of_the_labelled_scores(month, metrics):
-    known = [
-        (s, t, bool(y))
-        for s, t, y in month.scores[["score", "threshold", "label"]].itertuples(index=False)
-        if not np.isnan(y)
-    ]
-    hits = sum(s >= t and y for s, t, y in known)
-    assert metrics.rows.operating["recall"] == pytest.approx(hits / sum(y for *_, y in known))
-    assert metrics.rows.operating["precision"] == pytest.approx(
-        hits / sum(s >= t for s, t, _ in known)
-    )
-
-
 def test_every_table_and_the_page_are_made_of_the_same_figures(month, metrics):
     found = tables(metrics)
     assert [r["value"] for r in found["figures"].to_records() if r["figure"] == "recall"] == [

@@ -10,7 +10,6 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
 from alerting.definitions.families import BUILT_IN as FAMILIES
-from alerting.definitions.faults import UserError
 from alerting.learning.models.files import META, model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused
 from alerting.learning.selection.challenger import finish_challenger
@@ -49,26 +48,6 @@ def test_a_model_read_from_its_files_scores_the_same_bit_for_bit(data, finished,
     assert np.array_equal(read.score(data.rows), model.score(data.rows))
     assert replace(read, estimator=model.estimator, normal=None) == replace(model, normal=None)
     assert_equal(asdict(read.normal), asdict(model.normal))
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_row_scores_the_same_alone_and_among_others_in_any_order_of_columns(
-    data, finished, family
-):
-    model, _ = finished(family)
-    together = model.score(data.rows)
-    shuffled = data.rows[list(reversed(data.rows.columns))].assign(more=1.0)
-    assert np.array_equal(model.score(shuffled), together)
-    alone = [model.score(data.rows.iloc[[i]])[0] for i in range(0, len(data.rows), 100)]
-    assert alone == together[::100].tolist()
-
-
-def test_missing_columns_are_refused_by_name(data, finished):
-    model, _ = finished("lightgbm")
-    with pytest.raises(
-        UserError, match=r"needs 1 of \d+ columns that these rows do not have: humidity.last"
-    ):
-        model.score(data.rows.drop(columns="humidity.last"))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,9 +1,8 @@
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from alerting.episodes.episode import ActorStamp, PresentAdvice, RecommendationResult
+from alerting.episodes.episode import PresentAdvice, RecommendationResult
 from alerting.reporting.definition.drivers import drivers
 from alerting.reporting.definition.operators import frequent_actions, verdict_metrics
 from tests.report_material import episode
@@ -17,13 +16,6 @@ def acted(hour, action, outcome, **changes):
     given = episode(hour, outcome=outcome, said=[(None, True, "anna")])
     feedback = tuple(replace(f, action=action, **changes) for f in given.feedback)
     return replace(given, feedback=feedback, recommendation=ADVICE)
-
-
-def acknowledged(hour, minutes):
-    given = episode(hour)
-    return replace(
-        given, acknowledged=ActorStamp("anna", given.detected_at + timedelta(minutes=minutes))
-    )
 
 
 def test_an_action_counts_once_an_episode_whatever_its_case_and_spaces():
@@ -58,23 +50,6 @@ def test_advice_took_effect_where_the_risk_came_down_to_under_the_threshold():
         return replace(given, present=present)
 
     assert verdict_metrics([scored(1, 0.4), scored(2, 0.6)]).advice.took_effect.value == 0.5
-
-
-def test_time_to_acknowledge_is_from_the_detection_with_median_and_ninth_decile():
-    spread = verdict_metrics(
-        [*(acknowledged(h, h) for h in range(1, 11)), episode(20)]
-    ).to_acknowledge
-    assert (spread.median, spread.p90, spread.missing) == (
-        timedelta(minutes=5),
-        timedelta(minutes=9),
-        1,
-    )
-
-
-def test_agreement_is_the_share_of_answers_that_the_data_confirm():
-    right = [episode(h, outcome="in_time", said=[("true_alarm", False, "anna")]) for h in range(3)]
-    wrong = episode(9, outcome="in_time", said=[("false_alarm", False, "anna")])
-    assert verdict_metrics([*right, wrong]).agreement.value == 0.75
 
 
 def test_drivers_are_mean_sizes_over_the_episodes_with_reasons():

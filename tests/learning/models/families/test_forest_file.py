@@ -71,13 +71,6 @@ def test_scores_and_explanations_are_those_of_the_fitted_forest_bit_for_bit(fore
     assert np.array_equal(model.importance(), forest.feature_importances_)
 
 
-def test_hashes_and_files_are_those_of_the_fitted_forest(forest):
-    fitted = Forest([tree.tree_ for tree in forest.estimators_])
-    model = FAMILY.load(stored(forest), WIDTH)
-    assert list(model.fitted_bytes()) == list(fitted.fitted_bytes())
-    assert model.files() == fitted.files()
-
-
 @pytest.mark.parametrize(
     "data", [b"", b"0 " * 1000, np.zeros(3).tobytes()], ids=["empty", "text", "bytes"]
 )

@@ -1,17 +1,11 @@
-"""A training gives the same model on an idle and on a busy machine, and says where its time budget
-ended a search."""
+"""A training says where its time budget ended a search."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from alerting.ports import ReadingRow, TrainingLimits
 from alerting.reporting.page.decision_text import cut_short_lines, decision_markdown
-from alerting.settings.machine import read_time
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
@@ -24,7 +18,6 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 pytestmark = [pytest.mark.models, pytest.mark.server]
 
 NAME = "too-moist"
-BUSY = 4  # processes beside, on the two cores of a small machine
 
 
 @pytest.fixture(scope="module")
@@ -49,32 +42,6 @@ def trained(platform, name, measured, **learning):
     apply(platform, [document], "engineer", at(MINUTES), "test")
     limits = TrainingLimits(read_time=measured)
     return train(replace(platform, limits=limits), name, at(MINUTES))
-
-
-def hash_of(platform, result):
-    tags = platform.models.version_tags(result.definition, result.challenger_version)
-    return tags["model_hash"]
-
-
-@contextmanager
-def busy_machine() -> Iterator[None]:
-    """Other programs that compute all the time."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY)]
-    try:
-        yield
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
-
-
-def test_a_busy_machine_trains_the_same_model(line):
-    idle = trained(line, "idle", read_time, trials=2)
-    with busy_machine():
-        busy = trained(line, "busy", read_time, trials=2)
-    assert hash_of(line, busy) == hash_of(line, idle)
-    assert busy.leaderboard == idle.leaderboard
-    assert not any(one.cut_short for one in busy.leaderboard)
 
 
 def test_whoever_sees_a_model_sees_that_its_time_budget_cut_the_search_short(line, monkeypatch):
