@@ -8,7 +8,6 @@ import pytest
 
 from alerting.learning.selection.challenger import sample_shares
 from alerting.recommendation.contributions import explain
-from alerting.reporting.figures.charts import swarm
 from tests import small_models
 
 pytestmark = pytest.mark.models
@@ -44,11 +43,3 @@ def test_importance_is_by_variable_the_largest_first(sampled):
 def test_without_measured_validation_rows_there_is_none(sampled):
     data, model, _ = sampled
     assert sample_shares(model, replace(data, measured=np.zeros_like(data.measured))) is None
-
-
-# a training would print it; the variable crew is a category
-@pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_the_share_of_each_variable_in_each_row_is_drawn(sampled):
-    _, _, sample = sampled
-    drawn = swarm(sample.variables, sample.shares, sample.values, {"humidity": "Air humidity"})
-    assert drawn.startswith(b"\x89PNG")

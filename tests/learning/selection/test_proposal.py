@@ -5,7 +5,6 @@ import math
 from datetime import timedelta, timezone
 
 import pytest
-from pydantic import ValidationError
 
 from alerting.definitions.faults import UserError
 from alerting.learning.data.findings import Finding
@@ -51,8 +50,3 @@ def test_a_file_that_is_no_proposal_is_refused_with_what_to_do(changes):
         UserError, match="the proposal of run r7 in the registry is damaged; train again"
     ):
         Proposal.from_json(json.dumps(document).encode(), "r7")
-
-
-def test_a_proposal_does_not_change():
-    with pytest.raises(ValidationError):
-        proposal().promote = False
