@@ -1,9 +1,20 @@
+"""Reasons of a target with a model between two strides."""
+
 import numpy as np
 import pytest
 
 from alerting.detection.occurrences import no_occurrences
+from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import AlarmEnd, PredictionRule
+from alerting.kinds.normal.training import compared_rows, is_too_many, share_interval
 from alerting.kinds.prediction.refresh import refreshed_rows
+from alerting.kinds.protocol.evaluation import TargetEvaluation
+from alerting.kinds.protocol.unknown_reasons import (
+    NO_MODEL,
+    NOT_ASKED,
+    OUT_OF_SERVICE,
+    carried_reason,
+)
 from tests.builders import at
 
 pytestmark = pytest.mark.fast
@@ -52,3 +63,63 @@ def test_how_many_evaluations_there_were_changes_nothing(cut):
     whole = refreshed_rows({at(0): END}, found, score, RULE, 5000)
     late = refreshed_rows({at(0): END}, found[split:], score[split:], RULE, 5000)
     assert {k: v + split for k, v in late.items()} == whole
+
+
+SILENT = "no values are known of the last 1 h"
+ROWS = [object()]
+
+
+@pytest.mark.parametrize(
+    ("stored", "changes", "said"),
+    [
+        (None, {}, None),
+        (SILENT, {}, SILENT),
+        # of the evaluations before, and of the part before in the same one
+        (None, {"scores": ROWS, "unknown": SILENT}, SILENT),
+        (SILENT, {"scores": ROWS}, None),
+        # without a definition in service, or a model, nothing was asked
+        (NO_MODEL, {}, NOT_ASKED),
+        (OUT_OF_SERVICE, {}, NOT_ASKED),
+        (None, {"unknown": OUT_OF_SERVICE, "has_model": False}, NOT_ASKED),
+        (SILENT, {"scores": ROWS, "unknown": NO_MODEL, "has_model": False}, NOT_ASKED),
+    ],
+)
+def test_the_reason_stays_unless_it_was_that_nothing_could_be_asked(stored, changes, said):
+    state = ConditionState(watermark=at(0), unknown_reason=stored)
+    assert carried_reason(TargetEvaluation(state, **changes)) == said
+
+
+@pytest.mark.parametrize(
+    ("false_alarms", "allowed", "in_alarm", "expected"),
+    [
+        (0, 0.0, 0.0, False),
+        (3, 1.0, 0.0, False),  # three or more of one: 8 %
+        (4, 1.0, 0.0, True),  # 1.9 %
+        (1, 1.0, 0.2, False),
+        # one alarm that lasts for a fifth of the time counts once, and is too long
+        (
+            1,
+            1.0,
+            0.21,
+            True,
+        ),
+    ],
+)
+def test_false_alarms_are_too_many_beyond_chance_or_when_they_last(
+    false_alarms, allowed, in_alarm, expected
+):
+    assert is_too_many(false_alarms, allowed, in_alarm) is expected
+
+
+def test_without_a_champion_its_side_of_the_table_is_a_dash():
+    assert [*compared_rows(("a",), ("1",), None)] == [
+        {"title": "a", "champion": "-", "challenger": "1"}
+    ]
+
+
+def test_alarms_that_come_together_count_as_fewer_instants():
+    apart = share_interval(0.01, 0.01 * 0.99 / 10_000, 14)
+    together = share_interval(0.01, 0.01 * 0.99 / 200, 14)
+    assert together[0] < apart[0] < 0.01 < apart[1] < together[1]
+    assert apart == pytest.approx((0.0082, 0.0122), abs=1e-4)  # Wilson, 100 of 10,000
+    assert share_interval(0.0, 0.0, 14) == pytest.approx((0.0, 0.215), abs=1e-3)

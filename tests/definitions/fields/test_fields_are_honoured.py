@@ -585,7 +585,7 @@ CLASSIFIER_ELSEWHERE = {
     **OF_SEVERAL,
     **dict.fromkeys(
         (f"costs.{field}" for field in leaves(Costs)),
-        "sums of a report: tests/reporting/definition/test_money.py",
+        "sums of a report: tests/reporting/definition/test_parts.py",
     ),
     "kind": "it chooses the model",
     "promotion.mode": "tests/dags: the DAG asks a person",

@@ -5,9 +5,15 @@ Table 9.1: 30 observations of a process with mean 10 and standard deviation 1, o
 have the mean 11.
 """
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from alerting.detection.control_charts.chart import LIMIT, SPREAD, Chart, ChartState
+from alerting.detection.control_charts.limits import limit_of, spread_limits
+from alerting.detection.control_charts.phase_one import estimate
+from alerting.detection.control_charts.rules import RULES, violated
 
 pytestmark = pytest.mark.fast
 
@@ -129,3 +135,143 @@ def test_the_state_survives_as_plain_numbers():
         part = ChartState.from_numbers(part.to_numbers())
         assert whole.add(chart, at, value) == part.add(chart, at, value)
     assert whole == part
+
+
+def plain(kind, **settings):
+    return Chart(kind, 0.0, 1.0, 0.0, **settings)
+
+
+def run_length(chart, points=120_000):
+    """Return the points between two signals of a chart that is begun anew after each."""
+    values = np.random.default_rng(6).standard_normal(points).tolist()
+    state = ChartState()
+    signals = 0
+    for at, value in enumerate(values):
+        point = state.add(chart, at, value)
+        if point is not None and point.signals:
+            signals += 1
+            state = ChartState()
+    return points / signals
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "ewma", "smoothing": 0.05},
+        {"kind": "ewma", "smoothing": 0.15},
+        {"kind": "cusum", "allowance": 0.125},
+        {"kind": "cusum", "allowance": 0.6},
+        {"kind": "shewhart", "rules": ("nelson_1",)},
+        {"kind": "shewhart", "rules": tuple(f"western_electric_{n}" for n in (1, 2, 3))},
+    ],
+)
+@pytest.mark.parametrize("wanted", [100, 370])
+def test_a_chart_has_the_run_length_of_its_limit(settings, wanted):
+    chart = plain(**settings)
+    assert run_length(replace(chart, limit=limit_of(chart, wanted))) == pytest.approx(
+        wanted, rel=0.12
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "published"),
+    [({"kind": "ewma", "smoothing": 0.1}, 2.701), ({"kind": "cusum", "allowance": 0.5}, 4.774)],
+)
+def test_the_limits_of_370_points_are_the_published_ones(settings, published):
+    assert limit_of(plain(**settings), 370) == pytest.approx(published)
+
+
+def test_the_deviation_in_subgroups_leaves_its_limits_as_often_as_the_mean():
+    chart = Chart("shewhart", 0, 1, 1, rules=("nelson_1",), subgroup=5, spread=spread_limits(5, 22))
+    state = ChartState()
+    found = [
+        state.add(chart, at, v)
+        for at, v in enumerate(np.random.default_rng(6).standard_normal(50_000).tolist())
+    ]
+    assert sum("spread" in p.signals for p in found if p) / 10_000 == pytest.approx(1 / 22, rel=0.1)
+
+
+RANDOM = np.random.default_rng(5)
+AT = np.arange(2000, dtype=np.int64) * 60_000
+NOISE = RANDOM.normal(0, 2, 2000)
+
+
+def test_a_stretch_out_of_control_and_single_points_are_left_out():
+    values = 100 + NOISE
+    values[800:1200] += 6
+    values[50] = 1000
+    found = estimate(AT, values, 600_000, residuals=True)
+    (stretch,) = found.left_out
+    assert (stretch.start / 60_000, stretch.end / 60_000) == (
+        pytest.approx(800, abs=9),
+        pytest.approx(1199, abs=9),
+    )
+    assert found.outliers >= 1
+    assert (found.centre, found.sigma, found.coefficients) == (
+        pytest.approx(100, abs=0.2),
+        pytest.approx(2, abs=0.1),
+        (),
+    )
+
+
+def test_dependence_is_fitted_unless_it_is_ignored():
+    values = np.zeros(2000)
+    for i in range(1, 2000):
+        values[i] = 0.8 * values[i - 1] + NOISE[i]
+    found = estimate(AT, values + 50, 600_000, residuals=True)
+    assert (found.coefficients[0], found.sigma) == (
+        pytest.approx(0.8, abs=0.05),
+        pytest.approx(2, abs=0.1),
+    )
+    ignored = estimate(AT, values + 50, 600_000, residuals=False)
+    assert (ignored.coefficients, ignored.sigma) == ((), pytest.approx(2 / 0.6, abs=0.3))
+
+
+def test_too_few_readings_and_a_constant_have_no_limits():
+    assert estimate(AT[:20], NOISE[:20], 600_000, residuals=False) is None
+    assert estimate(AT, np.full(2000, 3.0), 600_000, residuals=True) is None
+
+
+SIGNALS = {
+    "western_electric_1": [0.2, 3.1],
+    "western_electric_2": [2.1, 0.0, 2.3],
+    "western_electric_3": [1.2, 1.1, -0.4, 1.6, 1.3],
+    "western_electric_4": [0.1] * 8,
+    "nelson_1": [-3.01],
+    "nelson_2": [-0.1] * 9,
+    "nelson_3": [0.1, 0.2, 0.4, 0.5, 0.7, 0.8],
+    "nelson_4": [0.5, -0.5] * 7,
+    "nelson_5": [-2.1, -2.2, 0.0, -2.4],
+    "nelson_6": [-1.2, -1.1, -1.6, 0.3, -1.3],
+    "nelson_7": [0.9, -0.9, 0.2] * 5,
+    "nelson_8": [1.1, -1.2] * 4,
+}
+SILENT = {
+    "western_electric_1": [3.1, 0.2],
+    "western_electric_2": [2.1, 2.3, 0.0],  # the last point is not among them
+    "western_electric_3": [1.2, 1.1, 0.4, 0.6, 1.3],
+    "western_electric_4": [0.1] * 7 + [-0.1],
+    "nelson_1": [-2.99],
+    "nelson_2": [-0.1] * 8,
+    "nelson_3": [0.1, 0.2, 0.4, 0.4, 0.7, 0.8],
+    "nelson_4": [0.5, -0.5] * 6 + [0.5, 0.6],
+    "nelson_5": [2.1, 0.0, -2.4],
+    "nelson_6": [-1.2, 1.1, -1.6, 0.3, -1.3],
+    "nelson_7": [0.9, -0.9, 0.2] * 4 + [0.9, -1.1, 0.2],
+    "nelson_8": [1.1, -1.2] * 3 + [0.9, -1.2],
+}
+
+
+def test_each_rule_has_a_series():
+    assert SIGNALS.keys() == SILENT.keys() == RULES.keys()
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_rule_signals_on_its_series_only(name):
+    assert violated([name], SIGNALS[name], 1.0) == (name,)
+    assert violated([name], SILENT[name], 1.0) == ()
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.has_limit])
+def test_wider_zones_signal_less(name):
+    assert violated([name], SIGNALS[name], 2.0) == ()

@@ -16,8 +16,8 @@ from tests.helpers.kind_life import (
     trained_at,
 )
 
-NAME = "oven-unlike-normal"
-ASSET = "oven-1"
+NAME = "recipe_oven-unlike-normal"
+OVEN = "recipe_oven-1"
 HOUR = 60
 DAY = 24 * 60
 TRAINED = 9 * DAY
@@ -28,7 +28,7 @@ LEVELS = {"rye": (150, 40), "wheat": (180, 70), "oat": (165, 55)}
 DOCUMENT = {
     "name": NAME,
     "kind": "anomaly",
-    "assets": [ASSET],
+    "assets": [OVEN],
     "by": "recipe",
     "windows": ["40m"],
     "threshold": {"false_alarms_per_week": 4},
@@ -36,12 +36,12 @@ DOCUMENT = {
 }
 
 
-def oven():
+def recipe_oven():
     numbers = {name: Variable(low=-50, high=300) for name in ("heat", "flow", "load")}
-    return Asset(name=ASSET, variables=numbers | {"recipe": Variable(type="category")})
+    return Asset(name=OVEN, variables=numbers | {"recipe": Variable(type="category")})
 
 
-def rows():
+def recipe_rows():
     """Return rye and wheat by turns of eight hours, oat on the last day; heat is 6 too high for a
     while of one turn of wheat."""
     random = np.random.default_rng(2)
@@ -62,7 +62,7 @@ def rows():
         }
         found.append(
             ReadingRow(
-                ASSET, at(minute), {**{n: float(v) for n, v in values.items()}, "recipe": recipe}
+                OVEN, at(minute), {**{n: float(v) for n, v in values.items()}, "recipe": recipe}
             )
         )
     return found
@@ -70,7 +70,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def platform():
-    made = platform_with(oven(), rows(), DOCUMENT)
+    made = platform_with(recipe_oven(), recipe_rows(), DOCUMENT)
     return in_service(made, trained_at(made, NAME, TRAINED), (*range(TRAINED, END, 97), END))
 
 
@@ -87,8 +87,7 @@ def test_its_episode_is_the_abnormality_within_a_recipe_in_live_evaluation_backt
 
 def test_why_names_the_recipe_the_change_and_the_fallback(platform):
     usual, changing, new = (
-        why(platform, NAME, ASSET, at(m))
-        for m in (TRAINED + 100, TRAINED + 8 * HOUR + 10, END - 10)
+        why(platform, NAME, OVEN, at(m)) for m in (TRAINED + 100, TRAINED + 8 * HOUR + 10, END - 10)
     )
     assert (usual.verdict, changing.verdict, new.verdict) == ("normal", "unknown", "normal")
     assert "normal operation of recipe wheat" in map(str, usual.facts)
@@ -102,4 +101,4 @@ def test_why_names_the_recipe_the_change_and_the_fallback(platform):
 
 def test_a_category_that_is_none_is_refused_whole():
     with pytest.raises(UserError, match="by: none of the matched assets has a variable 'recip'"):
-        platform_with(oven(), rows()[:2], DOCUMENT | {"by": "recip"})
+        platform_with(recipe_oven(), recipe_rows()[:2], DOCUMENT | {"by": "recip"})

@@ -53,7 +53,7 @@ def model_of(chart):
     return from_files(to_files(ControlChartModel("x", 1, at(3), {"press-1": fitted})))
 
 
-def evaluated(chart, readings, cuts):
+def evaluated_in_chunks(chart, readings, cuts):
     """Evaluate to each cut; the state goes through the table that is stored."""
     minutes = np.cumsum([gap for gap, _ in readings]).tolist()
     rows = [
@@ -68,9 +68,9 @@ def evaluated(chart, readings, cuts):
 @given(readings=READINGS, cuts=st.lists(st.floats(0.5, 200), max_size=8))
 def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(name, readings, cuts):
     end = sum(gap for gap, _ in readings) + 10.0
-    assert evaluated(
+    assert evaluated_in_chunks(
         CHARTS[name], readings, [*sorted(c for c in cuts if c < end), end]
-    ) == evaluated(CHARTS[name], readings, [end])
+    ) == evaluated_in_chunks(CHARTS[name], readings, [end])
 
 
 def test_a_stored_state_that_cannot_be_read_stops_its_own_target_alone():

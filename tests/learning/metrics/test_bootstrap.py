@@ -1,3 +1,6 @@
+"""Intervals of row figures where that takes many rows: do they hold the truth, and are they
+quick?"""
+
 import json
 
 import numpy as np
@@ -127,3 +130,16 @@ def test_figures_are_flat_on_a_run_and_one_in_a_summary():
     }
     both = merge_metrics(judged, {"event_recall": 0.9, "intervals": {"event_recall": (0.5, 1.0)}})
     assert both["intervals"] == {"ap": [0.4, 0.6], "event_recall": (0.5, 1.0)}
+
+
+def test_an_interval_holds_the_truth_about_as_often_as_it_says():
+    truth = row_metrics(*rows(400_000, seed=99, share=0.1))
+    held = {"ap": 0, "roc_auc": 0}
+    for seed in range(40):
+        label, score = rows(3000, seed, share=0.1)
+        intervals = evaluate_rows(label, score, np.arange(3000) // 30, seed)["intervals"]
+        for name in held:
+            low, high = intervals[name]
+            held[name] += low <= truth[name] <= high
+    assert held["ap"] >= 34
+    assert held["roc_auc"] >= 34

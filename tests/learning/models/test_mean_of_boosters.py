@@ -70,13 +70,9 @@ def test_score_contributions_and_importance_are_the_means_of_three_different_boo
     assert estimator.importance() == pytest.approx(gains / gains.sum())
 
 
-
-
 def test_a_large_table_has_one_booster(monkeypatch):
     monkeypatch.setattr(family, "SMALL", rows().matrix.size - 1)
     assert len(final().model.boosters) == 1
-
-
 
 
 def test_a_booster_that_is_one_leaf_can_be_averaged():

@@ -106,8 +106,6 @@ def test_the_same_seed_shifts_alike_and_problems_are_counted_by_their_runs(data)
     assert ShiftedLabels(replace(data, label=label), folds, 0).problems == 2
 
 
-
-
 HORIZON = 6  # rows
 
 

@@ -107,8 +107,6 @@ def test_the_middle_is_not_taken_where_it_raises_more_false_alarms():
     assert choose_threshold(week(*problems), score, budget, seed=0).threshold in score
 
 
-
-
 def test_the_time_in_alarm_binds_on_its_own():
     # half of the time in alarm, if raised
     score = scores(**{f"r{row}": 0.5 for row in range(0, ROWS, 6)}, r100=0.9)
@@ -323,8 +321,6 @@ def test_frequent_problems_may_be_announced_and_a_written_limit_stays():
     always = choose_threshold(watched, np.full(ROWS, 0.9), OperatingPoint(), seed=0)
     assert not always.finds
     assert "49% of the time" in always.reason  # twice three rows of twelve, but at the ends
-
-
 
 
 def test_a_risk_that_stays_until_the_problem_is_one_hit_with_its_lead_from_the_raise():

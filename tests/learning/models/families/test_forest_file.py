@@ -16,7 +16,7 @@ WIDTH = 6
 FAMILY = get_family("random_forest")
 
 
-def rows(missing=0.0, count=400):
+def noisy_rows(missing=0.0, count=400):
     draw = np.random.default_rng(5)
     matrix = draw.normal(size=(count, WIDTH))
     label = (matrix[:, 0] + draw.normal(size=count) > 1).astype(np.int8)
@@ -25,7 +25,7 @@ def rows(missing=0.0, count=400):
 
 
 def grown(missing=0.0, positives=None, weights=False, **params):
-    matrix, label = rows(missing)
+    matrix, label = noisy_rows(missing)
     if positives is not None:
         label[:] = 0
         label[:positives] = 1
@@ -54,10 +54,10 @@ def stored(forest):
 
 
 def test_scores_and_explanations_are_those_of_the_fitted_forest_bit_for_bit(forest):
-    matrix, _ = rows(missing=0.2)
+    matrix, _ = noisy_rows(missing=0.2)
     matrix[0] = np.nan
     matrix[1] = [np.inf, -np.inf, 1e300, -1e300, 0.0, -0.0]
-    finite, _ = rows()
+    finite, _ = noisy_rows()
     explainer = shap.TreeExplainer(forest, feature_perturbation="tree_path_dependent")
     shares = explainer.shap_values(finite[:1], check_additivity=False)[0, :, 1]
     with np.errstate(over="ignore"):

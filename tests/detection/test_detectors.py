@@ -1,0 +1,158 @@
+"""Detectors: threshold, space of rows, the sensor that they name, categories over windows."""
+
+import numpy as np
+import pytest
+
+from alerting.detection.anomalies.normal_space import NormalSpace, far_from_others
+from alerting.detection.anomalies.threshold import (
+    WEEK_MS,
+    cluster_peaks,
+    lasting_scores,
+    threshold_for_rate,
+    threshold_for_share,
+)
+from alerting.detection.categories import CategoryValues
+from alerting.kinds.anomaly.contributions import responsible
+from alerting.kinds.anomaly.model import FittedDetector
+from alerting.learning.features.plan import FeaturePlan, NumberSource
+from tests.helpers.former_detectors import former_detector
+
+MINUTE = 60_000
+
+
+def test_peaks_are_the_largest_scores_of_clusters():
+    at = np.array([0, 1, 2, 10, 11, 30]) * MINUTE
+    scores = np.array([2.0, 3.0, 0.0, 4.0, 2.0, 5.0])
+    assert cluster_peaks(at, scores, 1.0, 5 * MINUTE).tolist() == [3.0, 4.0, 5.0]
+    assert cluster_peaks(at, scores, 1.0, 9 * MINUTE).tolist() == [4.0, 5.0]
+
+
+def test_a_score_lasts_only_without_a_gap():
+    at = np.array([0, 1, 2, 4, 5]) * MINUTE
+    found = lasting_scores(at, np.array([3.0, 2.0, 4.0, 5.0, 6.0]), MINUTE, 90_000)
+    assert found.tolist() == [-np.inf, -np.inf, 2.0, -np.inf, -np.inf]
+
+
+def test_the_threshold_for_a_rate_is_passed_that_often_in_as_much_new_time():
+    random = np.random.default_rng(0)
+    count = 4 * 7 * 24 * 60
+    at = np.arange(count, dtype=np.int64) * MINUTE
+    found = threshold_for_rate(at, random.exponential(size=count), MINUTE, MINUTE, 0, 5.0)
+    assert found.method.startswith("peaks over a threshold: generalized Pareto")
+    assert found.weeks == pytest.approx(count * MINUTE / WEEK_MS)
+    again = random.exponential(size=count)
+    assert 8 <= (again >= found.value).sum() <= 40  # 20 expected
+
+
+def test_too_little_normal_time_is_stated():
+    at = np.arange(50, dtype=np.int64) * MINUTE
+    found = threshold_for_rate(at, np.linspace(0, 1, 50), MINUTE, MINUTE, 0, 1.0)
+    assert found.value == pytest.approx(1 + 0.2 * 0.5)
+    assert (
+        "days of normal time with 1 peaks are too little to set 1 false alarms a week"
+        in found.method
+    )
+
+
+def test_the_threshold_for_a_share_is_its_quantile():
+    at = np.arange(101, dtype=np.int64) * MINUTE
+    assert threshold_for_share(at, np.arange(101.0), MINUTE, 0.1).value == pytest.approx(90)
+
+
+def test_a_missing_column_is_what_the_others_lead_to_expect():
+    random = np.random.default_rng(0)
+    load = random.normal(size=2_000)
+    space = NormalSpace.fit(np.column_stack([10 + load, 20 + 2 * load, random.normal(size=2_000)]))
+    row = space.encode(np.array([[12.0, np.nan, 0.0]]))
+    assert space.decode(row)[0, 1] == pytest.approx(24, abs=0.2)
+
+
+def test_far_rows_are_left_out_at_most_the_share_and_never_trusted_ones():
+    random = np.random.default_rng(0)
+    matrix = random.normal(size=(500, 3))
+    matrix[:20] += 30
+    trusted = np.zeros(500, np.bool_)
+    assert np.flatnonzero(far_from_others(matrix, 0.1, trusted)).tolist() == [*range(20)]
+    assert far_from_others(matrix, 0.02, trusted).sum() == 10
+    assert not far_from_others(matrix[20:], 0.1, trusted[20:]).any()
+    trusted[:5] = True
+    assert np.flatnonzero(far_from_others(matrix, 0.1, trusted)).tolist() == [*range(5, 20)]
+
+
+NAMES = "abcdef"
+PLAN = FeaturePlan(
+    60_000, (600_000,), ("mean",), tuple(NumberSource(name, 60_000) for name in NAMES)
+)
+
+
+def matrix(seed, rows):
+    random = np.random.default_rng(seed)
+    load = random.normal(size=(rows, 2))
+    follows = np.array([[1, 0], [2, 0], [-1, 0.2], [0, 1], [0, 3], [1, 1]])
+    return 50 + load @ follows.T + 0.15 * random.normal(size=(rows, len(NAMES)))
+
+
+def fitted(family):
+    normal = matrix(0, 1_000)
+    space = NormalSpace.fit(normal)
+    detector = former_detector(family, space.encode(normal))
+    usual, limit = np.quantile(detector.score(space.encode(normal)), [0.5, 0.99])
+    return FittedDetector(PLAN, space, detector, float(usual), float(limit), 1.0, 1.0, ())
+
+
+@pytest.mark.parametrize(
+    ("family", "least"), [("pca", 0.9), ("nearest_neighbours", 0.8), ("local_outliers", 0.8)]
+)
+def test_the_sensor_with_an_injected_fault_is_ranked_first(family, least):
+    model = fitted(family)
+    random = np.random.default_rng(7)
+    first = 0
+    for number, row in enumerate(matrix(3, 60)):
+        broken = number % len(NAMES)
+        row[broken] += float(random.choice([-1, 1])) * 3 * model.space.scale[broken]
+        first += responsible(model, row)[0].variable == NAMES[broken]
+    assert first / 60 >= least
+
+
+pytestmark = pytest.mark.fast
+
+AT = np.array([10, 20, 30, 50], np.int64)
+RECIPES = CategoryValues(AT, np.array([*"AABC"], object), longest=40)
+
+
+def over(values, ends, length, told_apart=None):
+    found = values.over_windows(np.array(ends, np.int64), length, told_apart)
+    return [*zip(found.values.tolist(), found.changes.tolist(), strict=True)]
+
+
+def test_a_window_that_begins_at_a_change_is_of_the_new_value_alone():
+    assert over(RECIPES, [29, 30, 39, 40], 10) == [
+        ("A", False),
+        ("B", True),
+        ("B", True),
+        ("B", False),
+    ]
+
+
+def test_the_first_value_and_the_end_of_the_last_are_changes_too():
+    assert over(RECIPES, [9, 10, 19, 20], 10) == [
+        (None, False),
+        ("A", True),
+        ("A", True),
+        ("A", False),
+    ]
+    assert over(RECIPES, [90, 91, 100, 101], 10) == [
+        ("C", False),
+        (None, True),
+        (None, True),
+        (None, False),
+    ]
+
+
+def test_values_that_are_not_told_apart_are_one():
+    assert over(RECIPES, [35, 55, 65], 10, {"A"}) == [(None, True), (None, False), (None, False)]
+
+
+def test_without_values_nothing_is_known_and_nothing_changes():
+    none = CategoryValues(np.empty(0, np.int64), np.empty(0, object), 40)
+    assert over(none, [10, 20], 10) == [(None, False)] * 2

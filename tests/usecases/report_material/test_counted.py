@@ -1,0 +1,101 @@
+"""What of the data of a report counts: times without a stored score, and decisions."""
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from alerting.ports import DecisionRecord
+from alerting.usecases.platform_health.drift import learned_from
+from alerting.usecases.report_material.counted import (
+    decisions_made,
+    raised_unscored,
+    unscored_times,
+)
+from tests.report_material import CLASSIFIER, START, THRESHOLD, H, episode
+
+END = START + 10 * H
+STRIDE = timedelta(minutes=30)
+
+
+def stored(*hours, asset="oven-1"):
+    return [{"asset": asset, "ts": START + hour * H, "model_version": 2} for hour in hours]
+
+
+def unscored(rows, definition=CLASSIFIER):
+    frame = pd.DataFrame(rows, columns=["asset", "ts", "model_version"])
+    frame["ts"] = frame["ts"].astype("datetime64[ms, UTC]")
+    return unscored_times(definition, frame, "oven-1", START, END)
+
+
+def test_a_model_knows_no_state_where_no_score_is_stored():
+    assert unscored(stored(4, 4.5, 5, 7, 7.5)) == (
+        (START, START + 4 * H),
+        (START + 5 * H + STRIDE, START + 7 * H),
+        (START + 8 * H, END),
+    )
+
+
+def test_without_any_score_no_time_is_known_whatever_data_there_are():
+    assert unscored([]) == unscored(stored(4, 5, asset="oven-2")) == ((START, END),)
+    assert unscored([], THRESHOLD) is None
+
+
+def test_alarms_before_the_first_stored_score_of_their_asset_are_named():
+    early = episode(3)
+    first = episode(4)
+    late = episode(9)
+    other = episode(9, asset="oven-2")
+    episodes = [early, first, late, other]
+    found = raised_unscored(CLASSIFIER, episodes, stored(4, 5, 6))
+    assert found == {early.id, other.id}
+    assert raised_unscored(CLASSIFIER, episodes, []) == {e.id for e in episodes}
+    assert raised_unscored(THRESHOLD, episodes, []) == frozenset()
+
+
+pytestmark = pytest.mark.fast
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+A_DAY = timedelta(days=1)
+
+
+def decision(day, version, promoted=True, **evidence):
+    return DecisionRecord(
+        "too-moist",
+        FIRST + day * A_DAY,
+        1,
+        version,
+        None,
+        promoted,
+        False,
+        "promote",
+        "why",
+        evidence,
+        "run",
+        "platform",
+    )
+
+
+def learned(day):
+    return {
+        "start": (FIRST + day * A_DAY).isoformat(),
+        "end": (FIRST + (day + 30) * A_DAY).isoformat(),
+    }
+
+
+def test_a_report_states_decisions_before_its_end_and_a_promotion_without_metrics_has_ones_before():
+    records = [
+        decision(1, 1, expected={"ap": 0.7}),
+        decision(5, 2),
+        decision(6, 3, promoted=False),
+        decision(9, 4),
+    ]
+    found = decisions_made(records, FIRST + 9 * A_DAY)
+    assert [(d.version, d.expected) for d in found] == [(1, {"ap": 0.7}), (2, {"ap": 0.7}), (3, {})]
+
+
+def test_reference_is_what_model_of_the_scores_learned_from_also_if_it_was_promoted_afterwards():
+    records = [decision(1, 1, learned=learned(-60)), decision(9, 2, learned=learned(-50))]
+    assert learned_from(records, FIRST + 5 * A_DAY, None)[0] == FIRST - 60 * A_DAY
+    assert learned_from(records, FIRST + 5 * A_DAY, 2)[0] == FIRST - 50 * A_DAY
+    assert learned_from([decision(1, 1)], FIRST + 5 * A_DAY, 1) is None
