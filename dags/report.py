@@ -24,8 +24,7 @@ from alerting_tasks import (
 def due() -> list[dict[str, object]]:
     """Return shards of definitions with a report due, sixteen at most, with the instant."""
     from alerting.definitions.shards import shard_of
-    from alerting.usecases.reports.due import due_reports
-    from alerting.usecases.reports.issue import end_old_failures
+    from alerting.usecases.reports.issue import due_reports, end_old_failures
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
@@ -55,7 +54,7 @@ def make(shard: int, at: str) -> int:
 @task(execution_timeout=timedelta(hours=2), **BACKGROUND)
 def unseen() -> int:
     """Make reports on test periods evaluated since the last run; return how many."""
-    from alerting.usecases.reports.unseen import make_unseen_reports
+    from alerting.usecases.reports.issue import make_unseen_reports
 
     with background_platform() as platform:
         return make_unseen_reports(platform, read_instant(run_as_of(platform)), say)
@@ -64,7 +63,7 @@ def unseen() -> int:
 @task(trigger_rule="all_done")
 def announce() -> int:
     """Add notifications of new reports, also after failed ones; return how many."""
-    from alerting.usecases.reports.announce import announce_reports
+    from alerting.usecases.reports.issue import announce_reports
 
     with opened_platform() as platform:
         return announce_reports(platform, platform.clock.now())

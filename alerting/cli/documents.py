@@ -183,7 +183,7 @@ def _derived(p: "Platform", definition: Any) -> str | None:
 
     if not isinstance(definition, TrainedDefinition):
         return None
-    from alerting.usecases.training.derived import describe_features
+    from alerting.usecases.training.dataset import describe_features
 
     return describe_features(p, definition, p.clock.now())
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Definition, Revision
-from alerting.learning.features.derive import DerivedFeatures
+from alerting.learning.features.planning import DerivedFeatures
 
 Document = dict[str, Any]
 Files = Mapping[str, bytes]

@@ -4,9 +4,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.reporting.base.documents import to_document
-from alerting.reporting.definition.money import Amount, Money
-from alerting.reporting.definition.summary import DefinitionNumbers
+from alerting.reporting.base.table import to_document
+from alerting.reporting.definition.money import Amount, DefinitionNumbers, Money
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER
 from tests.helpers.reports import store_report

@@ -12,7 +12,7 @@ from alerting.adapters.mongo.documents import Document, to_document
 from alerting.demo.line import DemoLineState
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
-from alerting.learning.features.derive import DerivedFeatures
+from alerting.learning.features.planning import DerivedFeatures
 from alerting.operators.people import AccessToken, Account, Session
 from alerting.operators.shelves import Shelf
 from alerting.operators.silences import Silence

@@ -24,8 +24,7 @@ from alerting.ports import EventRow, ReadingRow, RegistryPorts
 from alerting.readings.history import millis, to_millis
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.registry.model_cache import ModelCache
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.registry.registration import ModelCache, register_model
 from tests import small_models
 from tests.builders import classifier, revision
 from tests.in_memory_platform import in_memory_platform

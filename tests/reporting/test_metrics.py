@@ -9,7 +9,7 @@ from alerting.episodes.counting import CountedEpisode
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.metrics.metrics import event_metrics, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
-from alerting.reporting.base.documents import to_document
+from alerting.reporting.base.table import to_document
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.sentences import found_late, head_sentences
 from tests.report_material import (

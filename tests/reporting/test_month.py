@@ -26,7 +26,7 @@ from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.sentences import head_sentences
 from alerting.reporting.page.tables import key_metrics, tables
-from alerting.usecases.reports.misses import with_misses
+from alerting.usecases.reports.make import with_misses
 from tests import report_material
 from tests.report_material import CLASSIFIER, H, problems
 

@@ -13,14 +13,14 @@ from alerting.definitions.wording.language import language
 from alerting.episodes.episode import RecommendationResult
 from alerting.episodes.misses import ReportedMiss
 from alerting.readings.history import History
-from alerting.reporting.base.documents import to_document
+from alerting.reporting.base.table import to_document
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.sentences import head_sentences, mail_sentences
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.reports.announce import announce_reports
+from alerting.usecases.reports.issue import announce_reports
 from tests.builders import at, oven, too_hot
 from tests.helpers.marked_language import marked_language, words_left
 from tests.helpers.reports import store_report

@@ -7,7 +7,7 @@ from alerting.adapters.memory.sources import MemorySources
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
-from alerting.learning.features.derive import DerivedFeatures
+from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import Document, FaultyDocument, ParseRevisions
 
 

@@ -15,7 +15,7 @@ from alerting.adapters.platform import Platform
 from alerting.deferred import load
 from alerting.definitions.model import Definition
 from alerting.ports import ModelUnavailable
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel

@@ -202,9 +202,9 @@ def _environment() -> Environment:
         span=in_language(
             lambda language, d: messages.seconds(None if d is None else d.total_seconds(), language)
         ),
-        when=_as_of_now(times.clock_time),
+        when=_as_of_now(messages.clock_time),
         distance=pass_context(
-            lambda page, value: times.distance(value, page["now"], page["language"])
+            lambda page, value: messages.distance(value, page["now"], page["language"])
         ),
         plain=_as_of_now(times.local_times),
         full=sentences.sentence,

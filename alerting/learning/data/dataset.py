@@ -47,11 +47,10 @@ from alerting.learning.data.split import (
     split_borders,
 )
 from alerting.learning.features.build import build_features
-from alerting.learning.features.derive import DerivedFeatures
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.features.planning import derive_features, plan_features
+from alerting.learning.features.planning import DerivedFeatures, derive_features, plan_features
 from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from alerting.definitions.wording.clean_text import spreadsheet_text
 
 Cell = str | int | float | bool | None
@@ -61,3 +63,8 @@ def _cell(value: Any) -> Cell:
 
 def _csv_cell(cell: Cell) -> Cell:
     return spreadsheet_text(cell) if isinstance(cell, str) else "" if cell is None else cell
+
+
+def to_document(value: Any) -> Any:
+    """Return JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
+    return to_jsonable_python(value, inf_nan_mode="null")

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import ENGLISH, Language
-from alerting.reporting.base import messages, times
+from alerting.reporting.base import messages
 
 
 def render(template: str, language: Language = ENGLISH, **values: Any) -> str:
@@ -77,7 +77,7 @@ def _environment() -> Environment:
         ),
         instant=messages.instant,
         dated=pass_context(
-            lambda page, text: times.dated_times(text, page["zone"], page["language"])
+            lambda page, text: messages.dated_times(text, page["zone"], page["language"])
         ),
         digits=in_language(lambda language, text: language.digits(text)),
         interval=worded(messages.interval),

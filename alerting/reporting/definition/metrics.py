@@ -22,7 +22,6 @@ from alerting.reporting.base.estimates import (
 )
 from alerting.reporting.base.scores import RowMetrics, compute_row_metrics
 from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
-from alerting.reporting.definition.drivers import Driver, drivers
 from alerting.reporting.definition.material import (
     Material,
     ModelInService,
@@ -32,7 +31,13 @@ from alerting.reporting.definition.material import (
 )
 from alerting.reporting.definition.model import ModelMetrics, compute_model
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
-from alerting.reporting.definition.operators import Spread, VerdictMetrics, verdict_metrics
+from alerting.reporting.definition.operators import (
+    Driver,
+    Spread,
+    VerdictMetrics,
+    drivers,
+    verdict_metrics,
+)
 from alerting.reporting.definition.reported_problems import (
     ReportedProblem,
     event_recall,

@@ -1,9 +1,12 @@
 """Money: what problems, alarms and interventions cost; nothing that `costs` do not give."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from alerting.definitions.model import Costs
 from alerting.definitions.wording.language import Styled, translatable
@@ -161,3 +164,63 @@ def _price(amount: float, costs: Costs) -> str:
     """Return a cost as it is stated, with all its digits: `EUR 900`, `EUR 0.4`."""
     shown = number(round(amount)) if amount == round(amount) else Styled(amount, ".15g")
     return translatable("{currency} {amount}", currency=costs.currency, amount=shown)
+
+
+@dataclass(frozen=True)
+class DefinitionNumbers:
+    """Numbers of one definition over a period.
+
+    `weeks`: evaluated asset-weeks. `problems`: those that could be announced. `announced`: how many
+    of them were.
+    """
+
+    name: str
+    title: str
+    weeks: float
+    episodes: int
+    hits: int
+    avoided: int
+    false_alarms: int
+    problems: int
+    announced: int
+    money: Money | None = None
+
+    @property
+    def decided(self) -> int:
+        """Return of how many alarms the outcome is known."""
+        return self.hits + self.avoided + self.false_alarms
+
+
+@dataclass(frozen=True)
+class MoneySums:
+    """Sums of one currency: of problems that came, and what alarms were worth after the cost of
+    false alarms and interventions."""
+
+    currency: str
+    lost: Amount
+    net: Amount
+
+
+_ADAPTER = TypeAdapter(DefinitionNumbers)
+
+
+def read_summary(document: Any) -> DefinitionNumbers:
+    """Return the numbers of a stored report. Raises pydantic.ValidationError if it is damaged."""
+    return _ADAPTER.validate_python(document)
+
+
+def sum_money(given: Sequence[Money]) -> list[MoneySums]:
+    """Return the sums by currency; currencies are never added up."""
+
+    def total(currency: str, *of: Callable[[Money], Amount]) -> Amount:
+        amounts = [get(m) for m in given if m.currency == currency for get in of]
+        return Amount(sum(a.low for a in amounts), sum(a.high for a in amounts))
+
+    return [
+        MoneySums(
+            one,
+            total(one, lambda m: m.missed, lambda m: m.announced),
+            total(one, lambda m: m.net),
+        )
+        for one in sorted({m.currency for m in given})
+    ]

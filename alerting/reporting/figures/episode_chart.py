@@ -19,7 +19,7 @@ from alerting.definitions.model import Condition, Problem
 from alerting.definitions.wording.language import ENGLISH, Language, Styled, translatable
 from alerting.episodes.episode import Episode
 from alerting.readings.history import duration_millis, from_millis, to_millis
-from alerting.reporting.base.times import format_minutes
+from alerting.reporting.base.messages import format_minutes
 
 COLUMNS = 320
 AT_RAISE = translatable("limit at the raise")

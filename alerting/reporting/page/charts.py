@@ -14,8 +14,8 @@ from alerting.learning.metrics.graded_values import ServedValues
 from alerting.readings.instants import to_millis
 from alerting.reporting.base import messages
 from alerting.reporting.base.scores import RowMetrics
-from alerting.reporting.definition.drivers import Driver
 from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.definition.operators import Driver
 from alerting.reporting.figures.charts import (
     MOST_VARIABLES,
     bars_plot,

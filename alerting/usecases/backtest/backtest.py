@@ -37,7 +37,7 @@ from alerting.usecases.backtest.segment import instants, segment_metrics, walk_s
 from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import sync
-from alerting.usecases.training.derived import fix_features
+from alerting.usecases.training.dataset import fix_features
 
 RULES = 5  # part of a run's identity: results stored under other rules do not count
 # length of a segment without training, which bounds the work that an interruption loses

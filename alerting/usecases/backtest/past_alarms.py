@@ -18,7 +18,7 @@ from alerting.reporting.base.load import Load, operator_load
 from alerting.usecases.episodes.suppression import never_notified
 from alerting.usecases.evaluation.new_episodes import new_episodes
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 
 STEP = timedelta(days=1)
 """Time that is evaluated at once."""

@@ -14,7 +14,7 @@ from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.ports import BacktestPorts
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 
 
 class PastSteps:

@@ -25,7 +25,7 @@ from alerting.kinds.registry import kind_of
 from alerting.learning.data.bursts import Bursts, find_bursts
 from alerting.ports import BacktestPorts, Document, Progress
 from alerting.readings.history import History, from_millis, millis, to_millis
-from alerting.reporting.base.documents import to_document
+from alerting.reporting.base.table import to_document
 from alerting.usecases.backtest.backtest import in_service, require_past
 from alerting.usecases.backtest.cached_readings import CachedReadings, SeriesCache
 from alerting.usecases.backtest.comparison import PreviewComparison, compare_alarms

@@ -7,7 +7,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition, ModelDefinition
 from alerting.ports import BacktestPorts, Backtests, Document
-from alerting.reporting.base.documents import to_document
+from alerting.reporting.base.table import to_document
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.backtest import BacktestMetrics, SegmentMetrics

@@ -2,7 +2,7 @@
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.revisions import question_hash
-from alerting.learning.features.derive import DerivedFeatures
+from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import DerivedFeatureStore
 
 

@@ -46,7 +46,7 @@ from alerting.usecases.evaluation.run import (
 )
 from alerting.usecases.evaluation.target import evaluate_parts, scores_of
 from alerting.usecases.notification.routes import correct_if_known_late
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 
 _log = id_logger(__name__)
 

@@ -21,7 +21,7 @@ from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.evaluation.batch_readings import BatchReadings
 from alerting.usecases.ingestion.lateness import LateCounts
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 
 _SCORES_AT_ONCE = 20_000
 

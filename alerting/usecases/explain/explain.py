@@ -36,7 +36,7 @@ from alerting.usecases.definitions.versions import (
 from alerting.usecases.episodes.store import require_asset
 from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.training.progress import describe_step
 
 _PRESENT = timedelta(days=1)

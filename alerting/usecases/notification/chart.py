@@ -22,8 +22,8 @@ from alerting.ports import (
 )
 from alerting.readings.history import Millis, millis, to_millis
 from alerting.readings.ragged import Numbers
+from alerting.reporting.base.messages import format_minutes
 from alerting.reporting.base.sentences import advice_shown
-from alerting.reporting.base.times import format_minutes
 from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import (
     AT_RAISE,
@@ -35,7 +35,7 @@ from alerting.reporting.figures.episode_chart import (
     episode_chart,
     new_panel,
 )
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.report_material.charted import levels_in_force
 
 _BEFORE = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))

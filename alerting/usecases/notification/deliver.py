@@ -28,7 +28,7 @@ from alerting.ports import (
 )
 from alerting.ports.logs import id_logger, log_run
 from alerting.ports.notifications import Change
-from alerting.reporting.base.times import clock_time
+from alerting.reporting.base.messages import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
 from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.episodes.conflicts import opposite_open

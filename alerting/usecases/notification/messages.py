@@ -20,7 +20,14 @@ from alerting.episodes.predictions import HORIZON_PASSED, LONGEST_PASSED, RISK_L
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
 from alerting.ports import Links, Message
-from alerting.reporting.base.messages import GUIDANCE_NAMES
+from alerting.reporting.base.messages import (
+    GUIDANCE_NAMES,
+    clock_time,
+    distance,
+    format_minutes,
+    local_times,
+    time_range,
+)
 from alerting.reporting.base.sentences import (
     OTHERWISE,
     advice_shown,
@@ -35,13 +42,6 @@ from alerting.reporting.base.sentences import (
     what_to_do,
 )
 from alerting.reporting.base.sentences import message as in_one_line
-from alerting.reporting.base.times import (
-    clock_time,
-    distance,
-    format_minutes,
-    local_times,
-    time_range,
-)
 
 
 def notification_payload(episode: Episode, notification: Notification) -> dict[str, Any]:

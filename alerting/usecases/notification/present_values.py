@@ -18,7 +18,7 @@ from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, Readings, Wanted
 from alerting.ports.readings import ReadingColumns
 from alerting.readings.instants import to_millis
-from alerting.reporting.base.times import clock_time, local_times
+from alerting.reporting.base.messages import clock_time, local_times
 from alerting.reporting.figures.episode_chart import ChartLevel, Floats, Millis
 from alerting.reporting.figures.sparkline import Sparkline, sparkline
 

@@ -19,7 +19,7 @@ from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, record_faults
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 
 if TYPE_CHECKING:
     from alerting.readings.history import History

@@ -39,7 +39,7 @@ from alerting.reporting.page.details import variable_of
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import answer_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.report_material.charted import levels_in_force
 from alerting.usecases.report_material.counted import (
     decisions_made,

@@ -1,16 +1,148 @@
 """Issue reports: one when a period closes; a correction is a new one, by hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
+from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import template
+from alerting.definitions.fields.common import ReportPeriod
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.shards import shard_of
+from alerting.definitions.wording.language import Language, language, template
+from alerting.detection.problems import problem_delay
+from alerting.notifications.notification import Notification, new_message
 from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.base.periods import Period, period_before
-from alerting.usecases.definitions.lookup import require_revision
-from alerting.usecases.reports.due import LOOK_BACK, DueReport, ReportCalendar, due_reports
-from alerting.usecases.reports.make import ComposedReport, compose_report, revision_of_period
+from alerting.reporting.base.periods import Period, period_before, periods_within
+from alerting.usecases.definitions.lookup import active, require_revision
+from alerting.usecases.reports.make import (
+    ComposedReport,
+    compose_report,
+    make_report,
+    revision_of_period,
+)
+
+# Time after a period is closed within which its report is made.
+LOOK_BACK = timedelta(days=35)
+
+
+@dataclass(frozen=True)
+class DueReport:
+    """A report to make, on a definition."""
+
+    definition: str
+    period: Period
+
+    @property
+    def subject(self) -> str:
+        """Return what it is on, for people."""
+        return f"{self.definition}, {self.period.name}"
+
+
+@dataclass(frozen=True)
+class _Served:
+    """A definition of which reports are made: its newest revision and its assets."""
+
+    revision: Revision
+    assets: Sequence[Asset]
+    length: ReportPeriod
+
+
+class ReportCalendar:
+    """The periods of all reports at one instant, and what decides whether one is due."""
+
+    def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
+        self._platform = platform
+        self._as_of = as_of
+        self._heads: dict[str, dict[str | None, ReportHead]] = {}
+
+    def due(self, shard: int | None = None) -> Iterator[DueReport]:
+        """Yield the due reports on definitions, of one shard or all, oldest period first."""
+        for served in self._served:
+            name = served.revision.name
+            if shard is not None and shard_of(name) != shard:
+                continue
+            for period in reversed(self._periods(served.length)):
+                if (
+                    self.closes_at(served.revision.definition, served.assets, period) <= self._as_of
+                    and name not in self._heads_of(period)
+                    and self._served_in(served.revision, period)
+                ):
+                    yield DueReport(name, period)
+
+    def closes_at(
+        self, definition: Definition, assets: Sequence[Asset], period: Period
+    ) -> datetime:
+        """Return when everything is known of a period: windows, delays and latency are over."""
+        return period.end + self._closing(definition, assets)
+
+    def _closing(self, definition: Definition, assets: Sequence[Asset]) -> timedelta:
+        latency = max(
+            (a.latency(v, self._platform.latency) for a in assets for v in a.variables),
+            default=self._platform.latency,
+        )
+        if definition.problem is None:
+            return latency
+        delays = [problem_delay(definition.problem, asset, self._event_types) for asset in assets]
+        window = max(definition.window.until, timedelta(0))
+        return window + definition.problem.hold + max(delays, default=timedelta(0)) + latency
+
+    def assets_of(self, definition: Definition) -> Sequence[Asset]:
+        """Return the assets of a definition."""
+        return matching_assets(definition, self._platform.assets.all())
+
+    def _periods(self, length: ReportPeriod) -> list[Period]:
+        return periods_within(
+            length, self._as_of, self._platform.zone, LOOK_BACK + self._longest_closing
+        )
+
+    def _served_in(self, latest: Revision, period: Period) -> bool:
+        revisions = (
+            [latest] if latest.number == 1 else self._platform.definitions.revisions(latest.name)
+        )
+        ends = [*(r.at for r in revisions[1:]), self._as_of]
+        in_force = zip(revisions, ends, strict=True)
+        return any(
+            r.definition.state == "active" and r.at < period.end and end > period.start
+            for r, end in in_force
+        )
+
+    def _heads_of(self, period: Period) -> dict[str | None, ReportHead]:
+        if period.name not in self._heads:
+            self._heads[period.name] = self._platform.reports.of_period(period.name)
+        return self._heads[period.name]
+
+    @cached_property
+    def _served(self) -> list[_Served]:
+        assets = self._platform.assets.all()
+        found = []
+        for revision in self._platform.definitions.latest_revisions():
+            definition = revision.definition
+            if definition.state != "draft" and (length := definition.report_period) is not None:
+                found.append(_Served(revision, matching_assets(definition, assets), length))
+        return found
+
+    @cached_property
+    def _longest_closing(self) -> timedelta:
+        return max(
+            (self._closing(s.revision.definition, s.assets) for s in self._served),
+            default=timedelta(0),
+        )
+
+    @cached_property
+    def _event_types(self) -> Sequence[EventType]:
+        return self._platform.assets.event_types()
+
+
+def due_reports(
+    platform: ReportPorts, as_of: datetime, shard: int | None = None
+) -> list[DueReport]:
+    """Return the reports on definitions that are due, of one shard or all."""
+    return list(ReportCalendar(platform, as_of).due(shard))
+
 
 FAILED = template("report failed")
 # Time from one run of the DAG to the next. A report that failed is tried again for an hour, then
@@ -137,3 +269,90 @@ def report_id(name: str, period: Period, corrected_at: datetime | None = None) -
     """Return the id of a report: `too-hot:2026-W46`, of a correction with its instant."""
     at = "" if corrected_at is None else f":{corrected_at:%Y%m%dT%H%M%SZ}"
     return f"{name}:{period.name}{at}"
+
+
+_MOST_AT_ONCE = 1_000
+
+
+def announce_reports(platform: ReportPorts, now: datetime) -> int:
+    """Add the notifications of reports that are not announced yet; return how many. Idempotent.
+
+    A notification has the key `report:<id>:<recipient>`: a crash between its insertion and the
+    record that the report is announced adds nothing twice.
+    """
+    waiting = platform.reports.unannounced(_MOST_AT_ONCE)
+    latest = platform.definitions.latest_revisions() if waiting else []
+    by_name = {revision.name: revision.definition for revision in latest}
+    added = 0
+    for head in waiting:
+        definition = by_name.get(head.definition or "")
+        if definition is None and now - head.as_of < LOOK_BACK:
+            continue  # what it is on cannot be read now, and perhaps again later
+        if definition is not None and (recipients := definition.schedule.report_recipients):
+            title = definition.title or definition.name
+            reads = language(head.language)
+            added += platform.notifications.add(_notifications(head, title, recipients, now, reads))
+        platform.reports.mark_announced(head.id)
+    return added
+
+
+def _notifications(
+    head: ReportHead,
+    title: str,
+    recipients: Sequence[str],
+    now: datetime,
+    language_of_plant: Language,
+) -> list[Notification]:
+    subject = language_of_plant.say("Report {period}: {name}", period=head.period or "", name=title)
+    payload = {
+        "report": head.id,
+        "definition": head.definition,
+        "period": head.period,
+        "sentences": list(head.sentences),
+    }
+    text = "\n".join(head.sentences)
+    return [
+        new_message(f"report:{head.id}:{recipient}", recipient, subject, text, now, None, **payload)
+        for recipient in dict.fromkeys(recipients)
+    ]
+
+
+def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
+    """Report on the past that new models evaluated; return how many. Idempotent.
+
+    A model evaluates no time that its training has seen. Raises UserError naming the reports that
+    failed, after all others.
+    """
+    made = 0
+    failed = []
+    for revision in active(platform.definitions):
+        if not isinstance(revision.definition, TrainedDefinition):
+            continue
+        past = [
+            e
+            for e in platform.past_evaluations.for_definition(revision.name)
+            if e.model_version is not None and e.end <= as_of
+        ]
+        own = [e for e in past if e.model_version == past[-1].model_version]
+        period = (min(e.start for e in own), max(e.end for e in own)) if own else None
+        if period is None or _is_reported(platform, revision.name, *period):
+            continue
+        try:
+            report = make_report(platform, revision.name, *period, as_of, unseen=True)
+        except Exception as error:  # one report must not stop the others; the task fails at its end
+            failed.append(f"{revision.name}: {type(error).__name__}: {error}")
+            continue
+        made += 1
+        say(f"report on {revision.name}, test period of its training: /reports/{report.id}")
+    if failed:
+        raise UserError(
+            f"{len(failed)} reports on test periods failed, {made} were made:\n" + "\n".join(failed)
+        )
+    return made
+
+
+def _is_reported(platform: ReportPorts, name: str, start: datetime, end: datetime) -> bool:
+    return any(
+        head.unseen and head.start <= start and end <= head.end
+        for head in platform.reports.for_definition(name)
+    )

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from alerting.definitions.wording.language import Language
 from alerting.ports import ReportHead, Reports
 from alerting.reporting.base.messages import money
-from alerting.reporting.definition.summary import DefinitionNumbers, read_summary, sum_money
+from alerting.reporting.definition.money import DefinitionNumbers, read_summary, sum_money
 
 _NEWEST = 500
 

@@ -15,7 +15,7 @@ from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.evaluation.evaluate import check_unseen
 from alerting.usecases.ingestion.sources import ReadingSource
 from alerting.usecases.ingestion.tables import Checked, check_readings, refuse_line
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.scoring.given import GivenReadings
 from alerting.usecases.scoring.past_scores import ScoringPlan, champion, plan_assets, score_asset
 from alerting.usecases.scoring.predict import scoring_kind

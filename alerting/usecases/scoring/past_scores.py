@@ -17,7 +17,7 @@ from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.versions import serves_twin
 from alerting.usecases.evaluation.evaluate import check_unseen, named_version
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.scoring.predict import scoring_kind
 
 _LEAST_STEP = timedelta(days=1)

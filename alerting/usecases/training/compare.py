@@ -33,11 +33,14 @@ from alerting.usecases.definitions.versions import champion_at, last_promotion, 
 from alerting.usecases.labels.learning import record_labels
 from alerting.usecases.registry.evidence import FOLDER as EVIDENCE
 from alerting.usecases.registry.evidence import effects_file
-from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.onnx_export import log_onnx
-from alerting.usecases.registry.registration import register_model, search_run
-from alerting.usecases.training.dataset import acted_windows, dataset_at, suppressed_at
-from alerting.usecases.training.derived import histories_at
+from alerting.usecases.registry.registration import ModelCache, register_model, search_run
+from alerting.usecases.training.dataset import (
+    acted_windows,
+    dataset_at,
+    histories_at,
+    suppressed_at,
+)
 from alerting.usecases.training.due import end_run, require_not_cancelled
 from alerting.usecases.training.promote import PLATFORM, description, follow
 from alerting.usecases.training.readings import load_learning_data

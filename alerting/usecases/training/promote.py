@@ -33,7 +33,7 @@ from alerting.usecases.definitions.versions import (
     promotions,
     serves_twin,
 )
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.training.progress import describe_step, unfinished_training
 from alerting.usecases.training.run import (
     decision_line,

@@ -40,8 +40,7 @@ from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.labels.learning import labelled_times, with_labels
 from alerting.usecases.registry.registration import search_run
 from alerting.usecases.training.compare import compare_run
-from alerting.usecases.training.dataset import dataset_at, require_model
-from alerting.usecases.training.derived import fix_features
+from alerting.usecases.training.dataset import dataset_at, fix_features, require_model
 from alerting.usecases.training.due import (
     INTERRUPTED,
     begin_training,

@@ -35,8 +35,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, plan_round
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.reports.announce import announce_reports
-from alerting.usecases.reports.due import due_reports
+from alerting.usecases.reports.issue import announce_reports, due_reports
 from alerting.usecases.training.run import candidate_families
 from alerting.usecases.training.train import prepare, train
 from tests import small_models

@@ -22,7 +22,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages.problem_messages import risk_message
-from alerting.reporting.base.times import clock_time, distance, local_times
+from alerting.reporting.base.messages import clock_time, distance, local_times
 from tests.builders import at, classifier, oven
 
 pytestmark = pytest.mark.fast

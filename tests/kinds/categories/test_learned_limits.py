@@ -395,7 +395,7 @@ def test_a_backtest_whose_limits_cannot_be_read_has_no_figures(monkeypatch):
     platform = running(days=3, state="draft")
     platform.clock.instant = at(4 * DAY)
     subject = named_subject(platform, DOCUMENT["name"])
-    monkeypatch.setattr("alerting.usecases.registry.model_cache.parse_model", unavailable)
+    monkeypatch.setattr("alerting.usecases.registry.registration.parse_model", unavailable)
     with pytest.raises(
         UserError, match=r"the backtest stopped at 2026-.*: the limits cannot be read: .*no limits"
     ):

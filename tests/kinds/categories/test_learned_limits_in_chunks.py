@@ -210,7 +210,7 @@ def test_a_model_that_cannot_be_read_is_said_and_the_limit_of_the_raise_is_drawn
         raise ModelUnavailable("no limits")
 
     platform, episode = line
-    monkeypatch.setattr("alerting.usecases.registry.model_cache.parse_model", unavailable)
+    monkeypatch.setattr("alerting.usecases.registry.registration.parse_model", unavailable)
     chart = chart_of(platform, episode, at(NOW))
     assert [level.label for level in chart.panels[0].levels] == ["limit at the raise"]
     assert chart.cut == "the limits in force are not drawn, for they cannot be read: no limits"

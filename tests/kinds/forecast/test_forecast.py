@@ -27,8 +27,7 @@ from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.registry.model_cache import ModelCache
-from alerting.usecases.registry.registration import load_model
+from alerting.usecases.registry.registration import ModelCache, load_model
 from tests import small_models
 from tests.builders import at
 from tests.helpers.filter_line import (

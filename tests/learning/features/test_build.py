@@ -21,8 +21,8 @@ from alerting.learning.features.build import (
     grid,
     plan_features,
 )
-from alerting.learning.features.derive import default_windows
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
+from alerting.learning.features.planning import default_windows
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, with_older
 

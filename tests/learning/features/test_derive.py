@@ -9,8 +9,8 @@ import pytest
 
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
-from alerting.learning.features.derive import MOST_CELLS, MOST_ROWS, derive, derive_stride
 from alerting.learning.features.encoding import _FEW_ROWS, Columns
+from alerting.learning.features.planning import MOST_CELLS, MOST_ROWS, derive, derive_stride
 from tests.builders import classifier
 
 pytestmark = pytest.mark.fast

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from alerting.learning.features.derive import DerivedFeatures
+from alerting.learning.features.planning import DerivedFeatures
 
 MINUTES = DerivedFeatures(
     timedelta(minutes=1), (timedelta(minutes=15), timedelta(hours=1)), "the finest sampling is 1m"

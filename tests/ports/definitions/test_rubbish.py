@@ -15,7 +15,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.shelving import shelve
-from alerting.usecases.reports.due import due_reports
+from alerting.usecases.reports.issue import due_reports
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist
 from tests.in_memory_platform import HandClock, Mailbox, platform_on

@@ -15,8 +15,7 @@ from alerting.learning.selection.proposal import PROPOSAL
 from alerting.ports import DecisionRecord, ModelUnavailable, silent
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import champion_at, line_of_champions
-from alerting.usecases.registry.model_cache import ModelCache
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.registry.registration import ModelCache, register_model
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from tests import small_models
 from tests.builders import at, classifier, oven, too_moist

@@ -9,9 +9,8 @@ from alerting.definitions.model import Costs
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import PresentAdvice, RecommendationResult
 from alerting.reporting.definition.decisions import summarise_decision
-from alerting.reporting.definition.drivers import drivers
 from alerting.reporting.definition.money import Amount, CountedCosts, compute_money
-from alerting.reporting.definition.operators import frequent_actions, verdict_metrics
+from alerting.reporting.definition.operators import drivers, frequent_actions, verdict_metrics
 from tests.report_material import episode
 
 pytestmark = pytest.mark.fast

@@ -13,7 +13,7 @@ from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.report_material.charted import load_served_values
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.scoring.predict import predict

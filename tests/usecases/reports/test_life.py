@@ -15,15 +15,15 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.reports.announce import announce_reports
-from alerting.usecases.reports.due import due_reports
 from alerting.usecases.reports.issue import (
     FAILED,
+    announce_reports,
+    due_reports,
     issue_by_hand,
     make_due_reports,
+    make_unseen_reports,
     waits_for_retry,
 )
-from alerting.usecases.reports.unseen import make_unseen_reports
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import Mailbox, in_memory_platform

@@ -11,8 +11,7 @@ from alerting.reporting.base.periods import read_period
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.reports.announce import announce_reports
-from alerting.usecases.reports.issue import compose, make_due_reports
+from alerting.usecases.reports.issue import announce_reports, compose, make_due_reports
 from tests.builders import at, oven, too_hot, too_moist
 from tests.humid_line import DAY
 from tests.in_memory_platform import Mailbox, in_memory_platform

@@ -20,7 +20,7 @@ from alerting.kinds.registry import trained_kind_of
 from alerting.ports import FixedClock
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.explain.explain import why
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.scoring.predict import PredictionBatch, predict
 from alerting.usecases.scoring.question import PredictQuestion
 from alerting.usecases.scoring.sent import sent_readings

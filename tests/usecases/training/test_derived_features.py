@@ -15,7 +15,7 @@ from alerting.cli import lists
 from alerting.cli.main import app
 from alerting.definitions.revisions import question_hash
 from alerting.kinds.validation import parse_definition
-from alerting.learning.features.derive import DerivedFeatures
+from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

@@ -3,7 +3,7 @@
 from alerting.adapters.mongo.documents import MongoDatabase, to_document, upsert
 from alerting.adapters.mongo.each import read_one
 from alerting.adapters.mongo.indexes import DERIVED_FEATURES
-from alerting.learning.features.derive import DerivedFeatures
+from alerting.learning.features.planning import DerivedFeatures
 
 
 class MongoDerivedFeatures:

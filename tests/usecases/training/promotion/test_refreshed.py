@@ -11,7 +11,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from alerting.usecases.training.run import candidate_families
