@@ -27,7 +27,7 @@ from alerting.recommendation.messages import (
     quantity_usual,
     quantity_value,
 )
-from alerting.reporting.base import messages, sentences, times
+from alerting.reporting.base import messages, sentences
 from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, say, worded
 
 
@@ -206,13 +206,13 @@ def _environment() -> Environment:
         distance=pass_context(
             lambda page, value: messages.distance(value, page["now"], page["language"])
         ),
-        plain=_as_of_now(times.local_times),
+        plain=_as_of_now(messages.local_times),
         full=sentences.sentence,
         step=in_language(
             lambda language, episode: _translated(language, sentences.what_to_do(episode))
         ),
         dated_step=_as_of_now(
-            lambda episode, *reader: times.local_times(
+            lambda episode, *reader: messages.local_times(
                 sentences.step_with_time(episode) or "", *reader
             )
         ),
@@ -233,7 +233,7 @@ def _environment() -> Environment:
         observed=sentences.observed_variable,
         is_advice_of_before=sentences.is_advice_of_before,
         happened=sentences.describe_happened,
-        range=_as_of_now(times.time_range),
+        range=_as_of_now(messages.time_range),
         state=in_language(lambda language, state: language.translate(sentences.STATE_NAMES[state])),
         answer=worded(sentences.answer),
         signed=in_language(
@@ -245,7 +245,7 @@ def _environment() -> Environment:
         role=in_language(lambda language, role: language.translate(ROLE_NAMES[role])),
         day=in_language(lambda language, day: language.day(day)),
         about=in_language(
-            lambda language, value: times.format_minutes(value or timedelta(0), language)
+            lambda language, value: messages.format_minutes(value or timedelta(0), language)
         ),
     )
     return environment
