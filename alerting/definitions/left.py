@@ -234,6 +234,11 @@ LEFT_IN_0_2_0 = (
         "samples of doubtful quality, how soon alerts were known",
         "the findings of a training, and the page Platform",
     ),
+    Left(
+        "finding of a training",
+        "irregular sampling, samples of uncertain quality",
+        "both are used like all others",
+    ),
     Left("section of a report", "another limit that was tried", "the preview of a definition"),
     Left(
         "module",

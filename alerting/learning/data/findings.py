@@ -13,12 +13,10 @@ Kind = Literal[
     "constant",
     "flat",
     "gaps",
-    "irregular",
     "carried_forward",
     "duplicate",
     "out_of_range",
     "bad_quality",
-    "uncertain",
     "unmatched_events",
     "few_problems",
     "bursts",
@@ -69,7 +67,6 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
     ("gaps", "kept"): (
         f"{_VARIABLES} have gaps of their own: they are missing there, the rows are kept."
     ),
-    ("irregular", "kept"): f"{_VARIABLES} come irregularly: their windows count by time.",
     ("carried_forward", "kept"): f"{_VARIABLES} come rarely: each value holds until the next one, "
     "for a limited time; set carry_forward of a variable where that is wrong.",
     ("duplicate", "kept"): (
@@ -79,9 +76,6 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
     "which are left out of every feature: correct them or the range.",
     ("bad_quality", "left out"): (
         f"{_VARIABLES} have samples of bad quality, which count as missing."
-    ),
-    ("uncertain", "kept"): (
-        f"{_VARIABLES} have samples of uncertain quality, which are used like good ones."
     ),
     ("unmatched_events", "left out"): (
         "{n} patterns of features.events ({names}) match no event type: they give no features."

@@ -49,9 +49,6 @@ SLOW = 5
 # A gap is longer than GAP_SAMPLES usual distances; reported where gaps take GAP_SHARE of the time.
 GAP_SAMPLES = 10
 GAP_SHARE = 0.01
-# Irregular sampling: this share of the distances lies further from the median than IRREGULAR of it.
-IRREGULAR = 0.5
-IRREGULAR_SHARE = 0.2
 
 
 def find_level_change(at: Millis, values: Floats) -> tuple[int, float] | None:
@@ -149,11 +146,9 @@ def find_oddities(
         *_flat(plan, histories),
         *_asset_gaps(histories),
         *_gaps(plan, histories),
-        *_irregular(plan, histories),
         *_duplicates(plan, histories),
         *_out_of_range(definition, plan, histories),
         *_bad_quality(definition, histories),
-        *_uncertain(plan, histories),
         *_unmatched_events(definition, histories),
         *_few_problems(definition, problems),
         *_carried_forward(plan, histories),
@@ -328,22 +323,6 @@ def _gaps_of(times: Millis, sampling: int | None) -> _Gaps | None:
     )
 
 
-def _irregular(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
-    for number in plan.numbers:
-        distances = np.concatenate([np.diff(_times(h, number.name)) for h in histories])
-        if len(distances) < FLAT_SAMPLES:
-            continue
-        usual = float(np.median(distances))
-        share = float(np.mean(np.abs(distances - usual) > IRREGULAR * usual))
-        if share > IRREGULAR_SHARE:
-            message = (
-                f"{number.name} comes irregularly: {share:.0%} of the distances between its values "
-                f"are far from the usual {_about(int(usual))}; its windows count by time, and its "
-                "share of missing values is rough."
-            )
-            yield Finding("irregular", number.name, share, "kept", message)
-
-
 def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     first: dict[int, NumberSource] = {}
     for number in plan.numbers:
@@ -401,18 +380,6 @@ def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) ->
                 "all: they have no value, and count as missing in every feature and label."
             )
             yield Finding("bad_quality", name, share, "left out", message)
-
-
-def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
-    for name in plan.variables:
-        uncertain = sum(_samples(h, h.doubts.uncertain, name) for h in histories)
-        if uncertain:
-            share = uncertain / sum(len(_values(h, name)) for h in histories)
-            message = (
-                f"{name} has {uncertain} samples of uncertain quality in the training period, "
-                f"{share:.1%} of its values: they are used like good ones."
-            )
-            yield Finding("uncertain", name, share, "kept", message)
 
 
 def _samples(history: History, doubted: Mapping[str, Instants], name: str) -> int:

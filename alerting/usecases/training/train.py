@@ -69,10 +69,6 @@ from alerting.usecases.training.runs import same_result_before
 _log = id_logger(__name__)
 
 
-def _nothing(line: str) -> None:
-    """Drop a line on the progress of a training."""
-
-
 def train(
     platform: TrainingPorts,
     name: str,
@@ -112,7 +108,7 @@ def prepare(
     platform: TrainingPorts,
     name: str,
     as_of: datetime,
-    report: Callable[[str], None] = _nothing,
+    report: Callable[[str], None] = lambda _: None,
     training_run: str | None = None,
     process: str | None = None,
 ) -> str:

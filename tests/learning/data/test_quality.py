@@ -131,14 +131,6 @@ def test_two_clocks_that_alternate_leave_no_gap():
     assert not [variable for kind, variable in found if kind == "gaps"]
 
 
-def test_irregular_sampling_is_told_of():
-    line = small_models.line(HOURS)
-    values = noise(len(line.readings))
-    values[np.random.default_rng(1).random(len(values)) < 0.6] = np.nan
-    found = oddities(with_column(line, "flow", values))["irregular", "flow"]
-    assert 0.2 < found.value < 0.7
-
-
 def test_a_variable_that_repeats_another_is_told_of():
     line = small_models.line(HOURS)
     found = oddities(with_column(line, "humidity_2", line.readings["humidity"]))[
@@ -175,12 +167,7 @@ def test_samples_of_bad_quality_are_missing_and_said_with_their_share_and_uncert
     history = with_quality(with_column(line, "flow", values), "flow", qualities)
     found = oddities(history)
     bad = found["bad_quality", "flow"]
-    uncertain = found["uncertain", "flow"]
     assert (bad.value, bad.consequence) == (pytest.approx(1 / 50, rel=0.05), "left out")
-    assert (uncertain.value, uncertain.consequence) == (
-        pytest.approx(1 / 25 * 50 / 49, rel=0.05),
-        "kept",
-    )
     dataset = build_dataset(small_models.definition(), 1, [history], small_models.as_of(history))
     missing = replace(history, readings=history.readings.assign(flow=blank))
     pd.testing.assert_frame_equal(
