@@ -75,7 +75,7 @@ def test_the_page_stands_alone_without_scripts(good_page):
 
 def test_figures_have_no_colour_of_their_own(good_page):
     drawings = re.findall(r"<svg.*?</svg>", good_page, re.DOTALL)
-    assert len(drawings) == 4 + 1 + 6  # drivers, six alerts
+    assert len(drawings) == 3 + 1 + 6  # drivers, six alerts
     assert all('role="img" aria-label="' in drawing for drawing in drawings)
     assert all("var(--" in drawing for drawing in drawings)
     assert not [drawing for drawing in drawings if re.search(r"#[0-9a-f]{6}\b", drawing)]
