@@ -1,5 +1,4 @@
-"""Names of model families: those of the platform, optional ones among them, and those that
-installed packages add.
+"""Names of model families: those of the platform, and those that installed packages add.
 
 A package adds a family by an entry point in the group `alerting.families`: name of the family =
 `module:object`.
@@ -8,14 +7,12 @@ A package adds a family by an entry point in the group `alerting.families`: name
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 
 from alerting.definitions.faults import name_hint, shown
+from alerting.definitions.left import left_hint
 from alerting.definitions.wording.language import translatable
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
-# of the platform, each with the library of its name, which need not be installed
-OPTIONAL = ("xgboost",)
 # tried for every problem whose variable the model may see, without being asked for
 PERSISTENCE = "persistence"
 GROUP = "alerting.families"
@@ -29,25 +26,14 @@ def find_added(name: str) -> EntryPoint | None:
     return next(iter(entry_points(group=GROUP, name=name)), None)
 
 
-def is_installed(name: str) -> bool:
-    """Return whether a family is an optional one whose library is installed."""
-    return name in OPTIONAL and find_spec(name) is not None
-
-
 def require_family(name: str) -> str:
     """Return the name of an installed family. Raises ValueError, with these, for others."""
-    if name in BUILT_IN or is_installed(name) or find_added(name):
+    if name in BUILT_IN or find_added(name):
         return name
-    if name in OPTIONAL:
-        raise ValueError(
-            translatable(
-                "{name} is not installed here; install it wherever models are trained: pip install "
-                "alerting[{name}]",
-                name=name,
-            )
-        )
-    names = [*BUILT_IN, *filter(is_installed, OPTIONAL), *sorted(entry_points(group=GROUP).names)]
-    hint = name_hint(name, names, translatable("families of this platform"))
+    names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
+    hint = left_hint("family", name) or name_hint(
+        name, names, translatable("families of this platform")
+    )
     raise ValueError(
         translatable(
             "{name} is not a family that can be trained here; {hint}", name=shown(name), hint=hint

@@ -125,6 +125,7 @@ LEFT_IN_0_2_0 = (
         "with by",
     ),
     Left("champion", "a blend of several families", "train again"),
+    Left("family", "xgboost", "use lightgbm and train again, or a package that adds the family"),
     Left("figure", "calibration slope, calibration intercept", "the diagram of scores as risks"),
     Left("DAG", "drift", "the task verify of the DAG retain checks drift once a day"),
     Left("collection", "drift_checks", "drop it: what moved is said by the alert of the platform"),

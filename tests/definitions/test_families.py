@@ -16,7 +16,7 @@ pytestmark = pytest.mark.fast
             ("persistence", "seasonal_naive", "smoothing", "ridge", "boosted_trees"),
             ["boosted_trees", "ridge", "seasonal_naive", "smoothing", "persistence"],
         ),
-        (("xgboost", "added", "random_forest"), ["random_forest", "added", "xgboost"]),
+        (("later", "added", "random_forest"), ["random_forest", "added", "later"]),
     ],
 )
 def test_searches_that_take_longest_are_begun_first(families, order):

@@ -71,11 +71,7 @@ def test_hopeless_parameters_are_given_up_after_a_fold_and_never_chosen(data):
     assert found.params in [trial.params for trial in found.tried if trial.state == "complete"]
 
 
-@pytest.mark.parametrize("family", ["lightgbm", "xgboost"])
-def test_a_fold_keeps_the_trees_after_its_own_best_because_all_folds_choose_the_number(
-    data, family
-):
-    pytest.importorskip(family)
+def test_a_fold_keeps_the_trees_after_its_own_best_because_all_folds_choose_the_number(data):
     folds, _ = usable_folds(data, 2)
     columns = Columns.from_plan(data.plan)
     matrix = columns.matrix(data.rows)
@@ -83,7 +79,7 @@ def test_a_fold_keeps_the_trees_after_its_own_best_because_all_folds_choose_the_
         LabelledRows(matrix[rows], data.label[rows], None)
         for rows in (folds[0].train, folds[0].test)
     )
-    one = get_family(family)
+    one = get_family("lightgbm")
     fitted, curve = one.fit_with_validation(one.defaults, columns, train, test, 0)
     assert len(curve) > np.argmax(curve) + 1
     for rounds in (np.argmax(curve) + 1, len(curve)):

@@ -19,7 +19,6 @@ from alerting.definitions.families import (
     BUILT_IN,
     PERSISTENCE,
     find_added,
-    is_installed,
     require_family,
 )
 from alerting.definitions.faults import UserError
@@ -142,7 +141,7 @@ def get_family(name: str) -> ModelFamily:
 
     Raises UserError if there is none, or if that of the package is not a family of this name.
     """
-    if name in (*BUILT_IN, PERSISTENCE) or is_installed(name):
+    if name in (*BUILT_IN, PERSISTENCE):
         return import_module(f"{__package__}.{name}").FAMILY  # type: ignore[no-any-return]
     try:
         entry = find_added(require_family(name))

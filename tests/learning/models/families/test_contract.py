@@ -36,10 +36,8 @@ COLUMNS = Columns.from_plan(PLAN)
 executed = []
 
 
-@pytest.fixture(params=(PERSISTENCE, *BUILT_IN, "xgboost", "mean_difference"))
+@pytest.fixture(params=(PERSISTENCE, *BUILT_IN, "mean_difference"))
 def family(request):
-    if request.param == "xgboost":
-        pytest.importorskip("xgboost")
     return FAMILY if request.param == FAMILY.name else get_family(request.param)
 
 
