@@ -24,7 +24,6 @@ from alerting.usecases.reports.issue import (
     make_unseen_reports,
     waits_for_retry,
 )
-from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -131,29 +130,6 @@ def test_a_period_waits_for_its_last_prediction_window_and_the_laboratory(platfo
     assert "lab" in [d.definition for d in due_reports(platform, at(closes + 1))]
 
 
-def test_a_laboratory_that_takes_two_months_delays_its_own_reports_alone(
-    platform,
-):
-    slow = oven()
-    variables = {
-        **slow.variables,
-        "moisture": slow.variables["temperature"].model_copy(update={"delay": timedelta(days=60)}),
-    }
-    platform.assets.store_assets([slow.model_copy(update={"variables": variables})])
-    problem = {"variable": "moisture", "above": 4.5}
-    apply(
-        platform,
-        [too_hot(name="lab", problem=problem, schedule={"every": "1h"})],
-        "engineer",
-        at(0),
-        "test",
-    )
-    said = issue_all(platform, at(WEEK + 8 * DAY))
-    assert platform.reports.for_definition("lab") == []
-    said = issue_all(platform, at(WEEK + 61 * DAY))
-    assert "report on lab, 2026-W02: /reports/lab:2026-W02" in said
-
-
 def test_recipients_get_each_report_once_with_a_picture(platform, mail):
     issue_all(platform, CLOSED)
     announce_reports(platform, CLOSED)
@@ -166,19 +142,6 @@ def test_recipients_get_each_report_once_with_a_picture(platform, mail):
     )
     assert message.text.splitlines()[0] == platform.reports.get("too-hot:2026-W02").headline
     assert message.draw().png.startswith(b"\x89PNG")
-
-
-def test_a_report_whose_definition_cannot_be_read_now_is_told_when_it_can_again(
-    platform, mail, monkeypatch
-):
-    for shard in range(16):
-        make_due_reports(platform, shard, CLOSED, lambda _: None)
-    with monkeypatch.context() as faulty:
-        faulty.setattr(platform.definitions, "latest_revisions", lambda *_: [])
-        assert announce_reports(platform, CLOSED) == 0
-    announce_reports(platform, CLOSED)
-    deliver_due(platform, CLOSED)
-    assert [m.subject for m in mail.messages] == ["Report 2026-W02: too-hot"]
 
 
 def test_a_crash_after_the_notifications_announces_nothing_twice(platform, mail, monkeypatch):
@@ -287,22 +250,6 @@ def test_a_definition_retired_in_the_period_is_reported_and_a_draft_is_not(platf
         for d in due_reports(platform, at(2 * WEEK + 60))
         if d.period.name == "2026-W03"
     ] == ["never-hot"]
-
-
-def test_a_period_without_data_gives_a_short_report_that_says_so(mail):
-    empty = in_memory_platform(mail)
-    empty.assets.store_assets([oven()])
-    apply(empty, [too_hot(schedule={"every": "1h"})], "engineer", at(0), "test")
-    said = issue_all(empty, CLOSED)
-    assert len(said) == 1
-    assert "the alert was not evaluated" in empty.reports.page(
-        "too-hot:2026-W02"
-    ) or "No instant was evaluated" in (empty.reports.page("too-hot:2026-W02"))
-    maintain(empty, CLOSED)
-
-
-def test_a_plant_without_definitions_has_no_report(mail):
-    assert issue_all(in_memory_platform(mail), CLOSED) == []
 
 
 def test_the_test_period_that_the_newest_model_evaluated_is_reported_once_and_marked():

@@ -1,15 +1,13 @@
 """Trainings that are due, by the questions and the newest training of each."""
 
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 import pytest
 
-from alerting.adapters.memory.models import MemoryDecisions
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.faults import UserError
 from alerting.ports import FixedClock, Training
-from alerting.usecases.alarm_load.evaluated_times import evaluated_times
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.training_state import describe_trainings
@@ -80,11 +78,6 @@ def test_a_new_question_is_due_until_its_training_runs(platform):
         find_due_trainings(platform, at(1))[0].run,
     )
     assert due(platform, 2) == []
-
-
-def test_a_document_put_into_the_database_is_due_without_any_command(platform):
-    platform.definitions.store_document(too_moist())
-    assert due(platform, 1) == [(NAME, 1)]
 
 
 @pytest.mark.parametrize(
@@ -177,15 +170,6 @@ def test_a_step_that_airflow_tries_again_is_the_same_attempt(platform):
     assert begin_training(platform, revision, None).attempts == 2
 
 
-def test_a_recorded_failure_does_not_repeat_the_name_of_its_definition(platform):
-    edit(platform, 0)
-    training = begin_training(platform, require_revision(platform.definitions, NAME), None)
-    with pytest.raises(UserError, match="too few"), failure_recorded(platform, training):
-        raise UserError(f"{NAME}: too few rows")
-    (stored,) = platform.trainings.for_definitions([NAME])
-    assert stored.failure == "too few rows"
-
-
 def test_a_run_that_was_started_for_another_question_says_so_and_ends(platform):
     edit(platform, 0)
     run = find_due_trainings(platform, at(1))[0].run
@@ -236,42 +220,6 @@ def test_a_failure_of_a_question_that_was_taken_back_is_no_fault_of_the_platform
     assert due(platform, 6) == []
     assert faults(6) == []
     assert last_runs(platform, platform.definitions.latest_revisions())[NAME].model != "failed"
-
-
-class CountedDecisions(MemoryDecisions):
-    """Decisions that record how they are read."""
-
-    def __init__(self):
-        super().__init__()
-        self.reads = []
-
-    def for_definition(self, definition):
-        self.reads.append(definition)
-        return []
-
-    def histories(self, definitions):
-        self.reads.append("all")
-        return {}
-
-
-def test_a_plant_with_many_classifiers_reads_their_decisions_at_once(platform):
-    def reads():
-        counted = replace(platform, decisions=CountedDecisions())
-        find_due_trainings(counted, at(3))
-        describe_trainings(
-            counted.definitions,
-            counted.decisions,
-            counted.trainings,
-            counted.definitions.latest_revisions(),
-            UTC,
-        )
-        evaluated_times(counted, at(0), at(3))
-        return counted.decisions.reads
-
-    for minute, horizon in enumerate(["30m", "40m"], 1):
-        documents = [too_moist(name=f"moist-{n}", horizon=horizon) for n in range(8)]
-        apply(platform, documents, "engineer", at(minute), "test")
-    assert set(reads()) == {"all"}
 
 
 REAL = at(-10_000)  # the registry has real times, the simulated line others
