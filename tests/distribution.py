@@ -39,7 +39,6 @@ LONG = (
     "tests/demo/test_demo_line.py",
     "tests/learning/test_search_on_a_sample.py",
     "tests/local/upkeep/test_backup.py",
-    "tests/usecases/training/test_repeat.py",
     "tests/usecases/training/test_unit_just_made.py",
 )
 

@@ -386,15 +386,7 @@ def build_dataset(
         counts=_count_dropped(assets) | left_out,
         answers=counts,
         findings=(
-            *(
-                []
-                if derived is None
-                else [
-                    Finding(
-                        "derived", None, derived.stride.total_seconds(), "kept", derived.message
-                    )
-                ]
-            ),
+            *_derived_finding(derived),
             *find_strays([point_in_time_view(h, until) for h in histories]),
             *find_level_changes(plan, views),
             *(() if definition.is_of_unit else burst_findings(definition.problem, views)),
@@ -471,6 +463,12 @@ def _views(
         key=lambda h: h.asset.name,
     )
     return until, views, split_borders(definition, *readings_interval(definition, views))
+
+
+def _derived_finding(derived: DerivedFeatures | None) -> list[Finding]:
+    if derived is None:
+        return []
+    return [Finding("derived", None, derived.stride.total_seconds(), "kept", derived.message)]
 
 
 def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
