@@ -370,8 +370,6 @@ def build_dataset(
     train = rows.part == "train"
     leaks = leak_suspects(definition, plan, training, features, rows.label, train)
     beside = {name: getattr(rows, name) for name in HASHED}
-    message = describe_feedback(counts)
-    consequence: Consequence = "left out" if counts["left_out"] else "kept"
     return Dataset(
         definition=definition.name,
         revision=revision_number,
@@ -393,7 +391,7 @@ def build_dataset(
             *oddities,
             *limits,
             *leaks,
-            *([Finding("answers", None, counts["used"], consequence, message)] if message else []),
+            *_answer_finding(counts),
         ),
         horizon_ms=duration_millis(definition.window.length),
         gap_ms=duration_millis(definition.window.after),
@@ -463,6 +461,12 @@ def _views(
         key=lambda h: h.asset.name,
     )
     return until, views, split_borders(definition, *readings_interval(definition, views))
+
+
+def _answer_finding(answers: dict[str, int]) -> list[Finding]:
+    message = describe_feedback(answers)
+    consequence: Consequence = "left out" if answers["left_out"] else "kept"
+    return [Finding("answers", None, answers["used"], consequence, message)] if message else []
 
 
 def _derived_finding(derived: DerivedFeatures | None) -> list[Finding]:
