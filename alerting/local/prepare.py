@@ -39,7 +39,7 @@ def prepare(settings: Settings, *, new_keys: bool = False) -> list[str]:
 
 def main() -> int:
     """Prepare DAG files and database in a home. Returns the exit code: 1 when refused. The last
-    line says, as JSON, what is there of parts of the platform that left."""
+    line but one says, as JSON, what is there of parts of the platform that left."""
     try:
         settings = read_settings(os.environ)
         write_dag_files(settings.home)
@@ -48,16 +48,9 @@ def main() -> int:
     except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")
         return 1
-    sys.stdout.write(
-        "\n".join(
-            [
-                "collections, validators and indexes",
-                *([warning] if warning else []),
-                json.dumps(left),
-                "",
-            ]
-        )
-    )
+    lines = [warning] if warning else []
+    lines += [json.dumps(left), "collections, validators and indexes"]
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

@@ -227,18 +227,18 @@ def is_journal(environ: Mapping[str, str], output: TextIO) -> bool:
     return stream == f"{found.st_dev}:{found.st_ino}"
 
 
-def read_last_lines(log: Path) -> list[str]:
-    """Return what a job has written, as JSON, into the last line of its log; nothing if it has
-    not."""
+def read_what_left(log: Path) -> list[str]:
+    """Return what the preparation has written, as JSON, into the last line but one of its log;
+    nothing if it has not."""
     try:
-        lines = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+        lines = json.loads(log.read_text(encoding="utf-8").splitlines()[-2])
     except (OSError, ValueError, IndexError):
         return []
     return [str(line) for line in lines] if isinstance(lines, list) else []
 
 
 def _say_what_left(screen: Screen, log: Path) -> None:
-    for line in read_last_lines(log):
+    for line in read_what_left(log):
         screen.say(line)
 
 

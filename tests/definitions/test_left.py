@@ -14,7 +14,7 @@ from alerting.definitions.routes import RouteRefused, parse_route
 from alerting.definitions.sinks.sink import SinkRefused, parse_sink, sink_kinds
 from alerting.definitions.sources.source import SourceRefused, parse_source, source_kinds
 from alerting.kinds.validation import parse_definition
-from alerting.local.up import read_last_lines
+from alerting.local.up import read_what_left
 from tests.builders import too_hot
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tools.pages.upgrade import upgrade_page
@@ -111,5 +111,5 @@ def test_the_next_start_names_what_a_home_has_of_it_and_deletes_nothing(real, go
 
 def test_up_says_what_the_preparation_found(tmp_path):
     log = tmp_path / "prepare.log"
-    log.write_text(f"collections, validators and indexes\n{json.dumps(['sink old: …'])}\n")
-    assert read_last_lines(log) == ["sink old: …"]
+    log.write_text(f"{json.dumps(['sink old: …'])}\ncollections, validators and indexes\n")
+    assert read_what_left(log) == ["sink old: …"]
