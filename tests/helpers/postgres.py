@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from tests.support import free_port
 INSTALL = "PostgreSQL is not installed: apt-get install --no-install-recommends postgresql"
 
 
-def postgres_server(folder: Path) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """Yield the address of a new, empty database on a server that is stopped afterwards; skip if no
     server is installed."""
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not binaries or not (binaries[-1] / "postgres").exists():
         pytest.skip(INSTALL)
     pytest.importorskip("psycopg2", reason="pip install psycopg2-binary")
-    data = folder / "data"
+    # beside pytest's folder, which each further run of pytest closes to others
+    folder = tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True)
+    data = Path(folder.name, "data")
     port = free_port()
     data.mkdir()
     as_owner = []
@@ -42,3 +45,4 @@ def postgres_server(folder: Path) -> Iterator[str]:
         yield f"postgresql://line@127.0.0.1:{port}/postgres"
     finally:
         run(*control, "-m", "immediate", "stop")
+        folder.cleanup()

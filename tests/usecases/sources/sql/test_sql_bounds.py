@@ -42,8 +42,8 @@ LONG = {
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
-    yield from postgres_server(tmp_path_factory.mktemp("postgres"))
+def postgres():
+    yield from postgres_server()
 
 
 @pytest.fixture(scope="module")

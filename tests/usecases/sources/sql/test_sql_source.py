@@ -34,8 +34,8 @@ SOURCE = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    yield from postgres_server(tmp_path_factory.mktemp("postgres"))
+def server():
+    yield from postgres_server()
 
 
 @pytest.fixture
