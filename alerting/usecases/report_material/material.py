@@ -97,9 +97,10 @@ def gather_material(
     assets = matching_assets(definition, platform.assets.all())
     definition = definition.for_assets(assets)
     first = previous_start or start
-    names = _variables_of(definition) if isinstance(definition, TrainedDefinition) else None
     histories = {
-        a.name: platform.readings.load(a, first - _before(definition, a), as_of, names or None)
+        a.name: platform.readings.load(
+            a, first - _before(definition, a), as_of, _variables_of(definition, a) or None
+        )
         for a in assets
     }
     decisions = platform.decisions.for_definition(revision.name)
@@ -179,9 +180,11 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
     )
 
 
-def _variables_of(definition: TrainedDefinition) -> list[str]:
-    """Return the variables that tell what came true: a report needs no others of a model, whose
-    scores are stored."""
+def _variables_of(definition: Definition, asset: Asset) -> list[str]:
+    """Return the variables that a report needs: of a model, whose scores are stored, those that
+    tell what came true."""
+    if not isinstance(definition, TrainedDefinition):
+        return sorted(definition.variables_read(asset))
     named = {*definition.problem.variables, definition.must_know, variable_of(definition)}
     return sorted(name for name in named if name)
 
