@@ -6,11 +6,14 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import bson
+import mongomock
 import numpy as np
 import pytest
 
 from alerting.adapters.mongo.documents import from_document, to_bson, to_document
+from alerting.episodes.episode import Episode
 from tests.builders import at
+from tests.helpers.episodes import full_episode
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,12 @@ WHOLE = Whole(
 
 
 def stored(value):
-    """A document as the database gives it back."""
-    return bson.decode(bson.encode(to_document(value)), bson.CodecOptions(tz_aware=True))
+    """A document as a collection gives it back."""
+    collection = mongomock.MongoClient(tz_aware=True)["alerting"]["values"]
+    document = to_document(value)
+    bson.encode(document)  # refuses what a server cannot store
+    collection.insert_one(document)
+    return collection.find_one({}, {"_id": False})
 
 
 def test_a_dataclass_comes_back_as_it_was():
@@ -52,6 +59,10 @@ def test_absent_fields_take_their_default_and_a_missing_one_is_an_error():
     assert from_document(Whole, {"count": 1, "level": 2.0, "flag": False}) == Whole(1, 2.0, False)
     with pytest.raises((KeyError, TypeError)):
         from_document(Whole, {"count": 1})
+
+
+def test_an_episode_with_all_that_it_tells_comes_back_as_it_was():
+    assert from_document(Episode, stored(full_episode())) == full_episode()
 
 
 def test_scalars_are_read_as_they_are_stored():
