@@ -85,7 +85,6 @@ def every_command(plant, files, episode):
         ("models", NAME),
         ("score", NAME),
         ("score", NAME, "--history", "--out", "scores.csv"),
-        ("model", "repeat", trained_run),
         ("model", "export", NAME, "--out", "model.onnx"),
         ("model", "approve", trained_run),
         ("model", "rollback", NAME, "--reason", "worse"),
