@@ -254,6 +254,6 @@ def _database(server):
 RECEIVERS = {
     "webhook": _web,
     "mqtt": _mqtt,
-    "postgresql": _database(postgres_server),
+    "postgresql": _database(lambda _: postgres_server()),
     "mariadb": _database(mariadb_server),
 }

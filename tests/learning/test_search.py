@@ -188,7 +188,6 @@ def test_a_model_with_pairs_is_kept_and_explained_by_its_own_columns(data, famil
     assert explained.shares.sum() == pytest.approx(model.score(row)[0] - explained.usual_score)
 
 
-@pytest.fixture(scope="module")
 def told():
     calls = []
     return calls, lambda step, done, total: calls.append((step, done, total))

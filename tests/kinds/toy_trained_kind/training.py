@@ -29,7 +29,7 @@ class UnlikeTraining:
         (candidate,) = candidates
         model = fitted(dataset, definition, dataset.part == "train")
         threshold = ThresholdChoice(model.threshold, True, "as written", ())
-        evidence = ChallengerEvidence(threshold, {}, {}, [], [], {definition.watched: 1.0}, [], [])
+        evidence = ChallengerEvidence(threshold, {}, {}, [], {definition.watched: 1.0}, [], [])
         return ChanceTest(candidate.ap, 0.0, 1, len(dataset.problems)), Challenger(
             candidate, model, evidence
         )

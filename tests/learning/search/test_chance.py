@@ -190,7 +190,6 @@ def test_an_asset_with_higher_scores_and_more_problems_is_no_evidence_of_a_forec
     assert share_of(both, score) > 0.05
 
 
-@pytest.fixture(scope="module")
 def rows_of(data, label):
     return np.flatnonzero((data.part == "train") & (data.label == label))
 
