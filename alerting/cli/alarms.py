@@ -227,7 +227,7 @@ def report(
         _write_tables(csv, content)
     written = f"written to {target}" + (f" and {csv}/" if csv else "")
     found = {**content.metrics, "id": head.id, "page": str(target)}
-    show_result(found, as_json, head.headline, written)
+    show_result(found, as_json, content.metrics["judgement"]["sentence"], written)
 
 
 def _make(

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
@@ -57,9 +56,7 @@ def running_cluster(
         if mongodb_uri is None:
             server = EmbeddedMongod(folder / "mongod", free_port())
             mongodb_uri = stack.enter_context(server).uri
-        # its user must reach it, and a pytest that starts closes the folder of all to others
-        files = Path(stack.enter_context(TemporaryDirectory(prefix="alerting-cluster-")))
-        database = stack.enter_context(contextmanager(postgres_server)(files))
+        database = stack.enter_context(contextmanager(postgres_server)())
         redis = started_redis(folder)
         stack.callback(redis.stop)
         settings = Settings(
