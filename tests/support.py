@@ -1,4 +1,4 @@
-"""What tests of several suites need of this machine."""
+"""Free ports, a client and a real server for tests of several suites."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""What was typed into a form stays: with another language, and behind the back button."""
+"""Text that was typed into a form stays: with another language, and behind the back button."""
 
 from contextlib import contextmanager
 

@@ -1,4 +1,4 @@
-"""What a storm must leave as it is in an undisturbed run: readings, episodes, notifications."""
+"""Account of what a storm must leave as an undisturbed run has it."""
 
 import re
 from collections import Counter

@@ -1,5 +1,5 @@
-"""What charts show beside the readings: limits that change by themselves, as they were in force,
-and the predicted values that were stored, each graded as it came."""
+"""Values that charts show beside the readings: limits that change by themselves, as they were in
+force, and the predicted values that were stored, each graded as it came."""
 
 from datetime import datetime, timedelta
 

@@ -1,5 +1,5 @@
-"""What of the data of a report counts: outside of suppressed times and of maintenance, and where a
-model knew the state; and the decisions up to its end."""
+"""The data of a report that count: those outside of suppressed times and of maintenance, and where
+a model knew the state; and the decisions up to its end."""
 
 from __future__ import annotations
 

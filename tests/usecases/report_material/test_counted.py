@@ -1,14 +1,16 @@
-"""What of the data of a report counts: times without a stored score, and decisions."""
+"""Which data of a report count: scores, times without a stored one, and decisions."""
 
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 
+from alerting.detection.suppression import SuppressedInterval
 from alerting.ports import DecisionRecord
 from alerting.usecases.platform_health.drift import learned_from
 from alerting.usecases.report_material.counted import (
     decisions_made,
+    notifiable_scores,
     raised_unscored,
     unscored_times,
 )
@@ -51,6 +53,13 @@ def test_alarms_before_the_first_stored_score_of_their_asset_are_named():
     assert found == {early.id, other.id}
     assert raised_unscored(CLASSIFIER, episodes, []) == {e.id for e in episodes}
     assert raised_unscored(THRESHOLD, episodes, []) == frozenset()
+
+
+def test_scores_in_suppressed_times_of_their_asset_do_not_count():
+    scores = pd.DataFrame([*stored(1, 2, 3), *stored(2, asset="oven-2")])
+    suppressed = {"oven-1": [SuppressedInterval(START + 2 * H, START + 3 * H, "stop")]}
+    found = notifiable_scores(scores, suppressed)
+    assert found.to_dict("records") == [*stored(1, 3), *stored(2, asset="oven-2")]
 
 
 pytestmark = pytest.mark.fast
