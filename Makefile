@@ -3,11 +3,6 @@
 PYTHON ?= python3
 MADE := .venv/.made
 TESTS = tests
-WORKERS ?= $(shell expr $$(nproc) + 2)
-UNIT := -q -p no:xdist -p no:anyio -m fast
-# Half of the fast tests by CPU time: most that load libraries of frames and numbers.
-FRAMES := alarm_kpis demo detection learning readings recommendation reporting usecases
-
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -19,15 +14,11 @@ help: ## Show what there is to make
 up: $(MADE) ## Start the platform on this machine, with the demo line (ARGS=--no-demo: without)
 	@.venv/bin/alerting up $(ARGS)
 
-unit: FAST = $(sort $(shell grep -rl --include='test_*.py' --exclude-dir=style 'pytest\.mark\.fast' tests))
-unit: HALF = $(filter $(addprefix tests/,$(addsuffix /%,$(FRAMES))),$(FAST))
-unit: $(MADE) ## Run the fast tests alone, in two processes that collect and import one half each
-	@second=$$(mktemp); .venv/bin/python -m pytest $(UNIT) $(HALF) $(ARGS) >$$second 2>&1 & \
-	.venv/bin/python -m pytest $(UNIT) $(filter-out $(HALF),$(FAST)) $(ARGS); first=$$?; \
-	wait $$!; code=$$?; cat $$second; rm $$second; exit $$((first | code))
+unit: $(MADE) ## Run the tests of pure functions alone
+	@.venv/bin/python -m pytest -q --lane core $(TESTS) $(ARGS)
 
-test: $(MADE) ## Run all tests, in two processes more than cores (ARGS="-k name": some of them; WORKERS=0: in one)
-	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS) $(ARGS)
+test: $(MADE) ## Run all tests, a lane on each core (ARGS="-k name": some of them; WORKERS=0: in one process)
+	@WORKERS=$(WORKERS) .venv/bin/python -m tests.run $(TESTS) $(ARGS)
 
 night: $(MADE) ## Run what takes longer than a build: tests marked `night`, then the README on bare machines
 	@$(MAKE) --no-print-directory test ARGS="-m night $(ARGS)"

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from multiprocessing.util import Finalize
@@ -13,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.cost import costs, holds_fast_tests, is_slow_file
-from tests.progress import Progress
+from tests.lanes import holds_tests, lane_of
+from tests.outcomes import Outcomes
 
 # A shell starts a background build with Ctrl-C ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -45,35 +46,31 @@ for profile, examples in EXAMPLES.items():
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", USUAL_PROFILE))
 
 ENDED_SERVERS = []
+TOLD = set()  # modules that a lane does without, and whose first load was told
 
 
-@pytest.hookimpl(trylast=True)  # after the terminal has been registered
+def pytest_addoption(parser):
+    """Add what `tests.run` starts a lane with."""
+    parser.addoption("--lane", help="only the tests of a lane (tests/lanes.py)")
+    parser.addoption("--outcomes", type=Path, help="a file to which each outcome is written")
+
+
 def pytest_configure(config):
-    """Print failures at once and the slowest files at the end, in the one process that prints."""
-    terminal = config.pluginmanager.getplugin("terminalreporter")
-    if terminal is not None:
-        config.pluginmanager.register(Progress(terminal), "progress")
+    """Write outcomes for the process that runs the lanes."""
+    if config.option.outcomes is not None:
+        config.pluginmanager.register(Outcomes(config.option.outcomes))
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    """Deal files to processes, first those that start Airflow, all to one process."""
-    from tests.distribution import FileShares
-
-    return FileShares(config, log) if config.getvalue("dist") == "loadfile" else None
+def pytest_ignore_collect(collection_path, config):
+    """Import the files of the lane alone."""
+    name = config.option.lane
+    return True if name is not None and not holds_tests(collection_path, name) else None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session):
-    """Import and collect without the garbage collector, and let it pass over all that was loaded
-    from then on.
-
-    A process that collects for several imports skops first: that looks into every module loaded
-    before it, which takes seconds after all others.
-    """
+    """Collect without the garbage collector; it passes over all that was loaded until then."""
     gc.disable()
-    if hasattr(session.config, "workerinput") and session.config.option.markexpr != "fast":
-        import skops.io  # noqa: F401
     try:
         return (yield)
     finally:
@@ -81,24 +78,32 @@ def pytest_collection(session):
         gc.enable()
 
 
-def pytest_ignore_collect(collection_path, config):
-    """With `-m fast` import no other file: the fast tests take seconds."""
-    if config.option.markexpr != "fast":
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Refuse a file that imports what its lane does without."""
+    report = yield
+    if isinstance(collector, pytest.Module) and report.passed and (fault := too_much(collector)):
+        report.outcome, report.longrepr = "failed", fault
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item):
+    """Fail a test that loads what its lane does without."""
+    result = yield
+    if fault := too_much(item):
+        pytest.fail(fault, pytrace=False)
+    return result
+
+
+def too_much(node):
+    """Return which modules are loaded now that the lane does without; each is told once."""
+    if node.config.option.lane is None:
         return None
-    is_left_out = (
-        not holds_fast_tests(collection_path)
-        if collection_path.is_dir()
-        else is_slow_file(collection_path)
-    )
-    return True if is_left_out else None
-
-
-@pytest.hookimpl(tryfirst=True)  # before -m selects
-def pytest_collection_modifyitems(items):
-    """Mark each test with what it costs."""
-    for item in items:
-        for mark in set(costs(item)):
-            item.add_marker(mark)
+    lane = lane_of(node.path)
+    loaded = sorted(lane.never & sys.modules.keys() - TOLD)
+    TOLD.update(loaded)
+    return f"{node.nodeid} loads {loaded}, without which the lane {lane.name} runs" * bool(loaded)
 
 
 @pytest.fixture(scope="session")

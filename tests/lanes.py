@@ -1,0 +1,78 @@
+"""Lanes of the tests: the files of one lane need the same libraries and servers, and run in one
+process, which imports and starts each of them once.
+
+A file is in the first lane whose words its path or its text has, so that a new file needs no entry.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+MODELS = frozenset({"sklearn", "lightgbm", "shap", "optuna"})
+PLATFORM = frozenset({"mlflow", "airflow"})
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A lane. `words`: a pattern of path and text; `never`: modules that its tests do not load."""
+
+    name: str
+    holds: str
+    words: str
+    never: frozenset[str] = frozenset()
+
+    def takes(self, path: Path) -> bool:
+        """Return whether a file of tests has its words."""
+        place = path.relative_to(TESTS) if path.is_relative_to(TESTS) else path.name
+        text = f"{place}\n{path.read_text(encoding='utf-8')}"
+        return re.search(self.words, text) is not None
+
+
+# In the order in which they are started, the longest first.
+LANES = (
+    Lane(
+        "platform",
+        "one `alerting up`, Airflow's scheduler, the DAG files",
+        r"\A(?:dags|cluster)/|\Alocal/test_up|running_airflow\(|RunningPlatform\(",
+    ),
+    Lane(
+        "browser",
+        "pages in chromium",
+        r"mark\.browser",
+        frozenset({"airflow"}),
+    ),
+    Lane(
+        "models",
+        "trainings and trained models",
+        r"mark\.models",
+        frozenset({"airflow"}),
+    ),
+    Lane(
+        "parts",
+        "brokers, databases, file servers, MLflow, commands as processes",
+        r"\A(?:stream|cli|local|demo|benchmarks|bare|adapters/(?:mlflow|airflow|embedded))/"
+        r"|helpers\.(?:brokers|databases|file_servers|killed_processes|mariadb|postgres|forked)",
+    ),
+    Lane("console", "API and pages in process", r"\Aconsole/|\Aclient/", frozenset({"airflow"})),
+    Lane(
+        "core",
+        "pure functions: no library of frames or models",
+        r"(?m)^pytestmark = pytest\.mark\.fast$",
+        frozenset({"pandas", "scipy", "pymongo", "fastapi"}) | MODELS | PLATFORM,
+    ),
+    Lane("use cases", "use cases and stores on one MongoDB", "", MODELS | PLATFORM),
+)
+
+
+@cache
+def lane_of(path: Path) -> Lane:
+    """Return the lane of a file of tests."""
+    return next(lane for lane in LANES if lane.takes(path))
+
+
+def holds_tests(path: Path, name: str) -> bool:
+    """Return whether a file, or a folder anywhere below it, has tests of the lane of a name."""
+    files = path.rglob("test_*.py") if path.is_dir() else [path]
+    return any(lane_of(file).name == name for file in files)

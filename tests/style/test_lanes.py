@@ -1,0 +1,62 @@
+"""Lanes of the tests, and what a run of all of them prints."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lanes import LANES, TESTS, lane_of
+
+pytestmark = pytest.mark.fast
+ROOT = TESTS.parent
+OPTIONS = ("-q", "-p", "tests.conftest", "-p", "no:cacheprovider")  # for files outside of tests
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Return what a run of all lanes prints over a folder of three small files."""
+    folder = tmp_path_factory.mktemp("tests")
+    (folder / "test_good.py").write_text("def test_a(): pass\ndef test_b(): pass\n")
+    (folder / "test_bad.py").write_text("def test_c():\n    assert 1 == 2\n")
+    (folder / "test_left_out.py").write_text(
+        "import pytest\n"
+        "def test_d(): pytest.skip('needs a broker: apt-get install mosquitto')\n"
+        "def test_e(): pytest.skip('needs pages: apt-get install chromium')\n"
+    )
+    command = [sys.executable, "-m", "tests.run", *OPTIONS, str(folder)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_run_tells_failures_and_slow_tests_and_what_installs_the_rest(run):
+    lines = run.stdout.splitlines()
+    assert run.returncode == 1, run
+    assert [line.partition("::")[2] for line in lines if line.startswith("FAILED")] == ["test_c"]
+    assert "    E       assert 1 == 2" in lines
+    assert any(line.endswith("test_good.py::test_a") for line in lines)
+    assert lines[-2] == (
+        "2 tests were left out; this installs what they need: "
+        "sudo apt-get install --no-install-recommends chromium mosquitto"
+    )
+    assert lines[-1].startswith("==== 1 failed, 2 passed, 2 skipped in ")
+
+
+def test_each_lane_has_files_and_those_that_start_airflow_share_one():
+    lanes = {lane_of(file).name for file in TESTS.rglob("test_*.py")}
+    assert lanes == {lane.name for lane in LANES}
+    starting = [
+        file
+        for file in TESTS.rglob("test_*.py")
+        if "running_airflow(" in file.read_text() and file != Path(__file__)
+    ]
+    assert {lane_of(file).name for file in starting} == {"platform"}
+
+
+def test_a_library_that_a_lane_does_without_is_refused_where_it_is_loaded(tmp_path):
+    file = tmp_path / "test_loads.py"
+    file.write_text(
+        "import pytest\npytestmark = pytest.mark.fast\ndef test_a():\n    import pandas\n"
+    )
+    command = [sys.executable, "-m", "pytest", "--lane", "core", *OPTIONS, str(file)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "test_a loads ['pandas'], without which the lane core runs" in found.stdout
