@@ -83,7 +83,8 @@ def pytest_make_collect_report(collector):
     """Refuse a file that imports what its lane does without."""
     report = yield
     if isinstance(collector, pytest.Module) and report.passed and (fault := too_much(collector)):
-        report.outcome, report.longrepr = "failed", fault
+        report.outcome = "failed"
+        report.longrepr = fault
     return report
 
 

@@ -96,7 +96,8 @@ def run_lanes(folder: Path, workers: int, arguments: list[str]) -> list[Run]:
 
 def start(folder: Path, name: str, arguments: list[str]) -> Run:
     """Start a lane."""
-    outcomes, log = folder / f"{name}.jsonl", folder / f"{name}.log"
+    outcomes = folder / f"{name}.jsonl"
+    log = folder / f"{name}.log"
     command = [sys.executable, "-m", "pytest", "--lane", name, "--outcomes", str(outcomes)]
     with log.open("wb") as output:
         process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output)
