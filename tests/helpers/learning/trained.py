@@ -1,22 +1,30 @@
-"""A trained model of each family."""
+"""A trained model of each family on the small line, made once."""
+
+from functools import cache
+from typing import Any
 
 import numpy as np
 
 from alerting.learning.models.families.contract import get_family
+from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate, Trial
+from alerting.learning.selection.challenger import ChallengerEvidence, finish_challenger
+from tests import small_models
+
+FEW = {"random_forest": {"n_estimators": 10}, "lightgbm": {"rounds": 20}}
 
 
-def chosen(family):
-    params = dict(get_family(family).defaults)
-    params |= {"n_estimators": 10} if family == "random_forest" else {}
-    params |= {"rounds": 20} if family == "lightgbm" else {}
-    return Candidate(
-        family,
-        params,
-        np.empty(0),
-        np.empty(0),
-        {"ap": 0.5},
-        (Trial(params, 0.5, (0.5,)),),
-        1,
-        False,
+def chosen(family: str, **more: Any) -> Candidate:
+    """Return what a search could have found: the usual parameters with few trees."""
+    params = {**get_family(family).defaults, **FEW.get(family, {}), **more}
+    nothing = np.empty(0)
+    tried = (Trial(params, 0.5, (0.5,)),)
+    return Candidate(family, params, nothing, nothing, {"ap": 0.5}, tried, 1, False)
+
+
+@cache
+def finished(family: str, **more: Any) -> tuple[TrainedModel, ChallengerEvidence]:
+    """Return the model of a family and its evidence; no test alters them."""
+    return finish_challenger(
+        small_models.dataset(), chosen(family, **more), small_models.definition()
     )

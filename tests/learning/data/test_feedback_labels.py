@@ -53,63 +53,44 @@ def rows_with(effect, got):
     return [int(AT[i] // MINUTE) for i, e in enumerate(got) if e == effect]
 
 
-def test_what_was_prevented_is_left_out_from_first_label_that_action_changed_to_end_of_the_window():
-    got = effects(answer(100, acted=110))
-    assert rows_with(LEFT_OUT, got) == [90, 100, 110, 120, 130]
-    assert set(got) == {0, LEFT_OUT}
+PREVENTED = {LEFT_OUT: [90, 100, 110, 120, 130]}
+TRUE = {LEFT_OUT: [80, 90, 100, 110, 120, 130]}
+AT_RAISE = {LEFT_OUT: [80, 90, 110, 120, 130], POSITIVE: [100]}
+BY_WORD = {POSITIVE: [100, 110], LEFT_OUT: [90, 120, 130]}
 
 
-def test_a_prevented_problem_counts_as_positive_only_by_the_operators_word():
-    said = effects(answer(100, acted=110, verdict="true_alarm"), avoided="positive")
-    assert rows_with(POSITIVE, said) == [100, 110]
-    assert rows_with(LEFT_OUT, said) == [90, 120, 130]
-    assert POSITIVE not in effects(answer(100, acted=110), avoided="positive")
-    assert rows_with(LEFT_OUT, effects(answer(100, acted=110), avoided="positive")) == [
-        90,
-        100,
-        110,
-        120,
-        130,
+def changed(acted, verdict, **use):
+    """The minutes of the rows by what an answer to an alarm of minute 100 made of them."""
+    got = effects(answer(100, acted, verdict), **use)
+    return {effect: rows_with(effect, got) for effect in sorted(set(got) - {0})}
+
+
+def test_an_answer_leaves_out_counts_or_confirms_rows_as_the_definition_says():
+    rows = [
+        # acted at, verdict, use, what becomes of which rows
+        (110, None, {}, PREVENTED),
+        (110, None, {"avoided": "positive"}, PREVENTED),
+        (110, "true_alarm", {"avoided": "positive"}, BY_WORD),
+        (110, None, {"avoided": "weight"}, {WEIGHTED: [100, 110], LEFT_OUT: [90, 120, 130]}),
+        (110, "unsure", {"avoided": "weight"}, PREVENTED),
+        (None, "true_alarm", {}, TRUE),
+        (None, "true_alarm", {"confirmed": "positive"}, AT_RAISE),
+        (None, "unsure", {"avoided": "weight"}, {}),
+        (None, None, {"avoided": "weight"}, {}),
     ]
-
-
-def test_with_a_weight_a_prevented_problem_counts_unless_the_operator_is_unsure():
-    assert rows_with(WEIGHTED, effects(answer(100, acted=110), avoided="weight")) == [100, 110]
-    assert WEIGHTED not in effects(answer(100, acted=110, verdict="unsure"), avoided="weight")
-
-
-def test_a_true_alarm_that_no_data_show_is_left_out_or_its_raise_is_positive():
-    assert rows_with(LEFT_OUT, effects(answer(verdict="true_alarm"))) == [
-        80,
-        90,
-        100,
-        110,
-        120,
-        130,
-    ]
-    assert rows_with(POSITIVE, effects(answer(verdict="true_alarm"), confirmed="positive")) == [100]
-
-
-@pytest.mark.parametrize("acted", [None, 110])
-def test_a_false_alarm_stays_negative_by_the_operators_word(acted):
-    assert set(
-        effects(answer(100, acted, "false_alarm"), avoided="weight", confirmed="positive")
-    ) == {0, CONFIRMED}
+    found = [changed(acted, verdict, **use) for acted, verdict, use, _ in rows]
+    assert found == [expected for *_, expected in rows]
+    every = {"avoided": "weight", "confirmed": "positive"}
+    told = [set(effects(answer(100, acted, "false_alarm"), **every)) for acted in (None, 110)]
+    assert told == [{0, CONFIRMED}] * 2
 
 
 def test_where_the_problem_occurred_the_data_decide():
-    for verdict in (None, "true_alarm", "false_alarm"):
-        got = effects(
-            answer(100, 110, verdict),
-            np.array([125 * MINUTE]),
-            avoided="positive",
-            confirmed="positive",
-        )
-        assert set(got) == {0}
-
-
-def test_without_a_verdict_or_an_action_nothing_changes():
-    assert set(effects(answer(verdict="unsure"), avoided="weight")) == {0}
+    occurred = np.array([125 * MINUTE])
+    use = {"avoided": "positive", "confirmed": "positive"}
+    verdicts = (None, "true_alarm", "false_alarm")
+    found = {v: set(effects(answer(100, 110, v), occurred, **use)) for v in verdicts}
+    assert found == {verdict: {0} for verdict in verdicts}
 
 
 VERDICTS = st.sampled_from([None, "true_alarm", "false_alarm", "unsure"])

@@ -169,12 +169,6 @@ def test_a_variable_that_falls_silent_during_repair_keeps_its_positives():
     assert got.reason.tolist() == ["", "", "", IMMATURE, INSIDE_PROBLEM]
 
 
-def test_labels_end_where_the_readings_end():
-    assert labelled(
-        definition(FAILURE), with_events(("failure", 5, 5), until=100), [80, 81], 500
-    ) == [0, IMMATURE]
-
-
 def test_a_condition_must_hold_and_needs_as_much_longer_to_mature():
     x = np.zeros(201)
     x[60:70] = 9
@@ -244,21 +238,19 @@ def test_a_laboratory_value_matures_only_when_it_is_known():
     assert labelled(hourly, history, [540, 600, 660], 2000, "state") == [0, 0, IMMATURE]
 
 
-@pytest.mark.parametrize(
-    ("problem", "expected"),
-    [
-        ({"variable": "x", "above": 5}, [np.nan, 1.0, 7.0]),
-        ({"variable": "x", "below": 5}, [np.nan, -1.0, -7.0]),
-        ({"variable": "x", "below": 2, "above": 5}, [np.nan, 1.0, 2.0]),
-        ({"variable": "x", "equals": 7}, [np.nan, 0.0, 1.0]),
-        ({"event": "failure"}, [np.nan, np.nan, np.nan]),
-    ],
-)
-def test_persistence_is_the_last_known_value_higher_meaning_riskier(problem, expected):
+def test_persistence_is_the_last_known_value_higher_meaning_riskier():
     history = History(oven(delay=10), frame([0, 10, 20], x=[1.0, np.nan, 7.0]))
-    np.testing.assert_array_equal(
-        persistence(definition(problem), history, instants([9, 20, 30])), expected
-    )
+    nan = np.nan
+    rows = [
+        ({"variable": "x", "above": 5}, [nan, 1.0, 7.0]),
+        ({"variable": "x", "below": 5}, [nan, -1.0, -7.0]),
+        ({"variable": "x", "below": 2, "above": 5}, [nan, 1.0, 2.0]),
+        ({"variable": "x", "equals": 7}, [nan, 0.0, 1.0]),
+        ({"event": "failure"}, [nan, nan, nan]),
+    ]
+    at = instants([9, 20, 30])
+    found = [persistence(definition(problem), history, at) for problem, _ in rows]
+    np.testing.assert_array_equal(found, [expected for _, expected in rows])
 
 
 @pytest.mark.parametrize("more", [{"exclude": ["x"]}, {"horizon": "0s"}])
@@ -269,51 +261,26 @@ def test_persistence_is_not_known_where_the_model_may_not_see_the_variable(more)
     assert "persistence" not in question.families
 
 
-def test_the_unit_just_made_is_labelled_at_its_own_instant():
-    history = History(oven(), frame([0, 1, 2, 4], x=[1.0, 7.0, 1.0, 7.0]))
+def test_the_unit_just_made_is_labelled_at_its_own_instant_once_its_grade_is_known():
     units = definition({"variable": "x", "above": 5}, horizon="0s", features={"stride": "1m"})
-    assert labelled(units, history, [0, 1, 2, 3, 4], 100, "state") == [0, 1, 0, NO_SAMPLE, 1]
-
-
-def test_a_unit_is_labelled_once_its_grade_is_known():
-    history = point_in_time_view(
-        History(oven(delay=30), frame([0, 1, 2], x=[1.0, 7.0, 7.0])), START + 31 * MINUTE
-    )
-    units = definition({"variable": "x", "above": 5}, horizon="0s", features={"stride": "1m"})
-    assert labelled(units, history, [0, 1, 2], 31, "state") == [0, 1, IMMATURE]
+    known = History(oven(), frame([0, 1, 2, 4], x=[1.0, 7.0, 1.0, 7.0]))
+    assert labelled(units, known, [0, 1, 2, 3, 4], 100, "state") == [0, 1, 0, NO_SAMPLE, 1]
+    later = History(oven(delay=30), frame([0, 1, 2], x=[1.0, 7.0, 7.0]))
+    view = point_in_time_view(later, START + 31 * MINUTE)
+    assert labelled(units, view, [0, 1, 2], 31, "state") == [0, 1, IMMATURE]
 
 
 def test_an_event_is_predicted_as_a_state_while_it_goes_on():
-    history = History(
-        oven(),
-        frame(range(100), y=np.zeros(100)),
-        events(("attack", 20, 40), ("attack", 60, 60), ("attack", 90, None)),
-    )
+    goes_on = events(("attack", 20, 40), ("attack", 60, 60), ("attack", 90, None))
+    history = History(oven(), frame(range(100), y=np.zeros(100)), goes_on)
     attack = {"event": "attack", "predict": "state"}
-    ahead = definition(attack, horizon="5m")
-    assert labelled(ahead, history, [14, 15, 39, 40, 54, 55, 60, 84, 85], 99, "state") == [
-        0,
-        1,
-        1,
-        0,
-        0,
-        1,
-        0,
-        0,
-        1,
-    ]
-    now = definition(attack, horizon="0s", features={"stride": "1m"})
-    assert labelled(now, history, [19, 20, 40, 41, 60, 61, 89, 90, 99], 99, "state") == [
-        0,
-        1,
-        1,
-        0,
-        1,
-        0,
-        0,
-        1,
-        1,
-    ]
+    ahead = labelled(
+        definition(attack, "5m"), history, [14, 15, 39, 40, 54, 55, 60, 84, 85], 99, "state"
+    )
+    assert ahead == [0, 1, 1, 0, 0, 1, 0, 0, 1]
+    at_once = definition(attack, "0s", features={"stride": "1m"})
+    now = labelled(at_once, history, [19, 20, 40, 41, 60, 61, 89, 90, 99], 99, "state")
+    assert now == [0, 1, 1, 0, 1, 0, 0, 1, 1]
 
 
 def test_what_was_known_hides_later_values_events_and_ends():
@@ -345,35 +312,19 @@ def of_two(delay=0, **columns):
 
 
 def test_labels_of_several_variables_are_those_of_their_combined_truth():
+    both = definition(BOTH)
     # y is low from 40 to 55
-    x = [6.0] * 20
-    y = [3.0] * 8 + [1.0] * 4 + [3.0] * 8
-    data = of_two(x=x, y=y)
-    assert labelled(definition(BOTH), data, [0, 20, 39, 40, 60], 200) == [
-        0,
-        1,
-        1,
-        "inside_problem",
-        0,
-    ]
-    assert labelled(definition(BOTH), data, [0, 20, 39, 54, 60], 200, "state") == [0, 1, 1, 1, 0]
-    assert persistence(definition(BOTH), data, instants([0, 39, 41, 61])).tolist() == [0, 0, 1, 0]
-
-
-def test_a_window_in_which_the_truth_is_unknown_has_no_label():
-    missing = float("nan")
-    data = of_two(x=[6.0] * 20, y=[1.0] + [missing] * 15 + [3.0] * 4)  # y is unknown from 20 to 75
-    assert labelled(definition(BOTH), data, [25, 30, 60], 200, "state") == [NO_SAMPLE, NO_SAMPLE, 0]
+    data = of_two(x=[6.0] * 20, y=[3.0] * 8 + [1.0] * 4 + [3.0] * 8)
+    assert labelled(both, data, [0, 20, 39, 40, 60], 200) == [0, 1, 1, INSIDE_PROBLEM, 0]
+    assert labelled(both, data, [0, 20, 39, 54, 60], 200, "state") == [0, 1, 1, 1, 0]
+    assert persistence(both, data, instants([0, 39, 41, 61])).tolist() == [0, 0, 1, 0]
+    # y is unknown from 20 to 75
+    gone = of_two(x=[6.0] * 20, y=[1.0] + [np.nan] * 15 + [3.0] * 4)
+    assert labelled(both, gone, [25, 30, 60], 200, "state") == [NO_SAMPLE, NO_SAMPLE, 0]
 
 
 def test_values_that_are_still_under_way_do_not_count_in_a_view():
-    x = [6.0] * 20
-    y = [1.0] * 20
-    data = of_two(delay=30, x=x, y=y)
-    view = point_in_time_view(data, START + 50 * MINUTE)
-    got = label_instants(definition(BOTH), "state", view, instants([0, 15]), START + 50 * MINUTE)
-    assert got.label.tolist() == [1, 1]
-    later = of_two(delay=30, x=[*x[:5], *[4.0] * 15], y=y)
-    assert problem_samples(
-        definition(BOTH).problem, point_in_time_view(later, START + 50 * MINUTE)
-    )[0].tolist() == (instants(range(0, 21, 5)).tolist())
+    known = START + 50 * MINUTE
+    arriving = of_two(delay=30, x=[6.0] * 5 + [4.0] * 15, y=[1.0] * 20)
+    samples = problem_samples(definition(BOTH).problem, point_in_time_view(arriving, known))
+    assert samples[0].tolist() == instants(range(0, 21, 5)).tolist()

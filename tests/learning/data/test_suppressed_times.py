@@ -40,70 +40,33 @@ def is_night(at):
     return (at - to_millis(small_models.START)) % 86_400_000 < 6 * 3_600_000
 
 
-def test_suppressed_rows_are_in_no_part_and_counted():
-    line = small_models.line()
-    every = build_dataset(small_models.definition(), 1, [line], small_models.as_of(line))
-    awake = build_dataset(
-        small_models.definition(), 1, [line], small_models.as_of(line), (), {"oven-1": NIGHTS}
-    )
-    assert is_night(every.at).any()
-    assert not is_night(awake.at).any()
-    # the first row, which has too few readings, lies in a night too
-    assert awake.counts["suppressed"] == is_night(every.at).sum() + every.counts["no_reading"]
-    assert awake.at.tolist() == every.at[~is_night(every.at)].tolist()
-    assert {
-        part: (awake.part == part).any() for part in ("train", "validation", "test")
-    } == dict.fromkeys(("train", "validation", "test"), True)
-
-
-def test_what_stays_has_the_features_and_labels_that_it_had():
-    line = small_models.line()
-    every = build_dataset(small_models.definition(), 1, [line], small_models.as_of(line))
-    awake = build_dataset(
-        small_models.definition(), 1, [line], small_models.as_of(line), (), {"oven-1": NIGHTS}
-    )
-    kept = ~is_night(every.at)
-    assert awake.label.tolist() == every.label[kept].tolist()
-    numbers = [c for c in every.plan.columns if c not in every.plan.levels]
-    assert np.array_equal(
-        awake.rows[numbers].to_numpy(), every.rows[numbers].to_numpy()[kept], equal_nan=True
-    )
-
-
-def test_another_asset_is_not_suppressed_with_it():
+def test_suppressed_rows_of_an_asset_are_in_no_part_and_the_others_stay_as_they_were():
     line = small_models.line()
     other = replace(line, asset=line.asset.model_copy(update={"name": "oven-2"}))
-    dataset = build_dataset(
-        small_models.definition(),
-        1,
-        [line, other],
-        small_models.as_of(line),
-        (),
-        {"oven-1": NIGHTS},
-    )
-    assert is_night(dataset.at[dataset.asset == "oven-2"]).any()
+    known = (small_models.definition(), 1, [line, other], small_models.as_of(line), ())
+    every = build_dataset(*known)
+    awake = build_dataset(*known, {"oven-1": NIGHTS})
+    kept = ~is_night(every.at) | (every.asset == "oven-2")
+    assert not kept.all()
+    assert awake.at.tolist() == every.at[kept].tolist()
+    # the first row, which has too few readings, lies in a night too
+    assert awake.counts["suppressed"] == (~kept).sum() + 1
+    assert awake.label.tolist() == every.label[kept].tolist()
+    assert awake.rows.equals(every.rows[kept].reset_index(drop=True))
+    assert set(awake.part) >= {"train", "validation", "test"}
 
 
 def test_champion_and_challenger_are_compared_without_suppressed_times():
     line = small_models.line(120)
     data = small_models.dataset(120)
-    wide = next(c for c in data.plan.columns if c.startswith("humidity"))
-    one, other = (
-        small_models.linear_model(data.plan, data.rows, {wide: weight}) for weight in (2.0, -0.1)
-    )
-    arguments = (
-        small_models.definition(),
-        one,
-        other,
-        [line],
-        [],
-        small_models.START,
-        small_models.as_of(line),
-    )
+    models = [
+        small_models.linear_model(data.plan, data.rows, {"humidity.last": weight})
+        for weight in (2.0, -0.1)
+    ]
+    until = small_models.as_of(line)
+    arguments = (small_models.definition(), *models, [line], [], small_models.START, until)
     window = common_window(*arguments)
     awake = common_window(*arguments, {"oven-1": NIGHTS})
-    assert awake is not None
-    assert window is not None
     assert awake.at.tolist() == window.at[~is_night(window.at)].tolist()
 
 
@@ -151,9 +114,9 @@ def clogging(seed, noise, sign=1):
     return history(minutes.tolist(), oven(drop=Variable(unit="Pa")), drop=sign * drop)
 
 
-@pytest.mark.parametrize(("seed", "noise", "sign"), [(0, 4, 1), (0, 8, -1), (1, 6, 1), (2, 8, 1)])
-def test_eight_noisy_cloggings_are_eight_problems_as_proposed(seed, noise, sign):
-    data = [clogging(seed, noise, sign)]
+@pytest.mark.parametrize(("noise", "sign"), [(4, 1), (8, -1)])
+def test_eight_noisy_cloggings_are_eight_problems_as_proposed(noise, sign):
+    data = [clogging(0, noise, sign)]
     limit = {"variable": "drop", "above" if sign > 0 else "below": sign * 400}
     bursts = find_bursts(Problem.model_validate(limit), data)
     assert bursts.problems == len(find_problems(Problem.model_validate(limit), data[0])) >= 40

@@ -1,5 +1,6 @@
 """The last value of a variable is carried forward for a time, and a row shows it until then."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -86,11 +87,6 @@ def test_a_slow_variable_holds_for_three_times_the_distance_at_which_its_next_va
     assert held({"moisture": weekend, "x": SENSOR}) == {"moisture": 24.0}
 
 
-def test_what_comes_in_bursts_is_slow_by_its_mean():
-    bursts = {day * 2880 + m: float(day * 10 + m) for day in range(10) for m in (0, 2, 4, 6)}
-    assert held({"offset": bursts, "x": SENSOR}) == {"offset": 3 * 2874 / 60}
-
-
 def test_a_recipe_that_is_reported_with_every_batch_stands_over_the_weekend():
     starts = [day * 1440 + m for day in range(14) if day % 7 < 5 for m in (360, 480, 600, 720)]
     batches = {m: ["rye", "rye", "oat"][i % 3] for i, m in enumerate(starts)}
@@ -173,68 +169,46 @@ def test_a_held_value_stands_with_its_age_until_it_expires_and_windows_stay_as_t
 def test_a_held_value_counts_from_when_it_is_known_and_the_one_before_it_until_then():
     late = {"s": Variable(delay=timedelta(minutes=60))}
     known = history({"s": {0: 200.0, 300: 210.0}}, **late)
-    assert [row(plan(600), known, m)["s.last"] for m in (60, 350, 360)] == [200.0, 200.0, 210.0]
-    assert np.isnan(row(plan(600), known, 50)["s.last"])
-    assert row(plan(600), known, 950)["s.last"] == 210.0
-    assert np.isnan(row(plan(600), known, 960)["s.last"])
+    last = [row(plan(600), known, m)["s.last"] for m in (50, 60, 350, 360, 950, 960)]
+    np.testing.assert_array_equal(last, [np.nan, 200.0, 200.0, 210.0, 210.0, np.nan])
 
 
-def test_a_lag_shows_what_held_then():
+def test_a_lag_shows_what_held_then_and_a_value_out_of_range_ends_no_other_value():
     known = history({"s": {0: 200.0, 1000: 210.0}})
-    assert row(plan(600, lags_ms=(2 * HOUR,)), known, 610)["s.lag.2h"] == 200.0
-    assert np.isnan(row(plan(600, lags_ms=(2 * HOUR,)), known, 730)["s.lag.2h"])
-
-
-def test_a_value_out_of_range_ends_no_other_value():
-    known = history({"s": {0: 200.0, 100: 9999.0}}, s=Variable(high=300.0))
-    assert row(plan(600), known, 500)["s.last"] == 200.0
+    lagged = plan(600, lags_ms=(2 * HOUR,))
+    assert row(lagged, known, 610)["s.lag.2h"] == 200.0
+    assert np.isnan(row(lagged, known, 730)["s.lag.2h"])
+    out = history({"s": {0: 200.0, 100: 9999.0}}, s=Variable(high=300.0))
+    assert row(plan(600), out, 500)["s.last"] == 200.0
 
 
 def test_held_values_alone_do_not_stand_for_silent_sensors():
     known = history({"s": {0: 200.0}, "x": {0: 1.0}})
-    at = START + np.array([20, 40]) * MINUTE
-    assert has_any_value(plan(600), known, at).tolist() == [True, False]
-    alone = FeaturePlan(
-        10 * MINUTE,
-        (30 * MINUTE,),
-        ("last",),
-        (NumberSource("s", None),),
-        carried_forward=(CarryForward("s", 600 * MINUTE),),
-    )
-    assert has_any_value(alone, known, START + np.array([40, 590, 600]) * MINUTE).tolist() == [
-        True,
-        True,
-        False,
-    ]
+    at = START + np.array([20, 40, 590, 600]) * MINUTE
+    assert has_any_value(plan(600), known, at).tolist() == [True, False, False, False]
+    alone = replace(plan(600), numbers=(NumberSource("s", None),), categories=())
+    assert has_any_value(alone, known, at).tolist() == [True, True, True, False]
 
 
-@pytest.mark.parametrize("delay", [timedelta(0), timedelta(minutes=50)])
-def test_a_forecast_asks_only_where_it_sees_the_last_value_and_a_classifier_where_it_sees_any(
-    delay,
-):
-    known = history(
-        {"s": {0: 200.0, 1000: 210.0}, "x": every(5, 1.0, times=300)}, s=Variable(delay=delay)
-    )
-    document = {
-        "name": "d",
-        "assets": ["oven"],
-        "problem": {"variable": "s", "above": 250.0},
-        "horizon": "30m",
-    }
-    forecast = ForecastDefinition.model_validate(document | {"kind": "forecast"})
-    classifier = ClassifierDefinition.model_validate(document | {"kind": "classifier"})
+def asking(kind, name):
+    """A definition of a kind, of whose problem `s` decides."""
+    problem = {"variable": "s", "above": 250.0}
+    document = {"name": "d", "kind": name, "assets": ["oven"], "problem": problem}
+    return kind.model_validate(document | {"horizon": "30m"})
+
+
+def test_a_forecast_asks_only_where_it_sees_the_last_value_and_a_classifier_where_it_sees_any():
+    late = Variable(delay=timedelta(minutes=50))
+    known = history({"s": {0: 200.0, 1000: 210.0}, "x": every(5, 1.0, times=300)}, s=late)
     at = START + np.arange(0, 1700, 10) * MINUTE
+    forecast = asking(ForecastDefinition, "forecast")
     for chosen in (plan(600), plan(20)):
-        last = build_features(chosen, known, at)["s.last"].notna()
+        last = build_features(chosen, known, at)["s.last"].notna().to_numpy()
+        any_value = has_any_value(chosen, known, at)
         assert 0 < last.sum() < len(at)
-        assert (
-            is_known(forecast, chosen, known, at).tolist()
-            == (last & has_any_value(chosen, known, at)).tolist()
-        )
-        assert (
-            is_known(classifier, chosen, known, at).tolist()
-            == has_any_value(chosen, known, at).tolist()
-        )
+        assert is_known(forecast, chosen, known, at).tolist() == (last & any_value).tolist()
+        of_classifier = is_known(asking(ClassifierDefinition, "classifier"), chosen, known, at)
+        assert of_classifier.tolist() == any_value.tolist()
     assert not is_known(forecast, plan(600), history({"x": SENSOR}), at).any()
 
 
@@ -251,13 +225,8 @@ def test_the_quality_report_says_what_is_held_and_for_how_long():
     known = history({"recipe": every(1440, "rye", "oat"), "x": SENSOR}, recipe=RECIPE)
     chosen = plan_features(definition(), [known])
     problems = {"train": 100, "validation": 100, "test": 100}
-    words = [
-        f.message
-        for f in find_oddities(definition(), chosen, [known], problems)
-        if f.kind == "carried_forward"
-    ]
-    assert words == [
+    findings = find_oddities(definition(), chosen, [known], problems)
+    assert [f.message for f in findings if f.kind == "carried_forward"] == [
         "recipe comes up to 1 d apart: its last value holds until the next one, for at most 3 d; "
-        "set carry_forward of "
-        "the variable if that is wrong."
+        "set carry_forward of the variable if that is wrong."
     ]
