@@ -22,7 +22,7 @@ from alerting.learning.models import files as model_files
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent
-from alerting.readings.history import History, from_millis, millis, no_events, to_millis
+from alerting.readings.history import History, from_millis, millis, to_millis
 from alerting.recommendation.contributions import contributions
 from alerting.usecases.backtest.sandbox import ReadingsUntil
 from alerting.usecases.definitions.sync import apply
@@ -62,7 +62,7 @@ def definition(**changes):
     return ClassifierDefinition.model_validate(document | changes)
 
 
-def line(**variables):
+def line():
     """Pressure every ten minutes, which means nothing; stops are frequent with oat on a cold oven,
     and rare otherwise."""
     rng = np.random.default_rng(7)
@@ -74,15 +74,10 @@ def line(**variables):
     setpoint.iloc[7::288] = rng.choice([200.0, 220.0], DAYS // 2)
     risky = (recipe.ffill() == "oat").to_numpy() & (setpoint.ffill() == 200.0).to_numpy()
     stops = ts[rng.random(n) < np.where(risky, 0.35, 0.002)] + 3 * MINUTE
-    readings = pd.DataFrame(
-        {"recipe": recipe, "setpoint": setpoint, "pressure": rng.normal(5, 1, n)}, index=ts
-    )
-    events = (
-        no_events()
-        if not len(stops)
-        else pd.DataFrame({"type": "stop", "start": stops, "end": stops})
-    )
-    return History(Asset(name="line-1", variables=VARIABLES | variables), readings, events, (STOP,))
+    columns = {"recipe": recipe, "setpoint": setpoint, "pressure": rng.normal(5, 1, n)}
+    events = pd.DataFrame({"type": "stop", "start": stops, "end": stops})
+    asset = Asset(name="line-1", variables=VARIABLES)
+    return History(asset, pd.DataFrame(columns, index=ts), events, (STOP,))
 
 
 @pytest.fixture(scope="module")
@@ -103,17 +98,6 @@ def test_the_causes_are_found_although_no_window_shows_them(learned):
     worst = int(np.argmax(learned.model.score(rows)))
     strongest = contributions(learned.model, rows.iloc[[worst]], learned.history.asset)[:2]
     assert {c.variable for c in strongest} == {"recipe", "setpoint"}
-
-
-def test_without_holding_there_is_nothing_to_find():
-    brief = {
-        name: VARIABLES[name].model_copy(update={"carry_forward": 30 * MINUTE})
-        for name in ("recipe", "setpoint")
-    }
-    history = line(**brief)
-    dataset = build_dataset(definition(), 1, [history], START + DAYS * DAY)
-    candidate = search_candidate(dataset, definition(), "lightgbm", silent)
-    assert candidate.metrics["roc_auc"] < 0.7
 
 
 def test_live_scores_are_those_of_the_batch_bit_for_bit(learned, monkeypatch):
@@ -145,12 +129,10 @@ def test_live_scores_are_those_of_the_batch_bit_for_bit(learned, monkeypatch):
 def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
     asset = learned.history.asset
     now = START + 10 * DAY + HOUR
-    until = ReadingsUntil(FrameReadings(learned.history), now)
+    stored = FrameReadings(learned.history)
     since = dict.fromkeys(["recipe", "setpoint"], START)
-    found = until.newest_values(asset, since, now + 20 * DAY)
-    pd.testing.assert_frame_equal(
-        found, FrameReadings(learned.history).newest_values(asset, since, now)
-    )
+    found = ReadingsUntil(stored, now).newest_values(asset, since, now + 20 * DAY)
+    pd.testing.assert_frame_equal(found, stored.newest_values(asset, since, now))
     assert found.index.max() <= now
 
 
@@ -161,19 +143,18 @@ def test_a_model_that_is_put_into_service_gets_the_indexes_of_what_it_carries_fo
 ):
     monkeypatch.setattr(model_files, "model_from_files", lambda files: learned.model)
     since = START + (DAYS - 1) * DAY
-    stores = real
-    platform = stocked(learned.history, since, platform_on(stores, [], HandClock()))
-    platform.decisions.add(
-        DecisionRecord("stops", since, 1, 2, 1, True, False, "promote", "", {}, None, "ann"), 2
-    )
-    indexed = stores.database[READINGS].index_information
-    assert not [name for name in indexed() if name.startswith("newest_")]
+    platform = stocked(learned.history, since, platform_on(real, [], HandClock()))
+    decision = DecisionRecord("stops", since, 1, 2, 1, True, False, "promote", "", {}, None, "ann")
+    platform.decisions.add(decision, 2)
+
+    def indexed():
+        names = real.database[READINGS].index_information()
+        return {name for name in names if name.startswith("newest_")}
+
+    assert indexed() == set()
     platform.clock.instant = since + HOUR
     rollback(platform, "stops", "the recipe sensor was moved", "ann")
-    assert {name for name in indexed() if name.startswith("newest_")} == {
-        "newest_recipe",
-        "newest_setpoint",
-    }
+    assert indexed() == {"newest_recipe", "newest_setpoint"}
 
 
 def stocked(history, since, platform=None):

@@ -10,12 +10,11 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects
-from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History
 from tests import small_models
+from tests.helpers.learning.trained import chosen
 
 pytestmark = pytest.mark.models
 
@@ -63,11 +62,13 @@ def definition(**problem):
     return small_models.definition(problem={"variable": "moisture", **problem}, gap="0m")
 
 
+def built(line, **limit):
+    return build_dataset(definition(**limit), 1, [line], small_models.as_of(line))
+
+
 @pytest.fixture(scope="module")
 def data():
-    return build_dataset(
-        definition(above=12.0), 1, [confounded()], confounded().readings.index[-1].to_pydatetime()
-    )
+    return built(confounded(), above=12.0)
 
 
 def test_an_effect_is_told_apart_from_what_crews_answered(data):
@@ -96,29 +97,25 @@ def test_needed_is_how_far_four_of_five_problems_went(data):
 
 
 def test_below_a_limit_the_sign_turns():
-    line = confounded(direction=-1.0)
-    made = definition(below=-12.0)
-    plan = build_dataset(made, 1, [line], line.readings.index[-1].to_pydatetime()).plan
-    found = estimate_effects(made, plan, [line])
+    found = built(confounded(direction=-1.0), below=-12.0).effects
     assert found.limit_side == -1
     assert found.relief("belt") == pytest.approx(-0.28, abs=0.05)
 
 
 def test_too_little_history_or_another_problem_gives_no_effects(data):
-    short = confounded(hours=20)
-    assert estimate_effects(definition(above=12.0), data.plan, [short]) is None
-    assert estimate_effects(definition(above=12.0, below=1.0), data.plan, [confounded()]) is None
-    assert estimate_effects(definition(above=99.0), data.plan, [confounded()]) is None
+    problems = {"short": {"above": 12.0}, "two": {"above": 12.0, "below": 1.0}, "no": {"above": 99}}
+    lines = {name: confounded(hours=20 if name == "short" else HOURS) for name in problems}
+    found = {
+        name: estimate_effects(definition(**limits), data.plan, [lines[name]])
+        for name, limits in problems.items()
+    }
+    assert found == dict.fromkeys(problems)
 
 
 def test_files_keep_them_and_old_files_have_none(data):
     assert dataset_from_files(dataset_files(data)).effects == data.effects
-    params = get_family("logistic_regression").defaults
-    trial = Trial(params, 0.5, (0.5,))
-    candidate = Candidate(
-        "logistic_regression", params, np.empty(0), np.empty(0), {"ap": 0.5}, (trial,), 1, False
-    )
-    model = finish_challenger(data, candidate, definition(above=12.0))[0]
+    found = chosen("logistic_regression")
+    model = finish_challenger(data, found, definition(above=12.0))[0]
     assert model_from_files(model_files(model)).effects == model.effects == data.effects
     without = model_from_files(model_files(replace(model, effects=None)))
     assert (without.effects, without.hash) == (None, model.hash), "they decide no score"

@@ -14,7 +14,6 @@ from alerting.usecases.evaluation import new_episodes
 from tests import small_models
 from tests.helpers.coming_true import CRITICAL, NORMAL, START, Line, at
 from tests.helpers.console.episode_page import browser_of
-from tests.helpers.console.pages import csrf_of
 
 pytestmark = pytest.mark.models
 
@@ -97,7 +96,7 @@ def test_it_is_computed_again_when_the_variable_is_within_its_limit_before_the_p
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("end", [30, 35, 52, 74])
+@pytest.mark.parametrize("end", [35, 74])
 def test_one_catch_up_gives_the_advice_of_every_step(end, late):
     step_by_step = line()
     at_once = line()
@@ -181,38 +180,17 @@ def test_a_conflict_repeats_no_search(computed, monkeypatch):
     assert [content(e) for e in one.episodes] == [content(e) for e in undisturbed.episodes] != []
 
 
+ANSWER = r'name="taken" value="(\w+)" checked'
+
+
 def test_page_says_that_change_took_effect_and_proposes_the_answer_that_only_the_operator_gives():
     one = line()
-    one.run(10, 20, 30)
+    one.run(10, 20)
     [raised] = one.episodes
     browser = browser_of(one.platform)
+    assert re.findall(ANSWER, browser.get(f"/episodes/{raised.id}").text) == []
+    one.run(30)
     page = browser.get(f"/episodes/{raised.id}").text
     assert "The change you made has taken effect: risk" in page
-    assert re.search(r'name="taken" value="(yes|partly)" checked', page)
+    assert re.findall(ANSWER, page)[0] in ("yes", "partly")
     assert one.platform.feedback.for_episode(raised.id) == []
-    form = {
-        "csrf": csrf_of(browser.get(f"/episodes/{raised.id}")),
-        "verdict": "true_alarm",
-        "taken": "yes",
-    }
-    browser.post(f"/episodes/{raised.id}/feedback", data=form)
-    [said] = one.platform.feedback.for_episode(raised.id)
-    assert (said.verdict, said.acted, said.recommendation_taken) == ("true_alarm", True, "yes")
-
-
-def test_before_a_change_no_answer_is_proposed():
-    one = line()
-    one.run(10, 20)
-    page = browser_of(one.platform).get(f"/episodes/{one.episodes[0].id}").text
-    assert 'name="taken"' in page
-    assert not re.search(r'name="taken" value="\w+" checked', page)
-
-
-def test_a_webhook_gets_the_changes_as_fields():
-    one = line()
-    one.run(10)
-    sent = one.mail.messages[0].payload["recommendation"]
-    [change] = [c for c in sent["changes"] if c["variable"] == "setpoint"]
-    assert (change["from"], change["unit"]) == (HOT, "°C")
-    assert change["to"] < HOT
-    assert sent["risk_after"] < sent["risk_before"]

@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 
 from alerting.deferred import lightgbm
-from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.families import lightgbm as family
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import BoosterMean, LightGbm
 from alerting.learning.models.files import META, model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused
-from alerting.learning.search.candidates import Candidate, Trial
-from alerting.learning.selection.challenger import finish_challenger
-from tests import small_models
+from tests.helpers.learning.trained import finished
 
 pytestmark = pytest.mark.models
 
@@ -40,18 +37,7 @@ def final(seed=0):
 
 @pytest.fixture(scope="module")
 def model():
-    params = get_family("lightgbm").defaults | {"rounds": 20}
-    candidate = Candidate(
-        "lightgbm",
-        params,
-        np.empty(0),
-        np.empty(0),
-        {"ap": 0.5},
-        (Trial(params, 0.5, (0.5,)),),
-        1,
-        False,
-    )
-    return finish_challenger(small_models.dataset(), candidate, small_models.definition())[0]
+    return finished("lightgbm")[0]
 
 
 def test_score_contributions_and_importance_are_the_means_of_three_different_boosters():
@@ -89,41 +75,31 @@ def test_a_booster_that_is_one_leaf_can_be_averaged():
 
 def test_the_hash_is_of_all_three_and_of_their_number(model):
     files = model_files(model)
-    with pytest.raises(ModelRefused, match="do not fit their hash"):
-        model_from_files(files | {"model-2.txt": files["model-1.txt"]})
     meta = json.loads(files[META])
     (member,) = meta["members"]
     names = member["files"]
     assert names == ["model-0.txt", "model-1.txt", "model-2.txt"]
 
     def listing(files):
-        return json.dumps(meta | {"members": [member | {"files": files}]}).encode()
+        return {META: json.dumps(meta | {"members": [member | {"files": files}]}).encode()}
 
-    for listed in (names[:2], names[::-1]):
+    twice = {"model-2.txt": files["model-1.txt"]}
+    for forged in (twice, listing(names[:2]), listing(names[::-1])):
         with pytest.raises(ModelRefused, match="do not fit their hash"):
-            model_from_files(files | {META: listing(listed)})
-    for listed in ([], [*names[:2], names[1]], [*names, "model-3.txt"], [*names, "../model-3.txt"]):
-        with pytest.raises(UserError):
-            model_from_files(files | {META: listing(listed)})
+            model_from_files(files | forged)
 
 
 def test_a_split_between_missing_and_known_values_is_read_back():
     """LightGBM writes such a split with the limit `inf`."""
-    random = np.random.default_rng(1)
-    matrix = random.normal(size=(400, 4))
+    matrix = np.random.default_rng(1).normal(size=(400, 4))
     matrix[:, 3] = 0
     matrix[::3, 0] = np.nan
     label = np.isnan(matrix[:, 0]).astype(np.int8)
     label[:20] = 1 - label[:20]
-    estimator = LightGbm().fit_final(
-        get_family("lightgbm").defaults | {"rounds": 5}, COLUMNS, LabelledRows(matrix, label), 0
-    )
+    params = get_family("lightgbm").defaults | {"rounds": 5}
+    estimator = LightGbm().fit_final(params, COLUMNS, LabelledRows(matrix, label), 0)
     files = estimator.model.files()
-    assert any(
-        b"inf" in line
-        for data in files.values()
-        for line in data.splitlines()
-        if line.startswith(b"threshold=")
-    )
+    lines = [line for data in files.values() for line in data.splitlines()]
+    assert any(b"inf" in line for line in lines if line.startswith(b"threshold="))
     read = LightGbm().load(files, 4)
     assert np.array_equal(read.margin(matrix), estimator.margin_of(matrix))

@@ -110,41 +110,35 @@ def assert_same(estimator, matrix):
     assert np.abs(found[:, 0] - expected).max() < 1e-12
 
 
-@pytest.mark.parametrize("missing", [0.0, 0.07])
 @pytest.mark.parametrize("name", MODELS)
-def test_every_family_gives_the_same_probabilities(name, missing):
-    learned = rows(0, missing=missing)
-    assert_same(fitted(name.split(" ")[0], learned, **MODELS[name]), hard_rows(learned))
+def test_every_family_gives_the_same_probabilities(name):
+    for missing in (0.0, 0.07):
+        learned = rows(0, missing=missing)
+        assert_same(fitted(name.split(" ")[0], learned, **MODELS[name]), hard_rows(learned))
 
 
-def test_a_mean_of_boosters_gives_the_same_probabilities():
+def test_a_mean_of_boosters_and_trees_of_one_leaf_give_the_same_probabilities():
     learned = rows(0)
     family = get_family("lightgbm")
     boosters = family.fit_final(family.defaults | {"rounds": 7}, COLUMNS, learned, 0)
     assert len(boosters.model.boosters) == 3
     assert_same(boosters, hard_rows(learned))
+    leaves = fitted("lightgbm", learned, rounds=3, min_data_in_leaf=len(learned.label))
+    assert_same(leaves, hard_rows(learned))
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "random_forest with pairs", "logistic_regression"])
-def test_a_model_of_some_columns_gives_the_same_probabilities(name):
+def test_a_model_of_some_columns_gives_the_same_probabilities():
     learned = rows(0)
-    chosen = (1, 3, 5)
-    some = Columns(tuple(COLUMNS.names[i] for i in chosen), COLUMNS.levels)
-    family = get_family(name.split(" ")[0])
-    part = LabelledRows(learned.matrix[:, chosen], learned.label)
-    estimator = family.fit(family.defaults | MODELS[name], some, part, 0, 1)
-    estimator = replace(
-        estimator, columns=COLUMNS, encoding=replace(estimator.encoding, columns=chosen)
-    )
-    assert_same(estimator, hard_rows(learned))
+    some = Columns(tuple(COLUMNS.names[i] for i in SOME), COLUMNS.levels)
+    part = LabelledRows(learned.matrix[:, SOME], learned.label)
+    for name in ("lightgbm", "random_forest with pairs", "logistic_regression"):
+        family = get_family(name.split(" ")[0])
+        made = family.fit(family.defaults | MODELS[name], some, part, 0, 1)
+        encoding = replace(made.encoding, columns=SOME)
+        assert_same(replace(made, columns=COLUMNS, encoding=encoding), hard_rows(learned))
 
 
-def test_trees_of_one_leaf_are_part_of_the_sum():
-    learned = rows(0)
-    assert_same(
-        fitted("lightgbm", learned, rounds=3, min_data_in_leaf=len(learned.label)),
-        hard_rows(learned),
-    )
+SOME = (1, 3, 5)
 
 
 def test_the_file_names_columns_levels_threshold_and_model():
@@ -152,12 +146,13 @@ def test_the_file_names_columns_levels_threshold_and_model():
     properties = {entry.key: entry.value for entry in read.metadata_props}
     assert json.loads(properties["columns"]) == list(COLUMNS.names)
     assert json.loads(properties["levels"]) == {"c.last": list(LEVELS)}
-    assert (properties["threshold"], properties["definition"], properties["revision"]) == (
-        "0.31",
-        "too-moist",
-        "3",
-    )
-    assert properties["training_cutoff"] == at(0).isoformat()
+    told = {
+        "threshold": "0.31",
+        "definition": "too-moist",
+        "revision": "3",
+        "training_cutoff": at(0).isoformat(),
+    }
+    assert properties.items() >= told.items()
 
 
 def test_a_family_without_a_graph_is_refused():

@@ -6,13 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.families import BUILT_IN as FAMILIES
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.challenger import find_problems_in_recovery, finish_challenger
+from alerting.learning.selection.challenger import (
+    find_problems_in_recovery,
+    finish_challenger,
+    sample_shares,
+)
 from alerting.learning.selection.operating_point import OUT_OF_FOLD, VALIDATION
 from alerting.ports import silent
 from alerting.readings.history import millis
-from tests.small_models import dataset, definition
+from alerting.recommendation.contributions import explain
+from tests.small_models import dataset, definition, linear_model
 
 pytestmark = pytest.mark.models
 MINUTE = 60_000
@@ -45,12 +49,19 @@ def without_later_problems(made):
     return replace(made, label=label, label_by_data=label, problems=kept)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+ASKED = definition(learning={"trials": 1, "folds": 2})
+
+
+def challenger(made, family="logistic_regression", **changes):
+    candidate = replace(search_candidate(made, ASKED, family, silent), **changes)
+    return finish_challenger(made, candidate, ASKED)
+
+
+@pytest.mark.parametrize("family", ["persistence", "lightgbm"])
 def test_without_a_problem_in_validation_the_rows_out_of_fold_choose_the_threshold(family):
     whole = dataset()
     made = without_later_problems(whole)
-    asked = definition(learning={"trials": 1, "folds": 2})
-    model, evidence = finish_challenger(made, search_candidate(made, asked, family, silent), asked)
+    model, evidence = challenger(made, family)
     choice = evidence.threshold
     assert choice.period == OUT_OF_FOLD in choice.reason
     assert choice.finds or family == "persistence"
@@ -62,17 +73,28 @@ def test_without_a_problem_in_validation_the_rows_out_of_fold_choose_the_thresho
 def test_without_a_row_of_the_other_class_in_validation_the_rows_out_of_fold_choose_too():
     made = dataset()
     label = np.where(made.part == "validation", 1, made.label).astype(np.int8)
-    made = replace(made, label=label, label_by_data=label)
-    asked = definition(learning={"trials": 1, "folds": 2})
-    candidate = search_candidate(made, asked, "logistic_regression", silent)
-    assert finish_challenger(made, candidate, asked)[1].threshold.period == OUT_OF_FOLD
+    _, evidence = challenger(replace(made, label=label, label_by_data=label))
+    assert evidence.threshold.period == OUT_OF_FOLD
 
 
 def test_without_scores_out_of_fold_the_threshold_raises_nothing_and_finds_nothing():
     made = without_later_problems(dataset())
-    asked = definition(learning={"trials": 1, "folds": 2})
-    candidate = search_candidate(made, asked, "logistic_regression", silent)
-    unknown = replace(candidate, oof=np.full(len(made.at), np.nan))
-    model, evidence = finish_challenger(made, unknown, asked)
+    model, evidence = challenger(made, oof=np.full(len(made.at), np.nan))
     assert (evidence.threshold.period, evidence.threshold.finds) == (VALIDATION, False)
     assert (model.score(made.rows[made.part == "validation"]) < model.threshold).all()
+
+
+def test_shares_of_validation_rows_add_up_and_importance_names_what_the_model_uses():
+    data = dataset(hours=120)
+    weights = {"humidity.last": 2.0, "humidity.mean.1h": 1.0, "setpoint.last": 0.5}
+    model = linear_model(data.plan, data.rows, weights)
+    sample = sample_shares(model, data, most=30)
+    assert len(sample.shares) == 30
+    first = data.rows.iloc[[np.flatnonzero(data.measured_in("validation"))[0]]]
+    expected = model.score(first)[0] - explain(model, first).usual_score
+    assert sample.shares[0].sum() == pytest.approx(expected)
+    assert sample.values[0][sample.variables.index("humidity")] == first["humidity.last"].iloc[0]
+    assert np.isnan(sample.values[:, sample.variables.index("crew")]).all()
+    assert list(sample.importance)[:2] == ["humidity", "setpoint"]
+    assert sample.importance["belt"] == 0.0
+    assert sample_shares(model, replace(data, measured=np.zeros_like(data.measured))) is None

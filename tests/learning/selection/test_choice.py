@@ -57,27 +57,6 @@ def test_a_score_that_knows_something_is_chosen_and_the_sentence_has_figure_boun
     )
 
 
-def test_the_best_of_three_scores_by_chance_is_seldom_chosen_and_the_reason_says_so(data):
-    random = np.random.default_rng(1)
-    taken = 0
-    refused = []
-    for _ in range(40):
-        # noise that varies slowly, as readings do
-        slow = np.cumsum(random.normal(size=(3, len(data.label))), axis=1)
-        choice = choose(
-            data,
-            DEFINITION,
-            [scored_by(data, f, score) for f, score in zip(FAMILIES, slow, strict=True)],
-        )
-        taken += choice.chance.is_above
-        refused += [] if choice.chance.is_above else [choice.chance.message]
-    assert taken <= 3
-    assert all(
-        "does not exceed what the best of 3 trials reaches by chance" in message
-        for message in refused
-    )
-
-
 def test_more_trials_raise_the_bound(data):
     random = np.random.default_rng(2)
     by_chance = [scored_by(data, f, random.normal(size=len(data.label))) for f in FAMILIES * 5]
@@ -108,9 +87,8 @@ def test_the_last_known_value_is_chosen_unless_another_is_better_by_more_than_no
 
 
 def test_a_last_known_value_that_tells_nothing_is_not_chosen_for_being_simple(data):
-    random = np.random.default_rng(5)
-    persistence = scored_by(data, PERSISTENCE, random.normal(size=len(data.label)))
-    telling = scored_by(data, "lightgbm", data.label + random.normal(0, 0.5, len(data.label)))
+    persistence = scored_by(data, PERSISTENCE, slow_noise(5, len(data.label)))
+    telling = scored_by(data, "lightgbm", data.label + slow_noise(6, len(data.label)))
     assert choose(data, DEFINITION, [persistence, telling]).candidate is telling
 
 
@@ -172,36 +150,29 @@ def test_persistence_is_tried_where_the_model_may_see_the_last_value_of_the_prob
         assert (np.diff(found.oof[rows][order]) >= 0).all()
 
 
-@pytest.mark.parametrize(
-    ("ap", "bound", "more"),
-    [
-        (0.3, 0.4, 13),  # (0.3 / 0.2)² of ten problems
-        (0.15, 0.3, None),  # hardly above guessing: no honest number
-        (0.09, 0.3, None),  # below guessing
-        (0.5, 0.4, None),  # beyond chance
-    ],
-)
-def test_a_refused_training_says_about_how_many_more_problems_would_show_its_figure(
-    ap, bound, more
-):
-    test = ChanceTest(ap, bound, trials=5, problems=10, prevalence=0.1)
-    assert test.more_problems == more
-    said = test.remedy
-    assert ("about 13 more problems (if its figure stays; " in said) == (more == 13)
-    assert said.startswith("What may help: ")
-    assert "another horizon" in said
+def test_a_refused_training_says_about_how_many_more_problems_would_show_its_figure():
+    tests = {
+        bounds: ChanceTest(*bounds, trials=5, problems=10, prevalence=0.1)
+        for bounds in ((0.3, 0.4), (0.15, 0.3), (0.09, 0.3), (0.5, 0.4))
+    }
+    assert {bounds: test.more_problems for bounds, test in tests.items()} == {
+        (0.3, 0.4): 13,  # (0.3 / 0.2)² of ten problems
+        (0.15, 0.3): None,  # hardly above guessing: no honest number
+        (0.09, 0.3): None,  # below guessing
+        (0.5, 0.4): None,  # beyond chance
+    }
+    said = [test.remedy for test in tests.values()]
+    words = "about 13 more problems (if its figure stays; "
+    assert [words in text for text in said] == [True, False, False, False]
+    assert all(text.startswith("What may help: ") for text in said)
+    assert all("another horizon" in text for text in said)
 
 
-@pytest.mark.parametrize(
-    ("problems", "share", "may"),
-    [(3, 0.2, True), (2, 0.2, False), (3, 0.201, False)],
-)
-def test_the_validation_period_decides_from_three_problems_and_a_share_of_a_fifth_on(
-    problems, share, may
-):
-    below = ChanceTest(0.3, 0.4, 9, problems, share=share)
-    assert not below.passed
-    assert below.may_pass is may
+def test_the_validation_period_decides_from_three_problems_and_a_share_of_a_fifth_on():
+    may = {(3, 0.2): True, (2, 0.2): False, (3, 0.201): False}
+    below = {key: ChanceTest(0.3, 0.4, 9, key[0], share=key[1]) for key in may}
+    assert {key: test.may_pass for key, test in below.items()} == may
+    assert not any(test.passed for test in below.values())
 
 
 STATE = {"problem": {"variable": "moisture", "above": 5.0, "predict": "state"}}
@@ -236,8 +207,7 @@ def test_a_score_that_shows_only_what_is_there_is_refused_and_one_that_knows_mor
 
 def test_rows_that_are_all_before_a_problem_need_no_second_test(state):
     onset = replace(state, occurrences=state.occurrences.iloc[:0])
-    random = np.random.default_rng(2)
-    telling = scored_by(onset, "family", onset.label + random.normal(0, 0.7, len(onset.label)))
+    telling = scored_by(onset, "family", onset.label + 0.3 * slow_noise(2, len(onset.label)))
     assert choose(onset, STATE_DEFINITION, [telling]).chance.onset is None
 
 
@@ -249,25 +219,19 @@ def slow_noise(seed, rows):
     return 1 / (1 + np.exp(-values))
 
 
-@pytest.mark.parametrize("name", ["always high", "random"])
-def test_a_useless_score_is_refused_by_its_rows_and_waits_for_a_person_by_validation(name):
-    data = small_models.dataset()
-    rows = len(data.label)
-    score = np.full(rows, 0.9) if name == "always high" else slow_noise(5, rows)
+def test_a_useless_score_is_refused_by_its_rows_and_waits_for_a_person_by_validation(data):
+    score = slow_noise(5, len(data.label))
     choice = choose(data, DEFINITION, [scored_by(data, "lightgbm", score)])
-    assert not choice.chance.passed
-    facts = {"chance": choice.chance.message, "stays": "", "remedy": ""}
-    assert decide({"not_above_chance": True}, facts).verdict == "no_challenger"
+    assert (choice.candidate, choice.chance.passed) == (None, False)
+    words = "does not exceed what the best of 1 trials reaches by chance"
+    assert words in choice.chance.message
 
-    validation = np.flatnonzero(data.measured_in("validation"))
-    share = placed_share(data, validation, score, 0)
+    share = placed_share(data, np.flatnonzero(data.measured_in("validation")), score, 0)
     assert share > 0.1
+    test = ChanceTest(0.4, 0.3, 16, 10, share=0.02, found=ValidationChance(3, 4, 5, share))
+    assert (test.passed, test.is_confirmed) == (True, False)
     first = decide({"no_champion": True}, {})
     assert not first.waits(DEFINITION)
-    found = ValidationChance(3, 4, 5, share)
-    test = ChanceTest(0.4, 0.3, 16, problems=10, share=0.02, found=found)
-    assert test.passed
-    assert not test.is_confirmed
     assert add_objection(first, "found_by_chance", test.facts).waits(DEFINITION)
 
 
@@ -295,43 +259,31 @@ def test_a_figure_a_little_below_its_bound_passes_if_later_problems_rank_high():
     assert not replace(test, found=ValidationChance(3, 4, 5, 0.3)).passed
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"share": 0.21}, {"problems": 2}, {"onset": OnsetTest(0.1, 0.2, 8)}],
-    ids=["far below its bound", "too few problems", "nothing to forecast"],
-)
-def test_later_problems_outweigh_no_other_refusal(change):
+def test_later_problems_outweigh_no_other_refusal():
     test = ChanceTest(0.28, 0.30, 16, problems=10, share=0.05, found=THREE_OF_FOUR)
     assert test.passed
-    assert not replace(test, **change).passed
+    # far below its bound, too few problems, nothing to forecast
+    changes = [{"share": 0.21}, {"problems": 2}, {"onset": OnsetTest(0.1, 0.2, 8)}]
+    assert [change for change in changes if replace(test, **change).passed] == []
 
 
 NONE_OF_FOUR = ValidationChance(0, 4, 2, 1.0)
 
 
-@pytest.mark.parametrize(
-    ("found", "share", "few"),
-    [
-        (NONE_OF_FOUR, 0.002, True),
-        (NONE_OF_FOUR, 0.01, False),
-        (replace(NONE_OF_FOUR, share=0.1), 0.01, True),
-        (replace(NONE_OF_FOUR, problems=9), 0.002, True),
-        (replace(NONE_OF_FOUR, problems=10), 0.002, False),
-        (replace(NONE_OF_FOUR, alarms=0), 0.002, False),
-        (THREE_OF_FOUR, 0.002, False),
-        (None, 0.002, False),
-    ],
-    ids=[
-        "few",
-        "not beyond chance",
-        "ranked high",
-        "nine",
-        "ten",
-        "no alarm",
-        "some found",
-        "unknown",
-    ],
-)
-def test_none_found_of_few_problems_says_nothing_against_a_model_beyond_chance(found, share, few):
-    test = ChanceTest(0.5, 0.3, 16, problems=10, share=share, found=found)
-    assert test.none_of_few is few
+def test_none_found_of_few_problems_says_nothing_against_a_model_beyond_chance():
+    rows = {
+        "few": (NONE_OF_FOUR, 0.002, True),
+        "not beyond chance": (NONE_OF_FOUR, 0.01, False),
+        "ranked high": (replace(NONE_OF_FOUR, share=0.1), 0.01, True),
+        "nine": (replace(NONE_OF_FOUR, problems=9), 0.002, True),
+        "ten": (replace(NONE_OF_FOUR, problems=10), 0.002, False),
+        "no alarm": (replace(NONE_OF_FOUR, alarms=0), 0.002, False),
+        "some found": (THREE_OF_FOUR, 0.002, False),
+        "unknown": (None, 0.002, False),
+    }
+    beyond = ChanceTest(0.5, 0.3, 16, problems=10)
+    found = {
+        name: replace(beyond, share=share, found=found).none_of_few
+        for name, (found, share, _) in rows.items()
+    }
+    assert found == {name: few for name, (*_, few) in rows.items()}

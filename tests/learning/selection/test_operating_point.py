@@ -26,23 +26,20 @@ HOLDING = AlarmEnd(None, 20 * MINUTE, 4 * HORIZON)
 ROWS = 7 * 24 * 6  # one week, an instant every ten minutes
 
 
-def week(*problems_at_row: int):
-    """One asset watched for a week, with problems at the given rows."""
-    at = np.arange(ROWS, dtype=np.int64) * 10 * MINUTE
+def week(*problems_at_row: int, assets="a"):
+    """Assets watched for a week, with problems of the last one at the given rows."""
+    at = np.tile(np.arange(ROWS, dtype=np.int64) * 10 * MINUTE, len(assets))
     start = pd.to_datetime(at[list(problems_at_row)] + 1, unit="ms", utc=True)
-    problems = pd.DataFrame(
-        {"asset": "a", "start": start, "last": start, "end": start, "known_at": start}
-    )
-    asset = np.full(ROWS, "a", dtype=object)
-    measured = np.ones(ROWS, bool)
+    instants = dict.fromkeys(("start", "last", "end", "known_at"), start)
+    problems = pd.DataFrame({"asset": assets[-1], **instants})
     return observe_rows(
         at,
-        asset,
-        measured,
+        np.repeat(list(assets), ROWS).astype(object),
+        np.ones(len(at), bool),
         problems,
         occurrences(problems),
         True,
-        {"a": WEEK_S},
+        dict.fromkeys(assets, WEEK_S),
         GAP,
         HORIZON,
         HOLDING,
@@ -73,30 +70,42 @@ def wanted(false_alarms=3.0, time_in_alarm=0.2):
     return OperatingPoint(false_alarms_per_week=false_alarms, max_time_in_alarm=time_in_alarm)
 
 
+def chosen(watched, score, goal=None):
+    return choose_threshold(watched, score, goal or wanted(), seed=0)
+
+
+THREE = week(101, 301, 501)
+FALLING = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)
+
+
 def test_the_most_problems_are_found_within_the_false_alarms():
-    score = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)
-    choice = choose_threshold(week(101, 301, 501), score, wanted(false_alarms=1), seed=0)
-    assert choice.threshold == middle_of_risks(
-        0.6, 0.7
-    )  # 0.5 would find all three, with two false alarms
+    choice = chosen(THREE, FALLING, wanted(false_alarms=1))
+    # 0.5 would find all three, with two false alarms
+    assert choice.threshold == middle_of_risks(0.6, 0.7)
     assert choice.finds
     assert "2 of 3" in choice.reason
+    thresholds = [point["threshold"] for point in choice.curve]
+    assert thresholds == sorted(thresholds)
+    (point,) = [point for point in choice.curve if point["chosen"]]
+    assert point["threshold"] == choice.threshold
+    low, high = point["intervals"]["event_recall"]
+    assert low < point["event_recall"] < high
+    json.dumps(choice.curve, allow_nan=False)
 
 
 def test_of_thresholds_that_find_the_same_with_the_fewest_false_alarms_the_middle_is_taken():
-    choice = choose_threshold(week(101), scores(r100=0.9, r200=0.8, r300=0.7), wanted(), seed=0)
-    assert choice.threshold == middle_of_risks(0.8, 0.9)
-    low = choose_threshold(week(101, 301), scores(r100=0.9, r300=0.8), wanted(), seed=0)
-    assert low.threshold == middle_of_risks(0.1, 0.8)
-    extreme = choose_threshold(week(101), scores(r100=0.9999999965), wanted(), seed=0)
-    assert extreme.threshold == middle_of_risks(0.1, 0.9999999965)
-    assert extreme.threshold < 0.99998
-
-
-def test_the_middle_lies_between_the_lowest_and_the_highest_of_many_that_are_as_good():
-    rising = scores(r99=0.6, r100=0.7, r101=0.9)
-    choice = choose_threshold(week(102), rising, wanted(), seed=0)
-    assert choice.threshold == middle_of_risks(0.1, 0.9)
+    found = [
+        chosen(week(*problems), scores(**peaks)).threshold
+        for problems, peaks in (
+            ([101], {"r100": 0.9, "r200": 0.8, "r300": 0.7}),
+            ([101, 301], {"r100": 0.9, "r300": 0.8}),
+            ([101], {"r100": 0.9999999965}),
+            ([102], {"r99": 0.6, "r100": 0.7, "r101": 0.9}),
+        )
+    ]
+    bounds = [(0.8, 0.9), (0.1, 0.8), (0.1, 0.9999999965), (0.1, 0.9)]
+    assert found == [middle_of_risks(*pair) for pair in bounds]
+    assert found[2] < 0.99998
 
 
 def test_the_middle_is_not_taken_where_it_raises_more_false_alarms():
@@ -104,7 +113,7 @@ def test_the_middle_is_not_taken_where_it_raises_more_false_alarms():
     problems = sorted(rng.choice(ROWS - 10, 12, replace=False) + 5)
     score = rng.random(ROWS)
     budget = wanted(false_alarms=float(rng.integers(5, 60)), time_in_alarm=0.9)
-    assert choose_threshold(week(*problems), score, budget, seed=0).threshold in score
+    assert chosen(week(*problems), score, budget).threshold in score
 
 
 def test_the_time_in_alarm_binds_on_its_own():
@@ -119,7 +128,7 @@ def test_the_time_in_alarm_binds_on_its_own():
 def test_when_nothing_is_found_within_budget_the_lowest_threshold_that_keeps_it_is_taken_and_said():
     # three false alarms before the problem is found
     score = scores(r200=0.9, r300=0.8, r400=0.7, r100=0.6)
-    choice = choose_threshold(week(101), score, wanted(false_alarms=2), seed=0)
+    choice = chosen(week(101), score, wanted(false_alarms=2))
     assert not choice.finds
     assert choice.threshold == 0.8
     assert choice.reason.startswith(
@@ -128,30 +137,11 @@ def test_when_nothing_is_found_within_budget_the_lowest_threshold_that_keeps_it_
 
 
 def test_a_budget_on_two_assets_is_said_and_kept_for_both_together():
-    at = np.tile(np.arange(ROWS, dtype=np.int64) * 10 * MINUTE, 2)
-    names = np.repeat(["a", "b"], ROWS).astype(object)
-    start = pd.to_datetime([101 * 10 * MINUTE + 1], unit="ms", utc=True)
-    problems = pd.DataFrame(
-        {"asset": "a", "start": start, "last": start, "end": start, "known_at": start}
-    )
-    watched = dict.fromkeys("ab", WEEK_S)
-    both = observe_rows(
-        at,
-        names,
-        np.ones(2 * ROWS, bool),
-        problems,
-        occurrences(problems),
-        True,
-        watched,
-        GAP,
-        HORIZON,
-        HOLDING,
-    )
-    falls = [0.95, 0.9, 0.85, 0.8, 0.6, 0.5]  # false alarms, all of them on the second asset
-    score = np.append(
-        scores(r100=0.7), scores(**{f"r{200 + 100 * i}": value for i, value in enumerate(falls)})
-    )
-    choice = choose_threshold(both, score, wanted(false_alarms=2), seed=0)
+    both = week(101, assets="ba")
+    falls = [0.95, 0.9, 0.85, 0.8, 0.6, 0.5]  # false alarms, all of them on the first asset
+    false = scores(**{f"r{200 + 100 * i}": value for i, value in enumerate(falls)})
+    score = np.append(false, scores(r100=0.7))
+    choice = chosen(both, score, wanted(false_alarms=2))
     met = evaluate_threshold(both, score, choice.threshold, seed=0)
     assert (met.n_found, met.n_false_alarms, met.n_assets) == (1, 4, 2)
     assert met.false_alarms_per_week == pytest.approx(4 / 2)
@@ -159,16 +149,15 @@ def test_a_budget_on_two_assets_is_said_and_kept_for_both_together():
     assert "with 4 false alarms a week on all 2 assets together (2 on each)" in choice.reason
 
 
-@pytest.mark.parametrize(
-    "goal", [wanted(false_alarms=2), OperatingPoint(least_precision=0.5), OperatingPoint(**COSTS)]
-)
-def test_without_any_problem_no_threshold_is_chosen_that_raises_an_alarm(goal):
-    choice = choose_threshold(week(), scores(r200=0.9, r300=0.8, r400=0.7), goal, seed=0)
-    assert (choice.threshold > 0.9, choice.finds) == (True, False)
-    assert choice.reason == (
+def test_without_any_problem_no_threshold_is_chosen_that_raises_an_alarm():
+    goals = [wanted(2), OperatingPoint(least_precision=0.5), OperatingPoint(**COSTS)]
+    score = scores(r200=0.9, r300=0.8, r400=0.7)
+    choices = [chosen(week(), score, goal) for goal in goals]
+    assert [(c.threshold > 0.9, c.finds) for c in choices] == [(True, False)] * 3
+    assert {choice.reason for choice in choices} == {
         "no problem occurs in the validation period, so nothing shows which threshold finds one; "
         "one above all its scores was taken, which raises no alarm there"
-    )
+    }
 
 
 def test_a_problem_ends_its_episode_and_the_next_one_counts_anew():
@@ -187,40 +176,10 @@ def test_an_alarm_of_which_no_data_show_whether_its_problem_came_counts_neither_
 
 
 def test_every_asset_is_judged_on_its_own():
-    one = week(101)
-    at = np.concatenate([one.at, one.at])
-    asset = np.repeat(np.array(["a", "b"], dtype=object), ROWS)
-    start = pd.to_datetime([one.at[101] + 1], unit="ms", utc=True)
-    problems = pd.DataFrame(
-        {"asset": "b", "start": start, "last": start, "end": start, "known_at": start}
-    )
-    observed_s = {"a": WEEK_S, "b": WEEK_S}
-    measured = np.ones(len(at), bool)
-    both = observe_rows(
-        at,
-        asset,
-        measured,
-        problems,
-        occurrences(problems),
-        True,
-        observed_s,
-        GAP,
-        HORIZON,
-        HOLDING,
-    )
-    metrics = evaluate_threshold(
-        both, np.concatenate([scores(r100=0.9), scores(r100=0.9)]), 0.9, seed=0
-    )
+    score = np.tile(scores(r100=0.9), 2)
+    metrics = evaluate_threshold(week(101, assets="ab"), score, 0.9, seed=0)
     assert (metrics.n_found, metrics.n_false_alarms) == (1, 1)
     assert metrics.false_alarms_per_week == 0.5
-
-
-def test_the_curve_has_every_threshold_weighed_and_is_json():
-    choice = choose_threshold(week(101), scores(r100=0.9, r200=0.8), wanted(), seed=0)
-    thresholds = [point["threshold"] for point in choice.curve]
-    assert thresholds == sorted(thresholds)
-    assert choice.threshold in thresholds
-    json.dumps(choice.curve, allow_nan=False)
 
 
 def by_cost(miss, false_alarm, time_in_alarm=0.2):
@@ -231,94 +190,48 @@ def by_cost(miss, false_alarm, time_in_alarm=0.2):
 
 def test_a_costly_miss_buys_false_alarms_and_a_cheap_one_does_not():
     # 0.5 finds all three with two false alarms
-    score = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)
-    watched = week(101, 301, 501)
-    assert choose_threshold(watched, score, by_cost(10, 1), seed=0).threshold == middle_of_risks(
-        0.1, 0.5
-    )
-    thrifty = choose_threshold(watched, score, by_cost(1, 1.5), seed=0)
+    costly = chosen(THREE, FALLING, by_cost(10, 1))
+    assert costly.threshold == middle_of_risks(0.1, 0.5)
+    thrifty = chosen(THREE, FALLING, by_cost(1, 1.5))
     assert thrifty.threshold == middle_of_risks(0.8, 0.9)
     assert thrifty.reason.endswith(
         "2 in the validation period, 2 of 3 problems missed at 1 each and 0 false alarms at 1.5 "
         "each"
     )
-
-
-def test_where_silence_costs_least_nothing_is_raised_and_that_is_said():
-    choice = choose_threshold(
-        week(101), scores(r200=0.9, r300=0.8, r100=0.7), by_cost(1, 10), seed=0
-    )
-    assert choice.threshold > 0.9
-    assert not choice.finds
-    assert choice.reason.startswith("no episode is raised")
+    silent = chosen(week(101), scores(r200=0.9, r300=0.8, r100=0.7), by_cost(1, 10))
+    assert (silent.threshold > 0.9, silent.finds) == (True, False)
+    assert silent.reason.startswith("no episode is raised")
 
 
 def test_the_precision_that_is_wanted_is_kept():
-    score = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)
-    watched = week(101, 301, 501)
-    strict, lax = (
-        choose_threshold(watched, score, OperatingPoint(least_precision=p), seed=0)
-        for p in (0.65, 0.6)
-    )
-    assert (strict.threshold, lax.threshold) == (
-        middle_of_risks(0.6, 0.7),
-        middle_of_risks(0.1, 0.5),
-    )
+    strict, lax = (chosen(THREE, FALLING, OperatingPoint(least_precision=p)) for p in (0.65, 0.6))
+    assert strict.threshold == middle_of_risks(0.6, 0.7)
+    assert lax.threshold == middle_of_risks(0.1, 0.5)
     assert "2 of 3" in strict.reason
     assert "67% of the episodes right" in strict.reason
 
 
-@pytest.mark.parametrize(
-    "way", [by_cost(1e9, 1e-9), OperatingPoint(least_precision=0.01), wanted(false_alarms=1e9)]
-)
-@pytest.mark.parametrize("high", [0.2, 0.95])
-def test_whichever_way_is_given_a_score_that_is_always_high_is_never_chosen(way, high):
+def test_whichever_way_is_given_a_score_that_is_always_high_is_never_chosen():
     """With a problem every two hours such a score finds all of them, and is right more often than
     not."""
     watched = week(*range(12, ROWS, 12))
-    choice = choose_threshold(watched, np.full(ROWS, high), way, seed=0)
-    assert choice.threshold > high
-    assert evaluate_threshold(watched, np.full(ROWS, high), high, seed=0).event_recall == 1.0
-
-
-def test_the_curve_shows_the_chosen_point_and_bounds_that_hold_each_figure():
-    choice = choose_threshold(
-        week(101, 301, 501), scores(r100=0.9, r200=0.8, r300=0.7), wanted(), seed=0
-    )
-    (chosen,) = [point for point in choice.curve if point["chosen"]]
-    assert chosen["threshold"] == choice.threshold
-    low, high = chosen["intervals"]["event_recall"]
-    assert low < chosen["event_recall"] < high
-
-
-def test_scores_without_information_find_no_more_than_chance_by_the_same_rule():
-    """A score that is always high, and a random one: as many of the problems shifted in time."""
-    starts = [101, 303, 507, 702, 905]
-    random = np.random.default_rng(5)
-    for score in (np.full(ROWS, 0.9), (random.random(ROWS) > 0.8) * 0.9):
-        found = []
-        for shift in range(0, ROWS - 10, 41):
-            shifted = sorted(5 + (start + shift) % (ROWS - 10) for start in starts)
-            found.append(evaluate_threshold(week(*shifted), score, 0.9, seed=0, samples=1).n_found)
-        assert found[0] <= np.quantile(found, 0.975)
-        met = evaluate_threshold(week(*starts), score, 0.9, seed=0)
-        assert met.n_false_alarms > 50
-        choice = choose_threshold(week(*starts), score, wanted(), seed=0)
-        assert choice.threshold > 0.9
-        assert not choice.finds
+    ways = [by_cost(1e9, 1e-9), OperatingPoint(least_precision=0.01), wanted(false_alarms=1e9)]
+    tried = [(np.full(ROWS, high), way) for high in (0.2, 0.95) for way in ways]
+    assert [way for score, way in tried if chosen(watched, score, way).threshold <= score[0]] == []
+    assert evaluate_threshold(watched, np.full(ROWS, 0.2), 0.2, seed=0).event_recall == 1.0
 
 
 def test_frequent_problems_may_be_announced_and_a_written_limit_stays():
     starts = [row + (row // 12) % 3 for row in range(8, ROWS - 12, 12)]  # every two hours
     score = scores(**{f"r{start - back}": 0.8 for start in starts for back in (1, 2, 3)})
     watched = week(*starts)
-    choice = choose_threshold(watched, score, OperatingPoint(), seed=0)
+    choice = chosen(watched, score, OperatingPoint())
     (met,) = [point for point in choice.curve if point["chosen"]]
     assert choice.finds
     assert met["event_recall"] == 1.0
     assert 0.2 < met["time_in_alarm"] < 0.3
-    assert not choose_threshold(watched, score, wanted(time_in_alarm=0.19), seed=0).finds
-    always = choose_threshold(watched, np.full(ROWS, 0.9), OperatingPoint(), seed=0)
+    assert not chosen(watched, score, wanted(time_in_alarm=0.19)).finds
+    always = chosen(watched, np.full(ROWS, 0.9), OperatingPoint())
     assert not always.finds
     assert "49% of the time" in always.reason  # twice three rows of twelve, but at the ends
 

@@ -34,19 +34,17 @@ def test_a_metric_that_is_not_a_number_stays_one():
     assert read.test["best"] == math.inf
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_a_file_that_is_no_proposal_is_refused_with_what_to_do():
+    forged = [
         {"as_of": "2026-01-01T00:00:00"},
         {"verdict": "perhaps"},
         {"promote": None},
         {"more": 1},
         {"leaderboard": [{}]},
-    ],
-)
-def test_a_file_that_is_no_proposal_is_refused_with_what_to_do(changes):
-    document = json.loads(proposal().to_json()) | changes
-    with pytest.raises(
-        UserError, match="the proposal of run r7 in the registry is damaged; train again"
-    ):
-        Proposal.from_json(json.dumps(document).encode(), "r7")
+    ]
+    words = "the proposal of run r7 in the registry is damaged; train again"
+    for changes in forged:
+        document = json.loads(proposal().to_json()) | changes
+        with pytest.raises(UserError, match=words):
+            Proposal.from_json(json.dumps(document).encode(), "r7")
+            pytest.fail(f"{changes} was read")

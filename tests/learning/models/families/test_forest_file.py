@@ -6,9 +6,12 @@ import pytest
 import shap
 from sklearn.ensemble import RandomForestClassifier
 
-from alerting.learning.models.families.contract import get_family
+from alerting.learning.features.encoding import Columns
+from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.random_forest import FOREST, Forest
 from alerting.learning.models.trained import ModelRefused
+from alerting.learning.search.search import search_candidate
+from tests import small_models
 
 pytestmark = pytest.mark.models
 
@@ -71,11 +74,45 @@ def test_scores_and_explanations_are_those_of_the_fitted_forest_bit_for_bit(fore
     assert np.array_equal(model.importance(), forest.feature_importances_)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"0 " * 1000, np.zeros(3).tobytes()], ids=["empty", "text", "bytes"]
-)
-def test_a_file_that_is_no_forest_is_refused_in_words(data):
-    with pytest.raises(ModelRefused, match=f"without a readable {FOREST}"):
-        _ = FAMILY.load({FOREST: data}, WIDTH).trees
+def test_a_file_that_is_no_forest_is_refused_in_words():
+    for data in (b"", b"0 " * 1000, np.zeros(3).tobytes()):
+        with pytest.raises(ModelRefused, match=f"without a readable {FOREST}"):
+            _ = FAMILY.load({FOREST: data}, WIDTH).trees
     with pytest.raises(ModelRefused, match="train the model again"):
-        FAMILY.load({"model.skops": data}, WIDTH)
+        FAMILY.load({"model.skops": b""}, WIDTH)
+
+
+# --- trials
+
+
+def trees(estimator):
+    return len(estimator.model.trees)
+
+
+def test_a_trial_grows_at_most_forty_trees_and_the_model_all():
+    matrix, label = noisy_rows()
+    rows = LabelledRows(matrix, label)
+    columns = Columns(tuple("abcdef"), {})
+    grown_by = {}
+    for asked in (100, 12):
+        params = FAMILY.defaults | {"n_estimators": asked}
+        trial, _ = FAMILY.fit_with_validation(params, columns, rows, rows, 1)
+        grown_by[asked] = (trees(trial), trees(FAMILY.fit_final(params, columns, rows, 1)))
+    assert grown_by == {100: (40, 100), 12: (12, 12)}
+
+
+def searched(trials, warm=None):
+    definition = small_models.definition(learning={"trials": trials, "folds": 2})
+    data = small_models.dataset()
+    return search_candidate(data, definition, "random_forest", lambda *_: None, warm)
+
+
+def test_a_search_tries_the_parameters_of_an_earlier_champion_with_the_share_of_columns_of_today():
+    assert searched(1).params["n_estimators"] == 100, "the trees of the model that it becomes"
+    tried = {}
+    for share in (0.2, "sqrt"):
+        warm = FAMILY.defaults | {"max_features": share, "max_samples": 0.7, "max_depth": 9}
+        own = searched(2, warm).tried[1].params
+        assert own == warm | {"max_features": own["max_features"], "max_samples": 0.5}
+        tried[share] = own["max_features"]
+    assert tried == {0.2: 0.3, "sqrt": "sqrt"}

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from alerting.learning.features.encoding import ColumnPairs, Columns
 from alerting.learning.models.families.contract import LabelledRows
@@ -21,33 +20,20 @@ def find(rows: LabelledRows, most: int = 2, seed: int = 1) -> ColumnPairs:
     return informative_pairs({"pairs": most}, COLUMNS, rows, seed, 1)
 
 
-def test_rows_that_differ_in_their_labels_have_pairs_of_their_own():
-    for first, second in ((0, 1), (2, 5), (0, 1)):
-        label = (MATRIX[:, first] + MATRIX[:, second] > 1).astype(np.int8)
-        assert find(LabelledRows(MATRIX, label)).of == ((first, second),)
+def labelled(first, second):
+    """Rows of which the sum of two columns decides."""
+    return LabelledRows(MATRIX, (MATRIX[:, first] + MATRIX[:, second] > 1).astype(np.int8))
 
 
-def test_rows_that_differ_in_their_weights_have_pairs_of_their_own():
-    for half, found in ((FIRST_HALF, (0, 1)), (~FIRST_HALF, (3, 4))):
-        rows = LabelledRows(MATRIX, HALVES, np.where(half, 1.0, 1e-6))
-        assert find(rows).of == (found,)
-
-
-def test_rows_that_differ_in_their_values_have_pairs_of_their_own():
-    label = (MATRIX[:, 0] + MATRIX[:, 1] > 1).astype(np.int8)
-    rows = LabelledRows(MATRIX, label)
-    find(rows)
-    assert find(replace(rows, matrix=MATRIX[:, ::-1])).of == ((4, 5),)
-
-
-def test_another_seed_finds_pairs_of_its_own():
+def test_rows_that_differ_in_labels_weights_or_values_have_pairs_of_their_own():
+    columns = [(0, 1), (2, 5), (0, 1)]
+    assert [find(labelled(*pair)).of for pair in columns] == [(pair,) for pair in columns]
+    halves = [
+        LabelledRows(MATRIX, HALVES, np.where(half, 1.0, 1e-6))
+        for half in (FIRST_HALF, ~FIRST_HALF)
+    ]
+    assert [find(rows).of for rows in halves] == [((0, 1),), ((3, 4),)]
+    assert find(replace(labelled(0, 1), matrix=MATRIX[:, ::-1])).of == ((4, 5),)
     noise = np.random.default_rng(5).integers(0, 2, len(MATRIX)).astype(np.int8)
-    rows = LabelledRows(MATRIX, noise)
-    assert len({find(rows, 3, seed).of for seed in range(6)}) > 1
-
-
-@pytest.mark.parametrize("most", [0, 2, 3])
-def test_sets_that_ask_for_more_or_fewer_pairs_get_their_number(most):
-    label = (MATRIX[:, 0] + MATRIX[:, 1] > 1).astype(np.int8)
-    found = find(LabelledRows(MATRIX, label), most).of
-    assert len(found) == most * (most - 1) // 2
+    assert len({find(LabelledRows(MATRIX, noise), 3, seed).of for seed in range(6)}) > 1
+    assert {most: len(find(labelled(0, 1), most).of) for most in (0, 2, 3)} == {0: 0, 2: 1, 3: 3}
