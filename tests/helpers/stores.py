@@ -1,7 +1,9 @@
 """Fixtures of stores in memory and on a real server."""
 
+import inspect
 import pickle
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 import pytest
@@ -42,6 +44,25 @@ REAL = pytest.param("real", marks=pytest.mark.server)
 def stores(request) -> MongoStores | Platform:
     """Return new, empty stores in memory and on the real server."""
     return request.getfixturevalue(request.param)
+
+
+def broken_in_memory(module: Mapping[str, object]) -> dict[str, str]:
+    """Return the claims of a contract that new stores in memory break, each with its error.
+
+    A claim is a test function of the module that takes `stores`.
+    """
+    broken = {}
+    for name, claim in module.items():
+        wanted = inspect.signature(claim).parameters if name.startswith("test_") else {}
+        if "stores" not in wanted:
+            continue
+        with pytest.MonkeyPatch.context() as patch:
+            given = {"stores": memory_platform(), "monkeypatch": patch}
+            try:
+                claim(**{parameter: given[parameter] for parameter in wanted})
+            except (Exception, pytest.fail.Exception) as error:
+                broken[name] = "".join(traceback.format_exception(error)[-3:])
+    return broken
 
 
 def states_of(

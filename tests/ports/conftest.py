@@ -1,8 +1,14 @@
 """Fixtures of this folder."""
 
-from tests.helpers.stores import (  # noqa: F401 - fixtures
-    another_real,
-    in_memory,
-    real,
-    stores,
-)
+import pytest
+
+from tests.helpers.stores import another_real, real  # noqa: F401 - fixtures
+
+
+@pytest.fixture
+def stores(real):  # noqa: F811 - a fixture
+    """Return new, empty stores on the real server, where each claim of a contract is made.
+
+    The stores in memory keep the whole contract of a module in one test.
+    """
+    return real

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from alerting.ports import SinkLetter, SinkMessage, SinkProgress, SinkStep
 from tests.builders import at
+from tests.helpers.stores import broken_in_memory
 
 MESSAGE = SinkMessage("out:e:1", "alarms", "too-hot", "oven-1", at(1), {"a": [1]}, "high")
 
@@ -17,13 +18,9 @@ def step(position, sent=1, letters=(), alarms=None):
     return SinkStep(position, at(2), sent, 3, at(2), alarms or {}, letters)
 
 
-def test_a_sink_begins_without_a_position(stores):
-    assert stores.sink_deliveries.progress("out") == SinkProgress()
-    assert stores.sink_deliveries.sent_alarms("out", {"e"}) == {}
-
-
 def test_a_sink_begins_once_also_after_a_fault(stores):
     one = stores.sink_deliveries
+    assert one.progress("out") == SinkProgress()
     one.set_fault("out", "away", at(0))
     one.begin("out", "a", at(1))
     one.begin("out", "z", at(9))
@@ -35,16 +32,12 @@ def test_a_sink_begins_once_also_after_a_fault(stores):
     assert (one.progress("out").position, one.progress("out").selected) == ("c", "all")
 
 
-def test_a_sink_may_begin_where_the_database_gives_no_position(stores):
+def test_only_the_process_that_stood_there_advances_a_sink_which_may_begin_without_a_position(
+    stores,
+):
     one = stores.sink_deliveries
     one.begin("out", None, at(1))
     assert (one.progress("out").position, one.progress("out").until) == (None, at(1))
-    assert one.advance("out", None, step("b"))
-    assert one.progress("out").position == "b"
-
-
-def test_only_the_process_that_stood_there_advances_a_sink(stores):
-    one = stores.sink_deliveries
     assert one.advance("out", None, step("a"))
     assert not one.advance("out", None, step("b"))
     assert one.advance("out", "a", step("b", sent=2))
@@ -72,22 +65,22 @@ def test_the_number_of_changes_that_are_out_never_falls(stores):
     assert one.sent_alarms("other", {"e"}) == {}
 
 
-def test_dead_letters_are_kept_whole_oldest_first_and_once(stores):
+def test_dead_letters_are_kept_whole_and_once_until_they_are_sent_again_or_removed(stores):
     one = stores.sink_deliveries
-    one.advance("out", None, step("a", letters=[letter(2, minute=2), letter(1)]))
+    first = letter(1)
+    second = letter(2, minute=2)
+    one.advance("out", None, step("a", letters=[second, first]))
     one.advance("out", "a", step("b", letters=[letter(2, minute=9)]))
-    assert one.letters("out", 9) == [letter(1), letter(2, minute=2)]
-    assert one.letters("out", 1) == [letter(1)]
+    assert (one.letters("out", 9), one.letters("out", 1)) == ([first, second], [first])
     assert (one.count_letters("out"), one.count_letters("other")) == (2, 0)
-
-
-def test_dead_letters_are_sent_again_when_asked_and_removed(stores):
-    one = stores.sink_deliveries
-    one.advance("out", None, step("a", letters=[letter(1), letter(2, minute=2)]))
     assert one.letters("out", 9, again=True) == []
     assert one.retry_letters("out") == 2
-    assert [found.id for found in one.letters("out", 9, again=True)] == ["out:e:1", "out:e:2"]
-    one.replace_letter(replace(letter(1), reason="still no"))
-    one.remove_letters(["out:e:2"])
-    assert one.letters("out", 9) == [replace(letter(1), reason="still no")]
-    assert one.letters("out", 9, again=True) == []
+    assert [found.id for found in one.letters("out", 9, again=True)] == [first.id, second.id]
+    still = replace(first, reason="still no")
+    one.replace_letter(still)
+    one.remove_letters([second.id])
+    assert (one.letters("out", 9), one.letters("out", 9, again=True)) == ([still], [])
+
+
+def test_the_stores_in_memory_keep_this_contract():
+    assert broken_in_memory(globals()) == {}

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.evaluation import evaluation_plans
 from alerting.definitions.revisions import question_of
 from alerting.detection.threshold_batch import limits_of
@@ -14,6 +15,7 @@ from alerting.usecases.definitions.sync import apply, sync, sync_edited
 from alerting.usecases.definitions.targets import current_plan, source_hash_of
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist
+from tests.helpers.stores import broken_in_memory
 from tests.in_memory_platform import HandClock, platform_on
 
 LIST = EvaluationPlan(
@@ -40,33 +42,29 @@ LIST = EvaluationPlan(
 )
 
 
-def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatch):
-    monkeypatch.setattr(evaluation_plans, "_PART", 2)
-    stores.evaluation_plans.store_plan("a", LIST)
-    assert stores.evaluation_plans.get("a") == LIST
-    assert stores.evaluation_plans.get("b") is None
-    stores.evaluation_plans.store_plan("b", EvaluationPlan(("hot",), LIST.targets[1:2]))
-    assert stores.evaluation_plans.get("a") is None
-    assert stores.evaluation_plans.get("b") == EvaluationPlan(("hot",), LIST.targets[1:2])
-
-
-def test_of_a_plan_the_wanted_definitions_alone_are_read(stores, monkeypatch):
+def test_a_list_comes_back_equal_for_just_what_it_was_made_of_whole_or_of_wanted_definitions(
+    stores, monkeypatch
+):
     monkeypatch.setattr(evaluation_plans, "_PART", 3)
-    stores.evaluation_plans.store_plan("a", LIST)
+    plans = stores.evaluation_plans
+    plans.store_plan("a", LIST)
+    wanted = ({"moist", "fast"}, {"late"}, set[str]())
+    own = [LIST.select_definitions(names) for names in wanted]
     for _ in range(2):  # the second time the whole plan was read before
-        for wanted in ({"moist", "fast"}, {"late"}, set[str]()):
-            own = LIST.select_definitions(wanted)
-            assert stores.evaluation_plans.get("a", wanted.__contains__) == own
-            assert LIST.select(wanted.__contains__) == own
-        assert stores.evaluation_plans.get("a") == LIST
+        assert [plans.get("a", names.__contains__) for names in wanted] == own
+        assert [LIST.select(names.__contains__) for names in wanted] == own
+        assert plans.get("a") == LIST
+    assert plans.get("b") is None
+    hot = EvaluationPlan(("hot",), LIST.targets[1:2])
+    plans.store_plan("b", hot)
+    assert [plans.get(hash) for hash in "ab"] == [None, hot]
 
 
 def test_a_list_of_which_a_part_is_of_somebody_else_is_none(real, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 2)
     real.evaluation_plans.store_plan("a", LIST)
     real.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"source_hash": "b"}})
-    assert real.evaluation_plans.get("a") is None
-    assert real.evaluation_plans.get("b") is None
+    assert [real.evaluation_plans.get(hash) for hash in "ab"] == [None, None]
 
 
 def plant(stores):
@@ -144,30 +142,30 @@ def test_a_promotion_leaves_the_plan_in_force_unless_an_edited_definition_waits_
 
 
 @pytest.mark.parametrize("is_whole", [True, False])
-def test_what_is_written_while_an_edit_gets_its_revision_is_in_the_plan(
-    is_whole, stores, monkeypatch
-):
-    platform = plant(stores)
+def test_what_is_written_while_an_edit_gets_its_revision_is_in_the_plan(is_whole, monkeypatch):
+    platform = plant(memory_platform())
     first = current_plan(platform)
     platform.definitions.store_document(too_hot(above=230))
-    others = oven().model_copy(update={"name": "oven-2"})
 
     def raced(sync, *given):
         synced = sync(*given)
         assert synced.new
         apply(platform, [too_hot(assets=["oven-*"], above=240)], "engineer", at(1), "wider")
-        stores.assets.store_assets([others])
+        platform.assets.store_assets([oven().model_copy(update={"name": "oven-2"})])
         return synced
 
     if is_whole:
-        stores.evaluation_plans.store_plan("another", LIST)
+        platform.evaluation_plans.store_plan("another", LIST)
         monkeypatch.setattr(targets, "sync", partial(raced, sync))
     else:
         monkeypatch.setattr(plan_after_edits, "sync_edited", partial(raced, sync_edited))
     edited = current_plan(platform)
-    hot = [one for one in edited.targets if one.definition == "too-hot"]
-    assert [one.asset for one in hot] == ["oven-1", "oven-2"]
-    assert {one.limits.above for one in hot} == {240.0}
+    hot = [(one.asset, one.limits.above) for one in edited.targets if one.definition == "too-hot"]
+    assert hot == [("oven-1", 240.0), ("oven-2", 240.0)]
     assert edited != first
     monkeypatch.undo()
     assert current_plan(platform) == edited
+
+
+def test_the_stores_in_memory_keep_this_contract():
+    assert broken_in_memory(globals()) == {}

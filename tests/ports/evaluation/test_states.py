@@ -15,37 +15,30 @@ from alerting.episodes.state_table import ConditionTable
 from alerting.ports import Conflict
 from alerting.readings.instants import NO_TIME, to_millis
 from tests.builders import at
-from tests.helpers.stores import states_of
-
-
-def save(states, key, state):
-    """Write the first state of a target."""
-    after = ConditionTable([key])
-    after.write_state(0, state)
-    states.advance(ConditionTable([key]), after)
-
-
-def move(states, key, before, after):
-    """Advance one target from one state to another."""
-    tables = ConditionTable([key]), ConditionTable([key])
-    for filled, state in zip(tables, (before, after), strict=True):
-        filled.write_state(0, state)
-    states.advance(*tables)
-
+from tests.helpers.stores import broken_in_memory, states_of
 
 HOT = "too-hot", "oven-1"
 
 
+def move(states, key, before, after):
+    """Advance one target from one state, or none, to another."""
+    tables = ConditionTable([key]), ConditionTable([key])
+    for filled, state in zip(tables, (before, after), strict=True):
+        if state is not None:
+            filled.write_state(0, state)
+    states.advance(*tables)
+
+
 def test_every_write_changes_the_versions_and_reading_does_not(stores):
-    seen = [stores.states.versions()]
     first = ConditionState(watermark=at(1))
-    second = ConditionState(watermark=at(2))
-    save(stores.states, HOT, first)
-    seen.append(stores.states.versions())
-    move(stores.states, HOT, first, second)
-    seen.append(stores.states.versions())
-    save(stores.states, ("too-cold", "oven-1"), first)
-    seen.append(stores.states.versions())
+    seen = [stores.states.versions()]
+    for key, before, after in (
+        (HOT, None, first),
+        (HOT, first, ConditionState(watermark=at(2))),
+        (("too-cold", "oven-1"), None, first),
+    ):
+        move(stores.states, key, before, after)
+        seen.append(stores.states.versions())
     assert len({*seen}) == 4
     stores.states.load_many([HOT])
     assert stores.states.versions() == seen[-1]
@@ -53,8 +46,8 @@ def test_every_write_changes_the_versions_and_reading_does_not(stores):
 
 def test_watermarks_are_read_without_the_rest_of_the_states(stores):
     cold = "too-cold", "oven-2"
-    save(stores.states, HOT, ConditionState(watermark=at(1)))
-    save(stores.states, cold, ConditionState(watermark=at(2)))
+    move(stores.states, HOT, None, ConditionState(watermark=at(1)))
+    move(stores.states, cold, None, ConditionState(watermark=at(2)))
     keys = [cold, ("too-cold", "oven-9"), HOT, ("never", "oven-1")]
     read = stores.states.load_many(keys).watermark.tolist()
     assert read == [to_millis(at(2)), NO_TIME, to_millis(at(1)), NO_TIME]
@@ -86,8 +79,8 @@ def test_a_state_comes_back_equal(stores):
             memory=(1.0, 0.25),
         ),
     )
-    save(stores.states, HOT, full)
-    save(stores.states, ("too-hot", "oven-2"), ConditionState(at(5)))
+    move(stores.states, HOT, None, full)
+    move(stores.states, ("too-hot", "oven-2"), None, ConditionState(at(5)))
     assert states_of(stores, "too-hot", ["oven-1", "oven-2", "oven-3"]) == {
         "oven-1": full,
         "oven-2": ConditionState(at(5)),
@@ -97,34 +90,26 @@ def test_a_state_comes_back_equal(stores):
 
 def test_why_a_target_is_unknown_comes_back_for_readers_of_every_language(real):
     reason = stale_message("temperature", timedelta(minutes=10))
-    save(real.states, HOT, ConditionState(at(1), unknown_count=1, unknown_reason=reason))
+    move(real.states, HOT, None, ConditionState(at(1), unknown_count=1, unknown_reason=reason))
     stored = MongoStates(real.database).load_many([HOT]).unknown_reason[0]
     assert stored == "no reading of temperature within 10 min"
     german = language("de").translate(stored)
     assert german == "kein Messwert von temperature innerhalb von 10 min"
 
 
-def test_only_one_of_two_begins(stores):
-    save(stores.states, HOT, ConditionState(at(1)))
-    with pytest.raises(Conflict):
-        save(stores.states, HOT, ConditionState(at(2)))
-    assert states_of(stores, "too-hot", ["oven-1"])["oven-1"].watermark == at(1)
-
-
-def test_only_one_of_two_moves_on_from_the_same_watermark(stores):
+def test_a_target_moves_on_only_from_the_state_in_which_it_is(stores):
     first = ConditionState(at(1), pending_since=at(0))
-    save(stores.states, HOT, first)
-    second = replace(first, watermark=at(2), pending_since=None)
+    second = ConditionState(at(2))
+    with pytest.raises(Conflict):
+        move(stores.states, HOT, first, second)
+    assert states_of(stores, "too-hot", ["oven-1"]) == {}
+    move(stores.states, HOT, None, first)
+    with pytest.raises(Conflict):
+        move(stores.states, HOT, None, second)
     move(stores.states, HOT, first, second)
     with pytest.raises(Conflict):
         move(stores.states, HOT, first, replace(first, watermark=at(3)))
     assert states_of(stores, "too-hot", ["oven-1"]) == {"oven-1": second}
-
-
-def test_nothing_moves_on_from_a_state_that_is_not_there(stores):
-    with pytest.raises(Conflict):
-        move(stores.states, HOT, ConditionState(at(1)), ConditionState(at(2)))
-    assert states_of(stores, "too-hot", ["oven-1"]) == {}
 
 
 def table(**states):
@@ -136,10 +121,16 @@ def table(**states):
     return filled
 
 
-def unmoved(states, before):
-    """Return the targets that still have the watermark of `before` when the shards are read
-    again."""
-    return states.load_many(before.keys).watermark == before.watermark
+def watermarks_of(states, before):
+    """Return the minutes of the watermarks, as the shards are read again."""
+    read = states.load_many(before.keys).watermark
+    return [(int(one) - to_millis(at(0))) // 60_000 for one in read]
+
+
+def stored_definitions(real):
+    """Return the definitions of each document of states, by the end of its id."""
+    shards = real.database["evaluation_shards"].find()
+    return {one["_id"][2:]: one["definition"] for one in shards if one["definition"]}
 
 
 def neighbours():
@@ -154,22 +145,17 @@ def test_targets_of_one_shard_begin_and_move_on_together_or_not_at_all(real):
     mine, yours = neighbours()
     nothing = table(**{mine: None, yours: None})
     assert real.states.load_many(nothing.keys).state(0) is None
-    begun = table(
-        **{
-            mine: ConditionState(at(1)),
-            yours: ConditionState(at(1), raised_at=at(0), severity="high"),
-        }
-    )
+    raised = ConditionState(at(1), raised_at=at(0), severity="high")
+    begun = table(**{mine: ConditionState(at(1)), yours: raised})
     real.states.advance(nothing, begun)
     found = real.states.load_many([(yours, "oven-1"), (mine, "oven-2"), (mine, "oven-1")])
-    assert [found.state(row) for row in range(3)] == [begun.state(1), None, begun.state(0)]
-    move(MongoStates(real.database), (yours, "oven-1"), begun.state(1), ConditionState(at(9)))
+    assert [found.state(row) for row in range(3)] == [raised, None, begun.state(0)]
+    move(MongoStates(real.database), (yours, "oven-1"), raised, ConditionState(at(9)))
     with pytest.raises(Conflict):
         real.states.advance(
             begun, table(**{mine: ConditionState(at(2)), yours: ConditionState(at(2))})
         )
-    assert unmoved(real.states, begun).tolist() == [True, False]
-    assert states_of(real, mine, ["oven-1"])["oven-1"].watermark == at(1)
+    assert watermarks_of(real.states, begun) == [1, 9]
 
 
 def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_their_place(stores):
@@ -205,17 +191,27 @@ def test_two_cadences_do_not_wait_for_each_other(real):
     mine, yours = neighbours()
     minutely = MongoStates(real.database)
     hourly = MongoStates(real.database)
-    befores = {
-        name: states.load_many([(name, "oven-1")])
-        for name, states in ((mine, minutely), (yours, hourly))
-    }
-    minutely.advance(befores[mine], table(**{mine: ConditionState(at(1))}), every=60_000)
-    hourly.advance(befores[yours], table(**{yours: ConditionState(at(2))}), every=3_600_000)
-    minutely.advance(
-        table(**{mine: ConditionState(at(1))}), table(**{mine: ConditionState(at(3))}), every=60_000
-    )
-    found = real.states.load_many([(mine, "oven-1"), (yours, "oven-1")])
-    assert [found.state(row) for row in range(2)] == [ConditionState(at(3)), ConditionState(at(2))]
+    my_begin = minutely.load_many([(mine, "oven-1")])
+    your_begin = hourly.load_many([(yours, "oven-1")])
+    first = table(**{mine: ConditionState(at(1))})
+    minutely.advance(my_begin, first, every=60_000)
+    hourly.advance(your_begin, table(**{yours: ConditionState(at(2))}), every=3_600_000)
+    minutely.advance(first, table(**{mine: ConditionState(at(3))}), every=60_000)
+    assert watermarks_of(real.states, table(**{mine: None, yours: None})) == [3, 2]
+
+
+def begin_both(real, states):
+    """Begin two neighbours that are evaluated each minute; return their table."""
+    mine, yours = neighbours()
+    begun = table(**{mine: ConditionState(at(1), raised_at=at(0)), yours: ConditionState(at(1))})
+    states.advance(table(**{mine: None, yours: None}), begun, every=60_000)
+    return begun
+
+
+def advance_in_unit(real, states, before, after, every):
+    assert states.moves(before.keys, every)
+    with real.unit_of_work.begin() as unit:
+        states.advance(before, after, unit, every)
 
 
 def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(real):
@@ -223,85 +219,54 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(real):
     mine, yours = neighbours()
     old = MongoStates(real.database)
     new = MongoStates(real.database)
-    begun = table(
-        **{
-            mine: ConditionState(at(1), raised_at=at(0), severity="high"),
-            yours: ConditionState(at(1)),
-        }
-    )
-    old.advance(table(**{mine: None, yours: None}), begun, every=60_000)
+    begun = begin_both(real, old)
     before = new.load_many([(mine, "oven-1")])
     after = table(**{mine: ConditionState(at(2), raised_at=at(0), severity="high")})
-    assert new.moves(before.keys, 3_600_000)
-    with real.unit_of_work.begin() as unit:
-        new.advance(before, after, unit, 3_600_000)
+    advance_in_unit(real, new, before, after, 3_600_000)
     assert not new.moves(before.keys, 3_600_000)
-    stored = {
-        shard["_id"].split("-")[1]: shard["definition"]
-        for shard in real.database["evaluation_shards"].find()
-    }
-    assert stored == {"60000": [yours], "3600000": [mine]}
+    assert stored_definitions(real) == {"-60000": [yours], "-3600000": [mine]}
+    third = table(**{mine: ConditionState(at(3)), yours: ConditionState(at(3))})
     with pytest.raises(Conflict):
-        old.advance(
-            begun,
-            table(**{mine: ConditionState(at(3)), yours: ConditionState(at(3))}),
-            every=60_000,
-        )
-    assert unmoved(old, begun).tolist() == [False, True]
+        old.advance(begun, third, every=60_000)
+    assert watermarks_of(old, begun) == [2, 1]
     assert states_of(real, mine, ["oven-1"]) == {"oven-1": after.state(0)}
 
 
 def test_the_states_of_a_plant_of_before_0_2_0_move_as_they_advance(real):
     mine, yours = neighbours()
-    begun = table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1))})
+    begun = begin_both(real, MongoStates(real.database))
     shards = real.database["evaluation_shards"]
-    MongoStates(real.database).advance(table(**{mine: None, yours: None}), begun, every=60_000)
     (shard,) = shards.find()
     shards.delete_one({"_id": shard["_id"]})
     shards.insert_one({**shard, "_id": f"{shard['_id'][:2]}@north/60000"})
     states = MongoStates(real.database)
     before = states.load_many([(mine, "oven-1")])
-    assert before.state(0) == ConditionState(at(1))
-    assert states.moves(before.keys, 60_000)
-    with real.unit_of_work.begin() as unit:
-        states.advance(before, table(**{mine: ConditionState(at(2))}), unit, 60_000)
-    stored = {one["_id"][2:]: one["definition"] for one in shards.find()}
-    assert stored == {"-60000": [mine], "@north/60000": [yours]}
-    again = MongoStates(real.database).load_many([*begun.keys])
-    assert [again.state(n) for n in range(2)] == [ConditionState(at(2)), ConditionState(at(1))]
+    assert before.state(0) == begun.state(0)
+    advance_in_unit(real, states, before, table(**{mine: ConditionState(at(2))}), 60_000)
+    assert stored_definitions(real) == {"-60000": [mine], "@north/60000": [yours]}
+    assert watermarks_of(MongoStates(real.database), begun) == [2, 1]
 
 
 def test_another_number_of_parts_moves_the_states_as_they_advance(real):
     """Definitions of one sixteenth then have documents of their own, and a single process that
     advances both writes both."""
     mine, yours = neighbours()
-    whole = MongoStates(real.database)
+    begun = begin_both(real, MongoStates(real.database))
     divided = MongoStates(real.database, parts=1000)
-    begun = table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1))})
-    whole.advance(table(**{mine: None, yours: None}), begun, every=60_000)
     before = divided.load_many(begun.keys)
-    after = table(**{mine: ConditionState(at(2)), yours: ConditionState(at(3))})
-
-    assert divided.moves(before.keys, 60_000)
-    with real.unit_of_work.begin() as unit:
-        divided.advance(before, after, unit, 60_000)
-
+    last = {mine: ConditionState(at(2)), yours: ConditionState(at(3))}
+    advance_in_unit(real, divided, before, table(**last), 60_000)
     assert not divided.moves(before.keys, 60_000)
-    stored = [
-        shard["definition"]
-        for shard in real.database["evaluation_shards"].find()
-        if shard["definition"]
-    ]
-    assert sorted(stored) == sorted([[mine], [yours]])
-    one = MongoStates(real.database, parts=1000)
-    other = MongoStates(real.database, parts=1000)
-    for states, name in ((one, mine), (other, yours)):
+    assert sorted(stored_definitions(real).values()) == sorted([[mine], [yours]])
+    readers = {name: MongoStates(real.database, parts=1000) for name in last}
+    for name, states in readers.items():
         states.load_many([(name, "oven-1")])
-    for states, name, last in ((one, mine, at(2)), (other, yours, at(3))):
-        advanced = ConditionState(at(4))
+    for name, states in readers.items():
         states.advance(
-            table(**{name: ConditionState(last)}), table(**{name: advanced}), every=60_000
+            table(**{name: last[name]}), table(**{name: ConditionState(at(4))}), every=60_000
         )
+    assert watermarks_of(MongoStates(real.database), begun) == [4, 4]
 
-    again = MongoStates(real.database).load_many(begun.keys)
-    assert [again.state(row) for row in range(2)] == [ConditionState(at(4))] * 2
+
+def test_the_stores_in_memory_keep_this_contract():
+    assert broken_in_memory(globals()) == {}
