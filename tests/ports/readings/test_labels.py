@@ -8,6 +8,7 @@ from pymongo.errors import WriteError
 from alerting.adapters.mongo.indexes import LABELS
 from alerting.readings.interval_labels import IntervalLabel
 from tests.builders import at
+from tests.helpers.stores import broken_in_memory
 
 
 def label(number, asset="oven-1", start=0, end=10, made=20, **more):
@@ -25,21 +26,15 @@ def label(number, asset="oven-1", start=0, end=10, made=20, **more):
     )
 
 
-def test_a_label_is_stored_once_and_comes_back_as_it_was(stores):
+def test_a_label_is_stored_and_undone_once_and_stays(stores):
     made = label(1)
-    assert stores.labels.insert(made)
-    assert not stores.labels.insert(label(1, end=99))
+    undone = made.undo("bea", at(30))
+    assert [stores.labels.insert(one) for one in (made, label(1, end=99))] == [True, False]
     assert stores.labels.get(made.id) == made
-    assert stores.labels.get("f" * 16) is None
-
-
-def test_a_label_is_undone_once_and_stays(stores):
-    made = label(1)
-    stores.labels.insert(made)
-    assert stores.labels.store_undone(made.undo("bea", at(30)))
-    assert not stores.labels.store_undone(made.undo("carl", at(31)))
-    assert not stores.labels.store_undone(label(2).undo("bea", at(30)))
+    undoing = (undone, made.undo("carl", at(31)), label(2).undo("bea", at(30)))
+    assert [stores.labels.store_undone(one) for one in undoing] == [True, False, False]
     assert stores.labels.get(made.id) == replace(made, undone_at=at(30), undone_by="bea")
+    assert stores.labels.get("f" * 16) is None
 
 
 def test_labels_in_force_at_an_instant_are_those_made_and_not_undone_by_then(stores):
@@ -51,10 +46,8 @@ def test_labels_in_force_at_an_instant_are_those_made_and_not_undone_by_then(sto
     undone = first.undo("bea", at(30))
     stores.labels.store_undone(undone)
 
-    assert stores.labels.in_force(["oven-1"], at(19)) == []
-    assert stores.labels.in_force(["oven-1"], at(20)) == [undone]
-    assert stores.labels.in_force(["oven-1"], at(29)) == [second, undone]
-    assert stores.labels.in_force(["oven-1"], at(30)) == [second]
+    of_one = [stores.labels.in_force(["oven-1"], at(minute)) for minute in (19, 20, 29, 30)]
+    assert of_one == [[], [undone], [second, undone], [second]]
     assert stores.labels.in_force(["oven-1", "oven-2"], None) == [other, second]
     assert stores.labels.in_force([], None) == []
 
@@ -73,20 +66,21 @@ def test_pages_of_labels_are_complete_also_of_those_made_at_one_instant(stores):
     assert stores.labels.newest_labels("oven-2", 2) == []
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
+def test_the_server_refuses_a_malformed_label(real):
+    real.labels.insert(label(1))
+    documents = real.database[LABELS]
+    valid = {**documents.find_one(), "_id": "a" * 16}
+    for wrong in (
         {"kind": "ugly"},
         {"reason": ""},
         {"reason": "x" * 501},
         {"more": 1},
         {"variables": ["x"] * 2},
         {"start": "yesterday"},
-    ],
-    ids=str,
-)
-def test_the_server_refuses_a_malformed_label(real, wrong):
-    real.labels.insert(label(1))
-    documents = real.database[LABELS]
-    with pytest.raises(WriteError, match="validation"):
-        documents.insert_one({**documents.find_one(), "_id": "a" * 16, **wrong})
+    ):
+        with pytest.raises(WriteError, match="validation"):
+            documents.insert_one({**valid, **wrong})
+
+
+def test_the_stores_in_memory_keep_this_contract():
+    assert broken_in_memory(globals()) == {}

@@ -16,6 +16,7 @@ from alerting.usecases.ingestion.arrivals import (
     remove_readings,
 )
 from tests.builders import at
+from tests.helpers.stores import broken_in_memory
 
 
 def rows(*minutes, asset="oven-1", **values):
@@ -26,16 +27,12 @@ def parts(stores):
     return [part for arrival in stores.arrivals.unfinished().arrivals for part in arrival.parts]
 
 
-def test_the_reach_only_moves_on(stores):
-    assert stores.arrivals.evaluated_until() is None
-    for minute in (5, 9, 7):
-        stores.arrivals.extend_evaluated_until(at(minute))
-    assert stores.arrivals.evaluated_until() == at(9)
-
-
 def test_before_the_first_evaluation_and_ahead_of_the_last_one_nothing_is_late(stores):
+    assert stores.arrivals.evaluated_until() is None
     add_readings(stores, rows(1, 2), at(3))
-    stores.arrivals.extend_evaluated_until(at(10))
+    for minute in (5, 10, 7):
+        stores.arrivals.extend_evaluated_until(at(minute))
+    assert stores.arrivals.evaluated_until() == at(10), "it only moves on"
     add_readings(stores, rows(11, 12), at(12))
     assert stores.arrivals.unfinished().arrivals == []
     assert stores.arrivals.arrived_since(at(0)) == []
@@ -73,52 +70,46 @@ def test_what_is_there_already_is_not_late_and_a_correction_is(stores):
     ]
 
 
-def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
-    def event(end, **attributes):
-        return [
-            EventRow("oven-1", "stop", at(5), None if end is None else at(end), "test", attributes)
-        ]
+STOP = EventRow("oven-1", "stop", at(5), at(8), "test", {"reason": "jam"})
 
+
+def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
     stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
     stores.arrivals.extend_evaluated_until(at(10))
-    add_events(stores, event(None), at(11))
-    add_events(stores, event(8), at(12))
-    add_events(stores, event(8, reason="jam"), at(13))
-    add_events(stores, event(20), at(14))
+    without = replace(STOP, attributes={})
+    versions = (replace(without, end=None), without, STOP, replace(without, end=at(20)))
+    for minute, version in enumerate(versions, 11):
+        add_events(stores, [version], at(minute))
     assert [(p.asset, p.first, p.events) for p in parts(stores)] == [
-        ("oven-1", at(5), ("stop",)),
-        ("oven-1", at(8), ("stop",)),
-        ("oven-1", at(8), ("stop",)),
+        ("oven-1", at(minute), ("stop",)) for minute in (5, 8, 8)
     ]
 
 
 def test_removed_readings_are_late_by_their_variables(stores):
     add_readings(stores, [*rows(1, 2), *rows(20), *rows(2, moisture=4.0)], at(30))
     stores.arrivals.extend_evaluated_until(at(10))
-    assert remove_readings(stores, rows(1, temperature=7.0), at(31)) == 0
-    assert stores.arrivals.unfinished().arrivals == []
-    assert remove_readings(stores, [*rows(2), *rows(20), *rows(3)], at(32)) == 2
-    assert [(p.first, p.last, p.rows, p.variables) for p in parts(stores)] == [
-        (at(2), at(2), 1, ("temperature",))
-    ]
-    assert remove_readings(stores, [*rows(2), *rows(20)], at(33)) == 0
+    removed = (rows(1, temperature=7.0), [*rows(2), *rows(20), *rows(3)], [*rows(2), *rows(20)])
+    counts = [remove_readings(stores, of, at(31 + n)) for n, of in enumerate(removed)]
+    assert counts == [0, 2, 0]
+    assert parts(stores) == [LatePart("oven-1", at(2), at(2), 1, ("temperature",))]
 
 
 def test_a_removed_event_is_late_from_its_start_on(stores):
-    stop = EventRow("oven-1", "stop", at(4), at(8), "test", {"reason": "jam"})
-    other = replace(stop, start=at(20), end=at(21))
+    other = replace(STOP, start=at(20), end=at(21))
     stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
-    add_events(stores, [stop, other], at(9))
+    add_events(stores, [STOP, other], at(9))
     stores.arrivals.extend_evaluated_until(at(10))
-    # of other attributes or another end it is another event
-    assert remove_events(stores, [replace(stop, end=at(9))], at(11)) == 0
-    assert remove_events(stores, [replace(stop, attributes={"reason": "belt"})], at(11)) == 0
-    assert stores.arrivals.unfinished().arrivals == []
-    assert remove_events(stores, [replace(stop, attributes={}), other], at(12)) == 2
+    removed = (
+        [replace(STOP, end=at(9))],  # of another end or other attributes it is another event
+        [replace(STOP, attributes={"reason": "belt"})],
+        [replace(STOP, attributes={}), other],
+        [STOP, other],
+    )
+    counts = [remove_events(stores, of, at(11 + n)) for n, of in enumerate(removed)]
+    assert counts == [0, 0, 2, 0]
     assert [(p.asset, p.first, p.rows, p.events) for p in parts(stores)] == [
-        ("oven-1", at(4), 1, ("stop",))
+        ("oven-1", at(5), 1, ("stop",))
     ]
-    assert remove_events(stores, [stop, other], at(13)) == 0
 
 
 def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(stores, monkeypatch):
@@ -167,22 +158,28 @@ def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores)
     assert stores.arrivals.arrived_since(at(0)) == []
 
 
-def test_a_request_keeps_the_earliest_instant_and_stays_when_late_data_were_added(stores):
-    key = "too-hot", "oven-1"
-    stores.arrivals.request_reprocessing(
-        [{key: at(5), ("too-hot", "oven-2"): at(1)}, {("other", "oven-1"): at(1)}]
-    )
-    stores.arrivals.request_reprocessing([{key: at(7)}])
-    first = stores.arrivals.requests(["too-hot"])
-    assert {p: d.start for p, d in first.items()} == {key: at(5), ("too-hot", "oven-2"): at(1)}
-    stores.arrivals.request_reprocessing([{key: at(6)}])
+def remove_requests(stores, *requests):
     with stores.unit_of_work.begin() as unit:
-        stores.arrivals.remove_requests(list(first.values()), unit)
-        stores.arrivals.remove_requests([], unit)
-    assert {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()} == {key: at(6)}
-    stores.arrivals.request_reprocessing([])
-    stores.arrivals.request_reprocessing([{}])
-    assert stores.arrivals.requests(["other"]).keys() == {("other", "oven-1")}
+        stores.arrivals.remove_requests(requests, unit)
+
+
+def test_a_request_keeps_the_earliest_instant_and_stays_when_late_data_were_added(stores):
+    first = "too-hot", "oven-1"
+    second = "too-hot", "oven-2"
+    foreign = "other", "oven-1"
+
+    def starts():
+        return {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()}
+
+    for added in ([{first: at(5), second: at(1)}, {foreign: at(1)}], [{first: at(7)}], [], [{}]):
+        stores.arrivals.request_reprocessing(added)
+    assert starts() == {first: at(5), second: at(1)}
+    read = stores.arrivals.requests(["too-hot"]).values()
+    stores.arrivals.request_reprocessing([{first: at(6)}])
+    remove_requests(stores, *read)
+    remove_requests(stores)
+    assert starts() == {first: at(6)}
+    assert stores.arrivals.requests(["other"]).keys() == {foreign}
 
 
 def test_a_request_stands_in_place_of_those_that_wait(stores):
@@ -191,13 +188,9 @@ def test_a_request_stands_in_place_of_those_that_wait(stores):
     read = stores.arrivals.requests(["too-hot"])
     stores.arrivals.request_reprocessing([{keys[0]: at(4)}], [read[keys[0]]])
     found = stores.arrivals.requests(["too-hot"])
-    assert [(found[key].start, len(found[key].stored)) for key in keys] == [
-        (at(4), 1),
-        (at(5), 1),
-        (at(5), 1),
-    ]
-    with stores.unit_of_work.begin() as unit:  # of an evaluator that has read it before
-        stores.arrivals.remove_requests([read[keys[0]]], unit)
+    starts = [(found[key].start, len(found[key].stored)) for key in keys]
+    assert starts == [(at(4), 1), (at(5), 1), (at(5), 1)]
+    remove_requests(stores, read[keys[0]])  # of an evaluator that has read it before
     assert stores.arrivals.requests(["too-hot"]).keys() == set(keys)
 
 
@@ -205,12 +198,12 @@ def test_requests_stored_together_are_removed_one_by_one_and_none_is_left(stores
     keys = [("too-hot", f"oven-{number}") for number in range(5)]
     stores.arrivals.request_reprocessing([dict.fromkeys(keys, at(5))])
     read = stores.arrivals.requests(["too-hot"])
+    left = []
     for done in (keys[1:3], keys[:1], keys[3:]):  # as evaluators that have read the same
-        assert stores.arrivals.unfinished().has_requests
-        with stores.unit_of_work.begin() as unit:
-            stores.arrivals.remove_requests([read.pop(key) for key in done], unit)
-        assert stores.arrivals.requests(["too-hot"]).keys() == read.keys()
-    assert not stores.arrivals.unfinished().has_requests
+        remove_requests(stores, *(read[key] for key in done))
+        has_requests = stores.arrivals.unfinished().has_requests
+        left.append((sorted(stores.arrivals.requests(["too-hot"])), has_requests))
+    assert left == [([keys[0], *keys[3:]], True), (keys[3:], True), ([], False)]
 
 
 def checkpoint(minute, needed_from=0, asset="oven-1", **changes):
@@ -238,18 +231,20 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
     save(stores, [checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
     key = ("too-hot", "oven-1")
     other = ("too-hot", "oven-2")
-    assert stores.checkpoints.states_before({key: at(30), other: at(26)}) == {
-        key: full.state,
-        other: ConditionState(at(25)),
-    }
-    assert stores.checkpoints.states_before({key: at(2000), other: at(25)}) == {
-        key: ConditionState(at(30))
-    }
-    assert stores.checkpoints.states_before({key: at(10), ("other", "oven-1"): at(30)}) == {}
-    assert stores.checkpoints.states_before({}) == {}
-    assert stores.checkpoints.state_after("too-hot", "oven-1", at(10)) == ConditionState(at(10))
-    assert stores.checkpoints.state_after("too-hot", "oven-1", at(31)) is None
-    save(stores, [])
+    wanted = (
+        {key: at(30), other: at(26)},
+        {key: at(2000), other: at(25)},
+        {key: at(10), ("other", "oven-1"): at(30)},
+        {},
+    )
+    assert [stores.checkpoints.states_before(of) for of in wanted] == [
+        {key: full.state, other: ConditionState(at(25))},
+        {key: ConditionState(at(30))},
+        {},
+        {},
+    ]
+    after = [stores.checkpoints.state_after(*key, at(minute)) for minute in (10, 31)]
+    assert after == [ConditionState(at(10)), None]
 
 
 def test_a_state_stays_until_the_one_after_it_serves_as_well(stores):
@@ -269,3 +264,7 @@ def test_after_late_data_the_state_before_them_is_needed_as_long_as_nothing_new_
     assert stores.checkpoints.state_after("too-hot", "oven-1", at(11)) is None
     save(stores, [checkpoint(100, needed_from=50)])
     assert before(stores, 60) == ConditionState(at(10))
+
+
+def test_the_stores_in_memory_keep_this_contract():
+    assert broken_in_memory(globals()) == {}

@@ -1,5 +1,6 @@
 """Port `Readings`: readings and events."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -13,6 +14,7 @@ from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
 from alerting.readings.instants import to_millis
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import T0, at, oven
+from tests.helpers.stores import broken_in_memory
 
 LATER = at(10_000)
 
@@ -25,74 +27,59 @@ def event(type_, start, end=None, asset="oven-1", **attributes):
     return EventRow(asset, type_, at(start), None if end is None else at(end), "test", attributes)
 
 
-def test_the_same_rows_again_change_nothing(stores):
-    rows = [row(minute, temperature=minute / 7, moisture=4.0) for minute in range(50)]
-    assert add_readings(stores, rows, LATER) == 50
-    before = stores.readings.load(oven(), None, None).readings
-    assert add_readings(stores, rows, LATER + timedelta(days=1)) == 0
-    pd.testing.assert_frame_equal(stores.readings.load(oven(), None, None).readings, before)
+def frame_of(stores, start=None, end=None, variables=None, asset=None):
+    return stores.readings.load(asset or oven(), start, end, variables).readings
 
 
-def test_later_variables_join_the_instant_and_earlier_ones_stay(stores):
-    add_readings(stores, [row(0, temperature=200.0), row(1, temperature=201.0)], LATER)
-    changed = add_readings(
-        stores, [row(0, moisture=4.2), row(1, temperature=201.0), row(2, moisture=4.3)], LATER
-    )
-    assert changed == 2
-    frame = stores.readings.load(oven(), None, None).readings
-    assert frame["temperature"].tolist()[:2] == [200.0, 201.0]
-    assert frame["moisture"].tolist()[::2] == [4.2, 4.3]
-    assert np.isnan(frame["moisture"].iloc[1])
-    assert np.isnan(frame["temperature"].iloc[2])
-
-
-def test_of_two_rows_for_one_instant_the_later_wins_and_both_are_merged(stores):
-    rows = [row(0, temperature=1.0), row(0, temperature=2.0, moisture=4.0), row(0, moisture=4.0)]
-    assert add_readings(stores, rows, LATER) == 2
-    assert stores.readings.load(oven(), None, None).readings.iloc[0].to_dict() == {
-        "temperature": 2.0,
-        "moisture": 4.0,
-    }
-
-
-def test_instants_are_kept_in_whole_milliseconds_and_utc_so_that_repeating_them_changes_nothing(
+def test_the_same_rows_again_change_nothing_and_instants_are_kept_in_whole_milliseconds_of_utc(
     stores,
 ):
     fine = datetime(2026, 1, 5, 13, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=1)))
-    rows = [ReadingRow("oven-1", fine, {"temperature": 1.0})]
-    assert add_readings(stores, rows, LATER) == 1
-    assert add_readings(stores, rows, LATER) == 0
-    assert (
-        stores.readings.span("oven-1") == (datetime(2026, 1, 5, 12, 0, 0, 123_000, tzinfo=UTC),) * 2
-    )
-
-
-def test_an_instant_without_a_zone_is_an_error(stores):
+    rows = [row(minute, temperature=minute / 7, moisture=4.0) for minute in range(50)]
+    rows.append(ReadingRow("oven-1", fine, {"temperature": 1.0}))
+    assert add_readings(stores, rows, LATER) == 51
+    before = frame_of(stores)
+    assert add_readings(stores, rows, LATER + timedelta(days=1)) == 0
+    pd.testing.assert_frame_equal(frame_of(stores), before)
+    last = datetime(2026, 1, 5, 12, 0, 0, 123_000, tzinfo=UTC)
+    assert stores.readings.span("oven-1") == (at(0), last)
     with pytest.raises(ValueError, match="time zone"):
-        add_readings(
-            stores,
-            [ReadingRow("oven-1", datetime(2026, 1, 5), {"temperature": 1.0})],  # noqa: DTZ001
-            LATER,
-        )
+        add_readings(stores, [ReadingRow("oven-1", last.replace(tzinfo=None), {"t": 1.0})], LATER)
+
+
+def test_later_variables_join_the_instant_and_of_two_values_the_later_wins(stores):
+    add_readings(stores, [row(0, temperature=200.0), row(1, temperature=201.0)], LATER)
+    rows = [
+        row(0, moisture=4.2),
+        row(1, temperature=201.0),
+        row(2, moisture=4.3),
+        row(3, temperature=1.0),
+        row(3, temperature=2.0, moisture=4.0),
+        row(3, moisture=4.0),
+    ]
+    assert add_readings(stores, rows, LATER) == 4
+    frame = frame_of(stores)
+    np.testing.assert_array_equal(frame["temperature"], [200.0, 201.0, np.nan, 2.0])
+    np.testing.assert_array_equal(frame["moisture"], [4.2, np.nan, 4.3, 4.0])
 
 
 def test_arrival_is_when_the_instant_last_changed(real):
-    add_readings(real, [row(0, temperature=1.0)], at(1))
-    add_readings(real, [row(0, temperature=1.0)], at(2))
-    assert real.database["readings"].find_one()["arrived_at"] == at(1)
-    add_readings(real, [row(0, moisture=1.0)], at(3))
-    assert real.database["readings"].find_one()["arrived_at"] == at(3)
+    arrived = []
+    for minute, variable in ((1, "temperature"), (2, "temperature"), (3, "moisture")):
+        add_readings(real, [row(0, **{variable: 1.0})], at(minute))
+        arrived.append(real.database["readings"].find_one()["arrived_at"])
+    assert arrived == [at(1), at(1), at(3)]
 
 
-@pytest.mark.parametrize("stored", [1, 1500])
-def test_of_many_assets_those_with_stored_rows_are_merged_and_counted_once(stores, stored):
+def test_of_many_assets_those_with_stored_rows_are_merged_and_counted_once(stores):
     """Few and many stored readings are found in different ways."""
-    add_readings(
-        stores, [row(minute, asset="oven-2", temperature=1.0) for minute in range(stored)], LATER
-    )
-    rows = [row(0, asset=f"oven-{i}", temperature=1.0) for i in range(1, 6)]
-    assert add_readings(stores, [*rows, row(stored, asset="oven-3", temperature=2.0)], LATER) == 5
-    assert add_readings(stores, rows, LATER) == 0
+    for stored, value in ((1, 1.0), (1500, 2.0)):
+        many = [row(minute, asset="oven-2", temperature=value) for minute in range(stored)]
+        add_readings(stores, many, LATER)
+        rows = [row(0, asset=f"oven-{i}", temperature=value) for i in range(1, 6)]
+        late = row(stored, asset="oven-3", temperature=3.0)
+        assert add_readings(stores, [*rows, late], LATER) == 5
+        assert add_readings(stores, rows, LATER) == 0
 
 
 def test_a_history_has_the_conventions_of_the_core(stores):
@@ -122,15 +109,11 @@ def test_a_history_has_the_conventions_of_the_core(stores):
     assert frame["never"].isna().all()
 
 
-def test_a_period_is_open_at_its_start_and_closed_at_its_end(stores):
-    add_readings(stores, [row(minute, temperature=float(minute)) for minute in range(5)], LATER)
-    frame = stores.readings.load(oven(), at(1), at(3)).readings
-    assert frame["temperature"].tolist() == [2.0, 3.0]
-
-
-def test_only_the_variables_asked_for_are_loaded_and_all_of_them(stores):
-    add_readings(stores, [row(0, temperature=1.0, moisture=2.0)], LATER)
-    frame = stores.readings.load(oven(), None, None, ["moisture", "undeclared"]).readings
+def test_only_the_period_and_the_variables_asked_for_are_loaded_and_all_of_them(stores):
+    rows = [row(minute, temperature=float(minute), moisture=2.0) for minute in range(5)]
+    add_readings(stores, rows, LATER)
+    assert frame_of(stores, at(1), at(3))["temperature"].tolist() == [2.0, 3.0], "open at its start"
+    frame = frame_of(stores, variables=["moisture", "undeclared"])
     assert list(frame.columns) == ["moisture", "undeclared"]
     assert frame["undeclared"].isna().all()
 
@@ -153,22 +136,21 @@ def test_histories_of_many_assets_are_those_of_each(stores):
         WantedHistory(assets[2], at(5), ("over",)),
         WantedHistory(assets[3], at(3), ("temperature",)),
     ]
-    found = stores.readings.load_histories(wanted, at(8))
+    wanted.append(WantedHistory(assets[1], at(3), ("moisture",), with_events=False))
+    found = stores.readings.load_histories(wanted[:4], at(8))
     assert {"oven-1", "oven-2"} <= found.keys() <= {"oven-1", "oven-2", "oven-3"}
-    for asset, start, of_asset, _ in wanted:
-        if asset.name not in found:
-            continue
-        alone = stores.readings.load(asset, start, at(8), of_asset, events_since=start)
-        pd.testing.assert_frame_equal(found[asset.name].readings, alone.readings)
-        pd.testing.assert_frame_equal(found[asset.name].events, alone.events)
-        assert found[asset.name].event_types == alone.event_types
-    assert len(found["oven-2"].events) == 3
-    without = WantedHistory(assets[1], at(3), ("moisture",), with_events=False)
-    found = stores.readings.load_histories([wanted[0], without], at(8))
-    alone = stores.readings.load(assets[1], at(3), at(8), ("moisture",), with_events=False)
-    pd.testing.assert_frame_equal(found["oven-2"].readings, alone.readings)
-    assert (len(found["oven-2"].events), found["oven-2"].event_types) == (0, ())
-    assert found["oven-1"].event_types
+    pairs = [(found.get(one.asset.name), one) for one in wanted[:4]]
+    without = stores.readings.load_histories([wanted[0], wanted[4]], at(8))
+    pairs.append((without["oven-2"], wanted[4]))
+    for history, (asset, start, names, with_events) in pairs:
+        if history is not None:
+            options = {"events_since": start, "with_events": with_events}
+            alone = stores.readings.load(asset, start, at(8), names, **options)
+            pd.testing.assert_frame_equal(history.readings, alone.readings)
+            pd.testing.assert_frame_equal(history.events, alone.events)
+            assert history.event_types == alone.event_types
+    assert [len(one.events) for one in (found["oven-2"], without["oven-2"])] == [3, 0]
+    assert [len(without[name].event_types) for name in ("oven-1", "oven-2")] == [1, 0]
 
 
 def test_an_asset_without_readings_has_an_empty_frame_with_its_columns(stores):
@@ -217,41 +199,30 @@ def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stor
     ]
 
 
-def test_the_span_begins_after_few_readings_far_before_all_others(stores):
-    good = [row(minute, temperature=1.0) for minute in range(0, 6000, 10)]
-    strays = [row(-60 * 24 * 365 * 50 + minute, temperature=1.0) for minute in range(6)]
-    add_readings(stores, [*good, *strays, row(60 * 24 * 365 * 10, temperature=1.0)], LATER)
-    assert stores.readings.span("oven-1", at(7000)) == (at(0), at(5990))
-    assert stores.readings.span("oven-1") == (at(0), at(60 * 24 * 365 * 10))
-    assert stores.readings.span("oven-1", at(-1)) == (strays[0].ts, strays[-1].ts)
-
-
-def test_a_first_part_of_a_history_is_in_its_span_however_far_it_lies(stores):
+def test_the_span_begins_after_few_readings_far_before_all_others_but_not_after_many(stores):
     year = 60 * 24 * 365
-    early = [row(minute - 2 * year, temperature=1.0) for minute in range(100)]
-    add_readings(stores, [*early, *(row(m, temperature=1.0) for m in range(1000))], LATER)
-    assert stores.readings.span("oven-1") == (early[0].ts, at(999))
+    good = [row(minute, temperature=1.0) for minute in range(0, 6000, 10)]
+    strays = [row(-50 * year + minute, temperature=1.0) for minute in range(6)]
+    add_readings(stores, [*good, *strays, row(10 * year, temperature=1.0)], LATER)
+    ends = (at(7000), None, at(-1))
+    spans = [stores.readings.span("oven-1", end) for end in ends]
+    assert spans == [(at(0), at(5990)), (at(0), at(10 * year)), (strays[0].ts, strays[-1].ts)]
+    early = [row(minute - 2 * year, asset="oven-2", temperature=1.0) for minute in range(100)]
+    later = [row(minute, asset="oven-2", temperature=1.0) for minute in range(1000)]
+    add_readings(stores, [*early, *later], LATER)
+    assert stores.readings.span("oven-2") == (early[0].ts, at(999))
 
 
-def test_the_same_events_again_change_nothing(stores):
-    events = [event("failure", minute, minute, component="belt") for minute in range(20)]
-    assert add_events(stores, events, LATER) == 20
-    assert add_events(stores, events, LATER) == 0
-
-
-def test_the_end_of_a_lasting_event_arrives_later_and_stays(real):
-    assert add_events(real, [event("stop", 5, reason="jam")], LATER) == 1
-    assert add_events(real, [event("stop", 5, 9, shift="night")], LATER) == 1
-    assert add_events(real, [event("stop", 5)], LATER) == 0
-    stored = real.database["events"].find_one()
-    assert stored["end"] == at(9)
-    assert stored["attributes"] == {"reason": "jam", "shift": "night"}
-
-
-def test_an_event_attribute_may_have_any_name(stores):
-    row_ = EventRow("oven-1", "stop", at(0), None, "test", {"speed [m/s. mean]": 1.5})
-    assert add_events(stores, [row_], LATER) == 1
-    assert add_events(stores, [row_], LATER) == 0
+def test_the_same_events_again_change_nothing_and_a_later_end_or_attribute_joins(stores):
+    jam = event("stop", 5, reason="jam")
+    ended = event("stop", 5, 9, shift="night")
+    named = event("stop", 0, **{"speed [m/s. mean]": 1.5})
+    failures = [event("failure", minute, minute, component="belt") for minute in range(20)]
+    added = ([jam], [ended], [event("stop", 5)], [named], [named], failures, failures)
+    assert [add_events(stores, events, LATER) for events in added] == [1, 1, 0, 1, 0, 20, 0]
+    stored = stores.reading_writes.stored_events([jam, named])
+    stops = {one.start: one for one in stored if one.type == "stop"}
+    assert stops == {at(0): named, at(5): event("stop", 5, 9, reason="jam", shift="night")}
 
 
 def test_every_event_up_to_the_end_is_loaded_whenever_it_began(stores):
@@ -278,7 +249,6 @@ def test_every_event_up_to_the_end_is_loaded_whenever_it_began(stores):
     assert {t.name for t in history.event_types} == {"failure", "stop"}
 
 
-@pytest.mark.server
 def test_a_long_history_is_loaded_in_order_across_chunks(real):
     rows = [row(minute, temperature=float(minute)) for minute in range(12_345)]
     assert add_readings(real, rows, LATER) == 12_345
@@ -288,25 +258,14 @@ def test_a_long_history_is_loaded_in_order_across_chunks(real):
     assert frame.index[0] == pd.Timestamp(T0)
 
 
-@pytest.mark.server
 def test_two_imports_at_once_lose_no_variable(real):
-    import threading
-
-    minutes = range(3000)
-    parts = [[row(m, **{name: float(m)}) for m in minutes] for name in ("temperature", "moisture")]
-    counts = []
-    threads = [
-        threading.Thread(target=lambda rows=rows: counts.append(add_readings(real, rows, LATER)))
-        for rows in parts
+    parts = [
+        [row(m, **{name: float(m)}) for m in range(3000)] for name in ("temperature", "moisture")
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    frame = real.readings.load(oven(), None, None).readings
-    assert counts == [3000, 3000]
-    assert frame.shape == (3000, 2)
-    assert not frame.isna().any().any()
+    with ThreadPoolExecutor(2) as threads:
+        counts = [*threads.map(lambda rows: add_readings(real, rows, LATER), parts)]
+    frame = frame_of(real)
+    assert (counts, frame.shape, frame.isna().any().any()) == ([3000, 3000], (3000, 2), False)
 
 
 def test_the_newest_instant_of_each_asset_with_readings(stores):
@@ -347,26 +306,18 @@ def test_a_computed_variable_is_read_like_a_stored_one(stores):
     assert stores.readings.newest_values(asset, {"over": at(4)}, at(9_000)).empty
 
 
-def test_an_event_is_deleted_only_as_it_is_stored(stores):
+def test_an_event_is_deleted_only_as_it_is_stored_and_its_type_has_events_until_then(stores):
     jam = event("stop", 5, 9, reason="jam")
-    other = event("stop", 20, 22)
-    add_events(stores, [jam, other], LATER)
-    writes = stores.reading_writes
-    writes.delete_events([])
-    writes.delete_events([event("stop", 5, 9), event("stop", 20, 23)])
-    assert len(writes.stored_events([jam, other])) == 2
-    for _ in range(2):
-        writes.delete_events([jam])
-        assert writes.stored_events([jam, other]) == [other]
-
-
-def test_a_type_has_events_while_one_of_any_asset_is_stored(stores):
+    other = event("stop", 20, 22, asset="oven-2")
     writes = stores.reading_writes
     assert not writes.has_events("stop")
-    add_events(stores, [event("stop", 5, 9, asset="oven-2"), event("jam", 5, 6)], LATER)
-    assert writes.has_events("stop")
-    writes.delete_events([event("stop", 5, 9, asset="oven-2")])
-    assert (writes.has_events("stop"), writes.has_events("jam")) == (False, True)
+    add_events(stores, [jam, other, event("jam", 30, 31)], LATER)
+    left = []
+    for deleted in ([], [event("stop", 5, 9), event("stop", 20, 23)], [jam], [jam], [other]):
+        writes.delete_events(deleted)
+        left.append((len(writes.stored_events([jam, other])), writes.has_events("stop")))
+    assert left == [(2, True), (2, True), (1, True), (1, True), (0, False)]
+    assert writes.has_events("jam")
 
 
 def test_samples_are_deleted_only_as_they_are_stored_and_others_of_their_instant_stay(stores):
@@ -377,9 +328,9 @@ def test_samples_are_deleted_only_as_they_are_stored_and_others_of_their_instant
     writes = stores.reading_writes
     keys = [("oven-1", to_millis(at(minute))) for minute in range(5)]
     before = writes.stored(keys)
-    writes.delete_samples([])
-    writes.delete_samples([row(0, temperature=199.0), row(9, temperature=1.0)])
-    writes.delete_samples([row(3, temperature=9.0)])  # a doubtful sample is not a good one
+    good = row(3, temperature=9.0)  # a doubtful sample is not a good one
+    for others in ([], [row(0, temperature=199.0), row(9, temperature=1.0)], [good]):
+        writes.delete_samples(others)
     assert writes.stored(keys) == before and len(before) == 5
     for _ in range(2):
         writes.delete_samples([row(0, temperature=200.0), row(1, temperature=201.0, moisture=4.0)])
@@ -391,3 +342,7 @@ def test_samples_are_deleted_only_as_they_are_stored_and_others_of_their_instant
     assert left["moisture"].tolist() == [4.0, 4.0]
     # and may be stored again
     assert add_readings(stores, rows, LATER) == 2
+
+
+def test_the_stores_in_memory_keep_this_contract():
+    assert broken_in_memory(globals()) == {}

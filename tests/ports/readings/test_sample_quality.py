@@ -1,13 +1,15 @@
 """Port `Readings`: the quality of samples."""
 
+from itertools import product
+
 import numpy as np
-import pytest
 
 from alerting.definitions.assets import Variable
 from alerting.ports import ReadingRow, Wanted
 from alerting.readings.history import to_millis
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven
+from tests.helpers.stores import broken_in_memory
 
 LATER = at(10_000)
 ASSET = oven(state=Variable(type="category"))
@@ -52,29 +54,30 @@ def test_many_assets_at_once_tell_their_quality_too(stores):
     assert told(found.doubts.bad) == {"temperature": [to_millis(at(2))]}
 
 
-@pytest.mark.parametrize("before", [{}, {"temperature": "bad"}, {"temperature": "uncertain"}])
-@pytest.mark.parametrize("after", [{}, {"temperature": "bad"}, {"temperature": "uncertain"}])
-def test_a_quality_given_anew_replaces_the_old_one_and_given_again_changes_nothing(
-    stores, before, after
-):
-    def sample(quality):
-        return row(
-            1, quality, **({} if quality == {"temperature": "bad"} else {"temperature": 200.0})
-        )
+def test_a_quality_given_anew_replaces_the_old_one_and_given_again_changes_nothing(stores):
+    qualities = (None, "bad", "uncertain")
+    steps = list(enumerate(product(qualities, qualities)))
 
-    add_readings(stores, [sample(before), row(1, moisture=4.0)], LATER)
-    assert add_readings(stores, [sample(after)], LATER) == int(before != after)
-    assert add_readings(stores, [sample(after)], LATER) == 0
+    def samples(which):
+        return [
+            row(
+                minute,
+                {"temperature": of[which]} if of[which] else {},
+                **({} if of[which] == "bad" else {"temperature": 200.0}),
+            )
+            for minute, of in steps
+        ]
+
+    add_readings(stores, [*samples(0), *(row(m, moisture=4.0) for m, _ in steps)], LATER)
+    assert add_readings(stores, samples(1), LATER) == sum(old != new for _, (old, new) in steps)
+    assert add_readings(stores, samples(1), LATER) == 0
     history = load(stores)
-    instant = [to_millis(at(1))]
-    assert history.readings["temperature"].notna().tolist() == [after != {"temperature": "bad"}]
-    assert history.readings["moisture"].tolist() == [4.0]
-    assert told(history.doubts.bad) == (
-        {"temperature": instant} if after == {"temperature": "bad"} else {}
-    )
-    assert told(history.doubts.uncertain) == (
-        {"temperature": instant} if after == {"temperature": "uncertain"} else {}
-    )
+    given = [new for _, (_, new) in steps]
+    instants = {of: [to_millis(at(m)) for m, _ in steps if given[m] == of] for of in qualities}
+    assert history.readings["temperature"].notna().tolist() == [of != "bad" for of in given]
+    assert history.readings["moisture"].tolist() == [4.0] * len(steps)
+    assert told(history.doubts.bad) == {"temperature": instants["bad"]}
+    assert told(history.doubts.uncertain) == {"temperature": instants["uncertain"]}
 
 
 def test_of_two_rows_for_one_instant_the_later_says_the_quality(stores):
@@ -86,31 +89,17 @@ def test_of_two_rows_for_one_instant_the_later_says_the_quality(stores):
 
 
 def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(real):
-    add_readings(
-        real, [row(0, temperature=2.0), row(1, {"temperature": "bad"}, moisture=1.0)], LATER
-    )
-    good, other = (
-        real.database["readings"].find({}, {"_id": False, "arrived_at": False}).sort([("ts", 1)])
-    )
-    assert good == {"asset": "oven-1", "ts": at(0), "v": {"temperature": 2.0}}
-    assert other == {
-        "asset": "oven-1",
-        "ts": at(1),
-        "v": {"moisture": 1.0},
-        "q": {"temperature": "bad"},
-    }
-
-
-def test_a_number_that_somebody_wrote_beside_a_bad_quality_is_no_value(real):
-    document = {
-        "asset": "oven-1",
-        "ts": at(0),
-        "v": {"temperature": 900.0},
-        "q": {"temperature": "bad"},
-        "arrived_at": at(0),
-    }
-    real.database["readings"].insert_one(document)
-    assert load(real).readings["temperature"].isna().all()
+    bad = {"temperature": "bad"}
+    add_readings(real, [row(0, temperature=2.0), row(1, bad, moisture=1.0)], LATER)
+    readings = real.database["readings"]
+    stored = readings.find({}, {"_id": False, "arrived_at": False}).sort([("ts", 1)])
+    assert list(stored) == [
+        {"asset": "oven-1", "ts": at(0), "v": {"temperature": 2.0}},
+        {"asset": "oven-1", "ts": at(1), "v": {"moisture": 1.0}, "q": bad},
+    ]
+    readings.update_one({"ts": at(1)}, {"$set": {"v.temperature": 900.0}})
+    numbers = load(real).readings["temperature"]
+    assert numbers.isna().tolist() == [False, True], "a number beside a bad quality is no value"
 
 
 def test_a_correction_of_the_quality_behind_the_evaluation_is_late(stores):
@@ -119,3 +108,7 @@ def test_a_correction_of_the_quality_behind_the_evaluation_is_late(stores):
     add_readings(stores, [row(5, {"temperature": "bad"})], at(11))
     (arrival,) = stores.arrivals.unfinished().arrivals
     assert [(p.variables, p.first, p.rows) for p in arrival.parts] == [(("temperature",), at(5), 1)]
+
+
+def test_the_stores_in_memory_keep_this_contract():
+    assert broken_in_memory(globals()) == {}
