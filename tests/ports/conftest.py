@@ -2,6 +2,11 @@
 
 import pytest
 
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.mongo.indexes import SCHEMA
+from alerting.adapters.mongo.mongo import MongoStores
+from tests.helpers.contracts import broken_claims
+from tests.helpers.databases import empty_database
 from tests.helpers.stores import another_real, real  # noqa: F401 - fixtures
 
 
@@ -12,3 +17,22 @@ def stores(real):  # noqa: F811 - a fixture
     The stores in memory keep the whole contract of a module in one test.
     """
     return real
+
+
+@pytest.fixture
+def broken(real):  # noqa: F811 - a fixture
+    """Return a function that finds the broken claims of a table, on the real server and in
+    memory."""
+
+    def new_real():
+        empty_database(real.database, {SCHEMA})
+        return MongoStores(real.database)
+
+    def find(claims):
+        found = {
+            "in memory": broken_claims(claims, memory_platform),
+            "real": broken_claims(claims, new_real),
+        }
+        return {where: wrong for where, wrong in found.items() if wrong}
+
+    return find

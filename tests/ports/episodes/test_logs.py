@@ -2,13 +2,16 @@
 added to."""
 
 from dataclasses import replace
+from unittest.mock import ANY
 
 import numpy as np
 
+from alerting.adapters.memory.platform import memory_platform
 from alerting.episodes.episode import Feedback
 from alerting.ports import DecisionRecord, PastEvaluation
 from tests.builders import at
-from tests.helpers.stores import audit_entries, broken_in_memory
+from tests.helpers.contracts import each, having, step
+from tests.helpers.stores import audit_entries
 
 FIRST = Feedback("e-1", "false_alarm", False, None, "nothing there", "ann", at(1))
 DECISION = DecisionRecord(
@@ -29,115 +32,116 @@ DECISION = DecisionRecord(
     run_id="run-1",
     actor="platform",
 )
+SECOND = replace(FIRST, verdict="true_alarm", acted=True, action="lowered zone 2", acted_at=at(0))
+THIRD = replace(FIRST, verdict=None, comment="sorry")
+EARLIER = replace(FIRST, at=at(0))
+LATER = replace(FIRST, at=at(7))
+BY_HAND = replace(DECISION, run_id=None, at=at(6), challenger_version=None, champion_version=3)
+BEFORE = replace(DECISION, run_id="run-0", at=at(1))
+MOIST = [replace(DECISION, definition="moist", run_id=f"{m}", at=at(m)) for m in (10, 20)]
+DRY = replace(DECISION, definition="dry", at=at(15))
+MOIST_SHORT = [replace(one, evidence={}) for one in MOIST]
+DRY_SHORT = replace(DRY, evidence={})
+NAMES = ["moist", "dry", "unknown"]
+NUMERIC = {
+    "score": np.float64(0.5),
+    "count": np.int64(3),
+    "better": np.bool_(True),
+    "curve": np.array([0.1, 0.2]),
+    7: (1, 2),
+}
+PLAIN = {"score": 0.5, "count": 3, "better": True, "curve": [0.1, 0.2], "7": [1, 2]}
+LATE = PastEvaluation("too-hot", "oven-1", at(0), at(60), 1, None, at(200))
+EARLY = replace(LATE, at=at(100))
+OTHER = PastEvaluation("too-moist", "oven-2", at(60), at(120), 1, 3, at(150))
+UNREADABLE = ("champion unreadable", "too-moist")
 
 
-def test_feedback_is_kept_once_in_the_order_in_which_it_was_given(stores):
-    second = replace(
-        FIRST, verdict="true_alarm", acted=True, action="lowered zone 2", acted_at=at(0)
-    )
-    third = replace(FIRST, verdict=None, comment="sorry")
-    earlier = replace(FIRST, at=at(0))
-    for one in (FIRST, second, third, earlier, FIRST, replace(FIRST, episode="e-2")):
-        stores.feedback.append(one)
-    assert stores.feedback.for_episode("e-1") == [earlier, FIRST, second, third]
+def append(one, key=None, gives=ANY):
+    return step("feedback.append", one, *([key] if key else []), gives=gives)
 
 
-def test_of_all_that_count_once_the_first_is_kept_and_given_back(stores):
-    later = replace(FIRST, at=at(7))
-    given = [(FIRST, "anna 1"), (later, "anna 1"), (later, "anna 2")]
-    assert [stores.feedback.append(*one) for one in given] == [FIRST, FIRST, later]
-    assert stores.feedback.for_episode("e-1") == [FIRST, later]
+CLAIMS = {
+    "feedback is kept once, in the order in which it was given": [
+        *map(append, (FIRST, SECOND, THIRD, EARLIER, FIRST, replace(FIRST, episode="e-2"))),
+        step("feedback.for_episode", "e-1", gives=[EARLIER, FIRST, SECOND, THIRD]),
+    ],
+    "of all that count once the first is kept and given back": [
+        append(FIRST, "anna 1", gives=FIRST),
+        append(LATER, "anna 1", gives=FIRST),
+        append(LATER, "anna 2", gives=LATER),
+        step("feedback.for_episode", "e-1", gives=[FIRST, LATER]),
+    ],
+    "decisions come back oldest first; a run decides once, and a person as often as they like": [
+        *(step("decisions.add", one, gives=True) for one in (BY_HAND, DECISION, BEFORE, BY_HAND)),
+        step("decisions.add", replace(DECISION, verdict="keep"), gives=False),
+        step("decisions.add", replace(DECISION, definition="other"), gives=True),
+        step("decisions.for_definition", "too-moist", gives=[BEFORE, DECISION, BY_HAND, BY_HAND]),
+        step("decisions.for_definition", "too-hot", gives=[]),
+    ],
+    "the number of a promotion is given once": [
+        step("decisions.add", DECISION, rank=1, gives=True),
+        step("decisions.add", BEFORE, rank=1, gives=False),
+        step("decisions.add", BEFORE, rank=2, gives=True),
+    ],
+    "decisions on many definitions are read at once, oldest first, without their evidence": [
+        *(step("decisions.add", one) for one in (MOIST[1], MOIST[0], DRY, DECISION)),
+        step("decisions.histories", NAMES, gives={"moist": MOIST_SHORT, "dry": [DRY_SHORT]}),
+        step("decisions.histories", [], gives={}),
+        step(
+            "decisions.newest_decisions",
+            NAMES,
+            1,
+            gives={"moist": MOIST_SHORT[1:], "dry": [DRY_SHORT]},
+        ),
+        step("decisions.newest_decisions", ["moist"], 3, gives={"moist": MOIST_SHORT}),
+    ],
+    "evidence may hold what numerics give": [
+        step("decisions.add", replace(DECISION, evidence=NUMERIC)),
+        step("decisions.for_definition", "too-moist", gives=each(evidence=[PLAIN])),
+    ],
+    "past evaluations are found oldest first, and by the times that they evaluated": [
+        *(step("past_evaluations.add", one) for one in (LATE, EARLY, OTHER)),
+        step("past_evaluations.for_definition", "too-hot", gives=[EARLY, LATE]),
+        step("past_evaluations.for_interval", at(30), at(90), gives=[EARLY, OTHER, LATE]),
+        step("past_evaluations.for_interval", at(60), at(90), gives=[OTHER]),
+        step("past_evaluations.for_interval", at(120), at(900), gives=[]),
+    ],
+    "a platform alert is open once, keeps its newest reason and can open again": [
+        step("platform_alerts.report", *UNREADABLE, "the registry does not answer", at(0)),
+        step("platform_alerts.report", *UNREADABLE, "no such version", at(1)),
+        step(
+            "platform_alerts.open",
+            gives=[having(opened_at=at(0), reason="no such version", resolved_at=None)],
+        ),
+        *(step("platform_alerts.resolve", *UNREADABLE, at(minute)) for minute in (5, 6)),
+        step("platform_alerts.open", gives=[]),
+        step("platform_alerts.report", *UNREADABLE, "again", at(7)),
+        step(
+            "platform_alerts.resolved_since",
+            at(0),
+            gives=[having(opened_at=at(0), resolved_at=at(5))],
+        ),
+        step("platform_alerts.open", gives=[having(opened_at=at(7), resolved_at=None)]),
+        step("platform_alerts.subjects", UNREADABLE[0], gives={"too-moist"}),
+        step("platform_alerts.subjects", "definition faulty", gives=set()),
+    ],
+}
 
 
-def test_decisions_come_back_oldest_first_a_run_decides_once_and_a_person_as_often_as_they_like(
-    stores,
-):
-    by_hand = replace(DECISION, run_id=None, at=at(6), challenger_version=None, champion_version=3)
-    before = replace(DECISION, run_id="run-0", at=at(1))
-    foreign = replace(DECISION, definition="other")
-    added = [by_hand, DECISION, before, replace(DECISION, verdict="keep"), by_hand, foreign]
-    assert [stores.decisions.add(one) for one in added] == [True, True, True, False, True, True]
-    assert stores.decisions.for_definition("too-moist") == [before, DECISION, by_hand, by_hand]
-    assert stores.decisions.for_definition("too-hot") == []
-    assert stores.decisions.add(replace(DECISION, run_id="run-2"), rank=1)
-    assert not stores.decisions.add(replace(DECISION, run_id="run-3"), rank=1)
+def test_the_logs_keep_every_claim(broken):
+    assert broken(CLAIMS) == {}
 
 
-def test_decisions_on_many_definitions_are_read_at_once_oldest_first_and_without_their_evidence(
-    stores,
-):
-    first = replace(DECISION, definition="moist", at=at(10))
-    second = replace(first, at=at(20), run_id="run-2")
-    other = replace(first, definition="dry", at=at(15))
-    for decision in (second, first, other, replace(other, definition="left-out")):
-        stores.decisions.add(decision)
-    first, second, other = (replace(one, evidence={}) for one in (first, second, other))
-    decisions = stores.decisions
-    names = ["moist", "dry", "unknown"]
-    assert decisions.histories(names) == {"moist": [first, second], "dry": [other]}
-    assert decisions.histories([]) == {}
-    assert decisions.newest_decisions(names, 1) == {"moist": [second], "dry": [other]}
-    assert decisions.newest_decisions(["moist"], 3) == {"moist": [first, second]}
-
-
-def test_evidence_may_hold_what_numerics_give(stores):
-    evidence = {
-        "score": np.float64(0.5),
-        "count": np.int64(3),
-        "better": np.bool_(True),
-        "curve": np.array([0.1, 0.2]),
-        7: (1, 2),
-    }
-    stores.decisions.add(replace(DECISION, evidence=evidence))
-    assert stores.decisions.for_definition("too-moist")[0].evidence == {
-        "score": 0.5,
-        "count": 3,
-        "better": True,
-        "curve": [0.1, 0.2],
-        "7": [1, 2],
-    }
-
-
-def test_past_evaluations_are_found_oldest_first_and_by_the_times_that_they_evaluated(stores):
-    late = PastEvaluation("too-hot", "oven-1", at(0), at(60), 1, None, at(200))
-    early = replace(late, at=at(100))
-    other = PastEvaluation("too-moist", "oven-2", at(60), at(120), 1, 3, at(150))
-    for record in (late, early, other):
-        stores.past_evaluations.add(record)
-    assert stores.past_evaluations.for_definition("too-hot") == [early, late]
-    intervals = [(30, 90), (60, 90), (120, 900)]
-    found = [stores.past_evaluations.for_interval(at(a), at(b)) for a, b in intervals]
-    assert found == [[early, other, late], [other], []]
-
-
-def test_an_audit_entry_says_who_did_what_and_is_kept_once(stores):
-    promoted = ("ann", "promoted", "too-moist")
-    for minute in (1, 1, 2):
-        stores.audit.add(*promoted, at(minute), {"champion": 1}, {"champion": 2}, "better")
-    first, second = audit_entries(stores)
-    assert first.items() >= {
-        "actor": "ann", "what": "promoted", "subject": "too-moist", "at": at(1),
-        "before": {"champion": 1}, "after": {"champion": 2}, "why": "better",
-    }.items()  # fmt: skip
-    assert second["at"] == at(2)
-
-
-def test_a_platform_alert_is_open_once_keeps_its_newest_reason_and_can_open_again(stores):
-    alerts = stores.platform_alerts
-    unreadable = ("champion unreadable", "too-moist")
-    alerts.report(*unreadable, "the registry does not answer", at(0))
-    alerts.report(*unreadable, "no such version", at(1))
-    (one,) = alerts.open()
-    assert (one.opened_at, one.reason, one.resolved_at) == (at(0), "no such version", None)
-    for minute in (5, 6):
-        alerts.resolve(*unreadable, at(minute))
-    assert alerts.open() == []
-    alerts.report(*unreadable, "again", at(7))
-    found = [*alerts.resolved_since(at(0)), *alerts.open()]
-    assert [(a.opened_at, a.resolved_at) for a in found] == [(at(0), at(5)), (at(7), None)]
-    subjects = [alerts.subjects(kind) for kind in ("champion unreadable", "definition faulty")]
-    assert subjects == [{"too-moist"}, set()]
-
-
-def test_the_stores_in_memory_keep_this_contract():
-    assert broken_in_memory(globals()) == {}
+def test_an_audit_entry_says_who_did_what_and_is_kept_once(real):
+    for stores in (real, memory_platform()):
+        for minute in (1, 1, 2):
+            stores.audit.add(
+                "ann", "promoted", "too-moist", at(minute), {"champion": 1}, {"champion": 2}, "why"
+            )
+        first, second = audit_entries(stores)
+        assert first == having(
+            actor="ann", what="promoted", subject="too-moist", at=at(1), why="why",
+            before={"champion": 1}, after={"champion": 2},
+        )  # fmt: skip
+        assert second["at"] == at(2)

@@ -2,76 +2,71 @@
 
 from alerting.adapters.mongo.reports import backtests as module
 from tests.builders import at
+from tests.helpers.contracts import each, having, step
 from tests.helpers.episodes import episode
-from tests.helpers.stores import broken_in_memory
+
+RESULTS = {
+    "finished_at": at(70),
+    "metrics": {"undetermined": {"the data end at 2026-01-05T00:00:00.": 2}},
+}
+RAISED = [episode(1), episode(5)]
+FILES = [{"model/a": bytes(range(n)), "b": b"x"} for n in (50, 0, 50, 10, 50, 11, 50, 35)]
 
 
-def begun(stores, id="run", minute=0):
-    return stores.backtests.begin(
-        id, {"definition": "too-hot", "begun_at": at(minute), "start": at(0), "end": at(60)}
-    )
+def begin(id="run", minute=0, **gives):
+    fields = {"definition": "too-hot", "begun_at": at(minute), "start": at(0), "end": at(60)}
+    return step("backtests.begin", id, fields, gives=having(id=id, start=at(0), **gives))
 
 
-def test_a_run_begins_once_and_its_segments_come_in_order_and_each_once(stores):
-    first = begun(stores)
-    assert (first["id"], first["start"], first["segments"]) == ("run", at(0), [])
-    for number in (1, 2, 10, 11, 2):
-        stores.backtests.store_segment(
-            "run", number, {"number": number}, {"states.json": b"%d" % number}
-        )
-    again = begun(stores, minute=9)
-    assert again["begun_at"] == at(0)
-    assert again["segments"] == [{"number": number} for number in (1, 2, 10, 11)]
-    assert stores.backtests.segment_files("run", 10) == {"states.json": b"10"}
-    assert stores.backtests.get("nothing") is None
+def store_segment(number, files, id="run"):
+    return step("backtests.store_segment", id, number, {"number": number}, files)
 
 
-def test_files_of_any_size_come_back_whole_also_when_written_again_shorter(stores, monkeypatch):
+CLAIMS = {
+    "a run begins once and its segments come in order, each once": [
+        begin(segments=[], begun_at=at(0)),
+        *(store_segment(n, {"states.json": b"%d" % n}) for n in (1, 2, 10, 11, 2)),
+        begin(minute=9, begun_at=at(0), segments=[{"number": n} for n in (1, 2, 10, 11)]),
+        step("backtests.segment_files", "run", 10, gives={"states.json": b"10"}),
+        step("backtests.get", "nothing", gives=None),
+    ],
+    "files of any size come back whole, also when written again shorter": [
+        begin(),
+        *(
+            one
+            for files in FILES
+            for one in (
+                store_segment(1, files),
+                step("backtests.segment_files", "run", 1, gives=files),
+            )
+        ),
+    ],
+    "a finished run has results, episodes and a page, and a forgotten one nothing": [
+        *(begin(id) for id in ("run", "other")),
+        *(store_segment(1, {"a": b"1"}, id) for id in ("run", "other")),
+        *(
+            step("backtests.finish", id, RESULTS, RAISED, "<html>ö</html>")
+            for id in ("run", "run", "other")
+        ),
+        step("backtests.get", "run", gives=having(**RESULTS)),
+        step("backtests.segment_files", "run", 1, gives={}),
+        step("backtests.forget", "run"),
+        step("backtests.get", "run", gives=None),
+        step("backtests.episodes", "run", gives=[]),
+        step("backtests.page", "run", gives=None),
+        step("backtests.episodes", "other", gives=RAISED),
+        step("backtests.page", "other", gives="<html>ö</html>"),
+        step("episodes.find", gives=[]),
+    ],
+    "runs of a definition come newest first": [
+        begin("old", 1),
+        begin("new", 2),
+        step("backtests.begin", "foreign", {"definition": "other", "begun_at": at(3)}),
+        step("backtests.for_definition", "too-hot", gives=each(id=["new", "old"])),
+    ],
+}
+
+
+def test_the_stores_of_backtests_keep_every_claim(broken, monkeypatch):
     monkeypatch.setattr(module, "PIECE", 10)
-    begun(stores)
-    sizes = (50, 0, 50, 10, 50, 11, 50, 35)
-    written = [{"model/a": bytes(range(size)), "b": b"x"} for size in sizes]
-    found = []
-    for files in written:
-        stores.backtests.store_segment("run", 1, {"number": 1}, files)
-        found.append(stores.backtests.segment_files("run", 1))
-    assert found == written
-
-
-def test_a_finished_run_has_results_episodes_and_a_page_and_a_forgotten_one_nothing(stores):
-    results = {
-        "finished_at": at(70),
-        "metrics": {"undetermined": {"the data end at 2026-01-05T00:00:00.": 2}},
-    }
-    raised = [episode(1), episode(5)]
-    for id in ("run", "other"):
-        begun(stores, id)
-        stores.backtests.store_segment(id, 1, {"number": 1}, {"a": b"1"})
-        assert "finished_at" not in stores.backtests.get(id)
-        for _ in range(2):
-            stores.backtests.finish(id, results, raised, "<html>ö</html>")
-    stores.backtests.forget("run")
-    runs = {
-        id: (
-            stores.backtests.get(id),
-            stores.backtests.episodes(id),
-            stores.backtests.page(id),
-            stores.backtests.segment_files(id, 1),
-        )
-        for id in ("run", "other")
-    }
-    assert runs["run"] == (None, [], None, {})
-    assert runs["other"][0].items() >= results.items()
-    assert runs["other"][1:] == (raised, "<html>ö</html>", {})
-    assert stores.episodes.find() == []
-
-
-def test_runs_of_a_definition_come_newest_first(stores):
-    begun(stores, "old", minute=1)
-    begun(stores, "new", minute=2)
-    stores.backtests.begin("foreign", {"definition": "other", "begun_at": at(3)})
-    assert [r["id"] for r in stores.backtests.for_definition("too-hot")] == ["new", "old"]
-
-
-def test_the_stores_in_memory_keep_this_contract():
-    assert broken_in_memory(globals()) == {}
+    assert broken(CLAIMS) == {}
