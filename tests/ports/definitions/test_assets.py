@@ -4,80 +4,89 @@ from datetime import timedelta
 
 from alerting.definitions.assets import Asset, EventType, Variable, is_type_open
 from tests.builders import oven
+from tests.helpers.contracts import each, step
 from tests.helpers.stores import broken_in_memory
 
+FULL = oven(
+    quality=Variable(delay=timedelta(hours=1), low=0.0),
+    recipe=Variable(type="category", carry_forward=timedelta(days=14)),
+    running=Variable(type="boolean"),
+).model_copy(
+    update={"attributes": {"model": "M-3", "age": 12.5, "refitted": True}, "parent": "hall"}
+)
+MIXER = Asset(name="mixer")
+TITLED = Asset(name="mixer", title="Mixer")
+PLANT = [
+    Asset(name="oven-2", parent="line"),
+    Asset(name="oven-1", parent="line"),
+    Asset(name="line", parent="hall"),
+    Asset(name="hall", parent="line"),
+    Asset(name="my-oven-1", parent="other"),
+    Asset(name="other"),
+    Asset(name="oven.1"),
+    MIXER,
+]
+INSTANT_STOP = EventType(name="stop", duration="instant")
+LASTING_STOP = EventType(name="stop", duration="lasting")
+FAILURE = EventType(name="failure", duration="instant")
+CLAIMS = {
+    "an asset comes back equal": [
+        step("assets.store_assets", [FULL]),
+        step("assets.get", "oven-1", gives=FULL),
+        step("assets.get", "oven-2", gives=None),
+    ],
+    "assets are replaced by name, and found at once as they are now": [
+        step("assets.store_assets", [oven(), MIXER]),
+        step(
+            "assets.get_many",
+            ["mixer", "oven-1", "oven-2"],
+            gives={"mixer": MIXER, "oven-1": oven()},
+        ),
+        step("assets.store_assets", [TITLED]),
+        step("assets.store_assets", []),
+        step("assets.get_many", ["mixer"], gives={"mixer": TITLED}),
+        step("assets.get_many", [], gives={}),
+        step("assets.all", gives=[TITLED, oven()]),
+    ],
+    "event types are kept by name": [
+        step("assets.event_types", gives=[]),
+        *(
+            step("assets.put_event_types", types)
+            for types in ([INSTANT_STOP, FAILURE], [LASTING_STOP], [])
+        ),
+        step("assets.event_types", gives=[FAILURE, LASTING_STOP]),
+    ],
+    "assets that match come with all that are above them": [
+        step("assets.store_assets", PLANT),
+        *(
+            step("assets.find_matching", patterns, gives=each(name=names))
+            for patterns, names in (
+                (["oven-*"], ["hall", "line", "oven-1", "oven-2"]),
+                (["oven.1", "mix*", "unknown"], ["mixer", "oven.1"]),
+                (["o*n-1"], ["hall", "line", "oven-1"]),
+                (["*"], sorted(asset.name for asset in PLANT)),
+                ([], []),
+            )
+        ),
+    ],
+}
 
-def test_an_asset_comes_back_equal(stores):
-    asset = oven(
-        quality=Variable(type="number", delay=timedelta(hours=1), low=0.0),
-        recipe=Variable(type="category", carry_forward=timedelta(days=14)),
-        running=Variable(type="boolean"),
-        open=Variable(),
-    ).model_copy(
-        update={"attributes": {"model": "M-3", "age": 12.5, "refitted": True}, "parent": "hall"}
-    )
-    stores.assets.store_assets([asset])
-    found = stores.assets.get("oven-1")
-    assert found == asset
-    assert [is_type_open(found.variables[name]) for name in ("open", "quality")] == [True, False]
-    assert stores.assets.get("oven-2") is None
+
+def test_the_stores_of_assets_keep_every_claim(broken):
+    assert broken(CLAIMS) == {}
 
 
-def test_assets_are_replaced_by_name_and_found_at_once_as_they_are_now(stores):
-    stores.assets.store_assets([oven(), Asset(name="mixer")])
-    assert stores.assets.get_many(["mixer", "oven-1", "oven-2"]) == {
-        "mixer": Asset(name="mixer"),
-        "oven-1": oven(),
-    }
-    mixer = Asset(name="mixer", title="Mixer")
-    stores.assets.store_assets([mixer])
-    stores.assets.store_assets([])
-    assert stores.assets.get_many(["mixer"]) == {"mixer": mixer}
-    assert stores.assets.get_many([]) == {}
-    assert stores.assets.all() == [mixer, oven()]
-
-
-def test_event_types_are_kept_by_name(stores):
-    assert stores.assets.event_types() == []
-    stores.assets.put_event_types(
-        [EventType(name="stop", duration="instant"), EventType(name="failure", duration="instant")]
-    )
-    stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
-    stores.assets.put_event_types([])
-    assert stores.assets.event_types() == [
-        EventType(name="failure", duration="instant"),
-        EventType(name="stop", duration="lasting"),
-    ]
-
-
-def test_assets_that_match_come_with_all_that_are_above_them(stores):
-    ovens = [Asset(name=f"oven-{number}", parent="line") for number in (2, 1)]
-    other = [
-        Asset(name="my-oven-1", parent="other"),
-        Asset(name="other"),
-        Asset(name="oven.1"),
-        Asset(name="mixer"),
-    ]
-    stores.assets.store_assets(
-        [*ovens, Asset(name="line", parent="hall"), Asset(name="hall", parent="line"), *other]
-    )
-    patterns = (["oven-*"], ["oven.1", "mix*", "unknown"], ["o*n-1"], [])
-    found = [[asset.name for asset in stores.assets.find_matching(of)] for of in patterns]
-    assert found == [
-        ["hall", "line", "oven-1", "oven-2"],
-        ["mixer", "oven.1"],
-        ["hall", "line", "oven-1"],
-        [],
-    ]
-    assert stores.assets.find_matching(["*"]) == stores.assets.all()
-
-
-def test_an_asset_that_matches_has_the_latency_of_its_source(stores):
+def test_an_asset_comes_with_the_latency_of_its_source_and_without_a_type_that_nobody_declared(
+    stores,
+):
     stores.sources.store_document({"name": "plc", "kind": "http", "latency": "7m"})
-    stores.assets.store_assets([Asset(name="oven-1", variables={"t": Variable(source="plc")})])
+    declared = {"t": Variable(source="plc"), "y": Variable(type="number")}
+    stores.assets.store_assets([Asset(name="oven-1", variables=declared)])
     assert stores.assets.find_matching(["oven-*"]) == stores.assets.all()
     found = stores.assets.get_many(["oven-1"])["oven-1"]
     assert found.latency("t", timedelta(0)) == timedelta(minutes=7)
+    assert [is_type_open(found.variables[name]) for name in "ty"] == [True, False]
+    assert {variable.type for variable in found.variables.values()} == {"number"}
 
 
 def test_an_asset_edited_in_the_database_is_seen_by_the_next_read(real):

@@ -8,7 +8,7 @@ from pymongo.errors import WriteError
 from alerting.definitions.faults import DefinitionRefused
 from alerting.learning.features.planning import DerivedFeatures
 from tests.builders import at, revision, threshold, too_hot, too_moist
-from tests.helpers.stores import broken_in_memory
+from tests.helpers.contracts import each, step
 
 SUPPRESSION = {
     "when": [
@@ -64,59 +64,73 @@ MINUTES = DerivedFeatures(
     timedelta(minutes=1), (timedelta(minutes=15), timedelta(hours=1)), "the finest sampling is 1m"
 )
 HOURS = DerivedFeatures(timedelta(hours=1), (timedelta(hours=3),), "the finest sampling is 1h")
+QUIET = {"when": [{"variable": "running", "equals": "no"}]}
+FIRST = revision(threshold(), at(0))
+SECOND = revision(threshold(above=220), at(1), before=FIRST)
+A_FIRST = revision(threshold(name="a-first"), at(2))
+HAD = revision(threshold(name="had", suppression=QUIET))
+BY_FIELD = [
+    HAD,
+    revision(threshold(name="had"), at(1), HAD),
+    revision(threshold(name="has", suppression=QUIET)),
+    revision(threshold(name="never")),
+]
+WAYS = [({"name": f"hot-{number}"} | changes) for number, changes in enumerate(THRESHOLDS)]
 
 
-def test_documents_come_back_as_people_wrote_them_sorted_and_replaced_by_name(stores):
-    for document in (too_moist(), too_hot(title="Zone 2 is too hot"), too_hot(above=220)):
-        stores.definitions.store_document(document)
-    assert stores.definitions.documents() == [too_hot(above=220), too_moist()]
+def on_definitions(method, *given, **named):
+    return step(f"definitions.{method}", *given, **named)
 
 
-def test_a_faulty_mark_stands_beside_the_document_until_it_is_taken_away(stores):
-    stores.definitions.store_document(too_hot())
-    stores.definitions.mark_faulty("too-hot", ["variable: is not known"])
-    assert stores.definitions.documents() == [too_hot(_faults=["variable: is not known"])]
-    assert stores.definitions.faulty() == {"too-hot": ["variable: is not known"]}
-    stores.definitions.mark_faulty("too-hot", [])
-    assert stores.definitions.documents() == [too_hot()]
-    assert stores.definitions.faulty() == {}
+CLAIMS = {
+    "documents come back as people wrote them, sorted and replaced by name": [
+        on_definitions("store_document", too_moist()),
+        on_definitions("store_document", too_hot(title="Zone 2 is too hot")),
+        on_definitions("store_document", too_hot(above=220)),
+        on_definitions("documents", gives=[too_hot(above=220), too_moist()]),
+    ],
+    "a faulty mark stands beside the document until it is taken away": [
+        on_definitions("store_document", too_hot()),
+        on_definitions("mark_faulty", "too-hot", ["variable: is not known"]),
+        on_definitions("documents", gives=[too_hot(_faults=["variable: is not known"])]),
+        on_definitions("faulty", gives={"too-hot": ["variable: is not known"]}),
+        on_definitions("mark_faulty", "too-hot", []),
+        on_definitions("documents", gives=[too_hot()]),
+        on_definitions("faulty", gives={}),
+    ],
+    "revisions come back equal, each number is taken once, and the latest are found by name": [
+        *(on_definitions("add_revision", one, gives=True) for one in (SECOND, FIRST, A_FIRST)),
+        on_definitions("add_revision", revision(threshold(above=230), at(1)), gives=False),
+        on_definitions("latest_revisions", gives=[A_FIRST, SECOND]),
+        on_definitions("revisions", "too-hot", gives=[FIRST, SECOND]),
+    ],
+    "the newest revisions can be asked for by a field that they have": [
+        *(on_definitions("add_revision", one) for one in BY_FIELD),
+        on_definitions("latest_revisions", "suppression", gives=each(name=["has"])),
+        on_definitions("latest_revisions", gives=each(name=["had", "has", "never"])),
+    ],
+    "every way to write a threshold is taken as a document and as a revision": [
+        *(on_definitions("store_document", too_hot(**way)) for way in WAYS),
+        on_definitions("documents", gives=[too_hot(**way) for way in WAYS]),
+        *(on_definitions("add_revision", revision(threshold(**way), at(0))) for way in WAYS),
+        *(
+            on_definitions("revisions", way["name"], gives=[revision(threshold(**way), at(0))])
+            for way in WAYS
+        ),
+    ],
+    "each question of each definition keeps the derived values that were first stored": [
+        step("derived_features.get", "too-moist", "q1", gives=None),
+        step("derived_features.fix", "too-moist", "q1", MINUTES, gives=MINUTES),
+        step("derived_features.fix", "too-moist", "q1", HOURS, gives=MINUTES),
+        step("derived_features.fix", "too-moist", "q2", HOURS, gives=HOURS),
+        step("derived_features.get", "too-moist", "q1", gives=MINUTES),
+        step("derived_features.get", "too-dry", "q1", gives=None),
+    ],
+}
 
 
-def test_revisions_come_back_equal_each_number_is_taken_once_and_the_latest_are_found_by_name(
-    stores,
-):
-    first = revision(threshold(), at(0))
-    second = revision(threshold(above=220), at(1), before=first)
-    other = revision(threshold(name="a-first"), at(2))
-    taken = revision(threshold(above=230), at(1))
-    added = [stores.definitions.add_revision(one) for one in (second, first, other, taken)]
-    assert added == [True, True, True, False]
-    assert stores.definitions.latest_revisions() == [other, second]
-    assert stores.definitions.revisions("too-hot") == [first, second]
-
-
-def test_the_newest_revisions_can_be_asked_for_by_a_field_that_they_have(stores):
-    quiet = {"when": [{"variable": "running", "equals": "no"}]}
-    first = revision(threshold(name="had", suppression=quiet))
-    for made in (
-        first,
-        revision(threshold(name="had"), at(1), first),
-        revision(threshold(name="has", suppression=quiet)),
-        revision(threshold(name="never")),
-    ):
-        stores.definitions.add_revision(made)
-    assert [r.name for r in stores.definitions.latest_revisions("suppression")] == ["has"]
-    assert [r.name for r in stores.definitions.latest_revisions()] == ["had", "has", "never"]
-
-
-def test_every_way_to_write_a_threshold_is_taken_as_a_document_and_as_a_revision(stores):
-    for number, changes in enumerate(THRESHOLDS):
-        stores.definitions.store_document(too_hot(name=f"hot-{number}", **changes))
-        stores.definitions.add_revision(revision(threshold(name=f"hot-{number}", **changes), at(0)))
-    ways = [(f"hot-{number}", changes) for number, changes in enumerate(THRESHOLDS)]
-    assert stores.definitions.documents() == [too_hot(name=name, **of) for name, of in ways]
-    kept = [stores.definitions.revisions(name) for name, _ in ways]
-    assert kept == [[revision(threshold(name=name, **of), at(0))] for name, of in ways]
+def test_the_stores_of_definitions_keep_every_claim(broken):
+    assert broken(CLAIMS) == {}
 
 
 def test_a_document_that_the_server_refuses_is_refused_and_not_stored(real):
@@ -140,16 +154,3 @@ def test_the_server_takes_dates_and_the_numbers_of_every_shell(real):
     )
     real.database["alert_definitions"].insert_one(dict(document))
     assert real.definitions.documents() == [document]
-
-
-def test_each_question_of_each_definition_keeps_the_derived_values_that_were_first_stored(stores):
-    features = stores.derived_features
-    assert features.get("too-moist", "q1") is None
-    fixed = [features.fix("too-moist", *of) for of in (("q1", MINUTES), ("q1", HOURS))]
-    assert [*fixed, features.fix("too-moist", "q2", HOURS)] == [MINUTES, MINUTES, HOURS]
-    found = [features.get(*of) for of in (("too-moist", "q1"), ("too-dry", "q1"))]
-    assert found == [MINUTES, None]
-
-
-def test_the_stores_in_memory_keep_this_contract():
-    assert broken_in_memory(globals()) == {}

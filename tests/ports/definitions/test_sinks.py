@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from alerting.ports import SinkLetter, SinkMessage, SinkProgress, SinkStep
 from tests.builders import at
-from tests.helpers.stores import broken_in_memory
+from tests.helpers.contracts import each, having
+from tests.helpers.contracts import step as call
 
 MESSAGE = SinkMessage("out:e:1", "alarms", "too-hot", "oven-1", at(1), {"a": [1]}, "high")
 
@@ -18,69 +19,71 @@ def step(position, sent=1, letters=(), alarms=None):
     return SinkStep(position, at(2), sent, 3, at(2), alarms or {}, letters)
 
 
-def test_a_sink_begins_once_also_after_a_fault(stores):
-    one = stores.sink_deliveries
-    assert one.progress("out") == SinkProgress()
-    one.set_fault("out", "away", at(0))
-    one.begin("out", "a", at(1))
-    one.begin("out", "z", at(9))
-    found = one.progress("out")
-    assert (found.position, found.until, found.sent, found.fault) == ("a", at(1), 0, "away")
-    assert not one.advance("out", None, step("b"))
-    assert one.advance("out", "a", replace(step("b"), selected="all"))
-    assert one.advance("out", "b", step("c"))
-    assert (one.progress("out").position, one.progress("out").selected) == ("c", "all")
+def on_sinks(method, *given, **named):
+    return call(f"sink_deliveries.{method}", *given, **named)
 
 
-def test_only_the_process_that_stood_there_advances_a_sink_which_may_begin_without_a_position(
-    stores,
-):
-    one = stores.sink_deliveries
-    one.begin("out", None, at(1))
-    assert (one.progress("out").position, one.progress("out").until) == (None, at(1))
-    assert one.advance("out", None, step("a"))
-    assert not one.advance("out", None, step("b"))
-    assert one.advance("out", "a", step("b", sent=2))
-    found = one.progress("out")
-    assert (found.position, found.sent, found.left_out) == ("b", 3, 6)
-    assert (found.until, found.sent_at, found.fault) == (at(2), at(2), None)
+def shows(**wanted):
+    """The progress of a sink has these values."""
+    return on_sinks("progress", "out", gives=having(**wanted))
 
 
-def test_a_fault_stays_since_it_came_until_something_is_delivered(stores):
-    one = stores.sink_deliveries
-    one.set_fault("out", "away", at(1))
-    one.set_fault("out", "still away", at(5))
-    assert (one.progress("out").fault, one.progress("out").fault_at) == ("still away", at(1))
-    assert one.advance("out", None, step("a", sent=0))
-    assert (one.progress("out").fault, one.progress("out").sent_at) == (None, None)
-    one.set_fault("out", "away", at(9))
-    assert one.progress("out").fault_at == at(9)
+FIRST = letter(1)
+SECOND = letter(2, minute=2)
+STILL = replace(FIRST, reason="still no")
+CLAIMS = {
+    "a sink begins once, also after a fault": [
+        on_sinks("progress", "out", gives=SinkProgress()),
+        on_sinks("set_fault", "out", "away", at(0)),
+        on_sinks("begin", "out", "a", at(1)),
+        on_sinks("begin", "out", "z", at(9)),
+        shows(position="a", until=at(1), sent=0, fault="away"),
+        on_sinks("advance", "out", None, step("b"), gives=False),
+        on_sinks("advance", "out", "a", replace(step("b"), selected="all"), gives=True),
+        on_sinks("advance", "out", "b", step("c"), gives=True),
+        shows(position="c", selected="all"),
+    ],
+    "only the process that stood there advances a sink, which may begin without a position": [
+        on_sinks("begin", "out", None, at(1)),
+        shows(position=None, until=at(1)),
+        on_sinks("advance", "out", None, step("a"), gives=True),
+        on_sinks("advance", "out", None, step("b"), gives=False),
+        on_sinks("advance", "out", "a", step("b", sent=2), gives=True),
+        shows(position="b", sent=3, left_out=6, until=at(2), sent_at=at(2), fault=None),
+    ],
+    "a fault stays since it came until something is delivered": [
+        on_sinks("set_fault", "out", "away", at(1)),
+        on_sinks("set_fault", "out", "still away", at(5)),
+        shows(fault="still away", fault_at=at(1)),
+        on_sinks("advance", "out", None, step("a", sent=0), gives=True),
+        shows(fault=None, sent_at=None),
+        on_sinks("set_fault", "out", "away", at(9)),
+        shows(fault_at=at(9)),
+    ],
+    "the number of changes that are out never falls": [
+        on_sinks("sent_alarms", "out", {"e"}, gives={}),
+        on_sinks("advance", "out", None, step("a", alarms={"e": 3, "f": 1})),
+        on_sinks("advance", "out", "a", step("b", alarms={"e": 2})),
+        on_sinks("sent_alarms", "out", {"e", "f", "g"}, gives={"e": 3, "f": 1}),
+        on_sinks("sent_alarms", "other", {"e"}, gives={}),
+    ],
+    "dead letters are kept whole and once, until they are sent again or removed": [
+        on_sinks("advance", "out", None, step("a", letters=[SECOND, FIRST])),
+        on_sinks("advance", "out", "a", step("b", letters=[letter(2, minute=9)])),
+        on_sinks("letters", "out", 9, gives=[FIRST, SECOND]),
+        on_sinks("letters", "out", 1, gives=[FIRST]),
+        on_sinks("count_letters", "out", gives=2),
+        on_sinks("count_letters", "other", gives=0),
+        on_sinks("letters", "out", 9, again=True, gives=[]),
+        on_sinks("retry_letters", "out", gives=2),
+        on_sinks("letters", "out", 9, again=True, gives=each(id=[FIRST.id, SECOND.id])),
+        on_sinks("replace_letter", STILL),
+        on_sinks("remove_letters", [SECOND.id]),
+        on_sinks("letters", "out", 9, gives=[STILL]),
+        on_sinks("letters", "out", 9, again=True, gives=[]),
+    ],
+}
 
 
-def test_the_number_of_changes_that_are_out_never_falls(stores):
-    one = stores.sink_deliveries
-    one.advance("out", None, step("a", alarms={"e": 3, "f": 1}))
-    one.advance("out", "a", step("b", alarms={"e": 2}))
-    assert one.sent_alarms("out", {"e", "f", "g"}) == {"e": 3, "f": 1}
-    assert one.sent_alarms("other", {"e"}) == {}
-
-
-def test_dead_letters_are_kept_whole_and_once_until_they_are_sent_again_or_removed(stores):
-    one = stores.sink_deliveries
-    first = letter(1)
-    second = letter(2, minute=2)
-    one.advance("out", None, step("a", letters=[second, first]))
-    one.advance("out", "a", step("b", letters=[letter(2, minute=9)]))
-    assert (one.letters("out", 9), one.letters("out", 1)) == ([first, second], [first])
-    assert (one.count_letters("out"), one.count_letters("other")) == (2, 0)
-    assert one.letters("out", 9, again=True) == []
-    assert one.retry_letters("out") == 2
-    assert [found.id for found in one.letters("out", 9, again=True)] == [first.id, second.id]
-    still = replace(first, reason="still no")
-    one.replace_letter(still)
-    one.remove_letters([second.id])
-    assert (one.letters("out", 9), one.letters("out", 9, again=True)) == ([still], [])
-
-
-def test_the_stores_in_memory_keep_this_contract():
-    assert broken_in_memory(globals()) == {}
+def test_the_stores_of_sinks_keep_every_claim(broken):
+    assert broken(CLAIMS) == {}
