@@ -16,6 +16,7 @@ from alerting.usecases.ingestion.arrivals import (
     remove_readings,
 )
 from tests.builders import at
+from tests.helpers.contracts import having, step, unit_step
 from tests.helpers.stores import broken_in_memory
 
 
@@ -158,112 +159,135 @@ def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores)
     assert stores.arrivals.arrived_since(at(0)) == []
 
 
+KEYS = [("too-hot", f"oven-{number}") for number in range(5)]
+FOREIGN = ("other", "oven-1")
+
+
+def request(*requests):
+    return step("arrivals.request_reprocessing", list(requests))
+
+
+def requested(**starts):
+    """The requests are those of these assets, by their number."""
+    gives = {KEYS[int(name[1:])]: having(start=at(minute)) for name, minute in starts.items()}
+    return step("arrivals.requests", ["too-hot"], gives=gives)
+
+
+REQUESTS = {
+    "a request keeps the earliest instant": [
+        request({KEYS[0]: at(5), KEYS[1]: at(1)}, {FOREIGN: at(1)}),
+        request({KEYS[0]: at(7)}),
+        request(),
+        request({}),
+        requested(_0=5, _1=1),
+        step("arrivals.requests", ["other"], gives={FOREIGN: having(start=at(1))}),
+        unit_step("arrivals.remove_requests", []),
+        requested(_0=5, _1=1),
+        request({KEYS[0]: at(4)}),
+        requested(_0=4, _1=1),
+    ],
+}
+
+
 def remove_requests(stores, *requests):
     with stores.unit_of_work.begin() as unit:
         stores.arrivals.remove_requests(requests, unit)
+    return sorted(stores.arrivals.requests(["too-hot"]))
 
 
-def test_a_request_keeps_the_earliest_instant_and_stays_when_late_data_were_added(stores):
-    first = "too-hot", "oven-1"
-    second = "too-hot", "oven-2"
-    foreign = "other", "oven-1"
-
-    def starts():
-        return {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()}
-
-    for added in ([{first: at(5), second: at(1)}, {foreign: at(1)}], [{first: at(7)}], [], [{}]):
-        stores.arrivals.request_reprocessing(added)
-    assert starts() == {first: at(5), second: at(1)}
-    read = stores.arrivals.requests(["too-hot"]).values()
-    stores.arrivals.request_reprocessing([{first: at(6)}])
-    remove_requests(stores, *read)
-    remove_requests(stores)
-    assert starts() == {first: at(6)}
-    assert stores.arrivals.requests(["other"]).keys() == {foreign}
+def test_a_request_stays_when_late_data_were_added_after_it_was_read(stores):
+    stores.arrivals.request_reprocessing([dict.fromkeys(KEYS[:3], at(5))])
+    read = stores.arrivals.requests(["too-hot"])
+    stores.arrivals.request_reprocessing([{KEYS[0]: at(6)}])
+    assert remove_requests(stores, *read.values()) == KEYS[:1]
+    assert stores.arrivals.requests(["too-hot"]) == {KEYS[0]: having(start=at(6))}
 
 
 def test_a_request_stands_in_place_of_those_that_wait(stores):
-    keys = [("too-hot", f"oven-{number}") for number in range(3)]
-    stores.arrivals.request_reprocessing([dict.fromkeys(keys, at(5))])
+    stores.arrivals.request_reprocessing([dict.fromkeys(KEYS[:3], at(5))])
     read = stores.arrivals.requests(["too-hot"])
-    stores.arrivals.request_reprocessing([{keys[0]: at(4)}], [read[keys[0]]])
+    stores.arrivals.request_reprocessing([{KEYS[0]: at(4)}], [read[KEYS[0]]])
     found = stores.arrivals.requests(["too-hot"])
-    starts = [(found[key].start, len(found[key].stored)) for key in keys]
+    starts = [(found[key].start, len(found[key].stored)) for key in KEYS[:3]]
     assert starts == [(at(4), 1), (at(5), 1), (at(5), 1)]
-    remove_requests(stores, read[keys[0]])  # of an evaluator that has read it before
-    assert stores.arrivals.requests(["too-hot"]).keys() == set(keys)
+    assert remove_requests(stores, read[KEYS[0]]) == KEYS[:3], "an evaluator had read it before"
 
 
 def test_requests_stored_together_are_removed_one_by_one_and_none_is_left(stores):
-    keys = [("too-hot", f"oven-{number}") for number in range(5)]
-    stores.arrivals.request_reprocessing([dict.fromkeys(keys, at(5))])
+    stores.arrivals.request_reprocessing([dict.fromkeys(KEYS, at(5))])
     read = stores.arrivals.requests(["too-hot"])
-    left = []
-    for done in (keys[1:3], keys[:1], keys[3:]):  # as evaluators that have read the same
-        remove_requests(stores, *(read[key] for key in done))
-        has_requests = stores.arrivals.unfinished().has_requests
-        left.append((sorted(stores.arrivals.requests(["too-hot"])), has_requests))
-    assert left == [([keys[0], *keys[3:]], True), (keys[3:], True), ([], False)]
+    left = [
+        (remove_requests(stores, *(read[key] for key in done)), stores.arrivals.unfinished())
+        for done in (KEYS[1:3], KEYS[:1], KEYS[3:])  # as evaluators that have read the same
+    ]
+    assert left == [
+        ([KEYS[0], *KEYS[3:]], having(has_requests=True)),
+        (KEYS[3:], having(has_requests=True)),
+        ([], having(has_requests=False)),
+    ]
 
 
 def checkpoint(minute, needed_from=0, asset="oven-1", **changes):
     return Checkpoint("too-hot", asset, ConditionState(at(minute), **changes), at(needed_from))
 
 
-def save(stores, checkpoints):
-    with stores.unit_of_work.begin() as unit:
-        stores.checkpoints.write({}, checkpoints, unit)
+def save(*checkpoints):
+    return unit_step("checkpoints.write", {}, list(checkpoints))
 
 
-def before(stores, minute):
-    key = "too-hot", "oven-1"
-    return stores.checkpoints.states_before({key: at(minute)}).get(key)
+def before(minute, gives):
+    return step("checkpoints.states_before", {HOT: at(minute)}, gives=gives)
 
 
-def test_the_nearest_states_are_found_and_come_back_equal(stores):
-    full = checkpoint(
-        20,
-        pending_since=at(8),
-        severity="high",
-        levels=(SeverityState("high", met_since=at(7)),),
-        carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3), at(6)),
-    )
-    save(stores, [checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
-    key = ("too-hot", "oven-1")
-    other = ("too-hot", "oven-2")
-    wanted = (
-        {key: at(30), other: at(26)},
-        {key: at(2000), other: at(25)},
-        {key: at(10), ("other", "oven-1"): at(30)},
-        {},
-    )
-    assert [stores.checkpoints.states_before(of) for of in wanted] == [
-        {key: full.state, other: ConditionState(at(25))},
-        {key: ConditionState(at(30))},
-        {},
-        {},
-    ]
-    after = [stores.checkpoints.state_after(*key, at(minute)) for minute in (10, 31)]
-    assert after == [ConditionState(at(10)), None]
+HOT = ("too-hot", "oven-1")
+OTHER = ("too-hot", "oven-2")
+FULL = checkpoint(
+    20,
+    pending_since=at(8),
+    severity="high",
+    levels=(SeverityState("high", met_since=at(7)),),
+    carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3), at(6)),
+)
+CHECKPOINTS = {
+    "the nearest states are found and come back equal": [
+        save(checkpoint(10), FULL, checkpoint(30), checkpoint(25, asset="oven-2")),
+        step(
+            "checkpoints.states_before",
+            {HOT: at(30), OTHER: at(26)},
+            gives={HOT: FULL.state, OTHER: ConditionState(at(25))},
+        ),
+        step(
+            "checkpoints.states_before",
+            {HOT: at(2000), OTHER: at(25)},
+            gives={HOT: ConditionState(at(30))},
+        ),
+        step("checkpoints.states_before", {HOT: at(10), FOREIGN: at(30)}, gives={}),
+        step("checkpoints.states_before", {}, gives={}),
+        step("checkpoints.state_after", *HOT, at(10), gives=ConditionState(at(10))),
+        step("checkpoints.state_after", *HOT, at(31), gives=None),
+        save(),
+    ],
+    "a state stays until the one after it serves as well": [
+        save(checkpoint(10)),
+        save(checkpoint(1000, needed_from=900)),
+        before(900, {HOT: ConditionState(at(10))}),
+        save(checkpoint(2000, needed_from=1001)),
+        before(1000, {}),
+        before(1001, {HOT: ConditionState(at(1000))}),
+    ],
+    "after late data the state before them is needed as long as nothing new is kept": [
+        save(checkpoint(10)),
+        save(checkpoint(20)),
+        unit_step("checkpoints.write", {HOT: at(15)}, []),
+        step("checkpoints.state_after", *HOT, at(11), gives=None),
+        save(checkpoint(100, needed_from=50)),
+        before(60, {HOT: ConditionState(at(10))}),
+    ],
+}
 
 
-def test_a_state_stays_until_the_one_after_it_serves_as_well(stores):
-    save(stores, [checkpoint(10)])
-    save(stores, [checkpoint(1000, needed_from=900)])
-    assert before(stores, 900) == ConditionState(at(10))
-    save(stores, [checkpoint(2000, needed_from=1001)])
-    assert before(stores, 1000) is None
-    assert before(stores, 1001) == ConditionState(at(1000))
-
-
-def test_after_late_data_the_state_before_them_is_needed_as_long_as_nothing_new_is_kept(stores):
-    save(stores, [checkpoint(10)])
-    save(stores, [checkpoint(20)])
-    with stores.unit_of_work.begin() as unit:
-        stores.checkpoints.write({("too-hot", "oven-1"): at(15)}, [], unit)
-    assert stores.checkpoints.state_after("too-hot", "oven-1", at(11)) is None
-    save(stores, [checkpoint(100, needed_from=50)])
-    assert before(stores, 60) == ConditionState(at(10))
+def test_the_stores_of_requests_and_checkpoints_keep_every_claim(broken):
+    assert broken(REQUESTS | CHECKPOINTS) == {}
 
 
 def test_the_stores_in_memory_keep_this_contract():
