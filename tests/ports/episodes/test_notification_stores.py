@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import ANY
 
 import pytest
 
@@ -12,98 +13,133 @@ from alerting.notifications.notification import new_message
 from alerting.ports import Conflict
 from alerting.usecases.upkeep.retention import retain
 from tests.builders import at
+from tests.helpers.contracts import each, having, step
 from tests.helpers.episodes import full_episode
 from tests.helpers.notifications import notice
+from tests.helpers.stores import broken_in_memory
 from tests.in_memory_platform import HandClock, platform_on
 
 
-def test_a_route_is_kept_as_it_was_written_and_replaced_by_its_name(stores):
-    for document in (
-        {"name": "b", "channels": ["x"]},
-        {"name": "a", "channels": ["z"]},
-        {"name": "b", "channels": ["y"]},
-    ):
-        stores.routes.store_document(document)
-    assert stores.routes.documents() == [
-        {"name": "a", "channels": ["z"]},
-        {"name": "b", "channels": ["y"]},
-    ]
-    assert (stores.routes.remove("a"), stores.routes.remove("a")) == (True, False)
+def old(key, **changes):
+    return notice(key, 1, status="sent", delivered_at=at(1), **changes)
 
 
-def test_a_notification_is_stored_once_under_its_key_and_comes_back_the_same(stores):
-    summary = new_message(
-        "flood:1",
-        "mail",
-        "+3 more",
-        "text",
-        at(0),
-        "night",
-        asset="oven-1",
-        notifications=["a", "b"],
-    )
-    one = notice(
-        "a:raised:mail",
-        1,
-        severity="high",
-        episode="a",
-        asset="oven-1",
-        number=2,
-        postponed_by="quiet",
-    )
-    assert stores.notifications.add([summary, one]) == 2
-    assert stores.notifications.add([replace(summary, channel="other"), notice("b", 2)]) == 1
-    assert {n.key: n for n in stores.notifications.get(["flood:1", "a:raised:mail", "x"])} == {
-        n.key: n for n in (summary, one)
-    }
-    assert stores.notifications.add([]) == 0
+def on_notifications(method, *given, **named):
+    return step(f"notifications.{method}", *given, **named)
 
 
-def test_notifications_are_due_in_order_and_a_raise_comes_before_its_end(stores):
-    kept = [
-        notice("late", 9),
-        notice("b", 2),
-        notice("a", 2, transition="closed"),
-        notice("first", 1),
-    ]
-    stores.notifications.add(
-        [*kept, notice("done", 1, status="sent"), notice("dead", 1, status="dead")]
-    )
-    assert [n.key for n in stores.notifications.due(at(5), 10)] == ["first", "b", "a"]
-    assert [n.key for n in stores.notifications.due(at(5), 1)] == ["first"]
-    assert [n.key for n in stores.notifications.waiting()] == ["first", "a", "b", "late"]
-    assert [n.key for n in stores.notifications.waiting(2)] == ["first", "a"]
-    assert [n.key for n in stores.notifications.dead()] == ["dead"]
+def claimed(one, minute, attempts=1):
+    """The notification while a process delivers it, until a minute."""
+    return replace(one, status="claimed", attempts=attempts, next_attempt_at=at(minute))
 
 
-def test_a_claim_counts_the_attempt_and_no_other_process_has_it_until_it_ends(stores):
-    both = [notice("a", 1), notice("b", 1)]
-    stores.notifications.add([*both, notice("c", 1)])
-    claimed = stores.notifications.claim(both, at(2), at(4))
-    assert [(n.key, n.status, n.attempts, n.next_attempt_at) for n in claimed] == [
-        (k, "claimed", 1, at(4)) for k in "ab"
-    ]
-    assert {n.key: n for n in stores.notifications.get("ab")} == {n.key: n for n in claimed}
-    assert [n.key for n in stores.notifications.claim([*both, notice("c", 1)], at(3), at(5))] == [
-        "c"
-    ]
-    assert [n.attempts for n in stores.notifications.claim(claimed, at(4), at(6))] == [2, 2]
+SUMMARY = new_message(
+    "flood:1", "mail", "+3 more", "text", at(0), "night", asset="oven-1", notifications=["a", "b"]
+)
+RAISED = notice(
+    "a:raised:mail", 1, severity="high", episode="a", asset="oven-1", number=2, postponed_by="quiet"
+)
+WAITING = [
+    notice("first", 1),
+    notice("a", 2, transition="closed"),
+    notice("b", 2),
+    notice("late", 9),
+]
+DONE = notice("done", 1, status="sent")
+DEAD = notice("dead", 1, status="dead")
+A = notice("a", 1)
+B = notice("b", 1)
+C = notice("c", 1)
+SENT = replace(A, status="sent", attempts=1, delivered_at=at(3), next_attempt_at=None)
+OF_FIRST = [notice("e1:raised:mail", 1, episode="e1"), notice("e1:closed:mail", 2, episode="e1")]
+STAYING = [
+    notice("waits", 1),
+    old("open", episode="e1"),
+    old("fault"),
+    notice("new", 9, status="sent"),
+]
+CLAIMS = {
+    "a route is kept as it was written, and replaced by its name": [
+        step("routes.store_document", {"name": "b", "channels": ["x"]}),
+        step("routes.store_document", {"name": "a", "channels": ["z"]}),
+        step("routes.store_document", {"name": "b", "channels": ["y"]}),
+        step(
+            "routes.documents",
+            gives=[{"name": "a", "channels": ["z"]}, {"name": "b", "channels": ["y"]}],
+        ),
+        step("routes.remove", "a", gives=True),
+        step("routes.remove", "a", gives=False),
+    ],
+    "a notification is stored once under its key and comes back the same": [
+        on_notifications("add", [SUMMARY, RAISED], gives=2),
+        on_notifications("add", [replace(SUMMARY, channel="other"), B], gives=1),
+        on_notifications("get", ["flood:1"], gives=[SUMMARY]),
+        on_notifications("get", ["a:raised:mail", "x"], gives=[RAISED]),
+        on_notifications("add", [], gives=0),
+    ],
+    "notifications are due in order, and a raise comes before its end": [
+        on_notifications("add", [*reversed(WAITING), DONE, DEAD]),
+        on_notifications("due", at(5), 10, gives=each(key=["first", "b", "a"])),
+        on_notifications("due", at(5), 1, gives=each(key=["first"])),
+        on_notifications("waiting", gives=each(key=["first", "a", "b", "late"])),
+        on_notifications("waiting", 2, gives=each(key=["first", "a"])),
+        on_notifications("dead", gives=[DEAD]),
+    ],
+    "a claim counts the attempt, and no other process has it until it ends": [
+        on_notifications("add", [A, B, C]),
+        on_notifications("claim", [A, B], at(2), at(4), gives=[claimed(A, 4), claimed(B, 4)]),
+        on_notifications("get", ["a"], gives=[claimed(A, 4)]),
+        on_notifications("claim", [A, B, C], at(3), at(5), gives=[claimed(C, 5)]),
+        on_notifications(
+            "claim",
+            [claimed(A, 4), claimed(B, 4)],
+            at(4),
+            at(6),
+            gives=[claimed(A, 6, 2), claimed(B, 6, 2)],
+        ),
+    ],
+    "a change counts only while the notification is as it was read": [
+        on_notifications("add", [A]),
+        on_notifications("claim", [A], at(1), at(2)),
+        on_notifications(
+            "change", [(A, replace(A, status="muted", next_attempt_at=None))], gives=0
+        ),
+        on_notifications("claim", [claimed(A, 2)], at(2), at(4), gives=[claimed(A, 4, 2)]),
+        on_notifications(
+            "change", [(claimed(A, 2), replace(claimed(A, 2), status="failed"))], gives=0
+        ),
+        on_notifications("change", [(None, SENT)], gives=1),
+        on_notifications(
+            "change", [(claimed(A, 4, 2), replace(claimed(A, 4, 2), status="failed"))], gives=0
+        ),
+        on_notifications("get", ["a"], gives=[SENT]),
+    ],
+    "notifications of episodes are read together, oldest first": [
+        on_notifications("add", [OF_FIRST[1], OF_FIRST[0], notice("e2", 1, episode="e2")]),
+        on_notifications("of_episodes", ["e1"], gives={"e1": tuple(OF_FIRST)}),
+        on_notifications("of_episodes", ["e1", "e3"], gives=having(e1=tuple(OF_FIRST))),
+        on_notifications("of_episodes", ["e3"], gives={"e3": ()}),
+    ],
+    "finished notifications are forgotten, and those of open matters stay": [
+        on_notifications("add", [*STAYING, old("a", episode="e2"), old("b"), DEAD]),
+        on_notifications("forget", at(5), ["e1"], ["fault"], gives=3),
+        *(on_notifications("get", [one.key], gives=[one]) for one in STAYING),
+        on_notifications("get", ["a", "b", "dead"], gives=[]),
+    ],
+    "what was told of an asset lately, and what was delivered since an instant": [
+        on_notifications("add", [notice(f"k{m}", m, asset="oven-1") for m in (1, 3)]),
+        on_notifications("add", [notice("k2", 2, asset="oven-2"), DEAD, old("old")]),
+        on_notifications("add", [notice("end", 4, asset="oven-1", transition="closed")]),
+        on_notifications("add", [replace(old("new"), delivered_at=at(8))]),
+        on_notifications("raised_since", "oven-1", at(1), gives=each(key=["k3"])),
+        on_notifications("raised_since", "oven-1", at(0), gives=[ANY, ANY]),
+        on_notifications("sent_since", at(5), gives=each(key=["new"])),
+    ],
+}
 
 
-def test_a_change_counts_only_while_the_notification_is_as_it_was_read(stores):
-    one = notice("a", 1)
-    stores.notifications.add([one])
-    [claimed] = stores.notifications.claim([one], at(1), at(2))
-    assert (
-        stores.notifications.change([(one, replace(one, status="muted", next_attempt_at=None))])
-        == 0
-    )
-    [again] = stores.notifications.claim([claimed], at(2), at(4))
-    assert stores.notifications.change([(claimed, replace(claimed, status="failed"))]) == 0
-    sent = replace(claimed, status="sent", delivered_at=at(3), next_attempt_at=None)
-    assert stores.notifications.change([(None, sent)]) == 1
-    assert stores.notifications.change([(again, replace(again, status="failed"))]) == 0
-    assert stores.notifications.get(["a"]) == [sent]
+def test_the_stores_of_routes_and_notifications_keep_every_claim(broken):
+    assert broken(CLAIMS) == {}
 
 
 def test_in_a_unit_of_work_all_changes_count_or_none(real):
@@ -120,41 +156,6 @@ def test_in_a_unit_of_work_all_changes_count_or_none(real):
         "a": "pending",
         "b": "claimed",
     }
-
-
-def test_notifications_of_episodes_are_read_together_oldest_first(stores):
-    stores.notifications.add(
-        [
-            notice("e1:closed:mail", 2, episode="e1"),
-            notice("e1:raised:mail", 1, episode="e1"),
-            notice("e2:raised:mail", 1, episode="e2"),
-        ]
-    )
-    found = stores.notifications.of_episodes(["e1", "e3"])
-    assert {id: [n.key for n in of_episode] for id, of_episode in found.items()} == {
-        "e1": ["e1:raised:mail", "e1:closed:mail"],
-        "e3": [],
-    }
-    assert stores.notifications.of_episodes(["e1"]) == {"e1": found["e1"]}
-
-
-def test_finished_notifications_are_forgotten_and_those_of_open_matters_stay(stores):
-    def old(key, **changes):
-        return notice(key, 1, status="sent", delivered_at=at(1), **changes)
-
-    kept = [
-        notice("waits", 1),
-        old("open", episode="e1"),
-        old("fault"),
-        notice("new", 9, status="sent"),
-    ]
-    stores.notifications.add(
-        [*kept, old("a", episode="e2"), old("b"), notice("c", 1, status="dead")]
-    )
-    assert stores.notifications.forget(at(5), ["e1"], ["fault"]) == 3
-    assert {
-        n.key for n in stores.notifications.get(["waits", "open", "fault", "new", "a", "b", "c"])
-    } == {n.key for n in kept}
 
 
 def forgotten(platform, as_of, dry=False):
@@ -194,16 +195,6 @@ def test_messages_of_what_is_happening_stay_however_old_and_go_after_its_end(sto
     assert platform.episodes.get(one.id).happening_at == at(20)
 
 
-def test_what_was_told_of_an_asset_lately(stores):
-    raised = [
-        notice(f"k{minute}", minute, asset=asset)
-        for minute, asset in ((1, "oven-1"), (2, "oven-2"), (3, "oven-1"))
-    ]
-    stores.notifications.add([*raised, notice("end", 4, asset="oven-1", transition="closed")])
-    assert [n.key for n in stores.notifications.raised_since("oven-1", at(1))] == ["k3"]
-    assert len(stores.notifications.raised_since("oven-1", at(1) - timedelta(seconds=1))) == 2
-
-
 def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(real):
     legal = {
         "name": "ovens-at-night",
@@ -237,15 +228,6 @@ def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(r
             real.routes.store_document(legal | fault)
 
 
-def test_what_was_delivered_since_an_instant(stores):
-    sent = [
-        notice(key, minute, status="sent", delivered_at=at(minute))
-        for key, minute in (("old", 1), ("new", 8))
-    ]
-    stores.notifications.add([*sent, notice("pending", 9), notice("dead", 9, status="dead")])
-    assert [n.key for n in stores.notifications.sent_since(at(5))] == ["new"]
-
-
 def test_why_a_message_was_not_delivered_comes_back_for_readers_of_every_language(real):
     waiting = notice("k:raised:shift", 1)
     real.notifications.add([waiting])
@@ -254,3 +236,7 @@ def test_why_a_message_was_not_delivered_comes_back_for_readers_of_every_languag
     (letter,) = real.notifications.dead()
     assert letter.error == "webhook answered 503"
     assert language("de").translate(letter.error) == "webhook hat mit 503 geantwortet"
+
+
+def test_the_stores_in_memory_keep_this_contract():
+    assert broken_in_memory(globals()) == {}

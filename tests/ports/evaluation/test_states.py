@@ -15,101 +15,38 @@ from alerting.episodes.state_table import ConditionTable
 from alerting.ports import Conflict
 from alerting.readings.instants import NO_TIME, to_millis
 from tests.builders import at
+from tests.helpers.contracts import step
 from tests.helpers.stores import broken_in_memory, states_of
 
 HOT = "too-hot", "oven-1"
-
-
-def move(states, key, before, after):
-    """Advance one target from one state, or none, to another."""
-    tables = ConditionTable([key]), ConditionTable([key])
-    for filled, state in zip(tables, (before, after), strict=True):
-        if state is not None:
-            filled.write_state(0, state)
-    states.advance(*tables)
-
-
-def test_every_write_changes_the_versions_and_reading_does_not(stores):
-    first = ConditionState(watermark=at(1))
-    seen = [stores.states.versions()]
-    for key, before, after in (
-        (HOT, None, first),
-        (HOT, first, ConditionState(watermark=at(2))),
-        (("too-cold", "oven-1"), None, first),
-    ):
-        move(stores.states, key, before, after)
-        seen.append(stores.states.versions())
-    assert len({*seen}) == 4
-    stores.states.load_many([HOT])
-    assert stores.states.versions() == seen[-1]
-
-
-def test_watermarks_are_read_without_the_rest_of_the_states(stores):
-    cold = "too-cold", "oven-2"
-    move(stores.states, HOT, None, ConditionState(watermark=at(1)))
-    move(stores.states, cold, None, ConditionState(watermark=at(2)))
-    keys = [cold, ("too-cold", "oven-9"), HOT, ("never", "oven-1")]
-    read = stores.states.load_many(keys).watermark.tolist()
-    assert read == [to_millis(at(2)), NO_TIME, to_millis(at(1)), NO_TIME]
-    assert stores.states.watermarks(keys) == read
-    assert stores.states.watermarks([]) == []
-
-
-def test_a_state_comes_back_equal(stores):
-    full = ConditionState(
-        watermark=at(10),
-        pending_since=at(8),
-        raised_at=at(7),
-        clearing_since=at(9),
-        unknown_count=3,
-        unknown_reason="no data",
-        severity="high",
-        levels=(
-            SeverityState("high", met_since=at(7)),
-            SeverityState("critical", pending_since=at(9)),
-        ),
-        carried=Carried(
-            "temperature",
-            at(9),
-            float("inf"),
-            2.5,
-            ("high.above",),
-            (0, 3, 4),
-            at(6),
-            memory=(1.0, 0.25),
-        ),
-    )
-    move(stores.states, HOT, None, full)
-    move(stores.states, ("too-hot", "oven-2"), None, ConditionState(at(5)))
-    assert states_of(stores, "too-hot", ["oven-1", "oven-2", "oven-3"]) == {
-        "oven-1": full,
-        "oven-2": ConditionState(at(5)),
-    }
-    assert states_of(stores, "too-moist", ["oven-1"]) == {}
-
-
-def test_why_a_target_is_unknown_comes_back_for_readers_of_every_language(real):
-    reason = stale_message("temperature", timedelta(minutes=10))
-    move(real.states, HOT, None, ConditionState(at(1), unknown_count=1, unknown_reason=reason))
-    stored = MongoStates(real.database).load_many([HOT]).unknown_reason[0]
-    assert stored == "no reading of temperature within 10 min"
-    german = language("de").translate(stored)
-    assert german == "kein Messwert von temperature innerhalb von 10 min"
-
-
-def test_a_target_moves_on_only_from_the_state_in_which_it_is(stores):
-    first = ConditionState(at(1), pending_since=at(0))
-    second = ConditionState(at(2))
-    with pytest.raises(Conflict):
-        move(stores.states, HOT, first, second)
-    assert states_of(stores, "too-hot", ["oven-1"]) == {}
-    move(stores.states, HOT, None, first)
-    with pytest.raises(Conflict):
-        move(stores.states, HOT, None, second)
-    move(stores.states, HOT, first, second)
-    with pytest.raises(Conflict):
-        move(stores.states, HOT, first, replace(first, watermark=at(3)))
-    assert states_of(stores, "too-hot", ["oven-1"]) == {"oven-1": second}
+COLD = "too-cold", "oven-2"
+FULL = ConditionState(
+    watermark=at(10),
+    pending_since=at(8),
+    raised_at=at(7),
+    clearing_since=at(9),
+    unknown_count=3,
+    unknown_reason="no data",
+    severity="high",
+    levels=(
+        SeverityState("high", met_since=at(7)),
+        SeverityState("critical", pending_since=at(9)),
+    ),
+    carried=Carried(
+        "temperature",
+        at(9),
+        float("inf"),
+        2.5,
+        ("high.above",),
+        (0, 3, 4),
+        at(6),
+        memory=(1.0, 0.25),
+    ),
+)
+FIRST = ConditionState(at(1), pending_since=at(0))
+SECOND = ConditionState(at(2))
+ALL = [COLD, ("too-cold", "oven-9"), HOT, ("never", "oven-1")]
+WATERMARKS = [to_millis(at(2)), NO_TIME, to_millis(at(1)), NO_TIME]
 
 
 def table(**states):
@@ -119,6 +56,73 @@ def table(**states):
         if state is not None:
             filled.write_state(row, state)
     return filled
+
+
+def tables(key, *states):
+    """Return a table of one target for each of these states."""
+    made = [ConditionTable([key]) for _ in states]
+    for filled, state in zip(made, states, strict=True):
+        if state is not None:
+            filled.write_state(0, state)
+    return made
+
+
+def move(states, key, before, after):
+    """Advance one target from one state, or none, to another."""
+    states.advance(*tables(key, before, after))
+
+
+def advance(key, before, after, **gives):
+    return step("states.advance", *tables(key, before, after), **gives)
+
+
+CLAIMS = {
+    "a target moves on only from the state in which it is": [
+        advance(HOT, FIRST, SECOND, gives=Conflict),
+        step("states.watermarks", [HOT], gives=[NO_TIME]),
+        advance(HOT, None, FIRST),
+        advance(HOT, None, SECOND, gives=Conflict),
+        advance(HOT, FIRST, SECOND),
+        advance(HOT, FIRST, replace(FIRST, watermark=at(3)), gives=Conflict),
+        step("states.watermarks", [HOT], gives=[to_millis(at(2))]),
+    ],
+    "watermarks are read without the rest of the states": [
+        advance(HOT, None, FIRST),
+        advance(COLD, None, SECOND),
+        step("states.watermarks", ALL, gives=WATERMARKS),
+        step("states.watermarks", [], gives=[]),
+    ],
+}
+
+
+def test_the_stores_of_states_keep_every_claim(broken):
+    assert broken(CLAIMS) == {}
+
+
+def test_a_state_comes_back_equal_and_every_write_but_no_read_changes_the_versions(stores):
+    seen = [stores.states.versions()]
+    for key, before, after in (
+        (HOT, None, FULL),
+        (("too-hot", "oven-2"), None, FIRST),
+        (("too-hot", "oven-2"), FIRST, SECOND),
+        (COLD, None, SECOND),
+    ):
+        move(stores.states, key, before, after)
+        seen.append(stores.states.versions())
+    assert len({*seen}) == 5
+    found = states_of(stores, "too-hot", ["oven-1", "oven-2", "oven-3"])
+    assert found == {"oven-1": FULL, "oven-2": SECOND}
+    assert states_of(stores, "too-moist", ["oven-1"]) == {}
+    assert stores.states.versions() == seen[-1]
+
+
+def test_why_a_target_is_unknown_comes_back_for_readers_of_every_language(real):
+    reason = stale_message("temperature", timedelta(minutes=10))
+    move(real.states, HOT, None, ConditionState(at(1), unknown_count=1, unknown_reason=reason))
+    stored = MongoStates(real.database).load_many([HOT]).unknown_reason[0]
+    assert stored == "no reading of temperature within 10 min"
+    german = language("de").translate(stored)
+    assert german == "kein Messwert von temperature innerhalb von 10 min"
 
 
 def watermarks_of(states, before):
