@@ -15,27 +15,6 @@ from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.server
 CODES_OF_STRANGERS = {13, 18}  # Unauthorized, AuthenticationFailed
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    require_real_server()
-    with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as running:
-        with MongoClient(running.uri) as client:
-            client["alerting"]["definitions"].insert_one({"_id": "oven-too-hot"})
-        yield running
-
-
-def stranger(server, **credentials):
-    return MongoClient(
-        "127.0.0.1",
-        server.port,
-        directConnection=True,
-        serverSelectionTimeoutMS=5000,
-        **credentials,
-    )
-
-
 ATTEMPTS = {
     "read": lambda client: client["alerting"]["definitions"].find_one(),
     "write": lambda client: client["alerting"]["definitions"].insert_one({"_id": "mine"}),
@@ -48,53 +27,53 @@ ATTEMPTS = {
     "see the options": lambda client: client.admin.command("getCmdLineOpts"),
     "reconfigure": lambda client: client.admin.command("replSetReconfig", {}, force=True),
 }
+GUESSES = {"alerting": "admin", "__system": "local", "root": "admin"}
 
 
-@pytest.mark.parametrize("attempt", ATTEMPTS)
-def test_who_has_no_secret_can_do_nothing(server, attempt):
-    with stranger(server) as client, pytest.raises(OperationFailure) as refused:
-        ATTEMPTS[attempt](client)
-    assert refused.value.code in CODES_OF_STRANGERS
+def refusal(port, attempt, **credentials):
+    """Return the code with which the server refuses what a stranger attempts; None if it does not
+    refuse."""
+    options = {"directConnection": True, "serverSelectionTimeoutMS": 5000, **credentials}
+    with MongoClient("127.0.0.1", port, **options) as client:
+        try:
+            attempt(client)
+        except OperationFailure as refused:
+            return refused.code
+    return None
 
 
-@pytest.mark.parametrize("user", ["alerting", "__system", "root"])
-def test_a_guessed_password_lets_nobody_in(server, user):
-    source = "local" if user == "__system" else "admin"
-    client = stranger(server, username=user, password="alerting", authSource=source)
-    with client, pytest.raises(OperationFailure) as refused:
-        client["alerting"]["definitions"].find_one()
-    assert refused.value.code in CODES_OF_STRANGERS
+def test_who_has_no_secret_or_guesses_one_can_do_nothing(real_mongod):
+    port = real_mongod.port
+    codes = {what: refusal(port, attempt) for what, attempt in ATTEMPTS.items()}
+    for user, source in GUESSES.items():
+        guess = {"username": user, "password": "alerting", "authSource": source}
+        codes[f"guess the password of {user}"] = refusal(port, ATTEMPTS["read"], **guess)
+    assert {what: code for what, code in codes.items() if code not in CODES_OF_STRANGERS} == {}
 
 
-def test_the_secrets_are_made_once_for_their_owner_alone(tmp_path):
-    secrets = []
-    for _ in range(2):
-        with EmbeddedMongod(tmp_path, free_port()) as server:
-            kept = {name: (tmp_path / name) for name in ("keyfile", "password")}
-            assert {stat.S_IMODE(path.stat().st_mode) for path in kept.values()} == {0o600}
-            assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
-            secrets.append({name: path.read_text() for name, path in kept.items()})
-            words = " ".join(psutil.Process(server.pid).cmdline())
-            # everybody may read command lines
-            assert not [secret for secret in secrets[0].values() if secret in words]
-            assert not [
-                secret
-                for secret in secrets[0].values()
-                if secret in (tmp_path / "mongod.log").read_text()
-            ]
-    assert secrets[0] == secrets[1]
-
-
-@pytest.mark.parametrize("lost", ["password", "keyfile"])
-def test_a_lost_secret_is_made_anew_at_the_next_start_and_the_data_stay(tmp_path, lost):
+def test_the_secrets_are_made_once_for_their_owner_and_a_lost_one_anew_while_the_data_stay(
+    tmp_path,
+):
     require_real_server()
-    with EmbeddedMongod(tmp_path, free_port()) as server, MongoClient(server.uri) as client:
-        client["alerting"]["definitions"].insert_one({"_id": "kept"})
-        before = server.uri
-    (tmp_path / lost).unlink()
-    with EmbeddedMongod(tmp_path, server.port) as server, MongoClient(server.uri) as client:
-        assert client["alerting"]["definitions"].find_one() == {"_id": "kept"}
-        assert (server.uri == before) == (lost == "keyfile")
+    files = [tmp_path / name for name in ("keyfile", "password")]
+    secrets = []
+    for lost in ([], files[1:], files[:1]):
+        for file in lost:
+            file.unlink()
+        with EmbeddedMongod(tmp_path, free_port()) as server, MongoClient(server.uri) as client:
+            client["alerting"]["definitions"].update_one(
+                {"_id": "kept"}, {"$inc": {"starts": 1}}, upsert=True
+            )
+            kept = client["alerting"]["definitions"].find_one()
+            words = " ".join(psutil.Process(server.pid).cmdline())  # everybody may read them
+        secrets.append([file.read_text() for file in files])
+        written = words + (tmp_path / "mongod.log").read_text()
+        assert [secret for secret in secrets[-1] if secret in written] == []
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path, *files)]
+        assert modes == [0o700, 0o600, 0o600]
+    (key, password), (same_key, new_password), (new_key, same_password) = secrets
+    assert (same_key, same_password, kept["starts"]) == (key, new_password, 3)
+    assert (new_key != key, new_password != password) == (True, True)
 
 
 def test_a_server_that_is_told_to_end_is_waited_for_by_its_successor(tmp_path):

@@ -7,8 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -22,6 +22,7 @@ from alerting.definitions.faults import UserError
 from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.server
+HEALTHY = Path(__file__).parents[3] / "config" / "docker" / "mongodb-healthy.sh"
 
 
 @pytest.fixture(autouse=True)
@@ -34,47 +35,34 @@ def numbers_in(uri):
         return {document["_id"] for document in database["numbers"].find()}
 
 
-def write_numbers(uri, stop, acknowledged):
-    """Insert one number after the other until told to stop."""
-    with connect(uri, timeout=1) as client:
-        for number in itertools.takewhile(lambda _: not stop.is_set(), itertools.count()):
-            try:
-                client["test"]["numbers"].insert_one({"_id": number})
-            except PyMongoError:  # the server is gone, or busy
-                continue
-            acknowledged.append(number)
-
-
-def test_every_acknowledged_write_survives_kill_9(tmp_path):
+def test_every_acknowledged_write_survives_kill_9_of_which_the_writer_is_told(tmp_path):
     server = EmbeddedMongod(tmp_path, free_port()).start()
-    for round_ in range(3):
-        stop = threading.Event()
-        acknowledged = []
-        with connect(server.uri) as client:
-            client["test"]["numbers"].drop()
-        writer = threading.Thread(target=write_numbers, args=(server.uri, stop, acknowledged))
-        writer.start()
-        deadline = time.monotonic() + 600
-        while len(acknowledged) < 50 * (round_ + 1) and time.monotonic() < deadline:
+    acknowledged = []
+
+    def write_numbers():
+        with connect(server.uri, timeout=1) as client:
+            for number in itertools.count():
+                client["test"]["numbers"].insert_one({"_id": number})
+                acknowledged.append(number)
+
+    with (
+        pytest.raises(DatabaseDown, match="does not answer"),
+        open_database(server.uri, "test", timeout=1) as database,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        writer = threads.submit(write_numbers)
+        while len(acknowledged) < 100:
+            assert not writer.done()
             time.sleep(0.01)
         os.kill(server.pid, signal.SIGKILL)
-        stop.set()
-        writer.join()
-        assert len(acknowledged) >= 50 * (round_ + 1)
-        server = EmbeddedMongod(tmp_path, server.port).start()
-        assert set(acknowledged) <= numbers_in(server.uri)
+        assert isinstance(writer.exception(), PyMongoError)
+        database["numbers"].insert_one({"_id": -1})
+    with EmbeddedMongod(tmp_path, server.port) as again:
+        assert set(acknowledged) <= numbers_in(again.uri)
     server.stop()
 
 
-def test_the_writes_of_our_stores_wait_for_the_journal_of_the_majority_whatever_the_address_says(
-    tmp_path,
-):
-    with EmbeddedMongod(tmp_path, free_port()) as server:
-        with open_stores(f"{server.uri}&w=1&journal=false", "test", prepare=True) as stores:
-            concern = stores.database["readings"].write_concern.document
-        assert concern == {"w": "majority", "j": True, "wtimeout": 30_000}
-
-
+@pytest.mark.night
 def test_it_dies_with_the_process_that_started_it(tmp_path):
     script = (
         "import sys, time; from pathlib import Path; from "
@@ -96,9 +84,22 @@ def test_it_dies_with_the_process_that_started_it(tmp_path):
         assert numbers_in(again.uri) == set()
 
 
-def test_ctrl_c_in_the_terminal_does_not_reach_it(tmp_path):
-    with EmbeddedMongod(tmp_path, free_port()) as server:
-        assert os.getsid(server.pid) != os.getsid(0)
+def test_ctrl_c_in_the_terminal_does_not_reach_it(real_mongod):
+    assert os.getsid(real_mongod.pid) != os.getsid(0)
+
+
+def test_the_writes_of_our_stores_wait_for_the_journal_of_the_majority_whatever_the_address_says(
+    real_server,
+):
+    """Stores of several processes that are prepared at once."""
+
+    def concern(_):
+        with open_stores(f"{real_server}&w=1&journal=false", "concern", prepare=True) as stores:
+            return stores.database["readings"].write_concern.document
+
+    with ThreadPoolExecutor(4) as threads:
+        concerns = [*threads.map(concern, range(4))]
+    assert concerns == [{"w": "majority", "j": True, "wtimeout": 30_000}] * 4
 
 
 def test_a_taken_port_is_refused_with_its_number_and_setting(tmp_path):
@@ -110,43 +111,13 @@ def test_a_taken_port_is_refused_with_its_number_and_setting(tmp_path):
             EmbeddedMongod(tmp_path, port).start()
 
 
-def test_a_folder_in_use_is_refused_and_the_other_server_is_left_alone(tmp_path):
-    with EmbeddedMongod(tmp_path, free_port()) as first:
-        first_process = first.pid
-        with pytest.raises(UserError, match="another MongoDB server is using") as refusal:
-            EmbeddedMongod(tmp_path, free_port()).start(patience=1)
-        assert serves(tmp_path, first.port)
-    said = str(refusal.value)
-    assert f"process {first_process}" in said
-    assert "try again" in said and "a second platform needs its own ALERTING_HOME" in said
-
-
-def test_a_spoilt_folder_is_refused_with_the_place_of_the_log(tmp_path):
-    with EmbeddedMongod(tmp_path, free_port()):
-        pass
-    for name in ("WiredTiger.wt", "WiredTiger.turtle"):
-        (tmp_path / name).write_text("spoilt")
-    with pytest.raises(UserError, match=r"mongod\.log"):
-        EmbeddedMongod(tmp_path, free_port()).start()
-
-
-def test_preparing_at_once_from_several_places_is_no_harm(tmp_path):
-    faults = []
-
-    def prepare(uri):
-        try:
-            with open_stores(uri, "test", prepare=True):
-                pass
-        except Exception as fault:  # whatever it is, it is a failure of this test
-            faults.append(fault)
-
-    with EmbeddedMongod(tmp_path, free_port()) as server:
-        threads = [threading.Thread(target=prepare, args=(server.uri,)) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert faults == []
+def test_a_folder_in_use_is_refused_and_the_other_server_is_left_alone(real_mongod):
+    words = (
+        rf"another MongoDB server is using .* \(process {real_mongod.pid}\).* try again; a second"
+    )
+    with pytest.raises(UserError, match=f"{words} platform needs its own ALERTING_HOME"):
+        EmbeddedMongod(real_mongod.folder, free_port()).start(patience=1)
+    assert serves(real_mongod.folder, real_mongod.port)
 
 
 def test_a_server_whose_keys_are_not_loaded_yet_is_down_for_a_moment(real_server):
@@ -158,17 +129,6 @@ def test_a_server_whose_keys_are_not_loaded_yet_is_down_for_a_moment(real_server
         open_database(real_server, "not_ready"),
     ):
         raise started
-
-
-def test_a_connection_lost_in_the_middle_is_a_database_that_is_down(tmp_path):
-    server = EmbeddedMongod(tmp_path, free_port()).start()
-    with (
-        pytest.raises(DatabaseDown, match="does not answer"),
-        open_database(server.uri, "test", timeout=1) as database,
-    ):
-        os.kill(server.pid, signal.SIGKILL)
-        database["numbers"].insert_one({"_id": 1})
-    server.stop()
 
 
 def test_a_missing_database_is_said_within_seconds_without_the_password():
@@ -187,11 +147,11 @@ def test_an_address_that_is_none_is_refused():
         connect("mongodb://")
 
 
-def test_a_wrong_password_is_said_as_such(tmp_path):
+def test_a_wrong_password_is_said_as_such(real_mongod):
+    address = f"mongodb://ann:wrong@127.0.0.1:{real_mongod.port}/?replicaSet=alerting"
     with (
-        EmbeddedMongod(tmp_path, free_port()) as server,
         pytest.raises(DatabaseDown, match="user or password") as refusal,
-        open_stores(f"mongodb://ann:wrong@127.0.0.1:{server.port}/?replicaSet=alerting", "test"),
+        open_stores(address, "test"),
     ):
         pass
     assert "wrong" not in str(refusal.value)
@@ -208,23 +168,15 @@ def test_a_log_grown_too_large_is_put_aside(tmp_path, monkeypatch):
     (tmp_path / "mongod.log").write_text("a long story")
     embedded_mongod.mongod_command(tmp_path, 1)
     assert not (tmp_path / "mongod.log").exists()
-    assert Path(tmp_path / "mongod.log.1").read_text() == "a long story"
+    assert (tmp_path / "mongod.log.1").read_text() == "a long story"
 
 
-def test_the_health_check_of_compose_understands_a_real_server(tmp_path):
-    script = Path(__file__).parents[3] / "config" / "docker" / "mongodb-healthy.sh"
+def test_the_health_check_of_compose_understands_a_real_server(real_mongod):
     environ = {"PATH": os.environ["PATH"], "HOSTNAME": "127.0.0.1"}
-    with EmbeddedMongod(tmp_path, free_port()) as server:
-        healthy = subprocess.run(
-            ["/bin/bash", script, str(server.port)], check=False, env=environ, timeout=600
-        )
-    gone = subprocess.run(
-        ["/bin/bash", script, str(server.port)],
-        check=False,
-        env=environ,
-        capture_output=True,
-        timeout=600,
-    )
-
-    assert healthy.returncode == 0
-    assert gone.returncode != 0
+    codes = [
+        subprocess.run(
+            ["/bin/bash", HEALTHY, str(port)], check=False, env=environ, capture_output=True
+        ).returncode
+        for port in (real_mongod.port, free_port())
+    ]
+    assert codes[0] == 0 != codes[1]

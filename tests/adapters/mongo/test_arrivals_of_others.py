@@ -1,11 +1,14 @@
-"""What other processes write is told by the change stream of its arrival records, once it is
-written."""
+"""What other processes write is told once it is written: by the change stream of its arrival
+records, and on a server without change streams, too."""
 
-import time
+from dataclasses import replace
 
+import pymongo
 import pytest
 
-from alerting.adapters.mongo.mongo import open_stores
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.mongo.mongo import MongoStores
+from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.definitions.assets import EventType
 from alerting.ports import EventRow, ReadingRow
 from alerting.ports.late import LatePart
@@ -13,84 +16,75 @@ from alerting.stream.evaluator import Evaluator
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import at, oven, too_hot
+from tests.helpers.receivers import wait_until
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.server
 
 
-@pytest.fixture
-def stores(real_server):
-    with (
-        open_stores(real_server, "arrivals-of-others", prepare=True) as one,
-        open_stores(real_server, "arrivals-of-others") as other,
-    ):
-        one.assets.store_assets([oven()])
-        one.assets.put_event_types([EventType(name="jam", duration="lasting")])
-        one.arrivals.extend_evaluated_until(at(10))
-        yield one, other
-        one.database.client.drop_database("arrivals-of-others")
+@pytest.fixture(params=["change stream", "none"])
+def database(request):
+    """Return a database on a server with change streams, and on one without."""
+    if request.param == "change stream":
+        yield request.getfixturevalue("real").database
+        return
+    with pymongo.MongoClient(request.getfixturevalue("plain_server"), tz_aware=True) as client:
+        yield client["plain"]
 
 
-def row(minute):
-    return [ReadingRow("oven-1", at(minute), {"temperature": 200.0})]
+def process(database):
+    """Return a platform whose arrival records are in the database."""
+    plant = replace(memory_platform(), arrivals=MongoArrivals(database))
+    plant.assets.store_assets([oven()])
+    plant.assets.put_event_types([EventType(name="jam", duration="lasting")])
+    return plant
 
 
-def next_parts(told):
-    end = time.monotonic() + 60
-    for parts in told:
-        assert time.monotonic() < end, "nothing was told"
-        if parts:
-            return parts
-    return None
+def rows(*minutes):
+    return [ReadingRow("oven-1", at(minute), {"temperature": 200.0}) for minute in minutes]
 
 
-def test_rows_of_others_are_told_after_they_are_written_whether_late_or_not_and_own_ones_never(
-    stores,
-):
-    service, other = stores
-    told = service.arrivals.written_by_others(lambda: False)
-    assert next(told) == ()
-    add_readings(service, row(20), at(20))
-    add_readings(other, row(21), at(21))
-    assert next_parts(told) == (LatePart("oven-1", at(21), at(21), 1, ("temperature",)),)
-    assert len(service.readings.load(oven(), at(20), at(22)).readings) == 1
-    add_readings(service, row(3), at(22))
-    add_readings(other, [*row(4), *row(22)], at(23))
-    assert next_parts(told) == (LatePart("oven-1", at(4), at(22), 2, ("temperature",)),)
-    add_events(other, [EventRow("oven-1", "jam", at(24), None, "line")], at(24))
-    assert next_parts(told) == (LatePart("oven-1", at(24), at(24), 1, events=("jam",)),)
-    told.close()
+def part(first, last, count):
+    return LatePart("oven-1", at(first), at(last), count, ("temperature",))
 
 
-def test_it_ends_when_it_is_stopped(stores):
-    service, _ = stores
+def test_rows_of_others_are_told_once_whether_late_or_not_and_own_ones_never(database):
+    service = process(database)
+    other = process(database)
+    service.arrivals.extend_evaluated_until(at(10))
     stopped = []
     told = service.arrivals.written_by_others(lambda: bool(stopped))
-    next(told)
+    assert next(told) == ()
+    add_readings(service, rows(20), at(20))
+    add_readings(other, rows(21), at(21))
+    assert wait_until(lambda: next(told)) == (part(21, 21, 1),)
+    add_readings(service, rows(3), at(22))
+    add_readings(other, rows(4, 22), at(23))
+    assert wait_until(lambda: next(told)) == (part(4, 22, 2),), "also the row that is not late"
+    add_events(other, [EventRow("oven-1", "jam", at(24), None, "line")], at(24))
+    jam = LatePart("oven-1", at(24), at(24), 1, events=("jam",))
+    assert wait_until(lambda: next(told)) == (jam,)
+    learned = []
+    for minute in range(31, 36):
+        add_readings(other, rows(minute), at(minute))
+    wait_until(lambda: learned.extend(next(told)) or len(learned) == 5)
+    assert learned == [part(minute, minute, 1) for minute in range(31, 36)]
     stopped.append(True)
     assert list(told) == []
+    assert "asked_at" not in database["evaluated_until"].find_one()
 
 
-def test_the_first_rows_of_a_plant_are_evaluated_by_one_process_that_another_one_stores(
-    real_server,
-):
+def test_the_first_rows_of_a_plant_are_evaluated_by_one_process_that_another_one_stores(real):
     """Nothing was evaluated before them, so no row was ever late."""
-    with (
-        open_stores(real_server, "first-of-others", prepare=True) as one,
-        open_stores(real_server, "first-of-others") as other,
-    ):
-        platform = platform_on(one, [Mailbox("mail")], HandClock(at(0)))
-        platform.assets.store_assets([oven()])
-        apply(platform, [too_hot()], "engineer", at(0), "test")
-        evaluator = Evaluator(platform)
-        try:
-            evaluator.start()
-            platform.clock.instant = at(2)
-            add_readings(other, [ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(2))
-            end = time.monotonic() + 60
-            while not platform.episodes.find():
-                assert time.monotonic() < end, "the evaluator never heard of the rows"
-                time.sleep(0.05)
-        finally:
-            evaluator.close()
-            one.database.client.drop_database("first-of-others")
+    platform = platform_on(real, [Mailbox("mail")], HandClock(at(0)))
+    platform.assets.store_assets([oven()])
+    apply(platform, [too_hot()], "engineer", at(0), "test")
+    evaluator = Evaluator(platform)
+    try:
+        evaluator.start()
+        platform.clock.instant = at(2)
+        hot = [ReadingRow("oven-1", at(1), {"temperature": 230.0})]
+        add_readings(MongoStores(real.database), hot, at(2))
+        wait_until(platform.episodes.find, "the evaluator never heard of the rows")
+    finally:
+        evaluator.close()

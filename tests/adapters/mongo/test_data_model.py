@@ -58,12 +58,8 @@ def test_every_collection_of_the_stores_is_described_and_no_other():
     MongoLines(database)
     assert database.used | {SCHEMA, WRITTEN} == INDEXES.keys() == ROWS.keys()
     assert all(len(row) == 4 and all(row) for row in ROWS.values())
-
-
-def test_every_validator_is_named():
-    assert VALIDATORS.keys() == {
-        name for name, row in ROWS.items() if row[0].endswith("(validator)")
-    }
+    validated = {name for name, row in ROWS.items() if row[0].endswith("(validator)")}
+    assert VALIDATORS.keys() == validated
 
 
 def test_the_key_of_a_collection_is_its_unique_index_or_its_id():
@@ -77,3 +73,18 @@ def test_the_key_of_a_collection_is_its_unique_index_or_its_id():
         ]
         expected = fields_of(unique[0]) if unique else "`_id`"
         assert row[2] == expected or row[2].startswith((f"{expected} (", f"{expected};")), name
+
+
+def test_the_page_gives_a_shard_key_to_each_collection_that_grows():
+    """A sharded cluster demands that every unique index begins with it."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| (`.*?`) \| [^|]+ \|$", PAGE.split("## Shard keys")[1], re.MULTILINE
+    )
+    keys = {name: tuple(re.findall(r"`(\w+)`", fields)) for name, fields in rows}
+    assert set(keys) == {"readings", "scores", "episodes", "notifications"}
+    for name, key in keys.items():
+        command = ", ".join(f"{field}: 1" for field in key)
+        assert f'sh.shardCollection("alerting.{name}", {{{command}}})' in PAGE
+        unique = [tuple(i.document["key"]) for i in INDEXES[name] if i.document.get("unique")]
+        assert all(fields[: len(key)] == key for fields in unique), name
+        assert unique or key == ("_id",), name

@@ -1,5 +1,6 @@
 """Values as documents: what BSON cannot hold is converted, and a dataclass comes back as it was."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
@@ -53,62 +54,47 @@ def stored(value):
 
 def test_a_dataclass_comes_back_as_it_was():
     assert from_document(Whole, {**stored(WHOLE), "_id": 7, "unknown": "field"}) == WHOLE
-
-
-def test_absent_fields_take_their_default_and_a_missing_one_is_an_error():
-    assert from_document(Whole, {"count": 1, "level": 2.0, "flag": False}) == Whole(1, 2.0, False)
-    with pytest.raises((KeyError, TypeError)):
-        from_document(Whole, {"count": 1})
-
-
-def test_an_episode_with_all_that_it_tells_comes_back_as_it_was():
     assert from_document(Episode, stored(full_episode())) == full_episode()
 
 
-def test_scalars_are_read_as_they_are_stored():
-    read = from_document(
-        Whole, {"count": 1, "level": 2, "flag": True, "value": "wet", "first": stored(PART)}
-    )
+def test_absent_fields_take_their_default_and_scalars_are_read_as_they_are_stored():
+    assert from_document(Whole, {"count": 1, "level": 2.0, "flag": False}) == Whole(1, 2.0, False)
+    read = from_document(Whole, {"count": 1, "level": 2, "flag": True, "value": "wet"})
     assert (read.level, type(read.level), read.value) == (2, int, "wet")
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"count": float("nan")},
-        {"count": True},
-        {"count": None},
-        {"level": "high"},
-        {"flag": 1},
-        {"value": True},
-        {"names": "a"},
-        {"first": {**stored(PART), "state": "new"}},
-        {"first": {**stored(PART), "at": "noon"}},
-        {"first": 5},
-    ],
-)
-def test_a_value_of_another_type_is_refused(wrong):
-    with pytest.raises((TypeError, ValueError, AttributeError)):
-        from_document(Whole, {**stored(WHOLE), **wrong})
+def test_a_missing_value_and_one_of_another_type_are_refused():
+    whole = stored(WHOLE)
+    part = stored(PART)
+    read = []
+    for wrong in (
+        {"count": 1},
+        *(
+            whole | spoilt
+            for spoilt in (
+                {"count": float("nan")},
+                {"count": True},
+                {"count": None},
+                {"level": "high"},
+                {"flag": 1},
+                {"value": True},
+                {"names": "a"},
+                {"first": part | {"state": "new"}},
+                {"first": part | {"at": "noon"}},
+                {"first": 5},
+            )
+        ),
+    ):
+        with suppress(TypeError, ValueError, AttributeError, KeyError):
+            read.append(from_document(Whole, wrong))
+    assert read == []
 
 
-def test_names_of_fields_are_written_as_text():
-    assert to_document(replace(WHOLE, names={7: (1, 2)}))["names"] == {"7": [1, 2]}
-
-
-@pytest.mark.parametrize(
-    "numbers",
-    [
-        {"count": np.int64(3)},
-        {"level": np.float32(2.5)},
-        {"flag": np.bool_(True)},
-        {"value": np.float64(1.5)},
-    ],
-)
-def test_numbers_of_numpy_are_written_as_plain_ones(numbers):
-    document = to_document(replace(WHOLE, **numbers))
+def test_numbers_of_numpy_are_written_as_plain_ones():
+    numpy = {"count": np.int64(3), "flag": np.bool_(True), "value": np.float64(1.5)}
+    document = to_document(replace(WHOLE, level=np.float32(2.5), **numpy))
     assert document == to_document(WHOLE)
-    assert not [value for value in document.values() if isinstance(value, np.generic)]
+    assert [value for value in document.values() if isinstance(value, np.generic)] == []
 
 
 def test_collections_of_any_kind_are_written_as_arrays_and_documents():
@@ -124,21 +110,17 @@ def test_collections_of_any_kind_are_written_as_arrays_and_documents():
         "tuple": [1, [2, 1000]],
         "4": None,
     }
+    assert to_document(replace(WHOLE, names={7: (1, 2)}))["names"] == {"7": [1, 2]}
 
 
-def test_instants_are_written_in_utc_in_whole_milliseconds_wherever_they_stand():
+def test_instants_are_written_in_utc_in_whole_milliseconds_and_refused_without_a_zone():
     east = datetime(2026, 1, 5, 8, 0, 0, 1999, tzinfo=timezone(timedelta(hours=1)))
     utc = datetime(2026, 1, 5, 7, 0, 0, 1000, tzinfo=UTC)
     assert to_bson({"a": [east], "part": Part(east, timedelta(0))}) == {
         "a": [utc],
         "part": {"at": utc, "lasts": 0, "state": "open"},
     }
-
-
-@pytest.mark.parametrize(
-    "place",
-    [lambda naive: naive, lambda naive: {"a": [naive]}, lambda naive: replace(PART, at=naive)],
-)
-def test_an_instant_without_a_zone_is_refused_wherever_it_stands(place):
-    with pytest.raises(ValueError, match="has no time zone"):
-        to_bson(place(at(0).replace(tzinfo=None)))
+    naive = at(0).replace(tzinfo=None)
+    for place in (naive, {"a": [naive]}, replace(PART, at=naive)):
+        with pytest.raises(ValueError, match="has no time zone"):
+            to_bson(place)

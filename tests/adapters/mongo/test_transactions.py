@@ -1,88 +1,50 @@
 """Requirements of transactions on a database server: replica set, lifetime, conflicts, unknown
 results."""
 
-import subprocess
-from contextlib import contextmanager
-
 import pytest
-from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.embedded import mongod_access
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod, find_mongod
-from alerting.adapters.mongo.mongo import open_stores as open_stores_of
+from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.definitions.faults import UserError
 from alerting.ports import Conflict
 from alerting.settings.environment import Settings
 from alerting.wiring import database_warning, prepare_database
 from tests.helpers.episodes import episode
-from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.server
 
 
-@pytest.fixture(autouse=True)
-def _with_the_wheel():
-    require_real_server()
-
-
-@contextmanager
-def plain_server(folder):
-    """Run a server that belongs to no replica set, as many people start one; yield its URI."""
-    port = free_port()
-    options = [
-        "--dbpath",
-        str(folder),
-        "--port",
-        str(port),
-        "--bind_ip",
-        "127.0.0.1",
-        "--nounixsocket",
-    ]
-    with subprocess.Popen([find_mongod(), *options], stdout=subprocess.DEVNULL) as process:
-        uri = f"mongodb://127.0.0.1:{port}"
-        try:
-            with MongoClient(uri) as client:
-                client.admin.command("ping")
-            yield uri
-        finally:
-            process.kill()
-
-
-def test_a_server_that_is_no_replica_set_is_refused_with_what_to_do(tmp_path):
+def test_a_server_that_is_no_replica_set_is_refused_with_what_to_do(plain_server, tmp_path):
     message = r"replica set.*--replSet.*rs\.initiate\(\)"
-    with plain_server(tmp_path) as uri:
-        for prepare in (False, True):
-            with (
-                pytest.raises(UserError, match=message),
-                open_stores_of(uri, "test", prepare=prepare),
-            ):
-                pass
-        with pytest.raises(UserError, match=message):
-            prepare_database(Settings(home=tmp_path / "home", mongodb_uri=uri))
+    for prepare in (False, True):
+        with (
+            pytest.raises(UserError, match=message),
+            open_stores(plain_server, "test", prepare=prepare),
+        ):
+            pass
+    with pytest.raises(UserError, match=message):
+        prepare_database(Settings(home=tmp_path, mongodb_uri=plain_server))
 
 
 def test_embedded_server_ends_a_transaction_after_ten_seconds_and_a_longer_limit_is_said_at_start(
-    tmp_path,
+    real_mongod, tmp_path
 ):
-    with EmbeddedMongod(tmp_path / "data", free_port()) as server:
-        settings = Settings(home=tmp_path / "home", mongodb_uri=server.uri)
-        assert database_warning(settings) is None
-        with mongod_access.as_server(server.folder, server.port) as admin:
-            admin.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 60})
-        assert "is 60 s" in database_warning(settings)
+    settings = Settings(home=tmp_path, mongodb_uri=real_mongod.uri)
+    assert database_warning(settings) is None
+    with mongod_access.as_server(real_mongod.folder, real_mongod.port) as admin:
+        limit = {"setParameter": 1, "transactionLifetimeLimitSeconds": 60}
+        before = admin.admin.command(limit)["was"]
+        warning = database_warning(settings)
+        admin.admin.command({**limit, "transactionLifetimeLimitSeconds": before})
+    assert "is 60 s" in warning
 
 
 @pytest.fixture
-def two(real_server):
-    """Yield the stores of two processes on one database."""
-    with (
-        open_stores_of(real_server, "transactions", prepare=True) as one,
-        open_stores_of(real_server, "transactions", prepare=True) as other,
-    ):
-        yield one, other
-        one.database["episodes"].delete_many({})
+def two(real):
+    """Return the stores of two processes on one database."""
+    return real, MongoStores(real.database)
 
 
 def test_a_unit_of_work_that_raises_has_written_nothing(two):

@@ -1,0 +1,25 @@
+"""Fixtures of this folder."""
+
+import subprocess
+
+import pymongo
+import pytest
+
+from alerting.adapters.embedded.embedded_mongod import find_mongod
+from tests.helpers.stores import real  # noqa: F401 - a fixture
+from tests.support import free_port, require_real_server
+
+
+@pytest.fixture(scope="session")
+def plain_server(tmp_path_factory):
+    """Return the address of a server that belongs to no replica set, as many people start one."""
+    require_real_server()
+    port = free_port()
+    folder = tmp_path_factory.mktemp("plain")
+    command = [find_mongod(), "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1"]
+    with subprocess.Popen([*command, "--nounixsocket", "--logpath", folder / "log"]) as process:
+        address = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        with pymongo.MongoClient(address) as client:
+            client.admin.command("ping")
+        yield address
+        process.kill()
