@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any
 from unittest.mock import ANY
@@ -40,17 +41,19 @@ def each(**values: Sequence[object]) -> list[Having]:
 
 @dataclass(frozen=True)
 class Step:
-    """A call of a method of a store, and what it gives: a value, or the class of an error."""
+    """A call of a method of a store, or of a function that takes the stores first, and what it
+    gives: a value, or the class of an error."""
 
-    path: str
+    call: str | Callable[..., Any]
     given: Sequence[Any]
     named: Mapping[str, Any]
     gives: Any
     is_in_unit: bool = False
 
     def take(self, stores: Platform | MongoStores) -> object:
-        """Call the method; return what it gives."""
-        method = attrgetter(self.path)(stores)
+        """Make the call; return what it gives."""
+        is_name = isinstance(self.call, str)
+        method = attrgetter(self.call)(stores) if is_name else partial(self.call, stores)
         try:
             with stores.unit_of_work.begin() if self.is_in_unit else nullcontext() as unit:
                 units = [unit] if self.is_in_unit else []
@@ -61,15 +64,15 @@ class Step:
         return list(found) if isinstance(self.gives, list) else found
 
 
-def step(path: str, *given: Any, gives: Any = ANY, **named: Any) -> Step:
-    """Return a call of a method, as `episodes.find`, and what it gives; ANY: that is not looked
-    at."""
-    return Step(path, given, named, gives)
+def step(call: str | Callable[..., Any], *given: Any, gives: Any = ANY, **named: Any) -> Step:
+    """Return a call of a method, as `episodes.find`, or of a function that takes the stores first,
+    and what it gives; ANY: that is not looked at."""
+    return Step(call, given, named, gives)
 
 
-def unit_step(path: str, *given: Any, gives: Any = ANY, **named: Any) -> Step:
+def unit_step(call: str, *given: Any, gives: Any = ANY, **named: Any) -> Step:
     """Return a call in a unit of work of its own, which is its last argument."""
-    return Step(path, given, named, gives, is_in_unit=True)
+    return Step(call, given, named, gives, is_in_unit=True)
 
 
 def broken_claims(

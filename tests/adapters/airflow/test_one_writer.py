@@ -31,20 +31,16 @@ class App:
         self.let_go.setdefault(name, asyncio.Event()).set()
 
 
-class Sender:
-    """The body of a request, in pieces that come one by one."""
-
-    def __init__(self, *pieces):
-        self.pieces = asyncio.Queue()
-        for piece in pieces:
-            self.pieces.put_nowait(piece)
-
-    async def __call__(self):
-        return await self.pieces.get()
-
-
 def whole(body=b""):
     return {"type": "http.request", "body": body, "more_body": False}
+
+
+def sender(*pieces):
+    """Return the pieces of a request's body, which come one by one."""
+    queue = asyncio.Queue()
+    for piece in pieces:
+        queue.put_nowait(piece)
+    return queue
 
 
 async def run_ready():
@@ -53,58 +49,45 @@ async def run_ready():
         await asyncio.sleep(0)
 
 
-def start(app, method, path, sender):
+def start(app, method, path, body=None):
     scope = {"type": "http", "method": method, "path": path}
-    return asyncio.ensure_future(app(scope, sender, None))
+    return asyncio.ensure_future(app(scope, (body or sender(whole())).get, None))
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "DELETE"])
-def test_a_change_begins_when_the_one_before_has_ended(method):
-    async def scenario():
+def test_a_change_begins_when_the_one_before_has_ended_and_who_only_reads_does_not_wait():
+    async def scenario(method):
         app = App()
         served = OneWriter(app)
-        tasks = [start(served, method, name, Sender(whole(b"x"))) for name in ("a", "b")]
+        tasks = [start(served, method, name, sender(whole(b"x"))) for name in ("a", "b")]
         await run_ready()
-        assert app.log == ["begin a x"]
-        app.end("a")
-        app.end("b")
+        app.end("read")
+        await start(served, "GET", "read")
+        for name in ("a", "b"):
+            app.end(name)
         await asyncio.gather(*tasks)
-        assert app.log == ["begin a x", "end a", "begin b x", "end b"]
+        return app.log
 
-    asyncio.run(scenario())
-
-
-def test_who_only_reads_does_not_wait_for_a_change():
-    async def scenario():
-        app = App()
-        served = OneWriter(app)
-        changing = start(served, "POST", "a", Sender(whole()))
-        await run_ready()
-        app.end("b")
-        await start(served, "GET", "b", Sender(whole()))
-        assert app.log == ["begin a", "begin b", "end b"]
-        app.end("a")
-        await changing
-
-    asyncio.run(scenario())
+    order = ["begin a x", "begin read", "end read", "end a", "begin b x", "end b"]
+    methods = ("POST", "PATCH", "PUT", "DELETE")
+    assert {of: asyncio.run(scenario(of)) for of in methods} == dict.fromkeys(methods, order)
 
 
 def test_a_body_that_comes_slowly_or_never_delays_no_other_change_and_arrives_whole():
     async def scenario():
         app = App()
         served = OneWriter(app)
-        slow = Sender({"type": "http.request", "body": b"first ", "more_body": True})
+        slow = sender({"type": "http.request", "body": b"first ", "more_body": True})
         waiting = start(served, "POST", "slow", slow)
         await run_ready()
         app.end("quick")
-        await start(served, "POST", "quick", Sender(whole()))
-        assert app.log == ["begin quick", "end quick"]
+        await start(served, "POST", "quick")
         app.end("slow")
-        slow.pieces.put_nowait(whole(b"last"))
+        slow.put_nowait(whole(b"last"))
         await waiting
-        assert app.log[2:] == ["begin slow first last", "end slow"]
+        return app.log
 
-    asyncio.run(scenario())
+    order = ["begin quick", "end quick", "begin slow first last", "end slow"]
+    assert asyncio.run(scenario()) == order
 
 
 def test_a_change_that_fails_lets_the_next_one_begin():
@@ -115,6 +98,6 @@ def test_a_change_that_fails_lets_the_next_one_begin():
         served = OneWriter(fail)
         for name in ("a", "b"):
             with pytest.raises(ValueError, match=name):
-                await start(served, "POST", name, Sender(whole()))
+                await start(served, "POST", name)
 
     asyncio.run(scenario())

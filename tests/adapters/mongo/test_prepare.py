@@ -1,6 +1,6 @@
 """A database is prepared once, and opening it creates nothing."""
 
-from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 from pymongo.errors import DuplicateKeyError
@@ -14,105 +14,89 @@ from alerting.settings.environment import Settings
 from alerting.wiring import open_platform
 from alerting.wiring import prepare_database as prepare_by_settings
 from tests.helpers.commands import record_commands
-from tests.support import free_port, require_real_server
+from tests.support import free_port
 
 pytestmark = pytest.mark.server
-OLDER = {"_id": "schema", "hash": "of an older version", "version": "0.0.1"}
 
 
 @pytest.fixture
 def settings(real_server, tmp_path):
-    """A home with a database of its own on the real server, which is empty."""
+    """A home with a database of its own on the real server, which is prepared."""
     settings = Settings(home=tmp_path, mongodb_uri=real_server, database="to-prepare")
     prepare_home(settings)
+    prepare(settings)
     yield settings
-    with open_database(real_server, "to-prepare") as database:
+    with opened(settings) as database:
         database.client.drop_database("to-prepare")
 
 
-def set_version(settings, document):
-    with open_database(settings.mongodb_uri, settings.database) as database:
-        database[SCHEMA].replace_one({"_id": "schema"}, document, upsert=True)
+def opened(settings):
+    return open_database(settings.mongodb_uri, settings.database)
 
 
-def test_opening_the_platform_takes_at_most_three_commands(settings, monkeypatch):
-    prepare(settings)
+def set_version(settings, **document):
+    with opened(settings) as database:
+        database[SCHEMA].replace_one({"_id": "schema"}, {"_id": "schema", **document}, upsert=True)
+
+
+def documents_of(settings):
+    with open_platform(settings) as platform:
+        return platform.definitions.documents()
+
+
+def test_opening_the_platform_takes_at_most_three_commands_and_computes_no_schema(
+    settings, monkeypatch
+):
+    schema_hash.cache_clear()
     record = record_commands(monkeypatch)
     with open_platform(settings) as platform:
-        opened = list(record.commands)
+        assert schema_hash.cache_info().currsize == 0
+        assert list(record.commands) == [f"find {SCHEMA}"]
         assert platform.definitions.documents() == []
-    assert opened == [f"find {SCHEMA}"]
     assert len(record.commands) - 2 <= 3, "opened, asked for documents and their faults, and closed"
 
 
-def test_the_code_that_prepared_a_database_opens_it_without_computing_its_schema(settings):
-    prepare(settings)
-    schema_hash.cache_clear()
-    with open_platform(settings):
-        assert schema_hash.cache_info().currsize == 0
-
-
 def test_an_empty_database_is_refused_with_what_to_do(settings):
-    with (
-        pytest.raises(NotPrepared, match=r"is not prepared.*run `alerting prepare`"),
-        open_platform(settings),
-    ):
-        pass
-    with open_database(settings.mongodb_uri, settings.database) as database:
+    empty = replace(settings, database="to-prepare-later")
+    with pytest.raises(NotPrepared, match=r"is not prepared.*run `alerting prepare`"):
+        documents_of(empty)
+    with opened(empty) as database:
         assert database.list_collection_names() == []
 
 
 def test_a_database_of_another_version_is_refused_until_it_is_prepared(settings):
-    prepare(settings)
-    set_version(settings, OLDER)
-    with (
-        pytest.raises(NotPrepared, match=r"another version .*0\.0\.1.* run `alerting prepare`"),
-        open_platform(settings),
-    ):
-        pass
+    set_version(settings, hash="of an older version", version="0.0.1")
+    words = r"another version .*0\.0\.1.* run `alerting prepare`"
+    with pytest.raises(NotPrepared, match=words):
+        documents_of(settings)
     prepare_by_settings(settings)
-    with open_platform(settings) as platform:
-        assert platform.definitions.documents() == []
+    assert documents_of(settings) == []
 
 
 def test_an_older_process_works_beside_a_newer_one_that_says_so_and_leaves_its_schema(settings):
-    prepare(settings)
-    newer = {"_id": "schema", "hash": "newer", "version": "99.10.0", "readable_from": "0.1.0"}
-    set_version(settings, newer)
+    newer = {"hash": "newer", "version": "99.10.0", "readable_from": "0.1.0"}
+    set_version(settings, **newer)
     prepare_by_settings(settings)
-    with open_platform(settings) as platform:
-        assert platform.definitions.documents() == []
-    with open_database(settings.mongodb_uri, settings.database) as database:
-        assert database[SCHEMA].find_one() == newer
+    assert documents_of(settings) == []
+    with opened(settings) as database:
+        assert database[SCHEMA].find_one() == {"_id": "schema", **newer}
 
 
-@pytest.mark.parametrize("step", [open_platform, lambda settings: nullcontext(prepare(settings))])
-@pytest.mark.parametrize("readable_from", [{}, {"readable_from": "99.9.0"}])
-def test_an_older_process_refuses_a_database_that_it_cannot_read(settings, readable_from, step):
-    prepare(settings)
-    set_version(settings, {"_id": "schema", "hash": "newer", "version": "99.10.0", **readable_from})
-    with (
-        pytest.raises(NotPrepared, match=r"by alerting 99\.10\.0.* cannot read: install that"),
-        step(settings),
-    ):
-        pass
-
-
-@pytest.mark.parametrize("step", [open_platform, lambda settings: nullcontext(prepare(settings))])
-def test_older_code_of_the_same_version_refuses_what_newer_code_has_prepared(
+@pytest.mark.parametrize("step", [documents_of, prepare])
+def test_older_code_refuses_a_database_that_it_cannot_read_also_of_the_same_version(
     settings, step, monkeypatch
 ):
     with monkeypatch.context() as newer:
         newer.setattr(preparation, "SCHEMA_NUMBER", 99)
         newer.setattr(preparation, "READABLE_FROM_NUMBER", 98)
         prepare(settings)
-    with (
-        pytest.raises(
-            NotPrepared, match=r"newer code of the platform \(schema 99; this code knows"
-        ),
-        step(settings),
-    ):
-        pass
+    with pytest.raises(NotPrepared, match=r"newer code of the platform \(schema 99; this code"):
+        step(settings)
+    for readable_from in ({}, {"readable_from": "99.9.0"}):
+        set_version(settings, hash="newer", version="99.10.0", **readable_from)
+        words = r"by alerting 99\.10\.0.* cannot read: install that"
+        with pytest.raises(NotPrepared, match=words):
+            step(settings)
 
 
 def test_the_number_of_the_schema_counts_up_with_it():
@@ -122,23 +106,11 @@ def test_the_number_of_the_schema_counts_up_with_it():
     )
 
 
-def test_a_home_that_nobody_else_uses_prepares_itself(tmp_path):
-    require_real_server()
-    settings = Settings(home=tmp_path)
-    prepare_home(settings)
-    with open_platform(settings) as platform:
-        assert platform.definitions.documents() == []
-
-
-def test_preparing_makes_everything_that_is_described_and_doing_it_again_changes_nothing(
-    real_server,
-):
+@pytest.fixture
+def database(real_server):
+    """A new, empty database on the real server."""
     with open_database(real_server, "prepared") as database:
-        prepare_database(database)
-        first = found_in(database)
-        prepare_database(database)
-        assert found_in(database) == first
-        assert set(first) == set(INDEXES)
+        yield database
         database.client.drop_database("prepared")
 
 
@@ -149,36 +121,41 @@ def found_in(database):
     }
 
 
-def test_an_index_of_an_older_version_is_replaced(real_server):
-    with open_database(real_server, "older-index") as database:
-        database[EPISODES].create_index([("raised_at", 1)], name="over_unacknowledged")
-        database[EPISODES].create_index([("muted_by", 1)], name="mine", sparse=True)
-        prepare_database(database)
-        made = database[EPISODES].index_information()
-        assert made["over_unacknowledged"]["key"] == [("raised_at", -1), ("_id", -1)]
-        assert {"muted_by_1", "mine"} & set(made)
-        database.client.drop_database("older-index")
+def test_preparing_makes_everything_that_is_described_and_doing_it_again_changes_nothing(database):
+    prepare_database(database)
+    first = found_in(database)
+    prepare_database(database)
+    assert found_in(database) == first
+    assert set(first) == set(INDEXES)
 
 
-def test_a_retired_index_goes_once_its_successor_keeps_its_rule(real_server, monkeypatch):
-    with open_database(real_server, "retired-index") as database:
-        prepare_database(database)
-        database[EPISODES].drop_index("definition_1_open_key_1")
-        database[EPISODES].create_index("open_key", unique=True, sparse=True)
-        database[EPISODES].insert_many(
-            {"_id": id, "definition": "too-hot", **({"open_key": key} if key else {})}
-            for id, key in (("a", None), ("b", None), ("c", "too-hot|oven-1"))
+def test_an_index_of_an_older_version_is_replaced(database):
+    database[EPISODES].create_index([("raised_at", 1)], name="over_unacknowledged")
+    database[EPISODES].create_index([("muted_by", 1)], name="mine", sparse=True)
+    prepare_database(database)
+    made = database[EPISODES].index_information()
+    assert made["over_unacknowledged"]["key"] == [("raised_at", -1), ("_id", -1)]
+    assert {"muted_by_1", "mine"} & set(made)
+
+
+def test_a_retired_index_goes_once_its_successor_keeps_its_rule(database, real_server, monkeypatch):
+    prepare_database(database)
+    database[EPISODES].drop_index("definition_1_open_key_1")
+    database[EPISODES].create_index("open_key", unique=True, sparse=True)
+    database[EPISODES].insert_many(
+        {"_id": id, "definition": "too-hot", **({"open_key": key} if key else {})}
+        for id, key in (("a", None), ("b", None), ("c", "too-hot|oven-1"))
+    )
+    record = record_commands(monkeypatch)
+    with open_database(real_server, "prepared") as again:
+        prepare_database(again)
+    order = [one for one in record.commands if one.endswith(f" {EPISODES}")]
+    assert order.index(f"createIndexes {EPISODES}") < order.index(f"dropIndexes {EPISODES}")
+    assert "open_key_1" not in database[EPISODES].index_information()
+    with pytest.raises(DuplicateKeyError):
+        database[EPISODES].insert_one(
+            {"_id": "d", "definition": "too-hot", "open_key": "too-hot|oven-1"}
         )
-        dropped = record_commands(monkeypatch)
-        with open_database(real_server, "retired-index") as again:
-            prepare_database(again)
-        order = [one for one in dropped.commands if one.endswith(f" {EPISODES}")]
-        assert order.index(f"createIndexes {EPISODES}") < order.index(f"dropIndexes {EPISODES}")
-        assert "open_key_1" not in database[EPISODES].index_information()
-        second = {"_id": "d", "definition": "too-hot", "open_key": "too-hot|oven-1"}
-        with pytest.raises(DuplicateKeyError):
-            database[EPISODES].insert_one(second)
-        database.client.drop_database("retired-index")
 
 
 def test_a_server_that_does_not_answer_is_not_prepared(tmp_path):

@@ -24,93 +24,92 @@ def rows(*minutes, asset="oven-1", **values):
     return [ReadingRow(asset, at(m), values or {"temperature": 200.0}) for m in minutes]
 
 
-def parts(stores):
-    return [part for arrival in stores.arrivals.unfinished().arrivals for part in arrival.parts]
-
-
-def test_before_the_first_evaluation_and_ahead_of_the_last_one_nothing_is_late(stores):
-    assert stores.arrivals.evaluated_until() is None
-    add_readings(stores, rows(1, 2), at(3))
-    for minute in (5, 10, 7):
-        stores.arrivals.extend_evaluated_until(at(minute))
-    assert stores.arrivals.evaluated_until() == at(10), "it only moves on"
-    add_readings(stores, rows(11, 12), at(12))
-    assert stores.arrivals.unfinished().arrivals == []
-    assert stores.arrivals.arrived_since(at(0)) == []
-
-
-def test_rows_behind_the_evaluation_are_kept_by_asset_with_what_they_touch(stores):
-    stores.arrivals.extend_evaluated_until(at(10))
-    batch = [
-        *rows(4, 9, 12),
-        *rows(10, moisture=4.0),
-        *rows(3, asset="oven-2"),
-        *rows(11, asset="oven-3"),
+def came(stores):
+    """What waits of each arrival: the assets, variables and events from an instant on."""
+    return [
+        (part.asset, part.first, part.last, part.rows, (*part.variables, *part.events))
+        for arrival in stores.arrivals.unfinished().arrivals
+        for part in arrival.parts
     ]
-    add_readings(stores, batch, at(13))
-    (arrival,) = stores.arrivals.unfinished().arrivals
-    assert (arrival.written, arrival.arrived_at, arrival.rows) == (True, at(13), 4)
-    assert arrival.parts == (
-        LatePart("oven-1", at(4), at(10), 3, ("moisture", "temperature")),
-        LatePart("oven-2", at(3), at(3), 1, ("temperature",)),
-    )
-    assert stores.arrivals.arrived_since(at(13)) == [arrival]
-    assert stores.arrivals.arrived_since(at(14)) == []
 
 
-def test_what_is_there_already_is_not_late_and_a_correction_is(stores):
-    add_readings(stores, rows(1, 2), at(3))
-    stores.arrivals.extend_evaluated_until(at(10))
-    add_readings(stores, rows(1, 2), at(11))
-    assert stores.arrivals.unfinished().arrivals == []
-    add_readings(stores, [*rows(1), *rows(2, temperature=201.0)], at(12))
-    add_readings(stores, rows(1, moisture=4.0), at(13))
-    assert [(p.first, p.rows, p.variables) for p in parts(stores)] == [
-        (at(2), 1, ("temperature",)),
-        (at(1), 1, ("moisture",)),
-    ]
+def late(first, last, rows, *names, asset="oven-1"):
+    return (asset, at(first), at(last), rows, names)
+
+
+def evaluated(minute):
+    return step("arrivals.extend_evaluated_until", at(minute))
 
 
 STOP = EventRow("oven-1", "stop", at(5), at(8), "test", {"reason": "jam"})
-
-
-def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
-    stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
-    stores.arrivals.extend_evaluated_until(at(10))
-    without = replace(STOP, attributes={})
-    versions = (replace(without, end=None), without, STOP, replace(without, end=at(20)))
-    for minute, version in enumerate(versions, 11):
-        add_events(stores, [version], at(minute))
-    assert [(p.asset, p.first, p.events) for p in parts(stores)] == [
-        ("oven-1", at(minute), ("stop",)) for minute in (5, 8, 8)
-    ]
-
-
-def test_removed_readings_are_late_by_their_variables(stores):
-    add_readings(stores, [*rows(1, 2), *rows(20), *rows(2, moisture=4.0)], at(30))
-    stores.arrivals.extend_evaluated_until(at(10))
-    removed = (rows(1, temperature=7.0), [*rows(2), *rows(20), *rows(3)], [*rows(2), *rows(20)])
-    counts = [remove_readings(stores, of, at(31 + n)) for n, of in enumerate(removed)]
-    assert counts == [0, 2, 0]
-    assert parts(stores) == [LatePart("oven-1", at(2), at(2), 1, ("temperature",))]
-
-
-def test_a_removed_event_is_late_from_its_start_on(stores):
-    other = replace(STOP, start=at(20), end=at(21))
-    stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
-    add_events(stores, [STOP, other], at(9))
-    stores.arrivals.extend_evaluated_until(at(10))
-    removed = (
-        [replace(STOP, end=at(9))],  # of another end or other attributes it is another event
-        [replace(STOP, attributes={"reason": "belt"})],
-        [replace(STOP, attributes={}), other],
-        [STOP, other],
-    )
-    counts = [remove_events(stores, of, at(11 + n)) for n, of in enumerate(removed)]
-    assert counts == [0, 0, 2, 0]
-    assert [(p.asset, p.first, p.rows, p.events) for p in parts(stores)] == [
-        ("oven-1", at(5), 1, ("stop",))
-    ]
+OTHER_STOP = replace(STOP, start=at(20), end=at(21))
+WITHOUT = replace(STOP, attributes={})
+LASTING = step("assets.put_event_types", [EventType(name="stop", duration="lasting")])
+BATCH = [
+    *rows(4, 9, 12),
+    *rows(10, moisture=4.0),
+    *rows(3, asset="oven-2"),
+    *rows(11, asset="oven-3"),
+]
+TOUCHED = (
+    LatePart("oven-1", at(4), at(10), 3, ("moisture", "temperature")),
+    LatePart("oven-2", at(3), at(3), 1, ("temperature",)),
+)
+ARRIVAL = having(written=True, arrived_at=at(13), rows=4, parts=TOUCHED)
+JOURNAL = {
+    "before the first evaluation and ahead of the last one nothing is late": [
+        step("arrivals.evaluated_until", gives=None),
+        step(add_readings, rows(1, 2), at(3)),
+        *map(evaluated, (5, 10, 7)),
+        step("arrivals.evaluated_until", gives=at(10)),  # it only moves on
+        step(add_readings, rows(11, 12), at(12)),
+        step("arrivals.unfinished", gives=having(arrivals=[])),
+        step("arrivals.arrived_since", at(0), gives=[]),
+    ],
+    "rows behind the evaluation are kept by asset, with what they touch": [
+        evaluated(10),
+        step(add_readings, BATCH, at(13)),
+        step("arrivals.unfinished", gives=having(arrivals=[ARRIVAL])),
+        step("arrivals.arrived_since", at(13), gives=[ARRIVAL]),
+        step("arrivals.arrived_since", at(14), gives=[]),
+    ],
+    "what is there already is not late, and a correction is": [
+        step(add_readings, rows(1, 2), at(3)),
+        evaluated(10),
+        step(add_readings, rows(1, 2), at(11)),
+        step(came, gives=[]),
+        step(add_readings, [*rows(1), *rows(2, temperature=201.0)], at(12)),
+        step(add_readings, rows(1, moisture=4.0), at(13)),
+        step(came, gives=[late(2, 2, 1, "temperature"), late(1, 1, 1, "moisture")]),
+    ],
+    "an event is late from its start, and its end from that end on": [
+        LASTING,
+        evaluated(10),
+        step(add_events, [replace(WITHOUT, end=None)], at(11)),
+        step(add_events, [WITHOUT], at(12)),
+        step(add_events, [STOP], at(13)),
+        step(add_events, [replace(WITHOUT, end=at(20))], at(14)),
+        step(came, gives=[late(m, m, 1, "stop") for m in (5, 8, 8)]),
+    ],
+    "removed readings are late by their variables": [
+        step(add_readings, [*rows(1, 2), *rows(20), *rows(2, moisture=4.0)], at(30)),
+        evaluated(10),
+        step(remove_readings, rows(1, temperature=7.0), at(31), gives=0),
+        step(remove_readings, [*rows(2), *rows(20), *rows(3)], at(32), gives=2),
+        step(remove_readings, [*rows(2), *rows(20)], at(33), gives=0),
+        step(came, gives=[late(2, 2, 1, "temperature")]),
+    ],
+    "a removed event is late from its start on, and of another end or attribute it is another": [
+        LASTING,
+        step(add_events, [STOP, OTHER_STOP], at(9)),
+        evaluated(10),
+        step(remove_events, [replace(STOP, end=at(9))], at(11), gives=0),
+        step(remove_events, [replace(STOP, attributes={"reason": "belt"})], at(11), gives=0),
+        step(remove_events, [WITHOUT, OTHER_STOP], at(12), gives=2),
+        step(remove_events, [STOP, OTHER_STOP], at(13), gives=0),
+        step(came, gives=[late(5, 5, 1, "stop")]),
+    ],
+}
 
 
 def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(stores, monkeypatch):
@@ -286,8 +285,8 @@ CHECKPOINTS = {
 }
 
 
-def test_the_stores_of_requests_and_checkpoints_keep_every_claim(broken):
-    assert broken(REQUESTS | CHECKPOINTS) == {}
+def test_the_stores_of_arrivals_requests_and_checkpoints_keep_every_claim(broken):
+    assert broken(JOURNAL | REQUESTS | CHECKPOINTS) == {}
 
 
 def test_the_stores_in_memory_keep_this_contract():

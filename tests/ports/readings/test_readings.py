@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from unittest.mock import ANY
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
 from alerting.readings.instants import to_millis
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import T0, at, oven
+from tests.helpers.contracts import having, step
 from tests.helpers.stores import broken_in_memory
 
 LATER = at(10_000)
@@ -31,36 +33,194 @@ def frame_of(stores, start=None, end=None, variables=None, asset=None):
     return stores.readings.load(asset or oven(), start, end, variables).readings
 
 
-def test_the_same_rows_again_change_nothing_and_instants_are_kept_in_whole_milliseconds_of_utc(
-    stores,
-):
-    fine = datetime(2026, 1, 5, 13, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=1)))
-    rows = [row(minute, temperature=minute / 7, moisture=4.0) for minute in range(50)]
-    rows.append(ReadingRow("oven-1", fine, {"temperature": 1.0}))
-    assert add_readings(stores, rows, LATER) == 51
-    before = frame_of(stores)
-    assert add_readings(stores, rows, LATER + timedelta(days=1)) == 0
-    pd.testing.assert_frame_equal(frame_of(stores), before)
-    last = datetime(2026, 1, 5, 12, 0, 0, 123_000, tzinfo=UTC)
-    assert stores.readings.span("oven-1") == (at(0), last)
-    with pytest.raises(ValueError, match="time zone"):
-        add_readings(stores, [ReadingRow("oven-1", last.replace(tzinfo=None), {"t": 1.0})], LATER)
+def values(stores, *given, **named):
+    """The loaded values by variable, None where there is none."""
+    frame = frame_of(stores, *given, **named)
+    return frame.astype(object).where(frame.notna(), None).to_dict("list")
 
 
-def test_later_variables_join_the_instant_and_of_two_values_the_later_wins(stores):
-    add_readings(stores, [row(0, temperature=200.0), row(1, temperature=201.0)], LATER)
-    rows = [
-        row(0, moisture=4.2),
-        row(1, temperature=201.0),
-        row(2, moisture=4.3),
-        row(3, temperature=1.0),
-        row(3, temperature=2.0, moisture=4.0),
-        row(3, moisture=4.0),
-    ]
-    assert add_readings(stores, rows, LATER) == 4
-    frame = frame_of(stores)
-    np.testing.assert_array_equal(frame["temperature"], [200.0, 201.0, np.nan, 2.0])
-    np.testing.assert_array_equal(frame["moisture"], [4.2, np.nan, 4.3, 4.0])
+def stored_samples(stores):
+    """The minutes of the first hour with a stored sample."""
+    keys = {("oven-1", to_millis(at(minute))): minute for minute in range(60)}
+    return [keys[key] for key in sorted(stores.reading_writes.stored([*keys]))]
+
+
+def stored_stops(stores):
+    found = stores.reading_writes.stored_events([JAM, OTHER])
+    return [one for one in sorted(found, key=lambda one: one.start) if one.type == "stop"]
+
+
+FINE = datetime(2026, 1, 5, 13, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=1)))
+LAST = datetime(2026, 1, 5, 12, 0, 0, 123_000, tzinfo=UTC)
+FIFTY = [
+    *(row(minute, temperature=minute / 7, moisture=4.0) for minute in range(50)),
+    ReadingRow("oven-1", FINE, {"temperature": 1.0}),
+]
+FIVE = [row(minute, temperature=float(minute), moisture=2.0) for minute in range(5)]
+YEAR = 60 * 24 * 365
+STRAYS = [row(-50 * YEAR + minute, temperature=1.0) for minute in range(6)]
+MAIN = [row(minute, temperature=1.0) for minute in range(0, 6000, 10)]
+EARLY = [row(minute - 2 * YEAR, asset="oven-2", temperature=1.0) for minute in range(100)]
+LATE = [row(minute, asset="oven-2", temperature=1.0) for minute in range(1000)]
+OPEN = event("stop", 5, reason="jam")
+ENDED = event("stop", 5, 9, reason="jam", shift="night")
+NAMED = event("stop", 20, **{"speed [m/s. mean]": 1.5})
+FAILURES = [event("failure", minute, minute, component="belt") for minute in range(20)]
+JAM = event("stop", 5, 9, reason="jam")
+OTHER = event("stop", 20, 22)
+THREE = [row(minute, temperature=200.0 + minute, moisture=4.0) for minute in range(3)]
+DOUBTFUL = ReadingRow("oven-1", at(3), {"temperature": 9.0}, {"temperature": "uncertain"})
+BAD = ReadingRow("oven-1", at(4), {}, {"moisture": "bad"})
+STORED_TWICE = [row(0, asset=f"oven-{i}", temperature=1.0) for i in range(1, 6)]
+CLAIMS = {
+    "the same rows again change nothing, and instants are kept in whole milliseconds of UTC": [
+        step(add_readings, FIFTY, LATER, gives=51),
+        step("readings.span", "oven-1", gives=(at(0), LAST)),
+        step(add_readings, FIFTY, LATER + timedelta(days=1), gives=0),
+        step(
+            values,
+            gives={
+                "temperature": [*(minute / 7 for minute in range(50)), 1.0],
+                "moisture": [*([4.0] * 50), None],
+            },
+        ),
+        step(
+            add_readings,
+            [ReadingRow("oven-1", LAST.replace(tzinfo=None), {"temperature": 1.0})],
+            LATER,
+            gives=ValueError,
+        ),
+    ],
+    "later variables join the instant, and of two values the later wins": [
+        step(add_readings, [row(0, temperature=200.0), row(1, temperature=201.0)], LATER, gives=2),
+        step(
+            add_readings,
+            [
+                row(0, moisture=4.2),
+                row(1, temperature=201.0),
+                row(2, moisture=4.3),
+                row(3, temperature=1.0),
+                row(3, temperature=2.0, moisture=4.0),
+                row(3, moisture=4.0),
+            ],
+            LATER,
+            gives=4,
+        ),
+        step(
+            values,
+            gives={
+                "temperature": [200.0, 201.0, None, 2.0],
+                "moisture": [4.2, None, 4.3, 4.0],
+            },
+        ),
+    ],
+    **{
+        f"of many assets those with {stored} stored rows are merged and counted once": [
+            step(
+                add_readings,
+                [row(minute, asset="oven-2", temperature=1.0) for minute in range(stored)],
+                LATER,
+            ),
+            step(
+                add_readings,
+                [*STORED_TWICE, row(stored, asset="oven-3", temperature=2.0)],
+                LATER,
+                gives=5,
+            ),
+            step(add_readings, STORED_TWICE, LATER, gives=0),
+        ]
+        for stored in (1, 1500)  # few and many are found in different ways
+    },
+    "only the period and the variables asked for are loaded, and all of them": [
+        step(add_readings, FIVE, LATER),
+        step(values, at(1), at(3), gives={"temperature": [2.0, 3.0], "moisture": [2.0, 2.0]}),
+        step(
+            values,
+            variables=["moisture", "undeclared"],
+            gives={"moisture": [2.0] * 5, "undeclared": [None] * 5},
+        ),
+    ],
+    "an asset without readings has its columns and no span": [
+        step(values, gives={"temperature": [], "moisture": []}),
+        step("readings.span", "oven-1", gives=None),
+    ],
+    "the span begins after few readings far before all others, but not after many": [
+        step(add_readings, [*MAIN, *STRAYS, row(10 * YEAR, temperature=1.0)], LATER),
+        step("readings.span", "oven-1", at(7000), gives=(at(0), at(5990))),
+        step("readings.span", "oven-1", gives=(at(0), at(10 * YEAR))),
+        step("readings.span", "oven-1", at(-1), gives=(STRAYS[0].ts, STRAYS[-1].ts)),
+        step(add_readings, [*EARLY, *LATE], LATER),
+        step("readings.span", "oven-2", gives=(EARLY[0].ts, at(999))),
+    ],
+    "the newest instant of each asset with readings": [
+        step("readings.newest_readings", gives={}),
+        step(add_readings, [row(0, temperature=1.0), row(7, moisture=4.0)], LATER),
+        step(add_readings, [row(3, asset="oven-2", temperature=1.0)], LATER),
+        step(add_readings, [row(7, temperature=2.0)], LATER + timedelta(minutes=1)),
+        step(
+            "readings.newest_readings",
+            gives={
+                "oven-1": having(ts=at(7), arrived_at=LATER + timedelta(minutes=1)),
+                "oven-2": having(ts=at(3), arrived_at=LATER),
+            },
+        ),
+        step("readings.newest_readings", None, {"oven-2", "unknown"}, gives={"oven-2": ANY}),
+        step("readings.newest_readings", None, (), gives={}),
+    ],
+    "the same events again change nothing, and a later end or attribute joins": [
+        step(add_events, [OPEN], LATER, gives=1),
+        step(add_events, [event("stop", 5, 9, shift="night")], LATER, gives=1),
+        step(add_events, [event("stop", 5)], LATER, gives=0),
+        step(add_events, [NAMED], LATER, gives=1),
+        step(add_events, [NAMED], LATER, gives=0),
+        step(stored_stops, gives=[ENDED, NAMED]),
+        step(add_events, FAILURES, LATER, gives=20),
+        step(add_events, FAILURES, LATER, gives=0),
+    ],
+    "an event is deleted only as it is stored, and its type has events until then": [
+        step("reading_writes.has_events", "stop", gives=False),
+        step(add_events, [JAM, OTHER, event("jam", 5, 6, asset="oven-2")], LATER),
+        step("reading_writes.delete_events", []),
+        step("reading_writes.delete_events", [event("stop", 5, 9), event("stop", 20, 23)]),
+        step(stored_stops, gives=[JAM, OTHER]),
+        step("reading_writes.delete_events", [JAM]),
+        step("reading_writes.delete_events", [JAM]),
+        step(stored_stops, gives=[OTHER]),
+        step("reading_writes.has_events", "stop", gives=True),
+        step("reading_writes.delete_events", [OTHER]),
+        step("reading_writes.has_events", "stop", gives=False),
+        step("reading_writes.has_events", "jam", gives=True),
+    ],
+    "samples are deleted only as they are stored, and others of their instant stay": [
+        step(add_readings, [*THREE, DOUBTFUL, BAD], LATER),
+        step("reading_writes.delete_samples", []),
+        step("reading_writes.delete_samples", [row(0, temperature=199.0), row(9, temperature=1.0)]),
+        step(
+            "reading_writes.delete_samples", [row(3, temperature=9.0)]
+        ),  # stored as a doubtful one
+        step(stored_samples, gives=[0, 1, 2, 3, 4]),
+        step(
+            values,
+            variables=["temperature"],
+            gives={"temperature": [200.0, 201.0, 202.0, 9.0, None]},
+        ),
+        *(
+            step(
+                "reading_writes.delete_samples",
+                [row(0, temperature=200.0), row(1, temperature=201.0, moisture=4.0)],
+            )
+            for _ in range(2)
+        ),
+        step(stored_samples, gives=[0, 2, 3, 4]),
+        step("reading_writes.delete_samples", [DOUBTFUL, BAD]),
+        step(values, gives={"temperature": [None, 202.0], "moisture": [4.0, 4.0]}),
+        step(add_readings, THREE, LATER, gives=2),  # and may be stored again
+    ],
+}
+
+
+def test_the_stores_of_readings_and_events_keep_every_claim(broken):
+    assert broken(CLAIMS) == {}
 
 
 def test_arrival_is_when_the_instant_last_changed(real):
@@ -69,17 +229,6 @@ def test_arrival_is_when_the_instant_last_changed(real):
         add_readings(real, [row(0, **{variable: 1.0})], at(minute))
         arrived.append(real.database["readings"].find_one()["arrived_at"])
     assert arrived == [at(1), at(1), at(3)]
-
-
-def test_of_many_assets_those_with_stored_rows_are_merged_and_counted_once(stores):
-    """Few and many stored readings are found in different ways."""
-    for stored, value in ((1, 1.0), (1500, 2.0)):
-        many = [row(minute, asset="oven-2", temperature=value) for minute in range(stored)]
-        add_readings(stores, many, LATER)
-        rows = [row(0, asset=f"oven-{i}", temperature=value) for i in range(1, 6)]
-        late = row(stored, asset="oven-3", temperature=3.0)
-        assert add_readings(stores, [*rows, late], LATER) == 5
-        assert add_readings(stores, rows, LATER) == 0
 
 
 def test_a_history_has_the_conventions_of_the_core(stores):
@@ -107,15 +256,6 @@ def test_a_history_has_the_conventions_of_the_core(stores):
     np.testing.assert_array_equal(frame["running"], [1.0, 0.0, np.nan])
     np.testing.assert_array_equal(frame["temperature"], [7.0, 8.5, np.nan])
     assert frame["never"].isna().all()
-
-
-def test_only_the_period_and_the_variables_asked_for_are_loaded_and_all_of_them(stores):
-    rows = [row(minute, temperature=float(minute), moisture=2.0) for minute in range(5)]
-    add_readings(stores, rows, LATER)
-    assert frame_of(stores, at(1), at(3))["temperature"].tolist() == [2.0, 3.0], "open at its start"
-    frame = frame_of(stores, variables=["moisture", "undeclared"])
-    assert list(frame.columns) == ["moisture", "undeclared"]
-    assert frame["undeclared"].isna().all()
 
 
 def test_histories_of_many_assets_are_those_of_each(stores):
@@ -153,21 +293,11 @@ def test_histories_of_many_assets_are_those_of_each(stores):
     assert [len(without[name].event_types) for name in ("oven-1", "oven-2")] == [1, 0]
 
 
-def test_an_asset_without_readings_has_an_empty_frame_with_its_columns(stores):
-    history = stores.readings.load(oven(), None, None)
-    assert history.readings.empty
-    assert list(history.readings.columns) == ["temperature", "moisture"]
-    assert str(history.readings.index.dtype) == INDEX_DTYPE
-    assert history.events.empty
-    assert stores.readings.span("oven-1") is None
-
-
 def test_a_stored_text_where_a_number_belongs_is_refused_with_its_place(stores):
     add_readings(stores, [row(0, temperature=1.0), row(1, temperature="hot")], LATER)
-    with pytest.raises(
-        UserError, match=r"'oven-1' at 2026-01-05T00:01:00\+00:00 has 'hot' as temperature"
-    ):
-        stores.readings.load(oven(), None, None)
+    place = r"'oven-1' at 2026-01-05T00:01:00\+00:00 has 'hot' as temperature"
+    with pytest.raises(UserError, match=place):
+        frame_of(stores)
 
 
 def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stores):
@@ -197,32 +327,6 @@ def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stor
     assert stores.readings.newest_values(asset, {"recipe": at(-1)}, at(9))["recipe"].tolist() == [
         "rye"
     ]
-
-
-def test_the_span_begins_after_few_readings_far_before_all_others_but_not_after_many(stores):
-    year = 60 * 24 * 365
-    good = [row(minute, temperature=1.0) for minute in range(0, 6000, 10)]
-    strays = [row(-50 * year + minute, temperature=1.0) for minute in range(6)]
-    add_readings(stores, [*good, *strays, row(10 * year, temperature=1.0)], LATER)
-    ends = (at(7000), None, at(-1))
-    spans = [stores.readings.span("oven-1", end) for end in ends]
-    assert spans == [(at(0), at(5990)), (at(0), at(10 * year)), (strays[0].ts, strays[-1].ts)]
-    early = [row(minute - 2 * year, asset="oven-2", temperature=1.0) for minute in range(100)]
-    later = [row(minute, asset="oven-2", temperature=1.0) for minute in range(1000)]
-    add_readings(stores, [*early, *later], LATER)
-    assert stores.readings.span("oven-2") == (early[0].ts, at(999))
-
-
-def test_the_same_events_again_change_nothing_and_a_later_end_or_attribute_joins(stores):
-    jam = event("stop", 5, reason="jam")
-    ended = event("stop", 5, 9, shift="night")
-    named = event("stop", 0, **{"speed [m/s. mean]": 1.5})
-    failures = [event("failure", minute, minute, component="belt") for minute in range(20)]
-    added = ([jam], [ended], [event("stop", 5)], [named], [named], failures, failures)
-    assert [add_events(stores, events, LATER) for events in added] == [1, 1, 0, 1, 0, 20, 0]
-    stored = stores.reading_writes.stored_events([jam, named])
-    stops = {one.start: one for one in stored if one.type == "stop"}
-    assert stops == {at(0): named, at(5): event("stop", 5, 9, reason="jam", shift="night")}
 
 
 def test_every_event_up_to_the_end_is_loaded_whenever_it_began(stores):
@@ -260,28 +364,12 @@ def test_a_long_history_is_loaded_in_order_across_chunks(real):
 
 def test_two_imports_at_once_lose_no_variable(real):
     parts = [
-        [row(m, **{name: float(m)}) for m in range(3000)] for name in ("temperature", "moisture")
+        [row(m, **{name: float(m)}) for m in range(1200)] for name in ("temperature", "moisture")
     ]
     with ThreadPoolExecutor(2) as threads:
         counts = [*threads.map(lambda rows: add_readings(real, rows, LATER), parts)]
     frame = frame_of(real)
-    assert (counts, frame.shape, frame.isna().any().any()) == ([3000, 3000], (3000, 2), False)
-
-
-def test_the_newest_instant_of_each_asset_with_readings(stores):
-    assert stores.readings.newest_readings() == {}
-    add_readings(
-        stores,
-        [row(0, temperature=1.0), row(7, moisture=4.0), row(3, asset="oven-2", temperature=1.0)],
-        LATER,
-    )
-    add_readings(stores, [row(7, temperature=2.0)], LATER + timedelta(minutes=1))
-    newest = {"oven-1": (at(7), LATER + timedelta(minutes=1)), "oven-2": (at(3), LATER)}
-    assert {
-        asset: (r.ts, r.arrived_at) for asset, r in stores.readings.newest_readings().items()
-    } == newest
-    assert set(stores.readings.newest_readings(None, {"oven-2", "unknown"})) == {"oven-2"}
-    assert stores.readings.newest_readings(None, ()) == {}
+    assert (counts, frame.shape, frame.isna().any().any()) == ([1200, 1200], (1200, 2), False)
 
 
 def test_a_computed_variable_is_read_like_a_stored_one(stores):
@@ -304,44 +392,6 @@ def test_a_computed_variable_is_read_like_a_stored_one(stores):
     assert found["recipe"].tolist() == ["rye", None]
     assert (found.index.dtype, found["over"].dtype) == (INDEX_DTYPE, np.float64)
     assert stores.readings.newest_values(asset, {"over": at(4)}, at(9_000)).empty
-
-
-def test_an_event_is_deleted_only_as_it_is_stored_and_its_type_has_events_until_then(stores):
-    jam = event("stop", 5, 9, reason="jam")
-    other = event("stop", 20, 22, asset="oven-2")
-    writes = stores.reading_writes
-    assert not writes.has_events("stop")
-    add_events(stores, [jam, other, event("jam", 30, 31)], LATER)
-    left = []
-    for deleted in ([], [event("stop", 5, 9), event("stop", 20, 23)], [jam], [jam], [other]):
-        writes.delete_events(deleted)
-        left.append((len(writes.stored_events([jam, other])), writes.has_events("stop")))
-    assert left == [(2, True), (2, True), (1, True), (1, True), (0, False)]
-    assert writes.has_events("jam")
-
-
-def test_samples_are_deleted_only_as_they_are_stored_and_others_of_their_instant_stay(stores):
-    rows = [row(minute, temperature=200.0 + minute, moisture=4.0) for minute in range(3)]
-    add_readings(stores, rows, LATER)
-    doubtful = ReadingRow("oven-1", at(3), {"temperature": 9.0}, {"temperature": "uncertain"})
-    add_readings(stores, [doubtful, ReadingRow("oven-1", at(4), {}, {"moisture": "bad"})], LATER)
-    writes = stores.reading_writes
-    keys = [("oven-1", to_millis(at(minute))) for minute in range(5)]
-    before = writes.stored(keys)
-    good = row(3, temperature=9.0)  # a doubtful sample is not a good one
-    for others in ([], [row(0, temperature=199.0), row(9, temperature=1.0)], [good]):
-        writes.delete_samples(others)
-    assert writes.stored(keys) == before and len(before) == 5
-    for _ in range(2):
-        writes.delete_samples([row(0, temperature=200.0), row(1, temperature=201.0, moisture=4.0)])
-    assert sorted(writes.stored(keys)) == [keys[0], *keys[2:]]
-    writes.delete_samples([doubtful, ReadingRow("oven-1", at(4), {}, {"moisture": "bad"})])
-    left = stores.readings.load(oven(), None, None).readings
-    assert left.index.tolist() == [pd.Timestamp(at(0)), pd.Timestamp(at(2))]
-    assert left["temperature"].tolist()[1:] == [202.0] and np.isnan(left["temperature"].iloc[0])
-    assert left["moisture"].tolist() == [4.0, 4.0]
-    # and may be stored again
-    assert add_readings(stores, rows, LATER) == 2
 
 
 def test_the_stores_in_memory_keep_this_contract():

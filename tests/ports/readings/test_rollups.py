@@ -6,14 +6,21 @@ from alerting.readings.buckets import DAY, HOUR, MINUTE, merge_buckets, sample_b
 from alerting.readings.instants import to_millis
 from alerting.readings.rollups import WIDTHS, RolledInterval, RollupState, pack
 from tests.builders import at, oven
-from tests.helpers.stores import broken_in_memory
+from tests.helpers.contracts import step
 
 MONDAY = to_millis(at(0))
 YEAR = 366 * DAY
 
 
-def load(stores, size="minutes", variables=("t",), start=MONDAY - YEAR, end=MONDAY + YEAR):
-    return stores.rollups.load("oven-1", variables, size, start, end)
+def load(
+    stores,
+    size="minutes",
+    variables=("t",),
+    start=MONDAY - YEAR,
+    end=MONDAY + YEAR,
+    asset="oven-1",
+):
+    return stores.rollups.load(asset, variables, size, start, end)
 
 
 def store(stores, hours, size="minutes", variable="t", asset="oven-1"):
@@ -39,70 +46,87 @@ def by_hour(buckets):
     }
 
 
-def test_hours_are_found_by_their_beginning_across_days_months_and_years(stores):
-    hours = {n: float(n) for n in (-24 * 40, -150, -1, 0, 23, 24, 24 * 60)}
+def found(stores, *given, **named):
+    """The hours that are loaded, by variable."""
+    return {name: by_hour(of) for name, of in load(stores, *given, **named).items()}
+
+
+HOURS = {n: float(n) for n in (-24 * 40, -150, -1, 0, 23, 24, 24 * 60)}
+STATE = RollupState(
+    "oven-1",
+    {"t": RolledInterval("b", MONDAY, MONDAY + DAY)},
+    ((MONDAY, MONDAY + HOUR),),
+    ("a",),
+)
+EMPTY = RollupState("oven-2", {})
+BOTH = ("t", "moisture")
+CLAIMS = {
+    **{
+        f"{size}: hours are found by their beginning across days, months and years": [
+            step(store, HOURS, size),
+            step(found, size, gives={"t": HOURS}),
+            step(
+                found,
+                size,
+                start=MONDAY - HOUR,
+                end=MONDAY + DAY,
+                gives={"t": {n: HOURS[n] for n in (-1, 0, 23)}},
+            ),
+        ]
+        for size in ("minutes", "hours")
+    },
+    **{
+        f"{size}: an hour replaces the one before, and others stay": [
+            step(store, {0: 1.0, 1: 2.0, 2: 3.0}, size),
+            step(store, {1: 4.0, 2: None, 3: None}, size),
+            step(found, size, gives={"t": {0: 1.0, 1: 4.0}}),
+            step(store, {100: None}, size),
+            step(found, size, gives={"t": {0: 1.0, 1: 4.0}}),
+        ]
+        for size in ("minutes", "hours")
+    },
+    "sizes, variables and assets are apart": [
+        step(store, {0: 1.0}),
+        step(store, {0: 2.0}, "hours"),
+        step(store, {0: 3.0}, variable="moisture"),
+        step(store, {0: 4.0}, asset="oven-2"),
+        step(
+            found,
+            variables=(*BOTH, "none"),
+            gives={"t": {0: 1.0}, "moisture": {0: 3.0}, "none": {}},
+        ),
+        step(found, "hours", gives={"t": {0: 2.0}}),
+    ],
+    "what ends before an instant is forgotten, of all variables or of one": [
+        *(step(store, {-24 * 40: 1.0, -30: 2.0, 5: 3.0}, size) for size in ("minutes", "hours")),
+        step(store, {-24 * 40: 4.0}, asset="oven-2"),
+        step("rollups.forget", "oven-1", MONDAY),
+        step(found, gives={"t": {5: 3.0}}),
+        step(found, "hours", end=MONDAY - 39 * DAY, gives={"t": {}}),
+        step(found, "hours", start=MONDAY, gives={"t": {5: 3.0}}),
+        step(found, asset="oven-2", gives={"t": {-24 * 40: 4.0}}),
+        step(store, {0: 1.0}, variable="moisture"),
+        step("rollups.forget", "oven-1", MONDAY + 400 * DAY, ["t"]),
+        step(found, variables=BOTH, gives={"t": {}, "moisture": {0: 1.0}}),
+    ],
+    "a state is of an asset": [
+        step("rollups.state", "oven-1", gives=None),
+        step("rollups.store_state", RollupState("oven-1", {})),
+        step("rollups.store_state", STATE),
+        step("rollups.store_state", EMPTY),
+        step("rollups.state", "oven-1", gives=STATE),
+        step("rollups.states", gives={"oven-1": STATE, "oven-2": EMPTY}),
+    ],
+}
+
+
+def test_the_stores_of_rollups_keep_every_claim(broken):
+    assert broken(CLAIMS) == {}
+
+
+def test_a_bucket_begins_with_its_minute_or_its_hour(stores):
+    begins = {}
     for size in ("minutes", "hours"):
-        store(stores, hours, size)
-        assert by_hour(load(stores, size)["t"]) == hours
-        within = load(stores, size, start=MONDAY - HOUR, end=MONDAY + DAY)
-        assert by_hour(within["t"]) == {n: hours[n] for n in (-1, 0, 23)}
-
-
-def test_sizes_variables_and_assets_are_apart(stores):
-    store(stores, {0: 1.0})
-    store(stores, {0: 2.0}, "hours")
-    store(stores, {0: 3.0}, variable="moisture")
-    store(stores, {0: 4.0}, asset="oven-2")
-    found = load(stores, variables=("t", "moisture", "none"))
-    assert {name: by_hour(of) for name, of in found.items()} == {
-        "t": {0: 1.0},
-        "moisture": {0: 3.0},
-        "none": {},
-    }
-    assert found["t"].start.tolist() == [MONDAY + MINUTE]
-    hours = load(stores, "hours")
-    assert (by_hour(hours["t"]), hours["t"].start.tolist()) == ({0: 2.0}, [MONDAY])
-
-
-def test_an_hour_replaces_the_one_before_and_others_stay(stores):
-    stored = ({0: 1.0, 1: 2.0, 2: 3.0}, {1: 4.0, 2: None, 3: None}, {100: None})
-    for size in ("minutes", "hours"):
-        found = []
-        for hours in stored:
-            store(stores, hours, size)
-            found.append(by_hour(load(stores, size)["t"]))
-        assert found == [{0: 1.0, 1: 2.0, 2: 3.0}, {0: 1.0, 1: 4.0}, {0: 1.0, 1: 4.0}]
-
-
-def test_what_ends_before_an_instant_is_forgotten_of_all_variables_or_of_one(stores):
-    for size in ("minutes", "hours"):
-        store(stores, {-24 * 40: 1.0, -30: 2.0, 5: 3.0}, size)
-    store(stores, {-24 * 40: 4.0}, asset="oven-2")
-    assert stores.rollups.forget("oven-1", MONDAY) > 0
-    assert by_hour(load(stores)["t"]) == {5: 3.0}
-    hours = by_hour(load(stores, "hours")["t"])
-    assert (-24 * 40 in hours, hours[5]) == (False, 3.0)
-    assert by_hour(stores.rollups.load("oven-2", ["t"], "minutes", MONDAY - YEAR, MONDAY)["t"])
-    store(stores, {0: 1.0}, variable="moisture")
-    assert stores.rollups.forget("oven-1", MONDAY + 400 * DAY, ["t"]) >= 1
-    left = load(stores, variables=("t", "moisture"))
-    assert {name: by_hour(of) for name, of in left.items()} == {"t": {}, "moisture": {0: 1.0}}
-
-
-def test_a_state_is_of_an_asset(stores):
-    assert stores.rollups.state("oven-1") is None
-    state = RollupState(
-        "oven-1",
-        {"t": RolledInterval("b", MONDAY, MONDAY + DAY)},
-        ((MONDAY, MONDAY + HOUR),),
-        ("a",),
-    )
-    stores.rollups.store_state(RollupState("oven-1", {}))
-    stores.rollups.store_state(state)
-    stores.rollups.store_state(RollupState("oven-2", {}))
-    assert stores.rollups.state("oven-1") == state
-    assert stores.rollups.states() == {"oven-1": state, "oven-2": RollupState("oven-2", {})}
-
-
-def test_the_stores_in_memory_keep_this_contract():
-    assert broken_in_memory(globals()) == {}
+        store(stores, {0: 1.0}, size)
+        begins[size] = load(stores, size)["t"].start.tolist()
+    assert begins == {"minutes": [MONDAY + MINUTE], "hours": [MONDAY]}

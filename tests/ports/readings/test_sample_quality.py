@@ -1,14 +1,17 @@
 """Port `Readings`: the quality of samples."""
 
 from itertools import product
+from unittest.mock import ANY
 
 import numpy as np
 
 from alerting.definitions.assets import Variable
 from alerting.ports import ReadingRow, Wanted
+from alerting.ports.late import LatePart
 from alerting.readings.history import to_millis
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven
+from tests.helpers.contracts import having, step
 from tests.helpers.stores import broken_in_memory
 
 LATER = at(10_000)
@@ -27,31 +30,65 @@ def told(doubted):
     return {name: instants.tolist() for name, instants in doubted.items()}
 
 
-def test_a_bad_sample_is_missing_and_known_to_be_bad_and_an_uncertain_one_is_there(stores):
-    rows = [
-        row(0, temperature=200.0, moisture=4.0),
-        row(1, {"temperature": "bad", "moisture": "uncertain"}, moisture=5.0),
-        row(2, {"state": "bad", "temperature": "bad"}),
-    ]
-    assert add_readings(stores, rows, LATER) == 3
-    history = load(stores)
-    assert history.readings["temperature"].tolist()[:1] == [200.0]
-    assert history.readings["temperature"].isna().tolist() == [False, True, True]
-    assert history.readings["moisture"].tolist()[:2] == [4.0, 5.0]
-    one = to_millis(at(1))
-    two = to_millis(at(2))
-    assert told(history.doubts.bad) == {"temperature": [one, two], "state": [two]}
-    assert told(history.doubts.uncertain) == {"moisture": [one]}
-    assert told(stores.readings.load(ASSET, None, None, ["moisture"]).doubts.bad) == {}
+def doubts(stores, variables=None):
+    """What is told of loaded samples: bad ones, uncertain ones, and the instants without a
+    temperature."""
+    history = stores.readings.load(ASSET, None, None, variables)
+    known = history.readings.get("temperature", history.readings["moisture"]).notna().tolist()
+    return told(history.doubts.bad), told(history.doubts.uncertain), known
 
 
-def test_many_assets_at_once_tell_their_quality_too(stores):
-    add_readings(stores, [row(1, temperature=1.0), row(2, {"temperature": "bad"})], LATER)
-    found = stores.readings.load_many([Wanted("oven-1", {"temperature": "number"}, at(0))], at(5))[
-        "oven-1"
-    ]
-    assert np.isnan(found.values["temperature"]).tolist() == [False, True]
-    assert told(found.doubts.bad) == {"temperature": [to_millis(at(2))]}
+def bad_at(*minutes):
+    return {"temperature": [to_millis(at(minute)) for minute in minutes]}
+
+
+def wanted_many(stores):
+    wanted = [Wanted("oven-1", {"temperature": "number"}, at(0))]
+    found = stores.readings.load_many(wanted, at(5))["oven-1"]
+    return np.isnan(found.values["temperature"]).tolist(), told(found.doubts.bad)
+
+
+BAD = {"temperature": "bad"}
+FIRST = row(0, temperature=200.0, moisture=4.0)
+SECOND = row(1, {"temperature": "bad", "moisture": "uncertain"}, moisture=5.0)
+THIRD = row(2, {"state": "bad", "temperature": "bad"})
+CLAIMS = {
+    "a bad sample is missing and known to be bad, and an uncertain one is there": [
+        step(add_readings, [FIRST, SECOND, THIRD], LATER, gives=3),
+        step(
+            doubts,
+            gives=(
+                {**bad_at(1, 2), "state": [to_millis(at(2))]},
+                {"moisture": [to_millis(at(1))]},
+                [True, False, False],
+            ),
+        ),
+        step(doubts, ["moisture"], gives=({}, {"moisture": [to_millis(at(1))]}, ANY)),
+    ],
+    "many assets at once tell their quality too": [
+        step(add_readings, [row(1, temperature=1.0), row(2, BAD)], LATER),
+        step(wanted_many, gives=([False, True], bad_at(2))),
+    ],
+    "of two rows for one instant the later says the quality": [
+        step(add_readings, [row(0, BAD), row(0, temperature=2.0)], LATER),
+        step(add_readings, [row(1, temperature=2.0), row(1, BAD)], LATER),
+        step(doubts, gives=(bad_at(1), {}, [True, False])),
+    ],
+    "a correction of the quality behind the evaluation is late": [
+        step(add_readings, [row(5, temperature=2.0)], at(5)),
+        step("arrivals.extend_evaluated_until", at(10)),
+        step(add_readings, [row(5, BAD)], at(11)),
+        step(
+            "arrivals.arrived_since",
+            at(11),
+            gives=[having(parts=(LatePart("oven-1", at(5), at(5), 1, ("temperature",)),))],
+        ),
+    ],
+}
+
+
+def test_the_stores_of_readings_keep_every_claim_on_quality(broken):
+    assert broken(CLAIMS) == {}
 
 
 def test_a_quality_given_anew_replaces_the_old_one_and_given_again_changes_nothing(stores):
@@ -80,14 +117,6 @@ def test_a_quality_given_anew_replaces_the_old_one_and_given_again_changes_nothi
     assert told(history.doubts.uncertain) == {"temperature": instants["uncertain"]}
 
 
-def test_of_two_rows_for_one_instant_the_later_says_the_quality(stores):
-    add_readings(stores, [row(0, {"temperature": "bad"}), row(0, temperature=2.0)], LATER)
-    add_readings(stores, [row(1, temperature=2.0), row(1, {"temperature": "bad"})], LATER)
-    history = load(stores)
-    assert history.readings["temperature"].isna().tolist() == [False, True]
-    assert told(history.doubts.bad) == {"temperature": [to_millis(at(1))]}
-
-
 def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(real):
     bad = {"temperature": "bad"}
     add_readings(real, [row(0, temperature=2.0), row(1, bad, moisture=1.0)], LATER)
@@ -100,14 +129,6 @@ def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(rea
     readings.update_one({"ts": at(1)}, {"$set": {"v.temperature": 900.0}})
     numbers = load(real).readings["temperature"]
     assert numbers.isna().tolist() == [False, True], "a number beside a bad quality is no value"
-
-
-def test_a_correction_of_the_quality_behind_the_evaluation_is_late(stores):
-    add_readings(stores, [row(5, temperature=2.0)], at(5))
-    stores.arrivals.extend_evaluated_until(at(10))
-    add_readings(stores, [row(5, {"temperature": "bad"})], at(11))
-    (arrival,) = stores.arrivals.unfinished().arrivals
-    assert [(p.variables, p.first, p.rows) for p in arrival.parts] == [(("temperature",), at(5), 1)]
 
 
 def test_the_stores_in_memory_keep_this_contract():
