@@ -3,15 +3,10 @@
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
+from tests.helpers.ovens import run as run
 from tests.in_memory_platform import in_memory_platform
-
-ANN = Actor("ann", "operator")
-
 
 STOPPED = {"when": {"variable": "line_state", "equals": "stopped"}}
 
@@ -36,10 +31,3 @@ def feed(platform, minute, value=None, line=None):
     rows = [] if value is None else [ReadingRow("oven-1", at(minute), {"temperature": value})]
     rows += [] if line is None else [ReadingRow("line-1", at(minute), {"line_state": line})]
     add_readings(platform, rows, at(minute))
-
-
-def run(platform, *minutes):
-    for minute in minutes:
-        platform.clock.instant = at(minute)
-        evaluate(platform, None, at(minute))
-        deliver_due(platform, at(minute))

@@ -4,7 +4,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,64 +168,48 @@ def test_what_moves_on_together_is_where_judging_reading_by_reading_leads(
     expect_equal_walks(threshold(**condition, **fields), data, range(0, 91, step))
 
 
+WIDE = {"low": 100, "high": 300}
+NARROW = {"above": None, "inside": {"low": 199, "high": 200}, "clear_outside": WIDE}
 WITHIN = [200.0] * 3 + [150.0, 250.0] * 30
+LEVELS = {"medium": {"above": 210}, "high": {"above": 215}}
+OUTSIDE = {"low": 300, "high": 400}
+STEADY = [
+    ({}, [200.0, 201.0] * 30, 56),
+    ({"clear_above_at": 210}, [200.0] * 20 + [212.0] * 40, 56),
+    ({"clear_above_at": 210}, [230.0] * 20 + [212.0] * 40, 56),
+    ({"above": None, "below": 250}, [200.0] * 60, 56),
+    ({"above": None, "inside": WIDE}, [200.0] * 60, 56),
+    (NARROW, WITHIN, 56),
+    (NARROW, [250.0] * 60, 56),
+    ({"above": None, "equals": 200, "clear_outside": WIDE}, WITHIN, 56),
+    (
+        {"above": None, "outside": OUTSIDE, "clear_inside": {"low": 320, "high": 380}},
+        [310.0] * 60,
+        56,
+    ),
+    ({"above": None, "equals": 200}, [200.0] * 60, 56),
+    ({"above": None, "levels": LEVELS}, [200.0] * 60, 56),
+    ({"stale_after": "5m"}, [200.0] * 10, 40),
+    ({"stale_after": "5m", "no_data": "alert"}, [200.0] * 10, 40),
+    ({"frozen_after": "2h"}, [200.0] * 60, 56),
+]
 
 
-@pytest.mark.parametrize(
-    ("fields", "values", "least"),
-    [
-        ({}, [200.0, 201.0] * 30, 56),
-        ({"clear_above_at": 210}, [200.0] * 20 + [212.0] * 40, 56),
-        ({"clear_above_at": 210}, [230.0] * 20 + [212.0] * 40, 56),
-        ({"above": None, "below": 250}, [200.0] * 60, 56),
-        ({"above": None, "inside": {"low": 100, "high": 300}}, [200.0] * 60, 56),
-        (
-            {
-                "above": None,
-                "inside": {"low": 199, "high": 200},
-                "clear_outside": {"low": 100, "high": 300},
-            },
-            WITHIN,
-            56,
-        ),
-        (
-            {
-                "above": None,
-                "inside": {"low": 199, "high": 200},
-                "clear_outside": {"low": 100, "high": 300},
-            },
-            [250.0] * 60,
-            56,
-        ),
-        ({"above": None, "equals": 200, "clear_outside": {"low": 100, "high": 300}}, WITHIN, 56),
-        (
-            {
-                "above": None,
-                "outside": {"low": 300, "high": 400},
-                "clear_inside": {"low": 320, "high": 380},
-            },
-            [310.0] * 60,
-            56,
-        ),
-        ({"above": None, "equals": 200}, [200.0] * 60, 56),
-        (
-            {"above": None, "levels": {"medium": {"above": 210}, "high": {"above": 215}}},
-            [200.0] * 60,
-            56,
-        ),
-        ({"stale_after": "5m"}, [200.0] * 10, 40),
-        ({"stale_after": "5m", "no_data": "alert"}, [200.0] * 10, 40),
-        ({"frozen_after": "2h"}, [200.0] * 60, 56),
-    ],
-)
-def test_what_stays_as_it_is_is_seen_to_stay(fields, values, least):
-    data = history(range(1, len(values) + 1), asset=ASSET, temperature=values)
-    assert expect_equal_walks(threshold(**fields), data, range(60)) >= least
+def test_what_stays_as_it_is_is_seen_to_stay():
+    stayed = []
+    for fields, values, least in STEADY:
+        data = history(range(1, len(values) + 1), asset=ASSET, temperature=values)
+        found = expect_equal_walks(threshold(**fields), data, range(60))
+        stayed.append((fields, found >= least))
+    assert stayed == [(fields, True) for fields, _, _ in STEADY]
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [{"rate_per": "5m"}, {"at_least": {"readings": 2, "of": 3}}, {"above": {"attribute": "other"}}],
-)
-def test_what_needs_every_reading_is_left_to_judging_one_by_one(fields):
-    assert limits_of(threshold(**fields), ASSET) is None
+EVERY = [
+    {"rate_per": "5m"},
+    {"at_least": {"readings": 2, "of": 3}},
+    {"above": {"attribute": "other"}},
+]
+
+
+def test_what_needs_every_reading_is_left_to_judging_one_by_one():
+    assert [limits_of(threshold(**fields), ASSET) for fields in EVERY] == [None] * 3

@@ -1,38 +1,36 @@
 """The notifications that a scenario file states are those of a live platform, evaluated each
 minute."""
 
-import pytest
+from itertools import product
 
 from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
-from alerting.usecases.operators import shelving
-from tests.builders import T0, at, threshold
-from tests.helpers.suppression import ANN, feed, plant, run
+from tests.builders import T0, threshold
+from tests.helpers.ovens import live, shelved
+from tests.helpers.suppression import plant
 from tests.in_memory_platform import Mailbox
 
 HEAT = [200, 230, 230, 230, 230, 200, 230, 240, 240, 230, 230, 230, 230, 230, 230, 200]
 LEVELS = {"above": None, "levels": {"medium": {"above": 215}, "critical": {"above": 235}}}
 
 
-def live(changes, line, shelf):
+def told_live(changes, line, shelf):
     """The minutes at which people were first told of each episode."""
-    mail = Mailbox("mail")
+    platform = plant(Mailbox("mail"), **changes)
+    story = [
+        (minute, value, state, *([shelved(shelf[1])] if shelf and minute == shelf[0] else []))
+        for minute, (value, state) in enumerate(zip(HEAT, line, strict=True))
+    ]
+    heard = live(platform, *story)
+    messages = platform.channels["mail"].messages
     told = {}
-    platform = plant(mail, **changes)
-    for minute, (value, state) in enumerate(zip(HEAT, line, strict=True)):
-        feed(platform, minute, value, state)
-        if shelf and minute == shelf[0]:
-            shelving.shelve(
-                platform, "too-hot", "oven-1", ANN, at(minute), at(shelf[1]), "maintenance"
-            )
-        run(platform, minute)
-        for message in mail.messages:
-            told.setdefault(message.key.split(":")[0], minute)
+    for (minute, _), message in zip(heard, messages, strict=True):
+        told.setdefault(message.key.split(":")[0], minute)
     episodes = {episode.id for episode in platform.episodes.find()}
     # others are reminders of shelves
     return sorted(minute for id, minute in told.items() if id in episodes)
 
 
-def in_a_file(changes, line, shelf):
+def told_in_a_file(changes, line, shelf):
     written = {
         "title": "t",
         "readings": {"temperature": HEAT, "line_state": line},
@@ -46,16 +44,19 @@ def in_a_file(changes, line, shelf):
     return [int(line.split("m")[0]) for line in found if line.endswith("notified")]
 
 
-@pytest.mark.parametrize("shelf", [None, (1, 4), (2, 14)])
-@pytest.mark.parametrize("stopped", [(0, 0), (0, 3), (6, 13), (0, 16)])
-@pytest.mark.parametrize("still_notify", [[], ["critical"]])
-def test_people_are_told_when_the_file_says_so(shelf, stopped, still_notify):
-    line = [
-        "stopped" if stopped[0] <= minute < stopped[1] else "running" for minute in range(len(HEAT))
-    ]
-    suppression = {
-        "when": {"variable": "line_state", "equals": "stopped"},
-        "still_notify": still_notify,
-    }
-    changes = {"suppression": suppression, **LEVELS}
-    assert in_a_file(changes, line, shelf) == live(changes, line, shelf)
+SHELVES = [None, (1, 4), (2, 14)]
+STOPS = [(0, 0), (0, 3), (6, 13), (0, 16)]
+
+
+def test_people_are_told_when_the_file_says_so():
+    there = {}
+    filed = {}
+    for case in product(SHELVES, STOPS, [(), ("critical",)]):
+        shelf, (start, end), still_notify = case
+        line = ["stopped" if start <= minute < end else "running" for minute in range(len(HEAT))]
+        when = {"variable": "line_state", "equals": "stopped"}
+        changes = {"suppression": {"when": when, "still_notify": list(still_notify)}, **LEVELS}
+        there[case] = told_live(changes, line, shelf)
+        filed[case] = told_in_a_file(changes, line, shelf)
+    assert filed == there
+    assert there[None, (0, 3), ()] == [3, 6]
