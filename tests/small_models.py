@@ -14,6 +14,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.features.build import FeaturePlan
+from alerting.ports import ReadingRow
 from alerting.readings.history import History
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ VARIABLES = {
     "moisture": Variable(unit="%"),
     "crew": Variable(type="category"),
 }
+
+
+def rows_of(readings: pd.DataFrame, asset: str = "oven-1") -> list[ReadingRow]:
+    """Return rows as they are stored: what is missing has no value."""
+    return [
+        ReadingRow(asset, ts.to_pydatetime(), row.dropna().to_dict())
+        for ts, row in readings.iterrows()
+    ]
 
 
 def definition(**changes: Any) -> ClassifierDefinition:

@@ -4,6 +4,7 @@ database commands."""
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import count
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +13,7 @@ from pymongo import MongoClient, monitoring
 from alerting.adapters.embedded import mongod_access
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.documents import MongoDatabase
-from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.adapters.mongo.mongo import MongoStores, connect, open_stores
 from tests.helpers.databases import empty_database, filled_collections
 
 HANDSHAKE = ("hello", "ismaster", "saslStart", "saslContinue", "ping")
@@ -80,6 +81,35 @@ def process(uri: str, name: str, commands: Commands) -> Iterator[MongoStores]:
         with suppress(Killed):
             client.close()
         client.close()  # the first attempt sent endSessions, which a killed process cannot send
+
+
+def before_each_command(
+    begin_again: Callable[[], object],
+    disturbed: Callable[[Commands], object],
+    happens: Callable[[Commands], Callable[[], object]],
+) -> Iterator[str]:
+    """Let something happen before each command of a process, one after the other, each in a run of
+    its own. Yield the command."""
+    for number in count(1):
+        begin_again()
+        commands = Commands()
+        commands.run_before(number, happens(commands))
+        disturbed(commands)
+        if commands.count < number:
+            assert "commitTransaction" in commands.names
+            return
+        yield f"{commands.names[number - 1]}, command {number}"
+
+
+def killing(commands: Commands) -> Callable[[], object]:
+    return commands.kill
+
+
+@contextmanager
+def prepared_stores(server: EmbeddedMongod, name: str) -> Iterator[MongoStores]:
+    """Yield stores of a prepared database of a server that ends transactions after a second."""
+    with short_transactions(server), open_stores(server.uri, name, prepare=True) as opened:
+        yield opened
 
 
 @contextmanager

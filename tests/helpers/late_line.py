@@ -47,6 +47,21 @@ class Line:
         deliver_due(self.platform, at(minute))
         return counts
 
+    def live(self, *story):
+        """Let readings by minute arrive or acts happen, each before a round. Return the minute of
+        each message with how its subject begins."""
+        heard = []
+        for minute, *things in story:
+            before = len(self.mail.messages)
+            for thing in things:
+                if callable(thing):
+                    thing(self.platform, minute)
+                else:
+                    self.feed(thing, minute)
+            self.run(minute)
+            heard += [(minute, m.subject.split(":")[0]) for m in self.mail.messages[before:]]
+        return heard
+
     def episodes(self):
         return sorted(self.platform.episodes.find(), key=lambda e: e.raised_at)
 

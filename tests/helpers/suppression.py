@@ -5,9 +5,10 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
-from tests.helpers.ovens import run as run
+from tests.helpers.ovens import run
 from tests.in_memory_platform import in_memory_platform
 
+__all__ = ["STOPPED", "feed", "plant", "run"]
 STOPPED = {"when": {"variable": "line_state", "equals": "stopped"}}
 
 

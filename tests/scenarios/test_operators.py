@@ -19,7 +19,7 @@ from alerting.ports import DeliveryFailed, EventRow
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.operators import operate, shelving
+from alerting.usecases.operators import operate
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at

@@ -9,7 +9,7 @@ import pytest
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.upkeep import AlarmBudget
 from alerting.learning.models import files as model_files
-from alerting.ports import DecisionRecord, ReadingRow
+from alerting.ports import DecisionRecord
 from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate_past
@@ -29,11 +29,7 @@ def line():
     history = small_models.line(HOURS)
     made = in_memory_platform()
     made.assets.store_assets([history.asset])
-    rows = [
-        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
-        for ts, row in history.readings.iterrows()
-    ]
-    add_readings(made, rows, small_models.START)
+    add_readings(made, small_models.rows_of(history.readings), small_models.START)
     sync.apply(
         made,
         [definition_document(small_models.definition())],

@@ -10,130 +10,98 @@ from alerting.usecases.ingestion.arrivals import add_readings, remove_readings
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge
 from tests.builders import at
-from tests.helpers.late_line import Line, told
+from tests.helpers.late_line import Line
 from tests.helpers.stores import states_of
 
 
-def test_an_episode_that_late_readings_show_is_notified_once_and_says_that_it_is_late():
+def minute_of(instant):
+    return None if instant is None else (instant - at(0)).total_seconds() / 60
+
+
+def shown(episode):
+    """Raise, when it was found, its end, and what late data did to it."""
+    known = map(minute_of, (episode.raised_at, episode.detected_at, episode.closed_at))
+    return (*known, episode.late_data_status, episode.withdrawn)
+
+
+def taken_back(platform, minute):
+    wrong = [ReadingRow("oven-1", at(10), {"temperature": 230.0})]
+    assert remove_readings(platform, wrong, at(minute)) == 1
+
+
+NEVER = [(14, {1: 200, 10: 230}), (16, {11: 200})]
+STORIES = {
+    "an episode that late readings show is notified once": (
+        {}, [(60, {1: 200, 60: 200}), (65, {55: 230, 58: 231, 60: 230}), (70,)],
+        [(65, "MEDIUM")], [(55, 65, None, "found_late", False)],
+    ),
+    "an episode that never was is withdrawn": (
+        {"for": "3m"}, NEVER,
+        [(14, "MEDIUM"), (16, "Withdrawn")], [(13, 14, 16, "refuted", True)],
+    ),
+    "and found again": (
+        {"for": "3m"}, [*NEVER, (18, {11: 230}), (21, {20: 200})],
+        [(14, "MEDIUM"), (16, "Withdrawn"), (18, "Not over"), (21, "Over")],
+        [(13, 14, 20, None, False)],
+    ),
+    "readings that are taken back": (
+        {"for": "3m"}, [(15, {1: 200, 10: 230, 14: 200}), (17, taken_back)],
+        [(15, "MEDIUM")], [(13, 15, 14, "refuted", True)],
+    ),
+    "who was told of the end learns that it is not over": (
+        {"clear_for": "4m"}, [(5, {1: 230}), (15, {10: 200}), (17, {12: 230})],
+        [(5, "MEDIUM"), (15, "Over"), (17, "Not over")], [(1, 5, None, None, False)],
+    ),
+    "a late reading of the very instant that was evaluated last counts": (
+        {}, [(20, {1: 200}), (22, {20: 230})],
+        [(22, "MEDIUM")], [(20, 22, None, "found_late", False)],
+    ),
+}  # fmt: skip
+
+
+def test_what_late_readings_show_is_told_and_what_they_refute_is_withdrawn():
+    found = {}
+    for name, (fields, story, _, _) in STORIES.items():
+        line = Line(**fields)
+        found[name] = (line.live(*story), [shown(episode) for episode in line.episodes()])
+    assert found == {name: (heard, episodes) for name, (*_, heard, episodes) in STORIES.items()}
+
+
+def test_what_is_late_is_said_and_counted_and_what_is_withdrawn_is_in_no_list():
+    line = Line(**{"for": "3m"})
+    line.live(*NEVER)
+    assert "data that came late show no reason for it" in line.mail.messages[1].text
+    assert episodes_of(line.platform, None, None, None) == []
+    assert len({m.key for m in line.mail.messages}) == 2
     line = Line()
-    line.feed({1: 200, 60: 200}, 60)
-    line.run(60)
+    line.live((60, {1: 200, 60: 200}))
     line.feed({55: 230, 58: 231, 60: 230}, 64)
     counts = line.run(65)
-    (episode,) = line.episodes()
-    assert (episode.raised_at, episode.detected_at, episode.condition) == (at(55), at(65), "open")
-    assert episode.late_data_status == "found_late"
-    assert (counts.late, counts.too_late, counts.raised) == (3, 0, 1)
-    assert told(line) == ["raised"]
-    assert "from late data" in line.mail.messages[0].text
-    line.run(70)
-    assert told(line) == ["raised"]
+    assert (counts.late, counts.too_late, counts.raised, counts.withdrawn) == (3, 0, 1, 0)
+    assert "from late data" in line.mail.messages[-1].text
 
 
 def test_an_overlapping_interval_is_the_episode_that_was_notified_with_its_id_raise_and_feedback():
     line = Line(**{"for": "2m"})
-    line.feed({1: 200, 10: 230}, 10)
-    line.run(13)
+    line.live((13, {1: 200, 10: 230}))
     (before,) = line.episodes()
-    said = {
-        "verdict": "true_alarm",
-        "acted": True,
-        "action": "damper",
-        "comment": None,
-        "actor": "ann",
-        "at": at(14),
-    }
-    give_feedback(line.platform, Feedback(episode=before.id, **said))
-    line.feed({7: 230}, 15)
-    line.run(16)
-    line.feed({20: 200}, 20)
-    line.run(21)
+    said = {"verdict": "true_alarm", "acted": True, "action": "damper", "comment": None}
+    give_feedback(line.platform, Feedback(episode=before.id, actor="ann", at=at(14), **said))
+    assert line.live((16, {7: 230}), (21, {20: 200})) == [(21, "Over")]
     (after,) = line.episodes()
-    assert (after.id, after.raised_at, after.detected_at, after.condition_started_at) == (
-        before.id,
-        at(12),
-        at(13),
-        at(9),
-    )
-    assert (after.condition, after.closed_at, [f.actor for f in after.feedback]) == (
-        "closed",
-        at(20),
-        ["ann"],
-    )
+    assert shown(after) == (12, 13, 20, None, False)
+    assert (after.id, after.condition_started_at) == (before.id, at(9))
+    assert [f.actor for f in after.feedback] == ["ann"]
     assert [t.reason for t in after.transitions if t.kind == "corrected"] == [
         f"late data: it began at {at(9).isoformat()}"
     ]
-    assert after.late_data_status is None
-    assert told(line) == ["raised", "closed"]
-
-
-def test_an_episode_that_never_was_is_withdrawn_stored_and_found_again():
-    line = Line(**{"for": "3m"})
-    line.feed({1: 200, 10: 230}, 10)
-    line.run(14)
-    line.feed({11: 200}, 15)
-    counts = line.run(16)
-    (episode,) = line.episodes()
-    assert (episode.withdrawn, episode.late_data_status, episode.condition) == (
-        True,
-        "refuted",
-        "closed",
-    )
-    assert counts.withdrawn == 1
-    assert told(line) == ["raised", "closed"]
-    assert line.mail.messages[1].subject == "Withdrawn: too-hot on oven-1"
-    assert "data that came late show no reason for it" in line.mail.messages[1].text
-    assert episodes_of(line.platform, None, None, None) == []
-    line.feed({11: 230}, 17)
-    line.run(18)
-    (again,) = line.episodes()
-    assert (again.id, again.withdrawn, again.late_data_status, again.condition) == (
-        episode.id,
-        False,
-        None,
-        "open",
-    )
-    assert told(line) == ["raised", "closed", "reopened"]
-    line.feed({20: 200}, 20)
-    line.run(21)
-    assert told(line) == ["raised", "closed", "reopened", "closed"]
-    assert len({m.key for m in line.mail.messages}) == 4
-
-
-def test_an_episode_of_readings_that_are_taken_back_is_withdrawn():
-    line = Line(**{"for": "3m"})
-    line.feed({1: 200, 10: 230, 14: 200}, 14)
-    line.run(15)
-    assert [episode.withdrawn for episode in line.episodes()] == [False]
-    wrong = [ReadingRow("oven-1", at(10), {"temperature": 230.0})]
-    assert remove_readings(line.platform, wrong, at(16)) == 1
-    counts = line.run(17)
-    (episode,) = line.episodes()
-    assert (episode.withdrawn, episode.late_data_status, counts.withdrawn) == (True, "refuted", 1)
-
-
-def test_who_was_told_of_the_end_learns_that_it_is_not_over():
-    line = Line(clear_for="4m")
-    line.feed({1: 230, 10: 200}, 10)
-    line.run(5)
-    line.run(15)
-    line.feed({12: 230}, 16)
-    line.run(17)
-    (episode,) = line.episodes()
-    assert (episode.condition, episode.closed_at) == ("open", None)
-    assert told(line) == ["raised", "closed", "reopened"]
-    assert line.mail.messages[2].subject.startswith("Not over: ")
 
 
 def test_two_episodes_that_were_one_interval_become_the_earlier_one():
     line = Line()
-    line.feed({1: 230, 5: 200, 8: 230}, 8)
-    line.run(6)
-    line.run(9)
-    first, second = line.episodes()
-    acknowledge(line.platform, second.id, Actor("ann", "operator"), at(10))
-    line.feed({5: 230}, 11)
-    line.run(12)
+    line.live((6, {1: 230, 5: 200}), (9, {8: 230}))
+    acknowledge(line.platform, line.episodes()[1].id, Actor("ann", "operator"), at(10))
+    line.live((12, {5: 230}))
     first, second = line.episodes()
     assert (first.condition, second.late_data_status) == ("open", "refuted")
     assert first.acknowledged.actor == "ann"
@@ -143,7 +111,6 @@ def test_two_episodes_that_were_one_interval_become_the_earlier_one():
 
 def test_what_is_older_than_the_allowed_lateness_is_counted_and_changes_nothing():
     line = Line(allowed_lateness="1h")
-    line.feed({1: 200}, 1)
     for minute in range(2, 200, 5):
         line.feed({minute: 200}, minute)
         line.run(minute + 1)
@@ -157,48 +124,34 @@ def test_what_is_older_than_the_allowed_lateness_is_counted_and_changes_nothing(
     assert len(line.episodes()) == 1
 
 
-def test_readings_whose_writer_was_killed_are_judged_again_all_the_same():
+def test_readings_whose_writer_was_killed_are_judged_again_all_the_same(monkeypatch):
     line = Line()
-    line.feed({1: 200}, 1)
-    line.run(10)
+    line.live((10, {1: 200}))
     arrivals = line.platform.arrivals
     put = arrivals.store_arrival
-    arrivals.store_arrival = lambda arrival: put(arrival) if not arrival.written else killed()
-    with pytest.raises(KeyboardInterrupt):
-        line.feed({5: 230}, 11)
-    arrivals.store_arrival = put
+
+    def dies_after_writing(arrival):
+        if arrival.written:
+            raise KeyboardInterrupt
+        return put(arrival)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(arrivals, "store_arrival", dies_after_writing)
+        with pytest.raises(KeyboardInterrupt):
+            line.feed({5: 230}, 11)
     line.feed({5: 230}, 12)
     line.run(13)
     assert [e.raised_at for e in line.episodes()] == [at(5)]
-    for minute in (14, 25):
-        line.run(minute)
-    assert line.platform.arrivals.unfinished().arrivals == []
-
-
-def killed():
-    raise KeyboardInterrupt
+    line.live((14,), (25,))
+    assert arrivals.unfinished().arrivals == []
 
 
 def test_an_outcome_that_data_had_settled_is_settled_again_when_other_data_come():
     line = Line(problem={"variable": "moisture", "above": 4.5}, horizon="30m")
     moist = [ReadingRow("oven-1", at(m), {"moisture": 4.0}) for m in range(0, 90, 5)]
     add_readings(line.platform, moist, at(0))
-    line.feed({1: 230, 6: 200}, 1)
-    for minute in (2, 10, 60):
-        line.run(minute)
-    (episode,) = line.episodes()
-    assert episode.outcome_record.outcome == "false_alarm"
+    line.live((2, {1: 230}), (10, {6: 200}), (60,))
+    assert line.episodes()[0].outcome_record.outcome == "false_alarm"
     add_readings(line.platform, [ReadingRow("oven-1", at(22), {"moisture": 5.0})], at(61))
     line.run(62)
-    (episode,) = line.episodes()
-    assert episode.outcome_record.outcome == "hit"
-
-
-def test_a_late_reading_of_the_very_instant_that_was_evaluated_last_counts():
-    line = Line()
-    line.feed({1: 200}, 1)
-    line.run(20)
-    last = line.state().watermark
-    add_readings(line.platform, [ReadingRow("oven-1", last, {"temperature": 230.0})], at(21))
-    counts = line.run(22)
-    assert (counts.late, [e.raised_at for e in line.episodes()]) == (1, [last])
+    assert line.episodes()[0].outcome_record.outcome == "hit"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
-from alerting.ports import DecisionRecord, ReadingRow
+from alerting.ports import DecisionRecord
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -51,14 +51,6 @@ def models():
         patch.setattr(model_files, "model_from_files", lambda files: known[files["version"]])
         patch.setattr("alerting.kinds.prediction.explanation.advise", lambda *_: None)
         yield SimpleNamespace(training_cutoff={1: SINCE - HOUR, 2: SECOND + HOUR / 2})
-
-
-def readings():
-    frame = small_models.line(60).readings.loc[SINCE - 4 * HOUR : END]
-    return [
-        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
-        for ts, row in frame.iterrows()
-    ]
 
 
 def watched():
@@ -112,7 +104,7 @@ def state(platform):
 def test_late_readings_of_a_model_give_its_episodes_in_time_and_no_model_evaluates_what_it_has_seen(
     models, random, every
 ):
-    rows = readings()
+    rows = small_models.rows_of(small_models.line(60).readings.loc[SINCE - 4 * HOUR : END])
     in_time = watched()
     late = watched()
     add_readings(in_time, rows, SINCE)

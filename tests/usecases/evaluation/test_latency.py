@@ -4,21 +4,16 @@ late."""
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import (
-    evaluate,
-    evaluate_past,
-)
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
-from tests.helpers.late_line import LEVELS, Line
+from tests.helpers.late_line import Line
 from tests.helpers.stores import states_of
 
 TEN_SECONDS = timedelta(seconds=10)
@@ -27,6 +22,12 @@ SECOND = 1 / 60  # of a minute
 
 def watermark(line, definition="too-hot", asset="oven-1"):
     return states_of(line.platform, definition, [asset])[asset].watermark
+
+
+def with_second(line, minute):
+    line.platform.assets.store_assets([Asset(name="oven-2", variables={"temperature": Variable()})])
+    second = too_hot(name="second", assets=["oven-2"])
+    apply(line.platform, [second], "engineer", at(minute), "test")
 
 
 def test_a_reading_that_arrives_within_the_latency_is_not_late_and_makes_no_request():
@@ -44,83 +45,34 @@ def test_a_reading_that_arrives_within_the_latency_is_not_late_and_makes_no_requ
 
 def test_the_latency_of_a_variable_comes_before_the_platform_s_and_is_not_late_either():
     line = Line(variables={"temperature": Variable(latency="5m")}, latency=TEN_SECONDS)
-    line.platform.assets.store_assets([Asset(name="oven-2", variables={"temperature": Variable()})])
-    apply(line.platform, [too_hot(name="second", assets=["oven-2"])], "engineer", at(0), "test")
-    line.feed({1: 200}, 1)
-    line.run(10)
+    with_second(line, 0)
+    line.live((10, {1: 200}))
     assert (watermark(line), watermark(line, "second", "oven-2")) == (at(5), at(10) - TEN_SECONDS)
     line.feed({6: 230}, 10)
     counts = line.run(11)
-    assert (counts.late, counts.latency_s, line.platform.arrivals.requests(["too-hot"])) == (
-        0,
-        300,
-        {},
-    )
+    assert (counts.late, counts.latency_s) == (0, 300)
+    assert line.platform.arrivals.requests(["too-hot"]) == {}
     assert [e.raised_at for e in line.episodes()] == [at(6)]
 
 
 def test_readings_behind_the_watermark_are_late_when_the_latency_is_raised():
     line = Line()
-    line.feed({1: 200}, 1)
-    line.run(10)
-    line.platform.assets.store_assets(
-        [
-            oven(temperature=Variable(latency="15m")),
-            Asset(name="oven-2", variables={"t": Variable()}),
-        ]
-    )
-    apply(
-        line.platform,
-        [too_hot(name="second", assets=["oven-2"], variable="t")],
-        "engineer",
-        at(10),
-        "test",
-    )
+    line.live((10, {1: 200}))
+    line.platform.assets.store_assets([oven(temperature=Variable(latency="15m"))])
+    with_second(line, 10)
     line.feed({9: 230}, 10)
     assert line.run(11).late == 1
     line.run(26)
     assert [e.raised_at for e in line.episodes()] == [at(9)]
 
 
-@given(
-    values=st.lists(st.sampled_from([200, 212, 230, 240]), min_size=5, max_size=20),
-    lags=st.lists(st.integers(0, 90), min_size=20, max_size=20),
-    fields=st.sampled_from([{}, {"for": "2m"}, LEVELS, {"stale_after": "4m", "no_data": "alert"}]),
-)
-def test_readings_under_way_give_what_one_evaluation_of_all_gives(values, lags, fields):
-    """Readings a minute apart, each up to 90 s under way, with a latency of 90 s: no one is late,
-    and live is batch."""
-    latency = timedelta(seconds=90)
-    live = Line(latency=latency, **fields)
-    batch = Line(latency=latency, **fields)
-    end = len(values) + 4
-    arrivals = sorted(
-        (minute + lag * SECOND, minute)
-        for minute, lag in zip(range(1, len(values) + 1), lags, strict=False)
-    )
-    for minute in range(1, end + 1):
-        for arrived, stamp in arrivals:
-            if minute - 1 < arrived <= minute:
-                live.feed({stamp: values[stamp - 1]}, arrived)
-        assert live.run(minute).late == 0
-    batch.feed({stamp: values[stamp - 1] for _, stamp in arrivals}, end)
-    batch.run(end)
-    assert (live.condition_intervals(), live.state()) == (
-        batch.condition_intervals(),
-        batch.state(),
-    )
-
-
 def test_past_times_and_a_backtest_are_evaluated_as_far_as_live():
     line = Line(latency=TEN_SECONDS)
-    line.feed({m: 230 if m == 20 else 200 for m in range(1, 20)} | {20 - 5 * SECOND: 230}, 20)
-    line.run(20)
+    line.live((20, dict.fromkeys(range(1, 20), 200) | {20 - 5 * SECOND: 230}))
     assert line.episodes() == []
     found = backtest(line.platform, named_subject(line.platform, "too-hot"), at(1), at(20))
-    assert (found.episodes, evaluate_past(line.platform, "too-hot", at(1), at(20)).raised) == (
-        (),
-        0,
-    )
+    assert found.episodes == ()
+    assert evaluate_past(line.platform, "too-hot", at(1), at(20)).raised == 0
     line.platform.clock.instant = at(21)
     assert evaluate_past(line.platform, "too-hot", at(1), at(20)).raised == 1
     with pytest.raises(UserError, match=r"must lie before --to, or before .* \(latency 10 s\)"):
@@ -134,8 +86,7 @@ def test_an_outcome_waits_for_readings_under_way():
         for m in range(1, 20)
     ]
     add_readings(line.platform, rows, at(1))
-    for minute in (5, 12):
-        line.run(minute)
+    line.live((5,), (12,))
     assert line.episodes()[0].outcome_record.outcome == "undetermined"
     evaluate(line.platform, None, at(12) + TEN_SECONDS)
     assert line.episodes()[0].outcome_record.outcome == "false_alarm"

@@ -12,7 +12,7 @@ from alerting.definitions.assets import EventType
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.learning.features.build import build_features
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow
 from alerting.readings.history import millis
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
@@ -85,14 +85,8 @@ def fill(platform, events):
     history = small_models.line(60)
     platform.assets.store_assets([history.asset])
     platform.assets.put_event_types(TYPES)
-    add_readings(
-        platform,
-        [
-            ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
-            for ts, row in history.readings.loc[FIRST - 6 * HOUR : LAST].iterrows()
-        ],
-        LAST,
-    )
+    known = history.readings.loc[FIRST - 6 * HOUR : LAST]
+    add_readings(platform, small_models.rows_of(known), LAST)
     add_events(platform, events, LAST)
     return history.asset
 

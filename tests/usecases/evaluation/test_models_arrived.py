@@ -14,13 +14,11 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.train import train
 from tests.builders import at
-from tests.helpers import fan_line, press_line
+from tests.helpers import press_line
 from tests.helpers.learning.stored_platforms import stored_platform
 from tests.helpers.stores import states_of
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import in_memory_platform
-
-UNTRAINED = {"schedule": {"retrain": None}}
 
 
 def trained(asset, rows, document, minute):
@@ -46,18 +44,9 @@ def press():
         "assets": [press_line.ASSET],
         "variable": "force",
         "chart": "ewma",
+        "schedule": {"retrain": None},
     }
-    return trained(press_line.press(), press_line.rows(), document | UNTRAINED, press_line.TRAINED)
-
-
-def fan():
-    document = {
-        "name": "unlike",
-        "kind": "anomaly",
-        "assets": [fan_line.ASSET],
-        "windows": ["40m"],
-    }
-    return trained(fan_line.fan(), fan_line.rows(), document | UNTRAINED, fan_line.TRAINED)
+    return trained(press_line.press(), press_line.rows(), document, press_line.TRAINED)
 
 
 LINES = {
@@ -68,13 +57,6 @@ LINES = {
         press_line.ASSET,
         press_line.rows(),
         press_line.SHIFTED - 60,
-    ),
-    "anomaly": (
-        partial(stored_platform, fan),
-        "unlike",
-        fan_line.ASSET,
-        fan_line.rows(),
-        fan_line.BROKEN - 300,
     ),
 }
 STEPS = 36
@@ -100,23 +82,21 @@ class Streamed:
         return arrived
 
     def stream(self, rows, minute):
-        arrived = self.store(rows, minute)
-        return self.prompt.evaluate(arrived, at(minute))
+        return self.prompt.evaluate(self.store(rows, minute), at(minute))
 
     def tick(self, minute):
         self.platform.clock.instant = at(minute)
         evaluate(self.platform, None, at(minute))
 
-    def told(self):
-        """Return scores, episodes, and the state."""
-        p = self.platform
-        scores = list(p.scores.for_interval(self.name, at(0), at(100 * DAY)))
-        episodes = sorted(
-            (e.raised_at, e.closed_at, e.severity_peak)
-            for e in p.episodes.find(self.name)
-            if not e.withdrawn
-        )
-        state = states_of(p, self.name, [self.asset])[self.asset]
+    def told(self, rows):
+        """Store the last rows, and return scores, episodes, and the state after all."""
+        end = self.start + 10 * STEPS
+        self.store(rows, end)
+        self.tick(end + 1)
+        scores = list(self.platform.scores.for_interval(self.name, at(0), at(100 * DAY)))
+        found = (e for e in self.platform.episodes.find(self.name) if not e.withdrawn)
+        episodes = sorted((e.raised_at, e.closed_at, e.severity_peak) for e in found)
+        state = states_of(self.platform, self.name, [self.asset])[self.asset]
         return scores, episodes, (state.watermark, state.raised_at, state.pending_since)
 
 
@@ -124,9 +104,7 @@ class Streamed:
 def undisturbed(request):
     """The kind, and the result of one evaluation after all rows have arrived."""
     alone = Streamed(request.param)
-    alone.store(alone.rows, alone.start + 10 * STEPS)
-    alone.tick(alone.start + 10 * STEPS + 1)
-    told = alone.told()
+    told = alone.told(alone.rows)
     assert len(told[1]) >= 1, "nothing happens on this line"
     return request.param, told
 
@@ -145,20 +123,15 @@ def test_service_and_scheduler_that_evaluate_models_in_turn_give_what_one_evalua
         (held if i in late else waiting).append(row)
         if i - 2 in late:
             waiting.append(held.pop(0))
-        if turn in ("stream", "both"):
-            live.stream(waiting, minute)
-            waiting = []
+        if turn == "none":
+            continue
+        (live.stream if turn in ("stream", "both") else live.store)(waiting, minute)
+        waiting = []
         if turn == "killed":  # after it has stored rows: another service knows nothing of them
-            live.store(waiting, minute)
-            waiting = []
             live.prompt = PromptEvaluation(live.platform)
         if turn in ("tick", "both"):
-            live.store(waiting, minute)
-            waiting = []
             live.tick(minute)
-    live.store([*waiting, *held], live.start + 10 * STEPS)
-    live.tick(live.start + 10 * STEPS + 1)
-    scores, *others = live.told()
+    scores, *others = live.told([*waiting, *held])
     assert others == list(expected[1:])
     assert late or scores == expected[0]  # a stored score does not change with late data
 
@@ -171,8 +144,7 @@ def test_a_model_is_evaluated_with_the_reading_that_completes_its_stride_and_not
     between = replace(second, ts=at(off_grid))
     assert live.stream([between], off_grid).targets == 0
     assert live.prompt.waits
-    assert not live.prompt.is_due(at(live.start + 19))
-    assert live.prompt.is_due(at(live.start + 20))
+    assert [live.prompt.is_due(at(live.start + minute)) for minute in (19, 20)] == [False, True]
     assert live.stream([second], live.start + 20).targets == 1
     scored = live.platform.scores.for_interval(NAME, at(live.start), at(99 * DAY))
     assert max(row["ts"] for row in scored) == at(live.start + 20)
@@ -180,18 +152,19 @@ def test_a_model_is_evaluated_with_the_reading_that_completes_its_stride_and_not
 
 def test_a_promoted_champion_gives_the_next_score_and_the_models_stay_in_memory():
     live = Streamed("classifier")
+    platform = live.platform
     live.stream(live.rows[:1], live.start + 10)
-    first = live.platform.decisions.for_definition(NAME)[-1]
-    files = live.platform.models.registered[NAME][0].files
-    run = live.platform.runs.start_run(NAME, "again", {"definition": NAME})
-    version = register_model(live.platform, NAME, run, files, {"training_run": run}, {})
+    first = platform.decisions.for_definition(NAME)[-1]
+    files = platform.models.registered[NAME][0].files
+    run = platform.runs.start_run(NAME, "again", {"definition": NAME})
+    version = register_model(platform, NAME, run, files, {"training_run": run}, {})
     promoted = replace(first, at=at(live.start + 11), run_id=run, challenger_version=version)
-    assert live.platform.decisions.add(promoted, rank=2)
+    assert platform.decisions.add(promoted, rank=2)
     reads = []
-    stored = live.platform.models.model_files
-    live.platform.models.model_files = lambda *key: reads.append(key) or stored(*key)
-    live.stream(live.rows[1:2], live.start + 20)
-    live.stream(live.rows[2:3], live.start + 30)
-    scored = live.platform.scores.for_interval(NAME, at(live.start + 1), at(99 * DAY))
+    stored = platform.models.model_files
+    platform.models.model_files = lambda *key: reads.append(key) or stored(*key)
+    for number in (1, 2):
+        live.stream(live.rows[number : number + 1], live.start + 10 + 10 * number)
+    scored = platform.scores.for_interval(NAME, at(live.start + 1), at(99 * DAY))
     assert [row["model_version"] for row in scored] == [first.challenger_version, version, version]
     assert reads == [], "equal files are parsed once"

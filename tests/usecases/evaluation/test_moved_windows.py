@@ -13,14 +13,14 @@ pytestmark = pytest.mark.fast
 OPEN = replace(episode(10, condition="open"), valid_until=at(40), is_prediction=True)
 
 
-def test_an_outcome_that_was_determined_by_the_window_of_before_is_due_again():
-    moved = with_window(replace(OPEN, outcome_due_at=None), at(60), at(31))
-    assert (moved.valid_until, moved.outcome_due_at) == (at(60), at(31))
-
-
-def test_one_that_waits_for_its_data_is_not_determined_at_every_move():
-    moved = with_window(replace(OPEN, outcome_due_at=at(41)), at(60), at(31))
-    assert (moved.valid_until, moved.outcome_due_at) == (at(60), at(41))
+@pytest.mark.parametrize(
+    ("due", "due_afterwards"),
+    [(None, at(31)), (at(41), at(41))],
+    ids=["determined by the window of before", "waits for its data"],
+)
+def test_an_outcome_is_due_again_only_if_the_window_of_before_determined_it(due, due_afterwards):
+    moved = with_window(replace(OPEN, outcome_due_at=due), at(60), at(31))
+    assert (moved.valid_until, moved.outcome_due_at) == (at(60), due_afterwards)
 
 
 def test_an_episode_that_predicts_nothing_has_no_window():

@@ -1,7 +1,6 @@
 """Readings that are written between an evaluator's reading and its commit are evaluated in the
 end."""
 
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -77,17 +76,13 @@ def test_writer_announced_its_readings_before_evaluator_began_and_writes_them_af
     insert = writes.insert
     rounds = []
 
-    @contextmanager
-    def slow():
-        monkeypatch.setattr(
-            writes, "insert", lambda *rows: (rounds.append(line.run(40)), insert(*rows))[1]
-        )
-        yield
-        monkeypatch.setattr(writes, "insert", insert)
+    def evaluated_before(*rows):
+        rounds.append(line.run(40).targets)
+        return insert(*rows)
 
-    with slow():
+    with monkeypatch.context() as slow:
+        slow.setattr(writes, "insert", evaluated_before)
         line.feed(HOT, 39)
-    assert rounds[0].targets == 1
-    assert raised(line) == []
+    assert (rounds, raised(line)) == ([1], [])
     line.run(41)
     assert raised(line) == [(at(30), "open", False)]

@@ -2,12 +2,12 @@
 database commands."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from alerting.adapters.mongo.mongo import MongoStores
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -17,7 +17,15 @@ from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.operators.operate import Actor
 from alerting.usecases.operators.shelving import shelve
 from tests.builders import at, oven, too_hot
-from tests.helpers.killed_processes import Commands, copy_of, process, restore, short_transactions
+from tests.helpers.killed_processes import (
+    Commands,
+    before_each_command,
+    copy_of,
+    killing,
+    prepared_stores,
+    process,
+    restore,
+)
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.server
@@ -28,10 +36,7 @@ DUE = 11
 
 @pytest.fixture(scope="module")
 def stores(real_mongod) -> Iterator[MongoStores]:
-    with (
-        short_transactions(real_mongod),
-        open_stores(real_mongod.uri, DATABASE, prepare=True) as opened,
-    ):
+    with prepared_stores(real_mongod, DATABASE) as opened:
         yield opened
 
 
@@ -86,22 +91,6 @@ class Plant:
         return Counter(message.key for message in self.mail.messages)
 
 
-def between_any_two_commands(
-    plant: Plant, happens: Callable[[Commands], Callable[[], object]]
-) -> Iterator[str]:
-    """Let something happen before each command of a delivery, one after the other. Yield the
-    command."""
-    for number in count(1):
-        plant.begin_again()
-        commands = Commands()
-        commands.run_before(number, happens(commands))
-        plant.disturbed(commands)
-        if commands.count < number:
-            assert "commitTransaction" in commands.names
-            return
-        yield f"{commands.names[number - 1]}, command {number}"
-
-
 def expected(plant: Plant) -> set[str]:
     plant.begin_again()
     plant.deliver(DUE)
@@ -121,7 +110,7 @@ def test_killed_before_any_command_it_loses_nothing_and_repeats_only_under_the_s
 ):
     plant = Plant(real_mongod.uri, stores)
     keys = expected(plant)
-    for command in between_any_two_commands(plant, lambda commands: commands.kill):
+    for command in before_each_command(plant.begin_again, plant.disturbed, killing):
         plant.deliver_all()
         assert set(plant.received()) == keys, f"killed before {command}"
         assert plant.platform.notifications.waiting() == [], f"killed before {command}"
@@ -132,7 +121,8 @@ def test_frozen_before_any_command_while_another_delivers_nothing_is_sent_twice(
 ):
     plant = Plant(real_mongod.uri, stores)
     keys = expected(plant)
-    for command in between_any_two_commands(plant, lambda _: lambda: plant.deliver(DUE)):
+    another = partial(plant.deliver, DUE)
+    for command in before_each_command(plant.begin_again, plant.disturbed, lambda _: another):
         plant.deliver_all()
         assert plant.received() == dict.fromkeys(keys, 1), f"frozen before {command}"
         assert plant.platform.notifications.waiting() == [], f"frozen before {command}"
