@@ -1,5 +1,5 @@
-"""A prediction that comes true, live: its mails in order, operators, late data, another revision,
-any way of evaluating it."""
+"""A prediction that comes true, live: operators, late data, another revision, events, any way of
+evaluating it. Its mails are in tests/usecases/notification/test_mails_in_order.py."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerting.definitions.assets import EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_document
 from alerting.ports import ReadingRow
@@ -20,89 +21,61 @@ from tests.helpers.stores import states_of
 
 CREW = operate.Actor("ann", "operator")
 pytestmark = pytest.mark.usefixtures("last_humidity")
+RAISED_AND_OVER = ["MEDIUM: Biscuits too moist on oven-1", "Over: Biscuits too moist on oven-1"]
 
 
-def test_the_mails_of_a_whole_episode_in_order():
-    line = warned(Line())
+def over_at_70(**changes):
+    line = warned(Line(**changes))
     line.feed(range(70, 90), moisture=4.5)
-    line.run(*range(5, 90, 5))
-    assert [(m.subject, m.text.splitlines()[1]) for m in line.mail.messages] == [
-        (
-            "MEDIUM: Biscuits too moist on oven-1",
-            "Moisture will probably exceed 5 % within 30 min (100 %; alarm at 50 %).",
-        ),
-        (
-            "It is happening: Biscuits too moist on oven-1",
-            "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:25.",
-        ),
-        (
-            "Over: Biscuits too moist on oven-1",
-            "Thu 1 Jan 00:10 to 01:10 (1 h): the problem is over.",
-        ),
+    return line
+
+
+def times(line):
+    return [
+        tuple(
+            None if instant is None else (instant - at(0)).total_seconds() / 60
+            for instant in (e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at)
+        )
+        for e in line.episodes
     ]
-    assert "What to do: Slow the belt down" in line.mail.messages[1].text
-    [one] = line.episodes
-    assert (one.raised_at, one.happening_at, one.prediction_ended_at, one.closed_at) == (
-        at(10),
-        at(35),
-        at(35),
-        at(70),
-    )
-    assert [t.kind for t in one.transitions if t.kind != "outcome"] == [
-        "raised",
-        "happening",
-        "closed",
-    ]
-    assert one.outcome_record.outcome == "hit"
-    assert one.phase == "over"
 
 
 def test_an_acknowledgement_and_a_shelf_outlast_the_change_and_the_end_is_told():
-    line = warned(Line())
-    line.feed(range(70, 90), moisture=4.5)
+    line = over_at_70()
     line.run(5, 10)
     operate.acknowledge(line.platform, line.episodes[0].id, CREW, at(12))
     shelving.shelve(line.platform, "too-moist", "oven-1", CREW, at(12), at(400), "known")
     line.run(*range(15, 90, 5))
     assert line.episodes[0].acknowledged.actor == "ann"
-    assert line.subjects() == [
-        "MEDIUM: Biscuits too moist on oven-1",
-        "Over: Biscuits too moist on oven-1",
-    ]
+    assert line.subjects() == RAISED_AND_OVER
 
 
 def test_found_after_an_outage_only_the_end_is_told():
-    line = warned(Line())
-    line.feed(range(70, 90), moisture=4.5)
+    line = over_at_70()
     line.run(15, 85)
-    assert line.subjects() == [
-        "MEDIUM: Biscuits too moist on oven-1",
-        "Over: Biscuits too moist on oven-1",
-    ]
+    assert line.subjects() == RAISED_AND_OVER
 
 
 def test_a_silent_sensor_neither_ends_nor_prolongs_it_and_an_operator_can_close_it():
     line = warned(Line(), until=200)
     line.run(*range(5, 71, 5))
+    id = line.episodes[0].id
     assert current_progress(line.platform, line.episodes[0], at(70)).message.startswith(
         "Moisture is 5.5 %, limit 5 %"
     )
     with pytest.raises(UserError, match="it ends by itself with its problem, which still goes on"):
-        operate.close(line.platform, line.episodes[0].id, CREW, at(70), "looks dry")
+        operate.close(line.platform, id, CREW, at(70), "looks dry")
     line.run(*range(75, 150, 5))
     [one] = line.episodes
     known = current_progress(line.platform, one, at(145))
     assert (one.phase, known.is_known) == ("happening", False)
     assert known.message.startswith(f"Not known since {at(69).isoformat()}")
     with pytest.raises(UserError, match="say why it is over"):
-        operate.close(line.platform, one.id, CREW, at(147), " ")
-    operate.close(line.platform, one.id, CREW, at(147), "the sensor is removed")
+        operate.close(line.platform, id, CREW, at(147), " ")
+    operate.close(line.platform, id, CREW, at(147), "the sensor is removed")
     line.feed(range(150, 161), humidity=CRITICAL)
     line.run(150, 155, 160)
-    assert [(e.raised_at, e.closed_at) for e in line.episodes] == [
-        (at(10), at(147)),
-        (at(150), None),
-    ]
+    assert [(first, last) for first, _, _, last in times(line)] == [(10, 147), (150, None)]
     closing = next(m for m in line.mail.messages if m.subject.startswith("Over"))
     assert "closed by ann: the sensor is removed" in closing.text
     assert line.episodes[1].continues is None
@@ -110,64 +83,108 @@ def test_a_silent_sensor_neither_ends_nor_prolongs_it_and_an_operator_can_close_
 
 def test_a_problem_one_minute_after_the_horizon_of_the_raise_is_a_hit_while_the_risk_stays():
     line = Line(**{"for": "0s"})
-    line.feed(range(1, 41), humidity=CRITICAL)
-    line.feed(range(41, 100), humidity=NORMAL)
-    line.feed(range(1, 41), moisture=4.0)
-    line.feed(range(41, 60), moisture=5.5)
-    line.feed(range(60, 100), moisture=4.0)
+    line.feed(range(1, 41), humidity=CRITICAL, moisture=4.0)
+    line.feed(range(41, 60), humidity=NORMAL, moisture=5.5)
+    line.feed(range(60, 100), humidity=NORMAL, moisture=4.0)
     line.run(*range(5, 100, 5))
     [one] = line.episodes
     assert (one.raised_at, one.valid_until, one.happening_at) == (at(10), at(70), at(41))
-    assert (one.outcome_record.outcome, one.outcome_record.problem_at) == ("hit", at(41))
-    assert one.outcome_record.rules == 3
+    record = one.outcome_record
+    assert (record.outcome, record.problem_at, record.rules) == ("hit", at(41), 3)
 
 
 def test_a_past_period_evaluated_again_says_what_is_known_now_of_the_problem():
-    line = warned(Line())
-    line.feed(range(70, 90), moisture=4.5)
+    line = over_at_70()
     line.platform.clock.instant = at(90)
     evaluate_past(line.platform, "too-moist", at(0), at(89), model="champion")
-    [before] = line.episodes
+    assert times(line) == [(10, 35, 35, 70)]
     line.feed(range(25, 30), now=91, moisture=4.0)
     evaluate_past(line.platform, "too-moist", at(0), at(89), model="champion")
-    [after] = line.episodes
-    assert (before.happening_at, before.prediction_ended_at) == (at(35), at(35))
-    assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (
-        at(40),
-        at(40),
-        at(70),
-    )
-
-
-def test_an_open_continuation_becomes_happening_instead_of_a_correction():
-    line = warned(Line(delay=30, predict="state", alarm={"longest_time": "30m"}))
-    line.feed(range(40, 42), humidity=CRITICAL)
-    line.feed(range(70, 120), moisture=4.0)
-    line.run(*range(5, 200, 5))
-    first, second = line.episodes
-    assert (first.closed_at, second.raised_at, second.continues) == (at(40), at(40), first.id)
-    assert (second.happening_at, second.closed_at) == (at(65), at(100))
-    assert [s.partition(":")[0] for s in line.subjects()] == [
-        "MEDIUM",
-        "Over",
-        "MEDIUM",
-        "It is happening",
-        "Over",
-    ]
+    assert times(line) == [(10, 40, 40, 70)]
 
 
 def test_an_episode_is_judged_by_the_problem_under_which_it_was_raised():
-    line = warned(Line())
-    line.feed(range(70, 90), moisture=4.5)
+    line = over_at_70()
     line.run(*range(5, 31, 5))
-    stricter = line.definition.model_copy(
-        update={"problem": line.definition.problem.model_copy(update={"above": 6.0})}
-    )
-    apply(line.platform, [definition_document(stricter)], "engineer", at(31), "stricter")
+    stricter = line.definition.problem.model_copy(update={"above": 6.0})
+    changed = line.definition.model_copy(update={"problem": stricter})
+    apply(line.platform, [definition_document(changed)], "engineer", at(31), "stricter")
     line.run(*range(35, 90, 5))
-    one = line.episodes[0]
-    assert (one.revision, one.happening_at, one.closed_at) == (1, at(35), at(70))
+    assert (line.episodes[0].revision, times(line)[0]) == (1, (10, 35, 35, 70))
 
+
+# --- of an event
+# --------------------------------------------------------------------------------------------------
+
+DURATIONS = {"failure": "instant", "stop": "lasting", "stop-2": "lasting"}
+TYPES = [EventType(name=name, duration=duration) for name, duration in DURATIONS.items()]
+EVENTS = [("stop", start, end, 0) for start, end in ((23, 30), (50, 60), (89, 92), (140, 150))]
+STORIES = {
+    # the problem, minutes of high risk, rounds and events, instants of the episode, mails
+    "an instant event has happened and is over at once": (
+        {"event": "failure"}, range(1, 21), [5, 10, 15, ("failure", 23), 25, 30, 60, 90],
+        (10, 23, 23, 23), ["MEDIUM", "It happened"],
+    ),
+    "a lasting one is happening until its end, however long that is": (
+        {"event": "stop"}, range(1, 21),
+        [5, 10, ("stop", 23), *range(25, 236, 5), ("stop", 23, 238, 238), 240, 245],
+        (10, 23, 23, 238), ["MEDIUM", "It is happening", "Over"],
+    ),
+    "nearer than merge_within they are one problem": (
+        {"event": "stop", "merge_within": "30m"}, [*range(1, 21), *range(61, 66)],
+        [*EVENTS, 10, *range(15, 300, 5)],
+        (10, 23, 23, 122), ["MEDIUM", "It is happening", "Over"],
+    ),
+    "also where it is seldom evaluated": (
+        {"event": "stop", "merge_within": "30m"}, [*range(1, 21), *range(61, 66)],
+        [*EVENTS, 10, *range(15, 300, 35), 300],
+        (10, 23, 23, 122), ["MEDIUM", "It is happening", "Over"],
+    ),
+    "overlapping ones are one problem that ends with the last": (
+        {"event": "stop*"}, range(1, 21),
+        [("stop", 23, 60), ("stop-2", 40, 90), *range(5, 121, 5)],
+        (10, 23, 23, 90), ["MEDIUM", "It is happening", "Over"],
+    ),
+    "before the raise and after the window it is not what was predicted": (
+        {"event": "failure", "recovery": "0s", "every": 5}, range(8, 11),
+        [("failure", 4), ("failure", 55), *range(5, 91, 5)],
+        (10, None, 25, 25), ["MEDIUM", "Over"],
+    ),
+}  # fmt: skip
+
+
+def of_event(problem, critical, story):
+    line = Line(event_types=TYPES, **problem)
+    line.feed(range(1, 300), humidity=NORMAL)
+    line.feed(critical, humidity=CRITICAL)
+    for step in story:
+        if isinstance(step, tuple):
+            line.event(*step)
+        else:
+            line.run(step)
+    return line
+
+
+def test_a_prediction_of_an_event_comes_true_and_is_over_with_it():
+    found = {}
+    for name, (problem, critical, story, _, _) in STORIES.items():
+        line = of_event(problem, critical, story)
+        kinds = [subject.partition(":")[0] for subject in line.subjects()]
+        found[name] = (*times(line), kinds)
+    assert found == {name: (instants, kinds) for name, (*_, instants, kinds) in STORIES.items()}
+
+
+def test_an_event_without_an_end_goes_on_and_nobody_closes_it_by_hand():
+    line = of_event({"event": "stop"}, range(1, 21), [("stop", 23), *range(5, 291, 15)])
+    [one] = line.episodes
+    progress = current_progress(line.platform, one, at(290))
+    assert (one.phase, progress.is_known) == ("happening", True)
+    with pytest.raises(UserError, match="Its event has no end yet"):
+        operate.close(line.platform, one.id, CREW, at(290), "it runs")
+
+
+# --- however it is evaluated
+# --------------------------------------------------------------------------------------------------
 
 PHASES = st.lists(
     st.tuples(st.integers(5, 60), st.sampled_from([4.0, 4.8, 5.5])), min_size=3, max_size=7
@@ -183,6 +200,12 @@ ALARMS = st.fixed_dictionaries(
         "longest_time": st.sampled_from(["35m", "60m"]),
     },
 )
+PROBLEMS = st.builds(
+    lambda ends, hold, predict: {"for": f"{hold}m", "predict": predict, **ends},
+    st.sampled_from([{}, {"clear": 4.5}, {"clear": {"difference": 0.5}, "merge_within": "25m"}]),
+    st.sampled_from([0, 10, 25]),
+    st.sampled_from(["onset", "state"]),
+)
 END = 240
 
 
@@ -195,35 +218,33 @@ def minutes_of(phases):
 @given(
     PHASES,
     RISKS,
-    st.sampled_from([0, 10, 25]),
+    PROBLEMS,
     st.sampled_from([0, 15]),
-    st.sampled_from(["onset", "state"]),
     st.sampled_from([7, 20, 45]),
-    st.sampled_from([{}, {"clear": 4.5}, {"clear": {"difference": 0.5}, "merge_within": "25m"}]),
     ALARMS,
     st.randoms(use_true_random=False),
 )
 def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(
-    moist, risks, hold, delay, predict, every, ends, alarm, random
+    moist, risks, problem, delay, every, alarm, random
 ):
-    moisture = minutes_of(moist)
-    humidity = minutes_of(risks)
+    values = list(zip(minutes_of(moist), minutes_of(risks), strict=True))
     rows = [
-        ReadingRow("oven-1", at(m), {"moisture": moisture[m], "humidity": humidity[m]})
+        ReadingRow("oven-1", at(m), {"moisture": values[m][0], "humidity": values[m][1]})
         for m in range(1, END)
     ]
-    whole, live, late = (_line(hold, delay, predict, ends, alarm) for _ in range(3))
+    whole, live, late = (Line(delay, alarm=alarm, **problem) for _ in range(3))
     for line in (whole, live):
         add_readings(line.platform, rows, at(0))
+    rounds = [*range(every, END, every), END]
     whole.run(END)
-    live.run(*range(every, END, every), END)
-    assert shown(live) == shown(whole)
+    live.run(*rounds)
+    continued = [e.continues for e in whole.episodes]
+    assert (times(live), [e.continues for e in live.episodes]) == (times(whole), continued)
     come = [(row, m + random.choice([0, 0, 0, 0, 3, 40])) for m, row in enumerate(rows, 1)]
     before = 0
-    for minute in [*range(every, END, every), END]:
-        add_readings(
-            late.platform, [row for row, arrival in come if before < arrival <= minute], at(minute)
-        )
+    for minute in rounds:
+        arrived = [row for row, arrival in come if before < arrival <= minute]
+        add_readings(late.platform, arrived, at(minute))
         late.run(minute)
         assert sum(e.condition == "open" for e in late.platform.episodes.find()) <= 1
         before = minute
@@ -232,17 +253,6 @@ def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(
         line.run(END + 1)
     assert chains(late) == chains(whole)
     assert state(late) == state(whole)
-
-
-def _line(hold, delay, predict, ends, alarm):
-    return Line(delay, alarm=alarm, **{"for": f"{hold}m", "predict": predict}, **ends)
-
-
-def shown(line):
-    return [
-        (e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at, e.continues)
-        for e in line.episodes
-    ]
 
 
 def chains(line):

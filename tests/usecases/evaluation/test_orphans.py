@@ -19,6 +19,7 @@ from tests.in_memory_platform import Mailbox
 
 RULE = too_hot(assets=["oven-1", "oven-2"], stale_after="2h")
 
+
 @pytest.fixture
 def platform(real):  # noqa: F811 - a fixture
     made = oven_platform(Mailbox("mail"), on=real, count=2, stale_after="2h", assets=RULE["assets"])
@@ -27,34 +28,43 @@ def platform(real):  # noqa: F811 - a fixture
     assert [e.condition for e in made.episodes.find()] == ["open", "open"]
     return made
 
+
 def of_asset(platform, asset="oven-2"):
     return [(e.raised_at, e.closed_at) for e in platform.episodes.find(asset=asset)[::-1]]
+
 
 def close(platform, asset, minute, why):
     operate.close(platform, platform.episodes.find(asset=asset)[0].id, EVE, at(minute), why)
 
+
 def delete(platform, collection, **query):
     platform.episodes._episodes.database[collection].delete_many(query)
+
 
 def change(platform, collection, name, **fields):
     documents = platform.episodes._episodes.database[collection]
     documents.update_one({"name": name}, {"$set": fields}, bypass_document_validation=True)
 
+
 def rename(platform):
     delete(platform, "assets", name="oven-2")
     platform.assets.store_assets([ovens(1)[0].model_copy(update={"name": "oven-two"})])
+
 
 def delete_definition(platform):
     delete(platform, "alert_definitions", name="too-hot")
     delete(platform, "definition_revisions", name="too-hot")
 
+
 def plan_one_round(platform, minute):
     platform.clock.instant = at(minute)
     plan_round(platform, timedelta(minutes=1), 1, at(minute))
 
+
 def maintain_at(platform, minute):
     platform.clock.instant = at(minute)
     maintain(platform, at(minute))
+
 
 UNNAMED = "does not name oven-2 any more, since revision 2"
 NO_ASSET = "there is no asset oven-2 any more"
@@ -92,6 +102,7 @@ WAYS = {
     ),
 }
 
+
 @pytest.mark.parametrize("way", WAYS)
 def test_an_episode_that_nothing_evaluates_any_more_ends_at_once_with_the_reason(platform, way):
     happens, ends, reason = WAYS[way]
@@ -106,6 +117,7 @@ def test_an_episode_that_nothing_evaluates_any_more_ends_at_once_with_the_reason
     is_told = way != "definition deleted in the database"
     assert told == ["MEDIUM: too-hot on oven-2", *["Over: too-hot on oven-2"] * is_told]
 
+
 def test_named_again_it_is_raised_again_if_it_still_holds_and_not_for_the_time_between(platform):
     apply(platform, [RULE | {"assets": ["oven-1"]}], "ada", at(20), "x")
     run(platform, 20)
@@ -116,6 +128,7 @@ def test_named_again_it_is_raised_again_if_it_still_holds_and_not_for_the_time_b
     run(platform, 45)
     assert of_asset(platform) == [(at(1), at(20)), (at(42), None)]
 
+
 def test_what_is_evaluated_goes_on(platform):
     ways = ({"schedule": {"every": "5m"}}, {"severity": "high"}, {"above": 225}, {"title": "Hot"})
     for minute, way in enumerate(ways, 20):
@@ -123,6 +136,7 @@ def test_what_is_evaluated_goes_on(platform):
         run(platform, minute + 0.5)
         assert close_orphans(platform, at(minute + 0.5)) == 0
     assert of_asset(platform) == [(at(1), None)]
+
 
 def test_a_faulty_definition_or_asset_ends_nothing_and_an_operator_can_close_it(platform):
     change(platform, "alert_definitions", "too-hot", above="much")
@@ -134,6 +148,7 @@ def test_a_faulty_definition_or_asset_ends_nothing_and_an_operator_can_close_it(
     close(platform, "oven-2", 31, "looked at it: cold")
     assert of_asset(platform) == [(at(1), at(31))]
 
+
 def test_a_variable_that_became_a_category_stops_only_its_own_target(platform):
     change(platform, "assets", "oven-2", **{"variables.temperature.type": "category"})
     feed(platform, 20, 100.0)
@@ -142,6 +157,7 @@ def test_a_variable_that_became_a_category_stops_only_its_own_target(platform):
     assert of_asset(platform) == [(at(1), None)]
     state = platform.states.load_many([("too-hot", "oven-2")]).state(0)
     assert "'temperature' is a category; a limit needs a number" in str(state.unknown_reason)
+
 
 def test_an_operator_closes_what_is_unknown_or_not_evaluated_and_it_is_raised_again(platform):
     with pytest.raises(UserError, match="this one ends by itself"):

@@ -12,80 +12,66 @@ from tests.builders import at as minute_of
 from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned  # noqa: F401 - fixture
 from tests.helpers.episodes import episode
 from tests.helpers.notifications import notice
+from tests.helpers.ovens import ANN
 from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.usefixtures("last_humidity")
 EXPECTED = "Moisture will probably exceed 5 % within 30 min (100 %; alarm at 50 %)."
+PREDICTED = f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"
 RAISED = ("MEDIUM", EXPECTED, "Since Thu 1 Jan 00:10 (just now); expected by Thu 1 Jan 00:40.")
 HAPPENING = (
     "It is happening",
     "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:25.",
     f"Predicted Thu 1 Jan 00:10 (25 min ago): {EXPECTED}",
 )
+LATER = "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:37."
+IS_OVER = "Thu 1 Jan 00:10 to 01:10 (1 h): the problem is over."
+WITHDRAWN = "data that came late show no reason for it."
 
 
 def mails(line):
-    """Yield the change that the subject of each mail names, and the next two lines of the mail."""
+    """The change that the subject of each mail names, and the next two lines of the mail."""
+    found = []
     for message in line.mail.messages:
         happened, _, alert = message.subject.partition(": ")
         assert alert == "Biscuits too moist on oven-1"
         assert message.text.startswith(f"{message.subject}\n")
-        yield (happened, *message.text.splitlines()[1:3])
-
-
-def last_text(line):
-    return line.mail.messages[-1].text
+        found.append((happened, *message.text.splitlines()[1:3]))
+    return found
 
 
 def test_expected_acknowledged_happening_over():
     line = warned(Line())
     line.feed(range(70, 90), moisture=4.5)
     line.run(5, 10)
-    operate.acknowledge(
-        line.platform, line.episodes[0].id, operate.Actor("ann", "operator"), at(12)
-    )
+    operate.acknowledge(line.platform, line.episodes[0].id, ANN, at(12))
     line.run(*range(15, 90, 5))
-    assert list(mails(line)) == [
-        RAISED,
-        HAPPENING,
-        (
-            "Over",
-            "Thu 1 Jan 00:10 to 01:10 (1 h): the problem is over.",
-            "It happened. As of Thu 1 Jan 00:35: "
-            "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:25.",
-        ),
+    happened = "It happened. As of Thu 1 Jan 00:35: "
+    known = "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:25."
+    assert mails(line) == [RAISED, HAPPENING, ("Over", IS_OVER, happened + known)]
+    raised, happening, over = (message.text for message in line.mail.messages)
+    assert over.splitlines()[3:] == [PREDICTED]
+    assert "What to do: Slow the belt down" in raised
+    assert "What to do: Slow the belt down" in happening
+
+
+def test_withdrawn_it_says_neither_that_it_happened_nor_that_it_is_over():
+    found = []
+    for corrected in (16, 41):
+        line = warned(Line())
+        line.run(*range(5, corrected, 5))
+        line.feed(range(1, 21), now=corrected, humidity=NORMAL)
+        line.run(corrected + 1, *range(corrected + 4, 90, 5))
+        found.append(mails(line))
+    assert found == [
+        [RAISED, ("Withdrawn", f"Thu 1 Jan 00:10 to 00:17 (7 min): {WITHDRAWN}", PREDICTED)],
+        [
+            RAISED,
+            HAPPENING,
+            ("Withdrawn", f"Thu 1 Jan 00:10 to 00:42 (32 min): {WITHDRAWN}", PREDICTED),
+        ],
     ]
-    assert last_text(line).splitlines()[3:] == [f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"]
-    assert all(
-        "What to do: Slow the belt down" in message.text for message in line.mail.messages[:2]
-    )
-    assert "not acknowledged" not in last_text(line)
-
-
-def test_withdrawn_while_it_is_expected():
-    line = warned(Line())
-    line.run(5, 10, 15)
-    line.feed(range(1, 21), now=16, humidity=NORMAL)
-    line.run(17, *range(20, 90, 5))
-    withdrawn = "Thu 1 Jan 00:10 to 00:17 (7 min): data that came late show no reason for it."
-    assert list(mails(line)) == [
-        RAISED,
-        ("Withdrawn", withdrawn, f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"),
-    ]
-
-
-def test_withdrawn_while_it_is_happening_says_neither_that_it_happened_nor_that_it_is_over():
-    line = warned(Line())
-    line.run(*range(5, 41, 5))
-    line.feed(range(1, 21), now=41, humidity=NORMAL)
-    line.run(42, *range(45, 90, 5))
-    withdrawn = "Thu 1 Jan 00:10 to 00:42 (32 min): data that came late show no reason for it."
-    assert list(mails(line)) == [
-        RAISED,
-        HAPPENING,
-        ("Withdrawn", withdrawn, f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"),
-    ]
-    assert last_text(line).splitlines()[3:] == ["It was not acknowledged."]
+    assert line.mail.messages[-1].text.splitlines()[3:] == ["It was not acknowledged."]
 
 
 def test_corrected_by_late_data_and_happening_later():
@@ -94,21 +80,12 @@ def test_corrected_by_late_data_and_happening_later():
     line.run(*range(5, 36, 5))
     line.feed(range(25, 37), now=36, moisture=4.0)
     line.run(37, *range(40, 90, 5))
-    later = "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:37."
-    assert list(mails(line)) == [
+    assert mails(line) == [
         RAISED,
         HAPPENING,
-        (
-            "It is not happening",
-            "Late data: the problem has not come.",
-            f"It was predicted Thu 1 Jan 00:10: {EXPECTED}",
-        ),
-        ("It is happening", later, f"Predicted Thu 1 Jan 00:10 (40 min ago): {EXPECTED}"),
-        (
-            "Over",
-            "Thu 1 Jan 00:10 to 01:10 (1 h): the problem is over.",
-            f"It happened. As of Thu 1 Jan 00:47: {later}",
-        ),
+        ("It is not happening", "Late data: the problem has not come.", PREDICTED),
+        ("It is happening", LATER, f"Predicted Thu 1 Jan 00:10 (40 min ago): {EXPECTED}"),
+        ("Over", IS_OVER, f"It happened. As of Thu 1 Jan 00:47: {LATER}"),
     ]
 
 
@@ -117,10 +94,10 @@ def test_a_problem_known_after_the_end_is_one_correction():
     line.run(*range(5, 200, 5))
     passed = "Thu 1 Jan 00:10 to 00:50 (40 min): the risk is low again, without the problem so far."
     corrected = "It came after all, Thu 1 Jan 00:25; that was known only after the predicted time."
-    assert list(mails(line)) == [
+    assert mails(line) == [
         RAISED,
-        ("Over", passed, f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"),
-        ("It happened after all", corrected, f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"),
+        ("Over", passed, PREDICTED),
+        ("It happened after all", corrected, PREDICTED),
     ]
 
 

@@ -1,17 +1,13 @@
 """A route for line 1 carries nothing of line 2: alarms, floods, digests, reminders, heartbeats."""
 
-import pytest
-
 from alerting.definitions.assets import Asset
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.operators.operate import Actor
 from alerting.usecases.operators.shelving import shelve
 from tests.builders import at, oven, too_hot
+from tests.helpers.ovens import ANN, run
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 SECOND = "zweitelinie"
@@ -39,19 +35,9 @@ def plant(*routes, boxes=("line-1", "chief-1", "line-2")):
     return platform
 
 
-def live_a_day(platform):
-    """Let both lines get hot, once while no process evaluates, with a shelf on each."""
-    for minute, value in ((1, 230.0), (100, 200.0), (200, 230.0), (210, 200.0), (300, 230.0)):
-        rows = [ReadingRow(name, at(minute), {"temperature": value}) for name in OVENS]
-        add_readings(platform, rows, at(minute))
-    for minute in (1, 2, 20, 40, 110, 290, 295, 300, 330, 410, 420):
-        platform.clock.instant = at(minute)
-        evaluate(platform, None, at(minute))
-        if minute == 300:
-            for name in OVENS:
-                act = Actor("ann", "operator")
-                shelve(platform, f"{name}-0", name, act, at(300), at(420), f"test {name}")
-        deliver_due(platform, at(minute))
+def feed(platform, minute, value=230.0, ovens=OVENS):
+    rows = [ReadingRow(name, at(minute), {"temperature": value}) for name in ovens]
+    add_readings(platform, rows, at(minute))
 
 
 def route(line, name, **rules):
@@ -63,8 +49,14 @@ def all_of(platform, *boxes):
 
 
 def test_a_route_for_line_1_carries_nothing_of_line_2():
+    """Both lines get hot, once while no process evaluates, with a shelf on each."""
     platform = plant(route("line-1", "line-1", **RULES), route(SECOND, "line-2"))
-    live_a_day(platform)
+    for minute, value in ((1, 230.0), (100, 200.0), (200, 230.0), (210, 200.0), (300, 230.0)):
+        feed(platform, minute, value)
+    run(platform, 1, 2, 20, 40, 110, 290, 295)
+    for name in OVENS:
+        shelve(platform, f"{name}-0", name, ANN, at(300), at(420), f"test {name}")
+    run(platform, 300, 330, 410, 420)
     found = all_of(platform, "line-1", "chief-1")
     kinds = {message.key.split(":")[0] for message in found}
     assert {"heartbeat", "flood", "digest"} <= kinds
@@ -75,39 +67,37 @@ def test_a_route_for_line_1_carries_nothing_of_line_2():
 
 
 def test_a_heartbeat_counts_the_alarms_of_its_route_alone():
-    alone = plant(route("line-1", "line-1", heartbeat="1h"))
-    both = plant(route("line-1", "line-1", heartbeat="1h"), route("*", "line-2", heartbeat="1h"))
-    add_readings(alone, [ReadingRow(OVENS[0], at(1), {"temperature": 230.0})], at(1))
-    add_readings(both, [ReadingRow(o, at(1), {"temperature": 230.0}) for o in OVENS], at(1))
+    first = route("line-1", "line-1", heartbeat="1h")
+    alone = plant(first)
+    both = plant(first, route("*", "line-2", heartbeat="1h"))
+    feed(alone, 1, ovens=OVENS[:1])
+    feed(both, 1)
     for platform in (alone, both):
-        platform.clock.instant = at(1)
-        evaluate(platform, None, at(1))
-        deliver_due(platform, at(1))
-    [first], [second] = (
-        [m.text for m in all_of(platform, "line-1") if m.key.startswith("heartbeat")]
-        for platform in (alone, both)
-    )
-    assert first == second
-    [of_all] = [m for m in all_of(both, "line-2") if m.key.startswith("heartbeat")]
+        run(platform, 1)
+    signs = [
+        [m for m in all_of(platform, box) if m.key.startswith("heartbeat")]
+        for platform, box in ((alone, "line-1"), (both, "line-1"), (both, "line-2"))
+    ]
+    [[of_one], [same], [of_all]] = signs
+    assert of_one.text == same.text
     assert of_all.payload["open"] == 10
 
 
-@pytest.mark.parametrize(
-    ("routes", "boxes", "notified"),
-    [
-        ([route("line-1", "line-1")], ("line-1", "other", "log"), {"other", "log"}),
-        ([route("line-1", "line-1")], ("line-1", "log"), {"line-1", "log"}),
-        ([route(SECOND, "line-2", shifts=[{"from": "12:00", "to": "13:00"}]),
-          route("line-1", "line-1")], ("line-1", "line-2", "log"), {"line-2", "log"}),
-        ([], ("line-1", "line-2"), {"line-1", "line-2"}),
-    ],
-)  # fmt: skip
-def test_an_alarm_without_a_route_is_not_lost_and_spares_the_channels_of_other_lines(
-    routes, boxes, notified
-):
-    platform = plant(*routes, boxes=boxes)
-    add_readings(platform, [ReadingRow(OVENS[1], at(1), {"temperature": 230.0})], at(1))
-    platform.clock.instant = at(1)
-    evaluate(platform, None, at(1))
-    deliver_due(platform, at(1))
-    assert {name for name in boxes if platform.channels[name].messages} == notified
+NOT_NOW = route(SECOND, "line-2", shifts=[{"from": "12:00", "to": "13:00"}])
+FIRST = route("line-1", "line-1")
+UNROUTED = [
+    ([FIRST], ("line-1", "other", "log"), {"other", "log"}),
+    ([FIRST], ("line-1", "log"), {"line-1", "log"}),
+    ([NOT_NOW, FIRST], ("line-1", "line-2", "log"), {"line-2", "log"}),
+    ([], ("line-1", "line-2"), {"line-1", "line-2"}),
+]
+
+
+def test_an_alarm_without_a_route_is_not_lost_and_spares_the_channels_of_other_lines():
+    notified = []
+    for routes, boxes, _ in UNROUTED:
+        platform = plant(*routes, boxes=boxes)
+        feed(platform, 1, ovens=OVENS[1:])
+        run(platform, 1)
+        notified.append({name for name in boxes if platform.channels[name].messages})
+    assert notified == [expected for *_, expected in UNROUTED]

@@ -11,46 +11,31 @@ from alerting.usecases.notification.routes import apply_routes, remove_route
 from tests.builders import at
 
 pytestmark = pytest.mark.fast
+ROUTE = {"name": "ovens", "channels": ["shift"]}
 
 
 @pytest.fixture
 def ports():
-    return RoutePorts(
-        routes=MemoryRoutes(),
-        channels={"shift": None},
-        audit=MemoryAudit(),
-    )
+    return RoutePorts(routes=MemoryRoutes(), channels={"shift": None}, audit=MemoryAudit())
 
 
-def test_an_unchanged_route_is_not_written_again(ports):
-    route = {"name": "ovens", "channels": ["shift"]}
-    assert [plan.action for plan in apply_routes(ports, [route], "ann", at(0))] == ["new"]
-    assert [plan.action for plan in apply_routes(ports, [route], "ann", at(1))] == ["unchanged"]
-    assert [
-        plan.action for plan in apply_routes(ports, [{**route, "repeat": "1h"}], "ann", at(2))
-    ] == ["changed"]
+def test_an_unchanged_route_is_not_written_again_and_a_removed_one_is_audited(ports):
+    given = [ROUTE, ROUTE, {**ROUTE, "repeat": "1h"}]
+    plans = [apply_routes(ports, [one], "ann", at(n)) for n, one in enumerate(given)]
+    assert [plan.action for [plan] in plans] == ["new", "unchanged", "changed"]
+    remove_route(ports, "ovens", "ann", at(3))
     assert [(entry["what"], entry["at"]) for entry in ports.audit.entries] == [
         ("route applied", at(0)),
         ("route applied", at(2)),
+        ("route removed", at(3)),
     ]
+    with pytest.raises(UserError, match="there is no route 'ovens'"):
+        remove_route(ports, "ovens", "ann", at(4))
 
 
 def test_one_unknown_channel_stops_all_routes_of_a_command(ports):
-    with pytest.raises(
-        UserError, match=r"(?s)nights.*no channel is called 'shfit'.*did you mean shift"
-    ):
-        apply_routes(
-            ports,
-            [{"name": "ovens", "channels": ["shift"]}, {"name": "nights", "channels": ["shfit"]}],
-            "ann",
-            at(0),
-        )
+    misspelt = {"name": "nights", "channels": ["shfit"]}
+    named = r"(?s)nights.*no channel is called 'shfit'.*did you mean shift"
+    with pytest.raises(UserError, match=named):
+        apply_routes(ports, [ROUTE, misspelt], "ann", at(0))
     assert (ports.routes.documents(), ports.audit.entries) == ([], [])
-
-
-def test_a_removed_route_is_audited_and_cannot_be_removed_twice(ports):
-    apply_routes(ports, [{"name": "ovens", "channels": ["shift"]}], "ann", at(0))
-    remove_route(ports, "ovens", "ann", at(1))
-    assert ports.audit.entries[-1]["what"] == "route removed"
-    with pytest.raises(UserError, match="there is no route 'ovens'"):
-        remove_route(ports, "ovens", "ann", at(2))

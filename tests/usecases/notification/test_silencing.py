@@ -2,19 +2,14 @@
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import NotFound
 from alerting.operators.actions import NotAllowed
 from alerting.operators.silences import SilenceScope
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow
 from alerting.usecases.alarm_load.kpis import alarm_quality
-from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.outcomes import update_outcome
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators.operate import Actor
+from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.operators.silencing import (
     EndingEvent,
     alarms_of,
@@ -24,173 +19,152 @@ from alerting.usecases.operators.silencing import (
     stop_silence,
 )
 from alerting.usecases.report_material.material import gather_material
-from tests.builders import at, oven, too_hot
+from tests.builders import at
+from tests.helpers.ovens import ANN, define, live, oven_platform, ovens, run, the_episode
 from tests.helpers.stores import audit_entries
-from tests.in_memory_platform import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import Mailbox
 
-ANN = Actor("ann", "operator")
 LINE = SilenceScope(part="line-1")
 
 
-@pytest.fixture
-def mail():
-    return Mailbox("mail")
+def silenced_platform(**changes):
+    platform = oven_platform(Mailbox("mail"), Mailbox("crew"), count=2, state="draft")
+    below = [one.model_copy(update={"parent": "line-1"}) for one in ovens(2)]
+    platform.assets.store_assets([Asset(name="line-1", title="Line 1"), *below])
+    platform.assets.put_event_types([EventType(name="started", duration="instant")])
+    define(platform, 0, **changes)
+    return platform
 
 
 @pytest.fixture
-def crew():
-    return Mailbox("crew")
+def platform():
+    return silenced_platform()
 
 
-@pytest.fixture
-def platform(mail, crew):
-    made = platform_on(memory_platform(), (mail, crew), HandClock())
-    ovens = [
-        oven().model_copy(update={"name": n, "parent": "line-1"}) for n in ("oven-1", "oven-2")
-    ]
-    made.assets.store_assets([Asset(name="line-1", title="Line 1"), *ovens])
-    made.assets.put_event_types([EventType(name="started", duration="instant")])
-    apply(made, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test")
-    return made
-
-
-def run(platform, minute, value=None, asset="oven-1"):
-    platform.clock.instant = at(minute)
-    if value is not None:
-        row = ReadingRow(asset, at(minute), {"temperature": value})
-        add_readings(platform, [row], at(minute))
-    evaluate(platform, None, at(minute))
-    deliver_due(platform, at(minute))
-
-
-def silence(platform, minute, end=None, kind="maintenance", scope=LINE, **more):
-    given = {"since": None, "event": None, "notified": ()} | more
+def silence(
+    platform, minute, end=None, kind="maintenance", scope=LINE, since=None, event=None, notified=()
+):
     until = None if end is None else at(end)
-    return start_silence(
-        platform,
-        kind,
-        scope,
-        given["since"],
-        until,
-        given["event"],
-        "belt change",
-        given["notified"],
-        ANN,
-        at(minute),
-    )
+    words = (event, "belt change", notified, ANN, at(minute))
+    return start_silence(platform, kind, scope, since, until, *words)
 
 
-def alarms(mailbox):
-    return [m.key.split(":")[1].split("-")[0] for m in mailbox.messages if "silence" not in m.key]
+def begun(end, **more):
+    return lambda platform, minute: silence(platform, minute, end, **more)
 
 
-def notified(mailbox):
-    return [m for m in mailbox.messages if m.key.startswith("silence")]
+def stopped(platform, minute):
+    [one] = list_silences(platform, at(minute)).present
+    stop_silence(platform, one.id, ANN, at(minute), "done already")
 
 
-def the_episode(platform):
-    [one] = platform.episodes.find()
-    return one
+def started(platform, minute):
+    event = EventRow("oven-2", "started", at(10), at(10), "plc")
+    add_events(platform, [event], at(minute))
 
 
-@pytest.mark.parametrize("kind", ["maintenance", "silence"])
-def test_an_alarm_that_comes_and_goes_meanwhile_sends_nothing(platform, mail, kind):
-    made = silence(platform, 0, 60, kind)
-    run(platform, 5, 300)
-    run(platform, 20, 100)
-    run(platform, 61)
+OPEN_THEN = [(60, "unmuted")]
+STORIES = {
+    # what happens, who is told of the alarm, whether it is muted at the end and of maintenance
+    "comes and goes meanwhile": (
+        [(0, begun(60)), (5, 300), (20, 100), (61,)], [], False, True,
+    ),
+    "comes and goes in a silence": (
+        [(0, begun(60, kind="silence")), (5, 300), (20, 100), (61,)], [], False, False,
+    ),
+    "is muted while it lasts": ([(0, begun(60)), (5, 300), (59,)], [], True, True),
+    "is still open at the end": (
+        [(0, begun(60)), (5, 300), (59,), (60,), (70,)], OPEN_THEN, False, True,
+    ),
+    "is still open at the end of a silence": (
+        [(0, begun(60, kind="silence")), (5, 300), (59,), (60,), (70,)], OPEN_THEN, False, False,
+    ),
+    "was open before: it is muted and counts as ever": (
+        [(5, 300), (6, begun(60)), (20, 310)], [(5, "raised")], True, False,
+    ),
+    "of another part": (
+        [(0, begun(60, scope=SilenceScope(part="oven-2"))), (5, 300)],
+        [(5, "raised")], False, False,
+    ),
+    "too severe": (
+        [(0, begun(60, scope=SilenceScope(part="line-1", up_to="low"))), (5, 300)],
+        [(5, "raised")], False, False,
+    ),
+    "before a planned one": (
+        [(0, begun(60, since=at(10))), (5, 300), (9,)], [(5, "raised")], False, False,
+    ),
+    "a planned one begins without any act": (
+        [(0, begun(60, since=at(10))), (5, 300), (9,), (10,)], [(5, "raised")], True, False,
+    ),
+    "ended early": (
+        [(0, begun(60)), (5, 300), (10, stopped)], [(10, "unmuted")], False, True,
+    ),
+    "an event ends it": (
+        [(0, begun(None, event=EndingEvent("started", "oven-2"))), (5, 300), (12, started)],
+        [(12, "unmuted")], False, True,
+    ),
+}  # fmt: skip
+
+
+def test_who_is_told_of_an_alarm_of_a_silenced_line():
+    found = {}
+    for name, (story, *_) in STORIES.items():
+        platform = silenced_platform()
+        heard = live(platform, *story)
+        episode = the_episode(platform)
+        found[name] = (heard, episode.muted_by is not None, episode.maintenance is not None)
+    assert found == {name: tuple(expected) for name, (_, *expected) in STORIES.items()}
+
+
+def test_its_alarms_are_known_and_say_why_they_were_muted(platform):
+    made = silence(platform, 0, 60)
+    live(platform, (5, 300), (20, 100), (61,))
     episode = the_episode(platform)
     assert episode.condition == "closed"
-    assert alarms(mail) == []
-    assert (episode.maintenance is not None) == (kind == "maintenance")
     assert "belt change, ann" in episode.transitions[1].reason
     assert alarms_of(platform, made, at(61)) == [episode]
 
 
-@pytest.mark.parametrize("kind", ["maintenance", "silence"])
-def test_one_that_is_still_open_at_the_end_is_sent_then_once(platform, mail, kind):
-    silence(platform, 0, 60, kind)
-    run(platform, 5, 300)
-    assert the_episode(platform).muted_by
-    run(platform, 59)
-    assert alarms(mail) == []
-    run(platform, 60)
-    run(platform, 70)
-    assert alarms(mail) == ["unmuted"]
-    assert the_episode(platform).muted_by is None
-
-
-def test_one_that_was_open_before_is_muted_and_counts_as_ever(platform, mail):
-    run(platform, 5, 300)
-    silence(platform, 6, 60)
-    assert the_episode(platform).muted_by
-    run(platform, 20, 310)
-    assert alarms(mail) == ["raised"]
-    assert the_episode(platform).maintenance is None
-
-
-def test_others_are_notified_as_ever(platform, mail):
-    silence(platform, 0, 60, scope=SilenceScope(part="oven-2"))
-    silence(platform, 0, 60, scope=SilenceScope(part="line-1", up_to="low"))
-    run(platform, 5, 300)
-    assert alarms(mail) == ["raised"]
-
-
-def test_a_planned_one_mutes_from_its_begin_on_without_any_act(platform, mail):
-    silence(platform, 0, 60, since=at(10))
-    run(platform, 5, 300)
-    assert alarms(mail) == ["raised"]
-    run(platform, 9)
-    assert the_episode(platform).muted_by is None
-    run(platform, 10)
-    assert the_episode(platform).muted_by
-    assert list_silences(platform, at(5)).planned == list_silences(platform, at(10)).present
-
-
-def test_ended_early_it_announces_what_is_open(platform, mail):
-    made = silence(platform, 0, 60)
-    run(platform, 5, 300)
-    over = stop_silence(platform, made.id, ANN, at(10), "done already")
-    run(platform, 10)
-    assert (over.ended_by, over.end_reason, over.end) == ("ann", "done already", at(10))
-    assert alarms(mail) == ["unmuted"]
-    assert stop_silence(platform, made.id, ANN, at(11)) == over
-
-
-def test_the_same_of_one_instant_is_begun_once_and_again_after_its_end(platform):
+def test_it_is_ended_once_and_the_same_of_one_instant_is_begun_once_and_again_after_its_end(
+    platform,
+):
     first = silence(platform, 0, 60)
     assert silence(platform, 0, 60) == first
-    stop_silence(platform, first.id, ANN, at(0))
+    over = stop_silence(platform, first.id, ANN, at(0), "done already")
+    assert (over.ended_by, over.end_reason, over.end) == ("ann", "done already", at(0))
+    assert stop_silence(platform, first.id, ANN, at(1)) == over
     again = silence(platform, 0, 60)
     assert again.id != first.id
     assert list_silences(platform, at(1)).present == (again,)
+    planned = silence(platform, 0, 60, since=at(10))
+    assert list_silences(platform, at(5)).planned == (planned,)
 
 
-def test_an_event_ends_it_at_its_own_time(platform, mail):
+def test_an_event_ends_it_at_its_own_time(platform):
     silence(platform, 0, event=EndingEvent("started", "oven-2"))
-    run(platform, 5, 300)
-    add_events(platform, [EventRow("oven-2", "started", at(10), at(10), "plc")], at(12))
+    started(platform, 12)
     [past] = list_silences(platform, at(12)).past  # no job has looked at it
     assert (past.end, past.ended_by) == (at(10), "platform")
     run(platform, 12)
-    assert alarms(mail) == ["unmuted"]
     [stored] = platform.silences.overlapping(None, at(99))
     assert (stored.ended_at, stored.end_reason) == (at(10), "started on oven-2")
 
 
-def test_those_who_are_told_get_its_begin_and_its_end_with_what_was_raised(platform, mail, crew):
+def test_those_who_are_told_get_its_begin_and_its_end_with_what_was_raised(platform):
     silence(platform, 0, 60, notified=("crew",))
-    run(platform, 5, 300)
-    run(platform, 6)
-    run(platform, 60)
-    run(platform, 61)
-    begun, ended = notified(crew)
-    assert begun.subject == "Maintenance since Mon 5 Jan 00:00: Line 1"
-    assert "belt change (ann)" in begun.text
-    assert ended.subject == "Maintenance is over: Line 1"
-    assert "From Mon 5 Jan 00:00 to 01:00 (1 h)." in ended.text
-    assert "too-hot on oven-1, still open" in ended.text
-    assert notified(mail) == []
+    live(platform, (5, 300), (6,), (60,), (61,))
+    mail, crew = (
+        [m for m in channel.messages if m.key.startswith("silence")]
+        for channel in platform.channels.values()
+    )
+    assert [m.subject for m in crew] == [
+        "Maintenance since Mon 5 Jan 00:00: Line 1",
+        "Maintenance is over: Line 1",
+    ]
+    assert "belt change (ann)" in crew[0].text
+    assert "From Mon 5 Jan 00:00 to 01:00 (1 h)." in crew[1].text
+    assert "too-hot on oven-1, still open" in crew[1].text
+    assert mail == []
 
 
 def test_it_is_extended_and_each_change_is_audited(platform):
@@ -224,34 +198,21 @@ def test_an_unknown_name_is_refused(platform, given):
 
 def test_an_alarm_of_maintenance_has_no_outcome_whatever_is_said_of_it(platform):
     silence(platform, 0, 60)
-    run(platform, 5, 300)
+    live(platform, (5, 300))
     update_outcome(platform, the_episode(platform).id, at(30))
     record = the_episode(platform).outcome_record
     assert record.outcome == "undetermined"
     assert "maintenance" in record.reason
 
 
-def test_figures_and_reports_count_alarms_of_maintenance_apart(platform):
+def test_alarms_and_problems_of_maintenance_are_in_no_figure_and_counted_apart():
+    platform = silenced_platform(problem={"variable": "temperature", "above": 250})
     silence(platform, 0, 60)
-    run(platform, 5, 300)
-    run(platform, 20, 100)
-    run(platform, 61)
-    run(platform, 65, 300)
-    run(platform, 70, 100)
+    live(platform, (0, 100), (5, 300), (20, 100), (61,), (65, 300), (70, 100))
     figures = alarm_quality(platform, at(0), at(80)).kpis
     assert (figures.alarms, figures.silent, figures.maintenance) == (1, 1, 1)
     revision = platform.definitions.newest_revision("too-hot")
     found = gather_material(platform, revision, at(0), at(80), at(80))
     assert [e.raised_at for e in found.episodes] == [at(65)]
     assert found.in_maintenance == 1
-
-
-def test_problems_that_begin_in_maintenance_are_in_no_figure(platform):
-    silence(platform, 0, 60)
-    problem = {"problem": {"variable": "temperature", "above": 250}}
-    apply(platform, [too_hot(assets=["oven-*"]) | problem], "engineer", at(0), "test")
-    for minute, value in ((0, 100), (5, 300), (20, 100), (65, 300), (70, 100)):
-        run(platform, minute, value)
-    revision = platform.definitions.newest_revision("too-hot")
-    found = gather_material(platform, revision, at(0), at(80), at(80))
     assert [start.to_pydatetime() for start in found.problems["start"]] == [at(65)]
