@@ -29,11 +29,6 @@ def overview(platform, name):
     return asset_overview(platform, name, at(30 * DAY), 10, None)
 
 
-def stop_on(platform, *days):
-    stops = [EventRow("oven-1", "stop", at(d * DAY), at(d * DAY + 5), "test") for d in days]
-    add_events(platform, stops, at(0))
-
-
 def test_a_line_shows_the_alarms_that_are_open_below_it(platform):
     assert overview(platform, "line-1").open == ()
     platform.episodes.insert(episode(29 * DAY, condition="open"))
@@ -43,15 +38,15 @@ def test_a_line_shows_the_alarms_that_are_open_below_it(platform):
 
 def test_the_time_between_problems_has_bounds_that_narrow_with_their_number(platform):
     assert overview(platform, "oven-1").lanes == ()
-    stop_on(platform, 2)
-    assert overview(platform, "oven-1").lanes[0].time_between is None
-    stop_on(platform, 12)
-    few = overview(platform, "oven-1").lanes[0].time_between
-    assert few.mean == timedelta(days=10)
+    between = []
+    for days in ([2], [12], range(3, 12)):
+        stops = [EventRow("oven-1", "stop", at(d * DAY), at(d * DAY + 5), "test") for d in days]
+        add_events(platform, stops, at(0))
+        between.append(overview(platform, "oven-1").lanes[0].time_between)
+    none, few, many = between
+    assert none is None
+    assert (few.mean, many.mean) == (timedelta(days=10), timedelta(days=1))
     assert (few.low < timedelta(days=2), few.high > timedelta(days=100)) == (True, True)
-    stop_on(platform, *range(3, 12))
-    many = overview(platform, "oven-1").lanes[0].time_between
-    assert many.mean == timedelta(days=1)
     assert timedelta(hours=12) < many.low < many.mean < many.high < timedelta(days=2.2)
 
 
@@ -59,15 +54,9 @@ def test_the_tree_lists_what_stands_beside_each_other_by_title_in_counting_order
     presses = [Asset(name=f"p{10 - n}", title=f"Press {n}", parent="line-1") for n in (1, 2, 10)]
     platform.assets.store_assets(presses)
     rows = asset_tree(platform, at(0), "", 0, 20).rows
-    assert [row.asset.title or row.asset.name for row in rows] == [
-        "line-1",
-        "Press 1",
-        "Press 2",
-        "Press 10",
-        "oven-1",
-    ]
-    below = [one.title or one.name for one in overview(platform, "line-1").below]
-    assert below == ["Press 1", "Press 2", "Press 10", "oven-1"]
+    below = ["Press 1", "Press 2", "Press 10", "oven-1"]
+    assert [row.asset.title or row.asset.name for row in rows] == ["line-1", *below]
+    assert [one.title or one.name for one in overview(platform, "line-1").below] == below
 
 
 def test_of_what_watches_an_asset_only_the_alarms_on_it_are_counted(platform):

@@ -6,7 +6,6 @@ import pytest
 
 from alerting.episodes.episode import OutcomeRecord
 from alerting.usecases.alarm_load.overview import (
-    AlarmPrecision,
     WantedDefinitions,
     definition_line,
     find_definitions,
@@ -24,8 +23,9 @@ NOW = at(40 * DAY)
 def platform():
     made = in_memory_platform()
     made.assets.store_assets([oven()])
-    names = ("too-hot", "b", "c")
-    apply(made, [too_hot(name=name, tags=["heat"]) for name in names], "ann", at(0), "x")
+    documents = [too_hot(name=name, tags=["heat"]) for name in ("too-hot", "b", "c")]
+    draft = too_hot(name="d", state="draft", assets=["oven-*"])
+    apply(made, [*documents, draft], "ann", at(0), "x")
     return made
 
 
@@ -34,36 +34,27 @@ def found(platform, after="", limit=10, **wanted):
     return [line.name for line in page.lines], page.number, page.next
 
 
-def counted(day, outcome):
-    record = OutcomeRecord(outcome, "r", None, None, False, False, 1)
-    return episode(day * DAY + 1, outcome_record=record)
-
-
-def test_a_page_goes_on_behind_a_name(platform):
-    assert found(platform, limit=2) == (["b", "c"], 3, "c")
-    assert found(platform, "c", limit=2) == (["too-hot"], 3, None)
-
-
-def test_wanted_by_text_state_and_asset(platform):
-    apply(platform, [too_hot(name="d", state="draft", assets=["oven-*"])], "ann", at(1), "x")
-    assert found(platform, text="HEAT")[1] == 3
-    assert found(platform, state="draft")[0] == ["d"]
-    assert found(platform, asset="oven-9")[0] == ["d"]
-    assert found(platform, text="temp", state="active")[1] == 3
+def test_a_page_goes_on_behind_a_name_and_holds_what_is_wanted(platform):
+    heated = ["b", "c", "too-hot"]
+    assert found(platform, limit=2) == (["b", "c"], 4, "c")
+    assert found(platform, "c", limit=2) == (["d", "too-hot"], 4, None)
+    assert found(platform, text="HEAT") == (heated, 3, None)
+    assert found(platform, text="temp", state="active") == (heated, 3, None)
+    assert found(platform, state="draft") == (["d"], 1, None)
+    assert found(platform, asset="oven-9") == (["d"], 1, None)
     page = find_definitions(platform, NOW, WantedDefinitions(), "", 1)
-    assert dict(page.states) == {"active": 3, "draft": 1}
-    assert page.assets == ("oven-1",)
+    assert (dict(page.states), page.assets) == ({"active": 3, "draft": 1}, ("oven-1",))
 
 
 def test_raises_are_counted_by_day_and_precision_over_them(platform):
-    days = {5: "hit", 13: "hit", 38: "false_alarm", 39: "avoided"}
+    days = {5: "hit", 13: "hit", 37: "hit", 38: "false_alarm", 39: "avoided"}
     for day, outcome in days.items():
-        platform.episodes.insert(counted(day, outcome))
-    platform.episodes.insert(replace(counted(37, "hit"), backfilled=True))
+        record = OutcomeRecord(outcome, "r", None, None, False, False, 1)
+        one = episode(day * DAY + 1, outcome_record=record)
+        platform.episodes.insert(replace(one, backfilled=day == 37))
     line = definition_line(platform, NOW, "too-hot")
     assert line.raises == (0,) + (1,) + (0,) * 24 + (1, 1)
     assert line.found_in_past == 1
     assert (line.precision.right, line.precision.counted) == (2, 3)
     assert line.precision.share == pytest.approx(2 / 3)
-    assert isinstance(line.precision, AlarmPrecision)
     assert line.alarms_per_day == pytest.approx(2 / platform.budget.days)

@@ -1,36 +1,25 @@
 """The steps to a first alarm, by what there is."""
 
-import pytest
-
 from alerting.usecases.platform_health.last_runs import first_steps
 
-NAMES = ("has_data", "definitions", "active", "routes")
+STEPS = ["connect", "look", "ask", "preview", "apply", "notify"]
+# whether there are data, definitions, active ones and routes -> what is done, and what is next
+CASES = {
+    (False, False, False, False): ([], "connect"),
+    (True, False, False, False): (STEPS[:1], "look"),
+    (True, True, False, False): (STEPS[:3], "preview"),
+    (True, True, True, False): (STEPS[:5], "notify"),
+    (False, False, False, True): (["notify"], "connect"),
+    (False, True, False, True): (["ask", "notify"], "connect"),
+    (True, True, True, True): (STEPS, None),
+}
 
 
-@pytest.mark.parametrize(
-    ("there", "done", "following"),
-    [
-        ({}, [], "connect"),
-        ({"has_data": True}, ["connect"], "look"),
-        ({"has_data": True, "definitions": 1}, ["connect", "look", "ask"], "preview"),
-        (
-            {"has_data": True, "definitions": 1, "active": 1},
-            ["connect", "look", "ask", "preview", "apply"],
-            "notify",
-        ),
-        ({"routes": 1}, ["notify"], "connect"),
-        ({"definitions": 1, "routes": 1}, ["ask", "notify"], "connect"),
-        (
-            {"has_data": True, "definitions": 3, "active": 1, "routes": 1},
-            ["connect", "look", "ask", "preview", "apply", "notify"],
-            None,
-        ),
-    ],
-)
-def test_each_step_knows_whether_it_is_done_and_one_is_next(there, done, following):
-    steps = first_steps(*(bool(there.get(name)) for name in NAMES))
-    assert [step.name for step in steps] == [
-        "connect", "look", "ask", "preview", "apply", "notify",
-    ]  # fmt: skip
-    assert [step.name for step in steps if step.is_done] == done
-    assert [step.name for step in steps if step.is_next] == ([following] if following else [])
+def test_each_step_knows_whether_it_is_done_and_one_is_next():
+    found = {}
+    for there in CASES:
+        steps = first_steps(*there)
+        assert [step.name for step in steps] == STEPS
+        following = [step.name for step in steps if step.is_next]
+        found[there] = ([step.name for step in steps if step.is_done], *(following or [None]))
+    assert found == CASES

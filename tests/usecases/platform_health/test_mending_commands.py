@@ -1,6 +1,7 @@
 """The command that mends each fault."""
 
-import pytest
+from itertools import product
+
 from typer.main import get_command
 
 from alerting.cli.main import app
@@ -24,15 +25,21 @@ KINDS = [
 SUBJECTS = ("source line", "line-1", "too-hot revision 2", "assets/oven-1", "shelves/x", "a; rm b")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("subject", SUBJECTS)
-def test_each_fault_has_one_command_that_exists(kind, subject):
-    program, *words = mending_command(PlatformAlert(kind, subject, "", at(0))).split()
-    assert program == "alerting"
+def is_one_that_exists(command):
+    program, *words = command.split()
     found = get_command(app)
     while words and hasattr(found, "commands"):
-        found = found.commands[words.pop(0)]
-    assert not hasattr(found, "commands")
+        found = found.commands.get(words.pop(0))
+    return program == "alerting" and found is not None and not hasattr(found, "commands")
+
+
+def test_each_fault_has_one_command_that_exists():
+    commands = {
+        (kind, subject): mending_command(PlatformAlert(kind, subject, "", at(0)))
+        for kind, subject in product(KINDS, SUBJECTS)
+    }
+    unknown = {fault: one for fault, one in commands.items() if not is_one_that_exists(one)}
+    assert unknown == {}
 
 
 def test_the_command_names_the_thing_and_quotes_what_a_shell_would_read():
