@@ -14,7 +14,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
-from tests.helpers.late_line import FIELDS, Line, told
+from tests.helpers.late_line import FIELDS, Line
 from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.models
@@ -67,19 +67,18 @@ def test_live_in_any_chunks_with_late_readings_one_batch_and_a_backtest_agree_to
     assert {*keys.values(), *raises.values()} <= {1}
 
 
-HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 400)}
+HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
 
 
 def test_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
     fields = {"for": "5m", "clear_for": "3m"}
     live = Line(**fields)
     late = Line(**fields)
-    heat = {m: value for m, value in HEAT.items() if m <= 180}
-    for minute, value in heat.items():
+    for minute, value in HEAT.items():
         live.feed({minute: value}, minute)
         live.run(minute)
         late.run(minute)
-    late.feed(heat, 181)
+    late.feed(HEAT, 181)
     live.run(182)
     late.run(182)
     assert late.condition_intervals() == live.condition_intervals()
@@ -90,26 +89,6 @@ def test_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
         late.run(minute)
     (digest,) = late.mail.messages
     assert digest.subject == "3 alerts raised and over before a notification was sent"
-
-
-def test_after_an_outage_of_six_hours_there_are_the_same_episodes_and_at_most_one_digest():
-    live = Line(**{"for": "2m"})
-    down = Line(**{"for": "2m"})
-    for minute in range(1, 400, 2):
-        for line in (live, down):
-            line.feed({m: HEAT[m] for m in (minute, minute + 1) if m in HEAT}, minute)
-        live.run(minute + 1)
-        if not 15 <= minute < 375:
-            down.run(minute + 1)
-    for minute in (401, 410):
-        live.run(minute)
-        down.run(minute)
-    assert down.condition_intervals() == live.condition_intervals()
-    assert [e.id for e in down.episodes()] == [e.id for e in live.episodes()]
-    raised_after = [e for e in down.episodes() if e.raised_at >= at(375)]
-    digests = [m for m in down.mail.messages if m.key.startswith("digest:")]
-    assert len(digests) == 1
-    assert told(down).count("raised") <= 1 + len(raised_after)
 
 
 def test_a_laboratory_value_that_is_known_later_than_the_allowed_lateness_raises_its_alert():

@@ -1,12 +1,8 @@
 """Mistakes of other alarm systems with thresholds. What one says of a single reading is in
 tests/detection, and what it says of any readings is held against an oracle."""
 
-from itertools import product
-from math import isnan
-
-from alerting.detection.threshold import evaluate_values
 from alerting.usecases.definitions.sync import apply
-from tests.builders import at, history, oven, threshold, too_hot
+from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import LEVELS, Line
 from tests.helpers.stores import states_of
 
@@ -19,17 +15,6 @@ def define(line, minute, reason="test", **changes):
 
 def transitions(episode):
     return [(t.kind, t.at) for t in episode.transitions]
-
-
-def test_nobody_is_told_before_the_on_delay_has_passed(stores):
-    line = Line(stores=stores, **{"for": "10m"})
-    told = []
-    for minute in range(1, 13):
-        line.feed({minute: 230})
-        line.run(minute)
-        told.append(len(line.mail.messages))
-    assert told == [0] * 10 + [1, 1]
-    assert line.mail.messages[0].payload["raised_at"] == at(11).isoformat()
 
 
 def test_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(stores):
@@ -84,18 +69,6 @@ def test_a_sensor_that_disappears_is_never_normal(stores):
     assert (state.unknown_reason, state.unknown_count) == (SILENT, 29)
 
 
-def test_missing_data_are_themselves_an_alert_where_the_definition_says_so():
-    line = Line(stale_after="5m", no_data="alert", severity="high")
-    line.feed(dict.fromkeys(range(1, 11), 200))
-    line.run(30)
-    (episode,) = line.episodes()
-    assert (episode.raised_at, episode.severity) == (at(15), "high")
-    assert episode.evaluation.reason == SILENT
-    line.feed({35: 200})
-    line.run(36)
-    assert [episode.closed_at for episode in line.episodes()] == [at(35)]
-
-
 def test_a_limit_that_its_asset_states_no_longer_is_unknown_not_normal():
     line = Line()
     stated = oven().model_copy(update={"attributes": {"max": 215.0}})
@@ -128,39 +101,3 @@ def test_severity_rises_and_falls_within_one_episode_and_the_rise_is_told():
         "Worse: CRITICAL: too-hot on oven-1",
         "Over: too-hot on oven-1",
     ]
-
-
-NUMBERS = [0.0, -0.0, 1e-300, -1e-300, 5.0, -5.0, float("nan"), float("inf"), float("-inf"), None]
-MET = {
-    "above": lambda value, limit: value > limit,
-    "below": lambda value, limit: value < limit,
-    "equals": lambda value, limit: value == limit,
-}
-
-
-def test_zero_is_a_number_and_what_is_no_number_is_no_reading():
-    found = {}
-    expected = {}
-    for side, limit, value in product(MET, [0, 5], NUMBERS):
-        definition = threshold(**{"above": None, side: limit})
-        judged = evaluate_values(definition, history([1], temperature=[value]), None, at(0), at(1))
-        case = (side, limit, str(value))
-        found[case] = judged.intervals[-1].status
-        is_known = value is not None and not isnan(value)
-        is_met = is_known and MET[side](value, limit)
-        expected[case] = "triggered" if is_met else "clear" if is_known else "unknown"
-    assert found == expected
-
-
-def test_a_rate_exactly_on_its_limit_is_not_beyond_it_and_is_inside():
-    """Differences that no binary number is exactly, over times that are no whole minutes."""
-    found = {}
-    pairs = [(10, 13, 3), (0.1, 0.4, 0.3), (1000.1, 1000.3, 0.2), (21.7, 21.4, -0.3)]
-    for (before, after, rate), seconds in product(pairs, [1, 3, 7, 30, 60, 90, 420, 600]):
-        data = history([1, 1 + seconds / 60], temperature=[before, after])
-        for limits in ({"above": rate}, {"below": rate}, {"inside": {"low": rate, "high": 9}}):
-            fields = {"above": None, "rate_per": f"{seconds}s", "stale_after": "10m", **limits}
-            judged = evaluate_values(threshold(**fields), data, None, at(0), at(20))
-            is_met = "triggered" in {interval.status for interval in judged.intervals}
-            found[before, after, seconds, *limits] = is_met
-    assert {case: is_met for case, is_met in found.items() if is_met != ("inside" in case)} == {}

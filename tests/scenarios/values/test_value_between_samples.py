@@ -65,20 +65,16 @@ def test_a_document_of_a_value_alone_is_checked_stored_and_read_back():
 
 
 def test_a_forecast_with_a_problem_keeps_the_question_of_before():
-    before = parse_definition(
-        {
-            "name": "q",
-            "kind": "forecast",
-            "assets": ["r"],
-            "problem": {"variable": "quality", "below": 341},
-            "horizon": "1h",
-        }
-    )
+    problem = {"variable": "quality", "below": 341}
+    named = {"name": "q", "kind": "forecast", "assets": ["r"], "horizon": "1h"}
+    before = parse_definition({**named, "problem": problem})
     assert question_hash(before) == "c51e7c2d20bafd2c"  # as computed before values served alone
 
 
-def test_its_training_puts_values_into_service_that_beat_the_last_known_one(line):
-    _, proposal = line
+def test_its_training_puts_values_into_service_that_beat_the_last_known_one_and_raise_no_alarm(
+    line,
+):
+    platform, proposal = line
     test = proposal.evidence["values"]
     assert (proposal.verdict, proposal.promote) == ("provisional", True)
     assert test["crps"] < 0.6 * test["last_crps"]
@@ -86,21 +82,19 @@ def test_its_training_puts_values_into_service_that_beat_the_last_known_one(line
     assert test["share_better"] >= 0.9
     assert "chance" not in proposal.evidence
     assert proposal.reason.startswith("First model. Its values serve, without an alarm")
-
-
-def test_values_are_stored_with_their_interval_and_no_alarm_is_raised(line):
-    platform, _ = line
     stored = list(platform.scores.for_interval(NAME, at(0), at(END + 1)))
     assert len(stored) == (END - TRAINED) / 20
-    for row in stored:
-        [[lead, low, median, high]] = row["values"]
-        assert lead == HOUR * 60_000
-        assert low < median < high
-        assert (row["score"], row["threshold"]) == (None, None)
+    [leads, lows, medians, highs] = np.array([row["values"][0] for row in stored]).T
+    assert set(leads) == {HOUR * 60_000}
+    assert (lows < medians).all()
+    assert (medians < highs).all()
+    assert {(row["score"], row["threshold"]) for row in stored} == {(None, None)}
     assert platform.episodes.find() == []
 
 
-def test_each_sample_is_graded_by_what_was_said_before_it(line):
+def test_each_sample_is_graded_by_what_was_said_before_it_from_the_instant_at_which_it_is_known(
+    line,
+):
     platform, _ = line
     graded = values_of(platform).graded
     assert len(graded.at) == 95  # one an hour; the one of the last hour is not known yet
@@ -109,13 +103,8 @@ def test_each_sample_is_graded_by_what_was_said_before_it(line):
     assert 0.8 < graded.coverage < 1
     # the last known value is the sample of two hours before: an hour apart, known after 50 minutes
     assert (graded.last[2:] == graded.value[:-2]).all()
-
-
-def test_a_sample_counts_from_the_instant_at_which_it_is_known(line):
-    platform, _ = line
     taken = END - 5 * HOUR
-    before = values_of(platform, end=taken + 49).graded.at
-    after = values_of(platform, end=taken + 50).graded.at
+    before, after = (values_of(platform, end=taken + delay).graded.at for delay in (49, 50))
     assert len(after) == len(before) + 1
     assert after[-1] == at(taken).timestamp() * 1000
 
@@ -132,7 +121,10 @@ def test_predict_and_why_answer_with_the_value(line):
     assert f"forecast of quality in 1 h: {value.median:.4g} points" in answer.answer
 
 
-def test_the_page_draws_the_value_beside_the_samples_and_grades_it(line):
+WORSE = "The predicted value was worse than the last known value alone."
+
+
+def test_the_page_draws_the_value_beside_the_samples_and_the_report_grades_it_without_alarms(line):
     platform, _ = line
     page = browser_of(platform).get(f"/models/{NAME}").text
     graded = values_of(platform).graded
@@ -143,33 +135,26 @@ def test_the_page_draws_the_value_beside_the_samples_and_grades_it(line):
     assert f": the value was off by {graded.error:.4g} points on average" in page
     assert f"the 90 % interval held {100 * graded.coverage:.0f} %" in page
     assert "problem" not in page[page.index("Predicted value") : page.index("Decisions")]
-
-
-def test_values_worse_than_the_last_known_one_are_called_so_in_colour(line, monkeypatch):
-    platform, _ = line
-    said = "The predicted value was worse than the last known value alone."
-    assert said not in browser_of(platform).get(f"/models/{NAME}").text
-    graded = values_of(platform).graded
-    assert not graded.is_worse_than_last
-    assert replace(graded, median=graded.median + 9).is_worse_than_last
-    unknown = np.full(len(graded.at), np.nan)
-    assert not replace(graded, median=graded.median + 9, last=unknown).is_worse_than_last
-    monkeypatch.setattr(GradedValues, "is_worse_than_last", True)
-    assert f'<p class="fault">{said}</p>' in browser_of(platform).get(f"/models/{NAME}").text
-    report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
-    assert f'<p class="doubt">{said}</p>' in report.page
-
-
-def test_the_report_grades_the_value_and_speaks_of_no_alarms(line):
-    platform, _ = line
+    assert WORSE not in page
     made = make_report(platform, NAME, at(TRAINED), at(END), at(END))
-    graded = values_of(platform).graded
     assert made.metrics["values"]["total"]["samples"] == len(graded.at)
     assert made.metrics["values"]["total"]["error"] == pytest.approx(graded.error)
     assert made.headline.startswith("Trust it: The predicted value was off by")
     assert 'aria-label="roaster-1: predicted quality with its 90 % interval' in made.page
-    for word in ("False alarms", "Lead time", "problems were predicted"):
-        assert word not in made.page
+    alarms = ("False alarms", "Lead time", "problems were predicted")
+    assert [word for word in alarms if word in made.page] == []
+
+
+def test_values_worse_than_the_last_known_one_are_called_so_in_colour(line, monkeypatch):
+    platform, _ = line
+    graded = values_of(platform).graded
+    off = replace(graded, median=graded.median + 9)
+    unknown = replace(off, last=np.full(len(graded.at), np.nan))
+    assert [one.is_worse_than_last for one in (graded, off, unknown)] == [False, True, False]
+    monkeypatch.setattr(GradedValues, "is_worse_than_last", True)
+    assert f'<p class="fault">{WORSE}</p>' in browser_of(platform).get(f"/models/{NAME}").text
+    report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
+    assert f'<p class="doubt">{WORSE}</p>' in report.page
 
 
 def test_a_limit_that_is_never_crossed_leaves_the_value_in_service_and_no_alarm():

@@ -5,13 +5,14 @@ from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply, retire
 from alerting.usecases.episodes.store import find_episode
-from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.late_line import Line, told
+from tests.helpers.ovens import feed, oven_platform
 from tests.helpers.stores import states_of
 
 SLOW = {"for": "2m", "stale_after": "30m"}
@@ -155,3 +156,19 @@ def test_a_document_edited_in_database_gets_a_revision_and_a_malformed_one_leave
     assert "did you mean temperature?" in seen[1][2]
     assert "definition has none" in seen[2][2]
     assert (seen[0][2], seen[3][2]) == ("none", "none")
+
+
+def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
+    platform = oven_platform(count=3)
+    for minute in (1, 2, 12):
+        feed(platform, minute, 200.0, count=3)
+    wrong = ReadingRow("oven-2", at(11), {"temperature": "hot"})
+    add_readings(platform, [wrong], at(0))
+    evaluate(platform, None, at(10))
+    counts = evaluate(platform, None, at(13))
+    assert list(counts.unknown) == ["too-hot on oven-2"]
+    assert "correct the reading in collection `readings`" in counts.unknown["too-hot on oven-2"]
+    states = states_of(platform, "too-hot", ["oven-1", "oven-2", "oven-3"])
+    assert [state.watermark for state in states.values()] == [at(13), at(10), at(13)]
+    add_readings(platform, [ReadingRow("oven-2", at(11), {"temperature": 230.0})], at(13))
+    assert evaluate(platform, None, at(14)).raised == 1

@@ -26,16 +26,18 @@ from tests.helpers.drifting_line import (
     readings,
 )
 
-MOVED = "temperature of oven-1 moved"
-
 
 def drifted(platform):
     return [alert for alert in platform.platform_alerts.open() if alert.kind == DRIFTED]
 
 
+def moved_line(*others, **changes):
+    return drifting_line(readings(**{"offset": 3.0, **changes}), *others)[0]
+
+
 def test_a_variable_that_moved_is_told_once_to_the_engineer_and_on_the_page_of_its_model():
     platform, mail = drifting_line(readings(offset=3.0), NAME, "too-wet")
-    assert check_drift(platform, NOW)[NAME] == MOVED
+    assert check_drift(platform, NOW)[NAME] == "temperature of oven-1 moved"
     [alert] = drifted(platform)
     assert alert.subject == "oven-1"
     assert re.fullmatch(
@@ -55,55 +57,49 @@ def test_a_variable_that_moved_is_told_once_to_the_engineer_and_on_the_page_of_i
     assert "Inputs drifted: oven-1" in browser.get("/platform").text
 
 
+def known_recipe(day):
+    return 30.0 if int(day) % 5 == 3 or day >= DAYS - 0.6 else 0.0
+
+
 def test_nothing_is_told_of_a_line_as_it_was_and_of_a_recipe_that_the_training_knows():
-    platform, _ = drifting_line(readings())
-    assert check_drift(platform, NOW) == {NAME: "nothing moved"}
-
-    def known(day):
-        return 30.0 if int(day) % 5 == 3 or day >= DAYS - 0.6 else 0.0
-
-    platform, _ = drifting_line(readings(recipe=known))
-    assert check_drift(platform, NOW) == {NAME: "nothing moved"}
-    assert drifted(platform) == []
+    for rows in (readings(), readings(recipe=known_recipe)):
+        platform, _ = drifting_line(rows)
+        assert check_drift(platform, NOW) == {NAME: "nothing moved"}
+        assert drifted(platform) == []
 
 
 def test_the_alert_ends_when_the_drift_is_over_or_the_model_knows_the_change():
-    platform, _ = drifting_line(readings(offset=3.0, until=DAYS - 1))
-    check_drift(platform, NOW - DAY)
-    assert len(drifted(platform)) == 1
-    check_drift(platform, NOW)
-    assert drifted(platform) == []
-
+    platform = moved_line(until=DAYS - 1)
+    found = []
+    for now in (NOW - DAY, NOW):
+        check_drift(platform, now)
+        found.append(len(drifted(platform)))
     later = NOW + 14 * DAY
-    platform, _ = drifting_line(readings(offset=3.0, until=DAYS + 20, days=DAYS + 14))
-    check_drift(platform, later)
-    assert len(drifted(platform)) == 1
-    promote(platform, NAME, 2, BEGAN, later - DAY)
-    check_drift(platform, later)
-    assert drifted(platform) == []
+    platform = moved_line(until=DAYS + 20, days=DAYS + 14)
+    for is_known in (False, True):
+        if is_known:
+            promote(platform, NAME, 2, BEGAN, later - DAY)
+        check_drift(platform, later)
+        found.append(len(drifted(platform)))
+    assert found == [1, 0, 1, 0]
 
 
-def test_without_values_it_cannot_be_told_and_what_was_told_stays():
-    platform, _ = drifting_line(readings(offset=3.0))
+def test_without_values_it_cannot_be_told_what_was_told_stays_and_ends_with_the_definition():
+    platform = moved_line()
     check_drift(platform, NOW)
     assert check_drift(platform, NOW + 2 * DAY) == {NAME: "cannot tell of oven-1"}
     assert len(drifted(platform)) == 1
-
-
-def test_times_that_are_marked_do_not_count():
-    platform, _ = drifting_line(readings(offset=3.0))
-    mark = ("oven-1", (), BEGAN, NOW, "not_to_learn_from", "trial of another dough", "ada", NOW)
-    mark_interval(platform, platform.audit, *mark)
-    assert "cannot tell" in check_drift(platform, NOW)[NAME]
-    assert drifted(platform) == []
-
-
-def test_a_definition_out_of_service_or_untrained_is_told_of_no_more():
-    platform, _ = drifting_line(readings(offset=3.0))
-    check_drift(platform, NOW)
     apply(platform, [too_moist(name="new")], "ada", NOW, "test")
     apply(platform, [too_moist(state="retired")], "ada", NOW, "test")
     assert list(check_drift(platform, NOW)) == ["new"]
+    assert drifted(platform) == []
+
+
+def test_times_that_are_marked_do_not_count():
+    platform = moved_line()
+    mark = ("oven-1", (), BEGAN, NOW, "not_to_learn_from", "trial of another dough", "ada", NOW)
+    mark_interval(platform, platform.audit, *mark)
+    assert "cannot tell" in check_drift(platform, NOW)[NAME]
     assert drifted(platform) == []
 
 
@@ -114,16 +110,13 @@ def hours(days, seed=0):
     return np.repeat(np.arange(days), 24), level + random.normal(0, 0.5, 24 * days)
 
 
-def test_days_as_those_of_the_training_hardly_ever_count_as_moved():
+def test_days_as_those_of_the_training_hardly_ever_count_as_moved_and_a_shift_beyond_them_does():
     day, known = hours(TRAINED)
     found = [compare_hours("t", day, known, hours(1, seed)[1])[1] for seed in range(1, 400)]
     assert sum(found) <= 2
-
-
-@pytest.mark.parametrize(("shift", "moved"), [(0.5, False), (6.0, True), (-6.0, True)])
-def test_a_shift_beyond_all_days_of_the_training_counts(shift, moved):
-    day, known = hours(TRAINED)
-    assert compare_hours("t", day, known, np.full(24, 100 + shift))[1] == moved
+    shifts = (0.5, 6.0, -6.0)
+    moved = [bool(compare_hours("t", day, known, np.full(24, 100 + s))[1]) for s in shifts]
+    assert moved == [False, True, True]
 
 
 @pytest.mark.parametrize(("days", "last"), [(6, 24), (TRAINED, 5)])

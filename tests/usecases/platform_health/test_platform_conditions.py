@@ -1,6 +1,5 @@
 """Faults of the platform itself, decided from facts."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -28,7 +27,6 @@ from alerting.usecases.platform_health.conditions import (
 )
 from alerting.usecases.platform_health.metrics import DefinitionLag
 from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.status import SourceStatus
 from tests.builders import at, oven, too_hot
 
 pytestmark = pytest.mark.fast
@@ -41,20 +39,13 @@ DAY = timedelta(days=1)
 NOW = at(10_000)
 
 
-def found(facts, now=NOW):
+def found_in(facts, now=NOW):
     return [(fault.kind, fault.subject) for fault in platform_conditions(facts, LIMITS, now)]
 
 
 def read(asset, ago, line="line-1", arrived_late=timedelta(0), sampling=None):
     ts = NOW - ago
     return AssetFreshness(asset, line, NewestReading(ts, ts + arrived_late), sampling)
-
-
-def source(name, **facts):
-    usual = SourceStatus(
-        name, None, "mqtt", "active", 0, 0, None, None, HOUR, 0.0, False, False, None, None, None
-    )
-    return replace(usual, **facts)
 
 
 def decided(verdict, minute):
@@ -75,7 +66,7 @@ def decided(verdict, minute):
 
 
 def test_a_platform_without_targets_has_no_faults():
-    assert found(PlatformFacts({})) == []
+    assert found_in(PlatformFacts({})) == []
 
 
 def test_late_definitions_of_one_cadence_are_one_fault_that_names_the_most_overdue():
@@ -88,34 +79,28 @@ def test_late_definitions_of_one_cadence_are_one_fault_that_names_the_most_overd
     assert (fault.kind, fault.subject) == ("evaluation late", "evaluate__1m")
     assert fault.reason.startswith("c, e, d and 1 more not evaluated since ")
     assert "none of these alarms can come meanwhile" in fault.reason
-    assert found(PlatformFacts(lags | {"hourly": DefinitionLag(76 * MINUTE, 60 * MINUTE)}))[-1] == (
+    assert found_in(PlatformFacts(lags | {"hourly": DefinitionLag(76 * MINUTE, 60 * MINUTE)}))[
+        -1
+    ] == (
         "evaluation late",
         "evaluate__1h",
     )
 
 
-@pytest.mark.parametrize(
-    ("reading", "stale"),
-    [
-        (read("oven", 59 * MINUTE), False),
-        (read("oven", 61 * MINUTE), True),
-        # its usual interval is half an hour
-        (
-            read("oven", 61 * MINUTE, sampling=30 * MINUTE),
-            False,
-        ),
-        (read("oven", 160 * MINUTE, sampling=30 * MINUTE), True),
-        # an imported history
-        (
-            read("oven", 3650 * 24 * 60 * MINUTE, arrived_late=3650 * 24 * 60 * MINUTE),
-            False,
-        ),
-    ],
-)
-def test_a_source_is_stale_if_it_was_live_and_stopped(reading, stale):
-    assert found(PlatformFacts({}, readings=[reading])) == (
-        [("source stale", "line-1")] if stale else []
-    )
+LONG_AGO = 3650 * DAY
+READINGS = [
+    (read("oven", 59 * MINUTE), False),
+    (read("oven", 61 * MINUTE), True),
+    (read("oven", 61 * MINUTE, sampling=30 * MINUTE), False),
+    (read("oven", 160 * MINUTE, sampling=30 * MINUTE), True),
+    (read("oven", LONG_AGO, arrived_late=LONG_AGO), False),  # an imported history
+]
+
+
+def test_a_source_is_stale_if_it_was_live_and_stopped():
+    found = [(one, found_in(PlatformFacts({}, readings=[one]))) for one, _ in READINGS]
+    stale = [("source stale", "line-1")]
+    assert found == [(one, stale if is_stale else []) for one, is_stale in READINGS]
 
 
 WEEKEND = {"suppression": {"windows": [{"days": ["sat", "sun"], "from": "00:00", "to": "24:00"}]}}
@@ -124,46 +109,35 @@ HOLIDAY = {"suppression": {"when": {"event": "holiday"}}}
 MIDNIGHT = at(0).replace(hour=0, minute=0)  # of a Monday
 
 
-@pytest.mark.parametrize(
-    ("definitions", "last", "now", "stale"),
-    [
-        ((WEEKEND, WEEKEND), -2 * DAY - HOUR, -HOUR, False),  # Friday 23:00 to Sunday 23:00
-        ((WEEKEND,), -2 * DAY - HOUR, 2 * HOUR, True),  # Monday 02:00: an hour of Friday and two
-        ((WEEKEND, {}), -2 * DAY - HOUR, -HOUR, True),  # one is evaluated and notified at all times
-        ((WEEKEND, NIGHT), -DAY, -DAY + 6 * HOUR, False),  # Sunday until 06:00: both
-        ((WEEKEND, NIGHT), -DAY, -DAY + 8 * HOUR, True),  # afterwards one of them is notified
-        ((WEEKEND,), -7 * DAY, -6 * DAY, True),  # a Monday
-        ((HOLIDAY,), 2 * DAY - HOUR, 3 * DAY, False),  # Tuesday 23:00 to the end of the holiday
-        ((HOLIDAY,), 2 * DAY - HOUR, 3 * DAY + 3 * HOUR, True),
-        ((HOLIDAY, WEEKEND), 2 * DAY - HOUR, 3 * DAY, True),
-    ],
-)
-def test_times_in_which_all_definitions_of_an_asset_are_suppressed_do_not_make_its_source_stale(
-    definitions, last, now, stale
-):
-    platform = memory_platform()
-    platform.assets.store_assets(
-        [Asset(name="line-1"), oven().model_copy(update={"parent": "line-1"})]
-    )
-    platform.assets.put_event_types([EventType(name="holiday", duration="lasting")])
-    add_events(
-        platform,
-        [EventRow("line-1", "holiday", MIDNIGHT + 2 * DAY, MIDNIGHT + 3 * DAY, "calendar")],
-        MIDNIGHT,
-    )
-    add_readings(
-        platform, [ReadingRow("oven-1", MIDNIGHT + last, {"temperature": 200.0})], MIDNIGHT + last
-    )
-    documents = [
-        too_hot(name=f"hot-{number}", **fields) for number, fields in enumerate(definitions)
-    ]
-    apply(platform, documents, "engineer", MIDNIGHT - 9 * DAY, "test")
-    assert (
-        found(read_facts(platform, MIDNIGHT + now), MIDNIGHT + now).count(
-            ("source stale", "line-1")
-        )
-        == stale
-    )
+SUPPRESSED = [
+    ((WEEKEND, WEEKEND), -2 * DAY - HOUR, -HOUR, False),  # Friday 23:00 to Sunday 23:00
+    ((WEEKEND,), -2 * DAY - HOUR, 2 * HOUR, True),  # Monday 02:00: an hour of Friday and two
+    ((WEEKEND, {}), -2 * DAY - HOUR, -HOUR, True),  # one is evaluated and notified at all times
+    ((WEEKEND, NIGHT), -DAY, -DAY + 6 * HOUR, False),  # Sunday until 06:00: both
+    ((WEEKEND, NIGHT), -DAY, -DAY + 8 * HOUR, True),  # afterwards one of them is notified
+    ((WEEKEND,), -7 * DAY, -6 * DAY, True),  # a Monday
+    ((HOLIDAY,), 2 * DAY - HOUR, 3 * DAY, False),  # Tuesday 23:00 to the end of the holiday
+    ((HOLIDAY,), 2 * DAY - HOUR, 3 * DAY + 3 * HOUR, True),
+    ((HOLIDAY, WEEKEND), 2 * DAY - HOUR, 3 * DAY, True),
+]
+
+
+def test_times_in_which_all_definitions_of_an_asset_are_suppressed_do_not_make_its_source_stale():
+    counts = []
+    for definitions, last, now, _ in SUPPRESSED:
+        platform = memory_platform()
+        below = oven().model_copy(update={"parent": "line-1"})
+        platform.assets.store_assets([Asset(name="line-1"), below])
+        platform.assets.put_event_types([EventType(name="holiday", duration="lasting")])
+        days = (MIDNIGHT + 2 * DAY, MIDNIGHT + 3 * DAY)
+        add_events(platform, [EventRow("line-1", "holiday", *days, "calendar")], MIDNIGHT)
+        row = ReadingRow("oven-1", MIDNIGHT + last, {"temperature": 200.0})
+        add_readings(platform, [row], row.ts)
+        documents = [too_hot(name=f"hot-{n}", **fields) for n, fields in enumerate(definitions)]
+        apply(platform, documents, "engineer", MIDNIGHT - 9 * DAY, "test")
+        found = found_in(read_facts(platform, MIDNIGHT + now), MIDNIGHT + now)
+        counts.append(found.count(("source stale", "line-1")))
+    assert counts == [int(is_stale) for *_, is_stale in SUPPRESSED]
 
 
 def test_a_reading_stamped_in_the_future_does_not_hide_a_stopped_source():
@@ -172,7 +146,7 @@ def test_a_reading_stamped_in_the_future_does_not_hide_a_stopped_source():
     apply(platform, [too_hot()], "engineer", at(0), "test")
     add_readings(platform, [ReadingRow("oven-1", at(0), {"temperature": 200.0})], at(0))
     add_readings(platform, [ReadingRow("oven-1", at(10**6), {"temperature": 200.0})], at(0))
-    assert ("source stale", "oven-1") in found(read_facts(platform, at(600)), at(600))
+    assert ("source stale", "oven-1") in found_in(read_facts(platform, at(600)), at(600))
 
 
 def test_the_stopped_assets_of_a_line_are_one_fault():
@@ -188,43 +162,51 @@ def test_three_refusals_in_a_row_are_a_fault_until_the_next_promotion():
     [fault] = platform_conditions(PlatformFacts({}, decisions={"moist": refused}), LIMITS, NOW)
     assert (fault.kind, fault.subject) == ("promotion refused", "moist")
     assert "because rejected" in fault.reason
-    assert found(PlatformFacts({}, decisions={"moist": refused[:2]})) == []
+    assert found_in(PlatformFacts({}, decisions={"moist": refused[:2]})) == []
     for better in ("promote", "refreshed", "provisional"):
         assert (
-            found(PlatformFacts({}, decisions={"moist": [*refused[1:], decided(better, 9)]})) == []
+            found_in(PlatformFacts({}, decisions={"moist": [*refused[1:], decided(better, 9)]}))
+            == []
         )
 
 
-@pytest.mark.parametrize(
-    ("ended", "failure", "fails"),
-    [(9_000, None, False), (9_000, "too few problems", True), (None, None, True)],
-)
-def test_a_training_that_failed_or_never_ended_is_a_fault(ended, failure, fails):
-    training = Training("moist", "q", "run", 1, at(8_000), ended and at(ended), failure)
-    assert found(PlatformFacts({}, trainings=[training])) == (
-        [("training failed", "moist")] if fails else []
-    )
-    assert found(PlatformFacts({}, trainings=[training]), at(8_100)) == (
-        [("training failed", "moist")] if failure else []
-    )
+def test_a_training_that_failed_or_never_ended_is_a_fault():
+    fault = [("training failed", "moist")]
+    found = {}
+    for name, ended, failure in (
+        ("ended", at(9_000), None),
+        ("failed", at(9_000), "too few problems"),
+        ("not ended", None, None),
+    ):
+        training = Training("moist", "q", "run", 1, at(8_000), ended, failure)
+        facts = PlatformFacts({}, trainings=[training])
+        found[name] = (found_in(facts), found_in(facts, at(8_100)))
+    assert found == {"ended": ([], []), "failed": (fault, fault), "not ended": (fault, [])}
 
 
 def test_a_disk_at_its_limit_raises_one_fault_and_does_not_flicker():
-    open_alert = frozenset({("disk filling", "home")})
-    assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB)])) == []
-    assert found(
-        PlatformFacts({}, disks=[Disk("home", 5 * GIB - 1), Disk("database", 50 * GIB)])
-    ) == [("disk filling", "home")]
-    assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB + 1)], is_open=open_alert)) == [
-        ("disk filling", "home")
-    ]
-    assert found(PlatformFacts({}, disks=[Disk("home", 6 * GIB)], is_open=open_alert)) == []
+    fault = ("disk filling", "home")
+    found = {
+        (free - 5 * GIB, is_open): found_in(
+            PlatformFacts(
+                {},
+                disks=[Disk("home", free), Disk("database", 50 * GIB)],
+                is_open=frozenset({fault} if is_open else ()),
+            )
+        )
+        for free, is_open in (
+            (5 * GIB, False),
+            (5 * GIB - 1, False),
+            (5 * GIB + 1, True),
+            (6 * GIB, True),
+        )
+    }
+    assert found == {(0, False): [], (-1, False): [fault], (1, True): [fault], (GIB, True): []}
 
 
 def test_a_registry_that_does_not_answer_is_a_fault_with_its_reason():
-    [fault] = platform_conditions(
-        PlatformFacts({}, registry_fault="MLflow does not answer"), LIMITS, NOW
-    )
+    facts = PlatformFacts({}, registry_fault="MLflow does not answer")
+    [fault] = platform_conditions(facts, LIMITS, NOW)
     assert fault == ("registry away", "MLflow", "MLflow does not answer")
 
 
@@ -232,7 +214,7 @@ def test_a_source_that_delivers_nothing_is_a_fault_with_its_reason_until_a_row_c
     platform = memory_platform()
     apply_sources(platform, [{"name": "lab", "kind": "http", "stale_after": "10m"}], "ada", at(0))
     subject = ("source stale", "source lab")
-    assert subject not in found(read_facts(platform, at(10)), at(10))
+    assert subject not in found_in(read_facts(platform, at(10)), at(10))
     platform.deliveries.set_fault("lab", "the folder /data does not exist")
     [fault] = [
         f
@@ -244,7 +226,7 @@ def test_a_source_that_delivers_nothing_is_a_fault_with_its_reason_until_a_row_c
         == "no row of this source since 2026-01-05T00:00:00+00:00: the folder /data does not exist"
     )
     platform.deliveries.record("lab", Delivered(at(12), 1))
-    assert subject not in found(read_facts(platform, at(20)), at(20))
+    assert subject not in found_in(read_facts(platform, at(20)), at(20))
 
 
 def test_faults_are_said_in_the_language_of_the_plant():
