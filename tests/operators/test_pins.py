@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.faults import UserError
 from alerting.operators.people import (
     DEVICE_LIMIT,
     PERSON_LIMIT,
@@ -15,45 +14,29 @@ from alerting.operators.people import (
     wait_for_pin,
 )
 from tests.builders import at
+from tests.helpers.refusals import lacking, refusal_of
 
 pytestmark = pytest.mark.fast
 ANNA = Account("anna", "operator", at(0), "ada", at(0), pin="hash")
 TABLET = Account("tablet-1", "operator", at(0), "ada", at(0), kind="device")
 
 
-def is_taken(pin):
-    try:
-        check_pin_rules(pin)
-    except UserError:
-        return False
-    return True
+GUESSED_FIRST = [
+    *("0000", "1111", "1234", "4321", "0123", "7890", "2468", "1357", "1212", "1122", "7770"),
+    *("1987", "2026", "2580", "123456", "987654", "11111111", "123123", "48724872"),
+]
+NO_PINS = [
+    *("", "123", "482", "482915603", "48a7", " 4827", "4827\n"),
+    *("\uff14\uff18\uff12\uff17", "\u0664\u0668\u0662\u0667"),
+]
+GOOD = ["4827", "0394", "91735", "19870423", "402817"]
 
 
-@pytest.mark.parametrize(
-    "pin",
-    [
-        *("0000", "1111", "1234", "4321", "0123", "7890", "2468", "1357", "1212", "1122", "7770"),
-        *("1987", "2026", "2580", "123456", "987654", "11111111", "123123", "48724872"),
-        *(
-            "",
-            "123",
-            "482",
-            "482915603",
-            "48a7",
-            " 4827",
-            "4827\n",
-            "\uff14\uff18\uff12\uff17",
-            "\u0664\u0668\u0662\u0667",
-        ),
-    ],
-)
-def test_a_pin_that_is_guessed_first_or_is_none_is_refused(pin):
-    assert not is_taken(pin)
-
-
-@pytest.mark.parametrize("pin", ["4827", "0394", "91735", "19870423", "402817"])
-def test_a_pin_of_four_to_eight_digits_is_taken(pin):
-    check_pin_rules(pin)
+def test_a_pin_that_is_guessed_first_or_is_none_is_refused():
+    found = {pin: refusal_of(check_pin_rules, pin) for pin in (*GUESSED_FIRST, *NO_PINS, *GOOD)}
+    assert [pin for pin, refused in found.items() if not refused] == GOOD
+    expected = dict.fromkeys(GUESSED_FIRST, "guessed first") | dict.fromkeys(NO_PINS, "4 to 8")
+    assert lacking(found, expected) == {}
 
 
 def guesses_taken(account, limit, days, minutes=5):

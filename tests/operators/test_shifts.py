@@ -39,70 +39,49 @@ OF_WEEKDAYS = [plan("day", ("07:00", "15:30", *WEEK)), plan("night", ("22:00", "
 
 
 def shown(shift):
-    if shift is None:
-        return None
     start, end = (f"{t.astimezone(BERLIN):%d %H:%M}" for t in (shift.start, shift.end))
     return f"{shift.name} {start} {end}"
 
 
-@pytest.mark.parametrize(
-    ("plans", "at", "running", "before", "after"),
-    [
-        (THREE, "2026-01-14 10:00", "early 14 06:00 14 14:00", "night 13 22:00", "late 14 14:00"),
-        # at the instant of the change the new one runs
-        (THREE, "2026-01-14 14:00", "late 14 14:00 14 22:00", "early 14 06:00", "night 14 22:00"),
-        # over midnight
-        (THREE, "2026-01-14 02:00", "night 13 22:00 14 06:00", "late 13 14:00", "early 14 06:00"),
-        # one route with all shifts
-        (
-            [plan("crew", ("06:00", "18:00"), ("18:00", "06:00"))],
-            "2026-01-14 03:00",
-            "crew 13 18:00 14 06:00",
-            "crew 13 06:00",
-            "crew 14 06:00",
-        ),
-        # a route of other hours is not taken for the shift before
-        (
-            [*THREE, OFFICE],
-            "2026-01-14 18:00",
-            "late 14 14:00 14 22:00",
-            "early 14 06:00",
-            "night 14 22:00",
-        ),
-        # on Sunday none runs: the one that ended last
-        (
-            OF_WEEKDAYS,
-            "2026-01-18 12:00",
-            "night 16 22:00 17 06:00",
-            "day 16 07:00",
-            "day 19 07:00",
-        ),
-        # the clocks are put forward: seven hours
-        (THREE, "2026-03-29 04:00", "night 28 22:00 29 06:00", "late 28 14:00", "early 29 06:00"),
-        # no shifts are named
-        (
-            [usual_hours(BERLIN)],
-            "2026-01-14 05:59",
-            " 13 22:00 14 06:00",
-            " 13 14:00",
-            " 14 06:00",
-        ),
-    ],
-)
-def test_the_shift_that_runs_the_one_before_and_the_one_after(plans, at, running, before, after):
-    found = find_running(plans, local(at))[0]
-    assert shown(found) == running
-    previous, following = find_neighbours(plans, found)
-    assert shown(previous).startswith(before)
-    assert shown(following).startswith(after)
+CREW = plan("crew", ("06:00", "18:00"), ("18:00", "06:00"))
+RUNNING = [
+    (THREE, "2026-01-14 10:00", "night 13 22:00", "early 14 06:00 14 14:00", "late 14 14:00"),
+    # at the instant of the change the new one runs
+    (THREE, "2026-01-14 14:00", "early 14 06:00", "late 14 14:00 14 22:00", "night 14 22:00"),
+    # over midnight
+    (THREE, "2026-01-14 02:00", "late 13 14:00", "night 13 22:00 14 06:00", "early 14 06:00"),
+    # one route with all shifts
+    ([CREW], "2026-01-14 03:00", "crew 13 06:00", "crew 13 18:00 14 06:00", "crew 14 06:00"),
+    # a route of other hours is not taken for the shift before
+    (
+        *([*THREE, OFFICE], "2026-01-14 18:00"),
+        *("early 14 06:00", "late 14 14:00 14 22:00", "night 14 22:00"),
+    ),
+    # on Sunday none runs: the one that ended last
+    (OF_WEEKDAYS, "2026-01-18 12:00", "day 16 07:00", "night 16 22:00 17 06:00", "day 19 07:00"),
+    # the clocks are put forward: seven hours
+    (THREE, "2026-03-29 04:00", "late 28 14:00", "night 28 22:00 29 06:00", "early 29 06:00"),
+    # no shifts are named
+    ([usual_hours(BERLIN)], "2026-01-14 05:59", " 13 14:00", " 13 22:00 14 06:00", " 14 06:00"),
+]
 
 
-@pytest.mark.parametrize(
-    ("night", "length"), [("2026-03-28 23:00", 7), ("2026-10-24 23:00", 9), ("2026-01-14 23:00", 8)]
-)
-def test_a_night_in_which_the_clocks_change_is_shorter_or_longer(night, length):
-    shift = find_running(THREE, local(night))[0]
-    assert (shift.end - shift.start).total_seconds() == length * 3600
+def around(plans, at):
+    """Return the shift that runs, between the beginnings of those before and after it."""
+    running = find_running(plans, local(at))[0]
+    before, after = (shown(one).rpartition(" ")[0][:-3] for one in find_neighbours(plans, running))
+    return before, shown(running), after
+
+
+def test_the_shift_that_runs_the_one_before_and_the_one_after():
+    assert [(plans, at, *around(plans, at)) for plans, at, *_ in RUNNING] == RUNNING
+
+
+def test_a_night_in_which_the_clocks_change_is_shorter_or_longer():
+    lengths = {"2026-03-28 23:00": 7, "2026-10-24 23:00": 9, "2026-01-14 23:00": 8}
+    shifts = {night: find_running(THREE, local(night))[0] for night in lengths}
+    found = {night: (one.end - one.start).total_seconds() / 3600 for night, one in shifts.items()}
+    assert found == lengths
 
 
 def test_of_shifts_that_run_at_once_a_person_can_name_one():
@@ -119,17 +98,14 @@ def test_without_hours_no_shift_runs():
     assert find_neighbours([], alone) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("at", "shift"),
-    [
-        ("2026-01-14 13:29", None),
-        ("2026-01-14 13:30", "early"),
-        ("2026-01-14 14:00", "early"),
-        ("2026-01-14 14:30", "early"),
-        ("2026-01-14 14:31", None),
-        ("2026-01-14 06:10", "night"),
-    ],
-)
-def test_a_shift_is_handed_over_around_its_end(at, shift):
-    found = find_change(THREE, local(at))
-    assert (found and found.name) == shift
+def test_a_shift_is_handed_over_around_its_end():
+    changes = {
+        "2026-01-14 13:29": None,
+        "2026-01-14 13:30": "early",
+        "2026-01-14 14:00": "early",
+        "2026-01-14 14:30": "early",
+        "2026-01-14 14:31": None,
+        "2026-01-14 06:10": "night",
+    }
+    found = {at: find_change(THREE, local(at)) for at in changes}
+    assert {at: shift and shift.name for at, shift in found.items()} == changes

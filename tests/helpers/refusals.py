@@ -1,0 +1,17 @@
+"""Refusals as values, so that a table of cases tells all that differ at once."""
+
+from alerting.definitions.faults import UserError
+
+
+def refusal_of(act, *given, **named):
+    """Return the words with which a call is refused, none where it is not."""
+    try:
+        act(*given, **named)
+    except UserError as refused:
+        return str(refused)
+    return ""
+
+
+def lacking(found, words):
+    """Return the texts that were found without the words expected of each."""
+    return {case: found[case] for case, said in words.items() if said not in found[case]}
