@@ -6,11 +6,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from tests.builders import at
-from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
-from tests.helpers.console.pages import csrf_of, log_in
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, episode, expect_problem, read
+from tests.helpers.console.pages import csrf_of, lacks, log_in
+from tests.helpers.refusals import lacking
 
 ID = episode(590).id
+PAGE = f"/episodes/{ID}"
 ENGINEER_TOKENS = {**TOKENS, "engineer-token-0123456789": ("emil", "engineer")}
 ENGINEER = {"authorization": "Bearer engineer-token-0123456789"}
 SHELF = {"definition": "too-hot", "asset": "oven-1", "for": "2h", "reason": "cleaning"}
@@ -21,136 +22,112 @@ def an_open_episode(platform):
     platform.episodes.insert(episode(590, condition="open"))
 
 
+def act(client, what, headers=OPERATOR, **body):
+    return client.post(f"/api/v1/{what}", headers=headers, json=body or None)
+
+
 def test_acknowledging_is_kept_once_and_shown_by_its_standard_name(client, platform):
-    assert (
-        client.get(f"/api/v1/episodes/{ID}/state", headers=VIEWER).json()["state"]
-        == "unacknowledged"
-    )
-    first = client.post(
-        f"/api/v1/episodes/{ID}/ack", headers=OPERATOR, json={"note": "on my way"}
-    ).json()
-    again = client.post(f"/api/v1/episodes/{ID}/ack", headers=ADMIN).json()
-    assert first == again
+    assert read(client, f"episodes/{ID}/state")["state"] == "unacknowledged"
+    first = act(client, f"episodes/{ID}/ack", note="on my way").json()
+    assert first == act(client, f"episodes/{ID}/ack", ADMIN).json()
     assert (first["state"], first["acknowledged"]["actor"]) == ("acknowledged", "otto")
-    assert [
-        t.reason for t in platform.episodes.get(ID).transitions if t.kind == "acknowledged"
-    ] == ["on my way"]
+    assert told(platform) == [("acknowledged", "on my way")]
+
+
+def told(platform):
+    """Return what was done since the raise."""
+    return [(done.kind, done.reason) for done in platform.episodes.get(ID).transitions[1:]]
 
 
 def test_confirming_counts_as_acted_and_as_seen(client, platform):
-    answer = client.post(
-        f"/api/v1/episodes/{ID}/confirm", headers=OPERATOR, json={"action": "opened the damper"}
-    ).json()
+    answer = act(client, f"episodes/{ID}/confirm", action="opened the damper").json()
     assert answer["confirmed"]["actor"] == answer["acknowledged"]["actor"] == "otto"
     [kept] = platform.feedback.for_episode(ID)
     assert (kept.acted, kept.action, kept.verdict) == (True, "opened the damper", None)
 
 
 def test_comments_and_the_person_in_charge_stay_with_the_episode(client, platform):
-    client.post(
-        f"/api/v1/episodes/{ID}/comment", headers=OPERATOR, json={"comment": "third time today"}
-    )
-    answer = client.post(
-        f"/api/v1/episodes/{ID}/assign", headers=OPERATOR, json={"to": "bob"}
-    ).json()
-    assert answer["assigned_to"] == "bob"
-    assert [(t.kind, t.reason) for t in platform.episodes.get(ID).transitions[1:]] == [
-        ("commented", "third time today"),
-        ("assigned", "to bob"),
-    ]
+    act(client, f"episodes/{ID}/comment", comment="third time today")
+    assert act(client, f"episodes/{ID}/assign", to="bob").json()["assigned_to"] == "bob"
+    assert told(platform) == [("commented", "third time today"), ("assigned", "to bob")]
 
 
 def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
-    made = client.post("/api/v1/shelves", headers=OPERATOR, json=SHELF).json()
-    assert (made["until"], made["actor"]) == (at(720).isoformat().replace("+00:00", "Z"), "otto")
-    assert client.get("/api/v1/shelves", headers=VIEWER).json() == [made]
-    assert client.get(f"/api/v1/episodes/{ID}/state", headers=VIEWER).json()["state"] == "shelved"
-    ended = client.post(
-        f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR, json={"reason": "done"}
-    ).json()
+    made = act(client, "shelves", **SHELF).json()
+    assert (made["until"], made["actor"]) == ("2026-01-05T12:00:00Z", "otto")
+    assert read(client, "shelves") == [made]
+    assert read(client, f"episodes/{ID}/state")["state"] == "shelved"
+    ended = act(client, f"shelves/{made['id']}/end", reason="done").json()
     assert (ended["ended_by"], ended["end_reason"]) == ("otto", "done")
-    assert client.get("/api/v1/shelves", headers=VIEWER).json() == []
-    because = platform.episodes.get(ID).transitions[-1].reason
-    assert because == "its muting has ended: done (otto)"
+    assert read(client, "shelves") == []
+    assert told(platform)[-1][1] == "its muting has ended: done (otto)"
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "words"),
-    [
-        ({**SHELF, "for": "9h"}, 403, "at most 8 h"),
-        ({**SHELF, "reason": " "}, 422, "a reason is required"),
-        ({k: v for k, v in SHELF.items() if k != "for"}, 422, "an end is required"),
-        ({**SHELF, "until": "2026-01-06T00:00:00Z"}, 422, "not both"),
-        ({**SHELF, "for": "soon"}, 422, "not a duration"),
-        ({**SHELF, "asset": "oven-9"}, 404, "does not apply to"),
-        ({**SHELF, "definition": "nothing"}, 404, "nothing"),
-        ({**SHELF, "kind": "out_of_service"}, 403, "engineer"),
-    ],
-)
-def test_a_shelf_that_must_not_be_is_refused_with_the_reason(client, platform, body, status, words):
-    assert words in expect_problem(
-        client.post("/api/v1/shelves", headers=OPERATOR, json=body), status
-    )
+def test_a_shelf_that_must_not_be_is_refused_with_the_reason(client, platform):
+    refused = {
+        "at most 8 h": ({"for": "9h"}, 403),
+        "a reason is required": ({"reason": " "}, 422),
+        "an end is required": ({"for": None}, 422),
+        "not both": ({"until": "2026-01-06T00:00:00Z"}, 422),
+        "not a duration": ({"for": "soon"}, 422),
+        "does not apply to": ({"asset": "oven-9"}, 404),
+        "nothing": ({"definition": "nothing"}, 404),
+        "engineer": ({"kind": "out_of_service"}, 403),
+    }
+    found = {
+        words: expect_problem(act(client, "shelves", **SHELF | changes), status)
+        for words, (changes, status) in refused.items()
+    }
+    assert lacking(found, {words: words for words in refused}) == {}
     assert platform.shelves.in_force() == []
 
 
 def test_out_of_service_is_for_engineers_both_ways(platform):
     api = TestClient(create_app(platform, ENGINEER_TOKENS), raise_server_exceptions=False)
-    body = {**SHELF, "kind": "out_of_service"}
-    body.pop("for")
-    made = api.post("/api/v1/shelves", headers=ENGINEER, json=body).json()
+    endless = SHELF | {"kind": "out_of_service", "for": None}
+    made = act(api, "shelves", ENGINEER, **endless).json()
     assert made["until"] is None
-    assert "engineer" in expect_problem(
-        api.post(f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR), 403
-    )
-    assert (
-        api.post(f"/api/v1/shelves/{made['id']}/end", headers=ENGINEER).json()["ended_by"] == "emil"
-    )
+    end = f"shelves/{made['id']}/end"
+    assert "engineer" in expect_problem(act(api, end), 403)
+    assert act(api, end, ENGINEER).json()["ended_by"] == "emil"
 
 
 # The page
 
 
-def test_the_buttons_acknowledge_shelve_and_unshelve(browser, platform):
+@pytest.fixture
+def send(browser):
+    """Return a function that sends a form of an operator."""
     log_in(browser)
-    path = f"/episodes/{ID}"
-    csrf = csrf_of(browser.get(path))
-    assert browser.post(f"{path}/ack", data={"csrf": csrf}).status_code == 303
-    page = browser.get(path).text
-    assert "Acknowledged by otto" in page
-    assert "I have seen it" not in page
-    assert (
-        browser.post(
-            f"{path}/shelve", data={"csrf": csrf, "lasting": "2h", "reason": "<b>cleaning"}
-        ).status_code
-        == 303
-    )
-    assert "&lt;b&gt;cleaning" in browser.get(path).text
-    assert "&lt;b&gt;cleaning" in browser.get("/").text  # what is muted stands on the first screen
+    csrf = csrf_of(browser.get(PAGE))
+    return lambda path, **data: browser.post(path, data={"csrf": csrf, **data})
+
+
+def test_the_buttons_acknowledge_shelve_and_unshelve(browser, send, platform):
+    assert send(f"{PAGE}/ack").status_code == 303
+    page = browser.get(PAGE).text
+    assert ("Acknowledged by otto" in page, "I have seen it" in page) == (True, False)
+    assert send(f"{PAGE}/shelve", lasting="2h", reason="<b>cleaning").status_code == 303
     [shelf] = platform.shelves.in_force()
     extend = f"/shelves/{shelf.id}/extend"
-    assert extend in browser.get("/").text  # beside what is muted
-    assert extend in browser.get(path).text
-    later = browser.post(extend, data={"csrf": csrf, "lasting": "1h", "next": path})
-    assert later.headers["location"] == path
+    for address in ("/", PAGE):  # what is muted stands on the first screen
+        assert lacks(browser.get(address).text, "&lt;b&gt;cleaning", extend) == []
+    later = send(extend, lasting="1h", next=PAGE)
+    assert later.headers["location"] == PAGE
     [longer] = platform.shelves.in_force()
     assert (longer.until, longer.reason) == (shelf.until + timedelta(hours=1), "<b>cleaning")
-    assert browser.post(f"/shelves/{shelf.id}/end", data={"csrf": csrf}).status_code == 303
+    assert send(f"/shelves/{shelf.id}/end").status_code == 303
     assert "Muted" not in browser.get("/").text
-    ended = browser.post(extend, data={"csrf": csrf, "lasting": "1h"})
+    ended = send(extend, lasting="1h")
     assert (ended.status_code, "cannot end later" in ended.text) == (422, True)
     assert platform.shelves.in_force() == []
 
 
-def test_an_operator_extends_a_shelf_by_no_more_than_the_role_may_shelve(browser, platform):
-    log_in(browser)
-    csrf = csrf_of(browser.get(f"/episodes/{ID}"))
-    form = {"csrf": csrf, "lasting": "8h", "reason": "cleaning"}
-    assert browser.post(f"/episodes/{ID}/shelve", data=form).status_code == 303
+def test_an_operator_extends_a_shelf_by_no_more_than_the_role_may_shelve(send, platform):
+    assert send(f"{PAGE}/shelve", lasting="8h", reason="cleaning").status_code == 303
     [shelf] = platform.shelves.in_force()
-    extend = f"/shelves/{shelf.id}/extend"
     for lasting, words in (("1h", "at most 8 h"), ("soon", "is not a duration")):
-        refused = browser.post(extend, data={"csrf": csrf, "lasting": lasting})
+        refused = send(f"/shelves/{shelf.id}/extend", lasting=lasting)
         assert (refused.status_code >= 400, words in refused.text) == (True, True), refused.text
     assert platform.shelves.in_force() == [shelf]
 
@@ -158,8 +135,7 @@ def test_an_operator_extends_a_shelf_by_no_more_than_the_role_may_shelve(browser
 def test_the_first_of_alarms_that_rise_together_is_marked_on_both_pages(browser, platform):
     log_in(browser)
     assert "first-out" not in browser.get("/").text
-    platform.episodes.insert(
-        episode(590.5, definition="too-moist", condition="open", title="Too moist")
-    )
+    second = episode(590.5, definition="too-moist", condition="open", title="Too moist")
+    platform.episodes.insert(second)
     assert browser.get("/").text.count('first-out">') == 1
-    assert "first-out" in browser.get(f"/episodes/{ID}").text
+    assert "first-out" in browser.get(PAGE).text

@@ -20,6 +20,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
+from tests.helpers.console.api import Failing
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 TOKENS = {"prometheus-token-0123456789": ("prometheus", "viewer")}
@@ -40,44 +41,37 @@ def platform():
     return made
 
 
-def client_of(platform):
-    return TestClient(
-        create_app(platform, TOKENS), raise_server_exceptions=False, follow_redirects=False
-    )
+def answer(platform, headers=BEARER):
+    client = TestClient(create_app(platform, TOKENS), raise_server_exceptions=False)
+    return client.get("/metrics", headers=headers)
 
 
-def scraped(platform, parse=text_string_to_metric_families, **headers):
+def scraped(platform):
     """Value by sample name and labels, through the parser of the client library."""
-    answer = client_of(platform).get("/metrics", headers={**BEARER, **headers})
-    assert answer.status_code == 200, answer.text
-    return {
-        (s.name, *s.labels.values()): s.value
-        for family in parse(answer.text)
-        for s in family.samples
-    }
+    families = text_string_to_metric_families(answer(platform).text)
+    return {(s.name, *s.labels.values()): s.value for one in families for s in one.samples}
 
 
 def test_a_scrape_holds_the_figures_of_the_platform(platform):
     found = scraped(platform)
-    assert found["alerting_database_up",] == found["alerting_scrape_complete",] == 1
-    assert found["alerting_open_episodes", "high"] == 1
-    assert found["alerting_open_episodes", "low"] == 0
-    assert found["alerting_definitions", "active"] == 1
-    assert found["alerting_newest_reading_age_seconds", "oven-1"] == 180
-    assert found["alerting_evaluation_interval_seconds", "too-hot"] == 60
+    expected = {
+        ("alerting_database_up",): 1,
+        ("alerting_scrape_complete",): 1,
+        ("alerting_open_episodes", "high"): 1,
+        ("alerting_open_episodes", "low"): 0,
+        ("alerting_definitions", "active"): 1,
+        ("alerting_newest_reading_age_seconds", "oven-1"): 180,
+        ("alerting_evaluation_interval_seconds", "too-hot"): 60,
+        ("alerting_notifications", "pending"): 1,
+    }
+    assert {key: found[key] for key in expected} == expected
     assert 0 <= found["alerting_evaluation_lag_seconds", "too-hot"] <= 60
-    assert found["alerting_notifications", "pending"] == 1
-    assert [key for key in found if key[0] == "alerting_build_info"]
-
-
-def test_every_metric_is_documented(platform):
-    section = (
-        OPERATIONS.read_text(encoding="utf-8")
-        .partition("## Metrics for Prometheus")[2]
-        .partition("\n## ")[0]
-    )
+    names = {name for name, *_ in found}
+    assert "alerting_build_info" in names
+    text = OPERATIONS.read_text(encoding="utf-8")
+    section = text.partition("## Metrics for Prometheus")[2].partition("\n## ")[0]
     documented = set(re.findall(r"`(alerting_[a-z_]+)", section))
-    assert {name for name, *_ in scraped(platform)} | {"alerting_platform_alerts"} <= documented
+    assert names | {"alerting_platform_alerts"} <= documented
 
 
 def test_backups_are_figures_where_there_are_any(platform):
@@ -86,51 +80,29 @@ def test_backups_are_figures_where_there_are_any(platform):
     assert 3600 <= scraped(platform)["alerting_backup_age_seconds",] < 3700
 
 
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong-token-0123456789"}])
-def test_without_a_valid_token_there_are_no_metrics(platform, headers):
-    answer = client_of(platform).get("/metrics", headers=headers)
-    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
-    assert "alerting_" not in answer.text
+def test_without_a_valid_token_there_are_no_metrics(platform):
+    for headers in ({}, {"authorization": "Bearer wrong-token-0123456789"}):
+        refused = answer(platform, headers)
+        found = (refused.status_code, refused.headers["www-authenticate"])
+        assert (*found, "alerting_" in refused.text) == (401, "Bearer", False)
 
 
 def test_names_with_quotes_line_ends_and_control_characters_are_read_back(platform):
-    made = replace(platform, platform_alerts=Alerts(ODD))
-    assert scraped(made)["alerting_platform_alerts", 'oven "7"\\'] == 1
+    platform.platform_alerts.report(ODD, "x", "y", at(1))
+    assert scraped(platform)["alerting_platform_alerts", 'oven "7"\\'] == 1
 
 
-class Alerts:
-    def __init__(self, kind):
-        self.kind = kind
-
-    def open(self):
-        return [self]
-
-
-class Failing:
-    def __init__(self, fault):
-        self._fault = fault
-
-    def __getattr__(self, _):
-        raise self._fault
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [ServerSelectionTimeoutError("no servers"), DatabaseDown("the database does not answer")],
-)
-def test_a_database_that_is_down_is_a_figure_not_an_error(platform, fault):
-    down = replace(platform, definitions=Failing(fault), evaluation_plans=Failing(fault))
-    found = scraped(down)
-    assert found["alerting_database_up",] == found["alerting_scrape_complete",] == 0
-    assert not [key for key in found if key[0] == "alerting_open_episodes"]
-
-
-def test_a_database_that_is_too_slow_is_up_and_the_scrape_is_incomplete(platform):
-    slow = replace(
-        platform, episodes=Failing(ExecutionTimeout("operation exceeded time limit", 50, {}))
-    )
-    found = scraped(slow)
-    assert (found["alerting_database_up",], found["alerting_scrape_complete",]) == (1, 0)
+def test_a_database_that_is_down_or_slow_is_a_figure_not_an_error(platform):
+    found = {}
+    for name, fault, stores in (
+        ("down", ServerSelectionTimeoutError("no servers"), ("definitions", "evaluation_plans")),
+        ("away", DatabaseDown("does not answer"), ("definitions", "evaluation_plans")),
+        ("slow", ExecutionTimeout("operation exceeded time limit", 50, {}), ("episodes",)),
+    ):
+        figures = scraped(replace(platform, **dict.fromkeys(stores, Failing(fault))))
+        found[name] = [figures[f"alerting_{what}",] for what in ("database_up", "scrape_complete")]
+        assert ("alerting_open_episodes", "high") not in figures
+    assert found == {"down": [0, 0], "away": [0, 0], "slow": [1, 0]}
 
 
 def test_a_scrape_beside_a_slow_one_ends_within_the_limit(platform):

@@ -7,7 +7,7 @@ from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.trends import samples, series
 from tests.builders import at, oven
-from tests.helpers.console.api import VIEWER, episode, expect_problem
+from tests.helpers.console.api import VIEWER, episode, expect_problem, read
 
 URL = "/api/v1"
 DAY = 1440
@@ -45,11 +45,18 @@ def line(platform):
 
 def test_few_readings_are_given_as_they_are(client, line):
     found = one(client, start=10, end=13)
-    assert found["source"] == "readings"
-    assert (found["title"], found["unit"], found["count"]) == ("Zone 2", "°C", 3)
-    assert found["t"] == [unix(10), unix(11), unix(12)]
-    assert found["low"] == found["high"] == found["mean"] == [203.0, 204.0, 205.0]
-    assert (found["gaps"], found["bad"]) == ([], [])
+    values = [203.0, 204.0, 205.0]
+    expected = {
+        "source": "readings",
+        "title": "Zone 2",
+        "unit": "°C",
+        "count": 3,
+        "t": [unix(10), unix(11), unix(12)],
+        **dict.fromkeys(("low", "high", "mean"), values),
+        "gaps": [],
+        "bad": [],
+    }
+    assert found | expected == found
 
 
 def test_many_readings_become_few_points_and_every_extreme_stays(client, line, monkeypatch):
@@ -67,18 +74,15 @@ def test_many_readings_become_few_points_and_every_extreme_stays(client, line, m
 def test_missing_and_bad_data_are_never_numbers(client, line):
     later = DAY + 100
     line.clock.instant = at(later + 60)
-    add(line, [(at(later + m), {"temperature": 210.0}) for m in range(60)])
-    add(line, [(at(later + 30.5), {}, {"temperature": "bad"})])
-    add(line, [(at(later + 40), {"temperature": 900.0})])
+    good = [(at(later + m), {"temperature": 210.0}) for m in range(60)]
+    bad = (at(later + 30.5), {}, {"temperature": "bad"})
+    add(line, [*good, bad, (at(later + 40), {"temperature": 900.0})])
     found = one(client, start=DAY - 10, end=later + 120)
     assert found["gaps"] == [[unix(DAY - 1), unix(later)]]
-    assert found["bad"] == [
-        [unix(later + 30.5), unix(later + 31)],
-        [unix(later + 40), unix(later + 41)],
-    ]
+    spans = [(later + 30.5, later + 31), (later + 40, later + 41)]
+    assert found["bad"] == [[unix(start), unix(end)] for start, end in spans]
     at_stamp = dict(zip(found["t"], found["mean"], strict=True))
-    assert at_stamp[unix(later + 30.5)] is None
-    assert at_stamp[unix(later + 40)] is None
+    assert [at_stamp[unix(start)] for start, _ in spans] == [None, None]
     assert {m for t, m in at_stamp.items() if unix(DAY - 1) < t < unix(later)} == {None}
 
 
@@ -110,76 +114,69 @@ def test_readings_are_read_only_as_far_back_as_is_bounded_and_that_is_said(
     assert answer["series"][0]["gaps"] == []
 
 
-@pytest.mark.parametrize(
-    ("query", "status", "sentence"),
-    [
+def test_a_wrong_question_is_refused_with_its_fault(client, line):
+    line.assets.store_assets([oven(recipe=Variable(type="category"))])
+    refused = [
         ({"asset": "oven-9"}, 404, "there is no asset 'oven-9'"),
         ({"variable": ["temprature"]}, 404, "did you mean temperature?"),
         ({"variable": ["recipe"]}, 422, "is a category"),
-        ({"end": 0}, 422, "must lie after start"),
-        ({"end": 4000 * DAY}, 422, "ask for a shorter span"),
+        ({"end": at(0)}, 422, "must lie after start"),
+        ({"end": at(4000 * DAY)}, 422, "ask for a shorter span"),
         ({"points": 4001}, 422, "points"),
         ({"variable": ["temperature"] * 13}, 422, "variable"),
-    ],
-)
-def test_a_wrong_question_is_refused_with_its_fault(client, line, query, status, sentence):
-    line.assets.store_assets([oven(recipe=Variable(type="category"))])
-    answer = ask(client, *query.pop("variable", ["temperature"]), **query)
-    assert sentence in expect_problem(answer, status)
+    ]
+    usual = {"asset": "oven-1", "variable": "temperature", "start": at(0), "end": at(60)}
+    for query, status, sentence in refused:
+        answer = client.get(f"{URL}/series", params=usual | query, headers=VIEWER)
+        assert sentence in expect_problem(answer, status)
 
 
 def test_assets_are_listed_with_their_newest_reading(client, line):
-    (found,) = client.get(f"{URL}/assets", headers=VIEWER).json()
-    assert (found["name"], found["variables"]) == ("oven-1", len(oven().variables))
-    assert found["last_reading"] == at(DAY - 1).isoformat().replace("+00:00", "Z")
-
-
-def variables(client, **query):
-    answer = client.get(f"{URL}/assets/oven-1/variables", params=query, headers=VIEWER)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    (found,) = read(client, "assets")
+    shown = (found["name"], found["variables"], found["last_reading"])
+    assert shown == ("oven-1", len(oven().variables), "2026-01-05T23:59:00Z")
 
 
 def test_a_variable_shows_its_last_value_its_coverage_and_what_uses_it(client, line):
     line.assets.store_assets([oven(on=Variable(type="boolean"), recipe=Variable(type="category"))])
     add(line, [(at(DAY - 1), {"on": True, "recipe": "rye"})])
     line.clock.instant = at(DAY + 359)
-    page = variables(client)
-    by_name = {item["name"]: item for item in page["items"]}
+    by_name = {item["name"]: item for item in read(client, "assets/oven-1/variables")["items"]}
+    expected = {
+        "last_value": 200.0 + (DAY - 1) % 7,
+        "last_at": "2026-01-05T23:59:00Z",
+        "good": DAY - 360,
+        "bad": 0,
+        "definitions": ["too-hot", "too-moist"],
+    }
     hot = by_name["temperature"]
-    assert hot["last_value"] == 200.0 + (DAY - 1) % 7
-    assert hot["last_at"].startswith("2026-01-05T23:59")
+    assert hot | expected == hot
     assert hot["coverage"] == pytest.approx(0.75, abs=0.01)
-    assert (hot["good"], hot["bad"]) == (DAY - 360, 0)
-    assert hot["definitions"] == ["too-hot", "too-moist"]
     assert by_name["moisture"]["definitions"] == ["too-moist"]
-    assert by_name["on"]["last_value"] is True
-    assert by_name["recipe"]["last_value"] == "rye"
+    assert [by_name[name]["last_value"] for name in ("on", "recipe")] == [True, "rye"]
 
 
 def test_events_of_the_asset_and_of_its_line_and_episodes_are_bands(client, line):
     parent = oven().model_copy(update={"name": "line-1", "variables": {}})
     below = oven().model_copy(update={"parent": "line-1"})
     line.assets.store_assets([parent, below])
-    line.assets.put_event_types([EventType(name="stop", duration="lasting")])
-    line.assets.put_event_types([EventType(name="fault", title="Störung", duration="instant")])
-    rows = [("line-1", "stop", 0, 20), ("oven-1", "fault", 25, 25), ("oven-1", "stop", 50, None)]
-    rows += [("oven-1", "stop", -30, -20)]
-    add_events(
-        line,
-        [EventRow(a, t, at(s), None if e is None else at(e), "test") for a, t, s, e in rows],
-        at(DAY),
-    )
+    stop = EventType(name="stop", duration="lasting")
+    fault = EventType(name="fault", title="Störung", duration="instant")
+    line.assets.put_event_types([stop, fault])
+    rows = [
+        EventRow("line-1", "stop", at(0), at(20), "test"),
+        EventRow("oven-1", "fault", at(25), at(25), "test"),
+        EventRow("oven-1", "stop", at(50), None, "test"),
+        EventRow("oven-1", "stop", at(-30), at(-20), "test"),
+    ]
+    add_events(line, rows, at(DAY))
     for made in (episode(8), episode(12), episode(70)):
         line.episodes.insert(made)
-    query = {"asset": "oven-1", "start": at(15), "end": at(60)}
-    found = client.get(f"{URL}/events", params=query, headers=VIEWER).json()
-    shown = [(e["asset"], e["type"], e["title"], e["end"] is None) for e in found["events"]]
-    assert shown == [
+    found = read(client, "events", asset="oven-1", start=at(15), end=at(60))
+    assert [(e["asset"], e["type"], e["title"], e["end"] is None) for e in found["events"]] == [
         ("line-1", "stop", "stop", False),
         ("oven-1", "fault", "Störung", False),
         ("oven-1", "stop", "stop", True),
     ]
-    assert [band["title"] for band in found["episodes"]] == ["Oven too hot"]
-    assert found["episodes"][0]["raised_at"].startswith("2026-01-05T00:12")
-    assert not found["cut"]
+    bands = [(band["title"], band["raised_at"]) for band in found["episodes"]]
+    assert (bands, found["cut"]) == ([("Oven too hot", "2026-01-05T00:12:00Z")], False)

@@ -1,6 +1,7 @@
 """Answers are computed a few at once, in the order in which they were asked for."""
 
 import asyncio
+from collections import defaultdict
 
 from alerting.console.attempts import Turns
 
@@ -10,16 +11,13 @@ class Slow:
 
     def __init__(self):
         self.begun = []
-        self.may_answer = {}
-        self.may_end = {}
+        self.may_answer = defaultdict(asyncio.Event)
 
     async def __call__(self, scope, receive, send):
-        path = scope["path"]
-        self.begun.append(path)
-        await self.may_answer.setdefault(path, asyncio.Event()).wait()
+        self.begun.append(scope["path"])
+        await self.may_answer[scope["path"]].wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await self.may_end.setdefault(path, asyncio.Event()).wait()
-        await send({"type": "http.response.body", "body": b""})
+        await asyncio.Event().wait()  # the reader has not read it yet
 
 
 async def settle():
@@ -27,49 +25,41 @@ async def settle():
         await asyncio.sleep(0)
 
 
-def ask(turns, path, method="GET", query=b""):
-    async def send(_):
-        pass
+async def begun_of(app, at_once, asked, *steps):
+    """Ask for paths at once; return those whose turn has come, then after each step on the
+    requests."""
 
-    scope = {"type": "http", "method": method, "path": path, "query_string": query}
-    return asyncio.create_task(turns(scope, None, send))
+    async def send(_):
+        """Send nothing."""
+
+    turns = Turns(app, at_once=at_once)
+    usual = {"type": "http", "method": "GET", "query_string": b""}
+    tasks = [asyncio.create_task(turns(usual | one, None, send)) for one in asked]
+    begun = []
+    for step in (list, *steps):
+        step(tasks)
+        await settle()
+        begun.append([*app.begun])
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return begun
 
 
 def test_two_take_their_turns_and_the_third_waits_until_an_answer_begins():
-    async def run():
-        app = Slow()
-        turns = Turns(app, at_once=2)
-        tasks = [ask(turns, path) for path in ("/a", "/b", "/c", "/d")]
-        await settle()
-        assert app.begun == ["/a", "/b"]
-        app.may_answer["/b"].set()
-        await settle()
-        # the reader of /b has not read it yet
-        assert app.begun == ["/a", "/b", "/c"]
-        tasks[0].cancel()
-        await settle()
-        assert app.begun == ["/a", "/b", "/c", "/d"]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    asyncio.run(run())
+    app = Slow()
+    asked = [{"path": path} for path in ("/a", "/b", "/c", "/d")]
+    steps = (lambda _: app.may_answer["/b"].set(), lambda tasks: tasks[0].cancel())
+    begun = asyncio.run(begun_of(app, 2, asked, *steps))
+    assert begun == [["/a", "/b"], ["/a", "/b", "/c"], ["/a", "/b", "/c", "/d"]]
 
 
 def test_a_change_a_live_page_and_what_waits_take_no_turn():
-    async def run():
-        app = Slow()
-        turns = Turns(app, at_once=1)
-        tasks = [
-            ask(turns, "/slow"),
-            ask(turns, "/episodes", "POST"),
-            ask(turns, "/api/v1/live"),
-            ask(turns, "/api/v1/previews/p", query=b"wait=20"),
-        ]
-        await settle()
-        assert set(app.begun) == {"/slow", "/episodes", "/api/v1/live", "/api/v1/previews/p"}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    asyncio.run(run())
+    asked = [
+        {"path": "/slow"},
+        {"path": "/episodes", "method": "POST"},
+        {"path": "/api/v1/live"},
+        {"path": "/api/v1/previews/p", "query_string": b"wait=20"},
+    ]
+    [begun] = asyncio.run(begun_of(Slow(), 1, asked))
+    assert {*begun} == {one["path"] for one in asked}

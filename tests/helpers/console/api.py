@@ -75,3 +75,18 @@ def expect_problem(answer, status):
     assert document["status"] == status
     assert document["title"]
     return document["detail"]
+
+
+def read(client, path, **query):
+    """Return what the API answers to a viewer."""
+    return client.get(f"/api/v1/{path}", params=query, headers=VIEWER).json()
+
+
+class Failing:
+    """A store that answers with a fault, whatever it is asked."""
+
+    def __init__(self, fault):
+        self._fault = fault
+
+    def __getattr__(self, _):
+        raise self._fault

@@ -35,3 +35,8 @@ def log_in(browser, token=OPERATOR_TOKEN, to="/"):
 
 def csrf_of(page):
     return re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)[1]
+
+
+def lacks(page, *texts):
+    """Return which of these texts a page does not show."""
+    return [text for text in texts if text not in page]
