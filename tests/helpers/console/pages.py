@@ -37,6 +37,11 @@ def csrf_of(page):
     return re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)[1]
 
 
+def send_form(browser, path, page="/account", **data):
+    """Send a form with the mark of the session, which stands on a page."""
+    return browser.post(path, data={"csrf": csrf_of(browser.get(page)), **data})
+
+
 def lacks(page, *texts):
     """Return which of these texts a page does not show."""
     return [text for text in texts if text not in page]

@@ -1,5 +1,6 @@
 """People with passwords on a platform, and browsers in which they sign in."""
 
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from alerting.adapters.passwords import Argon2Passwords
@@ -53,6 +54,20 @@ def browser_of(app, address="10.0.0.7", url="https://plant.example", headers=())
 def sign_in(browser, name="anna", password=PASSWORD, to="/"):
     """Send the form of the login."""
     return browser.post("/login", data={"name": name, "password": password, "next": to})
+
+
+def browser_as(app, name="anna", address="10.0.0.7"):
+    """Return a browser in which a person has signed in."""
+    browser = browser_of(app, address)
+    assert sign_in(browser, name).status_code == 303
+    return browser
+
+
+def changing_routes(app, without):
+    """Yield method and path of each route that is not only read, but for some paths."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.path not in without:
+            yield from ((method, route.path) for method in route.methods - {"GET", "HEAD"})
 
 
 def changes_of(platform):
