@@ -21,12 +21,11 @@ from alerting.kinds.validation import parse_definition
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS
+from tests.helpers.console.editor import EDIT, NEW, engineer, send, text_of
 from tests.helpers.console.often_hot import DAYS, often_hot
-from tests.helpers.console.pages import ADMIN_TOKEN, browser, csrf_of, log_in, wall
+from tests.helpers.console.pages import ADMIN_TOKEN, browser, lacks, log_in, wall
 
-__all__ = ["browser", "wall"]
-NEW = "/definitions/new"
-EDIT = "/definitions/too-hot/edit"
+__all__ = ["browser", "engineer", "wall"]
 STARTS = [one["name"] for one in list_starts()]
 EXAMPLES = [
     document
@@ -37,27 +36,12 @@ EXAMPLES = [
 
 
 @pytest.fixture
-def engineer(browser):
-    log_in(browser, ADMIN_TOKEN)
-    return browser
-
-
-@pytest.fixture
 def hot():
     """An engineer on a line that is often too hot, and its platform."""
     made = often_hot(per_day=100)
     client = TestClient(create_app(made, TOKENS), follow_redirects=False)
     log_in(client, ADMIN_TOKEN)
     return client, made
-
-
-def send(browser, address, do, text="", **fields):
-    token = csrf_of(browser.get("/account"))
-    return browser.post(address, data={"csrf": token, "do": do, "text": text, **fields})
-
-
-def text_of(page):
-    return unescape(re.search(r"<textarea id=\"text\"[^>]*>\n(.*?)</textarea>", page.text, re.S)[1])
 
 
 def inputs_of(part):
@@ -76,20 +60,22 @@ def inputs_of(part):
 def test_a_text_is_checked_and_every_fault_has_its_line_and_a_hint(engineer, platform):
     text = "name: x\nkind: threshold\nassets: [oven-1]\nvariable: temprature\nabov: 3\n"
     page = send(engineer, NEW, "check", text)
-    assert page.status_code == 422
-    assert "line 5</span> <code>abov</code> is not a field" in page.text
-    assert "did you mean above?" in page.text
-    assert "line 4</span> <code>variable</code>" in page.text
-    assert text_of(page) == text
+    assert (page.status_code, text_of(page)) == (422, text)
+    assert lacks(
+        page.text,
+        "line 5</span> <code>abov</code> is not a field",
+        "did you mean above?",
+        "line 4</span> <code>variable</code>",
+    ) == []  # fmt: skip
     assert platform.definitions.newest_revision("x") is None
 
 
-@pytest.mark.parametrize("text", ["", "- a", "a: [", "a: 1\na: 2", "[" * 300, "&a [*a]"])
-def test_a_text_that_is_no_document_is_kept_with_its_fault(engineer, text):
-    page = send(engineer, NEW, "check", text)
-    assert page.status_code == 422
-    assert 'role="alert"' in page.text
-    assert text_of(page) == text
+def test_a_text_that_is_no_document_is_kept_with_its_fault(engineer):
+    texts = ("", "- a", "a: [", "a: 1\na: 2", "[" * 300, "&a [*a]")
+    pages = {text: send(engineer, NEW, "check", text) for text in texts}
+    found = {text: (page.status_code, text_of(page)) for text, page in pages.items()}
+    assert found == {text: (422, text) for text in texts}
+    assert [text for text, page in pages.items() if 'role="alert"' not in page.text] == []
 
 
 def test_a_new_definition_is_applied_with_author_and_reason(engineer, platform):
@@ -114,89 +100,90 @@ def test_of_two_engineers_the_second_gets_the_difference_and_keeps_the_text(engi
     own = write_yaml_document(too_hot(above=210))
     apply(platform, [too_hot(title="Oven too hot", above=220)], "ben", at(5), "less noise")
     page = send(engineer, EDIT, "apply", own, revision="1")
-    assert page.status_code == 409
-    assert "Changed by ben" in page.text
-    assert "less noise" in page.text
-    assert "<ins>220</ins>" in page.text
-    assert text_of(page) == own
+    assert (page.status_code, text_of(page)) == (409, own)
+    assert lacks(page.text, "Changed by ben", "less noise", "<ins>220</ins>") == []
     assert platform.definitions.newest_revision("too-hot").number == 2
     seen = re.search(r'name="revision" value="(\d+)"', page.text)[1]
     assert send(engineer, EDIT, "apply", own, revision=seen).status_code == 303
     assert platform.definitions.newest_revision("too-hot").definition.above == 210
 
 
+def tried(browser, address, text, **fields):
+    """Return the page of a preview that is over."""
+    address = send(browser, address, "preview", text, weeks="1", **fields).headers["location"]
+    while 'http-equiv="refresh"' in (page := browser.get(address)).text:
+        pass
+    return page
+
+
 def test_a_preview_shows_what_the_draft_would_have_raised_beside_what_serves(hot):
     browser, platform = hot
     apply(platform, [too_hot(above=240)], "ann", at(0), "first")
     text = write_yaml_document(too_hot())
-    started = send(browser, EDIT, "preview", text, revision="1", weeks="1")
-    address = started.headers["location"]
-    while 'http-equiv="refresh"' in (page := browser.get(address)).text:
-        pass
+    page = tried(browser, EDIT, text, revision="1")
     assert text_of(page) == text
-    assert f"It would have raised {12 * DAYS} alarms" in page.text
-    assert f"<strong>0</strong> in both, <strong>{12 * DAYS}</strong> only here" in page.text
-    assert "limit 215 °C" in page.text
+    assert lacks(
+        page.text,
+        f"It would have raised {12 * DAYS} alarms",
+        f"<strong>0</strong> in both, <strong>{12 * DAYS}</strong> only here",
+        "limit 215 °C",
+    ) == []  # fmt: skip
     assert page.text.count('<rect class="only"') == 12 * DAYS
     other = TestClient(browser.app, follow_redirects=False)
     log_in(other, "viewer-token-0123456789")
-    assert other.get(address).status_code == 403
+    assert other.get(page.url.path).status_code == 403
 
 
 def test_every_question_leads_to_a_text_that_can_be_applied(engineer):
     of = "asset=oven-1&variable=temperature"
-    questions = unescape(engineer.get(f"{NEW}?{of}").text)
-    for one in list_starts():
-        address = f"/definitions/new?start={one['name']}&{of}"
-        assert f'href="{address}"' in questions
-        page = send(engineer, NEW, "check", text_of(engineer.get(address)))
-        assert page.status_code == 200, one
-    assert engineer.get("/definitions/new?start=none").status_code == 404
-    assert engineer.get(f"{NEW}?start={STARTS[0]}&asset=oven-9").status_code == 404
-    assert engineer.get(f"{NEW}?start={STARTS[0]}&variable=colour").status_code == 404
+    addresses = [f"{NEW}?start={start}&{of}" for start in STARTS]
+    links = [f'href="{address}"' for address in addresses]
+    assert lacks(unescape(engineer.get(f"{NEW}?{of}").text), *links) == []
+    texts = {address: text_of(engineer.get(address)) for address in addresses}
+    checked = {one: send(engineer, NEW, "check", text).status_code for one, text in texts.items()}
+    assert checked == dict.fromkeys(addresses, 200)
+    unknown = ("none", f"{STARTS[0]}&asset=oven-9", f"{STARTS[0]}&variable=colour")
+    assert {engineer.get(f"{NEW}?start={query}").status_code for query in unknown} == {404}
 
 
 @pytest.mark.parametrize("start", STARTS)
 def test_a_new_definition_is_about_what_was_named_and_nothing_is_guessed(engineer, platform, start):
     platform.assets.store_assets([oven(), oven().model_copy(update={"name": "a-first"})])
-
-    def text(query):
-        page = engineer.get(f"{NEW}?start={start}{query}")
-        return yaml.safe_load(text_of(page)), unescape(page.text)
-
-    nothing, page = text("")
-    assert nothing["assets"] == []
-    assert f"/definitions/new?start={start}&asset=oven-1" in page
-    assert "temperature" not in str(nothing)
-    asset, page = text("&asset=oven-1")
-    assert asset["assets"] == ["oven-1"]
-    assert "temperature" not in str(asset)
-    named, of_both = text("&asset=oven-1&variable=moisture")
-    assert named["assets"] == ["oven-1"]
-    assert 'id="about"' not in of_both
+    address = f"{NEW}?start={start}"
+    both = "&asset=oven-1&variable=moisture"
+    pages = {
+        query: engineer.get(address + query)
+        for query in ("", "&asset=oven-1", both, "&variable=moisture")
+    }
+    nothing, asset, named, variable = (yaml.safe_load(text_of(page)) for page in pages.values())
+    assets = [one["assets"] for one in (nothing, asset, named, variable)]
+    assert assets == [[], ["oven-1"], ["oven-1"], []]
+    assert lacks(f"{nothing} {asset}", "temperature", "moisture") == ["temperature", "moisture"]
+    shown = [unescape(page.text) for page in pages.values()]
+    assert (f"{address}&asset=oven-1" in shown[0], 'id="about"' in shown[2]) == (True, False)
+    assert f"{address}{both}" in shown[3]
     if named != asset:
-        assert f"/definitions/new?start={start}&asset=oven-1&variable=moisture" in page
+        assert f"{address}{both}" in shown[1]
         assert "moisture" in str(named)
-    variable, page = text("&variable=moisture")
-    assert variable["assets"] == []
-    assert f"/definitions/new?start={start}&asset=oven-1&variable=moisture" in page
 
 
 # The form
 
 
-@pytest.mark.parametrize("document", EXAMPLES, ids=lambda one: one["name"])
-def test_an_example_goes_through_the_form_and_back_unchanged(document):
-    made = parse_definition(read_form(inputs_of(draw_form(document))))
-    assert made == parse_definition(document)
-    whole = made.model_dump(mode="json", by_alias=True)
-    assert parse_definition(read_form(inputs_of(draw_form(whole)))) == parse_definition(whole)
+def through_form(document):
+    return parse_definition(read_form(inputs_of(draw_form(document))))
 
 
-@pytest.mark.parametrize("document", EXAMPLES, ids=lambda one: one["name"])
-def test_an_example_is_written_as_yaml_and_read_unchanged(document):
-    written = write_yaml_document(definition_document(parse_definition(document)))
-    assert parse_definition(yaml.safe_load(written)) == parse_definition(document)
+def test_each_example_goes_through_the_form_and_through_yaml_and_back_unchanged():
+    changed = []
+    for document in EXAMPLES:
+        made = parse_definition(document)
+        whole = made.model_dump(mode="json", by_alias=True)
+        written = yaml.safe_load(write_yaml_document(definition_document(made)))
+        ways = (through_form(document), through_form(whole), parse_definition(written))
+        if ways != (made, parse_definition(whole), made):
+            changed.append((document, ways))
+    assert changed == []
 
 
 def test_a_form_has_only_the_branches_in_use():
@@ -211,10 +198,9 @@ def test_a_form_has_only_the_branches_in_use():
 
 
 def test_null_that_means_never_is_a_state_of_its_own():
-    document = {**EXAMPLES[0], "schedule": {"retrain": None}}
-    assert read_form(inputs_of(draw_form(document)))["schedule"] == {"retrain": None}
-    usual = {**EXAMPLES[0], "schedule": {}}
-    assert read_form(inputs_of(draw_form(usual)))["schedule"] == {}
+    for schedule in ({"retrain": None}, {}):
+        document = {**EXAMPLES[0], "schedule": schedule}
+        assert read_form(inputs_of(draw_form(document)))["schedule"] == schedule
 
 
 def test_text_and_form_change_each_other_over_the_server(engineer, platform):
@@ -249,24 +235,26 @@ def test_a_fault_stands_beside_its_field_in_the_form(engineer):
     assert re.search(r'value="hot".*?<small class="fault"', page.text, re.S)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("n:" + ".".join(["a"] * 99), "1"),
-        ("y:problem", "!!python/object:os.system {}"),
-        ("y:problem", "[" * 500),
-        ("n:above", "1e999"),
-        ("s:..", "x"),
-        ("l:assets.0.1.2", "x"),
-        ("g:above", "1"),
-        ("a:name", "1"),
-        ("i:" + "9" * 200, "9" * 400),
-    ],
-)
-def test_a_form_that_the_console_did_not_draw_breaks_nothing(engineer, name, value):
-    inputs = dict(inputs_of(draw_form(too_hot()))) | {name: value}
-    page = send(engineer, EDIT, "check", revision="1", shape="form", **inputs)
-    assert page.status_code in (200, 422)
+def test_a_form_that_the_console_did_not_draw_breaks_nothing(engineer):
+    usual = dict(inputs_of(draw_form(too_hot())))
+    odd = {
+        "n:" + ".".join(["a"] * 99): "1",
+        "y:problem": "!!python/object:os.system {}",
+        "y:model": "[" * 500,
+        "n:above": "1e999",
+        "s:..": "x",
+        "l:assets.0.1.2": "x",
+        "g:above": "1",
+        "a:name": "1",
+        "i:" + "9" * 200: "9" * 400,
+    }
+    found = {
+        name: send(engineer, EDIT, "check", revision="1", shape="form", **usual | {name: value})
+        for name, value in odd.items()
+    }
+    assert {
+        n: page.status_code for n, page in found.items() if page.status_code not in (200, 422)
+    } == {}
 
 
 def test_the_line_of_a_field_is_that_of_the_nearest_one_above_it():
@@ -293,8 +281,7 @@ def test_scenarios_of_a_draft_are_run_in_the_editor(hot):
     text = write_yaml_document(too_hot())
     page = send(engineer, NEW, "test", text, scenarios=SCENARIO)
     assert page.status_code == 200
-    assert "1 of 2 scenarios passed" in page.text
-    assert "+ 5m  raised: medium" in page.text
+    assert lacks(page.text, "1 of 2 scenarios passed", "+ 5m  raised: medium") == []
     assert "never hot" in page.text.split('name="scenarios"')[1]  # and it is there to be changed
     assert platform.definitions.documents() == []
     ran = send(engineer, NEW, "test", text, scenarios=f"definition: too-hot\nscenarios:{SCENARIO}")
@@ -309,11 +296,8 @@ def test_check_preview_and_page_say_what_can_never_be_fulfilled_and_the_zone_of_
     text = write_yaml_document(too_hot(stale_after="1m", suppression=hours, **{"for": "3m"}))
     never = "longer than stale_after 1m: `for: 3m` can never be fulfilled; write stale_after: 10m"
     in_zone = "uppressed: daily 22:00 to 06:00 Europe/Berlin"
-    checked = unescape(send(engineer, NEW, "check", text).text)
-    tried = engineer.get(send(engineer, NEW, "preview", text, weeks="1").headers["location"])
-    for page in (checked, unescape(tried.text)):
-        assert never in page
-        assert in_zone in page
+    pages = (send(engineer, NEW, "check", text), tried(engineer, NEW, text))
+    assert [lacks(unescape(page.text), never, in_zone) for page in pages] == [[], []]
     scenario = '- {title: Hot, every: 5m, readings: {temperature: ["250 x 9"]}, expect: []}'
     assert never in unescape(send(engineer, NEW, "test", text, scenarios=scenario).text)
     send(engineer, NEW, "apply", text, accept_load="known")
@@ -322,15 +306,12 @@ def test_check_preview_and_page_say_what_can_never_be_fulfilled_and_the_zone_of_
 
 def test_a_draft_that_predicts_shows_where_how_long_and_whether_that_is_enough(hot):
     engineer, _ = hot
-    problem = {"variable": "temperature", "above": 215}
-    text = write_yaml_document(too_moist(problem=problem))
-    page = engineer.get(send(engineer, NEW, "preview", text, weeks="1").headers["location"])
-    assert "The problem happened 36 times" in page.text
-    assert "On 1 asset." in page.text
-    assert "It lasted 10 min" in page.text
-    assert "few to learn from" not in page.text
-    assert 'data-path="problem.above"' in page.text
-    rare = write_yaml_document(too_moist(problem={"variable": "temperature", "above": 500}))
-    page = engineer.get(send(engineer, NEW, "preview", rare, weeks="1").headers["location"])
-    assert "The problem happened 0 times" in page.text
-    assert "few to learn from" in page.text
+
+    def page_of(**problem):
+        text = write_yaml_document(too_moist(problem={"variable": "temperature", **problem}))
+        return tried(engineer, NEW, text).text
+
+    often = ("The problem happened 36 times", "On 1 asset.", "It lasted 10 min")
+    few = "few to learn from"
+    assert lacks(page_of(above=215), *often, 'data-path="problem.above"', few) == [few]
+    assert lacks(page_of(above=500), "The problem happened 0 times", few) == []
