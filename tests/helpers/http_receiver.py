@@ -7,7 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class HttpReceiver(ThreadingHTTPServer):
-    """Answers every POST with `status`; `seen` holds path, headers and JSON of each."""
+    """Answers every POST with `status`; `seen` holds path, headers and JSON of each.
+
+    No answer begins before `released`, and none ends before `ended`.
+    """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -16,6 +19,8 @@ class HttpReceiver(ThreadingHTTPServer):
         self.look = lambda: None
         self.released = threading.Event()
         self.released.set()
+        self.ended = threading.Event()
+        self.ended.set()
 
     @property
     def bodies(self):
@@ -32,6 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
         self.send_header("content-length", "2")
         self.end_headers()
+        self.server.ended.wait(600)
         self.wfile.write(b"ok")
 
     def log_message(self, *words):
@@ -47,4 +53,5 @@ def http_receiver(context=None):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.released.set()
+        server.ended.set()
         server.shutdown()
