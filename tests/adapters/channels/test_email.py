@@ -137,11 +137,8 @@ def test_an_e_mail_arrives_as_text_and_html_with_reasons_advice_and_links(servin
 
 def test_a_line_that_begins_with_from_arrives_as_it_is(serving):
     text, html = texts_of(sent(serving, text="Over: source\nFrom today 13:40 to 15:01: no row"))
-    assert ("\nFrom today 13:40" in text, ">From" in text, "&gt;From" in html) == (
-        True,
-        False,
-        False,
-    )
+    assert "\nFrom today 13:40" in text
+    assert (">From" in text, "&gt;From" in html) == (False, False)
 
 
 def test_a_link_of_a_french_mail_has_the_space_before_its_colon(serving):
