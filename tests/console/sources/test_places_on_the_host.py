@@ -193,11 +193,11 @@ def test_nothing_of_a_file_that_is_no_table_is_quoted(tmp_path):
     file = tmp_path / "in" / "file"
     file.parent.mkdir()
     quoted = []
-    for content in NO_TABLES:
+    for name_of, content in NO_TABLES.items():
         platform = new_platform()
         client = client_of(platform)
         for number, read_as in enumerate(READ_AS):
-            file.write_text(NO_TABLES[content])
+            file.write_text(content)
             name = f"s{number}"
             document = {"name": name, "kind": "files", "pattern": str(file), "unchanged_for": "0s"}
             apply_sources(platform, [{**document, **read_as}], "host", at(number))
@@ -208,5 +208,5 @@ def test_nothing_of_a_file_that_is_no_table_is_quoted(tmp_path):
             given = READ_AS[1]["time"]  # what the document itself says
             told = "".join(answer.text for answer in answers).replace(f'"time":"{given}"', "")
             if "hunter2" in told.replace(str(read_as.get("time")), ""):
-                quoted.append((content, read_as))
+                quoted.append((name_of, read_as))
     assert quoted == []
