@@ -41,7 +41,7 @@ def checked(client, document):
     return client.post(f"{URL}:check", json=document, headers=ADMIN).json()
 
 
-def put(client, document, name="oven-1", **match):
+def apply_at(client, document, name="oven-1", **match):
     headers = ADMIN | {key.replace("_", "-"): value for key, value in match.items()}
     return client.put(f"{URL}/{name}?reason=named", json=document, headers=headers)
 
@@ -86,14 +86,14 @@ def test_a_type_cannot_change_once_there_are_readings(client, platform):
 def test_who_was_second_learns_who_was_first_and_that_also_of_an_import(client, platform):
     tag = tag_of(client)
     document = {**document_of(client), "title": "Oven one"}
-    answer = put(client, document, if_match=tag)
+    answer = apply_at(client, document, if_match=tag)
     assert (answer.status_code, answer.json()["action"]) == (200, "changed")
     assert answer.headers["etag"] == tag_of(client) != tag
-    expect_detail(put(client, document, if_match=tag), 412, "ada")
-    expect_detail(put(client, document), 428, "If-Match")
+    expect_detail(apply_at(client, document, if_match=tag), 412, "ada")
+    expect_detail(apply_at(client, document), 428, "If-Match")
     given = GivenAsset("line 1", {"name": "oven-1", "title": "By a file"})
     import_assets("assets.yaml", [given], platform, now=at(900), actor="cleo")
-    refused = put(client, document, if_match=answer.headers["etag"])
+    refused = apply_at(client, document, if_match=answer.headers["etag"])
     expect_detail(refused, 412, "changed by cleo")
     entry = next(e for e in audit_entries(platform) if e["what"] == "asset applied")
     found = (entry["subject"], entry["why"], entry["after"]["title"])
@@ -106,16 +106,16 @@ def test_a_document_that_is_read_and_applied_again_changes_nothing(client, platf
     before = platform.assets.get("odd")
     document = document_of(client, "odd")
     assert document["variables"] == {"a": {"type": "number"}, "b": {}}
-    answer = put(client, document, "odd", if_match=tag_of(client, "odd"))
+    answer = apply_at(client, document, "odd", if_match=tag_of(client, "odd"))
     assert answer.json()["action"] == "unchanged"
     assert platform.assets.get("odd") == before
 
 
 def test_a_new_asset_is_made_once(client, platform):
     new = {"variables": {"speed": {"unit": "m/s"}}}
-    made = put(client, new, "belt", if_none_match="*")
+    made = apply_at(client, new, "belt", if_none_match="*")
     assert (made.status_code, made.json()["action"]) == (201, "new")
-    expect_detail(put(client, new, "belt", if_none_match="*"), 412, "already one of this name")
+    expect_detail(apply_at(client, new, "belt", if_none_match="*"), 412, "already one of this name")
     assert platform.assets.get("belt").variables["speed"].unit == "m/s"
 
 

@@ -41,18 +41,18 @@ def test_a_check_names_an_unknown_channel_and_its_place_and_writes_nothing(clien
 
 
 def test_a_route_is_applied_from_the_content_that_was_read_and_removed(client, platform):
-    def put(name, document, **match):
+    def apply_at(name, document, **match):
         headers = ADMIN | {key.replace("_", "-"): value for key, value in match.items()}
         return client.put(f"{URL}/{name}?reason=also+faults", json=document, headers=headers)
 
     tag = tag_of(client)
     changed = {"channels": ["log"], "platform": True}
-    answer = put("night", changed, if_match=tag)
+    answer = apply_at("night", changed, if_match=tag)
     assert (answer.status_code, answer.json()["action"]) == (200, "changed")
     refused = client.delete(f"{URL}/night", headers=ADMIN | {"if-match": tag})
-    for late in (put("night", changed, if_match=tag), refused):
+    for late in (apply_at("night", changed, if_match=tag), refused):
         expect_detail(late, 412, "was changed by")
-    assert put("day", {"channels": ["log"]}, if_none_match="*").status_code == 201
+    assert apply_at("day", {"channels": ["log"]}, if_none_match="*").status_code == 201
     match = {"if-match": tag_of(client, "day")}
     gone = client.delete(f"{URL}/day?reason=over", headers=ADMIN | match)
     assert gone.status_code == 204
