@@ -38,34 +38,32 @@ def newest_definition(platform, name="too-hot"):
 
 
 def test_hours_and_cron_without_a_zone_are_the_plants_and_are_said_with_it(berlin):
-    apply(berlin, [QUIET, too_moist(schedule={"retrain": "0 3 * * 0"})], "ada", at(0), "first")
-    assert newest_definition(berlin).suppression.timezone == "Europe/Berlin"
-    assert newest_definition(berlin, "too-moist").schedule.timezone == "Europe/Berlin"
-    assert clock_times(newest_definition(berlin)) == [TEXT]
-    assert clock_times(newest_definition(berlin, "too-moist")) == [
-        "trained by cron 0 3 * * 0 Europe/Berlin"
-    ]
+    by_hour = {"above": {"learned": {"quantile": 0.999, "by": ["hour_of_day"]}}}
+    model = too_moist(schedule={"retrain": "0 3 * * 0"})
+    apply(berlin, [QUIET, model, too_hot(name="by-hour", **by_hour)], "ada", at(0), "first")
+    names = ("too-hot", "too-moist", "by-hour")
+    hot, moist, learned = (newest_definition(berlin, name) for name in names)
+    assert hot.suppression.timezone == moist.schedule.timezone == "Europe/Berlin"
+    assert hot.schedule.timezone == "UTC"  # nothing in it is read by a clock
+    assert clock_times(hot) == [TEXT]
+    assert clock_times(moist) == ["trained by cron 0 3 * * 0 Europe/Berlin"]
+    assert clock_times(learned)[-1] == "hours of the day: Europe/Berlin"
     assert review_change(berlin, QUIET, at(1), at(1)).clock_times == (TEXT,)
     assert written_subject(berlin, QUIET).applied
-    assert newest_definition(berlin).schedule.timezone == "UTC"  # nothing in it is read by a clock
-    by_hour = {"above": {"learned": {"quantile": 0.999, "by": ["hour_of_day"]}}}
-    apply(berlin, [too_hot(name="by-hour", **by_hour)], "ada", at(0), "first")
-    assert (
-        clock_times(newest_definition(berlin, "by-hour"))[-1] == "hours of the day: Europe/Berlin"
-    )
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
-def test_a_zone_that_is_named_counts_and_goes_out_and_in_unchanged(berlin, zone):
-    named = too_hot(suppression={**WINDOWS, "timezone": zone})
-    model = too_moist(schedule={"timezone": zone})
-    apply(berlin, [named, model], "ada", at(0), "first")
-    assert newest_definition(berlin).suppression.timezone == zone
-    for name in ("too-hot", "too-moist"):
-        document = definition_document(newest_definition(berlin, name))
-        assert zone in str(document)
-        assert [one.action for one in plan(berlin, [document])] == ["unchanged"]
-    assert not sync(berlin, at(1)).new
+def test_a_zone_that_is_named_counts_and_goes_out_and_in_unchanged(berlin):
+    for zone in ("UTC", "Asia/Tokyo"):
+        named = too_hot(suppression={**WINDOWS, "timezone": zone})
+        apply(berlin, [named, too_moist(schedule={"timezone": zone})], "ada", at(0), "first")
+        assert newest_definition(berlin).suppression.timezone == zone
+        documents = [
+            definition_document(newest_definition(berlin, name))
+            for name in ("too-hot", "too-moist")
+        ]
+        assert [zone in str(document) for document in documents] == [True, True]
+        assert [one.action for one in plan(berlin, documents)] == ["unchanged", "unchanged"]
+        assert not sync(berlin, at(1)).new
 
 
 def test_what_was_applied_in_utc_stays_until_it_is_applied_again(utc, berlin):

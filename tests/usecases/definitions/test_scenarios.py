@@ -25,80 +25,63 @@ def result(definition, readings, expect=(), **changes):
     return run_scenario(definition, scenario(readings, expect, **changes))
 
 
-def test_transitions_are_found_at_their_times_and_compared_in_order():
-    expect = [
-        {"at": "2m", "raised": "medium"},
-        {"at": "3m", "severity": "critical"},
-        {"at": "5m", "closed": True},
-    ]
-    found = result(
-        threshold(above=None, levels=LEVELS),
-        {"temperature": [200, 210, 220, 240, 240, 200]},
-        expect,
-    )
+STEPS = [
+    {"at": "2m", "raised": "medium"},
+    {"at": "3m", "severity": "critical"},
+    {"at": "5m", "closed": True},
+]
+
+
+def test_transitions_are_found_at_their_times_and_compared_in_order_between_two_instants():
+    values = {"temperature": [200, 210, 220, 240, 240, 200]}
+    found = result(threshold(above=None, levels=LEVELS), values, STEPS)
     assert found.passed, found.difference
     assert found.found == ("2m  raised: medium", "3m  severity: critical", "5m  closed")
-
-
-def test_a_difference_names_what_is_missing_and_what_is_too_much():
     found = result(threshold(), {"temperature": [200, 230]}, [{"at": "0s", "raised": "medium"}])
     assert not found.passed
     assert found.difference == ("- 0s  raised: medium", "+ 1m  raised: medium")
+    closed = [{"at": "1m", "closed": True}]
+    values = {"temperature": [230, "200 x 4", 230]}
+    assert result(threshold(), values, closed, after="30s", before="4m").passed
 
 
-def test_only_transitions_between_two_instants_are_compared():
-    readings = {"temperature": [230, "200 x 4", 230]}
-    assert result(
-        threshold(), readings, [{"at": "1m", "closed": True}], after="30s", before="4m"
-    ).passed
+STATE = {"variable": "state", "above": None, "equals": "stopped"}
+SLOW = {"for": "3m", "stale_after": "30m"}
+TYPES = [
+    ({"stale_after": "3m"}, [230, "null x 3", "200 x 2"], ("0s  raised: medium", "4m  closed")),
+    (STATE, ["running x 2", "stopped"], ("2m  raised: medium",)),
+    ({"variable": "open", "above": None, "equals": True}, [False, True], ("1m  raised: medium",)),
+    # a sample of bad quality makes it unknown, and its value is no matter
+    (SLOW, [230, "bad quality", "230 x 3"], ("5m  raised: medium",)),
+    (SLOW, [230, "bad quality x 9", 200], ()),
+    (STATE, ["stopped", "bad quality", "running"], ("0s  raised: medium", "2m  closed")),
+]
 
 
-def test_values_are_repeated_missing_and_of_every_type():
-    assert result(
-        threshold(stale_after="3m"), {"temperature": [230, "null x 3", "200 x 2"]}
-    ).found == (
-        "0s  raised: medium",
-        "4m  closed",
-    )
-    state = threshold(variable="state", above=None, equals="stopped")
-    assert result(state, {"state": ["running x 2", "stopped"]}).found == ("2m  raised: medium",)
-    door = threshold(variable="open", above=None, equals=True)
-    assert result(door, {"open": [False, True]}).found == ("1m  raised: medium",)
-
-
-def test_a_sample_of_bad_quality_makes_it_unknown_and_its_value_is_no_matter():
-    definition = threshold(**{"for": "3m"}, stale_after="30m")
-    held = [230, "bad quality", "230 x 3"]
-    assert result(definition, {"temperature": held}, until="10m").found == ("5m  raised: medium",)
-    assert result(definition, {"temperature": [230, "bad quality x 9", 200]}).found == ()
-    state = threshold(variable="state", above=None, equals="stopped")
-    assert result(state, {"state": ["stopped", "bad quality", "running"]}).found == (
-        "0s  raised: medium",
-        "2m  closed",
-    )
+def test_values_are_repeated_missing_of_bad_quality_and_of_every_type():
+    found = []
+    for changes, values, _ in TYPES:
+        definition = threshold(**changes)
+        found.append(result(definition, {definition.variable: values}, until="10m").found)
+    assert found == [expected for *_, expected in TYPES]
 
 
 HOT = {"temperature": [200, "230 x 9", 200, "230 x 4"]}
 
 
-def told(definition, readings, **changes):
+def told(shelved=()):
     """Only the lines that say when people are told."""
-    lines = result(definition, readings, notified=changes.pop("notified", []), **changes).found
+    lines = result(threshold(), HOT, notified=[], shelved=shelved).found
     return [line for line in lines if line.endswith("notified")]
 
 
 def test_people_are_told_at_the_raise_or_when_a_shelf_ends_and_never_of_what_came_and_went_on_it():
-    assert told(threshold(), HOT) == ["1m  notified", "11m  notified"]
-    assert told(threshold(), HOT, shelved=[{"from": "0s", "to": "5m"}]) == [
-        "5m  notified",
-        "11m  notified",
-    ]
-    assert told(
-        threshold(), HOT, shelved=[{"from": "30s", "to": "10m"}, {"from": "10m30s", "to": "12m"}]
-    ) == ["12m  notified"]
-    assert result(
-        threshold(), HOT, [], shelved=[{"from": "0s", "to": "1h"}], notified=[], after="1h"
-    ).passed
+    two = [{"from": "30s", "to": "10m"}, {"from": "10m30s", "to": "12m"}]
+    assert told() == ["1m  notified", "11m  notified"]
+    assert told([{"from": "0s", "to": "5m"}]) == ["5m  notified", "11m  notified"]
+    assert told(two) == ["12m  notified"]
+    shelf = [{"from": "0s", "to": "1h"}]
+    assert result(threshold(), HOT, [], shelved=shelf, notified=[], after="1h").passed
 
 
 def test_when_people_are_told_is_compared_only_where_it_is_written():
@@ -113,29 +96,32 @@ def test_when_people_are_told_is_compared_only_where_it_is_written():
 
 
 def test_limits_come_from_the_asset_of_the_scenario():
-    definition = threshold(above={"attribute": "max"})
-    assert result(definition, {"temperature": [220]}, asset={"attributes": {"max": 210}}).found == (
-        "0s  raised: medium",
-    )
-    with pytest.raises(UserError, match="no attribute 'max'"):
-        result(definition, {"temperature": [220]})
+    stated = result(BY_ASSET, {"temperature": [220]}, asset={"attributes": {"max": 210}})
+    assert stated.found == ("0s  raised: medium",)
+
+
+BY_ASSET = threshold(above={"attribute": "max"})
+LEARNED = threshold(above={"learned": {"quantile": 0.99}})
+NUMBER = {"variables": {"temperature": {"type": "number"}}}
+HOT_AT_ONCE = {"temperature": [220]}
 
 
 def test_what_cannot_be_run_says_why():
-    with pytest.raises(UserError, match="trained model"):
-        result(classifier(), {"moisture": [3]})
-    with pytest.raises(UserError, match="learned limits, of which a scenario has no past"):
-        result(threshold(above={"learned": {"quantile": 0.99}}), {"temperature": [220]})
-    with pytest.raises(UserError, match="no readings of 'temperature'"):
-        result(threshold(), {"temperatur": [3]})
-    with pytest.raises(UserError, match="exactly one of"):
-        result(threshold(), {"temperature": [3]}, [{"at": "0s"}])
-    with pytest.raises(UserError, match="is not a value of 'temperature'"):
-        result(
+    for definition, readings, changes, fault in (
+        (BY_ASSET, HOT_AT_ONCE, {}, "no attribute 'max'"),
+        (classifier(), {"moisture": [3]}, {}, "trained model"),
+        (LEARNED, HOT_AT_ONCE, {}, "learned limits, of which a scenario has no past"),
+        (threshold(), {"temperatur": [3]}, {}, "no readings of 'temperature'"),
+        (threshold(), HOT_AT_ONCE, {"expect": [{"at": "0s"}]}, "exactly one of"),
+        (
             threshold(),
             {"temperature": ["hot"]},
-            asset={"variables": {"temperature": {"type": "number"}}},
-        )
+            {"asset": NUMBER},
+            "is not a value of 'temperature'",
+        ),
+    ):
+        with pytest.raises(UserError, match=fault):
+            result(definition, readings, **changes)
     with pytest.raises(UserError, match=r"scenarios\.0\.expect"):
         read_scenarios({"definition": "x", "scenarios": [{"title": "t", "readings": {}}]}, "file")
 

@@ -76,15 +76,11 @@ def test_an_alert_that_can_never_be_raised_is_said_wherever_it_is_tried(hourly):
 
 def test_variables_of_other_spacing_are_known_by_their_own_readings(hourly):
     assert warned(hourly, variable="fast") == []
-    with_lab = {"variable": "lab", "below": 8}
-    fast = {"variable": "fast", "above": 0}
-    (found,) = warned(hourly, variable=None, above=None, all=[fast, with_lab])
+    both = [{"variable": "fast", "above": 0}, {"variable": "lab", "below": 8}]
+    (found,) = warned(hourly, variable=None, above=None, all=both)
     assert "lab comes every 1d, longer than stale_after 10m: `for: 30m`" in found
     assert found.endswith("write stale_after: 2d")
-    pattern = warned(hourly, assets=["hour-*"])
-    assert pattern == [NEVER]
-    other = Asset(name="hour-2", variables={"temp": Variable()})
-    hourly.assets.store_assets([other])
+    hourly.assets.store_assets([Asset(name="hour-2", variables={"temp": Variable()})])
     assert warned(hourly, assets=["hour-*"]) == [f"hour-1: {NEVER}"]
 
 

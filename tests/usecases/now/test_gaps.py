@@ -31,42 +31,36 @@ def gaps(platform, now):
     return find_gaps(platform.states, read_plant(platform).targets, now, LATE)
 
 
-def test_what_is_evaluated_in_time_is_no_gap(platform):
-    platform.clock.instant = at(60)
-    evaluate(platform, ["too-hot"], at(59))
+def evaluated(platform, minute, until=None):
+    platform.clock.instant = at(minute)
+    evaluate(platform, ["too-hot"], at(minute if until is None else until))
+
+
+def test_what_is_evaluated_in_time_is_no_gap_until_evaluation_stands_still(platform):
+    evaluated(platform, 60, 59)
     found = gaps(platform, at(60))
     assert found.gaps == ()
     assert at(55) <= found.until <= at(60)
+    [gap] = gaps(platform, at(120)).gaps
+    assert (gap.kind, gap.since) == ("late", found.until)
 
 
 def test_a_silent_sensor_is_a_gap_with_its_reason(platform):
-    platform.clock.instant = at(120)
-    evaluate(platform, ["too-hot"], at(120))
+    evaluated(platform, 120)
     [gap] = gaps(platform, at(120)).gaps
     assert (gap.definition, gap.kind, gap.assets) == ("too-hot", "unknown", ("oven-1",))
-    assert gap.reason
+    assert "no reading of Zone 2 temperature within 5 min" in gap.reason
 
 
-def test_an_evaluation_that_stands_still_is_a_gap(platform):
-    platform.clock.instant = at(60)
-    evaluate(platform, ["too-hot"], at(59))
-    [gap] = gaps(platform, at(120)).gaps
-    assert gap.kind == "late"
-    assert at(55) <= gap.since <= at(60)
-
-
-def test_what_waits_for_its_model_is_a_gap_and_a_new_threshold_is_none(platform):
+def test_what_waits_for_its_model_is_a_gap_and_what_was_never_evaluated_is_one_after_a_while(
+    platform,
+):
+    assert gaps(platform, at(5)).gaps == ()
+    assert [gap.kind for gap in gaps(platform, at(60)).gaps] == ["never"]
     apply(platform, [too_moist()], "ann", at(60), "test")
-    platform.clock.instant = at(60)
-    evaluate(platform, ["too-hot"], at(59))
+    evaluated(platform, 60, 59)
     [gap] = gaps(platform, at(61)).gaps
     assert (gap.definition, gap.kind, gap.since) == ("too-moist", "no model", None)
-
-
-def test_what_was_never_evaluated_is_a_gap_after_a_while(platform):
-    assert gaps(platform, at(5)).gaps == ()
-    [gap] = gaps(platform, at(60)).gaps
-    assert gap.kind == "never"
 
 
 def test_the_plant_is_read_again_once_a_document_has_changed(platform):
@@ -82,8 +76,7 @@ def test_gaps_are_not_looked_for_again_until_a_state_is_written_or_a_target_is_l
     platform, monkeypatch
 ):
     monkeypatch.setattr(gaps_module, "_MANY", 0)
-    platform.clock.instant = at(60)
-    evaluate(platform, ["too-hot"], at(59))
+    evaluated(platform, 60, 59)
     recent = gaps_module.RecentCoverage()
     targets = read_plant(platform).targets
 
@@ -98,8 +91,7 @@ def test_gaps_are_not_looked_for_again_until_a_state_is_written_or_a_target_is_l
     add_readings(
         platform, [ReadingRow("oven-1", at(n), {"temperature": 200.0}) for n in (70, 80)], at(80)
     )
-    platform.clock.instant = at(81)
-    evaluate(platform, ["too-hot"], at(80))
+    evaluated(platform, 81, 80)
     again = found(first_late + 0.2)
     assert again.gaps == ()
     assert again.until > first.until

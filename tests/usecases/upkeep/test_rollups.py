@@ -133,22 +133,16 @@ def platform():
     return made
 
 
-def test_what_is_rolled_up_needs_no_reading(platform):
+def test_what_is_rolled_up_needs_no_reading_and_the_present_hour_is_read_beside_it(platform):
     assert rolled(platform) == rolled(platform, "hours") == {*NAMES}
-    assert untrue_buckets(platform) == []
-
-
-def test_readings_of_the_present_hour_are_read_beside_rollups(platform):
     add(platform, [60 * HOURS + 10], temperature=299.0)
     assert read(platform, "hours", end=HOURS + 1).of["temperature"].high[-1] == 299.0
     assert not rolled(platform, end=HOURS + 1)
 
 
 def test_a_new_range_of_a_variable_makes_its_rollups_anew(platform):
-    changed = OVEN.model_copy(
-        update={"variables": {**OVEN.variables, "temperature": Variable(low=0, high=150)}}
-    )
-    platform.assets.store_assets([changed])
+    narrow = {**OVEN.variables, "temperature": Variable(low=0, high=150)}
+    platform.assets.store_assets([OVEN.model_copy(update={"variables": narrow})])
     assert read(platform, "hours").of["temperature"].count.sum() == 0
     assert rolled(platform) == set()
     roll_up(platform, platform.clock.now())
