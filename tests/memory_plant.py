@@ -81,11 +81,15 @@ class Plant:
     def reading_writes(self):
         return self.readings
 
-    def untouched(self):
-        return not (
-            self.assets.known
-            or self.assets.types
-            or self.readings.values
-            or self.readings.events
-            or self.audit.entries
+    def contents(self):
+        """Return all that is stored, to see whether it changes."""
+        return (
+            dict(self.assets.known),
+            dict(self.assets.types),
+            dict(self.readings.values),
+            dict(self.readings.events),
+            [*self.audit.entries],
         )
+
+    def untouched(self):
+        return self.contents() == Plant().contents()

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from tests.helpers.tables import SIX
+from tests.memory_plant import Plant
 
 STOPS = """Anlage;Art;Beginn;Ende
 a;Störung Band 3;01.01.2015 06:00;01.01.2015 06:30
@@ -23,9 +24,8 @@ def test_a_second_column_of_stamps_is_named_before_new_types_become_instant_for_
     assert first.end == SIX + timedelta(minutes=30)
     # the next file without the end would make events that go on for ever
     importer.expect_refusal("'Ende'", call=importer.events, content=STOPS, columns=TYPES, **COLUMNS)
-
-
-def test_stamps_that_are_no_ends_stay_attributes_once_the_types_are_instant(importer):
+    # stamps that are no ends stay attributes once the types are instant
+    importer.plant = Plant()
     for duration in ("instant", None):
         importer.events(STOPS, TYPES, duration, **COLUMNS)
         first = importer.plant.readings.events["a", "Stoerung_Band_3", SIX]

@@ -1,5 +1,5 @@
 """`alerting import` as people run it: the command, a real database, kills at bad moments, files
-larger than they should be."""
+larger than they should be, and a new user's file with the asset's name as its only option."""
 
 import csv
 import json
@@ -9,34 +9,42 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.server
-START = datetime(2026, 1, 5, tzinfo=UTC)
+ROOT = Path(__file__).parents[3]
+BERLIN = ZoneInfo("Europe/Berlin")
+START = datetime(2025, 10, 25, 22, tzinfo=UTC)
 GOOD = "ts,asset,x\n2026-01-05 00:00:00,oven-1,1\n2026-01-05 00:01:00,oven-1,2\n"
 BAD = GOOD + "at three,oven-1,3\n"
 
 
 class Command:
-    """Runs the command in a folder of its own, against an empty database."""
+    """Runs the command in a folder of the user's, away from the home of the platform, against an
+    empty database."""
 
     def __init__(self, commands, folder, stores, uri):
         self.commands = commands
-        self.folder = folder
+        self.folder = folder / "anywhere"
+        self.folder.mkdir()
         self.stores = stores
         own = {
             "ALERTING_MONGODB_URI": uri,
             "ALERTING_DATABASE": stores.database.name,
             "ALERTING_HOME": str(folder / "home"),
+            "ALERTING_TIMEZONE": "Europe/Berlin",
         }
         self.environment = {**os.environ, **own, "COLUMNS": "200"}
 
     def file(self, name, content):
-        (self.folder / name).write_text(content, encoding="utf-8")
-        return name
+        (self.folder / name).write_bytes(
+            content if isinstance(content, bytes) else content.encode()
+        )
 
     def start(self, *arguments):
         code = "from alerting.cli.main import main; main()"
@@ -51,6 +59,7 @@ class Command:
 
     def __call__(self, *arguments):
         done = self.commands.run("import", *arguments, cwd=self.folder, environ=self.environment)
+        assert "Traceback" not in done.stderr, done.stderr
         return done.returncode, done.stdout, done.stderr
 
     def count(self):
@@ -79,94 +88,128 @@ def command(real, real_server, commands, tmp_path):  # noqa: F811
     return Command(commands, tmp_path, real, real_server)
 
 
-def test_a_file_is_imported_and_a_second_time_nothing_is_new(command):
-    command.file("f.csv", GOOD)
-    code, out, _ = command("readings", "f.csv")
-    assert (code, "2 new of 2 readings of 1 asset" in out, "new assets: oven-1" in out) == (
-        0,
-        True,
-        True,
-    )
-    code, out, _ = command("readings", "f.csv", "--json")
-    assert (code, json.loads(out)["new"], json.loads(out)["rows"]) == (0, 0, 2)
-    loaded = command.stores.readings.load(command.stores.assets.get("oven-1"), None, None).readings
-    assert loaded["x"].tolist() == [1.0, 2.0]
-    assert loaded.index[0] == START
+def line_of_bread():
+    """Ten hours of minutes over the end of summer time, as a German historian on Windows exports
+    them."""
+    lines = ["Zeitstempel;Temperatur Zone 1 [°C];Druck (bar);Rezeptur;Labor Feuchte [%]"]
+    marks = {30: "#NV", 31: "---"}
+    for i in range(600):
+        local = f"{(START + timedelta(minutes=i)).astimezone(BERLIN):%d.%m.%Y %H:%M:%S}"
+        temperature = marks.get(i, f"{200 + i / 8:.3f}".replace(".", ","))
+        laboratory = f"{4 + i / 1000:.2f}".replace(".", ",") if i % 60 == 5 else ""
+        recipe = "Vollkorn" if i < 300 else "Brötchen"
+        lines.append(f"{local};{temperature};1.0{i % 90 + 10},5;{recipe};{laboratory}")
+    return ("\r\n".join(lines) + "\r\n").encode("cp1252")
 
 
-def test_a_bad_line_is_told_with_exit_code_1_and_nothing_is_written(command):
+UNDERSTOOD = (
+    "separator ;, decimal mark ,, encoding cp1252",
+    "'Zeitstempel', dd.mm.yyyy, local time of Europe/Berlin (ALERTING_TIMEZONE)",
+    "600 lines, 2025-10-26 00:00:00 to 2025-10-26 08:59:00",
+    "oven-1 (new)",
+    "2 cells are not numbers (1 x #NV, 1 x ---) and count as missing",
+    "60 stamps are of its first time and 60 of its second",
+    "'Labor Feuchte [%]' has a value about every 1h only",
+)
+
+
+def test_a_new_users_file_is_imported_with_the_name_of_the_asset_alone(command):
+    command.file("linie.csv", line_of_bread())
+    words = ("readings", "linie.csv", "--asset", "oven-1")
+    code, out, _ = command(*words, "--dry-run", "--skip-bad")
+    assert (code, "dry run: nothing was written" in out) == (0, True)
+    document = json.loads(command(*words, "--dry-run", "--json")[1])["understood"]
+    assert document["form"]["time_format"] == "dd.mm.yyyy"
+    assert [c["bad"] for c in document["columns"]] == [2, 0, 0, 0]
+    assert (command.stores.assets.all(), command.count()) == ([], 0)
+    assert [p.name for p in command.folder.iterdir()] == ["linie.csv"]
+    code, out, _ = command(*words)
+    understood, written, _ = out.partition("600 new of 600 readings of 1 asset")
+    assert (code, bool(written), "new assets: oven-1" in out) == (0, True, True)
+    assert [part for part in UNDERSTOOD if part not in understood] == []
+    asset = command.stores.assets.get("oven-1")
+    assert {(v.title or n, v.type, v.unit) for n, v in asset.variables.items()} == {
+        ("Temperatur Zone 1", "number", "°C"),
+        ("Druck", "number", "bar"),
+        ("Rezeptur", "category", None),
+        ("Labor Feuchte", "number", "%"),
+    }
+    readings = command.stores.readings.load(asset, None, None).readings
+    span = (len(readings), readings.index[0], readings.index[-1])
+    assert span == (600, START, START + timedelta(minutes=599))
+    assert readings["Temperatur_Zone_1"].iloc[[0, 8, 180]].tolist() == [200.0, 201.0, 222.5]
+    assert readings["Temperatur_Zone_1"].isna().sum() == 2
+    assert readings["Druck"].iloc[0] == 1010.5
+    assert readings["Labor_Feuchte"].notna().sum() == 10
+    assert set(readings["Rezeptur"]) == {"Vollkorn", "Brötchen"}
+    assert json.loads(command(*words, "--json")[1])["new"] == 0
+
+
+def test_bad_lines_are_told_with_exit_code_1_or_land_in_a_rejects_file(command):
     command.file("f.csv", BAD)
     code, out, err = command("readings", "f.csv")
     assert (code, out) == (1, "")
     assert "f.csv was not imported" in err
     assert "line 4, column ts: 'at three' is not an instant" in err
-    assert command.stores.assets.all() == []
-    assert command.count() == 0
-
-
-def test_skipped_lines_land_in_a_rejects_file_beside_the_input_or_where_told(command):
-    command.file("f.csv", BAD)
+    for rejects, said in (
+        ("nowhere/bad.csv", "cannot be written"),
+        ("f.csv", "is the file to imp"),
+    ):
+        code, _, err = command("readings", "f.csv", "--skip-bad", "--rejects", rejects)
+        assert (code, said in err) == (1, True)
+    assert (command.stores.assets.all(), command.count()) == ([], 0)
+    assert (command.folder / "f.csv").read_text() == BAD
     code, out, _ = command("readings", "f.csv", "--skip-bad")
-    assert code == 0
-    assert "1 bad line was written to f.csv.rejects.csv" in out
-    with (command.folder / "f.csv.rejects.csv").open(newline="") as file:
-        assert list(csv.DictReader(file)) == [
-            {
-                "line": "4",
-                "column": "ts",
-                "reason": "'at three' is not an instant; write for example 2015-01-01 06:00:00 or "
-                "2015-01-01T06:00:00Z",
-                "original": "at three,oven-1,3",
-            }
-        ]
+    assert (code, "1 bad line was written to f.csv.rejects.csv" in out) == (0, True)
+    assert rejected(command) == [
+        {
+            "line": "4",
+            "column": "ts",
+            "reason": "'at three' is not an instant; write for example 2015-01-01 06:00:00 or "
+            "2015-01-01T06:00:00Z",
+            "original": "at three,oven-1,3",
+        }
+    ]
     code, out, _ = command("readings", "f.csv", "--skip-bad", "--rejects", "bad.csv", "--json")
     assert (code, json.loads(out)["rejected"], json.loads(out)["rejects"]) == (0, 1, "bad.csv")
     assert command.count() == 2
+
+
+def rejected(command):
+    with (command.folder / "f.csv.rejects.csv").open(newline="") as file:
+        return [*csv.DictReader(file)]
 
 
 def test_no_cell_of_a_rejects_file_is_a_formula(command):
     lines = ["2026-01-05 00:00:00;oven-1;1;", "=cmd|' /C calc'!A0;oven-1;x;=1+1"]
     command.file("f.csv", "\n".join(["ts;asset;=HYPERLINK(0);+b", *lines, ""]))
     assert command("readings", "f.csv", "--skip-bad")[0] == 0
-    with (command.folder / "f.csv.rejects.csv").open(newline="") as file:
-        (row,) = csv.DictReader(file)
+    (row,) = rejected(command)
     assert row["original"] == "'=cmd|' /C calc'!A0;oven-1;x;'=1+1"
     assert not [cell for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
 
 
-def test_a_rejects_file_that_cannot_be_written_is_refused_before_the_import(command):
-    command.file("f.csv", BAD)
-    code, _, err = command("readings", "f.csv", "--skip-bad", "--rejects", "nowhere/bad.csv")
-    assert code == 1
-    assert "cannot be written" in err
-    code, _, err = command("readings", "f.csv", "--skip-bad", "--rejects", "f.csv")
-    assert code == 1
-    assert "is the file to import" in err
-    assert command.count() == 0
-    assert (command.folder / "f.csv").read_text() == BAD
+WRONG = [
+    ("readings missing.csv", 1, "missing.csv: file not found"),
+    ("readings f.csv --time tss", 1, "there is no column 'tss'; did you mean ts?"),
+    ("readings f.csv --rename x", 2, "not of the form old=new"),
+    ("readings f.csv --rejects r.csv", 2, "goes with --skip-bad only"),
+    ("readings", 2, "Missing argument"),
+    ("events f.csv", 1, "no column 'type'; name it with --type-column (or name one type with --ty"),
+    ("readings f.csv --encoding rot13", 1, "not an encoding of text files"),
+    ("readings f.csv --time-format %Q", 1, "is not known"),
+    ("readings f.csv --missing x --decimal x", 1, "is not a decimal mark"),
+    ('readings f.csv --sep "', 1, "is not a separator"),
+]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        (["readings", "missing.csv"], 1, "missing.csv: file not found"),
-        (["readings", "f.csv", "--time", "tss"], 1, "there is no column 'tss'; did you mean ts?"),
-        (["readings", "f.csv", "--rename", "x"], 2, "not of the form old=new"),
-        (["readings", "f.csv", "--rejects", "r.csv"], 2, "goes with --skip-bad only"),
-        (["readings"], 2, "Missing argument"),
-        (
-            ["events", "f.csv"],
-            1,
-            "there is no column 'type'; name it with --type-column (or name one type with --type)",
-        ),
-    ],
-)
-def test_a_wrong_command_has_one_message_and_its_exit_code(command, arguments, code, message):
+def test_a_wrong_command_has_one_message_and_its_exit_code(command):
     command.file("f.csv", GOOD)
-    found, out, err = command(*arguments)
-    assert (found, out) == (code, "")
-    assert message in err
-    assert "Traceback" not in err
+    answers = [(words, command(*words.split()), said) for words, _, said in WRONG]
+    assert [
+        (words, code, said if out == "" and said in " ".join(err.split()) else err)
+        for words, (code, out, err), said in answers
+    ] == WRONG
 
 
 def test_events_and_assets_go_the_same_way(command):
@@ -175,11 +218,8 @@ def test_events_and_assets_go_the_same_way(command):
         "ts,asset,type,end,why\n2026-01-05 00:00:00,oven-1,stop,2026-01-05 00:10:00,jam\n",
     )
     code, out, _ = command("events", "stops.csv")
-    assert (code, "1 new of 1 events of 1 asset" in out, "event types: stop (lasting)" in out) == (
-        0,
-        True,
-        True,
-    )
+    told = ("1 new of 1 events of 1 asset" in out, "event types: stop (lasting)" in out)
+    assert (code, *told) == (0, True, True)
     command.file("assets.yaml", "oven-1: {attributes: {age: 3}, variables: {x: {delay: 1h}}}")
     code, out, _ = command("assets", "assets.yaml", "--dry-run")
     assert (code, "dry run" in out, "oven-1: attributes.age: 3\n" in out) == (0, True, True)
@@ -207,9 +247,42 @@ def test_an_import_stopped_in_the_middle_is_completed_by_running_it_again(comman
     assert 0 < before < rows
     code, out, _ = command("readings", "f.csv", "--json")
     assert (code, json.loads(out)["new"], command.count()) == (0, rows - before, rows)
-    assert command.stores.database["readings"].find_one({"asset": "oven-2", "v.x": rows - 1})[
-        "v"
-    ] == {
-        "x": rows - 1,
-        "y": (rows - 1) % 7,
-    }
+    last = command.stores.database["readings"].find_one({"asset": "oven-2", "v.x": rows - 1})
+    assert last["v"] == {"x": rows - 1, "y": (rows - 1) % 7}
+
+
+WIDE = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from alerting.usecases.ingestion.tables import check_readings
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import Layout
+from benchmarks.helpers.memory import peak_mib
+from tests.memory_plant import Plant
+
+plant = Plant()
+plant.readings.insert = lambda rows, arrived_at: []
+checked = check_readings(ReadingsFile(Path(sys.argv[1]), Layout(asset="a")), plant)
+print(checked.write(now=datetime.now(UTC), actor="me").rows, peak_mib())
+"""
+
+
+@pytest.mark.night
+def test_two_thousand_columns_need_less_than_a_gigabyte_however_long_the_file(tmp_path):
+    def peak(rows):
+        path = tmp_path / f"{rows}.csv"
+        cells = ";".join(f"{i % 300},{i % 7}" if i % 13 else "#NV" for i in range(2000))
+        with path.open("w", encoding="utf-8") as file:
+            file.write("Zeit;" + ";".join(f"Werk.Linie.Tag_{i} [°C]" for i in range(2000)) + "\n")
+            file.writelines(f"{1_767_571_200 + i};{cells}\n" for i in range(rows))
+        command = [sys.executable, "-c", WIDE, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        imported, megabytes = map(int, done.stdout.split())
+        assert imported == rows
+        return megabytes
+
+    # about 9 and 36 MB
+    small = peak(800)
+    large = peak(3200)
+    assert large < min(1000, small + 80)

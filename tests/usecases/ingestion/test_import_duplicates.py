@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.rows import Layout
+from alerting.adapters.files.rows import Layout, QualityLayout
 from alerting.adapters.files.tables import text
 from alerting.usecases.ingestion.tables import check_readings
 from tests.helpers.tables import NOW
@@ -28,13 +28,6 @@ TWICE = """Zeit;Anlage;Temperatur [°C];Rezept
 LAYOUT = {"asset_column": "Anlage", "zone": "UTC"}
 
 
-def test_the_default_refuses_another_value_and_names_the_ways_out(importer):
-    reason = "another value than on an earlier line of"
-    way_out = "--duplicates last or mean merges the lines of one instant"
-    importer.expect_refusal("line 3, column Temperatur", reason, way_out, content=TWICE, **LAYOUT)
-    assert importer.plant.untouched()
-
-
 @pytest.mark.parametrize("block", [4 << 20, 60])
 @pytest.mark.parametrize(
     ("rule", "six", "note"),
@@ -43,9 +36,12 @@ def test_the_default_refuses_another_value_and_names_the_ways_out(importer):
         ("mean", (200.5 + 201.5 + 203.5) / 3, "the mean counts"),
     ],
 )
-def test_duplicates_are_merged_across_blocks_and_counted(
+def test_duplicates_are_refused_or_merged_across_blocks_and_counted(
     importer, monkeypatch, rule, six, note, block
 ):
+    reason = "another value than on an earlier line of"
+    way_out = "--duplicates last or mean merges the lines of one instant"
+    importer.expect_refusal("line 3, column Temperatur", reason, way_out, content=TWICE, **LAYOUT)
     monkeypatch.setattr(text, "BLOCK_BYTES", block)
     result = importer.readings(TWICE, duplicates=rule, **LAYOUT)
     assert importer.values == {
@@ -56,10 +52,8 @@ def test_duplicates_are_merged_across_blocks_and_counted(
     }
     assert (result.rows, result.new, result.repeated, result.rejected) == (4, 4, 3, 0)
     assert (result.understood.lines, result.understood.rows) == (7, 4)
-    assert any(
-        n.startswith("3 lines state an instant of an earlier one again: ") and note in n
-        for n in result.notes
-    )
+    said = "3 lines state an instant of an earlier one again: "
+    assert any(n.startswith(said) and note in n for n in result.notes)
 
 
 def test_a_last_sample_of_bad_quality_is_bad_and_a_mean_is_that_of_the_good_ones(importer):
@@ -67,31 +61,22 @@ def test_a_last_sample_of_bad_quality_is_bad_and_a_mean_is_that_of_the_good_ones
         "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,3,uncertain\n2015-01-01 "
         "06:00:00,99,bad\n"
     )
-    seen = {}
-    for rule in ("last", "mean"):
-        source = ReadingsFile(importer.file(content), quality_layout(rule))
-        checked = check_readings(source, importer.plant)
-        [[row]] = [
-            list(batch)
-            for batch in source.read(checked.types, lambda _line: None, lambda *_step: None)
-        ]
-        seen[rule] = (row.values, row.quality)
-    assert seen == {"last": ({}, {"x": "bad"}), "mean": ({"x": 2.0}, {"x": "uncertain"})}
-
-
-def quality_layout(rule):
-    from alerting.adapters.files.rows import QualityLayout
-
-    return Layout(asset="a", quality=QualityLayout(suffix="_q"), duplicates=rule)
+    layout = {"asset": "a", "quality": QualityLayout(suffix="_q")}
+    merged = {
+        rule: importer.alone(content, duplicates=rule, **layout).plant.readings.rows
+        for rule in ("last", "mean")
+    }
+    assert {rule: [(row.values, row.quality) for row in rows] for rule, rows in merged.items()} == {
+        "last": [({}, {"x": "bad"})],
+        "mean": [({"x": 2.0}, {"x": "uncertain"})],
+    }
 
 
 def test_rows_of_parquet_are_merged_the_same_way(importer, tmp_path):
     path = tmp_path / "line.parquet"
     pq.write_table(pa.table({"ts": ["2015-01-01T06:00:00Z"] * 2, "x": [1.0, 2.0]}), path)
-    for rule, value in (("last", 2.0), ("mean", 1.5)):
-        checked = check_readings(
-            ReadingsFile(path, Layout(asset=rule, duplicates=rule)), importer.plant
-        )
-        result = checked.write(now=NOW, actor="me")
-        assert importer.values[rule, 0 * MINUTE] == {"x": value}
+    for rule in ("last", "mean"):
+        source = ReadingsFile(path, Layout(asset=rule, duplicates=rule))
+        result = check_readings(source, importer.plant).write(now=NOW, actor="me")
         assert result.notes[0].startswith("1 row states an instant of an earlier one again")
+    assert [*importer.values.values()] == [{"x": 2.0}, {"x": 1.5}]

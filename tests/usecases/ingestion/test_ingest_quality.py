@@ -2,11 +2,9 @@
 
 import pytest
 
-from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.rows import Layout, QualityLayout
+from alerting.adapters.files.rows import QualityLayout
 from alerting.definitions.assets import Asset, Variable
-from alerting.usecases.ingestion.tables import check_readings
-from tests.helpers.tables import SIX
+from tests.helpers.tables import SIX, Importer
 from tests.memory_plant import Assets, Plant
 
 HEAD = "ts,x,y,x_q,y_q\n"
@@ -17,6 +15,13 @@ BY_SUFFIX = (
 2015-01-01 06:02:00,,6,24,
 """
 )
+SUFFIX = QualityLayout(suffix="_q")
+STATUS = QualityLayout(column="status")
+
+
+@pytest.fixture
+def importer(tmp_path):
+    return Importer(tmp_path, asset="oven-1", quality=SUFFIX)
 
 
 def samples(importer):
@@ -28,7 +33,7 @@ def samples(importer):
 
 
 def test_each_value_may_have_a_quality_of_its_own(importer):
-    result = importer.readings(BY_SUFFIX, asset="oven-1", quality=QualityLayout(suffix="_q"))
+    result = importer.readings(BY_SUFFIX)
     assert samples(importer) == {
         0: ({"x": 1.0, "y": 5.0}, {}),
         1: ({"x": 2.0}, {"x": "uncertain", "y": "bad"}),
@@ -40,72 +45,54 @@ def test_each_value_may_have_a_quality_of_its_own(importer):
         1,
     )
     assert any("2 samples are of bad quality" in note for note in result.notes)
-    again = importer.readings(BY_SUFFIX, asset="oven-1", quality=QualityLayout(suffix="_q"))
-    assert again.new == 0
+    # a number of bad quality is not called a cell that is no number
+    columns = [(c.name, c.bad, dict(c.bad_cells)) for c in result.understood.columns]
+    assert columns == [("x", 0, {}), ("y", 0, {})]
+    assert importer.readings(BY_SUFFIX).new == 0
 
 
-def test_a_number_of_bad_quality_is_not_called_a_cell_that_is_no_number(importer):
-    source = ReadingsFile(
-        importer.file(BY_SUFFIX), Layout(asset="oven-1", quality=QualityLayout(suffix="_q"))
-    )
-    columns = check_readings(source, importer.plant).understood.columns
-    assert [(c.name, c.bad, dict(c.bad_cells)) for c in columns] == [("x", 0, {}), ("y", 0, {})]
-
-
-def test_one_column_may_speak_of_the_whole_row(importer):
+def test_one_column_may_speak_of_the_whole_row_and_the_worse_of_two_qualities_counts(importer):
     rows = (
         "ts,x,y,status\n2015-01-01 06:00:00,1,5,Good\n2015-01-01 06:01:00,2,,Bad\n2015-01-01 "
-        "06:02:00,,,Bad\n"
+        "06:02:00,,,Bad\n2015-01-01 06:03:00,,,\n"
     )
-    importer.readings(
-        rows + "2015-01-01 06:03:00,,,\n", asset="oven-1", quality=QualityLayout(column="status")
-    )
-    assert samples(importer) == {
+    assert samples(importer.alone(rows, quality=STATUS)) == {
         0: ({"x": 1.0, "y": 5.0}, {}),
         1: ({}, {"x": "bad"}),
         2: ({}, {"x": "bad", "y": "bad"}),
     }
-
-
-def test_the_worse_of_two_qualities_counts(importer):
-    rows = "ts,x,x_q,status\n2015-01-01 06:00:00,1,64,good\n2015-01-01 06:01:00,2,good,bad\n"
-    importer.readings(rows, asset="oven-1", quality=QualityLayout(column="status", suffix="_q"))
-    assert samples(importer) == {0: ({"x": 1.0}, {"x": "uncertain"}), 1: ({}, {"x": "bad"})}
+    two = "ts,x,x_q,status\n2015-01-01 06:00:00,1,64,good\n2015-01-01 06:01:00,2,good,bad\n"
+    both = importer.alone(two, quality=QualityLayout(column="status", suffix="_q"))
+    assert samples(both) == {0: ({"x": 1.0}, {"x": "uncertain"}), 1: ({}, {"x": "bad"})}
 
 
 def test_a_quality_that_nobody_understands_is_a_bad_line_with_its_place(importer):
-    layout = {"asset": "oven-1", "quality": QualityLayout(suffix="_q")}
     dodgy = HEAD + "2015-01-01 06:00:00,1,5,good,good\n2015-01-01 06:01:00,1,5,dodgy,good\n"
-    importer.expect_refusal(
-        "line 3, column x_q: 'dodgy' is not a quality: write good, uncertain or bad",
-        content=dodgy,
-        **layout,
-    )
-    assert importer.plant.untouched()
-    assert importer.readings(dodgy, skip_bad=True, **layout).rejected == 1
+    told = "line 3, column x_q: 'dodgy' is not a quality: write good, uncertain or bad"
+    importer.expect_refusal(told, content=dodgy)
+    assert importer.readings(dodgy, skip_bad=True).rejected == 1
     assert [(line.line, line.column) for line in importer.rejects] == [(3, "x_q")]
 
 
-@pytest.mark.parametrize(("codes", "expected"), [("opc-ua", {}), ("opc-da", {"x": "bad"})])
-def test_a_zero_is_understood_only_when_it_is_said_what_it_is(importer, codes, expected):
+def test_a_zero_is_understood_only_when_it_is_said_what_it_is(importer):
     rows = "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:01:00,2,0\n"
     told = (
         "line 3, column x_q: '0' may be a status code of OPC UA or a quality of OPC DA (0 is good "
         "there and bad here)"
     )
-    importer.expect_refusal(told, content=rows, asset="oven-1", quality=QualityLayout(suffix="_q"))
-    importer.readings(rows, asset="oven-1", quality=QualityLayout(suffix="_q", codes=codes))
-    assert samples(importer)[1][1] == expected
+    importer.expect_refusal(told, content=rows)
+    found = {
+        codes: samples(importer.alone(rows, quality=QualityLayout(suffix="_q", codes=codes)))[1][1]
+        for codes in ("opc-ua", "opc-da")
+    }
+    assert found == {"opc-ua": {}, "opc-da": {"x": "bad"}}
 
 
 def test_a_file_of_bad_samples_only_is_imported_where_the_variable_is_known(importer):
     rows = "ts,x,x_q\n2015-01-01 06:00:00,No Data,bad\n"
-    layout = {"asset": "oven-1", "quality": QualityLayout(suffix="_q")}
-    importer.expect_refusal(
-        "no value in any column that could be a variable", content=rows, **layout
-    )
+    importer.expect_refusal("no value in any column that could be a variable", content=rows)
     importer.plant = Plant(Assets(Asset(name="oven-1", variables={"x": Variable()})))
-    assert importer.readings(rows, **layout).new == 1
+    assert importer.readings(rows).new == 1
     assert samples(importer) == {0: ({}, {"x": "bad"})}
 
 
@@ -114,32 +101,15 @@ def test_two_lines_that_disagree_whether_a_sample_is_bad_contradict_each_other(i
         "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,1,bad\n2015-01-01 "
         "06:01:00,,bad\n2015-01-01 06:01:00,,bad\n"
     )
-    importer.expect_refusal(
-        "line 3, column x: another value than",
-        content=rows,
-        asset="oven-1",
-        quality=QualityLayout(suffix="_q"),
-    )
-    assert (
-        importer.readings(rows, True, asset="oven-1", quality=QualityLayout(suffix="_q")).repeated
-        == 1
-    )
+    importer.expect_refusal("line 3, column x: another value than", content=rows)
+    assert importer.readings(rows, skip_bad=True).repeated == 1
 
 
 def test_columns_of_quality_must_be_there(importer):
     rows = "ts,x\n2015-01-01 06:00:00,1\n"
-    importer.expect_refusal(
-        "no column has the title of another column",
-        content=rows,
-        asset="a",
-        quality=QualityLayout(suffix="_q"),
-    )
-    importer.expect_refusal(
-        "there is no column 'status'",
-        content=rows,
-        asset="a",
-        quality=QualityLayout(column="status"),
-    )
-    importer.expect_refusal(
-        "--quality-codes goes with", content=rows, asset="a", quality=QualityLayout(codes="opc-da")
-    )
+    missing = [
+        (rows, {}, "no column has the title of another column"),
+        (rows, {"quality": STATUS}, "there is no column 'status'"),
+        (rows, {"quality": QualityLayout(codes="opc-da")}, "--quality-codes goes with"),
+    ]
+    assert importer.unsaid(missing) == []

@@ -2,11 +2,8 @@
 
 from datetime import timedelta
 
-from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.ports import ReadingRow
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.ingestion.tables import check_readings
 from tests.helpers.tables import NOW, SIX
 
 LINES = """time;Ofen;T
@@ -27,6 +24,9 @@ def test_what_was_imported_is_removed_and_may_be_imported_rightly(importer):
     assert (removed.removed, removed.understood.removes, removed.new) == (3, 3, 0)
     assert importer.values == {}
     assert importer.plant.audit.entries[-1][1] == "readings removed"
+    entries = [*importer.plant.audit.entries]
+    again = importer.readings(LINES, take_back=True, zone="UTC", **COLUMNS)
+    assert (again.rows, again.removed, importer.plant.audit.entries) == (3, 0, entries)
     importer.readings(LINES, zone="Europe/Berlin", **COLUMNS)
     assert importer.values["a", timedelta(hours=-1)] == {"T": 200.5}
 
@@ -42,19 +42,8 @@ def test_values_that_another_file_has_replaced_stay(importer):
 
 def test_what_changes_between_check_and_removal_is_not_removed(importer):
     importer.readings(LINES, zone="UTC", **COLUMNS)
-    source = ReadingsFile(importer.file(LINES), Layout(zone="UTC", **COLUMNS))
-    checked = check_readings(source, importer.plant, take_back=True)
+    checked = importer.check(LINES, take_back=True, zone="UTC", **COLUMNS)
     other = ReadingRow("a", SIX + timedelta(minutes=1), {"T": 300.0})
     add_readings(importer.plant, [other], NOW)
     removed = checked.write(now=NOW, actor="me")
-    counts = (removed.understood.removes, removed.removed)
-    assert counts == (3, 2)
-
-
-def test_a_second_removal_changes_nothing(importer):
-    importer.readings(LINES, zone="UTC", **COLUMNS)
-    importer.readings(LINES, take_back=True, zone="UTC", **COLUMNS)
-    entries = len(importer.plant.audit.entries)
-    again = importer.readings(LINES, take_back=True, zone="UTC", **COLUMNS)
-    assert (again.rows, again.removed) == (3, 0)
-    assert len(importer.plant.audit.entries) == entries
+    assert (removed.understood.removes, removed.removed) == (3, 2)

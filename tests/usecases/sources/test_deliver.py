@@ -1,6 +1,7 @@
 """Rows of a source become readings and events: mapped, declared, merged by their keys, and
 counted."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -25,17 +26,11 @@ def readings(records, zone=UTC, platform=None, **fields):
     """Return the readings of records as (asset, instant, values), and the reasons of refused ones
     by line."""
     source = parse_source({**PLAIN, **fields})
-    plant = platform or memory_platform()
-    found = fit(plant if zone is UTC else _with_zone(plant, zone), source, records, "gate")
+    plant = replace(platform or memory_platform(), zone=zone)
+    found = fit(plant, source, records, "gate")
     return [(r.asset, r.ts, dict(r.values)) for r in found.readings], {
         r.line: r.reason for r in found.refused
     }
-
-
-def _with_zone(plant, zone):
-    from dataclasses import replace
-
-    return replace(plant, zone=zone)
 
 
 def stored(platform, asset="oven-1"):
@@ -44,34 +39,26 @@ def stored(platform, asset="oven-1"):
     return {ts.to_pydatetime(): row.dropna().to_dict() for ts, row in history.readings.iterrows()}
 
 
-@pytest.mark.parametrize(
-    ("ts", "zone"),
-    [
-        ("2026-01-05T12:00:00Z", UTC),
-        ("2026-01-05T13:00:00+01:00", UTC),
-        ("2026-01-05 13:00:00", ZoneInfo("Europe/Berlin")),
-        (1767614400, ZoneInfo("Europe/Berlin")),
-        (1767614400000.0, UTC),
-        (datetime(2026, 1, 5, 12, tzinfo=UTC), UTC),
-    ],
-)
-def test_a_stamp_is_read_in_its_zone_else_in_that_of_the_plant(ts, zone):
-    assert readings([{"ts": ts, "asset": "oven-1", "values": {"t": 1}}], zone) == (
-        [("oven-1", NOON, {"t": 1.0})],
-        {},
-    )
+BERLIN = ZoneInfo("Europe/Berlin")
+STAMPS = [
+    ("2026-01-05T12:00:00Z", UTC, None),
+    ("2026-01-05T13:00:00+01:00", UTC, None),
+    ("2026-01-05 13:00:00", BERLIN, None),
+    ("2026-01-05 13:00:00", ZoneInfo("America/New_York"), "Europe/Berlin"),
+    (1767614400, BERLIN, None),
+    (1767614400000.0, UTC, None),
+    (NOON, UTC, None),
+]
 
 
-@pytest.mark.parametrize("asset", [True, False, float("nan"), ["a"], {"a": 1}])
-def test_what_is_no_name_is_refused_and_not_written_out(asset):
-    found, refused = readings([{"ts": NOON, "asset": asset, "t": 1}], asset_prefix="oven-")
-    assert (found, list(refused)) == ([], [1])
-    assert "is not a name of an asset" in refused[1] or "nan" in refused[1]
-
-
-def test_a_number_is_a_name_as_it_is_sent():
-    found, _ = readings([{"ts": NOON, "asset": 1, "t": 1}], asset_prefix="oven-")
-    assert found[0][0] == "oven-1"
+def test_a_stamp_is_read_in_its_zone_else_in_that_of_the_source_else_in_that_of_the_plant():
+    row = {"asset": 1, "values": {"t": 1}}
+    fields = {"asset_prefix": "oven-"}  # a number is a name as it is sent
+    found = {
+        (ts, zone, own): readings([row | {"ts": ts}], zone, timezone=own, **fields)
+        for ts, zone, own in STAMPS
+    }
+    assert found == {stamp: ([("oven-1", NOON, {"t": 1.0})], {}) for stamp in STAMPS}
 
 
 @pytest.mark.parametrize("delivers", ["readings", "events"])
@@ -99,13 +86,6 @@ def test_a_text_that_is_no_name_becomes_the_title_of_a_new_asset_and_means_it_fr
     )
 
 
-def test_a_number_too_small_to_be_stored_is_refused():
-    found, refused = readings(
-        [{"ts": NOON, "asset": "a", "values": {"t": Decimal("1e-400"), "u": Decimal("1.5")}}]
-    )
-    assert (found, refused) == ([], {1: "t: 1E-400 is too small a number to be stored"})
-
-
 def test_one_row_of_a_wrong_clock_does_not_stand_for_the_lag_of_all_later_ones():
     platform = memory_platform()
     apply_sources(platform, [PLAIN], "ada", at(0))
@@ -128,12 +108,6 @@ def test_one_row_of_a_wrong_clock_does_not_stand_for_the_lag_of_all_later_ones()
     assert (lag(10), lag(15)) == (timedelta(0), timedelta(minutes=3))
 
 
-def test_the_zone_of_the_source_comes_before_that_of_the_plant():
-    row = {"ts": "2026-07-05 14:00:00", "asset": "oven-1", "t": 1}
-    found, _ = readings([row], ZoneInfo("America/New_York"), timezone="Europe/Berlin")
-    assert found[0][1] == datetime(2026, 7, 5, 12, tzinfo=UTC)
-
-
 def test_each_faulty_row_is_refused_with_its_number_and_the_others_are_stored():
     good = {"ts": "2026-01-05T12:00Z", "asset": "oven-1", "values": {"t": 1}}
     rows = [
@@ -146,11 +120,16 @@ def test_each_faulty_row_is_refused_with_its_number_and_the_others_are_stored():
         {**good, "values": {"t": 10**400}},
         {**good, "ts": "0001-01-01T00:00:00+14:00"},
         {**good, "quality": "so-so"},
+        {**good, "values": {"t": Decimal("1e-400"), "u": Decimal("1.5")}},
     ]
     found, refused = readings(rows)
-    assert len(found) == 1
-    assert list(refused) == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert (len(found), list(refused)) == (1, [2, 3, 4, 5, 6, 7, 8, 9, 10])
     assert refused[2].startswith("ts: 'yesterday' is not a time")
+    assert refused[10] == "t: 1E-400 is too small a number to be stored"
+    no_names = [True, False, float("nan"), ["a"], {"a": 1}]
+    found, refused = readings([{**good, "asset": name} for name in no_names], asset_prefix="oven-")
+    assert (found, list(refused)) == ([], [1, 2, 3, 4, 5])
+    assert all("is not a name of an asset" in reason for reason in refused.values())
 
 
 def test_columns_get_the_names_units_and_prefixes_of_the_source():
@@ -300,12 +279,12 @@ def test_a_source_is_stale_after_its_time_without_a_row_and_never_while_it_is_pa
     ]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(1234567, "1234567"), (1234568.0, "1234568"), (0.1234567, "0.1234567"), (-3, "-3")],
-)
-def test_a_number_that_becomes_a_category_keeps_all_its_digits(value, text):
+DIGITS = {1234567: "1234567", 1234568.0: "1234568", 0.1234567: "0.1234567", -3: "-3"}
+
+
+def test_a_number_that_becomes_a_category_keeps_all_its_digits():
     platform = memory_platform()
     platform.assets.store_assets([oven(lot=Variable(type="category"))])
-    row = {"ts": NOON.isoformat(), "asset": "oven-1", "values": {"lot": value}}
-    assert readings([row], platform=platform)[0] == [("oven-1", NOON, {"lot": text})]
+    rows = [{"ts": NOON, "asset": "oven-1", "values": {"lot": value}} for value in DIGITS]
+    found, _ = readings(rows, platform=platform)
+    assert [values["lot"] for _, _, values in found] == [*DIGITS.values()]

@@ -2,7 +2,6 @@
 
 import os
 
-import pandas as pd
 import pytest
 
 from alerting.adapters.memory.platform import memory_platform
@@ -49,7 +48,13 @@ def platform(folder):
     return made
 
 
-def write(folder, name, *lines, age=60):
+ROW = "05.01.2026 13:0{};1;{};A"
+ONE = ROW.format(0, "201,5")
+TWO = ROW.format(1, "1.202,5")
+NO_ASSET = "05.01.2026 13:01:00;;201,5;A"
+
+
+def write(folder, *lines, name="a.csv", age=60):
     """Write a file of lines into the folder that is read, last changed `age` seconds ago."""
     path = folder / "in" / name
     path.write_bytes("\r\n".join([HEAD, *lines, ""]).encode("cp1252"))
@@ -65,13 +70,19 @@ def names(folder):
     }
 
 
-def stored(platform, asset="oven-1"):
-    frame = platform.readings.load(platform.assets.get(asset), None, None).readings
+def stored(platform):
+    frame = platform.readings.load(platform.assets.get("oven-1"), None, None).readings
     return {ts.strftime("%H:%M"): value for ts, value in frame["zone_2"].dropna().items()}
 
 
-def test_a_file_of_european_csv_is_stored_once_and_moved(platform, folder):
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;1;1.202,5;A")
+def fault(platform):
+    return platform.deliveries.progress("lab").fault
+
+
+def test_a_file_is_shown_then_stored_once_and_moved_beside_another_of_its_name(platform, folder):
+    write(folder, ONE, TWO, age=0)
+    assert (poll(platform, READERS, "lab", at(0)).rows, names(folder)) == (0, {"in": ["a.csv"]})
+    write(folder, ONE, TWO)
     first = poll(platform, READERS, "lab", at(1))
     assert (first.rows, first.new, first.refused) == (2, 2, 0)
     assert stored(platform) == {"12:00": 201.5, "12:01": 1202.5}
@@ -79,30 +90,20 @@ def test_a_file_of_european_csv_is_stored_once_and_moved(platform, folder):
     variable = platform.assets.get("oven-1").variables["zone_2"]
     assert (variable.unit, variable.source) == ("°C", "lab")
     progress = platform.deliveries.progress("lab")
-    assert (progress.rows, progress.arrived_at, progress.newest.strftime("%H:%M")) == (
-        2,
-        at(1),
-        "12:01",
-    )
-
-
-def test_a_file_of_the_same_name_with_other_content_is_read_and_both_are_kept(platform, folder):
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
-    poll(platform, READERS, "lab", at(1))
-    write(folder, "a.csv", "05.01.2026 13:05:00;1;201,6;A")
+    found = (progress.rows, progress.arrived_at, progress.newest.strftime("%H:%M"))
+    assert found == (2, at(1), "12:01")
+    write(folder, ROW.format(5, "201,6"))
     poll(platform, READERS, "lab", at(2))
-    assert stored(platform) == {"12:00": 201.5, "12:05": 201.6}
-    assert names(folder)["done"] == ["2-a.csv", "a.csv"]
+    assert (stored(platform)["12:05"], names(folder)["done"]) == (201.6, ["2-a.csv", "a.csv"])
 
 
 def test_files_that_stay_are_read_once_and_again_when_their_content_changes(platform, folder):
     apply_sources(platform, [source(folder, done=None)], "ada", at(0))
-    path = write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
-    assert poll(platform, READERS, "lab", at(1)).new == 1
-    assert poll(platform, READERS, "lab", at(2)).rows == 0
+    path = write(folder, ONE)
+    assert [poll(platform, READERS, "lab", at(minute)).new for minute in (1, 2)] == [1, 0]
     os.utime(path, (path.stat().st_mtime - 5, path.stat().st_mtime - 5))
     assert poll(platform, READERS, "lab", at(3)).rows == 0  # modified, but of the same content
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;1;202,5;A")
+    write(folder, ONE, TWO)
     found = poll(platform, READERS, "lab", at(4))
     assert (found.rows, found.new) == (2, 1)
     assert poll(platform, READERS, "lab", at(5), again=True).new == 0
@@ -111,20 +112,24 @@ def test_files_that_stay_are_read_once_and_again_when_their_content_changes(plat
 def test_a_bad_file_goes_to_its_folder_with_the_reason_and_does_not_stop_the_others(
     platform, folder
 ):
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;;201,5;A", age=90)
-    write(folder, "b.csv", "05.01.2026 13:00:00;1;201,5;A")
+    write(folder, ONE, NO_ASSET, "99.01.2026 13:01:00;1;202,5;A", age=90)
+    write(folder, ONE, name="b.csv")
     found = poll(platform, READERS, "lab", at(1))
     assert (found.new, found.refused) == (1, 1)
     assert names(folder) == {"bad": ["a.csv", "a.csv.reason.txt"], "done": ["b.csv"], "in": []}
-    assert "there is no asset" in (folder / "bad" / "a.csv.reason.txt").read_text()
-    assert platform.deliveries.progress("lab").refused == 1
+    told = (folder / "bad" / "a.csv.reason.txt").read_text()
+    assert ("there is no asset" in told, platform.deliveries.progress("lab").refused) == (True, 1)
+    # the reason names fields of the source, not options of a command
+    (mark,) = platform.deliveries.file_marks("lab", [str(folder / "in" / "a.csv")])
+    assert "(bad_lines: skip imports the good lines)" in mark.fault
+    assert "--" not in mark.fault
 
 
 def test_a_refused_file_is_tried_again_only_when_the_source_has_changed(platform, folder):
     apply_sources(platform, [source(folder, bad=None)], "ada", at(0))
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;;201,5;A")
+    write(folder, ONE, NO_ASSET)
     assert poll(platform, READERS, "lab", at(1)).refused == 1
-    assert "was not imported" in platform.deliveries.progress("lab").fault
+    assert "was not imported" in fault(platform)
     assert poll(platform, READERS, "lab", at(2)).refused == 0
     apply_sources(platform, [source(folder, bad=None, bad_lines="skip")], "ada", at(3))
     assert poll(platform, READERS, "lab", at(4)).new == 1
@@ -132,63 +137,79 @@ def test_a_refused_file_is_tried_again_only_when_the_source_has_changed(platform
     assert platform.deliveries.progress("lab").refused == 2  # the file, then its line
 
 
-def test_a_file_that_is_still_written_waits(platform, folder):
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", age=0)
-    assert poll(platform, READERS, "lab", at(1)).rows == 0
-    assert names(folder) == {"in": ["a.csv"]}
+def put_away_after(work):
+    """Return readers whose folder does this before a file is put away."""
+
+    class Drop(FolderDrop):
+        def put_away(self, *given):
+            work(given)
+            super().put_away(*given)
+
+    return Readers(Drop(), READERS.sql)
 
 
 def test_a_process_that_is_killed_before_a_file_is_moved_reads_it_again_without_doubling(
     platform, folder
 ):
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
+    write(folder, ONE)
 
-    class Dying(FolderDrop):
-        def put_away(self, *_):
-            raise KeyboardInterrupt
+    def die(_):
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        poll(platform, Readers(Dying(), READERS.sql), "lab", at(1))
+        poll(platform, put_away_after(die), "lab", at(1))
     found = poll(platform, READERS, "lab", at(2))
     assert (found.new, names(folder)["done"]) == (0, ["a.csv"])
 
 
-def test_parquet_is_read_too(platform, folder):
-    apply_sources(
-        platform,
-        [source(folder, pattern=f"{folder}/in/*", asset="oven-1", asset_column=None)],
-        "ada",
-        at(0),
-    )
-    frame = pd.DataFrame(
-        {
-            "Zeitstempel": pd.date_range("2026-01-05 12:00", periods=3, freq="min", tz="UTC"),
-            "zone_2": [1.0, 2.0, 3.0],
-        }
-    )
-    frame.to_parquet(folder / "in" / "a.parquet")
-    os.utime(folder / "in" / "a.parquet", (1, 1))
-    assert poll(platform, READERS, "lab", at(1)).new == 3
+def test_a_file_that_changes_while_it_is_read_stays_and_is_read_again(platform, folder):
+    path = write(folder, ONE, age=90)
+    growing = put_away_after(lambda _: write(folder, ONE, TWO))
+    assert poll(platform, growing, "lab", at(1)).new == 1
+    assert path.exists()
+    assert poll(platform, READERS, "lab", at(2)).new == 1
+    assert stored(platform) == {"12:00": 201.5, "12:01": 1202.5}
+    assert names(folder) == {"done": ["a.csv"], "in": []}
+
+
+@pytest.mark.parametrize("step", ["sha256", "put_away"])
+def test_a_file_that_cannot_be_read_or_moved_is_said_and_does_not_stop_the_others(
+    platform, folder, step, monkeypatch
+):
+    write(folder, ONE, age=90)
+    write(folder, ROW.format(1, "202,5"), name="b.csv")
+    work = getattr(FolderDrop, step)
+
+    def fail(drop, *given):
+        if any(getattr(one, "path", "").endswith("a.csv") for one in given):
+            raise UserError("a.csv: permission denied")
+        return work(drop, *given)
+
+    monkeypatch.setattr(FolderDrop, step, fail)
+    with pytest.raises(UserError, match=r"a\.csv: permission denied"):
+        poll(platform, READERS, "lab", at(1))
+    assert "permission denied" in fault(platform)
+    assert stored(platform)["12:01"] == 202.5
+    assert names(folder) == {"done": ["b.csv"], "in": ["a.csv"]}
 
 
 def test_a_look_shows_rows_of_the_newest_file_and_refused_lines_and_changes_nothing(
     platform, folder
 ):
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;;201,5;A")
+    write(folder, ONE, NO_ASSET)
     trial = try_source(platform, READERS, parse_source(source(folder)))
-    assert [(row["asset"], row["zone_2"], row["Rezept"]) for row in trial.rows] == [
-        ("oven-1", 201.5, "A")
-    ]
-    assert [row.line for row in trial.refused] == [3]
-    assert names(folder) == {"in": ["a.csv"]}
-    assert platform.assets.all() == []
+    shown = [(row["asset"], row["zone_2"], row["Rezept"]) for row in trial.rows]
+    assert (shown, [row.line for row in trial.refused]) == ([("oven-1", 201.5, "A")], [3])
+    with pytest.raises(UserError, match="add decimal: ,"):
+        try_source(platform, READERS, parse_source(source(folder, decimal=".")))
+    assert (names(folder), platform.assets.all()) == ({"in": ["a.csv"]}, [])
 
 
 def test_a_folder_that_is_not_there_is_said(platform, folder):
     apply_sources(platform, [source(folder, pattern=f"{folder}/missing/*.csv")], "ada", at(0))
     with pytest.raises(UserError, match="does not exist or is not mounted"):
         poll(platform, READERS, "lab", at(1))
-    assert "not mounted" in platform.deliveries.progress("lab").fault
+    assert "not mounted" in fault(platform)
 
 
 def test_more_files_that_stay_than_are_read_at_once_do_not_keep_a_new_one_out(
@@ -197,73 +218,17 @@ def test_more_files_that_stay_than_are_read_at_once_do_not_keep_a_new_one_out(
     monkeypatch.setattr("alerting.usecases.sources.files.MOST_FILES", 2)
     apply_sources(platform, [source(folder, done=None)], "ada", at(0))
     for minute in range(5):
-        write(folder, f"{minute}.csv", f"05.01.2026 13:0{minute}:00;1;{minute};A", age=90 - minute)
+        write(folder, ROW.format(minute, minute), name=f"{minute}.csv", age=90 - minute)
     assert [poll(platform, READERS, "lab", at(minute)).new for minute in range(4)] == [2, 2, 1, 0]
     again = poll(platform, READERS, "lab", at(5), again=True)
     assert (again.rows, again.new) == (5, 0)
 
 
-def test_a_file_that_changes_while_it_is_read_stays_and_is_read_again(platform, folder):
-    path = write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", age=90)
-
-    class Growing(FolderDrop):
-        def put_away(self, *given):
-            write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;1;202,5;A")
-            super().put_away(*given)
-
-    assert poll(platform, Readers(Growing(), READERS.sql), "lab", at(1)).new == 1
-    assert path.exists()
-    assert poll(platform, READERS, "lab", at(2)).new == 1
-    assert stored(platform) == {"12:00": 201.5, "12:01": 202.5}
-    assert names(folder) == {"done": ["a.csv"], "in": []}
-
-
-@pytest.mark.parametrize("step", ["sha256", "put_away"])
-def test_a_file_that_cannot_be_read_or_moved_is_said_and_does_not_stop_the_others(
-    platform, folder, step
-):
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", age=90)
-    write(folder, "b.csv", "05.01.2026 13:01:00;1;202,5;A")
-
-    class Failing(FolderDrop):
-        pass
-
-    def fail(drop, *given):
-        if any(getattr(one, "path", "").endswith("a.csv") for one in given):
-            raise UserError("a.csv: permission denied")
-        return getattr(FolderDrop, step)(drop, *given)
-
-    setattr(Failing, step, fail)
-    with pytest.raises(UserError, match=r"a\.csv: permission denied"):
-        poll(platform, Readers(Failing(), READERS.sql), "lab", at(1))
-    assert "permission denied" in platform.deliveries.progress("lab").fault
-    assert stored(platform)["12:01"] == 202.5
-    assert names(folder) == {"done": ["b.csv"], "in": ["a.csv"]}
-
-
 def test_files_that_were_put_away_are_not_read_again_where_the_pattern_matches_them(
     platform, folder
 ):
-    platform.sources.store_document(
-        source(folder, pattern=f"{folder}/*/*.csv")
-    )  # put past the checks
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
-    assert [poll(platform, READERS, "lab", at(minute), again=True).rows for minute in (1, 2)] == [
-        1,
-        0,
-    ]
-    assert names(folder) == {"done": ["a.csv"], "in": []}
-
-
-def test_the_reason_of_a_refusal_names_fields_of_the_source_not_options_of_a_command(
-    platform, folder
-):
-    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "99.01.2026 13:01:00;1;202,5;A")
-    poll(platform, READERS, "lab", at(1))
-    (mark,) = platform.deliveries.file_marks("lab", [str(folder / "in" / "a.csv")])
-    assert "(bad_lines: skip imports the good lines)" in mark.fault
-    assert "--" not in mark.fault
-    apply_sources(platform, [source(folder, decimal=".", bad=None)], "ada", at(2))
-    write(folder, "b.csv", "05.01.2026 13:00:00;1;201,5;A")
-    with pytest.raises(UserError, match="add decimal: ,"):
-        try_source(platform, READERS, parse_source(source(folder, decimal=".", bad=None)))
+    passed_by_the_checks = source(folder, pattern=f"{folder}/*/*.csv")
+    platform.sources.store_document(passed_by_the_checks)
+    write(folder, ONE)
+    rows = [poll(platform, READERS, "lab", at(minute), again=True).rows for minute in (1, 2)]
+    assert (rows, names(folder)) == ([1, 0], {"done": ["a.csv"], "in": []})

@@ -2,6 +2,7 @@
 and every good one is stored."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.hostile_files import GOOD, make_files, table
-from tests.helpers.stores import REAL, real  # noqa: F401 - a fixture
+from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, platform_on
 
 READERS = Readers(FolderDrop(), SqlReader(resolver({})), is_outage=is_outage)
@@ -27,11 +28,9 @@ FIRST = 10
 GOOD_FILES = 20
 
 
-@pytest.fixture(params=["memory", REAL])
-def platform(request):
-    if request.param == "memory":
-        return memory_platform()
-    return platform_on(request.getfixturevalue("real"), (), HandClock())
+@pytest.fixture
+def platform():
+    return memory_platform()
 
 
 @pytest.fixture
@@ -64,11 +63,12 @@ def names(folder):
     }
 
 
-def reason(folder, name):
-    return (folder / "bad" / f"{name}.reason.txt").read_text()
-
-
-def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first(platform, folder):
+@pytest.mark.server
+def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first(
+    real,  # noqa: F811
+    folder,
+):
+    platform = platform_on(real, (), HandClock())
     hostile = make_files(folder / "in")
     hostile.pop("kind, secret").unlink()
     assert len(hostile) > 130
@@ -112,34 +112,30 @@ class Breaking(FolderDrop):
         return super().readings(source, file)
 
 
-def test_an_unexpected_error_is_the_fault_of_its_file_and_the_others_are_stored(folder):
-    platform = memory_platform()
+def test_an_unexpected_error_is_the_fault_of_its_file_and_an_outage_that_of_none(
+    platform, folder, monkeypatch
+):
     write(folder, "a.csv", age=90)
     write(folder, "b.csv")
     apply_sources(platform, [document(folder)], "ada", at(0))
-    found = poll(platform, Readers(Breaking(), READERS.sql, is_outage=is_outage), "lab", at(1))
+    readers = replace(READERS, files=Breaking())
+    with monkeypatch.context() as patch, pytest.raises(AutoReconnect):
+        patch.setattr(Breaking, "error", AutoReconnect("connection closed"))
+        poll(platform, readers, "lab", at(1))
+    found = poll(platform, readers, "lab", at(1))
     assert (found.new, found.refused) == (2, 1)
     assert names(folder) == {"in": [], "done": ["b.csv"], "bad": ["a.csv", "a.csv.reason.txt"]}
-    assert reason(folder, "a.csv").endswith(
-        "a.csv: cannot be read: ZeroDivisionError: integer division or modulo by zero\n"
+    assert (
+        (folder / "bad" / "a.csv.reason.txt")
+        .read_text()
+        .endswith("a.csv: cannot be read: ZeroDivisionError: integer division or modulo by zero\n")
     )
-
-
-def test_an_outage_of_the_database_is_the_fault_of_no_file(folder, monkeypatch):
-    platform = memory_platform()
-    write(folder, "a.csv")
-    apply_sources(platform, [document(folder)], "ada", at(0))
-    monkeypatch.setattr(Breaking, "error", AutoReconnect("connection closed"))
-    with pytest.raises(AutoReconnect):
-        poll(platform, Readers(Breaking(), READERS.sql, is_outage=is_outage), "lab", at(1))
-    assert poll(platform, READERS, "lab", at(2)).new == 2
 
 
 # Where files are put away, others may write, too
 
 
-def test_no_link_in_the_folder_of_bad_files_is_written_through(folder):
-    platform = memory_platform()
+def test_no_link_in_the_folder_of_bad_files_is_written_through(platform, folder):
     victim = folder / "victim"
     victim.write_text("precious")
     (folder / "bad").mkdir()
@@ -158,8 +154,7 @@ def test_no_link_in_the_folder_of_bad_files_is_written_through(folder):
 
 
 @pytest.mark.parametrize("kind", ["done", "bad"])
-def test_a_folder_that_is_a_link_is_refused_and_its_target_stays_empty(folder, kind):
-    platform = memory_platform()
+def test_a_folder_that_is_a_link_is_refused_and_its_target_stays_empty(platform, folder, kind):
     (folder / "elsewhere").mkdir()
     (folder / kind).symlink_to(folder / "elsewhere")
     write(folder, "a.csv", table("never,1") if kind == "bad" else GOOD)
@@ -170,8 +165,7 @@ def test_a_folder_that_is_a_link_is_refused_and_its_target_stays_empty(folder, k
 
 
 @pytest.mark.parametrize("name", ["x" * 251 + ".csv", "ü" * 125 + "a.csv", "y" + "." * 254])
-def test_a_name_of_255_bytes_ends_somewhere(folder, name):
-    platform = memory_platform()
+def test_a_name_of_255_bytes_ends_somewhere(platform, folder, name):
     apply_sources(platform, [document(folder, pattern=f"{folder}/in/*")], "ada", at(0))
     for minute in (1, 2, 3):
         write(folder, name, table(f"never,{minute}"), age=minute)
@@ -189,8 +183,7 @@ def test_a_name_of_255_bytes_ends_somewhere(folder, name):
     assert names(folder)["done"] == [name]
 
 
-def test_a_file_is_moved_to_another_disk_too(folder, monkeypatch):
-    platform = memory_platform()
+def test_a_file_is_moved_to_another_disk_too(platform, folder, monkeypatch):
 
     def refuse(*_, **__):
         raise OSError(folders.EXDEV, "Invalid cross-device link")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import DEFAULT, Mock
 
 import pytest
 import sqlalchemy as sa
@@ -75,15 +76,11 @@ def expected(count):
 
 def insert(database, count, start=0, **columns):
     """Insert results, one a minute; `columns` replace values of each."""
+    plain = {"grade": "A", "ok": True, "day": "2026-01-05", "raw": b"x"}
+    plain["batch"] = "6f1c9c8e-0b1a-4b44-a3d4-3f5d2a3a1a11"
     for i in range(start, start + count):
-        row = {
-            "taken_at": NOON + timedelta(minutes=i),
-            "machine": 1 + i % 2,
-            "hardness": i / 2,
-            "grade": "A",
-            "ok": True,
-        } | columns
-        row |= {"batch": "6f1c9c8e-0b1a-4b44-a3d4-3f5d2a3a1a11", "day": "2026-01-05", "raw": b"x"}
+        own = {"taken_at": NOON + timedelta(minutes=i), "machine": 1 + i % 2, "hardness": i / 2}
+        row = plain | own | columns
         names = ", ".join(row)
         database.execute(
             sa.text(f"INSERT INTO plant.results ({names}) VALUES (:{names.replace(', ', ', :')})"),  # noqa: S608
@@ -107,13 +104,15 @@ def platform():
     return made
 
 
-def test_rows_are_read_in_chunks_and_on_from_the_last_one(platform, readers, database):
+def test_rows_are_shown_then_read_in_chunks_and_on_from_the_last_one(platform, readers, database):
     insert(database, 25)
+    trial = try_source(platform, readers, parse_source(SOURCE))
+    assert (trial.read, len(trial.rows), trial.rows[0]["asset"]) == (10, 10, "oven-1")
+    assert platform.assets.all() == []
     first = poll(platform, readers, "quality", at(1))
     assert (first.new, first.refused) == (25, 0)
     insert(database, 5, start=25)
-    assert poll(platform, readers, "quality", at(2)).new == 5
-    assert poll(platform, readers, "quality", at(3)).new == 0
+    assert [poll(platform, readers, "quality", at(minute)).new for minute in (2, 3)] == [5, 0]
     assert hardness(platform) == expected(30)
     progress = platform.deliveries.progress("quality")
     assert (progress.rows, progress.arrived_at, progress.newest) == (
@@ -134,24 +133,10 @@ def test_rows_are_read_in_chunks_and_on_from_the_last_one(platform, readers, dat
 
 def test_a_read_that_is_broken_off_goes_on_where_it_was_without_loss(platform, readers, database):
     insert(database, 25)
-    writes = []
-    insert_rows = platform.reading_writes.insert
-
-    class Killed(Exception):
-        pass
-
-    def dying(rows, arrived_at):
-        writes.append(len(rows))
-        if len(writes) == 2:
-            raise Killed
-        return insert_rows(rows, arrived_at)
-
-    class Dying:
-        def __getattr__(self, name):
-            return dying if name == "insert" else getattr(platform.reading_writes, name)
-
-    with pytest.raises(Killed):
-        poll(replace(platform, reading_writes=Dying()), readers, "quality", at(1))
+    killed = {"insert.side_effect": [DEFAULT, KeyboardInterrupt]}
+    dying = replace(platform, reading_writes=Mock(wraps=platform.reading_writes, **killed))
+    with pytest.raises(KeyboardInterrupt):
+        poll(dying, readers, "quality", at(1))
     assert 0 < len(hardness(platform)) < 25
     poll(platform, readers, "quality", at(2))
     assert hardness(platform) == expected(25)
@@ -210,28 +195,12 @@ def test_a_piece_with_faulty_rows_stores_the_others_and_one_with_faulty_rows_onl
     assert len(hardness(platform)) == 5  # three, and the two machines at one instant
 
 
-def test_more_rows_of_one_cursor_value_than_fit_into_a_chunk_are_an_error_and_no_loss(
-    platform, readers, database
-):
-    apply_sources(platform, [{**SOURCE, "cursor": "machine"}], "ada", at(0))
-    insert(database, 30)
-    with pytest.raises(UserError, match="name another column as cursor"):
-        poll(platform, readers, "quality", at(1))
-
-
-def test_a_look_at_a_source_shows_rows_and_stores_nothing(platform, readers, database):
-    insert(database, 12)
-    trial = try_source(platform, readers, parse_source(SOURCE))
-    assert (trial.read, len(trial.rows)) == (10, 10)
-    assert trial.rows[0]["asset"] == "oven-1"
-    assert platform.assets.all() == []
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"table": "plant.nothing"}, "does not exist"),
         ({"cursor": "nothing"}, "does not exist"),
+        ({"cursor": "machine"}, "name another column as cursor"),
         ({"url": {"env": "NOT_SET"}}, "NOT_SET is not set"),
         ({"url": {"airflow_connection": "lab"}}, "known to Airflow only"),
     ],
@@ -240,29 +209,7 @@ def test_what_cannot_be_read_is_said_and_stored_as_the_fault_of_the_source(
     platform, readers, database, changes, message
 ):
     apply_sources(platform, [{**SOURCE, **changes}], "ada", at(0))
+    insert(database, 30)
     with pytest.raises(UserError, match=message):
         poll(platform, readers, "quality", at(1))
     assert message in platform.deliveries.progress("quality").fault
-
-
-def test_a_server_that_does_not_answer_is_named_without_its_password(platform):
-    address = "postgresql://line:secret@127.0.0.1:1/postgres"
-    readers = Readers(FolderDrop(), SqlReader(resolver({"QUALITY_DB": address})))
-    with pytest.raises(UserError) as refusal:
-        poll(platform, readers, "quality", at(1))
-    assert "secret" not in str(refusal.value)
-
-
-def test_a_secret_is_read_from_a_file_that_only_its_owner_may_read(
-    platform, server, database, tmp_path
-):
-    insert(database, 2)
-    path = tmp_path / "url"
-    path.write_text(f"{server}\n")
-    apply_sources(platform, [{**SOURCE, "url": {"file": str(path)}}], "ada", at(0))
-    readers = Readers(FolderDrop(), SqlReader(resolver({})))
-    path.chmod(0o644)
-    with pytest.raises(UserError, match="chmod 600"):
-        poll(platform, readers, "quality", at(1))
-    path.chmod(0o600)
-    assert poll(platform, readers, "quality", at(1)).new == 2
