@@ -14,46 +14,31 @@ from alerting.stream.run import await_platform
 pytestmark = pytest.mark.fast
 
 
-@pytest.fixture
-def opened():
-    """Return what opens the platform, at the third attempt, and its attempts."""
-    attempts = []
+class Opening:
+    """What opens the platform, at the third attempt."""
+
+    attempts = 0
 
     @contextmanager
-    def platform():
-        attempts.append(True)
-        if len(attempts) < 3:
+    def __call__(self):
+        self.attempts += 1
+        if self.attempts < 3:
             raise DatabaseDown("the database does not answer")
         yield "platform"
 
-    return platform, attempts
 
-
-class Impatient(Event):
-    """An event whose waits end at once; it is set at the given one."""
-
-    def __init__(self, until=99):
-        super().__init__()
-        self._left = until
-
-    def wait(self, timeout=None):
-        self._left -= 1
-        if not self._left:
-            self.set()
-        return self.is_set()
-
-
-@pytest.mark.parametrize(("until", "found", "attempts"), [(99, "platform", 3), (1, None, 1)])
-def test_the_service_waits_for_its_database_until_it_is_stopped(
-    opened, tmp_path, until, found, attempts
-):
+@pytest.mark.parametrize(("stops", "found", "attempts"), [(False, "platform", 3), (True, None, 1)])
+def test_the_service_waits_for_its_database_until_it_is_stopped(tmp_path, stops, found, attempts):
     alive = tmp_path / "alive"
+    stopped = Event()
+    stopped.wait = lambda _=None: stops and (stopped.set() or True)
+    given = Settings(home=tmp_path, mongodb_uri="mongodb://database")
+    opening = Opening()
     with ExitStack() as stack:
-        given = Settings(home=tmp_path, mongodb_uri="mongodb://database")
-        assert await_platform(stack, opened[0], given, alive, Impatient(until)) == found
-    assert (len(opened[1]), alive.exists()) == (attempts, True)
+        assert await_platform(stack, opening, given, alive, stopped) == found
+    assert (opening.attempts, alive.exists()) == (attempts, True)
 
 
-def test_a_database_of_its_own_that_cannot_be_started_ends_the_service(opened):
+def test_a_database_of_its_own_that_cannot_be_started_ends_the_service():
     with ExitStack() as stack, pytest.raises(DatabaseDown):
-        await_platform(stack, opened[0], Settings(home=Path()), None, Event())
+        await_platform(stack, Opening(), Settings(home=Path()), None, Event())

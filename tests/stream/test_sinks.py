@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import enumerate as enumerate_threads
 
 import pytest
 
@@ -12,7 +11,7 @@ from alerting.adapters.platform import Platform
 from alerting.ports import Score
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.sinks import SinkService
-from alerting.usecases.sinks.documents import apply_sinks, change_sink_state, sink_detail
+from alerting.usecases.sinks.documents import apply_sinks, sink_detail
 from tests.builders import at, oven
 from tests.helpers.episodes import episode
 from tests.helpers.proxy import Proxy
@@ -27,9 +26,8 @@ ALL = ["alarms", "acknowledgements", "scores", "forecasts"]
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch):
-    for name, seconds in (("LOOK_S", 0.05), ("NOTE_S", 0.05), ("FIRST_WAIT_S", 0.05)):
-        monkeypatch.setattr(stream_sinks, name, seconds)
-    monkeypatch.setattr(stream_sinks, "LONGEST_WAIT_S", 0.2)
+    for name in ("LOOK_S", "NOTE_S", "FIRST_WAIT_S", "LONGEST_WAIT_S"):
+        monkeypatch.setattr(stream_sinks, name, 0.05)
 
 
 @pytest.fixture
@@ -53,9 +51,17 @@ def receiver(server):
     server.reset()
 
 
+@pytest.fixture
+def web(tmp_path):
+    """Return a receiver of the cheapest kind."""
+    with RECEIVERS["webhook"](tmp_path) as made:
+        yield made
+        made.close()
+
+
 @contextmanager
-def service(plant, url, process="one") -> Iterator[SinkService]:
-    made = SinkService(plant, surroundings(url), process, lambda: ["one"])
+def service(plant, url) -> Iterator[SinkService]:
+    made = SinkService(plant, surroundings(url), "one", lambda: ["one"])
     made.start()
     try:
         yield made
@@ -64,13 +70,8 @@ def service(plant, url, process="one") -> Iterator[SinkService]:
 
 
 def document(receiver, **more):
-    return {
-        "name": "mes",
-        "kind": receiver.kind,
-        "url": {"env": "RECEIVER_URL"},
-        "sends": ALL,
-        **more,
-    }
+    url = {"env": "RECEIVER_URL"}
+    return {"name": "mes", "kind": receiver.kind, "url": url, "sends": ALL, **more}
 
 
 def raised(minute, **more):
@@ -91,44 +92,18 @@ def close(plant, one, minute):
 
 def apply(plant, receiver, **more):
     apply_sinks(plant, [document(receiver, **more)], "ada", at(0))
-    return wait_until(lambda: plant.sink_deliveries.progress("mes").position)
+    return wait_until(lambda: progress(plant).position)
 
 
-def test_an_alarm_and_values_go_out_in_order_and_once(plant, receiver):
-    with service(plant, receiver.address(receiver.port)):
-        apply(plant, receiver)
-        one = store(plant, raised(1))
-        plant.scores.add("moist", "oven-1", [Score(at(m), m / 10, 0.7, 3) for m in range(4)])
-        close(plant, one, 5)
-        wait_until(lambda: len(receiver.contents()) == 6)
-        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 6)
-    alarms = [c for c in receiver.contents() if c["sends"] == "alarms"]
-    assert [(c["transition"], c["state"]) for c in alarms] == [
-        ("raised", "happening"),
-        ("closed", "over"),
-    ]
-    scores = [(c["ts"], c["score"]) for c in receiver.contents() if c["sends"] == "scores"]
-    assert scores == sorted(scores)
-    assert alarms[0]["key"] == f"mes:{one.id}:1"
-    assert len(set(receiver.keys())) == 6
+def progress(plant):
+    return plant.sink_deliveries.progress("mes")
 
 
-def test_a_new_sink_gets_what_is_happening_but_nothing_that_ended_or_was_scored_before(
-    plant, receiver
-):
-    now = datetime.now(UTC)
-    yesterday = (now - at(0)) // timedelta(minutes=1) - 18 * 60
-    happening = store(plant, raised(yesterday, asset="oven-2"))
-    close(plant, store(plant, raised(yesterday)), yesterday + 5)
-    plant.scores.add("moist", "oven-1", [Score(at(yesterday), 0.5, 0.7, 3)])
-    with service(plant, receiver.address(receiver.port)):
-        apply(plant, receiver)
-        new = store(plant, raised(yesterday + 10, asset="oven-3"))
-        wait_until(lambda: f"mes:{new.id}:1" in set(receiver.keys()))
-    assert set(receiver.keys()) == {f"mes:{happening.id}:1", f"mes:{new.id}:1"}
+def scores(minutes):
+    return [Score(at(minute), 0.5, 0.7, 3) for minute in minutes]
 
 
-def test_a_receiver_that_is_away_gets_everything_afterwards_in_order(plant, receiver):
+def test_a_receiver_that_was_away_gets_everything_afterwards_in_order_and_once(plant, receiver):
     proxy = Proxy(receiver.port)
     proxy.join()
     with service(plant, receiver.address(proxy.port)):
@@ -137,16 +112,33 @@ def test_a_receiver_that_is_away_gets_everything_afterwards_in_order(plant, rece
         wait_until(receiver.contents)
         proxy.cut()
         close(plant, one, 2)
-        plant.scores.add("moist", "oven-1", [Score(at(m), 0.5, 0.7, 3) for m in range(30)])
-        fault = wait_until(lambda: plant.sink_deliveries.progress("mes").fault)
+        plant.scores.add("moist", "oven-1", scores(range(30)))
+        fault = wait_until(lambda: progress(plant).fault)
         assert len(set(receiver.keys())) == 1, fault
         proxy.join()
         wait_until(lambda: len(set(receiver.keys())) == 32)
-        wait_until(lambda: plant.sink_deliveries.progress("mes").fault is None)
-    first = list(dict.fromkeys(receiver.keys()))
-    assert [key for key in first if one.id in key] == [f"mes:{one.id}:1", f"mes:{one.id}:2"]
-    scores = [key for key in first if key.startswith("mes:moist:")]
-    assert (len(scores), scores) == (30, sorted(scores))
+        wait_until(lambda: progress(plant).fault is None)
+        wait_until(lambda: progress(plant).sent == 32)
+    alarms = [c for c in receiver.contents() if c["sends"] == "alarms"]
+    told = dict.fromkeys((c["key"], c["transition"], c["state"]) for c in alarms)
+    assert [*told] == [
+        (f"mes:{one.id}:1", "raised", "happening"),
+        (f"mes:{one.id}:2", "closed", "over"),
+    ]
+    first = [key for key in dict.fromkeys(receiver.keys()) if key.startswith("mes:moist:")]
+    assert (len(first), first) == (30, sorted(first))
+
+
+def test_a_new_sink_gets_what_is_happening_but_nothing_that_ended_or_was_scored_before(plant, web):
+    yesterday = (datetime.now(UTC) - at(0)) // timedelta(minutes=1) - 18 * 60
+    happening = store(plant, raised(yesterday, asset="oven-2"))
+    close(plant, store(plant, raised(yesterday)), yesterday + 5)
+    plant.scores.add("moist", "oven-1", scores([yesterday]))
+    with service(plant, web.address(web.port)):
+        apply(plant, web)
+        new = store(plant, raised(yesterday + 10, asset="oven-3"))
+        wait_until(lambda: f"mes:{new.id}:1" in set(web.keys()))
+    assert set(web.keys()) == {f"mes:{happening.id}:1", f"mes:{new.id}:1"}
 
 
 def changes_before_the_first_success(plant, minute):
@@ -155,9 +147,9 @@ def changes_before_the_first_success(plant, minute):
     ended = store(plant, raised(minute))
     close(plant, ended, minute + 1)
     goes_on = store(plant, raised(minute + 2, asset=f"oven-2{minute}"))
-    scores = [Score(at(minute + m), 0.5, 0.7, 3) for m in range(3)]
-    plant.scores.add("moist", "oven-1", scores)
-    stamps = [f"{one.ts:%Y-%m-%dT%H:%M:%S}.000Z" for one in scores]
+    found = scores(range(minute, minute + 3))
+    plant.scores.add("moist", "oven-1", found)
+    stamps = [f"{one.ts:%Y-%m-%dT%H:%M:%S}.000Z" for one in found]
     return {
         f"mes:{ended.id}:1",
         f"mes:{ended.id}:2",
@@ -166,56 +158,47 @@ def changes_before_the_first_success(plant, minute):
     }
 
 
-def test_a_sink_that_is_applied_while_nothing_delivers_loses_nothing(plant, receiver):
-    apply_sinks(plant, [document(receiver)], "ada", at(0))
-    expected = changes_before_the_first_success(plant, 1)
+@pytest.mark.parametrize("by", ["command", "database", "database, paused"])
+def test_a_sink_begins_when_it_is_applied_or_first_read_and_loses_nothing(plant, web, by):
+    if by == "command":
+        apply_sinks(plant, [document(web)], "ada", at(0))
+    else:
+        written = {**document(web), "state": "paused" if "paused" in by else "active"}
+        plant.episodes._episodes.database["sinks"].insert_one(written)
+    expected = changes_before_the_first_success(plant, 1) if by == "command" else set()
     for _ in range(2):  # the first process ends before its receiver answers
         with service(plant, "http://127.0.0.1:9"):
-            wait_until(lambda: plant.sink_deliveries.progress("mes").fault)
+            wait_until(
+                lambda: progress(plant).fault if by == "command" else progress(plant).position
+            )
     expected |= changes_before_the_first_success(plant, 20)
-    with service(plant, receiver.address(receiver.port)):
-        wait_until(lambda: expected <= set(receiver.keys()))
+    apply_sinks(plant, [document(web)], "ada", at(9))
+    with service(plant, web.address(web.port)):
+        wait_until(lambda: expected <= set(web.keys()))
 
 
-@pytest.mark.parametrize("state", ["active", "paused"])
-def test_a_sink_written_to_the_database_begins_when_it_is_first_read(plant, tmp_path, state):
-    with RECEIVERS["webhook"](tmp_path) as receiver:
-        written = {**document(receiver), "state": state}
-        plant.episodes._episodes.database["sinks"].insert_one(dict(written))
-        with service(plant, "http://127.0.0.1:9"):
-            wait_until(lambda: plant.sink_deliveries.progress("mes").position)
-            expected = changes_before_the_first_success(plant, 1)
-        apply_sinks(plant, [written | {"state": "active"}], "ada", at(9))
-        with service(plant, receiver.address(receiver.port)):
-            wait_until(lambda: expected <= set(receiver.keys()))
-        receiver.close()
-
-
-def test_a_sink_that_selects_more_gets_what_is_open_of_it_at_once(plant, tmp_path):
-    with RECEIVERS["webhook"](tmp_path) as receiver:
-        only = {"match": {"definitions": ["moist"]}}
-        with service(plant, receiver.address(receiver.port)):
-            apply(plant, receiver, **only)
-            is_open = store(plant, raised(1))
-            wait_until(lambda: plant.sink_deliveries.progress("mes").until)
-            apply_sinks(plant, [document(receiver)], "ada", at(2))
-            wait_until(receiver.keys)
-        assert receiver.keys() == [f"mes:{is_open.id}:1"]
-        receiver.close()
+def test_a_sink_that_selects_more_gets_what_is_open_of_it_at_once(plant, web):
+    with service(plant, web.address(web.port)):
+        apply(plant, web, match={"definitions": ["moist"]})
+        is_open = store(plant, raised(1))
+        wait_until(lambda: progress(plant).until)
+        apply_sinks(plant, [document(web)], "ada", at(2))
+        wait_until(web.keys)
+    assert web.keys() == [f"mes:{is_open.id}:1"]
 
 
 def test_a_process_that_died_before_it_noted_sends_the_same_keys_again(plant, receiver):
     with service(plant, receiver.address(receiver.port)):
         apply(plant, receiver)
-        before = plant.sink_deliveries.progress("mes")
+        before = progress(plant)
         store(plant, raised(1))
-        wait_until(lambda: plant.sink_deliveries.progress("mes").sent)
+        wait_until(lambda: progress(plant).sent)
     # as if it had died after the receiver got the message
     database = plant.episodes._episodes.database
     database["sink_progress"].update_one({"_id": "mes"}, {"$set": {"position": before.position}})
     database["sink_alarms"].delete_many({})
     with service(plant, receiver.address(receiver.port)):
-        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 2)
+        wait_until(lambda: progress(plant).sent == 2)
     assert receiver.keys() == [receiver.keys()[0]] * (1 if receiver.drops else 2)
 
 
@@ -225,7 +208,7 @@ def test_a_refused_message_is_a_dead_letter_and_others_go_on(plant, receiver):
         receiver.refuse()
         store(plant, raised(1, asset="oven-1", title="poison" * 1000))
         store(plant, raised(2, asset="oven-2"))
-        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 1)
+        wait_until(lambda: progress(plant).sent == 1)
         (letter,) = sink_detail(plant, "mes", at(9)).letters
         assert letter.message.content["title"].startswith("poison")
         assert letter.reason
@@ -237,46 +220,22 @@ def test_a_refused_message_is_a_dead_letter_and_others_go_on(plant, receiver):
     assert letter.id in {content["key"] for content in receiver.contents()}
 
 
-def test_a_paused_sink_keeps_its_place_and_old_values_give_way_to_alarms(plant, receiver):
-    with service(plant, receiver.address(receiver.port)):
-        apply(plant, receiver, values_wait="1s")
-        change_sink_state(plant, "mes", "paused", None, "ada", at(1))
-        wait_until(lambda: not service_works())
+def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, web):
+    with service(plant, web.address(web.port)):
+        apply(plant, web)
         one = store(plant, raised(1))
-        plant.scores.add("moist", "oven-1", [Score(at(m), 0.5, 0.7, 3) for m in range(5)])
-        wait_until(lambda: is_older(plant, timedelta(seconds=1.5)))
-        change_sink_state(plant, "mes", "active", None, "ada", at(2))
-        wait_until(lambda: plant.sink_deliveries.progress("mes").left_out == 5)
-    assert receiver.keys() == [f"mes:{one.id}:1"]
-
-
-def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, receiver):
-    with service(plant, receiver.address(receiver.port)):
-        apply(plant, receiver)
-        one = store(plant, raised(1))
-        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 1)
+        wait_until(lambda: progress(plant).sent == 1)
     missed = store(plant, raised(2, asset="oven-3"))
-    plant.scores.add("moist", "oven-1", [Score(at(m), 0.5, 0.7, 3) for m in range(5)])
-    database = plant.episodes._episodes.database
+    plant.scores.add("moist", "oven-1", scores(range(5)))
     plant.clock.instant += timedelta(minutes=5)  # as long as the sink was away
     # a young server keeps its whole oplog: no position of it is lost, so this one is none
     lost = {"$set": {"position": "8200000001"}}
-    database["sink_progress"].update_one({"_id": "mes"}, lost)
-    with service(plant, receiver.address(receiver.port)):
-        wait_until(lambda: plant.sink_deliveries.progress("mes").sent >= 7)
+    plant.episodes._episodes.database["sink_progress"].update_one({"_id": "mes"}, lost)
+    with service(plant, web.address(web.port)):
+        wait_until(lambda: progress(plant).sent >= 7)
         last = store(plant, raised(3, asset="oven-2"))
-        wait_until(lambda: f"mes:{last.id}:1" in set(receiver.keys()))
-    keys = receiver.keys()
+        wait_until(lambda: f"mes:{last.id}:1" in set(web.keys()))
+    keys = web.keys()
     assert len(keys) == len(set(keys)) == 8
     for sent in (one, missed):  # neither is sent twice
         assert [key for key in keys if sent.id in key] == [f"mes:{sent.id}:1"]
-
-
-def service_works():
-    return any(thread.name == "sink mes" for thread in enumerate_threads())
-
-
-def is_older(plant, age):
-    """Return whether the newest score was stored that long ago."""
-    found = plant.scores._scores.find_one(sort=[("_id", -1)])
-    return datetime.now(UTC) - found["_id"].generation_time > age + timedelta(seconds=1)

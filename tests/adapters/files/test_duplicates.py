@@ -16,29 +16,20 @@ def find(duplicates, *rows):
     return np.flatnonzero(found.same).tolist(), found.contradictions
 
 
-def test_different_instants_or_series_are_no_repetition():
-    assert find(Duplicates(), ("a", 1, "1", "x"), ("b", 1, "2", "y"), ("a", 2, "1", "x")) == (
-        [],
-        {},
-    )
+ROWS = [
+    # different instants or series are no repetition
+    ([("a", 1, "1", "x"), ("b", 1, "2", "y"), ("a", 2, "1", "x")], ([], {})),
+    # the same row again adds nothing, however its numbers are written
+    ([("a", 1, "1.0", "x"), ("a", 2, "5", "x"), ("a", 1, "1.00", None)], ([2], {})),
+    # another value is a contradiction in that column
+    ([("a", 1, "1", "x"), ("a", 1, "1", "y")], ([], {1: 1})),
+    # rows that complete each other are neither
+    ([("a", 1, "1", None), ("a", 1, None, "x"), ("a", 1, "2", None)], ([], {2: 0})),
+]
 
 
-def test_the_same_row_again_adds_nothing_however_its_numbers_are_written():
-    assert find(Duplicates(), ("a", 1, "1.0", "x"), ("a", 2, "5", "x"), ("a", 1, "1.00", None)) == (
-        [2],
-        {},
-    )
-
-
-def test_another_value_is_a_contradiction_in_that_column():
-    assert find(Duplicates(), ("a", 1, "1", "x"), ("a", 1, "1", "y")) == ([], {1: 1})
-
-
-def test_rows_that_complete_each_other_are_neither():
-    assert find(Duplicates(), ("a", 1, "1", None), ("a", 1, None, "x"), ("a", 1, "2", None)) == (
-        [],
-        {2: 0},
-    )
+def test_the_same_row_adds_nothing_and_another_value_contradicts():
+    assert [(rows, find(Duplicates(), *rows)) for rows, _ in ROWS] == ROWS
 
 
 def test_the_last_row_of_each_series_is_remembered_from_chunk_to_chunk():

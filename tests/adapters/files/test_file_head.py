@@ -1,5 +1,7 @@
 """Titles of the file above the names of columns, and units below them, as plants write them."""
 
+from itertools import product
+
 import pytest
 
 from alerting.adapters.files.tables.csv_table import CsvTable
@@ -19,56 +21,55 @@ def read(tmp_path, *lines, separator=None):
     return table, rows
 
 
-@pytest.mark.parametrize(
-    "above",
-    [
-        ("Messwerte Linie 3",),
-        ("Messwerte Linie 3;;;",),
-        ("", "Messwerte Linie 3", ""),
-        ("Export;24.10.2026", "Linie;3"),
-    ],
-)
-@pytest.mark.parametrize("separator", [None, ";"])
-def test_the_header_is_found_below_titles_of_the_file(tmp_path, above, separator):
-    table, rows = read(tmp_path, *above, HEADER, *ROWS, separator=separator)
-    assert table.titles == ("Zeitstempel", "Anlage", "Temperatur", "Druck")
-    line = len(above) + 1
-    assert rows == [line + 1, line + 2]
-    assert table.notes[0].startswith(f"line {line} names the columns; the lines above it are not")
+TITLES = ("Zeitstempel", "Anlage", "Temperatur", "Druck")
+ABOVE = [
+    ("Messwerte Linie 3",),
+    ("Messwerte Linie 3;;;",),
+    ("", "Messwerte Linie 3", ""),
+    ("Export;24.10.2026", "Linie;3"),
+]
 
 
-@pytest.mark.parametrize("units", [";;°C;bar", "[dd.mm.yyyy];;[°C];[bar]", "-;-;(°C);(bar)"])
-def test_a_line_of_units_below_the_header_gives_the_columns_their_units(tmp_path, units):
-    table, rows = read(tmp_path, HEADER, units, *ROWS)
-    assert table.titles == ("Zeitstempel", "Anlage", "Temperatur [°C]", "Druck [bar]")
-    assert (rows, table.notes) == ([3, 4], ("line 2 holds the units of the columns",))
+def test_the_header_is_found_below_titles_of_the_file(tmp_path):
+    found = []
+    for above, separator in product(ABOVE, (None, ";")):
+        table, rows = read(tmp_path, *above, HEADER, *ROWS, separator=separator)
+        found.append((above, table.titles, rows, table.notes[0].partition("; the lines above")[0]))
+    assert found == [
+        (above, TITLES, [line + 1, line + 2], f"line {line} names the columns")
+        for above, line in ((above, len(above) + 1) for above in ABOVE for _ in range(2))
+    ]
 
 
-def test_a_unit_that_a_title_names_stays(tmp_path):
+UNITS = (";;°C;bar", "[dd.mm.yyyy];;[°C];[bar]", "-;-;(°C);(bar)")
+
+
+def test_a_line_of_units_below_the_header_gives_the_columns_their_units(tmp_path):
+    found = [(units, read(tmp_path, HEADER, units, *ROWS)) for units in UNITS]
+    titles = ("Zeitstempel", "Anlage", "Temperatur [°C]", "Druck [bar]")
+    told = (titles, [3, 4], ("line 2 holds the units of the columns",))
+    assert [(units, (table.titles, rows, table.notes)) for units, (table, rows) in found] == [
+        (units, told) for units in UNITS
+    ]
     table, _ = read(tmp_path, "Zeit;T [K];p", ";°C;bar", "24.10.2026 22:00;1;2")
-    assert table.titles == ("Zeit", "T [K]", "p [bar]")
+    assert table.titles == ("Zeit", "T [K]", "p [bar]")  # a unit that a title names stays
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        (HEADER, ";Ofen 2;---;n.a.", *ROWS),  # a row without time or values
-        ("Zeit;Rezept;Schicht", ";A;C", "24.10.2026 22:00;A;B"),  # texts that are units, too
-        ("Wert", "12,5", "13,5"),
-        ("a;b;c", "1;2;3;", "1;2;3;"),
-        ("asset,line,maker", "oven-1,L1,ACME,", "oven-2,L1,ACME,"),
-    ],
-)
-def test_no_row_of_values_is_taken_for_the_head(tmp_path, lines):
-    path = tmp_path / "line.csv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    table = CsvTable(path, None, "utf-8")
-    assert table.notes == ()
-    assert ";".join(table.titles).replace(";", "") == lines[0].replace(";", "").replace(",", "")
+VALUES = {
+    # a row without time or values
+    (HEADER, ";Ofen 2;---;n.a.", *ROWS): TITLES,
+    # texts that are units, too
+    ("Zeit;Rezept;Schicht", ";A;C", "24.10.2026 22:00;A;B"): ("Zeit", "Rezept", "Schicht"),
+    ("Wert", "12,5", "13,5"): ("Wert",),
+    ("a;b;c", "1;2;3;", "1;2;3;"): ("a", "b", "c"),
+    ("asset,line,maker", "oven-1,L1,ACME,", "oven-2,L1,ACME,"): ("asset", "line", "maker"),
+}
 
 
-def test_a_file_of_blank_lines_names_no_columns(tmp_path):
-    path = tmp_path / "line.csv"
-    path.write_text("\n\n\n")
+def test_no_row_of_values_is_taken_for_the_head(tmp_path):
+    tables = {lines: read(tmp_path, *lines)[0] for lines in VALUES}
+    assert {lines: (table.titles, table.notes) for lines, table in tables.items()} == {
+        lines: (titles, ()) for lines, titles in VALUES.items()
+    }
     with pytest.raises(UserError, match="the first line is empty; it must name the columns"):
-        CsvTable(path, None, "utf-8")
+        read(tmp_path, "", "")

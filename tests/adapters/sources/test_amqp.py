@@ -1,6 +1,7 @@
 """Acknowledgements to a broker of AMQP: none of a message that is not stored."""
 
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -9,58 +10,42 @@ pytestmark = pytest.mark.fast
 pytest.importorskip("pika", reason="pip install pika")
 
 
-class Channel:
-    """A channel that notes its acknowledgements."""
+def client(**state):
+    """Return a client without its connection."""
+    from alerting.adapters.sources.amqp import AmqpClient
 
-    def __init__(self):
-        self.acknowledged = []
-
-    def basic_ack(self, tag, multiple=False):
-        self.acknowledged.append((tag, multiple))
+    made = AmqpClient.__new__(AmqpClient)
+    made.__dict__ |= {"_received": [], "_bytes": 0, "_cancelled": False, "_unacknowledged": {}}
+    made.__dict__ |= state
+    return made
 
 
 def test_messages_before_the_first_that_waits_are_acknowledged_at_once_and_later_ones_each():
-    from alerting.adapters.sources.amqp import AmqpClient
-
-    client = AmqpClient.__new__(AmqpClient)
-    client._channel = Channel()
-    client._unacknowledged = dict.fromkeys(range(1, 8))
-    client.acknowledge([1, 2, 3, 5])
-    assert client._channel.acknowledged == [(3, True), (5, False)]
-    client.acknowledge([6])
-    client.acknowledge([4, 7])
-    assert client._channel.acknowledged[2:] == [(6, False), (7, True)]
-    assert client._unacknowledged == {}
+    channel = Mock()
+    one = client(_channel=channel, _unacknowledged=dict.fromkeys(range(1, 8)))
+    for tokens in ([1, 2, 3, 5], [6], [4, 7]):
+        one.acknowledge(tokens)
+    tags = [
+        (call.args[0], call.kwargs.get("multiple", False)) for call in channel.basic_ack.mock_calls
+    ]
+    assert tags == [(3, True), (5, False), (6, False), (7, True)]
+    assert one._unacknowledged == {}
 
 
-class Connection:
-    """A connection that gives a client some messages at each call, and notes how long it was to
-    wait for them."""
+def receiving(counts, body=b"{}"):
+    """Return a client that is given so many messages at each call, and how long it was to wait for
+    them."""
+    one = client(_connection=Mock())
+    waits = []
 
-    def __init__(self, counts, body):
-        self.counts = counts
-        self.waits = []
-        self.client = None
-        self.body = body
+    def deliver(wait):
+        waits.append(wait)
+        for _ in range(counts.pop(0) if counts else 0):
+            delivered = SimpleNamespace(delivery_tag=len(one._received), routing_key="line")
+            one._receive(None, delivered, None, body)
 
-    def process_data_events(self, wait):
-        self.waits.append(wait)
-        for _ in range(self.counts.pop(0) if self.counts else 0):
-            delivered = SimpleNamespace(delivery_tag=len(self.client._received), routing_key="line")
-            self.client._receive(None, delivered, None, self.body)
-
-
-def receiving(counts, unacknowledged=(), body=b"{}"):
-    from alerting.adapters.sources.amqp import AmqpClient
-
-    client = AmqpClient.__new__(AmqpClient)
-    client._received = []
-    client._bytes = 0
-    client._cancelled = False
-    client._connection = Connection(counts, body)
-    client._connection.client = client
-    client._unacknowledged = dict.fromkeys(unacknowledged)
-    return client
+    one._connection.process_data_events = deliver
+    return one, waits
 
 
 @pytest.mark.parametrize(
@@ -70,13 +55,11 @@ def receiving(counts, unacknowledged=(), body=b"{}"):
 def test_messages_that_have_come_are_received_together_so_that_the_clock_is_asked_once(
     counts, most, received, calls
 ):
-    client = receiving(counts)
-    assert len(client.receive(most)) == received
-    assert len(client._connection.waits) == calls
-    assert not any(client._connection.waits[1:])
-    assert client._received == []
+    one, waits = receiving(counts)
+    assert (len(one.receive(most)), len(waits)) == (received, calls)
+    assert (any(waits[1:]), one._received) == (False, [])
 
 
 def test_large_messages_are_received_a_few_at_a_time_so_that_memory_stays_bounded():
-    client = receiving([3, 3, 3, 3], body=bytes(200_000))
-    assert [len(client.receive(1000)) for _ in range(3)] == [6, 6, 0]
+    one, _ = receiving([3, 3, 3, 3], bytes(200_000))
+    assert [len(one.receive(1000)) for _ in range(3)] == [6, 6, 0]

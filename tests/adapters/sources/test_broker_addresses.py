@@ -19,6 +19,7 @@ SCHEMES = {
     "amqp": ("amqp", "amqps"),
     "opcua": ("opc.tcp", ""),
 }
+PORTS = {"amqp": 5672, "amqps": 5671}
 NODES = {"ns=2;s=x": {"variable": "x"}}
 
 
@@ -36,44 +37,26 @@ def source(kind, **changes):
     )
 
 
-@pytest.mark.parametrize(
-    "address", ["me:sec/ret@host", "me:sec#ret@host", "me:1#ret@host", "[sec", ""]
-)
 @pytest.mark.parametrize("kind", STREAMS)
-def test_an_address_that_cannot_be_read_is_a_fault_without_its_text(kind, address):
-    with pytest.raises(UserError, match="not the address of a broker") as fault:
-        open_stream(kind, source(kind), f"{SCHEMES[kind][0]}://{address}", lambda: NOON, ())
-    assert not any(part in str(fault.value) for part in ("sec", "ret@", "me:"))
-    assert fault.value.__suppress_context__ or fault.value.__context__ is None
+def test_an_address_that_cannot_be_read_is_a_fault_without_its_text(kind):
+    for address in ("me:sec/ret@host", "me:sec#ret@host", "me:1#ret@host", "[sec", ""):
+        with pytest.raises(UserError, match="not the address of a broker") as fault:
+            open_stream(kind, source(kind), f"{SCHEMES[kind][0]}://{address}", lambda: NOON, ())
+        assert not any(part in str(fault.value) for part in ("sec", "ret@", "me:"))
+        assert fault.value.__suppress_context__ or fault.value.__context__ is None
 
 
 def test_the_parts_of_an_address_are_decoded():
-    found = read_address(
-        source("amqp"),
-        "amqp://me:a%2Fb@host/line%203",
-        {"amqp": 5672, "amqps": 5671},
-        has_path=True,
-    )
-    assert (found.host, found.port, found.user, found.password, found.path) == (
-        "host",
-        5672,
-        "me",
-        "a/b",
-        "line 3",
-    )
+    found = read_address(source("amqp"), "amqp://me:a%2Fb@host/line%203", PORTS, has_path=True)
+    parts = (found.host, found.port, found.user, found.password, found.path)
+    assert parts == ("host", 5672, "me", "a/b", "line 3")
 
 
 def test_certificates_without_encryption_and_a_key_without_certificate_are_faults():
     with pytest.raises(UserError, match="its url is not encrypted: write amqps://"):
-        read_address(
-            source("amqp", tls={"ca": "/x.pem"}), "amqp://host", {"amqp": 5672, "amqps": 5671}
-        )
+        read_address(source("amqp", tls={"ca": "/x.pem"}), "amqp://host", PORTS)
     with pytest.raises(UserError, match=r"tls: /nothing\.pem cannot be read: No such file"):
-        read_address(
-            source("amqp", tls={"ca": "/nothing.pem"}),
-            "amqps://host",
-            {"amqp": 5672, "amqps": 5671},
-        )
+        read_address(source("amqp", tls={"ca": "/nothing.pem"}), "amqps://host", PORTS)
     with pytest.raises(SourceRefused, match="is the key of no certificate"):
         source("amqp", tls={"key": "/x.pem"})
 
@@ -95,7 +78,7 @@ def test_a_server_is_trusted_by_its_authority_alone_and_knows_the_platform_by_it
         address = f"amqps://127.0.0.1:{listener.getsockname()[1]}"
 
         def answer(**tls):
-            found = read_address(source("amqp", tls=tls), address, {"amqp": 5672, "amqps": 5671})
+            found = read_address(source("amqp", tls=tls), address, PORTS)
             plain = socket.create_connection((found.host, found.port))
             with found.tls.wrap_socket(plain, server_hostname=found.host) as connection:
                 return connection.recv(100)

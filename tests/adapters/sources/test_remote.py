@@ -55,25 +55,24 @@ class Store:
         self.moved.append((before, after))
 
 
-def drop_of(store):
-    return RemoteDrop("lab", store, FolderDrop(), "", (OSError,))
+def opened(**store):
+    """Return a store, a drop of it, and the file that is listed there."""
+    made = Store(b"ts;t\n", **store)
+    drop = RemoteDrop("lab", made, FolderDrop(), "", (OSError,))
+    return made, drop, *drop.found(parse_source(SOURCE))
 
 
 def test_a_file_of_a_store_that_lists_milliseconds_is_read_and_moved():
-    store = Store(b"ts;t\n")
-    source = parse_source(SOURCE)
-    drop = drop_of(store)
-    [file] = drop.found(source)
+    store, drop, file = opened()
     drop.sha256(file)
-    drop.put_away(source, file, None)
+    drop.put_away(parse_source(SOURCE), file, None)
     assert store.moved == [("b/in/a.csv", "b/done/a.csv")]
     drop.close()
 
 
 @pytest.mark.parametrize("change", [{"size": 3}, {"size": 9}, {"after": LISTED.replace(minute=1)}])
 def test_a_file_that_changes_while_it_is_fetched_is_not_read_and_its_copy_is_deleted(change):
-    drop = drop_of(Store(b"ts;t\n", **change))
-    [file] = drop.found(parse_source(SOURCE))
+    _, drop, file = opened(**change)
     with pytest.raises(UserError, match="changed while it was read"):
         drop.sha256(file)
     assert list(Path(drop._copies.name).iterdir()) == []

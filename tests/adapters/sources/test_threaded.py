@@ -39,23 +39,19 @@ def test_as_many_messages_may_come_as_have_place_and_more_after_an_acknowledgeme
     assert connection.headroom == 10
 
 
-def test_a_message_that_is_stored_twice_is_acknowledged_once():
+def test_a_message_that_is_stored_twice_is_acknowledged_once_and_one_too_large_kept_in_part():
     connection = _Connection()
     for number in (1, 2):
         connection.add(Received("t", b"x" * 1000, number), NOON)
     message = connection.messages.popleft()
-    message.acknowledge()
-    message.acknowledge()
+    for _ in range(2):
+        message.acknowledge()
     assert connection.take_done(0) == [1]
     assert (connection.unacknowledged, connection.bytes) == (1, 1000)
-
-
-def test_the_beginning_of_a_message_that_is_too_large_is_kept_with_the_reason():
-    connection = _Connection()
-    connection.add(Received("t", b"x" * (LARGEST_MESSAGE + 1), 1), NOON)
-    message = connection.messages.popleft()
-    assert (len(message.payload), message.received_at) == (65536, NOON)
-    assert message.fault == "has 1048577 bytes, more than 1048576; only its first 65536 are kept"
+    connection.add(Received("t", b"x" * (LARGEST_MESSAGE + 1), 3), NOON)
+    large = connection.messages.pop()
+    assert (len(large.payload), large.received_at) == (65536, NOON)
+    assert large.fault == "has 1048577 bytes, more than 1048576; only its first 65536 are kept"
 
 
 def test_messages_one_topic_have_stamps_at_least_millisecond_apart_clock_is_asked_once_for_many():
@@ -82,30 +78,46 @@ def idle_stream(**others):
     return stream
 
 
-class Broken:
-    """A client that delivers one message, then breaks."""
+class Client:
+    """A client that delivers these values one by one; then it ends its stream, or breaks."""
 
-    def __init__(self, number, sends_again):
+    def __init__(self, values, stream=None, sends_again=False):
         self.sends_again = sends_again
-        self._found = [Received("t", b"%d" % number, number)]
+        self._stream = stream
+        self._values = list(values)
 
     def receive(self, _):
-        if not self._found:
+        if self._values:
+            return [Received("t", self._values.pop(0), None)]
+        if self._stream is None:
             raise ConnectionError("away")
-        return [self._found.pop()]
+        self._stream._closed.set()
+        return []
 
     def acknowledge(self, tokens):
-        raise AssertionError(tokens)
+        assert self._stream, tokens
 
     def close(self):
         pass
+
+
+def serve(stream, *values):
+    """Serve a connection that delivers these values and ends; return the fault of the stream,
+    which then is over."""
+    stream._connect = lambda: Client(values, stream)
+    stream._closed.clear()
+    stream._serve_connection()
+    fault = stream._fault
+    stream._fault = None
+    return fault
 
 
 @pytest.mark.parametrize(("sends_again", "kept"), [(True, [b"2"]), (False, [b"1", b"2"])])
 def test_messages_of_a_broken_connection_are_kept_where_they_do_not_come_again(sends_again, kept):
     stream = idle_stream()
     for number in (1, 2):
-        stream._connect = lambda number=number: Broken(number, sends_again)
+        client = Client([b"%d" % number], sends_again=sends_again)
+        stream._connect = lambda client=client: client
         with pytest.raises(UserError, match="the connection to the broker fails: away"):
             stream._serve_connection()
     stream._fault = None
@@ -116,34 +128,13 @@ def test_messages_of_a_broken_connection_are_kept_where_they_do_not_come_again(s
     assert stream._connection.take_done(0) == []
 
 
-class Live:
-    """A client that delivers these values one by one, then ends the stream."""
-
-    sends_again = False
-
-    def __init__(self, stream, values):
-        self._stream = stream
-        self._values = list(values)
-
-    def receive(self, _):
-        if not self._values:
-            self._stream._closed.set()
-            return []
-        return [Received("t", self._values.pop(0), None)]
-
-    def acknowledge(self, tokens):
-        pass
-
-    def close(self):
-        pass
+FIVE = [b"%d" % i for i in range(5)]
 
 
 def test_of_values_that_are_sent_once_the_oldest_are_lost_beyond_a_bound_and_counted(monkeypatch):
     monkeypatch.setattr(threaded, "MOST_WAITING", 3)
     stream = idle_stream(is_sent_once=True)
-    stream._connect = lambda: Live(stream, [b"%d" % i for i in range(5)])
-    stream._serve_connection()
-    stream._fault = None
+    serve(stream, *FIVE)
     assert [message.payload for message in stream.batch()] == [b"2", b"3", b"4"]
     assert [(loss.reason, loss.count) for loss in stream.losses()] == [(threaded._TOO_MANY, 2)]
     assert stream.losses() == []
@@ -160,10 +151,8 @@ def test_a_clock_that_fails_is_named_as_the_cause_and_loses_no_message():
         return NOON
 
     stream = idle_stream(now=now)
-    stream._connect = lambda: Live(stream, [b"1", b"2"])
-    stream._serve_connection()
+    assert serve(stream, b"1", b"2") is None
     assert faults == ["the clock of the platform cannot be read: database away"]
-    assert stream._fault is None
     assert [message.payload for message in stream.batch()] == [b"1", b"2"]
 
 
@@ -172,7 +161,7 @@ def test_the_time_without_a_connection_is_stated_unless_history_fills_it(history
     minutes = iter((0, 0, 10, 10, 10))
     now = lambda: NOON + timedelta(minutes=next(minutes))  # noqa: E731
     stream = idle_stream(now=now, is_sent_once=True, history=timedelta(minutes=history))
-    stream._connect = lambda: Broken(1, sends_again=False)
+    stream._connect = lambda: Client([b"1"])
     for _ in range(2):
         with pytest.raises(UserError):
             stream._serve_connection()
@@ -183,10 +172,6 @@ def test_the_time_without_a_connection_is_stated_unless_history_fills_it(history
 def test_dropped_values_that_the_history_has_are_read_again_and_not_lost(monkeypatch):
     monkeypatch.setattr(threaded, "MOST_WAITING", 3)
     stream = idle_stream(is_sent_once=True, history=timedelta(hours=1))
-    stream._connect = lambda: Live(stream, [b"%d" % i for i in range(5)])
-    stream._serve_connection()
-    stream._closed.clear()
-    monkeypatch.setattr(stream, "_connect", lambda: Live(stream, []))
-    stream._serve_connection()
-    assert stream.losses() == []
-    assert stream._dropped == []
+    serve(stream, *FIVE)
+    serve(stream)
+    assert (stream.losses(), stream._dropped) == ([], [])

@@ -1,4 +1,4 @@
-"""The two public data sets, imported and declared by the commands that their READMEs document."""
+"""Public data of units, imported by the commands that their README documents, and trained on."""
 
 import os
 import re
@@ -18,6 +18,7 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.ports import silent
 
 ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "config" / "examples" / "ai4i"
 DATA = os.environ.get("ALERTING_REAL_DATA")
 pytestmark = [
     pytest.mark.models,
@@ -43,50 +44,24 @@ def run(real_server, tmp_path, monkeypatch):
         assert result.exit_code == 0, (words, result.output)
         return result.stdout
 
-    def run(example, folder):
-        readme = (ROOT / "config" / "examples" / example / "README.md").read_text()
+    def run():
+        readme = (EXAMPLE / "README.md").read_text()
         block = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)[0]
-        lines = block.replace("$DATA", str(Path(DATA) / folder)).splitlines()
+        lines = block.replace("$DATA", str(Path(DATA) / "ai4i2020")).splitlines()
         return [invoke(*shlex.split(line)[1:]) for line in lines if line.strip()]
 
     invoke("prepare")
     return run
 
 
-def test_azure_arrives_as_documented_and_a_second_time_changes_nothing(run, real_server):
-    told = run("azure", "azure_pdm_subset")
-    assert "43,200 new of 43,200 readings of 20 assets" in told[0]
-    news = ("211 new of 211", "208 new of 208", "42 new of 42")
-    assert [new in text for new, text in zip(news, told[2:5], strict=True)] == [True] * 3
-    with open_stores(real_server, "examples", prepare=True) as stores:
-        first = stores.assets.get("machine-1")
-        assert first.attributes == {"model": "model3", "age": 18.0}
-        history = stores.readings.load(first, None, None)
-        assert history.readings.loc["2015-01-01 06:00Z"].to_dict() == pytest.approx(
-            {
-                "volt": 176.217853015625,
-                "rotate": 418.504078221616,
-                "pressure": 113.077935462083,
-                "vibration": 45.0876857639276,
-            },
-            rel=1e-15,
-        )
-        types = {t.name: t.duration for t in stores.assets.event_types()}
-        assert {types[f"failure-comp{i}"] for i in (1, 2, 3, 4)} == {"instant"}
-    again = run("azure", "azure_pdm_subset")
-    assert "0 new of 43,200" in again[0]
-    assert "changed 0 of 20 assets" in again[1]
-    assert all("\n0 new of" in text for text in again[2:5])
-
-
 def test_ai4i_is_trained_on_the_unit_just_made_as_documented(run, real_server):
-    told = run("ai4i", "ai4i2020")[0]
+    told = run()[0]
     assert "10,000 new of 10,000 readings of 1 asset, 2000-01-01 00:00 UTC to 2000-01-07 22" in told
     assert "units by their number in 'UDI', 1m apart from 2000-01-01T00:00:00Z" in told
-    assert "\n0 new of" in run("ai4i", "ai4i2020")[0]
-    path = ROOT / "config" / "examples" / "ai4i" / "machine-fails.yaml"
+    assert "\n0 new of" in run()[0]
+    document = yaml.safe_load((EXAMPLE / "machine-fails.yaml").read_text())
     learning = {"learning": {"trials": 1, "candidates": ["lightgbm"]}}
-    definition = parse_definition(yaml.safe_load(path.read_text()) | learning)
+    definition = parse_definition(document | learning)
     with open_stores(real_server, "examples", prepare=True) as stores:
         history = stores.readings.load(stores.assets.get("mill-1"), None, None)
     dataset = build_dataset(definition, 1, [history], datetime(2000, 1, 8, tzinfo=UTC))

@@ -3,15 +3,12 @@
 import math
 from datetime import timedelta
 
-import pytest
-
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.definitions.faults import UserError
 from alerting.usecases.ingestion.tables import check_readings
 from tests.builders import at
-from tests.helpers.tables import NOW, SIX
+from tests.helpers.tables import SIX
 from tests.memory_plant import Assets, Plant
 
 GOOD = """ts,asset,temperature,Zone 2 [bar],running,recipe
@@ -199,20 +196,6 @@ def test_columns_can_be_chosen_and_renamed_and_assets_prefixed(importer):
     importer.readings(content, time="time", asset_column="machine", **layout)
     assert importer.values == {("machine-1", timedelta(0)): {"t": 20.5}}
     assert importer.variables("machine-1") == {"t": ("Temperature °C", None)}
-
-
-def test_a_file_that_is_changed_between_check_and_import_is_refused(importer, monkeypatch):
-    source = ReadingsFile(importer.file(GOOD), Layout())
-    checked = source.profile(lambda *_: None)
-
-    def change(progress, **_):
-        importer.file(GOOD + "2015-01-01 06:05:00,oven-1,text,,,\n")
-        return checked
-
-    monkeypatch.setattr(source, "profile", change)
-    with pytest.raises(UserError, match="changed during its import; import it again"):
-        check_readings(source, importer.plant).write(now=NOW, actor="me")
-    assert not importer.values
 
 
 FAILURES = "ts,asset,type,code\n2015-01-01 06:00:00,a,stop,7\n2015-01-01 07:00:00,a,jam,8\n"

@@ -3,6 +3,7 @@ evaluation of all gives."""
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,8 @@ class Streamed(Line):
         super().__init__(**fields)
         self.prompt = PromptEvaluation(self.platform)
 
+        self.arrived = ArrivedRows()
+
     def stream(self, minute):
         self.platform.clock.instant = at(minute)
         arrived = self.arrived
@@ -50,8 +53,6 @@ class Streamed(Line):
     def feed(self, values, minute=0):
         super().feed(values, minute)
         self.arrived.add([ReadingRow("oven-1", at(m), {"temperature": 0.0}) for m in values])
-
-    arrived = ArrivedRows()
 
 
 @given(
@@ -66,7 +67,6 @@ def test_two_evaluators_in_turn_give_what_one_evaluation_of_all_gives(values, la
     latency = timedelta(seconds=90)
     live = Streamed(latency=latency, **fields)
     batch = Line(latency=latency, **fields)
-    live.arrived = ArrivedRows()
     end = len(values) + 4
     arrivals = sorted(
         (minute + lag * SECOND, minute)
@@ -97,7 +97,6 @@ def watermark(line):
 
 def test_a_reading_is_evaluated_as_soon_as_its_latency_is_over_and_then_no_more():
     line = Streamed(latency=timedelta(seconds=10))
-    line.arrived = ArrivedRows()
     line.feed({1: 230}, 1)
     assert (line.stream(1 + 9 * SECOND).targets, line.mail.messages) == (0, [])
     assert (line.stream(1 + 10 * SECOND).raised, len(line.mail.messages), watermark(line)) == (
@@ -110,23 +109,19 @@ def test_a_reading_is_evaluated_as_soon_as_its_latency_is_over_and_then_no_more(
     assert watermark(line) == at(1)
 
 
-def test_readings_are_not_lost_when_an_evaluation_fails():
+def test_readings_are_not_lost_when_an_evaluation_fails(monkeypatch):
     line = Streamed()
-    line.arrived = arrived = ArrivedRows()
     line.feed({1: 230}, 1)
-    load = line.platform.states.load_many
-    line.platform.states.load_many = None
-    try:
+    arrived = line.arrived
+    with monkeypatch.context() as failing, pytest.raises(TypeError):
+        failing.setattr(line.platform.states, "load_many", None)
         line.stream(1)
-    except TypeError:
-        line.platform.states.load_many = load
     line.arrived.join(arrived)
     assert line.stream(2).raised == 1
 
 
 def test_readings_are_not_lost_when_another_process_evaluates_only_a_part_of_them(monkeypatch):
     line = Streamed()
-    line.arrived = ArrivedRows()
     line.feed({0: 200}, 0)
     line.stream(0)
     line.feed({1: 200, 2: 230}, 2)
@@ -163,22 +158,14 @@ def test_only_targets_that_read_what_arrived_are_evaluated_those_of_a_model_too(
     assert counts.unknown == {"too-moist on oven-1": "no model is in service yet"}
 
 
-def source(name, **changes):
-    return {
-        "name": name,
-        "kind": "sql",
-        "url": {"env": "DB"},
-        "table": "t",
-        "cursor": "id",
-        **changes,
-    }
+SOURCE = {"kind": "sql", "url": {"env": "DB"}, "table": "t", "cursor": "id"}
 
 
 def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_of_a_night_too():
     platform = platform_on(memory_platform(), [], HandClock())
-    apply_sources(
-        platform, [source("lab", latency="0s"), source("stops", delivers="events")], "ada", at(0)
-    )
+    lab = {**SOURCE, "name": "lab", "latency": "0s"}
+    stops = {**SOURCE, "name": "stops", "delivers": "events"}
+    apply_sources(platform, [lab, stops], "ada", at(0))
     platform.assets.store_assets(
         [
             oven(temperature=Variable(source="lab")),

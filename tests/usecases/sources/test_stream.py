@@ -49,45 +49,33 @@ def test_an_outage_acknowledges_nothing():
     assert (done, dead(platform)) == ([], [])
 
 
-@pytest.mark.parametrize(
-    ("row", "topic", "reason"),
-    [
-        (ROW, "line-3/o\n/readings", "asset: 'o\\n' is not a name of an asset"),
-        (
-            {**ROW, "values": {"t": "\ud800"}},
-            "line-3/o/readings",
-            "t: '\\ud800' holds half a character",
-        ),
-        (
-            {**ROW, "values": {"\ud800": 1}},
-            "line-3/o/readings",
-            "'\\ud800': the title holds half a character",
-        ),
-        (
-            {**ROW, "quality": {"\ud800": "bad"}},
-            "line-3/o/readings",
-            "'\\ud800': the title holds half a character",
-        ),
-    ],
-)
-def test_a_name_or_text_that_the_database_cannot_store_is_refused_with_a_reason(row, topic, reason):
+HALVES = [
+    ({}, "line-3/o\n/readings", "asset: 'o\\n' is not a name of an asset"),
+    ({"values": {"t": "\ud800"}}, "line-3/o/readings", "t: '\\ud800' holds half a character"),
+    (
+        {"values": {"\ud800": 1}},
+        "line-3/o/readings",
+        "'\\ud800': the title holds half a character",
+    ),
+    (
+        {"quality": {"\ud800": "bad"}},
+        "line-3/o/readings",
+        "'\\ud800': the title holds half a character",
+    ),
+]
+
+
+def test_a_name_or_text_that_the_database_cannot_store_is_refused_with_a_reason():
     platform = memory_platform()
     source = parse_source({**SOURCE, "quality": "quality"})
-    assert store_messages(platform, source, [message(row, topic)], at(0)).dead == 1
-    assert dead(platform)[0].startswith(reason)
-    assert platform.assets.all() == []
-
-
-def test_the_type_of_an_event_is_a_whole_name():
-    platform = memory_platform()
-    source = parse_source({**SOURCE, "delivers": "events"})
-    assert (
-        store_messages(
-            platform, source, [message({"ts": NOON.isoformat(), "type": "stop\n"})], at(0)
-        ).dead
-        == 1
-    )
-    assert platform.assets.event_types() == []
+    batch = [message(ROW | changes, topic) for changes, topic, _ in HALVES]
+    assert store_messages(platform, source, batch, at(0)).dead == len(HALVES)
+    told = "\n".join(dead(platform))
+    assert [said for _, _, said in HALVES if said not in told] == []
+    events = parse_source({**SOURCE, "delivers": "events"})
+    stop = message({"ts": NOON.isoformat(), "type": "stop\n"})
+    assert store_messages(platform, events, [stop], at(0)).dead == 1
+    assert (platform.assets.all(), platform.assets.event_types()) == ([], [])
 
 
 @pytest.mark.parametrize(
