@@ -74,6 +74,7 @@ READ = [
         {INSTANT: {"x": 1.0}, INSTANT + MINUTE: {"x": 2.0}},
     ),
     *((WRITTEN.encode(encoding), {}, ARCTIC) for encoding in ENCODINGS),
+    (WRITTEN.encode("cp1252"), {"encoding": "cp1252"}, ARCTIC),
     (
         "ts;x\r14.03.2026 06:30;1,5\r14.03.2026 06:31;2,5\r",
         {},

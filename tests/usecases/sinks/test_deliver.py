@@ -102,7 +102,7 @@ def score(minute, definition="moist", **more):
 
 def test_each_change_of_an_alarm_goes_out_once_with_the_state_after_it():
     sink = Sink()
-    sink.change(alarm(1, backfilled=True))  # of past times: it does not go out
+    sink.change(alarm(9, "other", backfilled=True))  # of past times: it does not go out
     one = alarm()
     sink.change(one)
     seen = one.with_transition("acknowledged", at(2), "seen", "ben")
