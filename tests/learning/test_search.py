@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
-from sklearn.metrics import average_precision_score
 
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import ColumnPairs, Columns, Dense
@@ -26,11 +25,6 @@ from tests.helpers.learning.machine_time import time_of_trials
 from tests.helpers.learning.trained import chosen, finished
 
 pytestmark = pytest.mark.models
-
-
-@pytest.fixture(scope="module")
-def data():
-    return small_models.dataset()
 
 
 def definition(**learning):
@@ -73,21 +67,6 @@ def test_hopeless_parameters_are_given_up_after_a_fold_and_the_best_mean_over_th
     assert (found.trials, found.cut_short) == (14, False)
     best = max(by_state["complete"], key=lambda trial: trial.ap)
     assert (found.params, found.ap) == (best.params, pytest.approx(best.ap))
-
-
-def test_a_fold_keeps_the_trees_after_its_own_best_because_all_folds_choose_the_number(data):
-    fold = usable_folds(data, 2)[0][0]
-    columns = Columns.from_plan(data.plan)
-    matrix = columns.matrix(data.rows)
-    train, test = (LabelledRows(matrix[r], data.label[r]) for r in (fold.train, fold.test))
-    one = get_family("lightgbm")
-    fitted, curve = one.fit_with_validation(one.defaults, columns, train, test, 0)
-    best = int(np.argmax(curve)) + 1
-    assert len(curve) > best
-    scores = [fitted.probability_of(test.matrix, rounds) for rounds in (best, len(curve))]
-    figures = [average_precision_score(test.label, score) for score in scores]
-    assert figures == pytest.approx([curve[best - 1], curve[-1]], abs=0.005)
-    assert not np.array_equal(*scores)
 
 
 def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly_by_its_trials():

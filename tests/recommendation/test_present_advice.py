@@ -5,12 +5,8 @@ import re
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from alerting.learning.models import files as model_files
-from alerting.ports import Conflict
-from alerting.usecases.evaluation import new_episodes
 from tests import small_models
 from tests.helpers.coming_true import CRITICAL, NORMAL, START, Line, at
 from tests.helpers.console.episode_page import browser_of
@@ -108,76 +104,6 @@ def test_one_catch_up_gives_the_advice_of_every_step(end, late):
     at_once.run(end + late)
     assert [content(e) for e in step_by_step.episodes] == [content(e) for e in at_once.episodes]
     assert any(e.present for e in at_once.episodes)
-
-
-@settings(max_examples=8, deadline=None)
-@given(
-    ticks=st.sets(st.integers(1, END - 2), max_size=12),
-    humid=st.lists(st.sampled_from([NORMAL, CRITICAL]), min_size=8, max_size=8),
-    moist=st.lists(st.sampled_from([4.0, 4.0, 5.5]), min_size=8, max_size=8),
-)
-def test_any_ticks_give_the_advice_of_one_catch_up(ticks, humid, moist):
-    live = Line()
-    at_once = Line()
-    for made in (live, at_once):
-        for minute in range(1, END):
-            values = {
-                "humidity": humid[minute // 10],
-                "moisture": moist[minute // 10],
-                "setpoint": HOT,
-            }
-            made.feed([minute], **values)
-    live.run(*sorted(ticks), END - 1)
-    at_once.run(END - 1)
-    assert [content(e) for e in live.episodes] == [content(e) for e in at_once.episodes]
-
-
-@pytest.fixture
-def computed(monkeypatch):
-    """The instants whose advice was computed."""
-    instants = []
-    original = new_episodes.kind_of
-
-    def counting(definition):
-        kind = original(definition)
-
-        class Counted:
-            def explain(self, definition, asset, step, *rest):
-                instants.append(step.at)
-                return kind.explain(definition, asset, step, *rest)
-
-        return Counted()
-
-    monkeypatch.setattr(new_episodes, "kind_of", counting)
-    return instants
-
-
-def test_a_tick_computes_one_advice_for_an_open_prediction_and_none_without(computed):
-    one = line()
-    one.run(5)
-    assert computed == []
-    one.run(10, 20, 21, 30)
-    assert computed == [at(10), at(20), at(30)]
-
-
-def test_a_conflict_repeats_no_search(computed, monkeypatch):
-    one = line()
-    undisturbed = line()
-    begin = one.platform.unit_of_work.begin
-    conflicts = []
-
-    def conflicting(attempt):
-        if attempt < 3:
-            conflicts.append(one.platform.clock.instant)
-            raise Conflict("another process wrote this shard")
-        return begin(attempt)
-
-    monkeypatch.setattr(one.platform.unit_of_work, "begin", conflicting)
-    one.run(10, 20)
-    assert min(conflicts.count(at(10)), conflicts.count(at(20))) >= 3
-    assert computed == [at(10), at(20)]
-    undisturbed.run(10, 20)
-    assert [content(e) for e in one.episodes] == [content(e) for e in undisturbed.episodes] != []
 
 
 ANSWER = r'name="taken" value="(\w+)" checked'

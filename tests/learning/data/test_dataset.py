@@ -94,8 +94,9 @@ def test_readings_before_the_period_are_not_used():
     assert first["x.mean.6h"] == pytest.approx(mean)  # of two readings
 
 
-def test_the_order_of_assets_and_the_process_do_not_matter_but_each_value_does():
+def test_the_order_of_assets_does_not_matter_but_each_value_does():
     dataset = plain()
+    assert set(dataset.problems["asset"]) == {"oven-1", "oven-2"}
     assert built(histories=[oven("oven-2", 1), oven()]).hash == dataset.hash
     other = oven()
     other.readings.iloc[10, 0] += 1e-9
@@ -122,23 +123,6 @@ def test_files_that_do_not_belong_together_are_refused():
     files["rows.parquet"] = dataset_files(built(as_of=AS_OF - timedelta(hours=1)))["rows.parquet"]
     with pytest.raises(UserError, match="was changed after it was written"):
         dataset_from_files(files)
-
-
-def test_several_assets_with_delays_learn_the_state():
-    slow = oven(x=Variable(delay=timedelta(hours=2)))
-    dataset = built(histories=[slow, oven("oven-2", 1)])
-    assert dataset.counts == {"immature": 5 + 3, "no_reading": 2}
-    mine = dataset.asset == "oven-1"
-    hour = (dataset.at[mine] - int(START.timestamp() * 1000)) // 3_600_000
-    np.testing.assert_array_equal(
-        dataset.persistence[mine][2:], hourly(0)["x"].to_numpy()[hour - 2][2:]
-    )
-
-
-def test_problems_carry_their_asset():
-    problems = plain().problems
-    assert list(problems.columns) == ["asset", "start", "last", "end", "known_at", "uncounted"]
-    assert set(problems["asset"]) == {"oven-1", "oven-2"}
 
 
 def test_notes_say_what_is_odd_and_what_follows():

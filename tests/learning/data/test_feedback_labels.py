@@ -214,8 +214,7 @@ def test_weights_survive_the_files_and_reach_the_export():
     _, answered, said = with_answers(avoided="weight", weight=0.25)
     got = dataset_from_files(dataset_files(answered))
     np.testing.assert_array_equal(got.weight, answered.weight)
-    assert got.findings == answered.findings
-    assert got.answers == answered.answers
+    assert (got.findings, got.answers) == (answered.findings, answered.answers)
     table = export_table(got)
     assert list(table.columns[:5]) == ["asset", "ts", "part", "label", "weight"]
     lighter = table[table.weight < 1]

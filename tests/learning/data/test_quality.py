@@ -9,16 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.learning.data.dataset import build_dataset, leak_suspects
 from alerting.learning.data.quality import find_level_change, find_level_changes
 from alerting.learning.features.build import build_features
 from alerting.learning.features.plan import FeaturePlan, NumberSource
-from alerting.readings.history import History
 from tests import small_models
 from tests.builders import with_quality
-from tests.helpers.learning.dataset import START, built, definition
 
 pytestmark = pytest.mark.models
 
@@ -291,31 +289,3 @@ def test_an_ordinary_change_of_the_process_is_no_other_unit_and_hides_none():
     empty = np.empty(0)
     assert find_level_change(empty.astype(np.int64), empty) is None
     assert find_level_change(np.arange(5) * 86_400_000, np.zeros(5)) is None
-
-
-def run_to_failure(number, random):
-    """An asset with its failure at its last reading."""
-    life = 150 + number * 10
-    index = pd.date_range(START, periods=life, freq="h", name="ts", unit="ms")
-    failure = pd.DataFrame({"type": "failure", "start": index[-1:], "end": index[-1:]})
-    readings = pd.DataFrame({"x": random.normal(0, 1, life)}, index=index)
-    types = (EventType(name="failure", duration="instant"),)
-    asset = Asset(name=f"oven-{number:03}", variables={"x": Variable()})
-    return History(asset, readings, failure, types)
-
-
-def test_a_fleet_that_runs_to_failure_keeps_all_its_positives():
-    random = np.random.default_rng(0)
-    fleet = [run_to_failure(number, random) for number in range(40)]
-    wanted = definition(
-        problem={"event": "failure"}, horizon="12h", features={"stride": "1h", "windows": ["3h"]}
-    )
-    dataset = built(wanted, fleet, START + timedelta(hours=2000))
-    assert len(dataset.problems) == 40
-    assert dataset.label[dataset.fit].sum() == 40 * 12
-    assert dataset.label[dataset.measured].sum() == 40 * 12
-    parts = {
-        part: dataset.label[dataset.measured & (dataset.part == part)]
-        for part in ("train", "validation", "test")
-    }
-    assert [part for part, label in parts.items() if label.sum() < 12 or label.all()] == []

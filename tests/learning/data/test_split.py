@@ -139,11 +139,6 @@ def test_an_empty_part_is_refused_with_the_figures_and_what_to_change():
     ] == []
 
 
-@pytest.fixture(scope="module")
-def data():
-    return small_models.dataset()
-
-
 def dataset_within(max_rows=None, memory_bytes=None):
     line = small_models.line()
     until = small_models.as_of(line)

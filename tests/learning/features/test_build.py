@@ -7,14 +7,14 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.learning.features import build, compiled
+from alerting.learning.features import build
 from alerting.learning.features.build import (
     build_features,
     build_features_many,
@@ -94,29 +94,25 @@ def test_a_value_counts_from_the_instant_at_which_it_is_known():
     assert np.isnan(row(plan(), history, 10)["x.last"])
 
 
+def of_x(minutes, values, minute=10):
+    """The row of a line with these values of x."""
+    return row(plan(), History(asset(), frame(minutes, x=values)), minute)
+
+
 def test_missing_values_are_missing_and_never_zero():
-    got = row(plan(), History(asset(), frame([1, 2], x=[np.nan, np.nan])), 10)
+    got = of_x([1, 2], [np.nan, np.nan])
     assert got.drop(["x.missing.10m", "x.missing.30m"]).isna().all()
     assert got["x.missing.10m"] == got["x.missing.30m"] == 1.0
-    half = row(plan(), History(asset(), frame(range(1, 11), x=[1.0, np.nan] * 5)), 10)
-    assert half["x.missing.10m"] == 0.5
-    assert half["x.mean.10m"] == 1.0
-    dense = frame(range(1, 11), x=[1.0] * 10)
-    dense = pd.concat([dense, dense.set_axis(dense.index + pd.Timedelta("30s"))]).sort_index()
-    assert row(plan(), History(asset(), dense), 10)["x.missing.10m"] == 0.0
-
-
-def test_values_of_few_equal_or_odd_samples():
-    constant = row(plan(), History(asset(), frame(range(1, 31), x=[0.1] * 30)), 30)
+    half = of_x(range(1, 11), [1.0, np.nan] * 5)
+    assert (half["x.missing.10m"], half["x.mean.10m"]) == (0.5, 1.0)
+    assert of_x(np.arange(2, 22) / 2, [1.0] * 20)["x.missing.10m"] == 0.0
+    assert np.isnan(row(plan(("y",)), History(asset(), frame([1], x=[1.0])), 10)["y.mean.10m"])
+    assert of_x([3], [1.0])[["x.std.10m", "x.slope.10m"]].isna().all()
+    assert of_x([1, 2], [1.0, np.inf])["x.mean.10m"] == 1.0
+    zero = of_x([1, 2], [0.0, -0.0])[["x.min.10m", "x.max.10m", "x.last"]]
+    assert not np.signbit(zero.to_numpy(np.float64)).any()
+    constant = of_x(range(1, 31), [0.1] * 30, 30)
     assert (constant["x.std.30m"], constant["x.slope.30m"], constant["x.mean.30m"]) == (0, 0, 0.1)
-    infinite = row(plan(), History(asset(), frame([1, 2], x=[1.0, np.inf])), 10)
-    assert infinite["x.mean.10m"] == 1.0
-    zero = row(plan(), History(asset(), frame([1, 2], x=[0.0, -0.0])), 10)
-    assert not np.signbit(zero[["x.min.10m", "x.max.10m", "x.last"]].to_numpy(np.float64)).any()
-    other = row(plan(), History(asset(), frame([1], y=[1.0])), 10)
-    assert np.isnan(other["x.mean.10m"])
-    one = row(plan(), History(asset(), frame([3], x=[1.0])), 10)
-    assert one[["x.std.10m", "x.slope.10m"]].isna().all()
 
 
 def test_large_values_keep_their_small_noise():
@@ -136,8 +132,7 @@ def test_events_are_counted_by_window_and_their_recency_has_no_limit():
     history = History(asset(), frame([1], x=[1.0]), happened)
     got = row(plan(events=("stop", "error", "never")), history, 30)
     assert (got["event/stop.count.10m"], got["event/stop.count.30m"]) == (0.0, 1.0)
-    assert got["event/error.count.30m"] == 1.0
-    assert got["event/stop.recency"] == 10 * 60
+    assert (got["event/error.count.30m"], got["event/stop.recency"]) == (1.0, 10 * 60)
     assert np.isnan(got["event/never.recency"])
     assert row(plan(events=("stop",)), history, 20)["event/stop.recency"] == 0.0
     assert row(plan(events=("stop",)), history, 600)["event/stop.recency"] == 580 * 60
@@ -302,35 +297,10 @@ def test_a_long_history_worked_on_in_parts_gives_the_same_as_its_pieces():
 # ---- large tables
 
 
-@pytest.fixture
-def both(monkeypatch):
-    """A function that returns the bits of the same table, built as a small one and as a large one
-    of many short intervals."""
-
-    def build_both(plan_, history, at):
-        with monkeypatch.context() as patch:
-            patch.setattr(build, "LARGE", 1 << 60)
-            small = bits(build_features(plan_, history, at))
-            patch.setattr(build, "LARGE", 0)
-            patch.setattr(build, "COMPILED_AT_ONCE", 300)
-            patch.setattr(build, "WINDOWS_AT_ONCE", 1)
-            return small, bits(build_features(plan_, history, at))
-
-    return build_both
-
-
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(histories(), plans(), st.sets(st.integers(-40, 60), min_size=1, max_size=60).map(sorted))
-@pytest.mark.night
-def test_a_large_table_has_the_bits_of_a_small_one(both, history, plan_, steps):
-    small, as_large = both(plan_, history, START + np.array(steps) * 10 * MINUTE)
-    assert as_large == small
-
-
 @pytest.mark.parametrize("every", [1, 7])
-def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small_one(both, every):
+def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small_one(
+    monkeypatch, every
+):
     random = np.random.default_rng(5)
     minutes = np.flatnonzero(random.random(9_000) < 0.9)
     minutes = minutes[(minutes < 3_000) | (minutes > 4_500)]  # longer than any window
@@ -339,32 +309,17 @@ def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small
     values[1, 2_000:2_300] = 5.0
     values[0, 100:2_000:50] = np.inf
     numbers = (NumberSource("x", MINUTE), NumberSource("y", None))
-    wide = FeaturePlan(
-        MINUTE,
-        (MINUTE, 7 * MINUTE, 60 * MINUTE, 1_300 * MINUTE),
-        ALL,
-        numbers,
-        lags_ms=(30 * MINUTE,),
-    )
+    windows = tuple(minutes * MINUTE for minutes in (1, 7, 60, 1_300))
+    wide = FeaturePlan(MINUTE, windows, ALL, numbers, lags_ms=(30 * MINUTE,))
     at = np.concatenate([np.arange(50, 2_500, every), np.arange(5_500, 8_990, every)])
-    small, as_large = both(
-        wide, History(asset(), frame(minutes, x=values[0], y=values[1])), START + at * MINUTE
-    )
-    assert as_large == small
-
-
-def test_compiled_functions_work_without_a_folder_to_store_them_in(monkeypatch):
-    asked = []
-
-    def njit(**options):
-        asked.append(options.pop("cache", False))
-        if asked[-1]:
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: function
-
-    monkeypatch.setattr(compiled, "njit", njit)
-    assert compiled._compile(abs)(-1) == 1
-    assert asked == [True, False]
+    history = History(asset(), frame(minutes, x=values[0], y=values[1]))
+    tables = []
+    for large in (1 << 60, 0):
+        monkeypatch.setattr(build, "LARGE", large)
+        monkeypatch.setattr(build, "COMPILED_AT_ONCE", 300)
+        monkeypatch.setattr(build, "WINDOWS_AT_ONCE", 1)
+        tables.append(bits(build_features(wide, history, START + at * MINUTE)))
+    assert tables[0] == tables[1]
 
 
 def test_what_ifs_equal_the_features_of_the_changed_history():

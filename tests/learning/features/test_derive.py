@@ -104,20 +104,9 @@ def test_numbers_that_are_not_finite_are_missing_and_categories_are_numbers(coun
         wanted = expected(count, columns)
         for order in (list(columns.names), list(NAMES[::-1])):
             np.testing.assert_array_equal(columns.matrix(rows(count)[order]), wanted)
+            np.testing.assert_array_equal(columns.view(rows(count)[order]), wanted)
 
 
 def test_missing_columns_are_named():
     with pytest.raises(UserError, match=r"needs 1 of 3 columns.*recipe\.last"):
         WITH_LEVELS.matrix(rows(4)[["speed.mean", "speed.max"]])
-
-
-def test_many_rows_of_numbers_alone_are_not_copied():
-    numbers = pd.DataFrame(np.arange(400.0).reshape(200, 2), columns=list(NAMES[:2]))
-    numbers.iloc[3, 1] = np.nan
-    view = NUMBERS.view(numbers)
-    assert np.shares_memory(view, numbers.to_numpy())
-    assert np.array_equal(view, NUMBERS.matrix(numbers), equal_nan=True)
-    count = 4 * _FEW_ROWS
-    for columns in (NUMBERS, WITH_LEVELS):  # infinite numbers, and categories
-        found = columns.view(rows(count)[list(columns.names)])
-        assert np.array_equal(found, expected(count, columns), equal_nan=True)

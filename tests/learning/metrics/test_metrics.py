@@ -17,7 +17,6 @@ from alerting.learning.metrics.metrics import (
     reliability,
     row_metrics,
 )
-from alerting.reporting.base.estimates import Cases, median
 
 GAP = 10
 HORIZON = 100
@@ -142,19 +141,6 @@ def test_reliability_describes_the_scores():
     bins = reliability((np.arange(100) >= 50).astype(np.int8), score)
     assert [one["observed"] for one in bins] == [0] * 5 + [1] * 5
     assert [one["rows"] for one in bins] == [10] * 10
-
-
-LEADS = Cases(("{number} lead", "{number} leads"), ("", ""), "no leads")
-
-
-@pytest.mark.parametrize("leads", [[600, 1200], [60, 600, 1200]])
-def test_a_training_and_a_report_print_the_same_median_lead_time(leads):
-    start = 10_000_000 * np.arange(1, len(leads) + 1)
-    raised = (start - 1000 * np.array(leads)).tolist()
-    counted = [CountedEpisode(at, at + 1) for at in raised]
-    observed = {"a": 604_800.0}
-    met = event_metrics({"a": counted}, {"a": onsets(*start)}, 0, 4_000_000, observed, 0, 10)
-    assert met.median_lead_time == median(leads, "s", LEADS).value == np.median(leads)
 
 
 def test_a_weight_counts_as_so_many_equal_values():

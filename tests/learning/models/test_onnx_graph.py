@@ -105,8 +105,7 @@ def known(matrix):
 def assert_same(estimator, matrix):
     found = probabilities(onnx_file(model(estimator)), matrix)
     expected = model(estimator).score_matrix(known(matrix))
-    assert found.shape == (len(matrix), 1)
-    assert found.dtype == np.float64
+    assert (found.shape, found.dtype) == ((len(matrix), 1), np.float64)
     assert np.abs(found[:, 0] - expected).max() < 1e-12
 
 

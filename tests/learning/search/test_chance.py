@@ -9,14 +9,8 @@ from sklearn.metrics import average_precision_score
 from alerting.learning.search.candidates import usable_folds
 from alerting.learning.search.chance import SHIFTS, ShiftedLabels, count_problems, placed_share
 from alerting.learning.search.sample import MOST_SEARCHED, evenly, search_sample
-from tests import small_models
 
 pytestmark = pytest.mark.models
-
-
-@pytest.fixture(scope="module")
-def data():
-    return small_models.dataset()
 
 
 @pytest.fixture(scope="module")

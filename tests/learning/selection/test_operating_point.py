@@ -163,8 +163,7 @@ def test_without_any_problem_no_threshold_is_chosen_that_raises_an_alarm():
 def test_a_problem_ends_its_episode_and_the_next_one_counts_anew():
     score = scores(r100=0.9, r102=0.1, r103=0.9)
     metrics = evaluate_threshold(week(101), score, 0.9, seed=0)
-    assert metrics.n_episodes == 2
-    assert metrics.n_false_alarms == 1
+    assert (metrics.n_episodes, metrics.n_false_alarms) == (2, 1)
 
 
 def test_an_alarm_of_which_no_data_show_whether_its_problem_came_counts_neither_way():

@@ -20,11 +20,6 @@ SEEN = small_models.START + timedelta(hours=200)
 
 
 @pytest.fixture(scope="module")
-def data():
-    return small_models.dataset()
-
-
-@pytest.fixture(scope="module")
 def good(data):
     """Looks at humidity, which decides the moisture to come."""
     return small_models.linear_model(

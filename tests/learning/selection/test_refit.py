@@ -7,7 +7,6 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.findings import Finding
 from alerting.learning.data.row_limit import THINNED
 from alerting.learning.models.files import REFIT, model_files, model_from_files
@@ -21,11 +20,6 @@ pytestmark = pytest.mark.models
 
 HOUR = timedelta(hours=1)
 FAMILY = "logistic_regression"
-
-
-@pytest.fixture(scope="module")
-def data():
-    return small_models.dataset()
 
 
 @pytest.fixture(scope="module")
@@ -75,19 +69,6 @@ def test_every_mature_row_teaches_the_refit_and_none_that_feedback_put_in_doubt(
     doubtful = {"fit": data.fit & (data.part != "test")}
     without, other = (replace(one, **doubtful) for one in (data, upside_down(data, "test")))
     assert refitted(without, twin).refit.hash == refitted(other, twin).refit.hash
-
-
-def test_readings_after_as_of_change_nothing_of_it(twin):
-    definition = small_models.definition()
-    known = small_models.line(200)
-    until = small_models.START + 150 * HOUR
-    longer = build_dataset(definition, 1, [known], until)
-    shorter = build_dataset(
-        definition, 1, [replace(known, readings=known.readings.loc[:until])], until
-    )
-    early = replace(twin, training_cutoff=small_models.START)
-    hashes = {refit(dataset, early, definition).refit.hash for dataset in (longer, shorter)}
-    assert len(hashes) == 1
 
 
 def test_a_thinned_training_is_refitted_on_rows_thinned_throughout(data, twin):
