@@ -22,7 +22,7 @@ T0 = datetime(2026, 1, 5, tzinfo=UTC)
 
 def at(minutes: float) -> datetime:
     """Return an instant, in minutes after midnight of a Monday."""
-    return T0 + timedelta(minutes=minutes)
+    return T0 + timedelta(minutes=float(minutes))
 
 
 def too_hot(**changes: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
@@ -12,41 +11,18 @@ from alerting.detection.problems import problem_samples
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.labels import IMMATURE, NO_SAMPLE, label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.readings.history import History
+from alerting.readings.history import to_millis
+from tests.builders import T0
+from tests.builders import history as recorded
 
 pytestmark = pytest.mark.fast
 
 MINUTE = 60_000
-START = 1_700_000_400_000
+START = to_millis(T0)
 
 
 def instants(minutes):
     return START + np.asarray(minutes, np.int64) * MINUTE
-
-
-def frame(minutes, **columns):
-    index = pd.DatetimeIndex(instants(minutes).astype("datetime64[ms]"), name="ts").tz_localize(
-        "UTC"
-    )
-    return pd.DataFrame(columns, index=index)
-
-
-def when(minutes):
-    stamps = np.array(
-        [
-            np.datetime64("NaT") if m is None else instants(m).astype("datetime64[ms]")
-            for m in minutes
-        ],
-        "datetime64[ms]",
-    )
-    return pd.Series(stamps).dt.tz_localize("UTC")
-
-
-def events(*rows):
-    kinds, starts, ends = zip(*rows, strict=True)
-    return pd.DataFrame(
-        {"type": pd.Series(kinds, dtype=object), "start": when(starts), "end": when(ends)}
-    )
 
 
 def definition(problem, horizon="20m", **more):
@@ -73,7 +49,7 @@ FAILURE = {"event": "failure"}
 
 
 def with_events(*rows, until=200):
-    return History(oven(), frame(range(until + 1), x=np.zeros(until + 1)), events(*rows))
+    return recorded(range(until + 1), oven(), [*rows], x=np.zeros(until + 1))
 
 
 def test_an_onset_is_positive_when_the_problem_starts_within_the_horizon_after_the_gap():
@@ -117,63 +93,46 @@ def test_an_ongoing_problem_leaves_out_everything_after_it():
     ]
 
 
+def facts(history, minutes, as_of, problem=None):
+    """Return label, whether a row is fitted on, and whether it is measured, of each instant."""
+    wanted = definition(problem or FAILURE)
+    got = label_instants(wanted, "onset", history, instants(minutes), START + as_of * MINUTE)
+    return [got.label.tolist(), got.fit.tolist(), got.measured.tolist()]
+
+
 def test_a_known_start_is_a_label_of_the_immature_end_but_none_to_judge_by():
     history = with_events(("failure", 195, 195))
-    got = label_instants(
-        definition(FAILURE), "onset", history, instants([170, 174, 181]), START + 200 * MINUTE
-    )
-    assert got.label.tolist() == [0, 0, 1]
-    assert got.reason.tolist() == ["", "", ""]
-    assert (got.fit.tolist(), got.measured.tolist()) == ([True] * 3, [True, True, False])
+    known = facts(history, [170, 174, 181], 200)
+    assert known == [[0, 0, 1], [True] * 3, [True, True, False]]
     assert labelled(definition(FAILURE), history, [174, 175, 181, 194], 200) == [0, 1, 1, 1]
-    assert labelled(definition(FAILURE), with_events(("failure", 150, 150)), [181], 200) == [
-        IMMATURE
-    ]
+    other = with_events(("failure", 150, 150))
+    assert labelled(definition(FAILURE), other, [181], 200) == [IMMATURE]
 
 
 def test_a_recording_that_ends_with_its_failure_is_judged_to_the_end():
     history = with_events(("failure", 101, 101), until=100)
-    got = label_instants(
-        definition(FAILURE), "onset", history, instants([80, 81, 95, 100]), START + 500 * MINUTE
-    )
-    assert (got.label.tolist(), got.measured.tolist(), got.fit.tolist()) == (
-        [0, 1, 1, 1],
-        [True] * 4,
-        [True] * 4,
-    )
+    told = facts(history, [80, 81, 95, 100], 500)
+    assert told == [[0, 1, 1, 1], [True] * 4, [True] * 4]
     goes_on = with_events(("failure", 75, 76), until=100)
     assert labelled(definition(FAILURE), goes_on, [76, 79, 80, 81], 500) == [0, 0, 0, IMMATURE]
-    got = label_instants(
-        definition(FAILURE),
-        "onset",
-        with_events(("failure", 90, 91), until=100),
-        instants([81]),
-        START + 500 * MINUTE,
-    )
-    assert (got.label.tolist(), got.fit.tolist(), got.measured.tolist()) == ([1], [True], [False])
+    near = with_events(("failure", 90, 91), until=100)
+    assert facts(near, [81], 500) == [[1], [True], [False]]
 
 
 def test_a_variable_that_falls_silent_during_repair_keeps_its_positives():
-    x = np.zeros(61)
-    x[50:] = 9
-    history = History(oven(), frame(range(61), x=x))
-    got = label_instants(
-        definition({"variable": "x", "above": 5, "for": "5m"}),
-        "onset",
-        history,
-        instants([29, 30, 49, 54, 55]),
-        START + 500 * MINUTE,
-    )
-    assert got.label.tolist()[:3] == [0, 1, 1]
-    assert got.measured.tolist() == [True, True, True, False, False]
-    assert got.reason.tolist() == ["", "", "", IMMATURE, INSIDE_PROBLEM]
+    history = recorded(range(61), oven(), x=np.where(np.arange(61) < 50, 0, 9))
+    above = {"variable": "x", "above": 5, "for": "5m"}
+    label, _, measured = facts(history, [29, 30, 49, 54, 55], 500, above)
+    assert (label[:3], measured) == ([0, 1, 1], [True] * 3 + [False] * 2)
+    reasons = labelled(definition(above), history, [54, 55], 500)
+    assert reasons == [IMMATURE, INSIDE_PROBLEM]
 
 
 def test_a_condition_must_hold_and_needs_as_much_longer_to_mature():
     x = np.zeros(201)
     x[60:70] = 9
     x[120:122] = 9
-    history = History(oven(), frame(range(201), x=x))
+    history = recorded(range(201), oven(), x=x)
     got = labelled(
         definition({"variable": "x", "above": 5, "for": "5m"}),
         history,
@@ -186,7 +145,7 @@ def test_a_condition_must_hold_and_needs_as_much_longer_to_mature():
 def test_between_its_start_and_the_moment_it_is_known_a_row_is_judged_and_not_fitted_on():
     x = np.zeros(201)
     x[60:70] = 9
-    history = History(oven(), frame(range(201), x=x))
+    history = recorded(range(201), oven(), x=x)
     wanted = definition({"variable": "x", "above": 5, "for": "5m", "recovery": "4m"})
     got = label_instants(
         wanted, "onset", history, instants([59, 60, 64, 65, 69, 70, 73, 74]), START + 200 * MINUTE
@@ -211,7 +170,7 @@ def test_a_problem_that_starts_in_the_recovery_of_another_is_marked():
 
 def test_a_window_without_any_sample_is_unknown_not_negative():
     kept = [m for m in range(201) if not 50 < m <= 90]
-    history = History(oven(), frame(kept, x=np.zeros(len(kept))))
+    history = recorded(kept, oven(), x=np.zeros(len(kept)))
     for question in ("onset", "state"):
         got = labelled(
             definition({"variable": "x", "above": 5}), history, [49, 50, 70, 71], 200, question
@@ -222,7 +181,7 @@ def test_a_window_without_any_sample_is_unknown_not_negative():
 def test_a_state_is_positive_when_the_condition_holds_at_some_sample_and_drops_no_row_inside():
     x = np.zeros(201)
     x[60:100] = -9
-    history = History(oven(), frame(range(201), x=x))
+    history = recorded(range(201), oven(), x=x)
     got = labelled(
         definition({"variable": "x", "below": -5}), history, [39, 40, 70, 98, 99, 100], 200, "state"
     )
@@ -231,7 +190,7 @@ def test_a_state_is_positive_when_the_condition_holds_at_some_sample_and_drops_n
 
 def test_a_laboratory_value_matures_only_when_it_is_known():
     hours = np.arange(0, 11) * 60 + 5
-    history = History(oven(delay=60), frame(hours, x=np.zeros(11)))
+    history = recorded(hours, oven(delay=60), x=np.zeros(11))
     hourly = definition({"variable": "x", "above": 5}, horizon="1h")
     cut = point_in_time_view(history, START + 400 * MINUTE)
     assert labelled(hourly, cut, [240, 300], 400, "state") == [0, IMMATURE]
@@ -239,7 +198,7 @@ def test_a_laboratory_value_matures_only_when_it_is_known():
 
 
 def test_persistence_is_the_last_known_value_higher_meaning_riskier():
-    history = History(oven(delay=10), frame([0, 10, 20], x=[1.0, np.nan, 7.0]))
+    history = recorded([0, 10, 20], oven(delay=10), x=[1.0, np.nan, 7.0])
     nan = np.nan
     rows = [
         ({"variable": "x", "above": 5}, [nan, 1.0, 7.0]),
@@ -255,7 +214,7 @@ def test_persistence_is_the_last_known_value_higher_meaning_riskier():
 
 @pytest.mark.parametrize("more", [{"exclude": ["x"]}, {"horizon": "0s"}])
 def test_persistence_is_not_known_where_the_model_may_not_see_the_variable(more):
-    history = History(oven(), frame([0, 10], x=[1.0, 7.0]))
+    history = recorded([0, 10], oven(), x=[1.0, 7.0])
     question = definition({"variable": "x", "above": 5}, **more)
     assert np.isnan(persistence(question, history, instants([9, 20]))).all()
     assert "persistence" not in question.families
@@ -263,16 +222,16 @@ def test_persistence_is_not_known_where_the_model_may_not_see_the_variable(more)
 
 def test_the_unit_just_made_is_labelled_at_its_own_instant_once_its_grade_is_known():
     units = definition({"variable": "x", "above": 5}, horizon="0s", features={"stride": "1m"})
-    known = History(oven(), frame([0, 1, 2, 4], x=[1.0, 7.0, 1.0, 7.0]))
+    known = recorded([0, 1, 2, 4], oven(), x=[1.0, 7.0, 1.0, 7.0])
     assert labelled(units, known, [0, 1, 2, 3, 4], 100, "state") == [0, 1, 0, NO_SAMPLE, 1]
-    later = History(oven(delay=30), frame([0, 1, 2], x=[1.0, 7.0, 7.0]))
+    later = recorded([0, 1, 2], oven(delay=30), x=[1.0, 7.0, 7.0])
     view = point_in_time_view(later, START + 31 * MINUTE)
     assert labelled(units, view, [0, 1, 2], 31, "state") == [0, 1, IMMATURE]
 
 
 def test_an_event_is_predicted_as_a_state_while_it_goes_on():
-    goes_on = events(("attack", 20, 40), ("attack", 60, 60), ("attack", 90, None))
-    history = History(oven(), frame(range(100), y=np.zeros(100)), goes_on)
+    attacks = [("attack", 20, 40), ("attack", 60, 60), ("attack", 90, None)]
+    history = recorded(range(100), oven(), attacks, y=np.zeros(100))
     attack = {"event": "attack", "predict": "state"}
     ahead = labelled(
         definition(attack, "5m"), history, [14, 15, 39, 40, 54, 55, 60, 84, 85], 99, "state"
@@ -284,10 +243,12 @@ def test_an_event_is_predicted_as_a_state_while_it_goes_on():
 
 
 def test_what_was_known_hides_later_values_events_and_ends():
-    history = History(
+    history = recorded(
+        [0, 10, 20, 30],
         Asset(name="oven", variables={"x": Variable(delay=timedelta(minutes=10)), "y": Variable()}),
-        frame([0, 10, 20, 30], x=[1.0, 2.0, 3.0, 4.0], y=[1.0, 2.0, 3.0, 4.0]),
-        events(("a", 5, 25), ("b", 21, 22)),
+        [("a", 5, 25), ("b", 21, 22)],
+        x=[1.0, 2.0, 3.0, 4.0],
+        y=[1.0, 2.0, 3.0, 4.0],
     )
     known = point_in_time_view(history, START + 20 * MINUTE, START + 10 * MINUTE)
     assert known.readings["y"].tolist() == [2.0, 3.0]
@@ -308,7 +269,7 @@ def of_two(delay=0, **columns):
     asset = Asset(
         name="oven", variables={"x": Variable(delay=timedelta(minutes=delay)), "y": Variable()}
     )
-    return History(asset, frame(range(0, 100, 5), **columns))
+    return recorded(range(0, 100, 5), asset, **columns)
 
 
 def test_labels_of_several_variables_are_those_of_their_combined_truth():

@@ -24,23 +24,13 @@ from alerting.learning.features.build import (
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
 from alerting.learning.features.planning import default_windows
 from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, with_older
+from alerting.readings.history import History, to_millis, with_older
+from tests.builders import T0
+from tests.builders import history as recorded
 
 MINUTE = 60_000
-START = 1_700_000_400_000  # a whole number of 10 minutes
+START = to_millis(T0)  # a whole number of 10 minutes
 ALL = ("mean", "std", "min", "max", "last", "slope", "missing", "age")
-
-
-def frame(minutes, **columns):
-    ts = (START + np.asarray(minutes, np.int64) * MINUTE).astype("datetime64[ms]")
-    return pd.DataFrame(columns, index=pd.DatetimeIndex(ts, name="ts").tz_localize("UTC"))
-
-
-def events(*rows):
-    types = [r[0] for r in rows]
-    starts = [START + r[1] * MINUTE for r in rows]
-    start = pd.Series(np.asarray(starts, np.int64).astype("datetime64[ms]")).dt.tz_localize("UTC")
-    return pd.DataFrame({"type": pd.Series(types, dtype=object), "start": start, "end": start})
 
 
 def asset(**variables):
@@ -66,28 +56,28 @@ def row(plan_, history, minute):
 
 
 def test_a_window_is_open_at_its_beginning_and_closed_at_its_end():
-    history = History(asset(), frame([0, 1, 10], x=[100.0, 3.0, 5.0]))
+    history = recorded([0, 1, 10], asset(), x=[100.0, 3.0, 5.0])
     got = row(plan(), history, 10)
     assert (got["x.min.10m"], got["x.max.10m"], got["x.mean.10m"]) == (3.0, 5.0, 4.0)
     assert got["x.max.30m"] == 100.0
-    lone = History(asset(), frame([0], x=[100.0]))
+    lone = recorded([0], asset(), x=[100.0])
     assert (row(plan(), lone, 20)["x.last"], row(plan(), lone, 20)["x.age"]) == (100.0, 20 * 60)
     assert row(plan(), lone, 30)[["x.last", "x.age", "x.max.30m"]].isna().all()
 
 
 def test_slope_is_per_hour_std_is_of_the_sample_and_a_lag_is_what_was_known_then():
-    got = row(plan(), History(asset(), frame([2, 5, 9], x=[1.0, 4.0, 8.0])), 10)
+    got = row(plan(), recorded([2, 5, 9], asset(), x=[1.0, 4.0, 8.0]), 10)
     assert got["x.slope.10m"] == pytest.approx(60.0)
     assert got["x.std.10m"] == pytest.approx(np.std([1, 4, 8], ddof=1))
     late = asset(x={"delay": timedelta(minutes=5)})
     lagged = plan(lags_ms=(20 * MINUTE, 40 * MINUTE))
-    known = row(lagged, History(late, frame([5, 6, 25], x=[1.0, 2.0, 3.0])), 30)
+    known = row(lagged, recorded([5, 6, 25], late, x=[1.0, 2.0, 3.0]), 30)
     assert (known["x.lag.20m"], known["x.last"]) == (1.0, 3.0)
     assert np.isnan(known["x.lag.40m"])
 
 
 def test_a_value_counts_from_the_instant_at_which_it_is_known():
-    history = History(asset(x={"delay": timedelta(minutes=15)}), frame([0, 6], x=[1.0, 2.0]))
+    history = recorded([0, 6], asset(x={"delay": timedelta(minutes=15)}), x=[1.0, 2.0])
     assert row(plan(), history, 20)["x.last"] == 1.0
     assert row(plan(), history, 20)["x.age"] == 5 * 60
     assert row(plan(), history, 30)["x.last"] == 2.0
@@ -96,7 +86,7 @@ def test_a_value_counts_from_the_instant_at_which_it_is_known():
 
 def of_x(minutes, values, minute=10):
     """The row of a line with these values of x."""
-    return row(plan(), History(asset(), frame(minutes, x=values)), minute)
+    return row(plan(), recorded(minutes, asset(), x=values), minute)
 
 
 def test_missing_values_are_missing_and_never_zero():
@@ -106,7 +96,7 @@ def test_missing_values_are_missing_and_never_zero():
     half = of_x(range(1, 11), [1.0, np.nan] * 5)
     assert (half["x.missing.10m"], half["x.mean.10m"]) == (0.5, 1.0)
     assert of_x(np.arange(2, 22) / 2, [1.0] * 20)["x.missing.10m"] == 0.0
-    assert np.isnan(row(plan(("y",)), History(asset(), frame([1], x=[1.0])), 10)["y.mean.10m"])
+    assert np.isnan(row(plan(("y",)), recorded([1], asset(), x=[1.0]), 10)["y.mean.10m"])
     assert of_x([3], [1.0])[["x.std.10m", "x.slope.10m"]].isna().all()
     assert of_x([1, 2], [1.0, np.inf])["x.mean.10m"] == 1.0
     zero = of_x([1, 2], [0.0, -0.0])[["x.min.10m", "x.max.10m", "x.last"]]
@@ -118,7 +108,7 @@ def test_missing_values_are_missing_and_never_zero():
 def test_large_values_keep_their_small_noise():
     noise = np.random.default_rng(1).normal(0, 1e-3, 30)
     values = 1e9 + noise
-    got = row(plan(), History(asset(), frame(range(1, 31), x=values)), 30)
+    got = row(plan(), recorded(range(1, 31), asset(), x=values), 30)
     exact = (values - 1e9).astype(np.longdouble)
     # one step of float64 at 1e9 is 1e-7
     assert got["x.std.30m"] == pytest.approx(float(exact.std(ddof=1)), rel=1e-4)
@@ -128,8 +118,8 @@ def test_large_values_keep_their_small_noise():
 
 
 def test_events_are_counted_by_window_and_their_recency_has_no_limit():
-    happened = events(("stop", 0), ("error", 15), ("stop", 20), ("error", 31))
-    history = History(asset(), frame([1], x=[1.0]), happened)
+    happened = [("stop", 0, 0), ("error", 15, 15), ("stop", 20, 20), ("error", 31, 31)]
+    history = recorded([1], asset(), happened, x=[1.0])
     got = row(plan(events=("stop", "error", "never")), history, 30)
     assert (got["event/stop.count.10m"], got["event/stop.count.30m"]) == (0.0, 1.0)
     assert (got["event/error.count.30m"], got["event/stop.recency"]) == (1.0, 10 * 60)
@@ -142,7 +132,7 @@ def test_a_category_is_its_last_known_level_and_an_unseen_level_is_missing():
     recipes = np.array(["rye", None, "spelt"], dtype=object)
     with_recipe = plan(numbers=(), categories=(CategorySource("recipe", ("oat", "rye")),))
     at = START + np.array([0, 10, 20, 60]) * MINUTE
-    history = History(asset(), frame([1, 3, 15], recipe=recipes))
+    history = recorded([1, 3, 15], asset(), recipe=recipes)
     got = build_features(with_recipe, history, at)["recipe.last"]
     assert list(got.cat.categories) == ["oat", "rye"]
     assert [None if pd.isna(v) else v for v in got] == [None, "rye", None, None]
@@ -199,28 +189,19 @@ values = st.one_of(
 
 @st.composite
 def histories(draw):
-    minutes = draw(
-        st.lists(st.integers(-400, 400), min_size=1, max_size=60, unique=True).map(sorted)
-    )
-    offsets = draw(
-        st.lists(st.integers(0, MINUTE - 1), min_size=len(minutes), max_size=len(minutes))
-    )
+    def many(values, size):
+        return draw(st.lists(values, min_size=size, max_size=size))
+
+    minutes = draw(st.sets(st.integers(-400, 400), min_size=1, max_size=60).map(sorted))
     size = len(minutes)
-    index = frame(minutes).index + pd.to_timedelta(offsets, unit="ms")
-    columns = {n: draw(st.lists(values, min_size=size, max_size=size)) for n in ("x", "y")}
-    columns["c"] = draw(st.lists(st.sampled_from(["a", "b", None]), min_size=size, max_size=size))
-    readings = pd.DataFrame(columns, index=index.as_unit("ms"))
-    readings["c"] = readings["c"].astype(object)
+    offsets = many(st.integers(0, MINUTE - 1), size)
+    columns = {name: many(values, size) for name in ("x", "y")}
+    columns["c"] = np.array(many(st.sampled_from(["a", "b", None]), size), object)
     delay = timedelta(minutes=draw(st.sampled_from([0, 1, 17, 90])))
-    happened = events(
-        *[
-            ("stop", m)
-            for m in draw(st.lists(st.integers(-400, 400), max_size=5, unique=True).map(sorted))
-        ]
-    )
-    return History(
-        asset(y={"delay": delay}, c={"type": "category", "delay": delay}), readings, happened
-    )
+    stops = [("stop", m, m) for m in draw(st.sets(st.integers(-400, 400), max_size=5))]
+    of = asset(y={"delay": delay}, c={"type": "category", "delay": delay})
+    instants = [m + offset / MINUTE for m, offset in zip(minutes, offsets, strict=True)]
+    return recorded(instants, of, stops, **columns)
 
 
 @st.composite
@@ -284,7 +265,7 @@ def test_what_becomes_known_later_changes_nothing(history, plan_, step):
 
 def test_a_long_history_worked_on_in_parts_gives_the_same_as_its_pieces():
     minutes = np.arange(40_000)
-    history = History(asset(), frame(minutes, x=np.sin(minutes / 50.0) + minutes * 1e-4))
+    history = recorded(minutes, asset(), x=np.sin(minutes / 50.0) + minutes * 1e-4)
     short = FeaturePlan(MINUTE, (5 * MINUTE, 60 * MINUTE), ALL, (NumberSource("x", MINUTE),))
     at = START + np.arange(100, 40_000) * MINUTE
     whole = build_features(short, history, at)
@@ -312,7 +293,7 @@ def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small
     windows = tuple(minutes * MINUTE for minutes in (1, 7, 60, 1_300))
     wide = FeaturePlan(MINUTE, windows, ALL, numbers, lags_ms=(30 * MINUTE,))
     at = np.concatenate([np.arange(50, 2_500, every), np.arange(5_500, 8_990, every)])
-    history = History(asset(), frame(minutes, x=values[0], y=values[1]))
+    history = recorded(minutes, asset(), x=values[0], y=values[1])
     tables = []
     for large in (1 << 60, 0):
         monkeypatch.setattr(build, "LARGE", large)
@@ -324,7 +305,7 @@ def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small
 
 def test_what_ifs_equal_the_features_of_the_changed_history():
     x = np.arange(40.0)
-    history = History(asset(), frame(range(40), x=x, y=x**2, c=np.array(["a"] * 40, dtype=object)))
+    history = recorded(range(40), asset(), x=x, y=x**2, c=np.array(["a"] * 40, dtype=object))
     whole = plan(("x", "y"), categories=(CategorySource("c", ("a",)),))
     changes = [{}, {"x": x + 5}, {"x": np.zeros(40), "y": np.ones(40)}]
     at = START + 30 * MINUTE
@@ -373,18 +354,21 @@ def test_a_plan_takes_the_variables_that_have_values_with_their_sampling():
     recipes = np.array(["b", "a", None], dtype=object)
     columns = {"x": [1.0, 2.0, 3.0], "on": [1.0, 0.0, 1.0], "ghost": [np.nan] * 3}
     of = asset(x={}, on={"type": "boolean"}, ghost={}, recipe={"type": "category"})
-    history = History(of, frame([0, 5, 10], **columns, recipe=recipes))
+    history = recorded([0, 5, 10], of, **columns, recipe=recipes)
     got = plan_features(definition(), [history])
     assert got.numbers == (NumberSource("on", 5 * MINUTE), NumberSource("x", 5 * MINUTE))
     assert got.categories == (CategorySource("recipe", ("a", "b")),)
 
 
 def test_a_plan_keeps_to_include_exclude_and_the_written_features():
-    history = History(
+    history = recorded(
+        [0, 1],
         asset(),
-        frame([0, 1], x=[1.0, 2.0], temp_1=[1.0, 2.0], temp_2=[1.0, 2.0]),
-        events(("err-1", 0), ("stop", 0)),
-        (EventType(name="err-2", duration="lasting"),),  # declared, before it first happens
+        [("err-1", 0, 0), ("stop", 0, 0)],
+        (EventType(name="err-2", duration="lasting"),),
+        x=[1.0, 2.0],
+        temp_1=[1.0, 2.0],
+        temp_2=[1.0, 2.0],
     )
     chosen = definition(
         include=["temp_*"],
@@ -412,8 +396,8 @@ def test_a_plan_keeps_to_include_exclude_and_the_written_features():
 
 
 def test_what_no_plan_can_be_made_of_is_refused():
-    x = History(asset(), frame([0], x=[1.0]))
-    text = History(Asset(name="b"), frame([0], x=np.array(["high"], dtype=object)))
+    x = recorded([0], asset(), x=[1.0])
+    text = recorded([0], Asset(name="b"), x=np.array(["high"], dtype=object))
     with pytest.raises(UserError, match="nothing to learn from"):
         plan_features(definition(include=["z*"]), [x])
     with pytest.raises(UserError, match="no asset has the attribute 'colour'"):

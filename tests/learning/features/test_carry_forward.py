@@ -12,7 +12,6 @@ from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.learning.data.point_in_time import has_any_value, is_known
 from alerting.learning.data.quality import find_oddities
-from alerting.learning.data.split import purge_length
 from alerting.learning.features.build import build_features, plan_features
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
 from alerting.readings.history import History
@@ -156,14 +155,15 @@ def row(plan_, history_, minute):
 
 def test_a_held_value_stands_with_its_age_until_it_expires_and_windows_stay_as_they_are():
     known = history({"s": {0: 200.0}, "recipe": {0: "rye"}})
+    shown = ["s.last", "s.age", "recipe.last"]
     late = row(plan(600), known, 590)
-    assert (late["s.last"], late["s.age"], late["recipe.last"]) == (200.0, 590 * 60, "rye")
+    assert late[shown].tolist() == [200.0, 590 * 60, "rye"]
     assert np.isnan(late["s.mean.30m"])
-    assert row(plan(600), known, 600)[["s.last", "s.age", "recipe.last"]].isna().all()
-    assert row(plan(20), known, 20)[["s.last", "recipe.last"]].isna().all(), (
-        "and sooner than the window if that is said"
-    )
-    assert row(plan(20), known, 20)["s.mean.30m"] == 200.0
+    assert row(plan(600), known, 600)[shown].isna().all()
+    sooner = row(plan(20), known, 20)  # than the window, if that is said
+    assert sooner[["s.last", "recipe.last"]].isna().all()
+    assert sooner["s.mean.30m"] == 200.0
+    assert (plan(600).reach_ms, plan(600).farthest) == (30 * MINUTE, timedelta(minutes=630))
 
 
 def test_a_held_value_counts_from_when_it_is_known_and_the_one_before_it_until_then():
@@ -210,15 +210,6 @@ def test_a_forecast_asks_only_where_it_sees_the_last_value_and_a_classifier_wher
         of_classifier = is_known(asking(ClassifierDefinition, "classifier"), chosen, known, at)
         assert of_classifier.tolist() == any_value.tolist()
     assert not is_known(forecast, plan(600), history({"x": SENSOR}), at).any()
-
-
-def test_held_values_do_not_lengthen_the_purge():
-    without = FeaturePlan(10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),))
-    assert (
-        purge_length(definition(), plan(600)) == purge_length(definition(), without) == 60 * MINUTE
-    )
-    assert plan(600).lookback == without.lookback == timedelta(minutes=30)
-    assert plan(600).farthest == timedelta(minutes=630)
 
 
 def test_the_quality_report_says_what_is_held_and_for_how_long():

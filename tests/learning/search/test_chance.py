@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score
 
 from alerting.learning.search.candidates import usable_folds
 from alerting.learning.search.chance import SHIFTS, ShiftedLabels, count_problems, placed_share
-from alerting.learning.search.sample import MOST_SEARCHED, evenly, search_sample
+from alerting.learning.search.sample import evenly, search_sample
 
 pytestmark = pytest.mark.models
 
@@ -161,26 +161,18 @@ def rows_of(data, label):
     return np.flatnonzero((data.part == "train") & (data.label == label))
 
 
-def test_a_small_training_period_is_searched_whole(data):
-    sample = search_sample(data)
-    train = np.flatnonzero(data.part == "train")
-    assert len(train) < MOST_SEARCHED
-    assert not sample.thinned
-    assert sample.select_rows(train).tolist() == train.tolist()
-    assert sample.weights(train) is None
-
-
 def test_all_rare_rows_stay_and_the_others_weigh_as_much_as_all_of_them(data):
     rare = rows_of(data, 1)
     usual = rows_of(data, 0)
+    whole = search_sample(data)
+    assert (whole.thinned, whole.weights(usual)) == (False, None)
     most = len(rare) + len(usual) // 3
     sample = search_sample(data, most)
-    assert sample.thinned
+    assert (sample.thinned, sample.weights(rare)) == (True, None)
     assert sample.select_rows(rare).tolist() == rare.tolist()
     kept = sample.select_rows(usual)
     assert len(kept) == most - len(rare)
     assert sample.weights(kept).sum() == pytest.approx(len(usual))
-    assert sample.weights(rare) is None
     assert np.diff(data.at[kept]).max() <= 4 * data.plan.stride_ms + np.diff(data.at[usual]).max()
     assert sample.notes == (
         f"searched on {most} of {len(rare) + len(usual)} training rows (all {len(rare)} with a "
