@@ -39,14 +39,3 @@ def test_shares_of_any_row_add_up_for_every_family(drawn):
     above = pytest.approx(explained.score - explained.usual_score, abs=1e-6)
     assert explained.shares.sum() == above
     assert sum(c.share for c in contributions(model, row, OVEN, explained)) == above
-
-
-def test_what_decides_the_problem_has_the_largest_share():
-    data = small_models.dataset()
-    for family in ("random_forest", "lightgbm"):
-        model, _ = finished(family)
-        highest = int(np.argmax(model.score(data.rows)))
-        found = contributions(model, data.rows.iloc[[highest]], OVEN)
-        assert found[0].variable in ("humidity", "moisture")
-        assert found[0].share > 0.1
-        assert "raises the risk by" in found[0].message

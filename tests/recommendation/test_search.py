@@ -13,7 +13,6 @@ from alerting.learning.features.plan import CategorySource, NumberSource
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.normal import NormalSample
 from alerting.recommendation import search
-from alerting.recommendation.contributions import Explanation
 from alerting.recommendation.levers import ANY_CHANGE
 from alerting.recommendation.whatif import recommend
 from tests.helpers.advice import (
@@ -62,21 +61,6 @@ def test_a_relation_of_a_category_moves_nothing_and_stops_no_advice():
     made = model_of(lambda a: 0.1 if a >= 7 else 0.9, plan(["a"]))
     line = history(variables, {"a": 5.0, "recipe": "crisp"}, relations=(follows,))
     assert changes(recommend(made, line, AT, 2)) == {"a": 7.0}
-
-
-def test_the_order_of_levers_changes_scorings_but_no_answer():
-    def risk(a, b, c):
-        return 0.1 if b >= 7 else 0.9
-
-    line = history(dict.fromkeys("abc", lever()), dict.fromkeys("abc", 5.0))
-    made = model_of(risk, plan("abc"))
-    guided, other = (
-        recommend(made, line, AT, 2, explained=Explanation(np.array(s), 0.9, 0.5))
-        for s in ([0, 1, 0], [1, 0, 1])
-    )
-    assert guided.changes == other.changes
-    assert [report.variable for report in guided.levers] == ["b", "a", "c"]
-    assert guided.scorings <= other.scorings
 
 
 def test_an_answer_holds_when_each_lever_is_missed_by_its_tolerance():

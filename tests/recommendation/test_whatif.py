@@ -198,19 +198,6 @@ def test_normal_rows_are_sampled_by_the_seed_and_bounded(trained):
     assert sample_normal(data.plan, many, label + 1, 1) is None
 
 
-def test_normal_rows_come_back_from_the_files_and_advice_with_them(trained):
-    _, model = trained
-    files = model_files(model)
-    read = model_from_files(files)
-    assert np.array_equal(read.normal.rows, model.normal.rows)
-    assert np.array_equal(read.normal.distances, model.normal.distances)
-    history = small_models.line()
-    low = [replace(m, threshold=1e-3) for m in (model, read)]
-    first, second = (recommend(m, history, AT, 2) for m in low)
-    assert first == second
-    assert first.unusual is None or first.unusual <= 1
-
-
 def test_models_without_normal_rows_load_and_forged_ones_are_refused(trained):
     files = model_files(trained[1])
     meta = json.loads(files[META])

@@ -3,6 +3,7 @@ data."""
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -125,30 +126,20 @@ def test_no_answer_touches_a_positive_row_and_no_row_that_an_action_may_have_mad
 
 def test_answers_are_those_given_by_then_and_an_action_counts_only_in_its_window():
     raised = small_models.START
-    late = Feedback(
-        "e",
-        "true_alarm",
-        True,
-        "belt",
-        None,
-        "ann",
-        raised + timedelta(days=2),
-        raised + timedelta(minutes=5),
-    )
+    given = raised + timedelta(days=2)
+    acted = raised + timedelta(minutes=5)
+    late = Feedback("e", "true_alarm", True, "belt", None, "ann", given, acted)
     slow = Feedback("e", None, True, "belt", None, "bob", raised + timedelta(hours=1))
 
-    def told(as_of, *feedback):
-        episode = type(
-            "E",
-            (),
-            {"feedback": feedback, "valid_until": None, "raised_at": raised, "asset": "oven-1"},
-        )
+    def told(days, feedback):
+        facts = {"valid_until": None, "raised_at": raised, "asset": "oven-1"}
+        episode = SimpleNamespace(feedback=(feedback,), **facts)
+        as_of = raised + timedelta(days=days)
         return collect_feedback_labels([episode], small_models.definition(), as_of)
 
-    assert told(raised + timedelta(days=1), late) == []
-    (known,) = told(raised + timedelta(days=3), late)
+    assert told(1, late) == told(3, slow) == []
+    (known,) = told(3, late)
     assert (known.acted - known.raised, known.verdict) == (5 * MINUTE, "true_alarm")
-    assert told(raised + timedelta(days=3), slow) == []
 
 
 def test_answers_are_told_in_words():
@@ -167,45 +158,29 @@ def test_answers_are_told_in_words():
     assert describe_feedback(dict.fromkeys(counts, 0)) == ""
 
 
-def quiet_instants(dataset, part):
-    """Instants of a part whose label and whose neighbours' labels are negative."""
-    rows = np.flatnonzero(dataset.part == part)
-    calm = [i for i in rows[6:-6] if not dataset.label[i - 6 : i + 7].any()]
-    return dataset.at[calm]
-
-
 def with_answers(**use):
+    """Return the line's dataset without answers, and with one in the calm of each part."""
     plain = small_models.dataset(120)
-    said = [
-        FeedbackLabel(
-            "oven-1", int(instant), int(instant) + WINDOW, int(instant) + STRIDE, "true_alarm"
-        )
-        for part in ("train", "validation", "test")
-        for instant in quiet_instants(plain, part)[:1]
-    ]
+    said = []
+    for part in ("train", "validation", "test"):
+        rows = np.flatnonzero(plain.part == part)[6:-6]
+        calm = next(i for i in rows if not plain.label[i - 6 : i + 7].any())
+        at = int(plain.at[calm])
+        said.append(FeedbackLabel("oven-1", at, at + WINDOW, at + STRIDE, "true_alarm"))
     history = small_models.line(120)
-    return (
-        plain,
-        build_dataset(
-            small_models.definition(feedback=use), 1, [history], small_models.as_of(history), said
-        ),
-        said,
-    )
+    asked = small_models.definition(feedback=use)
+    return plain, build_dataset(asked, 1, [history], small_models.as_of(history), said), said
 
 
 def test_validation_and_test_rest_on_data_alone():
-    plain, answered, said = with_answers(avoided="positive")
+    plain, answered, _ = with_answers(avoided="positive")
     changed = answered.label != answered.label_by_data
-    assert changed.sum() == 2
-    assert set(answered.part[changed]) == {"train"}
-    assert set(answered.part_by_data[answered.part == "excluded"]) == {
-        "train",
-        "validation",
-        "test",
-    }
+    assert answered.part[changed].tolist() == ["train", "train"]
+    left_out = set(answered.part_by_data[answered.part == "excluded"])
+    assert left_out == {"train", "validation", "test"}
     np.testing.assert_array_equal(answered.label_by_data, plain.label)
     np.testing.assert_array_equal(answered.part_by_data, plain.part)
-    assert answered.answers["answers"] == answered.answers["used"] == len(said) == 3
+    assert answered.answers["answers"] == answered.answers["used"] == 3
     assert answered.findings[-1].kind == "answers"
     assert answered.hash != plain.hash
 
@@ -218,9 +193,7 @@ def test_weights_survive_the_files_and_reach_the_export():
     table = export_table(got)
     assert list(table.columns[:5]) == ["asset", "ts", "part", "label", "weight"]
     lighter = table[table.weight < 1]
-    assert lighter.label.tolist() == [1, 1]
-    assert lighter.ts.tolist() == [
-        pd.Timestamp(from_millis(said[0].raised + i * STRIDE)) for i in (0, 1)
-    ]
+    at = [pd.Timestamp(from_millis(said[0].raised + i * STRIDE)) for i in (0, 1)]
+    assert lighter[["label", "ts"]].values.tolist() == [[1, at[0]], [1, at[1]]]
     assert set(table.part) == {"train", "validation", "test", "purged", "excluded"}
     assert set(table["crew.last"].dropna()) == {"early", "late"}

@@ -10,7 +10,7 @@ import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.learning.data.point_in_time import has_any_value
-from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
+from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.reading_counts import (
     count_readings,
     has_enough_readings,
@@ -51,65 +51,55 @@ def usual_of(history, plan=PLAN, windows=None):
     return usual_counts(names, windows, count_readings(history, names, windows, at))
 
 
-def test_usual_counts_are_those_of_windows_in_which_the_line_runs():
-    usual = usual_of(line(nights(5)))
-    assert {(one.name, one.window_ms // MINUTE, one.readings) for one in usual} == {
-        ("a", 10, 10),
-        ("a", 60, 60),
-        ("b", 10, 10),
-        ("b", 60, 60),
-    }
+RUNNING = line(nights(5))
 
 
-def test_after_a_stop_nothing_is_known_until_every_window_lies_after_it():
-    history = line(nights(5))
-    plan = replace(PLAN, usual=usual_of(history))
+def test_after_a_stop_nothing_is_known_until_every_window_has_its_usual_count_again():
+    usual = usual_of(RUNNING)
+    counts = {(one.name, one.window_ms // MINUTE, one.readings) for one in usual}
+    assert counts == {(name, length, length) for name in "ab" for length in (10, 60)}
     at = (2 * DAY + 360 + np.array([0, 9, 10, 58, 59, 60, 90])) * MINUTE
-    assert has_enough_readings(plan, history, at).tolist() == [False] * 5 + [True] * 2
+    enough = has_enough_readings(replace(PLAN, usual=usual), RUNNING, at)
+    assert enough.tolist() == [False] * 5 + [True] * 2
+    assert has_enough_readings(PLAN, RUNNING, at).all(), "a plan of before waits for nothing"
+    counted = replace(PLAN, usual=usual)
+    assert "usual" not in PLAN.to_document()
+    assert FeaturePlan.from_document(counted.to_document()) == counted
 
 
 def test_a_model_of_a_problem_waits_for_its_shortest_window_alone():
-    history = line(nights(5))
-    plan = with_usual_counts(PLAN, [history])
+    plan = with_usual_counts(PLAN, [RUNNING])
     assert {one.window_ms for one in plan.usual} == {10 * MINUTE}
     at = (2 * DAY + 360 + np.array([0, 3, 4, 28])) * MINUTE
-    assert most_have_enough_readings(plan, history, at).tolist() == [False, False, True, True]
+    assert most_have_enough_readings(plan, RUNNING, at).tolist() == [False, False, True, True]
 
 
 def test_a_count_depends_on_what_lies_before_its_instant_alone():
-    minutes = nights(3)
-    whole = line(minutes)
-    plan = replace(PLAN, usual=usual_of(line(nights(5))))
+    plan = replace(PLAN, usual=usual_of(RUNNING))
     at = np.arange(DAY + 300, DAY + 500) * MINUTE
-    cut = line([minute for minute in minutes if DAY + 210 < minute <= DAY + 499])
-    assert has_enough_readings(plan, cut, at).tolist() == (
-        has_enough_readings(plan, whole, at).tolist()
-    )
+    cut = line([minute for minute in nights(3) if DAY + 210 < minute <= DAY + 499])
+    found, whole = (has_enough_readings(plan, one, at).tolist() for one in (cut, RUNNING))
+    assert found == whole
 
 
 def test_slow_and_irregular_variables_are_exempt():
     hour = timedelta(hours=1)
     hourly = replace(PLAN, numbers=(NumberSource("a", 60 * MINUTE), NumberSource("b", MINUTE)))
-    cases = {
-        "delay": (Variable(delay=hour), PLAN),
-        "sampling above the window": (Variable(sampling=hour), hourly),
-    }
-    found = {}
-    for why, (variable, plan) in cases.items():
-        asset = Asset(name="line", variables={"a": variable, "b": Variable()})
-        found[why] = {one.name for one in usual_of(line(nights(5), asset), plan)}
-    assert found == {"delay": {"b"}, "sampling above the window": {"b"}}
+    found = []
+    # a laboratory, and a sampling above the window
+    for slow, plan in ((Variable(delay=hour), PLAN), (Variable(sampling=hour), hourly)):
+        asset = Asset(name="line", variables={"a": slow, "b": Variable()})
+        found.append({one.name for one in usual_of(line(nights(5), asset), plan)})
     minutes = nights(5)
     there = np.repeat(np.random.default_rng(0).random(len(minutes) // 5) < 0.6, 5)  # bursts
-    usual = usual_of(line(minutes, b=np.where(there, 1.0, np.nan)), windows=(10 * MINUTE,))
-    assert {one.name for one in usual} == {"a"}
+    bursts = line(minutes, a=np.where(there, 1.0, np.nan))
+    found.append({one.name for one in usual_of(bursts, windows=(10 * MINUTE,))})
+    assert found == [{"b"}] * 3
 
 
 def test_a_silent_sensor_is_no_pause():
-    minutes = nights(5)
-    silent = np.where(np.asarray(minutes) > 3 * DAY, np.nan, 1.0)
-    plan = replace(PLAN, usual=usual_of(line(minutes)))
-    history = line(minutes, b=silent)
+    plan = replace(PLAN, usual=usual_of(RUNNING))
+    history = line(nights(5), b=np.where(np.asarray(nights(5)) > 3 * DAY, np.nan, 1.0))
     at = np.array([4 * DAY + 500]) * MINUTE
     assert has_enough_readings(plan, history, at).all()
     assert most_have_enough_readings(plan, history, at).all()
@@ -117,22 +107,12 @@ def test_a_silent_sensor_is_no_pause():
 
 def test_where_most_windows_are_filled_a_value_is_known():
     """So that an evaluation need not ask again whether any is."""
+    plan = with_usual_counts(PLAN, [RUNNING])
     minutes = nights(5)
-    plan = with_usual_counts(PLAN, [line(minutes)])
-    there = np.random.default_rng(1).random((2, len(minutes))) < 0.2
-    a, b = np.where(there, 1.0, np.nan)
+    a, b = np.where(np.random.default_rng(1).random((2, len(minutes))) < 0.2, 1.0, np.nan)
     history = line(minutes, a=a, b=b)
     at = np.arange(DAY, 4 * DAY) * MINUTE
     enough = most_have_enough_readings(plan, history, at)
     known = has_any_value(plan, history, at)
     assert known[enough].all()
     assert enough.any() and not known.all()
-
-
-def test_a_plan_of_before_has_no_counts_and_waits_for_nothing():
-    history = line(nights(5))
-    at = np.array([2 * DAY + 360]) * MINUTE
-    assert "usual" not in PLAN.to_document()
-    assert has_enough_readings(PLAN, history, at).all()
-    counted = replace(PLAN, usual=(UsualCount("a", 10 * MINUTE, 10),))
-    assert FeaturePlan.from_document(counted.to_document()) == counted

@@ -127,18 +127,18 @@ def test_a_lead_over_the_last_known_value_that_cannot_be_known_does_not_count(da
 
 def test_persistence_is_tried_where_the_model_may_see_the_last_value_of_the_problem(data):
     assert DEFINITION.families == (PERSISTENCE, *DEFINITION.learning.candidates)
-    for changes in (
+    unseen = [
         {"exclude": ["moist*"]},
         {"include": ["humidity"]},
         {"problem": {"event": "failure"}},
         {"features": {"aggregations": ["mean"]}},
-    ):
-        assert PERSISTENCE not in small_models.definition(**changes).families
+    ]
+    families = [small_models.definition(**changes).families for changes in unseen]
+    assert [PERSISTENCE in tried for tried in families] == [False] * 4
     found = search_candidate(data, DEFINITION, PERSISTENCE, lambda *_: None)
     assert (found.trials, found.trials_asked, found.cut_short) == (1, 1, False)
-    scored = np.isfinite(found.oof) & np.isfinite(data.persistence)
-    order = np.argsort(data.persistence[scored], kind="stable")
     assert found.params == {"column": "moisture.last", "above": 5.0, "below": None, "equals": None}
+    scored = np.isfinite(found.oof) & np.isfinite(data.persistence)
     for fold in usable_folds(data, 2)[0]:  # one scale a fold
         rows = fold.test[scored[fold.test]]
         order = np.argsort(data.persistence[rows], kind="stable")
