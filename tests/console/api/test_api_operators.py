@@ -114,12 +114,3 @@ def test_an_operator_extends_a_shelf_by_no_more_than_the_role_may_shelve(send, p
         refused = send(f"/shelves/{shelf.id}/extend", lasting=lasting)
         assert (refused.status_code >= 400, words in refused.text) == (True, True), refused.text
     assert platform.shelves.in_force() == [shelf]
-
-
-def test_the_first_of_alarms_that_rise_together_is_marked_on_both_pages(browser, platform):
-    log_in(browser)
-    assert "first-out" not in browser.get("/").text
-    second = episode(590.5, definition="too-moist", condition="open", title="Too moist")
-    platform.episodes.insert(second)
-    assert browser.get("/").text.count('first-out">') == 1
-    assert "first-out" in browser.get(PAGE).text

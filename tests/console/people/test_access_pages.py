@@ -10,7 +10,7 @@ from alerting.ports import AuditFilter
 from alerting.usecases.access.people import register_services
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, lacks, log_in, send_form
+from tests.helpers.console.pages import lacks, send_form
 from tests.helpers.console.people import (
     PASSWORD,
     app_of,
@@ -129,15 +129,6 @@ def test_one_s_own_session_elsewhere_is_ended_but_not_another_s(app, boss, anna)
     assert anna.get("/").status_code == 200
     send_form(anna, f"/account/sessions/{key}/end")
     assert anna.get("/").status_code == 303
-
-
-def test_the_account_of_a_token_of_the_tokens_file_says_why_it_has_no_password(app, boss):
-    said = "You signed in with a token of the tokens file. It has no password"
-    for token, hint in ((ADMIN_TOKEN, 'href="/access">Add a person'), (OPERATOR_TOKEN, "adds it")):
-        browser = browser_of(app)
-        log_in(browser, token)
-        assert lacks(browser.get("/account").text, said, hint) == []
-    assert said not in boss.get("/account").text
 
 
 # The audit

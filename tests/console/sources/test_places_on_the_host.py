@@ -142,11 +142,11 @@ def test_no_file_is_read_or_moved_in_two_steps(tmp_path):
         for step in (middle, at_a_server):
             apply_there(client, "source", "drop", step)
         expect_detail(apply_there(client, "source", "drop", document), 422, "on the host")
-        looks = (
-            client.post("/api/v1/sources/drop:test"),
-            client.post("/api/v1/sources:test", json={"name": "drop", **document}),
-        )
-        assert ["hunter2" in answer.text for answer in looks] == [False, False], middle
+        named = {"name": "drop", **document}
+        looks = [client.post(f"/api/v1/sources:{act}", json=named) for act in ("test", "check")]
+        looks.append(client.post("/api/v1/sources/drop:test"))
+        assert ["hunter2" in answer.text for answer in looks] == [False] * 3, middle
+        assert ["on the host" in answer.text for answer in looks[:2]] == [True, True]
     assert secret.read_text() == "hunter2\n"
 
 

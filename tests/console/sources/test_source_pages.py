@@ -19,7 +19,6 @@ from alerting.usecases.sources.stream import BrokerMessage, store_messages
 from alerting.usecases.sources.trial import Look
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, TOKENS, expect_problem
-from tests.helpers.console.forms import expect_detail
 from tests.helpers.console.pages import ADMIN_TOKEN, lacks, log_in, send_form
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import in_memory_platform
@@ -144,28 +143,6 @@ def test_dead_messages_are_shown_with_their_reason_and_stored_once_more(browser,
     assert send(browser, "/sources/press/retry").status_code == 303
     assert client.get("/api/v1/sources/press/dead-messages").json()["more"] is False
     assert "dead messages tried again" in {entry["what"] for entry in audit_entries(platform)}
-
-
-def test_a_source_of_files_reads_no_new_path_of_the_host_from_the_console(
-    client, platform, tmp_path
-):
-    (tmp_path / "secret.csv").write_text("ts,asset,password\n2026-01-05T00:00:00Z,a,hunter2\n")
-    document = {"name": "drop", "kind": "files", "pattern": f"{tmp_path}/*.csv"}
-    new = {"if-none-match": "*"}
-    for answer in (
-        client.post("/api/v1/sources:test", json=document),
-        client.post("/api/v1/sources:check", json=document),
-        client.put("/api/v1/sources/drop", json=document, headers=new),
-    ):
-        expect_detail(answer, 422, "on the host")
-        assert "hunter2" not in answer.text
-    used = {**document, "unchanged_for": "0s"}
-    apply_sources(platform, [used], "host", at(0))
-    shown = client.post("/api/v1/sources/drop:test").json()
-    assert shown["rows"][0]["asset"] == "a"
-    titled = {**used, "title": "Drop"}
-    changed = client.put("/api/v1/sources/drop", json=titled, headers={"if-match": '"1"'})
-    assert changed.json() == {"name": "drop", "action": "changed", "revision": 2}
 
 
 # The list
