@@ -420,6 +420,16 @@ def linked(platform, now):
     )
 
 
+def test_people_who_share_the_address_of_a_proxy_do_not_share_the_limit_of_links(platform, wall):
+    platform.episodes.insert(episode(1))
+    served = linked(platform, wall)
+    browser = plain(app_of(served, wall))
+    anna, bob = (served.links.answer_links(episode(1).id, name)[0].url for name in ("anna", "bob"))
+    assert [browser.get(anna).status_code for _ in range(31)] == [200] * 30 + [429]
+    assert [browser.get("/f/nonsense").status_code for _ in range(31)] == [410] * 30 + [429]
+    assert browser.get(bob).status_code == 200
+
+
 class Ticking:
     """A clock that moves on between any two who ask."""
 
