@@ -1,8 +1,10 @@
 """The editor: faults with their lines, plan, preview, drafts, conflicts, and the form."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -284,6 +286,22 @@ def test_scenarios_of_a_draft_are_run_in_the_editor(hot):
     assert platform.definitions.documents() == []
     ran = send(engineer, NEW, "test", text, scenarios=f"definition: too-hot\nscenarios:{SCENARIO}")
     assert "1 of 2 scenarios passed" in ran.text
+
+
+def test_check_preview_and_page_say_what_can_never_be_fulfilled_and_the_zone_of_the_hours():
+    made = replace(often_hot(per_day=100), zone=ZoneInfo("Europe/Berlin"))
+    engineer = TestClient(create_app(made, TOKENS), follow_redirects=False)
+    log_in(engineer, ADMIN_TOKEN)
+    hours = {"windows": [{"from": "22:00", "to": "06:00"}]}
+    text = write_yaml_document(too_hot(stale_after="1m", suppression=hours, **{"for": "3m"}))
+    never = "longer than stale_after 1m: `for: 3m` can never be fulfilled; write stale_after: 10m"
+    in_zone = "uppressed: daily 22:00 to 06:00 Europe/Berlin"
+    pages = (send(engineer, NEW, "check", text), tried(engineer, NEW, text))
+    assert [lacks(unescape(page.text), never, in_zone) for page in pages] == [[], []]
+    scenario = '- {title: Hot, every: 5m, readings: {temperature: ["250 x 9"]}, expect: []}'
+    assert never in unescape(send(engineer, NEW, "test", text, scenarios=scenario).text)
+    send(engineer, NEW, "apply", text, accept_load="known")
+    assert in_zone in engineer.get("/definitions/too-hot").text
 
 
 def test_a_draft_that_predicts_shows_where_how_long_and_whether_that_is_enough(hot):
