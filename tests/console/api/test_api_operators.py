@@ -114,3 +114,11 @@ def test_an_operator_extends_a_shelf_by_no_more_than_the_role_may_shelve(send, p
         refused = send(f"/shelves/{shelf.id}/extend", lasting=lasting)
         assert (refused.status_code >= 400, words in refused.text) == (True, True), refused.text
     assert platform.shelves.in_force() == [shelf]
+
+
+def test_the_first_of_alarms_that_rise_together_is_marked(client, browser, platform):
+    second = episode(590.5, definition="too-moist", condition="open", title="Too moist")
+    platform.episodes.insert(second)
+    assert read(client, f"episodes/{ID}/state")["first_out"] == "first"
+    log_in(browser)
+    assert "first-out" in browser.get(PAGE).text
