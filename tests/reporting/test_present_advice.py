@@ -72,14 +72,14 @@ def test_advice_of_a_higher_risk_comes_behind_the_risk_that_is_low_now():
 
 
 def test_programs_read_the_newest_advice_of_an_open_episode_and_of_an_ended_one_that_of_its_raise():
-    assert episode_summary(OPEN).advice == "Keep an eye on it"
-    assert episode_summary(replace(OPEN, condition="closed", closed_at=at(9))).advice == "lower it"
+    ended = replace(OPEN, condition="closed", closed_at=at(9))
+    found = [episode_summary(one).advice for one in (OPEN, ended)]
+    assert found == ["Keep an eye on it", "lower it"]
 
 
 def test_the_importance_shown_is_of_the_version_in_service():
+    first = decision(1, 0.3)
     rolled_back = replace(decision(3), challenger_version=1)
-    assert (
-        newest_importance([decision(1, 0.3), decision(2, 0.2), rolled_back]).challenger_version == 1
-    )
-    assert newest_importance([decision(1, 0.3), decision(2)]).challenger_version == 1
+    for newest in ([decision(2, 0.2), rolled_back], [decision(2)]):
+        assert newest_importance([first, *newest]).challenger_version == 1
     assert newest_importance([decision(1, 0.3, promoted=False)]) is None

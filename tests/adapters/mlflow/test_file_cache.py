@@ -2,7 +2,7 @@
 and never trusted."""
 
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -78,56 +78,55 @@ def test_files_are_downloaded_once_and_compared_at_every_load(plant, parsed, tmp
     assert entry.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "changed",
-        "cut",
-        "header changed",
-        "header cut",
-        "empty",
-        "lost",
-        "swapped",
-        "a link",
-        "a pipe",
-        "a list",
-        "huge",
-    ],
-)
-def test_a_damaged_file_is_never_parsed_and_downloaded_again(plant, parsed, tmp_path, damage):
-    load_model(plant, classifier(), 1)
-    [entry] = entries(tmp_path)
+def spoil(entry, elsewhere, damage):
+    """Damage an entry of the cache in one of these ways."""
     content = entry.read_bytes()
     head, _, body = content.partition(b"\n")
-    damaged = {
-        "changed": content[:-5] + b"X" + content[-4:],
-        "cut": content[:-1],
-        "header changed": head.replace(b"2", b"3") + b"\n" + body,
-        "header cut": content[5:],
-        "empty": b"",
-        "swapped": head + b"\n" + body[2:] + body[:2],
-        "a list": b"[1, 2]\n" + body,
-    }
-    if damage in damaged:
-        assert damaged[damage] != content
-        entry.write_bytes(damaged[damage])
-    elif damage == "huge":
-        os.truncate(entry, 3 << 30)
-    else:
-        entry.rename(tmp_path / "elsewhere")
-        if damage == "a link":
-            (tmp_path / "elsewhere").write_bytes(damaged["changed"])
-            entry.symlink_to(tmp_path / "elsewhere")
-        elif damage == "a pipe":
-            os.mkfifo(entry)
-    assert load_model(plant, classifier(), 1) == "a model"
-    assert plant.models.downloads == 2
-    assert load_model(plant, classifier(), 1) == "a model"
-    assert plant.models.downloads == 2, "the damaged entry was replaced"
-    assert parsed == [FILES] * 3
+    entry.rename(elsewhere)
+    elsewhere.write_bytes(content[:-5] + b"X" + content[-4:])
+    if damage == "a link":
+        entry.symlink_to(elsewhere)
+    elif damage == "a pipe":
+        os.mkfifo(entry)
+    elif damage != "lost":
+        written = {
+            "changed": elsewhere.read_bytes(),
+            "cut": content[:-1],
+            "header changed": head.replace(b"2", b"3") + b"\n" + body,
+            "header cut": content[5:],
+            "empty": b"",
+            "swapped": head + b"\n" + body[2:] + body[:2],
+            "a list": b"[1, 2]\n" + body,
+            "huge": content,
+        }[damage]
+        entry.write_bytes(written)
+        os.truncate(entry, 3 << 30 if damage == "huge" else len(written))
+        assert entry.stat().st_size > 1 << 30 or written != content
 
 
-def test_files_of_another_key_or_version_are_not_taken(plant, tmp_path):
+DAMAGES = (
+    *("changed", "cut", "header changed", "header cut", "empty", "lost", "swapped"),
+    *("a link", "a pipe", "a list", "huge"),
+)
+
+
+def test_a_damaged_file_is_never_parsed_and_downloaded_again(plant, parsed, tmp_path):
+    load_model(plant, classifier(), 1)
+    [entry] = entries(tmp_path)
+    downloads = {}
+    for damage in DAMAGES:
+        before = plant.models.downloads
+        spoil(entry, tmp_path / "elsewhere", damage)
+        assert load_model(plant, classifier(), 1) == "a model"
+        assert load_model(plant, classifier(), 1) == "a model"
+        downloads[damage] = plant.models.downloads - before
+    assert downloads == dict.fromkeys(DAMAGES, 1), "the damaged entry was replaced"
+    assert parsed == [FILES] * (1 + 2 * len(DAMAGES))
+
+
+def test_files_of_another_key_or_version_are_not_taken_and_cached_ones_are_there_without_registry(
+    plant, tmp_path
+):
     load_model(plant, classifier(), 1)
     register_model(
         replace(plant, models=plant.models._models),
@@ -139,14 +138,11 @@ def test_files_of_another_key_or_version_are_not_taken(plant, tmp_path):
     )
     load_model(plant, classifier(), 2)
     assert (plant.models.downloads, len(entries(tmp_path))) == (2, 2)
-    with pytest.raises(ModelUnavailable, match="key"):
-        load_model(replace(plant, model_key=b"another"), classifier(), 1)
-
-
-def test_a_cached_model_is_there_while_the_registry_is_not(plant):
-    load_model(plant, classifier(), 1)
     plant.models._models.reachable = False
     assert load_model(plant, classifier(), 1) == "a model"
+    plant.models._models.reachable = True
+    with pytest.raises(ModelUnavailable, match="key"):
+        load_model(replace(plant, model_key=b"another"), classifier(), 1)
 
 
 def test_what_was_not_used_for_the_longest_time_is_evicted(tmp_path):
@@ -178,30 +174,22 @@ def test_a_cache_that_cannot_be_written_is_no_fault(plant, tmp_path):
 
 def test_processes_that_write_read_and_drop_at_once_see_whole_entries_or_none(tmp_path):
     folder = tmp_path / "cache" / "models"
-    faults = []
-    wrong = []
 
     def work(worker):
+        """Return what was read and is no whole entry."""
         cache = FolderFileCache(folder, most_bytes=20_000)
-        try:
-            for step in range(60):
-                version = (step * 7 + worker) % 5
-                files = {f"file-{n}": bytes([version]) * 2000 for n in range(3)}
-                cache.store(NAME, version, dict.fromkeys(files, "hash"), files)
-                if (found := cache.load(NAME, version, dict.fromkeys(files, "hash"))) not in (
-                    None,
-                    files,
-                ):
-                    wrong.append(found)
-                if step % 10 == worker:
-                    cache.drop(NAME, version, dict.fromkeys(files, "hash"))
-        except Exception as fault:  # whatever it is, it is a failure of this test
-            faults.append(fault)
+        wrong = []
+        for step in range(60):
+            version = (step * 7 + worker) % 5
+            files = {f"file-{n}": bytes([version]) * 2000 for n in range(3)}
+            hashes = dict.fromkeys(files, "hash")
+            cache.store(NAME, version, hashes, files)
+            found = cache.load(NAME, version, hashes)
+            wrong += [] if found in (None, files) else [found]
+            if step % 10 == worker:
+                cache.drop(NAME, version, hashes)
+        return wrong
 
-    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (faults, wrong) == ([], [])
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [[]] * 4
     assert not [path for path in folder.iterdir() if path.name.startswith(".part-")]

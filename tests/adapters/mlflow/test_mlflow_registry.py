@@ -33,22 +33,10 @@ def behind_server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow_server")
     port = free_port()
     command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "artifacts"),
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"),
+        *("--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+        *("--artifacts-destination", str(folder / "artifacts")),
     ]
     environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "log").open("wb") as log:
@@ -65,15 +53,17 @@ def behind_server(tmp_path_factory):
 
 def _wait_until_healthy(port, server, log):
     deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
+    while not _is_healthy(port):
         assert server.poll() is None, log.read_text()
-        try:
-            if local_client().get(f"http://127.0.0.1:{port}/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
+        assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.2)
-    pytest.fail(log.read_text())
+
+
+def _is_healthy(port):
+    try:
+        return local_client().get(f"http://127.0.0.1:{port}/health").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @pytest.fixture(params=["without_server", "behind_server"])
@@ -81,7 +71,7 @@ def models(request):
     return request.getfixturevalue(request.param)
 
 
-def test_a_run_keeps_parameters_metrics_tags_and_files(models):
+def test_a_run_keeps_parameters_metrics_tags_files_and_how_it_ended(models):
     run = models.start_run("kept", "train kept", {"revision": "3"})
     many = {f"metric_{i}": i / 2 for i in range(250)}
     models.log(
@@ -93,81 +83,47 @@ def test_a_run_keeps_parameters_metrics_tags_and_files(models):
         folder="candidate",
     )
     models.log(run, files={"late.txt": b"later"}, folder="candidate")
-    assert (
-        models.tags(run).items()
-        >= {"revision": "3", "as_of": "2026-01-01", "mlflow.runName": "train kept"}.items()
-    )
+    kept = {"revision": "3", "as_of": "2026-01-01", "mlflow.runName": "train kept"}
+    assert models.tags(run).items() >= kept.items()
     assert models.files(run, "candidate") == {**FILES, "late.txt": b"later"}
+    assert models.files(run, "nothing") == {}
+    bad = models.start_run("kept", "bad", {})
+    models.finish(run)
+    models.finish(bad, failed=True)
     with models._connection.client() as client:
         data = client.get_run(run).data
+        assert [client.get_run(one).info.status for one in (run, bad)] == ["FINISHED", "FAILED"]
     assert data.params == {"trials": "8", "family": "lightgbm"}
     assert data.metrics == many
 
 
-def test_a_folder_that_nobody_wrote_has_no_files(models):
-    run = models.start_run("kept", "empty", {})
-    assert models.files(run, "nothing") == {}
-
-
 def test_children_are_found_under_their_parent_alone(models):
-    parent = models.start_run("family", "parent", {})
+    parent, other = (models.start_run("family", name, {}) for name in ("parent", "other"))
     children = [
-        models.start_run("family", name, {"family": name}, parent=parent)
+        (models.start_run("family", name, {"family": name}, parent=parent), name)
         for name in ("random_forest", "lightgbm")
     ]
-    models.start_run(
-        "family", "stranger", {}, parent=models.start_run("family", "other parent", {})
-    )
-    found = models.searches(parent)
-    assert [run.id for run in found] == children
-    assert [run.tags["family"] for run in found] == ["random_forest", "lightgbm"]
+    models.start_run("family", "stranger", {}, parent=other)
+    assert [(run.id, run.tags["family"]) for run in models.searches(parent)] == children
 
 
-def test_a_finished_run_says_how_it_ended(models):
-    good, bad = (models.start_run("ended", name, {}) for name in ("good", "bad"))
-    models.finish(good)
-    models.finish(bad, failed=True)
-    with models._connection.client() as client:
-        assert [client.get_run(run).info.status for run in (good, bad)] == ["FINISHED", "FAILED"]
-
-
-def test_model_files_come_back_as_they_were_registered(models):
-    run = models.start_run("oven.too-moist", "train", {})
-    version = models.register(
-        "oven.too-moist",
-        run,
-        FILES,
-        {"hash": "abc"},
-        inputs={"moisture__mean": "double", "recipe": "string"},
-    )
-    assert models.model_files("oven.too-moist", version) == FILES
-    assert models.version_tags("oven.too-moist", version) == {"hash": "abc"}
-    assert models.alias("oven.too-moist", "challenger") == version
-
-
-def test_the_same_run_registers_once_and_another_run_the_next_version(models):
-    runs = [models.start_run("once", name, {}) for name in ("first", "second")]
-    first = models.register("once", runs[0], FILES, {})
-    assert models.register("once", runs[0], FILES, {}) == first
-    second = models.register("once", runs[1], FILES, {})
-    assert models.versions("once") == [first, second] == [1, 2]
-    assert models.alias("once", "challenger") == second
-
-
-def test_aliases_move_and_go(models):
-    runs = [models.start_run("aliased", name, {}) for name in ("first", "second")]
-    first, second = (models.register("aliased", run, FILES, {}) for run in runs)
-    models.set_alias("aliased", "champion", first)
-    models.set_alias("aliased", "champion", second)
-    assert models.alias("aliased", "champion") == second
-    models.set_alias("aliased", "champion", None)
-    models.set_alias("aliased", "champion", None)
-    assert models.alias("aliased", "champion") is None
-
-
-def test_a_definition_never_trained_has_no_versions_and_no_champion(models):
-    assert models.versions("never") == []
-    assert models.alias("never", "champion") is None
+def test_versions_come_back_as_they_were_registered_once_for_each_run(models):
+    name = "oven.too-moist"
+    assert (models.versions(name), models.alias(name, "champion")) == ([], None)
+    runs = [models.start_run(name, run, {}) for run in ("first", "second")]
+    inputs = {"moisture__mean": "double", "recipe": "string"}
+    first = models.register(name, runs[0], FILES, {"hash": "abc"}, inputs=inputs)
+    assert models.model_files(name, first) == FILES
+    assert models.version_tags(name, first) == {"hash": "abc"}
+    assert models.register(name, runs[0], FILES, {}) == first
+    second = models.register(name, runs[1], FILES, {})
+    assert models.versions(name) == [first, second] == [1, 2]
+    assert models.alias(name, "challenger") == second
+    champions = []
+    for version in (first, second, None, None):
+        models.set_alias(name, "champion", version)
+        champions.append(models.alias(name, "champion"))
+    assert champions == [first, second, None, None]
 
 
 def test_a_version_that_does_not_exist_is_unavailable(models):

@@ -8,7 +8,8 @@ import pytest
 from alerting.definitions.model import Costs
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import PresentAdvice, RecommendationResult
-from alerting.reporting.definition.decisions import summarise_decision
+from alerting.learning.selection.decision_table import RULES
+from alerting.reporting.definition.decisions import explain_waiting, summarise_decision
 from alerting.reporting.definition.money import Amount, CountedCosts, compute_money
 from alerting.reporting.definition.operators import drivers, frequent_actions, verdict_metrics
 from tests.report_material import episode
@@ -43,9 +44,6 @@ def test_every_sum_follows_from_the_costs_of_the_definition():
     assert money.avoided == Amount(0, 3 * 1800)
     assert money.net == Amount(0 - 350 - 100, 5400 - 150 - 100)
     assert len(money.assumptions) == 5
-
-
-def test_without_costs_there_is_no_sum():
     assert compute_money(None, counted(), AT) is None
 
 
@@ -59,9 +57,12 @@ def test_a_problem_that_is_not_over_costs_until_the_end_of_the_period_and_gives_
     assert any("without its minutes" in line for line in money.assumptions)
 
 
-@pytest.mark.parametrize(("earlier", "usual"), [((), 6), ((20, 20), 10)])
-def test_durations_of_the_period_before_count_for_the_usual_problem(earlier, usual):
-    assert compute_money(COSTS, counted(earlier_minutes=earlier), AT).problem == 900 + 150 * usual
+def test_durations_of_the_period_before_count_for_the_usual_problem():
+    usual = {(): 900 + 150 * 6, (20, 20): 900 + 150 * 10}
+    assert {
+        earlier: compute_money(COSTS, counted(earlier_minutes=earlier), AT).problem
+        for earlier in usual
+    } == usual
 
 
 def test_costs_below_one_are_stated_with_their_digits_in_each_language():
@@ -137,44 +138,31 @@ EVIDENCE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("verdict", "expected"),
-    [
-        (
-            "promote",
-            "Seine Prognosen waren besser und seine Warnungen nicht schlechter (mittlerer CRPS "
-            "1,2, zuvor 1,5).",
-        ),
-        (
-            "keep",
-            "Seine Warnungen waren besser, aber seine Prognosen schlechter (mittlerer CRPS 1,2, "
-            "zuvor 1,5).",
-        ),
-    ],
-)
-def test_a_decision_by_forecasts_is_not_explained_by_warnings(verdict, expected):
-    summary = summarise_decision(verdict, 1, "", "", {**EVIDENCE, "decided_by": "forecasts"})
-    assert language("de").translate(summary) == expected
+def test_a_decision_is_explained_by_what_decided_it():
+    by_forecasts = {**EVIDENCE, "decided_by": "forecasts"}
+    assert {
+        verdict: language("de").translate(summarise_decision(verdict, 1, "", "", by_forecasts))
+        for verdict in ("promote", "keep")
+    } == {
+        "promote": "Seine Prognosen waren besser und seine Warnungen nicht schlechter (mittlerer "
+        "CRPS 1,2, zuvor 1,5).",
+        "keep": "Seine Warnungen waren besser, aber seine Prognosen schlechter (mittlerer CRPS "
+        "1,2, zuvor 1,5).",
+    }
+    by_warnings = summarise_decision("keep", 1, "", "", EVIDENCE)
+    assert by_warnings.startswith("It was no better on 12 problems")
 
 
-def test_a_decision_by_warnings_is_explained_by_them_beside_forecasts():
-    assert summarise_decision("keep", 1, "", "", EVIDENCE).startswith(
-        "It was no better on 12 problems"
-    )
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("de", "waren seine Werte vor den 5 Problemen nicht höher, als der Zufall erklärt"),
-        (
-            "fr",
-            "pas plus élevés que ce que le hasard explique",
-        ),
-    ],
-)
-def test_a_first_model_with_later_scores_by_chance_is_not_called_better_than_chance(code, expected):
+def test_a_first_model_with_later_scores_by_chance_is_not_called_better_than_chance():
     evidence = {"found_by_chance": {"found": 1, "problems": 5, "share": 0.4}}
     summary = summarise_decision("provisional", None, "", "", evidence)
     assert summary.startswith("First model. In the validation period its scores before the 5")
-    assert expected in language(code).translate(summary)
+    german, french = (language(code).translate(summary) for code in ("de", "fr"))
+    assert "waren seine Werte vor den 5 Problemen nicht höher, als der Zufall erklärt" in german
+    assert "pas plus élevés que ce que le hasard explique" in french
+
+
+def test_each_objection_that_a_person_decides_on_has_a_sentence_of_its_own():
+    names = {rule.objection for rule in RULES if rule.by_person}
+    sentences = {str(explain_waiting(name)) for name in (*names, None)}
+    assert len(sentences) == len(names) + 1

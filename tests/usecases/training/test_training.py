@@ -4,56 +4,69 @@ memory."""
 import json
 import re
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner
 
-from alerting.cli import models
+from alerting.cli import documents, lists, models
 from alerting.cli.main import app
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
+from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Feedback
+from alerting.kinds.validation import parse_definition
+from alerting.learning.features.planning import DerivedFeatures
 from alerting.learning.search.candidates import candidate_from_files
-from alerting.ports import ReadingRow
+from alerting.ports import TrainingLimits
+from alerting.reporting.page.decision_text import cut_short_lines, decision_markdown
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.reports.make import make_report
+from alerting.usecases.training.dataset import dataset_of
 from alerting.usecases.training.promote import model_history, promote_run
+from alerting.usecases.training.run import load_dataset
 from alerting.usecases.training.train import fit, prepare, train
-from tests.builders import at, oven, too_moist
+from tests.builders import at, too_moist
 from tests.helpers.console.episode_page import browser_of
-from tests.helpers.learning.training import EVERY, MINUTES, moisture_after_humidity
+from tests.helpers.learning.machine_time import time_of_trials
+from tests.helpers.learning.training import (
+    EVERY,
+    MINUTES,
+    moisture_after_humidity,
+    oven_platform,
+    readings_of,
+    train_document,
+)
 from tests.helpers.stores import states_of
-from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = [pytest.mark.models, pytest.mark.server]
+FEATURES = {"stride": "5m", "windows": ["15m", "30m", "1h"]}
+LIGHTGBM = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
+LINEAR = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
+
+
+def cut_short(platform):
+    """Return the platform on a machine that takes a second for each trial."""
+    return replace(platform, limits=TrainingLimits(read_time=time_of_trials(1)))
 
 
 @pytest.fixture(scope="module")
 def trained():
-    platform = in_memory_platform(Mailbox("mail"))
-    controllable = Variable(
-        unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1
-    )
-    platform.assets.store_assets([oven(humidity=controllable)])
-    rows = [
-        ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
-        for m, h, w in zip(*moisture_after_humidity(), strict=True)
-    ]
-    add_readings(platform, rows, at(0))
-    learning = {"trials": 2, "folds": 2, "candidates": ["logistic_regression", "lightgbm"]}
-    document = too_moist(
-        learning=learning, features={"stride": "5m", "windows": ["15m", "30m", "1h"]}
-    )
-    apply(platform, [document], "engineer", at(0), "test")
-    platform.clock.instant = at(MINUTES)
-    result = train(platform, "too-moist", at(MINUTES))
-    return platform, result
+    """Return a platform and its training, whose searches end after two of five trials."""
+    humidity = Variable(unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1)
+    platform = oven_platform(humidity=humidity)
+    platform.runs.shown = True
+    learning = {"trials": 5, "time_budget": "2s", "folds": 2}
+    learning |= {"candidates": ["logistic_regression", "lightgbm"]}
+    document = too_moist(learning=learning, features=FEATURES)
+    return platform, train_document(cut_short(platform), document)
 
 
 def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known_value(trained):
@@ -61,26 +74,41 @@ def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known
     assert (result.verdict, result.promote) == ("provisional", True)
     by_family = {line.family: line.ap for line in result.leaderboard}
     assert max(by_family.values()) > by_family["persistence"]
-    chance = platform.decisions.for_definition("too-moist")[0].evidence["chance"]
+    evidence = platform.decisions.for_definition("too-moist")[0].evidence
+    chance = evidence["chance"]
     assert chance["passed"] and chance["ap"] == max(by_family.values()) > chance["bound"] > 0
     assert chance["trials"] == 1 + 2 + 2  # persistence, and two families
     assert platform.models.runs[result.run_id].metrics["chance_bound"] == chance["bound"]
     assert result.test["ap"] > 0.6
     assert platform.models.aliases["too-moist", "champion"] == 1
     assert model_history(platform, "too-moist")["decisions"][0]["reason"] == result.reason
+    measured = evidence["importance"]
+    assert max(measured["variables"], key=measured["variables"].get) in ("humidity", "moisture")
+    assert 0 < measured["rows"] <= 200
+    assert result.importance == pytest.approx(measured["variables"])
+
+
+def test_its_page_shows_what_it_uses_and_that_its_time_budget_cut_the_search_short(trained):
+    platform, result = trained
+    done = {one.family: (one.trials, one.trials_asked) for one in result.leaderboard}
+    assert done == {"persistence": (1, 1), "logistic_regression": (2, 5), "lightgbm": (2, 5)}
+    (said,) = cut_short_lines(result.leaderboard)
+    assert "logistic regression after 2 of 5, lightgbm after 2 of 5" in said
+    assert said[1:] in decision_markdown(result)
+    page = browser_of(platform).get("/models/too-moist").text
+    shown = (
+        said,
+        "cut short by the time budget (trials: logistic regression 2/5, lightgbm 2/5)",
+        'class="barplot"',
+        "Air humidity",
+    )
+    assert [words for words in shown if words not in page] == []
 
 
 def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_person(trained):
     platform, _ = trained
-    learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
-    document = too_moist(
-        name="timid",
-        learning=learning,
-        features={"stride": "5m"},
-        operating_point={"max_time_in_alarm": 1e-6},
-    )
-    apply(platform, [document], "engineer", at(MINUTES), "test")
-    result = train(platform, "timid", at(MINUTES))
+    document = too_moist(name="timid", learning=LIGHTGBM, features={"stride": "5m"})
+    result = train_document(platform, document | {"operating_point": {"max_time_in_alarm": 1e-6}})
     assert (result.verdict, result.promote, result.waiting) == ("provisional", True, True)
     assert "Its threshold finds no problem in the validation period" in result.reason
     assert platform.models.alias("timid", "champion") is None
@@ -90,24 +118,12 @@ def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_pers
 
 
 def test_a_model_without_a_problem_on_validation_serves_by_a_threshold_of_other_rows():
-    platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.store_assets([oven(humidity=Variable(unit="%"))])
     minutes, humidity, moisture = moisture_after_humidity()
     quiet = minutes > 0.6 * MINUTES
     moisture[quiet] = 3.5
     humidity[quiet] = 40 + (minutes[quiet] % 35) / 35
-    rows = [
-        ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
-        for m, h, w in zip(minutes, humidity, moisture, strict=True)
-    ]
-    add_readings(platform, rows, at(0))
-    learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
-    document = too_moist(
-        learning=learning, features={"stride": "5m", "windows": ["15m", "30m", "1h"]}
-    )
-    apply(platform, [document], "engineer", at(0), "test")
-    platform.clock.instant = at(MINUTES)
-    result = train(platform, "too-moist", at(MINUTES))
+    platform = oven_platform((minutes, humidity, moisture))
+    result = train_document(platform, too_moist(learning=LIGHTGBM, features=FEATURES))
     assert (result.promote, result.waiting, result.objection) == (True, False, None)
     assert result.reason.endswith(
         "The validation period has no rows both with and without a problem ahead, so its threshold "
@@ -122,100 +138,57 @@ def test_the_next_search_starts_from_the_champions_parameters(trained):
     children = {run.tags["family"]: run.id for run in platform.runs.searches(first.run_id)}
     best = candidate_from_files(platform.runs.files(children["logistic_regression"], "candidate"))
     run_id = prepare(platform, "too-moist", at(MINUTES + 60))
-    fit(platform, run_id, "logistic_regression")
+    fit(cut_short(platform), run_id, "logistic_regression")
     (child,) = (run.id for run in platform.runs.searches(run_id))
     found = candidate_from_files(platform.runs.files(child, "candidate"))
-    assert best.warm_start == {}
-    assert found.warm_start == best.params
+    assert (best.warm_start, found.warm_start) == ({}, best.params)
     assert best.params in [trial.params for trial in found.tried[:2]]
 
 
-def test_the_test_period_is_judged_anew_by_the_named_model_and_never_what_it_has_seen(trained):
+def test_the_test_period_is_judged_anew_explained_and_reported_and_never_what_was_learned(trained):
     platform, _ = trained
     training_cutoff = platform.models.version_tags("too-moist", 1)["training_cutoff"]
     counts = evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion")
     assert counts.raised > 0
-    assert all(
-        e.raised_at.isoformat() > training_cutoff for e in platform.episodes.find("too-moist")
-    )
+    episodes = platform.episodes.find("too-moist")
+    assert min(e.raised_at.isoformat() for e in episodes) > training_cutoff
     with pytest.raises(UserError, match="has learned from times up to"):
         evaluate_past(platform, "too-moist", at(0), at(60), model="champion")
-
-
-def test_a_model_episode_explains_itself_settles_and_is_reported(trained):
-    platform, _ = trained
-    evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion")
-    episodes = platform.episodes.find("too-moist")
     first = episodes[-1]
-    top = first.contributions[0]
-    assert top.variable in ("humidity", "moisture")
+    assert first.contributions[0].variable in ("humidity", "moisture")
     assert first.recommendation.risk_before == pytest.approx(first.evaluation.value)
     assert {e.outcome_record.outcome for e in episodes} <= {"hit", "false_alarm", "undetermined"}
     report = make_report(platform, "too-moist", at(MINUTES * 0.7), at(MINUTES), at(MINUTES))
     counted = sum(report.metrics["outcomes"].values())
     assert counted == sum(e.raised_at >= at(MINUTES * 0.7) for e in episodes)
     assert report.metrics["rows"]["ap"] > 0.6
-    assert "too-moist" in report.page
     assert 'aria-label="Importance of each variable for the model' in report.page
-
-
-def test_what_the_model_uses_is_measured_on_validation_rows_and_shown_on_its_page(trained):
-    platform, result = trained
-    measured = platform.decisions.for_definition("too-moist")[0].evidence["importance"]
-    assert max(measured["variables"], key=measured["variables"].get) in ("humidity", "moisture")
-    assert 0 < measured["rows"] <= 200
-    assert result.importance == pytest.approx(measured["variables"])
-    browser = browser_of(platform)
-    page = browser.get("/models/too-moist").text
-    assert 'class="barplot"' in page
-    assert "Air humidity" in page
-    assert browser.get("/models/nothing").status_code == 404
 
 
 def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trained):
     platform, _ = trained
-    minutes = range(MINUTES, MINUTES + 180, EVERY)
-    humid = [55.0 if 30 <= m - MINUTES < 100 else 40.0 for m in minutes]
-    rows = [
-        ReadingRow("oven-1", at(m), {"humidity": h, "moisture": 3.5})
-        for m, h in zip(minutes, humid, strict=True)
-    ]
-    add_readings(platform, rows, at(MINUTES))
+    minutes = range(0, 180, EVERY)
+    humid = [55.0 if 30 <= m < 100 else 40.0 for m in minutes]
+    add_readings(
+        platform, readings_of((minutes, humid, [3.5] * len(minutes)), MINUTES), at(MINUTES)
+    )
     for m in range(MINUTES + 10, MINUTES + 180, 10):
         platform.clock.instant = at(m)
         evaluate(platform, None, at(m))
-    live = [e for e in platform.episodes.find("too-moist") if not e.backfilled]
-    assert live
-    oldest = live[-1]
+    oldest = [e for e in platform.episodes.find("too-moist") if not e.backfilled][-1]
     assert at(MINUTES + 30) <= oldest.raised_at <= at(MINUTES + 70)
     acted = oldest.raised_at + timedelta(minutes=5)
-    after = give_feedback(
-        platform,
-        Feedback(
-            episode=oldest.id,
-            verdict="true_alarm",
-            acted=True,
-            action="opened the flap",
-            comment=None,
-            actor="ann",
-            at=platform.clock.now(),
-            acted_at=acted,
-        ),
-    )
-    assert after.outcome_record.outcome == "avoided"
+    said = Feedback(oldest.id, "true_alarm", True, "opened the flap", None, "ann", at(m), acted)
+    assert give_feedback(platform, said).outcome_record.outcome == "avoided"
 
 
 def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_leaderboard(trained):
     platform, _ = trained
-    result = train(platform, "too-moist", at(MINUTES + 175))
-    assert re.match(r"1 of 1 verdicts changed \d+ rows: \d+ left out\.", result.answers)
+    result = train(cut_short(platform), "too-moist", at(MINUTES + 175))
+    changed = re.fullmatch(r"1 of 1 verdicts changed (\d+) rows: \d+ left out\.", result.answers)
     run = platform.models.runs[result.run_id]
     assert run.tags["answers"] == result.answers
-    assert (
-        run.metrics["answers_left_out"]
-        == int(re.search(r"changed (\d+) rows", result.answers).group(1))
-        > 0
-    )
+    assert run.metrics["answers_left_out"] == int(changed[1]) > 0
     kept = json.loads(run.files["dataset"]["quality.json"])
     assert kept == [asdict(finding) for finding in result.findings]
     assert kept[-1]["kind"] == "answers"
@@ -223,29 +196,29 @@ def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_lead
     assert "answers" not in platform.runs.tags(before), "nobody had answered by then"
 
 
+def call(platform, monkeypatch, *words):
+    """Return what a command on this platform prints."""
+    for module in (documents, lists, models):
+        monkeypatch.setattr(module, "platform", lambda: nullcontext(platform))
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
 def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypatch, tmp_path):
     platform, _ = trained
-    monkeypatch.setattr(models, "platform", lambda: nullcontext(platform))
     out = tmp_path / "rows.parquet"
     monkeypatch.setattr(platform.clock, "instant", at(MINUTES + 175))
-    instant = at(MINUTES + 175).isoformat()
-    told = CliRunner().invoke(
-        app, ["dataset", "too-moist", "--out", str(out), "--as-of", instant, "--json"]
-    )
-    assert told.exit_code == 0, told.output
-    document = json.loads(told.stdout)
+    asked = ("dataset", "too-moist", "--as-of", at(MINUTES + 175).isoformat())
+    document = json.loads(call(platform, monkeypatch, *asked, "--json", "--out", str(out)))
     table = pd.read_parquet(out)
-    assert {p["part"]: p["rows"] for p in document["parts"]} == table[
-        "part"
-    ].value_counts().to_dict()
+    counts = table["part"].value_counts().to_dict()
+    assert {p["part"]: p["rows"] for p in document["parts"]} == counts
     assert str(table["ts"].dt.tz) == "UTC"
-    shown = CliRunner().invoke(app, ["dataset", "too-moist", "--as-of", instant])
-    assert "verdicts" in shown.stdout
-    assert "left out" in shown.stdout
-    nowhere = CliRunner().invoke(
-        app,
-        ["dataset", "too-moist", "--out", str(tmp_path / "no" / "f.parquet"), "--as-of", instant],
-    )
+    shown = call(platform, monkeypatch, *asked)
+    assert "verdicts" in shown
+    assert "left out" in shown
+    nowhere = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "no" / "f.parquet")])
     assert nowhere.exit_code == 1
 
 
@@ -265,3 +238,63 @@ def test_what_cannot_be_learned_from_is_refused_with_the_reason(trained):
         prepare(platform, "nothing", at(10))
     with pytest.raises(UserError):
         prepare(platform, "too-moist", at(30))
+
+
+AHEAD = too_moist(horizon="1h", learning=LINEAR)
+"""A definition that states no stride and no windows."""
+DERIVED = "Stride 5m and windows 30m, 2h, 6h were derived from the data: the finest sampling is 5m."
+
+
+@pytest.fixture(scope="module")
+def derived():
+    platform = oven_platform()
+    return platform, train_document(platform, AHEAD)
+
+
+def stride_minutes(platform, name="too-moist"):
+    return dataset_of(platform, name, platform.clock.now()).plan.stride_ms / 60_000
+
+
+def test_the_stride_is_the_sampling_and_the_champion_is_evaluated_at_it(derived):
+    platform, result = derived
+    assert stride_minutes(platform) == EVERY  # a sixth of the horizon would be 10 minutes
+    assert result.promote
+    evaluate(platform, None, at(MINUTES))
+    minutes = range(EVERY, 130, EVERY)
+    more = minutes, [40.0] * len(minutes), [3.5] * len(minutes)
+    platform.clock.instant = end = at(MINUTES + 130)
+    add_readings(platform, readings_of(more, MINUTES), end)
+    evaluate(platform, None, end)
+    stored = platform.scores.for_interval("too-moist", at(MINUTES + 30), at(MINUTES + 120))
+    assert {b - a for a, b in pairwise(s["ts"] for s in stored)} == {at(EVERY) - at(0)}
+
+
+def test_a_retraining_keeps_the_stride_whatever_the_data_now_suggest_and_a_stated_one_wins(derived):
+    platform, _ = derived
+    document = AHEAD | {"name": "kept"}
+    question = question_hash(parse_definition(document))
+    first = DerivedFeatures(timedelta(minutes=10), (timedelta(hours=1),), "of an earlier training")
+    platform.derived_features.fix("kept", question, first)
+    apply(platform, [document], "engineer", at(0), "test")
+    run = prepare(platform, "kept", at(MINUTES))
+    assert any("Stride 10m and windows 1h" in n for n in load_dataset(platform.runs, run).notes)
+    assert platform.derived_features.get("kept", question) == first
+    strides = [stride_minutes(platform, "kept")]
+    for change in ({"title": "Moist"}, {"features": {"stride": "15m"}}, {"horizon": "90m"}):
+        apply(platform, [document | change], "engineer", at(len(strides)), "test")
+        strides.append(stride_minutes(platform, "kept"))
+    assert strides == [10, 10, 15, EVERY]
+
+
+def test_check_train_and_show_say_what_was_derived_and_why(derived, monkeypatch, tmp_path):
+    platform, result = derived
+    assert any(DERIVED in note for note in result.dataset.notes)
+    own = too_moist(name="own", features={"stride": "5m", "windows": ["1h"]})
+    file = tmp_path / "definitions.yaml"
+    file.write_text(yaml.safe_dump_all([AHEAD, too_moist(name="new", horizon="2h"), own]))
+    checked = re.sub(r"\s+#?\s*", " ", call(platform, monkeypatch, "check", str(file)))
+    assert f"too-moist: {DERIVED}" in checked
+    assert "new: Not trained yet; a training now would fix: Stride" in checked
+    assert not re.search("own: (Stride|Not trained yet)", checked)
+    shown = call(platform, monkeypatch, "show", "too-moist")
+    assert DERIVED in re.sub(r"\s+#?\s*", " ", shown)
