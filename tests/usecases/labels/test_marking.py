@@ -34,13 +34,14 @@ def mark(platform, start=0, end=10, now=60, **more):
 
 def test_a_mark_and_its_end_are_in_the_audit_with_reason_and_person(platform):
     made = mark(platform)
-    assert (
-        undo_label(platform, platform.audit, made.id, "bea", at(70), "wrong day").undone_by == "bea"
-    )
+    ended = undo_label(platform, platform.audit, made.id, "bea", at(70), "wrong day")
+    assert ended.undone_by == "bea"
     undone, marked = platform.audit.find(AuditFilter(subject="oven-1"), 9)
-    assert (marked.actor, marked.what, marked.why) == ("anna", "time marked", "sensor exchanged")
+    assert [(one.actor, one.what, one.why) for one in (marked, undone)] == [
+        ("anna", "time marked", "sensor exchanged"),
+        ("bea", "mark undone", "wrong day"),
+    ]
     assert marked.after["kind"] == "bad"
-    assert (undone.actor, undone.what, undone.why) == ("bea", "mark undone", "wrong day")
     assert undone.before == marked.after
 
 
@@ -73,6 +74,13 @@ def test_what_cannot_be_marked_is_refused_and_nothing_is_stored(platform, wrong,
     assert list_labels(platform, "oven-1", 9) == []
 
 
+def test_an_unknown_mark_or_asset_is_not_found(platform):
+    with pytest.raises(NotFound):
+        undo_label(platform, platform.audit, "f" * 16, "bea", at(70))
+    with pytest.raises(NotFound):
+        list_labels(platform, "oven-9", 9)
+
+
 def test_the_marks_of_an_asset_are_bounded(platform, monkeypatch):
     monkeypatch.setattr(marking, "MOST_LABELS", 2)
     made = [mark(platform, start=n, now=60 + n) for n in range(2)]
@@ -80,10 +88,3 @@ def test_the_marks_of_an_asset_are_bounded(platform, monkeypatch):
         mark(platform, start=5)
     undo_label(platform, platform.audit, made[0].id, "bea", at(70))
     assert mark(platform, start=5, now=80).start == at(0) + timedelta(minutes=5)
-
-
-def test_an_unknown_mark_or_asset_is_not_found(platform):
-    with pytest.raises(NotFound):
-        undo_label(platform, platform.audit, "f" * 16, "bea", at(70))
-    with pytest.raises(NotFound):
-        list_labels(platform, "oven-9", 9)

@@ -39,40 +39,26 @@ def platform():
 
 
 def mark(platform, start, end, variables=("a",), kind="bad", now=180):
-    return mark_interval(
-        platform,
-        platform.audit,
-        "oven-1",
-        variables,
-        at(start),
-        at(end),
-        kind,
-        "broken",
-        "anna",
-        at(now),
-    )
+    times = at(start), at(end)
+    said = kind, "broken", "anna", at(now)
+    return mark_interval(platform, platform.audit, "oven-1", variables, *times, *said)
 
 
-def missing(platform, name, when=None):
-    history = without_bad_values(platform, when).readings.load(OVEN, None, at(180), [name])
-    there = history.readings[name].notna().to_numpy()
-    return [n for n, is_there in enumerate(there) if not is_there]
+def missing(platform, *names, when=None):
+    """Return the minutes in which a variable is missing, of each of these variables."""
+    history = without_bad_values(platform, when).readings.load(OVEN, None, at(180), list(names))
+    return [np.flatnonzero(history.readings[name].isna()).tolist() for name in names]
 
 
 def test_values_of_the_interval_are_missing_and_of_bad_quality_and_no_others(platform):
     mark(platform, 10, 20)
+    hidden = list(range(10, 20))
+    found = dict(zip(OVEN.variables, missing(platform, *OVEN.variables), strict=True))
+    assert found == {"a": hidden, "b": [], "recipe": [], "more": hidden}, "more is a - b"
     history = without_bad_values(platform).readings.load(OVEN, None, at(180))
-    assert missing(platform, "a") == list(range(10, 20))
-    assert history.doubts.bad["a"].tolist() == [to_millis(at(n)) for n in range(10, 20)]
-    assert missing(platform, "b") == []
-    assert missing(platform, "recipe") == []
+    assert history.doubts.bad["a"].tolist() == [to_millis(at(n)) for n in hidden]
     stored = platform.readings.load(OVEN, None, at(180))
     assert stored.readings["a"].notna().all()
-
-
-def test_a_computed_variable_is_bad_where_a_part_is(platform):
-    mark(platform, 10, 20)
-    assert missing(platform, "more") == list(range(10, 20))
 
 
 def test_a_label_without_variables_is_on_all_of_the_asset_and_one_of_learning_changes_no_value(
@@ -80,15 +66,15 @@ def test_a_label_without_variables_is_on_all_of_the_asset_and_one_of_learning_ch
 ):
     mark(platform, 10, 12, ())
     mark(platform, 50, 60, (), "not_to_learn_from")
-    assert missing(platform, "a") == missing(platform, "recipe") == [10, 11]
+    assert missing(platform, "a", "recipe") == [[10, 11], [10, 11]]
 
 
 def test_labels_count_as_they_were_at_the_instant(platform):
     made = mark(platform, 10, 12, now=100)
     undo_label(platform, platform.audit, made.id, "bea", at(150))
-    assert missing(platform, "a", at(99)) == []
-    assert missing(platform, "a", at(100)) == missing(platform, "a", at(149)) == [10, 11]
-    assert missing(platform, "a", at(150)) == missing(platform, "a") == []
+    found = {when: missing(platform, "a", when=at(when)) for when in (99, 100, 149, 150)}
+    assert found == {99: [[]], 100: [[10, 11]], 149: [[10, 11]], 150: [[]]}
+    assert missing(platform, "a") == [[]]
 
 
 def test_columns_of_many_and_newest_values_follow_the_labels(platform):
@@ -100,9 +86,11 @@ def test_columns_of_many_and_newest_values_follow_the_labels(platform):
     assert columns.values["recipe"].tolist() == ["x"] + [None] * 10
     assert not np.isnan(columns.values["b"]).any()
     newest = readings.newest_values(OVEN, dict.fromkeys(("a", "b", "recipe"), at(0)), at(180))
-    assert newest["a"].dropna().to_dict() == {at(169): 169.0}
-    assert newest["recipe"].dropna().to_dict() == {at(169): "x"}
-    assert newest["b"].dropna().to_dict() == {at(179): 100.0}
+    assert {name: newest[name].dropna().to_dict() for name in ("a", "b", "recipe")} == {
+        "a": {at(169): 169.0},
+        "b": {at(179): 100.0},
+        "recipe": {at(169): "x"},
+    }
     assert newest.index.is_monotonic_increasing
 
 
@@ -117,10 +105,8 @@ def test_buckets_of_rollups_are_those_of_the_readings_with_the_labels(platform, 
     assert not before.rolled
     assert rolled.rolled == {"a", "b", "more"}
     for name in given[1]:
-        for one, other in zip(
-            columns_of(before.of[name]), columns_of(rolled.of[name]), strict=True
-        ):
-            np.testing.assert_array_equal(one, other)
+        of_readings, of_rollups = (columns_of(found.of[name]) for found in (before, rolled))
+        np.testing.assert_array_equal(of_readings, of_rollups)
     assert (before.of["a"].count.sum(), before.of["a"].bad.sum()) == (start + 50, 130 - start)
 
 

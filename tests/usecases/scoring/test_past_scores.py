@@ -8,18 +8,13 @@ import pytest
 
 from alerting.adapters.files.tables.score_table import write_scores
 from alerting.definitions.faults import UserError
-from alerting.definitions.revisions import definition_document
-from alerting.learning.models import files as model_files
-from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate_past
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import register_model
 from alerting.usecases.scoring import past_scores
 from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 from tests import small_models
 from tests.builders import too_hot
-from tests.in_memory_platform import in_memory_platform
+from tests.helpers.learning.small_plant import decided, serve, small_plant
 
 pytestmark = pytest.mark.models
 
@@ -31,55 +26,23 @@ RECOVERING = {"variable": "moisture", "above": 4.5, "recovery": "2h"}
 
 @pytest.fixture
 def platform(monkeypatch):
-    history = small_models.line(150)
     data = small_models.dataset(hours=60)
     model = small_models.linear_model(
         data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=CUTOFF
     )
-    monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
-    made = in_memory_platform()
-    made.assets.store_assets([history.asset])
-    rows = [
-        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
-        for ts, row in history.readings.iterrows()
-    ]
-    add_readings(made, rows, small_models.START)
-    apply(
-        made,
-        [definition_document(small_models.definition(problem=RECOVERING))],
-        "engineer",
-        small_models.START,
-        "test",
-    )
-    register_model(made, "too-moist", "run-1", {"version": b"1"}, {}, {})
-    made.decisions.add(
-        DecisionRecord(
-            "too-moist",
-            END,
-            1,
-            1,
-            None,
-            True,
-            True,
-            "provisional",
-            "first",
-            {},
-            "run-1",
-            "platform",
-        )
-    )
+    serve(monkeypatch, {b"1": model})
+    made = small_plant(150, decided(END), problem=RECOVERING)
     made.clock.instant = END
     return made
 
 
-def scored(platform, tmp_path, name="scores.csv", **given):
-    plan = plan_scoring(
-        platform, "too-moist", given.get("start"), given.get("end"), given.get("model")
+def scored(platform, tmp_path, name="scores.csv", start=None):
+    counts = write_scores(
+        tmp_path / name,
+        score_past(platform, plan_scoring(platform, "too-moist", start, None, None)),
     )
-    path = tmp_path / name
-    counts = write_scores(path, score_past(platform, plan))
     read = pd.read_csv if name.endswith(".csv") else pd.read_parquet
-    frame = read(path)
+    frame = read(tmp_path / name)
     return frame.assign(time=pd.to_datetime(frame["time"], utc=True)), counts
 
 
@@ -93,17 +56,12 @@ def test_past_scores_equal_those_that_evaluation_stores_whatever_the_step(
     assert list(platform.scores.for_interval("too-moist", CUTOFF, END)) == []
     assert platform.episodes.find("too-moist") == []
     evaluate_past(platform, "too-moist", CUTOFF, END, model="champion")
-    stored = {
-        row["ts"]: row["score"]
-        for row in platform.scores.for_interval("too-moist", CUTOFF, END + HOUR)
-    }
+    rows = platform.scores.for_interval("too-moist", CUTOFF, END + HOUR)
+    stored = {row["ts"]: row["score"] for row in rows}
     known = frame[frame["reason"].isna()]
-    assert {
-        t.to_pydatetime(): s for t, s in zip(known["time"], known["score"], strict=True)
-    } == stored
+    assert dict(zip(known["time"], known["score"], strict=True)) == stored
     assert counts[""] == len(stored) > 50
-    assert set(known["threshold"]) == {0.5}
-    assert set(frame["asset"]) == {"oven-1"}
+    assert (set(known["threshold"]), set(frame["asset"])) == ({0.5}, {"oven-1"})
 
 
 def test_each_instant_without_a_score_has_its_reason(platform, tmp_path):
@@ -141,14 +99,15 @@ def test_an_interrupted_file_is_not_left_behind_and_an_earlier_one_stays(platfor
 
 def test_faults_of_the_question_are_named(platform, tmp_path):
     apply(platform, [too_hot(variable="humidity")], "engineer", small_models.START, "test")
-    for name, given, why in (
-        ("too-hot", {}, "of kind threshold, which has no model"),
-        ("too-moist", {"model": "seven"}, "write a version number"),
-        ("too-moist", {"end": CUTOFF}, "has learned from times up to"),
-        ("too-moist", {"start": END}, "must lie before"),
-    ):
-        with pytest.raises(UserError, match=why):
-            plan_scoring(platform, name, given.get("start"), given.get("end"), given.get("model"))
+    faults = {
+        ("too-hot", None, None, None): "of kind threshold, which has no model",
+        ("too-moist", None, None, "seven"): "write a version number",
+        ("too-moist", None, CUTOFF, None): "has learned from times up to",
+        ("too-moist", END, None, None): "must lie before",
+    }
+    for asked, fault in faults.items():
+        with pytest.raises(UserError, match=fault):
+            plan_scoring(platform, *asked)
     with pytest.raises(UserError, match=r"ends in \.csv or \.parquet"):
         write_scores(tmp_path / "scores.xlsx", [])
     with pytest.raises(UserError, match="cannot be written"):

@@ -207,11 +207,11 @@ def trained_units(problem=BAD, step=1, delay="0s"):
     platform.assets.put_event_types([attack])
     rows = []
     for number in range(UNITS):
-        grade = {"quality": "reject" if bad[number] else "good"} if problem is BAD else {}
+        grade = {"quality": "reject" if bad[number] else "good"} if problem == BAD else {}
         values = {"torque": float(torque[number]), "wear": float(wear[number])} | grade
         rows.append(ReadingRow("oven-1", at(number * step), values))
     add_readings(platform, rows, at(0))
-    if problem is not BAD:
+    if problem != BAD:
         times = [at(int(number) * step) for number in np.flatnonzero(bad)]
         lasting = timedelta(seconds=40)
         attacks = [EventRow("oven-1", "attack", t, t + lasting, "test") for t in times]

@@ -6,24 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.revisions import definition_document
-from alerting.learning.models import files as model_files
-from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.explain.explain import why
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.compare import review_refit
 from alerting.usecases.training.promote import model_history
 from tests import small_models
+from tests.helpers.learning.small_plant import NAME, decided, serve, small_plant
 from tests.helpers.stores import audit_entries
-from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.models
 
 HOUR = timedelta(hours=1)
-NAME = "too-moist"
 ASSET = "oven-1"
 SINCE = small_models.START + 20 * HOUR
 CUTOFF = small_models.START + 28 * HOUR  # of the refit: an instant that is scored
@@ -54,32 +47,13 @@ def models():
 
 @pytest.fixture
 def plant(models, monkeypatch):
-    monkeypatch.setattr(model_files, "model_from_files", lambda files: models[files["version"]])
+    serve(monkeypatch, models)
     monkeypatch.setattr("alerting.kinds.prediction.explanation.advise", lambda *_: None)
 
     def made(version, *decisions):
-        platform = in_memory_platform()
-        line = small_models.line(80)
-        platform.assets.store_assets([line.asset])
-        rows = [
-            ReadingRow(ASSET, ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
-            for ts, row in line.readings.iterrows()
-        ]
-        add_readings(platform, rows, small_models.START)
-        apply(platform, [definition_document(DEFINITION)], "engineer", small_models.START, "test")
-        platform.runs.start_run(NAME, "run-1", {"revision": "1"})
-        register_model(platform, NAME, "run-1", {"version": version}, {"training_run": "run-1"}, {})
-        for number, decision in enumerate((decided(SINCE, "provisional", "run-1"), *decisions), 1):
-            platform.decisions.add(decision, number)
-        return platform
+        return small_plant(80, decided(SINCE), *decisions, version=version)
 
     return made
-
-
-def decided(at, verdict, run_id=None):
-    return DecisionRecord(
-        NAME, at, 1, 1, None, True, True, verdict, "because", {}, run_id, "platform"
-    )
 
 
 def evaluated(platform):
@@ -90,7 +64,9 @@ def evaluated(platform):
     }
 
 
-def test_the_twin_scores_up_to_the_refits_cutoff_and_after_it_in_shadow(plant):
+def test_the_twin_scores_up_to_the_refits_cutoff_then_in_shadow_and_alone_after_the_refit_gave_way(
+    plant,
+):
     both, alone, refit = (evaluated(plant(version)) for version in (b"both", b"twin", b"refit"))
     assert both.keys() == alone.keys() == refit.keys()
     early = [t for t in both if t <= CUTOFF]
@@ -101,6 +77,8 @@ def test_the_twin_scores_up_to_the_refits_cutoff_and_after_it_in_shadow(plant):
     assert [both[t]["score"] for t in late] == [refit[t]["score"] for t in late]
     assert [both[t]["twin"] for t in late] == [alone[t]["score"] for t in late]
     assert not any("twin" in row for row in alone.values())
+    gave_way = evaluated(plant(b"both", decided(GAVE_WAY, "gave_way", None)))
+    assert all(gave_way[t] == (both if t <= GAVE_WAY else alone)[t] for t in gave_way)
 
 
 def test_an_episode_is_explained_by_the_model_that_raised_it_and_so_is_an_instant(plant):
@@ -116,12 +94,6 @@ def test_an_episode_is_explained_by_the_model_that_raised_it_and_so_is_an_instan
         assert found.score == scores[when]["score"]
 
 
-def test_after_the_refit_gave_way_the_twin_serves_alone(plant):
-    gave_way = evaluated(plant(b"both", decided(GAVE_WAY, "gave_way")))
-    both, alone = (evaluated(plant(version)) for version in (b"both", b"twin"))
-    assert all(gave_way[t] == (both if t <= GAVE_WAY else alone)[t] for t in gave_way)
-
-
 def test_a_past_period_before_the_refits_cutoff_is_evaluated_by_the_twin(plant):
     platforms = [plant(version) for version in (b"both", b"twin")]
     raised = []
@@ -135,39 +107,30 @@ def test_a_past_period_before_the_refits_cutoff_is_evaluated_by_the_twin(plant):
 def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(plant):
     platform = plant(b"worse")
     platform.clock.instant = END
-    assert review_refit(platform, DEFINITION, CUTOFF + HOUR, None) is None, (
-        "too few problems to tell"
-    )
-    assert not model_history(platform, NAME)["by_twin"]
+    too_few = review_refit(platform, DEFINITION, CUTOFF + HOUR, None)
+    assert (too_few, model_history(platform, NAME)["by_twin"]) == (None, False)
     record = review_refit(platform, DEFINITION, END, None)
-    assert (record.verdict, record.at, record.challenger_version, record.provisional) == (
-        "gave_way",
-        END,
-        1,
-        True,
-    )
+    said = (record.verdict, record.at, record.challenger_version, record.provisional)
+    assert said == ("gave_way", END, 1, True)
     assert review_refit(platform, DEFINITION, END, None) is None
-    assert [d.verdict for d in platform.decisions.for_definition(NAME)] == [
-        "provisional",
-        "gave_way",
-    ]
+    verdicts = [d.verdict for d in platform.decisions.for_definition(NAME)]
+    assert verdicts == ["provisional", "gave_way"]
     history = model_history(platform, NAME)
-    assert (history["champion"], history["by_twin"], history["decisions"][-1]["reason"]) == (
-        1,
-        True,
-        record.reason,
-    )
-    assert platform.models.alias(NAME, "champion") == 1
-    assert platform.models.alias(NAME, "previous") is None
-    (entry,) = [
-        entry for entry in audit_entries(platform) if entry["what"] == "refit gave way to its twin"
+    told = (history["champion"], history["by_twin"], history["decisions"][-1]["reason"])
+    assert told == (1, True, record.reason)
+    aliases = [platform.models.alias(NAME, alias) for alias in ("champion", "previous")]
+    assert aliases == [1, None]
+    (why_of_audit,) = [
+        entry["why"]
+        for entry in audit_entries(platform)
+        if entry["what"] == "refit gave way to its twin"
     ]
-    assert entry["why"] == f"{record.reason} (Readings up to {END:%Y-%m-%d %H:%M} UTC.)"
+    assert why_of_audit == f"{record.reason} (Readings up to {END:%Y-%m-%d %H:%M} UTC.)"
 
 
 def test_a_refit_that_is_no_worse_stays(plant):
     assert review_refit(plant(b"twin"), DEFINITION, END, None) is None
-    platform = plant(b"worse", decided(END, "provisional"))
+    platform = plant(b"worse", decided(END, "provisional", None))
     assert review_refit(platform, DEFINITION, END - HOUR, None) is None, (
         "another decision is newer than the pretended now"
     )
