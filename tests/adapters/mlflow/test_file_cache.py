@@ -147,29 +147,24 @@ def test_files_of_another_key_or_version_are_not_taken_and_cached_ones_are_there
 
 def test_what_was_not_used_for_the_longest_time_is_evicted(tmp_path):
     cache = FolderFileCache(tmp_path / "cache" / "models", most_bytes=1000)
-    for version in (1, 2, 3):
-        cache.store(NAME, version, {"model.json": "a hash"}, {"model.json": b"x" * 400})
-        for used, entry in enumerate(
-            sorted(entries(tmp_path), key=lambda path: path.stat().st_mtime_ns)
-        ):
+    hashes = {"model.json": "a hash"}
+    for version in (1, 2, 1, 3, 4):
+        found = cache.load(NAME, version, hashes)
+        size = 1001 if version == 4 else 400
+        if found is None:
+            cache.store(NAME, version, hashes, {"model.json": b"x" * size})
+        by_use = sorted(entries(tmp_path), key=lambda path: path.stat().st_mtime_ns)
+        for used, entry in enumerate(by_use):
             os.utime(entry, (1000 + used, 1000 + used))
-        if version == 2:
-            assert cache.load(NAME, 1, {"model.json": "a hash"}) is not None
-    found = {
-        version: cache.load(NAME, version, {"model.json": "a hash"}) is not None
-        for version in (1, 2, 3)
-    }
-    assert found == {1: True, 2: False, 3: True}
-    cache.store(NAME, 4, {"model.json": "a hash"}, {"model.json": b"x" * 1001})
-    assert cache.load(NAME, 4, {"model.json": "a hash"}) is None
+    found = [cache.load(NAME, version, hashes) is not None for version in (1, 2, 3, 4)]
+    assert found == [True, False, True, False], "the last one is larger than the cache"
     assert len(entries(tmp_path)) == 2
 
 
 def test_a_cache_that_cannot_be_written_is_no_fault(plant, tmp_path):
     (tmp_path / "cache").write_text("a file in its place")
-    assert load_model(plant, classifier(), 1) == "a model"
-    assert load_model(plant, classifier(), 1) == "a model"
-    assert plant.models.downloads == 2
+    loaded = [load_model(plant, classifier(), 1) for _ in range(2)]
+    assert (loaded, plant.models.downloads) == (["a model"] * 2, 2)
 
 
 def test_processes_that_write_read_and_drop_at_once_see_whole_entries_or_none(tmp_path):

@@ -1,21 +1,16 @@
-"""The model registry against a real MLflow: on a database without a server, and behind a server
-that hands out artifacts."""
+"""The model registry against a real MLflow on a database without a server; the same behind a server
+that hands out artifacts: tests/local/test_up_registry_both_ways.py."""
 
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 
-import httpx
 import pytest
 
 from alerting.adapters.mlflow import model_files
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels, RegistryUnavailable
 from alerting.definitions.faults import UserError
 from alerting.ports import ModelUnavailable
-from tests.support import free_port, local_client
+from tests.support import free_port
 
 pytestmark = pytest.mark.server
 
@@ -23,52 +18,9 @@ FILES = {"meta.json": b'{"threshold": 0.5}', "booster.txt": b"tree\n", "deep/er/
 
 
 @pytest.fixture(scope="module")
-def without_server(tmp_path_factory):
+def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
     return MlflowModels(f"sqlite:///{folder}/new/mlflow.db", artifacts=folder / "artifacts")
-
-
-@pytest.fixture(scope="module")
-def behind_server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mlflow_server")
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"),
-        *("--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
-        *("--artifacts-destination", str(folder / "artifacts")),
-    ]
-    environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            command, cwd=folder, env=environ, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        _wait_until_healthy(port, server, folder / "log")
-        yield MlflowModels(f"http://127.0.0.1:{port}")
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait(600)
-
-
-def _wait_until_healthy(port, server, log):
-    deadline = time.monotonic() + 600
-    while not _is_healthy(port):
-        assert server.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)
-
-
-def _is_healthy(port):
-    try:
-        return local_client().get(f"http://127.0.0.1:{port}/health").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-@pytest.fixture(params=["without_server", "behind_server"])
-def models(request):
-    return request.getfixturevalue(request.param)
 
 
 def test_a_run_keeps_parameters_metrics_tags_files_and_how_it_ended(models):
@@ -152,9 +104,7 @@ def test_a_missing_server_is_said_within_seconds_and_says_what_to_do():
 
 
 def test_a_silent_server_is_given_up_within_seconds():
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
         models = MlflowModels(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=1)
         began = time.monotonic()
         with pytest.raises(ModelUnavailable):

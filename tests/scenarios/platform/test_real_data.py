@@ -74,22 +74,11 @@ class Documented:
         return done.stdout
 
 
-@pytest.fixture(scope="module")
-def azure(tmp_path_factory, shell_path):
-    made = Documented(tmp_path_factory.mktemp("azure"), "azure", "azure_pdm_subset", shell_path)
-    honest = made.folder / "failure-24h-no-errors.yaml"
-    with honest.open("a") as file:
+def test_failures_are_announced_perfectly_only_because_of_the_error_events(tmp_path, shell_path):
+    azure = Documented(tmp_path, "azure", "azure_pdm_subset", shell_path)
+    with (azure.folder / "failure-24h-no-errors.yaml").open("a") as file:
         file.write("learning: {candidates: [lightgbm], trials: 1}\n")
-    return made.run()
-
-
-@pytest.fixture(scope="module")
-def roasting(tmp_path_factory, shell_path):
-    home = tmp_path_factory.mktemp("roasting")
-    return Documented(home, "roasting", "roasting_production_quality", shell_path).run()
-
-
-def test_failures_are_announced_perfectly_only_because_of_the_error_events(azure):
+    azure.run()
     told = azure.figures("machine-failure")
     assert told["rows"]["ap"] > 0.99
     assert told["event_recall"]["value"] == 1.0
@@ -99,8 +88,9 @@ def test_failures_are_announced_perfectly_only_because_of_the_error_events(azure
     assert honest["event_recall"]["value"] >= 0.6
 
 
-def test_low_quality_is_predicted_better_than_by_the_last_known_value(roasting):
-    figures = roasting.figures("quality-low")
-    assert figures["rows"]["ap"] > 0.85
-    assert figures["rows"]["ap"] > figures["rows"]["persistence_ap"] + 0.05
-    assert figures["rows"]["prevalence"] == pytest.approx(0.12, abs=0.03)
+def test_low_quality_is_predicted_better_than_by_the_last_known_value(tmp_path, shell_path):
+    roasting = Documented(tmp_path, "roasting", "roasting_production_quality", shell_path)
+    rows = roasting.run().figures("quality-low")["rows"]
+    assert rows["ap"] > 0.85
+    assert rows["ap"] > rows["persistence_ap"] + 0.05
+    assert rows["prevalence"] == pytest.approx(0.12, abs=0.03)

@@ -69,50 +69,47 @@ def test_a_stretch_that_cannot_be_tested_is_refused(start, end, words):
     platform = plant()
     with pytest.raises(UserError, match=words):
         backtest(platform, written_subject(platform, too_hot()), at(start * DAY), at(end * DAY))
-
-
-@pytest.mark.parametrize(
-    ("minutes", "asked", "found"),
-    [
-        ((20, 60, 12 * DAY), (None, None), (0, 12 * DAY)),
-        ((20, 60, 12 * DAY), (30, None), (30, 12 * DAY)),
-        ((20, 60, 12 * DAY), (None, 5 * DAY), (0, 5 * DAY)),
-        ((20, 60, 50 * DAY + 30), (None, None), (22 * DAY, 50 * DAY)),
-        ((20, 60, 40 * DAY), (None, None), (12 * DAY, 40 * DAY)),
-        ((50 * DAY + 20, 50 * DAY + 25, 50 * DAY + 30), (None, None), (22 * DAY, 50 * DAY)),
-    ],
-)
-def test_the_period_of_a_backtest_is_that_of_the_readings(minutes, asked, found):
-    platform = plant(minutes, 50 * DAY + 60)
-    subject = written_subject(platform, too_hot())
-    start, end = (None if one is None else at(one) for one in asked)
-    assert find_period(platform, subject, start, end) == (at(found[0]), at(found[1]))
-
-
-def test_a_faulty_file_is_refused_with_its_faults():
     with pytest.raises(UserError, match="temprature"):
-        written_subject(plant(), too_hot(variable="temprature"))
+        written_subject(platform, too_hot(variable="temprature"))
+
+
+PERIODS = [
+    ((20, 60, 12 * DAY), (None, None), (0, 12 * DAY)),
+    ((20, 60, 12 * DAY), (30, None), (30, 12 * DAY)),
+    ((20, 60, 12 * DAY), (None, 5 * DAY), (0, 5 * DAY)),
+    ((20, 60, 50 * DAY + 30), (None, None), (22 * DAY, 50 * DAY)),
+    ((20, 60, 40 * DAY), (None, None), (12 * DAY, 40 * DAY)),
+    ((50 * DAY + 20, 50 * DAY + 25, 50 * DAY + 30), (None, None), (22 * DAY, 50 * DAY)),
+]
+
+
+def test_the_period_of_a_backtest_is_that_of_the_readings():
+    found = []
+    for minutes, asked, _ in PERIODS:
+        platform = plant(minutes, 50 * DAY + 60)
+        times = (None if one is None else at(one) for one in asked)
+        found.append(find_period(platform, written_subject(platform, too_hot()), *times))
+    assert found == [(at(start), at(end)) for _, _, (start, end) in PERIODS]
 
 
 def test_training_comes_at_the_start_and_then_at_every_tick():
     weekly = classifier(schedule={"retrain": "0 3 * * 0"})
-    assert segment_starts(weekly, at(0), at(30 * DAY), "never") == [at(0)]
-    assert segment_starts(weekly, at(60), at(15 * DAY), timedelta(days=7)) == [
-        at(60),
-        at(7 * DAY + 60),
-        at(14 * DAY + 60),
-    ]
-    sundays = [at(d * DAY + 180) for d in (6, 13, 20, 27)]
-    assert segment_starts(weekly, at(0), at(30 * DAY), "scheduled") == [at(0), *sundays]
-    assert segment_starts(weekly, at(0), sundays[-1], "scheduled") == [at(0), *sundays[:-1]]
     berlin = classifier(schedule={"retrain": "0 3 * * 0", "timezone": "Europe/Berlin"})
-    assert segment_starts(berlin, at(0), at(7 * DAY), "scheduled") == [at(0), at(6 * DAY + 120)]
-    assert len(segment_starts(classifier(), at(0), at(28 * DAY), "scheduled")) == 5, (
-        "left out: a night of each week"
-    )
     by_hand = classifier(schedule={"retrain": None})
-    assert segment_starts(by_hand, at(0), at(30 * DAY), "scheduled") == [at(0)]
-    assert segment_starts(threshold(), at(0), at(8 * DAY), "never") == [at(0), at(7 * DAY)]
+    sundays = [d * DAY + 180 for d in (6, 13, 20, 27)]
+    cases = [
+        ((weekly, at(0), at(30 * DAY), "never"), [0]),
+        ((weekly, at(60), at(15 * DAY), timedelta(days=7)), [60, 7 * DAY + 60, 14 * DAY + 60]),
+        ((weekly, at(0), at(30 * DAY), "scheduled"), [0, *sundays]),
+        ((weekly, at(0), at(sundays[-1]), "scheduled"), [0, *sundays[:-1]]),
+        ((berlin, at(0), at(7 * DAY), "scheduled"), [0, 6 * DAY + 120]),
+        ((by_hand, at(0), at(30 * DAY), "scheduled"), [0]),
+        ((threshold(), at(0), at(8 * DAY), "never"), [0, 7 * DAY]),
+    ]
+    found = [segment_starts(*given) for given, _ in cases]
+    assert found == [[at(minute) for minute in starts] for _, starts in cases]
+    left_out = segment_starts(classifier(), at(0), at(28 * DAY), "scheduled")
+    assert len(left_out) == 5, "a night of each week"
 
 
 def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
@@ -192,9 +189,7 @@ def test_costs_are_those_of_misses_and_false_alarms_where_the_definition_names_t
         intervals={},
     )
     priced = classifier(operating_point={"cost_of_miss": 500, "cost_of_false_alarm": 20})
-    assert cost_of(priced, met, weeks=2) == Cost(
-        misses=1000, false_alarms=60, total=1060, per_week=530
-    )
-    assert cost_of(classifier(), met, weeks=2) is None
-    assert cost_of(priced, None, weeks=2) is None
-    assert cost_of(threshold(), met, weeks=2) is None
+    cost = Cost(misses=1000, false_alarms=60, total=1060, per_week=530)
+    assert cost_of(priced, met, weeks=2) == cost
+    cases = ((classifier(), met), (priced, None), (threshold(), met))
+    assert [cost_of(*given, weeks=2) for given in cases] == [None] * 3

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import PastEvaluation, ReadingRow
@@ -15,6 +16,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.reports import make
 from alerting.usecases.reports.issue import (
     FAILED,
     announce_reports,
@@ -33,41 +35,23 @@ CLOSED = at(WEEK + 60)  # of 2026-W02, from Monday, 5 January
 
 
 @pytest.fixture
-def mail():
-    return Mailbox("mail")
-
-
-@pytest.fixture
-def platform(mail):
+def platform():
     """A week of readings each hour; on Tuesday it is too hot for two hours."""
-    made = in_memory_platform(mail)
+    made = in_memory_platform(Mailbox("mail"))
     made.assets.store_assets([oven()])
     schedule = {"every": "1h", "report": "week", "report_recipients": ["mail"]}
-    documents = [
-        too_hot(schedule=schedule, stale_after="3h", notify={"channels": []}),
-        too_hot(
-            name="never-hot",
-            above=500,
-            schedule=schedule,
-            stale_after="3h",
-            notify={"channels": []},
-        ),
-    ]
+    document = too_hot(schedule=schedule, stale_after="3h", notify={"channels": []})
+    documents = [document, document | {"name": "never-hot", "above": 500}]
     apply(made, documents, "engineer", at(0), "test")
     live(made, 0, WEEK)
     return made
 
 
-def live(platform, start, end, late=()):
-    for hour in range(start, end, 60):
-        minute = hour + 30
+def live(platform, start, end):
+    for minute in range(start + 30, end + 30, 60):
         temperature = 230.0 if DAY + 600 <= minute < DAY + 720 else 200.0
-        if minute not in late:
-            add_readings(
-                platform,
-                [ReadingRow("oven-1", at(minute), {"temperature": temperature})],
-                at(minute),
-            )
+        row = ReadingRow("oven-1", at(minute), {"temperature": temperature})
+        add_readings(platform, [row], at(minute))
     platform.clock.instant = at(end)
     evaluate(platform, None, at(end))
 
@@ -88,63 +72,47 @@ def answer(platform, verdict, when):
     return give_feedback(platform, Feedback(episode.id, verdict, False, None, None, "ann", when))
 
 
-def ids(platform, definition="too-hot"):
-    return [head.id for head in platform.reports.for_definition(definition)]
-
-
 def test_a_period_is_reported_once_it_is_closed_and_only_where_there_is_something_to_say(platform):
     assert issue_all(platform, at(WEEK - 1)) == []
-    said = issue_all(platform, CLOSED)
-    assert said == [
-        "report on too-hot, 2026-W02: /reports/too-hot:2026-W02",
-    ]
+    assert issue_all(platform, CLOSED) == ["report on too-hot, 2026-W02: /reports/too-hot:2026-W02"]
     (head,) = platform.reports.for_definition("too-hot")
     assert (head.start, head.end, head.key_metrics["episodes"]) == (at(0), at(WEEK), "1")
     assert [h.empty for h in platform.reports.for_definition("never-hot")] == [True]
     assert [h.definition for h in platform.reports.newest_reports(9)] == ["too-hot"]
-    assert issue_all(platform, CLOSED) == []
-    assert issue_all(platform, at(WEEK + 3 * DAY)) == [], "nothing has changed"
+    again = [issue_all(platform, when) for when in (CLOSED, at(WEEK + 3 * DAY))]
+    assert again == [[], []], "nothing has changed"
     assert len(platform.reports.for_definition("too-hot")) == 1
 
 
 def test_a_period_waits_for_its_last_prediction_window_and_the_laboratory(platform):
-    moist = oven().model_copy(update={"name": "oven-1"})
-    variables = {
-        **moist.variables,
-        "moisture": moist.variables["temperature"].model_copy(update={"delay": timedelta(hours=6)}),
-    }
-    platform.assets.store_assets([moist.model_copy(update={"variables": variables})])
+    late = Variable(delay=timedelta(hours=6))
+    platform.assets.store_assets([oven(moisture=late)])
     problem = {"variable": "moisture", "above": 4.5, "for": "10m"}
-    document = too_hot(
-        name="lab",
-        problem=problem,
-        horizon="2h",
-        gap="1h",
-        schedule={"every": "1h"},
-        stale_after="3h",
-    )
+    predicted = {"problem": problem, "horizon": "2h", "gap": "1h"}
+    document = too_hot(name="lab", **predicted, schedule={"every": "1h"}, stale_after="3h")
     apply(platform, [document], "engineer", at(1), "test")
     # the end of the week, gap 1 h + horizon 2 h, held for 10 min, delay 6 h
     closes = WEEK + 9 * 60 + 10
-    assert "lab" not in [d.definition for d in due_reports(platform, at(closes - 1))]
-    assert "lab" in [d.definition for d in due_reports(platform, at(closes + 1))]
+    due = [due_reports(platform, at(closes + minute)) for minute in (-1, 1)]
+    assert ["lab" in [one.definition for one in found] for found in due] == [False, True]
 
 
-def test_recipients_get_each_report_once_with_a_picture(platform, mail):
+def test_recipients_get_each_report_once_with_a_picture(platform):
     issue_all(platform, CLOSED)
     announce_reports(platform, CLOSED)
-    deliver_due(platform, CLOSED)
-    deliver_due(platform, CLOSED + timedelta(minutes=5))
-    (message,) = mail.messages
-    assert (message.key, message.subject) == (
+    for minutes in (0, 5):
+        deliver_due(platform, CLOSED + timedelta(minutes=minutes))
+    (message,) = platform.channels["mail"].messages
+    headline = platform.reports.get("too-hot:2026-W02").headline
+    assert (message.key, message.subject, message.text.splitlines()[0]) == (
         "report:too-hot:2026-W02:mail",
         "Report 2026-W02: too-hot",
+        headline,
     )
-    assert message.text.splitlines()[0] == platform.reports.get("too-hot:2026-W02").headline
     assert message.draw().png.startswith(b"\x89PNG")
 
 
-def test_a_crash_after_the_notifications_announces_nothing_twice(platform, mail, monkeypatch):
+def test_a_crash_after_the_notifications_announces_nothing_twice(platform, monkeypatch):
     issue_all(platform, at(WEEK - 1))
     for shard in range(16):
         make_due_reports(platform, shard, CLOSED, lambda _: None)
@@ -156,25 +124,19 @@ def test_a_crash_after_the_notifications_announces_nothing_twice(platform, mail,
     monkeypatch.undo()
     assert announce_reports(platform, CLOSED) == 0
     deliver_due(platform, CLOSED)
-    assert len(mail.messages) == 1
+    assert len(platform.channels["mail"].messages) == 1
 
 
 def test_a_report_that_fails_does_not_stop_the_others(platform, monkeypatch):
-    apply(
-        platform,
-        [too_hot(name="broken", schedule={"every": "1h"}, stale_after="3h")],
-        "engineer",
-        at(1),
-        "test",
-    )
-    from alerting.usecases.reports import make
+    document = too_hot(name="broken", schedule={"every": "1h"}, stale_after="3h")
+    apply(platform, [document], "engineer", at(1), "test")
+    gathered = make.gather_material
 
     def gather(p, revision, *rest):
         if revision.name == "broken":
             raise ValueError("cannot be read")
         return gathered(p, revision, *rest)
 
-    gathered = make.gather_material
     monkeypatch.setattr(make, "gather_material", gather)
     failures = []
     for shard in range(16):
@@ -182,9 +144,9 @@ def test_a_report_that_fails_does_not_stop_the_others(platform, monkeypatch):
             make_due_reports(platform, shard, CLOSED, lambda _: None)
         except UserError as failure:
             failures.append(str(failure))
-    assert len(failures) == 1
-    assert "broken, 2026-W02: ValueError: cannot be read" in failures[0]
-    assert ids(platform) == ["too-hot:2026-W02"]
+    (failure,) = failures
+    assert "broken, 2026-W02: ValueError: cannot be read" in failure
+    assert [head.id for head in platform.reports.for_definition("too-hot")] == ["too-hot:2026-W02"]
     monkeypatch.undo()
     assert [d.definition for d in due_reports(platform, CLOSED)] == ["broken"], (
         "it is tried again, the others are not"
@@ -221,10 +183,15 @@ def test_a_correction_is_a_new_report_by_hand_beside_the_first_and_ends_a_failur
     assert [head.id for head in platform.reports.unannounced(9)] == [corrected.id]
 
 
+def due_periods(platform, when, definition):
+    due = due_reports(platform, when)
+    return [one.period.name for one in due if one.definition == definition]
+
+
 def test_weeks_missed_while_nothing_ran_are_made_up_oldest_first(platform):
     live(platform, WEEK, 3 * WEEK)
-    due = [d for d in due_reports(platform, at(3 * WEEK + 60)) if d.definition == "too-hot"]
-    assert [one.period.name for one in due] == ["2026-W02", "2026-W03", "2026-W04"]
+    found = due_periods(platform, at(3 * WEEK + 60), "too-hot")
+    assert found == ["2026-W02", "2026-W03", "2026-W04"]
 
 
 def test_a_week_of_the_plants_zone_is_reported(platform):
@@ -234,22 +201,14 @@ def test_a_week_of_the_plants_zone_is_reported(platform):
 
 
 def test_a_definition_retired_in_the_period_is_reported_and_a_draft_is_not(platform):
-    apply(
-        platform,
-        [too_hot(state="retired", schedule={"every": "1h"})],
-        "engineer",
-        at(5 * DAY),
-        "no longer needed",
-    )
+    retired = too_hot(state="retired", schedule={"every": "1h"})
+    apply(platform, [retired], "engineer", at(5 * DAY), "no longer needed")
     apply(platform, [too_hot(name="draft", state="draft")], "engineer", at(0), "test")
     issue_all(platform, CLOSED)
-    assert len(platform.reports.for_definition("too-hot")) == 1
-    assert platform.reports.for_definition("draft") == []
-    assert [
-        d.definition
-        for d in due_reports(platform, at(2 * WEEK + 60))
-        if d.period.name == "2026-W03"
-    ] == ["never-hot"]
+    reports = [len(platform.reports.for_definition(name)) for name in ("too-hot", "draft")]
+    assert reports == [1, 0]
+    due = [due_periods(platform, at(2 * WEEK + 60), name) for name in ("never-hot", "too-hot")]
+    assert due == [["2026-W03"], []]
 
 
 def test_the_test_period_that_the_newest_model_evaluated_is_reported_once_and_marked():
@@ -265,12 +224,8 @@ def test_the_test_period_that_the_newest_model_evaluated_is_reported_once_and_ma
         platform.past_evaluations.add(past)
     assert make_unseen_reports(platform, at(10 * DAY), said.append) == 1
     (head,) = platform.reports.for_definition("too-moist")
-    assert (head.start, head.end, head.unseen, head.period) == (
-        at(3 * DAY),
-        at(5 * DAY),
-        True,
-        None,
-    )
+    about = head.start, head.end, head.unseen, head.period
+    assert about == (at(3 * DAY), at(5 * DAY), True, None)
     assert "Test period of the training." in platform.reports.page(head.id)
     assert said == [f"report on too-moist, test period of its training: /reports/{head.id}"]
     assert make_unseen_reports(platform, at(11 * DAY), said.append) == 0
