@@ -148,8 +148,7 @@ def test_the_next_search_starts_from_the_champions_parameters(trained):
 def test_the_test_period_is_judged_anew_explained_and_reported_and_never_what_was_learned(trained):
     platform, _ = trained
     training_cutoff = platform.models.version_tags("too-moist", 1)["training_cutoff"]
-    counts = evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion")
-    assert counts.raised > 0
+    assert evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion").raised > 0
     episodes = platform.episodes.find("too-moist")
     assert min(e.raised_at.isoformat() for e in episodes) > training_cutoff
     with pytest.raises(UserError, match="has learned from times up to"):
@@ -230,14 +229,6 @@ def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(trained):
     platform.models.reachable = True
     assert "the model cannot be read" in counts.unknown["too-moist on oven-1"]
     assert states_of(platform, "too-moist", ["oven-1"])["oven-1"].watermark == before.watermark
-
-
-def test_what_cannot_be_learned_from_is_refused_with_the_reason(trained):
-    platform, _ = trained
-    with pytest.raises(UserError, match="no definition 'nothing'"):
-        prepare(platform, "nothing", at(10))
-    with pytest.raises(UserError):
-        prepare(platform, "too-moist", at(30))
 
 
 AHEAD = too_moist(horizon="1h", learning=LINEAR)

@@ -33,6 +33,7 @@ from tests.helpers.learning.waiting import add_waiting
 from tests.in_memory_platform import in_memory_platform
 
 NAME = "too-moist"
+ASKED = ("ann", "training requested", "new sensor")
 BY_A_PERSON = "It goes into service only if a person approves."
 
 
@@ -45,23 +46,16 @@ def platform():
     return made
 
 
-def audited(platform):
-    return [
-        (e["actor"], e["what"], e["why"]) for e in platform.audit.entries if e["subject"] == NAME
-    ]
-
-
 def test_of_two_people_who_approve_the_second_is_told_who_was_first(platform):
     run = add_waiting(platform, NAME)
     assert not is_decided(platform, run)
-    assert answer_waiting(platform, NAME, "ann", run=run).promote
-    assert is_decided(platform, run)
+    for _ in range(2):  # sent twice
+        assert answer_waiting(platform, NAME, "ann", run=run).promote
+        assert is_decided(platform, run)
     assert platform.models.alias(NAME, "champion") == 1
-    assert answer_waiting(platform, NAME, "ann", run=run).promote  # sent twice
-    with pytest.raises(Conflicting, match=r"ann put version 1 into service at .* already"):
-        answer_waiting(platform, NAME, "bea", run=run)
-    with pytest.raises(Conflicting, match="ann put version 1 into service"):
-        answer_waiting(platform, NAME, "bea", "not yet", run)
+    for reason in (None, "not yet"):
+        with pytest.raises(Conflicting, match=r"ann put version 1 into service at .* already"):
+            answer_waiting(platform, NAME, "bea", reason, run)
     with pytest.raises(Conflicting, match="ann put version 1 into service"):
         answer_run(platform, run, "bea")
     assert len(platform.decisions.for_definition(NAME)) == 1
@@ -75,8 +69,8 @@ def test_a_rejection_needs_a_reason_and_is_told_to_the_next_person(platform):
     with pytest.raises(Conflicting, match="ann rejected version 1"):
         answer_waiting(platform, NAME, "bea")
     line = model_line(platform, NAME)
-    assert (line.state, line.version) == ("refused", None)
-    assert line.reason == "ann rejected it: not before the audit"
+    said = (line.state, line.version, line.reason)
+    assert said == ("refused", None, "ann rejected it: not before the audit")
     assert line.advice.startswith("The model in service stays")
 
 
@@ -97,6 +91,7 @@ def test_the_list_begins_with_what_waits_and_says_what_to_do(platform):
         (NAME, "due"),
     ]
     run = add_waiting(platform, NAME)
+    assert [alert.kind for alert in platform.platform_alerts.open()] == [WAITING]
     first, second = model_lines(platform)
     assert (first.name, first.state, first.reason) == (NAME, "waiting", BY_A_PERSON)
     assert second.advice.startswith("It begins by itself")
@@ -107,11 +102,7 @@ def test_the_list_begins_with_what_waits_and_says_what_to_do(platform):
     assert [line.version for line in model_lines(platform)] == [None, 2]
     with pytest.raises(UserError, match="cannot be read"):
         rollback(platform, NAME, "worse", "ann")
-
-
-def test_a_proposal_that_needs_no_person_leaves_no_alert(platform):
     add_waiting(platform, NAME)
-    assert [alert.kind for alert in platform.platform_alerts.open()] == [WAITING]
     report_waiting(platform, proposal(promote=True, waiting=False))
     assert platform.platform_alerts.open() == []
 
@@ -122,15 +113,19 @@ def begun(platform, minute=100):
     return begin_training(platform, require_revision(platform.definitions, NAME), due.run)
 
 
-def test_a_question_that_was_trained_is_trained_again_on_request_alone(platform):
+def test_a_training_that_failed_says_why_and_is_begun_again_at_once_on_request_alone(platform):
     assert request_training(platform, NAME, "ann", "") is None  # the first one is due by itself
-    end_training(platform, begun(platform))
+    end_training(platform, begun(platform), "too few rows")
+    line = model_line(platform, NAME)
+    assert (line.state, line.reason) == ("failed", "too few rows")
+    assert line.advice.startswith("Correct what the reason names, then train again.")
     assert find_due_trainings(platform, at(101)) == []
     asked = request_training(platform, NAME, "ann", "new sensor")
     assert (asked.requested_by, asked.requested_at) == ("ann", at(100))
     assert request_training(platform, NAME, "bea", "me too").requested_by == "ann"
     assert model_line(platform, NAME).state == "requested"
-    assert audited(platform)[-1] == ("ann", "training requested", "new sensor")
+    entry = platform.audit.entries[-1]
+    assert (entry["actor"], entry["what"], entry["why"]) == ASKED
     again = begun(platform, 102)
     assert (again.attempts, again.requested_by) == (2, None)
     assert model_line(platform, NAME).state == "training"
@@ -169,13 +164,6 @@ def test_a_training_is_for_definitions_in_service_with_a_model(platform):
         request_training(platform, NAME, "ann", "")
 
 
-def test_a_training_that_failed_says_why_and_what_to_do(platform):
-    end_training(platform, begun(platform), "too few rows")
-    line = model_line(platform, NAME)
-    assert (line.state, line.reason) == ("failed", "too few rows")
-    assert line.advice.startswith("Correct what the reason names, then train again.")
-
-
 @pytest.mark.parametrize("by_person", [False, True])
 def test_a_promotion_bears_the_instant_of_the_act_with_the_end_of_its_readings_beside(
     platform, by_person
@@ -184,17 +172,15 @@ def test_a_promotion_bears_the_instant_of_the_act_with_the_end_of_its_readings_b
     platform.clock.instant = at(130)
     promote_run(platform, run, approved_by="ann" if by_person else None)
     decided = platform.decisions.for_definition(NAME)[0]
-    assert (decided.acted_at, decided.as_of) == (at(130), at(10))
-    assert decided.at == (at(130) if by_person else at(10))  # from which on it evaluates
+    evaluates_from = at(130) if by_person else at(10)
+    assert (decided.acted_at, decided.as_of, decided.at) == (at(130), at(10), evaluates_from)
     assert model_line(platform, NAME).since == at(130)
     history = model_history(platform, NAME)
     assert history["since"] == history["decisions"][0]["at"] == at(130).isoformat()
     assert history["decisions"][0]["as_of"] == at(10).isoformat()
     (entry,) = [e for e in platform.audit.entries if e["what"] == "promotion decided"]
-    assert (entry["at"], entry["why"]) == (
-        at(130),
-        f"{decided.reason} (Readings up to {at(10):%Y-%m-%d %H:%M} UTC.)",
-    )
+    why = f"{decided.reason} (Readings up to {at(10):%Y-%m-%d %H:%M} UTC.)"
+    assert (entry["at"], entry["why"]) == (at(130), why)
 
 
 def test_a_forecast_worse_than_the_last_known_value_is_called_so_where_models_are_listed(platform):
