@@ -2,9 +2,9 @@
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -62,39 +62,16 @@ def good_page():
     return page_of(GOOD)
 
 
-class Reader(HTMLParser):
-    """Collects links and tags, and fails on tags that do not close."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.links = []
-        self.tags = set()
-        self.open = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.add(tag)
-        self.links += [v for k, v in attributes if k in ("src", "href", "xlink:href")]
-        if tag not in ("meta", "link", "br", "path", "use", "rect", "input"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if self.open and self.open[-1] == tag:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        if tag not in ("path", "use", "rect"):
-            assert self.open.pop() == tag
-
-
 def test_the_page_stands_alone_without_scripts_and_its_figures_have_the_colours_of_the_page(
     good_page,
 ):
-    read = Reader(good_page)
-    assert not read.open
-    assert "script" not in read.tags
-    assert not [link for link in read.links if not link.startswith("#")]
+    opened = Counter(re.findall(r"<([a-z]\w*)\b(?![^>]*/>)", good_page))
+    closed = Counter(re.findall(r"</(\w+)>", good_page))
+    never_closed = {"meta", "link", "br", "path", "use", "rect", "input"}
+    assert {tag for tag in opened | closed if opened[tag] != closed[tag]} <= never_closed
+    assert "script" not in opened
+    links = re.findall(r'(?:src|href)="([^"]*)"', good_page)
+    assert not [link for link in links if not link.startswith("#")]
     assert not re.search(r"url\((?!#)|@import", good_page)
     drawings = re.findall(r"<svg.*?</svg>", good_page, re.DOTALL)
     assert len(drawings) == 3 + 1 + 6  # drivers, six alerts
@@ -349,21 +326,19 @@ def test_a_page_says_that_every_demand_is_met_exactly_where_the_alert_is_trusted
     few = replace(GOOD, problems=problems(*GOOD_PROBLEMS[:3]), episodes=ALARMS[:3])
     said = [("false_alarm", False, "anna")]
     all_false = [episode(h, definition=THRESHOLD, said=said) for h in range(10)]
-    told = {}
-    for name, material in {
-        "nothing raised": threshold_material(),
-        "nothing judged": NOTHING,
-        "too few problems": few,
-        "all false": threshold_material(all_false),
-        "good": GOOD,
-    }.items():
+    found = []
+    for material in (threshold_material(), NOTHING, few, threshold_material(all_false), GOOD):
         judgement = conclude(compute_metrics(material))
         page = page_of(material)
-        is_trusted = judgement.trust == "yes" and not judgement.actions
-        assert judgement.trust == "yes" or judgement.actions
-        told[name] = ("every demand is met" in page) == is_trusted
-        told[name] &= not ("Too early for a conclusion" in page and "every demand is met" in page)
-    assert all(told.values()), told
+        found.append((judgement.trust, "every demand is met" in page, bool(judgement.actions)))
+        assert not ("Too early for a conclusion" in page and "every demand is met" in page)
+    assert found == [
+        ("cannot_tell", False, True),
+        ("cannot_tell", False, True),
+        ("cannot_tell", False, True),
+        ("no", False, True),
+        ("yes", False, True),
+    ]
 
 
 def test_sentences_and_mails_are_in_the_language_of_the_plant():

@@ -64,8 +64,6 @@ def test_advice_of_a_higher_risk_comes_behind_the_risk_that_is_low_now():
     before = f"Before (advice of {OPEN.raised_at.isoformat()}): lower it"
     assert step_with_time(low).startswith(known)
     assert step_with_time(low).endswith(before)
-    text = message(low, notice("n", 9, transition="repeated", episode=OPEN.id), now=at(9)).text
-    assert f"What to do: {known}" in text
     for high in (replace(carried, risk=0.6), replace(carried, advised_at=None)):
         assert known not in step_with_time(replace(OPEN, present=high))
     assert known not in step_with_time(replace(low, happening_at=at(9)))

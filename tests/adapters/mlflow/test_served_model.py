@@ -1,96 +1,123 @@
-"""A champion as MLflow itself loads it, and what a run shows first: through a real MLflow."""
+"""Champions as MLflow itself loads them, for every kind that has scores, and what it stores beside
+them: through a real MLflow."""
 
 import json
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
+from alerting.definitions.faults import UserError
+from alerting.kinds.anomaly.model import AnomalyModel
+from alerting.kinds.registry import trained_kind_of
 from alerting.learning.data.files import dataset_from_files
-from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.onnx_export import export_onnx
-from alerting.usecases.registry.registration import load_model
-from alerting.usecases.training.train import train
+from alerting.usecases.registry.registration import ModelCache
 from tests.builders import at
-from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-from tests.in_memory_platform import in_memory_platform
+from tests.helpers.scored_lines import CLASSIFIER
+from tests.humid_line import DAY
 
 pytestmark = pytest.mark.models
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A platform with a champion in an MLflow of its own, and the address of that."""
+def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{folder}/mlflow.db"
-    models = MlflowModels(uri, artifacts=folder / "artifacts")
-    platform = replace(in_memory_platform(), runs=models, models=models)
-    platform.assets.store_assets([humid_oven()])
-    add_readings(platform, line(days=8), at(0))
-    learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
-    document = learned_quickly() | {"learning": learning}
-    apply(platform, [document], "engineer", at(0), "test")
-    platform.clock.instant = at(8 * DAY)
-    return platform, uri, train(platform, NAME, at(8 * DAY))
+    return uri, MlflowModels(uri, artifacts=folder / "artifacts")
 
 
 @pytest.fixture
-def loaded(trained, monkeypatch):
+def loaded(served, store, monkeypatch):
+    """Return the champion of a platform in MLflow, as MLflow loads it, and as the platform does."""
     import mlflow
 
+    _, platform, name, _, _ = served
+    uri, registry = store
+    files, tags = platform.models.model_files(name, 1), platform.models.version_tags(name, 1)
+    number = registry.register(name, registry.start_run(name, "training", {}), files, tags)
+    registry.set_alias(name, "champion", number)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    mlflow.set_tracking_uri(trained[1])
-    mlflow.set_registry_uri(trained[1])
-    yield mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    definition = platform.definitions.newest_revision(name).definition
+    yield (
+        mlflow.pyfunc.load_model(f"models:/{name}@champion"),
+        definition,
+        ModelCache(platform).get(definition, 1),
+    )
     mlflow.set_tracking_uri(None)
     mlflow.set_registry_uri(None)
 
 
-def test_what_mlflow_serves_takes_rows_as_json_with_what_is_not_known_left_empty(loaded):
+def test_mlflow_predicts_the_numbers_of_the_platform(served, loaded):
+    kind, _, _, asset, _ = served
+    of_mlflow, definition, model = loaded
+    columns = list(trained_kind_of(definition).plan_of(model, asset).columns)
+    assert of_mlflow.metadata.flavors["alerting"]["kind"] == kind
+    rows = pd.DataFrame(np.random.default_rng(5).normal(50, 5, (20, len(columns))), columns=columns)
+    rows.iloc[3, 0] = np.nan
+    said = of_mlflow.predict(rows)
+    if isinstance(model, AnomalyModel):
+        own = model.by_asset[asset].score(rows.to_numpy(np.float64))
+        of_asset = of_mlflow.predict(rows.assign(asset=asset))
+        assert np.array_equal(said["score"], own, equal_nan=True)
+        assert np.array_equal(of_asset["score"], own, equal_nan=True)
+        with pytest.raises(UserError, match="learned nothing of pump-1"):
+            of_mlflow.predict(rows.assign(asset="pump-1"))
+    else:
+        assert np.array_equal(said["probability"], (model.refit or model).score(rows))
+
+
+@pytest.mark.parametrize("served", [CLASSIFIER], indirect=True)
+def test_mlflow_takes_rows_as_json_with_what_is_not_known_left_empty(loaded):
     from mlflow.pyfunc.scoring_server import _split_data_and_params, infer_and_parse_data
 
-    schema = loaded.metadata.get_input_schema()
+    of_mlflow, _, _ = loaded
+    schema = of_mlflow.metadata.get_input_schema()
     columns = schema.input_names()
     rows = [[None] * len(columns), [1.0] * len(columns)]
     body = json.dumps({"dataframe_split": {"columns": columns, "data": rows}})
     data, _ = _split_data_and_params(body)
-    said = loaded.predict(infer_and_parse_data(data, schema=schema))
+    said = of_mlflow.predict(infer_and_parse_data(data, schema=schema))
     assert (list(said.columns), len(said)) == (["probability"], 2)
     assert said["probability"].between(0, 1).all()
 
 
+@pytest.mark.parametrize("served", [CLASSIFIER], indirect=True)
 def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_own_beside_it(
-    trained, loaded
+    served,
+    loaded,
+    store,
 ):
-    platform, _, result = trained
-    flavor = loaded.metadata.flavors["python_function"]
+    _, platform, name, _, _ = served
+    flavor = loaded[0].metadata.flavors["python_function"]
     assert flavor["loader_module"] == "alerting.adapters.mlflow.served_model"
-    files = platform.models.model_files(NAME, result.challenger_version)
+    files = store[1].model_files(name, 1)
     packages = {line.partition("==")[0] for line in files["requirements.txt"].decode().splitlines()}
     assert {"numpy", "pandas"} < packages & {"numpy", "pandas", "lightgbm", "scikit-learn", "skops"}
     own = files.keys() - {"registered_model_meta"}
     assert len(own) == len(files) - 1
-    assert all(name.endswith((".json", ".txt", ".skops", ".npy")) for name in own), (
-        "none is pickled"
-    )
-    add_readings(platform, line(days=9)[-144:], at(8 * DAY))
-    counts = evaluate(platform, None, at(9 * DAY))
+    assert all(file.endswith((".json", ".txt", ".skops", ".npy")) for file in own), "no pickle"
+    counts = evaluate(replace(platform, models=store[1]), None, at(9 * DAY))
     assert counts.unreadable == {}
-    assert list(platform.scores.for_interval(NAME, at(8 * DAY), at(9 * DAY)))
 
 
+@pytest.mark.parametrize("served", [CLASSIFIER], indirect=True)
 def test_training_stores_the_champion_as_onnx_with_the_same_probabilities_and_so_does_the_export(
-    trained,
+    served,
+    loaded,
 ):
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
-    platform, _, result = trained
-    rows = dataset_from_files(platform.runs.files(result.run_id, "dataset")).rows.iloc[-50:]
-    definition = platform.definitions.newest_revision(NAME).definition
-    champion = load_model(platform, definition, result.challenger_version).refit
-    stored = platform.runs.files(result.run_id, "onnx")["model.onnx"]
+    _, platform, name, _, _ = served
+    _, definition, model = loaded
+    run = platform.decisions.for_definition(name)[0].run_id
+    rows = dataset_from_files(platform.runs.files(run, "dataset")).rows.iloc[-50:]
+    stored = platform.runs.files(run, "onnx")["model.onnx"]
     session = onnxruntime.InferenceSession(stored, providers=["CPUExecutionProvider"])
-    [found] = session.run(None, {"features": champion.estimator.columns.matrix(rows)})
-    assert found[:, 0] == pytest.approx(champion.score(rows), abs=1e-12)
-    assert export_onnx(platform, definition, result.challenger_version) == stored
+    [found] = session.run(None, {"features": model.refit.estimator.columns.matrix(rows)})
+    assert found[:, 0] == pytest.approx(model.refit.score(rows), abs=1e-12)
+    assert export_onnx(platform, definition, 1) == stored

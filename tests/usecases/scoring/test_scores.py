@@ -1,30 +1,32 @@
-"""A score on request equals the one that evaluation stores, for every kind that has scores; MLflow
-serves the same models."""
+"""A score on request, or of the past, equals the one that evaluation stores, for every kind that
+has scores; each unknown instant has its reason, and nothing is written."""
 
 import json
 from dataclasses import asdict, replace
 from datetime import timedelta
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from alerting.adapters.files.rows import Layout
-from alerting.adapters.mlflow.mlflow_registry import MlflowModels
+from alerting.adapters.files.tables.score_table import write_scores
 from alerting.adapters.predictions import score_file
 from alerting.adapters.samples import parquet
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.advice import split_reasons
-from alerting.kinds.anomaly.model import AnomalyModel
-from alerting.kinds.registry import trained_kind_of
 from alerting.ports import FixedClock
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.explain.explain import why
 from alerting.usecases.registry.registration import ModelCache
+from alerting.usecases.scoring import past_scores
+from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 from alerting.usecases.scoring.predict import PredictionBatch, predict
 from alerting.usecases.scoring.question import PredictQuestion
 from alerting.usecases.scoring.sent import sent_readings
+from tests import small_models
 from tests.builders import at, too_hot
+from tests.helpers.learning.small_plant import decided, serve, small_plant
 from tests.helpers.scored_lines import FORECAST
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly
 from tests.in_memory_platform import in_memory_platform
@@ -170,49 +172,97 @@ def test_questions_without_an_answer_are_refused():
         sent_readings(platform, ASSET, rows)
 
 
-@pytest.fixture(scope="module")
-def mlflow_store(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mlflow")
-    uri = f"sqlite:///{folder}/mlflow.db"
-    return uri, MlflowModels(uri, artifacts=folder / "artifacts")
+HOUR = timedelta(hours=1)
+CUTOFF = small_models.START + 20 * HOUR
+END = small_models.START + 150 * HOUR
+RECOVERING = {"variable": "moisture", "above": 4.5, "recovery": "2h"}
 
 
-def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(
-    served, mlflow_store, monkeypatch
-):
-    import mlflow
-
-    kind, platform, name, asset, _ = served
-    version = 1
-    files = platform.models.model_files(name, version)
-    tags = platform.models.version_tags(name, version)
-    uri, registry = mlflow_store
-    number = registry.register(name, registry.start_run(name, "training", {}), files, tags)
-    registry.set_alias(name, "champion", number)
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    try:
-        loaded = mlflow.pyfunc.load_model(f"models:/{name}@champion")
-    finally:
-        mlflow.set_tracking_uri(None)
-        mlflow.set_registry_uri(None)
-    definition = platform.definitions.newest_revision(name).definition
-    model = ModelCache(platform).get(definition, version)
-    plan = trained_kind_of(definition).plan_of(model, asset)
-    assert loaded.metadata.flavors["alerting"]["kind"] == kind
-    rows = pd.DataFrame(
-        np.random.default_rng(5).normal(50, 5, (20, len(plan.columns))), columns=list(plan.columns)
+@pytest.fixture
+def platform(monkeypatch):
+    data = small_models.dataset(hours=60)
+    model = small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=CUTOFF
     )
-    rows.iloc[3, 0] = np.nan
-    said = loaded.predict(rows)
-    if isinstance(model, AnomalyModel):
-        matrix = rows.to_numpy(np.float64)
-        assert np.array_equal(said["score"], model.by_asset[asset].score(matrix), equal_nan=True)
-        assert np.array_equal(
-            loaded.predict(rows.assign(asset=asset))["score"], said["score"], equal_nan=True
-        )
-        with pytest.raises(UserError, match="learned nothing of pump-1"):
-            loaded.predict(rows.assign(asset="pump-1"))
-    else:
-        assert np.array_equal(said["probability"], (model.refit or model).score(rows))
+    serve(monkeypatch, {b"1": model})
+    made = small_plant(150, decided(END), problem=RECOVERING)
+    made.clock.instant = END
+    return made
+
+
+def scored(platform, tmp_path, name="scores.csv", start=None):
+    counts = write_scores(
+        tmp_path / name,
+        score_past(platform, plan_scoring(platform, "too-moist", start, None, None)),
+    )
+    read = pd.read_csv if name.endswith(".csv") else pd.read_parquet
+    frame = read(tmp_path / name)
+    return frame.assign(time=pd.to_datetime(frame["time"], utc=True)), counts
+
+
+def test_past_scores_equal_those_that_evaluation_stores_whatever_the_step(
+    platform, tmp_path, monkeypatch
+):
+    frame, counts = scored(platform, tmp_path)
+    monkeypatch.setattr(past_scores, "_LEAST_STEP", timedelta(hours=7))
+    by_small_steps, _ = scored(platform, tmp_path, "small.parquet")
+    pd.testing.assert_frame_equal(frame, by_small_steps, check_dtype=False)
+    assert list(platform.scores.for_interval("too-moist", CUTOFF, END)) == []
+    assert platform.episodes.find("too-moist") == []
+    evaluate_past(platform, "too-moist", CUTOFF, END, model="champion")
+    rows = platform.scores.for_interval("too-moist", CUTOFF, END + HOUR)
+    stored = {row["ts"]: row["score"] for row in rows}
+    known = frame[frame["reason"].isna()]
+    assert dict(zip(known["time"], known["score"], strict=True)) == stored
+    assert counts[""] == len(stored) > 50
+    assert (set(known["threshold"]), set(frame["asset"])) == ({0.5}, {"oven-1"})
+
+
+def test_each_instant_without_a_score_has_its_reason(platform, tmp_path):
+    frame, counts = scored(platform, tmp_path, start=small_models.START)
+    by_reason = frame[frame["score"].isna()].groupby("reason")["time"]
+    learned = f"the model has learned from times up to {CUTOFF.isoformat()}"
+    assert set(counts) == {
+        "",
+        learned,
+        "the problem has already started",
+        "recovery after the problem",
+    }
+    assert by_reason.max()[learned] <= CUTOFF < frame["time"][frame["score"].notna()].min()
+    recovering = by_reason.get_group("recovery after the problem")
+    moist = small_models.line(150).readings["moisture"]
+    for instant in recovering[::7]:
+        before = moist[:instant]
+        assert moist[:instant].iloc[-1] <= 4.5
+        assert instant - before.index[before > 4.5][-1] <= 2 * HOUR + timedelta(minutes=5)
+
+
+def test_an_interrupted_file_is_not_left_behind_and_an_earlier_one_stays(platform, tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("earlier")
+
+    def broken():
+        yield from score_past(platform, plan_scoring(platform, "too-moist", None, None, None))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_scores(path, broken())
+    assert [p.name for p in tmp_path.iterdir()] == ["scores.csv"]
+    assert path.read_text() == "earlier"
+
+
+def test_faults_of_the_question_are_named(platform, tmp_path):
+    apply(platform, [too_hot(variable="humidity")], "engineer", small_models.START, "test")
+    faults = {
+        ("too-hot", None, None, None): "of kind threshold, which has no model",
+        ("too-moist", None, None, "seven"): "write a version number",
+        ("too-moist", None, CUTOFF, None): "has learned from times up to",
+        ("too-moist", END, None, None): "must lie before",
+    }
+    for asked, fault in faults.items():
+        with pytest.raises(UserError, match=fault):
+            plan_scoring(platform, *asked)
+    with pytest.raises(UserError, match=r"ends in \.csv or \.parquet"):
+        write_scores(tmp_path / "scores.xlsx", [])
+    with pytest.raises(UserError, match="cannot be written"):
+        write_scores(tmp_path / "missing" / "scores.csv", [])

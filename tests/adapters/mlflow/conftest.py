@@ -1,0 +1,3 @@
+"""Fixture of the tests of models that MLflow serves."""
+
+from tests.helpers.scored_lines import served  # noqa: F401 - fixture
