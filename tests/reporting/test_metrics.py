@@ -60,8 +60,7 @@ def test_episodes_after_the_period_and_the_order_of_the_material_change_nothing(
 
 
 def test_a_problem_that_was_found_while_it_lasted_says_after_which_time():
-    late = episode(555.5, outcome="no")
-    found = figures(episodes=[*GOOD.episodes, late])
+    found = figures(episodes=[*GOOD.episodes, episode(555.5, outcome="no")])
     assert (found_late(figures()), found_late(found)) == ([], [1800.0])
     assert "1 more was found while it lasted, typically after 30 min." in head_sentences(found)
 
@@ -121,8 +120,9 @@ def test_an_ongoing_problem_has_no_end_and_without_evaluation_all_are_counted_ap
 def test_where_most_episodes_are_undetermined_precision_and_false_alarms_cannot_be_told():
     open_ones = [episode(h) for h in range(60, 120, 10)]
     f = figures(episodes=[*(episode(h, outcome="no") for h in (10, 20, 30, 40, 50)), *open_ones])
-    doubt = "6 of 11 alarms are undetermined"
-    assert f.false_alarms.doubt == f.precision.with_avoided.doubt == doubt
+    assert (
+        f.false_alarms.doubt == f.precision.with_avoided.doubt == "6 of 11 alarms are undetermined"
+    )
     # each of the six may be one
     assert f.false_alarms.high == pytest.approx(poisson_interval(5 + 6)[1] / 4)
     assert f.false_alarms.low == pytest.approx(poisson_interval(5)[0] / 4)
@@ -136,8 +136,9 @@ def test_an_episode_that_no_data_can_check_waits_for_an_operator_and_is_judged_b
         replace(episode(60, definition=definition), outcome_record=None)
         for definition in (THRESHOLD, CLASSIFIER)
     )
-    without_problem = compute_metrics(threshold_material([of_threshold]))
-    assert without_problem.undetermined == {"no operator gave a verdict": 1}
+    assert compute_metrics(threshold_material([of_threshold])).undetermined == {
+        "no operator gave a verdict": 1
+    }
     assert figures(episodes=[of_model]).undetermined == {"the outcome is not known yet": 1}
     right, wrong = (
         episode(hour, definition=THRESHOLD, said=[(verdict, False, "anna")])
@@ -191,8 +192,7 @@ def test_where_there_is_no_ranking_it_is_said_why():
 
 def test_the_twin_in_shadow_stands_beside_the_refit_on_the_rows_of_both():
     scores = GOOD.scores
-    shadow = (1 - scores["score"]).where(scores.index >= 100)
-    rows = figures(scores=scores.assign(twin=shadow)).rows
+    rows = figures(scores=scores.assign(twin=(1 - scores["score"]).where(scores.index >= 100))).rows
     assert rows.twin_ap < 0.2
     assert rows.ap_beside_twin > 0.9
     assert rows.ap == figures().rows.ap
@@ -424,8 +424,11 @@ def test_what_was_known_before_the_late_answer_differs_in_what_it_changed_alone(
         replace(e, feedback=tuple(f for f in e.feedback if f.at <= APRIL)) for e in month.episodes
     ]
     first = key_metrics(compute_metrics(replace(month, episodes=early)))
-    second = key_metrics(metrics)
-    changed = {name: (first[name], after) for name, after in second.items() if first[name] != after}
+    changed = {
+        name: (first[name], after)
+        for name, after in key_metrics(metrics).items()
+        if first[name] != after
+    }
     assert changed == {"answered": ("5 / 11", "6 / 11")}
 
 
@@ -435,8 +438,12 @@ def test_the_period_before_stands_beside_where_it_is_long_enough(month, metrics)
     assert before.false_alarms.value == pytest.approx(1 / 4)
     assert (before.event_recall.value, before.money.missed.low) == (0, 900 + 150 * 50)
     minutes = {"oven-1": (MARCH - timedelta(minutes=3), MARCH)}
-    short = replace(month, previous=replace(month.previous, evaluated=minutes))
-    assert compute_metrics(short).previous is None
+    assert (
+        compute_metrics(
+            replace(month, previous=replace(month.previous, evaluated=minutes))
+        ).previous
+        is None
+    )
 
 
 def test_the_model_is_compared_with_its_promotion_and_the_refusal_is_told(metrics):
@@ -454,8 +461,9 @@ def test_the_model_is_compared_with_its_promotion_and_the_refusal_is_told(metric
 
 def test_every_table_and_the_page_are_made_of_the_same_figures(metrics, page):
     found = {name: table.to_records() for name, table in tables(metrics).items()}
-    recall = [row["value"] for row in found["figures"] if row["figure"] == "recall"]
-    assert recall == [metrics.event_recall.value]
+    assert [row["value"] for row in found["figures"] if row["figure"] == "recall"] == [
+        metrics.event_recall.value
+    ]
     assert {r["outcome"]: r["episodes"] for r in found["outcomes"]}["false_alarm"] == 3
     assert found["money"][0]["low"] == metrics.money.missed.low
     assert "2026-03-01 00:00 to 2026-04-01 00:00 Europe/Berlin" in page
@@ -463,14 +471,16 @@ def test_every_table_and_the_page_are_made_of_the_same_figures(metrics, page):
 
 
 def test_a_threshold_with_costs_has_sums_too_and_alerts_that_nobody_was_sent_have_no_worth(month):
-    costs = Costs(currency="CHF", false_alarm=40)
-    definition = report_material.THRESHOLD.model_copy(update={"costs": costs})
+    definition = report_material.THRESHOLD.model_copy(
+        update={"costs": Costs(currency="CHF", false_alarm=40)}
+    )
     wrong = [
         report_material.episode(h, definition=definition, said=[("false_alarm", False, "anna")])
         for h in (3, 30)
     ]
-    material = replace(report_material.threshold_material(wrong), definition=definition)
-    money = compute_metrics(material).money
+    money = compute_metrics(
+        replace(report_material.threshold_material(wrong), definition=definition)
+    ).money
     assert (money.currency, money.false_alarms.low, money.net.high) == ("CHF", 80, -80)
     past = replace(month, episodes=[replace(e, backfilled=True) for e in month.episodes])
     assert compute_metrics(past).money is None

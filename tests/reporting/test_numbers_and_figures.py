@@ -99,8 +99,10 @@ def test_numbers_and_times_on_an_axis_are_round_and_in_the_zone_of_the_plant():
     start = datetime(2026, 3, 28, 20, tzinfo=UTC)
     hours = time_ticks(start, start + timedelta(hours=8), ZoneInfo("Europe/Berlin"))
     assert [text for _, text in hours][:3] == ["21:00", "22:00", "23:00"]
-    days = time_ticks(start, start + timedelta(days=28), UTC)
-    assert [text for _, text in days][:2] == ["2 Apr", "7 Apr"]
+    assert [text for _, text in time_ticks(start, start + timedelta(days=28), UTC)][:2] == [
+        "2 Apr",
+        "7 Apr",
+    ]
 
 
 def test_evidence_of_a_training_is_drawn_as_far_as_there_is_any():
@@ -167,11 +169,9 @@ def test_the_limit_is_the_one_nearest_to_the_present_value_with_the_digits_of_re
 def test_the_present_value_and_the_reason_have_the_same_digits_which_tell_it_from_the_limit(
     value, shown
 ):
-    limit = ChartLevel(216, "limit", is_limit=True)
-    assert line([217.0, value], (limit,)).describe() == shown
+    assert line([217.0, value], (ChartLevel(216, "limit", is_limit=True),)).describe() == shown
     alarm = threshold(variable="moisture", above=216)
-    reading = ReadingInForce(at(0), value, value, None)
-    said, _ = limit_message(alarm, oven(), reading, None)
+    said, _ = limit_message(alarm, oven(), ReadingInForce(at(0), value, value, None), None)
     assert said == f"moisture is {shown}, above 216 %"
     problem = Problem(variable="moisture", above=216)
     assert f"oisture is {shown}, limit" in current_value_message(problem, oven(), value, at(0))
@@ -207,8 +207,7 @@ def test_a_point_that_is_too_long_in_alarm_is_shown_and_cannot_be_chosen():
     assert [p.at_most for p in operating_points(curve, 0.5)] == [1.0, 3.0]
     longer = [{**curve[1], "within_budget": True}]  # the training allowed more than was written
     assert operating_points(longer, 0.2)[0].at_most == 3.0
-    always = [curve_point(0.1, 1.0, 0.0, time=0.9)]
-    assert operating_points(always, 0.2) == []
+    assert operating_points([curve_point(0.1, 1.0, 0.0, time=0.9)], 0.2) == []
 
 
 def test_the_chosen_point_is_always_shown_among_ten_at_most():
@@ -279,8 +278,11 @@ EPISODES = cases("episode with an outcome", "episodes with an outcome")
 def told(estimate):
     """Return the value and its bounds with three digits, what it rests on, and its doubt."""
     numbers = estimate.value, estimate.low, estimate.high
-    rounded = tuple(None if n is None else round(n, 3) for n in numbers)
-    return *rounded, str(estimate.basis), str(estimate.doubt)
+    return (
+        *tuple(None if n is None else round(n, 3) for n in numbers),
+        str(estimate.basis),
+        str(estimate.doubt),
+    )
 
 
 def test_an_estimate_says_what_it_rests_on_and_fewer_than_five_cases_or_a_week_are_doubtful():
@@ -427,8 +429,7 @@ def test_a_cron_of_an_earlier_version_means_a_calendar_period():
 
 
 def load(*minutes, days=7, lasts=5):
-    times = [(at(m), at(m + lasts)) for m in minutes]
-    return operator_load(times, at(0), at(days * 1440), ABOVE)
+    return operator_load([(at(m), at(m + lasts)) for m in minutes], at(0), at(days * 1440), ABOVE)
 
 
 def test_the_load_is_of_all_assets_together_and_its_peak_lies_anywhere():

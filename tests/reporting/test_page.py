@@ -180,8 +180,9 @@ def test_the_report_of_a_threshold_lists_all_its_alarms_and_speaks_of_no_model()
         for n in range(14)
     ]
     page = page_of(threshold_material([replace(alarm, contributions=()) for alarm in alarms]))
-    listed = page.partition("<h2>All alarms</h2>")[2].partition("</details>")[0]
-    assert listed.count("<tr>") == 1 + len(alarms)
+    assert page.partition("<h2>All alarms</h2>")[2].partition("</details>")[0].count(
+        "<tr>"
+    ) == 1 + len(alarms)
     texts = re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.S)
     assert not re.search(r"\b(model|train|retrain|score)", texts)
 
@@ -502,5 +503,6 @@ def test_texts_are_stored_in_english_and_said_in_the_language_of_the_page(code, 
     page = render_page(metrics, judgement, draw(metrics, GOOD), language=language(code))
     assert f'<html lang="{code}">' in page
     assert sentence in page
-    stored = json.loads(json.dumps(to_document(metrics)))
-    assert stored["event_recall"]["basis"] == "7 of 9 problems"
+    assert (
+        json.loads(json.dumps(to_document(metrics)))["event_recall"]["basis"] == "7 of 9 problems"
+    )

@@ -51,8 +51,9 @@ def test_a_mail_says_why_and_of_which_time_the_reasons_are():
     assert "\n(This is what the model used, not a proven cause.)\n" in first
     humid = (Contribution("humidity", 0.1, 70.0, 60.0, "10 % above its usual"),)
     open_now = replace(OPEN, present=replace(NOW, contributions=humid))
-    escalated = notice("n", 9, transition="escalated", episode=OPEN.id)
-    later = message(open_now, escalated, now=at(9)).text
+    later = message(
+        open_now, notice("n", 9, transition="escalated", episode=OPEN.id), now=at(9)
+    ).text
     assert "\nWhy (Mon 5 Jan 00:09): 10 % above its usual.\n" in later
     assert "12 °C" not in later
 
@@ -70,8 +71,10 @@ def test_advice_of_a_higher_risk_comes_behind_the_risk_that_is_low_now():
 
 
 def test_programs_read_the_newest_advice_of_an_open_episode_and_of_an_ended_one_that_of_its_raise():
-    ended = replace(OPEN, condition="closed", closed_at=at(9))
-    found = [episode_summary(one).advice for one in (OPEN, ended)]
+    found = [
+        episode_summary(one).advice
+        for one in (OPEN, replace(OPEN, condition="closed", closed_at=at(9)))
+    ]
     assert found == ["Keep an eye on it", "lower it"]
 
 

@@ -45,8 +45,7 @@ def test_a_run_keeps_parameters_metrics_tags_files_and_how_it_ended(models):
     with models._connection.client() as client:
         data = client.get_run(run).data
         assert [client.get_run(one).info.status for one in (run, bad)] == ["FINISHED", "FAILED"]
-    assert data.params == {"trials": "8", "family": "lightgbm"}
-    assert data.metrics == many
+    assert (data.params, data.metrics) == ({"trials": "8", "family": "lightgbm"}, many)
 
 
 def test_children_are_found_under_their_parent_alone(models):
@@ -89,8 +88,10 @@ def test_an_experiment_in_the_bin_is_taken_out_again(models):
     run = models.start_run("binned", "train", {})
     with models._connection.client() as client:
         client.delete_experiment(client.get_run(run).info.experiment_id)
-    again = models.start_run("binned", "train again", {})
-    assert models.tags(again)["mlflow.runName"] == "train again"
+    assert (
+        models.tags(models.start_run("binned", "train again", {}))["mlflow.runName"]
+        == "train again"
+    )
 
 
 def test_a_missing_server_is_said_within_seconds_and_says_what_to_do():

@@ -80,8 +80,9 @@ def test_mlflow_takes_rows_as_json_with_what_is_not_known_left_empty(loaded):
     schema = of_mlflow.metadata.get_input_schema()
     columns = schema.input_names()
     rows = [[None] * len(columns), [1.0] * len(columns)]
-    body = json.dumps({"dataframe_split": {"columns": columns, "data": rows}})
-    data, _ = _split_data_and_params(body)
+    data, _ = _split_data_and_params(
+        json.dumps({"dataframe_split": {"columns": columns, "data": rows}})
+    )
     said = of_mlflow.predict(infer_and_parse_data(data, schema=schema))
     assert (list(said.columns), len(said)) == (["probability"], 2)
     assert said["probability"].between(0, 1).all()
@@ -102,8 +103,7 @@ def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_o
     own = files.keys() - {"registered_model_meta"}
     assert len(own) == len(files) - 1
     assert all(file.endswith((".json", ".txt", ".skops", ".npy")) for file in own), "no pickle"
-    counts = evaluate(replace(platform, models=store[1]), None, at(9 * DAY))
-    assert counts.unreadable == {}
+    assert evaluate(replace(platform, models=store[1]), None, at(9 * DAY)).unreadable == {}
 
 
 @pytest.mark.parametrize("served", [CLASSIFIER], indirect=True)

@@ -42,8 +42,7 @@ def test_every_sum_follows_from_the_costs_of_the_definition():
     assert money.problem == 900 + 6 * 150  # 4, 6 and 10 minutes: 6 on median
     # none; both avoided ones, and the acted one without an outcome
     assert money.avoided == Amount(0, 3 * 1800)
-    assert money.net == Amount(0 - 350 - 100, 5400 - 150 - 100)
-    assert len(money.assumptions) == 5
+    assert (money.net, len(money.assumptions)) == (Amount(0 - 350 - 100, 5400 - 150 - 100), 5)
     assert compute_money(None, counted(), AT) is None
 
 
@@ -51,8 +50,7 @@ def test_a_problem_that_is_not_over_costs_until_the_end_of_the_period_and_gives_
     money = compute_money(
         COSTS, counted(missed=lasting(None), announced=()), AT + timedelta(minutes=2)
     )
-    assert money.missed == Amount(1200, 1200)
-    assert money.problem == 900
+    assert (money.missed, money.problem) == (Amount(1200, 1200), 900)
     assert any("not over" in line for line in money.assumptions)
     assert any("without its minutes" in line for line in money.assumptions)
 
@@ -110,8 +108,9 @@ def test_recommendations_are_compared_by_whether_they_were_followed():
 def test_advice_took_effect_where_the_risk_came_down_to_under_the_threshold():
     def scored(hour, risk):
         given = acted(hour, "x", "no", recommendation_taken="yes")
-        present = PresentAdvice(given.raised_at, given.raised_at, risk, 0.5, 2, (), ADVICE)
-        return replace(given, present=present)
+        return replace(
+            given, present=PresentAdvice(given.raised_at, given.raised_at, risk, 0.5, 2, (), ADVICE)
+        )
 
     assert verdict_metrics([scored(1, 0.4), scored(2, 0.6)]).advice.took_effect.value == 0.5
 
@@ -149,8 +148,9 @@ def test_a_decision_is_explained_by_what_decided_it():
         "keep": "Seine Warnungen waren besser, aber seine Prognosen schlechter (mittlerer CRPS "
         "1,2, zuvor 1,5).",
     }
-    by_warnings = summarise_decision("keep", 1, "", "", EVIDENCE)
-    assert by_warnings.startswith("It was no better on 12 problems")
+    assert summarise_decision("keep", 1, "", "", EVIDENCE).startswith(
+        "It was no better on 12 problems"
+    )
 
 
 def test_a_first_model_with_later_scores_by_chance_is_not_called_better_than_chance():
@@ -164,5 +164,4 @@ def test_a_first_model_with_later_scores_by_chance_is_not_called_better_than_cha
 
 def test_each_objection_that_a_person_decides_on_has_a_sentence_of_its_own():
     names = {rule.objection for rule in RULES if rule.by_person}
-    sentences = {str(explain_waiting(name)) for name in (*names, None)}
-    assert len(sentences) == len(names) + 1
+    assert len({str(explain_waiting(name)) for name in (*names, None)}) == len(names) + 1

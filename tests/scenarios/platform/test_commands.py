@@ -84,8 +84,7 @@ def shell(tmp_path_factory, commands):
         shell.write("hot.yaml", DRAFT)
         assert shell("prepare").returncode == 0
         for asset in ("oven-1", "oven-2"):
-            file = f"{asset}.csv"
-            assert shell("import", "readings", file, "--asset", asset).returncode == 0
+            assert shell("import", "readings", f"{asset}.csv", "--asset", asset).returncode == 0
         yield shell
 
 
@@ -101,8 +100,7 @@ UNLEARNABLE = {
 
 
 def test_what_cannot_be_learned_is_refused_and_leaves_its_reason_alone(shell):
-    file = shell.write("w.yaml", json.dumps(UNLEARNABLE))
-    assert shell("apply", file).returncode == 0
+    assert shell("apply", shell.write("w.yaml", json.dumps(UNLEARNABLE))).returncode == 0
     before = shell.contents()
     done = shell("train", "wrong", "--as-of", "2026-01-21T00:00Z")
     words = "no two classes to separate"

@@ -254,8 +254,9 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
         "the fault of the source",
     )
     airflow.until(lambda: "failed" in _states(airflow, "ingest__lab"), "the failed run")
-    runs = airflow.run_ids("evaluate__arrived")
-    assert 2 <= len(runs) <= 3, "polls without a new row start no evaluation"
+    assert 2 <= len(airflow.run_ids("evaluate__arrived")) <= 3, (
+        "polls without a new row start no evaluation"
+    )
 
 
 def _put_sources_and_definitions(platform: Platform, settings: Settings, now: datetime) -> None:

@@ -125,8 +125,9 @@ def test_training_comes_at_the_start_and_then_at_every_tick():
     ]
     found = [segment_starts(*given) for given, _ in cases]
     assert found == [[at(minute) for minute in starts] for _, starts in cases]
-    left_out = segment_starts(classifier(), at(0), at(28 * DAY), "scheduled")
-    assert len(left_out) == 5, "a night of each week"
+    assert len(segment_starts(classifier(), at(0), at(28 * DAY), "scheduled")) == 5, (
+        "a night of each week"
+    )
 
 
 def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
@@ -206,8 +207,9 @@ def test_costs_are_those_of_misses_and_false_alarms_where_the_definition_names_t
         intervals={},
     )
     priced = classifier(operating_point={"cost_of_miss": 500, "cost_of_false_alarm": 20})
-    cost = Cost(misses=1000, false_alarms=60, total=1060, per_week=530)
-    assert cost_of(priced, met, weeks=2) == cost
+    assert cost_of(priced, met, weeks=2) == Cost(
+        misses=1000, false_alarms=60, total=1060, per_week=530
+    )
     cases = ((classifier(), met), (priced, None), (threshold(), met))
     assert [cost_of(*given, weeks=2) for given in cases] == [None] * 3
 
@@ -261,8 +263,13 @@ def test_it_raises_what_live_evaluation_tick_by_tick_would_have_raised_to_the_mi
 
 def test_it_runs_on_a_draft_and_changes_nothing_live_and_tells_nobody():
     platform = lived()
-    documents = [{**DOCUMENT, "state": "draft"}, too_hot(name="live", above=210)]
-    apply(platform, documents, "engineer", at(0), "test")
+    apply(
+        platform,
+        [{**DOCUMENT, "state": "draft"}, too_hot(name="live", above=210)],
+        "engineer",
+        at(0),
+        "test",
+    )
     evaluate(platform, None, at(DAY))
     mails = platform.channels["mail"].messages
     before = contents(platform), len(mails)

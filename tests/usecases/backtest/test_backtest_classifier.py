@@ -92,8 +92,7 @@ SAID = ("id", "raised_at", "closed_at", "evaluation", "contributions", "recommen
 
 def said(episodes):
     """Return all that an episode says, but of notifications and outcomes."""
-    read = attrgetter(*SAID, "continues")
-    return sorted(map(read, episodes))
+    return sorted(map(attrgetter(*SAID, "continues"), episodes))
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +117,9 @@ def live():
 
 def test_it_trains_the_same_models_and_raises_the_same_episodes_as_live(made, live):
     decisions = live.decisions.for_definition("too-moist")
-    found = [(s["verdict"], s["reason"]) for s in made.segments]
-    assert found == [(d.verdict, d.reason) for d in decisions]
+    assert [(s["verdict"], s["reason"]) for s in made.segments] == [
+        (d.verdict, d.reason) for d in decisions
+    ]
     hashes = [live.models.version_tags("too-moist", s["version"]) for s in made.segments]
     assert [s["model_hash"] for s in made.segments] == [tags["model_hash"] for tags in hashes]
     assert len({s["model_hash"] for s in made.segments}) > 1
@@ -140,8 +140,9 @@ def test_figures_events_and_page_tell_how_it_would_have_done(made):
     assert made.events["event_recall"] == pytest.approx(made.metrics["event_recall"]["value"])
     assert "It was trained every 4d: 3 times" in made.page
     assert all(s["model_hash"][:12] in made.page for s in made.segments)
-    versions = sorted({s["version"] for s in made.segments})
-    assert [m["version"] for m in made.metrics["models"]] == versions
+    assert [m["version"] for m in made.metrics["models"]] == sorted(
+        {s["version"] for s in made.segments}
+    )
 
 
 def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_so():

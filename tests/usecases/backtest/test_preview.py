@@ -104,8 +104,9 @@ def without_nothing(document):
 def tried(platform, document, store=None):
     """Return the preview of a document, made anew without a store."""
     store = store or SeriesCache(monotonic)
-    subject = written_subject(platform, document)
-    return preview(platform, subject, at(0), END, silent, lambda: None, store)
+    return preview(
+        platform, written_subject(platform, document), at(0), END, silent, lambda: None, store
+    )
 
 
 def said(episode):
@@ -247,15 +248,13 @@ def test_a_draft_is_compared_with_the_revision_in_service_alone():
 
 
 def test_the_drawing_has_the_values_of_the_period_with_their_peaks_and_limits():
-    platform = often_hot()
-    drawn = tried(platform, too_hot()).drawn
+    drawn = tried(often_hot(), too_hot()).drawn
     (panel,) = drawn.panels
     assert drawn.asset == "oven-1"
     assert (panel.values.min(), panel.values.max()) == (200.0, 230.0)
     assert [(level.value, level.label) for level in panel.levels] == [(215.0, "limit")]
     assert len(drawn.draft) == 12 * DAYS
-    second = sorted(drawn.draft)[1]
-    assert second == (at(120), at(130))
+    assert sorted(drawn.draft)[1] == (at(120), at(130))
 
 
 def test_a_problem_that_events_show_is_drawn_beside_a_variable_of_its_asset():
@@ -286,8 +285,7 @@ def flapping(of_a_day):
 def test_where_most_problems_begin_within_minutes_of_another_merge_within_is_proposed():
     document = too_moist(problem={"variable": "moisture", "above": 4.5})
     found = tried(flapping([1, 3, 6, 9]), document).problems
-    assert (found.number, found.uncounted) == (20, 0)
-    assert found.bursts.merged == 4
+    assert (found.number, found.uncounted, found.bursts.merged) == (20, 0, 4)
     assert found.bursts.remedy == "problem.merge_within: 5m"
     merged = {**document["problem"], "merge_within": "5m"}
     as_proposed = tried(flapping([1, 3, 6, 9]), too_moist(problem=merged)).problems

@@ -89,8 +89,11 @@ def test_bad_quality_is_told_with_when_it_began_and_what_was_known_before(platfo
             "sample of Zone 2 temperature as bad"
         )
         assert (found.verdict, facts - {*found.facts}) == ("unknown", set())
-    counts = evaluate(platform, ["too-hot"], at(32))
-    assert counts.unknown["too-hot on oven-1"].startswith("bad quality")
+    assert (
+        evaluate(platform, ["too-hot"], at(32))
+        .unknown["too-hot on oven-1"]
+        .startswith("bad quality")
+    )
 
 
 def test_a_pending_condition_says_since_when_and_when_it_is_due(platform):

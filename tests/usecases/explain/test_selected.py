@@ -25,8 +25,7 @@ DAYS = 9
 def line():
     """Return nine days of values from 0 to 99, one a minute, and what is impossible among them."""
     made = in_memory_platform()
-    asset = oven(level=Variable(high=1000), recipe=Variable(type="category"))
-    made.assets.store_assets([asset])
+    made.assets.store_assets([oven(level=Variable(high=1000), recipe=Variable(type="category"))])
     rows = [
         ReadingRow("oven-1", at(m), {"level": 9999.0 if m % 1000 == 999 else float(m % 100)})
         for m in range(1440 * DAYS)
@@ -50,8 +49,9 @@ def test_statistics_are_those_of_all_possible_values(line, asset):
     assert moments == pytest.approx(
         (values.mean(), values.std(ddof=1), *np.percentile(values, (5, 50, 95)))
     )
-    none = selected_statistics(line.readings, asset, ["moisture"], at(0), at(60))
-    assert none == {"moisture": None}
+    assert selected_statistics(line.readings, asset, ["moisture"], at(0), at(60)) == {
+        "moisture": None
+    }
 
 
 def test_times_are_found_across_all_parts_that_are_read(line, asset):

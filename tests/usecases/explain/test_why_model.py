@@ -74,5 +74,7 @@ def test_a_model_that_cannot_be_read_is_said(platform, monkeypatch):
 
     monkeypatch.setattr(model_files, "model_from_files", unreadable)
     found = why(platform, "too-moist", "oven-1", SINCE + HOUR)
-    reason = "the model cannot be read: the registry does not answer"
-    assert (found.verdict, found.unknown) == ("unknown", reason)
+    assert (found.verdict, found.unknown) == (
+        "unknown",
+        "the model cannot be read: the registry does not answer",
+    )

@@ -73,8 +73,9 @@ def test_maintenance_is_left_out_as_a_labelled_time_and_a_silence_is_not(platfor
     for kind, start in (("maintenance", FROM), ("silence", FROM + 1440)):
         ends = (at(start), at(start + 200))
         given = ("belt", (), "anna", "engineer", at(start))
-        silence = new_silence(kind, SilenceScope(part="oven-1"), *ends, None, *given)
-        platform.silences.insert(silence)
+        platform.silences.insert(
+            new_silence(kind, SilenceScope(part="oven-1"), *ends, None, *given)
+        )
     _, after = learned(platform)
     assert set(before) - set(after) == {m for m in before if FROM - AHEAD <= m < TO + WINDOW}
     record = labelled_times(platform, definition_of(platform), at(MINUTES))
@@ -118,8 +119,10 @@ def test_a_training_uses_the_labels_of_its_instant_so_it_can_be_repeated(platfor
     made = mark(platform, "not_to_learn_from")
     marked = learned(platform)[0].hash
     undo_label(platform, platform.audit, made.id, "anna", at(MINUTES + 10))
-    found = [learned(platform, minute)[0].hash for minute in (MINUTES - 20, MINUTES)]
-    assert found == [first, marked]
+    assert [learned(platform, minute)[0].hash for minute in (MINUTES - 20, MINUTES)] == [
+        first,
+        marked,
+    ]
 
 
 def test_the_past_of_a_backtest_knows_the_labels_of_today(platform):
@@ -127,8 +130,7 @@ def test_the_past_of_a_backtest_knows_the_labels_of_today(platform):
     mark(platform, "not_to_learn_from", TO, TO + 100)
     revision = require_revision(platform.definitions, "too-moist")
     past = Sandbox(platform, revision).training(at(TO + 500))
-    asset = platform.assets.get("oven-1")
-    history = past.readings.load(asset, at(FROM), at(TO - 1), ["moisture"])
+    history = past.readings.load(platform.assets.get("oven-1"), at(FROM), at(TO - 1), ["moisture"])
     assert history.readings["moisture"].isna().all()
     found = labelled_times(past, revision.definition, at(TO + 500))
     assert (found.left_out, found.bad) == (1, 1)
@@ -139,11 +141,14 @@ def test_a_kind_that_learns_from_readings_alone_leaves_the_time_out_and_says_so(
     mark(platform, "bad", FROM + 600, FROM + 660, ("humidity",))
     run = prepare(platform, "drift", at(MINUTES))
     data = load_learning_data(platform, run, definition_of(platform, "drift"), at(MINUTES))
-    suppressed = [(one.start, one.end) for one in data.suppressed["oven-1"]]
-    assert suppressed == [(at(FROM), at(FROM + 90))]
+    assert [(one.start, one.end) for one in data.suppressed["oven-1"]] == [
+        (at(FROM), at(FROM + 90))
+    ]
     read = data.histories[0].load_all(["humidity"]).readings["humidity"]
-    hidden = read[(read.index >= at(FROM + 600)) & (read.index < at(FROM + 660))]
-    assert hidden.isna().tolist() == [True] * 12
+    assert (
+        read[(read.index >= at(FROM + 600)) & (read.index < at(FROM + 660))].isna().tolist()
+        == [True] * 12
+    )
     assert b"test run" in platform.runs.files(run, "dataset")["labels.json"]
 
     proposal = train(platform, "drift", at(MINUTES))
@@ -160,6 +165,7 @@ def test_a_label_of_a_variable_that_is_not_read_changes_nothing(platform):
     left_out = []
     for variables in (("moisture",), ("moisture", "humidity")):
         mark(platform, "not_to_learn_from", variables=variables)
-        record = labelled_times(platform, definition_of(platform, "drift"), at(MINUTES))
-        left_out.append(record.left_out)
+        left_out.append(
+            labelled_times(platform, definition_of(platform, "drift"), at(MINUTES)).left_out
+        )
     assert left_out == [0, 1]

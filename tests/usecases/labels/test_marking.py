@@ -52,9 +52,12 @@ def mark(platform, start=0, end=10, variables=("a",), kind="bad", now=180, **mor
 
 
 def test_a_mark_and_its_end_are_in_the_audit_with_reason_and_person(platform):
-    made = mark(platform)
-    ended = undo_label(platform, platform.audit, made.id, "bea", at(190), "wrong day")
-    assert ended.undone_by == "bea"
+    assert (
+        undo_label(
+            platform, platform.audit, mark(platform).id, "bea", at(190), "wrong day"
+        ).undone_by
+        == "bea"
+    )
     undone, marked = platform.audit.find(AuditFilter(subject="oven-1"), 9)
     assert [(one.actor, one.what, one.why) for one in (marked, undone)] == [
         ("anna", "time marked", "sensor exchanged"),
@@ -122,8 +125,7 @@ def test_values_of_the_interval_are_missing_and_of_bad_quality_and_no_others(pla
     assert found == {"a": hidden, "b": [], "recipe": [], "more": hidden}, "more is a - b"
     history = without_bad_values(platform).readings.load(OVEN, None, at(180))
     assert history.doubts.bad["a"].tolist() == [to_millis(at(n)) for n in hidden]
-    stored = platform.readings.load(OVEN, None, at(180))
-    assert stored.readings["a"].notna().all()
+    assert platform.readings.load(OVEN, None, at(180)).readings["a"].notna().all()
 
 
 def test_a_label_without_variables_is_on_all_of_the_asset_and_one_of_learning_changes_no_value(
@@ -135,8 +137,7 @@ def test_a_label_without_variables_is_on_all_of_the_asset_and_one_of_learning_ch
 
 
 def test_labels_count_as_they_were_at_the_instant(platform):
-    made = mark(platform, 10, 12, now=100)
-    undo_label(platform, platform.audit, made.id, "bea", at(150))
+    undo_label(platform, platform.audit, mark(platform, 10, 12, now=100).id, "bea", at(150))
     found = {when: missing(platform, "a", when=at(when)) for when in (99, 100, 149, 150)}
     assert found == {99: [[]], 100: [[10, 11]], 149: [[10, 11]], 150: [[]]}
     assert missing(platform, "a") == [[]]

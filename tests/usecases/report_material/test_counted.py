@@ -49,16 +49,16 @@ def test_alarms_before_the_first_stored_score_of_their_asset_are_named():
     late = episode(9)
     other = episode(9, asset="oven-2")
     episodes = [early, first, late, other]
-    found = raised_unscored(CLASSIFIER, episodes, stored(4, 5, 6))
-    assert found == {early.id, other.id}
+    assert raised_unscored(CLASSIFIER, episodes, stored(4, 5, 6)) == {early.id, other.id}
     assert raised_unscored(CLASSIFIER, episodes, []) == {e.id for e in episodes}
     assert raised_unscored(THRESHOLD, episodes, []) == frozenset()
 
 
 def test_scores_in_suppressed_times_of_their_asset_do_not_count():
     scores = pd.DataFrame([*stored(1, 2, 3), *stored(2, asset="oven-2")])
-    suppressed = {"oven-1": [SuppressedInterval(START + 2 * H, START + 3 * H, "stop")]}
-    found = notifiable_scores(scores, suppressed)
+    found = notifiable_scores(
+        scores, {"oven-1": [SuppressedInterval(START + 2 * H, START + 3 * H, "stop")]}
+    )
     assert found.to_dict("records") == [*stored(1, 3), *stored(2, asset="oven-2")]
 
 

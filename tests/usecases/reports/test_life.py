@@ -44,8 +44,9 @@ def platform():
     made.assets.store_assets([oven()])
     schedule = {"every": "1h", "report": "week", "report_recipients": ["mail"]}
     document = too_hot(schedule=schedule, stale_after="3h", notify={"channels": []})
-    documents = [document, document | {"name": "never-hot", "above": 500}]
-    apply(made, documents, "engineer", at(0), "test")
+    apply(
+        made, [document, document | {"name": "never-hot", "above": 500}], "engineer", at(0), "test"
+    )
     live(made, 0, WEEK)
     return made
 
@@ -53,8 +54,9 @@ def platform():
 def live(platform, start, end):
     for minute in range(start + 30, end + 30, 60):
         temperature = 230.0 if DAY + 600 <= minute < DAY + 720 else 200.0
-        row = ReadingRow("oven-1", at(minute), {"temperature": temperature})
-        add_readings(platform, [row], at(minute))
+        add_readings(
+            platform, [ReadingRow("oven-1", at(minute), {"temperature": temperature})], at(minute)
+        )
     platform.clock.instant = at(end)
     evaluate(platform, None, at(end))
 
@@ -82,16 +84,19 @@ def test_a_period_is_reported_once_it_is_closed_and_only_where_there_is_somethin
     assert (head.start, head.end, head.key_metrics["episodes"]) == (at(0), at(WEEK), "1")
     assert [h.empty for h in platform.reports.for_definition("never-hot")] == [True]
     assert [h.definition for h in platform.reports.newest_reports(9)] == ["too-hot"]
-    again = [issue_all(platform, when) for when in (CLOSED, at(WEEK + 3 * DAY))]
-    assert again == [[], []], "nothing has changed"
+    assert [issue_all(platform, when) for when in (CLOSED, at(WEEK + 3 * DAY))] == [[], []], (
+        "nothing has changed"
+    )
     assert len(platform.reports.for_definition("too-hot")) == 1
 
 
 def test_a_period_waits_for_its_last_prediction_window_and_the_laboratory(platform):
-    late = Variable(delay=timedelta(hours=6))
-    platform.assets.store_assets([oven(moisture=late)])
-    problem = {"variable": "moisture", "above": 4.5, "for": "10m"}
-    predicted = {"problem": problem, "horizon": "2h", "gap": "1h"}
+    platform.assets.store_assets([oven(moisture=Variable(delay=timedelta(hours=6)))])
+    predicted = {
+        "problem": {"variable": "moisture", "above": 4.5, "for": "10m"},
+        "horizon": "2h",
+        "gap": "1h",
+    }
     document = too_hot(name="lab", **predicted, schedule={"every": "1h"}, stale_after="3h")
     apply(platform, [document], "engineer", at(1), "test")
     # the end of the week, gap 1 h + horizon 2 h, held for 10 min, delay 6 h
@@ -187,14 +192,16 @@ def test_a_correction_is_a_new_report_by_hand_beside_the_first_and_ends_a_failur
 
 
 def due_periods(platform, when, definition):
-    due = due_reports(platform, when)
-    return [one.period.name for one in due if one.definition == definition]
+    return [one.period.name for one in due_reports(platform, when) if one.definition == definition]
 
 
 def test_weeks_missed_while_nothing_ran_are_made_up_oldest_first(platform):
     live(platform, WEEK, 3 * WEEK)
-    found = due_periods(platform, at(3 * WEEK + 60), "too-hot")
-    assert found == ["2026-W02", "2026-W03", "2026-W04"]
+    assert due_periods(platform, at(3 * WEEK + 60), "too-hot") == [
+        "2026-W02",
+        "2026-W03",
+        "2026-W04",
+    ]
 
 
 def test_a_week_of_the_plants_zone_is_reported(platform):
@@ -208,8 +215,7 @@ def test_a_definition_retired_in_the_period_is_reported_and_a_draft_is_not(platf
     apply(platform, [retired], "engineer", at(5 * DAY), "no longer needed")
     apply(platform, [too_hot(name="draft", state="draft")], "engineer", at(0), "test")
     issue_all(platform, CLOSED)
-    reports = [len(platform.reports.for_definition(name)) for name in ("too-hot", "draft")]
-    assert reports == [1, 0]
+    assert [len(platform.reports.for_definition(name)) for name in ("too-hot", "draft")] == [1, 0]
     due = [due_periods(platform, at(2 * WEEK + 60), name) for name in ("never-hot", "too-hot")]
     assert due == [["2026-W03"], []]
 
@@ -245,8 +251,13 @@ def reported(document=None, temperature=lambda minute: 200.0):
     platform.assets.store_assets([oven()])
     platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
     platform.clock.instant = ALL_CLOSED
-    given = {"schedule": EVERY_HOUR, "notify": {"channels": []}}
-    apply(platform, [document | given], "engineer", at(0), "test")
+    apply(
+        platform,
+        [document | {"schedule": EVERY_HOUR, "notify": {"channels": []}}],
+        "engineer",
+        at(0),
+        "test",
+    )
     minutes = range(30, WEEK + 60, 60) if temperature else ()
     rows = [
         ReadingRow("oven-1", at(m), {"temperature": temperature(m), "moisture": 3.5})
@@ -260,8 +271,9 @@ def reported(document=None, temperature=lambda minute: 200.0):
     (head,) = platform.reports.of_period("2026-W02").values()
     made = compose(platform, head.definition, read_period("2026-W02", platform.zone), ALL_CLOSED)
     assert len(made.content.page) < 60_000, "a short report"
-    plain = re.sub(r"<style.*?</style>|<[^>]+>", " ", made.content.page, flags=re.DOTALL)
-    text = re.sub(r"\s+", " ", plain)
+    text = re.sub(
+        r"\s+", " ", re.sub(r"<style.*?</style>|<[^>]+>", " ", made.content.page, flags=re.DOTALL)
+    )
     assert not re.search(r"\b(nan|inf|None(?![.:]))\b", text), (
         "every figure that is not known has words"
     )

@@ -62,8 +62,9 @@ def test_the_score_of_an_asset_is_the_one_that_evaluation_stored(served):
     batch = PredictionBatch(
         platform, models, name, [PredictQuestion(asset, row["ts"]) for row in asked]
     )
-    together = [batch.answer(PredictQuestion(asset, row["ts"])) for row in reversed(asked)]
-    assert together == found[::-1]
+    assert [batch.answer(PredictQuestion(asset, row["ts"])) for row in reversed(asked)] == found[
+        ::-1
+    ]
     told = why(platform, name, asset, highest["ts"])
     assert told.score == found[-1].score
     assert {c.message for c in split_reasons(found[-1].contributions)[0]} <= set(told.facts)
@@ -77,8 +78,9 @@ def test_rows_that_are_sent_give_the_same_number_as_stored_ones(served):
     models = ModelCache(platform)
     for row in stored[-40::13]:
         rows = of_asset(platform, asset, row["ts"] - timedelta(days=2), row["ts"])
-        given = sent_readings(platform, asset, rows)
-        found = predict(platform, models, name, asset, row["ts"], given)
+        found = predict(
+            platform, models, name, asset, row["ts"], sent_readings(platform, asset, rows)
+        )
         assert (found.at, found.score) == (row["ts"], row["score"])
 
 
@@ -134,14 +136,15 @@ def test_what_cannot_be_known_says_why_and_is_not_a_number(served, monkeypatch):
     before = predict(platform, models, name, asset, at(10))
     assert (before.score, before.would_raise, before.contributions) == (None, None, ())
     assert before.unknown in ("no model is in service yet", "the definition is not in service")
-    late = replace(platform, clock=FixedClock(at(200 * DAY)))
-    assert predict(late, models, name, asset).unknown
+    assert predict(replace(platform, clock=FixedClock(at(200 * DAY))), models, name, asset).unknown
     alone = sent_readings(platform, asset, of_asset(platform, asset, at(0), at(DAY)))
     assert predict(platform, models, name, asset, given=alone).unknown
     monkeypatch.setattr(platform.models, "reachable", False)
     lost = predict(platform, ModelCache(platform), name, asset, stored[-1]["ts"])
-    reason = "the model cannot be read: the registry does not answer"
-    assert (lost.score, lost.unknown) == (None, reason)
+    assert (lost.score, lost.unknown) == (
+        None,
+        "the model cannot be read: the registry does not answer",
+    )
 
 
 def test_questions_without_an_answer_are_refused():
@@ -210,8 +213,10 @@ def test_past_scores_equal_those_that_evaluation_stores_whatever_the_step(
     assert list(platform.scores.for_interval("too-moist", CUTOFF, END)) == []
     assert platform.episodes.find("too-moist") == []
     evaluate_past(platform, "too-moist", CUTOFF, END, model="champion")
-    rows = platform.scores.for_interval("too-moist", CUTOFF, END + HOUR)
-    stored = {row["ts"]: row["score"] for row in rows}
+    stored = {
+        row["ts"]: row["score"]
+        for row in platform.scores.for_interval("too-moist", CUTOFF, END + HOUR)
+    }
     known = frame[frame["reason"].isna()]
     assert dict(zip(known["time"], known["score"], strict=True)) == stored
     assert counts[""] == len(stored) > 50

@@ -61,12 +61,15 @@ def test_an_added_family_becomes_the_champion_and_evaluates(installed):
     result = train_document(platform, document("mean_difference"))
     assert (result.verdict, result.promote) == ("provisional", True)
     assert platform.models.version_tags(NAME, 1)["family"] == "mean_difference"
-    model = load_model(platform, classifier(), 1)
-    assert type(model.estimator.model).__module__ == "weights_of_means"
+    assert (
+        type(load_model(platform, classifier(), 1).estimator.model).__module__ == "weights_of_means"
+    )
     counts = evaluate(platform, None, at(9 * DAY))
     assert (counts.unreadable, counts.unknown) == ({}, {})
-    raised = platform.episodes.find(NAME)
-    assert {share.variable for share in raised[0].contributions} & {"humidity", "moisture"}
+    assert {share.variable for share in platform.episodes.find(NAME)[0].contributions} & {
+        "humidity",
+        "moisture",
+    }
 
 
 def test_a_family_that_is_not_installed_or_has_another_name_is_refused(installed):

@@ -62,8 +62,9 @@ def begin(platform, run=None, minute=0):
 
 def end(platform, minute, failure=None, run=None):
     """Train the newest revision at a minute; it ends at once, with this failure."""
-    training = begin(platform, run, minute)
-    end_training(replace(platform, clock=FixedClock(at(minute))), training, failure)
+    end_training(
+        replace(platform, clock=FixedClock(at(minute))), begin(platform, run, minute), failure
+    )
 
 
 def test_a_new_question_is_due_until_its_training_runs(platform):
@@ -129,8 +130,7 @@ def test_a_failed_training_is_tried_again_after_growing_pauses_and_then_waits_fo
 
 def test_a_training_that_never_ends_counts_as_failed_after_a_day():
     begun = Training(NAME, "q", "question-q-1", 1, at(0))
-    found = [next_attempt(1, begun, at(24 * HOUR + minute)) for minute in (0, 6)]
-    assert found == [None, 2]
+    assert [next_attempt(1, begun, at(24 * HOUR + minute)) for minute in (0, 6)] == [None, 2]
 
 
 def test_a_step_that_airflow_tries_again_is_the_same_attempt(platform):

@@ -55,8 +55,11 @@ def trained_line(starts, problem, is_off=None, **changes):
     sent = slice(None) if is_off is None else ~is_off(line[0])
     platform = oven_platform(tuple(values[sent] for values in line), MINUTES)
     platform.assets.put_event_types([EventType(name="failure", duration="instant")])
-    failures = [EventRow("oven-1", "failure", at(start), None, "test") for start in starts]
-    add_events(platform, failures, at(0))
+    add_events(
+        platform,
+        [EventRow("oven-1", "failure", at(start), None, "test") for start in starts],
+        at(0),
+    )
     document = too_moist(
         problem=problem,
         learning={"trials": 1, "folds": 2, "candidates": ["logistic_regression"]},
@@ -138,11 +141,13 @@ def test_train_prints_for_its_test_period_what_live_evaluation_and_a_backtest_of
         "intervals": (printed["intervals"]["ap"], printed["intervals"]["brier"]),
     }
     assert len(printed["problems_in_recovery"]) == (problems["uncounted"] & after).sum()
-    rate = report["false_alarms"]["value"]
-    assert rate == pytest.approx(printed["false_alarms_per_week"], rel=0.03)
+    assert report["false_alarms"]["value"] == pytest.approx(
+        printed["false_alarms_per_week"], rel=0.03
+    )
     if printed["episode_precision"] is not None:
-        shown = report["precision"]["with_avoided"]["value"]
-        assert shown == pytest.approx(printed["episode_precision"])
+        assert report["precision"]["with_avoided"]["value"] == pytest.approx(
+            printed["episode_precision"]
+        )
     assert_backtest_counts_the_same(platform, start, at(MINUTES), printed)
 
 
@@ -166,8 +171,9 @@ def is_off_at_night(minute):
 def test_rates_and_shares_of_time_leave_out_the_times_without_readings_as_the_training_does():
     problem = MOIST | {"for": "10m", "recovery": "20m"}
     platform, result = trained_line(SCATTERED, problem, is_off_at_night, clear_for="2h")
-    test = load_dataset(platform.runs, result.run_id)
-    after = from_millis(int(test.at.max())) + timedelta(minutes=EVERY)
+    after = from_millis(int(load_dataset(platform.runs, result.run_id).at.max())) + timedelta(
+        minutes=EVERY
+    )
     platform.clock.instant = after
     dataset, start, end = evaluated_again(platform, result)
     report = make_report(platform, "too-moist", start, after, after).metrics
@@ -175,8 +181,9 @@ def test_rates_and_shares_of_time_leave_out_the_times_without_readings_as_the_tr
     nights_s = (end - start).total_seconds() / 4
     assert (end - start).total_seconds() - report["evaluated_s"] > nights_s
     assert printed["n_false_alarms"] > 0 < printed["n_events"]
-    observed_s = dataset.observed["test"]["oven-1"]
-    assert report["evaluated_s"] == pytest.approx(observed_s, abs=EVERY * 60)
+    assert report["evaluated_s"] == pytest.approx(
+        dataset.observed["test"]["oven-1"], abs=EVERY * 60
+    )
     shown = report["false_alarms"]["value"], report["time_in_alarm"]["value"]
     expected = printed["false_alarms_per_week"], printed["time_in_alarm"]
     assert shown == pytest.approx(expected, rel=0.003)
@@ -214,8 +221,9 @@ def trained_units(problem=BAD, step=1, delay="0s"):
     if problem != BAD:
         times = [at(int(number) * step) for number in np.flatnonzero(bad)]
         lasting = timedelta(seconds=40)
-        attacks = [EventRow("oven-1", "attack", t, t + lasting, "test") for t in times]
-        add_events(platform, attacks, at(0))
+        add_events(
+            platform, [EventRow("oven-1", "attack", t, t + lasting, "test") for t in times], at(0)
+        )
     document = {
         "name": UNIT,
         "kind": "classifier",

@@ -65,8 +65,9 @@ def trained():
     platform.runs.shown = True
     learning = {"trials": 5, "time_budget": "2s", "folds": 2}
     learning |= {"candidates": ["logistic_regression", "lightgbm"]}
-    document = too_moist(learning=learning, features=FEATURES)
-    return platform, train_document(cut_short(platform), document)
+    return platform, train_document(
+        cut_short(platform), too_moist(learning=learning, features=FEATURES)
+    )
 
 
 def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known_value(trained):
@@ -158,8 +159,9 @@ def test_the_test_period_is_judged_anew_explained_and_reported_and_never_what_wa
     assert first.recommendation.risk_before == pytest.approx(first.evaluation.value)
     assert {e.outcome_record.outcome for e in episodes} <= {"hit", "false_alarm", "undetermined"}
     report = make_report(platform, "too-moist", at(MINUTES * 0.7), at(MINUTES), at(MINUTES))
-    counted = sum(report.metrics["outcomes"].values())
-    assert counted == sum(e.raised_at >= at(MINUTES * 0.7) for e in episodes)
+    assert sum(report.metrics["outcomes"].values()) == sum(
+        e.raised_at >= at(MINUTES * 0.7) for e in episodes
+    )
     assert report.metrics["rows"]["ap"] > 0.6
     assert 'aria-label="Importance of each variable for the model' in report.page
 
@@ -211,14 +213,17 @@ def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypat
     asked = ("dataset", "too-moist", "--as-of", at(MINUTES + 175).isoformat())
     document = json.loads(call(platform, monkeypatch, *asked, "--json", "--out", str(out)))
     table = pd.read_parquet(out)
-    counts = table["part"].value_counts().to_dict()
-    assert {p["part"]: p["rows"] for p in document["parts"]} == counts
+    assert {p["part"]: p["rows"] for p in document["parts"]} == table[
+        "part"
+    ].value_counts().to_dict()
     assert str(table["ts"].dt.tz) == "UTC"
     shown = call(platform, monkeypatch, *asked)
     assert "verdicts" in shown
     assert "left out" in shown
-    nowhere = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "no" / "f.parquet")])
-    assert nowhere.exit_code == 1
+    assert (
+        CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "no" / "f.parquet")]).exit_code
+        == 1
+    )
 
 
 def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(trained):

@@ -30,8 +30,7 @@ def train_once(memory_mib, families):
     import mlflow  # noqa: F401
     import shap  # noqa: F401
 
-    random = np.random.default_rng(0)
-    values = random.standard_normal((ROWS, VARIABLES))
+    values = np.random.default_rng(0).standard_normal((ROWS, VARIABLES))
     values[:, 0] = np.roll(np.convolve(values[:, 1], np.ones(20) / 4, "same"), 10) + values[:, 0]
     index = pd.date_range("2026-01-01", periods=ROWS, freq="min", tz="UTC", name="ts").as_unit("ms")
     history = History(
@@ -53,8 +52,9 @@ def train_once(memory_mib, families):
     cells = history.readings.size + len(dataset.label) * count_cells(dataset.plan)
     dataset = dataset_from_files(dataset_files(dataset))
     for family in families:
-        found = search_candidate(dataset, definition, family, lambda *_: None)
-        finish_challenger(dataset, found, definition)
+        finish_challenger(
+            dataset, search_candidate(dataset, definition, family, lambda *_: None), definition
+        )
     return peak_mib() - before, training, cells * BYTES_PER_CELL >> 20
 
 

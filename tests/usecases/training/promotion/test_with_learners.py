@@ -102,8 +102,10 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
     platform.states.advance(ConditionTable([(NAME, ASSET)]), evaluated)
     evaluate(platform, None, at(12 * DAY + 120))
     scores = platform.scores.for_interval(NAME, at(12 * DAY + 5), at(12 * DAY + 119))
-    served = {(row["ts"] > rolled_back, row["model_version"]) for row in scores}
-    assert served == {(False, 2), (True, 1)}
+    assert {(row["ts"] > rolled_back, row["model_version"]) for row in scores} == {
+        (False, 2),
+        (True, 1),
+    }
 
 
 def test_a_challenger_trained_on_noise_is_not_promoted():
@@ -136,8 +138,7 @@ def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later()
 def test_the_run_can_be_read_and_its_drawings_are_pictures():
     platform = plant()
     platform.runs.shown = True
-    run = train(platform, NAME, at(6 * DAY + EVERY)).run_id
-    files = platform.runs.files(run, "evidence")
+    files = platform.runs.files(train(platform, NAME, at(6 * DAY + EVERY)).run_id, "evidence")
     pictures = {name: data for name, data in files.items() if name.endswith(".png")}
     names = ("threshold", "calibration", "importance", "shap_beeswarm")
     assert set(pictures) == {f"{name}.png" for name in names}
@@ -194,8 +195,9 @@ def test_the_first_champion_serves_as_a_refit_and_every_printed_figure_is_its_tw
     files, of_twin = (p.models.model_files(NAME, 1).keys() for p in (with_refit, without))
     assert {n for n in files if not n.startswith(REFIT)} == of_twin
     evaluate(with_refit, None, at(7 * DAY))
-    stored = with_refit.scores.for_interval(NAME, at(6 * DAY), at(7 * DAY))
-    assert all("twin" in row for row in stored)
+    assert all(
+        "twin" in row for row in with_refit.scores.for_interval(NAME, at(6 * DAY), at(7 * DAY))
+    )
 
 
 def test_a_champion_that_stays_is_refitted_on_newer_rows_with_the_same_twin_and_recipe():
@@ -222,10 +224,12 @@ def test_a_champion_that_stays_is_refitted_on_newer_rows_with_the_same_twin_and_
     assert champion_at(platform.decisions.for_definition(NAME), at(13 * DAY), None) == 1
 
     platform.clock.instant = at(12 * DAY + 1)
-    again = train(platform, NAME, at(10 * DAY))
-    assert again.refreshed_version == 5
-    searched = [tags(platform, v).get("search_run") for v in (1, 3, 5)]
-    assert searched == [None, first.run_id, first.run_id]
+    assert train(platform, NAME, at(10 * DAY)).refreshed_version == 5
+    assert [tags(platform, v).get("search_run") for v in (1, 3, 5)] == [
+        None,
+        first.run_id,
+        first.run_id,
+    ]
     assert len(set(twins(platform, 1, 3, 5))) == 1
     assert cutoff(platform, 1) < cutoff(platform, 3) < cutoff(platform, 5)
 
@@ -237,14 +241,15 @@ def test_a_training_killed_after_the_registration_of_a_refit_registers_it_once()
     assert platform.models.versions(NAME) == [1, 2, 3]
     promote_run(platform, first.run_id)
     promote_run(platform, first.run_id)
-    verdicts = [d.verdict for d in platform.decisions.for_definition(NAME)]
-    assert verdicts == ["provisional", "refreshed"]
+    assert [d.verdict for d in platform.decisions.for_definition(NAME)] == [
+        "provisional",
+        "refreshed",
+    ]
 
 
 def test_where_promotions_need_approval_a_newer_refit_waits_for_it_too():
     platform = plant(promotion=FEW)
-    document = platform.definitions.documents()[0]
-    asked = document | {"promotion": {**FEW, "mode": "approval"}}
+    asked = platform.definitions.documents()[0] | {"promotion": {**FEW, "mode": "approval"}}
     apply(platform, [asked], "engineer", at(7 * DAY), "a person decides")
     waiting = train(platform, NAME, at(9 * DAY))
     assert (waiting.verdict, waiting.waiting) == ("refreshed", True)
@@ -263,8 +268,9 @@ def test_a_champion_of_another_question_or_one_that_wants_no_refit_is_not_refitt
     change, verdict, champion
 ):
     platform = plant(promotion=FEW)
-    document = platform.definitions.documents()[0]
-    apply(platform, [document | change], "engineer", at(7 * DAY), "changed")
+    apply(
+        platform, [platform.definitions.documents()[0] | change], "engineer", at(7 * DAY), "changed"
+    )
     result = train(platform, NAME, at(9 * DAY))
     assert (result.verdict, result.refreshed_version) == (verdict, None)
     assert platform.models.alias(NAME, "champion") == champion
@@ -299,8 +305,9 @@ def test_the_revision_before_goes_on_with_its_own_champion_and_words_until_the_n
     said = "answers revision 1; revision 2 is being trained"
     assert of_first == {(1, 1, first.definition.title or NAME)}
     assert all(said in e.evaluation.reason for e in waiting)
-    scores = platform.scores.for_interval(NAME, at(7 * DAY), at(8 * DAY))
-    assert {row["model_version"] for row in scores} == {1}
+    assert {
+        row["model_version"] for row in platform.scores.for_interval(NAME, at(7 * DAY), at(8 * DAY))
+    } == {1}
     assert model_history(platform, NAME)["answers"] == said
     assert said in why(platform, NAME, ASSET, at(7.5 * DAY)).facts
 
@@ -410,8 +417,9 @@ def test_the_twin_scores_up_to_the_refits_cutoff_then_in_shadow_and_alone_after_
 def test_an_episode_is_explained_by_the_model_that_raised_it_and_so_is_an_instant(twin_plant):
     platform = twin_plant(b"both")
     scores = evaluated(platform)
-    episodes = platform.episodes.find(NAME)
-    strongest = {(e.raised_at > CUTOFF, e.contributions[0].variable) for e in episodes}
+    strongest = {
+        (e.raised_at > CUTOFF, e.contributions[0].variable) for e in platform.episodes.find(NAME)
+    }
     assert strongest == {(False, "humidity"), (True, "setpoint")}
     for instant, variable in ((CUTOFF, "air humidity"), (CUTOFF + 10 * HOUR, "oven set-point")):
         when = max(t for t in scores if t <= instant)
@@ -439,13 +447,14 @@ def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(twin_plant):
     said = (record.verdict, record.at, record.challenger_version, record.provisional)
     assert said == ("gave_way", END, 1, True)
     assert review_refit(platform, DEFINITION, END, None) is None
-    verdicts = [d.verdict for d in platform.decisions.for_definition(NAME)]
-    assert verdicts == ["provisional", "gave_way"]
+    assert [d.verdict for d in platform.decisions.for_definition(NAME)] == [
+        "provisional",
+        "gave_way",
+    ]
     history = model_history(platform, NAME)
     told = (history["champion"], history["by_twin"], history["decisions"][-1]["reason"])
     assert told == (1, True, record.reason)
-    aliases = [platform.models.alias(NAME, alias) for alias in ("champion", "previous")]
-    assert aliases == [1, None]
+    assert [platform.models.alias(NAME, alias) for alias in ("champion", "previous")] == [1, None]
     (why_of_audit,) = [
         entry["why"]
         for entry in audit_entries(platform)
