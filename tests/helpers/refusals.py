@@ -1,6 +1,14 @@
-"""Refusals as values, so that a table of cases tells all that differ at once."""
+"""Refusals as values, so that a table of cases tells all that differ at once; and single ones."""
+
+import pytest
 
 from alerting.definitions.faults import UserError
+
+
+def assert_refused(words, call, *arguments, fault=UserError, **options):
+    """Expect that a call is refused, with words that match where there are some."""
+    with pytest.raises(fault, match=words or None):
+        call(*arguments, **options)
 
 
 def refusal_of(act, *given, **named):

@@ -151,6 +151,11 @@ SHOWN = {
         ('<td class="asset">Kühlband Süd</td>',),
         (">oven-1<",),
     ),
+    "time in which no alarm could come": (
+        replace(GOOD, gaps={"oven-1": (GAP,)}),
+        ("No alarm could come in", "The longest gap in the readings"),
+        (),
+    ),
     "an evaluation that was late": (
         replace(GOOD, episodes=[SLOW, *ALARMS[1:]]),
         ("by the time of the readings; 1 was found too late to act",),
@@ -167,12 +172,6 @@ def test_a_page_shows_what_there_is_to_say_and_nothing_else():
     assert {name: words for name, words in wrong.items() if words} == {}
 
 
-def test_time_in_which_no_alarm_could_come_is_told_above_the_figures():
-    page = page_of(replace(GOOD, gaps={"oven-1": (GAP,)}))
-    assert page.index("No alarm could come in") < page.index("Timeline")
-    assert "The longest gap in the readings" in page
-
-
 def test_the_report_of_a_threshold_lists_all_its_alarms_and_speaks_of_no_model():
     said = ("true_alarm", "false_alarm", "unsure")
     alarms = [
@@ -185,15 +184,6 @@ def test_the_report_of_a_threshold_lists_all_its_alarms_and_speaks_of_no_model()
     ) == 1 + len(alarms)
     texts = re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.S)
     assert not re.search(r"\b(model|train|retrain|score)", texts)
-
-
-def test_a_long_title_leaves_the_lanes_of_the_timeline_their_width():
-    long = Asset(name="oven-1", title="Kühlband Süd hinter Ofen 2 " * 7)
-    page = page_of(replace(GOOD, histories={"oven-1": History(long)}))
-    timeline = page[page.index("<svg") : page.index("</svg>")]
-    assert timeline.count("Kühlband Süd") == 1
-    assert "Ofen 2 Kühlband" not in timeline
-    assert long.title.strip() in page
 
 
 def test_only_a_worth_that_is_a_gain_or_a_loss_in_both_bounds_has_a_colour():

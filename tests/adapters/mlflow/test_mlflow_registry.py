@@ -10,6 +10,7 @@ from alerting.adapters.mlflow import model_files
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels, RegistryUnavailable
 from alerting.definitions.faults import UserError
 from alerting.ports import ModelUnavailable
+from tests.helpers.refusals import assert_refused
 from tests.support import free_port
 
 pytestmark = pytest.mark.server
@@ -78,10 +79,8 @@ def test_versions_come_back_as_they_were_registered_once_for_each_run(models):
 
 
 def test_a_version_that_does_not_exist_is_unavailable(models):
-    with pytest.raises(ModelUnavailable):
-        models.model_files("never", 1)
-    with pytest.raises(ModelUnavailable):
-        models.version_tags("never", 1)
+    assert_refused("", models.model_files, "never", 1, fault=ModelUnavailable)
+    assert_refused("", models.version_tags, "never", 1, fault=ModelUnavailable)
 
 
 def test_an_experiment_in_the_bin_is_taken_out_again(models):
@@ -108,8 +107,7 @@ def test_a_silent_server_is_given_up_within_seconds():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         models = MlflowModels(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=1)
         began = time.monotonic()
-        with pytest.raises(ModelUnavailable):
-            models.alias("any", "champion")
+        assert_refused("", models.alias, "any", "champion", fault=ModelUnavailable)
         assert time.monotonic() - began < 60
 
 
@@ -126,7 +124,10 @@ def test_a_version_with_more_than_a_model_has_is_not_fetched(models, monkeypatch
     monkeypatch.setattr(
         "mlflow.artifacts.download_artifacts", lambda **_: pytest.fail("it was fetched")
     )
-    with pytest.raises(
-        ModelUnavailable, match="more than a model of this platform has; it was not read"
-    ):
-        models.model_files("large", version)
+    assert_refused(
+        "more than a model of this platform has; it was not read",
+        models.model_files,
+        "large",
+        version,
+        fault=ModelUnavailable,
+    )

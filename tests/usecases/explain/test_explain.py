@@ -1,6 +1,5 @@
 import pytest
 
-from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -9,6 +8,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate, shelving
 from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.refusals import assert_refused
 from tests.helpers.stores import states_of
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -146,10 +146,8 @@ def test_without_a_model_nobody_can_tell_and_a_name_that_nobody_knows_is_refused
     apply(platform, [too_moist()], "engineer", at(0), "test")
     found = ask(platform, 30, name="too-moist")
     assert (found.verdict, found.unknown) == ("unknown", "no model is in service yet")
-    with pytest.raises(UserError, match="nothing"):
-        ask(platform, 5, "nothing")
-    with pytest.raises(UserError, match="oven-9"):
-        ask(platform, 5, asset="oven-9")
+    assert_refused("nothing", ask, platform, 5, "nothing")
+    assert_refused("oven-9", ask, platform, 5, asset="oven-9")
 
 
 def test_readings_after_now_are_told_of_and_used_by_no_evaluation(platform):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Variable
-from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.faults import NotFound
 from alerting.ports import ReadingRow
 from alerting.usecases.explain.selected import (
     LimitCondition,
@@ -16,6 +16,7 @@ from alerting.usecases.explain.selected import (
 )
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven
+from tests.helpers.refusals import assert_refused
 from tests.in_memory_platform import in_memory_platform
 
 DAYS = 9
@@ -79,14 +80,10 @@ def test_times_are_found_across_all_parts_that_are_read(line, asset):
     ],
 )
 def test_what_is_too_much_or_no_condition_is_refused(line, asset, condition, start, end, most):
-    with pytest.raises(UserError):
-        find_times(line.readings, asset, condition, at(start), at(end), most)
+    assert_refused("", find_times, line.readings, asset, condition, at(start), at(end), most)
 
 
 def test_only_numbers_of_a_known_asset_are_selected(line, asset):
-    with pytest.raises(NotFound):
-        numeric_variables(None, [])
-    with pytest.raises(NotFound, match="no variable 'speed'"):
-        numeric_variables(asset, ["speed"])
-    with pytest.raises(UserError, match="no number"):
-        numeric_variables(asset, ["recipe"])
+    assert_refused("", numeric_variables, None, [], fault=NotFound)
+    assert_refused("no variable 'speed'", numeric_variables, asset, ["speed"], fault=NotFound)
+    assert_refused("no number", numeric_variables, asset, ["recipe"])

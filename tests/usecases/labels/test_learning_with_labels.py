@@ -82,15 +82,15 @@ def test_maintenance_is_left_out_as_a_labelled_time_and_a_silence_is_not(platfor
     assert (record.left_out, record.notes()) == (1, ("left out: 1 marked time, 3.3 h",))
 
 
-def tested_minutes(platform):
+def minutes_of_test_period(platform):
     dataset, minutes = learned(platform)
     return [m for m, part in zip(minutes, dataset.part, strict=True) if part == "test"]
 
 
 def test_the_test_period_is_measured_without_the_time_too(platform):
-    tested = tested_minutes(platform)
+    tested = minutes_of_test_period(platform)
     mark(platform, "not_to_learn_from", tested[20], tested[30])
-    assert 0 < len(tested_minutes(platform)) < len(tested)
+    assert 0 < len(minutes_of_test_period(platform)) < len(tested)
     compared = suppressed_at(platform, definition_of(platform), at(MINUTES))["oven-1"]
     assert [(one.start, one.end) for one in compared] == [
         (at(tested[20] - AHEAD), at(tested[30] + WINDOW))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.faults import Conflicting, NotFound, UserError
+from alerting.definitions.faults import Conflicting, NotFound
 from alerting.definitions.fields.variables import Computed
 from alerting.ports import AuditFilter, ReadingRow, Wanted
 from alerting.readings.buckets import columns_of
@@ -20,6 +20,7 @@ from alerting.usecases.trends.rolled import read_buckets
 from alerting.usecases.trends.series import read_series
 from alerting.usecases.upkeep.rollups import roll_up
 from tests.builders import at
+from tests.helpers.refusals import assert_refused
 from tests.in_memory_platform import in_memory_platform
 
 OVEN = Asset(
@@ -91,23 +92,21 @@ def test_the_same_mark_twice_is_one_and_may_be_made_anew_after_it_was_undone(pla
     ],
 )
 def test_what_cannot_be_marked_is_refused_and_nothing_is_stored(platform, wrong, fault):
-    with pytest.raises(UserError, match=fault):
-        mark(platform, **wrong)
+    assert_refused(fault, mark, platform, **wrong)
     assert list_labels(platform, "oven-1", 9) == []
 
 
 def test_an_unknown_mark_or_asset_is_not_found(platform):
-    with pytest.raises(NotFound):
-        undo_label(platform, platform.audit, "f" * 16, "bea", at(190))
-    with pytest.raises(NotFound):
-        list_labels(platform, "oven-9", 9)
+    assert_refused(
+        "", undo_label, platform, platform.audit, "f" * 16, "bea", at(190), fault=NotFound
+    )
+    assert_refused("", list_labels, platform, "oven-9", 9, fault=NotFound)
 
 
 def test_the_marks_of_an_asset_are_bounded(platform, monkeypatch):
     monkeypatch.setattr(marking, "MOST_LABELS", 2)
     made = [mark(platform, start=n, now=180 + n) for n in range(2)]
-    with pytest.raises(Conflicting, match="undo some"):
-        mark(platform, start=5)
+    assert_refused("undo some", mark, platform, start=5, fault=Conflicting)
     undo_label(platform, platform.audit, made[0].id, "bea", at(190))
     assert mark(platform, start=5, now=200).start == at(0) + timedelta(minutes=5)
 

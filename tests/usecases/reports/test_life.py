@@ -30,6 +30,7 @@ from alerting.usecases.reports.issue import (
     waits_for_retry,
 )
 from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.refusals import assert_refused
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 DAY = 24 * 60
@@ -175,8 +176,9 @@ def test_a_failed_report_is_tried_again_for_an_hour_and_then_once_a_day():
 
 def test_a_correction_is_a_new_report_by_hand_beside_the_first_and_ends_a_failure(platform):
     week = read_period("2026-W02", platform.zone)
-    with pytest.raises(UserError, match="2026-W02 is closed at 2026-01-12"):
-        issue_by_hand(platform, "too-hot", week, at(WEEK - 60))
+    assert_refused(
+        "2026-W02 is closed at 2026-01-12", issue_by_hand, platform, "too-hot", week, at(WEEK - 60)
+    )
     platform.platform_alerts.report(FAILED, "too-hot, 2026-W02", "no such column", CLOSED)
     first = issue_by_hand(platform, "too-hot", week, CLOSED)
     assert (first.id, platform.platform_alerts.open()) == ("too-hot:2026-W02", [])

@@ -12,7 +12,7 @@ from alerting.adapters.files.rows import Layout
 from alerting.adapters.files.tables.score_table import write_scores
 from alerting.adapters.predictions import score_file
 from alerting.adapters.samples import parquet
-from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.faults import NotFound
 from alerting.episodes.advice import split_reasons
 from alerting.ports import FixedClock
 from alerting.usecases.definitions.sync import apply
@@ -27,6 +27,7 @@ from alerting.usecases.scoring.sent import sent_readings
 from tests import small_models
 from tests.builders import at, too_hot
 from tests.helpers.learning.small_plant import decided, serve, small_plant
+from tests.helpers.refusals import assert_refused
 from tests.helpers.scored_lines import FORECAST
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly
 from tests.in_memory_platform import in_memory_platform
@@ -121,13 +122,28 @@ def test_a_file_that_lacks_what_the_model_reads_says_so_and_others_are_refused(s
     readings.iloc[:, :1].to_csv(path)
     notes = score_file(platform, name, path, Layout(asset=asset), out).notes
     assert "which the file lacks: missing in every row" in notes[-1]
-    with pytest.raises(UserError, match=f"applies to {asset}, and the file has readings of pump-3"):
-        score_file(platform, name, path, Layout(asset="pump-3"), out)
-    with pytest.raises(UserError, match="no such folder"):
-        score_file(platform, name, path, Layout(asset=asset), tmp_path / "none" / "scores.csv")
+    assert_refused(
+        f"applies to {asset}, and the file has readings of pump-3",
+        score_file,
+        platform,
+        name,
+        path,
+        Layout(asset="pump-3"),
+        out,
+    )
+    assert_refused(
+        "no such folder",
+        score_file,
+        platform,
+        name,
+        path,
+        Layout(asset=asset),
+        tmp_path / "none" / "scores.csv",
+    )
     readings[:3].to_csv(path)
-    with pytest.raises(UserError, match="learned from times up to"):
-        score_file(platform, name, path, Layout(asset=asset), out)
+    assert_refused(
+        "learned from times up to", score_file, platform, name, path, Layout(asset=asset), out
+    )
 
 
 def test_what_cannot_be_known_says_why_and_is_not_a_number(served, monkeypatch):
@@ -158,21 +174,22 @@ def test_questions_without_an_answer_are_refused():
         "test",
     )
     models = ModelCache(platform)
-    with pytest.raises(UserError, match="of kind threshold, which has no model"):
-        predict(platform, models, "too-hot", ASSET)
-    with pytest.raises(NotFound, match="no asset 'oven-7'"):
-        predict(platform, models, NAME, "oven-7")
-    with pytest.raises(UserError, match="there is no definition"):
-        predict(platform, models, "nothing", ASSET)
+    assert_refused(
+        "of kind threshold, which has no model", predict, platform, models, "too-hot", ASSET
+    )
+    assert_refused("no asset 'oven-7'", predict, platform, models, NAME, "oven-7", fault=NotFound)
+    assert_refused("there is no definition", predict, platform, models, "nothing", ASSET)
     rows = [
         {"ts": "noon", "values": {"humidity": 1.0}},
         {"ts": 1767614400, "values": {"humidty": 1.0}},
     ]
-    with pytest.raises(
-        UserError,
-        match=r"row 1: ts: 'noon' is not a time.*no variable 'humidty'; did you mean humidity\?",
-    ):
-        sent_readings(platform, ASSET, rows)
+    assert_refused(
+        r"row 1: ts: 'noon' is not a time.*no variable 'humidty'; did you mean humidity\?",
+        sent_readings,
+        platform,
+        ASSET,
+        rows,
+    )
 
 
 HOUR = timedelta(hours=1)
@@ -265,9 +282,6 @@ def test_faults_of_the_question_are_named(platform, tmp_path):
         ("too-moist", END, None, None): "must lie before",
     }
     for asked, fault in faults.items():
-        with pytest.raises(UserError, match=fault):
-            plan_scoring(platform, *asked)
-    with pytest.raises(UserError, match=r"ends in \.csv or \.parquet"):
-        write_scores(tmp_path / "scores.xlsx", [])
-    with pytest.raises(UserError, match="cannot be written"):
-        write_scores(tmp_path / "missing" / "scores.csv", [])
+        assert_refused(fault, plan_scoring, platform, *asked)
+    assert_refused(r"ends in \.csv or \.parquet", write_scores, tmp_path / "scores.xlsx", [])
+    assert_refused("cannot be written", write_scores, tmp_path / "missing" / "scores.csv", [])

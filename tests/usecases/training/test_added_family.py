@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alerting.definitions import families
-from alerting.definitions.faults import DefinitionRefused, UserError
+from alerting.definitions.faults import DefinitionRefused
 from alerting.kinds.validation import parse_definition
 from alerting.learning.models.families.contract import get_family
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -17,6 +17,7 @@ from alerting.usecases.registry.registration import load_model
 from tests.builders import at, classifier
 from tests.helpers.learning import mean_difference
 from tests.helpers.learning.training import train_document
+from tests.helpers.refusals import assert_refused
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import in_memory_platform
 
@@ -83,5 +84,4 @@ def test_a_family_that_is_not_installed_or_has_another_name_is_refused(installed
         "renamed": "weights_of_means:FAMILY is not a ModelFamily of the name 'renamed'",
     }
     for family, fault in faults.items():
-        with pytest.raises(UserError, match=fault):
-            get_family(family)
+        assert_refused(fault, get_family, family)

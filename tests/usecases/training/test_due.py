@@ -25,6 +25,7 @@ from alerting.usecases.training.due import (
 )
 from alerting.usecases.training.progress import training_under_way
 from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.refusals import assert_refused
 
 pytestmark = pytest.mark.fast
 
@@ -145,13 +146,17 @@ def test_a_queued_run_ends_if_its_question_was_changed_or_trained_by_another_run
 ):
     run = run_of(platform)
     edit(platform, 2, horizon="1h")
-    with pytest.raises(NotDue, match="asks another question since revision 2"):
-        begin(platform, run)
+    assert_refused("asks another question since revision 2", begin, platform, run, fault=NotDue)
     assert due(platform, 3) == [(NAME, 1)]
     run = run_of(platform, 3)
     end(platform, 3, run="scheduled__2026-01-05")
-    with pytest.raises(NotDue, match="has been trained by the run scheduled__2026-01-05 since"):
-        begin(platform, run)
+    assert_refused(
+        "has been trained by the run scheduled__2026-01-05 since",
+        begin,
+        platform,
+        run,
+        fault=NotDue,
+    )
     assert due(platform, 4) == []
 
 

@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 from alerting.cli import documents, lists, models
 from alerting.cli.main import app
 from alerting.definitions.assets import Variable
-from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Feedback
 from alerting.kinds.validation import parse_definition
@@ -44,6 +43,7 @@ from tests.helpers.learning.training import (
     readings_of,
     train_document,
 )
+from tests.helpers.refusals import assert_refused
 from tests.helpers.stores import states_of
 
 pytestmark = [pytest.mark.models, pytest.mark.server]
@@ -104,6 +104,10 @@ def test_its_page_shows_what_it_uses_and_that_its_time_budget_cut_the_search_sho
         "Air humidity",
     )
     assert [words for words in shown if words not in page] == []
+    files = platform.runs.files(result.run_id, "evidence")
+    drawn = {name for name, data in files.items() if data.startswith(b"\x89PNG")}
+    names = ("threshold", "calibration", "importance", "shap_beeswarm")
+    assert drawn == {f"{name}.png" for name in names}
 
 
 def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_person(trained):
@@ -152,8 +156,15 @@ def test_the_test_period_is_judged_anew_explained_and_reported_and_never_what_wa
     assert evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion").raised > 0
     episodes = platform.episodes.find("too-moist")
     assert min(e.raised_at.isoformat() for e in episodes) > training_cutoff
-    with pytest.raises(UserError, match="has learned from times up to"):
-        evaluate_past(platform, "too-moist", at(0), at(60), model="champion")
+    assert_refused(
+        "has learned from times up to",
+        evaluate_past,
+        platform,
+        "too-moist",
+        at(0),
+        at(60),
+        model="champion",
+    )
     first = episodes[-1]
     assert first.contributions[0].variable in ("humidity", "moisture")
     assert first.recommendation.risk_before == pytest.approx(first.evaluation.value)
@@ -218,8 +229,7 @@ def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypat
     ].value_counts().to_dict()
     assert str(table["ts"].dt.tz) == "UTC"
     shown = call(platform, monkeypatch, *asked)
-    assert "verdicts" in shown
-    assert "left out" in shown
+    assert re.search("verdicts.*left out", shown, re.DOTALL)
     assert (
         CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "no" / "f.parquet")]).exit_code
         == 1
@@ -234,6 +244,16 @@ def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(trained):
     platform.models.reachable = True
     assert "the model cannot be read" in counts.unknown["too-moist on oven-1"]
     assert states_of(platform, "too-moist", ["oven-1"])["oven-1"].watermark == before.watermark
+
+
+def test_what_cannot_be_learned_is_refused_and_leaves_its_reason(trained):
+    platform, _ = trained
+    problem = {"variable": "moisture", "above": 99}
+    document = too_moist(name="never", learning=LIGHTGBM, problem=problem)
+    assert_refused("no two classes to separate", train_document, platform, document)
+    (record,) = platform.trainings.for_definitions(["never"])
+    assert "no two classes to separate" in record.failure
+    assert platform.models.versions("never") == []
 
 
 AHEAD = too_moist(horizon="1h", learning=LINEAR)

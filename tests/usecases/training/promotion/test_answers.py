@@ -3,7 +3,7 @@ second person is told."""
 
 import pytest
 
-from alerting.definitions.faults import Conflicting, NotFound, UserError
+from alerting.definitions.faults import Conflicting, NotFound
 from alerting.learning.selection.values import describe_worse
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import WAITING
@@ -30,6 +30,7 @@ from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.learning.proposals import proposal
 from tests.helpers.learning.waiting import add_waiting
+from tests.helpers.refusals import assert_refused
 from tests.in_memory_platform import in_memory_platform
 
 NAME = "too-moist"
@@ -54,20 +55,29 @@ def test_of_two_people_who_approve_the_second_is_told_who_was_first(platform):
         assert is_decided(platform, run)
     assert platform.models.alias(NAME, "champion") == 1
     for reason in (None, "not yet"):
-        with pytest.raises(Conflicting, match=r"ann put version 1 into service at .* already"):
-            answer_waiting(platform, NAME, "bea", reason, run)
-    with pytest.raises(Conflicting, match="ann put version 1 into service"):
-        answer_run(platform, run, "bea")
+        assert_refused(
+            r"ann put version 1 into service at .* already",
+            answer_waiting,
+            platform,
+            NAME,
+            "bea",
+            reason,
+            run,
+            fault=Conflicting,
+        )
+    assert_refused(
+        "ann put version 1 into service", answer_run, platform, run, "bea", fault=Conflicting
+    )
     assert len(platform.decisions.for_definition(NAME)) == 1
 
 
 def test_a_rejection_needs_a_reason_and_is_told_to_the_next_person(platform):
     run = add_waiting(platform, NAME)
-    with pytest.raises(UserError, match="needs a reason"):
-        answer_waiting(platform, NAME, "ann", " ", run)
+    assert_refused("needs a reason", answer_waiting, platform, NAME, "ann", " ", run)
     assert not answer_waiting(platform, NAME, "ann", "not before the audit", run).promote
-    with pytest.raises(Conflicting, match="ann rejected version 1"):
-        answer_waiting(platform, NAME, "bea")
+    assert_refused(
+        "ann rejected version 1", answer_waiting, platform, NAME, "bea", fault=Conflicting
+    )
     line = model_line(platform, NAME)
     said = (line.state, line.version, line.reason)
     assert said == ("refused", None, "ann rejected it: not before the audit")
@@ -76,12 +86,24 @@ def test_a_rejection_needs_a_reason_and_is_told_to_the_next_person(platform):
 
 def test_an_answer_to_an_older_proposal_than_the_one_that_waits_is_refused(platform):
     add_waiting(platform, NAME)
-    with pytest.raises(Conflicting, match="version 1: open the page again"):
-        answer_waiting(platform, NAME, "ann", run="another")
-    with pytest.raises(Conflicting, match="no version of 'too-hot' waits"):
-        answer_waiting(platform, "too-hot", "ann")
-    with pytest.raises(NotFound):
-        answer_waiting(platform, "nothing", "ann")
+    assert_refused(
+        "version 1: open the page again",
+        answer_waiting,
+        platform,
+        NAME,
+        "ann",
+        run="another",
+        fault=Conflicting,
+    )
+    assert_refused(
+        "no version of 'too-hot' waits",
+        answer_waiting,
+        platform,
+        "too-hot",
+        "ann",
+        fault=Conflicting,
+    )
+    assert_refused("", answer_waiting, platform, "nothing", "ann", fault=NotFound)
 
 
 def test_the_list_begins_with_what_waits_and_says_what_to_do(platform):
@@ -100,8 +122,7 @@ def test_the_list_begins_with_what_waits_and_says_what_to_do(platform):
     platform.clock.instant = at(200)
     answer_run(platform, add_waiting(platform, NAME, champion_version=1), "ann")
     assert [line.version for line in model_lines(platform)] == [None, 2]
-    with pytest.raises(UserError, match="cannot be read"):
-        rollback(platform, NAME, "worse", "ann")
+    assert_refused("cannot be read", rollback, platform, NAME, "worse", "ann")
     add_waiting(platform, NAME)
     report_waiting(platform, proposal(promote=True, waiting=False))
     assert platform.platform_alerts.open() == []
@@ -129,23 +150,35 @@ def test_a_training_that_failed_says_why_and_is_begun_again_at_once_on_request_a
     again = begun(platform, 102)
     assert (again.attempts, again.requested_by) == (2, None)
     assert model_line(platform, NAME).state == "training"
-    with pytest.raises(Conflicting, match="is under way since"):
-        request_training(platform, NAME, "bea", "")
+    assert_refused(
+        "is under way since", request_training, platform, NAME, "bea", "", fault=Conflicting
+    )
 
 
 def test_a_cancelled_training_stops_and_is_started_again_by_an_edit_or_a_request_alone(platform):
     training = begun(platform)
-    with pytest.raises(UserError, match="needs a reason"):
-        cancel_training(platform, NAME, "ann", " ")
+    assert_refused("needs a reason", cancel_training, platform, NAME, "ann", " ")
     require_not_cancelled(platform.trainings, NAME, training.run)
     cancel_training(platform, NAME, "ann", "wrong period")
-    with pytest.raises(UserError, match="cancelled by ann: wrong period"):
-        require_not_cancelled(platform.trainings, NAME, training.run)
+    assert_refused(
+        "cancelled by ann: wrong period",
+        require_not_cancelled,
+        platform.trainings,
+        NAME,
+        training.run,
+    )
     line = model_line(platform, NAME)
     assert (line.state, line.reason) == ("cancelled", "cancelled by ann: wrong period")
     assert find_due_trainings(platform, at(100) + 2 * sum(PAUSES, PAUSES[0])) == []
-    with pytest.raises(Conflicting, match="no training of 'too-moist' is under way"):
-        cancel_training(platform, NAME, "bea", "again")
+    assert_refused(
+        "no training of 'too-moist' is under way",
+        cancel_training,
+        platform,
+        NAME,
+        "bea",
+        "again",
+        fault=Conflicting,
+    )
     request_training(platform, NAME, "ann", "")
     assert [one.attempt for one in find_due_trainings(platform, at(200))] == [2]
     cancel_training(platform, NAME, "ann", "a mistake")  # takes the request back
@@ -155,13 +188,12 @@ def test_a_cancelled_training_stops_and_is_started_again_by_an_edit_or_a_request
 
 
 def test_a_training_is_for_definitions_in_service_with_a_model(platform):
-    with pytest.raises(NotFound, match="needs no model"):
-        request_training(platform, "too-hot", "ann", "")
-    with pytest.raises(NotFound):
-        cancel_training(platform, "nothing", "ann", "x")
+    assert_refused(
+        "needs no model", request_training, platform, "too-hot", "ann", "", fault=NotFound
+    )
+    assert_refused("", cancel_training, platform, "nothing", "ann", "x", fault=NotFound)
     retire(platform, NAME, "ann", at(101), "over")
-    with pytest.raises(UserError, match="is not in service"):
-        request_training(platform, NAME, "ann", "")
+    assert_refused("is not in service", request_training, platform, NAME, "ann", "")
 
 
 @pytest.mark.parametrize("by_person", [False, True])

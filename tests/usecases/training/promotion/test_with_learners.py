@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_of
 from alerting.episodes.episode import Feedback
 from alerting.episodes.lifecycle import ConditionState
@@ -30,6 +29,7 @@ from tests import small_models
 from tests.builders import at, classifier
 from tests.helpers.learning.small_plant import decided, serve, small_plant
 from tests.helpers.learning.stored_platforms import stored_platform
+from tests.helpers.refusals import assert_refused
 from tests.helpers.stores import audit_entries
 from tests.humid_line import ASSET, DAY, EVERY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import in_memory_platform
@@ -133,16 +133,6 @@ def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later()
     give_feedback(platform, Feedback(*said, last.raised_at + timedelta(minutes=5)))
     before, after = (proposed(platform, at(12 * DAY + minutes)) for minutes in (0, 40))
     assert before.evidence["acted_rows"] == 0 < after.evidence["acted_rows"]
-
-
-def test_the_run_can_be_read_and_its_drawings_are_pictures():
-    platform = plant()
-    platform.runs.shown = True
-    files = platform.runs.files(train(platform, NAME, at(6 * DAY + EVERY)).run_id, "evidence")
-    pictures = {name: data for name, data in files.items() if name.endswith(".png")}
-    names = ("threshold", "calibration", "importance", "shap_beeswarm")
-    assert set(pictures) == {f"{name}.png" for name in names}
-    assert all(data.startswith(b"\x89PNG") and len(data) > 1000 for data in pictures.values())
 
 
 def test_the_run_tells_its_decision_where_people_look_first():
@@ -254,8 +244,14 @@ def test_where_promotions_need_approval_a_newer_refit_waits_for_it_too():
     waiting = train(platform, NAME, at(9 * DAY))
     assert (waiting.verdict, waiting.waiting) == ("refreshed", True)
     assert platform.models.alias(NAME, "champion") == 1
-    with pytest.raises(UserError, match="a rejection needs a reason"):
-        promote_run(platform, waiting.run_id, approved_by="ann", rejected_reason="")
+    assert_refused(
+        "a rejection needs a reason",
+        promote_run,
+        platform,
+        waiting.run_id,
+        approved_by="ann",
+        rejected_reason="",
+    )
     promote_run(platform, waiting.run_id, approved_by="ann", rejected_reason="not before the audit")
     assert platform.models.alias(NAME, "champion") == 1
 
@@ -327,8 +323,7 @@ def test_the_revision_before_goes_on_with_its_own_champion_and_words_until_the_n
     assert of_second == {(2, 2, "Far ahead")}
     assert not any("is being trained" in e.evaluation.reason for e in after)
     assert model_history(platform, NAME)["answers"] is None
-    with pytest.raises(UserError, match="all of the present question"):
-        rollback(platform, NAME, "test", "ann", to=1)
+    assert_refused("all of the present question", rollback, platform, NAME, "test", "ann", to=1)
 
 
 def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(asked_anew):
@@ -346,8 +341,14 @@ def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(aske
 def test_past_times_are_evaluated_by_the_champion_of_the_named_revisions_question(asked_anew):
     times = at(6 * DAY), at(7 * DAY)
     assert evaluate_past(asked_anew, NAME, *times, revision="1").raised
-    with pytest.raises(UserError, match="no champion for the question of revision 2"):
-        evaluate_past(asked_anew, NAME, *times, revision="2")
+    assert_refused(
+        "no champion for the question of revision 2",
+        evaluate_past,
+        asked_anew,
+        NAME,
+        *times,
+        revision="2",
+    )
 
 
 HOUR = timedelta(hours=1)
