@@ -68,9 +68,12 @@ def test_a_problem_that_was_found_while_it_lasted_says_after_which_time():
 def test_recall_is_the_one_that_judges_candidates():
     late = [episode(554.8, outcome="too_late"), episode(605.4, outcome="no")]
     m = replace(GOOD, episodes=[*GOOD.episodes, *late])
-    times = [CountedEpisode(to_millis(e.raised_at), to_millis(e.closed_at)) for e in m.episodes]
     judged = event_metrics(
-        {"oven-1": times},
+        {
+            "oven-1": [
+                CountedEpisode(to_millis(e.raised_at), to_millis(e.closed_at)) for e in m.episodes
+            ]
+        },
         {"oven-1": problem_intervals(m.problems, onset=True)},
         duration_millis(m.definition.gap),
         duration_millis(m.definition.horizon),

@@ -155,11 +155,12 @@ def test_the_present_value_is_told_with_its_course():
 
 def test_the_limit_is_the_one_nearest_to_the_present_value_with_the_digits_of_reasons():
     assert (line([3.0, 4.0]).limit, line([3.0, 1.0]).limit) == (4.5, 0.5)
-    limit = ChartLevel(216.5, "limit", is_limit=True)
     assert {
         "German": line([3.0, 4.0]).describe_limit(language("de")),
         "none": line([3.0, 4.0], ()).describe_limit(),
-        "not rounded": line([217.0, 218.7], (limit,)).describe_limit(),
+        "not rounded": line(
+            [217.0, 218.7], (ChartLevel(216.5, "limit", is_limit=True),)
+        ).describe_limit(),
     } == {"German": "Grenze 4,5\u00a0%", "none": None, "not rounded": "limit 216.5 %"}
 
 
@@ -280,7 +281,6 @@ def told(estimate):
 def test_an_estimate_says_what_it_rests_on_and_fewer_than_five_cases_or_a_week_are_doubtful():
     """By Wilson's interval, worked by hand; the tabled bounds of two cases of Poisson; ranks 2 and
     9 of 10."""
-    ten = [float(value) for value in range(1, 11)]
     assert {
         "seven of nine": told(share(7, 9, PROBLEMS)),
         "few": told(share(3, 4, PROBLEMS)),
@@ -293,7 +293,7 @@ def test_an_estimate_says_what_it_rests_on_and_fewer_than_five_cases_or_a_week_a
         "one in two weeks": told(rate_per_week(1, 2.0, FALSE_ALARMS)),
         "less than a week": told(rate_per_week(2, 0.5, FALSE_ALARMS)),
         "no time": told(rate_per_week(2, 0.0, FALSE_ALARMS)),
-        "median of ten": told(median(ten, "s", PROBLEMS)),
+        "median of ten": told(median([float(value) for value in range(1, 11)], "s", PROBLEMS)),
         "median of two": told(median([1.0, 9.0], "s", PROBLEMS)),
     } == {
         "seven of nine": (0.778, 0.453, 0.937, "7 of 9 problems", ""),

@@ -373,9 +373,8 @@ def test_a_mail_has_the_subject_of_its_language_and_the_sentences_of_the_report(
 def full_material():
     """Return a period with everything that a page can show: model, decisions, drift, money,
     operators, misses, data, retuning."""
-    rng = np.random.default_rng(0)
     readings = pd.DataFrame(
-        {"moisture": rng.normal(4, 0.4, 4_000)},
+        {"moisture": np.random.default_rng(0).normal(4, 0.4, 4_000)},
         index=pd.date_range(GOOD.start, periods=4_000, freq="10min").as_unit("ms"),
     )
     costs = Costs(miss=900, miss_per_minute=150, false_alarm=50, intervention=20)

@@ -74,8 +74,7 @@ def shell(tmp_path_factory, commands):
     folder = tmp_path_factory.mktemp("wrong")
     with EmbeddedMongod(folder / "mongod", free_port()) as server:
         shell = Shell(commands, folder, server.uri)
-        hours = range(WEEKS * 7 * 24)
-        lines = [f"{at(60 * h - 1e6).isoformat()},{200 + h % 7}" for h in hours]
+        lines = [f"{at(60 * h - 1e6).isoformat()},{200 + h % 7}" for h in range(WEEKS * 7 * 24)]
         shell.write("hot.csv", "\n".join(["ts,temperature", *lines]))
         shell.write("hot.yaml", DRAFT)
         assert shell("prepare").returncode == 0

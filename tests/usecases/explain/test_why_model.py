@@ -24,9 +24,8 @@ def data():
 
 @pytest.fixture(scope="module")
 def model(data):
-    weights = {"humidity.last": 2.0}
     return small_models.linear_model(
-        data.plan, data.rows, weights, threshold=0.5, training_cutoff=SINCE - HOUR
+        data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=SINCE - HOUR
     )
 
 

@@ -112,11 +112,10 @@ def test_recipients_get_each_report_once_with_a_picture(platform):
     for minutes in (0, 5):
         deliver_due(platform, CLOSED + timedelta(minutes=minutes))
     (message,) = platform.channels["mail"].messages
-    headline = platform.reports.get("too-hot:2026-W02").headline
     assert (message.key, message.subject, message.text.splitlines()[0]) == (
         "report:too-hot:2026-W02:mail",
         "Report 2026-W02: too-hot",
-        headline,
+        platform.reports.get("too-hot:2026-W02").headline,
     )
     assert message.draw().png.startswith(b"\x89PNG")
 

@@ -37,13 +37,14 @@ pytestmark = pytest.mark.models
 
 def of_asset(platform, asset, start, end):
     """The rows that a program would send for (start, end]."""
-    rows = platform.readings.load(platform.assets.get(asset), start, end).readings
     return [
         {
             "ts": ts.isoformat(),
             "values": {name: value for name, value in row.items() if not pd.isna(value)},
         }
-        for ts, row in rows.iterrows()
+        for ts, row in platform.readings.load(
+            platform.assets.get(asset), start, end
+        ).readings.iterrows()
     ]
 
 

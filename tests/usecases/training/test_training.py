@@ -228,8 +228,7 @@ def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypat
         "part"
     ].value_counts().to_dict()
     assert str(table["ts"].dt.tz) == "UTC"
-    shown = call(platform, monkeypatch, *asked)
-    assert re.search("verdicts.*left out", shown, re.DOTALL)
+    assert re.search("verdicts.*left out", call(platform, monkeypatch, *asked), re.DOTALL)
     assert (
         CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "no" / "f.parquet")]).exit_code
         == 1
@@ -248,8 +247,9 @@ def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(trained):
 
 def test_what_cannot_be_learned_is_refused_and_leaves_its_reason(trained):
     platform, _ = trained
-    problem = {"variable": "moisture", "above": 99}
-    document = too_moist(name="never", learning=LIGHTGBM, problem=problem)
+    document = too_moist(
+        name="never", learning=LIGHTGBM, problem={"variable": "moisture", "above": 99}
+    )
     assert_refused("no two classes to separate", train_document, platform, document)
     (record,) = platform.trainings.for_definitions(["never"])
     assert "no two classes to separate" in record.failure

@@ -330,8 +330,7 @@ def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(aske
     oven = humid_oven()
     left = {name: v for name, v in oven.variables.items() if name != "moisture"}
     asked_anew.assets.store_assets([oven.model_copy(update={"variables": left})])
-    counts = evaluate(asked_anew, None, at(8 * DAY))
-    assert counts.unknown == {
+    assert evaluate(asked_anew, None, at(8 * DAY)).unknown == {
         f"{NAME} on {ASSET}": "until revision 2 is trained, revision 1 answers, which needs "
         "moisture, and humid-oven has no such variable any more"
     }
@@ -370,12 +369,11 @@ def models():
 
     twin = model("humidity.last", 2.0, SINCE - 6 * HOUR)
     refit = model("setpoint.last", 2.0, CUTOFF)
-    worse = model("humidity.last", -2.0, CUTOFF)
     return {
         b"twin": twin,
         b"refit": replace(refit, training_cutoff=twin.training_cutoff),
         b"both": replace(twin, refit=refit),
-        b"worse": replace(twin, refit=worse),
+        b"worse": replace(twin, refit=model("humidity.last", -2.0, CUTOFF)),
     }
 
 
