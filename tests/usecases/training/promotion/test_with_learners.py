@@ -108,22 +108,6 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
     }
 
 
-def test_a_challenger_trained_on_noise_is_not_promoted():
-    """After day 6 the sensor lies, up to the days that decide; a training that starts there learns
-    to disregard it."""
-    platform = plant(6, {"broken": (6.0, 10.0)})
-    later = {"start": at(6 * DAY).isoformat(), "validation": 0.3, "test": 0.3}
-    document = platform.definitions.documents()[0] | {"periods": later}
-    apply(platform, [document], "engineer", at(6 * DAY), "only the newest days")
-    result = train(platform, NAME, at(12 * DAY))
-    assert result.reason.startswith("The champion stays: the challenger's average precision is ")
-    assert result.evidence["rows"]["challenger"]["ap"] < result.evidence["rows"]["champion"]["ap"]
-    serving = platform.models.alias(NAME, "champion")
-    assert serving != result.challenger_version
-    first, challenger, served = twins(platform, 1, 2, serving)
-    assert served == first != challenger
-
-
 def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later():
     platform = plant(3, BETTER)
     evaluate(platform, None, at(12 * DAY))
@@ -244,14 +228,6 @@ def test_where_promotions_need_approval_a_newer_refit_waits_for_it_too():
     waiting = train(platform, NAME, at(9 * DAY))
     assert (waiting.verdict, waiting.waiting) == ("refreshed", True)
     assert platform.models.alias(NAME, "champion") == 1
-    assert_refused(
-        "a rejection needs a reason",
-        promote_run,
-        platform,
-        waiting.run_id,
-        approved_by="ann",
-        rejected_reason="",
-    )
     promote_run(platform, waiting.run_id, approved_by="ann", rejected_reason="not before the audit")
     assert platform.models.alias(NAME, "champion") == 1
 
@@ -462,9 +438,8 @@ def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(twin_plant):
     assert why_of_audit == f"{record.reason} (Readings up to {END:%Y-%m-%d %H:%M} UTC.)"
 
 
-def test_a_refit_that_is_no_worse_stays(twin_plant):
-    assert review_refit(twin_plant(b"twin"), DEFINITION, END, None) is None
+def test_a_refit_is_not_reviewed_where_another_decision_is_newer_than_the_pretended_now(
+    twin_plant,
+):
     platform = twin_plant(b"worse", decided(END, "provisional", None))
-    assert review_refit(platform, DEFINITION, END - HOUR, None) is None, (
-        "another decision is newer than the pretended now"
-    )
+    assert review_refit(platform, DEFINITION, END - HOUR, None) is None
