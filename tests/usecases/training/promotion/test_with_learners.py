@@ -438,8 +438,7 @@ def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(twin_plant):
     assert why_of_audit == f"{record.reason} (Readings up to {END:%Y-%m-%d %H:%M} UTC.)"
 
 
-def test_a_refit_is_not_reviewed_where_another_decision_is_newer_than_the_pretended_now(
-    twin_plant,
-):
+def test_nothing_is_reviewed_without_a_refit_or_before_a_newer_decision(twin_plant):
+    assert review_refit(twin_plant(b"twin"), DEFINITION, END, None) is None
     platform = twin_plant(b"worse", decided(END, "provisional", None))
     assert review_refit(platform, DEFINITION, END - HOUR, None) is None
