@@ -1,5 +1,4 @@
-"""Champions as MLflow itself loads them, for every kind that has scores, and what it stores beside
-them: through a real MLflow."""
+"""Champions as MLflow itself loads them, for every kind that has scores: through a real MLflow."""
 
 import json
 from dataclasses import replace
@@ -12,10 +11,9 @@ from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.definitions.faults import UserError
 from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.registry import trained_kind_of
-from alerting.learning.data.files import dataset_from_files
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.registry.onnx_export import export_onnx
 from alerting.usecases.registry.registration import ModelCache
+from alerting.usecases.training.run import column_types
 from tests.builders import at
 from tests.helpers.scored_lines import CLASSIFIER
 from tests.humid_line import DAY
@@ -32,31 +30,30 @@ def store(tmp_path_factory):
 
 @pytest.fixture
 def loaded(served, store, monkeypatch):
-    """Return the champion of a platform in MLflow, as MLflow loads it, and as the platform does."""
+    """Return a champion as MLflow loads it, its columns, and as the platform has it."""
     import mlflow
 
-    _, platform, name, _, _ = served
+    kind, platform, name, asset, _ = served
     uri, registry = store
+    definition = platform.definitions.newest_revision(name).definition
+    model = ModelCache(platform).get(definition, 1)
+    plan = trained_kind_of(definition).plan_of(model, asset)
     files, tags = platform.models.model_files(name, 1), platform.models.version_tags(name, 1)
-    number = registry.register(name, registry.start_run(name, "training", {}), files, tags)
-    registry.set_alias(name, "champion", number)
+    inputs = column_types(plan) if kind == CLASSIFIER else None
+    run = registry.start_run(name, "training", {})
+    registry.set_alias(name, "champion", registry.register(name, run, files, tags, inputs=inputs))
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    definition = platform.definitions.newest_revision(name).definition
-    yield (
-        mlflow.pyfunc.load_model(f"models:/{name}@champion"),
-        definition,
-        ModelCache(platform).get(definition, 1),
-    )
+    yield mlflow.pyfunc.load_model(f"models:/{name}@champion"), plan, model
     mlflow.set_tracking_uri(None)
     mlflow.set_registry_uri(None)
 
 
 def test_mlflow_predicts_the_numbers_of_the_platform(served, loaded):
     kind, _, _, asset, _ = served
-    of_mlflow, definition, model = loaded
-    columns = list(trained_kind_of(definition).plan_of(model, asset).columns)
+    of_mlflow, plan, model = loaded
+    columns = list(plan.columns)
     assert of_mlflow.metadata.flavors["alerting"]["kind"] == kind
     rows = pd.DataFrame(np.random.default_rng(5).normal(50, 5, (20, len(columns))), columns=columns)
     rows.iloc[3, 0] = np.nan
@@ -104,20 +101,3 @@ def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_o
     assert len(own) == len(files) - 1
     assert all(file.endswith((".json", ".txt", ".skops", ".npy")) for file in own), "no pickle"
     assert evaluate(replace(platform, models=store[1]), None, at(9 * DAY)).unreadable == {}
-
-
-@pytest.mark.parametrize("served", [CLASSIFIER], indirect=True)
-def test_training_stores_the_champion_as_onnx_with_the_same_probabilities_and_so_does_the_export(
-    served,
-    loaded,
-):
-    onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
-    _, platform, name, _, _ = served
-    _, definition, model = loaded
-    run = platform.decisions.for_definition(name)[0].run_id
-    rows = dataset_from_files(platform.runs.files(run, "dataset")).rows.iloc[-50:]
-    stored = platform.runs.files(run, "onnx")["model.onnx"]
-    session = onnxruntime.InferenceSession(stored, providers=["CPUExecutionProvider"])
-    [found] = session.run(None, {"features": model.refit.estimator.columns.matrix(rows)})
-    assert found[:, 0] == pytest.approx(model.refit.score(rows), abs=1e-12)
-    assert export_onnx(platform, definition, 1) == stored

@@ -27,12 +27,14 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.registry.onnx_export import export_onnx
+from alerting.usecases.registry.registration import load_model
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.dataset import dataset_of
 from alerting.usecases.training.promote import model_history, promote_run
 from alerting.usecases.training.run import load_dataset
 from alerting.usecases.training.train import fit, prepare, train
-from tests.builders import at, too_moist
+from tests.builders import at, classifier, too_moist
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.learning.machine_time import time_of_trials
 from tests.helpers.learning.training import (
@@ -68,6 +70,11 @@ def trained():
     return platform, train_document(
         cut_short(platform), too_moist(learning=learning, features=FEATURES)
     )
+
+
+@pytest.fixture
+def platform(trained):
+    return trained[0]
 
 
 def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known_value(trained):
@@ -110,8 +117,19 @@ def test_its_page_shows_what_it_uses_and_that_its_time_budget_cut_the_search_sho
     assert drawn == {f"{name}.png" for name in names}
 
 
-def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_person(trained):
-    platform, _ = trained
+def test_the_champion_is_stored_as_onnx_with_the_same_probabilities_and_so_it_is_exported(trained):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
+    platform, result = trained
+    rows = load_dataset(platform.runs, result.run_id).rows.iloc[-50:]
+    champion = load_model(platform, classifier(), 1).refit
+    stored = platform.runs.files(result.run_id, "onnx")["model.onnx"]
+    session = onnxruntime.InferenceSession(stored, providers=["CPUExecutionProvider"])
+    [found] = session.run(None, {"features": champion.estimator.columns.matrix(rows)})
+    assert found[:, 0] == pytest.approx(champion.score(rows), abs=1e-12)
+    assert export_onnx(platform, classifier(), 1) == stored
+
+
+def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_person(platform):
     document = too_moist(name="timid", learning=LIGHTGBM, features={"stride": "5m"})
     result = train_document(platform, document | {"operating_point": {"max_time_in_alarm": 1e-6}})
     assert (result.verdict, result.promote, result.waiting) == ("provisional", True, True)
@@ -150,8 +168,7 @@ def test_the_next_search_starts_from_the_champions_parameters(trained):
     assert best.params in [trial.params for trial in found.tried[:2]]
 
 
-def test_the_test_period_is_judged_anew_explained_and_reported_and_never_what_was_learned(trained):
-    platform, _ = trained
+def test_the_test_period_is_judged_anew_explained_and_reported_and_never_what_was_learned(platform):
     training_cutoff = platform.models.version_tags("too-moist", 1)["training_cutoff"]
     assert evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion").raised > 0
     episodes = platform.episodes.find("too-moist")
@@ -177,8 +194,7 @@ def test_the_test_period_is_judged_anew_explained_and_reported_and_never_what_wa
     assert 'aria-label="Importance of each variable for the model' in report.page
 
 
-def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trained):
-    platform, _ = trained
+def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(platform):
     minutes = range(0, 180, EVERY)
     humid = [55.0 if 30 <= m < 100 else 40.0 for m in minutes]
     add_readings(
@@ -194,8 +210,7 @@ def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trai
     assert give_feedback(platform, said).outcome_record.outcome == "avoided"
 
 
-def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_leaderboard(trained):
-    platform, _ = trained
+def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_leaderboard(platform):
     result = train(cut_short(platform), "too-moist", at(MINUTES + 175))
     changed = re.fullmatch(r"1 of 1 verdicts changed (\d+) rows: \d+ left out\.", result.answers)
     run = platform.models.runs[result.run_id]
@@ -217,8 +232,7 @@ def call(platform, monkeypatch, *words):
     return result.stdout
 
 
-def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypatch, tmp_path):
-    platform, _ = trained
+def test_the_dataset_command_shows_exports_and_tells_oddities(platform, monkeypatch, tmp_path):
     out = tmp_path / "rows.parquet"
     monkeypatch.setattr(platform.clock, "instant", at(MINUTES + 175))
     asked = ("dataset", "too-moist", "--as-of", at(MINUTES + 175).isoformat())
@@ -235,8 +249,7 @@ def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypat
     )
 
 
-def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(trained):
-    platform, _ = trained
+def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(platform):
     before = states_of(platform, "too-moist", ["oven-1"])["oven-1"]
     platform.models.reachable = False
     counts = evaluate(platform, None, at(MINUTES + 400))
@@ -245,8 +258,7 @@ def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(trained):
     assert states_of(platform, "too-moist", ["oven-1"])["oven-1"].watermark == before.watermark
 
 
-def test_what_cannot_be_learned_is_refused_and_leaves_its_reason(trained):
-    platform, _ = trained
+def test_what_cannot_be_learned_is_refused_and_leaves_its_reason(platform):
     document = too_moist(
         name="never", learning=LIGHTGBM, problem={"variable": "moisture", "above": 99}
     )
