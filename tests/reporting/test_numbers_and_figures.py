@@ -67,7 +67,8 @@ def test_the_risk_before_now_and_after_the_change():
     raised = replace(raised, evaluation=replace(raised.evaluation, value=0.62, threshold=0.31))
     now = replace(raised, present=PresentAdvice(at(5), at(0), 0.7, 0.31, 1, (), advice))
     come = replace(now, happening_at=at(6))
-    first, last = ("When the alarm came", 0.62), ("With this change", 0.2)
+    first = ("When the alarm came", 0.62)
+    last = ("With this change", 0.2)
     found = [[(bar.label, bar.end) for bar in risk_steps(e).bars] for e in (raised, now, come)]
     assert found == [[first, last], [first, ("Now", 0.7), last], [first, last]]
     assert risk_steps(replace(raised, recommendation=None)) is None

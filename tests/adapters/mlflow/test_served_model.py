@@ -38,7 +38,8 @@ def loaded(served, store, monkeypatch):
     definition = platform.definitions.newest_revision(name).definition
     model = ModelCache(platform).get(definition, 1)
     plan = trained_kind_of(definition).plan_of(model, asset)
-    files, tags = platform.models.model_files(name, 1), platform.models.version_tags(name, 1)
+    files = platform.models.model_files(name, 1)
+    tags = platform.models.version_tags(name, 1)
     inputs = column_types(plan) if kind == CLASSIFIER else None
     run = registry.start_run(name, "training", {})
     registry.set_alias(name, "champion", registry.register(name, run, files, tags, inputs=inputs))

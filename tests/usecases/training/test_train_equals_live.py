@@ -75,7 +75,8 @@ def evaluated_again(platform, result):
     of the period."""
     dataset = load_dataset(platform.runs, result.run_id)
     test = dataset.at[dataset.part == "test"]
-    start, end = from_millis(int(test.min()) - 1), from_millis(int(test.max()))
+    start = from_millis(int(test.min()) - 1)
+    end = from_millis(int(test.max()))
     name = result.definition
     evaluate_past(platform, name, start, end, model=str(result.challenger_version))
     scored = platform.scores.for_interval(name, start, end + timedelta(days=2))
