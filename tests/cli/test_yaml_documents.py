@@ -41,16 +41,19 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("words", [["check"], ["test"], ["import", "assets"]], ids=" ".join)
-def test_no_command_takes_it_or_falls_over_it(tmp_path, monkeypatch, words, case, in_memory_cli):
-    text, said = CASES[case]
-    file = tmp_path / "wrong.yaml"
-    file.write_text(text, encoding="utf-8")
-    done = CliRunner().invoke(app, [*words, str(file)])
-    assert done.exit_code == 1, done.output
-    assert said in " ".join(done.output.split()), done.output[:500]
-    assert "Traceback" not in done.output
+def test_no_command_takes_it_or_falls_over_it(tmp_path, words, in_memory_cli):
+    answers = {}
+    for case, (text, _) in CASES.items():
+        file = tmp_path / "wrong.yaml"
+        file.write_text(text, encoding="utf-8")
+        done = CliRunner().invoke(app, [*words, str(file)])
+        answers[case] = (done.exit_code, "Traceback" in done.output, " ".join(done.output.split()))
+    assert {
+        case: answers[case]
+        for case, (_, said) in CASES.items()
+        if answers[case][:2] != (1, False) or said not in answers[case][2]
+    } == {}
 
 
 @pytest.fixture
