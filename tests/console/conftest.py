@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.mongo.mongo import open_stores
 from tests.helpers.console.api import client, platform  # noqa: F401 - fixtures
+from tests.helpers.console.desk import chromium, desk, plant_address  # noqa: F401 - fixtures
 from tests.helpers.console.pages import browser, wall  # noqa: F401 - fixtures
 from tests.helpers.console.whole_answers import WholeAnswers
 

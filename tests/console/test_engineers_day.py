@@ -2,7 +2,7 @@
 readings, a condition found on its trend an alert that raises; a model's point is moved and the
 model approved; a definition that a colleague has changed is compared and restored.
 
-Each screen once. `ALERTING_PICTURES` names a folder: then every screen in the light and in the
+On a phone and a desk. `ALERTING_PICTURES` names a folder: then every screen in the light and in the
 dark, with a picture of each page (`make pages`).
 """
 
@@ -20,7 +20,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, open_chromium, wait_until
+from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, wait_until
 from tests.helpers.console.pages import ADMIN_TOKEN
 from tests.helpers.console.server import serving_thread
 from tests.helpers.learning.stored_platforms import stored_platform
@@ -34,12 +34,11 @@ pytestmark = [
 ]
 PICTURES = os.environ.get("ALERTING_PICTURES")
 SCREENS = {"phone": (390, 844), "tablet": (800, 1280), "desk": (1280, 800), "wide": (1920, 1080)}
-SCHEMES = {"phone": "dark", "tablet": "light", "desk": "light", "wide": "dark"}
-WALKS = [
-    (name, scheme)
-    for name in SCREENS
-    for scheme in (("light", "dark") if PICTURES else (SCHEMES[name],))
-]
+WALKS = (
+    [(name, scheme) for name in SCREENS for scheme in ("light", "dark")]
+    if PICTURES
+    else [("phone", "dark"), ("desk", "light")]
+)
 NOW = at(9 * DAY)
 SMALL = """[...document.querySelectorAll('main button:not(.unseen), main select, main a.more,'
   + 'main a.go, main summary, main input:not([type=hidden]), main textarea')]
@@ -84,14 +83,6 @@ def european_file():
         value = f"{(216 if minute % 60 < 10 else 200) + minute % 7 / 2:.1f}".replace(".", ",")
         lines.append(f"{local:%d.%m.%Y %H:%M:%S};{value};A{minute // 120}")
     return ("\n".join(lines) + "\n").encode("cp1252")
-
-
-def log_in(walk):
-    page = walk.page
-    page.open(f"{walk.base}/login?next=/definitions")
-    page.evaluate(f"document.querySelector('input[name=token]').value = {ADMIN_TOKEN!r}")
-    page.evaluate("document.querySelector('input[name=token]').form.requestSubmit()")
-    page.wait_for(f"{walk.base}/definitions", "nav .who")
 
 
 def bring_a_file(walk, file):
@@ -183,7 +174,7 @@ def edit_beside_another(walk, change):
 
 
 @pytest.mark.parametrize(("screen", "scheme"), WALKS, ids=map("-".join, WALKS))
-def test_from_a_file_to_an_alarm_and_a_model_in_service(tmp_path, screen, scheme):
+def test_from_a_file_to_an_alarm_and_a_model_in_service(chromium, tmp_path, screen, scheme):
     platform = stored_platform(humid_line)
     file = tmp_path / "Linie 9.csv"
     file.write_bytes(european_file())
@@ -192,12 +183,13 @@ def test_from_a_file_to_an_alarm_and_a_model_in_service(tmp_path, screen, scheme
         folder.mkdir(parents=True, exist_ok=True)
     files = Imports(tmp_path / "imports", "Europe/Berlin")
     app = create_app(platform, TOKENS, import_files=files, airflow="http://airflow.example")
-    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
-        page.resize(*SCREENS[screen])
-        page.prefer(scheme)
-        page.switch_scripts_on()
-        walk = Walk(page, f"http://127.0.0.1:{port}", folder, screen)
-        log_in(walk)
+    chromium.resize(*SCREENS[screen])
+    chromium.prefer(scheme)
+    chromium.complaints.clear()
+    with serving_thread(app) as port:
+        walk = Walk(chromium, f"http://127.0.0.1:{port}", folder, screen)
+        chromium.sign_in(walk.base, ADMIN_TOKEN, "/definitions")
+        chromium.requests.clear()
         bring_a_file(walk, file)
         find_a_condition(walk)
         make_an_alert(walk)
@@ -208,7 +200,6 @@ def test_from_a_file_to_an_alarm_and_a_model_in_service(tmp_path, screen, scheme
         changed = {**hot, "above": 213}
         edit_beside_another(walk, lambda: apply(platform, [changed], "ben", NOW, "fewer"))
         wait_until(lambda: platform.definitions.newest_revision("hot").number == 4)
-        expected = ("MarkedSkippable", "409 (Conflict)")
-        assert [c for c in page.complaints if not any(one in str(c) for one in expected)] == []
-        elsewhere = {a.split("/")[2] for a in page.requests if "//" in a}
-        assert elsewhere == {f"127.0.0.1:{port}"}
+    expected = ("MarkedSkippable", "409 (Conflict)")
+    assert [c for c in chromium.complaints if not any(one in str(c) for one in expected)] == []
+    assert {a.split("/")[2] for a in chromium.requests if "//" in a} == {f"127.0.0.1:{port}"}

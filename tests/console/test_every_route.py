@@ -2,6 +2,7 @@
 every sender."""
 
 import re
+from itertools import count
 
 import pytest
 from fastapi.testclient import TestClient
@@ -62,40 +63,32 @@ def test_every_route_declares_the_permission_of_the_table(app):
     assert undeclared - {"/f/{token}", "/password/{code}", "/password/{code}/pin"} == OPEN
 
 
-class Asker:
-    """Sends each request from another address, so that none is slowed for the others."""
+@pytest.fixture(scope="module")
+def ask(app, platform):
+    numbers = count()
 
-    def __init__(self, app, platform):
-        self._app = app
-        self._platform = platform
-        self._number = 0
-
-    def status(self, who, method, path):
-        """Return the status of an answer: 401 also for the way to the page of the login."""
-        add_sessions(self._platform)
-        self._number += 1
-        number = f"10.1.{self._number // 250}.{self._number % 250}"
+    def status(who, method, path):
+        """Return the status of an answer: 401 also for the way to the page of the login. Each
+        request has another address, so that none is slowed for the others."""
+        add_sessions(platform)
+        number = next(numbers)
         client = TestClient(
-            self._app,
+            app,
             raise_server_exceptions=False,
             follow_redirects=False,
             base_url="https://plant.example",
-            client=(number, 5000),
+            client=(f"10.1.{number // 250}.{number % 250}", 5000),
             headers=who.headers,
         )
-        is_form = method != "GET" and not path.startswith(API)
-        data = {}
-        if is_form and "cookie" in who.headers:
+        data = None
+        if method != "GET" and not path.startswith(API) and "cookie" in who.headers:
             found = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/account").text)
-            data = {"csrf": found[1]} if found else {}
-        answer = client.request(method, path, **({"data": data} if data else {}))
+            data = {"csrf": found[1]} if found else None
+        answer = client.request(method, path, data=data)
         to_login = answer.headers.get("location", "").startswith("/login?")
         return 401 if to_login else answer.status_code
 
-
-@pytest.fixture(scope="module")
-def ask(app, platform):
-    return Asker(app, platform).status
+    return status
 
 
 def path_of(path):
@@ -110,10 +103,9 @@ def path_of(path):
         "/routes/": f"{FIRST}-route",
         "/tables/": f"{FIRST}-table",
     }
-    filled = path
     for before, id in first.items():
-        filled = re.sub(rf"(?<={before})\{{[\w:]+\}}", id, filled)
-    return re.sub(r"\{[^}]+\}", f"{FIRST}-moist", filled)
+        path = re.sub(rf"(?<={before})\{{[\w:]+\}}", id, path)
+    return re.sub(r"\{[^}]+\}", f"{FIRST}-moist", path)
 
 
 def one_of_each():
@@ -126,27 +118,28 @@ def one_of_each():
     return list(found.values())
 
 
-@pytest.mark.parametrize("line", one_of_each())
-def test_a_route_answers_each_sender_as_its_permission_says(ask, line):
-    method, path = line.split()
-    allowed = PERMISSIONS[EXPECTED[line]]
-    as_known = (lambda who: who) if path.startswith(API) else in_a_browser
-    asking = {f"stranger {who.name or who.headers}": (who, False) for who in STRANGERS}
-    asking |= {role: (as_known(sender(role)), role in allowed) for role in ROLES}
-    found = {name: ask(who, method, path_of(path)) for name, (who, _) in asking.items()}
-    wrong = {
-        name: status
-        for name, status in found.items()
-        if (status in (401, 403)) == asking[name][1] or status >= 500
-    }
+def test_a_route_answers_each_sender_as_its_permission_says(ask):
+    wrong = {}
+    for line in one_of_each():
+        method, path = line.split()
+        allowed = PERMISSIONS[EXPECTED[line]]
+        as_known = (lambda who: who) if path.startswith(API) else in_a_browser
+        asking = [(f"stranger {who.name or who.headers}", who, False) for who in STRANGERS]
+        asking += [(role, as_known(sender(role)), role in allowed) for role in ROLES]
+        for name, who, may in asking:
+            status = ask(who, method, path_of(path))
+            if (status in (401, 403)) == may or status >= 500:
+                wrong[line, name] = status
     assert wrong == {}
 
 
-@pytest.mark.parametrize("line", [line for line in EXPECTED if not EXPECTED[line]])
-def test_an_open_route_asks_for_no_permission(ask, line):
-    method, path = line.split()
+def test_an_open_route_asks_for_no_permission(ask):
     people = [*STRANGERS, *map(sender, ROLES)]
-    assert len({ask(who, method, path_of(path)) for who in people}) == 1
+    found = {}
+    for line in [line for line, permission in EXPECTED.items() if not permission]:
+        method, path = line.split()
+        found[line] = len({ask(who, method, path_of(path)) for who in people})
+    assert found == dict.fromkeys(found, 1)
 
 
 def asks_for_a_password(app, path, base):

@@ -10,7 +10,6 @@ from time import monotonic
 
 import httpx
 import pytest
-from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.console.live import changes as live_changes
@@ -37,18 +36,11 @@ class Feed:
         self._arrived = threading.Condition()
         self._last = 0
 
-    def commit(self, one=None, thing="episode", asset=None):
+    def commit(self, one=None, thing="episode", access=None):
         self._last += 1
-        shown = None if one is None else live_episode(one)
-        asset = asset if one is None else one.asset
+        told = {"episode": live_episode(one), "asset": one.asset} if one else {}
         with self._arrived:
-            self._new.append(LiveChange(f"{self._last:010d}", thing, asset, shown))
-            self._arrived.notify_all()
-
-    def end_access(self, of):
-        with self._arrived:
-            self._last += 1
-            self._new.append(LiveChange(f"{self._last:010d}", "access", access=of))
+            self._new.append(LiveChange(self.mark(), thing, access=access, **told))
             self._arrived.notify_all()
 
     @contextmanager
@@ -131,87 +123,71 @@ def fed(platform, feed):
     return replace(platform, changes=feed)
 
 
-def test_a_reader_gets_counts_first_and_then_each_change(fed, feed):
+def begun(reader):
+    """Return a stream of which the first event has come."""
+    assert reader.next() is not None
+    return reader
+
+
+def test_a_reader_gets_counts_first_and_then_each_change_without_texts(fed, feed):
+    secret = "of the weld"
     with served(fed) as read:
         reader = read()
         first = reader.next()
         assert first["all"] is True
         assert first["open"] == {"low": 0, "medium": 0, "high": 1, "critical": 0}
-        raised = episode(2, asset="oven-2", condition="open", severity="critical")
+        texts = {"title": secret, "guidance": {"action": secret}}
+        raised = episode(2, asset="oven-2", condition="open", severity="critical", **texts)
         feed.commit(raised)
         told = reader.next()
+        assert secret not in json.dumps(told)
         assert [(one["id"], one["state"]) for one in told["episodes"]] == [(raised.id, "happening")]
         assert told["unacknowledged"] == {"low": 0, "medium": 0, "high": 1, "critical": 1}
         seen = replace(raised, acknowledged=ActorStamp("otto", at(3)))
         feed.commit(seen)
         told = reader.next()
         assert told["episodes"][0]["acknowledged"] is True
-        assert told["open"]["critical"] == 1
-        assert told["unacknowledged"]["critical"] == 0
+        assert (told["open"]["critical"], told["unacknowledged"]["critical"]) == (1, 0)
         feed.commit(replace(seen, condition="closed", closed_at=at(4)))
         told = reader.next()
-        assert told["episodes"][0]["state"] == "over"
-        assert told["open"]["critical"] == 0
+        assert (told["episodes"][0]["state"], told["open"]["critical"]) == ("over", 0)
 
 
-def test_no_text_of_an_episode_is_told(fed, feed):
-    secret = "of the weld"
+def test_changes_are_read_once_for_all_readers_and_a_flood_is_told_as_look_again(fed, feed):
     with served(fed) as read:
-        reader = read()
-        reader.next()
-        feed.commit(episode(2, condition="open", title=secret, guidance={"action": secret}))
-        assert secret not in json.dumps(reader.next())
-
-
-def test_changes_are_read_once_for_all_readers(fed, feed):
-    with served(fed) as read:
-        readers = [read() for _ in range(5)]
-        for reader in readers:
-            reader.next()
+        readers = [begun(read()) for _ in range(5)]
         feed.commit(episode(2, asset="oven-2", condition="open"))
         assert len({json.dumps(reader.next()) for reader in readers}) == 1
         assert feed.readers == 1
-
-
-def test_a_flood_is_told_as_look_again(fed, feed):
-    with served(fed) as read:
-        reader = read()
-        reader.next()
         for minute in range(3000):  # more than are held
             feed.commit(episode(minute, asset="oven-2"))
-        told = reader.next()
+        told = readers[0].next()
         while not told["all"]:
-            told = reader.next()
+            told = readers[0].next()
         assert told["episodes"] == []
 
 
-@pytest.mark.parametrize("way", ["header", "query"])
-def test_a_reader_goes_on_after_the_last_event_it_had(fed, feed, way):
+def test_a_reader_goes_on_after_the_last_event_it_had(fed, feed):
     with served(fed) as read:
-        first = read()
-        first.next()
+        first = begun(read())
         feed.commit(episode(2, asset="oven-2", condition="open"))
         first.next()
-        mark = first.mark
         first.close()
-        watching = read()
-        watching.next()
+        watching = begun(read())
         missed = episode(3, asset="oven-3", condition="open")
         feed.commit(missed)
         watching.next()
-        header = {**VIEWER, "last-event-id": mark}
-        again = read(header) if way == "header" else read(after=mark)
-        told = again.next()
-        assert told["all"] is False
-        assert missed.id in [one["id"] for one in told["episodes"]]
+        for again in (read({**VIEWER, "last-event-id": first.mark}), read(after=first.mark)):
+            told = again.next()
+            assert told["all"] is False
+            assert missed.id in [one["id"] for one in told["episodes"]]
         assert read(after="0").next()["all"] is True
 
 
 def test_a_stream_ends_with_its_token(fed, monkeypatch):
     monkeypatch.setattr(live_stream, "ALIVE_S", 0.1)
     with served(fed) as read:
-        reader = read()
-        reader.next()
+        reader = begun(read())
         assert reader.next("alive") == {}
         monkeypatch.setattr(read.app.state.entrance.access, "_file", {})
         while reader.next("alive") is not None:
@@ -221,56 +197,44 @@ def test_a_stream_ends_with_its_token(fed, monkeypatch):
 @pytest.mark.parametrize("changed", ["vera", hash_secret(next(iter(TOKENS)))])
 def test_a_stream_ends_at_once_when_its_person_is_disabled(fed, feed, changed):
     with served(fed) as read:
-        ended = read()
-        other = read(OPERATOR)
-        for reader in (ended, other):
-            reader.next()
-        feed.end_access("somebody")
+        ended = begun(read())
+        other = begun(read(OPERATOR))
+        feed.commit(thing="access", access="somebody")
         people.register_services(fed, dict(TOKENS.values()), datetime.now(UTC))
         people.disable_account(fed, "vera", "ada", datetime.now(UTC))
-        begun = monotonic()
-        feed.end_access(changed)
+        since = monotonic()
+        feed.commit(thing="access", access=changed)
         assert ended.next() is None
-        assert monotonic() - begun < 5  # of 15 s until it is looked at anyhow
+        assert monotonic() - since < 5  # of 15 s until it is looked at anyhow
         feed.commit(episode(2, asset="oven-2", condition="open"))
         assert other.next()["episodes"]
 
 
-def test_a_person_has_so_many_streams_and_no_more(fed, monkeypatch):
+def test_a_person_has_so_many_streams_and_all_end_with_the_process(fed, monkeypatch):
     monkeypatch.setattr(live_changes, "MOST_OF_A_PERSON", 2)
     with served(fed) as read:
-        readers = [read(), read()]
-        for reader in readers:
-            reader.next()
+        readers = [begun(read()) for _ in range(2)]
         refused = read()
         assert refused.answer.status_code == 429
         assert refused.answer.headers["retry-after"]
         monkeypatch.setattr(live_changes, "MOST_STREAMS", 2)
         assert read().answer.status_code == 503
-
-
-def test_all_streams_end_when_the_process_does(fed):
-    with served(fed) as read:
-        reader = read()
-        reader.next()
+        monkeypatch.undo()
         read.app.state.live.close()
-        assert reader.next() is None
+        assert [reader.next() for reader in readers] == [None, None]
         assert read().answer.status_code == 503
 
 
-def test_without_a_change_feed_the_answer_is_the_present_state(platform):
+def test_without_a_change_feed_the_answer_is_the_present_state(platform, client):
+    def ask(**query):
+        answer = client.get("/api/v1/live", params=query, headers=VIEWER)
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        fields = dict(line.split(": ", 1) for line in answer.text.splitlines() if line)
+        return fields, json.loads(fields["data"])
+
     platform.episodes.insert(episode(1, condition="open"))
-    client = TestClient(create_app(platform, TOKENS))
-    answer = client.get("/api/v1/live", headers=VIEWER)
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    fields = dict(line.split(": ", 1) for line in answer.text.splitlines() if line)
-    assert json.loads(fields["data"])["open"]["high"] == 1
-    assert fields["retry"] == "1000"
-
-    def again():
-        answer = client.get("/api/v1/live", params={"after": fields["id"]}, headers=VIEWER)
-        return json.loads(answer.text.split("data: ")[1])["all"]
-
-    assert again() is False
+    fields, told = ask()
+    assert (told["open"]["high"], fields["retry"]) == (1, "1000")
+    assert ask(after=fields["id"])[1]["all"] is False
     platform.episodes.insert(episode(2, asset="oven-2", condition="open"))
-    assert again() is True
+    assert ask(after=fields["id"])[1]["all"] is True

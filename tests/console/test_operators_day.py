@@ -182,17 +182,36 @@ def acknowledge_by_keyboard(one, other, platform):
     wait_until(lambda: other.page.evaluate(unseen) == 0, other.page.text)
 
 
+def find_the_console_again(pages, platform, console):
+    """After a console was killed, all open pages show the truth once it is there again."""
+    lost = "The connection was lost"
+    for page in pages:
+        shows(page, lost)
+    platform.episodes.insert(raised("oven", timedelta(minutes=2), title="Meanwhile"))
+    alarms = "[...document.querySelectorAll('#happening article')].map(e => e.dataset.episode)"
+    with console_process(*console):
+        healthy = time.monotonic()
+        for page in pages:
+            shows(page, "Meanwhile")
+            wait_until(lambda page=page: lost not in page.text(), page.text)
+            seconds = time.monotonic() - healthy
+            note(f"the truth {seconds:.1f} s after the console is there again")
+            assert seconds < 30
+            ids = page.evaluate(alarms)
+            assert len(ids) == len({*ids}) > 1
+
+
 @pytest.mark.parametrize(("screen", "scheme"), WALKS, ids=map("-".join, WALKS))
-def test_from_a_raise_to_a_flood_that_is_acknowledged(
+def test_from_a_raise_to_a_flood_that_is_acknowledged_and_a_console_that_is_killed(
     tmp_path, real_server, stores, screen, scheme
 ):
     platform = operators_plant(stores)
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    size = SCREENS[screen]
+    console = (real_server, stores.database.name, port, tmp_path)
     with (
-        console_process(real_server, stores.database.name, port, tmp_path),
-        reader(tmp_path / "a", base, size=size, scheme=scheme) as page,
+        console_process(*console) as process,
+        reader(tmp_path / "a", base, size=SCREENS[screen], scheme=scheme) as page,
         reader(tmp_path / "b", base, token=ADMIN_TOKEN) as beside,
     ):
         one = Operator(page, base, screen, scheme)
@@ -207,37 +226,8 @@ def test_from_a_raise_to_a_flood_that_is_acknowledged(
         acknowledge_by_keyboard(one, other, platform)
         complaints = [c for p in (page, beside) for c in p.complaints]
         assert [c for c in complaints if "ContentSecurityPolicy" in str(c)] == []
-
-
-def test_a_console_that_was_killed_is_found_again_by_all_open_pages(tmp_path, real_server, stores):
-    platform = operators_plant(stores)
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
-    given = (real_server, stores.database.name, port, tmp_path)
-    lost = "The connection was lost"
-    with console_process(*given) as first:
-        first_page = reader(tmp_path / "a", base)
-        second_page = reader(tmp_path / "b", base, token=ADMIN_TOKEN)
-        with first_page as now, second_page as beside:
-            platform.episodes.insert(raised("press-1", timedelta(minutes=4), title="Before"))
-            for page in (now, beside):
-                shows(page, "Before")
-            first.kill()
-            for page in (now, beside):
-                shows(page, lost)
-            platform.episodes.insert(raised("press-2", timedelta(minutes=2), title="Meanwhile"))
-            with console_process(*given):
-                healthy = time.monotonic()
-                for page in (now, beside):
-                    shows(page, "Meanwhile")
-                    wait_until(lambda page=page: lost not in page.text(), page.text)
-                    seconds = time.monotonic() - healthy
-                    note(f"the truth {seconds:.1f} s after the console is there again")
-                    assert seconds < 30
-                alarms = "[...document.querySelectorAll('#happening article')]"
-                for page in (now, beside):
-                    ids = page.evaluate(f"{alarms}.map(e => e.dataset.episode)")
-                    assert len(ids) == len({*ids}) == 2
+        process.kill()
+        find_the_console_again((page, beside), platform, console)
 
 
 QUESTIONS = {
@@ -260,8 +250,7 @@ MORE_PAGES = {
 """Pages of an operator that nothing is asked on; none scrolls sideways."""
 
 
-@pytest.mark.parametrize("screen", ["phone", "desk"])
-def test_questions_are_answered_on_the_first_screen(tmp_path, real_server, stores, screen):
+def test_questions_are_answered_on_the_first_screen(tmp_path, real_server, stores):
     platform = operators_plant(stores)
     add_past(platform, "press-3")
     night = add_night(platform, "press-3")
@@ -273,12 +262,12 @@ def test_questions_are_answered_on_the_first_screen(tmp_path, real_server, store
     base = f"http://127.0.0.1:{port}"
     with (
         console_process(real_server, stores.database.name, port, tmp_path),
-        reader(tmp_path / "a", base, size=SCREENS[screen]) as page,
+        reader(tmp_path / "a", base, size=SCREENS["phone"]) as page,
     ):
         for path, selector, answer in QUESTIONS.values():
             page.open(base + paths.get(path, path))
             in_sight(page, selector, answer)
-        one = Operator(page, base, screen, "light")
+        one = Operator(page, base, "phone", "light")
         for name, path in {**MORE_PAGES, "before": paths["episode"]}.items():
             one.open(path)
             one.look(name)

@@ -110,6 +110,14 @@ class Page:
         self.press(selector)
         self._wait_for_load(loads)
 
+    def sign_in(self, base, token, path="/"):
+        """Sign in anew with a token, and wait for the page that follows."""
+        self._call("Network.clearBrowserCookies")
+        self.open(f"{base}/login?next={path}")
+        self.choose("[name=token]", token)
+        self.evaluate("document.querySelector('[name=token]').form.requestSubmit()")
+        self.wait_for(base + path, "nav .who")
+
     def mouse(self, type, x, y, **more):
         """Send an event of the mouse at a place of the window."""
         self._call("Input.dispatchMouseEvent", type=type, x=x, y=y, **more)
@@ -121,16 +129,9 @@ class Page:
 
     def press(self, selector):
         """Tap the middle of an element."""
-        x, y, width, height = self.box(selector)
+        left, top, width, height = self.box(selector)
         for type in ("mousePressed", "mouseReleased"):
-            self._call(
-                "Input.dispatchMouseEvent",
-                type=type,
-                x=x + width / 2,
-                y=y + height / 2,
-                button="left",
-                clickCount=1,
-            )
+            self.mouse(type, left + width / 2, top + height / 2, button="left", clickCount=1)
 
     def key(self, name, text=""):
         """Press a key, such as `Tab`; `text`: what it types, `\\r` of the enter key."""

@@ -19,10 +19,7 @@ def reader(folder, base, path="/", token=OPERATOR_TOKEN, size=(1280, 800), schem
     with open_chromium(folder) as page:
         page.resize(*size)
         page.prefer(scheme)
-        page.open(f"{base}/login")
-        page.evaluate(f"document.querySelector('[name=token]').value = {token!r}")
-        page.evaluate("document.querySelector('[name=token]').form.requestSubmit()")
-        page.wait_for(f"{base}/", "nav .who")
+        page.sign_in(base, token)
         page.switch_scripts_on()
         page.open(base + path)
         wait_until(lambda: has_mark(page), page.text)
