@@ -1,43 +1,53 @@
 """The page of an episode and the list, as an operator meets them: the drawing, the sentences, the
-answer, what ended unseen."""
+answer, what ended unseen, what is happening and closed by hand, and opposite advice."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
-from html import unescape
+from itertools import chain
+from zoneinfo import ZoneInfo
 
 import pytest
-from fastapi.testclient import TestClient
 
-from alerting.console.app import create_app
 from alerting.definitions.assets import Variable
-from alerting.episodes.episode import ActorStamp, Contribution, OutcomeRecord, Quantity, Transition
+from alerting.episodes.episode import (
+    ActorStamp,
+    Change,
+    Contribution,
+    OutcomeRecord,
+    Quantity,
+    RecommendationResult,
+    Transition,
+)
+from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import Score
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate
-from tests.builders import at, oven, too_hot, too_moist
-from tests.helpers.console.api import TOKENS, episode
+from tests.builders import at, oven
+from tests.helpers.console.api import OPERATOR, episode, expect_problem
 from tests.helpers.console.episode_page import browser_of, hot_now, read, risky
-from tests.helpers.console.pages import csrf_of
+from tests.helpers.console.pages import (
+    ADMIN_TOKEN,
+    VIEWER_TOKEN,
+    csrf_of,
+    log_in,
+    missing,
+    send,
+    text_of,
+)
 from tests.helpers.notifications import notice
-from tests.in_memory_platform import in_memory_platform
+from tests.in_memory_platform import Mailbox
 
 pytestmark = pytest.mark.models
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
-
-
-def text_of(page):
-    """Return the text that a person reads: without tags, attributes and hidden parts."""
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", re.split("<body[^>]*>", page)[-1])).split())
-
-
-@pytest.fixture
-def platform():
-    made = in_memory_platform()
-    made.assets.store_assets([oven()])
-    apply(made, [too_hot(title="Oven too hot"), too_moist()], "engineer", at(0), "first")
-    made.clock.instant = at(600)
-    return made
+OWN_SCRIPTS = {
+    f'<script type="module" src="/scripts/{name}.js">'
+    for name in ("live", "menu", "language", "install")
+}
+ALARM = episode(1, condition="open")
+PAGE = f"/episodes/{ALARM.id}"
+CLOSE = "Close: it is over"
 
 
 @pytest.fixture
@@ -45,26 +55,35 @@ def browser(platform):
     return browser_of(platform)
 
 
-def page_of(platform, **options):
-    [one] = platform.episodes.find()
-    return browser_of(platform, **options).get(f"/episodes/{one.id}").text
+@pytest.fixture
+def alarm(platform):
+    """Return the address of an open alarm."""
+    platform.episodes.insert(ALARM)
+    return PAGE
+
+
+def drawing_in(page):
+    return re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0]
 
 
 # --- the drawing
 
 
 def test_the_page_draws_the_variable_with_its_limit_the_raise_and_now():
-    page = page_of(hot_now())
+    platform = hot_now()
+    [one] = platform.episodes.find()
+    page = browser_of(platform).get(f"/episodes/{one.id}").text
     assert re.search(r'<path class="line" d="M[\d. HV-]+"', page)
-    drawing = re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0]
-    assert re.search(
-        r'aria-label="Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan '
-        r"08:01",
-        drawing,
-    )
-    for words in ("limit 215 °C", "raised 09:00", "now 10:00"):
-        assert words in text_of(f"<body>{drawing}")
-    assert 'role="img"' in drawing
+    drawing = drawing_in(page)
+    spoken = "Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01"
+    assert missing(drawing, f'aria-label="{spoken}', 'role="img"') == []
+    assert missing(text_of(drawing), "limit 215 °C", "raised 09:00", "now 10:00") == []
+    evil = '"><script>alert(1)</script>'
+    platform.assets.store_assets([oven(temperature=Variable(title=f"T{evil}", unit="</svg><b>"))])
+    page = browser_of(platform).get(f"/episodes/{one.id}").text
+    raw = ["<script>", "</svg><b>"]
+    escaped = ("T&#34;&gt;&lt;script&gt;", 'aria-label="T&#34;')
+    assert missing(page, *raw, *escaped) == raw
 
 
 def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its_limit_are_drawn(
@@ -72,65 +91,48 @@ def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its
 ):
     one = risky(platform)
     read(platform, {m: 3.0 + max(0, m - 540) / 50 for m in range(400, 551)}, "moisture")
-    platform.scores.add(
-        "too-moist",
-        "oven-1",
-        [Score(at(m), 0.1 if m < 540 else 0.62, 0.31, 3) for m in range(480, 551, 5)],
-    )
+    scores = [Score(at(m), 0.1 if m < 540 else 0.62, 0.31, 3) for m in range(480, 551, 5)]
+    platform.scores.add("too-moist", "oven-1", scores)
     platform.clock.instant = at(550)
     page = browser.get(f"/episodes/{one.id}").text
-    drawing = text_of(
-        "<body>" + re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0]
-    )
-    for words in ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "predicted time"):
-        assert words in drawing
-    assert page.count('class="plot"') == 2
-    assert page.count('class="expected"') == 2
-
-
-def test_what_documents_say_is_escaped_in_the_drawing_too():
-    platform = hot_now()
-    evil = '"><script>alert(1)</script>'
-    platform.assets.store_assets([oven(temperature=Variable(title=f"T{evil}", unit="</svg><b>"))])
-    page = page_of(platform)
-    assert "<script>" not in page
-    assert "</svg><b>" not in page
-    assert "T&#34;&gt;&lt;script&gt;" in page
-    assert 'aria-label="T&#34;' in page
-
-
-def test_a_page_without_readings_is_shown_without_a_drawing(platform, browser):
-    platform.episodes.insert(episode(1))
-    page = browser.get(f"/episodes/{episode(1).id}")
-    assert page.status_code == 200
-    assert "<figure" not in page.text
+    words = ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "predicted time")
+    assert missing(text_of(drawing_in(page)), *words) == []
+    assert (page.count('class="plot"'), page.count('class="expected"')) == (2, 2)
 
 
 # --- the sentences
 
 
+def test_an_episode_page_shows_why_what_to_do_and_what_happened_as_people_name_it(platform):
+    platform.assets.store_assets([oven(zone_2=Variable(title="Zone 2 burner", unit="°C"))])
+    platform.episodes.insert(episode(1, title="<script>alert(1)</script>"))
+    browser = browser_of(platform, zone=ZoneInfo("Europe/Berlin"))
+    page = browser.get(PAGE).text
+    words = ("lower zone 2 to 224 °C", "is 12 °C above its usual", "+31 points", "232 °C", "sent")
+    named = ("<strong>Zone 2 burner</strong>", "usual 220 °C")
+    done = ("Open the damper.", "The condition is met.")
+    times = ("Raised today 01:01 to 01:06 (5 min)", "Times: Europe/Berlin", "UTC")
+    assert missing(page, *words, *named, *done, *times) == ["UTC"]
+    for shown in (page, browser.get("/").text):
+        assert {*re.findall("<script[^>]*>", shown)} <= OWN_SCRIPTS
+        assert missing(shown, "&lt;script&gt;", "Times: Europe/Berlin") == []
+
+
 def test_the_advice_is_an_order_while_it_is_open_and_a_record_when_it_is_over(platform, browser):
-    platform.episodes.insert(episode(1, condition="open"))
-    platform.episodes.insert(episode(2, "oven-2"))
-    first, second = (
-        text_of(browser.get(f"/episodes/{one.id}").text)
-        for one in (episode(1), episode(2, "oven-2"))
-    )
-    assert "What to do → lower zone 2" in first.replace("What to do lower", "What to do → lower")
-    assert "What to do" not in second
-    assert "Advice when the alarm came" in second
-
-
-@pytest.mark.parametrize("guidance", [{}, {"cause": "The filter is old."}, {"action": "Call us."}])
-@pytest.mark.parametrize("condition", ["open", "closed"])
-def test_advice_is_shown_whatever_guidance_the_definition_has(
-    platform, browser, guidance, condition
-):
-    platform.episodes.insert(episode(1, condition=condition, guidance=guidance))
-    page = text_of(browser.get(f"/episodes/{episode(1).id}").text).lower()
-    assert "lower zone 2" in page
-    assert ("if that is not possible or not enough: call us." in page) is ("action" in guidance)
-    assert ("the filter is old." in page) is ("cause" in guidance)
+    """Whatever guidance the definition has; without readings there is no drawing."""
+    said = "if that is not possible or not enough: call us."
+    order = "What to do"
+    record = "Advice when the alarm came"
+    for number, guidance in enumerate(({}, {"cause": "Old filter."}, {"action": "Call us."})):
+        for condition in ("open", "closed"):
+            one = episode(1, f"oven-{number}-{condition}", condition=condition, guidance=guidance)
+            platform.episodes.insert(one)
+            page = browser.get(f"/episodes/{one.id}").text
+            text = text_of(page)
+            assert ("<figure" in page, "lower zone 2" in text.lower()) == (False, True)
+            assert (said in text.lower()) is ("action" in guidance)
+            assert ("Old filter." in text) is ("cause" in guidance)
+            assert missing(text, order, record) == [record if condition == "open" else order]
 
 
 def test_a_reason_shows_the_quantity_that_moved_with_its_usual_range(platform, browser):
@@ -138,64 +140,46 @@ def test_a_reason_shows_the_quantity_that_moved_with_its_usual_range(platform, b
     found = Contribution("moisture", 0.26, 56.55, 50.0, "rising", 45.1, 56.6, trend)
     platform.episodes.insert(episode(1, contributions=(found,)))
     page = browser.get(f"/episodes/{episode(1).id}").text
-    assert "<small>trend over 1 h</small>" in page
-    assert "33 %/h <small>usual -0.8 to 1 %/h</small>" in page
-    assert "56.55" not in page
+    moved = ("<small>trend over 1 h</small>", "33 %/h <small>usual -0.8 to 1 %/h</small>")
+    assert missing(page, *moved, "56.55") == ["56.55"]
 
 
 def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browser):
     stamp = at(700).isoformat()
+    known = f"the outcome is known at {stamp}"
+    held = f"the condition has held since {at(0).isoformat()}"
     seen = (
-        Transition(
-            "raised", at(1), "platform", f"the condition has held since {at(0).isoformat()}"
-        ),
+        Transition("raised", at(1), "platform", held),
         Transition("muted", at(2), "ann", f"shelved until {stamp} by ann: cleaning"),
         Transition("feedback", at(3), "otto", "true_alarm and acted"),
-        Transition("outcome", at(4), "platform", f"undetermined: the outcome is known at {stamp}"),
+        Transition("outcome", at(4), "platform", f"undetermined: {known}"),
     )
-    unknown = OutcomeRecord(
-        "undetermined", f"the outcome is known at {stamp}", None, None, False, False, 1
-    )
-    platform.episodes.insert(episode(1, transitions=seen, outcome_record=unknown))
-    platform.episodes.insert(
-        episode(2, "oven-2", condition="open", transitions=seen, outcome_record=unknown)
-    )
+    unknown = OutcomeRecord("undetermined", known, None, None, False, False, 1)
+    said = {"transitions": seen, "outcome_record": unknown}
+    over, present = (episode(1, **said), episode(2, "oven-2", condition="open", **said))
+    for one in (over, present):
+        platform.episodes.insert(one)
     platform.platform_alerts.report("odd", "too-moist", f"unreadable since {stamp}", at(0))
-    for path in ("/", f"/episodes/{episode(1).id}", f"/episodes/{episode(2, 'oven-2').id}"):
-        words = text_of(browser.get(path).text)
-        assert not ISO.search(words)
-        assert "true_alarm" not in words
-    assert "right and acted" in words.lower()
-    assert "shelved until today 11:40 by ann" in words.replace("Shelved", "shelved")
-
-
-def test_an_open_alert_does_not_wear_an_outcome(platform, browser):
-    platform.episodes.insert(episode(1, condition="open"))
-    path = f"/episodes/{episode(1).id}"
-    browser.post(f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), "acted": "yes"})
-    assert platform.episodes.get(episode(1).id).outcome_record.outcome == "undetermined"
-    for words in (text_of(browser.get(path).text), text_of(browser.get("/").text)):
-        assert "undetermined" not in words
-        assert "outcome not known" not in words
-        assert "Outcome:" not in words
+    paths = ("/", f"/episodes/{over.id}", f"/episodes/{present.id}")
+    texts = [text_of(browser.get(path)) for path in paths]
+    assert [ISO.findall(text) + re.findall("true_alarm", text) for text in texts] == [[], [], []]
+    words = texts[-1].lower()
+    assert missing(words, "right and acted", "shelved until today 11:40 by ann") == []
 
 
 def test_what_happened_is_told_in_the_order_of_time(platform, browser):
     moves = (
         Transition("raised", at(1), "platform", "first-move"),
         Transition("acknowledged", at(9), "otto", "last-move"),
+        Transition("severity", at(3), "platform", "medium → high: middle-move"),
     )
-    moves += (Transition("severity", at(3), "platform", "medium → high: middle-move"),)
-    platform.episodes.insert(episode(1, condition="open", transitions=moves))
-    platform.notifications.add(
-        [notice("k", 2, status="sent", delivered_at=at(4), episode=episode(1).id)]
-    )
-    words = text_of(browser.get(f"/episodes/{episode(1).id}").text).lower()
-    history = words.partition("history")[2]
-    places = [
-        history.index(said) for said in ("first-move", "middle-move", "notified: mail", "last-move")
-    ]
-    assert places == sorted(places)
+    one = episode(1, condition="open", transitions=moves)
+    platform.episodes.insert(one)
+    sent = notice("k", 2, status="sent", delivered_at=at(4), episode=one.id)
+    platform.notifications.add([sent])
+    history = text_of(browser.get(f"/episodes/{one.id}")).lower().partition("history")[2]
+    order = ["first-move", "middle-move", "notified: mail", "last-move"]
+    assert re.findall("|".join(order), history) == order
 
 
 # --- the answer
@@ -209,118 +193,118 @@ def pressed(page):
     return re.findall(pattern, form)
 
 
-def test_the_chosen_answer_stays_visible_and_can_be_changed(platform, browser):
-    platform.episodes.insert(episode(1, condition="open"))
-    path = f"/episodes/{episode(1).id}"
-    assert pressed(browser.get(path).text) == []
+def test_the_chosen_answer_stays_visible_to_its_author_and_can_be_changed(platform, browser, alarm):
+    said = {"action": "opened the damper", "comment": ""}
     for verdict, words in (("true_alarm", "right"), ("false_alarm", "wrong")):
-        browser.post(
-            f"{path}/feedback",
-            data={"csrf": csrf_of(browser.get(path)), "verdict": verdict, "acted": "yes"},
-        )
-        page = browser.get(path).text
+        answer = send(browser, f"{alarm}/feedback", alarm, verdict=verdict, **said)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{alarm}#said")
+        page = browser.get(alarm).text
         assert pressed(page) == [verdict]
-        assert f"Your answer: {words}." in text_of(page)
+        assert missing(text_of(page), f"Your answer: {words}.", "opened the damper") == []
         assert re.search(r'name="acted" value="yes" checked', page)
-    assert [f.verdict for f in platform.feedback.for_episode(episode(1).id)] == [
-        "true_alarm",
-        "false_alarm",
+    stored = [
+        (given.actor, given.verdict, given.acted, given.action, given.comment)
+        for given in platform.feedback.for_episode(ALARM.id)
     ]
+    assert stored == [
+        ("otto", verdict, True, "opened the damper", None)
+        for verdict in ("true_alarm", "false_alarm")
+    ]
+    other = browser_of(platform)
+    log_in(other, ADMIN_TOKEN)
+    page = other.get(alarm).text
+    assert (pressed(page), "otto : wrong" in text_of(page)) == ([], True)
 
 
-def test_the_answer_of_somebody_else_is_not_shown_as_mine(platform, browser):
-    platform.episodes.insert(episode(1, condition="open"))
-    path = f"/episodes/{episode(1).id}"
-    browser.post(
-        f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), "verdict": "true_alarm"}
-    )
-    other = TestClient(create_app(platform, TOKENS))
-    other.post("/login", data={"token": list(TOKENS)[2]})
-    page = other.get(path).text
-    assert pressed(page) == []
-    assert "otto : right" in text_of(page)
+def test_an_open_alert_does_not_wear_an_outcome(platform, browser, alarm):
+    assert pressed(browser.get(alarm).text) == []
+    send(browser, f"{alarm}/feedback", alarm, acted="yes")
+    assert platform.episodes.get(ALARM.id).outcome_record.outcome == "undetermined"
+    outcomes = ["undetermined", "outcome not known", "Outcome:"]
+    for path in (alarm, "/"):
+        assert missing(text_of(browser.get(path)), *outcomes) == outcomes
+
+
+def test_feedback_that_says_nothing_or_comes_from_others_is_refused(platform, browser, alarm):
+    refused = [{}, {"verdict": "maybe"}, {"comment": "x" * 2001}]
+    answers = [send(browser, f"{alarm}/feedback", **fields) for fields in refused]
+    form = browser.get(alarm).text.partition('class="feedback"')[2].partition("</form>")[0]
+    # the enter key in a field presses the first, which gives no verdict
+    verdicts = ["", "true_alarm", "false_alarm", "unsure", ""]
+    assert re.findall(r'<button name="verdict" value="(\w*)"', form) == verdicts
+    # a cookie alone changes nothing through the API
+    assert browser.get("/api/v1/episodes").status_code == 200
+    by_cookie = browser.post(f"/api/v1{alarm}/feedback", json={"verdict": "true_alarm"})
+    assert by_cookie.status_code == 401
+    log_in(browser, VIEWER_TOKEN)
+    assert 'name="verdict"' not in browser.get(alarm).text
+    answers.append(send(browser, f"{alarm}/feedback", verdict="true_alarm"))
+    answers.append(browser.get("/episodes/nope"))
+    shown = [(a.status_code, a.headers["content-type"].split(";")[0]) for a in answers]
+    assert shown == [(status, "text/html") for status in (422, 422, 422, 403, 404)]
+    assert "There is no episode" in answers[-1].text
+    assert platform.feedback.for_episode(ALARM.id) == []
 
 
 # --- what ended unseen, and the list
 
 
-def test_what_ended_unacknowledged_is_marked_and_can_be_acknowledged(platform, browser):
-    platform.episodes.insert(episode(1))
-    path = f"/episodes/{episode(1).id}"
-    assert "over, not acknowledged" in text_of(browser.get(path).text)
-    answer = browser.post(f"{path}/ack", data={"csrf": csrf_of(browser.get(path))})
-    assert (answer.status_code, answer.headers["location"]) == (303, path)
-    assert "over, not acknowledged" not in text_of(browser.get(path).text)
-    assert "Acknowledged by otto today 10:00" in text_of(browser.get(path).text)
-
-
 def test_the_list_groups_what_happens_what_is_expected_what_is_unseen_and_the_rest_with_counts(
     platform, browser
 ):
-    seen = ActorStamp("otto", at(10))
-    platform.episodes.insert(episode(1, "oven-1", condition="open"))
-    come = Transition(
-        "happening",
-        at(9),
-        "platform",
-        "Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T00:07:00+00:00",
-    )
-    predicted = {
-        "kind": "classifier",
-        "condition": "open",
-        "valid_until": at(31),
-        "is_prediction": True,
+    reason = "Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T00:07:00+00:00"
+    come = {"happening_at": at(9), "transitions": (Transition("happening", at(9), "p", reason),)}
+    predicted = {"kind": "classifier", "condition": "open", "valid_until": at(31)}
+    predicted["is_prediction"] = True
+    seen = {"acknowledged": ActorStamp("otto", at(10))}
+    groups = {
+        "happening": [episode(1, "oven-9", **predicted, **come), episode(1, condition="open")],
+        "expected": [episode(1, "oven-8", **predicted)],
+        "unacknowledged": [episode(minute, f"oven-{minute}") for minute in (3, 2)],
+        "earlier": [
+            episode(8, "oven-8", withdrawn=True),
+            episode(7, "oven-7", backfilled=True),
+            *(episode(minute, f"oven-{minute}", **seen) for minute in (6, 5, 4)),
+        ],
     }
-    platform.episodes.insert(episode(1, "oven-8", **predicted))
-    platform.episodes.insert(
-        episode(1, "oven-9", **predicted, happening_at=at(9), transitions=(come,))
-    )
-    for minute in (2, 3):
-        platform.episodes.insert(episode(minute, f"oven-{minute}"))
-    for minute in (4, 5, 6):
-        platform.episodes.insert(episode(minute, f"oven-{minute}", acknowledged=seen))
-    platform.episodes.insert(episode(7, "oven-7", backfilled=True))
-    platform.episodes.insert(episode(8, "oven-8", withdrawn=True))
+    for one in chain(*groups.values()):
+        platform.episodes.insert(one)
     page = browser.get("/").text
-    words = text_of(page)
-    assert [
-        title in words
-        for title in ("Happening 2", "Expected 1", "Over, not acknowledged 2", "Earlier 5")
-    ] == [True] * 4
-    assert (
-        "It is happening. As of today 00:09: Moisture is 4.7 %, limit 4.5 %, since today 00:07."
-        in words
-    )
-    sections = re.split(r'<section id="(?:happening|expected|unacknowledged|earlier)">', page)[1:]
-    shown = [
-        re.findall(r"class=\"title\" href=\"/episodes/([0-9a-f]{24})", section)
+    heads = ("Happening 2", "Expected 1", "Over, not acknowledged 2", "Earlier 5")
+    since = "As of today 00:09: Moisture is 4.7 %, limit 4.5 %, since today 00:07."
+    assert missing(text_of(page), *heads, f"It is happening. {since}") == []
+    sections = re.split(r'<section id="(happening|expected|unacknowledged|earlier)">', page)[1:]
+    shown = {
+        name: re.findall(r"class=\"title\" href=\"/episodes/([0-9a-f]{24})", section)
         or re.findall(r"href=\"/episodes/([0-9a-f]{24})", section)
-        for section in sections
-    ]
-    assert {*shown[0]} == {episode(1, "oven-1").id, episode(1, "oven-9").id}
-    assert shown[1] == [episode(1, "oven-8").id]
-    assert shown[2:] == [
-        [episode(m, f"oven-{m}").id for m in group] for group in ((3, 2), (8, 7, 6, 5, 4))
-    ]
+        for name, section in zip(sections[::2], sections[1::2], strict=True)
+    }
+    shown["happening"] = sorted({*shown["happening"]})
+    expected = {name: [one.id for one in group] for name, group in groups.items()}
+    assert shown == expected | {"happening": sorted(expected["happening"])}
 
 
-def test_from_the_list_one_is_acknowledged_or_all_of_it(platform, browser):
-    for minute in (2, 3, 4):
+def test_what_ended_unacknowledged_is_acknowledged_on_its_page_in_the_list_or_all_at_once(
+    platform, browser
+):
+    minutes = (2, 3, 4, 5)
+    for minute in minutes:
         platform.episodes.insert(episode(minute, f"oven-{minute}"))
-    ids = [episode(minute, f"oven-{minute}").id for minute in (2, 3, 4)]
-    csrf = csrf_of(browser.get("/"))
-    answer = browser.post(
-        f"/episodes/{ids[0]}/ack", data={"csrf": csrf, "next": "/#unacknowledged"}
-    )
+    ids = [episode(minute, f"oven-{minute}").id for minute in minutes]
+    path = f"/episodes/{ids[0]}"
+    unseen = "over, not acknowledged"
+    assert unseen in text_of(browser.get(path))
+    answer = send(browser, f"{path}/ack", path)
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    words = text_of(browser.get(path))
+    assert missing(words, unseen, "Acknowledged by otto today 10:00") == [unseen]
+    answer = send(browser, f"/episodes/{ids[1]}/ack", next="/#unacknowledged")
     assert (answer.status_code, answer.headers["location"]) == (303, "/#unacknowledged")
-    assert "Over, not acknowledged 2" in text_of(browser.get("/").text)
+    assert "Over, not acknowledged 2" in text_of(browser.get("/"))
     assert browser.post("/acknowledge", data={"csrf": "0", "episode": ids}).status_code == 403
-    assert (
-        browser.post("/acknowledge", data={"csrf": csrf, "episode": [*ids, "gone"]}).status_code
-        == 303
-    )
-    assert "Over, not acknowledged" not in text_of(browser.get("/").text)
-    assert all(platform.episodes.get(id).acknowledged.actor == "otto" for id in ids)
+    assert send(browser, "/acknowledge", episode=[*ids, "gone"]).status_code == 303
+    assert "Over, not acknowledged" not in text_of(browser.get("/"))
+    assert {platform.episodes.get(id).acknowledged.actor for id in ids} == {"otto"}
 
 
 # --- the shelf
@@ -334,26 +318,139 @@ def test_from_the_list_one_is_acknowledged_or_all_of_it(platform, browser):
         ({"reason": "a visit"}, "a visit"),
     ],
 )
-def test_a_shelf_is_given_its_reason_by_a_tap_in_words_or_both(platform, browser, fields, reason):
-    platform.episodes.insert(episode(1, condition="open"))
-    path = f"/episodes/{episode(1).id}"
-    page = browser.get(path)
-    presets = re.findall(r'name="preset" value="([^"]+)"', page.text)
+def test_a_shelf_is_given_its_reason_by_a_tap_in_words_or_both(
+    platform, browser, alarm, fields, reason
+):
+    page = browser.get(alarm).text
+    presets = re.findall(r'name="preset" value="([^"]+)"', page)
     assert {"maintenance", "cleaning", "sensor fault", "nuisance alarm"} <= set(presets)
-    answer = browser.post(f"{path}/shelve", data={"csrf": csrf_of(page), "lasting": "2h", **fields})
-    assert answer.status_code == 303
+    refused = send(browser, f"{alarm}/shelve", lasting="2h")
+    assert (refused.status_code, "a reason is required" in refused.text) == (422, True)
+    assert send(browser, f"{alarm}/shelve", lasting="2h", **fields).status_code == 303
     [shelf] = operate.shelves_now(platform.shelves, at(600))
     assert shelf.reason == reason
 
 
-def test_a_shelf_without_a_reason_is_refused_on_the_page(platform, browser):
-    platform.episodes.insert(episode(1, condition="open"))
-    path = f"/episodes/{episode(1).id}"
-    answer = browser.post(
-        f"{path}/shelve", data={"csrf": csrf_of(browser.get(path)), "lasting": "2h"}
-    )
-    assert answer.status_code == 422
-    assert "a reason is required" in answer.text
+# --- what is happening, and closed by hand
 
 
-# --- the messages of a whole episode
+def evaluated(platform, one, minute=600):
+    """Store the state of an evaluation that has just seen an open episode."""
+    before = platform.states.load_many([(one.definition, one.asset)])
+    after = before.take([0])
+    after.write_state(0, ConditionState(at(minute), raised_at=one.raised_at))
+    platform.states.advance(before, after)
+    return one
+
+
+@pytest.fixture
+def happening(platform):
+    """Return the id of an alert whose problem came at 09:05; at 10:00 its sensor has been silent
+    for a long time."""
+    reason = f"Moisture is 4.7 %, limit 4.5 %, since {at(540).isoformat()}"
+    come = Transition("happening", at(545), "platform", reason)
+    one = risky(platform, happening_at=at(545), prediction_ended_at=at(545), transitions=(come,))
+    read(platform, dict.fromkeys(range(540, 550), 4.7), "moisture")
+    return evaluated(platform, one).id
+
+
+def test_the_form_closes_it_once_with_the_reason_and_who_did_it(platform, browser, happening):
+    path = f"/episodes/{happening}"
+    page = browser.get(path)
+    assert missing(page.text, CLOSE, "Not known since") == []
+    form = {"csrf": csrf_of(page), "reason": "the sensor is removed"}
+    assert browser.post(f"{path}/close", data=form | {"csrf": "0" * 64}).status_code == 403
+    unsaid = browser.post(f"{path}/close", data=form | {"reason": " "})
+    assert "say why it is over" in unsaid.text
+    assert platform.episodes.get(happening).condition == "open"
+    assert browser.post(f"{path}/close", data=form).status_code == 303
+    closed = platform.episodes.get(happening)
+    ends = (closed.condition, closed.closed_at, closed.prediction_ended_at)
+    assert ends == ("closed", at(600), at(545))
+    moves = [(t.actor, t.reason) for t in closed.transitions if t.kind == "closed"]
+    audited = [(e["actor"], e["why"]) for e in platform.audit.entries if e["what"] == "close"]
+    assert moves == audited == [("otto", "the sensor is removed")]
+    assert CLOSE not in browser.get(path).text
+    again = browser.post(f"{path}/close", data=form)
+    assert (again.status_code, "no episode is open" in again.text) == (422, True)
+    assert platform.episodes.get(happening) == closed
+
+
+def test_while_its_problem_is_known_nobody_ends_it(platform, browser, happening):
+    path = f"/episodes/{happening}"
+    read(platform, dict.fromkeys(range(550, 600), 4.8), "moisture")
+    assert CLOSE not in browser.get(path).text
+    refused = send(browser, f"{path}/close", path, reason="dry")  # of an outdated page
+    known = "which still goes on: Moisture is 4.8"
+    assert (refused.status_code, known in refused.text) == (422, True)
+    assert platform.episodes.get(happening).condition == "open"
+
+
+def test_an_alert_that_has_not_come_or_predicts_nothing_is_not_closed_by_hand(
+    platform, client, alarm
+):
+    for one in (ALARM, risky(platform)):
+        address = f"/api/v1/episodes/{evaluated(platform, one).id}/close"
+        refused = client.post(address, headers=OPERATOR, json={"reason": "x"})
+        assert "only an alert whose predicted problem has come" in expect_problem(refused, 422)
+
+
+def test_an_alert_that_nothing_evaluates_is_closed_on_its_page_and_by_the_api(
+    platform, browser, client, alarm
+):
+    evaluated(platform, ALARM, 30)
+    unended = "Nothing ends it by itself: nothing has been evaluated since"
+    assert missing(browser.get(alarm).text, CLOSE, unended) == []
+    body = {"reason": "looked at it: it is cold"}
+    client.post(f"/api/v1{alarm}/close", headers=OPERATOR, json=body)
+    assert platform.episodes.get(ALARM.id).condition == "closed"
+    state = platform.states.load_many([(ALARM.definition, ALARM.asset)]).state(0)
+    assert (state.raised_at, state.last_closed_at) == (None, at(600))
+    assert CLOSE not in browser.get(alarm).text
+
+
+# --- opposite advice
+
+
+def advising(minute, after, title="Too dark", asset="oven-1", variable="belt", **changes):
+    change = Change(variable, 2.0, after, None)
+    advice = RecommendationResult((change,), 0.8, 0.2, True, "change it")
+    definition = "too-moist" if title == "Too moist" else "too-hot"
+    made = {"condition": "open", "title": title, "definition": definition, "recommendation": advice}
+    return episode(minute, asset, **made | changes)
+
+
+SLOWER = advising(1, 1.5, "Too moist")
+
+
+def test_opposite_advice_of_open_alerts_of_one_asset_stands_on_list_page_and_message(
+    platform, browser
+):
+    for one in (SLOWER, advising(2, 2.5)):
+        platform.episodes.insert(one)
+    said = "Opposite advice: this alert says lower belt, “Too dark” says raise it."
+    reply = "Opposite advice: this alert says raise belt, “Too moist” says lower it."
+    assert missing(browser.get("/").text, said, reply, "Decide which matters more.") == []
+    assert missing(browser.get(f"/episodes/{SLOWER.id}").text, said, reply) == [reply]
+    platform.channels["mail"] = mail = Mailbox("mail")
+    waiting = notice("k", 2, episode=SLOWER.id, channel="mail")
+    platform.notifications.add([replace(waiting, next_attempt_at=at(3))])
+    deliver_due(platform, at(600) + timedelta(minutes=1))
+    assert [said in m.text for m in mail.messages] == [True]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        advising(2, 1.8),
+        advising(2, 2.5, asset="oven-2"),
+        advising(2, 2.5, variable="setpoint"),
+        advising(2, 2.5, condition="closed"),
+    ],
+    ids=["the same direction", "another asset", "another variable", "over"],
+)
+def test_other_advice_is_no_conflict(platform, browser, other):
+    for one in (SLOWER, other):
+        platform.episodes.insert(one)
+    shown = browser.get("/").text + browser.get(f"/episodes/{SLOWER.id}").text
+    assert "Opposite advice" not in shown
