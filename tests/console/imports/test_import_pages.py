@@ -2,20 +2,19 @@
 
 import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from alerting.ports import AuditFilter
 from tests.builders import at
-from tests.helpers.console.pages import csrf_of
+from tests.helpers.console.pages import csrf_of, missing, text_of
 from tests.helpers.console.uploads import (
     act,
     browser_of,
     european_file,
     page_of,
     sent,
-    text_of,
 )
 from tests.in_memory_platform import in_memory_platform
 
@@ -49,136 +48,116 @@ def browser(platform, folder):
     return browser_of(platform, folder)
 
 
-def test_a_european_file_is_recognised_and_nothing_is_written_before_one_says_so(
+def test_a_european_file_is_recognised_written_once_and_leads_to_its_data_until_it_is_deleted(
     browser, platform, folder
 ):
     content = european_file()
     answer = sent(browser, content, asset="oven-1", name="C:\\data\\Linie.csv")
     (file,) = folder.glob("*/file")
-    assert file.read_bytes() == content
-    assert folder.stat().st_mode & 0o77 == 0
+    assert (file.read_bytes(), folder.stat().st_mode & 0o77) == (content, 0)
     page = page_of(browser, answer)
-    text = text_of(page)
-    assert "Linie.csv" in text and "C:" not in text
-    for part in (
+    recognised = (
+        "Linie.csv",
         "480 rows of oven-1, 2025-10-25 22:00:00 UTC to 2025-10-26 05:59:00 UTC",
         "Import 480 rows",
         "local time of Europe/Berlin",
         "60 stamps are of its first time and 60 of its second",
         "Encoding cp1252",
         "Temperatur_Zone_1 °C",
-    ):
-        assert part in text
+        "C:",
+    )
+    assert missing(text_of(page), *recognised) == ["C:"]
     assert platform.assets.all() == []
     page = act(browser, page, "write")
-    text = text_of(page)
-    assert "480 rows are stored. 480 of them are new." in text
-    assert "New assets: oven-1" in text
-    assert platform.readings.span("oven-1") == (
-        datetime(2025, 10, 25, 22, tzinfo=UTC),
-        datetime(2025, 10, 26, 5, 59, tzinfo=UTC),
-    )
-    again = browser.post(f"{page.request.url.path}/write", data={"csrf": csrf_of(page)})
+    stored = ("480 rows are stored. 480 of them are new.", "New assets: oven-1")
+    assert missing(text_of(page), *stored) == []
+    begin = datetime(2025, 10, 25, 22, tzinfo=UTC)
+    span = (begin, begin + timedelta(hours=7, minutes=59))
+    assert platform.readings.span("oven-1") == span
+    path = page.request.url.path
+    again = browser.post(f"{path}/write", data={"csrf": csrf_of(page)})
     assert again.status_code == 422
     (entry,) = platform.audit.find(AuditFilter(what="readings imported"), 9)
     assert (entry.actor, entry.subject) == ("emil", "Linie.csv")
     assert entry.origin.startswith("console ")
+    draft = "/definitions/new?asset=oven-1&variable=Temperatur_Zone_1"
+    links = map(html.unescape, re.findall(r'href="([^"]*Temperatur_Zone_1[^"]*)"', page.text))
+    trend, new = sorted(links, reverse=True)
+    shown = "2025-10-25 22:00 to 2025-10-26 06:00"  # not the last 8 hours, to 05:59
+    assert (shown in text_of(browser.get(trend)), new) == (True, draft)
+    assert "imported" in text_of(browser.get("/import"))
     twice = act(browser, page_of(browser, sent(browser, content, asset="oven-1")), "write")
     assert "480 rows are stored. 0 of them are new." in text_of(twice)
-
-
-def test_a_written_file_leads_to_its_data_and_to_an_alert_until_it_is_deleted(browser, folder):
-    page = act(browser, page_of(browser, sent(browser, european_file(), asset="oven-1")), "write")
-    (link,) = re.findall(
-        r'href="(/trends\?asset=oven-1&amp;variable=Temperatur_Zone_1&amp;[^"]*)"', page.text
-    )
-    trend = text_of(browser.get(html.unescape(link)))
-    assert "2025-10-25 22:00 to 2025-10-26 06:00" in trend  # not the last 8 hours, to 05:59
-    assert 'href="/definitions/new?asset=oven-1&amp;variable=Temperatur_Zone_1"' in page.text
-    assert "imported" in text_of(browser.get("/import"))
-    path = page.request.url.path
-    browser.post(f"{path}/delete", data={"csrf": csrf_of(page)})
+    for one in (page, twice):
+        browser.post(f"{one.request.url.path}/delete", data={"csrf": csrf_of(page)})
     assert browser.get(path).status_code == 404
     assert list(folder.iterdir()) == []
 
 
-def test_a_form_of_another_session_or_one_that_names_its_session_too_late_stores_no_file(
-    browser, folder
+LATE = (
+    b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.csv"\r\n\r\nts,t\r\n'
+    b'--b\r\ncontent-disposition: form-data; name="csrf"\r\n\r\n'
+)
+"""A form that names its session after its file."""
+WITH_BOUNDARY = "multipart/form-data; boundary=b"
+NO_FORMS = [
+    ("text/csv", b"ts,t\n"),
+    ("multipart/form-data", b"ts,t\n"),
+    (WITH_BOUNDARY, b"ts,t\n"),
+    (WITH_BOUNDARY, b"--b\r\nx: " + b"y" * 9000 + b"\r\n\r\n"),
+    (WITH_BOUNDARY, b"--b\r\n\r\n" + b"y" * 9000 + b"\r\n--b--\r\n"),
+    (WITH_BOUNDARY, b"--b\r\ncontent-disposition: form-data\r\n\r\nx\r\n"),
+]
+
+
+def test_a_form_of_another_session_or_none_or_on_a_full_disk_stores_no_file(
+    browser, folder, monkeypatch
 ):
     files = {"file": ("line.csv", european_file(), "text/csv")}
     for data in ({"csrf": "0" * 64}, {}):
         answer = browser.post("/import", data=data, files=files)
-        assert answer.status_code == 403
-        assert "another session" in text_of(answer)
-    body = (
-        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.csv"\r\n\r\nts,t\r\n'
-        b'--b\r\ncontent-disposition: form-data; name="csrf"\r\n\r\n'
-        + csrf_of(browser.get("/import")).encode()
-        + b"\r\n--b--\r\n"
-    )
-    kind = {"content-type": "multipart/form-data; boundary=b"}
-    assert browser.post("/import", content=body, headers=kind).status_code == 403
-    assert list(folder.glob("*")) == []
-
-
-@pytest.mark.parametrize(
-    ("kind", "body"),
-    [
-        ("text/csv", b"ts,t\n"),
-        ("multipart/form-data", b"ts,t\n"),
-        ("multipart/form-data; boundary=b", b"ts,t\n"),
-        ("multipart/form-data; boundary=b", b"--b\r\nx: " + b"y" * 9000 + b"\r\n\r\n"),
-        ("multipart/form-data; boundary=b", b"--b\r\n\r\n" + b"y" * 9000 + b"\r\n--b--\r\n"),
-        ("multipart/form-data; boundary=b", b"--b\r\ncontent-disposition: form-data\r\n\r\nx\r\n"),
-    ],
-)
-def test_a_body_that_is_no_form_with_a_file_is_refused(browser, folder, kind, body):
-    answer = browser.post("/import", content=body, headers={"content-type": kind})
-    assert answer.status_code == 422
-    assert list(folder.glob("*")) == []
-
-
-def test_a_disk_that_fills_while_a_file_comes_ends_the_upload(browser, folder, monkeypatch):
+        assert (answer.status_code, "another session" in text_of(answer)) == (403, True)
+    late = LATE + csrf_of(browser.get("/import")).encode() + b"\r\n--b--\r\n"
+    answers = [
+        browser.post("/import", content=body, headers={"content-type": kind}).status_code
+        for kind, body in [(WITH_BOUNDARY, late), *NO_FORMS]
+    ]
+    assert answers == [403] + [422] * len(NO_FORMS)
     imports = browser.app.state.import_files
     real = imports.require_space
     monkeypatch.setattr("alerting.console.imports.imports._ASKED_EVERY", 1000)
-    sizes = iter([0, 1 << 60, 1 << 60])
+    sizes = iter([0, 1 << 60, 1 << 60])  # it fills while the file comes
     monkeypatch.setattr(imports, "require_space", lambda size=0: real(next(sizes)))
     assert sent(browser, european_file()).status_code == 429
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*")) == []
 
 
 @pytest.mark.parametrize(
     ("content", "asked", "choices"),
     [
-        (european_file(), ("Asset",), {"asset": "oven-1"}),
-        (b"ts,t\n01/02/2026 06:00,1\n03/04/2026 06:00,2\n", ("Format of times",),
+        (european_file(), "Asset", {"asset": "oven-1"}),
+        (b"ts,t\n01/02/2026 06:00,1\n03/04/2026 06:00,2\n", "Format of times",
          {"time_format": "dd/mm/yyyy"}),
-        (b"begun,ended,t\n2026-01-05T06:00:00Z,2026-01-05T07:00:00Z,1\n", ("Column of the time",),
+        (b"begun,ended,t\n2026-01-05T06:00:00Z,2026-01-05T07:00:00Z,1\n", "Column of the time",
          {"time": "begun"}),
-        (b"ts,a b,a-b!\n2026-01-05T06:00:00Z,1,2\n", (), {}),
-        (GOOD + b"never,3\n", ("Bad lines",), {"skip_bad": "yes"}),
-        (GOOD + b"2026-01-05T06:01:00Z,9\n", ("Lines of the same time",), {"duplicates": "mean"}),
+        (GOOD + b"never,3\n", "Bad lines", {"skip_bad": "yes"}),
+        (GOOD + b"2026-01-05T06:01:00Z,9\n", "Lines of the same time", {"duplicates": "mean"}),
     ],
 )  # fmt: skip
 def test_what_is_ambiguous_is_asked_for_and_the_choice_settles_it(browser, content, asked, choices):
     start = {} if "asset" in choices else {"asset": "x"}
     page = page_of(browser, sent(browser, content, **start))
-    if asked:
-        assert "This file cannot be read like this" in text_of(page)
-        for label in asked:
-            assert f"“{label}”" in text_of(page)
-            assert re.search(rf'<label class="asked">{label}\n', page.text)
-        assert "--" not in text_of(page)
-        page = act(browser, page, "check", **start, **choices)
+    words = ("This file cannot be read like this", f"“{asked}”", "--")
+    assert missing(text_of(page), *words) == ["--"]
+    assert re.search(rf'<label class="asked">{asked}\n', page.text)
+    page = act(browser, page, "check", **start, **choices)
     assert re.search("Import [0-9]+ rows?", text_of(page))
 
 
 def test_events_are_recognised_by_their_columns_and_written(browser, platform):
     page = page_of(browser, sent(browser, STOPS, name="stops.csv"))
-    text = text_of(page)
-    assert "stop (lasting)" in text and "operator" in text
-    assert "2026-01-05 00:10:00 UTC 2026-01-05 00:20:00 UTC stop otto" in text
+    row = "2026-01-05 00:10:00 UTC 2026-01-05 00:20:00 UTC stop otto"
+    assert missing(text_of(page), "stop (lasting)", "operator", row) == []
     assert platform.assets.event_types() == []
     assert "2 rows are stored" in text_of(act(browser, page, "write"))
     oven = platform.assets.get("oven-1")
@@ -187,6 +166,8 @@ def test_events_are_recognised_by_their_columns_and_written(browser, platform):
 
 
 def test_columns_get_the_names_that_a_person_gives_them(browser, platform):
+    alike = sent(browser, b"ts,a b,a-b!\n2026-01-05T06:00:00Z,1,2\n", asset="x")
+    assert "Import 1 row" in text_of(page_of(browser, alike))
     page = page_of(browser, sent(browser, european_file(), asset="oven-1"))
     row = {"title": "Temperatur Zone 1 [°C]", "before": "Temperatur_Zone_1", "asset": "oven-1"}
     page = act(browser, page, "check", **row, name="2 x")
@@ -197,46 +178,37 @@ def test_columns_get_the_names_that_a_person_gives_them(browser, platform):
     assert platform.assets.get("oven-1").variables["zone_1"].title == "Temperatur Zone 1"
 
 
-def test_bad_lines_are_left_out_when_one_says_so_and_sent_with_their_reasons(browser):
-    page = page_of(browser, sent(browser, FAULTY, name="Linie.csv", asset="oven-1"))
+REFUSALS = {
+    "de": (
+        "Linie.csv wurde nicht importiert (mit „Fehlerhafte Zeilen“ werden",
+        "Zeile 3, Spalte Datum: '31.02.2026 06:01:00' ist kein Datum mit Uhrzeit",
+        "Zeile 4, Spalte Datum: die Zeit fehlt",
+        "Zeile 5: 2 Felder, die Kopfzeile nennt 3",
+    ),
+    "fr": ("été importé (avec", "ligne 4, colonne Datum :", "ligne 5 : 2 champs"),
+    "en": ("Linie.csv was not imported", "line 4, column Datum: there is no time"),
+}
+
+
+def test_bad_lines_are_told_left_out_when_one_says_so_and_sent_with_their_reasons(browser):
+    german = {"accept-language": "de"}
+    of_no_asset = page_of(browser, sent(browser, FAULTY, name="Linie.csv"), "de")
+    asked = "Linie.csv: es gibt keine Spalte 'asset'; nennen Sie sie mit „Spalte der Anlage“"
+    assert asked in text_of(of_no_asset)
+    answer = sent(browser, FAULTY, name="Linie.csv", asset="oven-1")
+    for code, sentences in REFUSALS.items():
+        page = page_of(browser, answer, code)
+        assert missing(text_of(page), *sentences) == []
     path = page.request.url.path
     assert browser.get(f"{path}/rejects").status_code == 404
     page = act(browser, page, "check", asset="oven-1", skip_bad="yes")
     assert "4 of the lines are left out" in text_of(page)
-    german = {"accept-language": "de"}
     browser.post(f"{path}/write", data={"csrf": csrf_of(page)}, headers=german)
     page = page_of(browser, browser.post(f"{path}/take-back", data={"csrf": csrf_of(page)}))
-    lines = browser.get(f"{path}/rejects").text.splitlines()
-    assert lines[0] == "Zeile der Datei,Spalte,Grund,Ursprüngliche Zeile"
-    assert lines[1].startswith("3,Datum,\"'31.02.2026 06:01:00' ist kein Datum mit Uhrzeit")
-    assert lines[2].startswith("4,Datum,die Zeit fehlt,")
-
-
-@pytest.mark.parametrize(
-    ("language", "expected"),
-    [
-        (
-            "de",
-            [
-                "Linie.csv wurde nicht importiert (mit „Fehlerhafte Zeilen“ werden",
-                "Zeile 3, Spalte Datum: '31.02.2026 06:01:00' ist kein Datum mit Uhrzeit",
-                "Zeile 4, Spalte Datum: die Zeit fehlt",
-                "Zeile 5: 2 Felder, die Kopfzeile nennt 3",
-            ],
-        ),
-        ("fr", ["été importé (avec", "ligne 4, colonne Datum :", "ligne 5 : 2 champs"]),
-        ("en", ["Linie.csv was not imported", "line 4, column Datum: there is no time"]),
-    ],
-)
-def test_a_refusal_is_told_in_the_language_of_the_reader(browser, language, expected):
-    answer = sent(browser, FAULTY, name="Linie.csv", asset="oven-1")
-    text = text_of(page_of(browser, answer, language))
-    for sentence in expected:
-        assert sentence in text
-    without_asset = page_of(browser, sent(browser, FAULTY, name="Linie.csv"), "de")
-    assert "Linie.csv: es gibt keine Spalte 'asset'; nennen Sie sie mit „Spalte der Anlage“" in (
-        text_of(without_asset)
-    )
+    first, second, third, *_ = browser.get(f"{path}/rejects").text.splitlines()
+    assert first == "Zeile der Datei,Spalte,Grund,Ursprüngliche Zeile"
+    assert second.startswith("3,Datum,\"'31.02.2026 06:01:00' ist kein Datum mit Uhrzeit")
+    assert third.startswith("4,Datum,die Zeit fehlt,")
 
 
 def test_a_cell_of_a_hostile_file_is_text_on_the_page(browser):
@@ -244,9 +216,8 @@ def test_a_cell_of_a_hostile_file_is_text_on_the_page(browser):
     bad = "2026-01-05T07:00:00Z,<script>alert(1)</script>,y\n"
     content = f"ts,t,<i>title</i>\n{rows}{bad}".encode()
     page = page_of(browser, sent(browser, content, asset="oven-1", name="<u>a</u>.csv"))
-    for mark in ("<script>", "<b>", "<i>", "<u>"):
-        assert mark not in page.text
-    assert "&lt;script&gt;" in page.text
+    marks = ["<script>", "<b>", "<i>", "<u>"]
+    assert missing(page.text, *marks, "&lt;script&gt;") == marks
     assert "line 22, column t" in text_of(page)
 
 
@@ -259,10 +230,10 @@ def test_readings_of_a_wrong_zone_are_removed_and_read_in_the_right_one(browser,
     page = act(browser, page, "write")
     assert "2 rows were removed." in text_of(page)
     assert platform.readings.span("oven-1") is None
-    page = act(browser, page, "check", asset="oven-1", zone="Europe/Berlin", take_back="yes")
-    text = text_of(page)
-    assert "0 rows are stored exactly as in this file. To find them, read the file as" in text
-    assert "Remove 0 rows" not in text
-    page = act(browser, page, "check", asset="oven-1", zone="Europe/Berlin")
+    right = {"asset": "oven-1", "zone": "Europe/Berlin"}
+    page = act(browser, page, "check", take_back="yes", **right)
+    none = "0 rows are stored exactly as in this file. To find them, read the file as"
+    assert missing(text_of(page), none, "Remove 0 rows") == ["Remove 0 rows"]
+    page = act(browser, page, "check", **right)
     assert "2 rows are stored." in text_of(act(browser, page, "write"))
     assert platform.readings.span("oven-1")[0] == datetime(2026, 1, 5, 5, tzinfo=UTC)

@@ -1,4 +1,5 @@
-"""The page of a trend without a script: everything is in its address."""
+"""The page of a trend without a script: everything is in its address; and marks, there and over the
+API."""
 
 import re
 from html import unescape
@@ -10,12 +11,44 @@ from alerting.console.app import create_app
 from alerting.console.scripts import serving
 from alerting.definitions.assets import Asset, Variable
 from tests.builders import at
-from tests.helpers.console.api import TOKENS, VIEWER, episode
-from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, episode
+from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in, missing, send
 from tests.helpers.console.trends import TREND, swinging  # noqa: F401 - a fixture
 from tests.in_memory_platform import in_memory_platform
 
 FOUR_HOURS = "&start=2026-01-05T00:00:00Z&end=2026-01-05T04:00:00Z"
+
+
+UNSHOWN = {
+    "&find=temperature": "Give above, below or both",
+    "&find=temperature&above=hot": "“hot” is not a number",
+    "&find=temperature&above=nan": "“nan” is not a number",
+    "&find=temperature&above=200&below=210": "must not exceed",
+    "&find=temperature&above=200&for=soon": "is not a duration",
+    "&start=yesterday": "“yesterday” is not a time",
+    "&end=0001-01-01T00:00:00Z": "“0001-01-01T00:00:00Z” lies not between 1900 and 2200",
+    "&end=9999-12-31T23:59:59Z": "“9999-12-31T23:59:59Z” lies not between 1900 and 2200",
+    "&start=2026-01-05&end=2026-01-04": "must begin before it ends",
+    "&start=2020-01-05&end=2026-01-04": "at most a year",
+}
+FORM = {
+    "asset": "oven-1",
+    "variable": ["temperature"],
+    "start": "2026-01-05T02:00:00",
+    "end": "2026-01-05T02:30:00",
+    "kind": "bad",
+    "whole": "",
+    "reason": "probe replaced",
+    "back": f"{TREND}&span=8h",
+}
+BODY = {
+    "asset": "oven-1",
+    "variables": ["temperature"],
+    "start": at(120).isoformat(),
+    "end": at(150).isoformat(),
+    "kind": "bad",
+    "reason": "probe replaced",
+}
 
 
 @pytest.fixture
@@ -28,22 +61,19 @@ def console(swinging):  # noqa: F811
 def test_a_lane_is_drawn_for_each_variable_with_gap_event_and_alarm(console):
     page = console.get(TREND).text
     lanes = page.split('<figure class="chart lane-of"')[1:]
-    assert [re.search('data-variable="([^"]+)"', lane)[1] for lane in lanes] == [
-        "temperature",
-        "moisture",
-    ]
+    variables = [re.search('data-variable="([^"]+)"', lane)[1] for lane in lanes]
+    assert variables == ["temperature", "moisture"]
     for lane in lanes:
         assert len(re.findall('class="gap"', lane)) == 1
-        assert 'class="band alarm"' in lane
-        assert "<title>stop</title>" in lane
+        assert missing(lane, 'class="band alarm"', "<title>stop</title>") == []
         assert re.search(r'class="line" d="M[\d. ]+L', lane)
-    assert "02:00" in page
-    assert "10:00" in page
+    assert missing(page, "02:00", "10:00") == []
 
 
 def test_the_times_of_a_condition_are_listed_and_become_a_definition(console):
-    page = console.get(f"{TREND}{FOUR_HOURS}&find=temperature&above=215&for=5m").text
-    assert "4 times" in page
+    found = f"{TREND}{FOUR_HOURS}&find=temperature"
+    page = console.get(f"{found}&above=215&for=5m").text
+    assert missing(page, "4 times", 'class="level"') == []
     draft = unescape(re.search(r'name="text" value="([^"]+)"', page)[1])
     assert draft.splitlines() == [
         "name: oven-1-temperature-high",
@@ -54,51 +84,32 @@ def test_the_times_of_a_condition_are_listed_and_become_a_definition(console):
         "above: 215.0",
         "for: 300s",
     ]
-    assert 'class="level"' in page
-    assert "Not once" in console.get(f"{TREND}{FOUR_HOURS}&find=temperature&above=230").text
+    assert "Not once" in console.get(f"{found}&above=230").text
     log_in(console, VIEWER_TOKEN)
-    of_a_viewer = console.get(f"{TREND}{FOUR_HOURS}&find=temperature&above=215").text
-    assert "definitions/new" not in of_a_viewer
+    assert "definitions/new" not in console.get(f"{found}&above=215").text
 
 
-@pytest.mark.parametrize(
-    ("query", "words"),
-    [
-        ("&find=temperature", "Give above, below or both"),
-        ("&find=temperature&above=hot", "“hot” is not a number"),
-        ("&find=temperature&above=nan", "“nan” is not a number"),
-        ("&find=temperature&above=200&below=210", "must not exceed"),
-        ("&find=temperature&above=200&for=soon", "is not a duration"),
-        ("&start=yesterday", "“yesterday” is not a time"),
-        ("&end=0001-01-01T00:00:00Z", "“0001-01-01T00:00:00Z” lies not between 1900 and 2200"),
-        ("&end=9999-12-31T23:59:59Z", "“9999-12-31T23:59:59Z” lies not between 1900 and 2200"),
-        ("&start=2026-01-05&end=2026-01-04", "must begin before it ends"),
-        ("&start=2020-01-05&end=2026-01-04", "at most a year"),
-    ],
-)
-def test_what_cannot_be_shown_is_said_on_the_page(console, query, words):
-    answer = console.get(TREND + query)
-    assert answer.status_code == 422
-    assert words in answer.text
+def test_what_cannot_be_shown_is_said_on_the_page(console):
+    answers = {query: console.get(TREND + query) for query in UNSHOWN}
+    assert {answer.status_code for answer in answers.values()} == {422}
+    unsaid = [query for query, answer in answers.items() if UNSHOWN[query] not in answer.text]
+    assert unsaid == []
 
 
 def test_an_address_without_a_time_shows_the_last_readings_if_none_are_new(console, swinging):  # noqa: F811
     swinging.clock.instant = at(60 * 24 * 30)
     page = console.get(f"{TREND}&span=1h").text
-    assert "no newer readings" in page
-    assert 'class="line" d="M' in page
+    assert missing(page, "no newer readings", 'class="line" d="M') == []
 
 
 def test_a_plant_without_numbers_says_what_to_do(console, swinging):  # noqa: F811
-    swinging.assets.store_assets(
-        [Asset(name="belt", variables={"recipe": Variable(type="category")})]
-    )
+    recipe = {"recipe": Variable(type="category")}
+    swinging.assets.store_assets([Asset(name="belt", variables=recipe)])
     assert "nothing to draw" in console.get("/trends?asset=belt").text
     empty = TestClient(create_app(in_memory_platform(), TOKENS), follow_redirects=False)
     log_in(empty, ADMIN_TOKEN)
-    page = empty.get("/trends").text
-    assert "no variable to draw yet" in page
-    assert 'href="/import">Import a file' in page
+    first = ("no variable to draw yet", 'href="/import">Import a file')
+    assert missing(empty.get("/trends").text, *first) == []
     log_in(empty, VIEWER_TOKEN)
     assert 'href="/import"' not in empty.get("/trends").text.partition("<main>")[2]
 
@@ -107,42 +118,96 @@ def test_an_alarm_links_to_the_trend_of_its_variables(console, swinging):  # noq
     swinging.episodes.insert(episode(550, inputs={"temperature": 216.0, "no-variable": 1.0}))
     page = console.get(f"/episodes/{episode(550).id}").text
     link = unescape(re.search(r'href="(/trends\?[^"]+)"', page)[1])
-    assert "variable=temperature&start=2026-01-05T07" in link
-    assert "no-variable" not in link
+    assert missing(link, "variable=temperature&start=2026-01-05T07", "no-variable") == [
+        "no-variable"
+    ]
     assert console.get(link).status_code == 200
 
 
 def test_without_uplot_the_page_says_that_the_server_draws(console, monkeypatch):
-    assert "/scripts/trends.js" in console.get(TREND).text
+    script = "/scripts/trends.js"
+    assert script in console.get(TREND).text
     own = {name: one for name, one in serving.scripts().items() if name not in serving.UPLOT}
     monkeypatch.setattr(serving, "scripts", lambda: own)
-    page = console.get(TREND).text
-    assert "/scripts/trends.js" not in page
-    assert "uPlot is not installed" in page
+    assert missing(console.get(TREND).text, "uPlot is not installed", script) == [script]
 
 
 def test_no_page_allows_scripts_or_styles_of_others_or_within_it(console):
     policy = console.get(TREND).headers["content-security-policy"]
-    assert "script-src 'self';" in policy
-    assert "style-src 'self';" in policy
-    assert "unsafe" not in policy
+    assert missing(policy, "script-src 'self';", "style-src 'self';", "unsafe") == ["unsafe"]
     for path in ("/", TREND, "/kpi", "/reports", "/account", "/login", "/access", "/platform"):
         page = console.get(path, headers={"cookie": ""} if path == "/login" else {}).text
         assert not re.search(r'<style|\sstyle="|<script>|\son\w+="', page), path
 
 
-def test_statistics_and_occurrences_are_those_of_the_readings(swinging):  # noqa: F811
-    client = TestClient(create_app(swinging, TOKENS))
+def test_statistics_and_occurrences_are_those_of_the_readings(console):
     span = {"asset": "oven-1", "variable": "temperature", "start": at(0), "end": at(240)}
-    (found,) = client.get("/api/v1/statistics", params=span, headers=VIEWER).json()
+    (found,) = console.get("/api/v1/statistics", params=span).json()
     assert found["count"] == 1440
     assert found["mean"] == pytest.approx(210)
     assert found["spread"] == pytest.approx(10 / 2**0.5, rel=1e-3)
     assert (found["lowest"], found["median"], found["highest"]) == pytest.approx((200, 210, 220))
-    times = client.get("/api/v1/occurrences", params={**span, "above": 215}, headers=VIEWER).json()
-    assert times["number"] == 4
+    times = console.get("/api/v1/occurrences", params={**span, "above": 215}).json()
     newest = [one["start"] for one in times["newest"]]
-    assert newest == sorted(newest, reverse=True)
+    assert (times["number"], newest) == (4, sorted(newest, reverse=True))
     assert newest[-1].startswith("2026-01-05T00:05")
-    refused = client.get("/api/v1/occurrences", params=span, headers=VIEWER)
-    assert refused.status_code == 422
+    assert console.get("/api/v1/occurrences", params=span).status_code == 422
+
+
+# --- marks
+
+
+def test_a_time_is_marked_by_the_form_and_undone(console, swinging):  # noqa: F811
+    answer = send(console, "/trends/labels", TREND, **FORM)
+    assert answer.status_code == 303
+    back = answer.headers["location"]
+    assert back.startswith("/trends?asset=oven-1&variable=temperature")
+    assert "span=8h" in back
+    (label,) = swinging.labels.in_force(["oven-1"], None)
+    assert (label.start, label.end, label.variables) == (at(120), at(150), ("temperature",))
+    page = console.get(FORM["back"]).text
+    assert "probe replaced" in page
+    lanes = page.split('<figure class="chart lane-of"')[1:]
+    assert ["marked-bad" in lane.split("</figure>")[0] for lane in lanes] == [True, False]
+    assert 'class="bad"' in lanes[0]
+    undone = send(console, f"/trends/labels/{label.id}/undo", TREND, back=FORM["back"])
+    assert undone.status_code == 303
+    assert swinging.labels.in_force(["oven-1"], None) == []
+    assert "probe replaced" not in console.get(FORM["back"]).text
+
+
+def test_a_refused_mark_is_shown_with_what_was_typed(console, swinging):  # noqa: F811
+    refused = ({"reason": "  ", "whole": "1"}, {"kind": "ugly"}, {"start": "soon"})
+    answers = [send(console, "/trends/labels", TREND, **FORM | changes) for changes in refused]
+    assert [answer.status_code for answer in answers] == [422, 422, 422]
+    kept = ('name="kind" value="bad" required checked', 'name="whole" value="1" checked')
+    page = answers[0].text
+    assert missing(page, "reason is needed", 'value="2026-01-05T02:00:00"', *kept) == []
+    assert swinging.labels.in_force(["oven-1"], None) == []
+
+
+def test_labels_over_the_api(swinging):  # noqa: F811
+    api = TestClient(create_app(swinging, TOKENS), headers=ADMIN, base_url="http://plant/api/v1")
+    made = api.post("labels", json=BODY).json()
+    assert api.post("labels", json=BODY).json() == made
+    assert api.post("labels", headers=OPERATOR, json=BODY).status_code == 403
+    other = {**BODY, "kind": "not_to_learn_from", "variables": []}
+    second = api.post("labels", json=other).json()
+    first = api.get("labels?asset=oven-1&limit=1").json()
+    rest = api.get(f"labels?asset=oven-1&limit=1&cursor={first['next']}").json()
+    listed = {one["id"] for one in (*first["items"], *rest["items"])}
+    assert (listed, rest["next"]) == ({made["id"], second["id"]}, None)
+    assert api.post(f"labels/{second['id']}:undo").json()["undone_by"]
+    span = {"asset": "oven-1", "variable": "temperature", "start": at(0), "end": at(200)}
+    shown = api.get("series", params=span).json()["series"][0]
+    assert shown["bad"] == [[at(120).timestamp(), at(150).timestamp()]]
+    refused = [
+        ("labels", {**BODY, "asset": "oven-9"}, 404),
+        ("labels", {**BODY, "variables": ["no"]}, 404),
+        ("labels", {**BODY, "end": BODY["start"]}, 422),
+        ("labels", {**BODY, "kind": "ugly"}, 422),
+        ("labels", {**BODY, "more": 1}, 422),
+        (f"labels/{'f' * 16}:undo", {}, 404),
+    ]
+    statuses = [api.post(path, json=body).status_code for path, body, _ in refused]
+    assert statuses == [status for _, _, status in refused]

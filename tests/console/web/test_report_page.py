@@ -1,14 +1,8 @@
 """Reports in a real browser: do they fit, can they be read, in light and in dark, and what does the
 first screen show?"""
 
-import json
-import re
-import shutil
-import subprocess
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
-from html import escape, unescape
 
 import pytest
 
@@ -17,26 +11,14 @@ from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.page.page import draw, render_page
 from alerting.usecases.backtest.metrics import cost_of, events_of, load_of
+from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS
 from tests.report_material import THRESHOLD, episode, good_material, problems, threshold_material
 
-BROWSER = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
-FLAGS = (
-    *(
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--hide-scrollbars",
-    ),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-# The pages have no scripts; the copies that are measured get one, which leaves what it saw in the
-# document.
-MEASURE = """<script>addEventListener('load', () => {
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+]
+MEASURE = """(() => {
   const channel = v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
   const light = c => .2126 * channel(c[0]) + .7152 * channel(c[1]) + .0722 * channel(c[2]);
   const rgb = text => (text.match(/[\\d.]+/g) || []).map(Number);
@@ -54,48 +36,11 @@ MEASURE = """<script>addEventListener('load', () => {
     if (box.left < frame.left - 1 || box.right > frame.right + 1) cut.push(e.textContent.trim().slice(0, 40));
   }
   const first = document.querySelector('.first');
-  const seen = {width: document.documentElement.scrollWidth, inner: innerWidth, dim, cut,
-    ground: getComputedStyle(document.body).backgroundColor, first: first && first.getBoundingClientRect().bottom,
-    drawings: [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().height)};
-  document.body.dataset.seen = JSON.stringify(seen); })</script>"""  # noqa: E501
-
-
-# All pages are looked at in one browser, each in a frame of its own that is as wide as the window
-# asked for.
-FRAME = (
-    '<iframe srcdoc="{}" style="display: block; border: 0; width: {}px; height: 900px"></iframe>'
-)
-COLLECT = """<script>addEventListener('load', () => {
-  const seen = [...document.querySelectorAll('iframe')].map(f => JSON.parse(f.contentDocument.body.dataset.seen));
-  document.body.dataset.seen = JSON.stringify(seen); })</script>"""  # noqa: E501
-
-
-def look(folder, pages, width, dark):
-    """Return how the browser shows each page, by name: its width, texts too dim or cut off, heights
-    of the drawings."""
-    frames = [
-        FRAME.format(escape(page.replace("</body>", MEASURE + "</body>")), width)
-        for page in pages.values()
-    ]
-    file = folder / "page.html"
-    file.write_text(
-        f"<!DOCTYPE html><meta charset=utf-8><body>{''.join(frames)}{COLLECT}</body>",
-        encoding="utf-8",
-    )
-    scheme = "--blink-settings=preferredColorScheme=" + ("0" if dark else "1")
-    command = [
-        BROWSER,
-        *FLAGS,
-        f"--user-data-dir={folder / 'profile'}",
-        f"--window-size={width},900",
-        scheme,
-        "--dump-dom",
-    ]
-    done = subprocess.run(
-        [*command, file.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    seen = re.findall(r'data-seen="([^"]*)"', done.stdout)[-1]
-    return dict(zip(pages, json.loads(unescape(seen)), strict=True))
+  const drawings = [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().height);
+  return {dim, cut, low: drawings.filter(height => height <= 60),
+    isDark: rgb(getComputedStyle(document.body).backgroundColor).slice(0, 3).reduce((a, b) => a + b) < 200,
+    first: first && first.getBoundingClientRect().bottom};
+})()"""  # noqa: E501
 
 
 def report(material):
@@ -140,49 +85,31 @@ def long_words(material):
 
 
 REPORTS = {
-    "good": good_material,
-    "long words": lambda: long_words(good_material()),
-    "too little": lambda: replace(
-        good_material(), problems=problems(40.5), episodes=[episode(38.5, outcome="in_time")]
+    "good": lambda: report(good_material()),
+    "long words": lambda: report(long_words(good_material())),
+    "too little": lambda: report(
+        replace(
+            good_material(), problems=problems(40.5), episodes=[episode(38.5, outcome="in_time")]
+        )
     ),
-    "threshold": lambda: threshold_material(
-        [episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])]
+    "threshold": lambda: report(
+        threshold_material([episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])])
     ),
+    "backtest": lambda: backtest_page(good_material()),
 }
 
 
-@pytest.fixture(scope="module")
-def seen(tmp_path_factory):
-    """Return the measures of every page, by name, at a width of the window, in light or dark."""
-    pages = {name: report(make()) for name, make in REPORTS.items()}
-    pages |= {"backtest": backtest_page(good_material())}
-
-    @cache
-    def at_width(width, dark):
-        return look(tmp_path_factory.mktemp("browser"), pages, width, dark)
-
-    return at_width
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800])
-@pytest.mark.parametrize("name", REPORTS)
-def test_a_report_fits_and_can_be_read(seen, name, width, dark):
-    found = seen(width, dark)[name]
-    assert found["width"] <= found["inner"] == width
-    assert found["cut"] == []
-    assert found["dim"] == []
-    assert (sum(map(int, re.findall(r"\d+", found["ground"])[:3])) < 200) == dark
-    assert all(height > 60 for height in found["drawings"])
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800])
-def test_the_page_of_a_backtest_fits_and_can_be_read(seen, width, dark):
-    found = seen(width, dark)["backtest"]
-    assert found["width"] <= found["inner"] == width
-    assert (found["cut"], found["dim"]) == ([], [])
-
-
-def test_the_first_screen_holds_the_answer_and_the_key_numbers(seen):
-    assert seen(1280, False)["good"]["first"] < 900
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (800, "dark")])
+def test_a_report_fits_and_can_be_read(chromium, tmp_path, width, scheme):
+    chromium.resize(width, 900)
+    chromium.prefer(scheme)
+    found = {}
+    for name, make in REPORTS.items():
+        file = tmp_path / "report.html"
+        file.write_text(make(), encoding="utf-8")
+        chromium.open(file.as_uri())
+        found[name] = chromium.evaluate(MEASURE) | {"isWide": chromium.evaluate(SIDEWAYS)}
+    first = [seen.pop("first") for seen in found.values()]
+    assert width == 800 or first[0] < 900  # the first screen has the answer and the key numbers
+    right = {"dim": [], "cut": [], "low": [], "isDark": scheme == "dark", "isWide": False}
+    assert found == dict.fromkeys(REPORTS, right)

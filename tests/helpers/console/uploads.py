@@ -1,7 +1,5 @@
 """A console that takes imports, and a European file for it."""
 
-import html
-import re
 from datetime import UTC, datetime, timedelta
 
 from fastapi.testclient import TestClient
@@ -9,23 +7,19 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.pages import csrf_of
+from tests.helpers.console.pages import csrf_of, log_in
 
 ENGINEER_TOKEN = "engineer-token-0123456789"
 WITH_ENGINEER = {**TOKENS, ENGINEER_TOKEN: ("emil", "engineer")}
 _A_HANG_S = 120
 
 
-def console(platform, folder, zone="Europe/Berlin"):
-    """Return the application of a platform with a folder for imports, of a plant in Berlin."""
-    return create_app(platform, WITH_ENGINEER, import_files=Imports(folder, zone))
-
-
-def browser_of(platform, folder):
-    """Return a browser in which an engineer has signed in."""
-    app = console(platform, folder)
+def browser_of(platform, folder, zone="Europe/Berlin"):
+    """Return a browser in which an engineer has signed in, on a console with a folder for imports,
+    of a plant in Berlin."""
+    app = create_app(platform, WITH_ENGINEER, import_files=Imports(folder, zone))
     made = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
-    made.post("/login", data={"token": ENGINEER_TOKEN, "next": "/"})
+    log_in(made, ENGINEER_TOKEN)
     return made
 
 
@@ -61,9 +55,3 @@ def act(browser, page, verb, /, language="en", **fields):
     address = f"{page.request.url.path}/{verb}"
     answer = browser.post(address, data={"csrf": csrf_of(page), **fields})
     return page_of(browser, answer, language)
-
-
-def text_of(answer):
-    """Return the text of a page."""
-    text = html.unescape(" ".join(re.sub(r"<[^>]+>", " ", answer.text).split()))
-    return text.replace("\u00a0", " ")
