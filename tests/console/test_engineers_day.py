@@ -14,10 +14,7 @@ import pytest
 
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
-from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, wait_until
@@ -126,22 +123,6 @@ def make_an_alert(walk):
     walk.look("applied")
 
 
-def see_it_raised(walk, platform):
-    """While the first page is open, the line gets hot."""
-    walk.open("/", "#now")
-    walk.page.evaluate("window.isSame = true")
-    assert "hot" not in walk.page.evaluate("document.querySelector('#now').innerText")
-    minutes = range(1, 11)
-    rows = [ReadingRow("oven-9", NOW + timedelta(minutes=m), {"zone_1": 218.0}) for m in minutes]
-    platform.clock.instant = NOW + timedelta(minutes=minutes[-1])
-    add_readings(platform, rows, platform.clock.instant)
-    evaluate(platform, ["hot"], platform.clock.instant)
-    raised = "document.querySelector('#happening [data-asset=oven-9]') != null"
-    wait_until(lambda: walk.page.evaluate(raised), walk.page.text)
-    assert walk.page.evaluate("window.isSame")
-    walk.look("raised")
-
-
 def decide_on_a_model(walk, platform):
     add_waiting(platform, NAME, platform.models.model_files(NAME, 1), champion_version=1)
     walk.open(f"/models/{NAME}", "#curve")
@@ -194,7 +175,6 @@ def test_from_a_file_to_an_alarm_and_a_model_in_service(chromium, tmp_path, scre
         find_a_condition(walk)
         make_an_alert(walk)
         assert platform.definitions.newest_revision("hot").reason == "zone 1 runs hot"
-        see_it_raised(walk, platform)
         decide_on_a_model(walk, platform)
         (hot,) = [one for one in platform.definitions.documents() if one["name"] == "hot"]
         changed = {**hot, "above": 213}

@@ -334,11 +334,11 @@ def test_a_shelf_is_given_its_reason_by_a_tap_in_words_or_both(
 # --- what is happening, and closed by hand
 
 
-def evaluated(platform, one, minute=600):
+def evaluated(platform, one):
     """Store the state of an evaluation that has just seen an open episode."""
     before = platform.states.load_many([(one.definition, one.asset)])
     after = before.take([0])
-    after.write_state(0, ConditionState(at(minute), raised_at=one.raised_at))
+    after.write_state(0, ConditionState(at(600), raised_at=one.raised_at))
     platform.states.advance(before, after)
     return one
 
@@ -393,20 +393,6 @@ def test_an_alert_that_has_not_come_or_predicts_nothing_is_not_closed_by_hand(
         address = f"/api/v1/episodes/{evaluated(platform, one).id}/close"
         refused = client.post(address, headers=OPERATOR, json={"reason": "x"})
         assert "only an alert whose predicted problem has come" in expect_problem(refused, 422)
-
-
-def test_an_alert_that_nothing_evaluates_is_closed_on_its_page_and_by_the_api(
-    platform, browser, client, alarm
-):
-    evaluated(platform, ALARM, 30)
-    unended = "Nothing ends it by itself: nothing has been evaluated since"
-    assert missing(browser.get(alarm).text, CLOSE, unended) == []
-    body = {"reason": "looked at it: it is cold"}
-    client.post(f"/api/v1{alarm}/close", headers=OPERATOR, json=body)
-    assert platform.episodes.get(ALARM.id).condition == "closed"
-    state = platform.states.load_many([(ALARM.definition, ALARM.asset)]).state(0)
-    assert (state.raised_at, state.last_closed_at) == (None, at(600))
-    assert CLOSE not in browser.get(alarm).text
 
 
 # --- opposite advice

@@ -1,21 +1,15 @@
 """The language of pages and messages: the choice of a person, the browser's, the plant's, and that
 of a route."""
 
-from dataclasses import replace
-from datetime import timedelta
 from html import escape
 
 import pytest
 
 from alerting.adapters.mongo.documents import from_document, to_document
 from alerting.episodes.episode import Episode
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import apply_routes
-from tests.builders import at
-from tests.helpers.console.episode_page import browser_of, hot_now, read, tick
+from tests.helpers.console.episode_page import browser_of, hot_now
 from tests.helpers.console.pages import missing, send
 from tests.helpers.suppression import feed, plant, run
-from tests.in_memory_platform import Mailbox
 
 GERMAN = {"accept-language": "de-AT,de;q=0.9,en;q=0.8"}
 FRENCH = {"accept-language": "fr"}
@@ -97,23 +91,3 @@ def test_a_refusal_is_said_in_the_language_of_the_page(platform, browser):
     answer = send(browser, f"{page}/shelve", lasting="2h")
     back = f'name="next" value="{page}"'  # another language leads to the page of the form
     assert (answer.status_code, missing(answer.text, "ein Grund ist nötig", back)) == (422, [])
-
-
-def test_a_route_has_its_language_and_the_others_that_of_the_plant():
-    mail = Mailbox("mail")
-    pager = Mailbox("pager")
-    platform = replace(hot_now(mail), channels={"mail": mail, "pager": pager}, language="fr")
-    routes = [
-        {"name": "a", "channels": ["mail"], "language": "de"},
-        {"name": "b", "channels": ["pager"]},
-    ]
-    apply_routes(platform, routes, "engineer", at(600))
-    read(platform, dict.fromkeys(range(601, 620), 200.0) | {620: 240.0, 621: 240.0})
-    tick(platform, 615)
-    mail.messages.clear()
-    tick(platform, 621)
-    deliver_due(platform, at(621) + timedelta(minutes=1))
-    told = [(m.subject, m.language) for m in (*mail.messages, *pager.messages)]
-    german = ("MITTEL: Oven too hot an oven-1", "de")
-    assert told == [german, ("MOYENNE : Oven too hot sur oven-1", "fr")]
-    assert "limite" in pager.messages[0].draw().description

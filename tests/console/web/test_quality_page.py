@@ -70,7 +70,7 @@ def test_the_page_and_programs_get_the_figures_that_the_command_prints(plant):
 def test_the_page_says_since_when_the_line_is_observed_and_what_it_does_not_know(plant):
     words = ("observed 30 d of 90 d, since Mon 5 Jan", "alarms a day 24.5 ● target")
     assert missing(text_of(client(plant).get("/kpi?days=90")), *words) == []
-    idle = client(oven_with(None))
+    idle = client(watched())
     unknown = "nothing was evaluated in this period, so its rates are not known"
     rates = [f"{name} not known ○" for name in ("alarms a day", "time in flood", "chattering")]
     assert missing(text_of(idle.get("/kpi")), unknown, *rates) == []
@@ -90,47 +90,34 @@ def test_positions_stand_in_a_table_and_one_is_shown(plant):
     assert missing(shown, "position packer", "14 alarms") == []
 
 
-def oven_with(suppression, **changes):
-    """Return a platform with one definition that is suppressed so."""
+def watched(**changes):
+    """Return a platform with one definition of an oven."""
     platform = in_memory_platform(Mailbox("mail"))
     platform.assets.store_assets([oven()])
     platform.assets.put_event_types([EventType(name="cleaning", duration="lasting")])
-    apply(platform, [too_hot(suppression=suppression, **changes)], "engineer", at(-1), "test")
+    apply(platform, [too_hot(**changes)], "engineer", at(-1), "test")
     return platform
 
 
-def raised_on(platform):
-    """Return a client, and the address of an alarm that was raised within five minutes."""
+def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of():
+    platform = watched(stale_after="10h", suppression={"when": {"event": "cleaning"}})
+    add_events(platform, [EventRow("oven-1", "cleaning", at(0), None, "test")], at(0))
     add_readings(platform, [ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
     platform.clock.instant = at(5)
     evaluate(platform, None, at(5))
     [raised] = platform.episodes.find()
-    return client(platform), raised.id
-
-
-def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of():
-    platform = oven_with({"when": {"event": "cleaning"}}, stale_after="10h")
-    add_events(platform, [EventRow("oven-1", "cleaning", at(0), None, "test")], at(0))
-    api, raised = raised_on(platform)
+    api = client(platform)
     first = "1 alarm suppressed by design in the last 24 hours, without a notification"
     assert first in text_of(api.get("/"))
     by = "No notifications: suppressed by design (ISA-18.2 F): cleaning on oven-1"
-    assert by in text_of(api.get(f"/episodes/{raised}"))
+    assert by in text_of(api.get(f"/episodes/{raised.id}"))
     listed = api.get("/suppressed")
     words = ("too-hot oven-1 cleaning on oven-1", "Without notification in the last 24 hours 1")
     assert missing(text_of(listed), *words) == []
-    assert f'href="/episodes/{raised}"' in listed.text
-    stands = api.get(f"/api/v1/episodes/{raised}/state").json()
+    assert f'href="/episodes/{raised.id}"' in listed.text
+    stands = api.get(f"/api/v1/episodes/{raised.id}/state").json()
     assert (stands["state"], stands["suppressed"]) == ("suppressed by design", "cleaning on oven-1")
     listed = api.get("/api/v1/suppressions").json()
     targets = [(p["definition"], p["asset"], p["suppressed"]) for p in listed["targets"]]
     assert targets == [("too-hot", "oven-1", True)]
-    assert [e["id"] for e in listed["not_notified"]] == [raised]
-
-
-def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
-    api, raised = raised_on(oven_with({"when": {"variable": "moisture", "below": 1}}))
-    unknown = "no reading of moisture within 10 min on oven-1"
-    assert unknown in text_of(api.get(f"/episodes/{raised}"))
-    listed = text_of(api.get("/suppressed"))
-    assert missing(listed, unknown, "No alert is suppressed now.") == []
+    assert [e["id"] for e in listed["not_notified"]] == [raised.id]

@@ -151,8 +151,6 @@ def test_messages_and_why_they_are_not_delivered_are_told_in_the_language_of_the
     )
     german = text_of(browser.get("/routes", headers={"accept-language": "de"}))
     assert missing(german, *words) == ["refuses it"]
-    french = text_of(browser.get("/routes", headers={"accept-language": "fr"}))
-    assert "refuse le message (550)" in french
 
 
 def test_the_button_sends_a_test_to_every_channel_of_the_route_and_says_what_became_of_it(
