@@ -1,7 +1,8 @@
 """What axe-core finds on the pages of the console, by the rules of WCAG 2.2 AA, under the console's
 own policy: nothing, on a desk in the light and on a phone in the dark. And nothing on their first
 screens lies over what people press; no page is wider than its screen, and no word of it broken, in
-the languages with the longest words, with all parts unfolded."""
+the languages with the longest words, with all parts unfolded.
+Text that was typed into a form stays: with another language, and behind the back button."""
 
 import json
 from importlib.util import find_spec
@@ -17,7 +18,6 @@ AXE = find_spec("axe_playwright_python")  # not imported: that would need its de
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
-    pytest.mark.skipif(AXE is None, reason="needs axe: make"),
 ]
 SCREENS = ((1280, 800, "light", "fr"), (390, 844, "dark", "de"))
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -76,6 +76,7 @@ BROKEN = """(() => {
 """The words that are broken because their column is too narrow."""
 
 
+@pytest.mark.skipif(AXE is None, reason="needs axe: make")
 @pytest.mark.parametrize(("width", "height", "scheme", "language"), SCREENS)
 def test_no_page_hinders_a_person(desk, width, height, scheme, language):
     page, base = desk
@@ -124,3 +125,47 @@ def test_an_open_group_of_the_menu_does_not_stay_over_the_page(desk):
         page.key("Tab")
     assert page.evaluate("document.activeElement.closest('main, .who') != null")
     assert page.evaluate(is_open) == 0
+
+
+FILL = f"""(() => {{
+  document.querySelector('[name=reason]').value = 'belt change';
+  document.querySelector('[name=part]').value = '{FIRST}';
+}})()"""
+SHOWN = "['reason', 'part'].map(n => document.querySelector(`main [name=${n}]`).value).join()"
+FORMS = {
+    f"/definitions/{FIRST}-hot/edit": ("#text", "name: [hot"),
+    "/new-source": ("textarea", "name: [plc"),
+    "/import": ("input[name=asset]", "oven-9"),
+}
+"""Pages whose form is sent to their own address, with a field and what is typed into it."""
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_another_language_keeps_what_was_typed(desk, is_refused):
+    page, base = desk
+    page.open(f"{base}/new-silence")
+    page.evaluate(FILL)
+    if is_refused:  # its end is past
+        page.choose("[name=until]", "2020-01-01T00:00")
+        page.follow("main form button.primary", base, "[role=alert]")
+    assert page.evaluate(SHOWN) == f"belt change,{FIRST}"
+    page.follow(".languages button[value=de]", f"{base}/new-silence", "html[lang=de] main form")
+    assert page.evaluate(SHOWN) == f"belt change,{FIRST}"
+    page.open(f"{base}/new-silence")
+    assert page.evaluate(SHOWN) == ","
+    assert [one for one in page.complaints if "SecurityPolicy" in str(one)] == []
+
+
+def test_the_back_button_leads_from_a_refusal_to_what_was_typed(desk):
+    page, base = desk
+    stayed = {}
+    for path, (field, typed) in FORMS.items():
+        page.open(base + path)
+        page.choose(field, typed)
+        page.evaluate(f"document.querySelector({field!r}).form.noValidate = true")
+        page.evaluate(f"document.querySelector({field!r}).form.requestSubmit()")
+        page.wait_for(base + path, "[role=alert]")
+        page.evaluate("history.back()")
+        page.wait_for(base + path, "main:not(:has([role=alert]))")
+        stayed[path] = (field, page.evaluate(f"document.querySelector({field!r}).value"))
+    assert stayed == FORMS

@@ -1,3 +1,5 @@
+"""x"""
+
 import re
 from dataclasses import replace
 from datetime import timedelta
