@@ -51,32 +51,26 @@ NOW = 10 * 1440
 class Names(NamedTuple):
     """The ids of what is of one line, by kind of thing."""
 
-    line: str
     episodes: tuple[str, ...]
     shelves: tuple[str, ...]
     silences: tuple[str, ...]
     reports: tuple[str, ...]
-
-    @property
-    def definitions(self):
-        kinds = ("hot", "moist", "pressure", "drift", "unlike", "faulty")
-        return tuple(f"{self.line}-{kind}" for kind in kinds)
-
-    @property
-    def assets(self):
-        return (self.line, f"{self.line}-oven", f"{self.line}-fan", f"{self.line}-bake")
+    definitions: tuple[str, ...]
+    assets: tuple[str, ...]
 
 
 @cache
 def names_of(line):
     """Return the names of a line, whether or not it stands in a plant."""
     oven = f"{line}-oven"
+    kinds = ("hot", "moist", "pressure", "drift", "unlike", "faulty")
     return Names(
-        line,
         tuple(made.id for made in _episodes(line, oven)),
         tuple(shelf.id for shelf in _shelves(line, oven)),
         tuple(silence.id for silence in _silences(line, oven)),
         (f"{line}-hot:2026-W02", f"{line}-hot:by-hand", "2026-W02"),
+        tuple(f"{line}-{kind}" for kind in kinds),
+        (line, oven, f"{line}-fan", f"{line}-bake"),
     )
 
 
@@ -145,25 +139,21 @@ def _add_line(made, line):
     faulty = {**too_hot(assets=[oven]), "name": f"{line}-faulty", "above": line}
     made.definitions.store_document(faulty)
     made.definitions.mark_faulty(f"{line}-faulty", [f"above: {line} is no number"])
-    for kind in ("definition faulty", "training failed"):
-        made.platform_alerts.report(kind, f"{line}-moist", f"because of {line}", at(5))
-    made.platform_alerts.report("source silent", f"{line}-source", f"no rows of {line}", at(5))
-    made.platform_alerts.report("model miscalibrated", f"{line}-moist", line, at(6))
+    for kind, subject in (
+        ("definition faulty", f"{line}-moist"),
+        ("training failed", f"{line}-moist"),
+        ("source silent", f"{line}-source"),
+        ("model miscalibrated", f"{line}-moist"),
+        ("inputs drifted", oven),
+    ):
+        made.platform_alerts.report(kind, subject, f"because of {line}", at(5))
     made.platform_alerts.resolve("model miscalibrated", f"{line}-moist", at(NOW - 60))
-    made.platform_alerts.report("inputs drifted", oven, f"moved on {line}", at(6))
     _add_messages(made, line)
     _add_operations(made, line, oven)
     _add_models(made, line, oven)
     _add_sources(made, line, oven)
-    for minute, (what, subject) in enumerate(
-        (
-            ("definition applied", f"{line}-hot"),
-            ("episode acknowledged", names_of(line).episodes[0]),
-            ("source applied", f"{line}-source"),
-            ("route applied", f"{line}-route"),
-        )
-    ):
-        made.audit.add(f"{line}-engineer", what, subject, at(minute), {"x": line}, why=line)
+    acknowledged = ("episode acknowledged", names_of(line).episodes[0])
+    made.audit.add(f"{line}-engineer", *acknowledged, at(1), {"x": line}, why=line)
 
 
 def _episodes(line, oven):
@@ -199,24 +189,6 @@ def _silences(line, oven):
     ]
 
 
-def _labels(line, oven):
-    kinds = ("bad", "not_to_learn_from")
-    return [
-        IntervalLabel(
-            hashlib.sha256(f"{line} {kind}".encode()).hexdigest()[:16],
-            oven,
-            (),
-            at(9000),
-            at(9010),
-            kind,
-            f"label on {line}",
-            line,
-            at(9020),
-        )
-        for kind in kinds
-    ]
-
-
 def _add_operations(made, line, oven):
     for one in _episodes(line, oven):
         assert made.episodes.insert(one)
@@ -226,11 +198,15 @@ def _add_operations(made, line, oven):
         assert made.shelves.insert(shelf)
     for silence in _silences(line, oven):
         assert made.silences.insert(silence)
-    for label in _labels(line, oven):
-        assert made.labels.insert(label)
+    for kind in ("bad", "not_to_learn_from"):
+        id = hashlib.sha256(f"{line} {kind}".encode()).hexdigest()[:16]
+        why = (f"label on {line}", line, at(9020))
+        assert made.labels.insert(IntervalLabel(id, oven, (), at(9000), at(9010), kind, *why))
     miss = ReportedMiss(f"{line}-moist", oven, at(800), f"missed on {line}", line, at(900))
     made.misses.append(miss)
-    _add_note(made, line)
+    shift = Shift("", at(NOW - 960), at(NOW - 480))
+    chosen = ChosenShift(line, "", None, shift, None, None, (), False, ())
+    write_note(made, chosen, f"note on {line}", Actor(line, "operator"), at(NOW - 600))
     span = (at(0), at(1440), 1, None, at(2000))
     made.past_evaluations.add(PastEvaluation(f"{line}-hot", oven, *span))
     made.scores.add(f"{line}-moist", oven, [Score(at(60 * n), 0.5, 0.7, 1) for n in range(9)])
@@ -246,14 +222,6 @@ def _add_operations(made, line, oven):
             period=by,
             sentences=(f"Trust {line}.",),
         )
-
-
-def _add_note(made, line):
-    """Add a note of the shift before, as its own crew and as the whole plant see it."""
-    actor = Actor(line, "operator")
-    shift = Shift("", at(NOW - 960), at(NOW - 480))
-    chosen = ChosenShift(line, "", None, shift, None, None, (), False, ())
-    write_note(made, chosen, f"note on {line}", actor, at(NOW - 600))
 
 
 def _add_messages(made, line):

@@ -32,13 +32,12 @@ def operators_plant(stores):
     lines = (("line-1", PRESSES), ("line-2", OTHERS))
     platform.assets.store_assets([Asset(name="plant", title="Biscuit plant")])
     for number, (line, names) in enumerate(lines, 1):
-        platform.assets.store_assets([Asset(name=line, title=f"Line {number}", parent="plant")])
-        platform.assets.store_assets(
-            [
-                Asset(name=one, title=one.replace("-", " ").title(), parent=line, variables=hot)
-                for one in names
-            ]
-        )
+        of_line = {"parent": line, "variables": hot}
+        machines = [
+            Asset(name=one, title=one.replace("-", " ").title(), **of_line) for one in names
+        ]
+        above = Asset(name=line, title=f"Line {number}", parent="plant")
+        platform.assets.store_assets([above, *machines])
     everywhere = [one for _, names in lines for one in names]
     document = too_hot(
         name="too-hot",
@@ -84,19 +83,12 @@ def flood(platform):
     last; return the first of them."""
     now = platform.clock.now() - timedelta(minutes=5)
     first = raised("press-7", timedelta(seconds=90), now, **CAUSE)
-    followers = [
-        raised(
-            PRESSES[n % 12],
-            timedelta(seconds=80 - n),
-            now,
-            definition=f"follows-{n // 12}",
-            title=f"Consequence {n // 12 + 1}",
-            severity=("high", "medium", "low")[n % 3],
-        )
-        for n in range(59)
-    ]
-    for one in (first, *followers):
-        assert platform.episodes.insert(one)
+    assert platform.episodes.insert(first)
+    for n in range(59):
+        follows = {"definition": f"follows-{n // 12}", "title": f"Consequence {n // 12 + 1}"}
+        follows["severity"] = ("high", "medium", "low")[n % 3]
+        follower = raised(PRESSES[n % 12], timedelta(seconds=80 - n), now, **follows)
+        assert platform.episodes.insert(follower)
     return first
 
 
@@ -104,20 +96,17 @@ def add_past(platform, asset):
     """Store four earlier alarms of an asset, three of them answered: what was done helped. The
     oldest was found in past data."""
     for days in range(1, 5):
-        at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
-        outcome = OutcomeRecord("avoided", "it did not come", False, None, False, True, 1)
+        past = raised(asset, timedelta(days=days), contributions=())
+        closed = past.raised_at + timedelta(minutes=12)
+        said = Feedback(past.id, "true_alarm", True, HELPED, "", "otto", past.raised_at)
+        ended = {
+            "outcome_record": OutcomeRecord("avoided", "no problem", False, None, False, True, 1),
+            "feedback": (said,),
+        }
         if days == 4:
-            outcome = OutcomeRecord("hit", "it came", True, None, False, True, 1)
-        past = replace(
-            raised(asset, timedelta(days=days), contributions=()),
-            condition="closed",
-            closed_at=at + timedelta(minutes=12),
-            outcome_record=outcome,
-            backfilled=days == 4,
-        )
-        if days < 4:
-            said = Feedback(past.id, "true_alarm", True, HELPED, "", "otto", at)
-            past = replace(past, feedback=(said,))
+            hit = OutcomeRecord("hit", "it came", True, None, False, True, 1)
+            ended = {"outcome_record": hit, "backfilled": True}
+        past = replace(past, condition="closed", closed_at=closed, **ended)
         assert platform.episodes.insert(past)
 
 
