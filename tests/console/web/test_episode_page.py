@@ -156,11 +156,11 @@ def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browse
     )
     unknown = OutcomeRecord("undetermined", known, None, None, False, False, 1)
     said = {"transitions": seen, "outcome_record": unknown}
-    over, present = (episode(1, **said), episode(2, "oven-2", condition="open", **said))
-    for one in (over, present):
+    shown = [episode(1, **said), episode(2, "oven-2", condition="open", **said)]
+    for one in shown:
         platform.episodes.insert(one)
     platform.platform_alerts.report("odd", "too-moist", f"unreadable since {stamp}", at(0))
-    paths = ("/", f"/episodes/{over.id}", f"/episodes/{present.id}")
+    paths = ("/", *(f"/episodes/{one.id}" for one in shown))
     texts = [text_of(browser.get(path)) for path in paths]
     assert [ISO.findall(text) + re.findall("true_alarm", text) for text in texts] == [[], [], []]
     words = texts[-1].lower()
