@@ -1,7 +1,7 @@
 """What axe-core finds on the pages of the console, by the rules of WCAG 2.2 AA, under the console's
 own policy: nothing, on a desk in the light and on a phone in the dark. And nothing on their first
 screens lies over what people press; no page is wider than its screen, and no word of it broken, in
-the languages with the longest words, with all parts unfolded.
+the language with the longest words, with all parts unfolded.
 Text that was typed into a form stays: with another language, and behind the back button."""
 
 import json
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
 ]
-SCREENS = ((1280, 800, "light", "fr"), (390, 844, "dark", "de"))
+SCREENS = ((1280, 800, "light"), (390, 844, "dark"))
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LOOK = """window.found = null;
   axe.run(document, {runOnly: {type: 'tag', values: %s}}).then(all => {
@@ -77,12 +77,12 @@ BROKEN = """(() => {
 
 
 @pytest.mark.skipif(AXE is None, reason="needs axe: make")
-@pytest.mark.parametrize(("width", "height", "scheme", "language"), SCREENS)
-def test_no_page_hinders_a_person(desk, width, height, scheme, language):
+@pytest.mark.parametrize(("width", "height", "scheme"), SCREENS)
+def test_no_page_hinders_a_person(desk, width, height, scheme):
     page, base = desk
     page.resize(width, height)
     page.prefer(scheme)
-    page.follow(f".languages [value={language}]", base, f"html[lang={language}] nav form")
+    page.follow(".languages [value=de]", base, "html[lang=de] nav form")
     axe = Path(AXE.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8")
     found = {}
     for path in pages_of(FIRST):
