@@ -14,7 +14,7 @@ from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports.platform_alerts import AuditFilter
 from tests.builders import at
 from tests.helpers.console.api import TOKENS, episode
-from tests.helpers.console.pages import log_in, missing, send, text_of
+from tests.helpers.console.pages import lacks, log_in, send_form, text_of
 from tests.helpers.console.shifts import SIX, night, plant_with_shifts
 
 NIGHT = "2026-01-13T22:00Z"
@@ -34,7 +34,7 @@ def browser(plant):
 
 
 def submit(browser, act, **fields):
-    return send(browser, f"/handover/{act}", PAGE, **{"at": NIGHT, **fields})
+    return send_form(browser, f"/handover/{act}", PAGE, **{"at": NIGHT, **fields})
 
 
 def mail_of(plant):
@@ -55,7 +55,7 @@ def test_the_page_tells_what_the_shift_did_and_leaves(browser):
         "fr": ("nina a agi",),
     }
     unsaid = {
-        code: missing(text_of(browser.get(PAGE, headers={"accept-language": code})), *said)
+        code: lacks(text_of(browser.get(PAGE, headers={"accept-language": code})), *said)
         for code, said in sentences.items()
     }
     assert unsaid == {code: [] for code in sentences}
@@ -81,7 +81,7 @@ def test_the_message_says_what_the_page_says_with_the_titles_of_assets_once(brow
         "As of Wed 14 Jan ",
         "oven-",
     )
-    assert missing(mail.text, *sentences) == ["oven-"]
+    assert lacks(mail.text, *sentences) == ["oven-"]
     assert submit(browser, "send", route="no-route").status_code == 404
 
 
@@ -101,7 +101,7 @@ def test_without_shifts_usual_hours_are_shown_and_how_to_name_them(browser, plan
     for name in ("early", "late", "night"):
         plant.routes.remove(name)
     usual = ("Working shift · yesterday 22:00 to today 06:00 (8 h)", "No route names shifts")
-    assert missing(text_of(browser.get("/handover")), *usual) == []
+    assert lacks(text_of(browser.get("/handover")), *usual) == []
     assert "Hand over" not in text_of(browser.get("/"))
 
 
@@ -124,7 +124,7 @@ def test_notes_of_lines_and_of_the_plant_are_told_apart(browser, plant):
     for line, text in notes.items():
         submit(browser, "note", text=text, **({"line": line} if line else {}))
     unseen = {
-        line: missing(browser.get(f"{PAGE}&line={line}").text, *notes.values()) for line in notes
+        line: lacks(browser.get(f"{PAGE}&line={line}").text, *notes.values()) for line in notes
     }
     assert unseen == {"": [], "line-1": ["of line two"], "line-2": ["of line one"]}
     assert browser.get("/handover?line=line-9").status_code == 404
@@ -134,7 +134,7 @@ def test_a_flood_is_folded_and_counted(browser, plant):
     for n in range(70):
         made = episode(night(300 + n), "oven-1", "open", definition=f"d-{n}")
         plant.episodes.insert(replace(made, id=f"{n:024x}"))
-    assert missing(text_of(browser.get(PAGE)), "67 more", "71 open") == []
+    assert lacks(text_of(browser.get(PAGE)), "67 more", "71 open") == []
     submit(browser, "send", route="night")
     assert "11 more are not listed." in mail_of(plant)
 
@@ -154,7 +154,7 @@ def test_withdrawn_and_later_alarms_are_left_out_and_muted_ones_come_last(browse
     text = text_of(browser.get(PAGE))
     assert re.findall(r"Alarm \d", text) == ["Alarm 3", "Alarm 2"]
     said = ("taken over by ben, not answered", "4 raised, 3 open, 3 not answered, 1 done")
-    assert missing(text, *said) == []
+    assert lacks(text, *said) == []
 
 
 def test_silences_of_the_line_stand_on_the_page_and_in_the_message(browser, plant):
@@ -175,6 +175,6 @@ def test_silences_of_the_line_stand_on_the_page_and_in_the_message(browser, plan
         "Maintenance: Line 1, today 05:30 to 06:30 (1 h): belt change (ann)",
         "Maintenance: Line 1, Too hot, today 08:00 to 09:00 (1 h): belt change (ann)",
     )
-    assert (missing(page, *both), page.count("belt change")) == ([], 2)
+    assert (lacks(page, *both), page.count("belt change")) == ([], 2)
     submit(browser, "send", route="night", line="line-1")
     assert "- Maintenance: Line 1, Wed 14 Jan 05:30 to 06:30 (1 h): belt" in mail_of(plant)

@@ -24,7 +24,7 @@ from alerting.definitions.wording.clean_text import clean_line
 from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import AuditFilter
 from tests.builders import at
-from tests.helpers.console.pages import csrf_of, missing, text_of
+from tests.helpers.console.pages import csrf_of, lacks, text_of
 from tests.helpers.console.uploads import (
     act,
     browser_of,
@@ -82,11 +82,11 @@ def test_a_european_file_is_recognised_written_once_and_leads_to_its_data_until_
         "Temperatur_Zone_1 °C",
         "C:",
     )
-    assert missing(text_of(page), *recognised) == ["C:"]
+    assert lacks(text_of(page), *recognised) == ["C:"]
     assert platform.assets.all() == []
     page = act(browser, page, "write")
     stored = ("480 rows are stored. 480 of them are new.", "New assets: oven-1")
-    assert missing(text_of(page), *stored) == []
+    assert lacks(text_of(page), *stored) == []
     begin = datetime(2025, 10, 25, 22, tzinfo=UTC)
     span = (begin, begin + timedelta(hours=7, minutes=59))
     assert platform.readings.span("oven-1") == span
@@ -164,7 +164,7 @@ def test_what_is_ambiguous_is_asked_for_and_the_choice_settles_it(browser, conte
     start = {} if "asset" in choices else {"asset": "x"}
     page = page_of(browser, sent(browser, content, **start))
     words = ("This file cannot be read like this", f"“{asked}”", "--")
-    assert missing(text_of(page), *words) == ["--"]
+    assert lacks(text_of(page), *words) == ["--"]
     assert re.search(rf'<label class="asked">{asked}\n', page.text)
     page = act(browser, page, "check", **start, **choices)
     assert re.search("Import [0-9]+ rows?", text_of(page))
@@ -173,7 +173,7 @@ def test_what_is_ambiguous_is_asked_for_and_the_choice_settles_it(browser, conte
 def test_events_are_recognised_by_their_columns_and_written(browser, platform):
     page = page_of(browser, sent(browser, STOPS, name="stops.csv"))
     row = "2026-01-05 00:10:00 UTC 2026-01-05 00:20:00 UTC stop otto"
-    assert missing(text_of(page), "stop (lasting)", "operator", row) == []
+    assert lacks(text_of(page), "stop (lasting)", "operator", row) == []
     assert platform.assets.event_types() == []
     assert "2 rows are stored" in text_of(act(browser, page, "write"))
     oven = platform.assets.get("oven-1")
@@ -214,7 +214,7 @@ def test_bad_lines_are_told_left_out_when_one_says_so_and_sent_with_their_reason
     answer = sent(browser, FAULTY, name="Linie.csv", asset="oven-1")
     for code, sentences in REFUSALS.items():
         page = page_of(browser, answer, code)
-        assert missing(text_of(page), *sentences) == []
+        assert lacks(text_of(page), *sentences) == []
     path = page.request.url.path
     assert browser.get(f"{path}/rejects").status_code == 404
     page = act(browser, page, "check", asset="oven-1", skip_bad="yes")
@@ -233,7 +233,7 @@ def test_a_cell_of_a_hostile_file_is_text_on_the_page(browser):
     content = f"ts,t,<i>title</i>\n{rows}{bad}".encode()
     page = page_of(browser, sent(browser, content, asset="oven-1", name="<u>a</u>.csv"))
     marks = ["<script>", "<b>", "<i>", "<u>"]
-    assert missing(page.text, *marks, "&lt;script&gt;") == marks
+    assert lacks(page.text, *marks, "&lt;script&gt;") == marks
     assert "line 22, column t" in text_of(page)
 
 
@@ -249,7 +249,7 @@ def test_readings_of_a_wrong_zone_are_removed_and_read_in_the_right_one(browser,
     right = {"asset": "oven-1", "zone": "Europe/Berlin"}
     page = act(browser, page, "check", take_back="yes", **right)
     none = "0 rows are stored exactly as in this file. To find them, read the file as"
-    assert missing(text_of(page), none, "Remove 0 rows") == ["Remove 0 rows"]
+    assert lacks(text_of(page), none, "Remove 0 rows") == ["Remove 0 rows"]
     page = act(browser, page, "check", **right)
     assert "2 rows are stored." in text_of(act(browser, page, "write"))
     assert platform.readings.span("oven-1")[0] == datetime(2026, 1, 5, 5, tzinfo=UTC)

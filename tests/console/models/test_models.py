@@ -28,8 +28,8 @@ from tests.helpers.console.pages import (
     ADMIN_TOKEN,
     VIEWER_TOKEN,
     csrf_of,
+    lacks,
     log_in,
-    missing,
     text_of,
 )
 from tests.helpers.console.server import serving_thread
@@ -153,7 +153,7 @@ def test_the_page_has_the_facts_of_the_command_and_learned_limits_by_group(press
     facts = (history["decisions"][0]["reason"], history["training"]["run_id"])
     champion = f"Version {history['champion']} is in service since"
     versions = f"{len(history['versions'])} version"
-    assert missing(text_of(page), *limits, *facts, champion, versions) == []
+    assert lacks(text_of(page), *limits, *facts, champion, versions) == []
 
 
 def test_a_training_under_way_is_shown_with_its_step_and_nobody_is_asked_to_train(pressing):
@@ -163,7 +163,7 @@ def test_a_training_under_way_is_shown_with_its_step_and_nobody_is_asked_to_trai
     pressing.clock.instant += timedelta(minutes=4)
     under_way = "A training is under way since today 00:00."
     step = ("Building the dataset", "last progress 4 min ago")
-    assert missing(shown_of(pressing, RECIPE), under_way, *step, begins) == [begins]
+    assert lacks(shown_of(pressing, RECIPE), under_way, *step, begins) == [begins]
     assert model_history(pressing, RECIPE)["unfinished"]["step"] == "building the dataset"
     pressing.clock.instant += timedelta(hours=1)
     assert "It was probably interrupted" in shown_of(pressing, RECIPE)
@@ -177,11 +177,11 @@ def test_a_model_that_waits_for_approval_is_shown_with_the_reason(browser, platf
     apply(platform, [{**too_hot(), "name": "other"}], "ann", at(0), "test")
     assert "This alert has fixed limits and needs no model." in browser.get("/models/other").text
     untrained = ("No model is in service yet.", "not trained yet")
-    assert missing(browser.get(f"/models/{NAME}").text, *untrained) == []
+    assert lacks(browser.get(f"/models/{NAME}").text, *untrained) == []
     record_waiting(platform.platform_alerts, NAME, "Its threshold finds no problem.", at(0))
     waits = ("A model waits for approval.", "Its threshold finds no problem.")
     gone = ["not trained yet", "/decide"]  # a viewer decides nothing
-    assert missing(browser.get(f"/models/{NAME}").text, *waits, *gone) == gone
+    assert lacks(browser.get(f"/models/{NAME}").text, *waits, *gone) == gone
 
 
 def test_an_engineer_rejects_approves_rolls_back_and_moves_the_point():
@@ -201,14 +201,14 @@ def test_an_engineer_rejects_approves_rolls_back_and_moves_the_point():
     add_waiting(platform, HUMID, files, champion_version=1)
     assert "1 model waits for a decision." in text_of(engineer.get("/models"))
     waits = ("waits for a decision", "too long in alarm")
-    assert missing(text_of(engineer.get(page)), *waits) == []
+    assert lacks(text_of(engineer.get(page)), *waits) == []
     status, said = act("decide", answer="reject")
     assert (status, "a rejection needs a reason" in said) == (422, True)
     assert "ada rejected it: not yet" in act("decide", answer="reject", reason="not yet")[1]
     add_waiting(platform, HUMID, files, champion_version=1)
     assert "Version 3 is in service since" in act("decide", answer="approve")[1]
     said = act("rollback", reason="too many alarms")[1]
-    assert missing(said, "Version 1 is in service since", "Rolled back") == []
+    assert lacks(said, "Version 1 is in service since", "Rolled back") == []
     rolled = [e for e in platform.audit.entries if e["what"] == "rolled back"]
     assert [(e["actor"], e["before"], e["after"]) for e in rolled] == [("ada", 3, 1)]
     run = add_waiting(platform, HUMID, files, champion_version=1)
@@ -227,10 +227,10 @@ def test_definitions_with_the_same_title_are_listed_with_their_names(browser, pl
     names = [f'<span class="facts">{name}</span>' for name in (NAME, f"{NAME}-2")]
     apply(platform, [too_moist(title="Moisture")], "engineer", at(0), "first")
     log_in(browser)
-    assert missing(browser.get("/models").text, *names) == names
+    assert lacks(browser.get("/models").text, *names) == names
     other = too_moist(name=f"{NAME}-2", title="Moisture")
     apply(platform, [other], "engineer", at(1), "the same on another line")
-    assert missing(browser.get("/models").text, *names) == []
+    assert lacks(browser.get("/models").text, *names) == []
     reports = browser.get(f"/reports?definition={NAME}").text
     assert f"<small>Moisture · {NAME}</small>" in reports
 
@@ -257,7 +257,7 @@ def test_why_a_training_failed_is_told_in_the_language_of_the_engineer(seen, pla
     }
     pages = ("/models", f"/models/{NAME}", "/definitions", f"/definitions/{NAME}")
     others = {
-        (page, code): missing(seen(page, code), *sentences.values())
+        (page, code): lacks(seen(page, code), *sentences.values())
         for page in pages
         for code in sentences
     }
@@ -274,8 +274,8 @@ def test_why_a_model_waits_is_told_on_each_page_and_what_was_unseen_before_the_r
     add_waiting(platform, NAME, objection="fewer_problems", test=test)
     sentence = "Es findet weniger der Probleme als das im Einsatz."
     answer = "Antworten: alerting"
-    assert missing(seen("/models", "de"), sentence, answer) == [answer]
-    assert missing(seen("/platform", "de"), sentence, answer) == []
+    assert lacks(seen("/models", "de"), sentence, answer) == [answer]
+    assert lacks(seen("/platform", "de"), sentence, answer) == []
     assert f'href="/models/{NAME}/decide"' in browser.get("/platform").text
     unseen = "Version 1 hat auf Daten, die ihr Training nicht gesehen hatte, 9 von 26 Problemen"
     before, _, after = seen(f"/models/{NAME}", "de").partition(unseen)
@@ -330,9 +330,9 @@ def test_pages_come_in_time_for_many_viewers_and_say_what_is_missing(client, pla
             assert longest(get) < 0.5 + 3 * usual
             models, about = (get(path)[0] for path in (f"/models/{NAME}", "/platform"))
     unreadable = ("The registry of models cannot be read.", "MLflow does not answer")
-    assert missing(models, *unreadable) == []
+    assert lacks(models, *unreadable) == []
     silence = (
         "Airflow does not answer: nothing is evaluated",
         "MLflow does not answer: pages come",
     )
-    assert missing(about, *silence) == []
+    assert lacks(about, *silence) == []

@@ -16,7 +16,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.console.api import OPERATOR, VIEWER, episode
-from tests.helpers.console.pages import log_in, missing, send, text_of
+from tests.helpers.console.pages import lacks, log_in, send_form, text_of
 
 OVENS = [f"oven-{n}" for n in range(1, 13)]
 
@@ -71,13 +71,13 @@ def test_a_flood_of_sixty_is_one_cause_and_one_tap_acknowledges_all(plant, brows
         plant.episodes.insert(replace(made, id=f"{n:024x}"))
     page = browser.get("/").text
     assert page.count('<article class="card') == 1
-    assert missing(text_of(page), "first-out", "59 alarms followed · 12 assets") == []
+    assert lacks(text_of(page), "first-out", "59 alarms followed · 12 assets") == []
     earlier = text_of(page[page.index('id="earlier"') - 9 :])
     assert earlier.startswith("Earlier Older alarms"), "it does not say that none has ended yet"
     form = re.search(r'<form method="post" class="now-answer".*?</form>', page, re.DOTALL)[0]
     ids = re.findall(r'name="episode" value="(\w+)"', form)
     assert (len(ids), actions_of(form, "Seen: all 60")[0]) == (60, "/acknowledge")
-    answer = send(browser, "/acknowledge", episode=ids, next="/?mine=yes")
+    answer = send_form(browser, "/acknowledge", episode=ids, next="/?mine=yes")
     assert answer.headers["location"] == "/?mine=yes"
     assert {plant.episodes.get(id).acknowledged.actor for id in ids} == {"otto"}
     entries = plant.audit.find(AuditFilter(), 200)
@@ -95,7 +95,7 @@ def test_tiles_tell_apart_what_happens_what_is_expected_and_what_is_unknown(plan
         ("not-evaluated", "Mixer ? not evaluated"),
     ]
     unknown = ("Not evaluated: here no alarm can come", "It was never evaluated.")
-    assert missing(text_of(page), *unknown) == []
+    assert lacks(text_of(page), *unknown) == []
 
 
 def test_a_card_has_one_value_of_one_thing_and_the_page_of_the_alarm_dates_the_other(
@@ -109,7 +109,7 @@ def test_a_card_has_one_value_of_one_thing_and_the_page_of_the_alarm_dates_the_o
     [alarm] = plant.episodes.find(open_only=True)
     card = text_of(browser.get("/"))
     value = "Temperature: 234 °C, rising limit 215 °C"
-    assert missing(card, value, "225 °C") == ["225 °C"]
+    assert lacks(card, value, "225 °C") == ["225 °C"]
     dated = "As of today 00:10: Temperature is 225 °C"
     assert dated in text_of(browser.get(f"/episodes/{alarm.id}"))
 
@@ -181,7 +181,7 @@ def test_an_alarm_is_answered_from_the_list_and_the_answer_is_seen(
 ):
     page = "/?line=line-1"
     address, fields = actions_of(browser.get(page).text, label)
-    answer = send(browser, address, next=page, lasting="30m", **fields)
+    answer = send_form(browser, address, next=page, lasting="30m", **fields)
     assert (answer.status_code, answer.headers["location"]) == (303, page)
     [given] = plant.feedback.for_episode(alarm.id)
     assert (given.verdict, given.acted, given.action) == stored
@@ -198,7 +198,7 @@ def test_an_answer_leads_back_to_its_alarm_and_seen_to_the_next_one(plant, brows
         places = re.findall(r'name="next" value="([^"]*)"', form)
         assert places == [f"/?line=line-1#e-{id}", f"/?line=line-1#{section}"]
         for address, place in (("take", places[:1]), ("ack", places)):
-            answer = send(browser, f"/episodes/{id}/{address}", next=place)
+            answer = send_form(browser, f"/episodes/{id}/{address}", next=place)
             assert answer.headers["location"] == place[-1]
 
 
@@ -206,10 +206,10 @@ def test_an_alarm_is_taken_over_and_shelved_from_the_list(plant, browser, alarm)
     page = browser.get("/").text
     for label in ("I take it over", "Cleaning"):
         address, named = actions_of(page, label)
-        answer = send(browser, address, next="/", lasting="30m", **named)
+        answer = send_form(browser, address, next="/", lasting="30m", **named)
         assert answer.headers["location"] == "/"
     words = text_of(browser.get("/"))
-    assert missing(words, "taken over by otto", "otto: cleaning") == []
+    assert lacks(words, "taken over by otto", "otto: cleaning") == []
     [shelf] = plant.shelves.in_force()
     assert (shelf.reason, shelf.until) == ("cleaning", at(630))
 
@@ -250,7 +250,7 @@ def test_a_miss_is_reported_in_three_taps_from_the_asset(plant, browser):
     assert "Too hot" in text_of(browser.get(link))
     for seconds in (0, 7):  # the button pressed twice
         plant.clock.instant = at(600) + timedelta(seconds=seconds)
-        answer = send(browser, "/miss", link, **MISSED)
+        answer = send_form(browser, "/miss", link, **MISSED)
         assert answer.status_code == 303
     noted = browser.get(answer.headers["location"])
     assert "Noted: Too hot should have come today 09:45." in text_of(noted)
@@ -263,7 +263,9 @@ def test_a_miss_without_a_time_or_of_what_is_unknown_is_refused_and_what_was_typ
     plant, browser
 ):
     for ago in ("x", "soon", "9d", "-1h"):
-        answer = send(browser, "/miss", MISS, **MISSED | {"ago": ago, "comment": "smoke & steam"})
+        answer = send_form(
+            browser, "/miss", MISS, **MISSED | {"ago": ago, "comment": "smoke & steam"}
+        )
         typed = 'value="smoke &amp; steam"' in answer.text
         assert (answer.status_code, typed) == (422, True), ago
     assert plant.misses.for_interval() == []
@@ -274,11 +276,11 @@ def test_a_miss_without_a_time_or_of_what_is_unknown_is_refused_and_what_was_typ
 def test_of_an_alarm_that_did_come_the_page_of_a_miss_leads_to_it(plant, browser):
     came = episode(580, "mixer", "open")
     plant.episodes.insert(came)
-    answer = send(browser, "/miss", MISS, **MISSED)
+    answer = send_form(browser, "/miss", MISS, **MISSED)
     assert answer.status_code == 422
     assert f"{came.title} did come for that time, today 09:40." in text_of(answer)
     link = f'href="/episodes/{came.id}">To the alarm'
-    assert missing(answer.text, link, "alerting feedback") == ["alerting feedback"]
+    assert lacks(answer.text, link, "alerting feedback") == ["alerting feedback"]
 
 
 def test_programs_read_the_same_present_state(plant, client):
@@ -306,8 +308,8 @@ def test_what_helped_last_time_stands_on_the_page_and_is_one_tap(plant, browser,
         client.post(address, headers=OPERATOR, json=body)
     page = f"/episodes/{alarm.id}"
     helped = browser.get(page).text.partition('id="helped"')[2].partition("</section>")[0]
-    assert missing(helped, "3 alarms like this", "<strong>Slowed the belt</strong>") == []
-    send(browser, f"{page}/feedback", page, action="Slowed the belt")
+    assert lacks(helped, "3 alarms like this", "<strong>Slowed the belt</strong>") == []
+    send_form(browser, f"{page}/feedback", page, action="Slowed the belt")
     assert "✓ I did this" in browser.get(page).text
     found = client.get(f"/api/v1{page}/experience", headers=VIEWER).json()
     assert [(a["action"], a["uses"]) for a in found["actions"]] == [("Slowed the belt", 3)]

@@ -14,7 +14,7 @@ from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.operators.silencing import list_silences
 from tests.builders import at, too_hot
 from tests.helpers.console.api import TOKENS, episode
-from tests.helpers.console.pages import ADMIN_TOKEN, log_in, missing, send, text_of
+from tests.helpers.console.pages import ADMIN_TOKEN, lacks, log_in, send_form, text_of
 from tests.helpers.console.trends import swinging  # noqa: F401 - a fixture
 
 ONE = {"kind": "maintenance", "part": "oven-1", "lasting": "1h", "preset": "repair"}
@@ -39,7 +39,7 @@ def console(swinging):  # noqa: F811
 
 
 def begin(console, **fields):
-    return send(console, "/new-silence", "/new-silence", **{**ONE, **fields})
+    return send_form(console, "/new-silence", "/new-silence", **{**ONE, **fields})
 
 
 def unsaid_on(console, words, *paths):
@@ -60,9 +60,9 @@ def test_maintenance_is_begun_shown_extended_and_ended(console, swinging):  # no
     assert swinging.episodes.insert(open_one)
     marked = "No notifications: maintenance"
     assert unsaid_on(console, marked, f"/episodes/{open_one.id}") == []
-    assert send(console, f"{own}/extend", lasting="1h").status_code == 303
+    assert send_form(console, f"{own}/extend", lasting="1h").status_code == 303
     assert list_silences(swinging, at(600)).present[0].until == at(720)
-    assert send(console, f"{own}/end").status_code == 303
+    assert send_form(console, f"{own}/end").status_code == 303
     assert unsaid_on(console, "over", own) == []
     assert unsaid_on(console, "repair: belt 3", "/") == ["/"]
 
@@ -85,7 +85,7 @@ def test_its_page_lists_what_was_raised_meanwhile_and_the_alarm_says_so(console,
     swinging.clock.instant = at(610)
     assert f"/episodes/{marked.id}" in console.get(own).text
     said = ("stays out of learning, outcomes and figures", "Raised in maintenance")
-    assert missing(text_of(console.get(f"/episodes/{marked.id}")), *said) == []
+    assert lacks(text_of(console.get(f"/episodes/{marked.id}")), *said) == []
 
 
 def test_it_is_planned_in_the_time_of_the_plant(console, swinging):  # noqa: F811

@@ -12,7 +12,7 @@ from alerting.console.scripts import serving
 from alerting.definitions.assets import Asset, Variable
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, episode
-from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in, missing, send
+from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, lacks, log_in, send_form
 from tests.helpers.console.trends import TREND, swinging  # noqa: F401 - a fixture
 from tests.in_memory_platform import in_memory_platform
 
@@ -65,15 +65,15 @@ def test_a_lane_is_drawn_for_each_variable_with_gap_event_and_alarm(console):
     assert variables == ["temperature", "moisture"]
     for lane in lanes:
         assert len(re.findall('class="gap"', lane)) == 1
-        assert missing(lane, 'class="band alarm"', "<title>stop</title>") == []
+        assert lacks(lane, 'class="band alarm"', "<title>stop</title>") == []
         assert re.search(r'class="line" d="M[\d. ]+L', lane)
-    assert missing(page, "02:00", "10:00") == []
+    assert lacks(page, "02:00", "10:00") == []
 
 
 def test_the_times_of_a_condition_are_listed_and_become_a_definition(console):
     found = f"{TREND}{FOUR_HOURS}&find=temperature"
     page = console.get(f"{found}&above=215&for=5m").text
-    assert missing(page, "4 times", 'class="level"') == []
+    assert lacks(page, "4 times", 'class="level"') == []
     draft = unescape(re.search(r'name="text" value="([^"]+)"', page)[1])
     assert draft.splitlines() == [
         "name: oven-1-temperature-high",
@@ -99,7 +99,7 @@ def test_what_cannot_be_shown_is_said_on_the_page(console):
 def test_an_address_without_a_time_shows_the_last_readings_if_none_are_new(console, swinging):  # noqa: F811
     swinging.clock.instant = at(60 * 24 * 30)
     page = console.get(f"{TREND}&span=1h").text
-    assert missing(page, "no newer readings", 'class="line" d="M') == []
+    assert lacks(page, "no newer readings", 'class="line" d="M') == []
 
 
 def test_a_plant_without_numbers_says_what_to_do(console, swinging):  # noqa: F811
@@ -109,7 +109,7 @@ def test_a_plant_without_numbers_says_what_to_do(console, swinging):  # noqa: F8
     empty = TestClient(create_app(in_memory_platform(), TOKENS), follow_redirects=False)
     log_in(empty, ADMIN_TOKEN)
     first = ("no variable to draw yet", 'href="/import">Import a file')
-    assert missing(empty.get("/trends").text, *first) == []
+    assert lacks(empty.get("/trends").text, *first) == []
     log_in(empty, VIEWER_TOKEN)
     assert 'href="/import"' not in empty.get("/trends").text.partition("<main>")[2]
 
@@ -118,9 +118,7 @@ def test_an_alarm_links_to_the_trend_of_its_variables(console, swinging):  # noq
     swinging.episodes.insert(episode(550, inputs={"temperature": 216.0, "no-variable": 1.0}))
     page = console.get(f"/episodes/{episode(550).id}").text
     link = unescape(re.search(r'href="(/trends\?[^"]+)"', page)[1])
-    assert missing(link, "variable=temperature&start=2026-01-05T07", "no-variable") == [
-        "no-variable"
-    ]
+    assert lacks(link, "variable=temperature&start=2026-01-05T07", "no-variable") == ["no-variable"]
     assert console.get(link).status_code == 200
 
 
@@ -129,12 +127,12 @@ def test_without_uplot_the_page_says_that_the_server_draws(console, monkeypatch)
     assert script in console.get(TREND).text
     own = {name: one for name, one in serving.scripts().items() if name not in serving.UPLOT}
     monkeypatch.setattr(serving, "scripts", lambda: own)
-    assert missing(console.get(TREND).text, "uPlot is not installed", script) == [script]
+    assert lacks(console.get(TREND).text, "uPlot is not installed", script) == [script]
 
 
 def test_no_page_allows_scripts_or_styles_of_others_or_within_it(console):
     policy = console.get(TREND).headers["content-security-policy"]
-    assert missing(policy, "script-src 'self';", "style-src 'self';", "unsafe") == ["unsafe"]
+    assert lacks(policy, "script-src 'self';", "style-src 'self';", "unsafe") == ["unsafe"]
     for path in ("/", TREND, "/kpi", "/reports", "/account", "/login", "/access", "/platform"):
         page = console.get(path, headers={"cookie": ""} if path == "/login" else {}).text
         assert not re.search(r'<style|\sstyle="|<script>|\son\w+="', page), path
@@ -158,7 +156,7 @@ def test_statistics_and_occurrences_are_those_of_the_readings(console):
 
 
 def test_a_time_is_marked_by_the_form_and_undone(console, swinging):  # noqa: F811
-    answer = send(console, "/trends/labels", TREND, **FORM)
+    answer = send_form(console, "/trends/labels", TREND, **FORM)
     assert answer.status_code == 303
     back = answer.headers["location"]
     assert back.startswith("/trends?asset=oven-1&variable=temperature")
@@ -170,7 +168,7 @@ def test_a_time_is_marked_by_the_form_and_undone(console, swinging):  # noqa: F8
     lanes = page.split('<figure class="chart lane-of"')[1:]
     assert ["marked-bad" in lane.split("</figure>")[0] for lane in lanes] == [True, False]
     assert 'class="bad"' in lanes[0]
-    undone = send(console, f"/trends/labels/{label.id}/undo", TREND, back=FORM["back"])
+    undone = send_form(console, f"/trends/labels/{label.id}/undo", TREND, back=FORM["back"])
     assert undone.status_code == 303
     assert swinging.labels.in_force(["oven-1"], None) == []
     assert "probe replaced" not in console.get(FORM["back"]).text
@@ -178,11 +176,11 @@ def test_a_time_is_marked_by_the_form_and_undone(console, swinging):  # noqa: F8
 
 def test_a_refused_mark_is_shown_with_what_was_typed(console, swinging):  # noqa: F811
     refused = ({"reason": "  ", "whole": "1"}, {"kind": "ugly"}, {"start": "soon"})
-    answers = [send(console, "/trends/labels", TREND, **FORM | changes) for changes in refused]
+    answers = [send_form(console, "/trends/labels", TREND, **FORM | changes) for changes in refused]
     assert [answer.status_code for answer in answers] == [422, 422, 422]
     kept = ('name="kind" value="bad" required checked', 'name="whole" value="1" checked')
     page = answers[0].text
-    assert missing(page, "reason is needed", 'value="2026-01-05T02:00:00"', *kept) == []
+    assert lacks(page, "reason is needed", 'value="2026-01-05T02:00:00"', *kept) == []
     assert swinging.labels.in_force(["oven-1"], None) == []
 
 

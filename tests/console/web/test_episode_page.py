@@ -30,9 +30,9 @@ from tests.helpers.console.pages import (
     ADMIN_TOKEN,
     VIEWER_TOKEN,
     csrf_of,
+    lacks,
     log_in,
-    missing,
-    send,
+    send_form,
     text_of,
 )
 from tests.helpers.notifications import notice
@@ -76,14 +76,14 @@ def test_the_page_draws_the_variable_with_its_limit_the_raise_and_now():
     assert re.search(r'<path class="line" d="M[\d. HV-]+"', page)
     drawing = drawing_in(page)
     spoken = "Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01"
-    assert missing(drawing, f'aria-label="{spoken}', 'role="img"') == []
-    assert missing(text_of(drawing), "limit 215 °C", "raised 09:00", "now 10:00") == []
+    assert lacks(drawing, f'aria-label="{spoken}', 'role="img"') == []
+    assert lacks(text_of(drawing), "limit 215 °C", "raised 09:00", "now 10:00") == []
     evil = '"><script>alert(1)</script>'
     platform.assets.store_assets([oven(temperature=Variable(title=f"T{evil}", unit="</svg><b>"))])
     page = browser_of(platform).get(f"/episodes/{one.id}").text
     raw = ["<script>", "</svg><b>"]
     escaped = ("T&#34;&gt;&lt;script&gt;", 'aria-label="T&#34;')
-    assert missing(page, *raw, *escaped) == raw
+    assert lacks(page, *raw, *escaped) == raw
 
 
 def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its_limit_are_drawn(
@@ -96,7 +96,7 @@ def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its
     platform.clock.instant = at(550)
     page = browser.get(f"/episodes/{one.id}").text
     words = ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "predicted time")
-    assert missing(text_of(drawing_in(page)), *words) == []
+    assert lacks(text_of(drawing_in(page)), *words) == []
     assert (page.count('class="plot"'), page.count('class="expected"')) == (2, 2)
 
 
@@ -112,10 +112,10 @@ def test_an_episode_page_shows_why_what_to_do_and_what_happened_as_people_name_i
     named = ("<strong>Zone 2 burner</strong>", "usual 220 °C")
     done = ("Open the damper.", "The condition is met.")
     times = ("Raised today 01:01 to 01:06 (5 min)", "Times: Europe/Berlin", "UTC")
-    assert missing(page, *words, *named, *done, *times) == ["UTC"]
+    assert lacks(page, *words, *named, *done, *times) == ["UTC"]
     for shown in (page, browser.get("/").text):
         assert {*re.findall("<script[^>]*>", shown)} <= OWN_SCRIPTS
-        assert missing(shown, "&lt;script&gt;", "Times: Europe/Berlin") == []
+        assert lacks(shown, "&lt;script&gt;", "Times: Europe/Berlin") == []
 
 
 def test_the_advice_is_an_order_while_it_is_open_and_a_record_when_it_is_over(platform, browser):
@@ -132,7 +132,7 @@ def test_the_advice_is_an_order_while_it_is_open_and_a_record_when_it_is_over(pl
             assert ("<figure" in page, "lower zone 2" in text.lower()) == (False, True)
             assert (said in text.lower()) is ("action" in guidance)
             assert ("Old filter." in text) is ("cause" in guidance)
-            assert missing(text, order, record) == [record if condition == "open" else order]
+            assert lacks(text, order, record) == [record if condition == "open" else order]
 
 
 def test_a_reason_shows_the_quantity_that_moved_with_its_usual_range(platform, browser):
@@ -141,7 +141,7 @@ def test_a_reason_shows_the_quantity_that_moved_with_its_usual_range(platform, b
     platform.episodes.insert(episode(1, contributions=(found,)))
     page = browser.get(f"/episodes/{episode(1).id}").text
     moved = ("<small>trend over 1 h</small>", "33 %/h <small>usual -0.8 to 1 %/h</small>")
-    assert missing(page, *moved, "56.55") == ["56.55"]
+    assert lacks(page, *moved, "56.55") == ["56.55"]
 
 
 def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browser):
@@ -164,7 +164,7 @@ def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browse
     texts = [text_of(browser.get(path)) for path in paths]
     assert [ISO.findall(text) + re.findall("true_alarm", text) for text in texts] == [[], [], []]
     words = texts[-1].lower()
-    assert missing(words, "right and acted", "shelved until today 11:40 by ann") == []
+    assert lacks(words, "right and acted", "shelved until today 11:40 by ann") == []
 
 
 def test_what_happened_is_told_in_the_order_of_time(platform, browser):
@@ -196,11 +196,11 @@ def pressed(page):
 def test_the_chosen_answer_stays_visible_to_its_author_and_can_be_changed(platform, browser, alarm):
     said = {"action": "opened the damper", "comment": ""}
     for verdict, words in (("true_alarm", "right"), ("false_alarm", "wrong")):
-        answer = send(browser, f"{alarm}/feedback", alarm, verdict=verdict, **said)
+        answer = send_form(browser, f"{alarm}/feedback", alarm, verdict=verdict, **said)
         assert (answer.status_code, answer.headers["location"]) == (303, f"{alarm}#said")
         page = browser.get(alarm).text
         assert pressed(page) == [verdict]
-        assert missing(text_of(page), f"Your answer: {words}.", "opened the damper") == []
+        assert lacks(text_of(page), f"Your answer: {words}.", "opened the damper") == []
         assert re.search(r'name="acted" value="yes" checked', page)
     stored = [
         (given.actor, given.verdict, given.acted, given.action, given.comment)
@@ -218,16 +218,16 @@ def test_the_chosen_answer_stays_visible_to_its_author_and_can_be_changed(platfo
 
 def test_an_open_alert_does_not_wear_an_outcome(platform, browser, alarm):
     assert pressed(browser.get(alarm).text) == []
-    send(browser, f"{alarm}/feedback", alarm, acted="yes")
+    send_form(browser, f"{alarm}/feedback", alarm, acted="yes")
     assert platform.episodes.get(ALARM.id).outcome_record.outcome == "undetermined"
     outcomes = ["undetermined", "outcome not known", "Outcome:"]
     for path in (alarm, "/"):
-        assert missing(text_of(browser.get(path)), *outcomes) == outcomes
+        assert lacks(text_of(browser.get(path)), *outcomes) == outcomes
 
 
 def test_feedback_that_says_nothing_or_comes_from_others_is_refused(platform, browser, alarm):
     refused = [{}, {"verdict": "maybe"}, {"comment": "x" * 2001}]
-    answers = [send(browser, f"{alarm}/feedback", **fields) for fields in refused]
+    answers = [send_form(browser, f"{alarm}/feedback", **fields) for fields in refused]
     form = browser.get(alarm).text.partition('class="feedback"')[2].partition("</form>")[0]
     # the enter key in a field presses the first, which gives no verdict
     verdicts = ["", "true_alarm", "false_alarm", "unsure", ""]
@@ -238,7 +238,7 @@ def test_feedback_that_says_nothing_or_comes_from_others_is_refused(platform, br
     assert by_cookie.status_code == 401
     log_in(browser, VIEWER_TOKEN)
     assert 'name="verdict"' not in browser.get(alarm).text
-    answers.append(send(browser, f"{alarm}/feedback", verdict="true_alarm"))
+    answers.append(send_form(browser, f"{alarm}/feedback", verdict="true_alarm"))
     answers.append(browser.get("/episodes/nope"))
     shown = [(a.status_code, a.headers["content-type"].split(";")[0]) for a in answers]
     assert shown == [(status, "text/html") for status in (422, 422, 422, 403, 404)]
@@ -272,7 +272,7 @@ def test_the_list_groups_what_happens_what_is_expected_what_is_unseen_and_the_re
     page = browser.get("/").text
     heads = ("Happening 2", "Expected 1", "Over, not acknowledged 2", "Earlier 5")
     since = "As of today 00:09: Moisture is 4.7 %, limit 4.5 %, since today 00:07."
-    assert missing(text_of(page), *heads, f"It is happening. {since}") == []
+    assert lacks(text_of(page), *heads, f"It is happening. {since}") == []
     sections = re.split(r'<section id="(happening|expected|unacknowledged|earlier)">', page)[1:]
     shown = {
         name: re.findall(r"class=\"title\" href=\"/episodes/([0-9a-f]{24})", section)
@@ -294,15 +294,15 @@ def test_what_ended_unacknowledged_is_acknowledged_on_its_page_in_the_list_or_al
     path = f"/episodes/{ids[0]}"
     unseen = "over, not acknowledged"
     assert unseen in text_of(browser.get(path))
-    answer = send(browser, f"{path}/ack", path)
+    answer = send_form(browser, f"{path}/ack", path)
     assert (answer.status_code, answer.headers["location"]) == (303, path)
     words = text_of(browser.get(path))
-    assert missing(words, unseen, "Acknowledged by otto today 10:00") == [unseen]
-    answer = send(browser, f"/episodes/{ids[1]}/ack", next="/#unacknowledged")
+    assert lacks(words, unseen, "Acknowledged by otto today 10:00") == [unseen]
+    answer = send_form(browser, f"/episodes/{ids[1]}/ack", next="/#unacknowledged")
     assert (answer.status_code, answer.headers["location"]) == (303, "/#unacknowledged")
     assert "Over, not acknowledged 2" in text_of(browser.get("/"))
     assert browser.post("/acknowledge", data={"csrf": "0", "episode": ids}).status_code == 403
-    assert send(browser, "/acknowledge", episode=[*ids, "gone"]).status_code == 303
+    assert send_form(browser, "/acknowledge", episode=[*ids, "gone"]).status_code == 303
     assert "Over, not acknowledged" not in text_of(browser.get("/"))
     assert {platform.episodes.get(id).acknowledged.actor for id in ids} == {"otto"}
 
@@ -324,9 +324,9 @@ def test_a_shelf_is_given_its_reason_by_a_tap_in_words_or_both(
     page = browser.get(alarm).text
     presets = re.findall(r'name="preset" value="([^"]+)"', page)
     assert {"maintenance", "cleaning", "sensor fault", "nuisance alarm"} <= set(presets)
-    refused = send(browser, f"{alarm}/shelve", lasting="2h")
+    refused = send_form(browser, f"{alarm}/shelve", lasting="2h")
     assert (refused.status_code, "a reason is required" in refused.text) == (422, True)
-    assert send(browser, f"{alarm}/shelve", lasting="2h", **fields).status_code == 303
+    assert send_form(browser, f"{alarm}/shelve", lasting="2h", **fields).status_code == 303
     [shelf] = operate.shelves_now(platform.shelves, at(600))
     assert shelf.reason == reason
 
@@ -357,7 +357,7 @@ def happening(platform):
 def test_the_form_closes_it_once_with_the_reason_and_who_did_it(platform, browser, happening):
     path = f"/episodes/{happening}"
     page = browser.get(path)
-    assert missing(page.text, CLOSE, "Not known since") == []
+    assert lacks(page.text, CLOSE, "Not known since") == []
     form = {"csrf": csrf_of(page), "reason": "the sensor is removed"}
     assert browser.post(f"{path}/close", data=form | {"csrf": "0" * 64}).status_code == 403
     unsaid = browser.post(f"{path}/close", data=form | {"reason": " "})
@@ -380,7 +380,7 @@ def test_while_its_problem_is_known_nobody_ends_it(platform, browser, happening)
     path = f"/episodes/{happening}"
     read(platform, dict.fromkeys(range(550, 600), 4.8), "moisture")
     assert CLOSE not in browser.get(path).text
-    refused = send(browser, f"{path}/close", path, reason="dry")  # of an outdated page
+    refused = send_form(browser, f"{path}/close", path, reason="dry")  # of an outdated page
     known = "which still goes on: Moisture is 4.8"
     assert (refused.status_code, known in refused.text) == (422, True)
     assert platform.episodes.get(happening).condition == "open"
@@ -416,8 +416,8 @@ def test_opposite_advice_of_open_alerts_of_one_asset_stands_on_list_page_and_mes
         platform.episodes.insert(one)
     said = "Opposite advice: this alert says lower belt, “Too dark” says raise it."
     reply = "Opposite advice: this alert says raise belt, “Too moist” says lower it."
-    assert missing(browser.get("/").text, said, reply, "Decide which matters more.") == []
-    assert missing(browser.get(f"/episodes/{SLOWER.id}").text, said, reply) == [reply]
+    assert lacks(browser.get("/").text, said, reply, "Decide which matters more.") == []
+    assert lacks(browser.get(f"/episodes/{SLOWER.id}").text, said, reply) == [reply]
     platform.channels["mail"] = mail = Mailbox("mail")
     waiting = notice("k", 2, episode=SLOWER.id, channel="mail")
     platform.notifications.add([replace(waiting, next_attempt_at=at(3))])

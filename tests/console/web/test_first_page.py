@@ -21,8 +21,8 @@ from tests.helpers.console.pages import (
     ADMIN_TOKEN,
     OPERATOR_TOKEN,
     VIEWER_TOKEN,
+    lacks,
     log_in,
-    missing,
     text_of,
 )
 from tests.humid_line import humid_oven
@@ -43,7 +43,7 @@ def test_a_token_leads_from_the_login_to_the_page_and_its_cookie_is_out_of_reach
     assert (refused.status_code, "not valid" in refused.text) == (401, True)
     assert "set-cookie" not in refused.headers
     cookie = log_in(browser).headers["set-cookie"]
-    assert missing(cookie, "HttpOnly", "SameSite=strict", OPERATOR_TOKEN) == [OPERATOR_TOKEN]
+    assert lacks(cookie, "HttpOnly", "SameSite=strict", OPERATOR_TOKEN) == [OPERATOR_TOKEN]
     page = browser.get("/").text
     assert re.findall(r'(?:src|href)="(?!/|data:,)[^"]*"', page) == []  # nothing from elsewhere
     assert "url(" not in browser.get("/style.css").text
@@ -75,12 +75,12 @@ def test_the_first_page_says_in_one_line_that_alarms_are_off_and_an_engineer_fin
     platform.platform_alerts.report("champion unreadable", "too-moist", away, at(0))
     page = browser.get("/").text  # no channel has a message on it
     said = ("Some alarms are off since ", ": call the engineer.", "registry")
-    assert missing(page, *said) == ["registry"]
+    assert lacks(page, *said) == ["registry"]
     log_in(browser, ADMIN_TOKEN)
     assert '<a class="more" href="/platform">2 faults of the platform</a>' in browser.get("/").text
     faults = ("Champion unreadable: too-moist", "The &lt;registry&gt; does not answer.")
     page = browser.get("/platform").text
-    assert missing(page, *faults, "No route asks for faults of the platform") == []
+    assert lacks(page, *faults, "No route asks for faults of the platform") == []
 
 
 ROUTE = {"name": "engineers", "channels": ["engineer"], "platform": True}
@@ -95,7 +95,7 @@ def test_an_operator_reads_that_an_engineer_has_been_told_once_the_message_is_ou
     assert CALL in browser.get("/").text
     deliver_due(platform, at(1))
     told = "A message on it was delivered: engineer, today 00:01."
-    assert missing(browser.get("/").text, told, CALL) == [CALL]
+    assert lacks(browser.get("/").text, told, CALL) == [CALL]
     platform.platform_alerts.report("evaluation late", "evaluate__5m", "not evaluated", at(2))
     assert CALL in browser.get("/").text, "nobody was told of the second fault"
     assert "Faults are sent to: engineer." in browser.get("/platform").text
@@ -177,7 +177,7 @@ def put_in_training(platform):
 def test_people_are_led_from_the_first_file_to_the_question(calm):
     assert work(calm) == ("What comes next Nothing is watched yet.", [])
     text, addresses = work(calm, role="admin")
-    assert missing(text, "Import past readings, or connect a source", "1") == ["1"]
+    assert lacks(text, "Import past readings, or connect a source", "1") == ["1"]
     assert addresses[:2] == ["/import", "/sources"]
     apply_sources(calm, [{"name": "gate", "kind": "http"}], "ada", at(0))
     assert "has delivered nothing yet" in work(calm, role="admin")[0]

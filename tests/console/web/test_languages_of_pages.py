@@ -13,7 +13,7 @@ from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.reports.make import make_report
 from tests.builders import at
 from tests.helpers.console.episode_page import browser_of, hot_now
-from tests.helpers.console.pages import missing, send
+from tests.helpers.console.pages import lacks, send_form
 from tests.helpers.kind_life import evaluated, platform_with, trained_at
 from tests.helpers.marked_language import marked_language, words_left
 from tests.helpers.press_line import ASSET, END, TRAINED, press, rows
@@ -68,7 +68,7 @@ def test_one_stored_episode_is_read_in_three_languages(platform, browser):
         (GERMAN, "über 215\u00a0°C", "nicht quittiert"),
         (FRENCH, "au-dessus de 215\u00a0°C", "non acquittée"),
     ):
-        assert missing(browser.get(f"/episodes/{found.id}", headers=headers).text, *words) == []
+        assert lacks(browser.get(f"/episodes/{found.id}", headers=headers).text, *words) == []
 
 
 def test_the_states_that_suppress_an_alarm_are_said_in_the_language_of_the_page():
@@ -97,9 +97,9 @@ def test_a_refusal_is_said_in_the_language_of_the_page(platform, browser):
     [found] = platform.episodes.find()
     page = f"/episodes/{found.id}"
     browser.headers.update(GERMAN | {"referer": f"http://testserver{page}"})
-    answer = send(browser, f"{page}/shelve", lasting="2h")
+    answer = send_form(browser, f"{page}/shelve", lasting="2h")
     back = f'name="next" value="{page}"'  # another language leads to the page of the form
-    assert (answer.status_code, missing(answer.text, "ein Grund ist nötig", back)) == (422, [])
+    assert (answer.status_code, lacks(answer.text, "ein Grund ist nötig", back)) == (422, [])
 
 
 CONTROL_CHART = {

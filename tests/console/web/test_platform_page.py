@@ -22,7 +22,7 @@ from alerting.usecases.platform_health.conditions import (
 )
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, TOKENS
-from tests.helpers.console.pages import ADMIN_TOKEN, log_in, missing, send
+from tests.helpers.console.pages import ADMIN_TOKEN, lacks, log_in, send_form
 from tests.helpers.console.rubbish import BROKER, SINK, filled
 from tests.in_memory_platform import in_memory_platform
 
@@ -50,23 +50,23 @@ def test_an_engineer_sees_processes_sources_storage_and_the_command_and_tries_ag
     retry = f"/platform/sources/{BROKER['name']}/retry"
     log_in(browser)
     hidden = ["Open the definition", "could not be stored", "Last backup", "Version"]
-    assert missing(browser.get("/platform").text, "is no number", *hidden) == hidden
-    assert send(browser, retry).status_code == 403
+    assert lacks(browser.get("/platform").text, "is no number", *hidden) == hidden
+    assert send_form(browser, retry).status_code == 403
     log_in(browser, ADMIN_TOKEN)
     shown = ("Open the definition", "stream-1", "1 message of too-hot could not be stored.")
     backup = ("none known", "Try all again", "Version")
-    assert missing(browser.get("/platform").text, *shown, *backup) == []
+    assert lacks(browser.get("/platform").text, *shown, *backup) == []
     assert browser.post(retry, data={"csrf": "x"}).status_code == 403
-    assert send(browser, retry).status_code == 303
+    assert send_form(browser, retry).status_code == 303
     assert line.dead_messages.count_dead(BROKER["name"]) == 0
-    assert send(browser, "/platform/sources/none/retry").status_code == 422
+    assert send_form(browser, "/platform/sources/none/retry").status_code == 422
 
 
 def test_members_that_do_not_answer_are_marked(platform):
     state = DatabaseState("MongoDB 8.0.4", 3 << 30, {"db-1": "primary", "db-2": "(not reachable)"})
     app = create_app(replace(platform, database=lambda: state), TOKENS)
     page = TestClient(app, headers=ADMIN).get("/platform").text
-    assert missing(page, "MongoDB 8.0.4", '<div class="fault">db-2: (not reachable)</div>') == []
+    assert lacks(page, "MongoDB 8.0.4", '<div class="fault">db-2: (not reachable)</div>') == []
 
 
 @pytest.mark.server

@@ -19,7 +19,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode
-from tests.helpers.console.pages import log_in, missing, send, text_of
+from tests.helpers.console.pages import lacks, log_in, send_form, text_of
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -47,7 +47,7 @@ def test_periods_stand_side_by_side_with_the_plant_first(browser, stored):
     assert heads == ["Report on", "2026-W03", "2026-W02", "The plant", "Oven too hot"]
     counts = "2 of 3 problems predicted<br>7 alarms, 5 false"
     empty = "too-moist"  # there was nothing to report on it
-    assert missing(page, counts, "test period of the training", empty) == [empty]
+    assert lacks(page, counts, "test period of the training", empty) == [empty]
     assert page.count("2026-W02%3A20260130T120000Z") == 1, "the newest on a period"
     counts = {"problems": "0", "episodes": "0", "false alarms": "0", "assets evaluated": "0"}
     store_report(stored, period="2026-W04", key_metrics=counts)
@@ -60,7 +60,7 @@ def test_a_report_opens_with_its_tables_and_leads_to_a_newer_one(browser, stored
     log_in(browser)
     page = browser.get("/reports/too-hot:2026-W02").text
     newer = 'href="/reports/too-hot%3A2026-W02%3A20260130T120000Z"'
-    assert missing(page, "<p>page</p>", "All reports on Oven too hot", newer) == []
+    assert lacks(page, "<p>page</p>", "All reports on Oven too hot", newer) == []
     csv = browser.get(re.search(r'href="([^"]+/csv)"', page)[1])
     assert csv.text == "id,raised_at\na,'=1+1\n,2026\n"
     for unknown in ("nope", "too-moist:2026-W02"):
@@ -103,16 +103,16 @@ def test_a_miss_is_reported_by_the_form_of_a_definitions_reports(browser, platfo
     log_in(browser)
     page = "/reports?definition=too-hot"
     form = {"definition": "too-hot", "asset": "oven-1", "comment": "<b>smoke"}
-    answer = send(browser, "/misses", page, at="2026-01-05T01:00", **form)
+    answer = send_form(browser, "/misses", page, at="2026-01-05T01:00", **form)
     assert (answer.status_code, answer.headers["location"]) == (303, f"{page}#misses")
     assert "&lt;b&gt;smoke" in browser.get(page).text
     platform.episodes.insert(episode(100))
-    refused = send(browser, "/misses", at="2026-01-05T01:42", **form)
+    refused = send_form(browser, "/misses", at="2026-01-05T01:42", **form)
     typed = refused.text.partition('<form method="post" action="/misses">')[2]  # it stays
-    assert missing(typed, 'value="2026-01-05T01:42"', "&lt;b&gt;smoke") == []
+    assert lacks(typed, 'value="2026-01-05T01:42"', "&lt;b&gt;smoke") == []
     assert (refused.status_code, "did raise an alert" in refused.text) == (422, True)
     for at_no_time in ("0001-01-01T00:00+05:00", ""):
-        assert send(browser, "/misses", at=at_no_time, **form).status_code == 422
+        assert send_form(browser, "/misses", at=at_no_time, **form).status_code == 422
     assert browser.post("/misses", data={**form, "csrf": "x"}).status_code == 403
 
 
@@ -138,7 +138,7 @@ def test_each_definition_has_precision_load_and_money_of_its_newest_report():
     page = client.get("/plant", headers=VIEWER).text
     figures = ("4 of 6", "3 of 5", "4.5", "EUR 5 to 95", "EUR 0 to 90", "/reports/dear%3A2026-W02")
     both = f"{WORTH} EUR 10 to 190; problems that came cost EUR 2 to 362."
-    assert missing(page, *figures, both) == []
+    assert lacks(page, *figures, both) == []
     assert page.count("<tr>") == 3
     assert f'href="/plant">{WORTH}' in client.get("/", headers=VIEWER).text
     assert WORTH not in client.get("/", headers=OPERATOR).text  # they answer alarms
@@ -182,7 +182,7 @@ def test_the_page_and_programs_get_the_figures_that_the_command_prints(plant):
     page = text_of(api.get("/kpi?days=30"))
     shown = ("734 alarms", "Targets are defaults after ISA-18.2 / EEMUA 191")
     figures = ("busiest 10 min 14 ▲ target ≤ 10 2026-01-15 00:30", "chattering 1 ▲ target 0")
-    assert missing(page, *shown, *figures, "observed") == ["observed"]
+    assert lacks(page, *shown, *figures, "observed") == ["observed"]
     whole = api.get("/api/v1/kpi").json()
     assert (whole["kpis"]["alarms"], whole["kpis"]["busiest"]) == (734, 14)
     assert whole["kpis"]["chattering"][0]["definition"] == "too-hot"
@@ -192,11 +192,11 @@ def test_the_page_and_programs_get_the_figures_that_the_command_prints(plant):
 
 def test_the_page_says_since_when_the_line_is_observed_and_what_it_does_not_know(plant):
     words = ("observed 30 d of 90 d, since Mon 5 Jan", "alarms a day 24.5 ● target")
-    assert missing(text_of(client(plant).get("/kpi?days=90")), *words) == []
+    assert lacks(text_of(client(plant).get("/kpi?days=90")), *words) == []
     idle = client(watched())
     unknown = "nothing was evaluated in this period, so its rates are not known"
     rates = [f"{name} not known ○" for name in ("alarms a day", "time in flood", "chattering")]
-    assert missing(text_of(idle.get("/kpi")), unknown, *rates) == []
+    assert lacks(text_of(idle.get("/kpi")), unknown, *rates) == []
     figures = idle.get("/api/v1/kpi").json()["kpis"]
     found = {name: figures[name] for name in ("per_day", "time_in_flood", "observed", "alarms")}
     nothing = {"per_day": None, "time_in_flood": None, "observed": "PT0S", "alarms": 0}
@@ -208,9 +208,9 @@ def test_positions_stand_in_a_table_and_one_is_shown(plant):
     asset = plant.assets.get("oven-2")
     plant.assets.store_assets([asset.model_copy(update={"position": "packer"})])
     words = text_of(client(plant).get("/kpi"))
-    assert missing(words, "baker 720 24", "packer 14 0.467") == []
+    assert lacks(words, "baker 720 24", "packer 14 0.467") == []
     shown = text_of(client(plant).get("/kpi?position=packer"))
-    assert missing(shown, "position packer", "14 alarms") == []
+    assert lacks(shown, "position packer", "14 alarms") == []
 
 
 def watched(**changes):
@@ -236,7 +236,7 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     assert by in text_of(api.get(f"/episodes/{raised.id}"))
     listed = api.get("/suppressed")
     words = ("too-hot oven-1 cleaning on oven-1", "Without notification in the last 24 hours 1")
-    assert missing(text_of(listed), *words) == []
+    assert lacks(text_of(listed), *words) == []
     assert f'href="/episodes/{raised.id}"' in listed.text
     stands = api.get(f"/api/v1/episodes/{raised.id}/state").json()
     assert (stands["state"], stands["suppressed"]) == ("suppressed by design", "cleaning on oven-1")

@@ -11,7 +11,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at
 from tests.helpers.console.api import TOKENS, VIEWER, episode
-from tests.helpers.console.pages import VIEWER_TOKEN, log_in, missing, send, text_of
+from tests.helpers.console.pages import VIEWER_TOKEN, lacks, log_in, send_form, text_of
 from tests.helpers.notifications import notice
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -98,7 +98,7 @@ def test_a_route_is_told_in_words_and_every_field_changes_them(browser, platform
         "not in force now",
         "chief by escalation only",
     )
-    assert missing(page, *words) == []
+    assert lacks(page, *words) == []
     untold = []
     for field in {*Route.model_fields} - {"name", "channels"}:
         fewer = {name: value for name, value in NIGHT.items() if name != field}
@@ -111,7 +111,7 @@ def test_a_route_is_told_in_words_and_every_field_changes_them(browser, platform
 def test_without_routes_or_with_a_faulty_one_the_page_says_what_happens(browser, platform):
     log_in(browser)
     unrouted = ("every alert goes to every channel below", "alerting apply FILE")
-    assert missing(text_of(browser.get("/routes")), *unrouted) == []
+    assert lacks(text_of(browser.get("/routes")), *unrouted) == []
     platform.routes.store_document({"name": "odd", "channels": []})
     assert "Route odd is faulty and not used." in text_of(browser.get("/routes"))
 
@@ -130,7 +130,7 @@ def test_the_last_delivery_the_last_sign_of_life_and_what_waits_are_those_of_the
     assert last == {"chief": None, "shift": sent}
     log_in(browser)
     words = ("shift 2026-01-05 10:00 2026-01-05 10:00", "1 waiting", "delayed: quiet")
-    assert missing(text_of(browser.get("/routes")), *words, "next 2026-01-05 15:00 UTC") == []
+    assert lacks(text_of(browser.get("/routes")), *words, "next 2026-01-05 15:00 UTC") == []
 
 
 def test_messages_and_why_they_are_not_delivered_are_told_in_the_language_of_the_reader(
@@ -150,7 +150,7 @@ def test_messages_and_why_they_are_not_delivered_are_told_in_the_language_of_the
         "refuses it",
     )
     german = text_of(browser.get("/routes", headers={"accept-language": "de"}))
-    assert missing(german, *words) == ["refuses it"]
+    assert lacks(german, *words) == ["refuses it"]
 
 
 def test_the_button_sends_a_test_to_every_channel_of_the_route_and_says_what_became_of_it(
@@ -158,9 +158,9 @@ def test_the_button_sends_a_test_to_every_channel_of_the_route_and_says_what_bec
 ):
     log_in(browser, ENGINEER_TOKEN)
     boxes["chief"].broken = True
-    page = send(browser, "/routes/ovens-at-night/test", "/routes")
+    page = send_form(browser, "/routes/ovens-at-night/test", "/routes")
     said = ("shift: delivered", "chief: not delivered: <the receiver> is gone")
-    assert (page.status_code, missing(text_of(page), *said)) == (200, [])
+    assert (page.status_code, lacks(text_of(page), *said)) == (200, [])
     assert "<the receiver>" not in page.text
     assert [m.subject for m in boxes["shift"].messages] == ["Test message of alerting"]
     [entry] = entries(platform, "test message sent")
@@ -179,13 +179,13 @@ def test_a_dead_letter_is_listed_and_the_button_delivers_it_under_its_old_key(
     key = give_up(platform, boxes)
     log_in(browser, ENGINEER_TOKEN)
     page = browser.get("/routes").text
-    assert missing(page, "1 message was not delivered", "&lt;the receiver&gt; is gone") == []
-    answer = send(browser, "/dead-letters/retry", id=key)
+    assert lacks(page, "1 message was not delivered", "&lt;the receiver&gt; is gone") == []
+    answer = send_form(browser, "/dead-letters/retry", id=key)
     assert (answer.status_code, answer.headers["location"]) == (303, "/routes#undelivered")
     assert key in [m.key for m in boxes["shift"].messages]
     assert "every message was delivered, or another attempt follows" in browser.get("/routes").text
     [entry] = entries(platform, "delivery tried again")
     assert (entry["actor"], entry["subject"]) == ("emil", key)
-    refused = send(browser, "/dead-letters/retry", id="<b>")
-    said = missing(refused.text, "there is no dead letter", "<b>")
+    refused = send_form(browser, "/dead-letters/retry", id="<b>")
+    said = lacks(refused.text, "there is no dead letter", "<b>")
     assert (refused.status_code, said) == (422, ["<b>"])

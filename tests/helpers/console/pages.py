@@ -48,17 +48,7 @@ def lacks(page, *texts):
     return [text for text in texts if text not in page]
 
 
-def send(browser, path, page="/", **fields):
-    """Send a form of a page, and return the answer."""
-    return browser.post(path, data={"csrf": csrf_of(browser.get(page)), **fields})
-
-
 def text_of(page):
     """Return the text of an answer, or of a part of a page, in one line, without tags."""
     shown = re.split("<body[^>]*>", getattr(page, "text", page))[-1]
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", shown)).split())
-
-
-def missing(text, *words):
-    """Return the words that a text does not have."""
-    return [one for one in words if one not in text]
