@@ -1,0 +1,1 @@
+"""For each kind: before and after a change of each field, and the outcome that it changes."""

@@ -1,0 +1,71 @@
+"""A forecast's fields: what is searched and chosen; its dataset is built by the code of
+classifiers."""
+
+from datetime import timedelta
+
+from alerting.definitions.fields.common import CommonFields
+from alerting.definitions.model import Problem
+from alerting.kinds.forecast.definition import ForecastDefinition
+from alerting.kinds.forecast.training import TRAINING
+from alerting.kinds.validation import parse_definition
+from alerting.learning.data.dataset import build_dataset
+from alerting.ports import silent
+from tests import small_models
+from tests.helpers.fields import leaves, once_per_change
+from tests.helpers.kind_fields import classifier
+from tests.helpers.learning.machine_time import time_of_trials
+
+
+def forecast(**changes):
+    document = small_models.definition().model_dump(mode="json", by_alias=True, exclude_unset=True)
+    learning = {"trials": 3, "folds": 2, "candidates": ["ridge"]}
+    return parse_definition({**document, "kind": "forecast", "learning": learning, **changes})
+
+
+@once_per_change
+def learned(**changes):
+    """Return what the forecasters learn from: rows, the values ahead, and the forecasters."""
+    definition = forecast(**changes)
+    line = small_models.line(120)
+    data = build_dataset(definition, 1, [line], small_models.as_of(line))
+    return data.hash, data.future.tobytes(), definition.leads(None), definition.families
+
+
+@once_per_change
+def searched(budget=timedelta(minutes=5), point=None, **learning):
+    """Return the search of one forecaster, and the threshold that is chosen."""
+    wanted = {"trials": 3, "folds": 2, "candidates": ["ridge"], **learning}
+    definition = forecast(learning=wanted, operating_point=point or {})
+    search = definition.learning.model_copy(update={"time_budget": budget})
+    definition = definition.model_copy(update={"learning": search})
+    line = small_models.line(120)
+    data = build_dataset(definition, 1, [line], small_models.as_of(line))
+    persistence, found = (
+        TRAINING.train(data, definition, family, silent, None, time_of_trials(1))
+        for family in ("persistence", "ridge")
+    )
+    threshold = TRAINING.choose(data, definition, [persistence, found])[1].model.threshold
+    tried = [trial.params for trial in found.tried]
+    return found.params, tried, found.metrics, found.loss.tobytes(), threshold
+
+
+PROOFS = {
+    "horizon": (learned, {}, {"horizon": "40m"}),
+    "gap": (learned, {}, {"gap": "10m"}),
+    "season": (learned, {}, {"season": "6h"}),
+    "learning.candidates": (learned, {}, {"learning": {"candidates": ["smoothing"]}}),
+    "learning.trials": (searched, {}, {"trials": 1}),
+    "learning.folds": (searched, {}, {"folds": 3}),
+    "learning.seed": (searched, {"trials": 6}, {"trials": 6, "seed": 1}),
+    "learning.time_budget": (searched, {}, {"budget": timedelta(milliseconds=1)}),
+    "operating_point.max_time_in_alarm": (searched, {}, {"point": {"max_time_in_alarm": 0.001}}),
+}
+ELSEWHERE = {
+    *(field for field, (outcome, *_) in classifier.PROOFS.items() if outcome is not classifier.dag),
+    *leaves(CommonFields),  # the same code as for thresholds
+    *(f"problem.{field}" for field in leaves(Problem)),
+    *(field for field in leaves(ForecastDefinition) if field.startswith(("costs", "recommend"))),
+    "kind",
+    "variable",  # a value without an alarm: tests/scenarios/values/test_value_between_samples.py
+    "promotion.mode",  # tests/dags: the DAG asks a person
+}
