@@ -27,41 +27,27 @@ def local(text):
     return datetime.fromisoformat(text).replace(tzinfo=BERLIN)
 
 
-@pytest.mark.parametrize(
-    ("now", "inside"),
-    [("22:00", True), ("23:59", True), ("05:59", True), ("06:00", False), ("21:59", False)],
-)
-def test_a_night_goes_on_after_midnight(now, inside):
-    assert is_within(NIGHT, BERLIN, local(f"2026-01-07T{now}")) is inside
-
-
-def test_days_are_those_on_which_a_stretch_starts():
+def test_a_night_goes_on_after_midnight_and_belongs_to_the_day_on_which_it_starts():
+    inside = {"22:00": True, "23:59": True, "05:59": True, "06:00": False, "21:59": False}
+    found = {now: is_within(NIGHT, BERLIN, local(f"2026-01-07T{now}")) for now in inside}
+    assert found == inside
     friday_night = [Hours.model_validate({"days": ["fri"], "from": "22:00", "to": "06:00"})]
     assert is_within(friday_night, BERLIN, local("2026-01-10T05:00"))  # Saturday morning
     assert not is_within(friday_night, BERLIN, local("2026-01-09T05:00"))
 
 
 def test_the_night_of_spring_has_seven_hours_and_that_of_autumn_nine():
-    for evening, hours in (
-        ("2026-03-28T22:00", 7),
-        ("2026-10-24T22:00", 9),
-        ("2026-10-25T22:00", 8),
-    ):
-        start = local(evening).astimezone(UTC)
-        end = end_of(NIGHT, BERLIN, start)
-        assert end is not None
-        assert end - start == timedelta(hours=hours)
-        assert end.astimezone(BERLIN).strftime("%H:%M") == "06:00"
+    hours = {"2026-03-28T22:00": 7, "2026-10-24T22:00": 9, "2026-10-25T22:00": 8}
+    starts = {evening: local(evening).astimezone(UTC) for evening in hours}
+    ends = {evening: end_of(NIGHT, BERLIN, start) for evening, start in starts.items()}
+    assert {one: (ends[one] - starts[one]) / timedelta(hours=1) for one in hours} == hours
+    assert {end.astimezone(BERLIN).strftime("%H:%M") for end in ends.values()} == {"06:00"}
 
 
-def test_a_time_that_does_not_exist_in_spring_is_the_first_that_does():
+def test_a_time_that_does_not_exist_is_the_next_and_one_that_comes_twice_the_first():
     quiet = [Hours.model_validate({"from": "00:00", "to": "02:30"})]
-    # 02:00 became 03:00
+    # in spring 02:00 became 03:00
     assert end_of(quiet, BERLIN, utc("2026-03-29T00:00")) == utc("2026-03-29T01:00")
-
-
-def test_a_time_that_comes_twice_in_autumn_is_the_first_of_the_two():
-    quiet = [Hours.model_validate({"from": "00:00", "to": "02:30"})]
     assert end_of(quiet, BERLIN, utc("2026-10-24T23:00")) == utc("2026-10-25T00:30")
     assert not is_within(quiet, BERLIN, utc("2026-10-25T01:15"))  # 02:15 for the second time
 
@@ -81,17 +67,10 @@ def test_stretches_that_follow_on_are_one():
         *NIGHT,
     ]
     assert end_of(weekend, BERLIN, local("2026-01-09T23:00")) == local("2026-01-12T06:00")
-
-
-def test_outside_of_all_nothing_ends():
     assert end_of(NIGHT, BERLIN, local("2026-01-07T12:00")) is None
 
 
-def test_yaml_reads_ten_in_the_evening_as_a_number_and_we_do_not():
-    assert Hours.model_validate({"from": 1320, "to": "06:00"}) == NIGHT[0]
-
-
-@pytest.mark.parametrize("clock", ["25:00", "24:01", -1, 1441, True, "noon"])
-def test_what_is_no_time_of_day_is_refused(clock):
-    with pytest.raises(ValueError, match=r"from"):
-        Hours.model_validate({"from": clock, "to": "06:00"})
+def test_what_is_no_time_of_day_is_refused():
+    for clock in ("25:00", "24:01", -1, 1441, True, "noon"):
+        with pytest.raises(ValueError, match=r"from"):
+            Hours.model_validate({"from": clock, "to": "06:00"})
