@@ -28,58 +28,117 @@ pytestmark = pytest.mark.fast
 MOIST = Problem.model_validate({"variable": "moisture", "above": 4.5, "for": "5m"})
 
 
-def test_a_problem_counts_when_it_has_held_long_enough():
-    data = history(range(12), moisture=[4, 5, 5, 4, 5, 5, 5, 5, 5, 5, 5, 4])
-    found = find_problems(MOIST, data)
-    assert list(found["start"]) == [at(4)]
-    assert list(found["end"]) == [at(11)]
-    assert list(found["known_at"]) == [at(9)]
+MOISTURE = [4, 5, 4.4, 5, 4.3, 4.1, 4.4, 5, 4.2, 4.3]
+RUNS = [4, 5, 5, 4, 4, 5, 4, 4, 5, 5, 4, 4, 4, 4, 5, 5, 4]
+BOTH = {
+    "all": [
+        {"variable": "moisture", "above": 4.5, "stale_after": "3m"},
+        {"variable": "temperature", "below": 180},
+    ]
+}
+EVENTS = [
+    ("failure-b", 5, 5),
+    ("failure-c", 5, 5),
+    ("stop", 6, 8),
+    ("failure-b", 7, 12),
+    ("failure-c", 9, 10),
+    ("failure-d", 12, 13),
+    ("failure-b", 20, None),
+    ("failure-c", 30, 31),
+]
+UNKNOWN = None
+# problem, moisture of each minute, temperature, and of each problem its start, end and when it is
+# known
+TABLE = {
+    "it counts when it has held long enough": (
+        {"above": 4.5, "for": "5m"},
+        [4, 5, 5, 4, 5, 5, 5, 5, 5, 5, 5, 4],
+        [(4, 11, 9)],
+    ),
+    "it has no end while it goes on": (
+        {"above": 4.5, "for": "5m"},
+        [4, 5, 5, 5, 5, 5, 5, 5],
+        [(1, UNKNOWN, 6)],
+    ),
+    "without clear it ends at its limit": (
+        {"above": 4.5},
+        MOISTURE,
+        [(1, 2, 1), (3, 4, 3), (7, 8, 7)],
+    ),
+    "clear may be the limit": (
+        {"above": 4.5, "clear": 4.5},
+        MOISTURE,
+        [(1, 2, 1), (3, 4, 3), (7, 8, 7)],
+    ),
+    "with clear it is over only at it": (
+        {"above": 4.5, "clear": 4.2},
+        MOISTURE,
+        [(1, 5, 1), (7, 8, 7)],
+    ),
+    "clear may be a difference": (
+        {"above": 4.5, "clear": {"difference": 0.3}},
+        MOISTURE,
+        [(1, 5, 1), (7, 8, 7)],
+    ),
+    "a difference is one to both limits": (
+        {"above": 4.5, "below": 3.5, "clear": {"difference": 0.3}},
+        [4, 5, 4.3, 3.4, 3.6, 3.8],
+        [(1, 5, 1)],
+    ),
+    "problems nearer than merge_within are one, and runs that did not last are none": (
+        {"above": 4.5, "merge_within": "6m", "for": "2m"},
+        RUNS,
+        [(1, 16, 3)],
+    ),
+    "the second begins 5 min after the first": (
+        {"above": 4.5, "merge_within": "5m", "for": "2m"},
+        RUNS,
+        [(1, 3, 3), (8, 16, 10)],
+    ),
+    "of several variables it holds while all of its conditions do": (
+        BOTH,
+        [5, 5, 5, 5, 5, 5, 4],
+        [(0, 1, 0), (2, 5, 2)],
+    ),
+    "events of a type, of which those that coincide or overlap are one": (
+        {"event": "failure-*"},
+        [4],
+        [(5, 5, 5), (7, 12, 7), (12, 13, 12), (20, UNKNOWN, 20)],
+    ),
+    "no events at all are no problems": ({"event": "none-*"}, [4], []),
+}
+COOL = [170, 190, 170, 170, 170, 190, 170]
 
 
-def test_a_problem_that_goes_on_has_no_end():
-    found = find_problems(MOIST, history(range(8), moisture=[4, 5, 5, 5, 5, 5, 5, 5]))
-    assert list(found["start"]) == [at(1)]
-    assert found["end"].isna().all()
+def problem_of(**fields):
+    named = {} if fields.keys() & {"event", "all", "any", "variable"} else {"variable": "moisture"}
+    return Problem.model_validate(named | fields)
 
 
-def test_a_problem_with_clear_is_over_only_at_it():
-    moist = [4, 5, 4.4, 5, 4.3, 4.1, 4.4, 5, 4.2, 4.3]
-    for clear in (4.2, {"difference": 0.3}):
-        found = find_problems(_limited(above=4.5, clear=clear), history(range(10), moisture=moist))
-        assert list(found["start"]) == [at(1), at(7)]
-        assert list(found["last"]) == [at(4), at(7)]
-        assert list(found["end"]) == [at(5), at(8)]
-    both = _limited(above=4.5, below=3.5, clear={"difference": 0.3})
-    found = find_problems(both, history(range(6), moisture=[4, 5, 4.3, 3.4, 3.6, 3.8]))
-    assert list(found["start"]) == [at(1)]
-    assert list(found["end"]) == [at(5)]
-    at_limit = _limited(above=4.5, clear=4.5)
-    pd.testing.assert_frame_equal(
-        find_problems(at_limit, history(range(10), moisture=moist)),
-        find_problems(_limited(above=4.5), history(range(10), moisture=moist)),
-    )
+def minutes(instants):
+    return [UNKNOWN if pd.isna(one) else (one - at(0)) / timedelta(minutes=1) for one in instants]
 
 
-def test_problems_nearer_than_merge_within_are_one_and_runs_that_did_not_last_are_none():
-    moist = [4, 5, 5, 4, 4, 5, 4, 4, 5, 5, 4, 4, 4, 4, 5, 5, 4]
-    problem = _limited(above=4.5, merge_within="6m", **{"for": "2m"})
-    found = find_problems(problem, history(range(17), moisture=moist))
-    assert list(found["start"]) == [at(1)]
-    assert list(found["end"]) == [at(16)]
-    assert list(found["known_at"]) == [at(3)]
-    apart = _limited(above=4.5, merge_within="5m", **{"for": "2m"})
-    found = find_problems(apart, history(range(17), moisture=moist))
-    assert list(found["start"]) == [at(1), at(8)], "the second begins 5 min after the first"
-    assert len(find_problems(_limited(above=4.5), history(range(17), moisture=moist))) == 4
+def test_problems_are_found_with_start_end_and_when_they_are_known():
+    def problems(fields, moisture, _):
+        cool = {"temperature": COOL} if "all" in fields else {}
+        data = history(range(len(moisture)), moisture=moisture, events=EVENTS, **cool)
+        found = find_problems(problem_of(**fields), data)
+        return [*zip(*(minutes(found[name]) for name in ("start", "end", "known_at")), strict=True)]
 
-
-def _limited(**limits):
-    return Problem.model_validate({"variable": "moisture", **limits})
+    assert {what: problems(*row) for what, row in TABLE.items()} == {
+        what: expected for what, (*_, expected) in TABLE.items()
+    }
+    last = find_problems(problem_of(above=4.5, clear=4.2), history(range(10), moisture=MOISTURE))[
+        "last"
+    ]
+    assert minutes(last) == [4, 7]
+    assert match_names(["failure-a", "stop"], ["failure-*"]) == ["failure-a"]
 
 
 def test_a_laboratory_value_makes_the_problem_known_after_its_delay():
     asset = oven(moisture=Variable(delay="1h"))
-    problem = Problem.model_validate({"variable": "moisture", "below": 2})
+    problem = problem_of(below=2)
     found = find_problems(problem, history([0, 60, 120], asset, moisture=[3, 1, 3]))
     assert list(found["known_at"]) == [at(120)]
     assert predicts(_question(problem, "30m"), asset) == "state"
@@ -87,7 +146,7 @@ def test_a_laboratory_value_makes_the_problem_known_after_its_delay():
 
 
 def test_the_unit_just_made_is_predicted_as_a_state_and_each_bad_one_is_a_problem():
-    problem = Problem.model_validate({"variable": "moisture", "above": 4.5})
+    problem = problem_of(above=4.5)
     assert predicts(_question(problem, "0s"), oven()) == "state"
     asset = oven(moisture=Variable(delay="1h"))
     found = find_problems(
@@ -99,19 +158,23 @@ def test_the_unit_just_made_is_predicted_as_a_state_and_each_bad_one_is_a_proble
     assert list(found["known_at"]) == [at(60), at(61), at(64)]
 
 
-@pytest.mark.parametrize(
-    ("equals", "values", "bad"),
-    [
+def test_a_problem_can_be_one_value_and_missing_values_are_no_samples():
+    table = [
         (1, [1, 0, 1, np.nan], [True, False, True]),
         (True, [1.0, 0.0, 1.0, np.nan], [True, False, True]),
         ("reject", ["reject", "good", "reject", None], [True, False, True]),
         ("reject", [1.0, 0.0, 1.0, np.nan], [False, False, False]),
-    ],
-)
-def test_a_problem_can_be_one_value(equals, values, bad):
-    problem = Problem.model_validate({"variable": "quality", "equals": equals})
-    asset = oven(quality=Variable(type="category" if isinstance(equals, str) else "number"))
-    assert problem_samples(problem, history(range(4), asset, quality=values))[1].tolist() == bad
+    ]
+
+    def samples(equals, values, _):
+        asset = oven(quality=Variable(type="category" if isinstance(equals, str) else "number"))
+        problem = problem_of(variable="quality", equals=equals)
+        ts, bad = problem_samples(problem, history(range(4), asset, quality=values))
+        return (ts - to_millis(at(0))) // 60_000, bad
+
+    found = [samples(*row) for row in table]
+    assert [ts.tolist() for ts, _ in found] == [[0, 1, 2]] * 4
+    assert [bad.tolist() for _, bad in found] == [bad for *_, bad in table]
 
 
 def test_an_event_with_a_delay_is_known_after_it():
@@ -131,62 +194,6 @@ def _question(problem, horizon):
     return ClassifierDefinition(
         name="d", kind="classifier", assets=["oven-1"], problem=problem, horizon=horizon
     )
-
-
-def test_missing_values_are_no_samples():
-    ts, bad = problem_samples(MOIST, history([0, 1, 2], moisture=[5, np.nan, 4]))
-    assert ts.tolist() == [to_millis(at(0)), to_millis(at(2))]
-    assert bad.tolist() == [True, False]
-
-
-def test_events_are_problems_by_type_with_wildcards():
-    data = history(
-        [0], moisture=[4], events=[("failure-b", 5, 5), ("stop", 6, 8), ("failure-a", 9, None)]
-    )
-    found = find_problems(Problem.model_validate({"event": "failure-*"}), data)
-    assert list(found["start"]) == [at(5), at(9)]
-    assert pd.isna(found["end"].iloc[1])
-    assert match_names(["failure-a", "stop"], ["failure-*"]) == ["failure-a"]
-
-
-def test_events_that_coincide_or_overlap_are_one_occurrence():
-    events = [
-        ("x-a", 5, 5),
-        ("x-b", 5, 5),
-        ("x-a", 7, 12),
-        ("x-b", 9, 10),
-        ("x-c", 12, 13),
-        ("x-a", 20, None),
-        ("x-b", 30, 31),
-    ]
-    found = find_problems(
-        Problem.model_validate({"event": "x-*"}), history([0], moisture=[4], events=events)
-    )
-    assert list(found["start"]) == [at(5), at(7), at(12), at(20)]
-    assert list(found["end"])[:3] == [at(5), at(12), at(13)]
-    assert pd.isna(found["end"].iloc[3])
-
-
-def test_no_events_at_all_are_no_problems():
-    assert find_problems(Problem.model_validate({"event": "x-*"}), history([0], moisture=[4])).empty
-
-
-BOTH = {
-    "all": [
-        {"variable": "moisture", "above": 4.5, "stale_after": "3m"},
-        {"variable": "temperature", "below": 180},
-    ]
-}
-
-
-def test_a_problem_of_several_variables_holds_while_all_of_its_conditions_do():
-    cool = [170, 190, 170, 170, 170, 190, 170]
-    found = find_problems(
-        Problem.model_validate(BOTH),
-        history(range(7), moisture=[5, 5, 5, 5, 5, 5, 4], temperature=cool),
-    )
-    assert list(found["start"]) == [at(0), at(2)]
-    assert list(found["end"]) == [at(1), at(5)]
 
 
 def test_where_the_truth_is_unknown_there_is_no_sample_and_a_problem_neither_begins_nor_ends():

@@ -50,102 +50,82 @@ def test_each_language_is_told_the_same_from_the_raise_to_the_end(name):
         *GUIDANCE.values(),
         *found.episode.guidance.values(),
     ]
-    for english, german, french in zip(
-        *(found.messages(code) for code in ("en", "de", "fr")), strict=True
-    ):
-        for other in (german, french):
-            assert len(other.text.splitlines()) == len(english.text.splitlines())
-            same = set(english.text.splitlines()) & set(other.text.splitlines())
-            assert not [line for line in same if not any(text in line for text in spoken)]
+    for english, *others in zip(*(found.messages(code) for code in LANGUAGES), strict=True):
+        lines = english.text.splitlines()
+        for other in others:
+            assert len(other.text.splitlines()) == len(lines)
+            same = {*lines} & {*other.text.splitlines()}
+            assert [line for line in same if not any(text in line for text in spoken)] == []
+    texts = [message.text for code in LANGUAGES for message in found.messages(code)]
+    assert [text for text in texts if any(words in text.lower() for words in NO_NEED)] == []
 
 
-@pytest.mark.parametrize("name", EPISODES)
-def test_no_message_says_that_no_change_is_needed(name):
-    for code in LANGUAGES:
-        for message in told(name).messages(code):
-            assert not [words for words in NO_NEED if words in message.text.lower()]
-
-
-@pytest.mark.parametrize("name", EPISODES)
-def test_no_reason_within_its_usual_range_raises_the_risk_by_itself(name):
-    episode = told(name).episode
-    for one in (
-        *episode.contributions,
-        *(episode.present.contributions if episode.present else ()),
-    ):
-        assert one.quantity is not None
-        if one.share > 0 and not one.quantity.is_unusual:
-            assert one.message.endswith("but only together with other values")
-    for message in told(name).messages():
-        assert not [
-            line
-            for line in message.text.splitlines()
-            if "within its usual" in line and "raises" in line
-        ]
-
-
-@pytest.mark.parametrize("code", LANGUAGES)
-def test_from_the_first_sample_beyond_the_limit_the_advice_of_before_stays_with_its_time(code):
-    found = told("classifier, onset, the problem comes")
-    beyond = [
-        m.text
-        for (minute, phase), m in zip(found.phases, found.messages(code), strict=True)
-        if phase != "over" and minute >= 25
+def test_no_reason_within_its_usual_range_raises_the_risk_by_itself():
+    reasons = [
+        one
+        for name in EPISODES
+        for advised in (told(name).episode, told(name).episode.present)
+        for one in (advised.contributions if advised else ())
     ]
+    usual = [one for one in reasons if one.share > 0 and not one.quantity.is_unusual]
+    assert {one.message.endswith("but only together with other values") for one in usual} == {True}
+    lines = [
+        line
+        for name in EPISODES
+        for message in told(name).messages()
+        for line in message.text.splitlines()
+    ]
+    assert [line for line in lines if "within its usual" in line and "raises" in line] == []
+
+
+def test_from_the_first_sample_beyond_the_limit_the_advice_of_before_stays_with_its_time():
+    found = told("classifier, onset, the problem comes")
+    beyond = [n for n, (m, phase) in enumerate(found.phases) if phase != "over" and m >= 25]
     assert len(beyond) >= 5
-    for text in beyond:
-        [step] = [line for line in text.splitlines() if ADVICE[code] in line]
-        assert "00:20)" in step
-        assert GUIDANCE["action"] in text
-    assert "96 %" not in beyond[-1]
-
-
-def test_a_reminder_between_the_limit_and_the_problem_names_the_last_risk_that_meant_something():
-    found = comes_true()
+    for code in LANGUAGES:
+        texts = [found.messages(code)[number].text for number in beyond]
+        steps = [
+            [line for line in text.splitlines() if ADVICE[code] in line and "00:20)" in line]
+            for text in texts
+        ]
+        assert [len(one) for one in steps] == [1] * len(beyond)
+        assert all(GUIDANCE["action"] in text for text in texts)
+        assert "96 %" not in texts[-1]
     present = found.episode.present
     assert (present.at, present.advised_at) == (found.at(20), None)
     assert present.risk > 0.9
     assert found.episode.happening_at == found.at(35)
 
 
+BEFORE = {
+    "en": "Before (advice of today 00:20): ",
+    "de": "Vorher (Empfehlung, Stand heute 00:20): ",
+    "fr": "Avant (conseil calculé aujourd\u2019hui 00:20)\u00a0: ",
+}
+
+
 @pytest.mark.parametrize(("until", "phase"), [(32, "expected"), (50, "happening")])
-@pytest.mark.parametrize("code", LANGUAGES)
 def test_pages_show_advice_and_reasons_of_before_with_their_time_and_fold_what_stands_behind_them(
-    until, phase, code
+    until, phase
 ):
     found = begun(until)
     browser = browser_of(found.platform)
-    headers = {"accept-language": code}
-    first, page = (
-        browser.get(path, headers=headers).text for path in ("/", f"/episodes/{found.episode.id}")
-    )
     assert (found.episode.condition, found.episode.phase) == ("open", phase)
-    for shown in (unescape(first), unescape(page)):
-        assert not [words for words in NO_NEED if words in shown.lower()]
-        assert ADVICE[code] in shown
-        assert "00:20" in shown
-    lines, _, folded = unescape(page).partition("<details>")
-    assert BACKGROUND[code] not in lines
-    assert BACKGROUND[code] in folded
-    assert GUIDANCE["action"] in lines
-
-
-@pytest.mark.parametrize(
-    ("code", "before"),
-    [
-        ("en", "Before (advice of today 00:20): "),
-        ("de", "Vorher (Empfehlung, Stand heute 00:20): "),
-        ("fr", "Avant (conseil calculé aujourd\u2019hui 00:20)\u00a0: "),
-    ],
-)
-def test_once_the_problem_is_there_the_advice_of_before_says_so_on_each_page(code, before):
-    browser = browser_of(begun(50).platform)
-    headers = {"accept-language": code}
-    for path in ("/", f"/episodes/{begun(50).episode.id}"):
-        page = unescape(browser.get(path, headers=headers).text)
-        assert f"{before}{ADVICE[code]}" in page, path
-    page = unescape(browser_of(begun(32).platform).get("/", headers=headers).text)
-    assert before not in page, "the problem has not come yet"
+    for code in LANGUAGES:
+        headers = {"accept-language": code}
+        first, page = (
+            unescape(browser.get(path, headers=headers).text)
+            for path in ("/", f"/episodes/{found.episode.id}")
+        )
+        for shown in (first, page):
+            assert not [words for words in NO_NEED if words in shown.lower()]
+            assert ADVICE[code] in shown
+            assert "00:20" in shown
+            assert (f"{BEFORE[code]}{ADVICE[code]}" in shown) == (phase == "happening")
+        lines, _, folded = page.partition("<details>")
+        assert BACKGROUND[code] not in lines
+        assert BACKGROUND[code] in folded
+        assert GUIDANCE["action"] in lines
 
 
 def test_a_lower_risk_is_told_and_takes_no_advice_away():

@@ -39,37 +39,30 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("occurred", "acted", "verdict"),
-    list(
-        product(
-            ("in_time", "too_late", "no", "unknown"),
-            (True, False),
-            (None, "true_alarm", "false_alarm", "unsure"),
+def test_the_whole_product_of_inputs_follows_the_table():
+    verdicts = (None, "true_alarm", "false_alarm", "unsure")
+    inputs = [*product(("in_time", "too_late", "no", "unknown"), (True, False), verdicts)]
+    found = {
+        (occurred, acted, verdict): determine_outcome(
+            True, Observed(occurred, at(5), "not yet"), acted, verdict
         )
-    ),
-)
-def test_the_whole_product_of_inputs_follows_the_table(occurred, acted, verdict):
-    outcome_record = determine_outcome(True, Observed(occurred, at(5), "not yet"), acted, verdict)
-    assert outcome_record.outcome == TABLE[occurred, acted, verdict]
-    assert outcome_record.too_late == (occurred == "too_late")
-    assert outcome_record.reason
+        for occurred, acted, verdict in inputs
+    }
+    assert {given: record.outcome for given, record in found.items()} == TABLE
+    assert {one[0] for one, record in found.items() if record.too_late} == {"too_late"}
+    assert all(record.too_late for one, record in found.items() if one[0] == "too_late")
+    assert [given for given, record in found.items() if not record.reason] == []
 
 
-@pytest.mark.parametrize("acted", [True, False])
-@pytest.mark.parametrize(
-    ("verdict", "outcome"),
-    [
-        ("true_alarm", "hit"),
-        ("false_alarm", "false_alarm"),
-        ("unsure", "undetermined"),
-        (None, "undetermined"),
-    ],
-)
-def test_without_a_problem_the_operators_word_decides_and_nothing_is_avoided(
-    acted, verdict, outcome
-):
-    assert determine_outcome(False, Observed("no"), acted, verdict).outcome == outcome
+def test_without_a_problem_the_operators_word_decides_and_nothing_is_avoided():
+    words = {"true_alarm": "hit", "false_alarm": "false_alarm", "unsure": "undetermined"}
+    table = {**words, None: "undetermined"}
+    for acted in (True, False):
+        found = {
+            verdict: determine_outcome(False, Observed("no"), acted, verdict).outcome
+            for verdict in table
+        }
+        assert found == table
 
 
 def test_hits_say_when_acting_did_not_help_and_when_the_operator_disagrees():

@@ -19,15 +19,7 @@ def test_the_window_begins_after_the_gap_and_moves_with_the_risk():
     assert expected_window(predicted(valid_until=at(47)), HORIZON) == (at(17), at(47))
 
 
-@pytest.mark.parametrize(
-    "one",
-    [
-        predicted(happening_at=at(20)),
-        closed(predicted()),
-        predicted(valid_until=None),
-        episode(0, valid_until=at(9)),
-    ],
-    ids=["it has come", "over", "without an end", "no prediction"],
-)
-def test_nothing_is_expected_any_more(one):
-    assert expected_window(one, HORIZON) is None
+def test_nothing_is_expected_any_more_of_what_has_come_or_is_over():
+    has_come = predicted(happening_at=at(20))
+    others = [closed(predicted()), predicted(valid_until=None), episode(0, valid_until=at(9))]
+    assert [expected_window(one, HORIZON) for one in (has_come, *others)] == [None] * 4

@@ -56,290 +56,258 @@ def test_the_stages_read_aloud():
     ]
 
 
-def test_the_raise_is_told_once_under_a_key_that_says_what_it_is():
-    [notice] = announcements([situation()])
-    assert (notice.key, notice.reason) == ("e1:raised:pager", "first notification")
-    assert announcements([situation(sent=told())]) == ()
-
-
-def test_episodes_of_past_times_tell_nobody():
-    for changes in ({"backfilled": True}, {"withdrawn": True}):
-        assert decide(situation(replace(EPISODE, **changes))).transition is None
-
-
-def test_the_end_is_told_only_to_whom_the_raise_was_told():
-    ended = over(EPISODE)
-    assert [n.key for n in announcements([situation(ended, cause="closed", sent=told())])] == [
-        "e1:closed:pager"
-    ]
-    assert announcements([situation(ended, Recipient("mail"), cause="closed", sent=told())]) == ()
-    assert (
-        announcements([situation(ended, cause="closed", sent=told(), notify_resolved=False)]) == ()
-    )
-
-
-def test_an_end_is_not_told_where_the_raise_was_given_up():
-    dead = tuple(replace(n, status="dead") for n in told())
-    assert announcements([situation(over(EPISODE), cause="closed", sent=dead)]) == ()
-
-
-def test_an_end_is_told_where_the_raise_is_being_delivered_or_tried_again():
-    for status in ("claimed", "failed"):
-        under_way = tuple(replace(n, status=status) for n in told())
-        assert [
-            n.key for n in announcements([situation(over(EPISODE), cause="closed", sent=under_way)])
-        ] == ["e1:closed:pager"]
-
-
-def test_quiet_hours_hold_it_back_and_its_end_with_it():
-    asleep = replace(PAGER, quiet_until=at(60))
-    [held] = announcements([situation(recipient=asleep)])
-    assert (held.postponed_by, held.next_attempt_at) == ("quiet", at(60))
-    assert announcements([situation(over(EPISODE), asleep, cause="closed", sent=(held,))]) == ()
-    assert is_overtaken(held, over(EPISODE), (held,))
-    assert not is_overtaken(held, EPISODE, (held,))
-    assert not is_overtaken(replace(held, status="claimed"), over(EPISODE), (held,))
-
-
-def test_a_flood_holds_back_what_is_one_too_many_until_the_end_of_its_slot():
-    crowded = replace(PAGER, flood=Flood(more_than=2, within=timedelta(minutes=10)))
-    assert decide(situation(recipient=crowded, recent_alerts=1)).postponed_by is None
-    held = decide(situation(recipient=crowded, recent_alerts=2, minute=3))
-    assert (held.postponed_by, held.waiting_until) == ("flood", at(10))
-
-
-def test_the_top_severity_is_held_back_by_nothing():
-    burning = replace(EPISODE, severity="critical")
-    crowded = replace(PAGER, flood=Flood(more_than=1))
-    assert decide(situation(burning, crowded, recent_alerts=1000)).postponed_by is None
-    route = parse_route(
-        {"name": "r", "channels": ["pager"], "quiet": [{"from": "00:00", "to": "24:00"}]}
-    )
-    quiet = [
-        recipients(threshold(), "oven-1", s, [route], ["pager"], at(0))[0].quiet_until is not None
-        for s in ("medium", "critical")
-    ]
-    assert quiet == [True, False]
-
-
-def test_what_quiet_hours_hold_back_is_told_at_once_when_it_becomes_critical():
-    [held] = announcements([situation(recipient=replace(PAGER, quiet_until=at(60)))])
-    burning = replace(EPISODE, severity="critical")
-    assert [n.key for n in announcements([situation(burning, PAGER, "time", 5, (held,))])] == [
-        "e1:severity_rose-critical:pager"
-    ]
-    still = replace(EPISODE, severity="high")
-    assert (
-        announcements([situation(still, replace(PAGER, quiet_until=at(60)), "time", 5, (held,))])
-        == ()
-    )
-
-
-def test_a_severity_that_rises_is_told_once_and_one_that_falls_never():
-    worse = replace(EPISODE, severity="high")
-    [notice] = announcements([situation(worse, cause="time", minute=5, sent=told())])
-    assert (notice.key, notice.reason) == (
-        "e1:severity_rose-high:pager",
-        "severity rose from medium to high",
-    )
-    both = (*told(), notice)
-    assert announcements([situation(worse, cause="time", minute=6, sent=both)]) == ()
-    assert (
-        announcements(
-            [situation(replace(worse, severity="low"), cause="time", minute=7, sent=both)]
-        )
-        == ()
-    )
-
-
-def test_who_hears_only_of_the_worse_hears_of_it_when_it_gets_worse():
-    worse = replace(EPISODE, severity="high")
-    chief = Recipient("chief")
-    assert [
-        n.channel
-        for n in announcements([situation(worse, chief, cause="time", minute=5, sent=told())])
-    ] == ["chief"]
-    assert announcements([situation(EPISODE, chief, cause="time", minute=5, sent=told())]) == ()
-
-
-def test_who_has_acknowledged_it_or_shelved_it_is_not_told_again():
-    for changes in ({"acknowledged": ActorStamp("otto", at(1))}, {"muted_by": "s1"}):
-        quiet = replace(EPISODE, **changes)
-        assert (
-            announcements(
-                [
-                    situation(quiet, NAGGED, "time", 30, told()),
-                    situation(quiet, CHIEF, "time", 30, told()),
-                ]
-            )
-            == ()
-        )
-
-
 NAGGED = replace(PAGER, repeat=timedelta(minutes=30))
-
-
-def test_it_is_repeated_while_it_is_open_with_a_number_in_the_key():
-    assert announcements([situation(EPISODE, NAGGED, "time", 29, told())]) == ()
-    [notice] = announcements([situation(EPISODE, NAGGED, "time", 30, told())])
-    assert notice.key == "e1:repeated:pager:1"
-    assert announcements([situation(over(EPISODE), NAGGED, "time", 30, told())]) == ()
-
-
-def test_a_reminder_does_not_follow_another_message_of_the_episode_at_once():
-    worse = replace(EPISODE, severity="high")
-    [rose] = announcements([situation(worse, NAGGED, "time", 29, told())])
-    sent = (*told(), rose)
-    assert announcements([situation(worse, NAGGED, "time", 30, sent)]) == ()
-    [reminder] = announcements([situation(worse, NAGGED, "time", 44, sent)])
-    assert reminder.key == "e1:repeated:pager:1"
-
-
-def test_after_an_outage_one_repeat_makes_up_for_all():
-    [late] = announcements([situation(EPISODE, NAGGED, "time", 301, told())])
-    assert late.key == "e1:repeated:pager:10"
-    assert announcements([situation(EPISODE, NAGGED, "time", 302, (*told(), late))]) == ()
-
-
-def test_quiet_hours_bring_no_repeats():
-    assert (
-        announcements(
-            [situation(EPISODE, replace(NAGGED, quiet_until=at(400)), "time", 300, told())]
-        )
-        == ()
-    )
-
-
-def test_a_raise_that_was_held_back_counts_from_when_it_was_told():
-    held = told(recipient=replace(NAGGED, quiet_until=at(100)))
-    assert announcements([situation(EPISODE, NAGGED, "time", 120, held)]) == ()
-    assert [n.number for n in announcements([situation(EPISODE, NAGGED, "time", 130, held)])] == [1]
-
-
 CHIEF = Recipient("chief", escalates_after=timedelta(minutes=15))
+ASLEEP = replace(PAGER, quiet_until=at(60))
+OVER = over(EPISODE)
+HIGH = replace(EPISODE, severity="high")
+CRITICAL = replace(EPISODE, severity="critical")
 
 
-def test_it_escalates_once_when_nobody_answers():
-    assert announcements([situation(EPISODE, CHIEF, "time", 14, told())]) == ()
-    [notice] = announcements([situation(EPISODE, CHIEF, "time", 15, told())])
-    assert (notice.key, notice.reason) == (
+def of_status(notices, status):
+    return tuple(replace(notice, status=status) for notice in notices)
+
+
+RAISED = announcements([situation()])
+TOLD = told()
+HELD = announcements([situation(recipient=ASLEEP)])
+HELD_AND_TOLD = told(recipient=replace(NAGGED, quiet_until=at(100)))
+[ROSE] = announcements([situation(HIGH, cause="time", minute=5, sent=TOLD)])
+[ROSE_LATE] = announcements([situation(HIGH, NAGGED, "time", 29, TOLD)])
+[REPEATED] = announcements([situation(EPISODE, NAGGED, "time", 30, TOLD)])
+[LATE] = announcements([situation(EPISODE, NAGGED, "time", 301, TOLD)])
+[ESCALATED] = announcements([situation(EPISODE, CHIEF, "time", 15, TOLD)])
+ANSWERED = (
+    replace(EPISODE, acknowledged=ActorStamp("otto", at(1))),
+    replace(EPISODE, muted_by="s1"),
+)
+# a situation, and the key of what is told of it
+TABLE = {
+    "the raise is told": (situation(), "e1:raised:pager"),
+    "once": (situation(sent=TOLD), None),
+    "not of past times": (situation(replace(EPISODE, backfilled=True)), None),
+    "not of what late data refuted": (situation(replace(EPISODE, withdrawn=True)), None),
+    "the end is told": (situation(OVER, cause="closed", sent=TOLD), "e1:closed:pager"),
+    "not to whom the raise was not": (
+        situation(OVER, Recipient("mail"), "closed", sent=TOLD),
+        None,
+    ),
+    "not where the definition does not wish it": (
+        situation(OVER, cause="closed", sent=TOLD, notify_resolved=False),
+        None,
+    ),
+    "not where the raise was given up": (
+        situation(OVER, cause="closed", sent=of_status(TOLD, "dead")),
+        None,
+    ),
+    "where the raise is being delivered": (
+        situation(OVER, cause="closed", sent=of_status(TOLD, "claimed")),
+        "e1:closed:pager",
+    ),
+    "where it is tried again": (
+        situation(OVER, cause="closed", sent=of_status(TOLD, "failed")),
+        "e1:closed:pager",
+    ),
+    "the end of what quiet hours hold back is held back too": (
+        situation(OVER, ASLEEP, "closed", sent=HELD),
+        None,
+    ),
+    "what they hold back is told at once when it becomes critical": (
+        situation(CRITICAL, PAGER, "time", 5, HELD),
+        "e1:severity_rose-critical:pager",
+    ),
+    "and not when it becomes worse": (situation(HIGH, ASLEEP, "time", 5, HELD), None),
+    "a severity that rises is told": (
+        situation(HIGH, cause="time", minute=5, sent=TOLD),
+        "e1:severity_rose-high:pager",
+    ),
+    "a rise once": (situation(HIGH, cause="time", minute=6, sent=(*TOLD, ROSE)), None),
+    "one that falls never": (
+        situation(replace(EPISODE, severity="low"), cause="time", minute=7, sent=(*TOLD, ROSE)),
+        None,
+    ),
+    "who hears only of the worse hears of it when it gets worse": (
+        situation(HIGH, Recipient("chief"), "time", 5, TOLD),
+        "e1:severity_rose-high:chief",
+    ),
+    "and not before": (situation(EPISODE, Recipient("chief"), "time", 5, TOLD), None),
+    "who has acknowledged it is not told again": (
+        situation(ANSWERED[0], NAGGED, "time", 30, TOLD),
+        None,
+    ),
+    "nor is it escalated": (situation(ANSWERED[0], CHIEF, "time", 30, TOLD), None),
+    "who has shelved it is not told again": (
+        situation(ANSWERED[1], NAGGED, "time", 30, TOLD),
+        None,
+    ),
+    "nor is that escalated": (situation(ANSWERED[1], CHIEF, "time", 30, TOLD), None),
+    "it is not repeated before its time": (situation(EPISODE, NAGGED, "time", 29, TOLD), None),
+    "it is repeated with a number in the key": (
+        situation(EPISODE, NAGGED, "time", 30, TOLD),
+        "e1:repeated:pager:1",
+    ),
+    "not when it is over": (situation(OVER, NAGGED, "time", 30, TOLD), None),
+    "not at once after another message of the episode": (
+        situation(HIGH, NAGGED, "time", 30, (*TOLD, ROSE_LATE)),
+        None,
+    ),
+    "a while after it": (
+        situation(HIGH, NAGGED, "time", 44, (*TOLD, ROSE_LATE)),
+        "e1:repeated:pager:1",
+    ),
+    "after an outage one repeat makes up for all": (
+        situation(EPISODE, NAGGED, "time", 301, TOLD),
+        "e1:repeated:pager:10",
+    ),
+    "and the next is due in its time": (
+        situation(EPISODE, NAGGED, "time", 302, (*TOLD, LATE)),
+        None,
+    ),
+    "quiet hours bring no repeats": (
+        situation(EPISODE, replace(NAGGED, quiet_until=at(400)), "time", 300, TOLD),
+        None,
+    ),
+    "a raise that was held back counts from when it was told": (
+        situation(EPISODE, NAGGED, "time", 120, HELD_AND_TOLD),
+        None,
+    ),
+    "and is repeated so long after it": (
+        situation(EPISODE, NAGGED, "time", 130, HELD_AND_TOLD),
+        "e1:repeated:pager:1",
+    ),
+    "it does not escalate before its time": (situation(EPISODE, CHIEF, "time", 14, TOLD), None),
+    "it escalates when nobody answers": (
+        situation(EPISODE, CHIEF, "time", 15, TOLD),
         "e1:escalated:chief",
+    ),
+    **{
+        f"once, {status}": (
+            situation(EPISODE, CHIEF, "time", 200, (*TOLD, *of_status([ESCALATED], status))),
+            None,
+        )
+        for status in ("pending", "sent", "dead")
+    },
+    "nothing escalates of which nobody was told": (situation(EPISODE, CHIEF, "time", 100), None),
+    "who was told by escalation hears of the end": (
+        situation(OVER, Recipient("chief"), "closed", 16, (*TOLD, *of_status([ESCALATED], "sent"))),
+        "e1:closed:chief",
+    ),
+    # a receiver that refuses the raise for ever ends neither escalation nor repeats nor a rise
+    **{
+        f"{what} of a raise that is {status}": (
+            situation(episode, who, cause, minute, of_status(sent, status)),
+            key,
+        )
+        for status in ("pending", "claimed", "failed", "sent", "dead")
+        for what, episode, who, cause, minute, sent, key in (
+            ("no early escalation", EPISODE, CHIEF, "time", 14, RAISED, None),
+            ("escalation", EPISODE, CHIEF, "time", 15, RAISED, "e1:escalated:chief"),
+            ("no early repeat", EPISODE, NAGGED, "time", 29, RAISED, None),
+            ("repeat", EPISODE, NAGGED, "time", 30, RAISED, "e1:repeated:pager:1"),
+            ("no early second", EPISODE, NAGGED, "time", 59, (*RAISED, REPEATED), None),
+            ("second", EPISODE, NAGGED, "time", 60, (*RAISED, REPEATED), "e1:repeated:pager:2"),
+            ("rise", CRITICAL, PAGER, "worse", 5, RAISED, "e1:severity_rose-critical:pager"),
+            ("rise in time", CRITICAL, PAGER, "time", 5, RAISED, "e1:severity_rose-critical:pager"),
+        )
+    },
+}
+
+
+def test_who_is_told_what_of_a_situation():
+    found = {what: [n.key for n in announcements([one])] for what, (one, _) in TABLE.items()}
+    assert found == {what: [] if key is None else [key] for what, (_, key) in TABLE.items()}
+    assert [notice.reason for notice in (*RAISED, ROSE, ESCALATED)] == [
+        "first notification",
+        "severity rose from medium to high",
         "no operator has acknowledged it for 15 min",
-    )
-    for status in ("pending", "sent", "dead"):
-        done = (*told(), replace(notice, status=status))
-        assert announcements([situation(EPISODE, CHIEF, "time", 200, done)]) == ()
+    ]
 
 
-def test_nothing_escalates_of_which_nobody_was_told():
-    assert announcements([situation(EPISODE, CHIEF, "time", 100)]) == ()
-
-
-@pytest.mark.parametrize("status", ["pending", "claimed", "failed", "sent", "dead"])
-def test_what_is_due_later_begins_with_the_raise_whether_or_not_its_receiver_took_it(status):
-    """A receiver that refuses the raise for ever ends neither escalation nor repeats nor a rise."""
-    raised = tuple(replace(n, status=status) for n in announcements([situation()]))
-    assert announcements([situation(EPISODE, CHIEF, "time", 14, raised)]) == ()
-    [escalated] = announcements([situation(EPISODE, CHIEF, "time", 15, raised)])
-    assert escalated.key == "e1:escalated:chief"
-    assert announcements([situation(EPISODE, NAGGED, "time", 29, raised)]) == ()
-    [repeated] = announcements([situation(EPISODE, NAGGED, "time", 30, raised)])
-    assert repeated.key == "e1:repeated:pager:1"
-    twice = (*raised, replace(repeated, status=status))
-    assert announcements([situation(EPISODE, NAGGED, "time", 59, twice)]) == ()
-    [again] = announcements([situation(EPISODE, NAGGED, "time", 60, twice)])
-    assert again.key == "e1:repeated:pager:2"
-    worse = replace(EPISODE, severity="critical")
-    for cause in ("worse", "time"):
-        [rise] = announcements([situation(worse, PAGER, cause, 5, raised)])
-        assert rise.transition == "severity_rose"
-
-
-def test_who_was_told_by_escalation_hears_of_the_end():
-    [notice] = announcements([situation(EPISODE, CHIEF, "time", 15, told())])
-    sent = (*told(), replace(notice, status="sent"))
-    assert [
-        n.channel
-        for n in announcements([situation(over(EPISODE), Recipient("chief"), "closed", 16, sent)])
-    ] == ["chief"]
-
-
-# --- routes
-# --------------------------------------------------------------------------------------------------
+def test_what_is_held_back_waits_for_its_time_and_the_top_severity_for_nothing():
+    [held] = HELD
+    crowded = replace(PAGER, flood=Flood(more_than=2, within=timedelta(minutes=10)))
+    decided = [
+        decide(situation(recipient=crowded, recent_alerts=1)),
+        decide(situation(recipient=crowded, recent_alerts=2, minute=3)),
+        decide(situation(CRITICAL, crowded, recent_alerts=1000)),
+        # over for more than ten minutes, and for less
+        decide(situation(OVER, minute=16)),
+        decide(situation(OVER, minute=15)),
+    ]
+    assert [held.postponed_by, *(one.postponed_by for one in decided)] == [
+        "quiet",
+        None,
+        "flood",
+        None,
+        "digest",
+        None,
+    ]
+    assert (held.next_attempt_at, decided[1].waiting_until) == (at(60), at(10))
+    overtaken = [
+        is_overtaken(held, OVER, HELD),
+        is_overtaken(held, EPISODE, HELD),
+        is_overtaken(replace(held, status="claimed"), OVER, HELD),
+    ]
+    assert overtaken == [True, False, False]
+    night = [{"from": "00:00", "to": "24:00"}]
+    route = parse_route({"name": "r", "channels": ["pager"], "quiet": night})
+    quiet = [
+        recipients(threshold(), "oven-1", severity, [route], ["pager"], at(0))[0].quiet_until
+        for severity in ("medium", "critical")
+    ]
+    assert [until is not None for until in quiet] == [True, False]
 
 
 def chosen(definition=None, minute=0, routes=()):
     parsed = [parse_route({"name": f"r{i}", **r}) for i, r in enumerate(routes)]
-    return [
-        r.channel
-        for r in recipients(
-            definition or threshold(),
-            "oven-1",
-            "medium",
-            parsed,
-            ["log", "pager"],
-            at(minute),
-        )
+    channels = ["log", "pager"]
+    found = recipients(
+        definition or threshold(tags=["line-3"]), "oven-1", "medium", parsed, channels, at(minute)
+    )
+    return [recipient.channel for recipient in found]
+
+
+def test_a_route_matches_when_all_that_it_names_fits():
+    everyone = ["log", "pager"]
+    table = [
+        ({}, ["mail"]),
+        ({"severity": ["medium", "high"]}, ["mail"]),
+        ({"severity": ["high"]}, everyone),
+        ({"assets": ["oven-*"]}, ["mail"]),
+        ({"assets": ["mill-*"]}, everyone),
+        ({"definitions": ["too-*"]}, ["mail"]),
+        ({"definitions": ["too-cold"]}, everyone),
+        ({"tags": ["line-3", "line-9"]}, ["mail"]),
+        ({"tags": ["line-9"]}, everyone),
+        ({"severity": ["medium"], "assets": ["mill-*"]}, everyone),
     ]
+    found = [(one, chosen(routes=[{"channels": ["mail"], "match": one}])) for one, _ in table]
+    assert found == table
 
 
-@pytest.mark.parametrize(
-    ("match", "fits"),
-    [
-        ({}, True),
-        ({"severity": ["medium", "high"]}, True),
-        ({"severity": ["high"]}, False),
-        ({"assets": ["oven-*"]}, True),
-        ({"assets": ["mill-*"]}, False),
-        ({"definitions": ["too-*"]}, True),
-        ({"definitions": ["too-cold"]}, False),
-        ({"tags": ["line-3", "line-9"]}, True),
-        ({"tags": ["line-9"]}, False),
-        ({"severity": ["medium"], "assets": ["mill-*"]}, False),
-    ],
-)
-def test_a_route_matches_when_all_that_it_names_fits(match, fits):
-    found = chosen(threshold(tags=["line-3"]), routes=[{"channels": ["mail"], "match": match}])
-    assert found == (["mail"] if fits else ["log", "pager"])
-
-
-def test_without_a_route_in_its_shift_everyone_is_told():
+def test_without_a_route_in_its_shift_everyone_is_told_but_where_a_definition_names_channels():
     day = {"channels": ["mail"], "shifts": [{"from": "06:00", "to": "22:00"}]}
-    assert chosen(minute=7 * 60, routes=[day]) == ["mail"]
-    assert chosen(minute=5 * 60, routes=[day]) == ["log", "pager"]
-
-
-def test_a_definition_that_names_its_channels_is_told_there_alone():
-    assert chosen(threshold(notify={"channels": ["mail"]}), routes=[{"channels": ["pager"]}]) == [
-        "mail"
+    pager = [{"channels": ["pager"]}]
+    found = [
+        chosen(minute=7 * 60, routes=[day]),
+        chosen(minute=5 * 60, routes=[day]),
+        chosen(threshold(notify={"channels": ["mail"]}), routes=pager),
+        chosen(threshold(notify={"channels": []}), routes=pager),
     ]
-    assert chosen(threshold(notify={"channels": []}), routes=[{"channels": ["pager"]}]) == []
+    assert found == [["mail"], ["log", "pager"], ["mail"], []]
 
 
-def test_a_channel_of_two_routes_is_told_once_and_by_the_one_that_is_awake():
+def test_a_channel_of_two_routes_is_told_by_the_one_awake_and_escalations_come_soonest_first():
     asleep = {"channels": ["mail"], "quiet": [{"from": "00:00", "to": "24:00"}]}
+    steps = [{"after": "1h", "channels": ["boss"]}, {"after": "15m", "channels": ["chief"]}]
     parsed = [
         parse_route({"name": "a", **asleep}),
-        parse_route({"name": "b", "channels": ["mail"]}),
+        parse_route({"name": "b", "channels": ["mail"], "escalation": steps}),
     ]
     [mail] = recipients(threshold(), "oven-1", "medium", parsed, [], at(0))
     assert (mail.route, mail.quiet_until) == ("b", None)
-
-
-@pytest.mark.parametrize(("minute", "held"), [(15, None), (16, "digest")])
-def test_an_episode_that_was_over_goes_into_a_digest_only_if_it_was_over_for_more_than_ten_minutes(
-    minute, held
-):
-    assert decide(situation(over(EPISODE), minute=minute)).postponed_by == held
-
-
-def test_escalations_come_soonest_first():
-    steps = [{"after": "1h", "channels": ["boss"]}, {"after": "15m", "channels": ["chief"]}]
-    route = parse_route({"name": "a", "channels": ["mail"], "escalation": steps})
-    assert [r.channel for r in escalations(threshold(), "oven-1", "medium", [route], at(0))] == [
-        "chief",
-        "boss",
-    ]
+    found = escalations(threshold(), "oven-1", "medium", parsed, at(0))
+    assert [recipient.channel for recipient in found] == ["chief", "boss"]
 
 
 # --- trying again
