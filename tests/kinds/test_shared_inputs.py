@@ -3,6 +3,7 @@ alone."""
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -49,26 +50,20 @@ def models():
     of the hours on."""
     history = small_models.line(60)
     plan = small_models.dataset(hours=60).plan
+    some = tuple(n for n in plan.numbers if n.name in ("humidity", "belt"))
+    others = tuple(n for n in plan.numbers if n.name != "belt")
     plans = [
-        replace(
-            plan,
-            numbers=tuple(n for n in plan.numbers if n.name in ("humidity", "belt")),
-            events=("pin", "stop"),
-        ),
-        replace(
-            plan,
-            numbers=tuple(n for n in plan.numbers if n.name != "belt"),
-            windows_ms=(900_000, 7_200_000),
-        ),
+        replace(plan, numbers=some, events=("pin", "stop")),
+        replace(plan, numbers=others, windows_ms=(900_000, 7_200_000)),
         plan,
     ]
-    found = []
-    for p in plans:
+
+    def model(p, weight, **more):
         rows = build_features(p, history, millis(history.readings.index)[::2]).fillna(0.0)
-        found.append(small_models.linear_model(p, rows, {"humidity.last": 2.0}, threshold=0.6))
-        refit = small_models.linear_model(
-            p, rows, {"humidity.last": 1.5}, threshold=0.6, training_cutoff=FIRST + 2 * HOUR
-        )
+        return small_models.linear_model(p, rows, {"humidity.last": weight}, threshold=0.6, **more)
+
+    refit = model(plan, 1.5, training_cutoff=FIRST + 2 * HOUR)
+    found = [model(p, 2.0) for p in plans]
     return [*found, replace(found[-1], refit=refit)]
 
 
@@ -99,20 +94,12 @@ def platform():
     return platform
 
 
-class OneModel:
-    def __init__(self, model):
-        self._model = model
-
-    def get(self, definition, version):
-        return self._model
-
-
 def say(platform, asked, shared):
     """Evaluate a question from an instant, and return every result in comparable form."""
     asset, model, definition, hours = asked
     found = evaluate_parts(
         platform,
-        OneModel(model),
+        SimpleNamespace(get=lambda *_: model),
         asset,
         ConditionState(
             watermark=FIRST + hours * HOUR, raised_at=FIRST - HOUR / 2 if hours else None
@@ -162,24 +149,27 @@ def test_shared_is_alone_bit_for_bit(platform, models, asked):
     ]
     alone = [say(platform, one, None) for one in questions]
     spans = {}
-    for _ in range(2):  # the second time, what was read is read of several assets at once
-        shared = SharedInputs(platform.readings, spans)
-        shared.expect(assets, LAST)
-        assert [say(platform, one, shared) for one in questions] == alone
+    for most_values in (10**6, 600):  # the second time also with parts that are given up
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asset_inputs, "MOST_VALUES", most_values)
+            patch.setattr(shared_inputs, "MOST_VALUES", most_values)
+            shared = SharedInputs(platform.readings, spans)
+            shared.expect(assets, LAST)
+            assert [say(platform, one, shared) for one in questions] == alone
 
 
-@pytest.mark.parametrize("hours", [(20, 22), (22, 24), (20, 24)])
-def test_scores_are_the_same_without_those_of_twins(platform, models, hours):
+def test_scores_are_the_same_without_those_of_twins(platform, models):
     asset = platform.assets.get("oven-1")
     both, alone = (SharedInputs(platform.readings, with_twins=twins) for twins in (True, False))
-    start, end = (small_models.START + hour * HOUR for hour in hours)
-    at = grid(to_millis(start), to_millis(end), 600_000)
     for model in models:
-        history = platform.readings.load(asset, start - 8 * HOUR, end)
-        (_, expected), (_, found) = (one.score(model, history, at) for one in (both, alone))
-        assert found.score.tobytes() == expected.score.tobytes()
-        assert pd.isna(found.twin).all()
-        assert pd.notna(expected.twin).any() == (model.refit is not None and hours[1] > 22)
+        for first, last in ((20, 22), (22, 24), (20, 24)):
+            start, end = (small_models.START + hour * HOUR for hour in (first, last))
+            at = grid(to_millis(start), to_millis(end), 600_000)
+            history = platform.readings.load(asset, start - 8 * HOUR, end)
+            (_, expected), (_, found) = (one.score(model, history, at) for one in (both, alone))
+            assert found.score.tobytes() == expected.score.tobytes()
+            assert pd.isna(found.twin).all()
+            assert pd.notna(expected.twin).any() == (model.refit is not None and last > 22)
 
 
 def test_scores_of_assets_that_are_alike_are_computed_together_and_are_those_of_each_alone(
@@ -194,30 +184,23 @@ def test_scores_of_assets_that_are_alike_are_computed_together_and_are_those_of_
         computed.append(len(matrix))
         return score_matrix(model, matrix, *others)
 
+    def score(shared, asset, model, at):
+        names = frozenset(asset.variables)
+        history = shared.load(asset, FIRST - 8 * HOUR, LAST - HOUR, names)
+        rows, scored = shared.score(model, history, at)
+        return bits(rows.frame), rows.matrix.tobytes(), scored.score.tobytes(), scored.twin
+
     monkeypatch.setattr(shared_inputs, "score_matrix", note)
     for model in models:
-
-        def score(shared, asset, model=model, at=at):
-            names = frozenset(asset.variables)
-            history = shared.load(asset, FIRST - 8 * HOUR, LAST - HOUR, names)
-            rows, scored = shared.score(model, history, at)
-            return bits(rows.frame), rows.matrix.tobytes(), scored.score.tobytes(), scored.twin
-
         spans = {}
-        alone = [score(SharedInputs(platform.readings, spans), asset) for asset in assets]
+        alone = [score(SharedInputs(platform.readings, spans), one, model, at) for one in assets]
         shared = SharedInputs(platform.readings, spans)
         shared.expect(assets, LAST - HOUR, are_alike=True)
         computed.clear()
-        for asset, expected in zip(assets, alone, strict=True):
-            np.testing.assert_equal(score(shared, asset), expected)
+        np.testing.assert_equal([score(shared, one, model, at) for one in assets], alone)
         assert computed == [3]
-        earlier = at - 600_000  # of which nothing is computed together any more
-        shared.expect(assets, LAST - HOUR, are_alike=True)
-        computed.clear()
-        score(shared, assets[0])
-        for asset in assets[1:]:
-            score(shared, asset, at=earlier)
-        assert computed == [3, 1, 1]
+        score(shared, assets[1], model, at - 600_000)  # nothing of it is computed together
+        assert computed == [3, 1]
 
 
 class CountedReadings:
@@ -234,68 +217,25 @@ class CountedReadings:
         return self._stored.load_histories(wanted, end)
 
 
-def test_readings_of_an_asset_are_read_once_for_equal_needs(platform):
-    counted = CountedReadings(platform.readings)
-    shared = SharedInputs(counted)
-    asset = platform.assets.get("oven-1")
-    shared.load(asset, FIRST, LAST, ["humidity", "belt"])
-    shared.load(asset, FIRST + HOUR, LAST, ["belt"])
-    assert counted.loads == 1
-    shared.load(asset, FIRST - HOUR, LAST, ["crew"])  # both together from here on
-    shared.load(asset, FIRST - HOUR, LAST, ["humidity", "crew"])
-    assert counted.loads == 2
-
-
-def test_events_are_read_for_those_that_need_some(platform):
-    counted = CountedReadings(platform.readings)
-    shared = SharedInputs(counted)
-    asset = platform.assets.get("oven-2")
-    alone = shared.load(asset, FIRST, LAST, ["humidity"], with_events=False)
-    assert (len(alone.events), alone.event_types) == (0, ())
-    both = shared.load(asset, FIRST, LAST, ["humidity"])
-    expected = platform.readings.load(asset, FIRST, LAST, ["humidity"], events_since=FIRST)
-    pd.testing.assert_frame_equal(both.events, expected.events)
-    assert len(both.events)
-    assert set(both.event_types) == set(TYPES)
-    shared.load(asset, FIRST + HOUR, LAST, ["humidity"], with_events=False)
-    assert counted.loads == 2
-
-
-def test_a_process_reads_several_assets_at_once_from_the_second_time_on(platform):
+def test_readings_are_read_once_for_equal_needs_and_events_for_those_that_need_some(platform):
     counted = CountedReadings(platform.readings)
     assets = [platform.assets.get(name) for name in ASSETS]
     spans = {}
-    found = []
-    for _ in range(2):
-        shared = SharedInputs(counted, spans)
-        shared.expect(assets, LAST)
-        found.append([shared.load(one, FIRST, LAST, ["humidity"]).readings for one in assets])
-    assert counted.loads == len(assets) + 1
-    for first, second in zip(*found, strict=True):
-        pd.testing.assert_frame_equal(first, second)
+    shared = SharedInputs(counted, spans)
+    alone = shared.load(assets[1], FIRST, LAST, ["humidity"], with_events=False)
+    assert (len(alone.events), alone.event_types, counted.loads) == (0, (), 1)
+    both = shared.load(assets[1], FIRST, LAST, ["humidity"])
+    expected = platform.readings.load(assets[1], FIRST, LAST, ["humidity"], events_since=FIRST)
+    pd.testing.assert_frame_equal(both.events, expected.events)
+    assert ({*both.event_types}, counted.loads) == ({*TYPES}, 2)
+    shared.load(assets[1], FIRST + HOUR, LAST, ["humidity"], with_events=False)
+    assert counted.loads == 2
+    shared.load(assets[0], FIRST, LAST, ["humidity"])
     later = SharedInputs(counted, spans)
     later.expect(assets, LAST)
-    later.load(assets[0], FIRST - HOUR, LAST, ["belt"])  # more than the last time: read as well
-    assert counted.loads == len(assets) + 3
-
-
-def test_parts_of_readings_are_kept_within_bounds(platform, monkeypatch):
-    for module in (asset_inputs, shared_inputs):
-        monkeypatch.setattr(module, "MOST_VALUES", 600)  # of 144 rows
-    shared = SharedInputs(platform.readings)
-    oven = platform.assets.get("oven-1")
-    start = FIRST - 8 * HOUR
-    names = ["setpoint", "belt", "humidity", "moisture"]
-    shared.load(oven, start, LAST, names)
-    first = shared.load(oven, start + HOUR / 4, LAST, names[:1])
-    assert shared.load(oven, start + HOUR / 4, LAST, names[:1]) is first
-    for quarter in range(5):
-        shared.load(oven, start + quarter * HOUR / 4, LAST, names[1:2])
-    assert shared.load(oven, start + HOUR / 4, LAST, names[:1]) is not first
-    large = shared.load(oven, start, LAST, [*names, "crew"])
-    assert shared.load(oven, start, LAST, [*names, "crew"]) is large
-    shared.load(oven, start, LAST, ["crew"])
-    assert shared.load(oven, start, LAST, [*names, "crew"]) is not large
+    for one in assets:  # what was read the last time is read of several at once
+        later.load(one, FIRST, LAST, ["humidity"])
+    assert counted.loads == 4
 
 
 def test_a_value_of_a_wrong_type_stops_only_those_that_need_it():
@@ -315,33 +255,20 @@ def test_a_value_of_a_wrong_type_stops_only_those_that_need_it():
     ].tolist() == [2.0]
 
 
-@pytest.fixture
-def parsed(monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        model_files,
-        "model_from_files",
-        lambda files: seen.append(files["model.json"]) or dict(files),
-    )
-    return seen
+def test_equal_files_are_parsed_once_and_the_least_recently_used_model_goes_first(monkeypatch):
+    parsed = []
 
+    def note(files):
+        parsed.append(files["model.json"][:1])
+        return dict(files)
 
-@pytest.mark.parametrize("key", [b"", b"key of a shared registry"])
-def test_equal_files_are_parsed_once_and_the_least_recently_used_model_goes_first(parsed, key):
+    monkeypatch.setattr(model_files, "model_from_files", note)
     models = MemoryModels()
+    key = b"key of a shared registry"
     ports = RegistryPorts(runs=models, models=models, decisions=MemoryDecisions(), model_key=key)
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2"), ("d", b"3")):
         register_model(ports, name, f"run-{name}", {"model.json": content * 10}, {}, {})
-    models = ModelCache(ports, most_bytes=20)
-
-    def get(name):
-        return models.get(classifier(name=name), 1)
-
-    assert get("a") is get("b")
-    get("c")
-    assert get("a") is get("b")
-    get("d")  # c was not used for the longest time
-    assert parsed == [b"1" * 10, b"2" * 10, b"3" * 10]
-    get("a")
-    get("c")
-    assert parsed[3:] == [b"2" * 10]
+    cache = ModelCache(ports, most_bytes=20)
+    found = [cache.get(classifier(name=name), 1) for name in "abcadac"]
+    assert found[0] is found[1] is found[3]
+    assert parsed == [b"1", b"2", b"3", b"2"]  # c was not used for the longest time
