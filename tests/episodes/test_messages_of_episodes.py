@@ -143,6 +143,14 @@ def test_a_lower_risk_is_told_and_takes_no_advice_away():
     assert "Since the alarm came: risk 85 % → 0.0 % (Thu 1 Jan 00:1" in last
 
 
+def test_a_forecast_is_kept_within_its_limit_by_what_can_be_set():
+    advice = told("forecast").episode.recommendation
+    (change,) = advice.changes
+    assert (change.variable, change.before) == ("belt", 2.4)
+    assert change.after < change.before
+    assert advice.risk_after < told("forecast").episode.evaluation.threshold <= advice.risk_before
+
+
 def test_without_advice_and_without_an_instruction_no_step_is_invented():
     for message in told("classifier, onset, nothing can be set and no instruction").messages():
         assert "What to do" not in message.text

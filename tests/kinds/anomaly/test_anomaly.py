@@ -58,33 +58,53 @@ def platform():
     return in_service(*trained_platform(), (*range(TRAINED, END, 95), END))
 
 
+@pytest.fixture
+def broken(platform):
+    """Return the episode of the break."""
+    found = platform.episodes.find(NAME)
+    (episode,) = [e for e in found if at(BROKEN) <= e.raised_at < at(REPAIRED)]
+    assert len(found) <= 3, "normal operation raises next to nothing"
+    return episode
+
+
 def test_its_model_says_what_it_is_and_how_its_threshold_was_set(platform):
     what, threshold = model_of(platform).by_asset[ASSET].account
     assert what.startswith(
         "principal components of levels and of spreads (90% of the variance); 4 variables every 10m"
     )
     assert threshold.startswith("threshold by peaks over a threshold: generalized Pareto")
-    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (
-        1,
-        1,
-    )
+    champions = model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")
+    assert champions == (1, 1)
 
 
-def test_a_correlation_break_within_usual_values_raises_an_episode_that_names_the_sensor(platform):
-    (episode,) = [
-        e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)
-    ]
-    assert episode.closed_at >= at(REPAIRED)
+def test_a_correlation_break_within_usual_values_raises_an_episode_that_names_the_sensor(
+    platform, broken
+):
+    assert broken.closed_at >= at(REPAIRED)
     usual = [row.values["flow"] for row in rows() if row.ts < at(TRAINED)]
-    broken = [row.values["flow"] for row in rows() if at(BROKEN) <= row.ts < at(REPAIRED)]
-    assert min(usual) < min(broken)
-    assert max(broken) < max(usual)
-    assert episode.contributions[0].variable == "flow"
-    assert episode.contributions[0].share > 0.5
-    assert episode.evaluation.reason.startswith("Unlike normal operation: the ")
-    assert " of flow over 40 min is " in episode.evaluation.reason
-    assert episode.contributions[0].value < episode.contributions[0].usual - 1
-    assert episode.evaluation.value >= episode.evaluation.threshold == 1.0
+    flow = [row.values["flow"] for row in rows() if at(BROKEN) <= row.ts < at(REPAIRED)]
+    assert min(usual) < min(flow) < max(flow) < max(usual)
+    first = broken.contributions[0]
+    assert (first.variable, first.share > 0.5, first.value < first.usual - 1) == (
+        "flow",
+        True,
+        True,
+    )
+    assert broken.evaluation.reason.startswith("Unlike normal operation: the ")
+    assert " of flow over 40 min is " in broken.evaluation.reason
+    assert broken.evaluation.value >= broken.evaluation.threshold == 1.0
+    told = why(platform, NAME, ASSET, broken.raised_at)
+    assert (told.verdict, told.model_version, told.threshold) == ("open", 1, 1.0)
+    assert told.score == pytest.approx(broken.evaluation.value)
+    facts = " ".join(map(str, told.facts))
+    assert "of flow over 40 min is" in facts
+    assert "principal components of levels" in facts
+    assert why(platform, NAME, ASSET, at(BROKEN - 300)).verdict == "normal"
+    score, *sensors = chart_of(platform, broken, at(END)).panels
+    assert (score.name, [level.value for level in score.levels]) == ("Unlike normal", [1.0, 0.0])
+    assert score.values.max() > 1
+    assert [panel.name for panel in sensors] == [one.variable for one in broken.contributions[:3]]
+    assert sensors[0].levels[0].value == first.usual
 
 
 def raised_in_the_break(document, readings):
@@ -126,41 +146,8 @@ def test_champions_of_before_serve_and_fields_of_before_are_read():
     assert [*plain.effect_warnings()] == []
 
 
-def test_normal_operation_raises_next_to_nothing(platform):
-    others = [
-        e for e in platform.episodes.find(NAME) if not at(BROKEN) <= e.raised_at < at(REPAIRED)
-    ]
-    assert len(others) <= 2
-
-
-def test_why_names_score_threshold_and_sensors(platform):
-    episode = next(
-        e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)
-    )
-    told = why(platform, NAME, ASSET, episode.raised_at)
-    assert (told.verdict, told.model_version, told.threshold) == ("open", 1, 1.0)
-    assert told.score == pytest.approx(episode.evaluation.value)
-    assert any("of flow over 40 min is" in fact for fact in told.facts)
-    assert any("principal components of levels" in fact for fact in told.facts)
-    assert why(platform, NAME, ASSET, at(BROKEN - 300)).verdict == "normal"
-
-
-def test_the_page_draws_the_score_with_its_threshold_and_the_first_sensors(platform):
-    episode = next(
-        e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)
-    )
-    score, *sensors = chart_of(platform, episode, at(END)).panels
-    assert (score.name, [level.value for level in score.levels]) == ("Unlike normal", [1.0, 0.0])
-    assert score.values.max() > 1
-    assert [panel.name for panel in sensors] == [one.variable for one in episode.contributions[:3]]
-    assert sensors[0].levels[0].value == episode.contributions[0].usual
-
-
-def test_past_backtest_and_report_agree_with_live(platform):
+def test_its_past_agrees_with_live_and_the_same_training_again_keeps_the_champion(platform):
     assert_past_agrees_with_live(platform, NAME, TRAINED, END)
-
-
-def test_the_same_training_again_gives_the_same_bits_and_keeps_the_champion(platform):
     before = model_of(platform).hash
     again = trained_at(platform, NAME, TRAINED)
     assert (again.verdict, again.promote) == ("keep", False)
@@ -214,35 +201,26 @@ def test_verdicts_enter_the_next_version_not_the_running_one():
 
 
 def test_rows_without_a_variable_that_is_nearly_always_there_do_not_count():
-    silent = [
-        replace(
-            row,
-            values={
-                name: value
-                for name, value in row.values.items()
-                if name != "flow" or not 300 <= i < 340
-            },
-        )
-        for i, row in enumerate(rows())
-    ]
+    silent = rows()
+    for number in range(300, 340):
+        del silent[number].values["flow"]
     made, _ = trained_platform(DOCUMENT, readings=silent)
     fitted = model_of(made).by_asset[ASSET]
     assert fitted.steady == ("current", "flow", "speed", "temperature")
     assert "37 without a variable that is nearly always there" in fitted.account[0]
 
 
-def test_a_long_history_is_thinned_evenly_and_says_so(monkeypatch):
-    monkeypatch.setattr("alerting.kinds.anomaly.training._MOST_ROWS", 800)
+@pytest.mark.parametrize(
+    ("limit", "most", "said"),
+    [
+        ("training._MOST_ROWS", 800, "operation, one in 3 so that they are at most 800"),
+        ("normal_time.MOST_CELLS", 4000, "of the normal period only one in 5 was computed"),
+    ],
+)
+def test_a_long_history_is_thinned_evenly_and_says_so(monkeypatch, limit, most, said):
+    monkeypatch.setattr(f"alerting.kinds.anomaly.{limit}", most)
     made, _ = trained_platform(DOCUMENT)
     fitted = model_of(made).by_asset[ASSET]
-    assert "rows of normal operation, one in 3 so that they are at most 800" in fitted.account[0]
-    assert fitted.weeks == pytest.approx(16 / 7, rel=0.02)
-
-
-def test_strides_that_are_too_short_for_the_period_are_computed_evenly_and_said_so(monkeypatch):
-    monkeypatch.setattr("alerting.kinds.anomaly.normal_time.MOST_CELLS", 4000)
-    made, _ = trained_platform(DOCUMENT)
-    fitted = model_of(made).by_asset[ASSET]
-    assert "of the strides of the normal period only one in 5 was computed" in fitted.account[-1]
+    assert said in " ".join(fitted.account)
     assert fitted.plan.stride_ms == 600_000
     assert fitted.weeks == pytest.approx(16 / 7, rel=0.02)

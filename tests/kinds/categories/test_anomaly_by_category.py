@@ -62,9 +62,9 @@ def line(minutes, recipes="ABCD", more_heat_from=10**6, more=4.0, turn=120):
     return found
 
 
-def estimated(definition, readings):
+def estimated(definition, readings, asset=ASSET):
     minutes, recipes, heat, force = zip(*readings, strict=True)
-    data = history(minutes, ASSET, heat=list(heat), force=list(force), recipe=list(recipes))
+    data = history(minutes, asset, heat=list(heat), force=list(force), recipe=list(recipes))
     learned = LearningData([in_memory(data)], {}, NormalTime(at(-LEARNED - 1), at(0), at(0)))
     return from_files(to_files(TRAINING.estimate(definition, 1, "detector", learned).model))
 
@@ -111,19 +111,16 @@ def test_a_window_over_a_change_of_recipe_is_unknown_and_says_so():
     assert scored(DEFINITION, line(range(1, 130)), [125])[-1] is None
 
 
-@pytest.mark.parametrize("recipe", [*"EF"])
-def test_a_recipe_with_too_little_normal_time_or_never_seen_is_compared_with_all_together(recipe):
-    steps, scores, _, _, unknown = scored(DEFINITION, line(range(1, 60), recipe), [59])
-    assert (raised(steps), unknown) == ([], None)
-    assert all(float.fromhex(score) < 1 for _, score in scores[-50:])
-    far = scored(DEFINITION, line(range(1, 60), recipe, 30, 90), [59])
-    assert [evidence.evaluation.reason.split(" (")[-1] for evidence in far[2].values()] == [
-        f"recipe {recipe}: no or too little normal operation of its own, compared with all normal "
-        "operation together)"
-    ]
-
-
-def test_the_account_names_recipes_rows_and_the_fallback():
+def test_a_recipe_with_too_little_normal_time_or_never_seen_is_compared_with_all_together():
+    for recipe in "EF":
+        steps, scores, *_, unknown = scored(DEFINITION, line(range(1, 60), recipe), [59])
+        assert (raised(steps), unknown) == ([], None)
+        assert all(float.fromhex(score) < 1 for _, score in scores[-50:])
+        far = scored(DEFINITION, line(range(1, 60), recipe, 30, 90), [59])[2]
+        assert [evidence.evaluation.reason.split(" (")[-1] for evidence in far.values()] == [
+            f"recipe {recipe}: no or too little normal operation of its own, compared with all "
+            "normal operation together)"
+        ]
     account = model().by_asset["press-1"].account
     own, fallback, changes = account[-3:]
     assert own.startswith("rows are compared with those of their own recipe: A (")
@@ -169,24 +166,13 @@ def test_rows_of_features_are_scored_by_the_column_of_the_category():
 
 
 def test_rows_of_a_flag_are_scored_by_it_in_every_form():
-    asset = ASSET.model_copy(
-        update={"variables": ASSET.variables | {"recipe": Variable(type="boolean")}}
-    )
-    minutes, recipes, heat, force = zip(*line(range(-LEARNED, 0), "AC"), strict=True)
-    data = history(
-        minutes,
-        asset,
-        heat=list(heat),
-        force=list(force),
-        recipe=[float(recipe == "A") for recipe in recipes],
-    )
-    learned = LearningData([in_memory(data)], {}, NormalTime(at(-LEARNED - 1), at(0), at(0)))
-    fitted = TRAINING.estimate(DEFINITION, 1, "detector", learned).model
-    assert {*fitted.by_asset["press-1"].by.spaces} == {"true", "false"}
-    values = {
-        name: 10.0 if name.startswith("heat") else 20.0
-        for name in fitted.by_asset["press-1"].plan.columns
-    }
+    variables = ASSET.variables | {"recipe": Variable(type="boolean")}
+    readings = line(range(-LEARNED, 0), "AC")
+    flagged = [(m, float(recipe == "A"), *values) for m, recipe, *values in readings]
+    fitted = estimated(DEFINITION, flagged, ASSET.model_copy(update={"variables": variables}))
+    of_press = fitted.by_asset["press-1"]
+    assert {*of_press.by.spaces} == {"true", "false"}
+    values = {name: 10.0 if name.startswith("heat") else 20.0 for name in of_press.plan.columns}
 
     def score(flag):
         (found,) = score_rows(fitted, pd.DataFrame([values | {"recipe": flag}]))
@@ -230,9 +216,7 @@ def test_the_recipe_between_normal_and_unseen_time_counts_in_the_unseen_time():
     assert set(unseen.categories.in_force(unseen.at).tolist()) == {"B"}
 
 
-def test_the_category_is_checked_beside_the_assets():
-    faults = [*map(str, parse_definition({**DOCUMENT, "by": "heat"}).faults_on([ASSET], []))]
-    assert faults == ["by: 'heat' is a number; a group needs a category (name a category)"]
+def test_a_definition_without_a_category_is_as_before():
     assert "by" not in PLAIN.question_fields()
     assert "by" not in PLAIN.model_dump(mode="json", by_alias=True)
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.explain.explain import why
 from tests.builders import at
@@ -97,8 +96,3 @@ def test_why_names_the_recipe_the_change_and_the_fallback(platform):
         "operation together"
     )
     assert said in map(str, new.facts)
-
-
-def test_a_category_that_is_none_is_refused_whole():
-    with pytest.raises(UserError, match="by: none of the matched assets has a variable 'recip'"):
-        platform_with(recipe_oven(), recipe_rows()[:2], DOCUMENT | {"by": "recip"})

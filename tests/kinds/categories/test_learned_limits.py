@@ -44,6 +44,10 @@ def limits(platform, version):
     return {group: (one.readings, one.limit) for group, one in table.groups.items()}
 
 
+def readings_of_groups(platform):
+    return {group: count for group, (count, _) in limits(platform, 1).items()}
+
+
 def raised(platform, until):
     platform.clock.instant = at(until)
     counts = evaluate(platform, None, at(until))
@@ -63,11 +67,7 @@ def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
     assert unknown == {"force-too-high on press-1": "no learned limits are in service yet"}
     decided = learned(platform, 2)
     assert (decided.verdict, decided.promote) == ("promote", True)
-    assert {group: count for group, (count, _) in limits(platform, 1).items()} == {
-        (): 1440,
-        ("A",): 720,
-        ("B",): 720,
-    }
+    assert readings_of_groups(platform) == {(): 1440, ("A",): 720, ("B",): 720}
     assert limits(platform, 1)["A",][1] == pytest.approx(10.8)
     assert any("force, quantile 0.99 of 1440 readings" in note for note in decided.dataset.notes)
     [episode], unknown = raised(platform, 2 * DAY + 30)
@@ -90,23 +90,16 @@ def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
     assert answer.limit == pytest.approx(10.8)
 
 
-def test_readings_after_the_start_of_the_period_belong_to_the_recipe_that_was_reported_before_it():
+def test_readings_after_the_start_of_the_period_belong_to_the_recipe_that_was_reported_before_it(
+    monkeypatch,
+):
     platform = running(above={"learned": {"quantile": 0.99, "over": "1d", "by": ["recipe"]}})
-    # of (18:00, 18:00]: recipe B since noon, A from midnight on, B from noon on
-    learned(platform, 1.75)
-    assert {group: count for group, (count, _) in limits(platform, 1).items()} == {
-        (): 720,
-        ("A",): 360,
-        ("B",): 360,
-    }
-
-
-def test_the_search_for_the_recipe_in_force_is_indexed_with_the_first_limits(monkeypatch):
-    platform = running()
     indexed = []
     monkeypatch.setattr(platform.readings, "index_newest", indexed.extend)
-    learned(platform, 2)
-    assert indexed == ["recipe"]
+    # of (18:00, 18:00]: recipe B since noon, A from midnight on, B from noon on
+    learned(platform, 1.75)
+    assert readings_of_groups(platform) == {(): 720, ("A",): 360, ("B",): 360}
+    assert indexed == ["recipe"]  # the search for the recipe in force, with the first limits
 
 
 def test_a_recipe_never_seen_takes_the_limit_of_all_readings():
@@ -131,7 +124,7 @@ def test_problems_with_the_time_before_them_and_suppressed_times_are_left_out():
     # an hour and 20 minutes, both ends included
     assert left_out["force, in problems and the time before them"] == 41
     assert left_out["force, in suppressed times"] > 100
-    assert sum(count for count, _ in limits(platform, 1).values()) < 2 * 1440
+    assert sum(readings_of_groups(platform).values()) < 2 * 1440
 
 
 def test_too_few_readings_are_refused_with_the_number_that_is_needed():
@@ -156,15 +149,18 @@ def test_a_new_estimate_changes_the_future_only():
     assert {episode.model_version for episode in again} == {1}
 
 
+def at_another_level(platform):
+    """Add two days at another level of the force, and return the platform."""
+    moved = {m: {"force": force(m, level=13)} for m in range(2 * DAY, 4 * DAY, 2)}
+    rows = [ReadingRow("press-1", at(minute), values) for minute, values in moved.items()]
+    add_readings(platform, rows, at(4 * DAY))
+    return platform
+
+
 def test_a_level_that_moved_waits_for_a_person():
     platform = running()
     learned(platform, 2)
-    rows = [
-        ReadingRow("press-1", at(m), {"force": force(m, level=13)})
-        for m in range(2 * DAY, 4 * DAY, 2)
-    ]
-    add_readings(platform, rows, at(4 * DAY))
-    decided = learned(platform, 4)
+    decided = learned(at_another_level(platform), 4)
     assert decided.waiting
     assert "since the last estimate lie beyond the limits of their groups" in decided.reason
 
@@ -194,23 +190,21 @@ def compared(history, limits, by=()):
     )
 
 
-@pytest.mark.parametrize(("beyond", "by_person"), [(20, True), (3, True), (2, False)])
-def test_level_that_moved_waits_for_person_also_where_new_readings_are_fewer_than_quantile_needs(
-    beyond, by_person
-):
-    rare = history(
-        [60 * n for n in range(1, 21)], PRESS, force=[15.0] * beyond + [10.0] * (20 - beyond)
-    )
-    assert compared(rare, {(): 11.0}).decision.by_person is by_person
+def test_a_level_that_moved_waits_for_a_person_also_of_few_readings_or_of_one_group():
+    """Fewer readings than the quantile needs; and values within the range of all readings."""
 
+    def rare(beyond):
+        values = [15.0] * beyond + [10.0] * (20 - beyond)
+        data = history([60 * n for n in range(1, 21)], PRESS, force=values)
+        return compared(data, {(): 11.0}).decision.by_person
 
-@pytest.mark.parametrize(("recipe", "by_person"), [("A", True), ("B", False)])
-def test_a_group_that_moved_within_the_range_of_all_readings_waits_for_a_person(recipe, by_person):
-    moved = history(range(1, 21), PRESS, force=[15.0] * 20, recipe=[recipe, *[None] * 19])
-    assert (
-        compared(moved, {(): 21.0, ("A",): 11.0, ("B",): 21.0}, by=["recipe"]).decision.by_person
-        is by_person
-    )
+    def of_recipe(recipe):
+        data = history(range(1, 21), PRESS, force=[15.0] * 20, recipe=[recipe, *[None] * 19])
+        limits = {(): 21.0, ("A",): 11.0, ("B",): 21.0}
+        return compared(data, limits, by=["recipe"]).decision.by_person
+
+    assert [rare(beyond) for beyond in (20, 3, 2)] == [True, True, False]
+    assert [of_recipe(recipe) for recipe in "AB"] == [True, False]
 
 
 def test_an_asset_without_one_of_the_variables_has_the_limits_of_the_others():
@@ -292,68 +286,43 @@ def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of
     )
 
 
-def test_a_backtest_estimates_walk_forward_what_live_would_have_known():
-    """With latency: the last readings before an estimate belong to the one that it replaces."""
-    platform = replace(
-        running(days=4, extra=[(3 * DAY + 11, {"force": 11.5})], state="draft"),
-        latency=timedelta(seconds=10),
-    )
+def tested(platform, **changes):
+    """Return the backtest of days 2 and 3 that estimates each day."""
     platform.clock.instant = at(5 * DAY)
-    found = backtest(
-        platform,
-        named_subject(platform, DOCUMENT["name"]),
-        at(2 * DAY),
-        at(4 * DAY),
-        retrain=at(DAY) - at(0),
-    )
-    assert [segment["version"] for segment in found.segments] == [1, 2]
-    assert [segment["training_cutoff"] for segment in found.segments] == [at(2 * DAY), at(3 * DAY)]
-    assert [segment["unknown"] for segment in found.segments] == [[], []]
-    assert at(3 * DAY + 11) in {episode.raised_at for episode in found.episodes}
+    subject = named_subject(platform, DOCUMENT["name"])
+    made = replace(platform, **changes)
+    return backtest(made, subject, at(2 * DAY), at(4 * DAY), retrain=timedelta(days=1))
+
+
+def test_a_backtest_estimates_walk_forward_what_live_would_have_known():
+    """With latency: the last readings before an estimate belong to the one that it replaces, and
+    every episode is counted once, also those that the latency keeps back."""
+    extra = [(3 * DAY - 31, {"force": 50}), (3 * DAY + 11, {"force": 11.5})]
+    platform = running(days=4, extra=extra, state="draft")
+    for latency in (timedelta(seconds=10), timedelta(hours=1)):
+        found = tested(platform, latency=latency)
+        assert [(one["version"], one["training_cutoff"]) for one in found.segments] == [
+            (1, at(2 * DAY)),
+            (2, at(3 * DAY)),
+        ]
+        assert [segment["unknown"] for segment in found.segments] == [[], []]
+        raised_at = {episode.raised_at for episode in found.episodes}
+        assert {at(minute) for minute, _ in extra} <= raised_at
+        assert sum(segment["episodes"] for segment in found.segments) == len(found.episodes)
+    assert "limit 10.8 to 20.8 kN" in found.page  # of every version that it estimated
 
 
 def test_a_backtest_takes_limits_that_wait_for_a_person_as_approved_and_says_so():
-    platform = running(state="draft")
-    rows = [
-        ReadingRow("press-1", at(m), {"force": force(m, level=13)})
-        for m in range(2 * DAY, 4 * DAY, 2)
-    ]
-    add_readings(platform, rows, at(4 * DAY))
-    platform.clock.instant = at(5 * DAY)
-    found = backtest(
-        platform,
-        named_subject(platform, DOCUMENT["name"]),
-        at(2 * DAY),
-        at(4 * DAY),
-        retrain=at(DAY) - at(0),
-    )
-    assert [
-        (segment["version"], segment["promoted"], segment["approved"]) for segment in found.segments
-    ] == [
+    found = tested(at_another_level(running(state="draft")))
+    assert [(one["version"], one["promoted"], one["approved"]) for one in found.segments] == [
         (1, True, False),
         (2, True, True),
     ]
     assert "Promotions that need approval were taken as approved at once." in found.page
 
 
-def test_segments_of_a_backtest_count_every_episode_once_also_those_that_the_latency_keeps_back():
-    platform = replace(
-        running(days=4, extra=[(3 * DAY - 31, {"force": 50})], state="draft"),
-        latency=timedelta(hours=1),
-    )
-    platform.clock.instant = at(5 * DAY)
-    found = backtest(
-        platform,
-        named_subject(platform, DOCUMENT["name"]),
-        at(2 * DAY),
-        at(4 * DAY),
-        retrain=at(DAY) - at(0),
-    )
-    assert at(3 * DAY - 31) in {episode.raised_at for episode in found.episodes}
-    assert sum(segment["episodes"] for segment in found.segments) == len(found.episodes)
-
-
 def test_time_without_a_limit_for_an_asset_is_no_evaluated_time_of_a_report():
+    """Neither of an asset without limits, nor before the first ones."""
     platform = running(days=4)
     platform.assets.store_assets([PRESS.model_copy(update={"name": "press-2"})])
     apply(platform, [{**DOCUMENT, "assets": ["press-*"]}], "engineer", at(1), "test")
@@ -362,30 +331,14 @@ def test_time_without_a_limit_for_an_asset_is_no_evaluated_time_of_a_report():
     ]
     add_readings(platform, rows, at(2))
     learned(platform, 2)
-    raised(platform, 3 * DAY)
-    material = gather_material(
-        platform,
-        platform.definitions.newest_revision(DOCUMENT["name"]),
-        at(2 * DAY),
-        at(3 * DAY),
-        at(3 * DAY),
-    )
-    assert list(material.evaluated) == ["press-1"]
-
-
-def test_past_time_before_the_first_limits_is_no_evaluated_time_of_a_report():
-    platform = running(days=3)
-    learned(platform, 2)
     platform.clock.instant = at(3 * DAY)
     evaluate_past(platform, DOCUMENT["name"], at(0), at(3 * DAY))
-    material = gather_material(
-        platform,
-        platform.definitions.newest_revision(DOCUMENT["name"]),
-        at(0),
-        at(3 * DAY),
-        at(3 * DAY),
-    )
-    assert material.evaluated["press-1"][0] == at(2 * DAY)
+    raised(platform, 3 * DAY)
+    revision = platform.definitions.newest_revision(DOCUMENT["name"])
+    material = gather_material(platform, revision, at(0), at(3 * DAY), at(3 * DAY))
+    assert {asset: spans[0] for asset, spans in material.evaluated.items()} == {
+        "press-1": at(2 * DAY)
+    }
 
 
 def test_a_backtest_whose_limits_cannot_be_read_has_no_figures(monkeypatch):

@@ -17,7 +17,6 @@ from alerting.kinds.validation import parse_definition
 from alerting.ports import ModelUnavailable, ReadingRow
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.figures.episode_chart import describe
-from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.explain.explain import why
 from alerting.usecases.notification.chart import chart_of, draw_episode
@@ -105,41 +104,33 @@ def test_live_in_any_chunks_gives_what_one_batch_gives(name, readings, cuts):
     assert chunks == evaluated(definition, readings, [end])
 
 
-@pytest.mark.parametrize("cuts", [[90], [40, 90], [60, 90]])
-def test_a_recipe_exactly_as_old_as_it_may_be_is_in_force_however_the_time_is_cut(cuts):
+def test_the_recipe_in_force_is_that_of_the_reading_however_the_time_is_cut():
+    """A recipe exactly as old as it may be is in force; the last value before the first evaluation
+    belongs to the recipe in which it was taken."""
     recipe = Variable(type="category", carry_forward=timedelta(minutes=30))
     asset = Asset(name="press-1", variables={"force": Variable(), "recipe": recipe})
-    definition = parse_definition(
-        {**COMMON, "variable": "force", "above": ABOVE, "stale_after": "1h"}
-    )
-    rows = [
-        ReadingRow("press-1", at(10), {"recipe": "A"}),
-        ReadingRow("press-1", at(40), {"force": 10.5}),
-    ]
-    steps, *_ = evaluated_to(definition, sources_of(asset, rows, model_of(definition)), cuts)
+    alone = {"variable": "force", "above": ABOVE, "stale_after": "1h"}
+    old = [(10, {"recipe": "A"}), (40, {"force": 10.5})]
+    both = {"all": [alone, alone | {"above": None, "below": 99}], "for": "1m"}
+    before = [(-30, {"recipe": "A"}), (-10, {"force": 10.5}), (-5, {"recipe": "C"})]
+
+    def steps(asset, fields, values, cuts, cutoff=3):
+        document = COMMON | fields
+        if "all" in fields:
+            document["all"] = [
+                {k: v for k, v in one.items() if v is not None} for one in fields["all"]
+            ]
+        definition = parse_definition(document)
+        rows = [ReadingRow("press-1", at(minute), row) for minute, row in values]
+        sources = sources_of(asset, rows, model_of(definition, cutoff))
+        return [(step.kind, step.at) for step in evaluated_to(definition, sources, cuts)[0]]
+
     # above 9 of recipe A; of all readings it is 11
-    assert [(step.kind, step.at) for step in steps] == [("raised", at(40))]
-
-
-@pytest.mark.parametrize("cuts", [[9], [4, 9]])
-def test_the_last_value_before_the_first_evaluation_belongs_to_the_recipe_in_which_it_was_taken(
-    cuts,
-):
-    both = [
-        {"variable": "force", "above": ABOVE, "stale_after": "1h"},
-        {"variable": "force", "below": 99, "stale_after": "1h"},
-    ]
-    definition = parse_definition({**COMMON, "all": both, "for": "1m"})
-    rows = [
-        ReadingRow("press-1", at(minute), {"recipe": recipe})
-        for minute, recipe in ((-30, "A"), (-5, "C"))
-    ]
-    rows.append(ReadingRow("press-1", at(-10), {"force": 10.5}))
-    steps, *_ = evaluated_to(
-        definition, sources_of(ASSET, rows, model_of(definition, cutoff=-40)), cuts
-    )
+    for cuts in ([90], [40, 90], [60, 90]):
+        assert steps(asset, alone, old, cuts) == [("raised", at(40))]
     # above 10 of recipe A, not above 11 of all readings
-    assert [step.kind for step in steps] == ["raised"]
+    for cuts in ([9], [4, 9]):
+        assert [kind for kind, _ in steps(ASSET, both, before, cuts, -40)] == ["raised"]
 
 
 pytestmark = pytest.mark.models
@@ -188,19 +179,14 @@ def test_a_learned_limit_is_drawn_in_steps_by_recipe_with_a_gap_before_the_first
         assert why(platform, DOCUMENT["name"], "press-1", at(minute)).limit == limit.values[step]
 
 
-def test_the_chart_says_the_lowest_and_highest_limit_and_for_how_long_there_was_none(line):
+def test_chart_and_report_say_the_lowest_and_highest_limit_and_for_how_long_there_was_none(line):
     platform, episode = line
     chart = chart_of(platform, episode, at(NOW))
     assert "limit 10.8 to 20.8 kN, not known for 54 min;" in describe(chart)
     [(path, label)] = chart_shape(chart, platform.zone)["panels"][0]["moving"]
-    assert path.count("M") == 1
-    assert path.count("V") == 3
+    assert (path.count("M"), path.count("V")) == (1, 3)
     assert label.label == "limit 10.8 to 20.8 kN, not known for 54 min"
     assert "limit 10.8 to 20.8 kN" in draw_episode(platform, episode, at(NOW)).description
-
-
-def test_a_report_draws_and_says_the_same(line):
-    platform, _ = line
     page = make_report(platform, DOCUMENT["name"], at(2 * DAY), at(NOW), at(NOW)).page
     assert "limit 10.8 to 20.8 kN" in page
 
@@ -214,11 +200,3 @@ def test_a_model_that_cannot_be_read_is_said_and_the_limit_of_the_raise_is_drawn
     chart = chart_of(platform, episode, at(NOW))
     assert [level.label for level in chart.panels[0].levels] == ["limit at the raise"]
     assert chart.cut == "the limits in force are not drawn, for they cannot be read: no limits"
-
-
-def test_a_backtest_draws_the_limits_of_every_version_that_it_estimated():
-    platform = running(days=4, state="draft")
-    platform.clock.instant = at(5 * DAY)
-    subject = named_subject(platform, DOCUMENT["name"])
-    page = backtest(platform, subject, at(2 * DAY), at(4 * DAY), retrain=timedelta(days=1)).page
-    assert "limit 10.8 to 20.8 kN" in page

@@ -81,70 +81,66 @@ def unseen(points, *names):
     )
 
 
+NARROWER = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
+MOVED = replace(FITTED, chart=replace(FITTED.chart, centre=15))
+
+
+def compared(unseen_data, champion, challenger):
+    """Return the comparison of the charts of a challenger with those in service, by asset."""
+    served = None if champion is None else ControlChartModel("ewma", 1, at(0), champion)
+    new = ControlChartModel("ewma", 2, at(60), challenger)
+    return TRAINING.compare(DEFINITION, unseen_data, {"ewma": new}, served)
+
+
 def test_an_asset_without_new_limits_keeps_those_in_service_and_is_not_counted():
-    narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
     restless = replace(FITTED, chart=replace(FITTED.chart, limit=0.001))
-    champion = ControlChartModel("ewma", 1, at(0), {"press-1": restless, "press-2": FITTED})
-    challenger = ControlChartModel("ewma", 2, at(60), {"press-2": narrower, "press-3": narrower})
-    compared = TRAINING.compare(
-        DEFINITION, unseen(200, "press-1", "press-2", "press-3"), {"ewma": challenger}, champion
+    found = compared(
+        unseen(200, "press-1", "press-2", "press-3"),
+        {"press-1": restless, "press-2": FITTED},
+        {"press-2": NARROWER, "press-3": NARROWER},
     )
-    assert compared.model.by_asset == {
-        "press-1": restless,
-        "press-2": narrower,
-        "press-3": narrower,
+    assert found.model.by_asset == {"press-1": restless, "press-2": NARROWER, "press-3": NARROWER}
+    assert "press-1: too few readings for new limits" in found.decision.reason
+    assert (found.decision.verdict, found.decision.by_person) == ("promote", False)
+    rows = {row["title"]: row for row in found.decision.evidence["compared"]}
+    sides = {
+        title: (rows[title]["champion"], rows[title]["challenger"])
+        for title in ("unseen points", "signals on unseen time")
     }
-    assert "press-1: too few readings for new limits" in compared.decision.reason
-    assert (compared.decision.verdict, compared.decision.by_person) == ("promote", False)
-    rows = {
-        row["title"]: (row["champion"], row["challenger"])
-        for row in compared.decision.evidence["compared"]
-    }
-    assert rows["unseen points"] == ("200", "200")
-    assert rows["signals on unseen time"] == ("0", "0")
-    assert compared.metrics["unseen points"] == 400.0
+    assert sides == {"unseen points": ("200", "200"), "signals on unseen time": ("0", "0")}
+    assert found.metrics["unseen points"] == 400.0
 
 
 def test_next_to_no_unseen_points_are_no_proof_and_a_person_decides_but_on_the_first_version():
-    champion = ControlChartModel("ewma", 1, at(0), {"press-1": FITTED})
-    narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
-    challenger = ControlChartModel("ewma", 2, at(60), {"press-1": narrower})
-    for points, waits in ((0, True), (184, True), (185, False)):  # of a run length of 370
-        compared = TRAINING.compare(
-            DEFINITION, unseen(points, "press-1"), {"ewma": challenger}, champion
-        )
-        assert (compared.decision.promote, compared.decision.by_person) == (True, waits)
-        assert (
-            "too few unseen points to count false alarms (184; about 185 needed)"
-            in compared.decision.reason
-        ) == (points == 184)
-    first = TRAINING.compare(DEFINITION, unseen(5, "press-1"), {"ewma": challenger}, None)
+    few = "too few unseen points to count false alarms (184; about 185 needed)"
+    table = {0: (True, False), 184: (True, True), 185: (False, False)}  # of a run length of 370
+    decided = {
+        points: compared(unseen(points, "press-1"), {"press-1": FITTED}, {"press-1": NARROWER})
+        for points in table
+    }
+    assert {
+        points: (one.decision.by_person, few in one.decision.reason)
+        for points, one in decided.items()
+    } == table
+    assert all(one.decision.promote for one in decided.values())
+    first = compared(unseen(5, "press-1"), None, {"press-1": NARROWER})
     assert (first.decision.verdict, first.decision.by_person) == ("provisional", False)
 
 
-def test_one_moved_asset_keeps_its_limits_and_the_others_need_no_person():
-    moved = replace(FITTED, chart=replace(FITTED.chart, centre=15))
-    narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
-    champion = ControlChartModel("ewma", 1, at(0), {"press-1": FITTED, "press-2": FITTED})
-    challenger = ControlChartModel("ewma", 2, at(60), {"press-1": moved, "press-2": narrower})
-    compared = TRAINING.compare(DEFINITION, unseen(200, "press-2"), {"ewma": challenger}, champion)
-    assert (compared.decision.promote, compared.decision.by_person) == (True, False)
-    assert "On press-1 the level has moved from 10 to 15" in compared.decision.reason
-    assert "its limits stay" in compared.decision.reason
-    assert compared.model.by_asset == {"press-1": FITTED, "press-2": narrower}
-
-
-def test_where_all_assets_have_moved_a_person_decides():
-    moved = replace(FITTED, chart=replace(FITTED.chart, centre=15))
-    champion = ControlChartModel("ewma", 1, at(0), {"press-1": FITTED})
-    challenger = ControlChartModel("ewma", 2, at(60), {"press-1": moved})
-    data = LearningData([], {}, NormalTime(at(0), at(60), at(90)))
-    compared = TRAINING.compare(DEFINITION, data, {"ewma": challenger}, champion)
-    assert (compared.decision.promote, compared.decision.by_person, compared.model) == (
-        True,
-        True,
-        None,
+def test_one_moved_asset_keeps_its_limits_and_a_person_decides_only_where_all_have_moved():
+    found = compared(
+        unseen(200, "press-2"),
+        {"press-1": FITTED, "press-2": FITTED},
+        {"press-1": MOVED, "press-2": NARROWER},
     )
+    assert (found.decision.promote, found.decision.by_person) == (True, False)
+    assert "On press-1 the level has moved from 10 to 15" in found.decision.reason
+    assert "its limits stay" in found.decision.reason
+    assert found.model.by_asset == {"press-1": FITTED, "press-2": NARROWER}
+    data = LearningData([], {}, NormalTime(at(0), at(60), at(90)))
+    all_moved = compared(data, {"press-1": FITTED}, {"press-1": MOVED})
+    decided = all_moved.decision
+    assert (decided.promote, decided.by_person, all_moved.model) == (True, True, None)
 
 
 @pytest.mark.parametrize(
@@ -152,13 +148,11 @@ def test_where_all_assets_have_moved_a_person_decides():
     [(60, "They last for 60% of these points, of which"), (9, "These are too many, so it goes")],
 )
 def test_signals_that_are_too_many_or_last_wait_for_a_person(monkeypatch, lasting, said):
-    found = training.Signals(9, 100, 1.0, lasting)
-    monkeypatch.setattr(training, "_count_signals", lambda *_: found)
-    narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
-    challenger = ControlChartModel("ewma", 2, at(60), {"press-1": narrower})
-    compared = TRAINING.compare(DEFINITION, unseen(5, "press-1"), {"ewma": challenger}, None)
-    assert (compared.decision.verdict, compared.decision.by_person) == ("provisional", True)
-    assert said in compared.decision.reason
+    signals = training.Signals(9, 100, 1.0, lasting)
+    monkeypatch.setattr(training, "_count_signals", lambda *_: signals)
+    decided = compared(unseen(5, "press-1"), None, {"press-1": NARROWER}).decision
+    assert (decided.verdict, decided.by_person) == ("provisional", True)
+    assert said in decided.reason
 
 
 def test_late_readings_of_the_line_reach_the_chart_of_a_press_that_they_suppress():

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.definitions.faults import DefinitionRefused
 from alerting.kinds.forecast.distribution import (
     QUANTILES,
     conformal_shifts,
@@ -21,7 +20,6 @@ from alerting.kinds.forecast.model import FILE
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.trained import ModelRefused
-from tests.helpers import filter_line
 
 pytestmark = pytest.mark.models
 
@@ -89,31 +87,35 @@ def test_calibration_makes_intervals_hold_on_rows_like_those_it_saw_and_leaves_t
     )
 
 
+def fitted(name, matrix, future, **changes):
+    family = FORECASTERS[name]
+    return family.fit({**family.proven[0], **changes}, TASK, matrix, future, 3)
+
+
 @pytest.mark.parametrize(
     "name", ["persistence", "seasonal_naive", "smoothing", "ridge", "boosted_trees"]
 )
-def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_files(name):
+def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_files(
+    name, monkeypatch
+):
     matrix, future = rising(rows=60)
-    family = FORECASTERS[name]
-    first, again = (family.fit(family.proven[0], TASK, matrix, future, 3) for _ in range(2))
-    assert first.files() == again.files()
-    rows = np.vstack([matrix[:5], np.full((1, 3), np.nan)])
-    read = family.load(first.files(), 3)
-    alone = np.concatenate([read.margin(rows[i : i + 1]) for i in range(6)])
-    assert alone.tobytes() == first.margin(rows).tobytes()
-    assert np.isfinite(alone).all()
-
-
-@pytest.mark.parametrize("name", ["persistence", "smoothing", "ridge", "boosted_trees"])
-def test_many_rows_are_forecast_as_each_alone_and_chosen_ones_as_they_are_among_all(name):
-    matrix, future = rising()
     matrix[::7, 2] = np.nan
-    family = FORECASTERS[name]
-    model = family.fit(family.proven[0], TASK, matrix, future, 3)
-    alone = np.concatenate([model.quantiles(matrix[i : i + 1]) for i in range(len(matrix))])
-    assert alone.tobytes() == model.quantiles(np.asfortranarray(matrix)).tobytes()
-    chosen = np.arange(3, len(matrix), 2)
-    assert alone[chosen].tobytes() == model.quantiles(matrix, chosen).tobytes()
+    matrix[-1] = np.nan
+    model = fitted(name, matrix, future)
+    assert model.files() == fitted(name, matrix, future).files()
+    read = FORECASTERS[name].load(model.files(), 3)
+    rows = [matrix[i : i + 1] for i in range(60)]
+    margins = np.concatenate([read.margin(row) for row in rows])
+    assert margins.tobytes() == model.margin(matrix).tobytes()
+    assert np.isfinite(margins).all()
+    together = model.quantiles(np.asfortranarray(matrix))
+    assert together.shape == (60, len(model.leads_ms), len(QUANTILES))
+    assert np.concatenate([read.quantiles(row) for row in rows]).tobytes() == together.tobytes()
+    chosen = np.arange(3, 60, 2)
+    assert model.quantiles(matrix, chosen).tobytes() == together[chosen].tobytes()
+    seven_rows = 7 * len(model.leads_ms) * model.width
+    monkeypatch.setattr("alerting.kinds.forecast.model._MOST_CELLS", seven_rows)
+    assert model.quantiles(matrix).tobytes() == together.tobytes()
 
 
 def test_each_lead_of_a_ridge_is_fitted_on_the_rows_that_have_its_value():
@@ -132,34 +134,26 @@ def test_each_lead_of_a_ridge_is_fitted_on_the_rows_that_have_its_value():
 @pytest.mark.parametrize("name", ["persistence", "ridge", "boosted_trees"])
 def test_contributions_add_up_to_the_margin(name):
     matrix, future = rising(rows=60)
-    family = FORECASTERS[name]
-    model = family.fit(family.proven[0], TASK, matrix, future, 3)
+    model = fitted(name, matrix, future)
     shares, usual = model.contributions(matrix[:1])
     assert shares.sum() + usual == pytest.approx(model.margin(matrix[:1])[0], abs=1e-6)
     assert np.argmax(np.abs(shares)) == 0
 
 
-@pytest.mark.parametrize("name", ["persistence", "smoothing", "ridge", "boosted_trees"])
-def test_many_rows_are_predicted_in_parts_as_all_at_once(name, monkeypatch):
-    matrix, future = rising(rows=60)
-    family = FORECASTERS[name]
-    fitted = family.fit(family.proven[0], TASK, matrix, future, 3)
-    together = fitted.quantiles(matrix)
-    seven_rows = 7 * len(fitted.leads_ms) * fitted.width
-    monkeypatch.setattr("alerting.kinds.forecast.model._MOST_CELLS", seven_rows)
-    assert fitted.quantiles(matrix).tobytes() == together.tobytes()
-    assert together.shape == (60, len(fitted.leads_ms), len(QUANTILES))
-
-
-def test_trees_on_many_columns_use_the_few_that_tell_most():
+def test_trees_on_many_columns_use_the_few_that_tell_most_also_chosen_before_a_fit():
     matrix, future = rising()
     noise = np.random.default_rng(5).normal(size=(len(matrix), 300))
     wide = np.column_stack([matrix, noise])
     names = (*TASK.columns.names, *(f"noise{number}" for number in range(300)))
-    task = replace(TASK, columns=Columns(names, TASK.columns.levels))
+    task = replace(TASK, columns=Columns(names, {}))
     family = FORECASTERS["boosted_trees"]
-    params = {**family.proven[0], "of": "level"}
-    forecast = family.fit(params, task, wide, future, seed=1)
+    for of in ("difference", "level"):
+        params = {**family.proven[0], "of": of, "rounds": 7}
+        forecast = family.fit(params, task, wide, future, seed=1)
+        before = replace(task, strongest=family.strongest(of, task, wide, future, 1))
+        assert family.fit(params, before, wide, future, seed=1).files() == forecast.files()
+    assert {booster.num_trees() for booster in forecast.core.trees.boosters} == {7}
+    forecast = family.fit({**family.proven[0], "of": "level"}, task, wide, future, seed=1)
     gains = forecast.importance()
     assert np.argmax(gains) < matrix.shape[1]
     assert np.count_nonzero(gains) <= 64
@@ -168,56 +162,15 @@ def test_trees_on_many_columns_use_the_few_that_tell_most():
     assert forecast.quantiles(noise_instead).tobytes() == forecast.quantiles(wide).tobytes()
 
 
-@pytest.mark.night
-def test_the_trials_of_a_search_choose_the_columns_of_a_fold_once(monkeypatch):
-    chosen = []
-
-    def choose_and_count(of, task, matrix, future, seed):
-        chosen.append((of, matrix.tobytes(), future.tobytes()))
-        return trees.strongest(of, task, matrix, future, seed)
-
-    trees = FORECASTERS["boosted_trees"]
-    counting = replace(trees, strongest=choose_and_count)
-    monkeypatch.setitem(FORECASTERS, "boosted_trees", counting)
-    learning = {"trials": 4, "folds": 2, "candidates": ["boosted_trees"]}
-    filter_line.trained_platform(learning=learning)
-    assert len(chosen) == len(set(chosen)) > 2
-
-
-def test_columns_that_are_chosen_before_a_fit_give_the_same_trees():
-    matrix, future = rising()
-    noise = np.random.default_rng(5).normal(size=(len(matrix), 100))
-    wide = np.column_stack([matrix, noise])
-    names = (*TASK.columns.names, *(f"noise{number}" for number in range(100)))
-    task = replace(TASK, columns=Columns(names, {}))
-    family = FORECASTERS["boosted_trees"]
-    for of in ("level", "difference"):
-        params = {**family.proven[0], "of": of, "rounds": 10}
-        before = replace(task, strongest=family.strongest(of, task, wide, future, 1))
-        alone, again = (family.fit(params, one, wide, future, 1) for one in (task, before))
-        assert alone.files() == again.files()
-
-
-def test_the_rounds_of_trees_are_a_parameter():
-    matrix, future = rising()
-    family = FORECASTERS["boosted_trees"]
-    forecast = family.fit({**family.proven[0], "rounds": 7}, TASK, matrix, future, seed=1)
-    assert {booster.num_trees() for booster in forecast.core.trees.boosters} == {7}
-
-
 def test_ridge_and_smoothing_learn_a_rise():
     matrix, future = rising()
-    ridge = FORECASTERS["ridge"].fit(FORECASTERS["ridge"].proven[0], TASK, matrix, future, 0)
-    assert np.abs(ridge.quantiles(matrix)[..., 3] - future).mean() < 0.15
-    trend = FORECASTERS["smoothing"].fit({}, TASK, matrix, future, 0).core
-    assert trend.trend > 0
+    error = np.abs(fitted("ridge", matrix, future).quantiles(matrix)[..., 3] - future)
+    assert error.mean() < 0.15
+    assert fitted("smoothing", matrix, future).core.trend > 0
 
 
 def test_a_damaged_file_is_refused():
-    matrix, future = rising()
-    files = (
-        FORECASTERS["ridge"].fit(FORECASTERS["ridge"].proven[0], TASK, matrix, future, 0).files()
-    )
+    files = fitted("ridge", *rising()).files()
     for damaged in (
         {},
         {FILE: files[FILE][:-9]},
@@ -227,48 +180,23 @@ def test_a_damaged_file_is_refused():
             FORECASTERS["ridge"].load(damaged, 3)
 
 
-@pytest.mark.parametrize(
-    ("change", "path"),
-    [
-        ({"problem": {"event": "failure"}}, "problem"),
-        ({"problem": {"variable": "drop", "equals": 3.0}}, "problem.equals"),
-        ({"problem": {"variable": "drop", "above": 4.0, "for": "5m"}}, "problem.for"),
-        ({"exclude": ["drop"]}, "exclude"),
-        ({"features": {"stride": "1h", "aggregations": ["mean"]}}, "features.aggregations"),
-        ({"feedback": {"avoided": "weight", "weight": 0.5}}, "feedback.avoided"),
-        ({"feedback": {"avoided": "positive"}}, "feedback.avoided"),
-        ({"feedback": {"confirmed": "positive"}}, "feedback.confirmed"),
-        ({"horizon": "0s"}, "horizon"),
-        ({"season": "0s"}, "season"),
-    ],
-)
-def test_what_a_forecast_cannot_answer_is_refused(change, path):
-    with pytest.raises(DefinitionRefused, match=f"{path}: "):
-        parse_definition(FIVE_LINES | change)
-
-
-@pytest.mark.parametrize(
-    ("last", "medians", "told"),
-    [
-        (3.0, (5.0, 6.0), "30 min"),
-        (3.0, (3.5, 4.5), "1 h 30 min"),
-        (3.0, (3.5, 3.6), None),
-        (4.5, (5, 6), None),
-    ],
-)
-def test_the_time_left_is_counted_from_the_last_value(last, medians, told):
+def test_the_time_left_is_counted_from_the_last_value():
     hours = (3_600_000, 7_200_000)
-    sides = {"low": 0.0, "high": 9.0}
-    predicted = {
-        f"forecast +{lead // 1000}s {side}": value
-        for lead, median in zip(hours, medians, strict=True)
-        for side, value in {**sides, "median": median}.items()
-    }
-    sentences = describe_forecast(parse_definition(FIVE_LINES), "bar", last, hours, predicted)
-    assert sentences[0] == f"forecast of drop in 1 h: {medians[0]:.4g} bar (90 %: 0 to 9)"
-    assert sentences[2:] == (
-        [] if told is None else [f"the median leaves its limit in about {told}"]
-    )
+    table = [
+        (3.0, (5.0, 6.0), ["the median leaves its limit in about 30 min"]),
+        (3.0, (3.5, 4.5), ["the median leaves its limit in about 1 h 30 min"]),
+        (3.0, (3.5, 3.6), []),
+        (4.5, (5.0, 6.0), []),
+    ]
+    for last, medians, told in table:
+        predicted = {
+            f"forecast +{lead // 1000}s {side}": value
+            for lead, median in zip(hours, medians, strict=True)
+            for side, value in {"low": 0.0, "high": 9.0, "median": median}.items()
+        }
+        sentences = describe_forecast(parse_definition(FIVE_LINES), "bar", last, hours, predicted)
+        assert sentences[0] == f"forecast of drop in 1 h: {medians[0]:.4g} bar (90 %: 0 to 9)"
+        assert sentences[2:] == told
 
 
 def test_leads_lags_and_candidates_follow_the_document():

@@ -70,49 +70,55 @@ def off_by(model, shift):
     return replace(model, estimator=estimator, hash=f"{model.hash} {shift}")
 
 
-def compared(monkeypatch, platform, challenger, champion, promote, share_better=0.5):
-    """Return the decision after that on warnings."""
-    reason = (
-        "The challenger replaces the champion: ap."
-        if promote
-        else "The champion stays: its average precision is alike."
-    )
-    evidence = {"acted_left_out": {"share_better": share_better}}
-    warned = PromotionDecision(
-        verdict="promote" if promote else "keep", reason=reason, evidence=evidence
-    )
-    monkeypatch.setattr(verification, "compare", lambda *_: warned)
-    definition = platform.definitions.newest_revision(NAME).definition
-    asset = platform.assets.all()[0]
-    history = platform.readings.load(asset, at(TRAINED - 3 * DAY), at(END))
-    return compare_forecasts(definition, challenger, champion, [history], [], at(END), 0, {})
+@pytest.fixture
+def compared(monkeypatch, platform):
+    def compare(challenger, champion, promote, share_better=0.5, confidence=0.8):
+        """Return the decision after that on warnings."""
+        stays = "The champion stays: its average precision is alike."
+        reason = "The challenger replaces the champion: ap." if promote else stays
+        warned = PromotionDecision(
+            verdict="promote" if promote else "keep",
+            reason=reason,
+            evidence={"acted_left_out": {"share_better": share_better}},
+        )
+        monkeypatch.setattr(verification, "compare", lambda *_: warned)
+        definition = platform.definitions.newest_revision(NAME).definition
+        wanted = definition.promotion.model_copy(update={"confidence": confidence})
+        definition = definition.model_copy(update={"promotion": wanted})
+        asset = platform.assets.all()[0]
+        history = platform.readings.load(asset, at(TRAINED - 3 * DAY), at(END))
+        return compare_forecasts(definition, challenger, champion, [history], [], at(END), 0, {})
+
+    return compare
 
 
-def test_a_challenger_that_warns_better_but_forecasts_worse_stays_out(monkeypatch, platform, model):
-    decision = compared(monkeypatch, platform, off_by(model, 60.0), model, promote=True)
+def test_a_challenger_that_warns_better_but_forecasts_worse_stays_out(compared, model):
+    decision = compared(off_by(model, 60.0), model, promote=True)
     assert (decision.verdict, decision.promote) == ("keep", False)
     assert "warns better, but forecasts worse: the CRPS of its forecasts is" in decision.reason
     assert decision.evidence["crps"]["challenger"] > decision.evidence["crps"]["champion"]
     assert decision.evidence["decided_by"] == "forecasts"
 
 
-def test_a_challenger_that_forecasts_better_and_warns_no_worse_goes_into_service(
-    monkeypatch, platform, model
-):
-    decision = compared(monkeypatch, platform, model, off_by(model, 60.0), promote=False)
+def test_a_challenger_that_forecasts_better_and_warns_no_worse_goes_into_service(compared, model):
+    decision = compared(model, off_by(model, 60.0), promote=False)
     assert (decision.verdict, decision.promote) == ("promote", True)
     assert "It warns no worse: its average precision is alike." in decision.reason
-
-
-def test_better_forecasts_do_not_make_up_for_worse_warnings(monkeypatch, platform, model):
-    decision = compared(
-        monkeypatch, platform, model, off_by(model, 60.0), promote=False, share_better=0.02
-    )
-    assert (decision.verdict, decision.promote) == ("keep", False)
-    assert decision.reason.startswith(
+    worse = compared(model, off_by(model, 60.0), promote=False, share_better=0.02)
+    assert (worse.verdict, worse.promote) == ("keep", False)
+    assert worse.reason.startswith(
         "The champion stays: its average precision is alike. Forecasts: the CRPS"
     )
-    assert "decided_by" not in decision.evidence
+    assert "decided_by" not in worse.evidence
+
+
+def test_forecasts_are_better_from_the_confidence_on_that_is_asked(compared, model, monkeypatch):
+    found = {"challenger": 1.0, "champion": 1.1, "share_better": 0.85}
+    monkeypatch.setattr(verification, "_crps_of_both", lambda *_: found)
+    promoted = [
+        compared(model, model, promote=False, confidence=asked).promote for asked in (0.8, 0.9)
+    ]
+    assert promoted == [True, False]
 
 
 def test_intervals_that_hold_raise_nothing_and_the_report_states_them():

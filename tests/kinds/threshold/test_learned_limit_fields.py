@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 
 from alerting.definitions.assets import Variable
-from alerting.definitions.faults import UserError
 from alerting.definitions.fields.limits import Learned
 from alerting.definitions.revisions import question_hash
 from alerting.detection.learned_limits import GroupLimit, LimitTable
@@ -83,24 +82,32 @@ def estimated(document_changes, values=None):
     )
 
 
-@pytest.mark.parametrize("where", ["above", "below", "levels", "any", "all.any"])
-@pytest.mark.parametrize("field", FIELDS)
-def test_a_field_of_a_learned_limit_changes_the_estimate_and_the_question(field, where):
-    before, after = (written(where, learned(**fields)) for fields in FIELDS[field])
-    assert estimated(before)[2].hash != estimated(after)[2].hash
-    assert question_hash(definition(**before)) != question_hash(definition(**after))
+PLACES = ["above", "below", "levels", "any", "all.any"]
 
 
-def test_every_field_has_a_proof():
+@pytest.mark.parametrize("where", PLACES)
+def test_each_field_of_a_learned_limit_changes_the_estimate_and_the_question(where):
     assert set(Learned.model_fields) == set(FIELDS)
+    for field, (one, other) in FIELDS.items():
+        before, after = (written(where, learned(**fields)) for fields in (one, other))
+        assert estimated(before)[2].hash != estimated(after)[2].hash, field
+        assert question_hash(definition(**before)) != question_hash(definition(**after)), field
 
 
-@pytest.mark.parametrize("where", ["above", "below", "levels", "any", "all.any"])
-def test_a_document_with_a_learned_limit_has_a_model_and_the_scheduler_finds_it_by_its_paths(where):
-    found = definition(**written(where, learned(quantile=0.9)))
-    document = found.model_dump(mode="json", by_alias=True, exclude_none=True)
-    assert isinstance(found, LearnedThresholdDefinition)
-    assert any(exists(document, path.split(".")) for path in sometimes_trained_kinds()["threshold"])
+def test_a_document_with_a_learned_limit_has_a_model_and_the_scheduler_finds_it_by_its_paths():
+    paths = [path.split(".") for path in sometimes_trained_kinds()["threshold"]]
+
+    def is_found(one):
+        document = one.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return isinstance(one, LearnedThresholdDefinition), any(
+            exists(document, path) for path in paths
+        )
+
+    limit = learned(quantile=0.9)
+    assert {is_found(definition(**written(where, limit))) for where in PLACES} == {(True, True)}
+    assert is_found(definition()) == (False, False)
+    by_person = written("above", limit) | {"promotion": {"mode": "approval"}}
+    assert definition(**by_person).promotion.mode == "approval"
 
 
 def exists(document, path):
@@ -114,69 +121,13 @@ def exists(document, path):
     )
 
 
-def test_limits_that_are_numbers_need_no_model():
-    found = definition()
-    assert not isinstance(found, LearnedThresholdDefinition)
-    assert not any(
-        exists(found.model_dump(mode="json"), path.split("."))
-        for path in sometimes_trained_kinds()["threshold"]
-    )
-
-
-def test_the_limit_is_that_of_the_last_time_alone():
+def test_the_limit_is_that_of_the_last_time_alone_and_a_model_survives_its_file():
     _, _, model = estimated(written("above", learned(quantile=0.6, over="1d")))
     [table] = model.by_asset["oven-1"].tables.values()
     assert table.groups[()] == (23, 62.0)  # 49 to 71
-
-
-def test_a_model_survives_its_file():
     _, _, model = estimated(written("above", learned(quantile=0.6, by=["recipe", "hour_of_day"])))
     again = from_files(to_files(model))
     assert (again, again.hash) == (model, model.hash)
-
-
-@pytest.mark.parametrize(
-    ("changes", "fault"),
-    [
-        (
-            {"above": learned(quantile=0.01)},
-            "above.learned.quantile: 0.01 is the share of readings below the limit",
-        ),
-        ({"below": learned(quantile=0.9)}, "write quantile: 0.1"),
-        (
-            {"above": learned(quantile=0.9, over="1h")},
-            "above.learned.over: is too short (the shortest is 1d)",
-        ),
-        ({"above": learned(quantile=0.9, by=["a", "a"])}, "above.learned.by: names a group twice"),
-        (
-            {"above": learned(quantile=0.9, by=["temperature"])},
-            "'temperature' is the variable itself",
-        ),
-        (
-            {"above": learned(quantile=0.9), "rate_per": "1m"},
-            "rate_per: goes with limits that are numbers",
-        ),
-        (
-            {"promotion": {"mode": "approval"}},
-            "promotion: decides on learned limits, and this definition has none",
-        ),
-    ],
-)
-def test_what_makes_no_sense_is_refused_with_its_place_and_a_remedy(changes, fault):
-    with pytest.raises(UserError) as refusal:
-        definition(**changes)
-    assert fault in str(refusal.value)
-
-
-def test_groups_are_checked_beside_the_assets():
-    sick = oven(
-        temperature=Variable(), pressure=Variable(), grade=Variable(type="category", delay="1h")
-    )
-    found = definition(above=learned(quantile=0.9, by=["pressure", "grade", "recipe"]))
-    faults = "\n".join(map(str, found.faults_on([sick], [])))
-    assert "'pressure' is a number; a group needs a category" in faults
-    assert "'grade' has a delay" in faults
-    assert "none of the matched assets has a variable 'recipe'" in faults
 
 
 def test_new_limits_wait_for_a_person_where_many_readings_lay_beyond_the_old_ones():
@@ -197,48 +148,39 @@ def test_new_limits_wait_for_a_person_where_many_readings_lay_beyond_the_old_one
     assert TRAINING.compare(found, data, {FAMILY: champion}, champion).decision.verdict == "keep"
 
 
-def test_the_mode_of_promotion_is_that_of_the_document():
-    assert (
-        definition(
-            **written("above", learned(quantile=0.9)), promotion={"mode": "approval"}
-        ).promotion.mode
-        == "approval"
-    )
-
-
 START = datetime(2024, 1, 1, tzinfo=UTC)
 END = datetime(2024, 1, 29, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("limits", "expected"),
-    [
-        ([4.5, 4.1, 4.75], "3 groups of hour of day: 4.1 to 4.75"),
-        (
-            [4.5, None, 4.1],
-            "2 groups of hour of day: 4.1 to 4.5; 1 more with fewer than 299 readings: the "
-            "coarser limit is taken",
-        ),
-        ([4.5], "1 group of hour of day: 4.5"),
-        (
-            [None, None, None],
-            "all 3 groups of hour of day have fewer than 299 readings: the coarser limit is taken",
-        ),
-        ([], "no reading with a known hour of day: the coarser limit is taken"),
-        (
-            [None],
-            "the only group of hour of day has fewer than 299 readings: the coarser limit is taken",
-        ),
-    ],
-)
-def test_groups_are_counted_with_their_range_and_those_without_enough_readings(limits, expected):
-    groups = {
-        (): GroupLimit(1440, 4.6),
-        **{(str(hour),): GroupLimit(60, limit) for hour, limit in enumerate(limits)},
-    }
-    table = LimitTable(0.99, ("hour_of_day",), START, END, groups)
-    (said,) = FittedLimits({json.dumps(["force"]): table}, {}).describe("press-1")
-    assert said == (
+COUNTED = [
+    ([4.5, 4.1, 4.75], "3 groups of hour of day: 4.1 to 4.75"),
+    (
+        [4.5, None, 4.1],
+        "2 groups of hour of day: 4.1 to 4.5; 1 more with fewer than 299 readings: the "
+        "coarser limit is taken",
+    ),
+    ([4.5], "1 group of hour of day: 4.5"),
+    (
+        [None, None, None],
+        "all 3 groups of hour of day have fewer than 299 readings: the coarser limit is taken",
+    ),
+    ([], "no reading with a known hour of day: the coarser limit is taken"),
+    (
+        [None],
+        "the only group of hour of day has fewer than 299 readings: the coarser limit is taken",
+    ),
+]
+
+
+def test_groups_are_counted_with_their_range_and_those_without_enough_readings():
+    def said(limits):
+        by_hour = {(str(hour),): GroupLimit(60, limit) for hour, limit in enumerate(limits)}
+        groups = {(): GroupLimit(1440, 4.6), **by_hour}
+        table = LimitTable(0.99, ("hour_of_day",), START, END, groups)
+        return FittedLimits({json.dumps(["force"]): table}, {}).describe("press-1")
+
+    told = (
         "press-1: force, quantile 0.99 of 1440 readings, 2024-01-01 00:00 to 2024-01-29 00:00 UTC: "
-        "4.6; " + expected
+        "4.6; "
     )
+    assert [said(limits) for limits, _ in COUNTED] == [[told + words] for _, words in COUNTED]
