@@ -30,7 +30,7 @@ from alerting.usecases.reports.make import make_report
 from alerting.usecases.sources.declare import fit_readings
 from alerting.usecases.sources.records import map_readings
 from tests import small_models
-from tests.builders import at, too_hot
+from tests.builders import at
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.models
@@ -73,34 +73,34 @@ def evaluated(platform, *minutes):
         platform.clock.instant = at(minute)
         evaluate(platform, None, at(minute))
         deliver_due(platform, at(minute))
-    return [(e.raised_at, e.closed_at) for e in platform.episodes.find()]
+    return lives(platform, "wasteful")
 
 
-@pytest.mark.parametrize(
-    "minutes", [(61,), (5, 21, 22, 23, 39.7, 41, 61)], ids=["at once", "in steps"]
-)
+def lives(platform, name):
+    return [(e.raised_at, e.closed_at) for e in platform.episodes.find(name)]
+
+
+@pytest.mark.parametrize("minutes", [(61,), (5, 21, 22, 23, 39.7, 41, 61)])
 def test_a_threshold_is_raised_when_the_computed_value_has_held(platform, minutes):
+    several = {name: DOCUMENT[name] for name in ("kind", "assets")} | {
+        "name": "both",
+        "all": [{"variable": "effort", "above": 4}, {"variable": "speed", "below": 12}],
+    }
+    apply(platform, [several], "engineer", at(0), "test")
     add_readings(platform, ROWS, at(0))
-    live = evaluated(platform, *minutes)
-    assert live == [(at(22), at(40))]
+    assert evaluated(platform, *minutes) == [(at(22), at(40))]
+    assert lives(platform, "both") == [(at(20), at(40))]
     run = backtest(platform, named_subject(platform, "wasteful"), at(0), at(60))
-    assert [(e.raised_at, e.closed_at) for e in run.episodes] == live
-    [episode] = platform.episodes.find()
+    assert [(e.raised_at, e.closed_at) for e in run.episodes] == [(at(22), at(40))]
+    [episode] = platform.episodes.find("wasteful")
     assert episode.inputs == {"effort": 5.0}
-    assert "Gas for each metre was 5" in " ".join(
-        why(platform, "wasteful", "oven-1", at(30)).facts
-    ).replace("effort", RATIO.title)
+    facts = " ".join(why(platform, "wasteful", "oven-1", at(30)).facts)
+    assert "Gas for each metre was 5" in facts.replace("effort", RATIO.title)
     [panel] = chart_of(platform, episode, at(60)).panels
     assert (panel.name, panel.unit, max(panel.values)) == ("Gas for each metre", "m³/m", 5.0)
-    assert (
-        make_report(platform, "wasteful", at(0), at(60), at(90)).metrics["outcomes"]["undetermined"]
-        == 1
-    )
-
-
-def test_a_late_value_of_a_part_evaluates_it_again(platform):
-    add_readings(platform, ROWS, at(0))
-    evaluated(platform, 61)
+    outcomes = make_report(platform, "wasteful", at(0), at(60), at(90)).metrics["outcomes"]
+    assert outcomes["undetermined"] == 1
+    # a late value of a part evaluates it again
     add_readings(platform, [ReadingRow("oven-1", at(30.25), {"speed": 20.0})], at(62))
     assert (at(22), at(30.25)) in evaluated(platform, 63)
 
@@ -116,21 +116,6 @@ def test_a_target_reads_the_parts_and_waits_for_the_slowest(platform):
     [target] = current_plan(platform).targets
     assert target.also_reads == ("effort", "gas", "speed")
     assert target.latency == 240_000
-
-
-def test_conditions_and_plain_limits_stand_beside_computed_ones(platform):
-    several = {
-        key: value
-        for key, value in too_hot(name="both").items()
-        if key not in ("variable", "above")
-    }
-    several["all"] = [{"variable": "effort", "above": 4}, {"variable": "speed", "below": 12}]
-    apply(platform, [several], "engineer", at(0), "test")
-    add_readings(platform, ROWS, at(0))
-    evaluated(platform, 61)
-    assert [(e.raised_at, e.closed_at) for e in platform.episodes.find("both")] == [
-        (at(20), at(40))
-    ]
 
 
 def test_an_import_of_assets_refuses_what_cannot_be_computed_and_readings_of_its_own(platform):
@@ -193,15 +178,10 @@ def test_a_model_learns_from_it_and_a_what_if_of_a_part_computes_it_again():
     assert moved["dryness"] == pytest.approx(expected.to_numpy())
     assert not np.allclose(moved["dryness"][-1], history.readings["dryness"].iloc[-1])
     assert moved["dryness"][0] == history.readings["dryness"].iloc[0]
-
-
-def test_a_relation_moves_a_part_and_with_it_what_is_computed():
-    history = line_with_dryness()
-    asset = history.asset.model_copy(
-        update={"relations": (Relation(variable="belt", kind="equal", of="humidity", gain=0.1),)}
-    )
-    assert set(followers(asset, "humidity")) == {"belt", "dryness"}
-    assert with_drivers(asset, ["dryness"]) == {"dryness", "setpoint", "belt", "humidity"}
+    relation = Relation(variable="belt", kind="equal", of="humidity", gain=0.1)
+    related = history.asset.model_copy(update={"relations": (relation,)})
+    assert set(followers(related, "humidity")) == {"belt", "dryness"}
+    assert with_drivers(related, ["dryness"]) == {"dryness", "setpoint", "belt", "humidity"}
 
 
 def test_features_of_a_slice_are_those_of_the_whole():

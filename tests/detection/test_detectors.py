@@ -100,18 +100,19 @@ def fitted(family):
     return FittedDetector(PLAN, space, detector, float(usual), float(limit), 1.0, 1.0, ())
 
 
-@pytest.mark.parametrize(
-    ("family", "least"), [("pca", 0.9), ("nearest_neighbours", 0.8), ("local_outliers", 0.8)]
-)
-def test_the_sensor_with_an_injected_fault_is_ranked_first(family, least):
-    model = fitted(family)
-    random = np.random.default_rng(7)
-    first = 0
-    for number, row in enumerate(matrix(3, 60)):
-        broken = number % len(NAMES)
-        row[broken] += float(random.choice([-1, 1])) * 3 * model.space.scale[broken]
-        first += responsible(model, row)[0].variable == NAMES[broken]
-    assert first / 60 >= least
+def test_the_sensor_with_an_injected_fault_is_ranked_first():
+    def share(family):
+        model = fitted(family)
+        random = np.random.default_rng(7)
+        first = 0
+        for number, row in enumerate(matrix(3, 60)):
+            broken = number % len(NAMES)
+            row[broken] += float(random.choice([-1, 1])) * 3 * model.space.scale[broken]
+            first += responsible(model, row)[0].variable == NAMES[broken]
+        return first / 60
+
+    least = {"pca": 0.9, "nearest_neighbours": 0.8, "local_outliers": 0.8}
+    assert [family for family, enough in least.items() if share(family) < enough] == []
 
 
 pytestmark = pytest.mark.fast
@@ -125,34 +126,16 @@ def over(values, ends, length, told_apart=None):
     return [*zip(found.values.tolist(), found.changes.tolist(), strict=True)]
 
 
-def test_a_window_that_begins_at_a_change_is_of_the_new_value_alone():
-    assert over(RECIPES, [29, 30, 39, 40], 10) == [
-        ("A", False),
-        ("B", True),
-        ("B", True),
-        ("B", False),
-    ]
-
-
-def test_the_first_value_and_the_end_of_the_last_are_changes_too():
-    assert over(RECIPES, [9, 10, 19, 20], 10) == [
-        (None, False),
-        ("A", True),
-        ("A", True),
-        ("A", False),
-    ]
-    assert over(RECIPES, [90, 91, 100, 101], 10) == [
-        ("C", False),
-        (None, True),
-        (None, True),
-        (None, False),
-    ]
-
-
-def test_values_that_are_not_told_apart_are_one():
-    assert over(RECIPES, [35, 55, 65], 10, {"A"}) == [(None, True), (None, False), (None, False)]
-
-
-def test_without_values_nothing_is_known_and_nothing_changes():
+def test_a_window_over_a_change_is_of_no_value_alone():
+    """One that begins at a change is of the new value; the first value and the end of the last are
+    changes too; values that are not told apart are one."""
     none = CategoryValues(np.empty(0, np.int64), np.empty(0, object), 40)
-    assert over(none, [10, 20], 10) == [(None, False)] * 2
+    table = [
+        (RECIPES, [29, 30, 39, 40], None, [("A", 0), ("B", 1), ("B", 1), ("B", 0)]),
+        (RECIPES, [9, 10, 19, 20], None, [(None, 0), ("A", 1), ("A", 1), ("A", 0)]),
+        (RECIPES, [90, 91, 100, 101], None, [("C", 0), (None, 1), (None, 1), (None, 0)]),
+        (RECIPES, [35, 55, 65], {"A"}, [(None, 1), (None, 0), (None, 0)]),
+        (none, [10, 20], None, [(None, 0)] * 2),
+    ]
+    found = [over(values, ends, 10, told_apart) for values, ends, told_apart, _ in table]
+    assert found == [expected for *_, expected in table]

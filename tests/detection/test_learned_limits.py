@@ -51,37 +51,24 @@ def statuses(found):
     return [(one.status, one.fact, one.start) for one in found.intervals]
 
 
-@pytest.mark.parametrize(
-    ("quantile", "least"), [(0.999, 2995), (0.001, 2995), (0.99, 299), (0.95, 59), (0.5, 5)]
-)
-def test_a_quantile_needs_so_many_readings_that_one_lies_beyond_it_with_95_percent(quantile, least):
-    assert least_readings(quantile) == least
-    assert (
-        1 - max(quantile, 1 - quantile) ** least
-        >= 0.95
-        > 1 - max(quantile, 1 - quantile) ** (least - 1)
-    )
+def test_a_quantile_needs_so_many_readings_that_one_lies_beyond_it_with_95_percent():
+    least = {0.999: 2995, 0.001: 2995, 0.99: 299, 0.95: 59, 0.5: 5}
+    assert {quantile: least_readings(quantile) for quantile in least} == least
+    for quantile, count in least.items():
+        within = max(quantile, 1 - quantile)
+        assert 1 - within**count >= 0.95 > 1 - within ** (count - 1)
 
 
-def test_each_group_with_enough_readings_has_its_own_quantile():
+def test_each_group_with_enough_readings_has_its_own_quantile_and_others_the_coarser_one():
     assert {group: (one.readings, one.limit) for group, one in TABLE.groups.items()} == {
         (): (10, 6.0),
         ("A",): (7, 5.0),
         ("B",): (3, None),
     }
-
-
-@pytest.mark.parametrize(
-    ("group", "answering"), [(("A",), ("A",)), (("B",), ()), (("never seen",), ()), ((), ())]
-)
-def test_a_group_never_seen_or_with_too_few_readings_takes_the_coarser_limit(group, answering):
-    assert TABLE.answering(group) == answering
-
-
-def test_without_enough_readings_at_all_no_limit_is_known():
-    few = estimate_limits(
-        Learned(quantile=0.999), np.arange(100.0), [], at(0), at(1), most_groups=10
-    )
+    answering = {("A",): ("A",), ("B",): (), ("never seen",): (), (): ()}
+    assert {group: TABLE.answering(group) for group in answering} == answering
+    rare = Learned(quantile=0.999)
+    few = estimate_limits(rare, np.arange(100.0), [], at(0), at(1), most_groups=10)
     assert few.answering(()) is None
 
 

@@ -1,6 +1,7 @@
 """Suppression of a definition by design: states of the line and the calendar, as spans of time."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +23,11 @@ from tests.builders import at, history, oven
 
 pytestmark = pytest.mark.fast
 
-STATE = oven(line_state=Variable(type="category"), speed=Variable(low=0, high=10))
+STATE = oven(
+    line_state=Variable(type="category"),
+    speed=Variable(low=0, high=10),
+    running=Variable(type="boolean"),
+)
 SLOW = {"variable": "speed", "below": 0.1}
 
 
@@ -41,41 +46,38 @@ def speeds(*values, **more):
     return history(range(len(values)), STATE, speed=[float(v) for v in values], **more)
 
 
+LONG_STOP = [1, *[0] * 8, 1, 0, 0, 1]
+# when, readings of a variable from minute 0 on, and the suppressed minutes
+STATES = [
+    (SLOW, "speed", [1, 0, 0, 1, 1], [(1, 3)]),
+    # it must have lasted for its time
+    ({**SLOW, "for": "5m"}, "speed", LONG_STOP, [(6, 9)]),
+    # the start-up after a stop belongs to it
+    ({**SLOW, "recovery": "3m"}, "speed", [1, 0, 0, 1, 1, 1, 1, 1], [(1, 6)]),
+    # a category and a truth are compared as what they are
+    (
+        {"variable": "line_state", "equals": "stopped"},
+        "line_state",
+        ["runs", "stopped", "runs"],
+        [(1, 2)],
+    ),
+    ({"variable": "running", "equals": False}, "running", [1.0, 0.0, 1.0], [(1, 2)]),
+]
+
+
 def test_a_state_holds_from_one_reading_to_the_next():
-    assert minutes(
-        suppressed_intervals(suppression(SLOW), [speeds(1, 0, 0, 1, 1)], at(0), at(4))
-    ) == [(1, 3)]
-
-
-def test_a_state_must_have_lasted_for_its_time():
-    long_stop = speeds(1, *[0] * 8, 1, 0, 0, 1)
-    assert minutes(
-        suppressed_intervals(suppression({**SLOW, "for": "5m"}), [long_stop], at(0), at(12))
-    ) == [(6, 9)]
-
-
-def test_the_start_up_after_a_stop_belongs_to_it():
-    stop = speeds(1, 0, 0, 1, 1, 1, 1, 1)
-    assert minutes(
-        suppressed_intervals(suppression({**SLOW, "recovery": "3m"}), [stop], at(0), at(7))
-    ) == [(1, 6)]
-    assert [line_condition_at(suppression({**SLOW, "recovery": "3m"}), [stop],
-    at(m)).suppressed for m in (2, 5.99, 6)] == [
-        True, True, False,
-    ]  # fmt: skip
-
-
-def test_a_category_and_a_truth_are_compared_as_what_they_are():
-    line = history([0, 1, 2], STATE, line_state=["runs", "stopped", "runs"])
-    stopped = suppression({"variable": "line_state", "equals": "stopped"})
-    assert minutes(suppressed_intervals(stopped, [line], at(0), at(3))) == [(1, 2)]
-    running = Asset(name="oven-1", variables={"running": Variable(type="boolean")})
-    off = suppression({"variable": "running", "equals": False})
-    assert minutes(
-        suppressed_intervals(
-            off, [history([0, 1, 2], running, running=[1.0, 0.0, 1.0])], at(0), at(3)
+    found = [
+        minutes(
+            suppressed_intervals(
+                suppression(when),
+                [history(range(len(values)), STATE, **{variable: values})],
+                at(0),
+                at(len(values)),
+            )
         )
-    ) == [(1, 2)]
+        for when, variable, values, _ in STATES
+    ]
+    assert found == [spans for *_, spans in STATES]
 
 
 def test_the_nearest_asset_that_has_the_variable_is_asked():
@@ -111,33 +113,31 @@ def test_an_event_suppresses_while_it_goes_on_and_one_of_the_line_counts_for_its
     )
 
 
-# --- unknown
-# --------------------------------------------------------------------------------------------------
+# when, speeds from minute 0 on, the minute, whether it is suppressed, and what is not known
+KNOWN = [
+    (SLOW, [0, 0], 10.5, True, ""),
+    (SLOW, [0, 0], 11.5, False, "no reading of speed within 10 min on oven-1"),
+    (SLOW, [0, -5], 1.5, False, "outside its engineering range"),
+    # sent only when it changes
+    ({**SLOW, "stale_after": "24h"}, [1, 0], 23 * 60, True, ""),
+    ({**SLOW, "recovery": "3m"}, [1, 0, 0, 1], 5.99, True, ""),
+    ({**SLOW, "recovery": "3m"}, [1, 0, 0, 1], 6, False, ""),
+    # one unknown state does not hide another that holds
+    ([SLOW, {"event": "maintenance"}], [], 5, True, "no reading of speed"),
+]
 
 
 def test_a_state_that_is_not_known_suppresses_nothing_and_says_so():
-    stands = line_condition_at(suppression(SLOW), [speeds(0, 0)], at(11.5))
-    assert not stands.suppressed
-    assert stands.unknown == ("no reading of speed within 10 min on oven-1",)
-    assert line_condition_at(suppression(SLOW), [speeds(0, 0)], at(10.5)).suppressed
-
-
-def test_an_impossible_value_is_unknown_and_suppresses_nothing():
-    stands = line_condition_at(suppression(SLOW), [speeds(0, -5)], at(1.5))
-    assert not stands.suppressed
-    assert "outside its engineering range" in stands.unknown[0]
-
-
-def test_a_state_sent_only_when_it_changes_holds_as_long_as_the_definition_says():
-    stop = suppression({**SLOW, "stale_after": "24h"})
-    assert line_condition_at(stop, [speeds(1, 0)], at(23 * 60)).suppressed
-
-
-def test_one_unknown_state_does_not_hide_another_that_holds():
-    both = suppression([SLOW, {"event": "maintenance"}])
-    line = history([], STATE, events=[("maintenance", 1, None)])
-    stands = line_condition_at(both, [line], at(5))
-    assert (stands.suppressed, len(stands.unknown)) == (True, 1)
+    stands = [
+        line_condition_at(
+            suppression(when), [speeds(*values, events=[("maintenance", 1, None)])], at(minute)
+        )
+        for when, values, minute, *_ in KNOWN
+    ]
+    assert [one.suppressed for one in stands] == [suppressed for *_, suppressed, _ in KNOWN]
+    said = [" ".join(one.unknown) for one in stands]
+    assert [bool(one) for one in said] == [bool(words) for *_, words in KNOWN]
+    assert [one for one, (*_, words) in zip(said, KNOWN, strict=True) if words not in one] == []
 
 
 # --- calendar
@@ -148,23 +148,17 @@ def night(zone="Europe/Berlin"):
     return suppression(windows=[{"days": ["sat"], "from": "22:00", "to": "06:00"}], timezone=zone)
 
 
-@pytest.mark.parametrize(
-    ("evening", "hours"),
-    [("2026-03-28T21:00", 7), ("2026-10-24T20:00", 9), ("2026-11-07T21:00", 8)],
-)
-def test_a_window_is_kept_by_the_clock_on_the_wall_when_clocks_change(evening, hours):
-    start = datetime.fromisoformat(evening).replace(tzinfo=UTC)
-    [span] = suppressed_intervals(
-        night(), [], start - timedelta(hours=1), start + timedelta(hours=12)
-    )
-    assert (span.start, span.end - span.start) == (start, timedelta(hours=hours))
-    assert [line_condition_at(night(), [], t).suppressed for t in (start - timedelta(seconds=1),
-    start, span.end)] == [
-        False, True, False,
-    ]  # fmt: skip
-
-
-def test_windows_of_a_year_are_all_found():
+def test_a_window_is_kept_by_the_clock_on_the_wall_when_clocks_change():
+    hours = {"2026-03-28T21:00": 7, "2026-10-24T20:00": 9, "2026-11-07T21:00": 8}
+    for evening, lasts in hours.items():
+        start = datetime.fromisoformat(evening).replace(tzinfo=UTC)
+        end = start + timedelta(hours=lasts)
+        around = (start - timedelta(hours=1), start + timedelta(hours=12))
+        spans = suppressed_intervals(night(), [], *around)
+        assert [(span.start, span.end) for span in spans] == [(start, end)]
+        instants = (start - timedelta(seconds=1), start, end)
+        found = [line_condition_at(night(), [], instant).suppressed for instant in instants]
+        assert found == [False, True, False]
     start = datetime(2026, 1, 1, tzinfo=UTC)
     assert len(suppressed_intervals(night(), [], start, start + timedelta(days=364))) == 52
 
@@ -185,14 +179,19 @@ def test_the_first_free_instant_is_the_first_that_no_span_covers(spans, start):
     assert is_covered(made, np.array([to_millis(at(m)) for m in range(100)])).tolist() == inside
 
 
-@pytest.mark.parametrize("hold", [0, 3])
-def test_what_holds_at_an_instant_is_what_the_whole_history_says(hold):
-    stop = suppression({**SLOW, "for": f"{hold}m", "recovery": "4m"})
-    whole = speeds(1, 1, 0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0, 1)
+@given(
+    st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=60),
+    st.integers(0, 59),
+    st.sampled_from([0, 3]),
+)
+def test_what_holds_at_an_instant_is_what_the_whole_history_says(values, minute, hold):
+    state = {"variable": "speed", "below": 0.1, "for": f"{hold}m", "recovery": "4m"}
+    stop = Suppression.model_validate({"when": [state]})
+    whole = history(range(len(values)), STATE, speed=values)
+    now = at(minute + 0.5)
+    near = History(whole.asset, whole.readings.loc[now - lookback(stop) : now])
     spans = suppressed_intervals(stop, [whole], at(-60), at(60))
-    for minute in (1, 4, 7, 10, 12, 14, 16, 20):
-        now = at(minute + 0.5)
-        near = History(whole.asset, whole.readings.loc[now - lookback(stop) : now])
-        assert line_condition_at(stop, [near], now).suppressed == any(
-            s.start <= now < s.end for s in spans
-        )
+    assert line_condition_at(stop, [near], now).suppressed == any(
+        s.start <= now < s.end for s in spans
+    )
+    assert all(a.start <= b.start for a, b in pairwise(spans))

@@ -1,7 +1,6 @@
 """Values of computed variables: of the last sound values of their parts, however the time is
 cut."""
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import AssetRefused, Variable, parse_asset
 from alerting.readings.computed import lookback, read_computed, with_computed
-from alerting.readings.history import History
 from tests.builders import at, history, oven, with_quality
 
 pytestmark = pytest.mark.fast
@@ -41,36 +39,53 @@ def values(asset, minutes, name="y", **columns):
     return found.readings[name].tolist()
 
 
-def test_a_ratio_is_known_where_both_parts_are_and_missing_where_it_is_divided_by_zero():
-    found = values(
-        plant(y=RATIO), [0, 1, 2, 3, 4], gas=[10, 20, 30, NONE, 40], speed=[NONE, 5, 0, 4, NONE]
-    )
-    assert found == pytest.approx([NONE, 4, NONE, 7.5, 10], nan_ok=True)
+LONG = {"gas": [10, 20], "speed": [4, 5]}
+# computed, minutes, parts, values
+TABLE = {
+    "a ratio is known where both parts are, and missing where it is divided by zero": (
+        RATIO,
+        [0, 1, 2, 3, 4],
+        {"gas": [10, 20, 30, NONE, 40], "speed": [NONE, 5, 0, 4, NONE]},
+        [NONE, 4, NONE, 7.5, 10],
+    ),
+    "a part counts by its last value within the bound": (
+        RATIO,
+        [0, 4, 5, 6, 7],
+        {"gas": [10, 20, 30, 40, 50], "speed": [2, NONE, NONE, NONE, 5]},
+        [5, 10, 15, NONE, 10],
+    ),
+    "a value that cannot be is none until the next one": (
+        RATIO,
+        [0, 1, 2, 3],
+        {"gas": [10, 999, NONE, 20], "speed": [2, 2, 4, 4]},
+        [5, NONE, NONE, 5],
+    ),
+    "without a part there is no value": (RATIO, [0, 1], {"gas": [1, 2]}, [NONE, NONE]),
+    "a difference": ({"kind": "difference", "of": "gas", "minus": "speed"}, [0, 1], LONG, [6, 15]),
+    "half a difference": (
+        {"kind": "difference", "of": "gas", "minus": "speed", "gain": 0.5},
+        [0, 1],
+        LONG,
+        [3, 7.5],
+    ),
+    "a multiple": ({"kind": "equal", "of": "gas", "gain": 2}, [0, 1], LONG, [20, 40]),
+    "a multiple of a ratio": (
+        {"kind": "ratio", "of": "gas", "by": "speed", "gain": 3},
+        [0, 1],
+        LONG,
+        [7.5, 12],
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("computed", "expected"),
-    [
-        ({"kind": "difference", "of": "gas", "minus": "speed"}, [6, 15]),
-        ({"kind": "difference", "of": "gas", "minus": "speed", "gain": 0.5}, [3, 7.5]),
-        ({"kind": "equal", "of": "gas", "gain": 2}, [20, 40]),
-        ({"kind": "ratio", "of": "gas", "by": "speed", "gain": 3}, [7.5, 12]),
-    ],
-)
-def test_each_kind_computes_its_formula(computed, expected):
-    assert values(plant(y=computed), [0, 1], gas=[10, 20], speed=[4, 5]) == expected
-
-
-def test_a_part_counts_by_its_last_value_within_the_bound():
-    found = values(
-        plant(y=RATIO), [0, 4, 5, 6, 7], gas=[10, 20, 30, 40, 50], speed=[2, NONE, NONE, NONE, 5]
-    )
-    assert found == pytest.approx([5, 10, 15, NONE, 10], nan_ok=True)
-
-
-def test_a_value_that_cannot_be_is_none_until_the_next_one():
-    found = values(plant(y=RATIO), [0, 1, 2, 3], gas=[10, 999, NONE, 20], speed=[2, 2, 4, 4])
-    assert found == pytest.approx([5, NONE, NONE, 5], nan_ok=True)
+def test_each_kind_computes_its_formula_of_the_last_sound_values():
+    found = {
+        what: values(plant(y=computed), minutes, **parts)
+        for what, (computed, minutes, parts, _) in TABLE.items()
+    }
+    for what, (*_, expected) in TABLE.items():
+        assert found[what] == pytest.approx(expected, nan_ok=True), what
+    assert with_computed(history([], plant(y=RATIO)), ["y"]).readings["y"].tolist() == []
 
 
 def test_bad_and_uncertain_samples_of_a_part_make_the_value_bad_or_uncertain():
@@ -183,9 +198,3 @@ def test_all_faults_of_computed_variables_are_reported_at_once():
                 "variables": {"g": {}, "y": {"computed": {"kind": "equal", "of": "g", "by": "g"}}},
             }
         )
-
-
-def test_a_history_without_a_part_has_no_value():
-    assert np.isnan(values(plant(y=RATIO), [0, 1], gas=[1, 2])).all()
-    assert with_computed(replace(history([], plant(y=RATIO))), ["y"]).readings["y"].tolist() == []
-    assert isinstance(with_computed(history([0], plant(y=RATIO), gas=[1]), []), History)

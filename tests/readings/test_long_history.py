@@ -22,35 +22,33 @@ READINGS = pd.DataFrame(
 HISTORY = History(ASSET, READINGS)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 8, 100])
-def test_pieces_joined_are_the_whole(rows):
-    history = in_memory(HISTORY, rows)
-    pd.testing.assert_frame_equal(
-        pd.concat([piece.readings for piece in history.pieces()]), READINGS
-    )
-    assert max(len(piece.readings) for piece in history.pieces()) <= rows
-    assert list(history.load_interval(2000, 9500, ["b"]).readings["b"]) == [2.0, 3.0, 4.0]
+def test_pieces_joined_are_the_whole_also_of_what_was_known():
+    for rows in (1, 2, 3, 8, 100):
+        history = in_memory(HISTORY, rows)
+        pieces = [piece.readings for piece in history.pieces()]
+        pd.testing.assert_frame_equal(pd.concat(pieces), READINGS)
+        assert max(map(len, pieces)) <= rows
+        assert list(history.load_interval(2000, 9500, ["b"]).readings["b"]) == [2.0, 3.0, 4.0]
+    for until in (999, 3000, 9550, 30_000):
+        known = pd.concat(
+            [piece.readings for piece in long_view(in_memory(HISTORY, 3), until).pieces()]
+        )
+        pd.testing.assert_frame_equal(known, point_in_time_view(HISTORY, until).readings)
 
 
-@pytest.mark.parametrize("until", [999, 3000, 9550, 30_000])
-def test_a_view_of_pieces_is_the_view_of_the_whole(until):
-    pieces = [piece.readings for piece in long_view(in_memory(HISTORY, 3), until).pieces()]
-    pd.testing.assert_frame_equal(pd.concat(pieces), point_in_time_view(HISTORY, until).readings)
+def test_the_usual_distance_of_values_is_their_median():
+    def median(*pieces):
+        found = UsualDistance()
+        for piece in pieces:
+            found.add(np.array(piece, np.int64))
+        return found.median()
 
-
-@pytest.mark.parametrize("rows", [1, 2, 3, 8])
-def test_the_usual_distance_of_values_is_their_median(rows):
-    found = UsualDistance()
-    for first in range(0, len(TS), rows):
-        found.add(TS[first : first + rows])
-    assert found.median() == sampling_ms("b", [HISTORY]) == 1000
-    even = UsualDistance()
-    even.add(np.array([0, 100, 350]))
-    assert even.median() == 175
-    even.add(np.array([], np.int64))
-    even.add(np.array([360]))
-    assert even.median() == 100
-    assert UsualDistance().median() is None
+    for rows in (1, 2, 3, 8):
+        assert median(*(TS[first : first + rows] for first in range(0, len(TS), rows))) == 1000
+    assert sampling_ms("b", [HISTORY]) == 1000
+    assert median([0, 100, 350]) == 175
+    assert median([0, 100, 350], [], [360]) == 100
+    assert median() is None
 
 
 def test_instants_are_split_at_pieces_and_none_is_lost():

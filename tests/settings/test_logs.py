@@ -125,6 +125,10 @@ def test_secrets_are_in_no_line_and_no_traceback(log, capsys, format_):
 def test_what_only_looks_a_little_like_a_secret_stays():
     text = "secretary of /f/ and token economy: zone_1 at 10:30, mongodb://db:27017/alerting"
     assert Redaction(["short"])(text) == text
+    with pytest.raises(
+        UserError, match="ALERTING_LOG_FORMAT: 'xml' is not a format of logs: give text or json"
+    ):
+        log_format({"ALERTING_LOG_FORMAT": "xml"})
 
 
 def test_a_line_of_a_sandbox_is_for_debugging(log, capsys):
@@ -135,8 +139,9 @@ def test_a_line_of_a_sandbox_is_for_debugging(log, capsys):
     assert [line["message"] for line in lines(capsys)] == ["the model cannot be read"]
 
 
-def test_a_run_within_a_run_keeps_its_id(log, capsys):
-    configure_logging({"ALERTING_LOG_FORMAT": "json"})
+def test_a_run_within_a_run_keeps_its_id_and_each_line_is_written_once(log, capsys):
+    configure_logging({})
+    configure_logging({"ALERTING_LOG_FORMAT": "JSON"})
     with log_run():
         log.info("one")
         with log_run():
@@ -145,17 +150,3 @@ def test_a_run_within_a_run_keeps_its_id(log, capsys):
         log.info("three")
     one, two, three = (line["run"] for line in lines(capsys))
     assert one == two != three
-
-
-def test_configuring_twice_writes_each_line_once(log, capsys):
-    configure_logging({})
-    configure_logging({"ALERTING_LOG_FORMAT": "JSON"})
-    log.info("once")
-    assert len(lines(capsys)) == 1
-
-
-def test_an_unknown_format_is_refused_with_the_ones_there_are():
-    with pytest.raises(
-        UserError, match="ALERTING_LOG_FORMAT: 'xml' is not a format of logs: give text or json"
-    ):
-        log_format({"ALERTING_LOG_FORMAT": "xml"})

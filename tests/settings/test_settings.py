@@ -1,3 +1,7 @@
+"""Settings from the environment: defaults, every fault with its variable, no secret repeated."""
+
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -6,32 +10,35 @@ from pathlib import Path
 
 import pytest
 
+from alerting.definitions.faults import UserError
 from alerting.settings.environment import SettingsRefused, read_settings
-from alerting.settings.machine import read_memory, read_time
+from alerting.settings.machine import check_ports, free_port, read_memory, read_time
 
 pytestmark = pytest.mark.fast
 
-
-def test_an_empty_environment_means_the_embedded_platform_in_the_current_folder():
-    settings = read_settings({})
-    assert settings.home == Path.cwd() / ".alerting"
-    assert (settings.mongodb_uri, settings.mlflow_uri) == (None, None)
-    assert settings.ports == {
-        "mlflow_port": 5050,
-        "airflow_port": 8080,
-        "api_port": 8000,
-        "mongodb_port": 27027,
-    }
-
-
-def test_an_empty_variable_means_the_default():
-    assert read_settings({"ALERTING_API_PORT": " ", "ALERTING_MONGODB_URI": ""}) == read_settings(
-        {}
-    )
+MAIL = {
+    "ALERTING_SMTP_HOST": "mail.plant.example",
+    "ALERTING_SMTP_FROM": "Alerting <alerting@plant.example>",
+    "ALERTING_EMAIL_NIGHT_SHIFT": "night@plant.example",
+}
+HOST = "ALERTING_SMTP_HOST"
+SERVERS = {
+    "ALERTING_MONGODB_URI": "mongodb://db.example:27017",
+    "ALERTING_MLFLOW_URI": "http://mlflow.example",
+}
 
 
-def test_all_faults_are_reported_together_with_their_variables():
-    environ = {
+def refusal_of(environ):
+    """Return the variables with a fault, and what is said."""
+    try:
+        read_settings(environ)
+    except SettingsRefused as refusal:
+        return {fault.path for fault in refusal.faults}, str(refusal)
+    return set(), ""
+
+
+FAULTY = [
+    {
         "ALERTING_API_PORT": "eighty",
         "ALERTING_MLFLOW_PORT": "70000",
         "ALERTING_MONGODB_URI": "localhost:27017",
@@ -39,97 +46,213 @@ def test_all_faults_are_reported_together_with_their_variables():
         "ALERTING_MAX_TRAINING_ROWS": "lots",
         "ALERTING_TIMEZONE": "Berlin",
         "ALERTING_WEBHOOK_SHIFT": "ftp://shift",
-    }
-    with pytest.raises(SettingsRefused) as refused:
-        read_settings(environ)
-    assert {fault.path for fault in refused.value.faults} == set(environ)
-    assert "'eighty' is not a port: give a whole number from 1 to 65535" in str(refused.value)
+        "ALERTING_READINGS_LAST": "1d",
+        "ALERTING_AUDIT_LAST": "long",
+        "ALERTING_SOURCE_STALE": "1s",
+    },
+    {
+        HOST: "mail",
+        "ALERTING_SMTP_FROM": "nobody",
+        "ALERTING_SMTP_TLS": "maybe",
+        "ALERTING_SMTP_PORT": "0",
+        "ALERTING_EMAIL_A": "a@b.c,d@e.f",
+        "ALERTING_PUBLIC_URL": "alerting.plant",
+    },
+]
 
 
-def test_two_parts_cannot_have_the_same_port():
-    with pytest.raises(
-        SettingsRefused,
-        match="ALERTING_API_PORT: port 8080 is already given to ALERTING_AIRFLOW_PORT",
-    ):
-        read_settings({"ALERTING_API_PORT": "8080"})
+def test_all_faults_are_reported_together_with_their_variables():
+    assert [refusal_of(environ)[0] | {HOST} for environ in FAULTY] == [
+        {*environ, HOST} for environ in FAULTY
+    ]
+    said = refusal_of(FAULTY[0])[1]
+    assert "'eighty' is not a port: give a whole number from 1 to 65535" in said
 
 
-def test_the_port_of_a_server_of_ones_own_is_not_ours_to_check():
+SECRET = "t0ps3cret"
+CANNOT_BE_SPLIT = [f"http://anna:{SECRET}@[db", f"http://anna:{SECRET}\u2100@db.example"]
+# variables, that which has a fault, and what is said without repeating the secret
+REFUSED = [
+    (
+        {"ALERTING_API_PORT": "8080"},
+        "ALERTING_API_PORT",
+        "port 8080 is already given to ALERTING_AIRFLOW_PORT",
+    ),
+    ({"ALERTING_LATENCY": "2h"}, "ALERTING_LATENCY", "'2h': evaluation waits 1h at most"),
+    ({"ALERTING_EMAIL_A": "a@b.example"}, "ALERTING_SMTP_HOST", ""),
+    (
+        {
+            **MAIL,
+            "ALERTING_SMTP_TLS": "none",
+            "ALERTING_SMTP_USER": "u",
+            "ALERTING_SMTP_PASSWORD": SECRET,
+        },
+        "ALERTING_SMTP_TLS",
+        "",
+    ),
+    (
+        {"ALERTING_MONGODB_URI": f"postgres://anna:{SECRET}@db.example"},
+        "ALERTING_MONGODB_URI",
+        "",
+    ),
+    *(
+        ({name: address}, name, "address")
+        for name in ("ALERTING_WEBHOOK_A", "ALERTING_MLFLOW_URI", "ALERTING_PUBLIC_URL")
+        for address in CANNOT_BE_SPLIT
+    ),
+    *(
+        ({"ALERTING_WEBHOOK_A": url}, "ALERTING_WEBHOOK_A", "not a webhook address")
+        for url in (
+            f"ftp://{SECRET}.example",
+            f"file:///etc/{SECRET}",
+            f"{SECRET}.example/hook",
+            f"https:///{SECRET}",
+            f"http://{SECRET}:99999999/",
+            f"http://{SECRET}:0",
+        )
+    ),
+    *(
+        ({name: url}, name, said)
+        for name, url, said in (
+            ("ALERTING_SLACK_A", f"slack://{SECRET}", "as in https://"),
+            ("ALERTING_TEAMS_A", SECRET, "as the workflow"),
+            ("ALERTING_NTFY_A", f"ntfy://{SECRET}", "as in https://"),
+            ("ALERTING_NTFY_A", f"https://{SECRET}.example/", "as in https://"),
+            ("ALERTING_NTFY_A", f"https://ntfy.sh/{SECRET}?auth=x", "as in https://"),
+            ("ALERTING_NTFY_A_TOKEN", f"{SECRET} x", "begins with"),
+        )
+    ),
+]
+
+
+def test_a_fault_is_said_with_its_variable_and_without_a_secret():
+    found = [(name, words, *refusal_of(environ)) for environ, name, words in REFUSED]
+    assert [
+        (name, said)
+        for name, words, faults, said in found
+        if faults != {name} or words not in said or SECRET in said
+    ] == []
+
+
+def test_no_secret_shows_in_the_settings():
     settings = read_settings(
         {
-            "ALERTING_MONGODB_URI": "mongodb://db.example:27017",
-            "ALERTING_MLFLOW_URI": "http://mlflow.example",
-        }
-    )
-    assert set(settings.ports) == {"airflow_port", "api_port"}
-
-
-def test_a_refused_database_address_is_not_repeated_since_it_may_hold_a_password():
-    with pytest.raises(SettingsRefused) as refused:
-        read_settings({"ALERTING_MONGODB_URI": "postgres://anna:secret@db.example"})
-    assert "secret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    "name", ["ALERTING_WEBHOOK_A", "ALERTING_MLFLOW_URI", "ALERTING_PUBLIC_URL"]
-)
-@pytest.mark.parametrize(
-    "address", ["http://anna:secret@[db", "http://anna:secret\u2100@db.example"]
-)
-def test_an_address_that_cannot_be_split_is_a_fault_like_others_and_is_not_repeated(name, address):
-    with pytest.raises(SettingsRefused) as refused:
-        read_settings({name: address, "ALERTING_API_PORT": "0"})
-    assert {fault.path for fault in refused.value.faults} == {name, "ALERTING_API_PORT"}
-    assert "address" in str(refused.value)
-    assert "secret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ftp://plant.example",
-        "file:///etc/passwd",
-        "plant.example/hook",
-        "https:///hook",
-        "http://h:99999999/",
-        "http://h:0",
-    ],
-)
-def test_the_address_of_a_webhook_that_is_not_http_is_refused_without_repeating_it(url):
-    with pytest.raises(SettingsRefused, match="not a webhook address") as refused:
-        read_settings({"ALERTING_WEBHOOK_A": url})
-    assert url not in str(refused.value)
-
-
-def test_webhooks_are_named_by_their_variables_and_secrets_belong_to_them():
-    settings = read_settings(
-        {
+            **MAIL,
+            "ALERTING_SMTP_USER": "u",
+            "ALERTING_SMTP_PASSWORD": SECRET,
             "ALERTING_WEBHOOK_NIGHT_SHIFT": "https://hooks.example/x",
-            "ALERTING_WEBHOOK_NIGHT_SHIFT_SECRET": "whsec_abc",
+            "ALERTING_WEBHOOK_NIGHT_SHIFT_SECRET": SECRET,
+            "ALERTING_SLACK_A": f"https://hooks.slack.com/{SECRET}",
+            "ALERTING_TEAMS_A": f"https://x.logic.azure.com/{SECRET}",
+            "ALERTING_NTFY_A": f"https://ntfy.sh/{SECRET}",
+            "ALERTING_NTFY_A_TOKEN": SECRET,
         }
     )
+    assert SECRET not in repr(settings)
     assert dict(settings.webhook_urls) == {"night-shift": "https://hooks.example/x"}
-    assert dict(settings.webhook_secrets) == {"night-shift": "whsec_abc"}
-    assert "whsec_abc" not in repr(settings)
+    assert dict(settings.webhook_secrets) == {"night-shift": SECRET}
 
 
-def test_the_zone_of_the_plant_is_utc_until_it_is_named():
-    assert read_settings({}).timezone.key == "UTC"
-    assert read_settings({"ALERTING_TIMEZONE": "Europe/Berlin"}).timezone.key == "Europe/Berlin"
+def of(*names, **environ):
+    """Return settings by their names, of these variables without their prefix."""
+    found = read_settings({f"ALERTING_{name}": value for name, value in environ.items()})
+    values = []
+    for name in names:
+        value = found
+        for part in name.split("."):
+            value = getattr(value, part)
+        values.append(value)
+    return values
 
 
-def test_the_rows_of_a_training_are_set_or_left_to_the_memory_of_the_machine():
-    assert read_settings({}).max_training_rows is None
-    assert read_settings({"ALERTING_MAX_TRAINING_ROWS": "50000"}).max_training_rows == 50_000
+def test_settings_have_defaults_and_are_read():
+    ports = {"mlflow_port": 5050, "airflow_port": 8080, "api_port": 8000, "mongodb_port": 27027}
+    usual = read_settings({})
+    assert (usual.home, usual.ports) == (Path.cwd() / ".alerting", ports)
+    assert read_settings({"ALERTING_API_PORT": " ", "ALERTING_MONGODB_URI": ""}) == usual
+    # of a server of one's own the port is not ours to check
+    assert {*read_settings(SERVERS).ports} == {"airflow_port", "api_port"}
+    names = (
+        "mongodb_uri",
+        "mlflow_uri",
+        "timezone.key",
+        "max_training_rows",
+        "latency",
+        "retention.scores",
+        "retention.readings",
+        "health_limits.evaluation_late",
+    )
+    changed = {
+        "TIMEZONE": "Europe/Berlin",
+        "MAX_TRAINING_ROWS": "50000",
+        "LATENCY": "0s",
+        "SCORES_LAST": "30d",
+        "READINGS_LAST": "60d",
+        "EVALUATION_LATE": "5m",
+    }
+    day = timedelta(days=1)
+    late = timedelta(minutes=5)
+    found = [None, None, "UTC", None, timedelta(seconds=10), 400 * day, 730 * day, 3 * late]
+    assert of(*names) == found
+    found = [None, None, "Europe/Berlin", 50_000, timedelta(0), 30 * day, 60 * day, late]
+    assert of(*names, **changed) == found
+    # a setting that left says that they go to an archive
+    assert of("retention.readings", READINGS_LAST="30d", ARCHIVE_AFTER="90d") >= [3650 * day]
 
 
-def test_evaluation_waits_ten_seconds_unless_the_setting_says_otherwise():
-    assert read_settings({}).latency == timedelta(seconds=10)
-    assert read_settings({"ALERTING_LATENCY": "0s"}).latency == timedelta(0)
-    with pytest.raises(
-        SettingsRefused, match="ALERTING_LATENCY: '2h': evaluation waits 1h at most"
+def test_deliveries_are_read():
+    delivery = read_settings(
+        {
+            **MAIL,
+            "ALERTING_SLACK_LINE_3": "https://hooks.slack.com/services/T0/B0/x",
+            "ALERTING_TEAMS_LINE_3": "https://x.logic.azure.com/workflows/1?sig=2",
+            "ALERTING_NTFY_LINE_3": "https://ntfy.sh/line-3",
+            "ALERTING_NTFY_LINE_3_TOKEN": "tk_1",
+            "ALERTING_EGRESS_ALLOW": "Hooks.Slack.com, 10.0.0.0/8,",
+            "ALERTING_PUBLIC_URL": "https://alerting.plant.example/",
+            "ALERTING_LINK_KEY_FILE": "/run/key",
+        }
+    ).delivery
+    assert dict(delivery.emails) == {"night-shift": "night@plant.example"}
+    assert dict(delivery.slack_urls) == {"line-3": "https://hooks.slack.com/services/T0/B0/x"}
+    assert dict(delivery.teams_urls) == {"line-3": "https://x.logic.azure.com/workflows/1?sig=2"}
+    assert dict(delivery.ntfy_urls) == {"line-3": "https://ntfy.sh/line-3"}
+    assert dict(delivery.ntfy_tokens) == {"line-3": "tk_1"}
+    assert delivery.egress_allow == ("hooks.slack.com", "10.0.0.0/8")
+    assert delivery.public_url == "https://alerting.plant.example"
+    assert delivery.link_key_file == Path("/run/key")
+    ports = {"tls": 465, "none": 25, "starttls": 587}
+    smtp = {tls: read_settings(MAIL | {"ALERTING_SMTP_TLS": tls}).delivery.smtp for tls in ports}
+    assert {tls: one.port for tls, one in smtp.items()} == ports
+    usual = read_settings(MAIL).delivery.smtp
+    assert (usual.port, usual.tls) == (587, "starttls")
+
+
+def test_on_named_servers_no_file_of_one_home_is_taken_for_that_of_all():
+    names = ("has_one_home", "notification_file")
+    named = {"HOME": "/srv/plant", "MONGODB_URI": "mongodb://db.example:27017"}
+    log = "/srv/plant/logs/notifications.log"
+    assert of(*names, HOME="/srv/plant") == [True, Path(log)]
+    assert of(*names, **named) == [False, None]
+    chosen = named | {"SHARED_HOME": "yes", "NOTIFICATION_LOG": "/var/log/alerting"}
+    assert of(*names, **chosen) == [True, Path("/var/log/alerting")]
+
+
+def test_every_taken_port_is_named_with_the_setting_that_moves_it():
+    check_ports({"api_port": free_port()})
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("", 0)) as of_all_addresses,
     ):
-        read_settings({"ALERTING_LATENCY": "2h"})
+        taken = [server.getsockname()[1] for server in (one, of_all_addresses)]
+        ports = {"api_port": taken[0], "airflow_port": taken[1], "mlflow_port": free_port()}
+        with pytest.raises(UserError) as refused:
+            check_ports(ports)
+    named = re.findall(r"port (\d+) is taken .*? set (\w+) to a free one", str(refused.value))
+    assert named == [
+        (str(taken[0]), "ALERTING_API_PORT"),
+        (str(taken[1]), "ALERTING_AIRFLOW_PORT"),
+    ]
 
 
 def test_the_memory_of_a_container_counts_where_it_is_less_than_that_of_the_machine(tmp_path):
@@ -148,48 +271,3 @@ def test_the_time_of_a_search_counts_computing_also_in_child_processes_and_not_w
     waited = read_time()
     assert computed.cpu - began.cpu >= 0.1
     assert waited.cpu - computed.cpu < 0.1 <= waited.clock - computed.clock
-
-
-def test_retention_and_limits_of_the_platform_itself_are_settings_with_defaults():
-    given = {
-        "ALERTING_SCORES_LAST": "30d",
-        "ALERTING_EVALUATION_LATE": "5m",
-    }
-    settings = read_settings(given)
-    usual = read_settings({})
-    assert (settings.retention.scores, usual.retention.scores) == (
-        timedelta(days=30),
-        timedelta(days=400),
-    )
-    assert settings.retention.readings == usual.retention.readings == timedelta(days=730)
-    assert (settings.health_limits.evaluation_late, usual.health_limits.evaluation_late) == (
-        timedelta(minutes=5),
-        timedelta(minutes=15),
-    )
-    wrong = {
-        "ALERTING_READINGS_LAST": "1d",
-        "ALERTING_AUDIT_LAST": "long",
-        "ALERTING_SOURCE_STALE": "1s",
-    }
-    with pytest.raises(SettingsRefused) as refused:
-        read_settings(wrong)
-    assert {fault.path for fault in refused.value.faults} == set(wrong)
-
-
-def test_on_named_servers_no_file_of_one_home_is_taken_for_that_of_all():
-    alone = read_settings({"ALERTING_HOME": "/srv/plant"})
-    assert alone.has_one_home
-    assert alone.notification_file == Path("/srv/plant/logs/notifications.log")
-    named = {"ALERTING_HOME": "/srv/plant", "ALERTING_MONGODB_URI": "mongodb://db.example:27017"}
-    apart = read_settings(named)
-    assert (apart.has_one_home, apart.notification_file) == (False, None)
-    chosen = {"ALERTING_SHARED_HOME": "yes", "ALERTING_NOTIFICATION_LOG": "/var/log/alerting"}
-    together = read_settings(named | chosen)
-    assert (together.has_one_home, together.notification_file) == (True, Path("/var/log/alerting"))
-
-
-def test_readings_stay_while_a_setting_that_left_says_that_they_go_to_an_archive():
-    usual = {"ALERTING_READINGS_LAST": "30d"}
-    assert read_settings(usual).retention.readings == timedelta(days=30)
-    kept = read_settings({**usual, "ALERTING_ARCHIVE_AFTER": "90d"}).retention
-    assert kept.readings >= timedelta(days=3650)
