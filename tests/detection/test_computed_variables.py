@@ -1,8 +1,6 @@
 """Computed variables through the platform: in thresholds, conditions and models, live, late, in the
 past and in a what-if."""
 
-from datetime import timedelta
-
 import numpy as np
 import pytest
 
@@ -10,8 +8,6 @@ from alerting.definitions.assets import Asset, Relation, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import HttpSource
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.features.build import build_features
-from alerting.learning.features.planning import plan_features
 from alerting.ports import ReadingRow
 from alerting.readings.computed import with_computed
 from alerting.readings.history import millis
@@ -182,12 +178,3 @@ def test_a_model_learns_from_it_and_a_what_if_of_a_part_computes_it_again():
     related = history.asset.model_copy(update={"relations": (relation,)})
     assert set(followers(related, "humidity")) == {"belt", "dryness"}
     assert with_drivers(related, ["dryness"]) == {"dryness", "setpoint", "belt", "humidity"}
-
-
-def test_features_of_a_slice_are_those_of_the_whole():
-    history = line_with_dryness()
-    plan = plan_features(small_models.definition(include=["dryness"]), [history])
-    at_ = millis(history.readings.index)[600:640:5]
-    start = history.readings.index[600] - timedelta(hours=2)
-    part = type(history)(history.asset, history.readings.loc[history.readings.index > start])
-    assert build_features(plan, part, at_).equals(build_features(plan, history, at_))

@@ -127,38 +127,21 @@ def test_texts_of_a_training_stay_texts_and_missing_ones_missing():
     assert found["r"].tolist() == ["x", None, "y"]
 
 
-def test_readings_that_would_fill_the_memory_are_refused_with_their_number():
-    platform, _, _ = prepared(range(20 * 24), as_of=20 * DAY, normal="10d")
-    small = replace(platform, limits=TrainingLimits(memory_bytes=2 * 100 * BYTES_PER_VALUE))
-    with pytest.raises(UserError, match="choose a shorter normal period, or fewer variables"):
-        prepare(small, "shifted", at(20 * DAY))
-
-
 def test_the_stored_readings_and_events_are_those_of_the_plant():
+    """Impossible values and suppressed times are not learned from."""
     stop = EventRow("press-1", "line-stop", at(600), at(1200), "test")
-    platform, run, _ = prepared(range(20 * 24), as_of=20 * DAY, events=[stop], **STOPPED)
+    platform, run, _ = prepared(
+        range(20 * 24), as_of=20 * DAY, values={30: 900.0}, events=[stop], **STOPPED
+    )
     data = learning_data(platform, run, 20 * DAY)
     (history,) = data.whole_histories
     whole = platform.readings.load(PRESS, data.period.start, data.period.end, ["force"])
     pd.testing.assert_frame_equal(history.readings, whole.readings)
     pd.testing.assert_frame_equal(history.events, whole.events)
     assert [(s.start, s.end) for s in data.suppressed["press-1"]] == [(at(600), at(1200))]
-
-
-def test_impossible_values_and_suppressed_times_are_not_learned_from():
-    stop = EventRow("press-1", "line-stop", at(600), at(1200), "test")
-    platform, run, _ = prepared(
-        range(20 * 24), as_of=20 * DAY, values={30: 900.0}, events=[stop], **STOPPED
-    )
-    before, without = (
-        fit(*one, "ewma").used
-        for one in (prepared(range(20 * 24), as_of=20 * DAY)[:2], (platform, run))
-    )
+    before = fit(*prepared(range(20 * 24), as_of=20 * DAY)[:2], "ewma").used
     # of ten stopped hours and an impossible value, one may be an outlier
-    assert before - without in (
-        10,
-        11,
-    )
+    assert before - fit(platform, run, "ewma").used in (10, 11)
 
 
 def test_a_training_without_readings_names_the_assets():
@@ -168,13 +151,19 @@ def test_a_training_without_readings_names_the_assets():
         prepared([], as_of=DAY)
 
 
-def test_a_kind_that_reads_pieces_needs_the_memory_of_its_file_and_of_one_variable():
-    fields = {"kind": "anomaly", "include": ["*"], "normal": "10d"}
-    document = {"name": "shifted", "assets": ["press-1"], **fields}
+@pytest.mark.parametrize(
+    ("fields", "enough", "too_little"),
+    [
+        ({}, 10**9, 2 * 100 * BYTES_PER_VALUE),
+        # a kind that reads pieces needs the memory of its file and of one variable
+        ({"kind": "anomaly", "include": ["*"]}, 100_000, 10_000),
+    ],
+)
+def test_readings_that_would_fill_the_memory_are_refused(fields, enough, too_little):
+    document = {**DOCUMENT, "normal": "10d", **fields}
+    document = {key: one for key, one in document.items() if not (fields and key == "variable")}
     platform, _, _ = prepared(range(20 * 24), as_of=20 * DAY, document=document)
-    enough, too_little = (
-        replace(platform, limits=TrainingLimits(memory_bytes=size)) for size in (100_000, 10_000)
-    )
-    prepare(enough, "shifted", at(20 * DAY))
+    prepare(replace(platform, limits=TrainingLimits(memory_bytes=enough)), "shifted", at(20 * DAY))
+    small = replace(platform, limits=TrainingLimits(memory_bytes=too_little))
     with pytest.raises(UserError, match="choose a shorter normal period, or fewer variables"):
-        prepare(too_little, "shifted", at(20 * DAY))
+        prepare(small, "shifted", at(20 * DAY))

@@ -35,80 +35,78 @@ def row_of(stride_s, until, raised=0.0, unknown=()):
     return [(int(found[row]) - instants([0])[0]) / 60_000 for row in rows.values()]
 
 
-def test_a_stride_of_seconds_is_refreshed_at_the_first_instant_of_each_minute():
-    assert row_of(5, 3.9) == [3]
-    assert row_of(5, 4) == [4]
-    assert row_of(7, 3.9) == [pytest.approx(3 + 2 / 60)]  # 26 strides of 7 s
+def test_a_row_is_refreshed_at_the_first_instant_of_each_minute_after_a_raise():
+    found = [
+        row_of(5, 3.9),
+        row_of(5, 4),
+        row_of(7, 3.9),  # 26 strides of 7 s
+        # a stride of a minute or more: at each instant
+        row_of(60, 3),
+        row_of(90, 5),
+        # nothing before the next minute after a raise
+        row_of(5, 0.9),
+        row_of(5, 2.5, raised=2),
+        # a minute whose first score is unknown is left out
+        row_of(5, 3.9, unknown=[3]),
+    ]
+    assert found == [[3], [4], [pytest.approx(3 + 2 / 60)], [3], [4.5], [], [], [2]]
 
 
-def test_a_stride_of_a_minute_or_more_is_refreshed_at_each_instant():
-    assert row_of(60, 3) == [3]
-    assert row_of(90, 5) == [4.5]
-
-
-def test_nothing_is_refreshed_before_the_next_minute_after_a_raise():
-    assert row_of(5, 0.9) == []
-    assert row_of(5, 2.5, raised=2) == []
-
-
-def test_a_minute_whose_first_score_is_unknown_is_left_out():
-    assert row_of(5, 3.9, unknown=[3]) == [2]
-
-
-@pytest.mark.parametrize("cut", [0.5, 1, 1.75, 3])
-def test_how_many_evaluations_there_were_changes_nothing(cut):
+def test_how_many_evaluations_there_were_changes_nothing():
     found = instants(np.arange(5, 241, 5) / 60)
-    split = int(np.searchsorted(found, instants([cut])[0], "right"))
     score = np.full(len(found), 0.7)
     whole = refreshed_rows({at(0): END}, found, score, RULE, 5000)
-    late = refreshed_rows({at(0): END}, found[split:], score[split:], RULE, 5000)
-    assert {k: v + split for k, v in late.items()} == whole
+    for split in np.searchsorted(found, instants([0.5, 1, 1.75, 3]), "right").tolist():
+        late = refreshed_rows({at(0): END}, found[split:], score[split:], RULE, 5000)
+        assert {k: v + split for k, v in late.items()} == whole
 
 
 SILENT = "no values are known of the last 1 h"
 ROWS = [object()]
 
 
-@pytest.mark.parametrize(
-    ("stored", "changes", "said"),
-    [
-        (None, {}, None),
-        (SILENT, {}, SILENT),
-        # of the evaluations before, and of the part before in the same one
-        (None, {"scores": ROWS, "unknown": SILENT}, SILENT),
-        (SILENT, {"scores": ROWS}, None),
-        # without a definition in service, or a model, nothing was asked
-        (NO_MODEL, {}, NOT_ASKED),
-        (OUT_OF_SERVICE, {}, NOT_ASKED),
-        (None, {"unknown": OUT_OF_SERVICE, "has_model": False}, NOT_ASKED),
-        (SILENT, {"scores": ROWS, "unknown": NO_MODEL, "has_model": False}, NOT_ASKED),
-    ],
-)
-def test_the_reason_stays_unless_it_was_that_nothing_could_be_asked(stored, changes, said):
-    state = ConditionState(watermark=at(0), unknown_reason=stored)
-    assert carried_reason(TargetEvaluation(state, **changes)) == said
+REASONS = [
+    (None, {}, None),
+    (SILENT, {}, SILENT),
+    # of the evaluations before, and of the part before in the same one
+    (None, {"scores": ROWS, "unknown": SILENT}, SILENT),
+    (SILENT, {"scores": ROWS}, None),
+    # without a definition in service, or a model, nothing was asked
+    (NO_MODEL, {}, NOT_ASKED),
+    (OUT_OF_SERVICE, {}, NOT_ASKED),
+    (None, {"unknown": OUT_OF_SERVICE, "has_model": False}, NOT_ASKED),
+    (SILENT, {"scores": ROWS, "unknown": NO_MODEL, "has_model": False}, NOT_ASKED),
+]
 
 
-@pytest.mark.parametrize(
-    ("false_alarms", "allowed", "in_alarm", "expected"),
-    [
-        (0, 0.0, 0.0, False),
-        (3, 1.0, 0.0, False),  # three or more of one: 8 %
-        (4, 1.0, 0.0, True),  # 1.9 %
-        (1, 1.0, 0.2, False),
-        # one alarm that lasts for a fifth of the time counts once, and is too long
-        (
-            1,
-            1.0,
-            0.21,
-            True,
-        ),
-    ],
-)
-def test_false_alarms_are_too_many_beyond_chance_or_when_they_last(
-    false_alarms, allowed, in_alarm, expected
-):
-    assert is_too_many(false_alarms, allowed, in_alarm) is expected
+def test_the_reason_stays_unless_it_was_that_nothing_could_be_asked():
+    found = [
+        carried_reason(
+            TargetEvaluation(ConditionState(watermark=at(0), unknown_reason=stored), **changes)
+        )
+        for stored, changes, _ in REASONS
+    ]
+    assert found == [said for *_, said in REASONS]
+
+
+FALSE_ALARMS = [
+    (0, 0.0, 0.0, False),
+    (3, 1.0, 0.0, False),  # three or more of one: 8 %
+    (4, 1.0, 0.0, True),  # 1.9 %
+    (1, 1.0, 0.2, False),
+    # one alarm that lasts for a fifth of the time counts once, and is too long
+    (
+        1,
+        1.0,
+        0.21,
+        True,
+    ),
+]
+
+
+def test_false_alarms_are_too_many_beyond_chance_or_when_they_last():
+    found = [is_too_many(*figures) for *figures, _ in FALSE_ALARMS]
+    assert found == [expected for *_, expected in FALSE_ALARMS]
 
 
 def test_without_a_champion_its_side_of_the_table_is_a_dash():

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.adapters.memory.models import MemoryDecisions, MemoryModels
 from alerting.definitions.assets import EventType
 from alerting.definitions.faults import UserError
 from alerting.episodes.lifecycle import ConditionState
@@ -20,14 +19,12 @@ from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.kinds.protocol.model_scores import score_matrix
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.build import build_features, grid
-from alerting.learning.models import files as model_files
-from alerting.ports import EventRow, ReadingRow, RegistryPorts
+from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import millis, to_millis
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.registry.registration import ModelCache, register_model
 from tests import small_models
-from tests.builders import classifier, revision
+from tests.builders import revision
 from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.models
@@ -203,41 +200,6 @@ def test_scores_of_assets_that_are_alike_are_computed_together_and_are_those_of_
         assert computed == [3, 1]
 
 
-class CountedReadings:
-    def __init__(self, stored):
-        self._stored = stored
-        self.loads = 0
-
-    def load(self, *arguments, **named):
-        self.loads += 1
-        return self._stored.load(*arguments, **named)
-
-    def load_histories(self, wanted, end):
-        self.loads += 1
-        return self._stored.load_histories(wanted, end)
-
-
-def test_readings_are_read_once_for_equal_needs_and_events_for_those_that_need_some(platform):
-    counted = CountedReadings(platform.readings)
-    assets = [platform.assets.get(name) for name in ASSETS]
-    spans = {}
-    shared = SharedInputs(counted, spans)
-    alone = shared.load(assets[1], FIRST, LAST, ["humidity"], with_events=False)
-    assert (len(alone.events), alone.event_types, counted.loads) == (0, (), 1)
-    both = shared.load(assets[1], FIRST, LAST, ["humidity"])
-    expected = platform.readings.load(assets[1], FIRST, LAST, ["humidity"], events_since=FIRST)
-    pd.testing.assert_frame_equal(both.events, expected.events)
-    assert ({*both.event_types}, counted.loads) == ({*TYPES}, 2)
-    shared.load(assets[1], FIRST + HOUR, LAST, ["humidity"], with_events=False)
-    assert counted.loads == 2
-    shared.load(assets[0], FIRST, LAST, ["humidity"])
-    later = SharedInputs(counted, spans)
-    later.expect(assets, LAST)
-    for one in assets:  # what was read the last time is read of several at once
-        later.load(one, FIRST, LAST, ["humidity"])
-    assert counted.loads == 4
-
-
 def test_a_value_of_a_wrong_type_stops_only_those_that_need_it():
     platform = in_memory_platform()
     asset = small_models.line(1).asset
@@ -253,22 +215,3 @@ def test_a_value_of_a_wrong_type_stops_only_those_that_need_it():
     assert shared.load(asset, FIRST - HOUR, LAST, ["belt", "moisture"]).readings[
         "belt"
     ].tolist() == [2.0]
-
-
-def test_equal_files_are_parsed_once_and_the_least_recently_used_model_goes_first(monkeypatch):
-    parsed = []
-
-    def note(files):
-        parsed.append(files["model.json"][:1])
-        return dict(files)
-
-    monkeypatch.setattr(model_files, "model_from_files", note)
-    models = MemoryModels()
-    key = b"key of a shared registry"
-    ports = RegistryPorts(runs=models, models=models, decisions=MemoryDecisions(), model_key=key)
-    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2"), ("d", b"3")):
-        register_model(ports, name, f"run-{name}", {"model.json": content * 10}, {}, {})
-    cache = ModelCache(ports, most_bytes=20)
-    found = [cache.get(classifier(name=name), 1) for name in "abcadac"]
-    assert found[0] is found[1] is found[3]
-    assert parsed == [b"1", b"2", b"3", b"2"]  # c was not used for the longest time

@@ -4,17 +4,15 @@ nothing else is touched."""
 import pytest
 
 from alerting.kinds.registry import registered, trained_kinds
-from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import load_model
-from alerting.usecases.reports.make import make_report
-from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.train import train
 from tests.builders import at
+from tests.helpers.kind_life import assert_past_agrees_with_live
 from tests.humid_line import ASSET, DAY, humid_oven, learned_quickly, line
 from tests.in_memory_platform import in_memory_platform
 
@@ -53,38 +51,19 @@ def platform(toy_kind):
     return made
 
 
-def test_its_own_model_is_registered_and_read_by_its_kind(platform):
+def test_its_own_model_is_registered_raises_episodes_and_stays_champion(platform):
     model = load_model(platform, platform.definitions.newest_revision(NAME).definition, 1)
     assert (model.family, model.column) == ("usual_values", "humidity.last")
     assert 40 < model.mean < 50
     assert platform.models.version_tags(NAME, 1)["family"] == "usual_values"
-    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (
-        1,
-        1,
-    )
-
-
-def test_its_episodes_are_raised_by_its_model(platform):
     raised = platform.episodes.find(NAME)
     assert len(raised) > 3
     assert {e.model_version for e in raised} == {1}
     assert raised[0].evaluation.reason.startswith("humidity is ")
-
-
-def test_the_same_training_again_keeps_the_champion(platform):
+    assert why(platform, NAME, ASSET, raised[0].raised_at).verdict == "open"
     again = train(platform, NAME, at(8 * DAY))
     assert (again.verdict, again.promote) == ("keep", False)
 
 
-def test_past_backtest_why_and_report_agree_with_live(platform):
-    live = sorted(
-        (e.raised_at, e.closed_at)
-        for e in platform.episodes.find(NAME)
-        if e.raised_at < at(8.9 * DAY)
-    )
-    run = backtest(platform, named_subject(platform, NAME), at(8 * DAY), at(9 * DAY))
-    assert [(e.raised_at, e.closed_at) for e in run.episodes if e.raised_at < at(8.9 * DAY)] == live
-    assert evaluate_past(platform, NAME, at(8 * DAY), at(9 * DAY)).raised == 0
-    assert why(platform, NAME, ASSET, live[0][0]).verdict == "open"
-    report = make_report(platform, NAME, at(8 * DAY), at(9 * DAY), at(9 * DAY))
-    assert sum(report.metrics["outcomes"].values()) >= len(live)
+def test_its_past_agrees_with_live(platform):
+    assert_past_agrees_with_live(platform, NAME, 8 * DAY, 9 * DAY)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from alerting.definitions.fields.learning import OperatingPoint
 from alerting.definitions.model import Costs
-from alerting.detection.occurrences import Occurrences, no_occurrences
+from alerting.detection.occurrences import no_occurrences
 from alerting.detection.suppression import suppressed_intervals
 from alerting.episodes.predictions import (
-    AlarmEnd,
     PredictionRule,
     RiskSeries,
     alarm_end_of,
@@ -20,20 +20,14 @@ from alerting.episodes.predictions import (
 )
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.labels import FeedbackLabel
-from alerting.learning.metrics.metrics import ProblemIntervals
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.operating_point import ObservedRows, choose_threshold
 from alerting.learning.selection.promotion import compare
 from alerting.ports import silent
 from alerting.readings.history import to_millis
-from alerting.usecases.training.train import train
 from tests import small_models
-from tests.builders import at
 from tests.helpers.fields import leaves, once_per_change
 from tests.helpers.kind_fields import threshold
-from tests.helpers.kind_life import platform_with
 from tests.helpers.learning.machine_time import time_of_trials
-from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 
 DAGS = Path(__file__).parents[3] / "dags"
 
@@ -90,36 +84,6 @@ def searched(**changes):
 
 def tried(**changes):
     return small_models.definition(learning=changes).families
-
-
-@once_per_change
-def served(**changes):
-    platform = platform_with(humid_oven(), line(days=3), learned_quickly(**changes))
-    platform.clock.instant = at(3 * DAY)
-    promoted = train(platform, NAME, at(3 * DAY)).promote
-    return promoted, "refit_hash" in platform.models.version_tags(NAME, 1)
-
-
-@once_per_change
-def chosen(**changes):
-    instants = np.arange(0, 7 * 86_400_000, 600_000, dtype=np.int64)
-    start = instants[50::100] + 600_000
-    spans = ProblemIntervals(start, start + 1, np.ones(len(start), bool))
-    score = np.random.default_rng(0).random(len(instants))
-    score[49::100] += 0.6
-    rule = PredictionRule(
-        Occurrences(start, start, start, start + 1, start + 1),
-        1_800_000,
-        1_800_000,
-        AlarmEnd(None, 1_200_000, 7_200_000),
-    )
-    asset = np.full(len(instants), "a", object)
-    measured = np.ones(len(instants), bool)
-    watched = ObservedRows(
-        instants, asset, measured, {"a": spans}, {"a": rule}, {"a": 7 * 86_400.0}, 0, 1_800_000
-    )
-    wanted = small_models.definition(operating_point=changes).operating_point
-    return choose_threshold(watched, score, wanted, 0).threshold
 
 
 @once_per_change
@@ -218,7 +182,6 @@ PROOFS = {
     "periods.test.from": (learned, {}, {"periods": {"test": FROM_5TH}}),
     "periods.test.to": (learned, {"periods": {"test": FROM_5TH}},
     {"periods": {"test": FROM_5TH | {"to": "2026-01-05T15:00Z"}}}),
-    "periods.refit": (served, {}, {"periods": {"refit": "none"}}),
     "learning.candidates": (tried, {}, {"candidates": ["lightgbm"]}),
     "learning.trials": (searched, {}, {"trials": 1}),
     "learning.time_budget": (searched, {}, {"time_budget": "1s"}),
@@ -227,33 +190,11 @@ PROOFS = {
     "clear_at": (alarm_ended, {}, {"clear_at": 0.5}),
     "clear_for": (alarm_ended, {"clear_at": 0.5}, {"clear_at": 0.5, "clear_for": "15m"}),
     "longest_time": (alarm_ended, {"clear_at": 0.5}, {"clear_at": 0.5, "longest_time": "30m"}),
-    "operating_point.false_alarms_per_week": (chosen, {"false_alarms_per_week": 1},
-    {"false_alarms_per_week": 100}),
-    "operating_point.max_time_in_alarm": (
-        chosen,
-        {"false_alarms_per_week": 1000, "max_time_in_alarm": 1},
-        {"false_alarms_per_week": 1000, "max_time_in_alarm": 0.03},
-    ),
     "suppression.when.event": (learned, {}, {"suppression": {"when": {"event": "stop"}}}),
     "feedback.avoided": (learned, {}, {"feedback": {"avoided": "positive"}}),
     "feedback.weight": (learned, {"feedback": {"avoided": "weight"}},
     {"feedback": {"avoided": "weight", "weight": 0.5}}),
     "feedback.confirmed": (learned, {}, {"feedback": {"confirmed": "positive"}}),
-    "operating_point.cost_of_miss": (
-        chosen,
-        {"cost_of_miss": 1, "cost_of_false_alarm": 1, "max_time_in_alarm": 1},
-        {"cost_of_miss": 500, "cost_of_false_alarm": 1, "max_time_in_alarm": 1},
-    ),
-    "operating_point.cost_of_false_alarm": (
-        chosen,
-        {"cost_of_miss": 500, "cost_of_false_alarm": 1, "max_time_in_alarm": 1},
-        {"cost_of_miss": 500, "cost_of_false_alarm": 500, "max_time_in_alarm": 1},
-    ),
-    "operating_point.least_precision": (
-        chosen,
-        {"least_precision": 0.2, "max_time_in_alarm": 1},
-        {"least_precision": 1.0, "max_time_in_alarm": 1},
-    ),
     "promotion.least_events": (promoted, {}, {"least_events": 1000}),
     "promotion.confidence": (promoted, {}, {"confidence": 0.99}),
     "schedule.retrain": (dag, {}, {"schedule": {"retrain": None}}),
@@ -268,6 +209,11 @@ ELSEWHERE = {
         "sums of a report: tests/reporting/definition/test_parts.py",
     ),
     "kind": "it chooses the model",
+    "periods.refit": "tests/usecases/training/promotion/test_refreshed.py",
+    **dict.fromkeys(
+        (f"operating_point.{field}" for field in leaves(OperatingPoint)),
+        "tests/learning/selection/test_operating_point.py",
+    ),
     "recommendation.max_changes": "tests/recommendation/test_search.py",
     "schedule.report": "tests/usecases/reports/test_life.py",
     "schedule.report_recipients": "tests/usecases/reports/test_life.py",

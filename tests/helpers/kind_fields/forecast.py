@@ -4,8 +4,6 @@ classifiers."""
 from datetime import timedelta
 
 from alerting.definitions.fields.common import CommonFields
-from alerting.definitions.model import Problem
-from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.training import TRAINING
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
@@ -45,8 +43,7 @@ def searched(budget=timedelta(minutes=5), point=None, **learning):
         for family in ("persistence", "ridge")
     )
     threshold = TRAINING.choose(data, definition, [persistence, found])[1].model.threshold
-    tried = [trial.params for trial in found.tried]
-    return found.params, tried, found.metrics, found.loss.tobytes(), threshold
+    return found.params, found.trials, found.metrics, found.chance.tolist(), threshold
 
 
 PROOFS = {
@@ -61,11 +58,8 @@ PROOFS = {
     "operating_point.max_time_in_alarm": (searched, {}, {"point": {"max_time_in_alarm": 0.001}}),
 }
 ELSEWHERE = {
-    *(field for field, (outcome, *_) in classifier.PROOFS.items() if outcome is not classifier.dag),
+    *classifier.PROOFS,
+    *classifier.ELSEWHERE,
     *leaves(CommonFields),  # the same code as for thresholds
-    *(f"problem.{field}" for field in leaves(Problem)),
-    *(field for field in leaves(ForecastDefinition) if field.startswith(("costs", "recommend"))),
-    "kind",
     "variable",  # a value without an alarm: tests/scenarios/values/test_value_between_samples.py
-    "promotion.mode",  # tests/dags: the DAG asks a person
 }

@@ -22,7 +22,6 @@ from alerting.kinds.anomaly.model import (
     to_files,
 )
 from alerting.kinds.anomaly.normal_time import plan_of, rows_of
-from alerting.kinds.anomaly.training import TRAINING
 from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.build import build_features
@@ -278,28 +277,3 @@ def test_rows_of_pieces_of_any_length_are_those_of_the_whole_to_the_bit(distance
             found.matrix.tobytes()
             == np.ascontiguousarray(build_features(plan, history, found.at)).tobytes()
         )
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{}, {"by": "recipe", "problem": {"variable": "c", "above": 2.8}, "surroundings": "2m"}],
-)
-def test_model_and_decision_are_those_of_the_whole(fields):
-    definition = parse_definition(FAN_DOCUMENT | fields)
-    history = history_of([1] * 400 + [100] + [1] * 300)
-    period = NormalTime(at(0), at(600), at(800))
-
-    def learned(pieces):
-        data = LearningData([pieces], {}, period)
-        found = TRAINING.estimate(definition, 1, "detector", data)
-        compared = TRAINING.compare(definition, data, {"detector": found.model}, None)
-        return (
-            found.model.hash,
-            found.notes,
-            found.used,
-            found.left_out,
-            compared.decision,
-            compared.metrics,
-        )
-
-    assert learned(in_memory(history, ALL)) == learned(stored(history, 130))

@@ -102,19 +102,6 @@ def test_readings_after_the_start_of_the_period_belong_to_the_recipe_that_was_re
     assert indexed == ["recipe"]  # the search for the recipe in force, with the first limits
 
 
-def test_a_recipe_never_seen_takes_the_limit_of_all_readings():
-    platform = running(
-        extra=[
-            (2 * DAY + 10, {"force": 20.7, "recipe": "new"}),
-            (2 * DAY + 20, {"force": 20.9, "recipe": "new"}),
-        ]
-    )
-    learned(platform, 2)
-    [episode], _ = raised(platform, 2 * DAY + 30)
-    assert episode.raised_at == at(2 * DAY + 20)
-    assert "quantile 0.99 of 1440 readings)" in episode.evaluation.reason
-
-
 def test_problems_with_the_time_before_them_and_suppressed_times_are_left_out():
     stopped = {"when": [{"variable": "force", "above": 19.95}]}
     platform = running(problem={"event": "jam"}, horizon="1h", suppression=stopped)

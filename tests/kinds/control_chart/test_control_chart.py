@@ -6,10 +6,8 @@ import re
 import pytest
 
 from alerting.kinds.control_chart import training
-from alerting.ports import ReadingRow
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.explain.explain import why
-from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.promote import model_history
@@ -18,7 +16,6 @@ from tests.helpers.kind_life import (
     assert_past_agrees_with_live,
     evaluated,
     in_service,
-    kept,
     platform_with,
     trained_at,
 )
@@ -78,30 +75,6 @@ def test_its_past_agrees_with_live_and_the_same_training_again_keeps_the_champio
     assert_past_agrees_with_live(platform, NAME, TRAINED, END)
     again = trained_at(platform, NAME, TRAINED)
     assert (again.verdict, again.promote) == ("keep", False)
-
-
-def test_a_level_that_has_moved_waits_for_a_person():
-    moved = [
-        r if r.ts < at(14 * DAY) else ReadingRow(ASSET, r.ts, {"force": r.values["force"] + 5})
-        for r in rows(shift=0)
-    ]
-    document = DOCUMENT | {"normal": "10d"}
-    made = platform_with(press(), moved, document)
-    first = trained_at(made, NAME, 12 * DAY)
-    assert (first.promote, first.waiting) == (True, False), first.reason
-    decided = trained_at(made, NAME, END)
-    assert (decided.promote, decided.waiting) == (True, True)
-    assert "the level has moved from 200" in decided.reason
-
-
-def test_readings_that_come_late_give_the_episodes_of_readings_in_time(platform):
-    late = [row for row in rows() if at(SHIFTED - 200) < row.ts <= at(SHIFTED + 200)]
-    made, _ = trained_platform(readings=[row for row in rows() if row not in late])
-    evaluated(made, range(TRAINED, SHIFTED + 200, 95))
-    assert all(e.raised_at < at(SHIFTED - 200) for e in made.episodes.find(NAME))
-    add_readings(made, late, at(SHIFTED + 200))
-    evaluated(made, (*range(SHIFTED + 200, END, 95), END))
-    assert kept(made, NAME) == kept(platform, NAME)
 
 
 def test_a_gap_is_unknown_and_neither_raises_nor_closes(platform):

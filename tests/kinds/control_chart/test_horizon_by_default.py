@@ -4,7 +4,6 @@ least that long."""
 from datetime import timedelta
 
 import numpy as np
-import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import (
@@ -62,54 +61,49 @@ def test_an_alarm_has_an_outcome_though_samples_are_farther_apart_than_half_an_h
     assert platform.episodes.get(episode.id).outcome_record.outcome == "hit"
 
 
-def test_the_horizon_by_default_follows_the_declared_sampling_and_changes_no_hash():
-    one = definition()
-    assert one.for_assets([mixer()]).horizon == timedelta(minutes=SHIFT)
-    assert one.for_assets([mixer(None)]).horizon == timedelta(minutes=30)
-    assert one.for_assets([mixer(timedelta(minutes=1))]).horizon == timedelta(minutes=30)
-    assert definition(horizon="1h").for_assets([mixer()]).horizon == timedelta(hours=1)
-    assert definition_hash(one) == "bb6e888d8998ef8c"  # as before a written one was told from it
-
-
-def test_a_written_horizon_stays_also_when_it_is_the_usual_one():
-    written = definition(horizon="30m")
-    assert written.for_assets([mixer()]).horizon == timedelta(minutes=30)
-    assert "horizon 30m is shorter" in next(iter(written.horizon_warnings([mixer()])))
-    assert definition_document(written)["horizon"] == "30m"
-    assert "horizon" not in definition_document(definition())
-    assert parse_definition(definition_document(written)) == written != definition()
-    assert question_hash(written) == question_hash(definition())
-    applied = plan_change(written, stored(definition()))
-    assert (applied.action, applied.changes) == ("change", {"horizon": (None, "30m")})
-
-
-@pytest.mark.parametrize("changes", [{}, {"horizon": "30m"}, {"horizon": "1h"}])
-def test_a_stored_revision_keeps_whether_the_horizon_is_written(changes):
-    one = definition(**changes)
-    assert stored(one).definition == one
-    assert plan_change(one, stored(one)).action == "unchanged"
-
-
-def test_a_revision_of_an_earlier_release_has_its_horizon_left_out():
-    document = next_revision(definition(), None, "ann", at(0), "why").model_dump(
-        mode="json", by_alias=True
-    )
-    assert document["definition"]["horizon"] == "30m"
-    revision = parse_revision(document)
-    assert revision.definition == definition()
-    assert revision.definition.for_assets([mixer()]).horizon == timedelta(minutes=SHIFT)
-
-
 def stored(one):
-    """A revision as the database gives it back."""
+    """Return a revision as the database gives it back."""
     revision = next_revision(one, None, "ann", at(0), "why")
     return parse_revision(revision.model_dump(mode="json", by_alias=True))
 
 
-def test_a_written_horizon_below_the_sampling_is_warned_of():
-    assert [*definition().horizon_warnings([mixer()])] == []
-    [warning] = definition(horizon="1h").horizon_warnings([mixer()])
-    assert "horizon 1h is shorter than the sampling of the problem's variable, 8h" in warning
+def test_the_horizon_by_default_follows_the_declared_sampling_and_a_written_one_stays():
+    plain = definition()
+    written = definition(horizon="30m")
+    longer = definition(horizon="1h")
+    found = [
+        plain.for_assets([mixer()]),
+        plain.for_assets([mixer(None)]),
+        plain.for_assets([mixer(timedelta(minutes=1))]),
+        written.for_assets([mixer()]),
+        longer.for_assets([mixer()]),
+        # a revision of an earlier release has its horizon left out
+        stored(plain).definition.for_assets([mixer()]),
+    ]
+    assert [one.horizon / timedelta(minutes=1) for one in found] == [SHIFT, 30, 30, 30, 60, SHIFT]
+    warned = [" ".join(one.horizon_warnings([mixer()])) for one in (plain, written, longer)]
+    assert warned[0] == ""
+    assert "horizon 30m is shorter" in warned[1]
+    assert "horizon 1h is shorter than the sampling of the problem's variable, 8h" in warned[2]
+
+
+def test_whether_the_horizon_is_written_stays_in_documents_revisions_and_changes_no_hash():
+    plain = definition()
+    written = definition(horizon="30m")
+    assert definition_hash(plain) == "bb6e888d8998ef8c"  # as before a written one was told from it
+    assert question_hash(written) == question_hash(plain)
+    assert definition_document(written)["horizon"] == "30m"
+    assert "horizon" not in definition_document(plain)
+    assert parse_definition(definition_document(written)) == written != plain
+    document = next_revision(plain, None, "ann", at(0), "why").model_dump(
+        mode="json", by_alias=True
+    )
+    assert document["definition"]["horizon"] == "30m"
+    for one in (plain, written, definition(horizon="1h")):
+        assert stored(one).definition == one
+        assert plan_change(one, stored(one)).action == "unchanged"
+    applied = plan_change(written, stored(plain))
+    assert (applied.action, applied.changes) == ("change", {"horizon": (None, "30m")})
 
 
 def test_a_training_says_which_problems_were_found_while_they_lasted():

@@ -177,7 +177,7 @@ def test_groups_are_counted_with_their_range_and_those_without_enough_readings()
         by_hour = {(str(hour),): GroupLimit(60, limit) for hour, limit in enumerate(limits)}
         groups = {(): GroupLimit(1440, 4.6), **by_hour}
         table = LimitTable(0.99, ("hour_of_day",), START, END, groups)
-        return FittedLimits({json.dumps(["force"]): table}, {}).describe("press-1")
+        return [*FittedLimits({json.dumps(["force"]): table}, {}).describe("press-1")]
 
     told = (
         "press-1: force, quantile 0.99 of 1440 readings, 2024-01-01 00:00 to 2024-01-29 00:00 UTC: "

@@ -1,12 +1,12 @@
 """What the spacing of readings makes impossible: said of a definition before it serves, with what
 to write instead; never of one that can raise and end."""
 
-import random
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.detection.conditions import status_intervals
@@ -28,73 +28,69 @@ def hot(**changes):
     return threshold(above=100.0, **changes)
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        (
-            {"for": "30m"},
-            "temperature comes every 1h, longer than stale_after 10m: `for: 30m` can never be "
-            "fulfilled; write stale_after: 2h",
-        ),
-        ({"for": "10m"}, "`for: 10m` can never be fulfilled; write stale_after: 2h"),
-        (
-            {"clear_for": "30m"},
-            "`clear_for: 30m` can never be fulfilled, so no alarm ends; write stale_after: 2h",
-        ),
-        (
-            {"at_least": {"readings": 2, "of": 3}},
-            "`at_least: 2 of 3` can never be fulfilled; write stale_after: 2h",
-        ),
-        (
-            {"rate_per": "30m"},
-            "no rate per 30m is ever known, so no alarm comes; write stale_after: 2h",
-        ),
-        (
-            {"stale_after": "2h", "for": "20m", "clear_for": "45m", "frozen_after": "30m"},
-            "temperature comes every 1h, longer than frozen_after 30m: `clear_for: 45m` can never "
-            "be fulfilled, so no alarm ends; write frozen_after: 2h",
-        ),
-        ({"for": "30m", "levels": {"high": {"above": 100}}, "above": None}, "`for: 30m`"),
-        ({"for": "30m", "no_data": "alert", "clear_for": "10m"}, "`clear_for: 10m`"),
-    ],
-)
-def test_what_hourly_readings_make_impossible_is_said_with_what_works(changes, sentence):
-    made = threshold(**{"above": 100.0, **changes})
-    (found,) = said(made, temperature=HOURLY)
-    assert sentence in found
+IMPOSSIBLE = [
+    (
+        {"for": "30m"},
+        "temperature comes every 1h, longer than stale_after 10m: `for: 30m` can never be "
+        "fulfilled; write stale_after: 2h",
+    ),
+    ({"for": "10m"}, "`for: 10m` can never be fulfilled; write stale_after: 2h"),
+    (
+        {"clear_for": "30m"},
+        "`clear_for: 30m` can never be fulfilled, so no alarm ends; write stale_after: 2h",
+    ),
+    (
+        {"at_least": {"readings": 2, "of": 3}},
+        "`at_least: 2 of 3` can never be fulfilled; write stale_after: 2h",
+    ),
+    (
+        {"rate_per": "30m"},
+        "no rate per 30m is ever known, so no alarm comes; write stale_after: 2h",
+    ),
+    (
+        {"stale_after": "2h", "for": "20m", "clear_for": "45m", "frozen_after": "30m"},
+        "temperature comes every 1h, longer than frozen_after 30m: `clear_for: 45m` can never "
+        "be fulfilled, so no alarm ends; write frozen_after: 2h",
+    ),
+    ({"for": "30m", "levels": {"high": {"above": 100}}, "above": None}, "`for: 30m`"),
+    ({"for": "30m", "no_data": "alert", "clear_for": "10m"}, "`clear_for: 10m`"),
+]
+POSSIBLE = [
+    {},
+    {"for": "5m"},
+    {"clear_for": "9m"},
+    {"for": "3h", "stale_after": "1h"},
+    {"for": "3h", "clear_for": "3h", "no_data": "ignore"},
+    {"for": "30m", "no_data": "alert"},
+    {"at_least": {"readings": 1, "of": 3}},
+    {"rate_per": "55m"},
+    {"rate_per": "30m", "stale_after": "2h"},
+]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"for": "5m"},
-        {"clear_for": "9m"},
-        {"for": "3h", "stale_after": "1h"},
-        {"for": "3h", "clear_for": "3h", "no_data": "ignore"},
-        {"for": "30m", "no_data": "alert"},
-        {"at_least": {"readings": 1, "of": 3}},
-        {"rate_per": "55m"},
-        {"rate_per": "30m", "stale_after": "2h"},
-    ],
-)
-def test_what_can_be_fulfilled_is_not_said_to_be_impossible(changes):
-    assert said(hot(**changes), temperature=HOURLY) == []
-    assert said(hot(**changes), temperature=MINUTES) == []
+def test_what_hourly_readings_make_impossible_is_said_with_what_works():
+    found = [
+        (said(threshold(**{"above": 100.0, **changes}), temperature=HOURLY), sentence)
+        for changes, sentence in IMPOSSIBLE
+    ]
+    assert [row for row in found if len(row[0]) != 1 or row[1] not in row[0][0]] == []
 
 
-def test_of_too_few_readings_nothing_is_said():
-    assert said(hot(**{"for": "30m"}), temperature=HOURLY[:3]) == []
-    assert said(hot(**{"for": "30m"})) == []
-    two_parts = np.concatenate([MINUTES[:20], MINUTES[500:520]])
-    assert said(hot(**{"for": "2h"}), temperature=two_parts) == []
-
-
-def test_readings_in_short_bursts_never_last():
+def test_what_can_be_fulfilled_or_is_not_known_is_not_said_to_be_impossible():
     bursts = np.concatenate([hour + np.arange(10) * 60_000 for hour in HOURLY])
-    (found,) = said(hot(**{"for": "30m"}), temperature=bursts)
+    lasting = {"for": "30m"}
+    fulfilled = [
+        *((changes, {"temperature": HOURLY}) for changes in POSSIBLE),
+        *((changes, {"temperature": MINUTES}) for changes in POSSIBLE),
+        # too few readings
+        (lasting, {"temperature": HOURLY[:3]}),
+        (lasting, {}),
+        ({"for": "2h"}, {"temperature": np.concatenate([MINUTES[:20], MINUTES[500:520]])}),
+        ({"for": "15m"}, {"temperature": bursts}),
+    ]
+    assert [row for row in fulfilled if said(hot(**row[0]), **row[1])] == []
+    (found,) = said(hot(**lasting), temperature=bursts)  # short bursts never last
     assert "`for: 30m` can never be fulfilled" in found
-    assert said(hot(**{"for": "15m"}), temperature=bursts) == []
 
 
 def test_conditions_of_variables_that_are_never_known_together():
@@ -130,38 +126,41 @@ def steps_of(definition, ts, values):
     return advance(state, intervals, definition.hold, definition.clear_for, severities)[1]
 
 
-@pytest.mark.parametrize("seed", range(150))
-def test_what_is_said_agrees_with_the_evaluation_of_the_most_favourable_values(seed):
-    of = random.Random(seed)
+def random_definition(of):
+    """Return a definition, instants of readings, and whether those come at equal distances."""
     usual = of.choice([1, 5, 30, 60])
+    is_regular = of.choice([True, False])
     jitter = [usual * of.choice([1, 1, 1, 0.5, 3]) for _ in range(120)]
-    regular = [usual] * 120
-    steps = of.choice([regular, jitter])
-    ts = (np.cumsum(steps) * 60_000).astype(np.int64)
+    steps = [usual] * 120 if is_regular else jitter
     changes = {
         "for": of.choice(["0s", "5m", "20m", "1h", "3h"]),
         "stale_after": of.choice(["2m", "10m", "30m", "1h", "2h"]),
     }
     changes |= of.choice([{}, {}, {"at_least": {"readings": 3, "of": 4}}, {"rate_per": "20m"}])
     definition = threshold(above=100.0 if "rate_per" not in changes else 0.5, **changes)
-    rising = 200.0 + np.arange(len(ts)) * 1000
-    never_raised = not steps_of(definition, ts, rising)
+    return definition, (np.cumsum(steps) * 60_000).astype(np.int64), is_regular
+
+
+@settings(max_examples=100)
+@given(st.randoms(use_true_random=False))
+def test_what_is_said_agrees_with_the_evaluation_of_the_most_favourable_values(of):
+    definition, ts, is_regular = random_definition(of)
+    never_raised = not steps_of(definition, ts, 200.0 + np.arange(len(ts)) * 1000)
     found = said(definition, temperature=ts)
     assert not found or never_raised
-    if steps is regular and definition.hold < timedelta(milliseconds=int(ts[-1] - ts[0])):
+    if is_regular and definition.hold < timedelta(milliseconds=int(ts[-1] - ts[0])):
         assert bool(found) == never_raised
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_an_alarm_that_is_said_not_to_end_does_not(seed):
-    of = random.Random(seed)
-    usual = of.choice([5, 30, 60])
+@settings(max_examples=40)
+@given(
+    st.sampled_from([5, 30, 60]),
+    st.sampled_from(["1m", "20m", "1h", "3h"]),
+    st.sampled_from(["2m", "10m", "30m", "1h"]),
+)
+def test_an_alarm_that_is_said_not_to_end_does_not(usual, clear_for, stale_after):
     ts = np.arange(1, 100) * usual * 60_000
-    changes = {
-        "clear_for": of.choice(["1m", "20m", "1h", "3h"]),
-        "stale_after": of.choice(["2m", "10m", "30m", "1h"]),
-    }
-    definition = threshold(above=100.0, **changes)
+    definition = threshold(above=100.0, clear_for=clear_for, stale_after=stale_after)
     steps = steps_of(definition, ts, np.where(np.arange(len(ts)) < 3, 200.0, 0.0))
     ends = [step.kind for step in steps] == ["raised", "closed"]
     assert ends != bool(said(definition, temperature=ts))
