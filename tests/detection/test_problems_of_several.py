@@ -69,19 +69,6 @@ def test_it_happens_while_all_conditions_hold_and_every_message_names_them():
     assert lives(line)[0] == (at(10), at(40), at(40), at(45))
 
 
-def test_an_unknown_condition_neither_begins_nor_ends_it():
-    line = warned(Line(**BOTH), until=200)
-    line.feed([*range(1, 30), 90], now=1, belt=2.0)
-    line.feed(range(30, 45), belt=1.2)
-    line.run(*range(5, 75, 5))
-    assert lives(line) == [(at(10), at(40), at(40), None)]
-    progress = current_progress(line.platform, line.episodes[0], at(69))
-    assert not progress.is_known
-    assert "no reading of belt speed within 15 min" in progress.message
-    line.run(*range(75, 100, 5))
-    assert line.episodes[0].closed_at == at(90)
-
-
 @settings(max_examples=15, deadline=None)
 @given(st.sets(st.integers(1, 18), max_size=8), st.sampled_from(["all", "any"]))
 def test_live_in_any_chunks_is_one_batch(chunks, how):

@@ -129,13 +129,6 @@ def test_a_swing_that_leaves_every_mean_is_one_episode_until_it_ends():
     assert edge.closed_at < at(REPAIRED - 120)
 
 
-def test_a_break_that_lasts_does_not_close_in_its_middle():
-    first, more = (raised_in_the_break(DOCUMENT, rows(less=less)) for less in (8.0, 16.0))
-    for (episode,) in (first, more):
-        assert episode.raised_at < at(BROKEN + 60)
-        assert episode.closed_at >= at(REPAIRED)
-
-
 def test_champions_of_before_serve_and_fields_of_before_are_read():
     """The hashes are those of releases that tried several detectors on means."""
     asked = {"name": NAME, "kind": "anomaly", "assets": [ASSET], "windows": ["40m"]}

@@ -117,14 +117,6 @@ def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(family, readings, c
     )
 
 
-@pytest.mark.parametrize("family", [NOW, *FAMILIES])
-def test_no_later_reading_changes_what_was_evaluated(family):
-    random = np.random.default_rng(5)
-    readings = [(1, list(random.normal(0, 3, 3))) for _ in range(30)]
-    other = [*readings[:20], *((1, [40.0, -40.0, 40.0]) for _ in range(10))]
-    assert evaluated(family, readings, [20])[:3] == evaluated(family, other, [20])[:3]
-
-
 FAR = (1, [20.0, -20.0, 20.0])
 
 

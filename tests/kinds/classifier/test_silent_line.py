@@ -12,7 +12,7 @@ from alerting.learning.features.plan import UsualCount
 from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.definitions.sync import apply, retire
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import register_model
@@ -91,22 +91,3 @@ def test_after_a_promotion_between_two_strides_it_does_not_say_that_it_has_no_mo
         assert found.unknown == {"too-moist on oven-1": NOT_ASKED}
     asked = evaluate(platform, None, SINCE + small_models.definition().stride)
     assert [*asked.unknown.values()] == ["the problem has already started"]
-
-
-@pytest.mark.parametrize("last", [25, 31])
-@pytest.mark.parametrize("is_evaluated_meanwhile", [False, True])
-def test_in_service_again_between_two_strides_it_does_not_say_that_it_is_not(
-    platform, last, is_evaluated_meanwhile
-):
-    minute = timedelta(minutes=1)
-    evaluate(platform, None, SINCE + last * minute)
-    written = definition_document(platform.definitions.newest_revision("too-moist").definition)
-    retire(platform, "too-moist", "engineer", SINCE + 32 * minute, "rebuilt")
-    if is_evaluated_meanwhile:
-        evaluate(platform, None, SINCE + 33 * minute)
-    apply(platform, [written], "engineer", SINCE + 34 * minute, "done")
-    for seconds in (5, 25):
-        found = evaluate(platform, None, SINCE + 34 * minute + timedelta(seconds=seconds))
-        assert found.unknown == {"too-moist on oven-1": NOT_ASKED}
-    asked = evaluate(platform, None, SINCE + 40 * minute)
-    assert NOT_ASKED not in asked.unknown.values()

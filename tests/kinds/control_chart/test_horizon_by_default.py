@@ -104,10 +104,3 @@ def test_whether_the_horizon_is_written_stays_in_documents_revisions_and_changes
         assert plan_change(one, stored(one)).action == "unchanged"
     applied = plan_change(written, stored(plain))
     assert (applied.action, applied.changes) == ("change", {"horizon": (None, "30m")})
-
-
-def test_a_training_says_which_problems_were_found_while_they_lasted():
-    platform = platform_with(mixer(), [*rows()], DOCUMENT | {"normal": "12d"})
-    decided = trained_at(platform, "drift", 12 * DAY)
-    assert "1 of 1 problems found" in decided.reason
-    assert "announced" in decided.reason
