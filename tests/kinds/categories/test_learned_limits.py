@@ -282,7 +282,7 @@ def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of
     )
 
 
-def tested(platform, **changes):
+def backtested(platform, **changes):
     """Return the backtest of days 2 and 3 that estimates each day."""
     platform.clock.instant = at(5 * DAY)
     subject = named_subject(platform, DOCUMENT["name"])
@@ -296,7 +296,7 @@ def test_a_backtest_estimates_walk_forward_what_live_would_have_known():
     extra = [(3 * DAY - 31, {"force": 50}), (3 * DAY + 11, {"force": 11.5})]
     platform = running(days=4, extra=extra, state="draft")
     for latency in (timedelta(seconds=10), timedelta(hours=1)):
-        found = tested(platform, latency=latency)
+        found = backtested(platform, latency=latency)
         assert [(one["version"], one["training_cutoff"]) for one in found.segments] == [
             (1, at(2 * DAY)),
             (2, at(3 * DAY)),
@@ -309,7 +309,7 @@ def test_a_backtest_estimates_walk_forward_what_live_would_have_known():
 
 
 def test_a_backtest_takes_limits_that_wait_for_a_person_as_approved_and_says_so():
-    found = tested(at_another_level(running(state="draft")))
+    found = backtested(at_another_level(running(state="draft")))
     assert [(one["version"], one["promoted"], one["approved"]) for one in found.segments] == [
         (1, True, False),
         (2, True, True),
