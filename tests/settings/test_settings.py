@@ -153,7 +153,7 @@ def test_no_secret_shows_in_the_settings():
     assert dict(settings.webhook_secrets) == {"night-shift": SECRET}
 
 
-def of(*names, **environ):
+def read_of(*names, **environ):
     """Return settings by their names, of these variables without their prefix."""
     found = read_settings({f"ALERTING_{name}": value for name, value in environ.items()})
     values = []
@@ -193,11 +193,11 @@ def test_settings_have_defaults_and_are_read():
     day = timedelta(days=1)
     late = timedelta(minutes=5)
     found = [None, None, "UTC", None, timedelta(seconds=10), 400 * day, 730 * day, 3 * late]
-    assert of(*names) == found
+    assert read_of(*names) == found
     found = [None, None, "Europe/Berlin", 50_000, timedelta(0), 30 * day, 60 * day, late]
-    assert of(*names, **changed) == found
+    assert read_of(*names, **changed) == found
     # a setting that left says that they go to an archive
-    assert of("retention.readings", READINGS_LAST="30d", ARCHIVE_AFTER="90d") >= [3650 * day]
+    assert read_of("retention.readings", READINGS_LAST="30d", ARCHIVE_AFTER="90d") >= [3650 * day]
 
 
 def test_deliveries_are_read():
@@ -232,10 +232,10 @@ def test_on_named_servers_no_file_of_one_home_is_taken_for_that_of_all():
     names = ("has_one_home", "notification_file")
     named = {"HOME": "/srv/plant", "MONGODB_URI": "mongodb://db.example:27017"}
     log = "/srv/plant/logs/notifications.log"
-    assert of(*names, HOME="/srv/plant") == [True, Path(log)]
-    assert of(*names, **named) == [False, None]
+    assert read_of(*names, HOME="/srv/plant") == [True, Path(log)]
+    assert read_of(*names, **named) == [False, None]
     chosen = named | {"SHARED_HOME": "yes", "NOTIFICATION_LOG": "/var/log/alerting"}
-    assert of(*names, **chosen) == [True, Path("/var/log/alerting")]
+    assert read_of(*names, **chosen) == [True, Path("/var/log/alerting")]
 
 
 def test_every_taken_port_is_named_with_the_setting_that_moves_it():
