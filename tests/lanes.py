@@ -35,7 +35,7 @@ LANES = (
     Lane(
         "platform",
         "one `alerting up`, Airflow's scheduler, the DAG files",
-        r"\A(?:dags|cluster)/|\Alocal/test_up|running_airflow\(|RunningPlatform\(",
+        r"\A(?:dags|cluster|adapters/airflow)/|\Alocal/test_up|running_airflow\(|RunningPlatform\(",
     ),
     Lane(
         "browser",
@@ -52,7 +52,7 @@ LANES = (
     Lane(
         "parts",
         "brokers, databases, file servers, MLflow, commands as processes",
-        r"\A(?:stream|cli|local|demo|benchmarks|bare|adapters/(?:mlflow|airflow|embedded))/"
+        r"\A(?:stream|cli|local|demo|benchmarks|bare|adapters/(?:mlflow|embedded))/"
         r"|helpers\.(?:brokers|databases|file_servers|killed_processes|mariadb|postgres|forked)",
     ),
     Lane("console", "API and pages in process", r"\Aconsole/|\Aclient/", frozenset({"airflow"})),

@@ -3,8 +3,6 @@ the readings show."""
 
 from dataclasses import replace
 
-import pytest
-
 from alerting.console.api.views import episode_summary
 from alerting.console.models.model_pages import newest_importance
 from alerting.episodes.episode import Contribution, PresentAdvice, RecommendationResult
@@ -14,8 +12,6 @@ from alerting.usecases.notification.messages import message
 from tests.builders import at
 from tests.helpers.episodes import full_episode
 from tests.helpers.notifications import notice
-
-pytestmark = pytest.mark.fast
 
 CALM = RecommendationResult((), 0.2, 0.2, False, "Keep an eye on it")
 NOW = PresentAdvice(

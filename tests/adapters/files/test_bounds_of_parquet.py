@@ -10,7 +10,6 @@ from alerting.adapters.files.tables import parquet_table
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.faults import UserError
 
-pytestmark = pytest.mark.fast
 ROWS = 100_000
 LONG = "x" * 20_000
 

@@ -25,8 +25,6 @@ from alerting.detection.messages.problem_messages import risk_message
 from alerting.reporting.base.messages import clock_time, distance, local_times
 from tests.builders import at, classifier, oven
 
-pytestmark = pytest.mark.fast
-
 GERMAN = language("de")
 FRENCH = language("fr")
 THIN = "\u00a0"

@@ -15,8 +15,6 @@ from alerting.detection.control_charts.limits import limit_of, spread_limits
 from alerting.detection.control_charts.phase_one import estimate
 from alerting.detection.control_charts.rules import RULES, violated
 
-pytestmark = pytest.mark.fast
-
 MONTGOMERY = [
     *(
         9.45,
