@@ -1,5 +1,6 @@
 """Port `Readings`: rows that come as a batch of columns are stored as the same rows one by one."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import bson
@@ -12,14 +13,10 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 
 LATER = at(10_000)
+DAY = timedelta(days=1)
+HOURS = timedelta(minutes=100)
 TYPES = {"temperature": np.float64, "running": np.bool_, "recipe": object, "pressure": np.float64}
 FILL = {"temperature": np.nan, "running": False, "recipe": None, "pressure": np.nan}
-
-
-@pytest.fixture
-def stores(real):
-    """Databases alone: here people edit documents, or a second process works."""
-    return real
 
 
 def batch(rows, quality=None):
@@ -66,31 +63,6 @@ def stored(stores):
     )
 
 
-def test_a_batch_is_stored_as_its_rows_are(stores, another_real):
-    rows = mixed_rows()
-    others = another_real
-    assert add_readings(stores, batch(rows), LATER) == len(rows)
-    add_readings(others, rows, LATER)
-    assert stored(stores) == stored(others)
-    assert len({d["_id"] for d in stores.database["readings"].find()}) == len(rows)
-
-
-def test_a_batch_is_merged_with_what_is_stored_and_within_itself(stores):
-    add_readings(stores, [row(0, temperature=1.0), row(1, temperature=2.0)], LATER)
-    rows = [
-        row(0, pressure=5.0),
-        row(1, temperature=2.0),
-        row(2, temperature=3.0),
-        row(2, pressure=6.0),
-    ]
-    assert add_readings(stores, batch(rows), LATER) == 3
-    assert [d["v"] for d in stored(stores)] == [
-        {"temperature": 1.0, "pressure": 5.0},
-        {"temperature": 2.0},
-        {"temperature": 3.0, "pressure": 6.0},
-    ]
-
-
 def test_the_bytes_of_a_batch_are_those_of_its_documents():
     rows = mixed_rows()
     made = batch_bson.batch_documents(batch(rows), LATER)
@@ -130,82 +102,64 @@ def changed_rows(rows, seed):
     return changed
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_changed_batch_is_merged_as_its_rows_are(stores, another_real, seed):
-    rows = mixed_rows(seed=seed)
-    rows[5] = ReadingRow(rows[5].asset, rows[5].ts, {"temperature": 3.0}, {"pressure": "bad"})
-    rows[6] = ReadingRow(
-        rows[6].asset, rows[6].ts, {"temperature": 3.0}, {"temperature": "uncertain"}
-    )
+@pytest.mark.parametrize("seed", range(2))
+def test_a_batch_and_a_changed_one_are_stored_and_merged_as_their_rows_are(
+    real, another_real, seed
+):
+    rows = [*mixed_rows(seed=seed), row(7, pressure=6.0)]  # two of one instant
+    given = {"temperature": 3.0, "pressure": 1.0}
     again = changed_rows(rows, seed)
-    again[5] = ReadingRow(rows[5].asset, rows[5].ts, {"temperature": 3.0, "pressure": 1.0})
-    again[6] = ReadingRow(rows[6].asset, rows[6].ts, {"temperature": 3.0})
-    others = another_real
-    for each in (stores, others):
-        add_readings(each, rows, LATER)
-    day_after = LATER + timedelta(days=1)
-    expected = add_readings(others, again, day_after)
-    assert 2 < expected < len(rows)
-    assert add_readings(stores, batch(again), day_after) == expected
-    assert stored(stores) == stored(others)
+    for number, quality in ((5, {"pressure": "bad"}), (6, {"temperature": "uncertain"})):
+        asset, ts = (rows[number].asset, rows[number].ts)
+        rows[number] = ReadingRow(asset, ts, {"temperature": 3.0}, quality)
+        again[number] = ReadingRow(asset, ts, given)
+    qualities = {number: rows[number].quality for number in (5, 6)}
+    for minute, changed in ((0, batch(rows, qualities)), (1, batch(again))):
+        expected = add_readings(another_real, [rows, again][minute], LATER + minute * DAY)
+        assert 2 < expected <= len(rows) - minute
+        assert add_readings(real, changed, LATER + minute * DAY) == expected
+        assert stored(real) == stored(another_real)
 
 
-def test_a_stored_value_of_another_type_is_replaced(stores):
-    add_readings(stores, batch([row(0, temperature=1.0), row(1, temperature=2.0)]), LATER)
-    stores.database["readings"].update_one({"ts": at(0)}, {"$set": {"v.temperature": "hot"}})
-    assert (
-        add_readings(stores, batch([row(0, temperature=1.0), row(1, temperature=2.0)]), at(9)) == 1
-    )
-    assert [d["v"] for d in stored(stores)] == [{"temperature": 1.0}, {"temperature": 2.0}]
+def test_a_stored_value_of_another_type_is_replaced(real):
+    rows = [row(0, temperature=1.0), row(1, temperature=2.0)]
+    add_readings(real, batch(rows), LATER)
+    real.database["readings"].update_one({"ts": at(0)}, {"$set": {"v.temperature": "hot"}})
+    assert add_readings(real, batch(rows), at(9)) == 1
+    assert [d["v"] for d in stored(real)] == [{"temperature": 1.0}, {"temperature": 2.0}]
 
 
-def test_rows_that_another_import_inserts_meanwhile_are_merged(stores, monkeypatch):
-    add_readings(stores, [row(1, temperature=7.0)], LATER)
-    find = stores.reading_writes.stored
+def test_rows_that_another_import_inserts_meanwhile_are_merged(real, monkeypatch):
+    add_readings(real, [row(1, temperature=7.0)], LATER)
+    find = real.reading_writes.stored
     before = [{}]
     monkeypatch.setattr(
-        stores.reading_writes, "stored", lambda keys: before.pop() if before else find(keys)
+        real.reading_writes, "stored", lambda keys: before.pop() if before else find(keys)
     )
-    assert add_readings(stores, batch([row(0, pressure=1.0), row(1, pressure=2.0)]), LATER) == 2
-    assert [d["v"] for d in stored(stores)] == [
+    assert add_readings(real, batch([row(0, pressure=1.0), row(1, pressure=2.0)]), LATER) == 2
+    assert [d["v"] for d in stored(real)] == [
         {"pressure": 1.0},
         {"temperature": 7.0, "pressure": 2.0},
     ]
 
 
-def test_the_quality_of_samples_is_stored(stores):
-    add_readings(
-        stores,
-        batch([row(0, temperature=1.0), row(1, pressure=2.0)], {1: {"temperature": "bad"}}),
-        LATER,
-    )
-    assert [(d["v"], d.get("q")) for d in stored(stores)] == [
-        ({"temperature": 1.0}, None),
-        ({"pressure": 2.0}, {"temperature": "bad"}),
-    ]
-
-
-def test_very_long_texts_are_stored_row_by_row(stores, monkeypatch):
+def test_very_long_texts_are_stored_row_by_row(real, monkeypatch):
     monkeypatch.setattr(batch_bson, "LARGEST", 10_000)
     rows = mixed_rows()
     assert batch_bson.batch_documents(batch(rows), LATER) is None
-    assert add_readings(stores, batch(rows), LATER) == len(rows)
-    assert [d["v"] for d in stored(stores) if d["asset"] == "oven-1"] == [
+    assert add_readings(real, batch(rows), LATER) == len(rows)
+    assert [d["v"] for d in stored(real) if d["asset"] == "oven-1"] == [
         dict(r.values) for r in rows if r.asset == "oven-1"
     ]
 
 
-@pytest.mark.parametrize("limit", [0, 7, 1000])
-def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, another_real, limit):
-    rows = mixed_rows(20)
-    others = another_real
-    for each in (stores, others):
-        each.arrivals.extend_evaluated_until(at(limit))
-    add_readings(stores, batch(rows), LATER)
-    add_readings(others, rows, LATER)
-    mine, theirs = (
-        [(a.written, a.parts) for a in each.arrivals.unfinished().arrivals]
-        for each in (stores, others)
-    )
-    assert mine == theirs
-    assert bool(mine)
+def test_the_arrival_record_of_a_batch_is_that_of_its_rows(real, another_real):
+    found = []
+    for stores, as_given in ((real, batch), (another_real, list)):
+        for number, limit in enumerate((0, 107, 2000)):
+            stores.arrivals.extend_evaluated_until(at(limit))
+            rows = [replace(one, ts=one.ts + number * HOURS) for one in mixed_rows(20)]
+            add_readings(stores, as_given(rows), LATER + number * DAY)
+        found.append([(a.written, a.parts) for a in stores.arrivals.unfinished().arrivals])
+    assert found[0] == found[1]
+    assert len(found[0]) == 3

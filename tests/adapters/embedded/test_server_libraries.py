@@ -1,14 +1,10 @@
-"""A minimal Debian has less than the machines of developers: each shared library that a part needs
-comes with the environment, or stands in the list of what such a Debian has."""
+"""A minimal Debian has less than the machines of developers: two libraries come with wheels of the
+environment. The run on bare machines (`tests.bare.run`) shows that nothing else is lacking."""
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator, Set
-from pathlib import Path
 
 import pytest
-from elftools.elf.elffile import ELFFile
 
 from alerting.adapters.embedded import server_libraries
 from alerting.adapters.embedded.embedded_mongod import find_mongod
@@ -18,70 +14,7 @@ from alerting.adapters.embedded.server_libraries import (
     library_path,
     missing_libraries,
 )
-from alerting.deferred import OPENMP, openmp_of_wheel
 from alerting.definitions.faults import UserError
-
-MINIMAL_DEBIAN = {
-    "ld-linux-x86-64.so.2": "libc6",
-    "libc.so.6": "libc6",
-    "libdl.so.2": "libc6",
-    "libm.so.6": "libc6",
-    "libpthread.so.0": "libc6",
-    "libresolv.so.2": "libc6",
-    "librt.so.1": "libc6",
-    "libcrypto.so.3": "libssl3, of python3",
-    "libssl.so.3": "libssl3, of python3",
-    "libgcc_s.so.1": "libgcc-s1, of libc6",
-    "liblzma.so.5": "liblzma5, of dpkg",
-    "libstdc++.so.6": "libstdc++6, of apt",
-    "libz.so.1": "zlib1g, of dpkg",
-}
-# Numba works without these two, with threads of its own.
-NOT_USED = ("omppool.", "tbbpool.")
-
-
-def test_every_binary_finds_its_libraries_on_a_minimal_debian_with_those_of_two_wheels():
-    lacking = {LIBCURL: ["mongod"], OPENMP: ["lib_lightgbm.so"]}
-    assert unprovided(set()) == lacking
-    brought = {LIBCURL: libcurl_of_wheel(), OPENMP: openmp_of_wheel()}
-    assert None not in brought.values()
-
-
-def unprovided(brought: Set[str]) -> dict[str, list[str]]:
-    """Return the libraries that are neither in the environment nor brought nor in a minimal Debian,
-    each with the files that need it."""
-    binaries = list(binaries_below(Path(sys.prefix)))
-    inside = {name for path, _ in binaries for name in (path.name, soname(path)) if name}
-    lacking: dict[str, list[str]] = {}
-    for path, needed in binaries:
-        for name in needed:
-            if name not in inside and name not in brought and name not in MINIMAL_DEBIAN:
-                lacking.setdefault(name, []).append(path.name)
-    return lacking
-
-
-def binaries_below(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = Path(parent, name)
-            if ".so" not in name and path.parent.name != "bin":
-                continue
-            if path.is_symlink() or name.startswith(NOT_USED):
-                continue
-            with path.open("rb") as file:
-                if file.read(4) == b"\x7fELF":
-                    yield path, dynamic_entries(path, "DT_NEEDED")
-
-
-def soname(path: Path) -> str | None:
-    return next(iter(dynamic_entries(path, "DT_SONAME")), None)
-
-
-def dynamic_entries(path: Path, tag: str) -> list[str]:
-    with path.open("rb") as file:
-        segments = ELFFile(file).iter_segments("PT_DYNAMIC")
-        found = [entry for segment in segments for entry in segment.iter_tags(tag)]
-        return [entry.needed if tag == "DT_NEEDED" else entry.soname for entry in found]
 
 
 def test_a_server_without_libcurl_gets_that_of_pycurl_also_after_a_new_environment(

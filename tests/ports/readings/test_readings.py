@@ -39,6 +39,21 @@ def values(stores, *given, **named):
     return frame.astype(object).where(frame.notna(), None).to_dict("list")
 
 
+def newest(stores, *given):
+    """The newest values by variable and minute."""
+    frame = stores.readings.newest_values(*given)
+    floats = {"on", "over"} & {*frame.columns}
+    assert {*map(str, (frame.index.dtype, *frame[sorted(floats)].dtypes))} <= {
+        INDEX_DTYPE,
+        "float64",
+    }
+    return {
+        name: {(at - T0).total_seconds() / 60: value for at, value in column.dropna().items()}
+        for name, column in frame.items()
+        if column.notna().any()
+    }
+
+
 def stored_samples(stores):
     """The minutes of the first hour with a stored sample."""
     keys = {("oven-1", to_millis(at(minute))): minute for minute in range(60)}
@@ -71,6 +86,23 @@ OTHER = event("stop", 20, 22)
 THREE = [row(minute, temperature=200.0 + minute, moisture=4.0) for minute in range(3)]
 DOUBTFUL = ReadingRow("oven-1", at(3), {"temperature": 9.0}, {"temperature": "uncertain"})
 BAD = ReadingRow("oven-1", at(4), {}, {"moisture": "bad"})
+COMPUTED = {"kind": "difference", "of": "temperature", "minus": "moisture", "within": "5m"}
+DERIVED = oven(
+    recipe=Variable(type="category"), over=Variable.model_validate({"computed": COMPUTED})
+)
+TYPED = oven(
+    recipe=Variable(type="category"),
+    on=Variable(type="boolean"),
+    temperature=Variable(high=300.0),
+)
+LAST_KNOWN = [
+    row(0, recipe="rye", on=True),
+    row(10, recipe="oat", temperature=200.0),
+    *(row(m, moisture=4.0) for m in range(11, 60)),
+    row(50, asset="oven-2", recipe="corn"),
+    row(60, temperature=999.0),  # outside the engineering range: no value
+]
+SINCE = dict.fromkeys(["recipe", "on", "temperature"], at(-1)) | {"moisture": at(59)}
 STORED_TWICE = [row(0, asset=f"oven-{i}", temperature=1.0) for i in range(1, 6)]
 CLAIMS = {
     "the same rows again change nothing, and instants are kept in whole milliseconds of UTC": [
@@ -151,6 +183,41 @@ CLAIMS = {
         step("readings.span", "oven-1", at(-1), gives=(STRAYS[0].ts, STRAYS[-1].ts)),
         step(add_readings, [*EARLY, *LATE], LATER),
         step("readings.span", "oven-2", gives=(EARLY[0].ts, at(999))),
+    ],
+    "the newest value of a variable is found behind readings without it": [
+        step(add_readings, LAST_KNOWN, LATER),
+        step(
+            newest,
+            TYPED,
+            SINCE,
+            at(60),
+            gives={"recipe": {10: "oat"}, "on": {0: 1.0}, "temperature": {10: 200.0}},
+        ),
+        step(newest, TYPED, {"recipe": at(0)}, at(9), gives={}),
+        step(newest, TYPED, {"recipe": at(-1)}, at(9), gives={"recipe": {0: "rye"}}),
+    ],
+    "a computed variable is read like a stored one": [
+        step(add_readings, [row(0, moisture=4.0, recipe="rye")], LATER),
+        step(add_readings, [row(4, temperature=200.0), row(6, temperature=210.0)], LATER),
+        step(
+            values,
+            asset=DERIVED,
+            gives={
+                "temperature": [None, 200.0, 210.0],
+                "moisture": [4.0, None, None],
+                "recipe": ["rye", None, None],
+                "over": [None, 196.0, None],
+            },
+        ),
+        step(values, at(3), at(5), ["over"], DERIVED, gives={"over": [196.0]}),
+        step(
+            newest,
+            DERIVED,
+            {"over": at(-9_000), "recipe": at(-1)},
+            at(9_000),
+            gives={"over": {4: 196.0}, "recipe": {0: "rye"}},
+        ),
+        step(newest, DERIVED, {"over": at(4)}, at(9_000), gives={}),
     ],
     "the newest instant of each asset with readings": [
         step("readings.newest_readings", gives={}),
@@ -235,27 +302,30 @@ def test_a_history_has_the_conventions_of_the_core(stores):
     asset = oven(
         recipe=Variable(type="category"), running=Variable(type="boolean"), never=Variable()
     )
-    values = [
-        {"temperature": 7, "recipe": "rye", "running": True},
-        {"temperature": 8.5, "running": False},
-        {"recipe": "oat"},
+    rows = [
+        row(2, recipe="oat"),
+        row(1, temperature=8.5, running=False),
+        row(0, temperature=7, recipe="rye", running=True),
     ]
-    add_readings(stores, [row(minute, **v) for minute, v in enumerate(values)][::-1], LATER)
+    add_readings(stores, rows, LATER)
     history = stores.readings.load(asset, None, None)
-    frame = history.readings
+    nothing = [None] * 3
+    expected = pd.DataFrame(
+        {
+            "temperature": [7.0, 8.5, np.nan],
+            "moisture": np.array(nothing, float),
+            "recipe": pd.Series(["rye", None, "oat"], dtype=object),
+            "running": [1.0, 0.0, np.nan],
+            "never": np.array(nothing, float),
+        }
+    )
+    expected.index = pd.DatetimeIndex([at(m) for m in range(3)], dtype=INDEX_DTYPE, name="ts")
+    pd.testing.assert_frame_equal(history.readings, expected)
     assert history.asset == asset
-    assert str(frame.index.dtype) == INDEX_DTYPE
-    assert frame.index.name == "ts"
-    assert frame.index.tolist() == [pd.Timestamp(at(minute)) for minute in range(3)]
-    assert list(frame.columns) == ["temperature", "moisture", "recipe", "running", "never"]
-    assert frame.dtypes.astype(str).to_dict() == {
-        "temperature": "float64", "moisture": "float64", "recipe": "object", "running": "float64",
-        "never": "float64"
-    }  # fmt: skip
-    assert frame["recipe"].tolist() == ["rye", None, "oat"]
-    np.testing.assert_array_equal(frame["running"], [1.0, 0.0, np.nan])
-    np.testing.assert_array_equal(frame["temperature"], [7.0, 8.5, np.nan])
-    assert frame["never"].isna().all()
+    add_readings(stores, [row(3, temperature="hot")], LATER)
+    place = r"'oven-1' at 2026-01-05T00:03:00\+00:00 has 'hot' as temperature"
+    with pytest.raises(UserError, match=place):
+        frame_of(stores)
 
 
 def test_histories_of_many_assets_are_those_of_each(stores):
@@ -291,42 +361,6 @@ def test_histories_of_many_assets_are_those_of_each(stores):
             assert history.event_types == alone.event_types
     assert [len(one.events) for one in (found["oven-2"], without["oven-2"])] == [3, 0]
     assert [len(without[name].event_types) for name in ("oven-1", "oven-2")] == [1, 0]
-
-
-def test_a_stored_text_where_a_number_belongs_is_refused_with_its_place(stores):
-    add_readings(stores, [row(0, temperature=1.0), row(1, temperature="hot")], LATER)
-    place = r"'oven-1' at 2026-01-05T00:01:00\+00:00 has 'hot' as temperature"
-    with pytest.raises(UserError, match=place):
-        frame_of(stores)
-
-
-def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stores):
-    asset = oven(
-        recipe=Variable(type="category"),
-        on=Variable(type="boolean"),
-        temperature=Variable(high=300.0),
-    )
-    add_readings(
-        stores, [row(0, recipe="rye", on=True), row(10, recipe="oat", temperature=200.0)], LATER
-    )
-    add_readings(
-        stores, [row(m, moisture=4.0) for m in range(11, 60)] + [row(60, temperature=999.0)], LATER
-    )
-    add_readings(stores, [row(50, asset="oven-2", recipe="corn")], LATER)
-    since = dict.fromkeys(["recipe", "on", "temperature", "moisture"], at(-1))
-    found = stores.readings.newest_values(asset, since | {"moisture": at(59)}, at(60))
-    assert found.index.tolist() == [pd.Timestamp(at(0)), pd.Timestamp(at(10))]
-    assert found["recipe"].tolist() == [None, "oat"]
-    assert found["on"].dropna().tolist() == [1.0]
-    assert found["temperature"].dropna().tolist() == [200.0], (
-        "what lies outside the engineering range is no value"
-    )
-    assert found["moisture"].isna().all()
-    assert (found.index.dtype, found["on"].dtype) == (INDEX_DTYPE, np.float64)
-    assert stores.readings.newest_values(asset, {"recipe": at(0)}, at(9)).empty
-    assert stores.readings.newest_values(asset, {"recipe": at(-1)}, at(9))["recipe"].tolist() == [
-        "rye"
-    ]
 
 
 def test_every_event_up_to_the_end_is_loaded_whenever_it_began(stores):
@@ -370,28 +404,6 @@ def test_two_imports_at_once_lose_no_variable(real):
         counts = [*threads.map(lambda rows: add_readings(real, rows, LATER), parts)]
     frame = frame_of(real)
     assert (counts, frame.shape, frame.isna().any().any()) == ([1200, 1200], (1200, 2), False)
-
-
-def test_a_computed_variable_is_read_like_a_stored_one(stores):
-    computed = {"kind": "difference", "of": "temperature", "minus": "moisture", "within": "5m"}
-    asset = oven(
-        recipe=Variable(type="category"), over=Variable.model_validate({"computed": computed})
-    )
-    add_readings(
-        stores,
-        [row(0, moisture=4.0, recipe="rye"), row(4, temperature=200.0), row(6, temperature=210.0)],
-        LATER,
-    )
-    whole = stores.readings.load(asset, None, None).readings
-    assert whole.columns.tolist() == ["temperature", "moisture", "recipe", "over"]
-    assert whole["over"].tolist() == pytest.approx([np.nan, 196.0, np.nan], nan_ok=True)
-    later = stores.readings.load(asset, at(3), at(5), ["over"]).readings
-    assert (later.index.tolist(), later["over"].tolist()) == ([pd.Timestamp(at(4))], [196.0])
-    found = stores.readings.newest_values(asset, {"over": at(-9_000), "recipe": at(-1)}, at(9_000))
-    assert found["over"].dropna().to_dict() == {pd.Timestamp(at(4)): 196.0}
-    assert found["recipe"].tolist() == ["rye", None]
-    assert (found.index.dtype, found["over"].dtype) == (INDEX_DTYPE, np.float64)
-    assert stores.readings.newest_values(asset, {"over": at(4)}, at(9_000)).empty
 
 
 def test_the_stores_in_memory_keep_this_contract():

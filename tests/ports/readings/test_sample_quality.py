@@ -12,7 +12,6 @@ from alerting.readings.history import to_millis
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven
 from tests.helpers.contracts import having, step
-from tests.helpers.stores import broken_in_memory
 
 LATER = at(10_000)
 ASSET = oven(state=Variable(type="category"))
@@ -48,6 +47,16 @@ def wanted_many(stores):
     return np.isnan(found.values["temperature"]).tolist(), told(found.doubts.bad)
 
 
+def sample(quality):
+    """A sample of a temperature beside a moisture."""
+    values = {"moisture": 4.0} | ({} if quality == "bad" else {"temperature": 200.0})
+    return row(1, {} if quality == "good" else {"temperature": quality}, **values)
+
+
+def moistures(stores):
+    return load(stores).readings["moisture"].dropna().tolist()
+
+
 BAD = {"temperature": "bad"}
 FIRST = row(0, temperature=200.0, moisture=4.0)
 SECOND = row(1, {"temperature": "bad", "moisture": "uncertain"}, moisture=5.0)
@@ -65,6 +74,23 @@ CLAIMS = {
         ),
         step(doubts, ["moisture"], gives=({}, {"moisture": [to_millis(at(1))]}, ANY)),
     ],
+    **{
+        f"a quality {after} given anew replaces {before}, and given again changes nothing": [
+            step(add_readings, [sample(before), row(2, temperature=1.0)], LATER),
+            step(add_readings, [sample(after)], LATER, gives=int(before != after)),
+            step(add_readings, [sample(after)], LATER, gives=0),
+            step(
+                doubts,
+                gives=(
+                    bad_at(1) if after == "bad" else {},
+                    bad_at(1) if after == "uncertain" else {},
+                    [after != "bad", True],
+                ),
+            ),
+            step(moistures, gives=[4.0]),
+        ]
+        for before, after in product(("good", "bad", "uncertain"), repeat=2)
+    },
     "many assets at once tell their quality too": [
         step(add_readings, [row(1, temperature=1.0), row(2, BAD)], LATER),
         step(wanted_many, gives=([False, True], bad_at(2))),
@@ -91,32 +117,6 @@ def test_the_stores_of_readings_keep_every_claim_on_quality(broken):
     assert broken(CLAIMS) == {}
 
 
-def test_a_quality_given_anew_replaces_the_old_one_and_given_again_changes_nothing(stores):
-    qualities = (None, "bad", "uncertain")
-    steps = list(enumerate(product(qualities, qualities)))
-
-    def samples(which):
-        return [
-            row(
-                minute,
-                {"temperature": of[which]} if of[which] else {},
-                **({} if of[which] == "bad" else {"temperature": 200.0}),
-            )
-            for minute, of in steps
-        ]
-
-    add_readings(stores, [*samples(0), *(row(m, moisture=4.0) for m, _ in steps)], LATER)
-    assert add_readings(stores, samples(1), LATER) == sum(old != new for _, (old, new) in steps)
-    assert add_readings(stores, samples(1), LATER) == 0
-    history = load(stores)
-    given = [new for _, (_, new) in steps]
-    instants = {of: [to_millis(at(m)) for m, _ in steps if given[m] == of] for of in qualities}
-    assert history.readings["temperature"].notna().tolist() == [of != "bad" for of in given]
-    assert history.readings["moisture"].tolist() == [4.0] * len(steps)
-    assert told(history.doubts.bad) == {"temperature": instants["bad"]}
-    assert told(history.doubts.uncertain) == {"temperature": instants["uncertain"]}
-
-
 def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(real):
     bad = {"temperature": "bad"}
     add_readings(real, [row(0, temperature=2.0), row(1, bad, moisture=1.0)], LATER)
@@ -129,7 +129,3 @@ def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(rea
     readings.update_one({"ts": at(1)}, {"$set": {"v.temperature": 900.0}})
     numbers = load(real).readings["temperature"]
     assert numbers.isna().tolist() == [False, True], "a number beside a bad quality is no value"
-
-
-def test_the_stores_in_memory_keep_this_contract():
-    assert broken_in_memory(globals()) == {}
