@@ -80,41 +80,41 @@ def plant(stores):
     return platform
 
 
-def test_what_was_written_is_told_apart_from_all_that_was_written_before(stores):
-    platform = plant(stores)
-    seen = {stores.evaluation_plans.source_hash()}
-    for change in (
-        lambda: apply(platform, [too_hot(above=216)], "engineer", at(1), "test"),
-        lambda: apply(platform, [too_hot(above=215)], "engineer", at(2), "back again"),
-        lambda: stores.assets.store_assets([oven()]),
-        lambda: stores.assets.store_assets([oven().model_copy(update={"name": "oven-2"})]),
-        lambda: stores.definitions.store_document(
-            too_hot(name="own", above={"attribute": "limit"}, severity="high")
-        ),
-    ):
-        change()
-        seen.add(stores.evaluation_plans.source_hash())
-    assert len(seen) == 6
+def limits(platform):
+    return {w.definition: w.limits.above for w in current_plan(platform).targets}
 
 
-def test_evaluation_takes_up_every_change_at_its_next_run(stores):
+def test_what_was_written_is_told_apart_from_before_and_is_in_the_plan_of_the_next_run(stores):
     platform = plant(stores)
+    own = too_hot(name="own", above={"attribute": "limit"})
+    limited = oven().model_copy(update={"attributes": {"limit": 230.0}})
     first = current_plan(platform)
     assert stores.evaluation_plans.get(source_hash_of(platform)) == first
     evaluate(platform, None, at(1))
     assert current_plan(platform) == first
-    stores.assets.store_assets([oven().model_copy(update={"attributes": {"limit": 230.0}})])
-    assert [w.limits.above for w in current_plan(platform).targets] == [230.0, 215.0]
-    stores.definitions.store_document(too_hot(above=240.0))
-    platform.clock.instant = at(2)
-    evaluate(platform, None, at(3))
-    assert [r.number for r in platform.definitions.revisions("too-hot")] == [1, 2]
-    assert {w.definition: w.limits.above for w in current_plan(platform).targets} == {
-        "own": 230.0,
-        "too-hot": 240.0,
-    }
-    apply(platform, [too_hot(name="own", state="retired")], "engineer", at(4), "test")
-    assert current_plan(platform).names == ("too-hot",)
+    seen = [stores.evaluation_plans.source_hash()]
+    planned = [limits(platform)]
+    for minute, change in enumerate(
+        (
+            lambda: apply(platform, [too_hot(above=216)], "engineer", at(2), "test"),
+            lambda: apply(platform, [too_hot(above=215)], "engineer", at(3), "back again"),
+            lambda: stores.assets.store_assets([limited]),
+            lambda: stores.assets.store_assets([oven().model_copy(update={"name": "oven-2"})]),
+            lambda: stores.definitions.store_document(own | {"severity": "high"}),
+            lambda: stores.definitions.store_document(too_hot(above=240.0)),
+            lambda: apply(platform, [own | {"state": "retired"}], "engineer", at(8), "test"),
+        ),
+        2,
+    ):
+        change()
+        platform.clock.instant = at(minute)
+        planned.append(limits(platform))
+        seen.append(stores.evaluation_plans.source_hash())
+    assert [of.get("too-hot") for of in planned] == [215, 216, 215, 215, 215, 215, 240, 240]
+    assert [of.get("own") for of in planned] == [215, 215, 215, 230, 230, 230, 230, None]
+    assert len({*seen}) == len(planned)
+    evaluate(platform, None, at(9))
+    assert [r.number for r in platform.definitions.revisions("too-hot")] == [1, 2, 3, 4]
 
 
 def promotion(version, minute, of):
