@@ -6,12 +6,10 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -60,28 +58,6 @@ def test_every_acknowledged_write_survives_kill_9_of_which_the_writer_is_told(tm
     with EmbeddedMongod(tmp_path, server.port) as again:
         assert set(acknowledged) <= numbers_in(again.uri)
     server.stop()
-
-
-@pytest.mark.night
-def test_it_dies_with_the_process_that_started_it(tmp_path):
-    script = (
-        "import sys, time; from pathlib import Path; from "
-        "alerting.adapters.embedded.embedded_mongod import EmbeddedMongod\n"
-        "server = EmbeddedMongod(Path(sys.argv[1]), int(sys.argv[2])).start()\n"
-        "print(server.pid, flush=True); time.sleep(600)"
-    )
-    port = free_port()
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path), str(port)], stdout=subprocess.PIPE, text=True
-    )
-    server = psutil.Process(int(parent.stdout.readline()))
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    _gone, alive = psutil.wait_procs([server], timeout=600)
-    assert not alive
-    with EmbeddedMongod(tmp_path, port) as again:  # the lock and the port are free at once
-        assert numbers_in(again.uri) == set()
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_it(real_mongod):

@@ -92,11 +92,15 @@ def test_a_primary_that_is_killed_or_steps_down_costs_nothing(tmp_path):
         strikes = Strikes((imports, kill), (claims, step_down), (commits, kill))
         assert run(members.uri, "struck", strikes) == expected
         assert not strikes.waiting
-        with connect(members.uri) as client:
-            client.admin.command("ping")
-            assert members_warning(members.uri, client) is None
-            warning = members_warning("mongodb://one:27017", client)
-            assert warning is not None and warning.endswith(f"Name all: {members.hosts}")
+
+
+def test_an_address_that_names_one_of_several_members_is_warned_of(real_server, monkeypatch):
+    with connect(real_server) as client:
+        assert members_warning(real_server, client) is None
+        monkeypatch.setattr(mongo, "_hosts", lambda _: "one:1, two:2")
+        warnings = [members_warning(f"mongodb://{of}", client) for of in ("one:1", "one:1,two:2")]
+    assert warnings[0] is not None and warnings[0].endswith("Name all: one:1, two:2")
+    assert warnings[1] is None
 
 
 def test_with_several_servers_a_primary_is_awaited_longer_than_an_election():

@@ -8,7 +8,6 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes import parse_route, route_document
-from alerting.definitions.wording.language import language, translatable
 from alerting.notifications.notification import new_message
 from alerting.ports import Conflict
 from alerting.usecases.upkeep.retention import retain
@@ -226,16 +225,6 @@ def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(r
     for fault in faults:
         with pytest.raises(UserError, match="ovens-at-night"):
             real.routes.store_document(legal | fault)
-
-
-def test_why_a_message_was_not_delivered_comes_back_for_readers_of_every_language(real):
-    waiting = notice("k:raised:shift", 1)
-    real.notifications.add([waiting])
-    error = translatable("{receiver} answered {status}", receiver="webhook", status=503)
-    real.notifications.change([(waiting, replace(waiting, status="dead", error=error))])
-    (letter,) = real.notifications.dead()
-    assert letter.error == "webhook answered 503"
-    assert language("de").translate(letter.error) == "webhook hat mit 503 geantwortet"
 
 
 def test_the_stores_in_memory_keep_this_contract():

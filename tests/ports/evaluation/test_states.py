@@ -1,15 +1,12 @@
 """Port `States`."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.definitions.shards import shard_of
-from alerting.definitions.wording.language import language
 from alerting.detection.carried import Carried
-from alerting.detection.messages.condition_messages import stale_message
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable
 from alerting.ports import Conflict
@@ -114,15 +111,6 @@ def test_a_state_comes_back_equal_and_every_write_but_no_read_changes_the_versio
     assert found == {"oven-1": FULL, "oven-2": SECOND}
     assert states_of(stores, "too-moist", ["oven-1"]) == {}
     assert stores.states.versions() == seen[-1]
-
-
-def test_why_a_target_is_unknown_comes_back_for_readers_of_every_language(real):
-    reason = stale_message("temperature", timedelta(minutes=10))
-    move(real.states, HOT, None, ConditionState(at(1), unknown_count=1, unknown_reason=reason))
-    stored = MongoStates(real.database).load_many([HOT]).unknown_reason[0]
-    assert stored == "no reading of temperature within 10 min"
-    german = language("de").translate(stored)
-    assert german == "kein Messwert von temperature innerhalb von 10 min"
 
 
 def watermarks_of(states, before):

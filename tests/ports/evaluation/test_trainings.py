@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from alerting.definitions.wording.language import language, translatable
 from alerting.ports import Training
 from tests.builders import at
 from tests.helpers.contracts import step
@@ -33,12 +32,3 @@ CLAIMS = {
 
 def test_the_stores_of_trainings_keep_every_claim(broken):
     assert broken(CLAIMS) == {}
-
-
-def test_why_a_training_failed_comes_back_for_readers_of_every_language(real):
-    reason = translatable("cancelled by {person}: {reason}", person="ann", reason="wrong {period}")
-    real.trainings.begin(FIRST)
-    real.trainings.end(replace(FIRST, ended_at=at(3), failure=reason, failures=1))
-    (stored,) = real.trainings.for_definitions(["too-moist"])
-    assert stored.failure == "cancelled by ann: wrong {period}"
-    assert language("de").translate(stored.failure) == "abgebrochen von ann: wrong {period}"

@@ -8,7 +8,6 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.definitions.wording.language import language, translatable
 from alerting.ports import (
     POLL_ABANDONED,
     DeadMessage,
@@ -233,23 +232,3 @@ def test_the_server_refuses_a_malformed_source(real):
     for document in ({"name": "gate"}, {**HTTP, "surplus": 1}, secret):
         with pytest.raises(UserError, match="the database refuses"):
             real.sources.store_document(document)
-
-
-def test_faults_of_a_source_come_back_for_readers_of_every_language(real):
-    german = language("de")
-    deliveries = real.deliveries
-    why = translatable("{name}: {text}", name="ts", text=translatable("there is no time"))
-    deliveries.record("gate", Delivered(at(1), 0, 1, why=why))
-    refused = translatable("the broker refuses: {reason}", reason="x")
-    deliveries.record_loss("gate", SourceLoss(refused, 2), at(1))
-    deliveries.set_fault("gate", refused)
-    deliveries.mark_file(FileMark("gate", "/a.csv", 1, 1, "h", at(1), fault=refused))
-    found = deliveries.progress("gate")
-    (mark,) = deliveries.file_marks("gate", ["/a.csv"])
-    assert (found.fault, found.last_refused) == (str(refused), "ts: there is no time")
-    texts = (found.fault, found.last_lost, mark.fault, found.last_refused)
-    away = "der Broker lehnt ab: x"
-    assert [german.translate(text) for text in texts] == [away, away, away, "ts: die Zeit fehlt"]
-    for fault in ("earlier text", None):
-        deliveries.set_fault("gate", fault)
-        assert german.translate(deliveries.progress("gate").fault or "") == (fault or "")
