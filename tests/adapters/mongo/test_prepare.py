@@ -14,7 +14,7 @@ from alerting.settings.environment import Settings
 from alerting.wiring import open_platform
 from alerting.wiring import prepare_database as prepare_by_settings
 from tests.helpers.commands import record_commands
-from tests.support import free_port
+from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.server
 
@@ -104,6 +104,13 @@ def test_the_number_of_the_schema_counts_up_with_it():
     assert known[preparation.SCHEMA_NUMBER] == schema_hash(), (
         "the schema has changed: count SCHEMA_NUMBER up, and write its hash here"
     )
+
+
+def test_a_home_that_nobody_else_uses_prepares_itself(tmp_path):
+    require_real_server()
+    settings = Settings(home=tmp_path)
+    prepare_home(settings)
+    assert documents_of(settings) == []
 
 
 @pytest.fixture
