@@ -110,9 +110,8 @@ def test_a_batch_and_a_changed_one_are_stored_and_merged_as_their_rows_are(
     given = {"temperature": 3.0, "pressure": 1.0}
     again = changed_rows(rows, seed)
     for number, quality in ((5, {"pressure": "bad"}), (6, {"temperature": "uncertain"})):
-        asset, ts = (rows[number].asset, rows[number].ts)
-        rows[number] = ReadingRow(asset, ts, {"temperature": 3.0}, quality)
-        again[number] = ReadingRow(asset, ts, given)
+        again[number] = replace(rows[number], values=given, quality={})
+        rows[number] = replace(rows[number], values={"temperature": 3.0}, quality=quality)
     qualities = {number: rows[number].quality for number in (5, 6)}
     for minute, changed in ((0, batch(rows, qualities)), (1, batch(again))):
         expected = add_readings(another_real, [rows, again][minute], LATER + minute * DAY)
