@@ -39,7 +39,7 @@ def values(stores, *given, **named):
     return frame.astype(object).where(frame.notna(), None).to_dict("list")
 
 
-def newest(stores, *given):
+def newest_values(stores, *given):
     """The newest values by variable and minute."""
     frame = stores.readings.newest_values(*given)
     floats = {"on", "over"} & {*frame.columns}
@@ -187,14 +187,14 @@ CLAIMS = {
     "the newest value of a variable is found behind readings without it": [
         step(add_readings, LAST_KNOWN, LATER),
         step(
-            newest,
+            newest_values,
             TYPED,
             SINCE,
             at(60),
             gives={"recipe": {10: "oat"}, "on": {0: 1.0}, "temperature": {10: 200.0}},
         ),
-        step(newest, TYPED, {"recipe": at(0)}, at(9), gives={}),
-        step(newest, TYPED, {"recipe": at(-1)}, at(9), gives={"recipe": {0: "rye"}}),
+        step(newest_values, TYPED, {"recipe": at(0)}, at(9), gives={}),
+        step(newest_values, TYPED, {"recipe": at(-1)}, at(9), gives={"recipe": {0: "rye"}}),
     ],
     "a computed variable is read like a stored one": [
         step(add_readings, [row(0, moisture=4.0, recipe="rye")], LATER),
@@ -211,13 +211,13 @@ CLAIMS = {
         ),
         step(values, at(3), at(5), ["over"], DERIVED, gives={"over": [196.0]}),
         step(
-            newest,
+            newest_values,
             DERIVED,
             {"over": at(-9_000), "recipe": at(-1)},
             at(9_000),
             gives={"over": {4: 196.0}, "recipe": {0: "rye"}},
         ),
-        step(newest, DERIVED, {"over": at(4)}, at(9_000), gives={}),
+        step(newest_values, DERIVED, {"over": at(4)}, at(9_000), gives={}),
     ],
     "the newest instant of each asset with readings": [
         step("readings.newest_readings", gives={}),
