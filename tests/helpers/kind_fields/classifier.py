@@ -209,7 +209,7 @@ ELSEWHERE = {
         "sums of a report: tests/reporting/definition/test_parts.py",
     ),
     "kind": "it chooses the model",
-    "periods.refit": "tests/usecases/training/promotion/test_refreshed.py",
+    "periods.refit": "tests/usecases/training/promotion/test_with_learners.py",
     **dict.fromkeys(
         (f"operating_point.{field}" for field in leaves(OperatingPoint)),
         "tests/learning/selection/test_operating_point.py",
