@@ -12,11 +12,12 @@ from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.console.app import create_app
 from alerting.notifications.links import Purpose
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.episodes.changes import update
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
 from tests.helpers.notifications import notifications_of
-from tests.helpers.ovens import define, feed, live, oven_platform, run
+from tests.helpers.ovens import define, feed, live, oven_platform, run, the_episode
 from tests.helpers.stores import contents
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
@@ -231,6 +232,10 @@ def test_a_flood_says_from_when_to_when_each_ended_alarm_was():
 NIGHT = {"name": "all", "channels": ["mail"], "quiet": [{"from": "00:00", "to": "06:00"}]}
 
 
+def becomes_critical(platform, _):
+    update(platform, the_episode(platform).id, lambda e, _: replace(e, severity="critical"))
+
+
 def test_quiet_hours_keep_an_alert_for_the_morning_unless_it_is_critical_or_over():
     rest = [(minute,) for minute in range(80, 8 * 60, 20)]
     found = {}
@@ -238,6 +243,7 @@ def test_quiet_hours_keep_an_alert_for_the_morning_unless_it_is_critical_or_over
         ("high", "high", [(60, 230)]),
         ("critical", "critical", [(60, 230)]),
         ("over", "high", [(60, 230), (62, 200)]),
+        ("gets critical", "high", [(60, 230), (70, becomes_critical)]),
     ):
         platform = oven_platform(Mailbox("mail"), severity=severity)
         apply_routes(platform, [NIGHT], "engineer", at(0))
@@ -247,6 +253,7 @@ def test_quiet_hours_keep_an_alert_for_the_morning_unless_it_is_critical_or_over
         "high": ([(360, "raised")], ["sent"]),
         "critical": ([(60, "raised")], ["sent"]),
         "over": ([], ["dropped"]),
+        "gets critical": ([(70, "severity_rose")], ["dropped", "sent"]),
     }
 
 

@@ -103,6 +103,18 @@ def test_a_past_period_evaluated_again_says_what_is_known_now_of_the_problem():
     assert times(line) == [(10, 40, 40, 70)]
 
 
+def test_an_open_continuation_becomes_happening_instead_of_a_correction():
+    line = warned(Line(delay=30, predict="state", alarm={"longest_time": "30m"}))
+    line.feed(range(40, 42), humidity=CRITICAL)
+    line.feed(range(70, 120), moisture=4.0)
+    line.run(*range(5, 200, 5))
+    first, second = line.episodes
+    assert (first.closed_at, second.continues) == (at(40), first.id)
+    assert times(line)[1] == (40, 65, 65, 100)
+    kinds = [subject.partition(":")[0] for subject in line.subjects()]
+    assert kinds == ["MEDIUM", "Over", "MEDIUM", "It is happening", "Over"]
+
+
 def test_an_episode_is_judged_by_the_problem_under_which_it_was_raised():
     line = over_at_70()
     line.run(*range(5, 31, 5))
