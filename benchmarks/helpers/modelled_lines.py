@@ -58,7 +58,7 @@ def prepare(
     variables = {name: Variable() for name in VARIABLES}
     platform.assets.store_assets([Asset(name=line(i), variables=variables) for i in range(lines)])
     limits = [_threshold(i, lines) for i in range(thresholds)]
-    classifiers = [_classifier(i) for i in range(models)]
+    classifiers = [classifier(model(i), line(i)) for i in range(models)]
     apply(platform, [*limits, *classifiers], "benchmark", now, "benchmark")
     for i in range(champions):
         add_readings(platform, past_readings(i, now), now)
@@ -122,11 +122,12 @@ def _threshold(number: int, lines: int) -> dict[str, Any]:
     }
 
 
-def _classifier(number: int) -> dict[str, Any]:
+def classifier(name: str, assets: str) -> dict[str, Any]:
+    """Return the definition of a classifier of the moisture of lines."""
     return {
-        "name": model(number),
+        "name": name,
         "kind": "classifier",
-        "assets": [line(number)],
+        "assets": [assets],
         "problem": {"variable": "moisture", "above": 4.5, "for": "3s"},
         "horizon": "15s",
         "features": {"stride": "5s", "windows": ["10s", "15s", "30s"]},

@@ -1,15 +1,20 @@
 """Account of what a storm must leave as an undisturbed run has it."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from alerting.adapters.mongo.episodes.notifications import _read
+from alerting.adapters.mongo.mongo import MongoStores
 from alerting.episodes.episode import Episode
 from alerting.episodes.reconciliation import start_of
 from alerting.notifications.notification import Notification
+from tests.faults.parts import Part
+from tests.faults.world import World
 
 Values = Mapping[tuple[str, datetime], Mapping[str, Any]]
 """Readings by asset and instant."""
@@ -232,17 +237,49 @@ def _is_told(one: Notification, notifications: Collection[Notification]) -> bool
     )
 
 
+class Recovered(NamedTuple):
+    """When everything ran again (s since 1970), and the keys of the notifications that were
+    recorded as sent by then."""
+
+    at: float
+    sent_before: Collection[str]
+
+
+def recovered_now(stores: MongoStores) -> Recovered:
+    sent = {one.key for one in notifications_of(stores, "sent")}
+    # after that reading: what is first delivered meanwhile is not told again
+    return Recovered(time.time(), sent)
+
+
+def notifications_of(stores: MongoStores, *statuses: str) -> list[Notification]:
+    """Return the notifications of these statuses, without any: all."""
+    query = {"status": {"$in": statuses}} if statuses else {}
+    return list(_read(stores.database["notifications"].find(query)))
+
+
 def check_after_recovery(
-    account: Account,
-    accepted: Sequence[Mapping[str, Any]],
-    sent_before: set[str],
-    recovered_at: float,
+    account: Account, accepted: Sequence[Mapping[str, Any]], recovered: Recovered
 ) -> None:
-    """Expect that nothing is told again, or twice, once everything had recovered. `sent_before`:
-    keys that were recorded as sent by then."""
-    after = [n["key"] for n in accepted if n["t"] > recovered_at]
-    account.counts["deliveries received after recovery"] = len(after)
-    account.expect_none("told again after recovery", sorted(set(after) & sent_before))
-    account.expect_none(
-        "received twice after recovery", [key for key, n in Counter(after).items() if n > 1]
-    )
+    """Expect that nothing is told again, or twice, once everything had recovered."""
+    after = Counter(note["key"] for note in accepted if note["t"] > recovered.at)
+    account.counts["deliveries received after recovery"] = after.total()
+    account.expect_none("told again after recovery", sorted(after.keys() & recovered.sent_before))
+    account.expect_none("received twice after recovery", [k for k, n in after.items() if n > 1])
+
+
+def report(
+    account: Account, world: World, parts: Sequence[Part], minutes: float, recovered: Recovered
+) -> dict[str, Any]:
+    """Check what is the same in every fault test, and return its report."""
+    check_after_recovery(account, world.accepted, recovered)
+    forged = [note for note in world.notes("hook") if note["what"] == "forged"]
+    account.expect_none("deliveries with a wrong signature", forged)
+    ended = [part.name for part in parts if part.counts["ended by itself"]]
+    account.expect_none("processes that ended by themselves", ended)
+    return {
+        "minutes": minutes,
+        "seed": world.seed,
+        "attacks": {part.name: dict(part.counts) for part in parts},
+        **account.counts,
+        "wrong": account.wrong,
+    }

@@ -5,7 +5,6 @@ As a process it writes them, always a little ahead of the clock that it drives.
 """
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -19,25 +18,19 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.registry.registration import load_model
-from alerting.usecases.training.train import train
-from tests.builders import oven, too_hot, too_moist
+from tests.builders import oven, too_hot
 from tests.faults.held_back import CROWD, ROUTE, put_on_shelves
-from tests.faults.world import STORMY, World, ahead, with_cache
+from tests.faults.world import STORMY, World
 from tests.in_memory_platform import HandClock, platform_on
 
 START = datetime(2026, 1, 19, tzinfo=UTC)
 EVERY_S = 10
-LONGEST_S = 12 * 3600
+STEPS = 12 * 3600 // EVERY_S
+STRETCH = 18
+SHARE = 0.3
+"""How many of the stretches of the plant are not normal."""
 OVENS = 10
-WITH_MODEL = 2
-HISTORY_DAYS = 13
-HISTORY_EVERY_S = 300
 LEASE_S = 4.0
-MODEL = "too-moist"
-FIRST_HUMID_S = 60
-"""Instant at which the first oven's air becomes humid: early, so that a run of any length raises an
-episode of the model."""
 DEFINITIONS = [
     too_hot(
         assets=["oven-*"],
@@ -62,15 +55,8 @@ DEFINITIONS = [
         rate_per="1m",
         severity="low",
     ),
-    too_moist(
-        assets=["oven-1", "oven-2"],
-        learning={"trials": 1, "folds": 2, "candidates": ["logistic_regression"]},
-        features={"stride": "1m", "windows": ["15m", "30m"]},
-        periods={"validation": 0.15, "test": 0.15},
-        operating_point={"false_alarms_per_week": 100, "max_time_in_alarm": 0.5},
-        promotion={"least_events": 1, "confidence": 0.51},
-    ),
 ]
+CHANNELS = ("shift", "mes", "chief", CROWD)
 ROUTES = [
     {
         "name": "ovens",
@@ -83,129 +69,49 @@ ROUTES = [
 ]
 
 
-def assets() -> list:
-    more = {
-        "pressure": Variable(unit="bar"),
-        "vibration": Variable(unit="mm/s"),
-        "humidity": Variable(unit="%"),
-    }
-    return [oven(**more).model_copy(update={"name": f"oven-{n}"}) for n in range(1, OVENS + 1)]
-
-
 def rows(seed: int, start: datetime, end: datetime) -> list[ReadingRow]:
     """Readings of all ovens in (start, end]."""
     first = max(0, int((start - START).total_seconds()) // EVERY_S + 1)
-    last = min(int((end - START).total_seconds()) // EVERY_S, LONGEST_S // EVERY_S - 1)
-    series = _series(seed)
+    last = min(int((end - START).total_seconds()) // EVERY_S, STEPS - 1)
+    series = [_series(seed, n) for n in range(1, OVENS + 1)]
     return [
         ReadingRow(
             f"oven-{n}",
-            ahead(START, k * EVERY_S),
-            {v: float(series[n, v][k]) for v in _variables(n)},
+            START + timedelta(seconds=k * EVERY_S),
+            {name: float(values[k]) for name, values in of_oven.items()},
         )
         for k in range(first, last + 1)
-        for n in range(1, OVENS + 1)
-    ]
-
-
-def _variables(n: int) -> list[str]:
-    return [
-        "temperature",
-        "pressure",
-        "vibration",
-        *(["humidity", "moisture"] if n <= WITH_MODEL else []),
+        for n, of_oven in enumerate(series, 1)
     ]
 
 
 @lru_cache
-def _series(seed: int) -> dict[tuple[int, str], np.ndarray]:
-    found = {}
-    for n in range(1, OVENS + 1):
-        random = np.random.default_rng([seed, n])
-        found[n, "temperature"] = (
-            205 + random.normal(0, 1, _steps()) + _condition_intervals(random, 18, 45)
-        )
-        found[n, "pressure"] = (
-            3 + random.normal(0, 0.1, _steps()) - _condition_intervals(random, 1.5, 2)
-        )
-        found[n, "vibration"] = (
-            2 + random.normal(0, 0.2, _steps()) + _condition_intervals(random, 6, 12)
-        )
-        if n <= WITH_MODEL:
-            first = FIRST_HUMID_S if n == 1 else int(random.integers(10, 60)) * 60
-            found[n, "humidity"], found[n, "moisture"] = _moist(
-                random, _steps(), EVERY_S, 70 * 60, first
-            )
-    return found
-
-
-def _steps() -> int:
-    return LONGEST_S // EVERY_S
+def _series(seed: int, oven: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng([seed, oven])
+    return {
+        "temperature": 205 + random.normal(0, 1, STEPS) + _condition_intervals(random, 18, 45),
+        "pressure": 3 + random.normal(0, 0.1, STEPS) - _condition_intervals(random, 1.5, 2),
+        "vibration": 2 + random.normal(0, 0.2, STEPS) + _condition_intervals(random, 6, 12),
+    }
 
 
 def _condition_intervals(random: np.random.Generator, least: float, most: float) -> np.ndarray:
-    """Stretches of one to seven minutes, four to fourteen minutes apart, each at its own height,
-    some with a worse part."""
-    added = np.zeros(_steps())
-    k = int(random.uniform(0, 10) * 60 / EVERY_S)
-    while True:
-        length = int(random.uniform(1, 7) * 60 / EVERY_S)
-        if k + length >= _steps():
-            return added
-        height = random.uniform(least, (least + most) / 2)
-        added[k : k + length] = height
-        if random.random() < 0.4:
-            added[k + length // 3 : k + 2 * length // 3] = most
-        k += length + int(random.uniform(4, 14) * 60 / EVERY_S)
+    """Stretches of three minutes, some at a height of their own, others at none."""
+    count = STEPS // STRETCH
+    heights = random.uniform(least, most, count) * (random.random(count) < SHARE)
+    return np.repeat(heights, STRETCH)
 
 
-def _moist(
-    random: np.random.Generator, steps: int, every_s: int, period_s: int, first_s: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Humid air for half an hour, and moisture over its limit for 25 minutes from 6 to 20 minutes
-    after its beginning on."""
-    humidity = 40 + random.normal(0, 1, steps)
-    moisture = 3.5 + random.normal(0, 0.1, steps)
-    for begin in range(first_s // every_s, steps, period_s // every_s):
-        lag_s = int(random.integers(6, 21)) * 60
-        humidity[begin : begin + 1800 // every_s] += 15
-        moisture[begin + lag_s // every_s : begin + (lag_s + 1500) // every_s] += 1.6
-    return humidity, moisture
-
-
-def _history(seed: int) -> Iterator[ReadingRow]:
-    """Yield the readings that the model learns from."""
-    steps = HISTORY_DAYS * 86400 // HISTORY_EVERY_S
-    for n in range(1, WITH_MODEL + 1):
-        random = np.random.default_rng([seed, 100 + n])
-        first = int(random.integers(10, 60)) * 60
-        humidity, moisture = _moist(random, steps, HISTORY_EVERY_S, 190 * 60, first)
-        for k in range(steps):
-            instant = START - timedelta(days=HISTORY_DAYS) + timedelta(seconds=k * HISTORY_EVERY_S)
-            yield ReadingRow(
-                f"oven-{n}",
-                instant,
-                {"humidity": float(humidity[k]), "moisture": float(moisture[k])},
-            )
-
-
-def found(world: World, stores: MongoStores) -> None:
-    """Assets, definitions, routes and a champion in the cache, in service from START on."""
-    begun = START - timedelta(days=HISTORY_DAYS)
-    named = [type("Named", (), {"name": name})() for name in ("shift", "mes", "chief", CROWD)]
-    platform = with_cache(platform_on(stores, named, HandClock(begun)), world)
-    platform.assets.store_assets(assets())
-    add_readings(platform, list(_history(world.seed)), begun)
-    apply(platform, DEFINITIONS[-1:], "engineer", begun, "fault test")
-    platform.clock.instant = START
-    apply(platform, DEFINITIONS[:-1], "engineer", START, "fault test")
+def put_into_service(stores: MongoStores) -> None:
+    """Put assets, definitions, routes and shelves into service from START on."""
+    named = [type("Named", (), {"name": name})() for name in CHANNELS]
+    platform = platform_on(stores, named, HandClock(START))
+    more = {"pressure": Variable(unit="bar"), "vibration": Variable(unit="mm/s")}
+    ovens = [oven(**more).model_copy(update={"name": f"oven-{n}"}) for n in range(1, OVENS + 1)]
+    platform.assets.store_assets(ovens)
+    apply(platform, DEFINITIONS, "engineer", START, "fault test")
     apply_routes(platform, ROUTES, "engineer", START)
     put_on_shelves(platform, START)
-    trained = train(platform, MODEL, START)
-    if not trained.promote:
-        raise UserError("the model of the fault test is no good")
-    definition = platform.definitions.newest_revision(MODEL).definition
-    load_model(platform, definition, trained.challenger_version)
 
 
 def main(folder: str, part: str) -> None:

@@ -2,8 +2,9 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.faults.parts import Part
 
@@ -12,9 +13,13 @@ DOWN_S = (0.0, 4.0)
 FREEZES = 0.45
 POWER_CUTS = 0.03
 AIMED = 0.5
-"""Share of the kills of a notifier that wait until it is in the middle of a delivery, so that its
-claim is left behind."""
+"""Share of the kills that wait until a notifier is in the middle of a delivery, so that its claim
+is left behind, or the scheduler in the middle of a tick."""
 AIM_S = 1.5
+TURNS = 0.06
+"""Share of the attacks on streams that stop all services, all rounds, or both."""
+AWAY_S = (8.0, 30.0)
+_STOPPED: Sequence[tuple[str, ...]] = (("stream",), ("scheduler",), ("stream", "scheduler"))
 OUTAGE_MINUTES = 20.0
 """Once in a long run, no evaluator for so many minutes of the plant: more than what goes into a
 digest was over by then."""
@@ -41,14 +46,16 @@ class Storm:
         while (now := time.monotonic()) < over:
             if now >= outage_at:
                 outage_at = over
-                self._stop_evaluation(now)
+                self._stop_all(["evaluator"], now, self.outage_s)
             if now >= next_at:
                 self._strike(chance, now)
                 next_at = now + chance.uniform(*self.pause_s)
             self._tend()
             told(over - now)
             time.sleep(0.05)
-        self.recover()
+        for part in self.parts:
+            if part.is_hit:
+                part.bring_back()
 
     def _strike(self, chance: random.Random, now: float) -> None:
         if chance.random() < POWER_CUTS:
@@ -62,26 +69,20 @@ class Storm:
         lasting = chance.uniform(0.3, self.longest_freeze_s) if freezes else chance.uniform(*DOWN_S)
         if not part.is_hit and part.running:
             if not freezes and chance.random() < AIMED:
-                part.wait_for_a_delivery(AIM_S)
+                part.wait_until_busy(AIM_S)
             (part.freeze if freezes else part.kill)(time.monotonic(), lasting)
 
-    def _stop_evaluation(self, now: float) -> None:
-        """Kill the evaluators, and keep them down for as long as the outage lasts."""
+    def _stop_all(self, names: Sequence[str], now: float, lasting: float) -> None:
+        """Kill the parts whose names begin so, and keep them down for so long."""
         for part in self.parts:
-            if part.name.startswith("evaluator"):
+            if part.name.startswith(tuple(names)):
                 if part.is_hit:
-                    part.bring_back(now)
-                part.kill(now, self.outage_s)
+                    part.bring_back()
+                part.kill(now, lasting)
 
     def _tend(self) -> None:
         for part in self.parts:
             part.tend(time.monotonic())
-
-    def recover(self) -> None:
-        """Bring back what is down, and watch that nothing ends by itself from here on."""
-        for part in self.parts:
-            if part.is_hit:
-                part.bring_back(time.monotonic())
 
     def calm(self, until: Callable[[], bool], seconds: float) -> bool:
         """Watch and do nothing until it is so. False when it is not so after these seconds."""
@@ -92,3 +93,19 @@ class Storm:
             self._tend()
             time.sleep(0.3)
         return True
+
+
+@dataclass
+class StreamStorm(Storm):
+    """Now and then kills all stream services, the rounds of the scheduler, or both, for some
+    time. `turns`: how often, by what was away."""
+
+    turns: Counter[str] = field(default_factory=Counter)
+
+    def _strike(self, chance: random.Random, now: float) -> None:
+        if chance.random() >= TURNS:
+            super()._strike(chance, now)
+            return
+        names = chance.choice(_STOPPED)
+        self.turns[" and ".join(names)] += 1
+        self._stop_all(names, now, chance.uniform(*AWAY_S))

@@ -3,9 +3,9 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.adapters.platform import Platform
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings, read_settings
+from tests.support import free_port
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
 CALM = "calm"
@@ -31,9 +32,12 @@ class World:
     mail_port: int
     hook_port: int
 
-    def save(self) -> None:
-        load_or_create(self.path("home") / "secrets")
-        self.path("world.json").write_text(json.dumps(asdict(self)))
+    @classmethod
+    def create(cls, folder: Path, seed: int, speed: float = 1.0) -> "World":
+        world = cls(str(folder), seed, speed, free_port(), free_port(), free_port())
+        load_or_create(world.path("home") / "secrets")
+        world.path("world.json").write_text(json.dumps(asdict(world)))
+        return world
 
     @classmethod
     def read(cls, folder: str) -> "World":
@@ -50,6 +54,11 @@ class World:
     def settings(self) -> Settings:
         """The platform as its users configure it: by the environment."""
         return read_settings(self.environ)
+
+    @property
+    def accepted(self) -> list[Mapping[str, Any]]:
+        """Return the notes of all deliveries that receivers took."""
+        return [note for note in self.notes("mail", "hook") if note["what"] == "accepted"]
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -85,10 +94,11 @@ class World:
         path = self.path("end.txt")
         return datetime.fromisoformat(path.read_text()) if path.exists() else None
 
-    def set_end(self, end: datetime) -> None:
-        draft = self.path("end.draft")
-        draft.write_text(end.isoformat())
-        draft.replace(self.path("end.txt"))
+    def replace_text(self, name: str, text: str) -> None:
+        """Write a file in one piece."""
+        draft = self.path(f"{name}.draft")
+        draft.write_text(text)
+        draft.replace(self.path(name))
 
     def note(self, part: str, what: str, **more: Any) -> None:
         """One line, written in one piece: whoever is killed has written all of it or nothing."""
@@ -103,7 +113,9 @@ class World:
 
     def notes(self, *parts: str) -> list[Mapping[str, Any]]:
         """Return the notes of these parts, in order of time."""
-        return sorted(self._notes(parts), key=lambda n: n["t"])
+        logs = [self.path(f"{part}.jsonl") for part in parts]
+        lines = [line for log in logs if log.exists() for line in log.read_text().splitlines()]
+        return sorted(map(json.loads, lines), key=lambda n: n["t"])
 
     def last_note(self, part: str) -> Mapping[str, Any]:
         """The newest note of this part; empty before the first."""
@@ -119,12 +131,6 @@ class World:
             ]
         return json.loads(lines[-1]) if lines else {}
 
-    def _notes(self, parts: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
-        for part in parts:
-            path = self.path(f"{part}.jsonl")
-            if path.exists():
-                yield from map(json.loads, path.read_text().splitlines())
-
 
 def with_cache(platform: Platform, world: World) -> Platform:
     """Return the platform with key and cache of the models of the home, of which every process of
@@ -132,7 +138,3 @@ def with_cache(platform: Platform, world: World) -> Platform:
     settings = world.settings
     cache = FolderFileCache(settings.home / "cache" / "models")
     return replace(platform, model_key=settings.read_model_key(), model_file_cache=cache)
-
-
-def ahead(now: datetime, seconds: float) -> datetime:
-    return now + timedelta(seconds=seconds)

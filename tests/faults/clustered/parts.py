@@ -23,32 +23,17 @@ DATABASE = "primary"
 BROKER = "broker"
 
 
-class ClusterPart(Part):
-    """A part of the cluster, which ends it. `group`: of those that stand in for each other."""
+class Service(Part):
+    """A process that the cluster has started, and ends; or Redis, which forgets everything when it
+    is killed. `group`: of those that stand in for each other."""
 
-    group: str
     returned_at = -START_S
 
-    def bring_back(self, now: float) -> None:
-        super().bring_back(now)
-        self.returned_at = time.monotonic()
-
-    def stop(self) -> None:
-        self.wanted = False
-
-
-class Service(ClusterPart):
-    """A process that the cluster has started."""
-
-    def __init__(self, world: World, name: str, started: Started) -> None:
+    def __init__(self, world: World, name: str, started: Started | Redis | None) -> None:
         super().__init__(world, name)
-        self.group = name.rstrip("-0123456789")
         self.wanted = True
+        self.group = name.rstrip("-0123456789")
         self._started = started
-
-    @property
-    def pid(self) -> int:
-        return self._started.process.pid
 
     @property
     def running(self) -> bool:
@@ -57,48 +42,28 @@ class Service(ClusterPart):
     def start(self) -> None:
         self._started.start()
 
+    def stop(self) -> None:
+        self.wanted = False
+
+    def bring_back(self) -> None:
+        if not self.running:
+            self.start()
+        self.back_at = None
+        self.returned_at = time.monotonic()
+        self.world.note("storm", "back", of=self.name)
+
     def _stop_at_once(self) -> None:
         self._started.kill()
 
 
-class Broker(ClusterPart):
-    """Redis, which forgets everything when it is killed."""
-
-    group = BROKER
-
-    def __init__(self, world: World, redis: Redis) -> None:
-        super().__init__(world, BROKER)
-        self._redis = redis
-
-    @property
-    def pid(self) -> int:
-        return self._redis.pid
-
-    @property
-    def running(self) -> bool:
-        return self._redis.is_running
-
-    def start(self) -> None:
-        self._redis.start()
-
-    def _stop_at_once(self) -> None:
-        self._redis.kill()
-
-
-class Primary(ClusterPart):
+class Primary(Service):
     """The member of the database that takes the writes: killed, or told to step down. It is back
     when the set is complete again."""
 
-    group = DATABASE
-
     def __init__(self, world: World, members: Members) -> None:
-        super().__init__(world, DATABASE)
+        super().__init__(world, DATABASE, None)
         self._members = members
         self._killed: int | None = None
-
-    @property
-    def pid(self) -> int:
-        return self._members.pid
 
     @property
     def running(self) -> bool:
@@ -127,11 +92,10 @@ class Primary(ClusterPart):
 class ClusterStorm(Storm):
     """Kills one part of each group at a time, as machines are lost, and lets it start again."""
 
-    parts: Sequence[ClusterPart]
+    parts: Sequence[Service]
 
     def _strike(self, chance: random.Random, now: float) -> None:
-        groups = sorted({part.group for part in self.parts})
-        group = chance.choice(groups)
+        group = chance.choice(sorted({part.group for part in self.parts}))
         others = [part for part in self.parts if part.group == group]
         part = chance.choice(others)
         down = chance.uniform(*DOWN_S)
@@ -143,10 +107,13 @@ class ClusterStorm(Storm):
             part.kill(now, down)
 
 
-def all_parts(world: World, whole: Whole) -> list[ClusterPart]:
+def all_parts(world: World, whole: Whole) -> list[Service]:
     """Return everything that may be lost."""
     scheduler = whole.cluster.airflow.parts["airflow-scheduler"]
     started = {**whole.cluster.workers, **whole.services, "scheduler": scheduler}
     started.pop("mlflow")
-    services = [Service(world, name, one) for name, one in started.items()]
-    return [Primary(world, whole.members), Broker(world, whole.cluster.redis), *services]
+    started[BROKER] = whole.cluster.redis
+    return [
+        Primary(world, whole.members),
+        *(Service(world, name, one) for name, one in started.items()),
+    ]

@@ -12,49 +12,32 @@ without broker or database.
 --out faults.json`.
 """
 
-import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alerting.adapters.mongo.episodes.notifications import _read
 from alerting.adapters.mongo.mongo import open_stores
-from alerting.usecases.ingestion.lateness import _WRITER_GIVEN_UP
 from tests.cluster.death import GOAL_S, kill_in_mid_tick
 from tests.cluster.walk import TICK, add_targets
 from tests.cluster.whole import Whole, wait_for, whole_cluster
-from tests.faults.account import Account, check_after_recovery
-from tests.faults.clustered.line import SendingLine
+from tests.faults.account import Account, recovered_now, report
 from tests.faults.clustered.parts import BROKER, DATABASE, ClusterStorm, all_parts
 from tests.faults.clustered.ticks import Tick, late_ticks, left_out, outages
 from tests.faults.command import Say, run_as_command
+from tests.faults.lines import SendingLine
 from tests.faults.parts import Program
-from tests.faults.storm import Storm
-from tests.faults.streamed.run import (
-    calm_episodes,
-    compare,
-    is_done,
-    is_routed,
-    put_into_service,
-    undone,
-)
+from tests.faults.streamed.run import calm_episodes, compare, put_into_service, recover
 from tests.faults.world import CALM, World
-from tests.support import free_port
 
 PAUSE_S = (4.0, 16.0)
-PATIENCE_S = 240.0
 
 
 def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
     """Storm for some minutes, recover, and compare. Returns the report; `wrong` in it is empty if
     all is well."""
-    own = folder / "world"
-    own.mkdir()
-    world = World(str(own), seed, 1.0, free_port(), free_port(), free_port())
-    world.save()
-    receiver = Program(world, "hook", "hook")
+    world = World.create(folder / "world", seed)
+    receiver = Program(world, "hook", "receivers")
     receiver.start()
     try:
         with whole_cluster(folder, **world.receivers) as whole:
@@ -65,9 +48,9 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
 
 def _storm(world: World, whole: Whole, minutes: float, say: Say) -> Mapping[str, Any]:
     account = Account()
-    settings = whole.cluster.settings
+    database = whole.cluster.settings.database
     began = datetime.now(UTC)
-    with open_stores(whole.members.uri, settings.database) as stores:
+    with open_stores(whole.members.uri, database) as stores:
         put_into_service(stores, began)
         add_targets(stores)
     whole.cluster.airflow.unpause(TICK)
@@ -78,62 +61,29 @@ def _storm(world: World, whole: Whole, minutes: float, say: Say) -> Mapping[str,
     account.counts["death of a worker"] = death
     late = [death] if death["done"] > GOAL_S else []
     account.expect_none("shards of a dead worker that took too long", late)
-    say(f"a worker died: {death}")
     parts = all_parts(world, whole)
     storm = ClusterStorm(parts, world.seed, longest_freeze_s=0.0, pause_s=PAUSE_S)
-    since = time.time()
+    since = datetime.now(UTC).timestamp() - 60
     try:
-        storm.rage(
-            minutes * 60,
-            lambda left: say(f"storm: {left:.0f} s left, {len(line.sent)} readings sent"),
-        )
+        storm.rage(minutes * 60, lambda left: say(f"storm: {left:.0f} s left"))
         whole.members.await_all()
-        with open_stores(whole.members.uri, settings.database) as stores:
-            sent = stores.database["notifications"].find({"status": "sent"})
-            sent_before = {notification.key for notification in _read(sent)}
-            recovered_at = time.time()
-            say("recovering")
-            _recover(account, storm, stores, line)
-            ticks = _ticks(whole)
-            with open_stores(whole.members.uri, CALM, prepare=True) as undisturbed:
-                expected = calm_episodes(undisturbed, began, line)
-                compare(account, world, line, stores, expected, began)
+        with (
+            open_stores(whole.members.uri, database) as stores,
+            open_stores(whole.members.uri, CALM, prepare=True) as undisturbed,
+        ):
+            recovered = recovered_now(stores)
+            recover(account, storm, stores, line, began, say)
+            ticks = [tick for tick in _ticks(whole) if tick.due > since]
+            expected = calm_episodes(put_into_service(undisturbed, began), began, line)
+            compare(account, world, line, stores, expected, began)
     finally:
         for part in parts:
             part.stop()
-    accepted = [note for note in world.notes("hook") if note["what"] == "accepted"]
-    check_after_recovery(account, accepted, sent_before, recovered_at)
-    _check_ticks(account, world, [tick for tick in ticks if tick.due > since - 60])
-    account.counts["requests answered by each API"] = line.answered
-    account.counts["kills"] = {part.name: dict(part.counts) for part in parts}
-    account.expect_none(
-        "processes that ended by themselves",
-        [part.name for part in parts if part.counts["ended by itself"]],
-    )
-    return {
-        "minutes": minutes,
-        "seed": world.seed,
-        "load_average": round(os.getloadavg()[0], 1),
-        "counts": account.counts,
-        "wrong": account.wrong,
-    }
-
-
-def _recover(account: Account, storm: Storm, stores: Any, line: SendingLine) -> None:
-    line.end()
-    steps = (
-        ("the line that ends", lambda: line.is_over, PATIENCE_S),
-        ("evaluation and delivery", lambda: is_done(stores, line), PATIENCE_S),
-        (
-            "arrivals of killed APIs, routed",
-            lambda: is_routed(stores),
-            _WRITER_GIVEN_UP.total_seconds() + PATIENCE_S,
-        ),
-        ("evaluation and delivery after these", lambda: is_done(stores, line), PATIENCE_S),
-    )
-    for what, done, patience in steps:
-        late = [] if storm.calm(done, patience) else [undone(stores)]
-        account.expect_none(f"not done in time: {what}", late)
+    away = outages(world.notes("storm"), (DATABASE, BROKER))
+    account.counts |= {"ticks": len(ticks), "requests answered by each API": line.answered}
+    account.expect_none("ticks more than a minute late", late_ticks(ticks, away))
+    account.expect_none("minutes without a tick", left_out(ticks, away))
+    return report(account, world, parts, minutes, recovered)
 
 
 def _ticks(whole: Whole) -> list[Tick]:
@@ -146,18 +96,6 @@ def _ticks(whole: Whole) -> list[Tick]:
         for run in runs
         if run["end_date"]
     ]
-
-
-def _check_ticks(account: Account, world: World, ticks: Sequence[Tick]) -> None:
-    notes = world.notes("storm")
-    away = outages(notes, (DATABASE, BROKER))
-    account.counts |= {
-        "ticks": len(ticks),
-        "outages of database and broker (s)": [round(end - start, 1) for start, end in away],
-        "from due to done (s)": sorted(round(tick.ended - tick.due, 1) for tick in ticks),
-    }
-    account.expect_none("ticks more than a minute late", late_ticks(ticks, away))
-    account.expect_none("minutes without a tick", left_out(ticks, away))
 
 
 if __name__ == "__main__":

@@ -11,19 +11,17 @@ had recovered.
 --out faults.json`.
 """
 
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from alerting.adapters.mongo.episodes.notifications import _read
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.adapters.platform import Platform
-from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import WAITING
+from alerting.ports import ReadingRow
 from alerting.readings.instants import to_millis
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
@@ -34,14 +32,26 @@ from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.sources.documents import apply_sources
 from tests.faults.account import (
     Account,
-    check_after_recovery,
+    Recovered,
     compare_episodes,
     compare_notifications,
     compare_readings,
+    notifications_of,
+    recovered_now,
+    report,
 )
 from tests.faults.command import Say, run_as_command
-from tests.faults.parts import Database, Part
-from tests.faults.storm import Storm
+from tests.faults.lines import (
+    DEFINITIONS,
+    SOURCES,
+    Line,
+    Lines,
+    all_lines,
+    instant_of_now,
+    plain_assets,
+)
+from tests.faults.parts import Api, Broker, Database, Part, stream_parts
+from tests.faults.storm import Storm, StreamStorm
 from tests.faults.streamed.champions import (
     AHEAD,
     Promotion,
@@ -49,20 +59,9 @@ from tests.faults.streamed.champions import (
     put_models_into_service,
     train_champions,
 )
-from tests.faults.streamed.humid import Lines, all_lines, steady_source
-from tests.faults.streamed.line import (
-    ASSETS,
-    DEFINITIONS,
-    Line,
-    _name,
-    documents,
-    instant_of_now,
-)
-from tests.faults.streamed.parts import Api, Broker, StreamStorm, all_parts
 from tests.faults.streamed.scores import compare_scores
 from tests.faults.world import CALM, STORMY, World, with_cache
 from tests.in_memory_platform import HandClock, platform_on
-from tests.support import free_port
 
 LONGEST_FREEZE_S = 20.0
 PATIENCE_S = 240.0
@@ -74,127 +73,109 @@ ROUTE = {"name": "line", "channels": ["mes"]}
 def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
     """Storm for some minutes, recover, compare. Returns the report; `wrong` in it is empty if all
     is well."""
-    world = World(str(folder), seed, 1.0, free_port(), free_port(), free_port())
-    world.save()
-    broker = Broker(world)
-    database = Database(world)
+    world = World.create(folder, seed)
     account = Account()
-    parts: list[Part] = [database, broker]
+    broker = Broker(world)
+    parts: list[Part] = [Database(world), broker]
     try:
-        database.start()
-        parts = all_parts(world, database, broker)
-        broker.start()
+        for part in parts:
+            part.start()
         broker.await_start()
         with open_stores(world.uri, STORMY, prepare=True) as stores:
-            began = datetime.now(UTC)
-            began -= timedelta(microseconds=began.microsecond)
-            platform = put_into_service(stores, began, documents(), steady_source())
-            platform = with_cache(platform, world)
-            put_models_into_service(platform, began)
+            now = datetime.now(UTC)
+            began = now - timedelta(microseconds=now.microsecond)
+            platform = _put_lines_into_service(stores, world, began)
             promotion = Promotion(world, train_champions(platform, began))
-        line, recovered = _storm(account, world, parts, broker, minutes, promotion, began, say)
+        parts += stream_parts(world, broker)
+        for part in parts[2:]:
+            part.start()
+        [api] = (part for part in parts if isinstance(part, Api))
+        lines = all_lines(broker.address, api.client, world.seed)
+        storm = StreamStorm(parts, seed, LONGEST_FREEZE_S)
+        recovered = _storm(account, world, storm, lines, minutes, promotion, began, say)
         for part in parts[2:]:
             part.stop()
         with (
             open_stores(world.uri, STORMY) as stormy,
             open_stores(world.uri, CALM, prepare=True) as undisturbed,
         ):
-            account.counts["kills and freezes"] = {part.name: dict(part.counts) for part in parts}
-            promotion.check(account)
-            expected = _calm_episodes_and_scores(stormy, undisturbed, world, began, line)
-            compare(account, world, line, stormy, expected, began)
-            compare_scores(account, stormy, undisturbed, began, line)
-        accepted = [note for note in world.notes("hook") if note["what"] == "accepted"]
-        check_after_recovery(account, accepted, recovered.sent_before, recovered.at)
+            platform = _put_lines_into_service(undisturbed, world, began)
+            copy_champions(stormy, undisturbed)
+            expected = calm_episodes(platform, began, lines)
+            compare(account, world, lines, stormy, expected, began)
+            compare_scores(account, stormy, undisturbed, began, lines)
     finally:
         for part in reversed(parts):
             part.stop()
-    ended = sum(part.counts["ended by itself"] for part in parts)
-    account.expect_none(
-        "processes that ended by themselves",
-        [part.name for part in parts if part.counts["ended by itself"]],
-    )
-    say(f"{line.count} readings, {ended} processes ended by themselves")
-    return {"minutes": minutes, "seed": seed, "counts": account.counts, "wrong": account.wrong}
+    return report(account, world, parts, minutes, recovered)
 
 
-class Recovered(NamedTuple):
-    """When everything ran again (s since 1970), and the keys of the notifications that were
-    recorded as sent by then."""
-
-    at: float
-    sent_before: set[str]
+def _put_lines_into_service(stores: MongoStores, world: World, began: datetime) -> Platform:
+    platform = with_cache(put_into_service(stores, began, *SOURCES), world)
+    put_models_into_service(platform, began)
+    return platform
 
 
 def _storm(
     account: Account,
     world: World,
-    parts: Sequence[Part],
-    broker: Broker,
+    storm: StreamStorm,
+    lines: Lines,
     minutes: float,
     promotion: Promotion,
     began: datetime,
     say: Say,
-) -> tuple[Lines, Recovered]:
-    """Start everything beside broker and database, storm, and recover; return the lines."""
-    for part in parts[2:]:
-        part.start()
-    [api] = (part for part in parts if isinstance(part, Api))
-    lines = all_lines(broker.address, api.client, world.seed)
+) -> Recovered:
+    """Send, storm, promote in the middle, and recover."""
     lines.start()
-    storm = StreamStorm(parts, world.seed, LONGEST_FREEZE_S)
 
     def look(left: float) -> None:
-        say(f"storm: {left:.0f} s left, {lines.count} readings sent")
+        say(f"storm: {left:.0f} s left")
         if left < minutes * 30 + AHEAD.total_seconds():
             promotion.begin(instant_of_now())
 
     storm.rage(minutes * 60, look)
     account.counts["times without all services or rounds"] = dict(storm.turns)
     with open_stores(world.uri, STORMY) as stores:
-        sent = stores.database["notifications"].find({"status": "sent"})
-        recovered = Recovered(time.time(), {notification.key for notification in _read(sent)})
-        lines.end()
-        _recover(account, storm, stores, lines, began, say)
-    return lines, recovered
+        recovered = recovered_now(stores)
+        recover(account, storm, stores, lines, began, say)
+    promotion.check(account)
+    return recovered
 
 
-def _recover(
-    account: Account, storm: Storm, stores: MongoStores, line: Lines, began: datetime, say: Say
+def recover(
+    account: Account,
+    storm: Storm,
+    stores: MongoStores,
+    line: Line | Lines,
+    since: datetime,
+    say: Say,
 ) -> None:
-    """Wait until everything is stored, evaluated and notified."""
-    say("recovering")
-    account.expect_none(
-        "line that did not end",
-        [] if storm.calm(lambda: line.is_over, PATIENCE_S) else ["the line"],
-    )
+    """End the line, and wait until everything is stored, evaluated and notified."""
+    line.end()
     readings = stores.database["readings"]
-    since = {"ts": {"$gt": began}}
-    is_stored = storm.calm(lambda: readings.count_documents(since) >= len(line.sent), PATIENCE_S)
-    account.expect_none(
-        "readings that are not stored in time", [] if is_stored else [len(line.sent)]
+    given_up_s = _WRITER_GIVEN_UP.total_seconds()
+    steps = (
+        ("the line that ends", lambda: line.is_over, 0),
+        (
+            "readings stored",
+            lambda: readings.count_documents({"ts": {"$gt": since}}) >= len(line.sent),
+            0,
+        ),
+        ("evaluation and delivery", lambda: is_done(stores, line), 0),
+        ("arrivals of killed writers, routed", lambda: is_routed(stores), given_up_s),
+        ("evaluation and delivery after these", lambda: is_done(stores, line), 0),
     )
-    calm = storm.calm(lambda: is_done(stores, line), PATIENCE_S)
-    account.expect_none("work that is not done in time", [] if calm else [undone(stores)])
-    say("waiting for arrival records of killed writers")
-    calm = storm.calm(lambda: is_routed(stores), _WRITER_GIVEN_UP.total_seconds() + PATIENCE_S)
-    account.expect_none("arrivals that are not routed in time", [] if calm else [undone(stores)])
-    calm = storm.calm(lambda: is_done(stores, line), PATIENCE_S)
-    account.expect_none(
-        "work after these arrivals that is not done in time", [] if calm else [undone(stores)]
-    )
+    for what, done, longer_s in steps:
+        say(f"recovering: {what}")
+        late = [] if storm.calm(done, PATIENCE_S + longer_s) else [undone(stores)]
+        account.expect_none(f"not done in time: {what}", late)
 
 
 def put_into_service(stores: MongoStores, now: datetime, *sources: Mapping[str, Any]) -> Platform:
     """Put assets, definitions, the route and sources into service."""
     platform = platform_on(stores, [type("Named", (), {"name": "mes"})()], HandClock(now))
-    source = sources[0]["name"] if sources else None
-    platform.assets.store_assets(
-        [
-            Asset(name=_name(i), variables={"temperature": Variable(source=source)})
-            for i in range(ASSETS)
-        ]
-    )
+    platform.assets.store_assets(plain_assets(sources[0]["name"] if sources else None))
     apply_sources(platform, sources, "engineer", now)
     apply(platform, DEFINITIONS, "engineer", now, "fault test")
     apply_routes(platform, [ROUTE], "engineer", now)
@@ -206,12 +187,10 @@ def is_done(stores: MongoStores, line: Line | Lines) -> bool:
     killed."""
     last = max(ts for _, ts in line.sent)
     evaluated = stores.arrivals.evaluated_until()
-    waiting = stores.database["notifications"].count_documents({"status": {"$in": list(WAITING)}})
     is_open = any(episode.closed_at is None for episode in stores.episodes.find())
-    if waiting or is_open or not (evaluated and evaluated > last):
+    if notifications_of(stores, *WAITING) or is_open or not (evaluated and evaluated > last):
         return False
-    platform = platform_on(stores, (), HandClock(last))
-    targets = current_plan(platform).targets
+    targets = current_plan(platform_on(stores, (), HandClock(last))).targets
     states = stores.states.load_many([target.key for target in targets])
     return bool((states.watermark > to_millis(last)).all())
 
@@ -224,38 +203,20 @@ def is_routed(stores: MongoStores) -> bool:
 
 
 def undone(stores: MongoStores) -> str:
-    waiting = stores.database["notifications"].count_documents({"status": {"$in": list(WAITING)}})
     is_open = [episode.id for episode in stores.episodes.find() if episode.closed_at is None]
-    until = stores.arrivals.evaluated_until()
-    late = stores.arrivals.unfinished()
     return (
-        f"evaluated until {until}, {waiting} notifications wait, {len(is_open)} episodes are open, "
-        f"{str(late)[:300]}"
+        f"evaluated until {stores.arrivals.evaluated_until()}, open: {is_open[:3]}, "
+        f"{len(notifications_of(stores, *WAITING))} notifications wait, "
+        f"{str(stores.arrivals.unfinished())[:300]}"
     )
 
 
-def calm_episodes(
-    stores: MongoStores, began: datetime, line: Line, *sources: Mapping[str, Any]
-) -> list[Episode]:
-    """Return the episodes of one evaluation of all readings that were sent."""
-    platform = put_into_service(stores, began, *sources)
-    add_readings(platform, line.rows(), began)
-    evaluate(platform, None, max(ts for _, ts in line.sent) + timedelta(minutes=1))
-    return list(stores.episodes.find())
-
-
-def _calm_episodes_and_scores(
-    stormy: MongoStores, stores: MongoStores, world: World, began: datetime, line: Lines
-) -> list[Episode]:
-    """Return the episodes of one evaluation of all readings that were sent, with the champions of
-    the storm; it stores the scores."""
-    platform = put_into_service(stores, began, documents(), steady_source())
-    platform = with_cache(platform, world)
-    put_models_into_service(platform, began)
-    copy_champions(stormy, stores)
-    add_readings(platform, line.rows(), began)
-    evaluate(platform, None, max(ts for _, ts in line.sent) + CALM_UNTIL)
-    return list(stores.episodes.find())
+def calm_episodes(platform: Platform, began: datetime, line: Line | Lines) -> list[Episode]:
+    """Return the episodes of one evaluation of all readings that were sent; it stores scores."""
+    rows = [ReadingRow(asset, ts, dict(values)) for (asset, ts), values in line.sent.items()]
+    add_readings(platform, rows, began)
+    evaluate(platform, None, max(row.ts for row in rows) + CALM_UNTIL)
+    return list(platform.episodes.find())
 
 
 def compare(
@@ -272,18 +233,12 @@ def compare(
     compare_readings(account, line.sent, stored)
     account.counts["sent again in doubt"] = line.repeated
     account.expect_none("messages put aside", list(stormy.database["dead_messages"].find()))
-
+    rounds = [note for note in world.notes("scheduler") if note["what"] == "round"]
+    account.counts["rounds begun before a kill"] = sum(note["is_again"] for note in rounds)
     found = list(stormy.episodes.find())
     compare_episodes(account, found, calm)
-    accepted = Counter(note["key"] for note in world.notes("hook") if note["what"] == "accepted")
-    rounds = [note for note in world.notes("scheduler") if note["what"] == "round"]
-    account.counts["scheduler rounds"] = len(rounds)
-    account.counts["of these begun before a kill"] = sum(
-        bool(note.get("is_again")) for note in rounds
-    )
-    compare_notifications(
-        account, found, list(_read(stormy.database["notifications"].find())), accepted
-    )
+    accepted = Counter(note["key"] for note in world.accepted)
+    compare_notifications(account, found, notifications_of(stormy), accepted)
 
 
 if __name__ == "__main__":

