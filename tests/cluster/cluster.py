@@ -41,17 +41,13 @@ def running_cluster(
     queues: Mapping[str, str],
     concurrency: int = 2,
     mongodb_uri: str | None = None,
-    secrets: Path | None = None,
     **variables: str,
 ) -> Iterator[Cluster]:
     """Start a cluster in a folder, and stop it. `queues`: those of each worker, separated by
     commas, by its name. `mongodb_uri`: a database that runs already, else one is started.
-    `secrets`: the folder of those with which it was used before. `variables` are those of every
-    part of Airflow."""
+    `variables` are those of every part of Airflow."""
     home = folder / "home"
     home.mkdir()
-    if secrets is not None:
-        shutil.copytree(secrets, home / "secrets")
     with ExitStack() as stack:
         if mongodb_uri is None:
             server = EmbeddedMongod(folder / "mongod", free_port())
@@ -68,8 +64,9 @@ def running_cluster(
         )
         prepare_database(settings)
         load_or_create_key(home / "secrets" / "model_key")
+        lines = (ROOT / "config" / "cluster.env").read_text().splitlines()
         common = {
-            **_read(ROOT / "config" / "cluster.env"),
+            **dict(line.split("=", 1) for line in lines if line and not line.startswith("#")),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2{database[10:]}",
             "AIRFLOW__CELERY__BROKER_URL": redis.address(redis.port),
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(concurrency),
@@ -111,8 +108,3 @@ def start_worker(
     )
     log = settings.home / "logs" / f"{name}.log"
     return Started(command, environ | variables | {HOST: name}, log)
-
-
-def _read(path: Path) -> dict[str, str]:
-    lines = path.read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

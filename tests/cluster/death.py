@@ -1,7 +1,7 @@
 """The death of a worker in the middle of a tick, and what it costs."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -39,23 +39,21 @@ def _kill_once(whole: Whole) -> dict[str, Any] | None:
     died_at = time.time()
     whole.cluster.workers[victim].kill()
     try:
-        wait_for(lambda: http.get(path).json()["state"] == "success", "the tick to end", HANG_S)
+        wait_for(lambda: _is_over(http, path), "the tick to end", HANG_S)
     finally:
         whole.cluster.workers[victim].start()
-    tasks = _tasks(http, path)
-    repeated = [task for task in tasks if task["try_number"] > 1]
+    repeated = [task for task in _tasks(http, path) if task["try_number"] > 1]
     if not repeated:
         return None
-    firsts = [_first_try(http, path, task) for task in repeated]
-    assert {first["hostname"] for first in firsts} == {victim}, firsts
+    hosts = {_get(http, _instance(path, task) + "/tries/1")["hostname"] for task in repeated}
+    assert hosts == {victim}, hosts
+    assert all(_log_lines(http, path, task) for task in repeated), "no log of a dead worker"
+    ends = [datetime.fromisoformat(task["end_date"]).timestamp() for task in repeated]
     return {
         "worker": victim,
-        "shards": f"{len(repeated)} of {len([t for t in tasks if t['task_id'] == 'evaluate'])}",
-        "noticed": max(_seconds(first["end_date"], died_at) for first in firsts),
-        "begun again": max(_seconds(task["start_date"], died_at) for task in repeated),
-        "done": max(_seconds(task["end_date"], died_at) for task in repeated),
+        "shards": len(repeated),
+        "done": round(max(ends) - died_at, 1),
         "done on": sorted({task["hostname"] for task in repeated}),
-        "lines of its log": _lines_of_all(http, path, repeated),
     }
 
 
@@ -73,42 +71,32 @@ def _first_at_work(http: httpx.Client, path: str) -> str | None:
 
     def is_found_or_over() -> bool:
         found.extend(at_work())
-        return bool(found) or http.get(path).json()["state"] == "success"
+        return bool(found) or _is_over(http, path)
 
     wait_for(is_found_or_over, "a shard at work", HANG_S, poll_s=0.01)
     return next(iter(found), None)
 
 
+def _is_over(http: httpx.Client, path: str) -> bool:
+    return _get(http, path)["state"] == "success"
+
+
 def _tasks(http: httpx.Client, path: str) -> list[Row]:
-    found: list[Row] = http.get(f"{path}/taskInstances").raise_for_status().json()["task_instances"]
-    return found
+    return _get(http, f"{path}/taskInstances")["task_instances"]
 
 
 def _instance(path: str, task: Row) -> str:
-    return f"{path}/taskInstances/{task['task_id']}"
-
-
-def _first_try(http: httpx.Client, path: str, task: Row) -> Row:
-    index = task["map_index"]
-    address = f"{_instance(path, task)}{'' if index < 0 else f'/{index}'}/tries/1"
-    found: Row = http.get(address).raise_for_status().json()
-    return found
+    address = f"{path}/taskInstances/{task['task_id']}"
+    return address if task["map_index"] < 0 else f"{address}/{task['map_index']}"
 
 
 def _log_lines(http: httpx.Client, path: str, task: Row) -> int:
     """Return the lines of the log that the worker wrote before its death, which are on no host
     alone."""
     query = {"map_index": task["map_index"], "full_content": True}
-    answer = http.get(f"{_instance(path, task)}/logs/1", params=query).raise_for_status().json()
-    return len([line for line in answer["content"] if line.get("timestamp")])
+    logs = _get(http, f"{path}/taskInstances/{task['task_id']}/logs/1", **query)
+    return len([line for line in logs["content"] if line.get("timestamp")])
 
 
-def _lines_of_all(http: httpx.Client, path: str, tasks: Sequence[Row]) -> int:
-    """Return the lines of the log with fewest, of the first tries of tasks on a dead worker."""
-    fewest = min(_log_lines(http, path, task) for task in tasks)
-    assert fewest, "the log of a dead worker cannot be read"
-    return fewest
-
-
-def _seconds(stamp: str, since: float) -> float:
-    return round(datetime.fromisoformat(stamp).timestamp() - since, 1)
+def _get(http: httpx.Client, path: str, **query: Any) -> Any:
+    return http.get(path, params=query).raise_for_status().json()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -54,7 +53,9 @@ def whole_cluster(folder: Path, concurrency: int = 2, **variables: str) -> Itera
     common = {"ALERTING_MLFLOW_URI": f"http://127.0.0.1:{mlflow_port}", PAUSED: "False"}
     variables = common | variables
     with ExitStack() as stack:
-        members = stack.enter_context(_database(folder))
+        where = folder / "members"
+        where.mkdir(mode=0o700)
+        members = stack.enter_context(replica_set(where))
         cluster = stack.enter_context(
             running_cluster(folder, QUEUES, concurrency, members.uri, **variables)
         )
@@ -69,28 +70,11 @@ def whole_cluster(folder: Path, concurrency: int = 2, **variables: str) -> Itera
             services[part.name] = Started(part.command, part.environ, logs / f"{part.name}.log")
         for part in started:
             wait_for(part.ready, f"{part.name} to answer")
-        wait_for_workers(cluster)
+        logs_of = [worker.log for worker in cluster.workers.values()]
+        wait_for(lambda: all(" ready." in log.read_text() for log in logs_of), "all workers")
         _wait_for_dag_files(cluster)
         addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         yield Whole(cluster, members, services, addresses, secrets)
-
-
-@contextmanager
-def _database(folder: Path) -> Iterator[Members]:
-    where = folder / "members"
-    where.mkdir(mode=0o700)
-    with replica_set(where) as members:
-        yield members
-
-
-def wait_for_workers(cluster: Cluster) -> None:
-    """Wait until every worker takes tasks."""
-    for name, worker in cluster.workers.items():
-        wait_for(partial(_says_ready, worker), f"{name} to be ready")
-
-
-def _says_ready(worker: Started) -> bool:
-    return " ready." in worker.log.read_text()
 
 
 def _wait_for_dag_files(cluster: Cluster) -> None:
@@ -114,7 +98,11 @@ def _services(
     variables: Mapping[str, str],
 ) -> list[Part]:
     environ = {**parts.environment(settings, secrets, os.environ), **variables}
-    found = [mlflow_of_all(settings, environ, folder)]
+    mlflow = parts.mlflow_part(settings, environ)
+    # it serves artifacts to hosts without a folder in common
+    alone = mlflow.command[: mlflow.command.index("--no-serve-artifacts")]
+    artifacts = ("--artifacts-destination", str(folder / "artifacts"))
+    found = [replace(mlflow, command=(*alone, *artifacts))]
     for name, port in ports.items():
         own = replace(settings, api_port=port)
         api = parts.api_part(own, environ | {"ALERTING_API_PORT": str(port)}, ())
@@ -125,14 +113,6 @@ def _services(
         command = (*stream.command[:-1], str(alive))
         found.append(replace(stream, name=name, command=command, ready=alive.exists))
     return found
-
-
-def mlflow_of_all(settings: Settings, environ: Mapping[str, str], folder: Path) -> Part:
-    """Return an MLflow that serves artifacts to hosts without a folder in common."""
-    mlflow = parts.mlflow_part(settings, environ)
-    alone = mlflow.command[: mlflow.command.index("--no-serve-artifacts")]
-    artifacts = ("--artifacts-destination", str(folder / "artifacts"))
-    return replace(mlflow, command=(*alone, *artifacts))
 
 
 def wait_for(
