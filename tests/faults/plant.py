@@ -18,8 +18,9 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.operators.operate import Actor
+from alerting.usecases.operators.shelving import shelve
 from tests.builders import oven, too_hot
-from tests.faults.held_back import CROWD, ROUTE, put_on_shelves
 from tests.faults.world import STORMY, World
 from tests.in_memory_platform import HandClock, platform_on
 
@@ -56,6 +57,16 @@ DEFINITIONS = [
         severity="low",
     ),
 ]
+CROWD = "crowd"
+CROWD_ROUTE = {"name": "crowd", "channels": [CROWD], "flood": {"more_than": 1, "within": "3m"}}
+SHELVED = {
+    ("too-hot", "oven-9"): timedelta(minutes=5),
+    ("too-hot", "oven-10"): timedelta(minutes=7),
+    ("shaking", "oven-10"): timedelta(minutes=60),
+    ("low-pressure", "oven-9"): timedelta(minutes=60),
+}
+"""Length of these shelves, from the start of the plant on."""
+_ANN = Actor("ann", "engineer")
 CHANNELS = ("shift", "mes", "chief", CROWD)
 ROUTES = [
     {
@@ -65,7 +76,7 @@ ROUTES = [
         "escalation": [{"after": "3m", "channels": ["chief"]}],
         "heartbeat": "10m",
     },
-    ROUTE,
+    CROWD_ROUTE,
 ]
 
 
@@ -111,7 +122,8 @@ def put_into_service(stores: MongoStores) -> None:
     platform.assets.store_assets(ovens)
     apply(platform, DEFINITIONS, "engineer", START, "fault test")
     apply_routes(platform, ROUTES, "engineer", START)
-    put_on_shelves(platform, START)
+    for (definition, asset), lasting in SHELVED.items():
+        shelve(platform, definition, asset, _ANN, START, START + lasting, "fault test")
 
 
 def main(folder: str, part: str) -> None:

@@ -7,8 +7,7 @@ import pytest
 from alerting.notifications.notification import new_message
 from tests.builders import at
 from tests.faults.account import Account, compare_episodes, compare_notifications
-from tests.faults.clustered.ticks import Tick, late_ticks, left_out
-from tests.faults.streamed.scores import ScoreKey, check_scores
+from tests.faults.streamed.models import ScoreKey, check_scores
 from tests.helpers.episodes import closed, episode
 from tests.helpers.notifications import notice
 
@@ -75,11 +74,3 @@ def test_a_score_that_is_lost_doubled_or_another_is_found():
     check_scores(account, {a: row(0.5), b: row(0.6) * 2}, dict.fromkeys((a, b, c), row(0.5)), {})
     found = [text.partition(":")[0] for text in account.wrong]
     assert found == ["scores missing", "scores doubled", "scores that differ"]
-
-
-def test_a_late_or_missing_tick_is_found_unless_the_database_was_away():
-    ticks = [Tick(40, 99), Tick(100, 170), Tick(300, 310)]
-    assert [tick.due for tick, _ in late_ticks(ticks, [])] == [100]
-    assert late_ticks(ticks, [(110, 121)]) == []
-    assert left_out(ticks, []) == [(100, 300)]
-    assert left_out(ticks, [(120, 220)]) == []

@@ -19,8 +19,6 @@ from tests.helpers.scheduler import Started
 DOWN_S = (0.0, 10.0)
 START_S = 20.0
 """Time that a part is left alone after its return, and the others of its group while it is away."""
-DATABASE = "primary"
-BROKER = "broker"
 
 
 class Service(Part):
@@ -61,7 +59,7 @@ class Primary(Service):
     when the set is complete again."""
 
     def __init__(self, world: World, members: Members) -> None:
-        super().__init__(world, DATABASE, None)
+        super().__init__(world, "primary", None)
         self._members = members
         self._killed: int | None = None
 
@@ -112,7 +110,7 @@ def all_parts(world: World, whole: Whole) -> list[Service]:
     scheduler = whole.cluster.airflow.parts["airflow-scheduler"]
     started = {**whole.cluster.workers, **whole.services, "scheduler": scheduler}
     started.pop("mlflow")
-    started[BROKER] = whole.cluster.redis
+    started["broker"] = whole.cluster.redis
     return [
         Primary(world, whole.members),
         *(Service(world, name, one) for name, one in started.items()),

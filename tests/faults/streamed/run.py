@@ -52,14 +52,14 @@ from tests.faults.lines import (
 )
 from tests.faults.parts import Api, Broker, Database, Part, stream_parts
 from tests.faults.storm import Storm, StreamStorm
-from tests.faults.streamed.champions import (
+from tests.faults.streamed.models import (
     AHEAD,
     Promotion,
+    compare_scores,
     copy_champions,
     put_models_into_service,
     train_champions,
 )
-from tests.faults.streamed.scores import compare_scores
 from tests.faults.world import CALM, STORMY, World, with_cache
 from tests.in_memory_platform import HandClock, platform_on
 
