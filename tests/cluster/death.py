@@ -1,7 +1,7 @@
 """The death of a worker in the middle of a tick, and what it costs."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -61,16 +61,12 @@ def _first_at_work(http: httpx.Client, path: str) -> str | None:
     """Return the worker of the first shard of a run that is at work, and has logged so; None if the
     run was over before it was seen."""
 
-    def at_work() -> Iterator[str]:
-        for task in _tasks(http, path):
-            is_at_work = task["state"] == "running" and task["hostname"]
-            if task["task_id"] == "evaluate" and is_at_work and _log_lines(http, path, task):
-                yield str(task["hostname"])
-
     found: list[str] = []
 
     def is_found_or_over() -> bool:
-        found.extend(at_work())
+        shards = (task for task in _tasks(http, path) if task["task_id"] == "evaluate")
+        at_work = (task for task in shards if task["state"] == "running" and task["hostname"])
+        found.extend(task["hostname"] for task in at_work if _log_lines(http, path, task))
         return bool(found) or _is_over(http, path)
 
     wait_for(is_found_or_over, "a shard at work", HANG_S, poll_s=0.01)
