@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pika
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError
 
 from alerting.client import ApiProblem, Client
@@ -115,6 +116,7 @@ class Line:
         self._waiting: list[Sent] = []
         self._hot_until = np.zeros(ASSETS, np.int64)
         self._step = 0
+        self.is_over = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._publish()), daemon=True)
 
@@ -124,10 +126,6 @@ class Line:
     def end(self) -> None:
         """Send the last readings of every asset, which are normal, so that every episode ends."""
         self._ended.set()
-
-    @property
-    def is_over(self) -> bool:
-        return self._ended.is_set() and not self._thread.is_alive()
 
     async def _publish(self) -> None:
         began = time.monotonic()
@@ -140,11 +138,16 @@ class Line:
                 left -= is_last
             await self._connect_and_send()
             await asyncio.sleep(max(0.0, began + self._step * STEP_S - time.monotonic()))
+        self.is_over = True
 
     async def _connect_and_send(self) -> None:
         try:
             await asyncio.to_thread(self._publish_waiting)
-        except (AMQPError, OSError):  # the broker is away: what waits is sent later
+        except (
+            AMQPError,
+            AMQPConnectorException,
+            OSError,
+        ):  # the broker is away: what waits is sent later
             await asyncio.sleep(0.2)
 
     def _publish_waiting(self) -> None:
