@@ -33,15 +33,36 @@ class Account:
             self.wrong.append(f"{what}: {len(found)}, e.g. {found[0]}")
 
 
-def compare_readings(account: Account, sent: Values, stored: Values) -> None:
-    """Every reading that was confirmed is there, with its values, and no other."""
+def compare(
+    account: Account,
+    world: World,
+    stores: MongoStores,
+    sent: Values,
+    calm: Sequence[Episode],
+    since: datetime,
+    shelved: Collection[tuple[str, str]] = (),
+) -> None:
+    """Expect that every reading that was confirmed after an instant is there, with its values, and
+    no other; and the episodes of an undisturbed run, each notified, beside those of shelved pairs
+    of definition and asset."""
+    documents = stores.database["readings"].find({"ts": {"$gt": since}})
+    stored = {(one["asset"], one["ts"]): one["v"] for one in documents}
     account.counts |= {"readings sent": len(sent), "readings stored": len(stored)}
     account.expect_none("readings that are lost", sorted(sent.keys() - stored.keys()))
     account.expect_none("readings that were never sent", sorted(stored.keys() - sent.keys()))
     account.expect_none(
         "readings of other values",
-        [k for k in sent.keys() & stored.keys() if sent[k] != stored[k]],
+        [key for key in sent.keys() & stored.keys() if sent[key] != stored[key]],
     )
+    account.expect_none("messages put aside", list(stores.database["dead_messages"].find()))
+    found = list(stores.episodes.find())
+    compare_episodes(account, found, calm)
+    accepted = Counter(note["key"] for note in world.accepted)
+    notifications = notifications_of(stores)
+    in_view = [one for one in found if (one.definition, one.asset) not in shelved]
+    compare_notifications(account, in_view, notifications, accepted)
+    known = {notification.key for notification in notifications}
+    account.expect_none("received and in no outbox", sorted(accepted.keys() - known))
 
 
 def _essence(episode: Episode) -> tuple[Any, ...]:
@@ -257,21 +278,15 @@ def notifications_of(stores: MongoStores, *statuses: str) -> list[Notification]:
     return list(_read(stores.database["notifications"].find(query)))
 
 
-def check_after_recovery(
-    account: Account, accepted: Sequence[Mapping[str, Any]], recovered: Recovered
-) -> None:
-    """Expect that nothing is told again, or twice, once everything had recovered."""
-    after = Counter(note["key"] for note in accepted if note["t"] > recovered.at)
-    account.counts["deliveries received after recovery"] = after.total()
-    account.expect_none("told again after recovery", sorted(after.keys() & recovered.sent_before))
-    account.expect_none("received twice after recovery", [k for k, n in after.items() if n > 1])
-
-
 def report(
     account: Account, world: World, parts: Sequence[Part], minutes: float, recovered: Recovered
 ) -> dict[str, Any]:
-    """Check what is the same in every fault test, and return its report."""
-    check_after_recovery(account, world.accepted, recovered)
+    """Expect that nothing is told again, or twice, once everything had recovered, and that no
+    process ended by itself; return the report of a fault test."""
+    after = Counter(note["key"] for note in world.accepted if note["t"] > recovered.at)
+    account.counts["deliveries received after recovery"] = after.total()
+    account.expect_none("told again after recovery", sorted(after.keys() & recovered.sent_before))
+    account.expect_none("received twice after recovery", [k for k, n in after.items() if n > 1])
     forged = [note for note in world.notes("hook") if note["what"] == "forged"]
     account.expect_none("deliveries with a wrong signature", forged)
     ended = [part.name for part in parts if part.counts["ended by itself"]]

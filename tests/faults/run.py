@@ -5,7 +5,6 @@ an undisturbed run.
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -24,9 +23,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from tests.faults.account import (
     Account,
     Recovered,
-    compare_episodes,
-    compare_notifications,
-    compare_readings,
+    compare,
     notifications_of,
     recovered_now,
     report,
@@ -122,7 +119,11 @@ def _recover(account: Account, world: World, storm: Storm, say: Say) -> Recovere
             part.stop()
         with open_stores(world.uri, CALM) as calm:
             _run_calmly(world, calm, end)
-            _compare(account, world, stores, calm)
+            acknowledged = rows(world.seed, START - TICK, acknowledged_until(world))
+            sent = {(row.asset, row.ts): row.values for row in acknowledged}
+            expected = list(calm.episodes.find())
+            compare(account, world, stores, sent, expected, START - TICK, SHELVED)
+            _compare_held_back(account, world, stores)
     account.expect_none(
         "received after a restart with nothing to tell",
         [note for note in world.accepted if note["t"] > restarted_at],
@@ -140,25 +141,6 @@ def _run_calmly(world: World, stores: MongoStores, end: datetime) -> None:
         clock.instant = min(clock.instant + TICK, end)
         evaluate(platform, None, clock.instant)
         deliver_due(platform, clock.instant)
-
-
-def _compare(account: Account, world: World, stormy: MongoStores, calm: MongoStores) -> None:
-    acknowledged = rows(world.seed, START - TICK, acknowledged_until(world))
-    since = {"ts": {"$gte": START}}
-    compare_readings(
-        account,
-        {(r.asset, r.ts): dict(r.values) for r in acknowledged},
-        {(d["asset"], d["ts"]): d["v"] for d in stormy.database["readings"].find(since)},
-    )
-    episodes = list(stormy.episodes.find())
-    notifications = notifications_of(stormy)
-    times = Counter(note["key"] for note in world.accepted)
-    compare_episodes(account, episodes, list(calm.episodes.find()))
-    in_view = [e for e in episodes if (e.definition, e.asset) not in SHELVED]
-    compare_notifications(account, in_view, notifications, times)
-    keys = {n.key for n in notifications}
-    account.expect_none("received and in no outbox", sorted(times.keys() - keys))
-    _compare_held_back(account, world, stormy)
 
 
 def _compare_held_back(account: Account, world: World, stores: MongoStores) -> None:

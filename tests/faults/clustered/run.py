@@ -20,12 +20,12 @@ from alerting.adapters.mongo.mongo import open_stores
 from tests.cluster.death import GOAL_S, kill_in_mid_tick
 from tests.cluster.walk import TICK, add_targets
 from tests.cluster.whole import Whole, wait_for, whole_cluster
-from tests.faults.account import Account, recovered_now, report
+from tests.faults.account import Account, compare, recovered_now, report
 from tests.faults.clustered.parts import ClusterStorm, all_parts
 from tests.faults.command import Say, run_as_command
 from tests.faults.lines import SendingLine
 from tests.faults.parts import Program
-from tests.faults.streamed.run import calm_episodes, compare, put_into_service, recover
+from tests.faults.streamed.run import calm_episodes, put_into_service, recover
 from tests.faults.world import CALM, World
 
 PAUSE_S = (4.0, 16.0)
@@ -73,7 +73,7 @@ def _storm(world: World, whole: Whole, minutes: float, say: Say) -> Mapping[str,
             recover(account, storm, stores, line, began, say)
             ticks = _ticks(whole) - before
             expected = calm_episodes(put_into_service(undisturbed, began), began, line)
-            compare(account, world, line, stores, expected, began)
+            compare(account, world, stores, line.sent, expected, began)
     finally:
         for part in parts:
             part.stop()
