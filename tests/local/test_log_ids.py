@@ -64,22 +64,6 @@ def test_evaluation_and_delivery_name_definition_asset_episode_and_run(platform,
     assert (moved["message"], moved["episode"]) == ("episode acknowledged", episode.id)
 
 
-def test_a_notification_that_fails_is_a_warning_with_its_ids(platform, capsys):
-    evaluate(platform, None, at(8))
-    platform.channels["mail"].deliver = lambda message: (_ for _ in ()).throw(
-        RuntimeError("smtp://eva:pass-word@mail")
-    )
-    logged(capsys)
-    deliver_due(platform, at(8))
-    kind, failed = logged(capsys)
-    assert (kind["level"], failed["level"]) == ("error", "warning")
-    assert (failed["message"], failed["definition"]) == (
-        "notification failed, another attempt follows: raised",
-        "too-hot",
-    )
-    assert "pass-word" not in json.dumps([kind, failed])
-
-
 def test_each_request_has_an_id_its_declared_address_and_its_actor(platform, capsys):
     client = TestClient(
         create_app(platform, TOKENS), raise_server_exceptions=False, follow_redirects=False

@@ -26,18 +26,25 @@ def test_uv_looks_where_pip_is_told_to_look():
         "UV_FIND_LINKS": "/wheels,/more",
         "SSL_CERT_FILE": "/etc/ca.pem",
     }
-
-
-def test_what_uv_is_told_itself_goes_before():
-    pip = {"index-url": "https://packages.example/simple"}
-    assert make_environment.uv_settings(pip, {"UV_DEFAULT_INDEX": "https://other.example"}) == {}
-
-
-def test_without_settings_of_pip_uv_gets_none():
+    told = {"UV_DEFAULT_INDEX": "https://other.example"}
+    assert make_environment.uv_settings({"index-url": pip["index-url"]}, told) == {}
     assert make_environment.uv_settings({}, {}) == {}
 
 
+def test_with_a_folder_of_wheels_no_index_is_asked(tmp_path):
+    wheels = tmp_path / "a plant's wheels"
+    assert make_environment.offline_settings(wheels) == {}
+    wheels.mkdir()
+    settings = make_environment.offline_settings(wheels)
+    pip = {"no-index": "1", "find-links": settings["PIP_FIND_LINKS"]}
+    assert make_environment.uv_settings(pip, {}) == {
+        "UV_NO_INDEX": "1",
+        "UV_FIND_LINKS": wheels.as_uri(),
+    }
+
+
 def test_what_a_machine_lacks_is_said_before_anything_is_downloaded():
+    assert make_environment.can_load("libc.so.6")
     assert make_environment.describe_missing(lambda _: True, has_installer=True) == ""
     without_ssl = make_environment.describe_missing(
         lambda name: "ssl" not in name, has_installer=False
@@ -46,8 +53,3 @@ def test_what_a_machine_lacks_is_said_before_anything_is_downloaded():
         "this machine lacks libssl.so.3, pip: install it first (Debian and Ubuntu: "
         "apt-get install libssl3 python3-pip)"
     )
-
-
-def test_a_library_is_asked_of_the_loader():
-    assert make_environment.can_load("libc.so.6")
-    assert not make_environment.can_load("libnone.so.9")

@@ -23,14 +23,6 @@ def secrets(tmp_path):
     return load_or_create(tmp_path / "secrets")
 
 
-def test_every_need_is_started_too(settings, secrets):
-    for demo in (True, False):
-        started = parts.all_parts(settings, secrets, {}, demo)
-        names = [part.name for part in started]
-        assert {need for part in started for need in part.needs} <= set(names)
-        assert len(names) == len(set(names))
-
-
 def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
     names = {part.name for part in parts.all_parts(settings, secrets, {}, False)}
     assert names == {
@@ -59,14 +51,6 @@ def test_the_stream_service_starts_after_all_that_people_wait_for_and_is_ready_o
     assert part.ready()
     os.utime(alive, (0, 0))  # of an earlier run
     assert not part.ready()
-
-
-def test_servers_of_ones_own_are_not_started(tmp_path, secrets):
-    own = Settings(
-        home=tmp_path, mongodb_uri="mongodb://db.example:27017", mlflow_uri="http://mlflow.example"
-    )
-    names = {part.name for part in parts.all_parts(own, secrets, {}, True)}
-    assert not names & {"mongod", "mlflow"}
 
 
 def test_airflow_prepares_its_database_and_pool_once_for_each_version_and_size(settings, secrets):

@@ -68,36 +68,48 @@ def import_into(shell, folder, **variables):
     )
 
 
-COMMANDS = {
-    "import": ("import", "readings", "FILE", "--asset", "oven-1"),
-    "apply": ("apply", "DEFINITION"),
-    "list": ("list",),
-    "train": ("train", "x"),
-    "evaluate": ("evaluate",),
-    "demo status": ("demo", "status"),
-}
+WITHOUT_A_PLATFORM = (
+    (("import", "readings", "../plant/line.csv", "--asset", "oven-1"), ".alerting"),
+    (("apply", "../plant/too-hot.yaml"), ".alerting"),
+    (("list",), "named"),
+    (("train", "x"), ".alerting"),
+    (("evaluate",), "named"),
+    (("demo", "status"), ".alerting"),
+)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("named", [False, True])
-def test_a_command_without_a_platform_is_refused_with_what_to_do_and_makes_nothing(
-    shell, command, named
-):
-    files = {"FILE": shell.plant / "line.csv", "DEFINITION": shell.plant / "too-hot.yaml"}
-    files["FILE"].write_text(READINGS)
-    files["DEFINITION"].write_text(yaml.safe_dump(too_hot()))
-    home = shell.elsewhere / "named" if named else shell.elsewhere / ".alerting"
-    variables = {"HOME": str(home)} if named else {}
-    done = shell.run(
-        *(str(files.get(word, word)) for word in COMMANDS[command]),
-        folder=shell.elsewhere,
-        **variables,
-    )
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert f"there is no platform in {home}" in done.stderr
-    assert "alerting up" in done.stderr and "ALERTING_HOME=" in done.stderr
+def test_a_command_without_a_platform_is_refused_with_what_to_do_and_makes_nothing(shell):
+    (shell.plant / "line.csv").write_text(READINGS)
+    (shell.plant / "too-hot.yaml").write_text(yaml.safe_dump(too_hot()))
+    found = {}
+    for words, name in WITHOUT_A_PLATFORM:
+        home = shell.elsewhere / name
+        variables = {"HOME": str(home)} if name == "named" else {}
+        done = shell.run(*words, folder=shell.elsewhere, **variables)
+        parts = (f"there is no platform in {home}", "alerting up", "ALERTING_HOME=", "Traceback")
+        found[words] = (done.returncode, *(part in done.stderr for part in parts))
+    assert found == dict.fromkeys(found, (1, True, True, True, False))
     assert list(shell.elsewhere.iterdir()) == []
+
+
+def test_a_home_that_cannot_be_one_is_refused_in_a_sentence(shell):
+    """A file, a place below it, one where nothing can be made, and a folder that all users
+    share."""
+    file = shell.elsewhere / "file"
+    file.write_text("")
+    shared = shell.elsewhere / "tmp"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    found = {}
+    for home in (file, file / "home", Path("/proc/alerting-home"), shared):
+        for command in ("list", "up", "prepare"):
+            done = shell.run(command, folder=shell.elsewhere, HOME=str(home))
+            said = done.stdout + done.stderr
+            words = str(home) in said and "ALERTING_HOME" in said
+            found[command, home] = (done.returncode, words, "Traceback" in said)
+    assert found == dict.fromkeys(found, (1, True, False))
+    assert "shared by all users" in said
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
 
 
 def test_the_platform_is_found_upward_from_the_working_folder_as_git_does(shell):
@@ -127,21 +139,31 @@ def test_from_anywhere_else_it_is_the_one_that_this_user_started_last(shell):
     assert gone.returncode == 1 and "there is no platform" in gone.stderr
 
 
-def test_a_reading_command_elsewhere_says_which_platform_it_reads_and_one_at_home_does_not(shell):
+def test_a_home_is_closed_to_others_and_named_to_one_who_reads_it_from_elsewhere(shell):
     shell.prepare(shell.plant)
     home = shell.plant / ".alerting"
+    home.chmod(0o755)
     record_last_home(home, shell.environ)
     elsewhere = shell.run("list", "--json", folder=shell.elsewhere)
-    assert (
-        f"using the platform that ran last (ALERTING_HOME names another): {home}"
-        in elsewhere.stderr
-    )
-    assert json.loads(elsewhere.stdout) == []
-    for done in (
-        shell.run("list", folder=shell.plant / "deep"),
-        shell.run("list", folder=shell.elsewhere, HOME=str(home)),
-    ):
-        assert (done.returncode, "ran last" in done.stderr) == (0, False)
+    said = f"using the platform that ran last (ALERTING_HOME names another): {home}"
+    assert (said in elsewhere.stderr, json.loads(elsewhere.stdout)) == (True, [])
+    at_home = shell.run("list", folder=shell.plant / "deep")
+    named = shell.run("list", folder=shell.elsewhere, HOME=str(home))
+    assert [(done.returncode, "ran last" in done.stderr) for done in (at_home, named)] == [
+        (0, False),
+        (0, False),
+    ]
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    if os.geteuid() == 0:  # who alone can give a folder to another user
+        os.chown(home, 4321, 4321)
+        refused = [shell.run(word, folder=shell.plant) for word in ("list", "up", "prepare")]
+        said = [done.stdout + done.stderr for done in refused]
+        assert [done.returncode for done in refused] == [1, 1, 1]
+        assert ["belongs to user 4321" in one and "Traceback" not in one for one in said] == [
+            True,
+            True,
+            True,
+        ]
 
 
 def test_with_a_database_of_ones_own_no_home_is_needed_and_the_host_is_said_without_the_password(
@@ -163,62 +185,6 @@ def test_a_home_whose_platform_uses_a_named_database_is_not_given_a_second_one(s
     assert done.returncode == 1
     assert "set ALERTING_MONGODB_URI" in done.stderr
     assert not (shell.plant / ".alerting" / "mongod").exists()
-
-
-def test_a_home_that_others_may_enter_is_closed_to_them(shell):
-    shell.prepare(shell.plant)
-    home = shell.plant / ".alerting"
-    home.chmod(0o755)
-    assert shell.run("list", folder=shell.plant).returncode == 0
-    assert stat.S_IMODE(home.stat().st_mode) == 0o700
-
-
-def test_a_home_of_another_user_is_refused_by_name(shell):
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a folder to another user")
-    shell.prepare(shell.plant)
-    home = shell.plant / ".alerting"
-    os.chown(home, 4321, 4321)
-    for command in ("list", "up", "prepare"):
-        for variables in ({}, {"HOME": str(home)}):
-            done = shell.run(command, folder=shell.plant, **variables)
-            assert done.returncode == 1
-            said = done.stdout + done.stderr
-            assert (
-                "belongs to user 4321" in said
-                and "ALERTING_HOME" in said
-                and "Traceback" not in said
-            )
-
-
-def test_a_folder_that_all_users_share_is_no_home(shell):
-    shared = shell.elsewhere / "tmp"
-    shared.mkdir()
-    shared.chmod(0o1777)
-    for command in ("prepare", "up"):
-        done = shell.run(command, folder=shell.elsewhere, HOME=str(shared))
-        assert done.returncode == 1
-        assert "shared by all users" in done.stdout + done.stderr
-    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
-
-
-UNUSABLE = {
-    "below a file": lambda folder: folder / "file" / "home",
-    "a file": lambda folder: folder / "file",
-    "where nothing can be made": lambda folder: Path("/proc/alerting-home"),
-}
-
-
-@pytest.mark.parametrize("place", UNUSABLE)
-@pytest.mark.parametrize("command", ["up", "prepare", "list"])
-def test_a_home_that_cannot_be_made_is_refused_in_a_sentence(shell, place, command):
-    (shell.elsewhere / "file").write_text("")
-    home = UNUSABLE[place](shell.elsewhere)
-    done = shell.run(command, folder=shell.elsewhere, HOME=str(home))
-    said = done.stdout + done.stderr
-    assert done.returncode == 1
-    assert str(home) in said and "ALERTING_HOME" in said
-    assert "Traceback" not in said
 
 
 def test_another_user_cannot_reach_the_locks_that_commands_wait_for(shell):

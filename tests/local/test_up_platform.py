@@ -187,20 +187,11 @@ def up(tmp_path_factory, commands):
     assert code == 0
 
 
-def test_the_first_start_ends_with_a_champion_and_running_lines(up):
+def test_the_first_start_ends_with_a_champion_an_example_of_every_kind_and_a_known_database(up):
     assert "biscuits-too-moist: version 1 is champion" in up.said()
-    code, output = up.run("models", "biscuits-too-moist", "--json")
-    assert code == 0
-    assert "champion" in output
-
-
-def test_an_example_of_every_kind_follows_the_first_champion(up):
     up.wait_until(lambda: len(up.get("/definitions")) == 5, "an example is missing")
     kinds = {one["kind"] for one in up.get("/definitions")}
     assert kinds == {"classifier", "threshold", "forecast", "control_chart", "anomaly"}
-
-
-def test_the_shown_address_of_the_database_lets_its_user_in(up):
     address = re.search(r"mongodb://\S+", up.said())[0]
     user = re.search(r"user (\w+), password in (\S+)", up.said())
     with MongoClient(address, username=user[1], password=up.word(user[2])) as client:
@@ -271,7 +262,7 @@ def test_no_secret_stands_where_others_may_read_it_or_in_a_log(up):
         assert up.word(word) not in up.said()
 
 
-def test_the_dags_run_green_in_the_scheduler(up):
+def test_the_dags_run_green_in_the_scheduler_and_the_model_raises_an_episode_with_reasons(up):
     airflow = up.airflow()
 
     def succeeded(dag):
@@ -279,32 +270,25 @@ def test_the_dags_run_green_in_the_scheduler(up):
         assert "failed" not in {run["state"] for run in runs}, runs
         return any(run["state"] == "success" for run in runs)
 
-    for dag in ("train__biscuits-too-moist", "evaluate__1m", "maintain"):
-        up.wait_until(lambda dag=dag: succeeded(dag), f"{dag} did not succeed")
-
-
-def test_the_model_raises_an_episode_with_reasons_that_people_see_through_the_api(up):
     def raised():
         return up.get("/episodes?definition=biscuits-too-moist")["items"]
 
+    for dag in ("train__biscuits-too-moist", "evaluate__1m", "maintain"):
+        up.wait_until(lambda dag=dag: succeeded(dag), f"{dag} did not succeed")
     up.wait_until(raised, "no episode was raised")
-    episode = up.get(f"/episodes/{raised()[0]['id']}")
-    assert episode["contributions"]
+    assert up.get(f"/episodes/{raised()[0]['id']}")["contributions"]
 
 
-def test_a_second_up_on_the_same_home_is_refused(up):
+def test_a_second_up_on_the_same_home_or_the_same_ports_is_refused_before_anything_is_started(
+    up, tmp_path
+):
     code, output = up.run("up")
-    assert code == 1
-    assert "already runs" in output
-
-
-def test_a_taken_port_is_refused_before_anything_is_started(up, tmp_path):
+    assert (code, "already runs" in output) == (1, True)
     environ = {**up.environ, "ALERTING_HOME": str(tmp_path / "other")}
     done = up.commands.run("up", environ=environ, timeout=HANG_S)
     assert done.returncode == 1
-    for name in PORTS:
-        assert f"port {up.port(name)} is taken" in done.stdout
-        assert f"ALERTING_{name}_PORT" in done.stdout
+    taken = [f"port {up.port(name)} is taken" in done.stdout for name in PORTS]
+    assert taken == [True] * len(PORTS)
     assert not (tmp_path / "other" / "logs").exists()
 
 

@@ -1,5 +1,5 @@
 """A model registered through the running MLflow server is read without it, and the other way
-round."""
+round; the server lets in nobody without the password of the home."""
 
 import os
 import subprocess
@@ -17,6 +17,8 @@ from tests.support import free_port
 
 pytestmark = pytest.mark.server
 HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs
+SEARCH = "/ajax-api/2.0/mlflow/experiments/search"
+PATHS = ("/", "/version", SEARCH, "/health/../version", "//health/")
 
 
 def new_home(folder):
@@ -25,11 +27,6 @@ def new_home(folder):
     made.mlflow_artifacts.mkdir(parents=True)
     load_or_create(folder / "secrets")
     return made
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    return new_home(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(autouse=True)
@@ -46,115 +43,72 @@ def register(registry, name, files):
     return run, registry.register(name, run, files, {"hash": "abc"})
 
 
-def assert_reads(registry, name, run, version, files):
-    assert registry.model_files(name, version) == files
-    assert registry.files(run, "curves") == {"curve.json": b"[1, 2]"}
-    assert registry.alias(name, "challenger") == version
+def stored(registry, name, run, version):
+    """Return what the registry has of a version and of its run."""
+    files = registry.model_files(name, version)
+    return files, registry.files(run, "curves"), registry.alias(name, "challenger") == version
 
 
-def password(settings):
-    return (settings.home / "secrets" / "mlflow_password").read_text()
+def expected(content):
+    return {"model.txt": content}, {"curve.json": b"[1, 2]"}, True
 
 
-class Server:
-    """The MLflow server as `alerting up` starts it."""
-
-    def __init__(self, settings):
-        part = mlflow_part(settings, dict(os.environ))
-        self.process = subprocess.Popen(
-            list(part.command),
-            env=dict(part.environ),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + HANG_S
-        while not part.ready():
-            assert time.monotonic() < deadline and self.process.poll() is None
-            time.sleep(0.2)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(HANG_S)
-
-
-@pytest.fixture(scope="module")
-def made_offline(settings):
-    """A run and a model that were made before the server was started."""
-    assert running_mlflow(settings) is None
-    return register(models(settings), "made-offline", {"model.txt": b"tree"})
-
-
-@pytest.fixture(scope="module")
-def server(settings, made_offline):
-    with hold(settings.home, f"http://127.0.0.1:{settings.mlflow_port}", lambda: None):
-        started = Server(settings)
-        yield started
-        started.stop()
-
-
-def test_the_server_lets_in_nobody_without_the_password_of_the_home(settings, server):
-    url = f"http://127.0.0.1:{settings.mlflow_port}"
-    search = {"url": f"{url}/api/2.0/mlflow/experiments/search", "json": {"max_results": 1}}
-    for strange in (
-        None,
-        ("alerting", "password"),
-        ("admin", password(settings)),
-        ("alerting", ""),
-    ):
-        for path in (
-            "/",
-            "/version",
-            "/ajax-api/2.0/mlflow/experiments/search",
-            "/health/../version",
-            "//health/",
-        ):
-            assert httpx.get(f"{url}{path}", auth=strange, timeout=HANG_S).status_code in {
-                401,
-                404,
-            }, (
-                strange,
-                path,
-            )
-        assert httpx.post(**search, auth=strange, timeout=HANG_S).status_code == 401
-        assert "experiments" not in httpx.post(**search, auth=strange, timeout=HANG_S).text
-    answer = httpx.get(url, timeout=HANG_S)
-    assert (answer.status_code, answer.headers["www-authenticate"].split()[0]) == (401, "Basic")
-    assert (
-        httpx.post(**search, auth=("alerting", password(settings)), timeout=HANG_S).status_code
-        == 200
-    )
-    assert httpx.get(f"{url}/health", timeout=HANG_S).text == "OK"
-
-
-def test_runs_and_models_are_the_same_with_and_without_the_server(settings, server, made_offline):
-    """The last test on the server, which it stops."""
-    assert running_mlflow(settings) == f"http://127.0.0.1:{settings.mlflow_port}"
-    online = models(settings)
-    assert_reads(online, "made-offline", *made_offline, {"model.txt": b"tree"})
-    during = register(online, "made-online", {"model.txt": b"forest"})
-    again = register(online, "made-offline", {"model.txt": b"better tree"})
-    page = f"http://127.0.0.1:{settings.mlflow_port}/get-artifact?path=curves/curve.json&run_uuid={made_offline[0]}"
-    found = httpx.get(page, auth=("alerting", password(settings)), timeout=HANG_S)
-    assert found.content == b"[1, 2]"  # people see it in MLflow's pages, too
-    server.stop()
-    assert running_mlflow(settings) is None
-    assert_reads(models(settings), "made-online", *during, {"model.txt": b"forest"})
-    assert_reads(models(settings), "made-offline", *again, {"model.txt": b"better tree"})
-    assert models(settings).versions("made-offline") == [made_offline[1], again[1]]
-
-
-def test_a_server_without_a_password_does_not_start(tmp_path):
-    settings = new_home(tmp_path)
-    (settings.home / "secrets" / "mlflow_password").unlink()
+def start(settings):
+    """Start the MLflow server as `alerting up` does."""
     part = mlflow_part(settings, dict(os.environ))
-    done = subprocess.run(
+    return part, subprocess.Popen(
         list(part.command),
         env=dict(part.environ),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=HANG_S,
-        check=False,
     )
-    # it has ended by itself, and said why
-    assert "ALERTING_MLFLOW_PASSWORD_FILE" in done.stdout + done.stderr
-    assert "startup failed" in done.stdout + done.stderr
+
+
+def assert_lets_in_the_home_alone(http, password):
+    strangers = (None, ("alerting", "password"), ("admin", password), ("alerting", ""))
+    search = {"url": "/api/2.0/mlflow/experiments/search", "json": {"max_results": 1}}
+    got = {http.get(path, auth=one).status_code for one in strangers for path in PATHS}
+    assert got <= {401, 404}
+    assert {http.post(**search, auth=one).status_code for one in strangers} == {401}
+    answer = http.get("/")
+    assert (answer.status_code, answer.headers["www-authenticate"].split()[0]) == (401, "Basic")
+    assert http.post(**search, auth=("alerting", password)).status_code == 200
+    assert http.get("/health").text == "OK"
+
+
+def test_runs_and_models_are_the_same_with_and_without_the_server(tmp_path):
+    settings = new_home(tmp_path)
+    url = f"http://127.0.0.1:{settings.mlflow_port}"
+    assert running_mlflow(settings) is None
+    offline = register(models(settings), "made-offline", {"model.txt": b"tree"})
+    part, server = start(settings)
+    with hold(tmp_path, url, lambda: None), httpx.Client(base_url=url, timeout=HANG_S) as http:
+        deadline = time.monotonic() + HANG_S
+        while not part.ready():
+            assert time.monotonic() < deadline and server.poll() is None
+            time.sleep(0.2)
+        password = (tmp_path / "secrets" / "mlflow_password").read_text()
+        assert_lets_in_the_home_alone(http, password)
+        assert running_mlflow(settings) == url
+        online = models(settings)
+        assert stored(online, "made-offline", *offline) == expected(b"tree")
+        during = register(online, "made-online", {"model.txt": b"forest"})
+        again = register(online, "made-offline", {"model.txt": b"better tree"})
+        page = f"/get-artifact?path=curves/curve.json&run_uuid={offline[0]}"
+        found = http.get(page, auth=("alerting", password))
+        assert found.content == b"[1, 2]"  # people see it in MLflow's pages, too
+        server.terminate()
+        server.communicate(timeout=HANG_S)
+        assert running_mlflow(settings) is None
+        assert stored(models(settings), "made-online", *during) == expected(b"forest")
+        assert stored(models(settings), "made-offline", *again) == expected(b"better tree")
+        assert models(settings).versions("made-offline") == [offline[1], again[1]]
+
+
+def test_a_server_without_a_password_ends_by_itself_and_says_why(tmp_path):
+    settings = new_home(tmp_path)
+    (tmp_path / "secrets" / "mlflow_password").unlink()
+    said, _ = start(settings)[1].communicate(timeout=HANG_S)
+    assert "ALERTING_MLFLOW_PASSWORD_FILE" in said
+    assert "startup failed" in said

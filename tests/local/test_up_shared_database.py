@@ -35,16 +35,15 @@ def _real_server():
 
 
 def start_user(home):
+    """Start a process that uses the database; return it and the address of its server."""
     command = [sys.executable, "-c", USER, str(home)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    user = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return user, user.stdout.readline().strip()
 
 
 def servers_of(home):
-    return [
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if str(home / "mongod") in (p.info["cmdline"] or [])
-    ]
+    processes = psutil.process_iter(["cmdline"])
+    return [p for p in processes if str(home / "mongod") in (p.info["cmdline"] or [])]
 
 
 def assert_no_server_is_left(home):
@@ -54,15 +53,14 @@ def assert_no_server_is_left(home):
         time.sleep(0.1)
 
 
-def test_two_commands_at_once_use_one_server_that_ends_with_the_last(tmp_path):
-    first = start_user(tmp_path)
-    second = start_user(tmp_path)
-    uri = first.stdout.readline().strip()
-    assert second.stdout.readline().strip() == uri
-    assert len(servers_of(tmp_path)) == 1
+def test_two_commands_at_once_use_one_server_that_ends_with_the_last_however_it_ends(tmp_path):
+    first, uri = start_user(tmp_path)
+    second, same = start_user(tmp_path)
+    assert (same, len(servers_of(tmp_path))) == (uri, 1)
     first.communicate()
     with MongoClient(uri, serverSelectionTimeoutMS=2000) as client:
         client["alerting"]["kept"].insert_one({"_id": 1})
+    second.kill()
     second.communicate()
     assert_no_server_is_left(tmp_path)
     with shared_mongod(tmp_path) as again, MongoClient(again) as client:
@@ -70,17 +68,8 @@ def test_two_commands_at_once_use_one_server_that_ends_with_the_last(tmp_path):
     assert_no_server_is_left(tmp_path)
 
 
-def test_a_killed_command_leaves_no_server(tmp_path):
-    user = start_user(tmp_path)
-    user.stdout.readline()
-    user.kill()
-    user.communicate()
-    assert_no_server_is_left(tmp_path)
-
-
 def test_a_killed_keeper_takes_its_server_along_and_the_next_command_starts_another(tmp_path):
-    user = start_user(tmp_path)
-    user.stdout.readline()
+    user, _ = start_user(tmp_path)
     (server,) = servers_of(tmp_path)
     os.kill(server.ppid(), signal.SIGKILL)
     assert_no_server_is_left(tmp_path)
@@ -89,37 +78,29 @@ def test_a_killed_keeper_takes_its_server_along_and_the_next_command_starts_anot
     user.communicate()
 
 
-def test_while_up_holds_the_folder_commands_start_no_server(tmp_path):
-    with exclusive_mongod(tmp_path, lambda: None) as record_port:
-        record_port(1)
-        with (
-            pytest.raises(UserError, match="is running, but its database has not answered"),
-            shared_mongod(tmp_path, 0.5),
-        ):
-            pass
-    assert servers_of(tmp_path) == []
-
-
-def test_up_waits_until_commands_have_finished(tmp_path):
-    user = start_user(tmp_path)
-    user.stdout.readline()
+def test_up_waits_until_commands_have_finished_and_while_it_holds_the_folder_none_starts_a_server(
+    tmp_path,
+):
+    user, _ = start_user(tmp_path)
     waited = []
 
     def finish():
         waited.append(True)
         user.stdin.close()
 
-    with exclusive_mongod(tmp_path, finish):
+    with exclusive_mongod(tmp_path, finish) as record_port:
         assert waited == [True]
+        record_port(1)
+        refused = pytest.raises(UserError, match="is running, but its database has not answered")
+        with refused, shared_mongod(tmp_path, 0.5):
+            pass
         assert servers_of(tmp_path) == []
     user.wait()
 
 
 def test_a_platform_opens_on_nothing_but_a_home(tmp_path):
-    with (
-        pytest.raises(UserError, match="there is no platform"),
-        open_platform(Settings(home=tmp_path)),
-    ):
+    missing = pytest.raises(UserError, match="there is no platform")
+    with missing, open_platform(Settings(home=tmp_path)):
         pass
     prepare_home(Settings(home=tmp_path))
     with open_platform(Settings(home=tmp_path)) as platform:

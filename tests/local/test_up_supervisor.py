@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -76,24 +77,17 @@ def assert_nothing_is_left(folder):
     )
 
 
-@pytest.fixture
-def supervised(tmp_path):
-    started = Supervised(tmp_path)
-    started.wait_for("milestone")
-    yield started
-    started.process.kill()
-    started.process.wait()
-    assert_nothing_is_left(tmp_path)
-
-
-def test_parts_start_after_their_needs_and_stop_before_them(supervised):
-    """Also before those that only a job before them needed, which is done by then."""
-    supervised.process.send_signal(signal.SIGINT)
-    assert supervised.process.wait(600) == 0
-    lines = supervised.lines()
-    order = [lines.index(next(line for line in lines if line.startswith(words))) for words in STORY]
-    assert order == sorted(order), supervised.said()
-    assert_nothing_is_left(supervised.folder)
+@contextmanager
+def supervised(folder, *options, wrapper=()):
+    """Start the small platform; nothing of it may be left afterwards."""
+    folder.mkdir(exist_ok=True)
+    started = Supervised(folder, *options, wrapper=wrapper)
+    try:
+        yield started
+    finally:
+        started.process.kill()
+        started.process.wait()
+        assert_nothing_is_left(folder)
 
 
 STORY = (
@@ -107,85 +101,68 @@ STORY = (
     "stopping later",
     "stopping database",
 )
+IGNORING = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+"""A shell without job control starts commands in the background with SIGINT ignored."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_stops_it_where_a_shell_started_it_in_the_background(tmp_path, number):
-    """A shell without job control starts such commands with SIGINT ignored."""
-    started = Supervised(tmp_path, wrapper=("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
-    try:
+def test_parts_start_after_their_needs_and_an_interrupt_stops_them_before_them(tmp_path, number):
+    """Also before those that only a job before them needed, which is done by then."""
+    with supervised(tmp_path, wrapper=IGNORING) as started:
         started.wait_for("milestone")
         started.process.send_signal(number)
         assert started.process.wait(600) == 0
-    finally:
-        started.process.kill()
-        started.process.wait()
+        lines = started.lines()
+        order = [next(i for i, line in enumerate(lines) if line.startswith(w)) for w in STORY]
+        assert order == sorted(order), started.said()
         assert_nothing_is_left(tmp_path)
 
 
-def test_a_killed_part_is_said_started_again_and_its_leavings_cleared(supervised):
-    left_behind = int((supervised.folder / "grandchild").read_text())
-    (supervised.folder / "grandchild").unlink()
-    os.kill(psutil.Process(left_behind).ppid(), signal.SIGKILL)
-    supervised.wait_for("parent stopped (killed by SIGKILL), starting again in 1 s")
-    supervised.wait_for("parent runs again")
-    assert not psutil.pid_exists(left_behind)
-    os.kill(
-        psutil.Process(int((supervised.folder / "grandchild").read_text())).ppid(), signal.SIGKILL
-    )
-    supervised.wait_for("parent stopped (killed by SIGKILL), starting again in 2 s")
+def test_a_killed_part_is_started_again_and_with_its_guard_or_supervisor_all_ends(tmp_path):
+    grandchild = tmp_path / "guard" / "grandchild"
+    with supervised(grandchild.parent) as started:
+        started.wait_for("milestone")
+        left_behind = int(grandchild.read_text())
+        grandchild.unlink()
+        os.kill(psutil.Process(left_behind).ppid(), signal.SIGKILL)
+        started.wait_for("parent stopped (killed by SIGKILL), starting again in 1 s")
+        started.wait_for("parent runs again")
+        assert not psutil.pid_exists(left_behind)
+        os.kill(psutil.Process(int(grandchild.read_text())).ppid(), signal.SIGKILL)
+        started.wait_for("parent stopped (killed by SIGKILL), starting again in 2 s")
+    assert "stopping parent" in started.said()  # in good order, even so
+    with supervised(tmp_path / "supervisor") as started:
+        started.wait_for("milestone")
+        (supervisor,) = psutil.Process(started.process.pid).children()
+        supervisor.kill()
+        assert started.process.wait(600) != 0
+        assert_nothing_is_left(started.folder)
 
 
 def test_a_second_interrupt_stops_at_once(tmp_path):
     """Without it, the stubborn part would have five minutes to end."""
-    started = Supervised(tmp_path, "--patient")
-    try:
+    with supervised(tmp_path, "--patient") as started:
         started.wait_for("milestone")
         started.process.send_signal(signal.SIGINT)
         started.wait_for("stopping soon")
         started.process.send_signal(signal.SIGINT)
         assert started.process.wait(200) == 0
-    finally:
-        started.process.kill()
-        started.process.wait()
     words = "stubborn was killed: it was still stopping when a second interrupt came"
     assert words in started.said()
-    assert_nothing_is_left(tmp_path)
 
 
-def test_killing_the_guard_takes_everything_with_it(supervised):
-    supervised.process.kill()
-    supervised.process.wait()
-    assert_nothing_is_left(supervised.folder)
-    assert "stopping parent" in supervised.said()  # in good order, even so
-
-
-def test_killing_the_supervisor_takes_everything_with_it(supervised):
-    (supervisor,) = psutil.Process(supervised.process.pid).children()
-    supervisor.kill()
-    assert supervised.process.wait(600) != 0
-    assert_nothing_is_left(supervised.folder)
-
-
-def test_a_job_that_fails_stops_everything_with_its_last_words(tmp_path):
-    started = Supervised(tmp_path, "--failing")
-    assert started.process.wait(600) == 1
-    assert "failed: broken (exit 1)" in started.said()
-    assert "no disk left" in started.said()
-    assert_nothing_is_left(tmp_path)
-
-
-def test_a_part_that_never_began_its_own_log_is_said_with_its_output(tmp_path):
-    started = Supervised(tmp_path, "--lacking")
-    assert started.process.wait(600) == 1
-    assert started.lines()[-4:] == [
-        f"failed: database (exit 1). The end of its log, {tmp_path / 'database.log'}:",
+def test_a_part_that_fails_stops_everything_and_is_said_with_its_cause_or_its_last_words(tmp_path):
+    said = {}
+    for option in ("--failing", "--lacking", "--full-disk"):
+        with supervised(tmp_path / option[2:], option) as started:
+            assert started.process.wait(600) == 1
+        said[option] = "\n".join(started.lines()[-4:])
+    log = tmp_path / "lacking" / "database.log"
+    assert said["--lacking"].splitlines() == [
+        f"failed: database (exit 1). The end of its log, {log}:",
         *["libcurl.so.4: cannot open shared object file"] * 3,
     ]
-
-
-def test_the_cause_that_a_part_knows_is_said_instead_of_its_log(tmp_path):
-    started = Supervised(tmp_path, "--full-disk")
-    assert started.process.wait(600) == 1
-    cause = f"database: the disk is full. Its log is {tmp_path / 'database.log'}"
-    assert started.lines()[-1] == f"failed: {cause}"
+    log = tmp_path / "full-disk" / "database.log"
+    assert f"failed: database: the disk is full. Its log is {log}" in said["--full-disk"]
+    assert "failed: broken (exit 1)" in said["--failing"]
+    assert "no disk left" in said["--failing"]

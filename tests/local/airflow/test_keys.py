@@ -38,16 +38,24 @@ def start(settings):
         return platform.links.answer_links("e1", "shift")
 
 
-@pytest.mark.parametrize(
-    ("name", "variable"),
-    [(LINK_KEY, "ALERTING_LINK_KEY_FILE"), (MODEL_KEY, "ALERTING_MODEL_KEY_FILE")],
-)
-def test_a_service_without_a_key_is_refused_and_makes_none(hosts, name, variable):
+KEYS = [(LINK_KEY, "ALERTING_LINK_KEY_FILE"), (MODEL_KEY, "ALERTING_MODEL_KEY_FILE")]
+
+
+@pytest.mark.parametrize(("name", "variable"), KEYS)
+def test_a_service_with_another_key_or_without_one_is_refused_and_makes_none(hosts, name, variable):
     path = hosts[0].home / "secrets" / name
+    path.write_text("another key of at least 32 characters")
+    for opening in (start, prepare):
+        with pytest.raises(UserError, match=rf"{path} is not the key .*prepare --new-keys"):
+            opening(hosts[0])
+    prepare(hosts[0], new_keys=True)
+    assert start(hosts[0])
     path.unlink()
     with pytest.raises(UserError, match=rf"no key in {path}.* {variable}$"):
         start(hosts[0])
     assert not path.exists()
+    with open_platform(hosts[0]) as platform:  # a command that makes no link needs none
+        assert platform.definitions.documents() == []
 
 
 def test_a_second_host_gets_the_keys_of_the_first_and_is_refused_without(hosts):
@@ -62,25 +70,6 @@ def test_a_second_host_gets_the_keys_of_the_first_and_is_refused_without(hosts):
         delivery=replace(second.delivery, link_key_file=first.home / "secrets" / LINK_KEY),
     )
     assert start(named)
-
-
-@pytest.mark.parametrize("name", [LINK_KEY, MODEL_KEY])
-def test_another_key_is_refused_until_it_is_said_to_be_new_on_all_hosts(hosts, name):
-    path = hosts[0].home / "secrets" / name
-    path.write_text("another key of at least 32 characters")
-    for opening in (start, prepare):
-        with pytest.raises(UserError, match=rf"{path} is not the key .*prepare --new-keys"):
-            opening(hosts[0])
-    prepare(hosts[0], new_keys=True)
-    assert start(hosts[0])
-
-
-def test_a_command_that_makes_no_link_needs_no_key(hosts):
-    (hosts[0].home / "secrets" / LINK_KEY).unlink()
-    with open_platform(hosts[0]) as platform:
-        assert platform.definitions.documents() == []
-        with pytest.raises(UserError, match="no key in"):
-            platform.links.answer_links("e1", "shift")
 
 
 def test_a_worker_without_what_its_tasks_need_is_refused_with_one_sentence(hosts):

@@ -124,38 +124,28 @@ def test_a_killed_and_emptied_machine_goes_on_from_its_backup(homes, tmp_path):
     assert not sent & set(keys)
 
 
-def test_a_damaged_backup_is_refused_before_anything_is_read(homes, tmp_path):
+def test_a_backup_goes_into_an_empty_folder_and_an_empty_home_unless_it_is_damaged(homes, tmp_path):
     old, new = homes
     prepare(Settings(home=old))
     folder = tmp_path / "backup"
     save_backup(Settings(home=old), folder)
     assert folder.stat().st_mode & 0o077 == 0
+    for write in (save_backup, restore_backup):
+        with pytest.raises(UserError, match="not empty"):
+            write(Settings(home=old), folder)
     file = folder / "mongodb" / "episodes.bson.gz"
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + b"x")
     with pytest.raises(UserError, match=r"damaged, nothing was restored: mongodb/episodes.bson.gz"):
         restore_backup(Settings(home=new), folder)
+    assert not new.exists()
+    file.write_bytes(whole)
+    restore_backup(Settings(home=new), folder)
+    secrets = [{p.name: p.read_bytes() for p in (home / "secrets").iterdir()} for home in homes]
+    assert secrets[0] == secrets[1]
     (folder / "manifest.json").unlink()
     with pytest.raises(UserError, match="not a complete backup"):
-        restore_backup(Settings(home=new), folder)
-    assert not new.exists()
-
-
-def test_a_backup_is_restored_into_an_empty_home_only_and_written_into_an_empty_folder_only(
-    homes, tmp_path
-):
-    old, new = homes
-    prepare(Settings(home=old))
-    folder = tmp_path / "backup"
-    save_backup(Settings(home=old), folder)
-    with pytest.raises(UserError, match="not empty"):
-        save_backup(Settings(home=old), folder)
-    with pytest.raises(UserError, match="not empty"):
-        restore_backup(Settings(home=old), folder)
-    restore_backup(Settings(home=new), folder)
-    assert (new / "secrets" / "model_key").exists() == (old / "secrets" / "model_key").exists()
-    assert {p.name: p.read_bytes() for p in (new / "secrets").iterdir()} == {
-        p.name: p.read_bytes() for p in (old / "secrets").iterdir()
-    }
+        restore_backup(Settings(home=tmp_path / "third"), folder)
 
 
 def test_a_database_that_is_not_empty_leaves_the_home_as_it_was(homes, tmp_path, real_server):

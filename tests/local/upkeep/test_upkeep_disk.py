@@ -23,14 +23,6 @@ def test_a_backup_that_cannot_be_written_is_refused_in_a_sentence(tmp_path):
         (tmp_path / "file" / "backup").mkdir()
 
 
-def test_a_full_disk_in_the_middle_is_a_sentence_too():
-    refused = pytest.raises(
-        UserError, match="the backup is not complete: No space left on device; free some"
-    )
-    with refused, disk_errors("the backup is not complete", "free some"):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
 def test_a_long_log_is_emptied_also_where_its_end_finds_no_room(tmp_path, monkeypatch):
     def full(path, _):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
