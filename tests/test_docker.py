@@ -45,17 +45,17 @@ def services() -> dict:
     return usual_services()
 
 
+def write_secrets(folder: Path, names: tuple[str, ...] = SECRETS) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_text(f"the-{name}")
+
+
 def start(folder: Path, *command: str) -> subprocess.CompletedProcess:
     environ = {"PATH": os.environ["PATH"], "ALERTING_SECRETS": str(folder), "TMPDIR": str(folder)}
     return subprocess.run(
         [ENTRYPOINT, *command], check=False, env=environ, capture_output=True, text=True
     )
-
-
-def test_nothing_is_published_beyond_the_loopback_address(services):
-    ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(ports) == {"api", "airflow-api", "mlflow"}
-    assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
 
 
 def test_every_published_port_is_a_setting(services):
@@ -108,31 +108,31 @@ def test_a_worker_is_healthy_while_celery_has_given_its_process_its_name():
     assert (ended.returncode, ended.stderr) == (1, f"no process {name} runs\n")
 
 
-def test_every_service_has_a_health_check_and_comes_back_and_every_job_runs_once(services):
-    for name, service in services.items():
-        if name in JOBS:
-            assert service["restart"] == "no"
-        else:
-            assert "healthcheck" in service, name
-            assert service["restart"] == "unless-stopped", name
-
-
-def test_services_start_when_what_they_need_is_ready_and_not_merely_started(services):
-    conditions = {
-        c["condition"] for s in services.values() for c in s.get("depends_on", {}).values()
-    }
+def test_every_service_is_checked_and_comes_back_every_job_runs_once_and_each_waits_for_its_needs(
+    services,
+):
+    restarts = {name: service["restart"] for name, service in services.items()}
+    assert restarts == {name: "no" if name in JOBS else "unless-stopped" for name in services}
+    assert [name for name in services if ("healthcheck" in services[name]) == (name in JOBS)] == []
+    needs = [need for one in services.values() for need in one.get("depends_on", {}).values()]
+    conditions = {need["condition"] for need in needs}
     assert conditions == {"service_healthy", "service_completed_successfully"}
 
 
-def test_only_the_job_that_makes_secrets_may_write_them(services):
-    for name, service in services.items():
-        mounts = [
-            volume
-            for volume in service.get("volumes", [])
-            if volume.split(":")[0].endswith("-secrets")
-        ]
-        assert mounts, name
-        assert all(mount.endswith(":ro") for mount in mounts) == (name != "secrets"), name
+def test_only_the_job_that_makes_secrets_may_write_them_and_none_stands_in_the_compose_file(
+    services,
+):
+    writers = {
+        name
+        for name, service in services.items()
+        for volume in service["volumes"]
+        if volume.split(":")[0].endswith("-secrets") and not volume.endswith(":ro")
+    }
+    assert writers == {"secrets"}
+    words = ("PASSWORD", "SECRET", "TOKEN", "KEY")
+    keys = {key for service in services.values() for key in service.get("environment", {})}
+    secret = {key for key in keys if any(word in key for word in words)}
+    assert {key for key in secret if not key.endswith("_FILE")} == set()
 
 
 def test_every_service_reads_the_dag_files_of_its_image_and_the_dag_processor_makes_its_own(
@@ -144,57 +144,42 @@ def test_every_service_reads_the_dag_files_of_its_image_and_the_dag_processor_ma
     assert services["airflow-dags"]["command"][-1] == "alerting.local.airflow.dag_processor"
 
 
-def test_no_password_stands_in_the_compose_file(services):
-    for service in services.values():
-        for key, value in service.get("environment", {}).items():
-            if any(word in key for word in ("PASSWORD", "SECRET", "TOKEN", "KEY")):
-                assert key.endswith("_FILE"), f"{key}={value}"
-
-
-@pytest.mark.parametrize("missing", SECRETS)
-def test_a_service_without_a_secret_refuses_to_start_and_says_which(tmp_path, missing):
-    for name in SECRETS:
-        if name != missing:
-            (tmp_path / name).write_text("x")
-
-    refused = start(tmp_path, "echo", "started")
-
-    assert refused.returncode == 1
-    assert missing in refused.stderr
-    assert "started" not in refused.stdout
-
-
-@pytest.mark.parametrize(
-    ("database", "names"),
-    [
-        ("mongodb", ("keyfile", "root_password")),
-        ("postgres", ("root_password", "airflow", "mlflow")),
-        ("redis", ("redis.conf",)),
-    ],
-)
-def test_a_database_without_a_secret_refuses_to_start_and_says_which(tmp_path, database, names):
+def start_database(folder: Path, database: str) -> subprocess.CompletedProcess:
     script = ENTRYPOINT.parent / "with-secrets.sh"
-    environ = {"PATH": os.environ["PATH"], "ALERTING_SECRETS": str(tmp_path)}
-    for missing in names:
-        for name in names:
-            (tmp_path / name).write_text("" if name == missing else "x")
-
-        refused = subprocess.run(
-            ["/bin/sh", script, database, "echo"],
-            check=False,
-            env=environ,
-            capture_output=True,
-            text=True,
-        )
-
-        assert refused.returncode == 1
-        assert f"{tmp_path}/{missing} of {database} is missing" in refused.stderr
+    environ = {"PATH": os.environ["PATH"], "ALERTING_SECRETS": str(folder)}
+    command = ["/bin/sh", script, database, "echo", "started"]
+    return subprocess.run(command, check=False, env=environ, capture_output=True, text=True)
 
 
-def test_secrets_become_the_settings_of_the_parts(tmp_path):
-    for name in SECRETS:
-        (tmp_path / name).write_text(f"the-{name}")
+SECRETS_OF_DATABASES = {
+    "mongodb": ("keyfile", "root_password"),
+    "postgres": ("root_password", "airflow", "mlflow"),
+    "redis": ("redis.conf",),
+}
 
+
+def test_what_lacks_a_secret_refuses_to_start_and_says_which(tmp_path):
+    found = {}
+    for missing in SECRETS:
+        folder = tmp_path / missing
+        write_secrets(folder)
+        (folder / missing).unlink()
+        done = start(folder, "echo", "started")
+        said = missing in done.stderr and "started" not in done.stdout
+        found[missing] = (done.returncode, said)
+    for database, names in SECRETS_OF_DATABASES.items():
+        for missing in names:
+            folder = tmp_path / database / missing
+            write_secrets(folder, names)
+            (folder / missing).write_text("")
+            done = start_database(folder, database)
+            said = f"{folder}/{missing} of {database} is missing" in done.stderr
+            found[database, missing] = (done.returncode, said)
+    assert found == dict.fromkeys(found, (1, True))
+
+
+def test_secrets_become_the_settings_of_the_parts(services, tmp_path):
+    write_secrets(tmp_path)
     environ = dict(line.split("=", 1) for line in start(tmp_path, "env").stdout.splitlines())
 
     assert environ["ALERTING_MONGODB_URI"].startswith(
@@ -214,56 +199,36 @@ def test_secrets_become_the_settings_of_the_parts(tmp_path):
     passwords = Path(environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     assert passwords.stat().st_mode & 0o077 == 0
     assert passwords.read_text() == "the-airflow_passwords.json"
-
-
-def test_mlflow_is_started_behind_its_password_and_services_know_it(services, tmp_path):
-    for name in SECRETS:
-        (tmp_path / name).write_text(f"the-{name}")
-
-    environ = dict(line.split("=", 1) for line in start(tmp_path, "env").stdout.splitlines())
-
     command = services["mlflow"]["command"]
     assert command[command.index("--app-name") + 1] == "alerting"
-    assert (environ["MLFLOW_TRACKING_USERNAME"], environ["MLFLOW_TRACKING_PASSWORD"]) == (
-        "alerting",
-        "the-mlflow_password",
-    )
+    assert environ["MLFLOW_TRACKING_USERNAME"] == "alerting"
+    assert environ["MLFLOW_TRACKING_PASSWORD"] == "the-mlflow_password"
     assert environ["ALERTING_MLFLOW_PASSWORD_FILE"] == str(tmp_path / "mlflow_password")
 
 
-@pytest.mark.parametrize("program", ["alerting", "airflow", "mlflow"])
-def test_a_program_of_the_image_finds_the_settings_also_when_it_is_started_by_exec(
-    tmp_path, program
-):
+def test_a_program_of_the_image_finds_the_settings_also_when_it_is_started_by_exec(tmp_path):
     """`docker compose exec` starts what the image's PATH names, without its entry point and its
     variables."""
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert program in dockerfile.split("for name in ")[1].split(";")[0].split()
+    programs = dockerfile.split("for name in ")[1].split(";")[0].split()
+    assert {"alerting", "airflow", "mlflow"} <= set(programs)
     assert "PATH=/opt/alerting/bin:$PATH" in dockerfile
-    secrets, programs, front = (tmp_path / name for name in ("secrets", "programs", "bin"))
-    for folder in (secrets, programs, front):
-        folder.mkdir()
-    for name in SECRETS:
-        (secrets / name).write_text(f"the-{name}")
-    (programs / program).write_text('#!/bin/sh\necho "$ALERTING_MONGODB_URI" "$@"\n')
-    (programs / program).chmod(0o755)
-    (front / program).symlink_to(ENTRYPOINT.parent / "with-settings.sh")
+    secrets, real, front = (tmp_path / name for name in ("secrets", "programs", "bin"))
+    write_secrets(secrets)
+    real.mkdir()
+    front.mkdir()
+    (real / "alerting").write_text('#!/bin/sh\necho "$ALERTING_MONGODB_URI" "$@"\n')
+    (real / "alerting").chmod(0o755)
+    (front / "alerting").symlink_to(ENTRYPOINT.parent / "with-settings.sh")
     environ = {
         "PATH": f"{front}:{os.environ['PATH']}",
         "ALERTING_SECRETS": str(secrets),
         "TMPDIR": str(tmp_path),
         "ALERTING_ENTRYPOINT": str(ENTRYPOINT),
-        "ALERTING_PROGRAMS": str(programs),
+        "ALERTING_PROGRAMS": str(real),
     }
-
-    done = subprocess.run(
-        [program, "list", "--json", "two words"],
-        check=False,
-        env=environ,
-        capture_output=True,
-        text=True,
-    )
-
+    command = ["alerting", "list", "--json", "two words"]
+    done = subprocess.run(command, check=False, env=environ, capture_output=True, text=True)
     assert done.stderr == ""
     assert done.stdout.startswith("mongodb://alerting:the-mongodb_password@mongodb:27017/")
     assert done.stdout.endswith("list --json two words\n")

@@ -54,19 +54,22 @@ def test_a_service_with_another_key_or_without_one_is_refused_and_makes_none(hos
     with pytest.raises(UserError, match=rf"no key in {path}.* {variable}$"):
         start(hosts[0])
     assert not path.exists()
-    with open_platform(hosts[0]) as platform:  # a command that makes no link needs none
-        assert platform.definitions.documents() == []
 
 
 def test_a_second_host_gets_the_keys_of_the_first_and_is_refused_without(hosts):
     first, second = hosts
     prepare(second)  # all its secrets but these
     assert not (second.home / "secrets" / LINK_KEY).exists()
+    model_key = first.home / "secrets" / MODEL_KEY
+    with open_platform(
+        replace(second, model_key_file=model_key)
+    ) as platform:  # a command that makes no link needs none
+        assert platform.definitions.documents() == []
     with pytest.raises(UserError, match="no key in"):
         start(second)
     named = replace(
         second,
-        model_key_file=first.home / "secrets" / MODEL_KEY,
+        model_key_file=model_key,
         delivery=replace(second.delivery, link_key_file=first.home / "secrets" / LINK_KEY),
     )
     assert start(named)
