@@ -4,6 +4,7 @@ and causes as stated."""
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from statistics import fmean
 
 import pytest
 from pydantic import TypeAdapter
@@ -89,27 +90,14 @@ def test_one_run_and_any_chunks_give_the_same_bits() -> None:
         found = [*found, *stretch.rows]
     assert found == rows()[:1680]
     assert state == slots()[6].state
-
-
-def test_simulating_the_past_again_changes_nothing() -> None:
-    state = slots()[1].state
-    again = simulate(state, 300)
-    assert again.rows == []
-    assert again.state == state
-
-
-def test_readings_are_of_described_variables() -> None:
     assert {name for row in rows() for name in row.values} == set(demo_asset().variables)
-
-
-def alone_stop() -> EventRow:
-    """A stop that is no maintenance."""
-    works = {e.start for e in events("maintenance")}
-    return next(e for e in events("line-stop") if e.start not in works)
+    past = simulate(state, 300)
+    assert (past.rows, past.state) == ([], state)
 
 
 def test_a_stop_is_open_until_it_is_over_and_is_then_the_same_event() -> None:
-    stop = alone_stop()
+    works = {e.start for e in events("maintenance")}
+    stop = next(e for e in events("line-stop") if e.start not in works)
     assert stop.end is not None
     middle = int((stop.start + (stop.end - stop.start) / 2 - ORIGIN) / timedelta(minutes=1))
     before = simulate(state_at(middle - 30), middle)
@@ -118,19 +106,39 @@ def test_a_stop_is_open_until_it_is_over_and_is_then_the_same_event() -> None:
     assert [(e.type, e.start, e.end) for e in after.events] == [("line-stop", stop.start, stop.end)]
 
 
-@pytest.mark.parametrize("cause", ["wet-dough", "burner-fault", "damp-air", "fast-belt"])
-def test_a_disturbance_leads_to_wet_biscuits_and_a_timely_change_of_two_set_points_prevents_them(
+SIGNS: dict[Cause, tuple[str, float]] = {
+    "wet-dough": ("dough_moisture", 3.0),
+    "burner-fault": ("zone_2_burner_power", 15.0),
+    "damp-air": ("air_humidity", 15.0),
+    "fast-belt": ("belt_speed_setpoint", 0.8),
+}
+
+
+@pytest.mark.parametrize("cause", SIGNS)
+def test_a_disturbance_shows_and_leads_to_wet_biscuits_unless_two_set_points_are_changed_in_time(
     cause: Cause,
 ) -> None:
     disturbance = first_unanswered(cause)
+    variable, least = SIGNS[cause]
+    peak = disturbance.start + disturbance.ramp + 5
+    assert mean_at(peak, variable) - mean_at(disturbance.start, variable) > least
     begin = state_at(disturbance.start)
     left_alone = problem_minute(simulate(begin, disturbance.end))
     assert left_alone is not None
     assert left_alone >= 10, "nobody could warn of it"
 
     noticed = simulate(begin, disturbance.start + left_alone - 12).state
+    told = causes(noticed, timedelta(hours=1))[-1]
+    instants = [noticed.instant(minute) for minute in (disturbance.start, disturbance.end)]
+    assert told == (*instants, disturbance)
     answered = _changed(noticed, {"belt_speed_setpoint": -0.8, "zone_3_setpoint": 10.0})
     assert problem_minute(simulate(answered, disturbance.start + left_alone + 30)) is None
+
+
+def mean_at(minute: int, variable: str) -> float:
+    """Mean of the ten readings around a minute."""
+    around = rows()[minute - 5 : minute + 5]
+    return fmean(float(r.values[variable]) for r in around if variable in r.values)
 
 
 def _changed(state: DemoLineState, by: dict[str, float]) -> DemoLineState:
@@ -139,28 +147,6 @@ def _changed(state: DemoLineState, by: dict[str, float]) -> DemoLineState:
         SetPointChange(state.minute, n, round(before[n] + by[n], 1), before[n], "anna") for n in by
     )
     return replace(state, changes=changes)
-
-
-def test_every_cause_shows_in_the_readings_that_belong_to_it() -> None:
-    signs: list[tuple[Cause, str, float]] = [
-        ("wet-dough", "dough_moisture", 3.0),
-        ("burner-fault", "zone_2_burner_power", 15.0),
-        ("damp-air", "air_humidity", 15.0),
-        ("fast-belt", "belt_speed_setpoint", 0.8),
-    ]
-    for cause, variable, least in signs:
-        disturbance = first_unanswered(cause)
-        peak = disturbance.start + disturbance.ramp + 5
-        rise = _value(peak, variable) - _value(disturbance.start, variable)
-        assert rise > least, (cause, rise)
-
-
-def _value(minute: int, variable: str) -> float:
-    """Mean of the ten readings around a minute."""
-    values = [
-        float(r.values[variable]) for r in rows()[minute - 5 : minute + 5] if variable in r.values
-    ]
-    return sum(values) / len(values)
 
 
 def test_a_value_set_by_a_person_holds_for_eight_hours_and_is_kept_as_an_event() -> None:
@@ -172,10 +158,8 @@ def test_a_value_set_by_a_person_holds_for_eight_hours_and_is_kept_as_an_event()
     assert value not in settings[HOLD:]
     event = next(e for e in stretch.events if e.type == "set-point-change")
     assert event.start == event.end == ORIGIN + timedelta(minutes=480)
-    assert event.attributes["variable"] == "zone_1_setpoint"
-    assert event.attributes["value"] == value
-    assert event.attributes["before"] == value - 7.0
-    assert event.attributes["actor"] == "anna"
+    expected = {"variable": "zone_1_setpoint", "value": value, "before": value - 7.0}
+    assert event.attributes.items() >= (expected | {"actor": "anna"}).items()
 
 
 def test_a_wet_batch_arrives_as_the_live_line_begins_and_nothing_else_disturbs_it() -> None:
@@ -185,11 +169,3 @@ def test_a_wet_batch_arrives_as_the_live_line_begins_and_nothing_else_disturbs_i
         ("wet-dough", begin)
     ]
     assert not any(schedule.stop(m) for m in range(begin, begin + 240))
-
-
-def test_causes_tells_what_really_was_wrong() -> None:
-    disturbance = first_unanswered("wet-dough")
-    state = state_at(disturbance.start + 30)
-    start, end, told = causes(state, timedelta(hours=1))[-1]
-    assert told == disturbance
-    assert (start, end) == (state.instant(disturbance.start), state.instant(disturbance.end))

@@ -15,30 +15,28 @@ pytestmark = pytest.mark.fast
 OVEN = demo_asset()
 
 
-def test_a_value_is_rounded_to_the_step_of_the_panel() -> None:
+def test_a_value_is_rounded_to_the_step_of_the_panel_and_the_largest_change_is_allowed() -> None:
+    assert check_set_point(OVEN, "belt_speed_setpoint", 7.2, 8.0) == 7.2
     assert check_set_point(OVEN, "zone_2_setpoint", 228.3, 225) == 228
     assert check_set_point(OVEN, "belt_speed_setpoint", 7.64, 8.0) == 7.6
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "current", "message"),
-    [
-        ("zone_2_setpoin", 228, 225, "did you mean zone_2_setpoint?"),
-        ("moisture", 3, 3, "is not a set-point of oven-1"),
-        ("zone_2_setpoint", 260, 225, "260 °C is outside of its limits, 205 to 236 °C"),
-        ("zone_2_setpoint", 205, 225, "more than the largest change at once, 10 °C"),
-        ("zone_2_setpoint", float("nan"), 225, "is not a number"),
-    ],
+REFUSED = (
+    ("zone_2_setpoin", 228, 225, "did you mean zone_2_setpoint?"),
+    ("moisture", 3, 3, "is not a set-point of oven-1"),
+    ("zone_2_setpoint", 260, 225, "260 °C is outside of its limits, 205 to 236 °C"),
+    ("zone_2_setpoint", 205, 225, "more than the largest change at once, 10 °C"),
+    ("zone_2_setpoint", float("nan"), 225, "is not a number"),
 )
-def test_what_the_panel_does_not_offer_is_refused_with_the_reason(
-    name: str, value: float, current: float, message: str
-) -> None:
-    with pytest.raises(UserError, match=message.replace("?", r"\?")):
-        check_set_point(OVEN, name, value, current)
 
 
-def test_the_largest_change_itself_is_allowed() -> None:
-    assert check_set_point(OVEN, "belt_speed_setpoint", 7.2, 8.0) == 7.2
+def test_what_the_panel_does_not_offer_is_refused_with_the_reason() -> None:
+    said = {}
+    for name, value, current, message in REFUSED:
+        with pytest.raises(UserError) as refused:
+            check_set_point(OVEN, name, value, current)
+        said[message] = str(refused.value)
+    assert {message: text for message, text in said.items() if message not in text} == {}
 
 
 def test_a_request_is_in_force_from_the_next_minute_and_the_later_of_two_wins() -> None:
