@@ -7,6 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,10 +33,6 @@ NOBODY = {"chosen_options": ["Reject"], "params_input": {"reason": None}, "respo
 SAM = {"id": "1", "name": "sam"}
 
 
-class Instance:
-    id = "ti"
-
-
 @pytest.fixture
 def platform(monkeypatch):
     made = in_memory_platform()
@@ -51,12 +48,12 @@ def platform(monkeypatch):
     return made
 
 
+CONTEXT = {"task_instance": SimpleNamespace(id="ti")}
+
+
 @pytest.fixture
 def task(platform):
     return approval.Approval(task_id="approve", mlflow_run=add_waiting(platform, NAME))
-
-
-CONTEXT = {"task_instance": Instance()}
 
 
 def parked(call, *arguments, **options):
@@ -92,24 +89,26 @@ def test_a_database_that_is_away_ends_no_wait(task, monkeypatch):
     assert again.kwargs == asked.kwargs
 
 
-def test_an_answer_in_airflow_is_returned_with_its_person(task):
+def test_an_answer_in_airflow_is_returned_with_its_person_and_nobody_in_six_days_is_a_rejection(
+    task,
+):
     asked = parked(task.execute, CONTEXT)
     answer = answered(chosen_options=["Approve"], responded_by_user=SAM)
     found = task.execute_complete(CONTEXT, answer, **asked.kwargs)
     assert answer_of(dict(found)) == {"approved_by": "sam"}
+    late = task.execute_complete(CONTEXT, answered(), since=hours_ago(6 * 24 + 0.1))
+    rejected = {"approved_by": "platform", "rejected_reason": "no answer within 6d"}
+    assert answer_of(dict(late)) == rejected
 
 
-@pytest.mark.parametrize(("hours", "minutes"), [(0.2, 1.2), (1, 6), (30, 30)])
-def test_it_looks_less_often_the_longer_it_waits(task, hours, minutes):
-    since = datetime.now(UTC) - timedelta(hours=hours)
-    asked = parked(task.execute_complete, CONTEXT, answered(), since=since.isoformat())
-    assert asked.timeout.total_seconds() == pytest.approx(60 * minutes, rel=0.1)
+def hours_ago(hours):
+    return (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
 
 
-def test_nobody_in_six_days_is_a_rejection_that_says_so(task):
-    since = datetime.now(UTC) - timedelta(days=6, minutes=1)
-    found = task.execute_complete(CONTEXT, answered(), since=since.isoformat())
-    assert answer_of(dict(found)) == {
-        "approved_by": "platform",
-        "rejected_reason": "no answer within 6d",
+def test_it_looks_less_often_the_longer_it_waits(task):
+    looks = {0.2: 1.2, 1: 6, 30: 30}
+    waits = {
+        h: parked(task.execute_complete, CONTEXT, answered(), since=hours_ago(h)) for h in looks
     }
+    minutes = {hours: wait.timeout.total_seconds() / 60 for hours, wait in waits.items()}
+    assert minutes == pytest.approx(looks, rel=0.1)

@@ -11,7 +11,6 @@ pytestmark = pytest.mark.models
 
 # While the database is away each file waits for two seconds. All of trainings have one text.
 MOST_TRAININGS = "train_*[!2].py"
-QUEUES = ("evaluation", "background")
 READ_THE_DATABASE = {
     "evaluate.py",
     "evaluate_arrived.py",
@@ -74,14 +73,17 @@ def test_each_active_classifier_has_a_training_dag_with_its_schedule_tags_owner_
     assert "event failure" in parsed["dags"]["train__by-hand"]["doc"]
 
 
-def test_training_asks_a_person_between_comparison_and_promotion_only_where_the_definition_says_so(
+def test_each_step_of_a_training_has_its_needs_its_end_its_slots_its_queue_and_its_weight(
     folder, revisions, classifier
 ):
+    """A person is asked between comparison and promotion only where the definition says so."""
     revisions.add(**classifier(name="automatic"))
-    revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
-
-    dags = folder.parse()["dags"]
-
+    revisions.add(
+        **classifier(name="asked", promotion={"mode": "approval"}, learning={"time_budget": "15m"})
+    )
+    parsed = folder.parse(AIRFLOW__CORE__EXECUTOR="CeleryExecutor")
+    dags = parsed["dags"]
+    assert parsed["errors"] == {}
     assert dags["train__automatic"]["tasks"] == {
         "dataset": [],
         "candidate": ["dataset"],
@@ -89,90 +91,47 @@ def test_training_asks_a_person_between_comparison_and_promotion_only_where_the_
         "promote": ["compare", "dataset"],
         "record_failure": ["candidate", "compare", "dataset"],
     }
-    assert dags["train__asked"]["tasks"]["approve"] == ["ask", "dataset"]
-    assert dags["train__asked"]["tasks"]["promote"] == ["approve", "ask", "dataset"]
+    asked = dags["train__asked"]
+    assert asked["tasks"]["approve"] == ["ask", "dataset"]
+    assert asked["tasks"]["promote"] == ["approve", "ask", "dataset"]
 
-
-def test_a_search_that_overruns_its_time_budget_is_stopped_and_a_question_to_a_person_is_not(
-    folder, revisions, classifier
-):
-    revisions.add(
-        **classifier(name="asked", promotion={"mode": "approval"}, learning={"time_budget": "15m"})
-    )
-    timeouts = folder.parse()["dags"]["train__asked"]["timeouts"]
-    assert timeouts["candidate"] == 2 * 3600
-    assert timeouts["approve"] is None
-
-
-def test_every_task_and_run_ends_at_some_time_and_long_work_leaves_slots_to_evaluation(
-    folder, revisions, classifier
-):
-    revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
-    dags = folder.parse()["dags"]
-    assert [dag_id for dag_id, dag in dags.items() if not dag["run_timeout"]] == []
-    endless = [
-        (dag_id, task)
-        for dag_id, dag in dags.items()
-        for task, ends in dag["timeouts"].items()
-        if not ends
-    ]
-    assert endless == [("train__asked", "approve")], "a person has the time that the question names"
-    assert dags["train__asked"]["run_timeout"] < timedelta(days=7).total_seconds(), (
-        "the next weekly training is not held up"
-    )
-    assert {dag_id: dag["pools"] for dag_id, dag in dags.items()} == {
-        "evaluate__1m": ["default_pool"],
-        "maintain": ["default_pool"],
-        "predict": ["predict"],
-        "report": ["background", "default_pool"],
-        "retain": ["background"],
-        "start_due": ["default_pool"],
-        "train__asked": ["background", "default_pool"],
+    endless = {
+        (name, task) for name in dags for task, end in dags[name]["timeouts"].items() if not end
     }
+    assert endless == {("train__asked", "approve")}, "a person has the time that the question names"
+    assert asked["timeouts"]["candidate"] == 2 * 3600
+    assert [name for name, dag in dags.items() if not dag["run_timeout"]] == []
+    held_up = "the next weekly training is not held up"
+    assert asked["run_timeout"] < timedelta(days=7).total_seconds(), held_up
 
+    background = {"report", "retain", "train__asked", "train__automatic"}
+    assert {name for name, dag in dags.items() if "background" in dag["pools"]} == background
+    assert dags["predict"]["pools"] == ["predict"]
+    queues = {name: set(dag["queues"].values()) for name, dag in dags.items()}
+    assert {n for n in queues if "background" in queues[n]} == {*background, "predict"}
+    assert {n for n in queues if "evaluation" in queues[n]} == {*dags} - {"predict", "retain"}
 
-@pytest.mark.parametrize("executor", ["LocalExecutor", "CeleryExecutor"])
-def test_long_work_has_a_queue_of_its_own(folder, revisions, classifier, executor):
-    revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
-
-    parsed = folder.parse(AIRFLOW__CORE__EXECUTOR=executor)
-
-    assert parsed["errors"] == {}
-    dags = parsed["dags"]
-    queues = {queue: {d for d in dags if queue in dags[d]["queues"].values()} for queue in QUEUES}
-    assert queues == {
-        "evaluation": {*dags} - {"predict", "retain"},
-        "background": {"predict", "report", "retain", "train__asked"},
-    }
-
-
-def test_a_training_that_is_begun_goes_before_one_that_begins_and_an_evaluation_before_both(
-    folder, revisions, classifier
-):
-    """Else each new definition takes the slots of the first champion's last steps."""
-    revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
-    dags = folder.parse()["dags"]
-    weights = dags["train__asked"]["weights"]
+    weights = asked["weights"]
     steps = [weights[task] for task in ("dataset", "candidate", "compare", "ask", "promote")]
-    assert steps == sorted(set(steps)), weights
+    assert steps == sorted(set(steps)), "else each new definition takes the slots of the last steps"
     assert max(weights.values()) < min(dags["evaluate__1m"]["weights"].values())
 
 
-def test_each_cadence_in_use_has_one_evaluation_dag_however_it_was_written(
+def test_each_cadence_in_use_has_one_evaluation_dag_and_a_retired_or_draft_definition_none(
     folder, revisions, classifier
 ):
     revisions.add(**classifier(name="a", schedule={"every": "60s"}))
     revisions.add(**classifier(name="b", schedule={"every": "1m"}))
-    for number in range(3):
-        threshold = {"kind": "threshold", "assets": ["oven-1"], "variable": "zone_2", "above": 215}
-        revisions.add(name=f"t{number}", schedule={"every": "90m"}, **threshold)
+    revisions.add(**classifier(name="c", schedule={"every": "2m"}))
+    revisions.add(**classifier(name="c", schedule={"every": "2m"}, state="retired"))
+    revisions.add(**classifier(name="draft", schedule={"every": "3m"}, state="draft"))
+    threshold = {"kind": "threshold", "assets": ["oven-1"], "variable": "zone_2", "above": 215}
+    revisions.add(name="t", schedule={"every": "90m"}, **threshold)
 
     dags = folder.parse()["dags"]
 
-    assert [dag_id for dag_id in dags if dag_id.startswith("evaluate")] == [
-        "evaluate__1h30m",
-        "evaluate__1m",
-    ]
+    own = ["evaluate__1h30m", "evaluate__1m", "train__a", "train__b"]
+    assert [dag_id for dag_id in dags if "__" in dag_id] == own
     assert dags["evaluate__1h30m"]["schedule"] == "1:30:00"
 
 
@@ -195,9 +154,17 @@ def test_the_same_definitions_give_the_same_dags_and_a_revision_changes_its_own_
     ] == ["train__b"]
     assert "45m ahead" in changed["dags"]["train__b"]["doc"]
     assert "Revision **2**" in changed["dags"]["train__b"]["doc"]
+    task = folder.parse(_AIRFLOW_PARSING_CONTEXT_DAG_ID="train__b")["dags"]
+    assert [dag_id for dag_id in task if "__" in dag_id] == ["train__b"], "its own alone"
 
 
-def test_the_dags_remain_while_the_database_is_away(folder, revisions, classifier):
+def test_the_dags_remain_while_the_database_is_away_unless_it_never_answered(
+    folder, revisions, classifier
+):
+    never = folder.parse(uri=NOBODY_LISTENS, without=MOST_TRAININGS)
+    assert set(never["errors"]) == READ_THE_DATABASE
+    assert all("the database does not answer" in error for error in never["errors"].values())
+
     revisions.add(**classifier())
     before = folder.parse(without=MOST_TRAININGS)
     assert "train__too-moist" in before["dags"]
@@ -208,15 +175,6 @@ def test_the_dags_remain_while_the_database_is_away(folder, revisions, classifie
     assert hashes(during) == hashes(before)
     waited = (during["seconds"] - before["seconds"]) / len(READ_THE_DATABASE)
     assert waited < 3, "a file waits two seconds, and not the thirty that a client waits of itself"
-
-
-def test_a_database_that_never_answered_is_an_import_error_and_not_an_empty_list(
-    folder, classifier
-):
-    parsed = folder.parse(uri=NOBODY_LISTENS, without=MOST_TRAININGS)
-
-    assert set(parsed["errors"]) == READ_THE_DATABASE
-    assert all("the database does not answer" in error for error in parsed["errors"].values())
 
 
 def test_each_active_source_that_the_platform_reads_has_a_dag_of_its_interval(folder, revisions):
@@ -268,15 +226,19 @@ def test_airflow_reads_once_an_hour_what_the_stream_service_reads_and_all_else_a
     assert schedules() == ["0:05:00", "0:01:00", "6:00:00"], "it was killed"
 
 
-def test_a_definition_has_its_dag_in_the_file_that_a_change_of_it_marks(
+def test_a_hundred_definitions_take_milliseconds_each_in_the_file_that_a_change_of_it_marks(
     folder, revisions, classifier
 ):
-    for number in range(40):
+    for number in range(100):
         revisions.add(**classifier(name=f"d{number}"))
-    dags = folder.parse()["dags"]
+
+    parsed = folder.parse()
+
+    assert (parsed["heavy"], len(parsed["dags"])) == ([], 106)
+    assert parsed["cpu_seconds"] < 3.0, "the DAG processor reads everything again every few seconds"
+    dags = parsed["dags"]
     files = {dag_id: dag["file"] for dag_id, dag in dags.items() if dag_id.startswith("train__")}
     assert len(set(files.values())) > 10
-
     assert files["train__d7"] == training_file("d7")
     before = {path.name: path.stat().st_mtime for path in dag_folder(folder.home).glob("*.py")}
     mark_all(folder.home)
@@ -297,41 +259,3 @@ def test_an_upgrade_replaces_the_files_that_changed_and_removes_those_of_another
     after = {path: path.stat().st_mtime_ns for path in files.rglob("*.py")}
     assert after.keys() == before.keys()
     assert [path.name for path in after if after[path] != before[path]] == ["report.py"]
-
-
-def test_retired_and_draft_definitions_have_no_dag(folder, revisions, classifier):
-    revisions.add(**classifier())
-    assert "train__too-moist" in folder.parse()["dags"]
-
-    revisions.add(**classifier(state="retired"))
-    revisions.add(**classifier(name="draft", state="draft"))
-
-    assert sorted(folder.parse()["dags"]) == [
-        "maintain",
-        "predict",
-        "report",
-        "retain",
-        "start_due",
-    ]
-
-
-def test_a_task_builds_its_own_dag_alone(folder, revisions, classifier):
-    revisions.add(**classifier(name="a"))
-    revisions.add(**classifier(name="b"))
-
-    dags = folder.parse(_AIRFLOW_PARSING_CONTEXT_DAG_ID="train__b")["dags"]
-
-    assert [dag_id for dag_id in dags if "__" in dag_id] == ["train__b"]
-
-
-def test_parsing_imports_nothing_heavy_and_takes_milliseconds_per_definition(
-    folder, revisions, classifier
-):
-    for number in range(100):
-        revisions.add(**classifier(name=f"d{number}"))
-
-    parsed = folder.parse()
-
-    assert parsed["heavy"] == []
-    assert len(parsed["dags"]) == 106
-    assert parsed["cpu_seconds"] < 3.0, "the DAG processor reads everything again every few seconds"

@@ -129,7 +129,9 @@ def test_a_source_that_the_stream_service_reads_no_more_marks_the_file_of_source
         host.wait_for({"ingest.py"})
 
 
-def test_what_was_stored_in_an_outage_is_marked_after_it(database, tmp_path):
+def test_what_was_stored_in_an_outage_is_marked_after_it_or_all_where_the_stream_cannot_go_on(
+    database, tmp_path
+):
     host = Host(tmp_path)
     marks = DagMarks(database, host.home)
     with followed(marks):
@@ -139,10 +141,7 @@ def test_what_was_stored_in_an_outage_is_marked_after_it(database, tmp_path):
     with followed(marks):
         host.wait_for(EDITED)
     assert host.marked() == EDITED
-
-
-def test_all_files_are_marked_where_the_stream_cannot_go_on(database, tmp_path):
-    host = Host(tmp_path)
-    with followed(DagMarks(database, host.home, token={"_data": "8200"})):
-        host.wait_for(host.files - {"report.py"})
-    assert host.marked() == host.files - {"report.py"}
+    lost = Host(tmp_path / "lost")
+    with followed(DagMarks(database, lost.home, token={"_data": "8200"})):
+        lost.wait_for(lost.files - {"report.py"})
+    assert lost.marked() == lost.files - {"report.py"}

@@ -41,29 +41,22 @@ def loaded(tmp_path, **environ):
 
 
 def test_the_menu_entry_is_one_that_airflow_draws_as_a_link_to_the_public_address(tmp_path):
-    (view,) = loaded(tmp_path, ALERTING_PUBLIC_URL="https://alerts.plant.example")["views"]
-    assert view["href"] == "https://alerts.plant.example/"
-    assert not view.get("nav_top_level"), (
-        "Airflow 3.3 draws an external link of the top level as a button without effect"
-    )
-    assert view["category"] == "browse", (
-        "only in a menu is it a link, also where it is the only one"
-    )
+    """Airflow 3.3 draws an external link of the top level as a button without effect; only in a
+    menu is it a link, also where it is the only one."""
+    public = {"ALERTING_PUBLIC_URL": "https://alerts.plant.example"}
+    elsewhere = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://db/airflow"}
+    not_opened = {"_AIRFLOW_SKIP_DB_TESTS": "true"}  # whose driver need not be installed
+    found = loaded(tmp_path, **public, **elsewhere, **not_opened)
+    (view,) = found["views"]
+    assert (view["href"], view["category"]) == ("https://alerts.plant.example/", "browse")
+    assert not view.get("nav_top_level")
+    assert found["middlewares"] == []
 
 
-def test_the_home_page_says_that_the_triggerer_is_off_on_purpose_once(tmp_path):
+def test_the_home_page_says_once_that_the_triggerer_is_off_and_sqlite_has_one_writer(tmp_path):
     found = loaded(tmp_path, ALERTING_API_PORT="8123")
     assert found["views"][0]["href"] == "http://127.0.0.1:8123/"
     (words,) = found["words"]
     assert "triggerer is off on purpose" in words
     assert "http://127.0.0.1:8123/" in words
-
-
-@pytest.mark.parametrize(
-    ("database", "expected"),
-    [("sqlite:////nowhere/airflow.db?timeout=60", ["OneWriter"]), ("postgresql://db/airflow", [])],
-)
-def test_only_on_sqlite_changes_come_to_airflow_one_after_the_other(tmp_path, database, expected):
-    not_opened = {"_AIRFLOW_SKIP_DB_TESTS": "true"}  # whose driver need not be installed
-    found = loaded(tmp_path, AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=database, **not_opened)
-    assert found["middlewares"] == expected
+    assert found["middlewares"] == ["OneWriter"]

@@ -30,41 +30,21 @@ pytestmark = pytest.mark.models
 SAM = {"id": "1", "name": "sam"}
 
 
-def test_nobody_was_asked():
-    assert answer_of(None) == {}
+def answered(option, reason, person=SAM):
+    given = {"chosen_options": [option], "params_input": {"reason": reason}}
+    return answer_of(given | {"responded_by_user": person})
 
 
-def test_approval_names_the_person():
-    answer = {
-        "chosen_options": ["Approve"],
-        "params_input": {"reason": "x"},
-        "responded_by_user": SAM,
-    }
-    assert answer_of(answer) == {"approved_by": "sam"}
-
-
-def test_rejection_keeps_person_and_reason():
-    answer = {
-        "chosen_options": ["Reject"],
-        "params_input": {"reason": "too many false alarms"},
-        "responded_by_user": SAM,
-    }
-    assert answer_of(answer) == {"approved_by": "sam", "rejected_reason": "too many false alarms"}
-
-
-def test_no_answer_in_time_is_a_rejection_that_says_so():
-    answer = {"chosen_options": ["Reject"], "params_input": {}, "responded_by_user": None}
-    assert answer_of(answer) == {
-        "approved_by": "platform",
-        "rejected_reason": "no answer within 6d",
-    }
-
-
-@pytest.mark.parametrize("given", [{}, {"reason": "  "}, {"reason": None}])
-def test_a_rejection_without_a_reason_is_asked_for_again(given):
-    answer = {"chosen_options": ["Reject"], "params_input": given, "responded_by_user": SAM}
-    with pytest.raises(AirflowFailException, match="sam rejected without a reason"):
-        answer_of(answer)
+def test_an_answer_is_told_with_its_person_and_its_reason():
+    too_late = {"approved_by": "platform", "rejected_reason": "no answer within 6d"}
+    assert answer_of(None) == {}, "nobody was asked"
+    assert answered("Approve", "x") == {"approved_by": "sam"}
+    rejected = {"approved_by": "sam", "rejected_reason": "too many false alarms"}
+    assert answered("Reject", "too many false alarms") == rejected
+    assert answered("Reject", None, None) == too_late
+    for reason in ("  ", None):
+        with pytest.raises(AirflowFailException, match="sam rejected without a reason"):
+            answered("Reject", reason)
 
 
 def test_an_instant_needs_a_zone():
@@ -82,21 +62,15 @@ def test_champion_and_challenger_stand_side_by_side():
     assert "| average precision | 0.51 | 0.623 |" in text
     assert "| Brier score | 0.1 | - |" in text
     assert "| share of problems found | 0.75 | 1 |" in text
+    first = side_by_side(proposal(test={"ap": 0.4}))
+    assert "| | champion (none) | challenger 1 |" in first
+    assert "| average precision | - | 0.4 |" in first
 
 
-def test_a_first_challenger_is_shown_with_the_figures_of_its_test_period():
-    text = side_by_side(proposal(test={"ap": 0.4}))
-    assert "| | champion (none) | challenger 1 |" in text
-    assert "| average precision | - | 0.4 |" in text
-
-
-def test_an_outage_is_left_to_the_retries_of_the_task(monkeypatch):
+def test_an_outage_is_left_to_the_retries_of_a_task_and_what_is_refused_fails_it(monkeypatch):
     monkeypatch.setenv("ALERTING_MONGODB_URI", "mongodb://127.0.0.1:1/?directConnection=true")
     with pytest.raises(DatabaseDown), opened_platform():
         pass
-
-
-def test_what_is_refused_fails_the_task_without_retry(monkeypatch):
     monkeypatch.setenv("ALERTING_API_PORT", "none")
     with pytest.raises(AirflowFailException, match="ALERTING_API_PORT"), opened_platform():
         pass
