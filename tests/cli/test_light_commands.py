@@ -5,20 +5,12 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
 
-from alerting.adapters.mongo.mongo import open_stores
-from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
-from tests.builders import oven, too_hot, too_moist
-from tests.in_memory_platform import HandClock, platform_on
+from tests.builders import too_hot
 
-DATABASE = "light-commands"
 NOT_WITHOUT_NEED = {
     *("lightgbm", "sklearn", "scipy", "skops", "shap", "optuna", "threadpoolctl"),
     *("mlflow", "sqlalchemy", "matplotlib", "airflow", "fastapi", "uvicorn", "httpx"),
@@ -35,77 +27,50 @@ for command in json.loads(sys.argv[1]):
     loaded = sorted({name.partition(".")[0] for name in there})
     print(json.dumps([command, result.exit_code, result.output, loaded]))
 """
+
+WITHOUT_ARRAYS = ("list", "show", "list routes")
 COMMANDS = (
-    *("check FILE", "apply FILE", "list", "show too-hot", "show", "episodes", "episodes ID"),
-    *("why too-hot oven-1", "list routes", "list sources", "list dead", "evaluate too-hot"),
+    *("prepare", "import assets assets.yaml", *WITHOUT_ARRAYS, "check hot.yaml", "apply hot.yaml"),
+    *("show too-hot", "evaluate too-hot", "episodes", "why too-hot oven-1"),
+    *("list sources", "list dead"),
 )
-WITHOUT_ARRAYS = ("list", "show", "list routes", "show too-hot")
+HELP = ("--help", "train --help", "import readings --help")
 
 
-@pytest.fixture(scope="module")
-def plant(real_server, tmp_path_factory):
-    """An open threshold episode on a real server; gives its id and the environment of commands."""
-    home = tmp_path_factory.mktemp("light")
-    with open_stores(real_server, DATABASE, prepare=True) as stores:
-        now = datetime.now(UTC)
-        platform = platform_on(stores, (), HandClock(now - timedelta(minutes=10)))
-        platform.assets.store_assets([oven()])
-        apply(
-            platform,
-            [too_hot(stale_after="10h"), too_moist()],
-            "engineer",
-            platform.clock.now(),
-            "test",
-        )
-        add_readings(
-            platform, [ReadingRow("oven-1", now - timedelta(minutes=5), {"temperature": 230})], now
-        )
-        platform.clock.instant = now
-        evaluate(platform, ["too-hot"], now)
-        [episode] = platform.episodes.find()
-        environ = {**os.environ, "ALERTING_MONGODB_URI": real_server, "ALERTING_DATABASE": DATABASE}
-        yield (
-            episode.id,
-            home,
-            {**environ, "ALERTING_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        stores.database.client.drop_database(DATABASE)
-
-
-def run(commands, environ):
-    """Return the output of each command, and the modules loaded after it; every one of them must
-    succeed."""
-    given = [sys.executable, "-c", RUN, json.dumps(commands)]
+def loaded_after(commands, environ, folder="."):
+    """Return the modules that are loaded after each command; every one of them must succeed."""
+    given = [sys.executable, "-c", RUN, json.dumps([command.split() for command in commands])]
     done = subprocess.run(
-        given, check=False, env=environ, capture_output=True, text=True, timeout=120
+        given, check=False, env=environ, capture_output=True, text=True, cwd=folder
     )
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(command, code, output) for command, code, output, _ in lines if code] == []
-    return [(command, set(loaded)) for command, _, _, loaded in lines]
+    assert [(command, output) for command, code, output, _ in lines if code] == []
+    return {name: set(line[3]) for name, line in zip(commands, lines, strict=True)}
 
 
 @pytest.mark.server
-def test_a_command_that_needs_no_model_loads_no_library_of_models(plant):
-    id, home, environ = plant
-    file = home / "too-hot.yaml"
-    file.write_text(yaml.safe_dump(too_hot(stale_after="10h")), encoding="utf-8")
-    words = {"FILE": str(file), "ID": id}
-    for command, loaded in run(
-        [[words.get(word, word) for word in command.split()] for command in COMMANDS], environ
-    ):
-        assert not NOT_WITHOUT_NEED & loaded, command
-
-
-@pytest.mark.server
-def test_a_command_that_reads_no_readings_loads_no_library_of_arrays(plant):
-    _, _, environ = plant
-    for command, loaded in run([command.split() for command in WITHOUT_ARRAYS], environ):
-        assert not {"numpy", "pandas"} & loaded, command
+def test_a_command_loads_no_library_of_models_and_without_readings_none_of_arrays(
+    real_server, tmp_path
+):
+    (tmp_path / "hot.yaml").write_text(yaml.safe_dump(too_hot()), encoding="utf-8")
+    assets = {"name": "oven-1", "variables": {"temperature": {}}}
+    (tmp_path / "assets.yaml").write_text(yaml.safe_dump(assets), encoding="utf-8")
+    environ = {
+        **os.environ,
+        "ALERTING_MONGODB_URI": real_server,
+        "ALERTING_DATABASE": f"light-{tmp_path.name}"[:38],
+        "ALERTING_HOME": str(tmp_path / "home"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    found = loaded_after(COMMANDS, environ, tmp_path)
+    heavy = {name: loaded & NOT_WITHOUT_NEED for name, loaded in found.items()}
+    assert {name: modules for name, modules in heavy.items() if modules} == {}
+    arrays = {"numpy", "pandas"}
+    assert [name for name in WITHOUT_ARRAYS if found[name] & arrays] == []
 
 
 def test_help_needs_neither_the_libraries_of_tables_nor_that_of_the_database():
-    for command, loaded in run(
-        [["--help"], ["train", "--help"], ["import", "readings", "--help"]], dict(os.environ)
-    ):
-        assert not ({"numpy", "pandas", "pymongo"} | NOT_WITHOUT_NEED) & loaded, command
+    heavy = {"numpy", "pandas", "pymongo"} | NOT_WITHOUT_NEED
+    found = loaded_after(HELP, dict(os.environ))
+    assert {name: loaded & heavy for name, loaded in found.items() if loaded & heavy} == {}

@@ -50,14 +50,22 @@ def wait(platform, capsys):
 
 def test_only_new_and_changed_sources_of_brokers_are_waited_for():
     platform = memory_platform()
-    assert subscribed_by_stream(apply_sources(platform, [LINE, OPC_UA, PUSHED], "ada", at(0))) == [
-        "line"
+    waited = [
+        subscribed_by_stream(apply_sources(platform, documents, "ada", at(minute)))
+        for minute, documents in enumerate(
+            ([LINE, OPC_UA, PUSHED], [LINE], [{**LINE, "state": "paused"}])
+        )
     ]
-    assert subscribed_by_stream(apply_sources(platform, [LINE], "ada", at(1))) == []
-    assert (
-        subscribed_by_stream(apply_sources(platform, [{**LINE, "state": "paused"}], "ada", at(2)))
-        == []
-    )
+    assert waited == [["line"], [], []]
+
+
+def test_a_service_that_does_not_run_and_a_broker_that_does_not_answer_are_said(platform, capsys):
+    assert "no stream service runs yet" in wait(platform, capsys)
+    platform.stream_processes.note_process("one")
+    assert "the stream service has not subscribed yet" in wait(platform, capsys)
+    platform.deliveries.set_fault("line", "source line: the broker refuses: Not authorized")
+    said = " ".join(wait(platform, capsys).split())
+    assert "the broker refuses: Not authorized; what the broker does not keep" in said
 
 
 @pytest.mark.usefixtures("patient")
@@ -68,19 +76,6 @@ def test_it_says_when_the_service_has_subscribed_since_the_change(platform, caps
     timer.start()
     assert wait(platform, capsys) == "line: subscribed, and read from now on\n"
     timer.join()
-
-
-def test_without_a_service_it_says_so(platform, capsys):
-    assert "no stream service runs yet" in wait(platform, capsys)
-
-
-def test_a_broker_that_does_not_answer_is_named_with_its_fault(platform, capsys):
-    platform.stream_processes.note_process("one")
-    assert "the stream service has not subscribed yet" in wait(platform, capsys)
-    platform.deliveries.set_fault("line", "source line: the broker refuses: Not authorized")
-    assert "the broker refuses: Not authorized; what the broker does not keep" in " ".join(
-        wait(platform, capsys).split()
-    )
 
 
 @pytest.mark.parametrize("option", [(), ("--json",), ("--dry-run",)])

@@ -50,56 +50,33 @@ TEST = {
 }
 
 
-def printed(
-    capsys: pytest.CaptureFixture[str], verbose: bool = False, **changes: object
-) -> list[str]:
+def test_the_decision_comes_first_then_figures_of_people_then_a_line_for_each_kind_of_finding(
+    capsys,
+):
     notes = describe_findings([Finding(**finding) for finding in FINDINGS])
-    made = proposal(test=TEST, findings=FINDINGS, dataset=PROFILE | {"notes": notes}, **changes)
-    show_proposal(made, verbose)
-    return capsys.readouterr().out.splitlines()
-
-
-def test_the_decision_and_its_reason_come_first_then_the_metrics_that_people_ask_for(capsys):
-    lines = printed(capsys, waiting=True)
+    made = proposal(test=TEST, findings=FINDINGS, dataset=PROFILE | {"notes": notes}, waiting=True)
+    show_proposal(made, False)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "The challenger is better. It is better."
     assert lines[1].startswith("waits for approval: alerting model approve run")
-    assert [line.strip().split(":")[0] for line in lines[3:7]] == [
-        "average precision",
-        "share of problems found",
-        "false alarms a week and asset",
-        "median lead time",
-    ]
-
-
-def test_events_false_alarms_and_lead_times_are_counted_in_units_of_people(capsys):
-    lines = [line.strip() for line in printed(capsys)]
-    assert (
+    assert lines[3].startswith("average precision: ")
+    assert lines[4:7] == [
         "share of problems found: 0.75, 3 of 4; 1 more began in the recovery or hold-off after "
-        "another one" in lines
-    )
-    assert (
-        "false alarms a week and asset: 0.5, 6 in 9 episodes; 10 on all 20 assets together" in lines
-    )
-    assert "median lead time: 10 h (1 h 30 min to 2 d 2 h)" in lines
-
-
-def test_false_alarms_that_count_more_than_once_are_explained(capsys):
-    """25 false alarms and 27 right ones in 41 episodes: `25 of 41` would leave 16 right ones."""
-    test = {**TEST, "n_episodes": 41, "n_false_alarms": 25, "episode_precision": 27 / 52}
-    show_proposal(proposal(test=test, dataset=PROFILE), verbose=False)
-    said = "25 in 41 episodes, where a long false one counts once for each horizon that it lasts"
-    assert said in capsys.readouterr().out
-
-
-def test_351_findings_of_a_kind_are_one_line_and_say_where_each_stands(capsys):
-    lines = printed(capsys)
+        "another one",
+        "false alarms a week and asset: 0.5, 6 in 9 episodes; 10 on all 20 assets together",
+        "median lead time: 10 h (1 h 30 min to 2 d 2 h)",
+    ]
     assert len(lines) < 25
     assert [line for line in lines if line.startswith("data:")] == [
         "data: 351 variables (s350, s349, s348, s347, s346 and 346 more) repeat a value far longer "
-        "than usual: sensors were "
-        "probably stuck; the values are kept."
+        "than usual: sensors were probably stuck; the values are kept."
     ]
     assert lines[-1] == "each of the 351 findings: dataset/quality.json of run run, or --verbose"
+    # 25 false alarms and 27 right ones in 41 episodes: `25 of 41` would leave 16 right ones
+    often = {**TEST, "n_episodes": 41, "n_false_alarms": 25, "episode_precision": 27 / 52}
+    show_proposal(proposal(test=often, dataset=PROFILE), verbose=False)
+    said = "25 in 41 episodes, where a long false one counts once for each horizon that it lasts"
+    assert said in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -160,21 +137,17 @@ def test_the_training_under_way_is_followed_and_its_result_is_printed(untrained,
     assert "as you asked: alerting train" not in said
 
 
-def test_a_failure_of_the_training_that_is_followed_is_the_refusal(untrained, looks):
+def test_a_training_that_fails_or_never_begins_is_the_refusal(untrained, looks, monkeypatch):
     training, run_id = begin(untrained)
     looks.append(lambda: end(untrained, training, run_id, "too few problems"))
-    done = run("train", NAME)
-    assert done.exit_code == 1
-    assert "the training that was under way failed: too few problems" in done.stderr
-
-
-def test_a_training_that_never_begins_is_not_followed_for_ever(untrained, looks, monkeypatch):
+    failed = run("train", NAME)
+    assert (failed.exit_code, looks) == (1, [])
+    assert "the training that was under way failed: too few problems" in failed.stderr
     monkeypatch.setattr(start_trainings, "start_training", lambda *_: "question-1-1")
     looks += [lambda: None] * 700
-    done = run("train", NAME)
-    assert done.exit_code == 1
-    assert "has not begun" in done.stderr
-    assert len(looks) == 100
+    lost = run("train", NAME)
+    assert (lost.exit_code, len(looks)) == (1, 100)
+    assert "has not begun" in lost.stderr
 
 
 def test_a_due_training_is_started_in_airflow_and_followed_from_its_begin_on(
@@ -210,14 +183,8 @@ def test_a_training_whose_process_died_is_found_dead_by_the_list_and_begun_again
         if not is_alive:
             assert "its training failed" in output("list")
             assert "interrupted" in output("list")
-
-
-def test_a_command_does_not_follow_a_training_whose_process_died(untrained, looks):
-    training, _ = begin(untrained)
-    untrained.trainings.begin(replace(training, process=f"{own_identity()}1"))
-    done = run("train", NAME)  # here it has no readings to learn from
-    assert (done.exit_code, "under way" in done.stderr) == (1, False)
-    assert looks == []
+            done = run("train", NAME)  # which does not follow it; it has no readings to learn from
+            assert (done.exit_code, "under way" in done.stderr) == (1, False)
 
 
 def test_the_very_same_data_are_not_trained_twice_unless_again():

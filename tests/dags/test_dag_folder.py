@@ -95,9 +95,8 @@ def test_each_step_of_a_training_has_its_needs_its_end_its_slots_its_queue_and_i
     assert asked["tasks"]["approve"] == ["ask", "dataset"]
     assert asked["tasks"]["promote"] == ["approve", "ask", "dataset"]
 
-    endless = {
-        (name, task) for name in dags for task, end in dags[name]["timeouts"].items() if not end
-    }
+    timeouts = {(name, task): end for name in dags for task, end in dags[name]["timeouts"].items()}
+    endless = {step for step, end in timeouts.items() if not end}
     assert endless == {("train__asked", "approve")}, "a person has the time that the question names"
     assert asked["timeouts"]["candidate"] == 2 * 3600
     assert [name for name, dag in dags.items() if not dag["run_timeout"]] == []
