@@ -7,25 +7,20 @@ from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.memory.readings import MemoryReadings
 
 
-class Assets:
+class Assets(MemoryAssets):
+    """Stored assets and types of events, by name."""
+
     def __init__(self, *assets):
-        self.known = {a.name: a for a in assets}
-        self.types = {}
+        super().__init__()
+        self.store_assets(assets)
 
-    def all(self):
-        return list(self.known.values())
+    @property
+    def known(self):
+        return {asset.name: asset for asset in self.all()}
 
-    def get(self, name):
-        return self.known.get(name)
-
-    def store_assets(self, assets):
-        self.known.update({a.name: a for a in assets})
-
-    def event_types(self):
-        return list(self.types.values())
-
-    def put_event_types(self, types):
-        self.types.update({t.name: t for t in types})
+    @property
+    def types(self):
+        return {type.name: type for type in self.event_types()}
 
 
 class Readings(MemoryReadings):

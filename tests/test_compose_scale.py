@@ -58,25 +58,24 @@ def test_the_workers_take_all_queues_and_have_the_slots_that_a_tick_expects(over
     }
 
 
-def test_an_added_service_comes_back_and_publishes_nothing(services, overlay):
-    for name in overlay.keys() - services.keys():
-        service = overlay[name]
-        assert service["restart"] == "unless-stopped", name
-        assert service["healthcheck"]["start_period"] == "10m", name
-        assert "ports" not in service, name
-    assert all(port.startswith("127.0.0.1:") for port in overlay["api"]["ports"])
-
-
-def test_what_runs_in_a_container_can_change_nothing_but_its_volumes_and_folders_in_memory(
+def test_an_added_service_comes_back_publishes_nothing_and_none_can_change_more_than_its_volumes(
     services, overlay
 ):
     added = {name: one for name, one in overlay.items() if name not in services}
-    for name, service in (services | added).items():
-        assert service["read_only"] is True, name
-        assert all("size=" in folder for folder in service["tmpfs"]), name
-        if service["image"] == "alerting" and name != "secrets":  # which gives each its own user
-            assert service["cap_drop"] == ["ALL"], name
-            assert service["security_opt"] == ["no-new-privileges:true"], name
+    found = {
+        n: (s["restart"], s["healthcheck"]["start_period"], "ports" in s) for n, s in added.items()
+    }
+    assert found == dict.fromkeys(added, ("unless-stopped", "10m", False))
+    assert all(port.startswith("127.0.0.1:") for port in overlay["api"]["ports"])
+    every = services | added
+    assert [name for name, one in every.items() if one["read_only"] is not True] == []
+    in_memory = [folder for one in every.values() for folder in one["tmpfs"]]
+    assert [folder for folder in in_memory if "size=" not in folder] == []
+    # the job of secrets gives each its own user
+    ours = {n: s for n, s in every.items() if s["image"] == "alerting" and n != "secrets"}
+    confined = {name: (one["cap_drop"], one["security_opt"]) for name, one in ours.items()}
+    expected = ["ALL"], ["no-new-privileges:true"]
+    assert confined == dict.fromkeys(ours, expected)
 
 
 def test_all_members_of_the_database_run_with_the_same_options_and_the_platform_knows_them(

@@ -21,7 +21,7 @@ from tests.helpers.command_line import TITLE, made_once
 from tests.helpers.databases import empty_database
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.humid_line import humid_oven
-from tests.in_memory_platform import Mailbox, MemoryModels, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, MemoryModels, platform_on
 
 
 class TalkingModels(MemoryModels):
@@ -31,13 +31,6 @@ class TalkingModels(MemoryModels):
         sys.stdout.write(f"🏃 View run {run_id} at: http://127.0.0.1:5050\n")
         warnings.warn("something is deprecated", stacklevel=1)
         super().finish(run_id, failed)
-
-
-class Clock:
-    instant = at(0)
-
-    def now(self):
-        return self.instant
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,7 +57,7 @@ def unchanged_plant(tmp_path_factory, two_prepared):
 
 def plant_behind_commands(monkeypatch, folder, stores):
     """Put a platform on these stores behind all commands, in this folder; return it."""
-    made = platform_on(stores, (Mailbox("mail"),), Clock())
+    made = platform_on(stores, (Mailbox("mail"),), HandClock())
     object.__setattr__(made, "models", TalkingModels())
     made.assets.store_assets([oven(), humid_oven()])
     apply(

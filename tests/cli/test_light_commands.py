@@ -9,7 +9,8 @@ import sys
 import pytest
 import yaml
 
-from tests.builders import too_hot
+from alerting.adapters.mongo.mongo import open_stores
+from tests.builders import oven, too_hot
 
 NOT_WITHOUT_NEED = {
     *("lightgbm", "sklearn", "scipy", "skops", "shap", "optuna", "threadpoolctl"),
@@ -30,7 +31,8 @@ for command in json.loads(sys.argv[1]):
 
 WITHOUT_ARRAYS = ("list", "show", "list routes")
 COMMANDS = (
-    *("prepare", "import assets assets.yaml", *WITHOUT_ARRAYS, "check hot.yaml", "apply hot.yaml"),
+    *WITHOUT_ARRAYS,
+    *("check hot.yaml", "apply hot.yaml"),
     *("show too-hot", "evaluate too-hot", "episodes", "why too-hot oven-1"),
     *("list sources", "list dead"),
 )
@@ -54,16 +56,12 @@ def test_a_command_loads_no_library_of_models_and_without_readings_none_of_array
     real_server, tmp_path
 ):
     (tmp_path / "hot.yaml").write_text(yaml.safe_dump(too_hot()), encoding="utf-8")
-    assets = {"name": "oven-1", "variables": {"temperature": {}}}
-    (tmp_path / "assets.yaml").write_text(yaml.safe_dump(assets), encoding="utf-8")
-    environ = {
-        **os.environ,
-        "ALERTING_MONGODB_URI": real_server,
-        "ALERTING_DATABASE": f"light-{tmp_path.name}"[:38],
-        "ALERTING_HOME": str(tmp_path / "home"),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    found = loaded_after(COMMANDS, environ, tmp_path)
+    named = {"ALERTING_MONGODB_URI": real_server, "ALERTING_DATABASE": "light-commands"}
+    own = {"ALERTING_HOME": str(tmp_path / "home"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    with open_stores(real_server, "light-commands", prepare=True) as stores:
+        stores.assets.store_assets([oven()])
+        found = loaded_after(COMMANDS, os.environ | named | own, tmp_path)
+        stores.database.client.drop_database("light-commands")
     heavy = {name: loaded & NOT_WITHOUT_NEED for name, loaded in found.items()}
     assert {name: modules for name, modules in heavy.items() if modules} == {}
     arrays = {"numpy", "pandas"}

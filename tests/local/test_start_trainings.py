@@ -109,15 +109,11 @@ def test_a_due_training_is_started_once_and_its_page_is_named(platform, tmp_path
     assert first == again == {"too-moist": f"{airflow.address}/dags/train__too-moist/runs/{run}"}
 
 
-@pytest.mark.parametrize(
-    "airflow", [Airflow(), WrongServer()], ids=["the DAG is not read yet", "not Airflow"]
-)
-def test_a_training_that_cannot_be_started_now_is_left_to_the_platform(platform, tmp_path, airflow):
-    with running(airflow):
-        assert start_trainings(settings(tmp_path, airflow), platform) == {}
-
-
-def test_a_wrong_password_and_no_password_do_no_harm(platform, tmp_path):
+def test_a_training_that_cannot_be_started_now_is_left_to_the_platform(platform, tmp_path):
+    """The DAG is not read yet; a server that is not Airflow; a wrong password, and none."""
+    for airflow in (Airflow(), WrongServer()):
+        with running(airflow):
+            assert start_trainings(settings(tmp_path, airflow), platform) == {}
     with running(Airflow("train__too-moist")) as airflow:
         assert start_trainings(settings(tmp_path, airflow, password="another"), platform) == {}
         (tmp_path / "secrets" / "airflow_passwords.json").write_text("[]", encoding="utf-8")
