@@ -4,8 +4,6 @@ template."""
 import re
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from alerting.adapters.mongo.documents import from_document, to_document
 from alerting.definitions.wording.language import (
     ENGLISH,
