@@ -9,6 +9,7 @@ import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,13 +20,11 @@ from alerting.definitions.sinks import sink
 from alerting.definitions.sinks.sink import SinkRefused, parse_sink
 from alerting.definitions.sources import source
 from alerting.definitions.sources.source import SourceRefused, parse_source, streamed_kinds
+from alerting.ports import ACCEPTED, Answer
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.service import StreamService
-from alerting.stream.sinks import SinkService
-from alerting.usecases.sinks.documents import apply_sinks, sink_detail
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, oven
-from tests.helpers.episodes import episode
 from tests.helpers.receivers import surroundings, wait_until
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, platform_on
@@ -88,7 +87,6 @@ class Gateway(socketserver.ThreadingTCPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answering)
         self.rows = {}
-        self.got = []
         self.url = f"tcp://127.0.0.1:{self.server_address[1]}"
 
 
@@ -100,8 +98,7 @@ class Answering(socketserver.StreamRequestHandler):
             if not line.startswith(b"{"):
                 self.server.rows.pop(int(line))
                 continue
-            self.server.got.append(json.loads(line))
-            is_refused = self.server.got[-1]["asset"] == "oven-2"
+            is_refused = json.loads(line)["asset"] == "oven-2"
             self.wfile.write(b"it knows no oven-2\n" if is_refused else b"ok\n")
 
 
@@ -145,29 +142,12 @@ def test_a_source_of_an_added_kind_is_read_and_acknowledged(plant, database, gat
     assert len(plant.dead_messages.dead("gateway", 9)) == 1
 
 
-@pytest.mark.server
-def test_a_sink_of_an_added_kind_delivers_and_what_it_refuses_is_a_dead_letter(
-    plant, database, gateway, monkeypatch
-):
-    for name in ("LOOK_S", "NOTE_S", "FIRST_WAIT_S"):
-        monkeypatch.setattr(stream_sinks, name, 0.05)
-    prepare.prepare_database(database)
-    apply_sinks(plant, [SINK], "ada", at(0))
-    service = SinkService(plant, surroundings(gateway.url), "one", lambda: ["one"])
-    service.start()
-    try:
-        wait_until(lambda: plant.sink_deliveries.progress("mes").position)
-        for number in (1, 2):
-            one = episode(number, asset=f"oven-{number}")
-            with plant.unit_of_work.begin() as unit:
-                plant.episodes.write([one.with_transition("raised", at(number), "hot")], unit)
-        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 1)
-        wait_until(lambda: plant.sink_deliveries.count_letters("mes") == 1)
-    finally:
-        service.close()
-    assert [one["transition"] for one in gateway.got[:2]] == ["raised", "raised"]
-    (letter,) = sink_detail(plant, "mes", at(9)).letters
-    assert letter.reason == "it knows no oven-2"
+def test_a_sink_of_an_added_kind_gives_the_answer_to_each_message(package, gateway):
+    receiver = stream_sinks.open_receiver(parse_sink(SINK), surroundings(gateway.url))
+    messages = [SimpleNamespace(content={"asset": f"oven-{number}"}) for number in (1, 2)]
+    answers = [*receiver.send(messages)]
+    receiver.close()
+    assert answers == [ACCEPTED, Answer("refused", "it knows no oven-2")]
 
 
 def test_the_schema_of_an_added_kind_is_closed(package):

@@ -150,22 +150,6 @@ def test_only_active_sources_of_the_service_are_read(plant, readers):
     assert [rows(plant, name) for name in ("rare", "own")] == [0, 0]
 
 
-def test_two_processes_share_the_sources_and_one_reads_all_when_the_other_is_gone(plant, readers):
-    names = [f"s{number}" for number in range(12)]
-    apply(plant, *names)
-    processes = ["one", "two"]
-    with (
-        service(plant, readers, "one", processes) as one,
-        service(plant, readers, "two", processes) as two,
-    ):
-        wait_until(lambda: sorted([*one.reads(), *two.reads()]) == sorted(names))
-        assert (one.reads() == [], two.reads() == []) == (False, False)
-        processes.remove("two")
-        wait_until(lambda: sorted(one.reads()) == sorted(names))
-        wait_until(lambda: two.reads() == [])
-    assert {rows(plant, name) for name in names} == {1, 0}, "the same row is new only once"
-
-
 @pytest.mark.fast
 def test_a_source_counts_as_read_for_a_minute_or_three_intervals():
     def is_read(every, after):

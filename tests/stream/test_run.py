@@ -1,15 +1,24 @@
-"""The start of `alerting stream`: a database that is away is waited for, and does not end the
-service."""
+"""`alerting stream`: it waits for a database that is away; then its parts work side by side."""
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
+from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import DatabaseDown
+from alerting.adapters.sources import brokers
 from alerting.settings.environment import Settings
-from alerting.stream.run import await_platform
+from alerting.stream.run import await_platform, run
+from alerting.stream.wait import new_process
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.sources.documents import apply_sources
+from tests.builders import at, oven, too_hot
+from tests.helpers.receivers import wait_until
+from tests.helpers.streamed_messages import NOON, SOURCE, Batches, message
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.fast
 
@@ -42,3 +51,22 @@ def test_the_service_waits_for_its_database_until_it_is_stopped(tmp_path, stops,
 def test_a_database_of_its_own_that_cannot_be_started_ends_the_service():
     with ExitStack() as stack, pytest.raises(DatabaseDown):
         await_platform(stack, Opening(), Settings(home=Path()), None, Event())
+
+
+def test_a_message_becomes_an_alarm_that_is_told_while_the_service_runs(tmp_path, monkeypatch):
+    mail = Mailbox("mail")
+    platform = platform_on(memory_platform(), [mail], HandClock(NOON + timedelta(minutes=1)))
+    platform.assets.store_assets([oven()])
+    apply(platform, [too_hot()], "engineer", at(0), "test")
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    hot = message({"ts": NOON.isoformat(), "values": {"temperature": 230.0}})
+    monkeypatch.setattr(brokers, "open_stream", lambda *_: Batches([[hot]]))
+    stopped = Event()
+    environ = {"ALERTING_HOME": str(tmp_path), "BROKER_URL": "mqtt://broker"}
+    given = (lambda: nullcontext(platform), environ, None, stopped, new_process(), print)
+    service = Thread(target=run, args=given)
+    service.start()
+    wait_until(lambda: mail.messages or not service.is_alive())
+    stopped.set()
+    service.join()
+    assert [one.key.rpartition(":")[0].rpartition(":")[2] for one in mail.messages] == ["raised"]

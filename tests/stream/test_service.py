@@ -224,18 +224,6 @@ def test_values_that_a_server_sends_once_outlive_an_outage_and_are_stored_before
     assert len(servers.opened) == 2
 
 
-def test_values_that_a_server_sends_once_are_counted_where_their_source_is_paused(
-    servers, monkeypatch
-):
-    monkeypatch.setattr(stream, "MOST_DEAD", 0)
-    platform = memory_platform()
-    one = reader(servers, platform, [[message(b"x")], values(1, 2)], OPC_UA)
-    one.turn()
-    found = progress(platform)
-    assert servers.opened[0].is_closed
-    assert (found.lost, found.last_lost) == (3, "the source was paused while they waited")
-
-
 def test_a_service_that_ends_while_the_database_is_away_says_how_many_values_are_lost(
     servers, caplog
 ):

@@ -177,16 +177,6 @@ def test_a_sink_begins_when_it_is_applied_or_first_read_and_loses_nothing(plant,
         wait_until(lambda: expected <= set(web.keys()))
 
 
-def test_a_sink_that_selects_more_gets_what_is_open_of_it_at_once(plant, web):
-    with service(plant, web.address(web.port)):
-        apply(plant, web, match={"definitions": ["moist"]})
-        is_open = store(plant, raised(1))
-        wait_until(lambda: progress(plant).until)
-        apply_sinks(plant, [document(web)], "ada", at(2))
-        wait_until(web.keys)
-    assert web.keys() == [f"mes:{is_open.id}:1"]
-
-
 def test_a_process_that_died_before_it_noted_sends_the_same_keys_again(plant, receiver):
     with service(plant, receiver.address(receiver.port)):
         apply(plant, receiver)

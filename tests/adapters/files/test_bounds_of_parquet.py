@@ -90,38 +90,3 @@ def test_what_no_cell_holds_is_refused_unread(tmp_path, monkeypatch):
         pq.write_table(pa.table({"v": column}), path)
         with pytest.raises(UserError, match="neither number, text, boolean nor time"):
             open_table(path).first_rows(1)
-
-
-def test_missing_texts_and_empty_files_are_read(tmp_path):
-    path = tmp_path / "a.parquet"
-    column = pa.array(["a", None, "b", None], pa.dictionary(pa.int32(), pa.string()))
-    pq.write_table(pa.table({"v": column, "w": pa.nulls(4, pa.string())}), path)
-    (chunk,) = open_table(path).chunks(["v", "w"])
-    assert chunk.columns["v"].to_pylist() == ["a", None, "b", None]
-    assert chunk.columns["w"].to_pylist() == [None] * 4
-    pq.write_table(pa.table({"v": pa.array([], pa.string())}), path)
-    assert [*open_table(path).chunks(["v"])] == []
-    assert open_table(path).first_rows(5) is None
-
-
-@pytest.mark.parametrize(
-    "options", [{}, PLAIN, {"data_page_version": "2.0"}, {"compression": "gzip"}]
-)
-def test_a_damaged_file_is_a_sentence(tmp_path, options):
-    path = tmp_path / "a.parquet"
-    table = pa.table({"v": pa.array([f"t{n}" for n in range(500)]), "n": pa.array(range(500))})
-    pq.write_table(table, path, **options)
-    whole = path.read_bytes()
-    rng = np.random.default_rng(1)
-    refused = 0
-    for _ in range(150):
-        spoilt = bytearray(whole)
-        for at in rng.integers(4, len(whole) - 8, 3):
-            spoilt[at] = rng.integers(0, 256)
-        path.write_bytes(spoilt)
-        try:
-            opened = open_table(path)
-            [*opened.chunks(opened.titles)]
-        except UserError as refusal:
-            refused += "a.parquet" in f"{refusal}"
-    assert refused >= 30

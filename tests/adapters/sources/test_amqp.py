@@ -48,18 +48,6 @@ def receiving(counts, body=b"{}"):
     return one, waits
 
 
-@pytest.mark.parametrize(
-    ("counts", "most", "received", "calls"),
-    [([0], 500, 0, 1), ([70, 70, 0, 9], 500, 140, 3), ([70, 70, 70], 100, 140, 2)],
-)
-def test_messages_that_have_come_are_received_together_so_that_the_clock_is_asked_once(
-    counts, most, received, calls
-):
-    one, waits = receiving(counts)
-    assert (len(one.receive(most)), len(waits)) == (received, calls)
-    assert (any(waits[1:]), one._received) == (False, [])
-
-
 def test_large_messages_are_received_a_few_at_a_time_so_that_memory_stays_bounded():
     one, _ = receiving([3, 3, 3, 3], bytes(200_000))
     assert [len(one.receive(1000)) for _ in range(3)] == [6, 6, 0]

@@ -140,22 +140,6 @@ def test_of_values_that_are_sent_once_the_oldest_are_lost_beyond_a_bound_and_cou
     assert stream.losses() == []
 
 
-def test_a_clock_that_fails_is_named_as_the_cause_and_loses_no_message():
-    answers = iter([ConnectionError("database away"), None])
-    faults = []
-
-    def now():
-        if (answer := next(answers, None)) is not None:
-            raise answer
-        faults.append(stream._fault)
-        return NOON
-
-    stream = idle_stream(now=now)
-    assert serve(stream, b"1", b"2") is None
-    assert faults == ["the clock of the platform cannot be read: database away"]
-    assert [message.payload for message in stream.batch()] == [b"1", b"2"]
-
-
 @pytest.mark.parametrize(("history", "is_lost"), [(0, True), (5, True), (15, False)])
 def test_the_time_without_a_connection_is_stated_unless_history_fills_it(history, is_lost):
     minutes = iter((0, 0, 10, 10, 10))
@@ -167,11 +151,3 @@ def test_the_time_without_a_connection_is_stated_unless_history_fills_it(history
             stream._serve_connection()
     lost = [loss.reason.split(":")[0] for loss in stream.losses()]
     assert lost == (["there was no connection from 2026-01-05T12"] if is_lost else [])
-
-
-def test_dropped_values_that_the_history_has_are_read_again_and_not_lost(monkeypatch):
-    monkeypatch.setattr(threaded, "MOST_WAITING", 3)
-    stream = idle_stream(is_sent_once=True, history=timedelta(hours=1))
-    serve(stream, *FIVE)
-    serve(stream)
-    assert (stream.losses(), stream._dropped) == ([], [])

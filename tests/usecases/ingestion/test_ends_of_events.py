@@ -54,11 +54,3 @@ def test_a_wrong_import_is_taken_back_and_its_type_may_then_be_lasting(importer)
     importer.events(STOPS, **right)
     first = importer.plant.readings.events["a", "Stoerung_Band_3", SIX - timedelta(hours=1)]
     assert first.end - first.start == timedelta(minutes=30)
-
-
-def test_what_others_stored_stays_when_an_import_is_taken_back(importer):
-    columns = {"columns": {**TYPES, "end_column": "Ende"}, **COLUMNS}
-    importer.events(STOPS, **columns)
-    corrected = STOPS.replace("06:10", "06:20")
-    assert importer.events(corrected, take_back=True, **columns).removed == 1
-    assert [end.minute for end in (e.end for e in importer.plant.readings.events.values())] == [10]

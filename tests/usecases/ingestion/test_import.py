@@ -1,15 +1,10 @@
-"""`alerting import` as people run it: the command, a real database, kills at bad moments, files
-larger than they should be, and a new user's file with the asset's name as its only option."""
+"""`alerting import` as people run it: the command, a real database, and a new user's file with the
+asset's name as its only option."""
 
 import csv
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +12,6 @@ import pytest
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.server
-ROOT = Path(__file__).parents[3]
 BERLIN = ZoneInfo("Europe/Berlin")
 START = datetime(2025, 10, 25, 22, tzinfo=UTC)
 GOOD = "ts,asset,x\n2026-01-05 00:00:00,oven-1,1\n2026-01-05 00:01:00,oven-1,2\n"
@@ -46,17 +40,6 @@ class Command:
             content if isinstance(content, bytes) else content.encode()
         )
 
-    def start(self, *arguments):
-        code = "from alerting.cli.main import main; main()"
-        return subprocess.Popen(
-            [sys.executable, "-c", code, "import", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
     def __call__(self, *arguments):
         done = self.commands.run("import", *arguments, cwd=self.folder, environ=self.environment)
         assert "Traceback" not in done.stderr, done.stderr
@@ -64,23 +47,6 @@ class Command:
 
     def count(self):
         return self.stores.database["readings"].count_documents({})
-
-    def settled_count(self):
-        """The count once the server is done with the last request of a client that is gone."""
-        before = -1
-        while self._is_written() or (count := self.count()) != before:
-            before = self.count()
-            time.sleep(0.5)
-        return count
-
-    def _is_written(self):
-        """Return whether the server works on a request that writes readings."""
-        writes = {
-            "ns": f"{self.stores.database.name}.readings",
-            "op": {"$in": ["insert", "update"]},
-        }
-        admin = self.stores.database.client.admin
-        return list(admin.aggregate([{"$currentOp": {}}, {"$match": writes}])) != []
 
 
 @pytest.fixture
@@ -224,60 +190,3 @@ def test_events_and_assets_go_the_same_way(command):
     assert (asset.attributes, asset.variables["x"].delay) == ({"age": 3.0}, timedelta(hours=1))
     events = command.stores.readings.load(asset, None, None).events
     assert (events.end - events.start).tolist() == [timedelta(minutes=10)]
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_an_import_stopped_in_the_middle_is_completed_by_running_it_again(command, how):
-    rows = 240_000
-    lines = (f"{1_767_571_200 + i},oven-{i % 3},{i},{i % 7}" for i in range(rows))
-    command.file("f.csv", "ts,asset,x,y\n" + "\n".join(lines) + "\n")
-    process = command.start("readings", "f.csv")
-    while not command.count() and process.poll() is None:
-        time.sleep(0.005)
-    process.send_signal(how)
-    _, err = process.communicate(timeout=600)
-    assert process.returncode != 0, "it was done before the signal came"
-    assert "Traceback" not in err
-    before = command.settled_count()
-    assert 0 < before < rows
-    code, out, _ = command("readings", "f.csv", "--json")
-    assert (code, json.loads(out)["new"], command.count()) == (0, rows - before, rows)
-    last = command.stores.database["readings"].find_one({"asset": "oven-2", "v.x": rows - 1})
-    assert last["v"] == {"x": rows - 1, "y": (rows - 1) % 7}
-
-
-WIDE = """
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from alerting.usecases.ingestion.tables import check_readings
-from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.rows import Layout
-from benchmarks.helpers.memory import peak_mib
-from tests.memory_plant import Plant
-
-plant = Plant()
-plant.readings.insert = lambda rows, arrived_at: []
-checked = check_readings(ReadingsFile(Path(sys.argv[1]), Layout(asset="a")), plant)
-print(checked.write(now=datetime.now(UTC), actor="me").rows, peak_mib())
-"""
-
-
-@pytest.mark.night
-def test_two_thousand_columns_need_less_than_a_gigabyte_however_long_the_file(tmp_path):
-    def peak(rows):
-        path = tmp_path / f"{rows}.csv"
-        cells = ";".join(f"{i % 300},{i % 7}" if i % 13 else "#NV" for i in range(2000))
-        with path.open("w", encoding="utf-8") as file:
-            file.write("Zeit;" + ";".join(f"Werk.Linie.Tag_{i} [°C]" for i in range(2000)) + "\n")
-            file.writelines(f"{1_767_571_200 + i};{cells}\n" for i in range(rows))
-        command = [sys.executable, "-c", WIDE, str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-        imported, megabytes = map(int, done.stdout.split())
-        assert imported == rows
-        return megabytes
-
-    # about 9 and 36 MB
-    small = peak(800)
-    large = peak(3200)
-    assert large < min(1000, small + 80)

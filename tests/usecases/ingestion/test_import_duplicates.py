@@ -3,15 +3,10 @@ their mean."""
 
 from datetime import timedelta
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.rows import Layout, QualityLayout
+from alerting.adapters.files.rows import QualityLayout
 from alerting.adapters.files.tables import text
-from alerting.usecases.ingestion.tables import check_readings
-from tests.helpers.tables import NOW
 
 MINUTE = timedelta(minutes=1)
 # as a German historian writes: semicolons, decimal commas, instants that two collectors have
@@ -70,13 +65,3 @@ def test_a_last_sample_of_bad_quality_is_bad_and_a_mean_is_that_of_the_good_ones
         "last": [({}, {"x": "bad"})],
         "mean": [({"x": 2.0}, {"x": "uncertain"})],
     }
-
-
-def test_rows_of_parquet_are_merged_the_same_way(importer, tmp_path):
-    path = tmp_path / "line.parquet"
-    pq.write_table(pa.table({"ts": ["2015-01-01T06:00:00Z"] * 2, "x": [1.0, 2.0]}), path)
-    for rule in ("last", "mean"):
-        source = ReadingsFile(path, Layout(asset=rule, duplicates=rule))
-        result = check_readings(source, importer.plant).write(now=NOW, actor="me")
-        assert result.notes[0].startswith("1 row states an instant of an earlier one again")
-    assert [*importer.values.values()] == [{"x": 2.0}, {"x": 1.5}]

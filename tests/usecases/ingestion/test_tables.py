@@ -1,6 +1,5 @@
 """Tables of readings and events: what is stored and declared, what is bad, and what is refused."""
 
-import math
 from datetime import timedelta
 
 from alerting.adapters.files.readings import ReadingsFile
@@ -266,15 +265,6 @@ def test_a_bad_event_stops_the_import_or_is_kept_apart_and_a_repeated_one_counts
     assert {line: result.rejected for line, result in skipped.items()} == dict.fromkeys(skipped, 1)
     assert len(importer.plant.readings.events) == 1
     assert importer.events(TWICE).repeated == 1
-
-
-def test_no_value_ever_reaches_the_store_as_not_a_number(importer):
-    content = (
-        "ts,x,y\n2015-01-01 06:00:00,nan,1\n2015-01-01 06:01:00,-nan,1\n2015-01-01 06:02,2,1\n"
-    )
-    importer.readings(content, asset="a")
-    found = [v for values in importer.values.values() for v in values.values()]
-    assert (len(found), any(math.isnan(v) for v in found)) == (4, False)
 
 
 def test_readings_far_from_all_others_and_after_now_are_told_of(importer):

@@ -24,7 +24,6 @@ HAPPENING = (
     "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:25.",
     f"Predicted Thu 1 Jan 00:10 (25 min ago): {EXPECTED}",
 )
-LATER = "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:37."
 IS_OVER = "Thu 1 Jan 00:10 to 01:10 (1 h): the problem is over."
 WITHDRAWN = "data that came late show no reason for it."
 
@@ -72,21 +71,6 @@ def test_withdrawn_it_says_neither_that_it_happened_nor_that_it_is_over():
         ],
     ]
     assert line.mail.messages[-1].text.splitlines()[3:] == ["It was not acknowledged."]
-
-
-def test_corrected_by_late_data_and_happening_later():
-    line = warned(Line())
-    line.feed(range(70, 90), moisture=4.5)
-    line.run(*range(5, 36, 5))
-    line.feed(range(25, 37), now=36, moisture=4.0)
-    line.run(37, *range(40, 90, 5))
-    assert mails(line) == [
-        RAISED,
-        HAPPENING,
-        ("It is not happening", "Late data: the problem has not come.", PREDICTED),
-        ("It is happening", LATER, f"Predicted Thu 1 Jan 00:10 (40 min ago): {EXPECTED}"),
-        ("Over", IS_OVER, f"It happened. As of Thu 1 Jan 00:47: {LATER}"),
-    ]
 
 
 def test_a_problem_known_after_the_end_is_one_correction():

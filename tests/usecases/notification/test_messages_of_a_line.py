@@ -66,23 +66,6 @@ def test_a_route_for_line_1_carries_nothing_of_line_2():
     assert SECOND in str(all_of(platform, "line-2"))
 
 
-def test_a_heartbeat_counts_the_alarms_of_its_route_alone():
-    first = route("line-1", "line-1", heartbeat="1h")
-    alone = plant(first)
-    both = plant(first, route("*", "line-2", heartbeat="1h"))
-    feed(alone, 1, ovens=OVENS[:1])
-    feed(both, 1)
-    for platform in (alone, both):
-        run(platform, 1)
-    signs = [
-        [m for m in all_of(platform, box) if m.key.startswith("heartbeat")]
-        for platform, box in ((alone, "line-1"), (both, "line-1"), (both, "line-2"))
-    ]
-    [[of_one], [same], [of_all]] = signs
-    assert of_one.text == same.text
-    assert of_all.payload["open"] == 10
-
-
 NOT_NOW = route(SECOND, "line-2", shifts=[{"from": "12:00", "to": "13:00"}])
 FIRST = route("line-1", "line-1")
 UNROUTED = [

@@ -1,6 +1,6 @@
 """Faults of the platform reach a mailbox, each once, and their ends as well: nobody has to look."""
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -91,19 +91,6 @@ def test_stopped_readings_late_evaluation_a_full_disk_and_a_silent_registry_are_
     assert news(platform, NOW + 131) == [
         subject.replace("Platform", "Over: platform") for subject in found
     ]
-
-
-def test_the_console_leaves_the_registry_and_its_alert_to_the_maintenance(platform):
-    apply(platform, [learned_quickly()], "engineer", at(0), "test")
-    models = SilentModels()
-    ill = replace(platform, models=models)
-    monitor = HealthMonitor(lambda: nullcontext(ill), lambda: at(NOW))
-    found = []
-    for check in (monitor.check, lambda: maintain(ill, at(NOW)), monitor.check):
-        check()
-        kinds = {alert.kind for alert in platform.platform_alerts.open()}
-        found.append((models.asked, "registry away" in kinds))
-    assert found == [(0, False), (1, True), (1, True)]
 
 
 def test_an_outage_of_the_database_is_announced_by_the_console_and_recorded_when_it_is_over(

@@ -12,7 +12,6 @@ from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.operators.silencing import (
     EndingEvent,
-    alarms_of,
     extend_silence,
     list_silences,
     start_silence,
@@ -114,15 +113,6 @@ def test_who_is_told_of_an_alarm_of_a_silenced_line():
         episode = the_episode(platform)
         found[name] = (heard, episode.muted_by is not None, episode.maintenance is not None)
     assert found == {name: tuple(expected) for name, (_, *expected) in STORIES.items()}
-
-
-def test_its_alarms_are_known_and_say_why_they_were_muted(platform):
-    made = silence(platform, 0, 60)
-    live(platform, (5, 300), (20, 100), (61,))
-    episode = the_episode(platform)
-    assert episode.condition == "closed"
-    assert "belt change, ann" in episode.transitions[1].reason
-    assert alarms_of(platform, made, at(61)) == [episode]
 
 
 def test_it_is_ended_once_and_the_same_of_one_instant_is_begun_once_and_again_after_its_end(

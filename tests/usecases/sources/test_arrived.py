@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.shards import SHARDS
-from alerting.ports import EventRow, ReadingRow
-from alerting.stream.evaluator import Evaluator
+from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.arrived import (
     ArrivedRows,
@@ -20,15 +19,13 @@ from alerting.usecases.evaluation.arrived import (
     plan_arrived,
 )
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_now
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.late_line import FIELDS, Line
 from tests.helpers.stores import states_of
-from tests.helpers.suppression import feed, run
-from tests.helpers.suppression import plant as suppressed_plant
-from tests.in_memory_platform import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, platform_on
 
 SECOND = 1 / 60
 
@@ -197,24 +194,3 @@ def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_o
         ("too-hot", "found_late")
     ]
     assert plan_arrived(platform, ["stops"], SHARDS, at(606)).shards == []
-    platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
-    apply(platform, [too_moist(problem={"event": "stop"})], "engineer", at(606), "test")
-    assert len(plan_arrived(platform, ["stops"], SHARDS, at(607)).shards) == 1
-
-
-def test_the_end_of_a_suppressing_event_is_notified_at_once():
-    mail = Mailbox("mail")
-    platform = suppressed_plant(mail, suppression={"when": {"event": "maintenance"}})
-    add_events(platform, [EventRow("line-1", "maintenance", at(0), None, "mes")], at(0))
-    feed(platform, 1, 230)
-    run(platform, 2)
-    assert mail.messages == []
-    evaluator = Evaluator(platform)
-    evaluator._stopped.set()  # no pauses
-    ended = [EventRow("line-1", "maintenance", at(0), at(3), "mes")]
-    add_events(platform, ended, at(3))
-    platform.clock.instant = at(4)
-    evaluator.add(ended)
-    evaluator.evaluate()
-    evaluator.deliver()
-    assert [message.key.split(":")[1].split("-")[0] for message in mail.messages] == ["unmuted"]

@@ -205,13 +205,6 @@ def test_a_look_shows_rows_of_the_newest_file_and_refused_lines_and_changes_noth
     assert (names(folder), platform.assets.all()) == ({"in": ["a.csv"]}, [])
 
 
-def test_a_folder_that_is_not_there_is_said(platform, folder):
-    apply_sources(platform, [source(folder, pattern=f"{folder}/missing/*.csv")], "ada", at(0))
-    with pytest.raises(UserError, match="does not exist or is not mounted"):
-        poll(platform, READERS, "lab", at(1))
-    assert "not mounted" in fault(platform)
-
-
 def test_more_files_that_stay_than_are_read_at_once_do_not_keep_a_new_one_out(
     platform, folder, monkeypatch
 ):
@@ -222,13 +215,3 @@ def test_more_files_that_stay_than_are_read_at_once_do_not_keep_a_new_one_out(
     assert [poll(platform, READERS, "lab", at(minute)).new for minute in range(4)] == [2, 2, 1, 0]
     again = poll(platform, READERS, "lab", at(5), again=True)
     assert (again.rows, again.new) == (5, 0)
-
-
-def test_files_that_were_put_away_are_not_read_again_where_the_pattern_matches_them(
-    platform, folder
-):
-    passed_by_the_checks = source(folder, pattern=f"{folder}/*/*.csv")
-    platform.sources.store_document(passed_by_the_checks)
-    write(folder, ONE)
-    rows = [poll(platform, READERS, "lab", at(minute), again=True).rows for minute in (1, 2)]
-    assert (rows, names(folder)) == ([1, 0], {"done": ["a.csv"], "in": []})

@@ -1,7 +1,6 @@
 """What data declare by themselves is bounded: surplus rows are refused one by one, an alert is
 raised, and the rest is stored."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,8 +13,6 @@ from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports.platform_alerts import AuditFilter
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
 from alerting.usecases.sources.deliver import deliver
-from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.stream import BrokerMessage, retry_dead, store_messages
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at
 
@@ -23,7 +20,6 @@ pytestmark = pytest.mark.fast
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 GATE = parse_source({"name": "gate", "kind": "http"})
-LINE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}"}
 
 
 def plant(assets=(3, 5, 7), variables=(4, 8, 12)):
@@ -87,14 +83,6 @@ def test_source_and_all_of_them_together_have_bounds_import_of_engineer_neither_
     assert "source gate" in maintain(platform, at(10))["faults"][0]
 
 
-def test_what_a_plant_has_stays_in_use_when_a_bound_is_lowered_below_it():
-    platform = plant()
-    deliver(platform, GATE, rows(named("a", 3)), at(0), by="gate")
-    lowered = replace(platform, declaration_limits=plant((0, 0, 0), (0, 0, 0)).declaration_limits)
-    later = deliver(lowered, GATE, [*rows(named("a", 3)), *rows(["a-0"], "new")], at(1), by="gate")
-    assert (later.rows, [row.line for row in later.refused]) == (3, [4])
-
-
 def test_a_row_with_too_many_new_variables_is_refused_whole_and_declares_nothing():
     platform = plant()
     wide = {
@@ -122,18 +110,6 @@ def test_an_asset_that_is_full_refuses_rows_with_more_and_stores_the_others():
     )
     assert (found.rows, [row.line for row in found.refused]) == (2, [1])
     assert "an asset has at most 10000" in found.refused[0].reason
-
-
-def test_messages_beyond_a_bound_are_put_aside_at_once_and_stored_by_a_retry_when_more_is_allowed():
-    platform = plant()
-    apply_sources(platform, [LINE], "ada", at(0))
-    row = json.dumps({"ts": NOON.isoformat(), "t": 1}).encode()
-    batch = [BrokerMessage(f"line-3/{name}", row, NOON, lambda: None) for name in named("new", 5)]
-    count = store_messages(platform, parse_source(LINE), batch, at(0), lambda _: False)
-    assert (count.new, count.dead, names(platform)) == (3, 2, named("new", 3))
-    assert "this delivery declares" in platform.dead_messages.dead("line", 9)[0].reason
-    assert retry_dead(platform, "line", "ada", at(1)).new == 2
-    assert names(platform) == named("new", 5)
 
 
 def test_the_alert_names_the_source_and_ends_a_day_after_the_last_refused_row():

@@ -19,8 +19,6 @@ from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.hostile_files import GOOD, make_files, table
-from tests.helpers.stores import real  # noqa: F401 - a fixture
-from tests.in_memory_platform import HandClock, platform_on
 
 READERS = Readers(FolderDrop(), SqlReader(resolver({})), is_outage=is_outage)
 SKIPPED = ("kind, directory", "kind, link", "kind, circle", "kind, nowhere", "kind, pipe")
@@ -63,15 +61,15 @@ def names(folder):
     }
 
 
-@pytest.mark.server
-def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first(
-    real,  # noqa: F811
-    folder,
-):
-    platform = platform_on(real, (), HandClock())
+def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first(platform, folder):
     hostile = make_files(folder / "in")
     hostile.pop("kind, secret").unlink()
-    assert len(hostile) > 130
+    # what is hostile by its content alone is tested by the command of imports, too
+    contents = [name for name in hostile if not name.startswith(("kind, ", "name, "))]
+    for number, name in enumerate(contents):
+        if number % 5 or hostile[name].stat().st_size > 100_000:
+            hostile.pop(name).unlink()
+    assert len(hostile) > 40
     for number, path in enumerate(hostile.values()):
         # ten of them are the first in order, the others lie between and behind good ones
         _age(path, 10_000 - number)
@@ -91,7 +89,7 @@ def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first
     left = names(folder)
     assert left["in"] == sorted(hostile[name].name for name in SKIPPED)
     bad = [name for name in left["bad"] if not name.endswith(".reason.txt")]
-    assert found.refused == len(bad) > 80
+    assert found.refused == len(bad) > 15
     assert all((folder / "bad" / f"{name}.reason.txt").stat().st_size > 20 for name in bad)
     assert len(bad) + len(left["done"]) + len(SKIPPED) == len(hostile) + GOOD_FILES
     again = poll(platform, READERS, "lab", at(2))
@@ -164,23 +162,14 @@ def test_a_folder_that_is_a_link_is_refused_and_its_target_stays_empty(platform,
     assert (list((folder / "elsewhere").iterdir()), names(folder)["in"]) == ([], ["a.csv"])
 
 
-@pytest.mark.parametrize("name", ["x" * 251 + ".csv", "ü" * 125 + "a.csv", "y" + "." * 254])
-def test_a_name_of_255_bytes_ends_somewhere(platform, folder, name):
+def test_a_bad_file_whose_name_has_255_bytes_is_put_away_beside_another_one(platform, folder):
     apply_sources(platform, [document(folder, pattern=f"{folder}/in/*")], "ada", at(0))
-    for minute in (1, 2, 3):
-        write(folder, name, table(f"never,{minute}"), age=minute)
+    for minute in (1, 2):
+        write(folder, "ü" * 125 + "a.csv", table(f"never,{minute}"), age=minute)
         assert poll(platform, READERS, "lab", at(minute)).refused == 1
     found = names(folder)
-    assert found["in"] == []
-    assert len(found["bad"]) == 6
-    assert all(
-        f"{away}.reason.txt" in found["bad"]
-        for away in found["bad"]
-        if not away.endswith(".reason.txt")
-    )
-    write(folder, name)
-    assert poll(platform, READERS, "lab", at(4)).new == 2
-    assert names(folder)["done"] == [name]
+    away = [name for name in found["bad"] if f"{name}.reason.txt" in found["bad"]]
+    assert (found["in"], len(away), len(found["bad"])) == ([], 2, 4)
 
 
 def test_a_file_is_moved_to_another_disk_too(platform, folder, monkeypatch):

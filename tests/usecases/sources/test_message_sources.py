@@ -12,15 +12,12 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import parse_source
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at
 from tests.helpers.brokers import SERVERS
 from tests.helpers.proxy import Proxy
 from tests.helpers.receivers import wait_until
-from tests.support import free_port
 
 pytestmark = pytest.mark.server
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -162,54 +159,6 @@ def test_a_broken_connection_is_said_and_what_came_meanwhile_is_stored_once(line
     assert (line.progress.rows, line.progress.fault) == (20, None)
 
 
-def test_a_changed_topic_is_given_back(line):
-    changed = {**line.document, "topic": line.topic("new", "{asset}", "readings")}
-    apply_sources(line.platform, [changed], "ada", at(1))
-    line.service.close()
-    line.start()
-    line.send([1])
-    line.server.publish(
-        line.topic("new", "oven-3", "readings"),
-        [json.dumps({"ts": NOON.isoformat(), "t": 1}).encode()],
-    )
-    line.turns(lambda: line.stored("oven-3"))
-    assert line.stored() == {}
-    assert line.platform.dead_messages.dead(line.name, 10) == []
-
-
-def only(kind):
-    return pytest.mark.parametrize("server", [kind], indirect=True)
-
-
-ROW = json.dumps({"ts": NOON.isoformat(), "values": {"t": 1}}).encode()
-
-
-@only("amqp")
-def test_an_amqp_queue_that_is_there_is_read_and_a_missing_one_or_exchange_is_said(server, proxy):
-    import pika
-
-    def refused(**changes):
-        line = Line(server, proxy, "missing", is_waiting=False, **changes)
-        line.turns(lambda: "not answered" not in (line.progress.fault or "not answered"))
-        line.service.close()
-        return line.progress.fault
-
-    with pika.BlockingConnection(pika.URLParameters(server.address(server.port))) as connection:
-        channel = connection.channel()
-        channel.queue_declare("line-3-results", durable=True)
-        channel.basic_publish("", "line-3-results", ROW)
-        channel.exchange_declare("plant", "topic", durable=True)
-        line = Line(server, proxy, "given", queue="line-3-results", topic="#", asset="oven-1")
-        line.turns(line.stored)
-        line.service.close()
-        line = Line(server, proxy, "plant", exchange="plant")
-        channel.basic_publish("plant", line.topic("oven-1", "readings"), ROW)
-        line.turns(line.stored)
-        line.service.close()
-    assert "no queue 'nothing'" in refused(queue="nothing")
-    assert "no exchange 'nothing'" in refused(exchange="nothing")
-
-
 def test_a_trial_shows_rows_as_they_would_be_stored_and_takes_none_from_the_service(line):
     from alerting.adapters.sources.brokers import look_at
     from alerting.usecases.sources.trial import try_messages
@@ -234,12 +183,3 @@ def test_a_trial_shows_rows_as_they_would_be_stored_and_takes_none_from_the_serv
     assert {row.reason for row in trial.refused} == {"is neither a row nor a list of rows"}
     assert (bool(shown), line.stored()) == (True, {})
     line.turns(lambda: len(line.stored()) == 5 and line.platform.dead_messages.dead(line.name, 10))
-
-
-def test_a_trial_of_a_broker_that_is_away_says_so_within_its_time(server, proxy):
-    from alerting.adapters.sources.brokers import look_at
-
-    away = {"name": "away", "kind": server.kind, "url": {"env": "B"}, "topic": "away"}
-    source = parse_source(away)
-    with pytest.raises(UserError, match="source away: "):
-        look_at(server.kind, source, server.address(free_port()), 2.0)

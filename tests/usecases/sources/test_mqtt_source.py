@@ -13,7 +13,7 @@ from tests.helpers.mosquitto import Broker
 from tests.helpers.receivers import wait_until
 from tests.helpers.streamed_messages import SOURCE, message
 
-mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install paho-mqtt")
+publish = pytest.importorskip("paho.mqtt.publish", reason="pip install paho-mqtt")
 VALUES = {**SOURCE, "topic": "line-3/{asset}/{variable}", "payload": "value", "stamp": "receipt"}
 
 
@@ -37,36 +37,19 @@ def broker(tmp_path):
     made.stop()
 
 
-def turns(service, until):
-    """Let the service work until a condition holds."""
-    wait_until(lambda: service.turn() or until())
-
-
-def publish(broker, *messages):
-    """Publish retained messages of (topic, payload)."""
-    client = mqtt.Client(
-        mqtt.CallbackAPIVersion.VERSION2, client_id="publisher", protocol=mqtt.MQTTv5
-    )
-    client.connect("127.0.0.1", broker.port)
-    client.loop_start()
-    for topic, payload in messages:
-        client.publish(topic, payload, qos=1, retain=True).wait_for_publish(600)
-    client.disconnect()
-    client.loop_stop()
-
-
 @pytest.mark.server
 def test_from_the_noted_subscription_on_no_message_is_missed_and_a_retained_one_is_none(broker):
     """`alerting apply` waits for this note: a broker keeps nothing for a session that it
     does not know yet."""
     platform = memory_platform()
-    publish(broker, ("line-3/oven-1/t", b"1"))
+    kept = {"qos": 1, "retain": True, "port": broker.port}
+    publish.single("line-3/oven-1/t", b"1", **kept)
     apply_sources(platform, [VALUES], "ada", at(0))
     service = StreamService(platform, {"BROKER_URL": broker.address})
     assert platform.deliveries.progress("line").read_until is None
-    turns(service, lambda: platform.deliveries.progress("line").read_until)
-    publish(broker, ("line-3/oven-7/t", b"7"))
-    turns(service, lambda: platform.assets.get("oven-7"))
+    wait_until(lambda: service.turn() or platform.deliveries.progress("line").read_until)
+    publish.single("line-3/oven-7/t", b"7", **kept)
+    wait_until(lambda: service.turn() or platform.assets.get("oven-7"))
     service.close()
     assert platform.assets.get("oven-1") is None
 

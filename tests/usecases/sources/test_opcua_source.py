@@ -154,12 +154,6 @@ def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
     assert reader.stored()[120] == {"zone_2": 300.0}
 
 
-def test_a_node_that_is_missing_is_named(plant, proxy):
-    reader = Reader(plant, proxy, nodes={"ns=2;s=Nothing": {"variable": "x", "asset": "oven-1"}})
-    reader.turns(lambda: "refuses node 'ns=2;s=Nothing'" in (reader.fault or ""))
-    reader.service.close()
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_good_value_that_is_no_number_is_a_bad_sample_and_not_a_dead_message(value):
     source = parse_source(SOURCE)

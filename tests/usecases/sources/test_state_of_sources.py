@@ -36,13 +36,6 @@ def status_of(platform, minute):
     return status
 
 
-def test_the_reason_of_the_last_refused_row_stays_after_good_ones(platform):
-    for minute, row in enumerate([{**ROW, "asset": None}, ROW]):
-        deliver(platform, parse_source(GATE), [row], at(minute), by="gate")
-    status = status_of(platform, 3)
-    assert (status.rows, status.refused, status.last_refused) == (1, 1, "asset: there is no asset")
-
-
 def test_a_source_that_the_stream_service_has_paused_raises_an_alert_until_it_is_resumed(platform):
     set_state(platform, "gate", "paused", "ada", at(1))
     assert not status_of(platform, 1).is_stopped

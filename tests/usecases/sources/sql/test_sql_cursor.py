@@ -181,20 +181,6 @@ def test_a_stored_cursor_that_is_none_is_refused_with_its_remedy_and_stops_no_ot
     assert poll(platform, readers, "quality", at(4)).new == 1
 
 
-def test_a_cursor_that_is_infinite_neither_stops_the_source_nor_hides_later_rows(
-    platform, readers, database
-):
-    apply_sources(platform, [{**SOURCE, "cursor": "t"}], "ada", at(0))
-    insert(database, "results", (1, 1, 0, 1.0), (2, 2, 1, float("inf")))
-    assert poll(platform, readers, "quality", at(1)).new == 2
-    insert(database, "results", (3, 3, 2, 3.0))
-    assert poll(platform, readers, "quality", at(2)).new == 1
-    with database.begin() as connection:
-        connection.execute(sa.text("DELETE FROM results WHERE id <> 2"))
-    with pytest.raises(UserError, match="cursor 't' is inf, after which nothing can come"):
-        poll(platform, readers, "quality", at(3))
-
-
 TWO_STATEMENTS = [
     "SELECT 1; SELECT 2",
     "SELECT 1) AS a; DROP TABLE results; SELECT * FROM (SELECT 1",

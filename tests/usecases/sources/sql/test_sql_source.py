@@ -142,16 +142,6 @@ def test_a_read_that_is_broken_off_goes_on_where_it_was_without_loss(platform, r
     assert hardness(platform) == expected(25)
 
 
-def test_backfill_reads_all_again_and_changes_only_what_has_changed(platform, readers, database):
-    insert(database, 15)
-    poll(platform, readers, "quality", at(1))
-    database.execute(sa.text("UPDATE plant.results SET hardness = 99 WHERE id = 3"))
-    database.commit()
-    assert poll(platform, readers, "quality", at(2)).new == 0
-    assert poll(platform, readers, "quality", at(3), again=True).new == 1
-    assert hardness(platform) == expected(15) | {("oven-1", 2): 99.0}
-
-
 def test_a_query_with_a_cursor_of_instants_reads_rows_that_came_late_within_its_overlap(
     platform, readers, database
 ):
