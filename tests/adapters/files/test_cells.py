@@ -56,11 +56,6 @@ def test_the_usual_ways_to_write_a_number_are_read_alone_and_among_texts_and_all
     assert np.isnan(floats[texts]).all()
 
 
-def test_with_a_decimal_comma_a_dot_is_no_decimal_mark():
-    assert values(column("1,5", "-0,25", "3"), "number", ",")[0].tolist() == [1.5, -0.25, 3.0]
-    assert values(column("1.500", "1,5"), "number", ",")[1].tolist() == [True, False]
-
-
 def test_infinity_is_bad_and_not_a_number_is_missing():
     found, bad = values(column("inf", "-Infinity", "1e999", "-nan", "1"), "number", ".")
     assert found.tolist() == [None, None, None, None, 1.0]
@@ -114,20 +109,6 @@ def test_parts_of_a_millisecond_are_cut_and_counted():
     )
     assert found.at.tolist() == [ms(2015, 1, 1, 6) + 123] * 3
     assert found.cut == 2
-
-
-def test_stamps_without_a_zone_are_counted_when_taken_as_utc():
-    cells = column("2015-07-01 06:00:00", "2015-07-01T06:00:00Z", None)
-    assert read(cells, None).zoneless == 1
-    in_berlin = read(cells, BERLIN)
-    assert in_berlin.at.tolist() == [ms(2015, 7, 1, 4), ms(2015, 7, 1, 6), NO_INSTANT]
-    assert in_berlin.zoneless == 0
-
-
-def test_local_times_of_a_clock_change_are_bad():
-    mixed = [f"2015-10-25 02:{minute}:00" for minute in (30, 20, 40, 10)]  # in no order
-    cells = column("2015-03-29 02:30:00", "2015-03-29 03:30:00", *mixed)
-    assert read(cells, BERLIN).bad.tolist() == [True, False, True, True, True, True]
 
 
 REASONS = [

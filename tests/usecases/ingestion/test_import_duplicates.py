@@ -34,10 +34,10 @@ LAYOUT = {"asset_column": "Anlage", "zone": "UTC"}
 def test_duplicates_are_refused_or_merged_across_blocks_and_counted(
     importer, monkeypatch, rule, six, note, block
 ):
+    monkeypatch.setattr(text, "BLOCK_BYTES", block)
     reason = "another value than on an earlier line of"
     way_out = "--duplicates last or mean merges the lines of one instant"
     importer.expect_refusal("line 3, column Temperatur", reason, way_out, content=TWICE, **LAYOUT)
-    monkeypatch.setattr(text, "BLOCK_BYTES", block)
     result = importer.readings(TWICE, duplicates=rule, **LAYOUT)
     assert importer.values == {
         ("oven-1", 0 * MINUTE): {"Temperatur": pytest.approx(six), "Rezept": "C"},

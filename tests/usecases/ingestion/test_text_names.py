@@ -105,14 +105,6 @@ def test_events_declare_assets_with_titles_and_types_with_derived_names(importer
     }
 
 
-def test_of_two_almost_equal_texts_the_later_lines_are_kept_apart(importer):
-    content = f"{READINGS}2026-01-05 06:01:00;Ofen/2;3\n2026-01-05 06:02:00;Ofen 2;4\n"
-    importer.expect_refusal("line 4, column asset: 'Ofen/2' is almost 'Ofen 2'", content=content)
-    result = importer.readings(content, skip_bad=True)
-    assert (result.rows, [bad.line for bad in importer.rejects]) == (3, [4])
-    assert result.assets == ("Oel-Presse", "Ofen_2")
-
-
 def test_a_table_of_assets_gives_new_ones_their_texts_as_titles_and_keeps_other_titles(importer):
     importer.plant = Plant(Assets(Asset(name="Ofen_3", title="Backofen")))
     path = importer.file("asset;Modell\nOfen 2;A\nOfen 3;B\n")

@@ -25,7 +25,6 @@ HAPPENING = (
     f"Predicted Thu 1 Jan 00:10 (25 min ago): {EXPECTED}",
 )
 IS_OVER = "Thu 1 Jan 00:10 to 01:10 (1 h): the problem is over."
-WITHDRAWN = "data that came late show no reason for it."
 
 
 def mails(line):
@@ -52,25 +51,6 @@ def test_expected_acknowledged_happening_over():
     assert over.splitlines()[3:] == [PREDICTED]
     assert "What to do: Slow the belt down" in raised
     assert "What to do: Slow the belt down" in happening
-
-
-def test_withdrawn_it_says_neither_that_it_happened_nor_that_it_is_over():
-    found = []
-    for corrected in (16, 41):
-        line = warned(Line())
-        line.run(*range(5, corrected, 5))
-        line.feed(range(1, 21), now=corrected, humidity=NORMAL)
-        line.run(corrected + 1, *range(corrected + 4, 90, 5))
-        found.append(mails(line))
-    assert found == [
-        [RAISED, ("Withdrawn", f"Thu 1 Jan 00:10 to 00:17 (7 min): {WITHDRAWN}", PREDICTED)],
-        [
-            RAISED,
-            HAPPENING,
-            ("Withdrawn", f"Thu 1 Jan 00:10 to 00:42 (32 min): {WITHDRAWN}", PREDICTED),
-        ],
-    ]
-    assert line.mail.messages[-1].text.splitlines()[3:] == ["It was not acknowledged."]
 
 
 def test_a_problem_known_after_the_end_is_one_correction():

@@ -8,15 +8,12 @@ import pytest
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.monitor import HealthMonitor
-from alerting.definitions.wording.language import language
 from alerting.ports import Disk, ModelUnavailable
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.messages import content_message
-from alerting.usecases.notification.platform_alerts import platform_notifications
-from alerting.usecases.notification.routes import apply_routes, read_routes
+from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at
 from tests.humid_line import DAY, humid_oven, learned_quickly, line
@@ -32,10 +29,7 @@ ROUTE = {
 
 
 class SilentModels:
-    asked = 0
-
     def alias(self, definition, alias):
-        self.asked += 1
         raise ModelUnavailable("MLflow does not answer")
 
 
@@ -118,12 +112,3 @@ def test_an_outage_of_the_database_is_announced_by_the_console_and_recorded_when
     ]
     [alert] = platform.platform_alerts.resolved_since(at(NOW))
     assert alert.resolved_at - alert.opened_at == timedelta(minutes=6)
-
-
-def test_a_message_about_the_platform_is_in_one_language_and_leads_to_its_page(platform):
-    apply_routes(platform, [{**ROUTE, "language": "de"}], "engineer", at(0))
-    platform.platform_alerts.report("source stale", "source gateway", "no row", at(0))
-    [sent] = platform_notifications(platform, read_routes(platform.routes)[0], at(1))
-    said = content_message(sent, at(1), language=language("de"))
-    assert said.text.splitlines()[1].startswith("Since Mon 5 Jan ")
-    assert said.payload["page"] == "/platform"

@@ -172,27 +172,6 @@ def test_a_file_that_changes_while_it_is_read_stays_and_is_read_again(platform, 
     assert names(folder) == {"done": ["a.csv"], "in": []}
 
 
-@pytest.mark.parametrize("step", ["sha256", "put_away"])
-def test_a_file_that_cannot_be_read_or_moved_is_said_and_does_not_stop_the_others(
-    platform, folder, step, monkeypatch
-):
-    write(folder, ONE, age=90)
-    write(folder, ROW.format(1, "202,5"), name="b.csv")
-    work = getattr(FolderDrop, step)
-
-    def fail(drop, *given):
-        if any(getattr(one, "path", "").endswith("a.csv") for one in given):
-            raise UserError("a.csv: permission denied")
-        return work(drop, *given)
-
-    monkeypatch.setattr(FolderDrop, step, fail)
-    with pytest.raises(UserError, match=r"a\.csv: permission denied"):
-        poll(platform, READERS, "lab", at(1))
-    assert "permission denied" in fault(platform)
-    assert stored(platform)["12:01"] == 202.5
-    assert names(folder) == {"done": ["b.csv"], "in": ["a.csv"]}
-
-
 def test_a_look_shows_rows_of_the_newest_file_and_refused_lines_and_changes_nothing(
     platform, folder
 ):

@@ -4,7 +4,6 @@ a broken connection."""
 import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +12,6 @@ from alerting.adapters.sources.brokers import look_at
 from alerting.definitions.sources.source import parse_source
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.stream import BrokerMessage, store_messages
 from alerting.usecases.sources.trial import try_messages
 from tests.builders import at
 from tests.helpers.proxy import Proxy
@@ -129,6 +127,8 @@ def test_values_have_the_stamps_and_the_quality_of_the_server(plant, proxy):
     reader.turns(reader.stored)
     plant.write(ZONE, 201.5, 60)
     plant.write(RECIPE, "B", 60)
+    for value in (float("nan"), float("inf")):  # bad samples, too, and no dead messages
+        plant.write(ZONE, value, 61)
     plant.write(ZONE, 7.0, 61, 0x80000000)  # bad
     plant.write(ZONE, 202.5, 62, 0x40000000)  # uncertain
     reader.turns(lambda: 62 in reader.stored())
@@ -152,19 +152,6 @@ def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
     reader.turns(lambda: {120, 121} <= reader.stored().keys())
     reader.service.close()
     assert reader.stored()[120] == {"zone_2": 300.0}
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_good_value_that_is_no_number_is_a_bad_sample_and_not_a_dead_message(value):
-    source = parse_source(SOURCE)
-    platform = memory_platform()
-    apply_sources(platform, [SOURCE], "ada", at(0))
-    double = asyncua.ua.Variant(value, asyncua.ua.VariantType.Double)
-    found = asyncua.ua.DataValue(double, SourceTimestamp=at(0))
-    received = OpcUaClient._received(SimpleNamespace(_source=source), ZONE, found)
-    sent = BrokerMessage(received.topic, received.payload, at(0), lambda: None)
-    count = store_messages(platform, source, [sent], at(0))
-    assert (count.new, count.dead) == (1, 0)
 
 
 def test_a_trial_shows_present_values_and_names_nodes_that_the_server_refuses(plant):

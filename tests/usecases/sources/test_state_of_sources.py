@@ -11,7 +11,6 @@ from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.sources.source import parse_source
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import SourceLoss
-from alerting.ports.platform_alerts import AuditFilter
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources, set_state
 from alerting.usecases.sources.poll import Readers, poll
@@ -92,14 +91,6 @@ def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_ot
         in platform.deliveries.progress("lab").last_refused
     )
     assert "declarations refused: source lab" in maintain(platform, at(2))["faults"]
-    declared = [
-        entry
-        for entry in platform.audit.find(AuditFilter(start=at(0), end=at(9)), 99)
-        if entry.what == "declared by data"
-    ]
-    assert [(entry.actor, entry.why.partition(";")[0]) for entry in declared] == [
-        ("source lab", "3 new assets: oven-10, oven-11, oven-12")
-    ]
 
 
 def test_a_reading_after_now_is_told_of_with_its_distance_and_a_small_one_is_not(platform):
