@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, wait_until
+from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS, wait_until
 from tests.helpers.console.full_plant import FIRST
 from tests.helpers.console.page_paths import pages_of
 
 AXE = find_spec("axe_playwright_python")  # not imported: that would need its dependencies
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
 ]
 SCREENS = ((1280, 800, "light"), (390, 844, "dark"))
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

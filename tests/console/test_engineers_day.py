@@ -17,7 +17,7 @@ from alerting.console.imports.imports import Imports
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, wait_until
+from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS, wait_until
 from tests.helpers.console.pages import ADMIN_TOKEN
 from tests.helpers.console.server import serving_thread
 from tests.helpers.learning.stored_platforms import stored_platform
@@ -27,7 +27,7 @@ from tests.humid_line import DAY, NAME
 
 pytestmark = [
     *(pytest.mark.models, pytest.mark.browser),
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
 ]
 PICTURES = os.environ.get("ALERTING_PICTURES")
 SCREENS = {"phone": (390, 844), "tablet": (800, 1280), "desk": (1280, 800), "wide": (1920, 1080)}

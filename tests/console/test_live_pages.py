@@ -8,7 +8,7 @@ import pytest
 
 from alerting.console.app import create_app
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.chromium import CHROMIUM, wait_until
+from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, wait_until
 from tests.helpers.console.live_console import reader, shows
 from tests.helpers.console.operators_plant import raised
 from tests.helpers.console.server import serving_thread
@@ -17,7 +17,7 @@ from tests.in_memory_platform import HandClock, platform_on
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.server,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
 ]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from alerting.usecases.operators.operate import Actor, assign
-from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, wait_until
+from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS, wait_until
 from tests.helpers.console.live_console import console_process, reader, shows
 from tests.helpers.console.operators_plant import (
     ADVICE,
@@ -33,7 +33,7 @@ from tests.support import free_port
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.server,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
 ]
 PICTURES = os.environ.get("ALERTING_PICTURES")
 SCREENS = {"phone": (390, 844), "tablet": (800, 1280), "desk": (1280, 800), "wide": (1920, 1080)}

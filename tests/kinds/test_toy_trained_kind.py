@@ -36,7 +36,7 @@ def toy_kind():
 
 @pytest.fixture(scope="module")
 def platform(toy_kind):
-    """Trained on eight days, evaluated live for a day after them."""
+    """Trained on eight days, evaluated live for a day after them. Its own: of a kind of its own."""
     made = in_memory_platform()
     made.assets.store_assets([humid_oven()])
     add_readings(made, line(days=9), at(0))

@@ -1,5 +1,7 @@
 """Lanes of the tests, and what a run of all of them prints."""
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,8 @@ from tests.lanes import LANES, TESTS, lane_of
 
 pytestmark = pytest.mark.fast
 ROOT = TESTS.parent
+MOST_OF_THEIR_OWN = 11
+BUILDS = re.compile(r"\b(?:EmbeddedMongod|running_airflow|MlflowModels|open_chromium|train)\(")
 OPTIONS = ("-q", "-p", "tests.conftest", "-p", "no:cacheprovider")  # for files outside of tests
 
 
@@ -60,3 +64,25 @@ def test_a_library_that_a_lane_does_without_is_refused_where_it_is_loaded(tmp_pa
     command = [sys.executable, "-m", "pytest", "--lane", "core", *OPTIONS, str(file)]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "test_a loads ['pandas'], without which the lane core runs" in found.stdout
+
+
+def shared_fixtures():
+    """Yield the file, code and description of each fixture of a module or of a session."""
+    for file in TESTS.rglob("test_*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            decorators = " ".join(map(ast.unparse, getattr(node, "decorator_list", ())))
+            if "fixture(scope=" in decorators:
+                yield file.name, ast.unparse(node), ast.get_docstring(node) or ""
+
+
+def test_a_fixture_that_builds_its_own_says_why_and_they_are_few():
+    """A server, a scheduler, a registry, a trained model: otherwise those of the whole run."""
+    builders = [
+        (name, description)
+        for name, code, description in shared_fixtures()
+        if re.search(
+            r"\b(?:EmbeddedMongod|running_airflow|MlflowModels|open_chromium|train)\(", code
+        )
+    ]
+    assert [name for name, description in builders if "Its own: " not in description] == []
+    assert len(builders) <= MOST_OF_THEIR_OWN

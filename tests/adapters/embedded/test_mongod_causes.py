@@ -23,7 +23,7 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
-    """A data folder that a server has left in good order."""
+    """A data folder that a server has left in good order. Its own: tests damage it."""
     require_real_server()
     folder = tmp_path_factory.mktemp("filled") / "mongod"
     with (

@@ -20,6 +20,7 @@ FILES = {"meta.json": b'{"threshold": 0.5}', "booster.txt": b"tree\n", "deep/er/
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
+    """A registry. Its own: it begins without a folder."""
     folder = tmp_path_factory.mktemp("mlflow")
     return MlflowModels(f"sqlite:///{folder}/new/mlflow.db", artifacts=folder / "artifacts")
 

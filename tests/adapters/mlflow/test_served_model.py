@@ -23,6 +23,7 @@ pytestmark = pytest.mark.models
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
+    """A registry. Its own: MLflow serves what is in it."""
     folder = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{folder}/mlflow.db"
     return uri, MlflowModels(uri, artifacts=folder / "artifacts")

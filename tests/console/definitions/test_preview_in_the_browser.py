@@ -7,12 +7,18 @@ from alerting.console.app import create_app
 from alerting.usecases.definitions.sync import apply
 from tests.builders import too_hot
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, open_chromium, wait_until
+from tests.helpers.console.chromium import (
+    CHROMIUM,
+    NO_CHROMIUM,
+    SIDEWAYS,
+    open_chromium,
+    wait_until,
+)
 from tests.helpers.console.often_hot import often_hot
 from tests.helpers.console.pages import ADMIN_TOKEN
 from tests.helpers.console.server import serving_thread
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)]
 SCREENS = ((390, 844, "dark"), (800, 1280, "dark"), (1280, 800, "light"))
 LIMIT = ".limit[role=slider]"
 SMALL = """[...document.querySelectorAll('main button:not(.unseen), main select, main summary')]

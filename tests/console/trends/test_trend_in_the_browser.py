@@ -9,13 +9,13 @@ import pytest
 from alerting.console.app import create_app
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, wait_until
+from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS, wait_until
 from tests.helpers.console.pages import ADMIN_TOKEN
 from tests.helpers.console.server import serving_thread
 from tests.helpers.console.trends import TREND, swinging  # noqa: F401 - a fixture
 from tests.support import free_port
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)]
 SCREENS = ((390, 844), (1280, 800))
 DRAWN = "document.querySelectorAll('#lanes.drawn canvas').length"
 SMALL = """[...document.querySelectorAll('main button, main select, main input:not([type=hidden], [type=checkbox]), main summary, .moves a, .chips a')]

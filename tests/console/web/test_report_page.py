@@ -11,12 +11,12 @@ from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.page.page import draw, render_page
 from alerting.usecases.backtest.metrics import cost_of, events_of, load_of
-from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS
+from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS
 from tests.report_material import THRESHOLD, episode, good_material, problems, threshold_material
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
 ]
 MEASURE = """(() => {
   const channel = v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;

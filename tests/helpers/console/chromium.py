@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NO_CHROMIUM = "Chromium is not installed: apt-get install --no-install-recommends chromium"
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
     *("--disable-quic", "--disable-background-networking", "--disable-component-update"),

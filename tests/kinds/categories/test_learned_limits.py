@@ -467,7 +467,7 @@ INSTANT = timedelta(milliseconds=1)
 @pytest.fixture(scope="module")
 def line():
     """A platform and an episode: the force leaves the limit of recipe A, before the next recipe
-    with a higher one begins."""
+    with a higher one begins. Its own: no other plant learns limits by recipe."""
     extra = [
         (A_BEGINS, {"force": 10.0, "recipe": "A"}),
         *((2 * DAY + m, {"force": 11.5}) for m in range(4, 30, 2)),

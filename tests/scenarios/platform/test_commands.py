@@ -70,6 +70,7 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory, commands):
+    """Commands on a database. Its own: what they leave in it is compared as a whole."""
     require_real_server()
     folder = tmp_path_factory.mktemp("wrong")
     with EmbeddedMongod(folder / "mongod", free_port()) as server:

