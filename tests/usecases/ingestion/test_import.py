@@ -4,6 +4,10 @@ asset's name as its only option."""
 import csv
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -174,3 +178,32 @@ def test_events_and_assets_go_the_same_way(command):
     assert (asset.attributes, asset.variables["x"].delay) == ({"age": 3.0}, timedelta(hours=1))
     events = command.stores.readings.load(asset, None, None).events
     assert (events.end - events.start).tolist() == [timedelta(minutes=10)]
+
+
+@pytest.mark.night
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_an_import_stopped_in_the_middle_is_completed_by_running_it_again(command, how):
+    rows = 240_000
+    lines = (f"{1_767_571_200 + i},oven-{i % 3},{i},{i % 7}" for i in range(rows))
+    command.file("f.csv", "ts,asset,x,y\n" + "\n".join(lines) + "\n")
+    words = ["-c", "from alerting.cli.main import main; main()", "import", "readings", "f.csv"]
+    with subprocess.Popen(
+        [sys.executable, *words],
+        cwd=command.folder,
+        env=command.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not command.count() and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(how)
+        assert "Traceback" not in process.communicate(timeout=600)[1]
+    assert process.returncode != 0, "it was done before the signal came"
+    before = -1
+    while (written := command.count()) != before:  # the server ends what it was sent
+        before = written
+        time.sleep(1)
+    assert 0 < before < rows
+    code, out, _ = command("readings", "f.csv", "--json")
+    assert (code, json.loads(out)["new"], command.count()) == (0, rows - before, rows)
