@@ -173,6 +173,7 @@ def acknowledge_by_keyboard(one, other, platform):
     assert one.page.evaluate(focused), one.page.evaluate("document.activeElement.outerHTML")
     unseen = f"document.querySelectorAll('{CARD} .tag.new').length"
     assert other.page.evaluate(unseen) > 0
+    one.page.evaluate("window.isLeft = true")
     one.page.key("Enter", "\r")
 
     def are_seen():
@@ -180,6 +181,8 @@ def acknowledge_by_keyboard(one, other, platform):
 
     wait_until(are_seen)
     wait_until(lambda: other.page.evaluate(unseen) == 0, other.page.text)
+    # with its scripts: a page whose console is killed before has none that tell of it
+    wait_until(lambda: one.page.evaluate("!window.isLeft && document.readyState === 'complete'"))
 
 
 def find_the_console_again(pages, platform, console):
