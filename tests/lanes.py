@@ -47,7 +47,6 @@ LANES = (
         "models",
         "trainings and trained models",
         r"mark\.models",
-        frozenset({"airflow"}),
     ),
     Lane(
         "parts",
