@@ -19,8 +19,6 @@ from alerting.console.app import create_app
 from tests.helpers.compose_files import usual_services
 from tests.in_memory_platform import in_memory_platform
 
-pytestmark = pytest.mark.fast
-
 ROOT = Path(__file__).parents[1]
 ENTRYPOINT = ROOT / "config" / "docker" / "entrypoint.sh"
 JOBS = {"secrets", "prepare"}

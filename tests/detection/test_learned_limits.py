@@ -2,7 +2,6 @@
 place."""
 
 import numpy as np
-import pytest
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.fields.limits import Learned
@@ -13,8 +12,6 @@ from alerting.detection.messages.condition_messages import limit_message
 from alerting.detection.threshold import evaluate_series
 from alerting.readings.series import series_of
 from tests.builders import at, history, oven, threshold
-
-pytestmark = pytest.mark.fast
 
 OVEN = oven(temperature=Variable(unit="°C"), recipe=Variable(type="category"))
 HALF = Learned(quantile=0.6, by=("recipe",))

@@ -4,7 +4,6 @@ one batch, for any readings, limits and fields."""
 from datetime import timedelta
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,8 +17,6 @@ from tests.helpers.threshold_in_chunks import (
     expect_same_for_several,
     expect_same_for_states,
 )
-
-pytestmark = pytest.mark.fast
 
 NAN = np.nan
 OVEN = oven(

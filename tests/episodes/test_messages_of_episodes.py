@@ -10,6 +10,9 @@ from alerting.definitions.wording.language import LANGUAGES
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.episode_messages import EPISODES, GUIDANCE, comes_true
 
+pytestmark = pytest.mark.models
+
+
 NO_NEED = ("no change is needed", "keine änderung nötig", "aucun changement nécessaire")
 ADVICE = {
     "en": "Set Belt speed from 2.1",
