@@ -3,7 +3,6 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,8 +21,6 @@ from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.readings.history import to_millis
 from tests.builders import at, history, oven
-
-pytestmark = pytest.mark.fast
 
 MOIST = Problem.model_validate({"variable": "moisture", "above": 4.5, "for": "5m"})
 

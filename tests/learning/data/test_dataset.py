@@ -23,8 +23,6 @@ from tests.helpers.learning.dataset import (
     plain,
 )
 
-pytestmark = pytest.mark.fast
-
 
 def test_rows_labels_and_parts_stand_side_by_side():
     dataset = plain()

@@ -15,8 +15,6 @@ from alerting.readings.history import to_millis
 from tests.builders import T0
 from tests.builders import history as recorded
 
-pytestmark = pytest.mark.fast
-
 MINUTE = 60_000
 START = to_millis(T0)
 

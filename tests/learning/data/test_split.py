@@ -24,8 +24,6 @@ from alerting.learning.data.split import (
 from alerting.learning.features.plan import FeaturePlan
 from tests import small_models
 
-pytestmark = pytest.mark.fast
-
 MINUTE = 60_000
 DAY = 1440 * MINUTE
 

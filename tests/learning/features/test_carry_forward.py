@@ -16,8 +16,6 @@ from alerting.learning.features.build import build_features, plan_features
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
 from alerting.readings.history import History
 
-pytestmark = pytest.mark.fast
-
 MINUTE = 60_000
 HOUR = 3_600_000
 DAY = 86_400_000

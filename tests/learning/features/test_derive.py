@@ -13,8 +13,6 @@ from alerting.learning.features.encoding import _FEW_ROWS, Columns
 from alerting.learning.features.planning import MOST_CELLS, MOST_ROWS, derive, derive_stride
 from tests.builders import classifier
 
-pytestmark = pytest.mark.fast
-
 
 def spans(*words):
     return [parse_duration(word) for word in words]

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.learning.data.point_in_time import has_any_value
@@ -20,8 +19,6 @@ from alerting.learning.features.reading_counts import (
     with_usual_counts,
 )
 from alerting.readings.history import History
-
-pytestmark = pytest.mark.fast
 
 MINUTE = 60_000
 DAY = 24 * 60

@@ -7,8 +7,6 @@ from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.models.families.contract import STRONGEST, get_family
 from alerting.learning.search.sample import ColumnLimit, ranking_strength
 
-pytestmark = pytest.mark.fast
-
 HOUR = 3_600_000
 
 

@@ -15,8 +15,6 @@ from alerting.usecases.sources.stream import earlier_subscriptions, store_messag
 from tests.builders import at
 from tests.helpers.streamed_messages import NOON, ROW, SOURCE, Refusing, dead, message
 
-pytestmark = pytest.mark.fast
-
 
 @pytest.mark.parametrize(
     "fault",
