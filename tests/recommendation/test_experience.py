@@ -19,8 +19,6 @@ from alerting.recommendation.recognition import SettingChange, recognise
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 
-pytestmark = pytest.mark.fast
-
 
 def outcome(name):
     return OutcomeRecord(name, "", name == "hit", None, False, True, 1)

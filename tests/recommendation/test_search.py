@@ -25,8 +25,6 @@ from tests.helpers.advice import (
     plan,
 )
 
-pytestmark = pytest.mark.fast
-
 
 def changes(found):
     return {change.variable: change.after for change in found.changes}

@@ -2,8 +2,6 @@
 
 from typing import get_args
 
-import pytest
-
 from alerting.learning.selection.decision_table import (
     RULES,
     Objection,
@@ -12,8 +10,6 @@ from alerting.learning.selection.decision_table import (
     decide,
 )
 from alerting.learning.selection.operating_point import VALIDATION
-
-pytestmark = pytest.mark.fast
 
 FACTS = {
     "chance": "It is no better than chance.", "stays": " Version 3 stays.", "remedy": "Wait.",

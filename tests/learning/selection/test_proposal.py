@@ -14,8 +14,6 @@ from alerting.reporting.page.decision_text import decision_markdown
 from tests.builders import at
 from tests.helpers.learning.proposals import LIGHTGBM, proposal
 
-pytestmark = pytest.mark.fast
-
 
 def test_a_proposal_is_the_same_after_its_file():
     made = proposal(

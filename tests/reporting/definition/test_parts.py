@@ -14,8 +14,6 @@ from alerting.reporting.definition.money import Amount, CountedCosts, compute_mo
 from alerting.reporting.definition.operators import drivers, frequent_actions, verdict_metrics
 from tests.report_material import episode
 
-pytestmark = pytest.mark.fast
-
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 COSTS = Costs(currency="EUR", miss=900, miss_per_minute=150, false_alarm=50, intervention=20)
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
-import pytest
 
 from alerting.detection.suppression import SuppressedInterval
 from alerting.ports import DecisionRecord
@@ -61,8 +60,6 @@ def test_scores_in_suppressed_times_of_their_asset_do_not_count():
     )
     assert found.to_dict("records") == [*stored(1, 3), *stored(2, asset="oven-2")]
 
-
-pytestmark = pytest.mark.fast
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 A_DAY = timedelta(days=1)
