@@ -30,7 +30,6 @@ class Lane:
         return re.search(self.words, text) is not None
 
 
-# In the order in which they are started, the longest first.
 LANES = (
     Lane(
         "platform",
@@ -63,6 +62,8 @@ LANES = (
     ),
     Lane("use cases", "use cases and stores on one MongoDB", "", MODELS | PLATFORM),
 )
+# In which they start, the longest first.
+ORDER = ("platform", "use cases", "models", "parts", "browser", "console", "core")
 
 
 @cache

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lanes import LANES
+from tests.lanes import ORDER
 
 SLOWEST = 20
 POLL_S = 0.2
@@ -71,14 +71,14 @@ def main(arguments: list[str]) -> int:
 
 def run_lanes(folder: Path, workers: int, arguments: list[str]) -> list[Run]:
     """Run all lanes, `workers` at a time. Ctrl-C ends those that run; the others never start."""
-    waiting = list(LANES)
+    waiting = list(ORDER)
     runs: list[Run] = []
     told = time.monotonic()
     try:
         while waiting or any(run.process.poll() is None for run in runs):
             running = [run for run in runs if run.process.poll() is None]
             if waiting and len(running) < workers:
-                runs.append(start(folder, waiting.pop(0).name, arguments))
+                runs.append(start(folder, waiting.pop(0), arguments))
             for run in running:
                 tell_failures(run.read_news())
             if time.monotonic() - told >= NEWS_S:
