@@ -60,7 +60,7 @@ LANES = (
         r"(?m)^pytestmark = pytest\.mark\.fast$",
         frozenset({"pandas", "scipy", "pymongo", "fastapi"}) | MODELS | PLATFORM,
     ),
-    Lane("use cases", "use cases and stores on one MongoDB", "", MODELS | PLATFORM),
+    Lane("use cases", "use cases and stores on one MongoDB", "", PLATFORM),
 )
 # In which they start, the longest first.
 ORDER = ("platform", "use cases", "models", "parts", "browser", "console", "core")
