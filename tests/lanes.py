@@ -34,7 +34,7 @@ LANES = (
     Lane(
         "platform",
         "one `alerting up`, Airflow's scheduler, the DAG files",
-        r"\A(?:dags|cluster|adapters/airflow)/|\Alocal/test_up|running_airflow\(|RunningPlatform\(",
+        r"\A(?:dags|cluster|adapters/airflow)/|\Alocal/test_up|with running_airflow\(",
     ),
     Lane(
         "browser",
@@ -56,9 +56,9 @@ LANES = (
     Lane("console", "API and pages in process", r"\Aconsole/|\Aclient/", frozenset({"airflow"})),
     Lane(
         "core",
-        "pure functions: no library of frames or models",
+        "pure functions: no library of models",
         r"(?m)^pytestmark = pytest\.mark\.fast$",
-        frozenset({"pandas", "scipy", "pymongo", "fastapi"}) | MODELS | PLATFORM,
+        MODELS | PLATFORM,
     ),
     Lane("use cases", "use cases and stores on one MongoDB", "", PLATFORM),
 )

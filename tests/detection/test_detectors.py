@@ -115,8 +115,6 @@ def test_the_sensor_with_an_injected_fault_is_ranked_first():
     assert [family for family, enough in least.items() if share(family) < enough] == []
 
 
-pytestmark = pytest.mark.fast
-
 AT = np.array([10, 20, 30, 50], np.int64)
 RECIPES = CategoryValues(AT, np.array([*"AABC"], object), longest=40)
 
