@@ -71,11 +71,12 @@ class Started:
 
 @dataclass
 class Airflow:
-    """Airflow's REST API, as its administrator uses it. `parts`: its processes by name."""
+    """Airflow's REST API, as its administrator uses it. `logs`: of its processes, by their names.
+    `parts`: those that the test itself started."""
 
     http: httpx.Client
     logs: Path
-    parts: Mapping[str, Started]
+    parts: Mapping[str, Started] = field(default_factory=dict)
 
     def unpause(self, dag_id: str) -> None:
         self._wait_for_dag(dag_id)
@@ -131,7 +132,7 @@ class Airflow:
             f"Received executor event with state success for task instance .*"
             f"task_id='{task_id}', run_id='{re.escape(path.rpartition('/')[2])}'"
         )
-        return len(re.findall(noted, self.parts["airflow-scheduler"].log.read_text()))
+        return len(re.findall(noted, (self.logs / "airflow-scheduler.log").read_text()))
 
     def finish(self, dag_id: str, path: str) -> list[dict[str, Any]]:
         """Wait for a run's end and return its task instances; fails with their states and logs."""
@@ -194,7 +195,8 @@ def running_airflow(settings: Settings, **variables: str) -> Iterator[Airflow]:
     try:
         for part in parts.airflow_parts(settings, environ, needs=()):
             started[part.name] = Started(part.command, environ, logs / f"{part.name}.log")
-        yield Airflow(_signed_in(settings, secrets.airflow_password), logs, started)
+        http = sign_in(parts.airflow_uri(settings), secrets.airflow_password)
+        yield Airflow(http, logs, started)
     finally:
         end_all(started.values())
 
@@ -208,8 +210,8 @@ def end_all(started: Iterable[Started]) -> None:
         one.end()
 
 
-def _signed_in(settings: Settings, password: str) -> httpx.Client:
-    base = parts.airflow_uri(settings)
+def sign_in(base: str, password: str) -> httpx.Client:
+    """Return a client of Airflow's REST API as its administrator, once it answers."""
     http = httpx.Client(base_url=base, trust_env=False, timeout=HANG_S)
     deadline = time.monotonic() + HANG_S
     while True:
@@ -220,5 +222,5 @@ def _signed_in(settings: Settings, password: str) -> httpx.Client:
             assert time.monotonic() < deadline, "Airflow's API did not start"
             time.sleep(0.5)
     http.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
-    http.base_url = httpx.URL(f"{parts.airflow_uri(settings)}/api/v2")
+    http.base_url = httpx.URL(f"{base}/api/v2")
     return http

@@ -1,179 +1,49 @@
 """`alerting up` for real: MongoDB, MLflow, Airflow, the API and the demo line, in a home of their
-own, on free ports.
+own, on free ports; its DAGs in the scheduler, with what people put into it while it runs.
 
 The demo line has two weeks of past instead of thirty days, and a short search for its model.
 """
 
-import json
-import os
 import re
 import signal
+import sqlite3
 import stat
-import subprocess
-import sys
-import time
 import urllib.parse
-from contextlib import suppress
-from pathlib import Path
-from unittest.mock import patch
+from contextlib import closing
+from datetime import timedelta
 
 import httpx
+import pandas as pd
 import psutil
 import pytest
 import yaml
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from alerting.local.airflow_client import AirflowClient
-from alerting.local.demo import EXAMPLES, fill_up
+from alerting.adapters.files.rows import Layout
+from alerting.adapters.predictions import score_file
+from alerting.definitions.assets import Asset, Variable
+from alerting.demo.asset import ASSET
+from alerting.local.demo import EXAMPLES
 from alerting.settings.machine import is_free
-from tests.support import free_port, require_real_server
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.versions import present_answer
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.training.due import find_due_trainings
+from alerting.wiring import predict_files
+from tests.helpers.up import HANG_S, MODEL, PORTS, SHORT, Up, ended
+from tests.support import require_real_server
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(3600)]
-HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs
-PORTS = ("MONGODB", "MLFLOW", "AIRFLOW", "API")
-DAYS = 14
-MODEL = "biscuits-too-moist"
-SHORT = {"trials": 1, "folds": 2, "candidates": ["logistic_regression", "lightgbm"]}
-
-
-class Up:
-    """One home with its ports, and the `alerting up` that runs on it now."""
-
-    def __init__(self, home, commands):
-        self.home = home
-        self.commands = commands
-        self.ports = {name: free_port() for name in PORTS}
-        self.environ = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith("ALERTING_")
-            },
-            **{f"ALERTING_{name}_PORT": str(port) for name, port in self.ports.items()},
-            "ALERTING_HOME": str(home),
-            "XDG_STATE_HOME": str(home / "state"),
-            "ALERTING_DEMO_SPEED": "240",
-        }
-        self.process = None
-        self.http = httpx.Client(trust_env=False, timeout=HANG_S)
-
-    def start(self):
-        self.output = self.home / f"output-{time.monotonic_ns()}"
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                self.command("up"),
-                env=self.environ,
-                stdin=subprocess.DEVNULL,  # a question would get no answer
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def command(self, *words):
-        return [sys.executable, "-c", "from alerting.cli.main import main; main()", *words]
-
-    def run(self, *words):
-        done = self.commands.run(*words, environ=self.environ, timeout=HANG_S)
-        return done.returncode, done.stdout + done.stderr
-
-    def fill(self):
-        """Give the home a past of the line, and the definition that is trained first."""
-        assert self.run("prepare")[0] == 0
-        with patch.dict(os.environ, self.environ):
-            fill_up(DAYS, only=["oven-too-hot"])
-        document = yaml.safe_load((EXAMPLES / f"{MODEL}.yaml").read_text(encoding="utf-8"))
-        file = self.home / "definition.json"
-        file.write_text(json.dumps(document | {"learning": SHORT}), encoding="utf-8")
-        assert self.run("apply", str(file))[0] == 0
-
-    def said(self):
-        return self.output.read_text()
-
-    def wait_for(self, words):
-        self.wait_until(lambda: words in self.said(), f"{words!r} was not said")
-
-    def wait_until(self, true, otherwise):
-        """Wait for one step."""
-        deadline = time.monotonic() + HANG_S
-        while not true():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, f"{otherwise} within {HANG_S} s:\n{self.said()}"
-            time.sleep(0.2)
-
-    def follow_until(self, words):
-        """Wait for words; every line that is said before them is a step."""
-        while words not in (said := self.said()):
-            self.wait_until(
-                lambda said=said: self.said() != said,
-                f"no step after the last, and {words!r} was not said",
-            )
-
-    def processes(self):
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if is_alive(child)]
-
-    def of_processes(self, read):
-        """Return what is read of each process; one that ends meanwhile is left out."""
-        found = []
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                found.append(read(process))
-        return found
-
-    def logs(self):
-        """Return all logs. A folder that is removed meanwhile is left out."""
-        return [
-            Path(folder, name)
-            for folder, _, names in os.walk(self.home)
-            for name in names
-            if name.endswith(".log")
-        ]
-
-    def port(self, name):
-        return self.ports[name]
-
-    def secret(self, name):
-        return json.loads((self.home / "secrets" / name).read_text())
-
-    def word(self, path):
-        return (self.home / path).read_text().strip()
-
-    def get(self, path):
-        (token,) = (
-            t for t, owner in self.secret("api_tokens.json").items() if owner["role"] == "operator"
-        )
-        headers = {"Authorization": f"Bearer {token}"}
-        url = f"http://127.0.0.1:{self.port('API')}/api/v1{path}"
-        return self.http.get(url, headers=headers).raise_for_status().json()
-
-    def episodes(self):
-        """Return the raise of each episode, by id."""
-        return {episode["id"]: episode["raised_at"] for episode in self.get("/episodes")["items"]}
-
-    def airflow(self):
-        return AirflowClient(
-            f"http://127.0.0.1:{self.port('AIRFLOW')}",
-            self.secret("airflow_passwords.json")["admin"],
-        )
-
-
-def is_alive(process):
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def ended(processes, patience=HANG_S):
-    """Return whether all processes have ended in time."""
-    _, alive = psutil.wait_procs(processes, timeout=patience)
-    return [process.cmdline() for process in alive if is_alive(process)] == []
+PUT = "put-in-by-hand"
+FAILING = "window-too-long"
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory, commands):
     require_real_server()
     started = Up(tmp_path_factory.mktemp("home"), commands)
+    started.environ["ALERTING_SECRET_FOLDERS"] = str(started.home / "source-secrets")
     started.fill()
     try:
         started.start()
@@ -277,6 +147,201 @@ def test_the_dags_run_green_in_the_scheduler_and_the_model_raises_an_episode_wit
         up.wait_until(lambda dag=dag: succeeded(dag), f"{dag} did not succeed")
     up.wait_until(raised, "no episode was raised")
     assert up.get(f"/episodes/{raised()[0]['id']}")["contributions"]
+
+
+@pytest.fixture(scope="module")
+def opened(up):
+    with up.opened() as (settings, stores, platform):
+        yield settings, stores, platform
+
+
+@pytest.fixture(scope="module")
+def scheduler(up):
+    return up.scheduler()
+
+
+def test_a_question_put_into_the_database_is_trained_by_itself_and_a_person_decides(
+    scheduler, opened
+):
+    """Its first answer is approved, that of the changed question rejected."""
+    _, stores, platform = opened
+    document = yaml.safe_load((EXAMPLES / f"{MODEL}.yaml").read_text(encoding="utf-8"))
+    document |= {
+        "name": PUT,
+        "learning": SHORT | {"candidates": ["logistic_regression"]},
+        "features": {"stride": "10m", "windows": ["15m", "30m", "1h"]},
+        "schedule": {"retrain": None},
+        "promotion": {"mode": "approval"},
+    }
+    written = stores.database["alert_definitions"]
+    written.insert_many(
+        [dict(document), document | {"name": FAILING, "features": {"windows": ["60d"]}}]
+    )
+    (asked,) = questions(scheduler, platform, 1)
+    text = scheduler.answer(asked, "Approve", "")
+    assert "First model." in text and "| average precision |" in text
+    tasks = scheduler.finish(f"train__{PUT}", asked)
+    families = {task["rendered_map_index"] for task in tasks if task["task_id"] == "candidate"}
+    assert families == {"persistence", "logistic_regression"}
+    (first,) = platform.decisions.for_definition(PUT)
+    assert (first.revision, first.promoted, first.provisional) == (1, True, True)
+    assert platform.models.alias(PUT, "champion") == first.challenger_version
+
+    written.update_one({"name": PUT}, {"$set": {"horizon": "45m"}})
+    asked = questions(scheduler, platform, 2)[-1]
+    answer = present_answer(
+        platform.definitions.revisions(PUT), platform.decisions.for_definition(PUT)
+    )
+    assert answer.message == "answers revision 1; revision 2 is being trained"
+    scheduler.answer(asked, "Reject", "not before the audit")
+    scheduler.finish(f"train__{PUT}", asked)
+    second = platform.decisions.for_definition(PUT)[-1]
+    assert (second.promoted, second.verdict, second.actor) == (False, "rejected", "admin")
+    assert "not before the audit" in second.reason
+    assert platform.models.alias(PUT, "champion") == first.challenger_version
+
+    written.update_one({"name": PUT}, {"$set": {"title": "Too moist"}})
+    scheduler.trigger("start_due")
+    scheduler.until(lambda: len(platform.definitions.revisions(PUT)) == 3, "its revision")
+    due = [due.definition for due in find_due_trainings(platform, platform.clock.now())]
+    assert PUT not in due
+    assert len(scheduler.run_ids(f"train__{PUT}")) == 2
+
+
+def questions(scheduler, platform, count):
+    """Return the paths of the runs of so many trainings, the last of which has begun."""
+
+    def is_started():
+        scheduler.finish("start_due", scheduler.trigger("start_due"))
+        return len(platform.trainings.for_definitions([PUT])) == count
+
+    scheduler.until(is_started, "its training")
+    ids = [f"question-{one.question}-1" for one in platform.trainings.for_definitions([PUT])]
+    assert sorted(scheduler.run_ids(f"train__{PUT}")) == sorted(ids)
+    return [f"/dags/train__{PUT}/dagRuns/{id}" for id in scheduler.run_ids(f"train__{PUT}")]
+
+
+def test_a_training_that_fails_is_recorded_with_its_reason(scheduler, opened):
+    _, stores, platform = opened
+    scheduler.until(lambda: platform.trainings.for_definitions([FAILING]), "the training")
+    stores.database["alert_definitions"].delete_one({"name": FAILING})  # not tried again
+    first = scheduler.run_ids(f"train__{FAILING}")[0]
+    record = f"/dags/train__{FAILING}/dagRuns/{first}/taskInstances/record_failure"
+    scheduler.until(
+        lambda: scheduler.http.get(record).json()["state"] in ("success", "failed"), "its record"
+    )
+    assert scheduler.http.get(record).json()["state"] == "success"
+    failures = [one.failure for one in platform.trainings.for_definitions([FAILING])]
+    assert "the training period has no usable row" in str(failures[0])
+
+
+def test_a_source_raises_an_alarm_at_once_and_tells_what_it_cannot_read(scheduler, opened):
+    """Definitions that are evaluated once a day read a table and files."""
+    settings, _, platform = opened
+    table, drop = settings.home / "lab.db", settings.home / "drop"
+    now = platform.clock.now()
+    put_sources_and_definitions(platform, settings, now)
+    scheduler.until(lambda: platform.episodes.find(definition="too-hard"), "the row in the table")
+    assert platform.deliveries.progress("lab").rows == 2
+
+    (drop / "night.csv").write_text(f"ts,thickness\n{(now - timedelta(minutes=1)).isoformat()},9\n")
+    (drop / "torn.csv").write_text("ts,thickness\nno time,9\n")
+    add_rows(table, now, 70)
+    scheduler.until(lambda: platform.episodes.find(definition="too-thick"), "the row in the file")
+    scheduler.until(lambda: platform.deliveries.progress("lab").rows == 3, "the third row alone")
+    scheduler.until(lambda: platform.deliveries.progress("drop").fault, "the fault of the file")
+    assert "torn.csv" in str(platform.deliveries.progress("drop").fault)
+
+    table.unlink()
+    run = scheduler.trigger("ingest__lab")
+    scheduler.until(lambda: scheduler.http.get(run).json()["state"] == "failed", "the failed run")
+    assert "results" in str(platform.deliveries.progress("lab").fault)
+
+
+def put_sources_and_definitions(platform, settings, now):
+    """Put in a table with two rows and a folder of files, and a definition of each."""
+    table, drop = settings.home / "lab.db", settings.home / "drop"
+    secret = settings.home / "source-secrets" / "lab"
+    drop.mkdir()
+    secret.parent.mkdir()
+    secret.write_text(f"sqlite:///{table}")
+    secret.chmod(0o600)
+    add_rows(table, now, 40, 60)
+    shared = {"latency": "0s", "every": "10s"}
+    lab = {
+        "name": "lab",
+        "kind": "sql",
+        "url": {"file": str(secret)},
+        "table": "results",
+        "cursor": "id",
+        "asset_column": "machine",
+    }
+    files = {"name": "drop", "kind": "files", "pattern": f"{drop}/*.csv", "asset": "press-1"}
+    platform.assets.store_assets(
+        [Asset(name="press-1", variables={"hardness": Variable(), "thickness": Variable()})]
+    )
+    apply_sources(platform, [lab | shared, files | shared | {"unchanged_for": "0s"}], "test", now)
+    rule = {"kind": "threshold", "assets": ["press-1"], "schedule": {"every": "1d"}}
+    documents = [
+        rule | {"name": "too-hard", "variable": "hardness", "above": 50},
+        rule | {"name": "too-thick", "variable": "thickness", "above": 5},
+    ]
+    apply(platform, documents, "test", now - timedelta(minutes=10), "test")
+
+
+def add_rows(table, now, *values):
+    """Add rows of a laboratory to a table, the first of them five minutes ago."""
+    with closing(sqlite3.connect(table)) as connection:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, ts TEXT, machine TEXT, "
+            "hardness REAL)"
+        )
+        (known,) = connection.execute("SELECT count(*) FROM results").fetchone()
+        for number, value in enumerate(values, known):
+            at = now - timedelta(minutes=5) + timedelta(seconds=number)
+            connection.execute(
+                "INSERT INTO results (ts, machine, hardness) VALUES (?, 'press-1', ?)",
+                (at.isoformat(), value),
+            )
+        connection.commit()
+
+
+def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alone(
+    scheduler, opened
+):
+    settings, _, platform = opened
+    oven = next(asset for asset in platform.assets.all() if asset.name == ASSET)
+    now = platform.clock.now()
+    past = platform.readings.load(oven, now - timedelta(hours=12), now).readings
+    files = predict_files(settings)
+    ids = []
+    for content in (pd.DataFrame({"ts": ["no time"]}), past.reset_index()):
+        job = files.order(MODEL, "test", 1_000_000, {"asset": oven.name}, timedelta(days=14))
+        content.to_parquet(files.readings(job.id))
+        ids.append(files.submit(job).id)
+    good = ids[-1]
+    scheduler.trigger("start_due")
+    expected = settings.home / "expected.parquet"
+    score_file(platform, MODEL, files.readings(good), Layout(asset=oven.name), expected)
+    runs = [f"/dags/predict/dagRuns/{id}" for id in ids]
+    scheduler.until(lambda: all(job.ended_at for job in files.jobs()), "the jobs to end")
+    scheduler.until(
+        lambda: all(scheduler.http.get(run).json().get("end_date") for run in runs), "their runs"
+    )
+    assert [files.get(id).state for id in ids] == ["failed", "done"], files.jobs()
+    assert scheduler.http.get(runs[-1]).json()["state"] == "success"
+    spans = sorted(
+        (task["start_date"], task["end_date"])
+        for run in runs
+        for task in scheduler.http.get(f"{run}/taskInstances").json()["task_instances"]
+        if task["pool"] == "predict"
+    )
+    assert len(spans) == len(ids)
+    assert spans[0][1] <= spans[1][0]
+    found = pd.read_parquet(files.file(good, "scores.parquet"))
+    assert found["score"].notna().sum() > 100
+    pd.testing.assert_frame_equal(found, pd.read_parquet(expected))
+    assert sorted(scheduler.run_ids("predict")) == sorted(ids)
 
 
 def test_a_second_up_on_the_same_home_or_the_same_ports_is_refused_before_anything_is_started(

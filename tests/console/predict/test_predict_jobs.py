@@ -1,7 +1,7 @@
 """Predict jobs: received whole or not at all, worked at once, begun again after a worker was
 killed, bounded.
 
-Airflow calls the same method (tests/scenarios/platform/test_scheduler.py).
+Airflow calls the same method (tests/local/test_up_platform.py).
 """
 
 from datetime import UTC, datetime, timedelta
