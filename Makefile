@@ -17,7 +17,7 @@ up: $(MADE) ## Start the platform on this machine, with the demo line (ARGS=--no
 unit: $(MADE) ## Run the tests of pure functions alone
 	@.venv/bin/python -m pytest -q --lane core -m "not night" $(TESTS) $(ARGS)
 
-test: $(MADE) ## Run all tests but those of the night, a lane on each core (ARGS="-k name": some of them; WORKERS=0: in one process)
+test: $(MADE) ## Run all tests but those of the night, in lanes (ARGS="-k name": some of them; WORKERS=0: in one process)
 	@WORKERS=$(WORKERS) .venv/bin/python -m tests.run -m "not night" $(TESTS) $(ARGS)
 
 night: $(MADE) ## Run what takes longer than a build: tests marked `night`, then the README on bare machines

@@ -16,7 +16,8 @@ PLATFORM = frozenset({"mlflow", "airflow"})
 
 @dataclass(frozen=True)
 class Lane:
-    """A lane. `words`: a pattern of path and text; `never`: modules that its tests do not load."""
+    """A lane. `holds`: its content for people; `words`: a pattern of path and text; `never`:
+    modules that its tests do not load."""
 
     name: str
     holds: str
@@ -62,6 +63,7 @@ LANES = (
     ),
     Lane("use cases", "use cases and stores on one MongoDB", "", PLATFORM),
 )
+HOLDS = {lane.name: lane.holds for lane in LANES}
 # In which they start, the longest first.
 ORDER = ("platform", "use cases", "models", "parts", "browser", "console", "core")
 

@@ -1,7 +1,6 @@
 """Outcomes of tests as lines of JSON: written by the process of a lane, read by `tests.run`."""
 
 import json
-import os
 from pathlib import Path
 
 LAST_LINES = 25
@@ -40,4 +39,4 @@ class Outcomes:
 
     def _write(self, **line: object) -> None:
         with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line | {"process": os.getpid()}) + "\n")
+            file.write(json.dumps(line) + "\n")

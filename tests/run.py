@@ -1,8 +1,8 @@
 """All tests, lane by lane: `python -m tests.run`, which `make test` calls.
 
-As many lanes run at once as there are cores (WORKERS), each in a process of its own. A failure is
-printed at once; at the end come the slowest tests, what was left out and how to install what it
-needs, and pytest's closing line.
+One lane more than there are cores (or WORKERS of them) runs at once, each in a process of its own:
+lanes wait for servers a third of their time. A failure is printed at once; at the end come the
+slowest tests, what was left out and how to install what it needs, and pytest's closing line.
 """
 
 import json
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lanes import ORDER
+from tests.lanes import HOLDS, ORDER
 
 SLOWEST = 20
 POLL_S = 0.2
@@ -60,7 +60,7 @@ class Run:
 
 def main(arguments: list[str]) -> int:
     """Run the lanes; return pytest's exit code."""
-    workers = int(os.environ.get("WORKERS") or os.cpu_count() or 1)
+    workers = int(os.environ.get("WORKERS") or (os.cpu_count() or 1) + 1)
     if workers == 0:
         return pytest.main(arguments)
     begun = time.monotonic()
@@ -124,7 +124,7 @@ def conclude(runs: list[Run], seconds: float) -> int:
         print(f"{spent:8.1f} s  {test}")
     for run in runs:
         spent = sum(line["seconds"] for line in run.lines)
-        print(f"lane {run.name}: {run.done} tests, {spent:.0f} s")
+        print(f"lane {run.name}: {run.done} tests, {spent:.0f} s ({HOLDS[run.name]})")
     tell_left_out([line for line in lines if line["outcome"] == "skipped"])
     broken = [run for run in runs if run.process.returncode not in (*NOTHING, 1)]
     for run in broken:

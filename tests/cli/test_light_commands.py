@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 
-import pytest
 import yaml
 
 from alerting.adapters.mongo.mongo import open_stores
@@ -51,7 +50,6 @@ def loaded_after(commands, environ, folder="."):
     return {name: set(line[3]) for name, line in zip(commands, lines, strict=True)}
 
 
-@pytest.mark.server
 def test_a_command_loads_no_library_of_models_and_without_readings_none_of_arrays(
     real_server, tmp_path
 ):

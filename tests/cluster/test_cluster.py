@@ -13,7 +13,7 @@ from alerting.wiring import open_platform
 from tests.builders import at, oven, too_hot
 from tests.cluster.cluster import running_cluster, started_redis
 
-pytestmark = [pytest.mark.server, pytest.mark.airflow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 WORKER = "worker-1"
 OVERLAY = Path(__file__).parents[2] / "config" / "compose" / "scale.yml"
 HEALTHY_NAME = re.search(r'running.py", "([^"]+)"', OVERLAY.read_text())[1]

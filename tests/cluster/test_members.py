@@ -10,7 +10,6 @@ from pymongo import WriteConcern
 from tests.helpers.replica_set import Members
 from tests.support import require_real_server
 
-pytestmark = pytest.mark.server
 FILE = Path(__file__).parents[2] / "config" / "docker" / "prepare.py"
 HANG_S = 600.0
 

@@ -16,7 +16,6 @@ from tests.in_memory_platform import HandClock, platform_on
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.server,
     pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
 ]
 

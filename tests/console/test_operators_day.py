@@ -32,7 +32,6 @@ from tests.support import free_port
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.server,
     pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
 ]
 PICTURES = os.environ.get("ALERTING_PICTURES")

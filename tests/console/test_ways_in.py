@@ -189,7 +189,6 @@ def address(platform, pair):
         yield f"https://localhost:{port}"
 
 
-@pytest.mark.server
 def test_a_person_signs_in_over_https_and_another_certificate_is_not_trusted(
     address, pair, tmp_path
 ):
@@ -209,7 +208,6 @@ def test_a_person_signs_in_over_https_and_another_certificate_is_not_trusted(
     assert tls_options(None, None) == {}
 
 
-@pytest.mark.server
 def test_certificate_and_key_are_set_together(tmp_path):
     pair = make_certificate("plant-7.example", tmp_path)
     home = {"ALERTING_HOME": str(tmp_path / "home")}

@@ -25,7 +25,7 @@ from tests.builders import at, oven, too_hot
 from tests.helpers.scheduler import Airflow, running_airflow
 from tests.support import free_port
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.timeout(3600)
 
 DAY = 24 * 60
 WEEK = 7 * DAY

@@ -74,7 +74,6 @@ def test_the_upgrade_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == upgrade_page(), "run: make docs"
 
 
-@pytest.mark.server
 def test_the_next_start_names_what_a_home_has_of_it_and_deletes_nothing(real, gone, monkeypatch):  # noqa: F811 - a fixture
     database = real.database
     stored = {

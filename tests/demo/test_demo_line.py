@@ -61,7 +61,6 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-@pytest.mark.server
 def test_only_one_writer_wins_and_a_line_without_past_or_of_another_process_is_refused(stores):
     lines = MongoLines(stores.database)
     clock = MongoClock(stores.database)
@@ -84,7 +83,6 @@ def test_only_one_writer_wins_and_a_line_without_past_or_of_another_process_is_r
         run_line(plant=stores, lines=overtaken, clock=clock, speed=2000.0, wait=lambda _: False)
 
 
-@pytest.mark.server
 def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_goes_back(
     real_server, stores
 ):
@@ -113,7 +111,6 @@ def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_go
     assert {row.ts for row in whole.rows if kept[row.ts] != row.values} == set()
 
 
-@pytest.mark.server
 def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_events_and_the_audit(
     real_server, stores, monkeypatch
 ):

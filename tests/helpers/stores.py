@@ -37,10 +37,7 @@ def in_memory() -> Platform:
     return memory_platform()
 
 
-REAL = pytest.param("real", marks=pytest.mark.server)
-
-
-@pytest.fixture(params=["in_memory", REAL])
+@pytest.fixture(params=["in_memory", "real"])
 def stores(request) -> MongoStores | Platform:
     """Return new, empty stores in memory and on the real server."""
     return request.getfixturevalue(request.param)

@@ -14,7 +14,6 @@ from alerting.settings.home import create_home, record_last_home
 from tests.builders import too_hot
 from tests.support import require_real_server
 
-pytestmark = pytest.mark.server
 READINGS = "ts,temperature\n2026-03-01T06:00:00Z,200\n2026-03-01T06:01:00Z,201\n"
 
 

@@ -34,7 +34,7 @@ from alerting.wiring import predict_files
 from tests.helpers.up import HANG_S, MODEL, PORTS, SHORT, Up, ended
 from tests.support import require_real_server
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.timeout(3600)
 PUT = "put-in-by-hand"
 FAILING = "window-too-long"
 

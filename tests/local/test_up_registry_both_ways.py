@@ -15,7 +15,6 @@ from alerting.settings.environment import Settings
 from alerting.wiring import models, running_mlflow
 from tests.support import free_port
 
-pytestmark = pytest.mark.server
 HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs
 SEARCH = "/ajax-api/2.0/mlflow/experiments/search"
 PATHS = ("/", "/version", SEARCH, "/health/../version", "//health/")

@@ -18,8 +18,6 @@ from alerting.settings.environment import Settings
 from alerting.wiring import open_platform
 from tests.support import require_real_server
 
-pytestmark = pytest.mark.server
-
 USER = """
 import pathlib, sys
 from alerting.adapters.embedded.shared_mongod import shared_mongod

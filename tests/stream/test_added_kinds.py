@@ -124,7 +124,6 @@ def plant(real, database, package):  # noqa: F811 - a fixture
     return made
 
 
-@pytest.mark.server
 def test_a_source_of_an_added_kind_is_read_and_acknowledged(plant, database, gateway):
     with pytest.raises(UserError, match="run `alerting prepare`"):
         apply_sources(plant, [SOURCE], "ada", at(0))

@@ -19,8 +19,6 @@ from tests.helpers.receivers import RECEIVERS, surroundings, wait_until
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, platform_on
 
-pytestmark = pytest.mark.server
-
 ALL = ["alarms", "acknowledgements", "scores", "forecasts"]
 
 

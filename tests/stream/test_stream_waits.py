@@ -11,8 +11,6 @@ from alerting.settings.environment import Settings
 from alerting.stream.wait import _Arrivals, await_source
 from tests.builders import at
 
-pytestmark = pytest.mark.server
-
 
 @pytest.fixture
 def stores(real_server):

@@ -5,7 +5,6 @@ import threading
 import time
 
 import psutil
-import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
@@ -13,7 +12,6 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from tests.helpers.processes import suspend
 from tests.support import free_port, require_real_server
 
-pytestmark = pytest.mark.server
 CODES_OF_STRANGERS = {13, 18}  # Unauthorized, AuthenticationFailed
 ATTEMPTS = {
     "read": lambda client: client["alerting"]["definitions"].find_one(),

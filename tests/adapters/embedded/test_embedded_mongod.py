@@ -19,7 +19,6 @@ from alerting.adapters.mongo.mongo import DatabaseDown, connect, open_database, 
 from alerting.definitions.faults import UserError
 from tests.support import free_port, require_real_server
 
-pytestmark = pytest.mark.server
 HEALTHY = Path(__file__).parents[3] / "config" / "docker" / "mongodb-healthy.sh"
 
 

@@ -18,7 +18,6 @@ from alerting.settings.home import create_home
 from tests.support import free_port, require_real_server
 
 ROOT = Path(__file__).parents[3]
-pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")

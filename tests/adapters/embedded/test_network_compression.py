@@ -5,10 +5,8 @@ import socket
 import struct
 import zlib
 
-import pytest
 from pymongo import MongoClient
 
-pytestmark = pytest.mark.server
 OP_COMPRESSED = 2012
 OP_MSG = 2013
 COMPRESSORS = {"snappy": 1, "zlib": 2, "zstd": 3}.values()

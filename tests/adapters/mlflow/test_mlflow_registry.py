@@ -13,8 +13,6 @@ from alerting.ports import ModelUnavailable
 from tests.helpers.refusals import assert_refused
 from tests.support import free_port
 
-pytestmark = pytest.mark.server
-
 FILES = {"meta.json": b'{"threshold": 0.5}', "booster.txt": b"tree\n", "deep/er/levels.json": b"[]"}
 
 

@@ -19,8 +19,6 @@ from tests.builders import at, oven, too_hot
 from tests.helpers.receivers import wait_until
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
-pytestmark = pytest.mark.server
-
 
 @pytest.fixture(params=["change stream", "none"])
 def database(request):

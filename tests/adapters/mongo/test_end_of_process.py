@@ -3,9 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
-pytestmark = pytest.mark.server
 ASK = """
 import atexit
 import sys

@@ -17,7 +17,6 @@ from tests.helpers.notifications import notifications_of
 from tests.helpers.replica_set import replica_set
 from tests.support import free_port, require_real_server
 
-pytestmark = pytest.mark.server
 HEAT = {m: 231 if m % 60 < 9 else 218 if m % 60 < 20 else 200 for m in range(1, 300)}
 LATE = (121, 122, 123, 124)
 

@@ -30,7 +30,6 @@ from tests.helpers.console.pages import log_in
 from tests.helpers.every_collection import junk, valid_documents
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
-pytestmark = pytest.mark.server
 NAMED = {
     "assets", "event_types", "source_revisions", "evaluation_shards", "late_arrivals",
     "reprocessing_requests", "episodes", "shelves", "decisions", "trainings", "reports",

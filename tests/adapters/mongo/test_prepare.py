@@ -16,8 +16,6 @@ from alerting.wiring import prepare_database as prepare_by_settings
 from tests.helpers.commands import record_commands
 from tests.support import free_port, require_real_server
 
-pytestmark = pytest.mark.server
-
 
 @pytest.fixture
 def settings(real_server, tmp_path):

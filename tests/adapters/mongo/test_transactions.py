@@ -13,8 +13,6 @@ from alerting.settings.environment import Settings
 from alerting.wiring import database_warning, prepare_database
 from tests.helpers.episodes import episode
 
-pytestmark = pytest.mark.server
-
 
 def test_a_server_that_is_no_replica_set_is_refused_with_what_to_do(plain_server, tmp_path):
     message = r"replica set.*--replSet.*rs\.initiate\(\)"

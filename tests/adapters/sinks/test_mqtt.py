@@ -10,7 +10,6 @@ from tests.builders import at
 from tests.helpers.episodes import episode
 from tests.helpers.receivers import RECEIVERS, surroundings, wait_until
 
-pytestmark = pytest.mark.server
 SINK = parse_sink(
     {
         "name": "scada",

@@ -22,7 +22,6 @@ from tests.helpers.reports import store_report
 from tests.in_memory_platform import in_memory_platform
 
 pytest.importorskip("schemathesis", reason="install the extra dev")
-pytestmark = pytest.mark.server
 UNREADABLE = (
     "not a legal character|is no name of a field|is not YAML|cannot be read|too deeply|digits"
 )

@@ -23,7 +23,6 @@ from tests.helpers.console.pages import ADMIN_TOKEN
 from tests.helpers.console.server import TOKEN, serving_thread
 from tests.support import free_port
 
-pytestmark = pytest.mark.server
 DATABASE = "limits"
 ROW = b'{"ts": "2026-01-05T12:00:00Z", "asset": "oven-9", "values": {"zone_2": 201.5}}'
 SLOW = "sender-token-0123456789"

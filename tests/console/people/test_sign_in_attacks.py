@@ -102,7 +102,6 @@ def replicas(real_server, wall):
         three.drop_database(name)
 
 
-@pytest.mark.server
 def test_replicas_with_connections_of_their_own_refuse_at_once_what_another_has_ended(
     replicas, wall
 ):
@@ -440,7 +439,6 @@ class Ticking:
         return at(600) + timedelta(milliseconds=next(self.ticks))
 
 
-@pytest.mark.server
 def test_a_link_that_is_used_eight_times_at_once_gives_one_answer(real, wall):
     made = real.platform(MemoryModels(), {}, Ticking(), memory_platform)
     made.assets.store_assets([oven()])

@@ -69,7 +69,6 @@ def test_members_that_do_not_answer_are_marked(platform):
     assert lacks(page, "MongoDB 8.0.4", '<div class="fault">db-2: (not reachable)</div>') == []
 
 
-@pytest.mark.server
 def test_a_real_server_tells_version_size_and_members(two_prepared):
     state = read_database(two_prepared[0].database)
     assert re.fullmatch(r"MongoDB \d+\.\d+.*", state.server)

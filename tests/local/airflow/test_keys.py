@@ -11,7 +11,6 @@ from alerting.local.prepare import prepare
 from alerting.settings.environment import LINK_KEY, MODEL_KEY, Settings
 from alerting.wiring import open_platform
 
-pytestmark = pytest.mark.server
 DATABASE = "keys"
 
 

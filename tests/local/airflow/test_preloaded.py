@@ -20,7 +20,6 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.wiring import open_platform
 from tests.builders import at, oven, too_hot
 
-pytestmark = pytest.mark.server
 DATABASE = "preloaded"
 CONFIG = Path(__file__).parents[3] / "config"
 LOCAL = re.search(r"FORKSERVER_PRELOAD=(.*)", (CONFIG / "airflow.env").read_text())[1].split(",")

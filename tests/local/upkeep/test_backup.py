@@ -30,7 +30,7 @@ from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import HandClock, Mailbox
 from tests.support import require_real_server
 
-pytestmark = [pytest.mark.models, pytest.mark.server]
+pytestmark = pytest.mark.models
 ROWS = line(days=5)
 TRAINED = at(3 * DAY)
 EVALUATED = at(4 * DAY)

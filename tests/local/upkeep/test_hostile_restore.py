@@ -134,7 +134,6 @@ DAMAGED = {
 }
 
 
-@pytest.mark.server
 def test_the_command_names_the_file_and_its_fault(tmp_path, monkeypatch, real_server):
     file = "mongodb/episodes.bson.gz"
     monkeypatch.setenv("ALERTING_MONGODB_URI", real_server)

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from alerting.operators.people import hash_secret
 from alerting.operators.shelves import new_shelf
 from alerting.ports.episodes import live_episode
@@ -12,8 +10,6 @@ from alerting.usecases.access.sign_in import begin_session
 from alerting.usecases.access.tokens import create_token, revoke_token
 from tests.builders import at
 from tests.helpers.episodes import episode
-
-pytestmark = pytest.mark.server
 
 
 def read(reader, count):

@@ -18,7 +18,6 @@ from alerting.adapters.mongo.mongo import open_stores
 from tests.builders import at
 from tests.support import free_port, require_real_server
 
-pytestmark = pytest.mark.server
 ALERTING = Path(sys.executable).parent / "alerting"
 WEEKS = 20
 DRAFT = (

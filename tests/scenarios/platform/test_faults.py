@@ -6,8 +6,6 @@ import pytest
 from tests.faults.run import run
 from tests.support import require_real_server
 
-pytestmark = pytest.mark.server
-
 
 @pytest.mark.timeout(900)
 @pytest.mark.night

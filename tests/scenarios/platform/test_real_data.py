@@ -19,7 +19,6 @@ DATA = os.environ.get("ALERTING_REAL_DATA")
 
 pytestmark = [
     pytest.mark.night,
-    pytest.mark.server,
     pytest.mark.real_data,
     pytest.mark.skipif(
         DATA is None, reason="ALERTING_REAL_DATA names no folder with the public data sets"

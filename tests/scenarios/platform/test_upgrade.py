@@ -23,7 +23,7 @@ from tests.faults.streamed.run import calm_episodes, is_done, put_into_service
 from tests.faults.upgraded import NEW_INDEX, NEW_VERSION, ending
 from tests.faults.world import CALM, STORMY, World
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 ROUNDS = 3
 HANG_S = 300.0
 

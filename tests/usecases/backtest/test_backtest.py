@@ -37,7 +37,6 @@ from tests.helpers.reports import store_report
 from tests.helpers.stores import contents
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
-pytestmark = pytest.mark.server
 DAY = 24 * 60
 DAYS = 16
 DOCUMENT = too_hot(

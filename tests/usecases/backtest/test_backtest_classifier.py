@@ -18,7 +18,7 @@ from tests.builders import at, history, oven, too_moist
 from tests.frame_readings import FrameReadings
 from tests.in_memory_platform import in_memory_platform
 
-pytestmark = [pytest.mark.models, pytest.mark.server]
+pytestmark = pytest.mark.models
 DAY = 24 * 60
 DAYS = 13
 START = 4 * DAY

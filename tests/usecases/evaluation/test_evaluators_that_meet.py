@@ -21,7 +21,6 @@ from tests.helpers.late_line import LEVELS, Line
 from tests.helpers.notifications import notifications_of
 from tests.in_memory_platform import HandClock, platform_on
 
-pytestmark = pytest.mark.server
 DATABASE = "meeting"
 HEAT = {m: 231 if 20 <= m < 26 else 218 if 6 <= m < 34 or m > 44 else 200 for m in range(1, 60)}
 LATE = {m: HEAT[m] for m in (8, 9, 30, 31, 32, 33)}

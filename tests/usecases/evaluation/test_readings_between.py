@@ -12,7 +12,6 @@ from tests.builders import at
 from tests.helpers.killed_processes import restore
 from tests.helpers.late_line import Line
 
-pytestmark = pytest.mark.server
 HOT = {30: 230}
 
 

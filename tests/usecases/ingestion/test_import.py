@@ -14,7 +14,6 @@ import pytest
 
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 
-pytestmark = pytest.mark.server
 START = datetime(2025, 10, 25, 23, 30, tzinfo=UTC)
 GOOD = "ts,asset,x\n2026-01-05 00:00:00,oven-1,1\n2026-01-05 00:01:00,oven-1,2\n"
 BAD = GOOD + "at three,oven-1,3\n"

@@ -28,7 +28,6 @@ from tests.helpers.killed_processes import (
 )
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
-pytestmark = pytest.mark.server
 DATABASE = "deliveries"
 CROWD = {"name": "all", "channels": ["mail"], "flood": {"more_than": 2, "within": "10m"}}
 DUE = 11

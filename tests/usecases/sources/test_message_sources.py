@@ -19,7 +19,6 @@ from tests.helpers.brokers import SERVERS
 from tests.helpers.proxy import Proxy
 from tests.helpers.receivers import wait_until
 
-pytestmark = pytest.mark.server
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 KINDS = ("mqtt", "amqp")
 

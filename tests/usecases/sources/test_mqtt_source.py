@@ -37,7 +37,6 @@ def broker(tmp_path):
     made.stop()
 
 
-@pytest.mark.server
 def test_from_the_noted_subscription_on_no_message_is_missed_and_a_retained_one_is_none(broker):
     """`alerting apply` waits for this note: a broker keeps nothing for a session that it
     does not know yet."""

@@ -20,7 +20,6 @@ from tests.support import free_port
 
 asyncua = pytest.importorskip("asyncua", reason="pip install asyncua")
 OpcUaClient = pytest.importorskip("alerting.adapters.sources.opcua").OpcUaClient
-pytestmark = pytest.mark.server
 ZONE = "ns=2;s=Oven1.Zone2"
 RECIPE = "ns=2;s=Oven1.Recipe"
 SOURCE = {

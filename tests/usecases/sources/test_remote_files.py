@@ -20,7 +20,6 @@ from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.file_servers import create_bucket, s3_server, sftp_server  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.server
 GOOD = "ts;t\n05.01.2026 12:00;1,5\n05.01.2026 12:01;2,5\n"
 
 

@@ -48,7 +48,7 @@ from tests.helpers.learning.training import (
 from tests.helpers.refusals import assert_refused
 from tests.helpers.stores import states_of
 
-pytestmark = [pytest.mark.models, pytest.mark.server]
+pytestmark = pytest.mark.models
 FEATURES = {"stride": "5m", "windows": ["15m", "30m", "1h"]}
 LIGHTGBM = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
 LINEAR = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}

@@ -162,7 +162,6 @@ def test_a_value_of_another_type_holds_up_its_variable_alone(platform):
     assert rolled(platform, names=["moisture"], end=HOURS + 1) == set()
 
 
-@pytest.mark.server
 def test_rollups_go_with_their_readings(real):
     platform = platform_on(real, [], HandClock())
     platform.assets.store_assets([OVEN])

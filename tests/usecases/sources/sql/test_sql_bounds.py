@@ -18,7 +18,6 @@ from tests.builders import at
 from tests.helpers.mariadb import mariadb_server
 from tests.helpers.postgres import postgres_server
 
-pytestmark = pytest.mark.server
 SOURCE = {"name": "quality", "kind": "sql", "url": {"env": "DB"}, "cursor": "id", "asset": "oven-1"}
 ROWS = "SELECT id, ts, id * 1.5 AS hardness FROM results"
 WRITE = {

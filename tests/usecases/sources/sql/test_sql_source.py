@@ -18,7 +18,6 @@ from alerting.usecases.sources.poll import Readers, poll, try_source
 from tests.builders import at
 from tests.helpers.postgres import postgres_server
 
-pytestmark = pytest.mark.server
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SOURCE = {
     "name": "quality",
