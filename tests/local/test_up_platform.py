@@ -238,7 +238,8 @@ def test_a_training_that_fails_is_recorded_with_its_reason(scheduler, opened):
 def test_a_source_raises_an_alarm_at_once_and_tells_what_it_cannot_read(scheduler, opened):
     """Definitions that are evaluated once a day read a table and files."""
     settings, _, platform = opened
-    table, drop = settings.home / "lab.db", settings.home / "drop"
+    table = settings.home / "lab.db"
+    drop = settings.home / "drop"
     now = platform.clock.now()
     put_sources_and_definitions(platform, settings, now)
     scheduler.until(lambda: platform.episodes.find(definition="too-hard"), "the row in the table")
@@ -260,7 +261,8 @@ def test_a_source_raises_an_alarm_at_once_and_tells_what_it_cannot_read(schedule
 
 def put_sources_and_definitions(platform, settings, now):
     """Put in a table with two rows and a folder of files, and a definition of each."""
-    table, drop = settings.home / "lab.db", settings.home / "drop"
+    table = settings.home / "lab.db"
+    drop = settings.home / "drop"
     secret = settings.home / "source-secrets" / "lab"
     drop.mkdir()
     secret.parent.mkdir()
