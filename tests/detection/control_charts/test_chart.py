@@ -208,6 +208,14 @@ def test_a_stretch_out_of_control_and_single_points_are_left_out():
     )
 
 
+def test_a_hundredth_of_the_time_hardly_more_than_a_deviation_off_is_left_out():
+    values = np.random.default_rng(3).normal(10, 1, 4000)
+    values[1000:1040] += 1.2
+    at = np.arange(4000, dtype=np.int64) * 60_000
+    (stretch,) = estimate(at, values, 600_000, residuals=True).left_out
+    assert stretch.start / 60_000 == pytest.approx(1000, abs=9)
+
+
 def test_dependence_is_fitted_unless_it_is_ignored():
     values = np.zeros(2000)
     for i in range(1, 2000):

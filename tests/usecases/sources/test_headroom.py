@@ -95,6 +95,9 @@ def test_a_row_with_too_many_new_variables_is_refused_whole_and_declares_nothing
     reason = found.refused[0].reason
     assert "'wide.v0' and 4 more: would be a new variable" in reason
     assert ("this delivery declares" in reason, "send the row again" in reason) == (True, False)
+    one_by_one = [row for number in range(5) for row in rows(["narrow"], f"w{number}")]
+    refused = deliver(platform, GATE, one_by_one, at(1), by="gate").refused
+    assert [row.line for row in refused] == [5]
 
 
 def test_an_asset_that_is_full_refuses_rows_with_more_and_stores_the_others():
