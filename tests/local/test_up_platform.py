@@ -316,15 +316,18 @@ def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alon
     now = platform.clock.now()
     past = platform.readings.load(oven, now - timedelta(hours=12), now).readings
     files = predict_files(settings)
-    ids = []
+    jobs = []
     for content in (pd.DataFrame({"ts": ["no time"]}), past.reset_index()):
         job = files.order(MODEL, "test", 1_000_000, {"asset": oven.name}, timedelta(days=14))
         content.to_parquet(files.readings(job.id))
-        ids.append(files.submit(job).id)
+        jobs.append(job)
+    ids = [job.id for job in jobs]
     good = ids[-1]
-    scheduler.trigger("start_due")
     expected = settings.home / "expected.parquet"
     score_file(platform, MODEL, files.readings(good), Layout(asset=oven.name), expected)
+    for job in jobs:
+        files.submit(job)
+    scheduler.trigger("start_due")
     runs = [f"/dags/predict/dagRuns/{id}" for id in ids]
     scheduler.until(lambda: all(job.ended_at for job in files.jobs()), "the jobs to end")
     scheduler.until(
