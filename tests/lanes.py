@@ -65,7 +65,7 @@ LANES = (
 )
 HOLDS = {lane.name: lane.holds for lane in LANES}
 # In which they start, the longest first.
-ORDER = ("platform", "use cases", "models", "parts", "browser", "console", "core")
+ORDER = ("platform", "use cases", "models", "parts", "console", "browser", "core")
 
 
 @cache
