@@ -40,7 +40,7 @@ from alerting.stream.evaluator import Evaluator
 from alerting.stream.run import interpreter_for_messages
 from alerting.stream.service import StreamService
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.wiring import assemble
 from benchmarks.helpers import models_on_stream
 from benchmarks.helpers.models_on_stream import Taken
@@ -232,7 +232,7 @@ def _notified_after(platform: Platform, port: int) -> Sequence[float]:
         "severity": "critical",
     }
     apply(platform, [document], "benchmark", now, "benchmark")
-    apply_sources(platform, [SOURCE], "benchmark", now)
+    SOURCES.apply(platform, [SOURCE], "benchmark", now)
     evaluator = Evaluator(platform)
     service = StreamService(platform, {"BROKER_URL": f"mqtt://127.0.0.1:{port}"}, evaluator.add)
     evaluator.start()

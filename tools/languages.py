@@ -13,9 +13,9 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from alerting.console.assets.asset_pages import asset_schema
+from alerting.console.assets.asset_pages import ASSET_PAGES
 from alerting.console.definitions.form import definition_schema, form_texts
-from alerting.console.routes.route_pages import route_schema
+from alerting.console.routes.route_pages import ROUTE_PAGES
 from alerting.definitions.wording.language import LANGUAGES
 from alerting.kinds.registry import definition_types
 
@@ -52,7 +52,7 @@ def texts() -> Iterator[tuple[str, Id]]:
 def _texts_of_forms() -> Iterator[Id]:
     """Yield the labels and helps of the fields of all forms, from their schemas."""
     kinds = (definition_schema({"kind": kind}) for kind in definition_types())
-    for schema in (*kinds, asset_schema(), route_schema()):
+    for schema in (*kinds, ASSET_PAGES.form_schema({}), ROUTE_PAGES.form_schema({})):
         yield from (text for text in form_texts(schema) if is_text(text))
 
 

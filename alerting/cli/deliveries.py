@@ -95,11 +95,11 @@ def _try_route(p: "Platform", name: str, as_json: bool) -> None:
 
 def _try_sink(p: "Platform", name: str, documents: list[dict[str, Any]], as_json: bool) -> None:
     from alerting.settings.environment import read_settings
-    from alerting.usecases.sinks.documents import SINK_FORM
+    from alerting.usecases.sinks.documents import SINKS
     from alerting.usecases.sinks.trial import try_sink
     from alerting.wiring import sink_opener
 
-    sink = SINK_FORM.check(documents)[0] if documents else SINK_FORM.find(p.sinks, name)
+    sink = SINKS.check(p, documents)[0] if documents else SINKS.find(p, name)
     done = try_sink(sink_opener(read_settings(os.environ)), sink, user(), p.clock.now())
     show_result({"sink": sink.name, "result": done}, as_json, f"sink {sink.name}: {done}")
 
@@ -112,11 +112,11 @@ def _try_source(
     wait: float,
     as_json: bool,
 ) -> None:
-    from alerting.usecases.sources.documents import check_sources, find_source
+    from alerting.usecases.sources.documents import SOURCES
     from alerting.usecases.sources.poll import try_source
     from alerting.usecases.sources.trial import try_records
 
-    source = check_sources(documents)[0] if documents else find_source(p.sources, name)
+    source = SOURCES.check(p, documents)[0] if documents else SOURCES.find(p, name)
     trial = (
         try_source(p, _readers(), source, wait, p.clock.now())
         if rows is None

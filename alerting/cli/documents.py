@@ -1,4 +1,4 @@
-"""Commands on documents, those of definitions, sources, sinks and routes: `check` and `apply`."""
+"""Commands on documents of all kinds: `check` and `apply`."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from alerting.definitions.revisions import Plan
     from alerting.ports import SourcePorts
 
-Sort = Literal["definition", "source", "sink", "route"]
+Sort = str
+"""The word for a document of a kind, such as `source`."""
 Files = Annotated[
     list[Path],
     typer.Argument(
@@ -45,14 +46,14 @@ Files = Annotated[
 ]
 As = Annotated[
     Sort | None,
-    typer.Option("--as", help="What the documents are, where their fields leave it open."),
+    typer.Option(
+        "--as",
+        help="What the documents are (definition, source, sink, route or asset), where their "
+        "fields leave it open.",
+        metavar="KIND",
+    ),
 ]
-COLUMNS = {
-    "definition": ("name", "kind", "assets", "state"),
-    "source": ("name", "kind", "delivers", "state"),
-    "sink": ("name", "kind", "sends", "state"),
-    "route": ("name", "channels", "match"),
-}
+DEFINITION: Sort = "definition"
 _SUBSCRIBED_WITHIN_S = 20.0
 _SERVICE_WITHIN_S = 5.0
 _POLL_S = 0.2
@@ -61,13 +62,15 @@ _POLL_S = 0.2
 def sort_of(documents: Sequence[Mapping[str, Any]], given: Sort | None = None) -> Sort:
     """Return what documents are, as given, else by their fields. Raises UserError if they are of
     several sorts."""
-    sorts = {given or _sort_of_one(document) for document in documents}
+    if given:
+        return require_sort(given)
+    sorts = {_sort_of_one(document) for document in documents}
     if len(sorts) > 1:
         raise UserError(
             f"the files hold documents of several sorts: {', '.join(sorted(sorts))}; give those of "
             "one sort at a time"
         )
-    return next(iter(sorts), "definition")
+    return next(iter(sorts), DEFINITION)
 
 
 def _sort_of_one(document: Mapping[str, Any]) -> Sort:
@@ -91,13 +94,22 @@ def _sort_of_one(document: Mapping[str, Any]) -> Sort:
 
 def stored_names(p: "Platform") -> dict[Sort, list[str]]:
     """Return the names of all stored documents by their sort."""
-    documents: dict[Sort, Sequence[Mapping[str, Any]]] = {
-        "definition": p.definitions.documents(),
-        "source": p.sources.documents(),
-        "sink": p.sinks.documents(),
-        "route": p.routes.documents(),
+    from alerting.usecases.document_kinds import KINDS
+
+    return {
+        sort: [str(one.get("name")) for one in kind.store(p).documents()]
+        for sort, kind in KINDS.items()
     }
-    return {sort: [str(one.get("name")) for one in of] for sort, of in documents.items()}
+
+
+def require_sort(given: Sort) -> Sort:
+    """Return what was given for `--as`. Raises UserError for no kind of documents."""
+    from alerting.usecases.document_kinds import KINDS
+
+    if given not in KINDS:
+        hint = name_hint(given, KINDS, "kinds")
+        raise UserError(f"--as: {given!r} is no kind of documents; {hint}")
+    return given
 
 
 def sort_of_name(p: "Platform", name: str, given: Sort | None, among: Sequence[Sort]) -> Sort:
@@ -106,7 +118,7 @@ def sort_of_name(p: "Platform", name: str, given: Sort | None, among: Sequence[S
     names = {sort: of for sort, of in stored_names(p).items() if sort in among}
     found = [sort for sort, of in names.items() if name in of]
     if given is not None:
-        return given
+        return require_sort(given)
     if not found:
         every = [one for of in names.values() for one in of]
         nouns = ", ".join(among[:-1]) + f" or {among[-1]}" if len(among) > 1 else among[0]
@@ -126,52 +138,48 @@ def check(
     sort: As = None,
     as_json: Json = False,
 ) -> None:
-    """Check documents of definitions, sources, sinks or routes: lists every fault without applying
-    them.
+    """Check documents of any kind: lists every fault without applying them.
 
     The NAME of a stored definition checks its document, also one that was edited in the database.
     Of a trained definition without stride or windows it says what was derived from the data, or
     would be.
     """
     from alerting.usecases.definitions import checking, lookup
-    from alerting.usecases.notification.routes import check_routes
-    from alerting.usecases.sinks.documents import SINK_FORM
-    from alerting.usecases.sources.documents import check_sources
+    from alerting.usecases.document_kinds import KINDS
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     documents, origins = read_documents([file for file in files if file not in names])
     found = sort_of(documents, sort)
-    if found in ("source", "sink"):
-        good: Sequence[Any] = (check_sources if found == "source" else SINK_FORM.check)(documents)
-        return show(rows_of(good), COLUMNS[found], as_json, "no documents in these files")
     with platform() as p:
-        if found == "route":
-            good = check_routes(p, documents)
-            return show(rows_of(good), COLUMNS[found], as_json, "no documents in these files")
+        if found != DEFINITION:
+            good: Sequence[Any] = KINDS[found].check(p, documents)
+            columns = KINDS[found].columns
+            return show(rows_of(good, columns), columns, as_json, "no documents in these files")
         stored = [lookup.require_document(p.definitions, str(name)) for name in sorted(names)]
         good = checking.check(p, documents + stored, origins + [""] * len(stored))
         derived = {d.name: _derived(p, d) for d in good}
         notes = definition_notes(p, good)
-    rows = rows_of(good)
+    columns = KINDS[found].columns
+    rows = rows_of(good, columns)
     if as_json:
         return print_json(
             [{**row, "derived": derived[row["name"]], **notes[row["name"]]} for row in rows]
         )
-    show(rows, COLUMNS["definition"], False, "no documents in these files")
+    show(rows, columns, False, "no documents in these files")
     for name, message in derived.items():
         if message is not None:
             console.print(f"{name}: {message}")
     return show_notes(notes)
 
 
-def rows_of(documents: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the fields of checked documents that tables show."""
+def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the fields of documents that a table shows."""
     from alerting.reporting.page.route_text import match_text
 
     return [
         {
             name: match_text(one.match) if name == "match" and hasattr(one, "channels") else value
-            for name in dict.fromkeys(name for of in COLUMNS.values() for name in of)
+            for name in columns
             if (value := getattr(one, name, None)) is not None
         }
         for one in documents
@@ -206,8 +214,8 @@ def apply(
     sort: As = None,
     as_json: Json = False,
 ) -> bool:
-    """Apply definitions, sources, sinks or routes: shows the plan, then writes all of them, or
-    none. Each change is a revision.
+    """Apply documents of a kind: shows the plan, then writes all of them, or none. Each change is a
+    revision.
 
     Definitions that become active are first evaluated over the last days; if that breaks the alarm
     budget of a position, nothing is applied. Of new sources it waits until the stream service has
@@ -215,11 +223,16 @@ def apply(
     """
     documents, origins = read_documents(files)
     found = sort_of(documents, sort)
-    if found == "definition":
+    if found == DEFINITION:
         return _apply_definitions(documents, origins, dry_run, reason, accept_load, as_json)
+    from alerting.usecases.document_kinds import KINDS
+
+    kind = KINDS[found]
     with platform() as p:
         now = p.clock.now()
-        plans = _apply_others(p, found, documents, dry_run, now)
+        plans = (
+            kind.plan(p, documents) if dry_run else kind.apply(p, documents, user(), now, reason)
+        )
         rows = [{"name": plan.name, "action": plan.action} for plan in plans]
         show(rows, ["name", "action"], as_json, "no documents in these files")
         if found == "source" and not (dry_run or as_json):
@@ -229,26 +242,6 @@ def apply(
     if dry_run and not as_json:
         console.print(f"dry run: no {found} was changed")
     return any(plan.action != "unchanged" for plan in plans)
-
-
-def _apply_others(
-    p: "Platform", sort: Sort, documents: list[dict[str, Any]], dry_run: bool, now: datetime
-) -> Sequence[Any]:
-    from alerting.usecases.notification import routes
-    from alerting.usecases.sinks import documents as sinks
-    from alerting.usecases.sources import documents as sources
-
-    if sort == "route":
-        if dry_run:
-            return routes.plan_routes(p, documents)
-        return routes.apply_routes(p, documents, user(), now)
-    if sort == "sink":
-        if dry_run:
-            return sinks.plan_sinks(p.sinks, documents)
-        return sinks.apply_sinks(p, documents, user(), now)
-    if dry_run:
-        return sources.plan_sources(p.sources, documents)
-    return sources.apply_sources(p, documents, user(), now)
 
 
 def _apply_definitions(

@@ -1,11 +1,11 @@
 """Commands on stored documents and messages: `list` and `show`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.documents import COLUMNS, As, Sort, rows_of, sort_of_name, stored_names
+from alerting.cli.documents import DEFINITION, As, Sort, rows_of, sort_of_name, stored_names
 from alerting.cli.output import (
     cell,
     console,
@@ -18,7 +18,7 @@ from alerting.cli.output import (
     zone,
 )
 from alerting.cli.support import Json, command, platform
-from alerting.definitions.faults import legible
+from alerting.definitions.faults import UserError, legible, name_hint
 from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
@@ -31,8 +31,11 @@ _LONGEST_PAYLOAD_BYTES = 64 * 1024
 @command
 def list_documents(
     what: Annotated[
-        Literal["definitions", "sources", "sinks", "routes", "dead"],
-        typer.Argument(help="dead: messages that a source, a sink or a channel refused."),
+        str,
+        typer.Argument(
+            help="definitions, sources, sinks, routes, assets, or dead: messages that a source, a "
+            "sink or a channel refused."
+        ),
     ] = "definitions",
     as_json: Json = False,
 ) -> None:
@@ -46,7 +49,26 @@ def list_documents(
         "dead": _list_dead,
     }
     with platform() as p:
-        lists[what](p, as_json)
+        if what in lists:
+            lists[what](p, as_json)
+        else:
+            _list_kind(p, what, [*lists], as_json)
+
+
+def _list_kind(p: "Platform", what: str, others: Sequence[str], as_json: bool) -> None:
+    from alerting.usecases.document_kinds import KINDS
+
+    kinds = {f"{word}s": word for word in KINDS}
+    if what not in kinds:
+        hint = name_hint(what, {*others, *kinds}, "lists")
+        raise UserError(f"there is no list {what!r}; {hint}")
+    word = kinds[what]
+    kind = KINDS[word]
+    good, faults = kind.read(p)
+    if as_json:
+        return print_json({f"{word}s": [kind.write(one) for one in good], "faulty": faults})
+    show(rows_of(good, kind.columns), kind.columns, False, f"no {word}s")
+    return _show_faulty(word, faults)
 
 
 def _list_definitions(p: "Platform", as_json: bool) -> None:
@@ -111,11 +133,11 @@ def _show_in_two_lines(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _list_sources(p: "Platform", as_json: bool) -> None:
-    from alerting.usecases.sources.documents import read_sources
+    from alerting.usecases.sources.documents import SOURCES
     from alerting.usecases.sources.status import source_statuses
 
-    statuses = source_statuses(p.sources, p.deliveries, p.clock.now())
-    faults = read_sources(p.sources)[1]
+    statuses = source_statuses(p, p.clock.now())
+    faults = SOURCES.read(p)[1]
     if as_json:
         return print_json({"sources": statuses, "faulty": faults})
     columns = ["name", "title", "kind", "state", "rows", "refused", "rate", "lag", "unread", "by"]
@@ -146,10 +168,10 @@ def _show_faulty(sort: str, faults: Mapping[str, Sequence[str]]) -> None:
 
 
 def _list_sinks(p: "Platform", as_json: bool) -> None:
-    from alerting.usecases.sinks.documents import SINK_FORM, sink_statuses
+    from alerting.usecases.sinks.documents import SINKS, sink_statuses
 
     statuses = sink_statuses(p, p.clock.now())
-    faults = SINK_FORM.read(p.sinks)[1]
+    faults = SINKS.read(p)[1]
     if as_json:
         return print_json({"sinks": statuses, "faulty": faults})
     columns = ["name", "kind", "state", "sent", "left_out", "letters", "lag"]
@@ -162,9 +184,9 @@ def _list_sinks(p: "Platform", as_json: bool) -> None:
 
 def _list_routes(p: "Platform", as_json: bool) -> None:
     from alerting.definitions.routes import route_document
-    from alerting.usecases.notification.routes import read_routes
+    from alerting.usecases.notification.routes import ROUTES
 
-    routes, faults = read_routes(p.routes)
+    routes, faults = ROUTES.read(p)
     if as_json:
         return print_json(
             {
@@ -173,7 +195,12 @@ def _list_routes(p: "Platform", as_json: bool) -> None:
                 "channels": sorted(p.channels),
             }
         )
-    show(rows_of(routes), COLUMNS["route"], False, "no routes: every channel is notified")
+    show(
+        rows_of(routes, ROUTES.columns),
+        ROUTES.columns,
+        False,
+        "no routes: every channel is notified",
+    )
     console.print(f"configured channels: {', '.join(sorted(p.channels))}")
     return _show_faulty("route", faults)
 
@@ -233,8 +260,8 @@ def show_document(
             found: Any = documents
             notes = ""
         else:
-            of = sort_of_name(p, names[0], sort, ["definition", "source", "sink", "route"])
-            shown = _shown_definition if of == "definition" else _shown_other
+            of = sort_of_name(p, names[0], sort, list(stored_names(p)))
+            shown = _shown_definition if of == DEFINITION else _shown_other
             documents, found, notes = shown(p, names[0], of, revision)
     if as_json:
         print_json(found)
@@ -299,33 +326,23 @@ def _shown_definition(
 def _shown_other(
     p: "Platform", name: str, sort: Sort, _: int | None
 ) -> tuple[list[dict[str, Any]], Any, str]:
-    """Return the document of a source, sink or route, what is known of it, and its revisions as
-    comments."""
-    from alerting.definitions.sources.source import source_document
-    from alerting.usecases.notification.routes import routes_by_name
-    from alerting.usecases.sinks.documents import sink_detail
-    from alerting.usecases.sources.documents import find_source
+    """Return the document of another kind, what is known of it, and its revisions as comments."""
+    from alerting.usecases.document_kinds import KINDS
+    from alerting.usecases.sinks.status import sink_status
     from alerting.usecases.sources.status import source_status
 
     now = p.clock.now()
-    if sort == "route":
-        document = routes_by_name(p.routes)[name]
-        return [document], {"route": document}, ""
-    if sort == "sink":
-        detail = sink_detail(p, name, now)
-        document = dict(detail.document)
-        revisions = [*detail.revisions]
-        status: Any = detail.status
-    else:
-        source = find_source(p.sources, name)
-        document = source_document(source)
-        revisions = p.sources.revisions(name)
-        status = source_status(source, p.deliveries.progress(name), revisions, now)
+    stored = KINDS[sort].show(p, name, now)
+    status: Any = None
+    if sort == "source" and stored.read:
+        status = source_status(p, stored.read, stored.revisions, now)
+    elif sort == "sink" and stored.read:
+        status = sink_status(p, stored.read, now)
     lines = [
         f"revision {one.number}, {one.at.isoformat(timespec='seconds')}, {one.actor}"
-        for one in revisions
+        for one in stored.revisions
     ]
     refused = getattr(status, "last_refused", None)
     lines += [f"last refused: {refused}"] if refused else []
-    found = {sort: document, "revisions": revisions, "status": status}
-    return [document], found, _comments(lines)
+    found = {sort: stored.document, "revisions": stored.revisions, "status": status}
+    return [stored.document], found, _comments(lines)

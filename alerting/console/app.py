@@ -28,10 +28,15 @@ from alerting.console.api import (
     series_api,
 )
 from alerting.console.api.predictor import Predictor
-from alerting.console.assets import asset_api, asset_pages
+from alerting.console.assets import asset_pages
 from alerting.console.attempts import Turns, WrongAttempts
 from alerting.console.definitions import definition_api, editor_page, list_page, preview_api
 from alerting.console.definitions.previews import Previews
+from alerting.console.documents import sinks, sources
+from alerting.console.documents.api import DocumentApi
+from alerting.console.documents.kinds import ConsoleKind
+from alerting.console.documents.pages import DocumentPages
+from alerting.console.documents.trials import Trials
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.handover import page as handover_page
 from alerting.console.head import HeadAsGet
@@ -54,14 +59,10 @@ from alerting.console.people import (
 )
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
-from alerting.console.routes import route_api, route_pages
+from alerting.console.routes import route_pages
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.silences import silence_api, silence_pages
-from alerting.console.sinks import sink_api, sink_pages
-from alerting.console.sinks.trials import SinkTrials
-from alerting.console.sources import source_api, source_pages
-from alerting.console.sources.trials import SourceTrials
 from alerting.console.trends import label_api, label_pages, trend_api
 from alerting.console.trends import page as trend_page
 from alerting.console.web import links, operate_pages, pages, platform_page, quality, report_pages
@@ -73,6 +74,7 @@ from alerting.operators.refusals import RefusalLog
 from alerting.settings.environment import UTC
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
+from alerting.usecases.document_kinds import KINDS
 from alerting.usecases.now.known_plant import RecentPlant
 
 if TYPE_CHECKING:
@@ -87,18 +89,17 @@ PROGRAMS = (
     api.router,
     definition_api.router,
     preview_api.router,
-    source_api.router,
-    sink_api.router,
+    sources.router,
+    sinks.router,
     model_api.router,
     operate_api.router,
     report_api.router,
     ingest_api.router,
     predict_jobs_api.router,
     series_api.router,
-    asset_api.router,
     now_api.api,
     quality.api,
-    route_api.router,
+    route_pages.router,
     access_page.api,
     audit_page.api,
     trend_api.router,
@@ -107,6 +108,17 @@ PROGRAMS = (
     silence_api.router,
 )
 """Routes for programs."""
+DOCUMENTS: Mapping[str, ConsoleKind] = {
+    one.kind.word: one
+    for one in (
+        sources.SOURCE_PAGES,
+        sinks.SINK_PAGES,
+        route_pages.ROUTE_PAGES,
+        asset_pages.ASSET_PAGES,
+        list_page.DEFINITION_PAGES,
+    )
+}
+"""How the console shows each kind of documents that has its own parts of pages."""
 PEOPLE = (
     now_page.pages,
     answer_pages.pages,
@@ -123,8 +135,8 @@ PEOPLE = (
     quality.pages,
     route_pages.pages,
     asset_pages.pages,
-    source_pages.pages,
-    sink_pages.pages,
+    sources.pages,
+    sinks.pages,
     platform_page.pages,
     trend_page.pages,
     label_pages.pages,
@@ -207,8 +219,9 @@ def create_app(
     others = {"Airflow": airflow, "MLflow": mlflow}
     app.state.others = {name: (OtherProcess(), at) for name, at in others.items() if at}
     app.state.import_files = import_files
-    app.state.source_trials = SourceTrials(source_readers)
-    app.state.sink_trials = SinkTrials(sink_opener)
+    app.state.source_trials = Trials("source", source_readers)
+    app.state.sink_trials = Trials("sink", sink_opener)
+    app.state.document_kinds = list_document_kinds()
     handle_problems(app)
     signing.sign_forms(app)
     _add_routes(app, entrance, tokens, sign_in, now)
@@ -231,6 +244,15 @@ def create_app(
     return app
 
 
+def list_document_kinds() -> list[ConsoleKind]:
+    """Return how the console shows each kind of documents."""
+    return [
+        DOCUMENTS.get(word)
+        or ConsoleKind(kind, {"name": "new"}, f"{word.capitalize()}s", f"New {word}")
+        for word, kind in KINDS.items()
+    ]
+
+
 def _add_routes(
     app: FastAPI,
     entrance: Entrance,
@@ -248,7 +270,9 @@ def _add_routes(
     app.state.deliveries = ingest_api.Deliveries()
     app.state.reader = PlatformReader(app.state.platform)
     shared = (metrics_routes(app.state.reader), openapi.describe(app))
-    for one in (*PROGRAMS, *PEOPLE, *shared, *entrances):
+    kinds = app.state.document_kinds
+    documents = [made(kind).router() for made in (DocumentApi, DocumentPages) for kind in kinds]
+    for one in (*PROGRAMS, *PEOPLE, *documents, *shared, *entrances):
         # as `include_router` without arguments, which makes every route again: .5 s
         app.router.routes.extend(one.routes)
     if sign_in is not None:

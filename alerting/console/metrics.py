@@ -94,7 +94,7 @@ class PlatformReader:
             with pymongo.timeout(self._limit):
                 self._inventory = read_inventory(self._platform, self._inventory)
                 now = self._platform.clock.now()
-                sources = source_statuses(self._platform.sources, self._platform.deliveries, now)
+                sources = source_statuses(self._platform, now)
                 sinks = sink_statuses(self._platform, now)
                 backup = backup_age(self._platform.audit, datetime.now(UTC))
                 metrics = platform_metrics(self._platform, self._inventory, now)

@@ -24,7 +24,7 @@ from alerting.usecases.notification.platform_alerts import (
     platform_recipients,
     record_outage,
 )
-from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.platform_health.conditions import LATE
 from alerting.usecases.platform_health.metrics import Inventory, read_inventory
@@ -87,7 +87,7 @@ class HealthMonitor:
     def _check(self, platform: Platform) -> None:
         now = platform.clock.now()
         self._known = platform
-        self._recipients = dict(platform_recipients(platform, read_routes(platform.routes)[0], now))
+        self._recipients = dict(platform_recipients(platform, ROUTES.read(platform)[0], now))
         if self._outage is not None:
             record_outage(platform, self._outage, self._notified.items(), now)
             self._outage = None

@@ -13,7 +13,7 @@ from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.definitions.suppression import Suppression
 from alerting.definitions.wording.language import translatable
 
-Action = Literal["create", "change", "unchanged"]
+Action = Literal["new", "changed", "unchanged"]
 
 
 def question_hash(definition: ModelDefinition) -> str:
@@ -88,11 +88,11 @@ def definition_hash(definition: Definition) -> str:
 def plan_change(definition: Definition, latest: Revision | None) -> Plan:
     """Return the plan that compares a definition with its latest revision."""
     if latest is None:
-        return Plan(definition.name, "create", definition, {})
+        return Plan(definition.name, "new", definition, {})
     if latest.definition == definition:
         return Plan(definition.name, "unchanged", definition, {})
     changed = flat_changes(definition_document(latest.definition), definition_document(definition))
-    return Plan(definition.name, "change", definition, changed)
+    return Plan(definition.name, "changed", definition, changed)
 
 
 def flat_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -181,7 +181,7 @@ def does_not_name(revision: Revision, asset: str) -> str:
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in document.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             flat.update(_flat(value, f"{prefix}{key}."))
         else:
             flat[f"{prefix}{key}"] = value

@@ -11,12 +11,13 @@ from alerting.ports.definitions import (
     DerivedFeatureStore,
     Document,
     DocumentEdit,
+    DocumentRevision,
     Documents,
+    DocumentStore,
     FaultyDocument,
     Files,
     NoDocuments,
     ParseRevisions,
-    Routes,
 )
 from alerting.ports.episodes import (
     NO_SILENCES,
@@ -125,7 +126,6 @@ from alerting.ports.sinks import (
     SinkMessage,
     SinkProgress,
     SinkReader,
-    Sinks,
     SinkStep,
     TargetScore,
 )
@@ -145,8 +145,6 @@ from alerting.ports.sources import (
     SourceDeliveries,
     SourceLoss,
     SourceProgress,
-    SourceRevision,
-    Sources,
     StreamProcess,
     StreamProcesses,
 )

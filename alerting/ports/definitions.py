@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from alerting.definitions.assets import Asset, EventType
@@ -19,6 +20,41 @@ class FaultyDocument:
     collection: str
     name: str
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DocumentRevision:
+    """An immutable, numbered copy of a document: author, time and reason of the change."""
+
+    name: str
+    number: int
+    at: datetime
+    actor: str
+    document: Mapping[str, Any]
+    reason: str = ""
+
+
+class DocumentStore(Protocol):
+    """Documents of a kind, as people wrote them, and their revisions."""
+
+    def documents(self) -> list[Document]:
+        """Return all documents without `_id`, sorted by name, valid or not."""
+
+    def find(self, name: str) -> Document | None:
+        """Return the document of a name, valid or not; None without one."""
+
+    def store_document(self, document: Document) -> None:
+        """Insert or replace the document of that name. Raises UserError if the server refuses
+        it."""
+
+    def remove(self, name: str) -> bool:
+        """Remove a document; return False if there was none. Its revisions stay."""
+
+    def add_revision(self, revision: DocumentRevision) -> bool:
+        """Store a revision; return False if that number exists already."""
+
+    def revisions(self, name: str) -> list[DocumentRevision]:
+        """Return all revisions of one, oldest first."""
 
 
 ParseRevisions = Callable[[Mapping[str, Definition]], tuple[list[Revision], list[FaultyDocument]]]
@@ -119,7 +155,7 @@ class Definitions(Protocol):
         with this field."""
 
 
-class Assets(Protocol):
+class Assets(DocumentStore, Protocol):
     """Assets and event types."""
 
     def all(self) -> list[Asset]: ...
@@ -157,16 +193,3 @@ class DerivedFeatureStore(Protocol):
 
     def fix(self, definition: str, question: str, derived: DerivedFeatures) -> DerivedFeatures:
         """Store the values unless some are stored already; return the stored ones."""
-
-
-class Routes(Protocol):
-    """Documents that assign recipients to notifications."""
-
-    def documents(self) -> list[Document]:
-        """Return all routes without `_id`, sorted by name, valid or not."""
-
-    def store_document(self, document: Document) -> None:
-        """Insert or replace the route of that name."""
-
-    def remove(self, name: str) -> bool:
-        """Remove a route; return False if there was none."""

@@ -1,5 +1,5 @@
-"""Ports for sinks: their documents, what is committed after a position, how far each has delivered,
-and the receivers."""
+"""Ports for sinks: what is committed after a position, how far each has delivered, and the
+receivers."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -9,30 +9,9 @@ from typing import Literal, Protocol
 
 from alerting.definitions.fields.common import Severity
 from alerting.definitions.sinks.fields import SinkContent
-from alerting.definitions.sinks.sink import Sink
 from alerting.episodes.episode import Episode
 from alerting.ports.definitions import Document
 from alerting.ports.evaluation import Score
-from alerting.ports.sources import SourceRevision
-
-
-class Sinks(Protocol):
-    """Documents of sinks, as people wrote them, and their revisions."""
-
-    def documents(self) -> list[Document]:
-        """Return all sinks without `_id`, sorted by name, valid or not."""
-
-    def get(self, name: str) -> Sink | None:
-        """Return a sink; None if there is none of this name, or if its document is faulty."""
-
-    def store_document(self, document: Document) -> None:
-        """Insert or replace the sink of that name."""
-
-    def add_revision(self, revision: SourceRevision) -> bool:
-        """Store a revision; return False if that number exists already."""
-
-    def revisions(self, name: str) -> list[SourceRevision]:
-        """Return all revisions of a sink, oldest first."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
-"""Ports for sources: their documents and revisions, how far they have delivered, readers of polled
-ones; and for imports of files."""
+"""Ports for sources: how far they have delivered, readers of polled ones; and for imports of
+files."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from alerting.definitions.sources.source import Source, SqlSource
+from alerting.definitions.sources.source import SqlSource
 from alerting.ports.definitions import Document
 
 POLL_ABANDONED = timedelta(seconds=15)
@@ -17,17 +17,6 @@ PollReader = Literal["service", "scheduler", "command"]
 MOST_IN_FUTURE = timedelta(days=1)
 """How far ahead of the platform's clock the newest stamp of a source may lie, as in a wrong zone; a
 later one is a wrong date."""
-
-
-@dataclass(frozen=True)
-class SourceRevision:
-    """An immutable, numbered copy of a source's document: author and time of the change."""
-
-    name: str
-    number: int
-    at: datetime
-    actor: str
-    document: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -142,25 +131,6 @@ class DeadMessage:
     payload: bytes
     reason: str
     at: datetime
-
-
-class Sources(Protocol):
-    """Documents of sources, as people wrote them, and their revisions."""
-
-    def documents(self) -> list[Document]:
-        """Return all sources without `_id`, sorted by name, valid or not."""
-
-    def get(self, name: str) -> Source | None:
-        """Return a source; None if there is none of this name, or if its document is faulty."""
-
-    def store_document(self, document: Document) -> None:
-        """Insert or replace the source of that name."""
-
-    def add_revision(self, revision: SourceRevision) -> bool:
-        """Store a revision; return False if that number exists already."""
-
-    def revisions(self, name: str) -> list[SourceRevision]:
-        """Return all revisions of a source, oldest first."""
 
 
 class SourceDeliveries(Protocol):

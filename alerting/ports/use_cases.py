@@ -25,7 +25,7 @@ from alerting.ports.definitions import (
     Definitions,
     DerivedFeatureStore,
     Documents,
-    Routes,
+    DocumentStore,
 )
 from alerting.ports.episodes import (
     NO_SILENCES,
@@ -61,8 +61,8 @@ from alerting.ports.platform_alerts import (
 )
 from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites, Rollups
 from alerting.ports.reports import Backtests, Reports
-from alerting.ports.sinks import SinkDeliveries, SinkFeed, Sinks
-from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
+from alerting.ports.sinks import SinkDeliveries, SinkFeed
+from alerting.ports.sources import DeadMessages, SourceDeliveries, StreamProcesses
 from alerting.ports.sweeps import NO_SWEEPS, Sweeps
 from alerting.ports.unit_of_work import UnitOfWork
 
@@ -230,7 +230,7 @@ class SourcePorts(IngestionPorts):
     """Apply sources, and store what they deliver. `zone`: time zone of the plant, of stamps that
     name none."""
 
-    sources: Sources
+    sources: DocumentStore
     deliveries: SourceDeliveries
     dead_messages: DeadMessages
     stream_processes: StreamProcesses
@@ -242,7 +242,7 @@ class SourcePorts(IngestionPorts):
 class SinkPorts:
     """Apply sinks, and deliver what they send. `sink_feed`: None where the database gives none."""
 
-    sinks: Sinks
+    sinks: DocumentStore
     sink_deliveries: SinkDeliveries
     episodes: Episodes
     assets: Assets
@@ -256,7 +256,7 @@ class RoutePorts:
     """Apply routes, and choose recipients. `language` and `zone`: of the plant, for messages and
     hours of routes without their own."""
 
-    routes: Routes
+    routes: DocumentStore
     channels: Mapping[str, Channel]
     audit: Audit
     language: LanguageCode = "en"
@@ -346,7 +346,7 @@ class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
 
     reports: Reports
     shelves: Shelves
-    routes: Routes
+    routes: DocumentStore
     clock: Clock
     arrivals: Arrivals
     platform_alerts: PlatformAlerts

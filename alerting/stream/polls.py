@@ -21,7 +21,7 @@ from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.source import PolledFields
 from alerting.definitions.wording.language import translatable
 from alerting.stream.share import owner
-from alerting.usecases.sources.documents import read_sources
+from alerting.usecases.sources.documents import SOURCES
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
@@ -115,7 +115,7 @@ class PollService:
         processes = self._processes()
         wanted = {
             source.name: source
-            for source in read_sources(self._platform.sources)[0]
+            for source in SOURCES.read(self._platform)[0]
             if isinstance(source, PolledFields)
             and (source.state, source.reader) == ("active", "service")
             and processes

@@ -29,7 +29,7 @@ from alerting.settings.variables import Variables
 from alerting.stream.share import owner_of_shard, share_of
 from alerting.stream.subscription import Cause, Effect, Event, Subscription, advance
 from alerting.stream.wait import new_process
-from alerting.usecases.sources.documents import read_sources, set_state
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.status import SERVICE
 from alerting.usecases.sources.stream import (
     BrokerMessage,
@@ -176,7 +176,7 @@ class StreamService:
 
     def _look(self) -> None:
         """Leave the sources that this process reads no more, and open those that are new to it."""
-        read = read_sources(self._platform.sources)[0]
+        read = SOURCES.read(self._platform)[0]
         active = {s.name: s for s in read if isinstance(s, StreamedSource) and s.state == "active"}
         share = self._share(active)
         self._wanted = {name: source for name, source in active.items() if name in share}
@@ -316,7 +316,7 @@ class StreamService:
                 self._connections[name].stream.close()
             case "pause":
                 with suppress(UserError):  # its document is gone or faulty by now: it is not read
-                    set_state(self._platform, name, "paused", SERVICE, self._now)
+                    SOURCES.change_state(self._platform, name, "pause", SERVICE, self._now)
             case "show_fault":
                 deliveries.set_fault(name, effect.why)
             case "note_opening" | "note_read":

@@ -38,7 +38,7 @@ from alerting.settings.machine import free_port
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.run import interpreter_for_messages
 from alerting.stream.service import StreamService
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.wiring import assemble
 from benchmarks.helpers import modelled_lines
 from benchmarks.helpers.mosquitto import Mosquitto
@@ -127,7 +127,7 @@ def measure(
         other = modelled_lines.model(1)
         replacement = modelled_lines.register_copy(platform, other, one, now)
         (folder / "registry").write_bytes(pickle.dumps(platform.models))
-        apply_sources(platform, [SOURCE], "benchmark", datetime.now(UTC))
+        SOURCES.apply(platform, [SOURCE], "benchmark", datetime.now(UTC))
         began = datetime.now(UTC)
         with _services(platform, place, services), _sender(broker.port, seconds, size):
             start = time.monotonic()

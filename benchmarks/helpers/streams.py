@@ -9,7 +9,7 @@ from typing import Any
 from alerting.adapters.platform import Platform
 from alerting.stream.run import interpreter_for_messages
 from alerting.stream.service import StreamService
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 
 MESSAGES = 6_000
 VARIABLES = 52
@@ -69,7 +69,7 @@ def service_rows(
     platform: Platform, source: Mapping[str, Any], address: str
 ) -> Generator[int, None, None]:
     """Yield 0 before it connects, then the rows of each batch that the stream service stores."""
-    apply_sources(platform, [source], "benchmark", datetime.now(UTC))
+    SOURCES.apply(platform, [source], "benchmark", datetime.now(UTC))
     rows: list[int] = []
     service = StreamService(
         platform, {"BROKER_URL": address}, lambda batch: rows.append(len(batch))

@@ -108,14 +108,12 @@ def plan_arrived() -> list[dict[str, object]]:
     from alerting.definitions.sources.source import POLLED
     from alerting.usecases.evaluation.arrived import evaluate_arrived as evaluate_shard
     from alerting.usecases.evaluation.arrived import plan_arrived as plan_round
-    from alerting.usecases.sources.documents import read_sources
+    from alerting.usecases.sources.documents import SOURCES
 
     triggered = {asset.name for asset in get_current_context()["triggering_asset_events"]}
     with opened_platform() as platform:
         as_of = run_as_of(platform)
-        polled = [
-            source.name for source in read_sources(platform.sources)[0] if source.kind in POLLED
-        ]
+        polled = [source.name for source in SOURCES.read(platform)[0] if source.kind in POLLED]
         sources = [name for name in polled if not triggered or source_asset(name).name in triggered]
         found = plan_round(platform, sources, SLOTS, read_instant(as_of))
         say(f"sources: {', '.join(sources)}")

@@ -11,7 +11,7 @@ import yaml
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.cli import documents as sources
-from alerting.usecases.sources.documents import apply_sources, subscribed_by_stream
+from alerting.usecases.sources.documents import SOURCES, subscribed_by_stream
 from tests.builders import at
 from tests.in_memory_platform import HandClock
 
@@ -51,7 +51,7 @@ def wait(platform, capsys):
 def test_only_new_and_changed_sources_of_brokers_are_waited_for():
     platform = memory_platform()
     waited = [
-        subscribed_by_stream(apply_sources(platform, documents, "ada", at(minute)))
+        subscribed_by_stream(SOURCES.apply(platform, documents, "ada", at(minute)))
         for minute, documents in enumerate(
             ([LINE, OPC_UA, PUSHED], [LINE], [{**LINE, "state": "paused"}])
         )

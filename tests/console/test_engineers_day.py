@@ -180,6 +180,6 @@ def test_from_a_file_to_an_alarm_and_a_model_in_service(chromium, tmp_path, scre
         changed = {**hot, "above": 213}
         edit_beside_another(walk, lambda: apply(platform, [changed], "ben", NOW, "fewer"))
         wait_until(lambda: platform.definitions.newest_revision("hot").number == 4)
-    expected = ("MarkedSkippable", "409 (Conflict)")
+    expected = ("MarkedSkippable", "412 (Precondition Failed)")
     assert [c for c in chromium.complaints if not any(one in str(c) for one in expected)] == []
     assert {a.split("/")[2] for a in chromium.requests if "//" in a} == {f"127.0.0.1:{port}"}

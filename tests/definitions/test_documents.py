@@ -214,7 +214,7 @@ def test_a_change_is_planned_field_by_field_and_defaults_written_out_are_none():
     before = revision(classifier())
     plan = plan_change(classifier(horizon="1h", guidance={"action": "slow down"}), before)
     assert (plan.action, plan.changes) == (
-        "change",
+        "changed",
         {"horizon": ("30m", "1h"), "guidance.action": (None, "slow down")},
     )
     assert plan_change(classifier(severity="medium", gap="0s"), before).action == "unchanged"

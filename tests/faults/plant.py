@@ -17,7 +17,7 @@ from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES as KIND
 from alerting.usecases.operators.operate import Actor
 from alerting.usecases.operators.shelving import shelve
 from tests.builders import oven, too_hot
@@ -121,7 +121,7 @@ def put_into_service(stores: MongoStores) -> None:
     ovens = [oven(**more).model_copy(update={"name": f"oven-{n}"}) for n in range(1, OVENS + 1)]
     platform.assets.store_assets(ovens)
     apply(platform, DEFINITIONS, "engineer", START, "fault test")
-    apply_routes(platform, ROUTES, "engineer", START)
+    KIND.apply(platform, ROUTES, "engineer", START)
     for (definition, asset), lasting in SHELVED.items():
         shelve(platform, definition, asset, _ANN, START, START + lasting, "fault test")
 

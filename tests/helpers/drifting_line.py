@@ -9,7 +9,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.upkeep.rollups import roll_up
 from tests.builders import T0, too_moist
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -61,7 +61,7 @@ def drifting_line(rows, *names):
     for name in names or (NAME,):
         apply(platform, [too_moist(name=name)], "engineer", T0, "test")
         promote(platform, name, 1, T0, T0 + TRAINED * DAY)
-    apply_routes(
+    ROUTES.apply(
         platform, [{"name": "engineers", "channels": ["mail"], "platform": True}], "ada", T0
     )
     add_readings(platform, rows, NOW)

@@ -19,7 +19,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.train import train
 from tests import small_models
@@ -104,7 +104,7 @@ def told_platform(start, repeat):
     routes = [
         {"name": code, "channels": [code], "language": code, "repeat": repeat} for code in LANGUAGES
     ]
-    apply_routes(made, routes, "engineer", start)
+    ROUTES.apply(made, routes, "engineer", start)
     return Told(made, start, mails)
 
 

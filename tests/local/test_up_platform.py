@@ -28,7 +28,7 @@ from alerting.local.demo import EXAMPLES
 from alerting.settings.machine import is_free
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import present_answer
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.training.due import find_due_trainings
 from alerting.wiring import predict_files
 from tests.helpers.up import HANG_S, MODEL, PORTS, SHORT, Up, ended
@@ -282,7 +282,7 @@ def put_sources_and_definitions(platform, settings, now):
     platform.assets.store_assets(
         [Asset(name="press-1", variables={"hardness": Variable(), "thickness": Variable()})]
     )
-    apply_sources(platform, [lab | shared, files | shared | {"unchanged_for": "0s"}], "test", now)
+    SOURCES.apply(platform, [lab | shared, files | shared | {"unchanged_for": "0s"}], "test", now)
     rule = {"kind": "threshold", "assets": ["press-1"], "schedule": {"every": "1d"}}
     documents = [
         rule | {"name": "too-hard", "variable": "hardness", "above": 50},

@@ -65,6 +65,6 @@ def test_figures_gate_and_backtest_count_the_same_floods(above, floods, periods)
     )
     assert f"more than {above}" in made.page
     definition = parse_definition(too_hot(name="again", stale_after="2h"))
-    [forecast] = forecasts(platform, [Plan("again", "create", definition, {})], at(DAY))
+    [forecast] = forecasts(platform, [Plan("again", "new", definition, {})], at(DAY))
     [load] = forecast.loads
     assert load.floods_now == pytest.approx(periods / 144)

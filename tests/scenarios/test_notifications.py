@@ -14,7 +14,7 @@ from alerting.notifications.links import Purpose
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.changes import update
 from alerting.usecases.notification.deliver import deliver_due, retry
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from tests.builders import at, oven, too_hot
 from tests.helpers.notifications import notifications_of
 from tests.helpers.ovens import define, feed, live, oven_platform, run, the_episode
@@ -48,7 +48,7 @@ def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything():
     assert len(mail.messages) == 100
     define(platform, 2, "follow the routes from now on")
     repeated = {"name": "all", "channels": ["pager"], "repeat": "30m"}
-    apply_routes(platform, [repeated], "engineer", at(2))
+    ROUTES.apply(platform, [repeated], "engineer", at(2))
     run(platform, 3, 40, 80)
     assert (len(mail.messages), len(pager.messages)) == (100, 0)
 
@@ -63,7 +63,7 @@ def linked(on=None, **route):
     platform = oven_platform(mail, on=on)
     links = SignedLinks(KEY, "http://testserver", timedelta(hours=1), platform.clock.now)
     platform = replace(platform, links=links)
-    apply_routes(platform, [{"name": "r", "channels": ["anna"], **route}], "engineer", at(0))
+    ROUTES.apply(platform, [{"name": "r", "channels": ["anna"], **route}], "engineer", at(0))
     live(platform, (1, 230))
     tokens = {"admin-token-0123456789": ("ada", "admin")}
     app = create_app(platform, tokens, now=platform.clock.now)
@@ -177,7 +177,7 @@ def test_t20_a_restart_with_20_active_alerts_sends_nothing_new_and_after_a_day_o
         run(platform_on(stores, [after], HandClock()), minute)
         assert after.messages == []
     hourly = {"name": "all", "channels": ["mail"], "repeat": "1h"}
-    apply_routes(platform, [hourly], "engineer", at(400))
+    ROUTES.apply(platform, [hourly], "engineer", at(400))
     after = Mailbox("mail")
     restarted = platform_on(stores, [after], HandClock())
     run(restarted, 60 * 24 + 2, 60 * 24 + 3, 60 * 24 + 4)
@@ -194,7 +194,7 @@ def crowded(mail):
     platform = oven_platform(mail, state="draft")
     titled = oven().model_copy(update={"title": "Kühlband Süd"})
     platform.assets.store_assets([titled])
-    apply_routes(platform, [CROWD], "engineer", at(0))
+    ROUTES.apply(platform, [CROWD], "engineer", at(0))
     names = [f"too-hot-{i:02d}" for i in range(15)]
     documents = [too_hot(name=name, stale_after="1d") for name in names]
     apply(platform, documents, "engineer", at(0), "test")
@@ -246,7 +246,7 @@ def test_quiet_hours_keep_an_alert_for_the_morning_unless_it_is_critical_or_over
         ("gets critical", "high", [(60, 230), (70, becomes_critical)]),
     ):
         platform = oven_platform(Mailbox("mail"), severity=severity)
-        apply_routes(platform, [NIGHT], "engineer", at(0))
+        ROUTES.apply(platform, [NIGHT], "engineer", at(0))
         heard = live(platform, *story, *rest)
         found[name] = (heard, [n.status for n in notifications_of(platform)])
     assert found == {
@@ -263,7 +263,7 @@ def test_an_alert_that_gets_worse_is_told_to_whom_knows_it_and_to_whom_only_the_
     levels = {"medium": {"above": 215}, "critical": {"above": 240}}
     platform = oven_platform(mail, chief, above=None, levels=levels)
     worse = {"name": "worse", "match": {"severity": ["critical"]}, "channels": ["chief"]}
-    apply_routes(platform, [{"name": "all", "channels": ["mail"]}, worse], "engineer", at(0))
+    ROUTES.apply(platform, [{"name": "all", "channels": ["mail"]}, worse], "engineer", at(0))
     live(platform, (1, 230))
     assert (len(mail.messages), len(chief.messages)) == (1, 0)
     live(platform, (2, 250), (3, 250), (4, 220), (5, 250), (6, 200))
@@ -278,7 +278,7 @@ def test_nobody_answers_so_the_chief_is_told_and_then_of_the_end():
     platform = oven_platform(mail, chief)
     steps = [{"after": "15m", "channels": ["chief"]}]
     escalated = {"name": "all", "channels": ["mail"], "escalation": steps}
-    apply_routes(platform, [escalated], "engineer", at(0))
+    ROUTES.apply(platform, [escalated], "engineer", at(0))
     live(platform, (1, 230), *((minute,) for minute in range(2, 40, 2)), (40, 200))
     assert beginnings(mail) == ["MEDIUM", "Over"]
     assert beginnings(chief) == ["Not acknowledged for 15 min", "Over"]
@@ -288,7 +288,7 @@ def test_a_sign_of_life_comes_once_in_its_time_and_what_an_outage_swallowed_is_n
     mail = Mailbox("mail")
     platform = oven_platform(mail)
     alive = {"name": "alive", "channels": ["mail"], "heartbeat": "1h"}
-    apply_routes(platform, [alive], "engineer", at(0))
+    ROUTES.apply(platform, [alive], "engineer", at(0))
     for minute in [*range(0, 180, 10), 60 * 24]:
         deliver_due(platform, at(minute))
     assert [m.subject for m in mail.messages] == ["Alerting is running"] * 4

@@ -18,7 +18,7 @@ from alerting.operators.actions import Flags, NotAllowed, move
 from alerting.ports import DeliveryFailed, EventRow
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.notification.deliver import deliver_due, retry
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.upkeep.maintain import maintain
@@ -220,7 +220,7 @@ def test_reminder_was_refused_is_listed_counted_in_sign_of_life_and_goes_out_und
         "reminder",
     )
     alive = {"name": "alive", "channels": ["chief"], "heartbeat": "1h"}
-    apply_routes(platform, [alive], "ann", at(47))
+    ROUTES.apply(platform, [alive], "ann", at(47))
     deliver_due(platform, at(48))
     assert "undelivered messages 1." in chief.messages[-1].text
     mail.broken = False

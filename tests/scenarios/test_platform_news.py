@@ -2,7 +2,7 @@
 
 from alerting.usecases.definitions.sync import apply, retire, sync
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from tests.builders import at, oven, too_moist
 from tests.helpers.ovens import oven_platform
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
@@ -48,7 +48,7 @@ def test_a_route_takes_them_over_in_its_shift_and_after_its_quiet_hours():
         "platform": True,
         "quiet": [{"from": "00:00", "to": "06:00"}],
     }
-    apply_routes(platform, [quiet, {"name": "others", "channels": ["pager"]}], "engineer", at(0))
+    ROUTES.apply(platform, [quiet, {"name": "others", "channels": ["pager"]}], "engineer", at(0))
     platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
     heard = {}
     for minute in (1, 100, 360, 400):

@@ -23,7 +23,7 @@ from alerting.definitions.sources.source import SourceRefused, parse_source, str
 from alerting.ports import ACCEPTED, Answer
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.service import StreamService
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at, oven
 from tests.helpers.receivers import surroundings, wait_until
 from tests.helpers.stores import real  # noqa: F401 - a fixture
@@ -126,13 +126,13 @@ def plant(real, database, package):  # noqa: F811 - a fixture
 
 def test_a_source_of_an_added_kind_is_read_and_acknowledged(plant, database, gateway):
     with pytest.raises(UserError, match="run `alerting prepare`"):
-        apply_sources(plant, [SOURCE], "ada", at(0))
+        SOURCES.apply(plant, [SOURCE], "ada", at(0))
     prepare.prepare_database(database)
     gateway.rows |= {1: ROW, 2: {**ROW, "ts": "2026-01-05T12:01:00Z"}, 3: "nonsense"}
     look = look_at("tcp_lines", parse_source(SOURCE), gateway.url, 0.5)
     assert (len(look.messages), look.notes) == (3, ["3 lines came within 0.5 s"])
     assert len(gateway.rows) == 3
-    apply_sources(plant, [SOURCE], "ada", at(0))
+    SOURCES.apply(plant, [SOURCE], "ada", at(0))
     service = StreamService(plant, {"GATEWAY_URL": gateway.url})
     wait_until(lambda: service.turn() or not gateway.rows)
     service.close()

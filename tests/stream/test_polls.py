@@ -20,7 +20,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
 from alerting.stream import polls
 from alerting.stream.polls import PolledHere, PollService
-from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers
 from tests.builders import at
 from tests.helpers.receivers import wait_until
@@ -67,7 +67,7 @@ def plant():
 
 
 def apply(plant, *names, **changes):
-    apply_sources(plant, [{**SOURCE, "name": name, **changes} for name in names], "ada", at(0))
+    SOURCES.apply(plant, [{**SOURCE, "name": name, **changes} for name in names], "ada", at(0))
 
 
 @contextmanager
@@ -141,11 +141,11 @@ def test_only_active_sources_of_the_service_are_read(plant, readers):
     apply(plant, "fast", "paused")
     apply(plant, "rare", every="2h")
     apply(plant, "own", read_by="scheduler", every="1m")
-    set_state(plant, "paused", "paused", "ada", at(0))
+    SOURCES.change_state(plant, "paused", "pause", "ada", at(0))
     with service(plant, readers) as running:
         wait_until(lambda: running.reads() == ["fast"])
-        set_state(plant, "fast", "paused", "ada", at(1))
-        set_state(plant, "paused", "active", "ada", at(1))
+        SOURCES.change_state(plant, "fast", "pause", "ada", at(1))
+        SOURCES.change_state(plant, "paused", "resume", "ada", at(1))
         wait_until(lambda: running.reads() == ["paused"])
     assert [rows(plant, name) for name in ("rare", "own")] == [0, 0]
 

@@ -14,7 +14,7 @@ from alerting.settings.environment import Settings
 from alerting.stream.run import await_platform, run
 from alerting.stream.wait import new_process
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at, oven, too_hot
 from tests.helpers.receivers import wait_until
 from tests.helpers.streamed_messages import NOON, SOURCE, Batches, message
@@ -58,7 +58,7 @@ def test_a_message_becomes_an_alarm_that_is_told_while_the_service_runs(tmp_path
     platform = platform_on(memory_platform(), [mail], HandClock(NOON + timedelta(minutes=1)))
     platform.assets.store_assets([oven()])
     apply(platform, [too_hot()], "engineer", at(0), "test")
-    apply_sources(platform, [SOURCE], "ada", at(0))
+    SOURCES.apply(platform, [SOURCE], "ada", at(0))
     hot = message({"ts": NOON.isoformat(), "values": {"temperature": 230.0}})
     monkeypatch.setattr(brokers, "open_stream", lambda *_: Batches([[hot]]))
     stopped = Event()

@@ -23,7 +23,7 @@ from alerting.stream.service import (
     StreamService,
 )
 from alerting.usecases.sources import stream
-from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at
 from tests.helpers.streamed_messages import (
     NOON,
@@ -77,7 +77,7 @@ def servers(monkeypatch):
 
 def reader(servers, platform, batches, document=SOURCE):
     """Return a service that reads a source of these batches."""
-    apply_sources(platform, [document], "ada", at(0))
+    SOURCES.apply(platform, [document], "ada", at(0))
     servers.batches["line"] = batches
     return StreamService(platform, ENVIRON)
 
@@ -113,12 +113,12 @@ def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowled
     batches = [[message(b"%d" % i, done=done) for i in range(2 * n, 2 * n + 2)] for n in (0, 1)]
     one = reader(servers, platform, batches)
     one.turn()
-    assert (len(done), platform.sources.get("line").state) == (2, "active")
+    assert (len(done), SOURCES.get(platform, "line").state) == (2, "active")
     one.turn()
-    assert (len(done), len(dead(platform)), platform.sources.get("line").state) == (2, 2, "paused")
+    assert (len(done), len(dead(platform)), SOURCES.get(platform, "line").state) == (2, 2, "paused")
     assert "alerting retry line" in progress(platform).fault
     assert servers.opened[0].is_closed
-    set_state(platform, "line", "active", "ada", at(1))
+    SOURCES.change_state(platform, "line", "resume", "ada", at(1))
     servers.look(one)
     assert len(servers.opened) == 2
 
@@ -129,7 +129,7 @@ def test_a_source_whose_dead_messages_are_too_large_together_is_paused(servers, 
     one = reader(servers, platform, [[message(b"%d" % n + b"x" * (1 << 20))] for n in range(3)])
     for _ in range(3):
         one.turn()
-    assert (len(dead(platform)), platform.sources.get("line").state) == (2, "paused")
+    assert (len(dead(platform)), SOURCES.get(platform, "line").state) == (2, "paused")
     assert "3 MiB of its messages could not be stored" in progress(platform).fault
 
 
@@ -155,7 +155,7 @@ def test_turn_waits_for_more_messages_unless_batch_was_full_evaluation_waits_for
     platform = replace(memory_platform(), clock=HandClock(NOON + timedelta(seconds=1)))
     full = [message(ROW), replace(message(ROW), received_at=NOON + timedelta(milliseconds=200))]
     long_ago = [replace(message(ROW), received_at=NOON - timedelta(hours=1))] * 2
-    apply_sources(platform, [{**SOURCE, "name": "silent"}], "ada", at(0))
+    SOURCES.apply(platform, [{**SOURCE, "name": "silent"}], "ada", at(0))
     one = reader(servers, platform, [full, long_ago, full[:1]])
     stored_until = []
     for _ in range(3):
@@ -180,7 +180,7 @@ def test_a_source_that_cannot_be_opened_does_not_stop_the_others_and_shows_no_se
     binary.chmod(0o600)
     platform = memory_platform()
     files = {"name": "binary", "url": {"file": str(binary)}}
-    apply_sources(
+    SOURCES.apply(
         platform,
         [{**SOURCE, **changes} for changes in ({"name": "broken"}, files, {})],
         "ada",
@@ -213,13 +213,13 @@ def test_values_that_a_server_sends_once_outlive_an_outage_and_are_stored_before
     one = reader(servers, broken, [values(1, 2), values(3)], OPC_UA)
     one.turn()
     assert (stored(platform), servers.opened[0].is_closed) == ([], False)
-    apply_sources(platform, [{**OPC_UA, "state": "paused"}], "ada", at(1))
+    SOURCES.apply(platform, [{**OPC_UA, "state": "paused"}], "ada", at(1))
     servers.look(one)
     assert (servers.opened[0].is_closed, stored(platform)) == (True, [])
     writes.mend()
     one.turn()
     assert stored(platform) == [1, 2, 3]
-    apply_sources(platform, [OPC_UA], "ada", at(2))
+    SOURCES.apply(platform, [OPC_UA], "ada", at(2))
     servers.look(one)
     assert len(servers.opened) == 2
 

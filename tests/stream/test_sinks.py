@@ -11,7 +11,7 @@ from alerting.adapters.platform import Platform
 from alerting.ports import Score
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.sinks import SinkService
-from alerting.usecases.sinks.documents import apply_sinks, sink_detail
+from alerting.usecases.sinks.documents import SINKS
 from tests.builders import at, oven
 from tests.helpers.episodes import episode
 from tests.helpers.proxy import Proxy
@@ -89,7 +89,7 @@ def close(plant, one, minute):
 
 
 def apply(plant, receiver, **more):
-    apply_sinks(plant, [document(receiver, **more)], "ada", at(0))
+    SINKS.apply(plant, [document(receiver, **more)], "ada", at(0))
     return wait_until(lambda: progress(plant).position)
 
 
@@ -159,7 +159,7 @@ def changes_before_the_first_success(plant, minute):
 @pytest.mark.parametrize("by", ["command", "database", "database, paused"])
 def test_a_sink_begins_when_it_is_applied_or_first_read_and_loses_nothing(plant, web, by):
     if by == "command":
-        apply_sinks(plant, [document(web)], "ada", at(0))
+        SINKS.apply(plant, [document(web)], "ada", at(0))
     else:
         written = {**document(web), "state": "paused" if "paused" in by else "active"}
         plant.episodes._episodes.database["sinks"].insert_one(written)
@@ -170,7 +170,7 @@ def test_a_sink_begins_when_it_is_applied_or_first_read_and_loses_nothing(plant,
                 lambda: progress(plant).fault if by == "command" else progress(plant).position
             )
     expected |= changes_before_the_first_success(plant, 20)
-    apply_sinks(plant, [document(web)], "ada", at(9))
+    SINKS.apply(plant, [document(web)], "ada", at(9))
     with service(plant, web.address(web.port)):
         wait_until(lambda: expected <= set(web.keys()))
 
@@ -197,7 +197,7 @@ def test_a_refused_message_is_a_dead_letter_and_others_go_on(plant, receiver):
         store(plant, raised(1, asset="oven-1", title="poison" * 1000))
         store(plant, raised(2, asset="oven-2"))
         wait_until(lambda: progress(plant).sent == 1)
-        (letter,) = sink_detail(plant, "mes", at(9)).letters
+        (letter,) = plant.sink_deliveries.letters("mes", 9)
         assert letter.message.content["title"].startswith("poison")
         assert letter.reason
         if receiver.kind == "mqtt":

@@ -1,14 +1,17 @@
-"""Definitions with their revisions, assets, event types and routes in memory."""
+"""Definitions with their revisions, assets and event types in memory."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
+from datetime import timedelta
 
-from alerting.adapters.memory.sources import MemorySources
-from alerting.definitions.assets import Asset, EventType
+from alerting.adapters.memory.tables import MemoryDocumentStore
+from alerting.definitions.assets import Asset, EventType, asset_document, parse_asset
+from alerting.definitions.faults import read_each
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
+from alerting.definitions.sources.source import parse_source
 from alerting.learning.features.planning import DerivedFeatures
-from alerting.ports import Document, FaultyDocument, ParseRevisions
+from alerting.ports import Document, DocumentStore, FaultyDocument, ParseRevisions
 
 
 class MemoryDefinitions:
@@ -71,18 +74,33 @@ class MemoryDefinitions:
         return [r for r in newest if having is None or getattr(r.definition, having) is not None]
 
 
-class MemoryAssets:
+class MemoryAssets(MemoryDocumentStore):
     """Port `Assets`."""
 
-    def __init__(self, sources: MemorySources | None = None) -> None:
+    def __init__(self, sources: DocumentStore | None = None) -> None:
         """`sources`: whose latencies count for the variables that they deliver."""
-        self._sources = sources or MemorySources()
+        super().__init__()
+        self._sources = sources or MemoryDocumentStore()
         self._assets: dict[str, Asset] = {}
         self._types: dict[str, EventType] = {}
 
     def all(self) -> list[Asset]:
-        latencies = self._sources.latencies()
+        latencies = self._latencies()
         return [self._assets[name].with_latencies(latencies) for name in sorted(self._assets)]
+
+    def documents(self) -> list[Document]:
+        return [asset_document(self._assets[name]) for name in sorted(self._assets)]
+
+    def find(self, name: str) -> Document | None:
+        return asset_document(self._assets[name]) if name in self._assets else None
+
+    def store_document(self, document: Document) -> None:
+        self._assets[document["name"]] = parse_asset(document)
+
+    def _latencies(self) -> Mapping[str, timedelta]:
+        """Return how long evaluation waits for values of each source that states it."""
+        found, _ = read_each(self._sources.documents(), parse_source)
+        return {source.name: source.waits for source in found if source.waits is not None}
 
     def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
         return self.all(), []
@@ -95,10 +113,10 @@ class MemoryAssets:
 
     def get(self, name: str) -> Asset | None:
         found = self._assets.get(name)
-        return found and found.with_latencies(self._sources.latencies())
+        return found and found.with_latencies(self._latencies())
 
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:
-        latencies = self._sources.latencies()
+        latencies = self._latencies()
         known = (self._assets[name] for name in names if name in self._assets)
         return {asset.name: asset.with_latencies(latencies) for asset in known}
 
@@ -126,19 +144,3 @@ class MemoryDerivedFeatures:
 
     def fix(self, definition: str, question: str, derived: DerivedFeatures) -> DerivedFeatures:
         return self._derived.setdefault((definition, question), derived)
-
-
-class MemoryRoutes:
-    """Port `Routes`."""
-
-    def __init__(self) -> None:
-        self._routes: dict[str, Document] = {}
-
-    def documents(self) -> list[Document]:
-        return deepcopy([self._routes[name] for name in sorted(self._routes)])
-
-    def store_document(self, document: Document) -> None:
-        self._routes[document["name"]] = deepcopy(document)
-
-    def remove(self, name: str) -> bool:
-        return self._routes.pop(name, None) is not None

@@ -12,7 +12,6 @@ from alerting.adapters.memory.definitions import (
     MemoryAssets,
     MemoryDefinitions,
     MemoryDerivedFeatures,
-    MemoryRoutes,
 )
 from alerting.adapters.memory.episodes import MemoryEpisodes
 from alerting.adapters.memory.evaluation import (
@@ -38,21 +37,22 @@ from alerting.adapters.memory.operators import (
 )
 from alerting.adapters.memory.readings import MemoryReadings
 from alerting.adapters.memory.rollups import MemoryRollups
-from alerting.adapters.memory.sources import MemorySinks, MemorySources
+from alerting.adapters.memory.sources import MemorySinkDeliveries, MemorySourceDeliveries
 from alerting.adapters.memory.states import (
     MemoryCheckpoints,
     MemoryEvaluationPlans,
     MemoryStates,
     MemoryUnitOfWork,
 )
+from alerting.adapters.memory.tables import MemoryDocumentStore
 from alerting.adapters.platform import Platform
 from alerting.ports import FixedClock
 
 
 def memory_platform(*, backfilled: bool = False) -> Platform:
     """Return a platform with empty stores. `backfilled`: episodes are of past times."""
-    sources = MemorySources()
-    sinks = MemorySinks()
+    sources = MemoryDocumentStore()
+    deliveries = MemorySourceDeliveries()
     definitions = MemoryDefinitions()
     assets = MemoryAssets(sources)
     readings = MemoryReadings(assets)
@@ -85,13 +85,13 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         reports=MemoryReports(),
         backtests=MemoryBacktests(),
         audit=MemoryAudit(),
-        routes=MemoryRoutes(),
+        routes=MemoryDocumentStore(),
         sources=sources,
-        deliveries=sources,
-        dead_messages=sources,
-        stream_processes=sources,
-        sinks=sinks,
-        sink_deliveries=sinks,
+        deliveries=deliveries,
+        dead_messages=deliveries,
+        stream_processes=deliveries,
+        sinks=MemoryDocumentStore(),
+        sink_deliveries=MemorySinkDeliveries(),
         notifications=MemoryNotifications(),
         accounts=MemoryAccounts(),
         access_tokens=MemoryAccessTokens(),

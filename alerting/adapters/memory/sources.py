@@ -1,13 +1,11 @@
-"""Sources and sinks in memory: documents, revisions and progress."""
+"""How far sources and sinks have delivered, in memory."""
 
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from alerting.adapters.memory.tables import MemoryRevisedDocuments, plain
-from alerting.definitions.sinks.sink import Sink, parse_sink
-from alerting.definitions.sources.source import Source, parse_source
+from alerting.adapters.memory.tables import plain
 from alerting.ports import Document
 from alerting.ports.sinks import SinkLetter, SinkProgress, SinkStep
 from alerting.ports.sources import (
@@ -25,11 +23,10 @@ from alerting.ports.sources import (
 _RECENT = 20
 
 
-class MemorySources(MemoryRevisedDocuments[Source]):
-    """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
+class MemorySourceDeliveries:
+    """Ports `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
 
     def __init__(self) -> None:
-        super().__init__(parse_source)
         self._progress: dict[str, SourceProgress] = {}
         self._declared: dict[str, Declarations] = {}
         self._answers: dict[str, Document] = {}
@@ -167,17 +164,11 @@ class MemorySources(MemoryRevisedDocuments[Source]):
     def keep_answer(self, key: str, answer: Document) -> None:
         self._answers.setdefault(key, deepcopy(answer))
 
-    def latencies(self) -> Mapping[str, timedelta]:
-        """Return how long evaluation waits for values of each source that states it."""
-        found = [source for name in self.names() if (source := self.get(name)) is not None]
-        return {source.name: source.waits for source in found if source.waits is not None}
 
-
-class MemorySinks(MemoryRevisedDocuments[Sink]):
-    """Ports `Sinks` and `SinkDeliveries`."""
+class MemorySinkDeliveries:
+    """Port `SinkDeliveries`."""
 
     def __init__(self) -> None:
-        super().__init__(parse_sink)
         self._progress: dict[str, SinkProgress] = {}
         self._alarms: dict[tuple[str, str], int] = {}
         self._letters: dict[str, SinkLetter] = {}

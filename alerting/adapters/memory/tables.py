@@ -1,11 +1,10 @@
 """Rows in memory by their id, each replaced only by its next version."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Generic, Protocol, TypeVar
 
-from alerting.definitions.faults import DocumentRefused
-from alerting.ports import Document, SourceRevision
+from alerting.ports import Document, DocumentRevision
 
 
 class Row(Protocol):
@@ -18,7 +17,6 @@ class Row(Protocol):
 
 
 R = TypeVar("R", bound=Row)
-T = TypeVar("T")
 
 
 class MemoryTable(Generic[R]):
@@ -59,33 +57,28 @@ def plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-class MemoryRevisedDocuments(Generic[T]):
-    """Documents that people apply, with their revisions: sources and sinks."""
+class MemoryDocumentStore:
+    """Port `DocumentStore`."""
 
-    def __init__(self, parse: Callable[[Document], T]) -> None:
-        self._parse = parse
+    def __init__(self) -> None:
         self._documents: dict[str, Document] = {}
-        self._revisions: dict[str, dict[int, SourceRevision]] = {}
-
-    def names(self) -> list[str]:
-        """Return all names, sorted."""
-        return sorted(self._documents)
+        self._revisions: dict[str, dict[int, DocumentRevision]] = {}
 
     def documents(self) -> list[Document]:
-        return deepcopy([self._documents[name] for name in self.names()])
+        return deepcopy([self._documents[name] for name in sorted(self._documents)])
 
-    def get(self, name: str) -> T | None:
-        try:
-            return self._parse(self._documents[name]) if name in self._documents else None
-        except DocumentRefused:
-            return None
+    def find(self, name: str) -> Document | None:
+        return deepcopy(self._documents.get(name))
 
     def store_document(self, document: Document) -> None:
         self._documents[document["name"]] = deepcopy(document)
 
-    def add_revision(self, revision: SourceRevision) -> bool:
+    def remove(self, name: str) -> bool:
+        return self._documents.pop(name, None) is not None
+
+    def add_revision(self, revision: DocumentRevision) -> bool:
         numbers = self._revisions.setdefault(revision.name, {})
         return numbers.setdefault(revision.number, revision) is revision
 
-    def revisions(self, name: str) -> list[SourceRevision]:
+    def revisions(self, name: str) -> list[DocumentRevision]:
         return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]

@@ -30,6 +30,7 @@ REVISIONS = "definition_revisions"
 FAULTS = "definition_faults"
 DERIVED_FEATURES = "derived_features"
 ASSETS = "assets"
+ASSET_REVISIONS = "asset_revisions"
 EVENT_TYPES = "event_types"
 SOURCES = "sources"
 SOURCE_REVISIONS = "source_revisions"
@@ -65,6 +66,7 @@ PAST_EVALUATIONS = "past_evaluations"
 REPORTS = "reports"
 AUDIT = "audit"
 ROUTES = "routes"
+ROUTE_REVISIONS = "route_revisions"
 NOTIFICATIONS = "notifications"
 ACCOUNTS = "accounts"
 ACCESS_TOKENS = "access_tokens"
@@ -103,6 +105,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     DEFINITIONS: [_unique("name")],
     REVISIONS: [_unique("name", "number")],
     ASSETS: [_unique("name")],
+    ASSET_REVISIONS: [_unique("name", "number")],
     EVENT_TYPES: [_unique("name")],
     SOURCES: [_unique("name")],
     SOURCE_REVISIONS: [_unique("name", "number")],
@@ -193,6 +196,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("as_of", ASCENDING)], partialFilterExpression={"announced": False}),
     ],
     ROUTES: [_unique("name")],
+    ROUTE_REVISIONS: [_unique("name", "number")],
     NOTIFICATIONS: [
         IndexModel(
             [("next_attempt_at", ASCENDING), ("transition", DESCENDING), ("_id", ASCENDING)]

@@ -25,10 +25,10 @@ from alerting.adapters.mongo.access import MongoAccessTokens, MongoAccounts, Mon
 from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
 from alerting.adapters.mongo.definitions.derived_features import MongoDerivedFeatures
-from alerting.adapters.mongo.definitions.routes import MongoRoutes
+from alerting.adapters.mongo.definitions.document_store import MongoDocumentStore
 from alerting.adapters.mongo.definitions.sink_feed import MongoSinkFeed
-from alerting.adapters.mongo.definitions.sinks import MongoSinks
-from alerting.adapters.mongo.definitions.sources import MongoSources
+from alerting.adapters.mongo.definitions.sinks import MongoSinkDeliveries
+from alerting.adapters.mongo.definitions.sources import MongoSourceDeliveries
 from alerting.adapters.mongo.documents import CODEC, Document, MongoDatabase
 from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
 from alerting.adapters.mongo.episodes.notifications import MongoNotifications
@@ -47,6 +47,14 @@ from alerting.adapters.mongo.evaluation.scores import MongoPastEvaluations, Mong
 from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.adapters.mongo.evaluation.trainings import MongoTrainings
 from alerting.adapters.mongo.faulty_documents import MongoDocuments
+from alerting.adapters.mongo.indexes import (
+    ROUTE_REVISIONS,
+    ROUTES,
+    SINK_REVISIONS,
+    SINKS,
+    SOURCE_REVISIONS,
+    SOURCES,
+)
 from alerting.adapters.mongo.live import MongoChangeFeed
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
@@ -108,15 +116,20 @@ class MongoStores:
         self.reports: ports.Reports = MongoReports(database)
         self.backtests: ports.Backtests = MongoBacktests(database)
         self.audit: ports.Audit = MongoAudit(database)
-        self.routes: ports.Routes = MongoRoutes(database)
-        sources = MongoSources(database)
-        self.sources: ports.Sources = sources
-        self.deliveries: ports.SourceDeliveries = sources
-        self.dead_messages: ports.DeadMessages = sources
-        self.stream_processes: ports.StreamProcesses = sources
-        sinks = MongoSinks(database)
-        self.sinks: ports.Sinks = sinks
-        self.sink_deliveries: ports.SinkDeliveries = sinks
+        self.routes: ports.DocumentStore = MongoDocumentStore(
+            database, ROUTES, ROUTE_REVISIONS, "route"
+        )
+        self.sources: ports.DocumentStore = MongoDocumentStore(
+            database, SOURCES, SOURCE_REVISIONS, "source"
+        )
+        self.sinks: ports.DocumentStore = MongoDocumentStore(
+            database, SINKS, SINK_REVISIONS, "sink"
+        )
+        deliveries = MongoSourceDeliveries(database)
+        self.deliveries: ports.SourceDeliveries = deliveries
+        self.dead_messages: ports.DeadMessages = deliveries
+        self.stream_processes: ports.StreamProcesses = deliveries
+        self.sink_deliveries: ports.SinkDeliveries = MongoSinkDeliveries(database)
         self.sink_feed: ports.SinkFeed = MongoSinkFeed(database)
         self.notifications: ports.Notifications = MongoNotifications(database)
         self.accounts: ports.Accounts = MongoAccounts(database)

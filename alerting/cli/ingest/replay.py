@@ -51,13 +51,13 @@ def replay(
     from alerting.settings.environment import read_settings
     from alerting.usecases.ingestion.tables import check_readings, refuse_line
     from alerting.usecases.sources.deliver import require_active
-    from alerting.usecases.sources.documents import find_source
+    from alerting.usecases.sources.documents import SOURCES
 
     plain = file_layout(asset, asset_column, "", None, None, None, None, None)
     recording = ReadingsFile(file, with_time_columns(plain, time, time_format, tz))
     sent = 0
     with platform() as p, progress() as report:
-        source = find_source(p.sources, to)
+        source = SOURCES.find(p, to)
         require_active(source)
         if source.kind not in SENDERS:
             raise UserError(f"source {to!r} is of kind {source.kind}; replay sends to mqtt, http")

@@ -20,7 +20,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import HttpSource
 from alerting.ports import SourceDeliveries
 from alerting.usecases.sources.deliver import deliver, require_active
-from alerting.usecases.sources.documents import find_source
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
 
 AT_ONCE = 4
@@ -273,7 +273,7 @@ def _source(platform: Platform, name: str | None, what: What) -> HttpSource:
     """Return the source of a delivery; without a name, one with the usual names of fields."""
     if name is None:
         return HttpSource(name="api", kind="http", delivers=what)
-    found = find_source(platform.sources, name)
+    found = SOURCES.find(platform, name)
     if not isinstance(found, HttpSource):
         raise UserError(
             f"source {name!r} is of kind {found.kind}; only one of kind http takes rows from the "

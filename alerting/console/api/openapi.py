@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Viewer, require
 from alerting.console.api.examples import EXAMPLES
 from alerting.console.api.ingest_api import BODIES
-from alerting.console.definitions.documents import DOCUMENT_BODIES, YAML
+from alerting.console.definitions.documents import YAML, describe_schema
 from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
 from alerting.console.web.rendering import render
@@ -108,7 +108,8 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas |= _problem_schemas()
     schemas |= {body.__name__: body.model_json_schema() for body in BODIES}
-    schemas |= DOCUMENT_BODIES
+    documents = {one.kind.word: one.example for one in app.state.document_kinds}
+    schemas |= {f"{of.capitalize()}Body": describe_schema(of, one) for of, one in documents.items()}
     for name in EXAMPLES.keys() & schemas.keys():
         schemas[name] = schemas[name] | {"examples": [EXAMPLES[name]]}
     for route in routes:

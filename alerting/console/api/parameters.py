@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import Form, Header, HTTPException, Path, Query
+from fastapi import Form, Header, Path, Query
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -128,6 +128,9 @@ Cursor = Annotated[
         json_schema_extra={"pattern": "^([0-9]{1,14}_[0-9A-Za-z:-]{1,100})?$"},
     ),
 ]
+MOST_NUMBER = 2**31 - 1
+Number = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="Number of a revision.")]
+Reason = Annotated[Short, Query(description="Why, recorded with the revision and in the audit.")]
 FormField = Annotated[str, Form(max_length=FIELD)]
 FormText = Annotated[str, Form(max_length=TEXT * 4)]
 _ONE_REVISION = '^"?[0-9]{1,9}"?$'
@@ -145,17 +148,6 @@ IfNoneMatch = Annotated[
     Header(pattern=_ANY, description="`*`: only if there is none of this name."),
     WithJsonSchema({"type": "string", "enum": ["*"]}),
 ]
-_ONE_CONTENT = '^"?[0-9a-f]{16}"?$'
-IfContent = Annotated[
-    str | None,
-    Header(
-        alias="if-match",
-        pattern=_ONE_CONTENT,
-        description="The ETag of the content that the change was made from.",
-    ),
-    WithJsonSchema({"type": "string", "pattern": _ONE_CONTENT}),
-]
-CONTENT_ETAG = {"headers": {"ETag": {"description": "Its content.", "schema": {"type": "string"}}}}
 ETAG = {"headers": {"ETag": {"description": "Its newest revision.", "schema": {"type": "string"}}}}
 
 
@@ -171,15 +163,8 @@ def expected_of(if_match: str | None, if_none_match: str | None) -> int | Litera
     return "new" if if_none_match is not None else None
 
 
-def expected_content(if_match: str | None, if_none_match: str | None) -> str:
-    """Return the content tag that a change was made from, or `new`. Raises HTTPException 428
-    without these headers."""
-    if if_match is not None:
-        return if_match.strip('"')
-    if if_none_match is not None:
-        return "new"
-    raise HTTPException(
-        428,
-        "send If-Match with the ETag of the document that was changed, or If-None-Match: * for a "
-        "new one",
-    )
+def require_number(value: object) -> object:
+    """Return a number as it was sent. Raises ValueError for anything else, such as `true`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("is not a number")
+    return value

@@ -1,33 +1,24 @@
-"""Pages of assets: their tree, one with all that is known of it, and the editor."""
+"""Assets at the console: their tree, one with all that is known of it, effects of a change."""
 
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse
+from pydantic import Field
 
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import Engineer, Served, Viewer
+from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id, NameQuery
 from alerting.console.assets.shapes import importance_of, lane_shapes, spark_shape
-from alerting.console.definitions.form import FormSchema
 from alerting.console.definitions.preview_shapes import raises_shape
-from alerting.console.editing.editor import (
-    Draft,
-    EditedKind,
-    Sent,
-    render_editor,
-    show_editor,
-    submit,
-)
+from alerting.console.documents.kinds import ConsoleKind, FormFields, ReviewView
+from alerting.console.documents.pages import Number, describe_revisions
 from alerting.console.silences.silence_pages import present_silences
 from alerting.console.trends.address import trend_of_variables
-from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
-from alerting.definitions.assets import Asset
-from alerting.kinds.schema import document_schema
+from alerting.definitions.wording.language import translatable
 from alerting.ports import Document
 from alerting.usecases.alarm_load.asset_overview import (
     HISTORY,
@@ -35,19 +26,11 @@ from alerting.usecases.alarm_load.asset_overview import (
     asset_overview,
     asset_tree,
 )
-from alerting.usecases.definitions.edits import document_history
-from alerting.usecases.ingestion.assets import (
-    apply_asset,
-    asset_as_written,
-    require_asset,
-    review_asset,
-    tag_of_asset,
-)
+from alerting.usecases.ingestion.assets import ASSETS, AffectedDefinition
 
 pages = APIRouter(include_in_schema=False)
 ASSETS_SHOWN = 40
 VARIABLES_SHOWN = 30
-CHANGES_SHOWN = 20
 _DAY = timedelta(days=1)
 _MOST_ASSETS = 100_000
 
@@ -84,13 +67,20 @@ def assets(
 
 @pages.get("/assets/{name}", response_class=HTMLResponse)
 def asset(
-    name: Id, request: Request, platform: Served, viewer: Viewer, after: NameQuery = ""
+    name: Id,
+    request: Request,
+    platform: Served,
+    viewer: Viewer,
+    after: NameQuery = "",
+    start: Annotated[Number, Query(alias="from")] = 0,
+    end: Annotated[Number, Query(alias="to")] = 0,
 ) -> str:
-    """Return the page of an asset."""
+    """Return the page of an asset; with `from` and `to` the difference of two revisions."""
     now = platform.clock.now()
     found = asset_overview(platform, name, now, VARIABLES_SHOWN, after or None)
     runs = viewer.may("configure")
-    history = document_history(platform.audit, "asset", name)[:CHANGES_SHOWN] if runs else []
+    stored = ASSETS.show(platform, name, now) if runs else None
+    revisions = describe_revisions(ASSET_PAGES, platform, stored, start, end) if stored else {}
     return render(
         "assets/asset.html",
         request,
@@ -101,7 +91,7 @@ def asset(
         raises={line.name: raises_shape(line.raises) for line in found.definitions},
         lanes=lane_shapes(request, found.lanes, now - HISTORY, now),
         importance=importance_of(request, found),
-        history=history,
+        **revisions,
         runs=runs,
         is_first=not after,
         silences=present_silences(request, platform, now, asset=name),
@@ -109,52 +99,12 @@ def asset(
     )
 
 
-@pages.get("/assets/{name}/edit", response_class=HTMLResponse)
-def edit(
-    name: Id, request: Request, platform: Served, _: Engineer, variable: NameQuery = ""
-) -> str:
-    """Return the editor of an asset, or of one of its variables."""
-    at = f"variables.{variable}" if variable else ""
-    return show_editor(ASSETS, request, platform, name, at)
+class AssetReviewView(ReviewView):
+    """The effect of a document of an asset; a faulty one has faults alone. `dropped`: variables
+    that it declares no more."""
 
-
-@pages.post("/assets/{name}/edit", response_class=HTMLResponse)
-def submit_edit(
-    name: Id, request: Request, platform: Served, person: FormEngineer, sent: Sent
-) -> Response:
-    """Check or apply a change of an asset, or change what is shown, as the pressed button says."""
-    return submit(ASSETS, request, platform, person, sent, name)
-
-
-@pages.get("/new-asset", response_class=HTMLResponse)
-def new_asset(request: Request, platform: Served, _: Engineer) -> str:
-    """Return the editor of a new asset."""
-    return render_editor(ASSETS, request, platform, Draft(""))
-
-
-@pages.post("/new-asset", response_class=HTMLResponse)
-def make_asset(request: Request, platform: Served, person: FormEngineer, sent: Sent) -> Response:
-    """Check or apply a new asset, or change what is shown, as the pressed button says."""
-    return submit(ASSETS, request, platform, person, sent)
-
-
-@cache
-def asset_schema() -> FormSchema:
-    """Return the fields of an asset for its form; variables have forms of their own."""
-    schema = document_schema(Asset)
-    return FormSchema(
-        schema,
-        schema["$defs"],
-        first=("name", "title", "parent", "position"),
-        starting=frozenset({"attributes"}),
-        apart=frozenset({"variables"}),
-        named=frozenset({"of", "minus", "by", "variable"}),
-    )
-
-
-def _find(platform: Platform, name: str) -> tuple[Document, str]:
-    found = require_asset(platform.assets, name)
-    return asset_as_written(found), tag_of_asset(found)
+    affected: list[AffectedDefinition] = Field(default_factory=list)
+    dropped: list[str] = Field(default_factory=list)
 
 
 def _offered(platform: Platform, _: Document) -> dict[str, dict[str, str]]:
@@ -166,16 +116,23 @@ def _offered(platform: Platform, _: Document) -> dict[str, dict[str, str]]:
     }
 
 
-ASSETS = EditedKind(
-    "assets/edit.html",
-    "/assets",
-    "/new-asset",
-    asset_schema,
-    _find,
-    review_asset,
-    apply_asset,
-    _offered,
-    parts="variables",
+ASSET_PAGES = ConsoleKind(
+    ASSETS,
+    example={"name": "oven-1", "variables": {"temperature": {"unit": "°C"}}},
+    title=translatable("Assets"),
+    new=translatable("New asset"),
+    reads="read",
+    own_list=True,
+    own_page=True,
+    editor="assets/edit.html",
+    review_view=AssetReviewView,
+    fields=FormFields(
+        first=("name", "title", "parent", "position"),
+        starting=frozenset({"attributes"}),
+        named=frozenset({"of", "minus", "by", "variable"}),
+        parts="variables",
+    ),
+    offered=_offered,
 )
 
 

@@ -1,6 +1,6 @@
 """Documents in requests: as JSON or YAML, bounded."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import yaml
@@ -33,13 +33,10 @@ SCENARIO_EXAMPLE: dict[str, Any] = {
     "readings": {"zone_2_temperature": ["210 x 3", 220, 220, 210]},
     "expect": [{"at": "3m", "raised": "medium"}, {"at": "5m", "closed": True}],
 }
-SOURCE_EXAMPLE: dict[str, Any] = {"name": "line-3", "kind": "http", "stale_after": "10m"}
-SINK_EXAMPLE: dict[str, Any] = {"name": "scada", "kind": "mqtt", "url": {"env": "BROKER_URL"}}
-ASSET_EXAMPLE: dict[str, Any] = {"name": "oven-1", "variables": {"temperature": {"unit": "°C"}}}
-ROUTE_EXAMPLE: dict[str, Any] = {"name": "night-shift", "channels": ["email-shift"]}
 
 
-def _body(what: str, example: dict[str, Any]) -> dict[str, Any]:
+def describe_schema(what: str, example: Document) -> dict[str, Any]:
+    """Return the schema of documents in bodies, of which the name ends with `Body`."""
     return {
         "type": "object",
         "title": f"{what.capitalize()}Body",
@@ -50,7 +47,8 @@ def _body(what: str, example: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _takes(what: str, example: dict[str, Any]) -> dict[str, Any]:
+def describe_body(what: str, example: Document) -> dict[str, Any]:
+    """Return the description of an operation whose body `Sent` reads. `what`: it is of."""
     content = {
         "schema": {"$ref": f"#/components/schemas/{what.capitalize()}Body"},
         "example": example,
@@ -58,49 +56,25 @@ def _takes(what: str, example: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {_JSON: content, YAML: content}}}
 
 
-DOCUMENT_BODIES = {
-    "DefinitionBody": _body("definition", EXAMPLE),
-    "SourceBody": _body("source", SOURCE_EXAMPLE),
-    "SinkBody": _body("sink", SINK_EXAMPLE),
-    "AssetBody": _body("asset", ASSET_EXAMPLE),
-    "RouteBody": _body("route", ROUTE_EXAMPLE),
-}
-"""Schemas of documents in bodies, by their name in the description of the API."""
-TAKES_A_DOCUMENT = _takes("definition", EXAMPLE)
-"""Description of an operation whose body `Sent` reads."""
-TAKES_A_SOURCE = _takes("source", SOURCE_EXAMPLE)
-"""Description of an operation whose body `SentSource` reads."""
-TAKES_A_SINK = _takes("sink", SINK_EXAMPLE)
-"""Description of an operation whose body `SentSink` reads."""
-TAKES_AN_ASSET = _takes("asset", ASSET_EXAMPLE)
-"""Description of an operation whose body `SentAsset` reads."""
-TAKES_A_ROUTE = _takes("route", ROUTE_EXAMPLE)
-"""Description of an operation whose body `SentRoute` reads."""
+TAKES_A_DOCUMENT = describe_body("definition", EXAMPLE)
+"""Description of an operation whose body is a definition."""
 
 
-def sent_as(what: str) -> Callable[[Request], Awaitable[Document]]:
-    """Return the function that reads the document in a body. `what`: what it is."""
-
-    async def read_sent(request: Request) -> Document:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in (_JSON, YAML):
-            raise UserError(f"the body: send one {what} as {_JSON} or {YAML}")
-        try:
-            text = (await request.body()).decode("utf-8-sig")
-        except UnicodeDecodeError as fault:
-            raise UserError(f"the body: is not UTF-8 text (byte {fault.start})") from fault
-        if kind == YAML:
-            return read_yaml_document(text, "the body")
-        return _require_document([parse_json(text, "the body")], "the body")
-
-    return read_sent
+async def read_sent(request: Request) -> Document:
+    """Return the document in a body. Raises UserError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (_JSON, YAML):
+        raise UserError(f"the body: send one document as {_JSON} or {YAML}")
+    try:
+        text = (await request.body()).decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        raise UserError(f"the body: is not UTF-8 text (byte {fault.start})") from fault
+    if kind == YAML:
+        return read_yaml_document(text, "the body")
+    return _require_document([parse_json(text, "the body")], "the body")
 
 
-Sent = Annotated[Document, Depends(sent_as("definition"))]
-SentSource = Annotated[Document, Depends(sent_as("source"))]
-SentSink = Annotated[Document, Depends(sent_as("sink"))]
-SentAsset = Annotated[Document, Depends(sent_as("asset"))]
-SentRoute = Annotated[Document, Depends(sent_as("route"))]
+Sent = Annotated[Document, Depends(read_sent)]
 
 
 def read_yaml_document(text: str, origin: str) -> Document:

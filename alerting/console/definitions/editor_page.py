@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -31,18 +31,20 @@ from alerting.console.definitions.form_document import change_form, read_form
 from alerting.console.definitions.preview_api import PreviewId, RunningPreviews, begin_preview
 from alerting.console.definitions.preview_shapes import preview_shape
 from alerting.console.definitions.previews import EditedDraft, PreviewJob, Previews
-from alerting.console.definitions.views import asset_titles, describe_plan, shown_document
+from alerting.console.definitions.views import asset_titles, describe_definition, shown_document
 from alerting.console.language import language_of
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.faults import Fault, NotFound, UserError
+from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document
-from alerting.usecases.alarm_load.changes import ChangeReview, apply_change, review_change
+from alerting.usecases.alarm_load.changes import DEFINITIONS, DefinitionEffects
 from alerting.usecases.backtest.cached_readings import CACHED_S
 from alerting.usecases.backtest.preview import PreviewedAlarms
 from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
-from alerting.usecases.definitions.sync import ChangedSince, Expected
+from alerting.usecases.definitions.sync import ChangedSince
+from alerting.usecases.documents import DocumentReview, Expected
 
 router = APIRouter(include_in_schema=False)
 LONGEST_TEXT = 40_000
@@ -70,7 +72,7 @@ class Editor:
     """
 
     draft: EditedDraft
-    review: ChangeReview | None = None
+    review: DocumentReview[Definition] | None = None
     fault: str = ""
     changed: ChangedSince | None = None
     over_budget: bool = False
@@ -86,7 +88,7 @@ class Editor:
     def status(self) -> int:
         """Return the status of the page's answer."""
         if self.changed is not None:
-            return 409
+            return 412
         refused = self.fault or self.over_budget or (self.review and self.review.faults)
         return 422 if refused else 200
 
@@ -209,7 +211,6 @@ def _submit(
     editor: Editor,
 ) -> Response:
     act, _, where = do.partition(":")
-    now = platform.clock.now()
     try:
         document = _document(editor.draft)
         if act == "preview":
@@ -223,9 +224,7 @@ def _submit(
         else:
             if act == "stop":
                 previews.cancel_newest(person.name)
-            editor = replace(
-                editor, review=review_change(platform, document, now, datetime.now(UTC))
-            )
+            editor = replace(editor, review=DEFINITIONS.review(platform, document))
     except UserError as refusal:
         editor = replace(editor, fault=refusal.message)
     return HTMLResponse(_page(request, platform, editor), editor.status)
@@ -299,24 +298,33 @@ def _apply(
     editor: Editor,
     as_draft: bool,
 ) -> Response:
-    now = platform.clock.now()
-    wall = datetime.now(UTC)
     if as_draft:
         document = {**document, "state": "draft"}
-    review = review_change(platform, document, now, wall)
+    review = DEFINITIONS.review(platform, document)
+    effects = review.effects
+    is_beyond = isinstance(effects, DefinitionEffects) and effects.breaks_budget
     expected: Expected = editor.draft.revision if editor.draft.name else "new"
     why = editor.reason or "edited in the console"
     try:
-        apply_change(platform, document, expected, person.name, now, wall, why, editor.accept_load)
+        DEFINITIONS.apply(
+            platform,
+            [document],
+            person.name,
+            platform.clock.now(),
+            why,
+            expected=expected,
+            on_host=False,
+            accepted=editor.accept_load,
+        )
     except ChangedSince as changed:
         number = changed.newest.number if changed.newest else 0
         draft = replace(editor.draft, revision=number) if editor.draft.name else editor.draft
         editor = replace(editor, changed=changed, draft=draft, review=review)
     except UserError as refusal:
-        if not review.faults and not review.breaks_budget:
+        if not review.faults and not is_beyond:
             raise
         fault = "" if review.faults else refusal.message
-        editor = replace(editor, review=review, fault=fault, over_budget=review.breaks_budget)
+        editor = replace(editor, review=review, fault=fault, over_budget=is_beyond)
     else:
         return RedirectResponse(f"/definitions/{review.name}", 303)
     return HTMLResponse(_page(request, platform, editor), editor.status)
@@ -344,7 +352,7 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         },
         editor=editor,
         draft=editor.draft,
-        described=describe_plan(platform, editor.review.plan) if editor.review else "",
+        described=describe_definition(platform, editor.review.read) if editor.review else "",
         title=(newest.definition.title or name) if newest else name,
         faults=_placed(editor),
         may_be_draft=not name or state == "draft",

@@ -1,44 +1,43 @@
-"""Pages of definitions: the list, one definition with its revisions, and its changes of state."""
+"""Definitions at the console: the list, one with its revisions, and the effects of a change."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
+from pydantic import Field
 
 from alerting.adapters.platform import Platform
-from alerting.console.access import Person
 from alerting.console.api.api import Served, Viewer
-from alerting.console.api.parameters import NAME, FormField, Id, NameQuery
-from alerting.console.definitions import definition_api
-from alerting.console.definitions.documents import write_yaml_document
+from alerting.console.api.parameters import NAME, Id, NameQuery
+from alerting.console.definitions.documents import EXAMPLE, write_yaml_document
 from alerting.console.definitions.preview_shapes import raises_shape
 from alerting.console.definitions.views import (
+    DefinitionSummary,
+    ForecastView,
     asset_titles,
     shown_assets,
     shown_document,
+    summary_view,
     written_assets,
 )
+from alerting.console.documents.kinds import ConsoleKind, ReviewView
 from alerting.console.silences.silence_pages import present_silences
-from alerting.console.web.forms import FormEngineer, read_revision
 from alerting.console.web.rendering import render
-from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.revisions import definition_document
-from alerting.ports import Document
-from alerting.usecases.alarm_load.changes import (
-    apply_change,
-    changed_fields_between,
-    document_in_state,
-)
+from alerting.definitions.faults import ChangedMeanwhile, UserError
+from alerting.definitions.model import Definition, ModelDefinition, Revision
+from alerting.definitions.revisions import plan_change
+from alerting.definitions.wording.language import translatable
+from alerting.kinds.registry import definition_types
+from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.alarm_load.overview import (
     STATES,
     WantedDefinitions,
     definition_line,
     find_definitions,
 )
-from alerting.usecases.definitions import lookup, sync
+from alerting.usecases.definitions import lookup
 from alerting.usecases.definitions.next_steps import clock_times
 
 router = APIRouter(include_in_schema=False)
@@ -98,82 +97,9 @@ def definition(
     return _page(request, platform, name, start=start, end=end)
 
 
-@router.post("/definitions/{name}/retire", response_class=HTMLResponse)
-def retire(
-    name: Id,
-    request: Request,
-    platform: Served,
-    person: FormEngineer,
-    revision: FormField = "",
-    reason: FormField = "",
-) -> Response:
-    """Take a definition out of service."""
-    try:
-        expected = read_revision(revision)
-        definition_api.retire(platform, name, expected, person.name, reason.strip())
-    except UserError as refusal:
-        return _refused(request, platform, name, refusal)
-    return RedirectResponse(f"/definitions/{name}", 303)
-
-
-@router.post("/definitions/{name}/activate", response_class=HTMLResponse)
-def activate(
-    name: Id,
-    request: Request,
-    platform: Served,
-    person: FormEngineer,
-    revision: FormField = "",
-    reason: FormField = "",
-    accept_load: FormField = "",
-) -> Response:
-    """Put a draft or a retired definition into service, within the alarm budget."""
-    try:
-        document = document_in_state(platform, name, "active")
-        _change(
-            platform, document, read_revision(revision), person, reason or "activated", accept_load
-        )
-    except UserError as refusal:
-        return _refused(request, platform, name, refusal)
-    return RedirectResponse(f"/definitions/{name}", 303)
-
-
-@router.post("/definitions/{name}/restore", response_class=HTMLResponse)
-def restore(
-    name: Id,
-    request: Request,
-    platform: Served,
-    person: FormEngineer,
-    number: FormField = "",
-    revision: FormField = "",
-    reason: FormField = "",
-    accept_load: FormField = "",
-) -> Response:
-    """Make the document of an earlier revision the newest one, within the alarm budget."""
-    try:
-        chosen = lookup.require_revision(platform.definitions, name, read_revision(number))
-        document = definition_document(chosen.definition)
-        why = reason or f"revision {chosen.number} restored"
-        _change(platform, document, read_revision(revision), person, why, accept_load)
-    except NotFound:
-        raise
-    except UserError as refusal:
-        return _refused(request, platform, name, refusal)
-    return RedirectResponse(f"/definitions/{name}", 303)
-
-
-def _change(
-    platform: Platform, document: Document, expected: int, person: Person, reason: str, load: str
-) -> None:
-    now = platform.clock.now()
-    apply_change(
-        platform, document, expected, person.name, now, datetime.now(UTC), reason.strip(), load
-    )
-
-
-def _refused(request: Request, platform: Platform, name: str, refusal: UserError) -> Response:
-    if isinstance(refusal, NotFound):
-        raise refusal
-    status = 409 if isinstance(refusal, sync.ChangedSince) else 422
+def show_refusal(request: Request, platform: Platform, name: str, refusal: UserError) -> Response:
+    """Return the page of a definition with the reason of a refusal."""
+    status = 412 if isinstance(refusal, ChangedMeanwhile) else 422
     return HTMLResponse(_page(request, platform, name, refusal=refusal.message), status)
 
 
@@ -225,4 +151,36 @@ def _chosen(
         return None
     one = lookup.require_revision(platform.definitions, name, start)
     other = lookup.require_revision(platform.definitions, name, end or None)
-    return {"start": one, "end": other, "changes": changed_fields_between(one, other)}
+    return {"start": one, "end": other, "changes": plan_change(other.definition, one).changes}
+
+
+class DefinitionReviewView(ReviewView):
+    """The effect of a document; a faulty one has faults alone. `clock_times`: its hours and
+    schedule, with their time zones; `load`: null if the change cannot cause alarms; `next`: when it
+    is evaluated or trained."""
+
+    warnings: list[str] = Field(default_factory=list)
+    clock_times: list[str] = Field(default_factory=list)
+    load: ForecastView | None = None
+    next: str | None = None
+
+
+def _status(platform: Platform, definition: Definition, now: datetime) -> DefinitionSummary:
+    return summary_view(definition_line(platform, now, definition.name))
+
+
+DEFINITION_PAGES = ConsoleKind(
+    DEFINITIONS,
+    example=EXAMPLE,
+    title=translatable("Definitions"),
+    new=translatable("New definition"),
+    reads="read",
+    own_list=True,
+    own_page=True,
+    own_editor=True,
+    refused_page=show_refusal,
+    line_view=DefinitionSummary,
+    review_view=DefinitionReviewView,
+    status=_status,
+    kinds=lambda: list(definition_types()),
+)

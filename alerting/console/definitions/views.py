@@ -2,17 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 from pydantic_core import to_jsonable_python
 
 from alerting.adapters.platform import Platform
 from alerting.console.api.views import View
-from alerting.definitions.model import Revision
-from alerting.definitions.revisions import Plan, definition_document
+from alerting.definitions.model import Definition, Revision
 from alerting.ports import Document
-from alerting.usecases.alarm_load.changes import ChangeReview
 from alerting.usecases.alarm_load.overview import DefinitionLine
 from alerting.usecases.definitions.scenarios import ScenarioResult
 
@@ -56,44 +54,6 @@ class DefinitionSummary(View):
     precision: PrecisionView | None = Field(description="null without an alarm with an outcome.")
 
 
-class RevisionSummary(View):
-    """The actor, time and reason of a revision."""
-
-    number: int
-    hash: str
-    author: str
-    at: datetime
-    reason: str
-
-
-class RevisionDetail(RevisionSummary):
-    """A revision with its document."""
-
-    document: Document
-
-
-class RevisionPage(View):
-    """Revisions, newest first; `next` is `before` of the page after this one, null on the last."""
-
-    items: list[RevisionSummary]
-    next: int | None
-
-
-class DefinitionDetail(DefinitionSummary):
-    """The current document as written, and its revisions, oldest first."""
-
-    document: Document
-    revisions: list[RevisionSummary]
-
-
-class FaultView(View):
-    """A fault of a document: its place, the fault, and a hint, empty without one."""
-
-    path: str
-    message: str
-    hint: str
-
-
 class FieldChange(View):
     """A field that differs; null where it is not written."""
 
@@ -118,28 +78,8 @@ class ForecastView(View):
     would bring it within the budget."""
 
     loads: list[LoadView]
-    breaks_budget: bool
+    breaks_budget: bool = Field(validation_alias="breaks")
     messages: list[str]
-
-
-class PlanView(View):
-    """The changes that applying a document makes."""
-
-    action: Literal["create", "change", "unchanged"]
-    changes: list[FieldChange]
-    warnings: list[str]
-    clock_times: list[str] = Field(description="Its hours and schedule, with their time zones.")
-    load: ForecastView | None = Field(description="null if the change cannot cause alarms.")
-    next: str | None = Field(description="When it is evaluated or trained.")
-
-
-class CheckView(View):
-    """The check of a document: all its faults, or the plan."""
-
-    name: str
-    valid: bool
-    faults: list[FaultView]
-    plan: PlanView | None
 
 
 class ScenarioView(View):
@@ -160,24 +100,6 @@ class ScenariosView(View):
     scenarios: list[ScenarioView]
 
 
-class AppliedView(View):
-    """A definition after a change. `revision`: its newest one."""
-
-    name: str
-    state: str
-    revision: int
-    plan: PlanView
-
-
-class RetiredView(View):
-    """A definition that was retired. `closed`: open episodes that this ended."""
-
-    name: str
-    state: str
-    revision: int
-    closed: int
-
-
 class DifferenceView(View):
     """The fields that differ between two revisions."""
 
@@ -192,14 +114,6 @@ def summary_view(line: DefinitionLine) -> DefinitionSummary:
     return DefinitionSummary(**_summary(line))
 
 
-def detail_view(line: DefinitionLine, revisions: list[Revision]) -> DefinitionDetail:
-    """Return the view of a definition with its document and its revisions, oldest first."""
-    made = [RevisionSummary.model_validate(revision) for revision in revisions]
-    return DefinitionDetail(
-        **_summary(line), document=shown_document(line.document), revisions=made
-    )
-
-
 def shown_document(document: Document) -> Document:
     """Return a document as stored, with values that JSON does not know as text."""
     own = {key: value for key, value in document.items() if not key.startswith("_")}
@@ -207,43 +121,6 @@ def shown_document(document: Document) -> Document:
         own, fallback=str, inf_nan_mode="strings", bytes_mode="base64"
     )
     return shown
-
-
-def revision_view(revision: Revision) -> RevisionDetail:
-    """Return the view of a revision with its document."""
-    head = RevisionSummary.model_validate(revision)
-    return RevisionDetail(**dict(head), document=definition_document(revision.definition))
-
-
-def check_view(review: ChangeReview) -> CheckView:
-    """Return the view of a review."""
-    return CheckView(
-        name=review.name,
-        valid=not review.faults,
-        faults=[FaultView.model_validate(fault) for fault in review.faults],
-        plan=plan_view(review) if review.plan is not None else None,
-    )
-
-
-def plan_view(review: ChangeReview) -> PlanView:
-    """Return the view of the plan of a valid document. Raises ValueError without a plan."""
-    if review.plan is None:
-        raise ValueError("a faulty document has no plan")
-    forecast = next(iter(review.load), None)
-    return PlanView(
-        action=review.plan.action,
-        changes=field_changes(review.plan.changes),
-        warnings=list(review.warnings),
-        clock_times=list(review.clock_times),
-        load=ForecastView(
-            loads=[LoadView.model_validate(load) for load in forecast.loads],
-            breaks_budget=forecast.breaks,
-            messages=list(forecast.messages),
-        )
-        if forecast
-        else None,
-        next=review.next_step,
-    )
 
 
 def field_changes(changes: Any) -> list[FieldChange]:
@@ -299,12 +176,12 @@ def asset_titles(platform: Platform, names: Collection[str]) -> dict[str, str]:
     return {asset.name: asset.title for asset in assets if asset.title}
 
 
-def describe_plan(platform: Platform, plan: Plan | None) -> str:
-    """Return what a plan's definition watches, with titles and units of the variables; empty
-    without a plan."""
-    if plan is None:
+def describe_definition(platform: Platform, definition: Definition | None) -> str:
+    """Return what a definition watches, with titles and units of the variables; empty without
+    one."""
+    if definition is None:
         return ""
-    matched = platform.assets.find_matching(plan.definition.assets)
+    matched = platform.assets.find_matching(definition.assets)
     variables = {name: one for asset in matched for name, one in asset.variables.items()}
     events = {one.name: one.title or one.name for one in platform.assets.event_types()}
-    return plan.definition.describe(variables, events)
+    return definition.describe(variables, events)

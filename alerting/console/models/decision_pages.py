@@ -1,6 +1,5 @@
 """Pages on which an engineer decides on models: each shows what it does before it is done."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -19,7 +18,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import NotAllowed
 from alerting.reporting.definition.decisions import explain_waiting
-from alerting.usecases.alarm_load.changes import apply_change, document_with_point
+from alerting.usecases.alarm_load.changes import DEFINITIONS, document_with_point
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import ChangedSince
 from alerting.usecases.definitions.versions import line_of_champions
@@ -108,7 +107,7 @@ def _choose_point(
     document = document_with_point(platform, name, at_most)
     now = platform.clock.now()
     why = reason or "operating point chosen on its curve"
-    apply_change(platform, document, int(revision), person.name, now, datetime.now(UTC), why)
+    DEFINITIONS.apply(platform, [document], person.name, now, why, expected=int(revision))
 
 
 def _number(text: str) -> float | None:

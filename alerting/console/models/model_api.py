@@ -7,9 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import MAY_CONFLICT, Engineer, Served, Viewer
-from alerting.console.api.parameters import Id, Short, SomeShort
+from alerting.console.api.parameters import Id, Short, SomeShort, require_number
 from alerting.console.api.plant_times import plant_times
-from alerting.console.definitions.definition_api import require_number
 from alerting.console.models import views
 from alerting.definitions.revisions import question_of
 from alerting.learning.selection.proposal import Proposal

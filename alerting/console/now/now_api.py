@@ -18,7 +18,7 @@ from alerting.operators.silences import SilenceKind
 from alerting.operators.tiles import TileState
 from alerting.recommendation.experience import outcome_of
 from alerting.usecases.episodes.store import find_episode
-from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.now.experience import experience_of
 from alerting.usecases.now.gaps import GapKind
 from alerting.usecases.now.overview import Now, read_now
@@ -137,7 +137,7 @@ class ExperienceView(views.View):
 def show_now(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> NowView:
     """Show the present state of the plant: what is wrong, where, and what is not evaluated."""
     plant = known_plant(request, platform)
-    routes = [r for r in read_routes(platform.routes)[0] if r.shifts]
+    routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
     now = read_now(platform, plant, filters, person.name, routes)
     return NowView(
         at=now.at,

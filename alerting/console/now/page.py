@@ -31,7 +31,7 @@ from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting.base import sentences
 from alerting.usecases.access.devices import renew_display
 from alerting.usecases.episodes.suppression import find_not_notified
-from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.now.handover import shift_hours
 from alerting.usecases.now.known_plant import KnownPlant, RecentPlant
 from alerting.usecases.now.overview import Earlier, NowFilters, is_part, read_earlier, read_now
@@ -111,7 +111,7 @@ def _present(
     request: Request, platform: Platform, person: Person, filters: NowFilters
 ) -> dict[str, Any]:
     plant = known_plant(request, platform)
-    routes = [r for r in read_routes(platform.routes)[0] if r.shifts]
+    routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
     now = read_now(platform, plant, filters, person.name, routes)
     still_open = now.still_open
     listed = {e.id for e in still_open} | {e.id for group in now.over for e in group.episodes}
@@ -201,7 +201,7 @@ def _older(
     request: Request, platform: Platform, person: Person, filters: NowFilters, cursor: str
 ) -> str:
     plant = known_plant(request, platform)
-    routes = [r for r in read_routes(platform.routes)[0] if r.shifts]
+    routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
     before = views.read_cursor(cursor)
     found = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN, before)
     now = platform.clock.now()

@@ -1,44 +1,29 @@
-"""Pages of routes: pending notifications and dead letters, and the editor of a route."""
+"""Routes at the console: pending notifications, dead letters and their retry, a test message."""
 
 from collections.abc import Mapping
-from functools import cache
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import Engineer, Served, Viewer
+from alerting.console.api import views
+from alerting.console.api.api import MAY_NAME_NOTHING, Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
-from alerting.console.definitions.form import FormSchema
-from alerting.console.editing.editor import (
-    Draft,
-    EditedKind,
-    Sent,
-    render_editor,
-    show_editor,
-    submit,
-)
+from alerting.console.documents.kinds import ConsoleKind, FormFields
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
-from alerting.definitions.faults import ChangedMeanwhile, UserError
-from alerting.definitions.routes import Route
+from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.kinds.schema import document_schema
 from alerting.notifications.notification import Notification, PostponedBy
 from alerting.ports import Document
 from alerting.reporting.base.sentences import MESSAGE_NAMES
 from alerting.reporting.page.route_text import route_terms
 from alerting.usecases.notification.deliver import deliver_due, retry
-from alerting.usecases.notification.overview import routes_overview, try_route
-from alerting.usecases.notification.route_changes import (
-    apply_route,
-    remove_one_route,
-    require_route,
-    review_route,
-    tag_of_route,
-)
-from alerting.usecases.notification.routes import routes_by_name
+from alerting.usecases.notification.overview import RoutesOverview, routes_overview, try_route
+from alerting.usecases.notification.routes import ROUTES
 
+router = APIRouter(prefix="/api/v1", tags=["notifications"])
 pages = APIRouter(include_in_schema=False)
 POSTPONED: Mapping[PostponedBy, str] = {
     "quiet": translatable("quiet"),
@@ -61,54 +46,62 @@ OTHER_MESSAGES: Mapping[str, str] = {
 """Messages of no single alarm, by the beginning of their keys."""
 
 
+class RetryBody(BaseModel):
+    """Dead letters to deliver again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(min_length=1, max_length=500, description="Key of a dead letter, or `all`.")
+
+
+class RetryView(views.View):
+    """Result of a retry: retried dead letters, and notifications sent or failed."""
+
+    retried: int
+    sent: int
+    failed: int
+
+
+class TestView(views.View):
+    """Result of a test message. `fault`: the channel's, null when it accepted it."""
+
+    channel: str
+    delivered: bool
+    fault: str | None
+
+
+@router.get("/routes")
+def show_routes(platform: Served, _: Viewer) -> RoutesOverview:
+    """List routes and channels with pending notifications and dead letters. Channels appear by
+    name, without addresses."""
+    return routes_overview(platform, platform.clock.now())
+
+
+@router.post("/routes/{name}/test", operation_id="test_route")
+def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
+    """Send a test message to every channel of a route, at once. Role: engineer."""
+    results = try_route(platform, name, person.name, platform.clock.now())
+    faults = {channel: None if result == "sent" else result for channel, result in results.items()}
+    return [
+        TestView(channel=channel, delivered=fault is None, fault=fault)
+        for channel, fault in faults.items()
+    ]
+
+
+@router.post(
+    "/dead-letters/retry", openapi_extra=MAY_NAME_NOTHING, operation_id="retry_dead_letters"
+)
+def retry_by_api(body: RetryBody, platform: Served, person: Engineer) -> RetryView:
+    """Deliver dead letters again under their old keys. Role: engineer."""
+    retried = retry(platform, body.id, person.name, platform.clock.now())
+    done = deliver_due(platform, platform.clock.now())
+    return RetryView(retried=retried, sent=done.sent, failed=done.failed)
+
+
 @pages.get("/routes", response_class=HTMLResponse)
 def routes(request: Request, platform: Served, _: Viewer) -> str:
     """Return the page of routes."""
     return _page(request, platform)
-
-
-@pages.get("/routes/{name}/edit", response_class=HTMLResponse)
-def edit(name: Id, request: Request, platform: Served, _: Engineer) -> str:
-    """Return the editor of a route."""
-    return show_editor(ROUTES, request, platform, name)
-
-
-@pages.post("/routes/{name}/edit", response_class=HTMLResponse)
-def submit_edit(
-    name: Id, request: Request, platform: Served, person: FormEngineer, sent: Sent
-) -> Response:
-    """Check or apply a change of a route, or change what is shown, as the pressed button says."""
-    return submit(ROUTES, request, platform, person, sent, name)
-
-
-@pages.get("/new-route", response_class=HTMLResponse)
-def new_route(request: Request, platform: Served, _: Engineer) -> str:
-    """Return the editor of a new route."""
-    return render_editor(ROUTES, request, platform, Draft(""))
-
-
-@pages.post("/new-route", response_class=HTMLResponse)
-def make_route(request: Request, platform: Served, person: FormEngineer, sent: Sent) -> Response:
-    """Check or apply a new route, or change what is shown, as the pressed button says."""
-    return submit(ROUTES, request, platform, person, sent)
-
-
-@pages.post("/routes/{name}/remove", response_class=HTMLResponse)
-def remove(
-    name: Id,
-    request: Request,
-    platform: Served,
-    person: FormEngineer,
-    tag: FormField = "",
-    reason: FormField = "",
-) -> Response:
-    """Remove a route of the content that was read."""
-    now = platform.clock.now()
-    try:
-        remove_one_route(platform, name, tag, person.name, now, reason.strip())
-    except ChangedMeanwhile as changed:
-        return HTMLResponse(_page(request, platform, unremoved=changed.message), 412)
-    return RedirectResponse("/routes", 303)
 
 
 @pages.post("/routes/{name}/test", response_class=HTMLResponse)
@@ -138,10 +131,8 @@ def _page(
     tried: str = "",
     results: Mapping[str, str] | None = None,
     refusal: str = "",
-    unremoved: str = "",
 ) -> str:
-    """Return the page of routes. `results`: of the test of `tried`; `refusal`: a retry's;
-    `unremoved`: why a route was not removed."""
+    """Return the page of routes. `results`: of the test of `tried`; `refusal`: a retry's."""
     now = platform.clock.now()
     found = routes_overview(platform, now)
     return render(
@@ -149,7 +140,6 @@ def _page(
         request,
         found=found,
         terms={overview.route.name: route_terms(overview.route) for overview in found.routes},
-        tags={name: tag_of_route(one) for name, one in routes_by_name(platform.routes).items()},
         channels={channel.name: channel for channel in found.channels},
         dead=found.dead[:100],
         tried=tried,
@@ -157,7 +147,6 @@ def _page(
         message_name=_message_name,
         postponed=POSTPONED,
         refusal=refusal,
-        unremoved=unremoved,
         now=now,
     )
 
@@ -168,19 +157,6 @@ def _message_name(message: Notification) -> str:
         return MESSAGE_NAMES.get(message.transition, message.transition.replace("_", " "))
     begin = message.key.partition(":")[0]
     return OTHER_MESSAGES.get(begin, begin.replace("-", " "))
-
-
-@cache
-def route_schema() -> FormSchema:
-    """Return the fields of a route for its form."""
-    schema = document_schema(Route)
-    first = ("name", "channels", "match", "timezone", "shifts", "quiet", "repeat", "escalation")
-    return FormSchema(schema, schema["$defs"], first=first, named=frozenset())
-
-
-def _find(platform: Platform, name: str) -> tuple[Document, str]:
-    found = require_route(platform.routes, name)
-    return found, tag_of_route(found)
 
 
 def _offered(platform: Platform, document: Document) -> dict[str, dict[str, str]]:
@@ -198,13 +174,18 @@ def _offered(platform: Platform, document: Document) -> dict[str, dict[str, str]
     }
 
 
-ROUTES = EditedKind(
-    "routes/edit.html",
-    "/routes",
-    "/new-route",
-    route_schema,
-    _find,
-    review_route,
-    apply_route,
-    _offered,
+ROUTE_PAGES = ConsoleKind(
+    ROUTES,
+    example={"name": "night-shift", "channels": ["email-shift"]},
+    title=translatable("Routes"),
+    new=translatable("New route"),
+    note=translatable(
+        "A route names channels. Their addresses and passwords stay in the settings of the "
+        "platform, never here."
+    ),
+    own_list=True,
+    fields=FormFields(
+        first=("name", "channels", "match", "timezone", "shifts", "quiet", "repeat", "escalation")
+    ),
+    offered=_offered,
 )

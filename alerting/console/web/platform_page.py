@@ -29,7 +29,7 @@ from alerting.usecases.definitions.platform_alerts import (
     WAITING,
 )
 from alerting.usecases.notification.platform_alerts import platform_recipients
-from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.platform_health.conditions import (
     BEHIND,
     FAILED,
@@ -86,7 +86,7 @@ def _mending_page(alert: PlatformAlert) -> tuple[str, str] | None:
 def _page(request: Request, platform: Platform, refusal: str = "") -> str:
     """Return the page. `refusal`: why dead messages could not be tried again."""
     now = platform.clock.now()
-    routes = read_routes(platform.routes)[0]
+    routes = ROUTES.read(platform)[0]
     runs_it = request.state.person.may("configure")
     reader: PlatformReader = request.app.state.reader
     return render(

@@ -67,6 +67,7 @@ MENU_BELOW = {
     "/import": "/assets",
     "/new-source": "/sources",
     "/new-sink": "/sinks",
+    "/new-route": "/routes",
 }
 """The entry of the menu to which a page belongs whose address does not begin with its own."""
 STYLED = (

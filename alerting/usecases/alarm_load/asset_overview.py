@@ -17,7 +17,7 @@ from alerting.usecases.alarm_load.overview import (
     WantedDefinitions,
     find_definitions,
 )
-from alerting.usecases.ingestion.assets import require_asset
+from alerting.usecases.ingestion.assets import ASSETS
 from alerting.usecases.trends.bands import Bands, find_bands
 from alerting.usecases.trends.catalogue import VariablePage, silent_variables, variable_page
 
@@ -140,7 +140,7 @@ def asset_overview(
 ) -> AssetOverview:
     """Return what is known of an asset, with a page of its variables behind one. Raises NotFound
     for an unknown asset. Writes nothing."""
-    asset = require_asset(platform.assets, name)
+    asset = ASSETS.find(platform, name)
     known = AssetIndex(platform.assets.all())
     watching = find_definitions(
         platform, now, WantedDefinitions(asset=name), "", MOST_DEFINITIONS, alarms_on=(name,)

@@ -32,6 +32,7 @@ from alerting.usecases.alarm_load.expected_load import (
 from alerting.usecases.definitions import sync
 from alerting.usecases.definitions.platform_alerts import LOAD
 from alerting.usecases.definitions.versions import first_instant
+from alerting.usecases.documents import Expected
 from alerting.usecases.evaluation.orphans import close_orphans
 
 _MOST_YOUNG = (
@@ -110,7 +111,7 @@ def apply_within_budget(
     at: datetime,
     reason: str,
     accepted: str = "",
-    expected: sync.Expected | None = None,
+    expected: Expected | None = None,
 ) -> list[Plan]:
     """Apply documents, and end the open episodes of assets that they name no more. Raises UserError
     if one breaks the budget and nothing is `accepted`.
@@ -147,7 +148,7 @@ def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
     edited = [r for r in latest if r.author == "database" and r.definition.state == "active"]
     checked = platform.platform_alerts.subjects(LOAD) if edited else set()
     unknown = [r for r in edited if _subject(r) not in checked][:_CHECKED_AT_ONCE]
-    made = forecasts(platform, [Plan(r.name, "create", r.definition, {}) for r in unknown], as_of)
+    made = forecasts(platform, [Plan(r.name, "new", r.definition, {}) for r in unknown], as_of)
     for revision, forecast in zip(unknown, made, strict=True):
         platform.platform_alerts.report(
             LOAD, _subject(revision), "; ".join(forecast.messages), as_of
@@ -180,7 +181,7 @@ def _subject(revision: Revision) -> str:
 
 def _changes_load(plan: Plan) -> bool:
     changed = {field.split(".")[0] for field in plan.changes}
-    irrelevant = plan.action == "change" and changed <= _NO_LOAD
+    irrelevant = plan.action == "changed" and changed <= _NO_LOAD
     return plan.definition.state == "active" and plan.action != "unchanged" and not irrelevant
 
 

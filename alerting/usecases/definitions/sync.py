@@ -4,7 +4,7 @@ database."""
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from alerting.definitions.assets import EventType
 from alerting.definitions.checks.inhibition import inhibitors_of
@@ -40,10 +40,8 @@ from alerting.usecases.definitions.platform_alerts import (
     record_definition_faults,
     record_document_faults,
 )
+from alerting.usecases.documents import Expected
 
-Expected = int | Literal["new"]
-"""The number of the newest revision that a change was made from, 0 for a document without any; or
-that there is no such definition."""
 _BESIDE_ASSETS = ("event_types", "routes", "shelves", "sinks", "sources")
 
 

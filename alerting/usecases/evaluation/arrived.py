@@ -24,6 +24,7 @@ from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
 from alerting.usecases.evaluation.run import EvaluationCounts, ProcessInputs, RoundPlan
 from alerting.usecases.ingestion.lateness import targets_by_asset, uses
 from alerting.usecases.registry.registration import ModelCache
+from alerting.usecases.sources.documents import SOURCES
 
 MODELS_AT_ONCE = 10
 """Targets of models after which a portion takes no further shard: they are read and written
@@ -326,7 +327,7 @@ def _reading(platform: SourcePorts, plan: EvaluationPlan, sources: Sequence[str]
     wanted = set(sources)
     has_events = any(
         source is not None and source.delivers == "events"
-        for source in map(platform.sources.get, sources)
+        for source in (SOURCES.get(platform, name) for name in sources)
     )
     delivered = {
         asset.name: {n for n, v in asset.variables.items() if v.source in wanted}

@@ -1,7 +1,7 @@
 """Import of assets: given fields replace stored ones, the other fields stay."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,19 +19,20 @@ from alerting.definitions.assets import (
     parse_asset,
 )
 from alerting.definitions.checks.against_assets import faults_against_assets
-from alerting.definitions.faults import Fault, NotFound, UserError, name_hint, shown
+from alerting.definitions.faults import Fault, UserError, name_hint, shown
 from alerting.definitions.left import left_hint
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
+from alerting.definitions.revisions import flat_changes
 from alerting.definitions.wording.fault_messages import (
     merge_alternatives,
     message_of,
     name_fault,
 )
 from alerting.definitions.wording.language import template, translatable
-from alerting.ports import Assets, Document, IngestionPorts, Readings
+from alerting.ports import Document, IngestionPorts, Readings
 from alerting.usecases.definitions.checking import all_assets
-from alerting.usecases.definitions.edits import NEW, content_tag, require_content
+from alerting.usecases.documents import Changes, DocumentKind
 
 _NAME_RULE = translatable(
     "letters, digits, _ . - only; in names of variables no dot, and no digit first"
@@ -118,6 +119,7 @@ def import_assets(
         plant.assets.store_assets(changed)
         for asset in changed:
             before = existing.get(asset.name)
+            ASSETS.add_revision(plant, asset, actor, now, f"imported from {source}")
             plant.audit.add(
                 actor,
                 template("asset imported"),
@@ -263,19 +265,12 @@ def _document(asset: Asset) -> dict[str, Any]:
 
 def asset_changes(before: Asset | None, after: Asset) -> list[AssetChange]:
     """Return the fields in which an asset differs from the stored one, without its name."""
-    old, new = (_flat(_document(a)) if a else {} for a in (before, after))
-    fields = [f for f in {**old, **new} if old.get(f) != new.get(f) and f != "name"]
-    return [AssetChange(after.name, field, old.get(field), new.get(field)) for field in fields]
-
-
-def _flat(document: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in document.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{path}{key}.")
-        else:
-            flat[f"{path}{key}"] = value
-    return flat
+    changes = flat_changes({} if before is None else _document(before), _document(after))
+    return [
+        AssetChange(after.name, field, *values)
+        for field, values in changes.items()
+        if field != "name"
+    ]
 
 
 _VARIABLES = "variables."
@@ -295,32 +290,17 @@ class AffectedDefinition:
 
 
 @dataclass(frozen=True)
-class AssetReview:
-    """The effect that applying a document of an asset would have; a faulty one has faults alone.
+class AssetEffects:
+    """What a change of an asset concerns. `dropped`: variables that it declares no more, whose
+    readings stay."""
 
-    `changes`: field to its value before and after; `dropped`: variables that it declares no more,
-    whose readings stay.
-    """
-
-    name: str
-    action: Literal["new", "changed", "unchanged"]
-    faults: tuple[Fault, ...] = ()
-    changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-    affected: tuple[AffectedDefinition, ...] = ()
-    dropped: tuple[str, ...] = ()
+    affected: tuple[AffectedDefinition, ...]
+    dropped: tuple[str, ...]
 
     @property
     def broken(self) -> tuple[AffectedDefinition, ...]:
         """Return the definitions that would become faulty."""
         return tuple(one for one in self.affected if one.faults)
-
-
-def require_asset(assets: Assets, name: str) -> Asset:
-    """Return an asset that is listed. Raises NotFound for any other."""
-    found = assets.get_many([name]).get(name)
-    if found is None:
-        raise NotFound(f"there is no asset {name!r}")
-    return found
 
 
 def asset_as_written(asset: Asset) -> Document:
@@ -334,66 +314,41 @@ def asset_as_written(asset: Asset) -> Document:
     return document
 
 
-def tag_of_asset(asset: Asset) -> str:
-    """Return the content tag of a stored asset."""
-    return content_tag(asset_document(asset))
-
-
-def review_asset(plant: IngestionPorts, document: Mapping[str, Any]) -> AssetReview:
-    """Return the effect of a document of an asset, with all its faults. Writes nothing."""
-    return _review(plant, document)[0]
-
-
-def apply_asset(
-    plant: IngestionPorts,
-    document: Mapping[str, Any],
-    expected: str,
-    actor: str,
-    now: datetime,
-    reason: str,
-) -> AssetReview:
-    """Store an asset that was made from the expected content, a tag or `new`; return what it
-    changed. Fields that the document leaves out are removed.
-
-    Raises AssetRefused with all faults, and ChangedMeanwhile for another stored content.
-    """
-    review, asset = _review(plant, document)
-    if asset is None:
-        raise AssetRefused(review.name, review.faults)
-    stored = plant.assets.get_many([asset.name]).get(asset.name)
-    before = None if stored is None else asset_document(stored)
-    require_content(plant.audit, "asset", asset.name, before, expected)
-    if review.action != "unchanged":
-        plant.assets.store_assets([asset])
-        written = None if stored is None else asset_as_written(stored)
-        applied = template("asset applied")
-        plant.audit.add(actor, applied, asset.name, now, written, asset_as_written(asset), reason)
-    return review
-
-
-def _review(plant: IngestionPorts, document: Mapping[str, Any]) -> tuple[AssetReview, Asset | None]:
-    try:
-        asset = parse_asset(document)
-    except AssetRefused as refusal:
-        return AssetReview(refusal.name, NEW, refusal.faults), None
-    known = all_assets(plant.assets)
-    stored = known[asset.name] if asset.name in known.names else None
-    after = AssetIndex([*(a for a in known.assets if a.name != asset.name), asset], known.faulty)
-    faults = [
-        *_faults_of_parent(asset, after),
+def _faults_in_plant(plant: IngestionPorts, asset: Asset) -> list[Fault]:
+    """Return the faults of an asset beside the others and its readings."""
+    stored = plant.assets.get(asset.name)
+    return [
+        *_faults_of_parent(asset, _with_asset(all_assets(plant.assets), asset)),
         *faults_beside(asset, stored, plant.readings),
     ]
-    if faults:
-        return AssetReview(asset.name, NEW, tuple(faults)), None
-    changes = {c.field: (c.before, c.after) for c in asset_changes(stored, asset)}
-    is_same = stored is not None and asset_document(stored) == asset_document(asset)
-    action: Literal["changed", "unchanged"] = "unchanged" if is_same else "changed"
-    affected = [] if is_same else _affected(plant, asset.name, known, after, changes)
-    dropped = () if stored is None else tuple(sorted({*stored.variables} - {*asset.variables}))
-    review = AssetReview(
-        asset.name, NEW if stored is None else action, (), changes, tuple(affected), dropped
+
+
+def _effects(plant: IngestionPorts, asset: Asset, changes: Changes) -> AssetEffects:
+    known = all_assets(plant.assets)
+    dropped = known[asset.name].variables.keys() if asset.name in known.names else ()
+    return AssetEffects(
+        tuple(_affected(plant, asset.name, known, _with_asset(known, asset), changes)),
+        tuple(sorted({*dropped} - {*asset.variables})),
     )
-    return review, asset
+
+
+def _with_asset(index: AssetIndex, asset: Asset) -> AssetIndex:
+    return AssetIndex([*(a for a in index.assets if a.name != asset.name), asset], index.faulty)
+
+
+ASSETS: DocumentKind[IngestionPorts, Asset] = DocumentKind(
+    word="asset",
+    store=lambda plant: plant.assets,
+    model=lambda _: Asset,
+    parse=parse_asset,
+    write=asset_as_written,
+    refused=AssetRefused,
+    applied=template("asset applied"),
+    faults=_faults_in_plant,
+    effects=_effects,
+    columns=("name", "title", "parent"),
+    unrecorded=("platform", "declared by rows, or edited in the database"),
+)
 
 
 def _faults_of_parent(asset: Asset, assets: AssetIndex) -> list[Fault]:

@@ -38,8 +38,8 @@ from alerting.usecases.notification.muting import record_suppression, tend_shelv
 from alerting.usecases.notification.platform_alerts import platform_notifications
 from alerting.usecases.notification.present_values import present_value
 from alerting.usecases.notification.routes import (
+    ROUTES,
     language_of,
-    read_routes,
     timed_notifications,
 )
 from alerting.usecases.notification.silencing import tend_silences
@@ -93,7 +93,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 def announce_due(platform: DeliveryPorts, now: datetime) -> int:
     """Add the notifications that have become due. Return how many. Idempotent."""
-    routes, _ = read_routes(platform.routes)
+    routes, _ = ROUTES.read(platform)
     found = _of_open_episodes(platform, routes, now) + platform_notifications(platform, routes, now)
     return platform.notifications.add(found + _heartbeats(platform, routes, now))
 
@@ -232,7 +232,7 @@ class _Round:
     @cached_property
     def routes(self) -> dict[str, Route]:
         """Return the valid routes by name."""
-        return {route.name: route for route in read_routes(self.platform.routes)[0]}
+        return {route.name: route for route in ROUTES.read(self.platform)[0]}
 
     @cached_property
     def asset_titles(self) -> dict[str, str]:
@@ -480,12 +480,10 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     failed is not tried again. Raises UserError if there is neither a route nor a channel of this
     name.
     """
-    route = next((r for r in read_routes(platform.routes)[0] if r.name == name), None)
+    route = next((r for r in ROUTES.read(platform)[0] if r.name == name), None)
     channels = channels_of(route) if route else [name] if name in platform.channels else []
     if not channels:
-        names = ", ".join(
-            [r.name for r in read_routes(platform.routes)[0]] + sorted(platform.channels)
-        )
+        names = ", ".join([r.name for r in ROUTES.read(platform)[0]] + sorted(platform.channels))
         raise UserError(f"there is no route and no channel {name!r}; there are: {names}")
     results = {}
     reads = language_of(route, platform.language)

@@ -13,7 +13,7 @@ from alerting.notifications.notification import Notification
 from alerting.notifications.routing import channels_of, is_on_shift
 from alerting.ports import DeliveryPorts, MutingPorts
 from alerting.usecases.notification.deliver import send_test
-from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.notification.routes import ROUTES
 
 LOOK_BACK = timedelta(days=8)
 """Age of the oldest deliveries shown: a week, for a weekly heartbeat, and a day of delay."""
@@ -66,7 +66,7 @@ class RoutesOverview:
 def routes_overview(platform: MutingPorts, now: datetime) -> RoutesOverview:
     """Return the overview of routes, channels and waiting messages now."""
     since = now - LOOK_BACK
-    routes, faulty = read_routes(platform.routes)
+    routes, faulty = ROUTES.read(platform)
     waiting = platform.notifications.waiting(_SHOWN + 1)
     dead = platform.notifications.dead()
     sent = platform.notifications.sent_since(since)
@@ -90,7 +90,7 @@ def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
 
     Raises UserError if the route is faulty, NotFound if there is none of this name.
     """
-    routes, faulty = read_routes(platform.routes)
+    routes, faulty = ROUTES.read(platform)
     if name in faulty:
         raise UserError(f"route {name!r} is faulty and not used: {'; '.join(faulty[name])}")
     if all(route.name != name for route in routes):

@@ -1,11 +1,11 @@
-"""Routes: read, check and apply them, and find the recipients of an episode's notifications."""
+"""Routes: the life of their documents, and the recipients of an episode's notifications."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from alerting.definitions.faults import Fault, UserError, name_hint, read_each, shown
+from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import (
     Route,
@@ -26,23 +26,42 @@ from alerting.episodes.reconciliation import is_known_late
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import SOON, Cause, Situation, announcements
 from alerting.notifications.routing import Recipient, escalations, recipients
-from alerting.ports import Channel, Document, RoutePorts, Routes
+from alerting.ports import Channel, RoutePorts
+from alerting.usecases.documents import DocumentKind
 from alerting.usecases.episodes.changes import EpisodeChanges
 
 
-@dataclass(frozen=True)
-class RoutePlan:
-    """The change that applying a route makes."""
+def _unknown_channels(platform: RoutePorts, route: Route) -> list[Fault]:
+    configured = sorted(platform.channels)
+    named = {f"channels.{i}": c for i, c in enumerate(route.channels)}
+    steps = enumerate(route.escalation)
+    named |= {
+        f"escalation.{i}.channels.{j}": c for i, step in steps for j, c in enumerate(step.channels)
+    }
+    unknown = {path: c for path, c in named.items() if c not in configured}
+    hint = {
+        c: name_hint(c, configured, translatable("configured")) or translatable("configured: none")
+        for c in unknown.values()
+    }
+    return [
+        Fault(path, translatable("no channel is called {name}", name=shown(c)), hint[c])
+        for path, c in unknown.items()
+    ]
 
-    name: str
-    action: Literal["new", "changed", "unchanged"]
-    document: Document
 
-
-def read_routes(stored: Routes) -> tuple[list[Route], dict[str, list[str]]]:
-    """Return the valid routes, and the faults of the others by name. A faulty route does not stop
-    the others."""
-    return read_each(stored.documents(), parse_route)
+ROUTES: DocumentKind[RoutePorts, Route] = DocumentKind(
+    word="route",
+    store=lambda platform: platform.routes,
+    model=lambda _: Route,
+    parse=parse_route,
+    write=route_document,
+    refused=RouteRefused,
+    applied=template("route applied"),
+    removed=template("route removed"),
+    complete=lambda platform, route: in_zone(route, str(platform.zone)),
+    faults=_unknown_channels,
+    columns=("name", "channels", "match"),
+)
 
 
 def language_of(route: Route | None, usual: LanguageCode) -> Language:
@@ -50,96 +69,11 @@ def language_of(route: Route | None, usual: LanguageCode) -> Language:
     return language(route.language if route and route.language else usual)
 
 
-def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Route]:
-    """Read documents and check them against the configured channels. Raises
-    UserError with the faults of all of them."""
-    good = []
-    refusals = []
-    for document in documents:
-        try:
-            good.append(parse_known_route(platform, document))
-        except RouteRefused as refusal:
-            refusals.append(str(refusal))
-    names = [route.name for route in good]
-    refusals += [
-        f"route {name!r} is given {names.count(name)} times"
-        for name in sorted(set(names))
-        if names.count(name) > 1
-    ]
-    if refusals:
-        raise UserError("\n".join(refusals))
-    return good
-
-
-def parse_known_route(platform: RoutePorts, document: Document) -> Route:
-    """Return the route of a document, all of whose channels are configured. Raises RouteRefused
-    with every fault."""
-    route = in_zone(parse_route(document), str(platform.zone))
-    if faults := _unknown_channels(route, sorted(platform.channels)):
-        raise RouteRefused(route.name, faults)
-    return route
-
-
-def routes_by_name(routes: Routes) -> dict[str, Document]:
-    """Return the documents of routes by name, valid or not."""
-    documents = routes.documents()
-    return {
-        name: document for document in documents if isinstance(name := document.get("name"), str)
-    }
-
-
-def plan_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[RoutePlan]:
-    """Return the changes that `apply_routes` would make. Raises UserError for faulty documents."""
-    existing = routes_by_name(platform.routes)
-    plans = []
-    for route in check_routes(platform, documents):
-        document = route_document(route)
-        before = existing.get(route.name)
-        change: Literal["changed", "unchanged"] = "unchanged" if before == document else "changed"
-        plans.append(RoutePlan(route.name, "new" if before is None else change, document))
-    return plans
-
-
-def apply_routes(
-    platform: RoutePorts,
-    documents: Sequence[Document],
-    actor: str,
-    at: datetime,
-    reason: str = "",
-) -> list[RoutePlan]:
-    """Apply routes, all of them or none. Raises UserError for faulty documents."""
-    plans = plan_routes(platform, documents)
-    existing = routes_by_name(platform.routes)
-    for plan in plans:
-        if plan.action != "unchanged":
-            platform.routes.store_document(dict(plan.document))
-            platform.audit.add(
-                actor,
-                template("route applied"),
-                plan.name,
-                at,
-                existing.get(plan.name),
-                plan.document,
-                reason,
-            )
-    return plans
-
-
-def remove_route(
-    platform: RoutePorts, name: str, actor: str, at: datetime, reason: str = ""
-) -> None:
-    """Remove a route. Raises UserError if there is none of that name."""
-    before = routes_by_name(platform.routes).get(name)
-    if not platform.routes.remove(name):
-        raise UserError(f"there is no route {name!r}; see: alerting list routes")
-    platform.audit.add(actor, template("route removed"), name, at, before, why=reason)
-
-
 def recipients_now(
     platform: RoutePorts, definition: Definition, asset: str, severity: Severity, now: datetime
 ) -> list[Recipient]:
     """Return the immediate recipients of an alert of this definition and severity on this asset."""
-    routes = read_routes(platform.routes)[0]
+    routes = ROUTES.read(platform)[0]
     channels = sorted(platform.channels)
     return recipients(definition, asset, severity, routes, channels, now)
 
@@ -251,23 +185,6 @@ def _count_recent_alerts(
         return 0
     recent = existing.raised_since(episode.asset, now - recipient.flood.within)
     return sum(n.channel == recipient.channel for n in recent)
-
-
-def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
-    named = {f"channels.{i}": c for i, c in enumerate(route.channels)}
-    steps = enumerate(route.escalation)
-    named |= {
-        f"escalation.{i}.channels.{j}": c for i, step in steps for j, c in enumerate(step.channels)
-    }
-    unknown = {path: c for path, c in named.items() if c not in configured}
-    hint = {
-        c: name_hint(c, configured, translatable("configured")) or translatable("configured: none")
-        for c in unknown.values()
-    }
-    return [
-        Fault(path, translatable("no channel is called {name}", name=shown(c)), hint[c])
-        for path, c in unknown.items()
-    ]
 
 
 def correct_if_known_late(

@@ -15,7 +15,7 @@ from alerting.notifications.notification import Notification, new_message
 from alerting.ports import Conflict, MutingPorts
 from alerting.reporting.base.sentences import sentence
 from alerting.usecases.notification.muting import withhold
-from alerting.usecases.notification.routes import language_of, read_routes
+from alerting.usecases.notification.routes import ROUTES, language_of
 
 _LISTED = 20
 _MOST = 1000
@@ -56,9 +56,7 @@ def _write(platform: MutingPorts, members: Sequence[Member], titles: Titles, now
     """Store the message of these members. Return False if another process has changed one of them
     meanwhile."""
     first = members[0][1]
-    route = next(
-        (route for route in read_routes(platform.routes)[0] if route.name == first.route), None
-    )
+    route = next((route for route in ROUTES.read(platform)[0] if route.name == first.route), None)
     reads = language_of(route, platform.language)
     subject, text = (
         _flood_summary(members, titles, reads)

@@ -28,7 +28,7 @@ from alerting.ports import OperatorPorts
 from alerting.ports.platform_alerts import AuditFilter
 from alerting.reporting.base.messages import OUTCOME_NAMES, VERDICT_NAMES
 from alerting.reporting.base.sentences import sentence
-from alerting.usecases.notification.routes import language_of, read_routes
+from alerting.usecases.notification.routes import ROUTES, language_of
 from alerting.usecases.notification.silencing import describe_scope
 from alerting.usecases.now.known_plant import KnownPlant
 from alerting.usecases.operators.operate import Actor
@@ -115,7 +115,7 @@ def choose_shift(
         raise NotFound(translatable("there is no part of the plant “{name}”", name=line))
     assets = frozenset(a for a, of in plant.parts.items() if of == line) if line else None
     known = plant.assets if assets is None else assets
-    stored = read_routes(platform.routes)[0]
+    stored = ROUTES.read(platform)[0]
     routes = [r for r in stored if not known or any(is_for(r, one) for one in known)]
     named = shift_hours(routes)
     plans = named or [usual_hours(zone)]

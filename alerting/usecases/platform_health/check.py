@@ -99,7 +99,7 @@ def read_facts(
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
         decisions=platform.decisions.newest_decisions(trained, REFUSALS) if trained else {},
         disks=platform.disks(),
-        sources=source_statuses(platform.sources, platform.deliveries, now),
+        sources=source_statuses(platform, now),
         sinks=sink_statuses(platform, now),
         declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained) if asks_registry else None,

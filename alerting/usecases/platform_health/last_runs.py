@@ -19,9 +19,9 @@ from alerting.readings.history import from_millis
 from alerting.readings.instants import NO_TIME
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.targets import target_keys
-from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.platform_health.conditions import is_refused
-from alerting.usecases.sources.documents import read_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.training.due import newest_trainings
 from alerting.usecases.training.progress import unfinished_training
 
@@ -113,7 +113,7 @@ def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
     active = [r for r in platform.definitions.latest_revisions() if r.definition.state == "active"]
     runs = last_runs(platform, active)
     ordered = sorted(active, key=lambda r: (runs[r.name].model != "training", r.name))
-    routes = len(read_routes(platform.routes)[0])
+    routes = len(ROUTES.read(platform)[0])
     assets = platform.assets.all()
     has_data = bool(active) or any(
         platform.readings.span(asset.name) for asset in assets[:_ASKED_FOR_DATA]
@@ -122,7 +122,7 @@ def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
     return AtWork(
         tuple(_at_work(platform, revision, runs[revision.name]) for revision in ordered[:shown]),
         max(0, len(active) - shown),
-        sum(source.state == "active" for source in read_sources(platform.sources)[0]),
+        sum(source.state == "active" for source in SOURCES.read(platform)[0]),
         len(assets),
         routes,
         first_steps(has_data, defined, bool(active), routes > 0),

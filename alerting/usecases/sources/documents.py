@@ -1,59 +1,53 @@
-"""Sources: check and apply their documents, all of them or none, pause and retire them. Each change
-is a revision."""
+"""Sources: the life of their documents, and what engineers see of one beside its document."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from alerting.definitions.sources.mapping import SourceState
+from pydantic import BaseModel
+
 from alerting.definitions.sources.source import (
+    FilesSource,
     Source,
     SourceRefused,
+    SqlSource,
     folder_faults,
     parse_source,
     source_document,
+    source_kinds,
 )
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import template
-from alerting.ports import SourcePorts, Sources
-from alerting.usecases.sources.revised import DocumentForm, DocumentPlan
+from alerting.ports import DeadMessage, Document, SourcePorts
+from alerting.usecases.documents import DocumentKind, DocumentReview, StateChange
 
-SOURCE_FORM: DocumentForm[Source] = DocumentForm(
-    "source",
-    parse_source,
-    source_document,
-    SourceRefused,
-    template("source applied"),
-    {
-        "active": template("source active"),
-        "paused": template("source paused"),
-        "retired": template("source retired"),
+DEAD_SHOWN = 20
+
+
+def _source_model(document: Document) -> type[BaseModel] | None:
+    return source_kinds().get(str(document.get("kind")))
+
+
+SOURCES: DocumentKind[SourcePorts, Source] = DocumentKind(
+    word="source",
+    store=lambda plant: plant.sources,
+    model=_source_model,
+    parse=parse_source,
+    write=source_document,
+    refused=SourceRefused,
+    applied=template("source applied"),
+    acts={
+        "pause": StateChange("paused", template("source paused")),
+        "resume": StateChange("active", template("source active")),
+        "retire": StateChange("retired", template("source retired")),
     },
-    folder_faults,
+    faults=lambda _, source: folder_faults(source),
+    columns=("name", "kind", "delivers", "state"),
 )
-SourcePlan = DocumentPlan[Source]
 
 
-def check_sources(documents: Sequence[Mapping[str, Any]]) -> list[Source]:
-    """Read documents. Raises UserError with the faults of all of them."""
-    return SOURCE_FORM.check(documents)
-
-
-def plan_sources(sources: Sources, documents: Sequence[Mapping[str, Any]]) -> list[SourcePlan]:
-    """Return the changes that `apply_sources` would make. Raises UserError for faulty documents."""
-    return SOURCE_FORM.plan(sources, documents)
-
-
-def apply_sources(
-    plant: SourcePorts, documents: Sequence[Mapping[str, Any]], actor: str, at: datetime
-) -> list[SourcePlan]:
-    """Apply sources, all of them or none. Raises UserError for faulty documents."""
-    return SOURCE_FORM.apply(plant.audit, plant.sources, documents, actor, at)
-
-
-def subscribed_by_stream(plans: Sequence[SourcePlan]) -> list[str]:
+def subscribed_by_stream(reviews: Sequence[DocumentReview[Source]]) -> list[str]:
     """Return the new and changed sources to whose broker the stream service subscribes, by name."""
-    sources = [plan.document for plan in plans if plan.action != "unchanged"]
+    sources = [review.read for review in reviews if review.action != "unchanged"]
     return [
         s.name
         for s in sources
@@ -61,26 +55,20 @@ def subscribed_by_stream(plans: Sequence[SourcePlan]) -> list[str]:
     ]
 
 
-def set_state(
-    plant: SourcePorts, name: str, state: SourceState, actor: str, at: datetime
-) -> Source:
-    """Pause, resume or retire a source. Idempotent. Raises UserError for an unknown source."""
-    return SOURCE_FORM.set_state(plant.audit, plant.sources, name, state, actor, at)
+def can_be_looked_at(source: Source | None) -> bool:
+    """Return whether the platform connects to a source, so that some of its rows can be shown."""
+    return isinstance(source, FilesSource | SqlSource | StreamedSource)
 
 
-def find_source(sources: Sources, name: str) -> Source:
-    """Return a source. Raises NotFound if there is none of this name, and UserError if its document
-    is faulty."""
-    return SOURCE_FORM.find(sources, name)
+@dataclass(frozen=True)
+class FirstDeadMessages:
+    """The first dead messages of a source. `more`: there are more of them than these."""
+
+    items: tuple[DeadMessage, ...]
+    more: bool
 
 
-def read_sources(sources: Sources) -> tuple[list[Source], dict[str, list[str]]]:
-    """Return the valid sources, and the faults of the others by name. A faulty source does not stop
-    the others."""
-    return SOURCE_FORM.read(sources)
-
-
-def record_edits(sources: Sources, at: datetime) -> list[str]:
-    """Store a revision of every valid source that was edited in the database. Return their names.
-    Idempotent."""
-    return SOURCE_FORM.record_edits(sources, at)
+def first_dead_messages(plant: SourcePorts, name: str) -> FirstDeadMessages:
+    """Return the first messages of a source that could not be stored."""
+    found = plant.dead_messages.dead(name, DEAD_SHOWN + 1)
+    return FirstDeadMessages(tuple(found[:DEAD_SHOWN]), len(found) > DEAD_SHOWN)

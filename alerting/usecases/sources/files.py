@@ -21,12 +21,12 @@ from alerting.ports import (
     MOST_IN_FUTURE,
     Assets,
     Delivered,
+    DocumentStore,
     FileMark,
     IngestionPorts,
     ReadingRow,
     SourceDeliveries,
     SourcePorts,
-    Sources,
 )
 from alerting.ports.logs import id_logger
 from alerting.usecases.ingestion.sources import Duration, EventSource, ReadingSource
@@ -192,7 +192,7 @@ def _with_marks(
 
 
 def _marks(
-    sources: Sources, deliveries: SourceDeliveries, source: FilesSource, paths: Sequence[str]
+    sources: DocumentStore, deliveries: SourceDeliveries, source: FilesSource, paths: Sequence[str]
 ) -> list[FileMark]:
     """Return the marks of files, without those that were refused before the source was last
     changed: they get another try."""

@@ -12,7 +12,7 @@ from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import translatable, translatable_count
 from alerting.ports import Delivered, RecordReader, SourcePorts
 from alerting.usecases.sources.deliver import fit, require_active, store
-from alerting.usecases.sources.documents import find_source, record_edits
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.files import FileDrop, IsOutage, read_files, try_files
 from alerting.usecases.sources.trial import Look, SourceTrial, try_messages, try_records
 
@@ -59,8 +59,8 @@ def poll(
     `report` gets the number of rows so far. Raises UserError, which is stored as the fault of the
     source, if it cannot be read.
     """
-    record_edits(plant.sources, now)
-    source = find_source(plant.sources, name)
+    SOURCES.record_edits(plant, now)
+    source = SOURCES.find(plant, name)
     require_active(source)
     try:
         if isinstance(source, FilesSource):

@@ -8,9 +8,9 @@ from typing import Any
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import PolledBy, PolledFields, Source
 from alerting.definitions.wording.language import translatable
-from alerting.ports import PollReader, SourceDeliveries, SourceProgress, SourceRevision, Sources
+from alerting.ports import DocumentRevision, PollReader, SourcePorts, SourceProgress
 from alerting.readings.spacing import SKEW, rough_duration
-from alerting.usecases.sources.documents import read_sources
+from alerting.usecases.sources.documents import SOURCES
 
 SERVICE = "alerting stream"
 """The actor of what the stream service changes."""
@@ -56,24 +56,23 @@ class SourceStatus:
     after_now: str = ""
 
 
-def source_statuses(
-    sources: Sources, deliveries: SourceDeliveries, now: datetime
-) -> list[SourceStatus]:
+def source_statuses(plant: SourcePorts, now: datetime) -> list[SourceStatus]:
     """Return the status of every valid source, sorted by name. Writes nothing."""
     return [
-        source_status(source, deliveries.progress(source.name), sources.revisions(source.name), now)
-        for source in read_sources(sources)[0]
+        source_status(plant, source, plant.sources.revisions(source.name), now)
+        for source in SOURCES.read(plant)[0]
     ]
 
 
 def source_status(
-    source: Source, progress: SourceProgress, revisions: Sequence[SourceRevision], now: datetime
+    plant: SourcePorts, source: Source, revisions: Sequence[DocumentRevision], now: datetime
 ) -> SourceStatus:
     """Return the status of a source. Silence counts from its last revision at the earliest, e.g.
     when it was resumed.
 
     One without a revision was written into the database just now.
     """
+    progress = plant.deliveries.progress(source.name)
     since = max((revision.at for revision in revisions), default=now)
     silent = max(now - max(progress.arrived_at or since, since), timedelta(0))
     return SourceStatus(

@@ -18,15 +18,15 @@ from alerting.ports import (
     DeadMessage,
     DeadMessages,
     Delivered,
+    DocumentStore,
     EventRow,
     ReadingRow,
     Record,
     SourceLoss,
     SourcePorts,
-    Sources,
 )
 from alerting.usecases.sources.deliver import fit, store
-from alerting.usecases.sources.documents import find_source
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.json_rows import RepeatedName, parse_json
 from alerting.usecases.sources.records import VALUES
 
@@ -263,7 +263,7 @@ def subscription(source: MessageSource) -> str:
     return source.form.subscription(source.topic)
 
 
-def earlier_subscriptions(sources: Sources, source: StreamedSource) -> list[str]:
+def earlier_subscriptions(sources: DocumentStore, source: StreamedSource) -> list[str]:
     """Return the topics that earlier revisions of a source subscribed: the broker keeps them until
     they are given back."""
     if not isinstance(source, MessageSource):
@@ -291,7 +291,7 @@ def retry_dead(
 ) -> StreamCount:
     """Store the dead messages of a source once more, e.g. after its mapping was corrected, and
     remove those that are stored."""
-    source = find_source(plant.sources, name)
+    source = SOURCES.find(plant, name)
     if not isinstance(source, StreamedSource):
         raise UserError(f"source {name!r} is of kind {source.kind}, which has no dead messages")
     tried = stored = 0

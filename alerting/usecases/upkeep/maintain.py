@@ -5,15 +5,15 @@ from typing import Any
 
 from alerting.ports import EvaluationPorts, UpkeepPorts
 from alerting.usecases.alarm_load.budget_gate import check_edited
-from alerting.usecases.definitions.edits import audit_edits
 from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.documents import audit_edits
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.orphans import close_orphans
-from alerting.usecases.notification.routes import correct_if_known_late, read_routes
+from alerting.usecases.notification.routes import ROUTES, correct_if_known_late
 from alerting.usecases.platform_health.check import check_platform
-from alerting.usecases.sinks.documents import SINK_FORM, read_sinks
-from alerting.usecases.sources.documents import record_edits
+from alerting.usecases.sinks.documents import SINKS, read_sinks
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.upkeep.rollups import roll_up
 
 MOST_FAULTS_NAMED = 20
@@ -30,8 +30,8 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
         "edited_documents": audit_edits(platform, as_of),
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
         "over_budget": check_edited(platform, as_of),
-        "edited_sources": record_edits(platform.sources, as_of),
-        "edited_sinks": SINK_FORM.record_edits(platform.sinks, as_of),
+        "edited_sources": SOURCES.record_edits(platform, as_of),
+        "edited_sinks": SINKS.record_edits(platform, as_of),
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
         "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),
@@ -39,7 +39,7 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
         "not_rolled_up": sorted(set(rolled.faults))[:MOST_FAULTS_NAMED],
         "forgotten_late": forget_late(platform, as_of),
         "dead_letters": len(platform.notifications.dead()),
-        "faulty_routes": read_routes(platform.routes)[1],
+        "faulty_routes": ROUTES.read(platform)[1],
         "faults": [f"{fault.kind}: {fault.subject}" for fault in check_platform(platform, as_of)],
     }
 

@@ -18,10 +18,12 @@ from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.assets import ASSETS
 from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.reports.issue import make_due_reports
-from alerting.usecases.sinks.documents import apply_sinks
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sinks.documents import SINKS
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.upkeep.maintain import maintain
 from alerting.usecases.upkeep.retention import retain
 from tests.builders import at, oven, too_hot, too_moist
@@ -60,9 +62,10 @@ def platform(real):
     made.assets.store_assets([oven()])
     made.assets.put_event_types([EventType(name="failure", duration="instant")])
     sync.apply(made, [too_hot(allowed_lateness="1h"), too_moist()], "engineer", at(0), "first")
-    made.routes.store_document({"name": "all", "channels": ["mail"], "platform": True})
-    apply_sources(made, [GATEWAY], "engineer", at(0))
-    apply_sinks(made, [SCADA], "engineer", at(0))
+    ROUTES.apply(made, [{"name": "all", "channels": ["mail"], "platform": True}], "engineer", at(0))
+    ASSETS.record_edits(made, at(0))
+    SOURCES.apply(made, [GATEWAY], "engineer", at(0))
+    SINKS.apply(made, [SCADA], "engineer", at(0))
     add_events(made, [EventRow("oven-1", "failure", at(1), None, {})], at(1))
     hours(made, 1, 230.0)
     evaluate(made, None, at(60))

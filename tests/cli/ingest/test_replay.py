@@ -13,7 +13,7 @@ from alerting.cli.main import app
 from alerting.console.app import create_app
 from alerting.definitions.sources.source import parse_source
 from alerting.ports import ReadingRow
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.records import map_readings
 from alerting.usecases.sources.stream import BrokerMessage, topic_reader
 from tests.builders import at
@@ -65,7 +65,7 @@ def test_a_row_is_read_back_as_it_was():
 
 
 def test_it_goes_to_the_console_and_a_refusal_ends_it(plant, recording, tmp_path, monkeypatch):
-    apply_sources(plant, [{"name": "gate", "kind": "http"}], "ada", at(0))
+    SOURCES.apply(plant, [{"name": "gate", "kind": "http"}], "ada", at(0))
     console = create_app(plant, TOKENS)
     monkeypatch.setattr(
         httpx, "Client", lambda base_url, headers, **_: TestClient(console, headers=headers)

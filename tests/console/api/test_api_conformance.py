@@ -57,24 +57,25 @@ BY_STATE = {
     "POST /api/v1/shelves": "is not after now|at most",
     "POST /api/v1/silences": "say what is silenced|an end is required|begin before it ends|at most",
     "POST /api/v1/silences/{id}/extend": "begin before it ends|at most|is over already",
-    "POST /api/v1/sinks:check": f"{UNREADABLE}|has faults|on the host",
-    "PUT /api/v1/sinks/{name}": f"{UNREADABLE}|has faults|of another sink|on the host|"
-    "was changed by|has another state|send If-Match|at most 100 sinks",
-    "POST /api/v1/sources:check": f"{UNREADABLE}|has faults|on the host",
     "POST /api/v1/sources:test": f"{UNREADABLE}|has faults|on the host|give a file",
-    "PUT /api/v1/sources/{name}": f"{UNREADABLE}|has faults|of another source|on the host|"
-    "was changed by|has another state|send If-Match",
-    **{f"POST /api/v1/{kind}:check": UNREADABLE for kind in ("assets", "routes")},
     **{
-        f"PUT /api/v1/{path}": f"{UNREADABLE}|has faults|of another|was changed by|has another|"
-        "already one of this name|send If-Match"
-        for path in ("assets/{name}", "routes/{name}")
-    },
-    "DELETE /api/v1/routes/{name}": "was changed by|has another content",
-    **{
-        f"POST /api/v1/{what}/{{name}}:{act}": "was changed by"
-        for what in ("sources", "sinks")
-        for act in ("pause", "resume", "retire")
+        f"{method} /api/v1/{kind}{path}": text
+        for kind in ("assets", "routes", "sinks", "sources")
+        for method, path, text in (
+            ("POST", ":check", UNREADABLE),
+            ("POST", "/{name}:restore", "was changed by|has faults"),
+            ("DELETE", "/{name}", "was changed by|has another content"),
+            (
+                "PUT",
+                "/{name}",
+                f"{UNREADABLE}|has faults|of another|was changed by|has another|already one of "
+                "this name|send If-Match|at most 100 sinks",
+            ),
+            *(
+                ("POST", f"/{{name}}:{act}", "was changed by")
+                for act in ("pause", "resume", "retire")
+            ),
+        )
     },
 }
 """What a description cannot say: refusals that follow from the time, from the state, or from two

@@ -9,7 +9,7 @@ import pytest
 from fastapi import HTTPException
 
 from alerting.console.api import ingest_api
-from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.json_rows import LONGEST_LINE
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, SENDER, expect_problem
@@ -140,7 +140,7 @@ def test_a_delivery_with_the_same_key_gets_the_same_answer_and_writes_nothing(cl
 def test_with_a_source_rows_are_mapped_by_its_document_and_counted(client, platform):
     mapped = {"time": "t", "asset": "oven-9", "variables": {"Z2": {"name": "zone_2"}}}
     source = {"name": "gate", "kind": "http", "stale_after": "5m", **mapped}
-    apply_sources(platform, [source], "ada", at(0))
+    SOURCES.apply(platform, [source], "ada", at(0))
     row = {"t": "2026-01-05T12:00:00Z", "Z2": 201.5}
     assert send(client, row, source="gate").json() == answered(1, 1)
     assert platform.assets.get("oven-9").variables["zone_2"].source == "gate"
@@ -154,7 +154,7 @@ def test_with_a_source_rows_are_mapped_by_its_document_and_counted(client, platf
     elsewhere = expect_problem(send(client, ROW, path="events", source="gate"), 422)
     assert "to /api/v1/readings" in elsewhere
     expect_problem(send(client, ROW, source="gates"), 404)
-    set_state(platform, "gate", "paused", "ada", at(1))
+    SOURCES.change_state(platform, "gate", "pause", "ada", at(1))
     assert "is paused" in expect_problem(send(client, ROW, source="gate"), 422)
 
 

@@ -71,11 +71,11 @@ def test_the_list_goes_on_page_by_page(engineer, platform):
 
 
 def test_a_definition_is_retired_and_activated_with_a_reason(engineer, platform):
-    send(engineer, "retire", revision="1", reason="oven sold")
+    send(engineer, "state", act="retire", revision="1", reason="oven sold")
     retired = platform.definitions.newest_revision("too-hot")
     assert (retired.definition.state, retired.reason) == ("retired", "oven sold")
     assert audit_entries(platform)[-1]["actor"] == "ada"
-    send(engineer, "activate", revision="2", reason="bought back")
+    send(engineer, "state", act="activate", revision="2", reason="bought back")
     assert platform.definitions.newest_revision("too-hot").definition.state == "active"
 
 

@@ -85,7 +85,7 @@ def test_a_new_definition_is_applied_with_author_and_reason(engineer, platform):
     made = platform.definitions.newest_revision("new-one")
     assert (made.author, made.reason, made.definition.state) == ("ada", "needed", "active")
     again = send(engineer, NEW, "apply", text)
-    assert again.status_code == 409
+    assert again.status_code == 412
     assert "There is a definition of this name already." in again.text
 
 
@@ -100,7 +100,7 @@ def test_of_two_engineers_the_second_gets_the_difference_and_keeps_the_text(engi
     own = write_yaml_document(too_hot(above=210))
     apply(platform, [too_hot(title="Oven too hot", above=220)], "ben", at(5), "less noise")
     page = send(engineer, EDIT, "apply", own, revision="1")
-    assert (page.status_code, text_of(page)) == (409, own)
+    assert (page.status_code, text_of(page)) == (412, own)
     assert lacks(page.text, "Changed by ben", "less noise", "<ins>220</ins>") == []
     assert platform.definitions.newest_revision("too-hot").number == 2
     seen = re.search(r'name="revision" value="(\d+)"', page.text)[1]

@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 
-from alerting.console.assets.asset_pages import asset_schema
+from alerting.console.assets.asset_pages import ASSET_PAGES
 from alerting.console.definitions.form import definition_schema, form_texts
 from alerting.console.definitions.starts import list_starts
-from alerting.console.routes.route_pages import route_schema
+from alerting.console.routes.route_pages import ROUTE_PAGES
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import DefinitionRefused
 from alerting.definitions.wording.language import Translatable, language
@@ -21,8 +21,8 @@ from tests.helpers.console.pages import browser, lacks, wall
 __all__ = ["browser", "engineer", "wall"]
 SCHEMAS = {
     **{kind: definition_schema({"kind": kind}) for kind in definition_types()},
-    "asset": asset_schema(),
-    "route": route_schema(),
+    "asset": ASSET_PAGES.form_schema({}),
+    "route": ROUTE_PAGES.form_schema({}),
 }
 TYPED = """name: Ofen zu heiß
 kind: treshold

@@ -11,8 +11,8 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.training.due import begin_training, end_run
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, episode
@@ -89,7 +89,7 @@ CALL = "call the engineer."
 
 def test_an_operator_reads_that_an_engineer_has_been_told_once_the_message_is_out(wall):
     platform = in_memory_platform(Mailbox("engineer"), Mailbox("log"))
-    apply_routes(platform, [ROUTE], "ada", at(0))
+    ROUTES.apply(platform, [ROUTE], "ada", at(0))
     platform.platform_alerts.report("evaluation late", "evaluate__1m", "not evaluated", at(0))
     browser = signed_in(platform, now=wall)
     assert CALL in browser.get("/").text
@@ -106,7 +106,7 @@ def test_nobody_is_said_to_be_told_by_the_log_alone_or_without_a_delivered_messa
     box = Mailbox(name)
     box.broken = name == "engineer"
     platform = in_memory_platform(box)
-    apply_routes(platform, [ROUTE] if box.broken else [], "ada", at(0))
+    ROUTES.apply(platform, [ROUTE] if box.broken else [], "ada", at(0))
     platform.platform_alerts.report("evaluation late", "evaluate__1m", "not evaluated", at(0))
     deliver_due(platform, at(1))
     assert CALL in signed_in(platform, now=wall).get("/").text
@@ -179,7 +179,7 @@ def test_people_are_led_from_the_first_file_to_the_question(calm):
     text, addresses = work(calm, role="admin")
     assert lacks(text, "Import past readings, or connect a source", "1") == ["1"]
     assert addresses[:2] == ["/import", "/sources"]
-    apply_sources(calm, [{"name": "gate", "kind": "http"}], "ada", at(0))
+    SOURCES.apply(calm, [{"name": "gate", "kind": "http"}], "ada", at(0))
     assert "has delivered nothing yet" in work(calm, role="admin")[0]
     calm.assets.store_assets([oven()])
     read(calm, {0: 205.0})

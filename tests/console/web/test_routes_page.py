@@ -8,7 +8,7 @@ from alerting.definitions.routes import Route
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from tests.builders import at
 from tests.helpers.console.api import TOKENS, VIEWER, episode
 from tests.helpers.console.pages import VIEWER_TOKEN, lacks, log_in, send_form, text_of
@@ -64,7 +64,7 @@ def browser(platform):
 
 @pytest.fixture
 def night(platform):
-    apply_routes(platform, [NIGHT], "emil", at(0))
+    ROUTES.apply(platform, [NIGHT], "emil", at(0))
 
 
 def give_up(platform, boxes):
@@ -102,7 +102,7 @@ def test_a_route_is_told_in_words_and_every_field_changes_them(browser, platform
     untold = []
     for field in {*Route.model_fields} - {"name", "channels"}:
         fewer = {name: value for name, value in NIGHT.items() if name != field}
-        apply_routes(platform, [fewer], "emil", at(0))
+        ROUTES.apply(platform, [fewer], "emil", at(0))
         if text_of(browser.get("/routes")) == page:
             untold.append(field)
     assert untold == []

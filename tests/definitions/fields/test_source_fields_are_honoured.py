@@ -18,7 +18,7 @@ from alerting.definitions.sources.streamed import (
     MqttSource,
 )
 from alerting.usecases.sources.deliver import deliver, require_active
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.sources.stream import BrokerMessage, store_messages, subscription
@@ -43,10 +43,7 @@ def contents(platform, name="s"):
         latencies = {name: asset.latency(name, timedelta(0)) for name in asset.variables}
         stored = history.readings.to_json(), history.events.to_json(), str(history.doubts)
         found.append((asset.model_dump_json(), *stored, str(latencies)))
-    status = [
-        replace(s, silent=timedelta(0))
-        for s in source_statuses(platform.sources, platform.deliveries, at(30))
-    ]
+    status = [replace(s, silent=timedelta(0)) for s in source_statuses(platform, at(30))]
     return (
         found,
         str(status),
@@ -58,7 +55,7 @@ def contents(platform, name="s"):
 def of_http(_, **changes):
     platform = memory_platform()
     document = {"name": "s", "kind": "http", **changes}
-    apply_sources(platform, [document], "ada", at(0))
+    SOURCES.apply(platform, [document], "ada", at(0))
     source = parse_source(document)
     try:
         require_active(source)
@@ -96,7 +93,7 @@ def of_files(folder, **changes):
         "variables": {"u_q": {}},
         **own,
     }
-    apply_sources(platform, [document], "ada", at(0))
+    SOURCES.apply(platform, [document], "ada", at(0))
     try:
         poll(
             platform,
@@ -142,7 +139,7 @@ def of_sql(folder, **changes):
     if "file" in given["url"]:
         given["url"] = {"file": str(secret)}
     document = {name: value for name, value in given.items() if value is not None}
-    apply_sources(platform, [document], "ada", at(0))
+    SOURCES.apply(platform, [document], "ada", at(0))
     reader = SqlReader(resolver(environ, lambda name: environ[name]))
     pieces = [len(piece.rows) for piece in reader.read(parse_source(document), None)]
     poll(platform, Readers(FolderDrop(), reader), "s", at(0))

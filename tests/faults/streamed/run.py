@@ -27,8 +27,8 @@ from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.lateness import _WRITER_GIVEN_UP
-from alerting.usecases.notification.routes import apply_routes
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.sources.documents import SOURCES as KIND
 from tests.faults.account import (
     Account,
     Recovered,
@@ -176,9 +176,9 @@ def put_into_service(stores: MongoStores, now: datetime, *sources: Mapping[str, 
     """Put assets, definitions, the route and sources into service."""
     platform = platform_on(stores, [type("Named", (), {"name": "mes"})()], HandClock(now))
     platform.assets.store_assets(plain_assets(sources[0]["name"] if sources else None))
-    apply_sources(platform, sources, "engineer", now)
+    KIND.apply(platform, sources, "engineer", now)
     apply(platform, DEFINITIONS, "engineer", now, "fault test")
-    apply_routes(platform, [ROUTE], "engineer", now)
+    ROUTES.apply(platform, [ROUTE], "engineer", now)
     return platform
 
 

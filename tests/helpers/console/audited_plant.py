@@ -17,7 +17,7 @@ from alerting.cli import main
 from alerting.definitions.sources.source import parse_source
 from alerting.notifications.notification import Notification
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.stream import store_messages
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, oven, too_hot
@@ -109,7 +109,7 @@ class AuditedPlant:
     def dead_message(self):
         row = {"at": "2026-01-05T12:00:00Z", "values": {"t": 1}}
         store_messages(self.platform, parse_source(SOURCE), [message(row)], at(1), lambda _: False)
-        apply_sources(self.platform, [{**SOURCE, "time": "at"}], "engineer", at(2))
+        SOURCES.apply(self.platform, [{**SOURCE, "time": "at"}], "engineer", at(2))
 
     def token(self):
         given = {"name": "gateway", "owner": "boss", "role": "sender"}

@@ -30,12 +30,12 @@ from alerting.readings.interval_labels import IntervalLabel
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.now.handover import ChosenShift, write_note
 from alerting.usecases.operators.operate import Actor
-from alerting.usecases.sinks.documents import apply_sinks
+from alerting.usecases.sinks.documents import SINKS
 from alerting.usecases.sources.deliver import deliver
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
 from tests.helpers.learning.waiting import add_waiting
@@ -88,7 +88,7 @@ def plant(line):
 def _add_plant(made):
     made.assets.store_assets([Asset(name=PLANT, title="The plant", position="hall")])
     made.assets.put_event_types([EventType(name="stop", duration="lasting")])
-    apply_routes(made, [{"name": "all", "channels": ["mail"], "platform": True}], "ann", at(0))
+    ROUTES.apply(made, [{"name": "all", "channels": ["mail"], "platform": True}], "ann", at(0))
     store_report(made, page="<!DOCTYPE html><p>page</p>", definition=None)
     made.platform_alerts.report("disk full", "data", "little space", at(1))
     made.platform_alerts.report("evaluation late", "", "waits", at(2))
@@ -232,7 +232,7 @@ def _add_messages(made, line):
         "repeat": "30m",
         "shifts": [{"from": "18:00", "to": "18:00"}],
     }
-    apply_routes(made, [route], f"{line}-engineer", at(2))
+    ROUTES.apply(made, [route], f"{line}-engineer", at(2))
     first, second, *_ = names_of(line).episodes
     of = {"asset": f"{line}-oven", "route": "all"}
     made.notifications.add(
@@ -262,9 +262,9 @@ def _add_models(made, line, oven):
 
 def _add_sources(made, line, oven):
     document = {"name": f"{line}-source", "kind": "http", "title": line, "asset": oven}
-    apply_sources(made, [document], f"{line}-engineer", at(1))
+    SOURCES.apply(made, [document], f"{line}-engineer", at(1))
     sink = {"name": f"{line}-sink", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "title": line}
-    apply_sinks(made, [sink], f"{line}-engineer", at(1))
+    SINKS.apply(made, [sink], f"{line}-engineer", at(1))
     rows = [
         {"ts": at(2).isoformat(), "asset": oven, "values": {"temperature": 201.5}},
         {"asset": f"{oven} refused"},

@@ -7,8 +7,8 @@ from functools import cache
 from alerting.console.app import create_app
 from alerting.usecases.access.people import register_services
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.sinks.documents import apply_sinks
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sinks.documents import SINKS
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, episode
@@ -148,8 +148,8 @@ def filled(platform):
     platform.episodes.insert(episode(1))
     platform.episodes.insert(episode(590, condition="open"))
     platform.routes.store_document({"name": "all", "match": {}, "channels": ["log"]})
-    apply_sources(platform, [BROKER], "engineer", at(0))
-    apply_sinks(platform, [SINK], "engineer", at(0))
+    SOURCES.apply(platform, [BROKER], "engineer", at(0))
+    SINKS.apply(platform, [SINK], "engineer", at(0))
     platform.clock.instant = at(600)
     return platform
 

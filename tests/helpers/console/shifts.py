@@ -6,7 +6,7 @@ from datetime import timedelta
 from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import ActorStamp, Feedback, OutcomeRecord
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.operators import operate, shelving
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
@@ -38,7 +38,7 @@ def plant_with_shifts():
         {"name": name, "channels": ["mail"], "shifts": [{"from": start, "to": end}]}
         for name, (start, end) in HOURS.items()
     ]
-    apply_routes(made, routes, "ann", at(1))
+    ROUTES.apply(made, routes, "ann", at(1))
     done = episode(night(200), "oven-1", title="Too hot")
     feedback = Feedback(done.id, None, True, "belt slowed", None, "nina", at(night(204)))
     avoided = OutcomeRecord("avoided", "no problem came", False, None, False, True, 1)

@@ -103,4 +103,4 @@ def test_whether_the_horizon_is_written_stays_in_documents_revisions_and_changes
         assert stored(one).definition == one
         assert plan_change(one, stored(one)).action == "unchanged"
     applied = plan_change(written, stored(plain))
-    assert (applied.action, applied.changes) == ("change", {"horizon": (None, "30m")})
+    assert (applied.action, applied.changes) == ("changed", {"horizon": (None, "30m")})

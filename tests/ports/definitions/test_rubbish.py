@@ -250,7 +250,7 @@ def test_the_last_valid_revision_stays_in_force_where_the_newest_one_is_of_an_un
     assert raised_on(platform) == {("too-hot", "oven-1")}
     assert any(subject.startswith("definition_revisions/too-hot") for subject in told(platform))
     [plan] = sync.apply(platform, [too_hot(above=220)], "engineer", at(11), "a new one")
-    assert (plan.action, platform.definitions.latest_revisions()[0].number) == ("change", 3), (
+    assert (plan.action, platform.definitions.latest_revisions()[0].number) == ("changed", 3), (
         "a number is never given twice"
     )
 

@@ -7,17 +7,16 @@ from unittest.mock import ANY
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import parse_source
 from alerting.ports import (
     POLL_ABANDONED,
     DeadMessage,
     Declarations,
     Delivered,
     DeliveryCount,
+    DocumentRevision,
     FileMark,
     SourceLoss,
     SourceProgress,
-    SourceRevision,
 )
 from tests.builders import at
 from tests.helpers.contracts import having, step
@@ -43,8 +42,8 @@ STREAMED = [
     "nodes": {"ns=2;s=A.$B": {"variable": "z", "asset": "o"}}, "history": "8h"},
 ]  # fmt: skip
 BY_NAME = sorted([HTTP, SQL, *STREAMED], key=lambda document: document["name"])
-REVISIONS = [SourceRevision(one["name"], 1, at(0), "ada", one) for one in (HTTP, *STREAMED)]
-SECOND = SourceRevision("gate", 2, at(2), "ada", HTTP)
+REVISIONS = [DocumentRevision(one["name"], 1, at(0), "ada", one) for one in (HTTP, *STREAMED)]
+SECOND = DocumentRevision("gate", 2, at(2), "ada", HTTP)
 LAST = {"asset": "oven-2", "values": {"t": 2.5}}
 MARK = FileMark("lab", "/in/a.csv", 10, 1767614400_123456789, "aa", at(0), 3, 3)
 REFUSED = FileMark("lab", "/in/b.csv", 10, 5, "bb", at(0), fault="line 3 is bad")
@@ -69,8 +68,11 @@ CLAIMS = {
             for one in (SQL, {**HTTP, "title": "Old"}, HTTP, *STREAMED)
         ),
         step("sources.documents", gives=BY_NAME),
-        *(step("sources.get", one["name"], gives=parse_source(one)) for one in BY_NAME),
-        step("sources.get", "nothing", gives=None),
+        *(step("sources.find", one["name"], gives=one) for one in BY_NAME),
+        step("sources.find", "nothing", gives=None),
+        step("sources.remove", "gate", gives=True),
+        step("sources.remove", "gate", gives=False),
+        step("sources.find", "gate", gives=None),
     ],
     "a revision of every kind is stored once": [
         *(step("sources.add_revision", one, gives=True) for one in (*REVISIONS, SECOND)),

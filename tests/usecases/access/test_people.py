@@ -19,7 +19,7 @@ from alerting.usecases.access.sign_in import (
     find_session_account,
 )
 from alerting.usecases.access.tokens import create_token, find_token_user, revoke_token
-from alerting.usecases.definitions.edits import EDITOR
+from alerting.usecases.documents import EDITOR
 from tests.builders import at
 
 PASSWORD = "correct horse battery"

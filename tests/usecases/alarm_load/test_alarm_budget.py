@@ -142,7 +142,7 @@ def test_too_little_history_or_no_champion_says_so_and_lets_it_pass():
             "least 1d are needed",
         ),
     )
-    assert gated(platform, document())[0].action == "create"
+    assert gated(platform, document())[0].action == "new"
     [forecast] = foreseen(plant(), too_moist())
     assert not forecast.breaks
     assert "number of alarms unknown until trained" in forecast.messages[0]
@@ -190,7 +190,7 @@ def test_budgets_of_the_plant_and_of_a_position_break_and_what_is_not_in_service
     }
     found = {name: foreseen(one, document())[0].breaks for name, one in platforms.items()}
     assert found == {"warn": True, "position": True, "larger": False}
-    assert gated(platforms["warn"], document())[0].action == "create"
+    assert gated(platforms["warn"], document())[0].action == "new"
     assert foreseen(plant(mode="off", per_day=20), document()) == []
     for state in ("draft", "retired"):
         assert foreseen(plant(per_day=1), document(state=state)) == []

@@ -6,13 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerting.definitions.revisions import definition_document
-from alerting.usecases.alarm_load.changes import review_change
+from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.definitions.sync import apply, plan, require_expected, sync
-from alerting.usecases.notification.route_changes import review_route
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
 
@@ -48,7 +47,7 @@ def test_hours_and_cron_without_a_zone_are_the_plants_and_are_said_with_it(berli
     assert clock_times(hot) == [TEXT]
     assert clock_times(moist) == ["trained by cron 0 3 * * 0 Europe/Berlin"]
     assert clock_times(learned)[-1] == "hours of the day: Europe/Berlin"
-    assert review_change(berlin, QUIET, at(1), at(1)).clock_times == (TEXT,)
+    assert DEFINITIONS.review(berlin, QUIET).effects.clock_times == (TEXT,)
     assert written_subject(berlin, QUIET).applied
 
 
@@ -103,8 +102,8 @@ def test_a_scenario_tests_hours_by_the_clock_of_the_plant():
 def test_hours_of_a_route_are_the_plants_too(utc, berlin):
     route = {"name": "night", "channels": ["log"], "quiet": [{"from": "22:00", "to": "06:00"}]}
     utc, berlin = (replace(one, channels={"log": object()}) for one in (utc, berlin))
-    apply_routes(utc, [{**route, "name": "before"}], "ada", at(0))
-    apply_routes(berlin, [route], "ada", at(0))
+    ROUTES.apply(utc, [{**route, "name": "before"}], "ada", at(0))
+    ROUTES.apply(berlin, [route], "ada", at(0))
     zones = {one["name"]: one["timezone"] for one in berlin.routes.documents()}
     assert zones == {"before": "UTC", "night": "Europe/Berlin"}
-    assert review_route(berlin, route).action == "unchanged"
+    assert ROUTES.review(berlin, route).action == "unchanged"

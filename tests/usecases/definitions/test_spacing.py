@@ -1,14 +1,14 @@
 """Warnings from the spacing of the stored readings: at the check, at the change, in a preview, and
 of a scenario."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingRow, silent
-from alerting.usecases.alarm_load.changes import review_change
+from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.cached_readings import SeriesCache
 from alerting.usecases.backtest.preview import preview
@@ -65,7 +65,7 @@ def warned(platform, **changes):
 def test_an_alert_that_can_never_be_raised_is_said_wherever_it_is_tried(hourly):
     assert warned(hourly) == [NEVER]
     assert warned(hourly, stale_after="2h") == []
-    assert list(review_change(hourly, HOT, END, datetime.now(UTC)).warnings) == [NEVER]
+    assert list(DEFINITIONS.review(hourly, HOT).effects.warnings) == [NEVER]
     subject = written_subject(hourly, HOT)
     made = preview(hourly, subject, at(0), END, silent, lambda: None, SeriesCache(monotonic))
     assert (made.episodes, made.warnings) == (0, (NEVER,))

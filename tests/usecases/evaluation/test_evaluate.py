@@ -63,7 +63,7 @@ def test_a_channel_nobody_configured_ends_as_a_dead_letter(line):
 def test_judging_the_past_tells_nobody_and_says_what_was_not_found_again(line):
     line.feed({1: 200, 5: 230, 10: 200, 40: 225, 50: 200})
     [plan] = define(line, 100, name="past", stale_after="30m")
-    assert plan.action == "create"
+    assert plan.action == "new"
     line.platform.clock.instant = at(100)
     counts = evaluate_past(line.platform, "past", at(0), at(60))
     assert "evaluated by its newest revision, 1, as it would have been" in counts.notes[0]

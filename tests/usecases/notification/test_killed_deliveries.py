@@ -13,7 +13,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.operators.operate import Actor
 from alerting.usecases.operators.shelving import shelve
 from tests.builders import at, oven, too_hot
@@ -50,7 +50,7 @@ class Plant:
         restore(stores.database, {})
         platform = self.platform = platform_on(stores, [self.mail], HandClock())
         platform.assets.store_assets([oven()])
-        apply_routes(platform, [CROWD], "engineer", at(0))
+        ROUTES.apply(platform, [CROWD], "engineer", at(0))
         definitions = [too_hot(name=f"too-hot-{i}", stale_after="1d") for i in range(5)]
         apply(
             platform, [*definitions, too_hot(name="shelved", above=900)], "engineer", at(0), "test"

@@ -4,7 +4,7 @@ from alerting.definitions.assets import Asset
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.operators.shelving import shelve
 from tests.builders import at, oven, too_hot
 from tests.helpers.ovens import ANN, run
@@ -24,7 +24,7 @@ def plant(*routes, boxes=("line-1", "chief-1", "line-2")):
     platform = in_memory_platform(*map(Mailbox, boxes))
     platform.assets.store_assets([Asset(name=name) for name in ("line-1", SECOND)])
     platform.assets.store_assets([oven().model_copy(update={"name": name}) for name in OVENS])
-    apply_routes(platform, routes, "ann", at(0))
+    ROUTES.apply(platform, routes, "ann", at(0))
     documents = [
         too_hot(name=f"{name}-{n}", assets=[name], stale_after="10h", title=f"Hot {name}")
         for name in OVENS

@@ -13,7 +13,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at
 from tests.humid_line import DAY, humid_oven, learned_quickly, line
@@ -37,7 +37,7 @@ class SilentModels:
 def platform():
     made = in_memory_platform(Mailbox("engineers"))
     made.assets.store_assets([humid_oven()])
-    apply_routes(made, [ROUTE], "engineer", at(0))
+    ROUTES.apply(made, [ROUTE], "engineer", at(0))
     made.clock.instant = at(NOW)
     return made
 

@@ -26,7 +26,7 @@ from alerting.usecases.platform_health.conditions import (
     platform_conditions,
 )
 from alerting.usecases.platform_health.metrics import DefinitionLag
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at, oven, too_hot
 
 pytestmark = pytest.mark.fast
@@ -212,7 +212,7 @@ def test_a_registry_that_does_not_answer_is_a_fault_with_its_reason():
 
 def test_a_source_that_delivers_nothing_is_a_fault_with_its_reason_until_a_row_comes():
     platform = memory_platform()
-    apply_sources(platform, [{"name": "lab", "kind": "http", "stale_after": "10m"}], "ada", at(0))
+    SOURCES.apply(platform, [{"name": "lab", "kind": "http", "stale_after": "10m"}], "ada", at(0))
     subject = ("source stale", "source lab")
     assert subject not in found_in(read_facts(platform, at(10)), at(10))
     platform.deliveries.set_fault("lab", "the folder /data does not exist")

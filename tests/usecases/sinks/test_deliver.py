@@ -19,7 +19,7 @@ from alerting.ports import (
 )
 from alerting.usecases.sinks import deliver
 from alerting.usecases.sinks.deliver import DeliveredElsewhere, SinkDelivery, selection_of
-from alerting.usecases.sinks.documents import apply_sinks, retry_letters, sink_detail
+from alerting.usecases.sinks.documents import SINKS, retry_letters
 from tests.builders import at
 from tests.helpers.episodes import episode
 
@@ -57,16 +57,16 @@ class Sink:
     def __init__(self, **fields):
         self.plant = memory_platform()
         document = {"name": "out", "kind": "webhook", "url": {"env": "A_URL"}, "sends": ALL}
-        apply_sinks(self.plant, [document | fields], "ada", at(0))
+        SINKS.apply(self.plant, [document | fields], "ada", at(0))
         self.receiver = Receiver()
         self.position = None
         self.count = 0
         self._deliver = SinkDelivery(
-            self.plant, self.plant.sinks.get("out"), self.receiver, self.selection()
+            self.plant, SINKS.get(self.plant, "out"), self.receiver, self.selection()
         )
 
     def selection(self):
-        return selection_of(self.plant, self.plant.sinks.get("out"))
+        return selection_of(self.plant, SINKS.get(self.plant, "out"))
 
     @property
     def progress(self):
@@ -162,7 +162,7 @@ def test_a_refused_message_is_a_dead_letter_that_can_be_sent_again():
     sink.receiver.answers["bad"] = Answer("refused", "no such machine")
     sink.change(alarm(1, definition="bad"), alarm(2))
     assert (sink.progress.sent, len(sink.receiver.got)) == (1, 1)
-    (letter,) = sink_detail(sink.plant, "out", at(9)).letters
+    (letter,) = sink.plant.sink_deliveries.letters("out", 9)
     assert (letter.reason, letter.message.definition) == ("no such machine", "bad")
     assert sink.retry() == 0  # no person asked for it
     assert retry_letters(sink.plant, "out", "ada", at(9)) == 1

@@ -21,7 +21,7 @@ from alerting.usecases.evaluation.arrived import (
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_now
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.late_line import FIELDS, Line
 from tests.helpers.stores import states_of
@@ -162,7 +162,7 @@ def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_o
     platform = platform_on(memory_platform(), [], HandClock())
     lab = {**SOURCE, "name": "lab", "latency": "0s"}
     stops = {**SOURCE, "name": "stops", "delivers": "events"}
-    apply_sources(platform, [lab, stops], "ada", at(0))
+    SOURCES.apply(platform, [lab, stops], "ada", at(0))
     platform.assets.store_assets(
         [
             oven(temperature=Variable(source="lab")),

@@ -12,7 +12,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.deliver import deliver, fit
-from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.status import source_statuses
 from tests.builders import at, oven
 
@@ -88,11 +88,11 @@ def test_a_text_that_is_no_name_becomes_the_title_of_a_new_asset_and_means_it_fr
 
 def test_one_row_of_a_wrong_clock_does_not_stand_for_the_lag_of_all_later_ones():
     platform = memory_platform()
-    apply_sources(platform, [PLAIN], "ada", at(0))
+    SOURCES.apply(platform, [PLAIN], "ada", at(0))
     source = parse_source(PLAIN)
 
     def lag(minute):
-        return source_statuses(platform.sources, platform.deliveries, at(minute))[0].lag
+        return source_statuses(platform, at(minute))[0].lag
 
     deliver(platform, source, [{"ts": at(0), "asset": "oven-1", "t": 1}], at(1), by="gate")
     deliver(
@@ -235,7 +235,7 @@ def test_an_event_of_an_instant_type_with_an_end_after_its_start_is_refused():
 
 def test_the_latency_of_a_source_counts_for_its_variables_unless_they_have_their_own():
     platform = memory_platform()
-    apply_sources(platform, [{**PLAIN, "latency": "5m"}], "ada", at(0))
+    SOURCES.apply(platform, [{**PLAIN, "latency": "5m"}], "ada", at(0))
     platform.assets.store_assets(
         [oven(slow=Variable(latency=timedelta(hours=1)), other=Variable(source="elsewhere"))]
     )
@@ -249,25 +249,25 @@ def test_the_latency_of_a_source_counts_for_its_variables_unless_they_have_their
         usual,
         usual,
     ]
-    apply_sources(platform, [PLAIN], "ada", at(1))
+    SOURCES.apply(platform, [PLAIN], "ada", at(1))
     assert platform.assets.get("oven-1").latency("temperature", usual) == usual
 
 
 def test_a_source_is_stale_after_its_time_without_a_row_and_never_while_it_is_paused():
     platform = memory_platform()
-    apply_sources(platform, [{**PLAIN, "stale_after": "10m"}], "ada", at(0))
+    SOURCES.apply(platform, [{**PLAIN, "stale_after": "10m"}], "ada", at(0))
 
     def stale(minute):
-        return source_statuses(platform.sources, platform.deliveries, at(minute))[0].is_stale
+        return source_statuses(platform, at(minute))[0].is_stale
 
     assert [stale(10), stale(11)] == [False, True]
     deliver(
         platform, parse_source(PLAIN), [{"ts": NOON, "asset": "oven-1", "t": 1}], at(20), by="gate"
     )
     assert [stale(30), stale(31)] == [False, True]
-    set_state(platform, "gate", "paused", "ada", at(31))
+    SOURCES.change_state(platform, "gate", "pause", "ada", at(31))
     assert not stale(100)
-    set_state(platform, "gate", "active", "ada", at(100))
+    SOURCES.change_state(platform, "gate", "resume", "ada", at(100))
     assert [stale(110), stale(111)] == [False, True]
     assert [
         (r.number, r.document.get("state", "active"), r.actor)

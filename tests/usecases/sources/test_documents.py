@@ -6,7 +6,8 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import SourceRefused, parse_source
-from alerting.usecases.sources.documents import check_sources
+from alerting.usecases.sources.documents import SOURCES
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.fast
 
@@ -27,7 +28,7 @@ def test_a_folder_of_stored_files_in_which_the_pattern_matches_is_refused(
     document = {"name": "lab", "kind": "files", "pattern": pattern, "done": folder, "bad": folder}
     assert parse_source(document)  # one that is stored goes on
     with pytest.raises(UserError, match=r"done: (.|\n)*bad: ") if is_refused else nullcontext():
-        check_sources([document])
+        SOURCES.check(in_memory_platform(), [document])
 
 
 URL = {"name": "line", "url": {"env": "URL"}}

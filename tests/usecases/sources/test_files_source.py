@@ -10,7 +10,7 @@ from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from tests.builders import at
 
@@ -44,7 +44,7 @@ def folder(tmp_path):
 @pytest.fixture
 def platform(folder):
     made = memory_platform()
-    apply_sources(made, [source(folder)], "ada", at(0))
+    SOURCES.apply(made, [source(folder)], "ada", at(0))
     return made
 
 
@@ -98,7 +98,7 @@ def test_a_file_is_shown_then_stored_once_and_moved_beside_another_of_its_name(p
 
 
 def test_files_that_stay_are_read_once_and_again_when_their_content_changes(platform, folder):
-    apply_sources(platform, [source(folder, done=None)], "ada", at(0))
+    SOURCES.apply(platform, [source(folder, done=None)], "ada", at(0))
     path = write(folder, ONE)
     assert [poll(platform, READERS, "lab", at(minute)).new for minute in (1, 2)] == [1, 0]
     os.utime(path, (path.stat().st_mtime - 5, path.stat().st_mtime - 5))
@@ -126,12 +126,12 @@ def test_a_bad_file_goes_to_its_folder_with_the_reason_and_does_not_stop_the_oth
 
 
 def test_a_refused_file_is_tried_again_only_when_the_source_has_changed(platform, folder):
-    apply_sources(platform, [source(folder, bad=None)], "ada", at(0))
+    SOURCES.apply(platform, [source(folder, bad=None)], "ada", at(0))
     write(folder, ONE, NO_ASSET)
     assert poll(platform, READERS, "lab", at(1)).refused == 1
     assert "was not imported" in fault(platform)
     assert poll(platform, READERS, "lab", at(2)).refused == 0
-    apply_sources(platform, [source(folder, bad=None, bad_lines="skip")], "ada", at(3))
+    SOURCES.apply(platform, [source(folder, bad=None, bad_lines="skip")], "ada", at(3))
     assert poll(platform, READERS, "lab", at(4)).new == 1
     assert stored(platform) == {"12:00": 201.5}
     assert platform.deliveries.progress("lab").refused == 2  # the file, then its line
@@ -188,7 +188,7 @@ def test_more_files_that_stay_than_are_read_at_once_do_not_keep_a_new_one_out(
     platform, folder, monkeypatch
 ):
     monkeypatch.setattr("alerting.usecases.sources.files.MOST_FILES", 2)
-    apply_sources(platform, [source(folder, done=None)], "ada", at(0))
+    SOURCES.apply(platform, [source(folder, done=None)], "ada", at(0))
     for minute in range(5):
         write(folder, ROW.format(minute, minute), name=f"{minute}.csv", age=90 - minute)
     assert [poll(platform, READERS, "lab", at(minute)).new for minute in range(4)] == [2, 2, 1, 0]

@@ -15,7 +15,7 @@ from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.hostile_files import GOOD, make_files, table
@@ -80,7 +80,7 @@ def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first
             table(f"2026-01-05T06:{number:02}:00Z,{number}", head=f"ts,good_{number}"),
         )
         _age(folder / "in" / f"good-{number}.csv", 10_000 - FIRST - number * 5)
-    apply_sources(platform, [document(folder)], "ada", at(0))
+    SOURCES.apply(platform, [document(folder)], "ada", at(0))
     found = poll(platform, READERS, "lab", at(1))
     readings = platform.readings.load(platform.assets.get("oven-1"), None, None).readings
     assert [readings[f"good_{n}"].dropna().tolist() for n in range(GOOD_FILES)] == [
@@ -115,7 +115,7 @@ def test_an_unexpected_error_is_the_fault_of_its_file_and_an_outage_that_of_none
 ):
     write(folder, "a.csv", age=90)
     write(folder, "b.csv")
-    apply_sources(platform, [document(folder)], "ada", at(0))
+    SOURCES.apply(platform, [document(folder)], "ada", at(0))
     readers = replace(READERS, files=Breaking())
     with monkeypatch.context() as patch, pytest.raises(AutoReconnect):
         patch.setattr(Breaking, "error", AutoReconnect("connection closed"))
@@ -140,7 +140,7 @@ def test_no_link_in_the_folder_of_bad_files_is_written_through(platform, folder)
     (folder / "bad" / "a.csv.reason.txt").symlink_to(victim)
     (folder / "bad" / "2-a.csv").symlink_to(folder / "nothing")
     write(folder, "a.csv", table("never,1"))
-    apply_sources(platform, [document(folder)], "ada", at(0))
+    SOURCES.apply(platform, [document(folder)], "ada", at(0))
     assert poll(platform, READERS, "lab", at(1)).refused == 1
     assert victim.read_text() == "precious"
     assert not (folder / "nothing").exists()
@@ -156,14 +156,14 @@ def test_a_folder_that_is_a_link_is_refused_and_its_target_stays_empty(platform,
     (folder / "elsewhere").mkdir()
     (folder / kind).symlink_to(folder / "elsewhere")
     write(folder, "a.csv", table("never,1") if kind == "bad" else GOOD)
-    apply_sources(platform, [document(folder)], "ada", at(0))
+    SOURCES.apply(platform, [document(folder)], "ada", at(0))
     with pytest.raises(UserError, match=f"{kind}, which is a link: name the folder itself"):
         poll(platform, READERS, "lab", at(1))
     assert (list((folder / "elsewhere").iterdir()), names(folder)["in"]) == ([], ["a.csv"])
 
 
 def test_a_bad_file_whose_name_has_255_bytes_is_put_away_beside_another_one(platform, folder):
-    apply_sources(platform, [document(folder, pattern=f"{folder}/in/*")], "ada", at(0))
+    SOURCES.apply(platform, [document(folder, pattern=f"{folder}/in/*")], "ada", at(0))
     for minute in (1, 2):
         write(folder, "ü" * 125 + "a.csv", table(f"never,{minute}"), age=minute)
         assert poll(platform, READERS, "lab", at(minute)).refused == 1
@@ -180,7 +180,7 @@ def test_a_file_is_moved_to_another_disk_too(platform, folder, monkeypatch):
     monkeypatch.setattr(os, "rename", refuse)
     path = write(folder, "a.csv")
     changed = path.stat().st_mtime_ns
-    apply_sources(platform, [document(folder)], "ada", at(0))
+    SOURCES.apply(platform, [document(folder)], "ada", at(0))
     assert poll(platform, READERS, "lab", at(1)).new == 2
     assert (folder / "done" / "a.csv").read_bytes() == GOOD
     assert (names(folder), Path(folder / "done" / "a.csv").stat().st_mtime_ns) == (

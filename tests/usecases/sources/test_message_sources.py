@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.stream.service import StreamService
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at
 from tests.helpers.brokers import SERVERS
 from tests.helpers.proxy import Proxy
@@ -58,7 +58,7 @@ class Line:
         }
         self.document = {field: value for field, value in given.items() if value is not None}
         self.document.setdefault("topic", self.topic("{asset}", "readings"))
-        apply_sources(self.platform, [self.document], "ada", at(0))
+        SOURCES.apply(self.platform, [self.document], "ada", at(0))
         self.service = None
         self.start(is_waiting=is_waiting)
 
@@ -162,7 +162,7 @@ def test_a_trial_shows_rows_as_they_would_be_stored_and_takes_none_from_the_serv
     from alerting.adapters.sources.brokers import look_at
     from alerting.usecases.sources.trial import try_messages
 
-    source = line.platform.sources.get(line.name)
+    source = SOURCES.get(line.platform, line.name)
     line.turns(lambda: line.progress.fault is None)
     looked = Event()
 

@@ -6,7 +6,7 @@ import pytest
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.sources.source import parse_source
 from alerting.stream.service import StreamService
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.stream import store_messages
 from tests.builders import at
 from tests.helpers.mosquitto import Broker
@@ -43,7 +43,7 @@ def test_from_the_noted_subscription_on_no_message_is_missed_and_a_retained_one_
     platform = memory_platform()
     kept = {"qos": 1, "retain": True, "port": broker.port}
     publish.single("line-3/oven-1/t", b"1", **kept)
-    apply_sources(platform, [VALUES], "ada", at(0))
+    SOURCES.apply(platform, [VALUES], "ada", at(0))
     service = StreamService(platform, {"BROKER_URL": broker.address})
     assert platform.deliveries.progress("line").read_until is None
     wait_until(lambda: service.turn() or platform.deliveries.progress("line").read_until)

@@ -11,7 +11,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.brokers import look_at
 from alerting.definitions.sources.source import parse_source
 from alerting.stream.service import StreamService
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.trial import try_messages
 from tests.builders import at
 from tests.helpers.proxy import Proxy
@@ -98,7 +98,7 @@ class Reader:
     def __init__(self, plant, proxy, **changes):
         self._begin = plant.begin
         self.platform = memory_platform()
-        apply_sources(self.platform, [{**SOURCE, **changes}], "ada", at(0))
+        SOURCES.apply(self.platform, [{**SOURCE, **changes}], "ada", at(0))
         self.service = StreamService(
             self.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"}
         )

@@ -15,7 +15,7 @@ from alerting.adapters.sources.servers import remote
 from alerting.adapters.sources.servers.remote import SourceFiles
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.file_servers import create_bucket, s3_server, sftp_server  # noqa: F401 - fixtures
@@ -109,7 +109,7 @@ def stored(platform):
 
 
 def test_good_files_are_stored_and_moved_and_bad_ones_have_the_reason_beside_them(platform, server):
-    apply_sources(platform, [document(server)], "ada", at(0))
+    SOURCES.apply(platform, [document(server)], "ada", at(0))
     server.write("in/a.csv", GOOD)
     server.write("in/b.csv", "ts;t\nnever;1\n")
     server.write("in/notes.txt", "nothing")
@@ -128,10 +128,10 @@ def test_a_folder_that_is_not_there_or_too_full_and_a_file_that_is_too_large_are
     platform, server, monkeypatch
 ):
     nowhere = document(server, pattern=f"{server.root}/nowhere/*.csv")
-    apply_sources(platform, [nowhere], "ada", at(0))
+    SOURCES.apply(platform, [nowhere], "ada", at(0))
     with pytest.raises(UserError, match="no such file or folder"):
         poll(platform, readers(server), "lab", at(1))
-    apply_sources(platform, [document(server)], "ada", at(2))
+    SOURCES.apply(platform, [document(server)], "ada", at(2))
     for name in "abc":
         server.write(f"in/{name}.csv", GOOD)
     with monkeypatch.context() as few, pytest.raises(UserError, match="narrower pattern"):
@@ -148,7 +148,7 @@ def test_a_name_that_leaves_the_folder_or_a_file_of_another_size_than_listed_is_
     platform, sftp, name, monkeypatch
 ):
     sftp.write("in/a.csv", GOOD)
-    apply_sources(platform, [document(sftp, pattern=f"{sftp.root}/in/*")], "ada", at(0))
+    SOURCES.apply(platform, [document(sftp, pattern=f"{sftp.root}/in/*")], "ada", at(0))
     entry = {
         "name": f"{sftp.root}/in/{name}",
         "size": 5,
@@ -169,7 +169,7 @@ def test_a_host_key_that_is_unknown_or_another_one_is_refused(platform, sftp, tm
     told = {"none": "its host key is not in", "other": "another host key", "x": "cannot be read"}
     for name, message in told.items():
         known = document(sftp, known_hosts=str(tmp_path / name))
-        apply_sources(platform, [known], "ada", at(0))
+        SOURCES.apply(platform, [known], "ada", at(0))
         with pytest.raises(UserError, match=message):
             poll(platform, readers(sftp), "lab", at(1))
     assert (tmp_path / "none").read_text() == ""
@@ -189,7 +189,7 @@ ADDRESSES = {
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_an_address_that_leads_to_no_server_is_refused_without_showing_it(platform, sftp, address):
-    apply_sources(platform, [document(sftp)], "ada", at(0))
+    SOURCES.apply(platform, [document(sftp)], "ada", at(0))
     sftp.address = address
     with pytest.raises(UserError, match=ADDRESSES[address]) as refusal:
         poll(platform, readers(sftp), "lab", at(1))

@@ -12,7 +12,7 @@ from alerting.definitions.sources.source import parse_source
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import SourceLoss
 from alerting.usecases.sources.deliver import deliver
-from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SERVICE, source_statuses
 from alerting.usecases.upkeep.maintain import maintain
@@ -26,30 +26,30 @@ ROW = {"ts": "2026-01-05T00:00:00Z", "asset": "oven-1", "values": {"t": 1}}
 @pytest.fixture
 def platform():
     made = memory_platform()
-    apply_sources(made, [GATE], "ada", at(0))
+    SOURCES.apply(made, [GATE], "ada", at(0))
     return made
 
 
 def status_of(platform, minute):
-    (status,) = source_statuses(platform.sources, platform.deliveries, at(minute))
+    (status,) = source_statuses(platform, at(minute))
     return status
 
 
 def test_a_source_that_the_stream_service_has_paused_raises_an_alert_until_it_is_resumed(platform):
-    set_state(platform, "gate", "paused", "ada", at(1))
+    SOURCES.change_state(platform, "gate", "pause", "ada", at(1))
     assert not status_of(platform, 1).is_stopped
-    set_state(platform, "gate", "active", "ada", at(2))
-    set_state(platform, "gate", "paused", SERVICE, at(3))
+    SOURCES.change_state(platform, "gate", "resume", "ada", at(2))
+    SOURCES.change_state(platform, "gate", "pause", SERVICE, at(3))
     platform.deliveries.set_fault("gate", "10000 of its messages could not be stored")
     assert maintain(platform, at(4))["faults"] == ["source stopped: source gate"]
     assert "could not be stored" in platform.platform_alerts.open()[0].reason
-    set_state(platform, "gate", "active", "ada", at(5))
+    SOURCES.change_state(platform, "gate", "resume", "ada", at(5))
     assert maintain(platform, at(6))["faults"] == []
 
 
 def test_values_that_are_lost_raise_an_alert_for_a_day():
     platform = memory_platform()
-    apply_sources(platform, [{**GATE, "stale_after": "30d"}], "ada", at(0))
+    SOURCES.apply(platform, [{**GATE, "stale_after": "30d"}], "ada", at(0))
     platform.deliveries.record_loss(
         "gate", SourceLoss("more than 50000 values waited to be stored", 12), at(1)
     )
@@ -77,7 +77,7 @@ def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_ot
     platform = replace(memory_platform(), declaration_limits=bounds)
     lab = {"name": "lab", "kind": "files", "pattern": f"{tmp_path}/*.csv", "delivers": delivers}
     lab["unchanged_for"] = "0s"
-    apply_sources(platform, [lab], "ada", at(0))
+    SOURCES.apply(platform, [lab], "ada", at(0))
     for name, first, count in (("a.csv", 0, 4), ("b.csv", 10, 3), ("c.csv", 20, 3)):
         lines = [
             f"2026-01-05T12:00:00Z,oven-{number},stop,1.5" for number in range(first, first + count)

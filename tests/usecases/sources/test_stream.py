@@ -10,7 +10,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources import stream
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.stream import earlier_subscriptions, store_messages
 from tests.builders import at
 from tests.helpers.streamed_messages import NOON, ROW, SOURCE, Refusing, dead, message
@@ -101,7 +101,7 @@ def test_a_message_of_another_topic_is_put_aside(written, topic, fits):
 def test_the_topics_of_earlier_revisions_are_given_back():
     platform = memory_platform()
     for topic in ("a/{asset}", "b/#", "c/+", "a/+"):
-        apply_sources(platform, [{**SOURCE, "topic": topic}], "ada", at(0))
+        SOURCES.apply(platform, [{**SOURCE, "topic": topic}], "ada", at(0))
     assert earlier_subscriptions(
         platform.sources, parse_source({**SOURCE, "topic": "a/{asset}"})
     ) == ["b/#", "c/+"]
@@ -112,7 +112,7 @@ def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_lat
 ):
     monkeypatch.setattr(stream, "_PAGE", 2)
     platform = memory_platform()
-    apply_sources(platform, [SOURCE], "ada", at(0))
+    SOURCES.apply(platform, [SOURCE], "ada", at(0))
     late = {"at": NOON.isoformat(), "values": {f"note_{i}": "x" * 1000 for i in range(70)}}
     batch = [message(b"{%d" % i) for i in range(5)] + [
         replace(message(late), received_at=at(1)),
@@ -123,6 +123,6 @@ def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_lat
         found.payload for found in batch
     }
     assert len(batch[5].payload) > 65536
-    apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
+    SOURCES.apply(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
     assert stream.retry_dead(platform, "line", "ada", at(3)) == stream.StreamCount(7, 1, 6)
     assert len(platform.dead_messages.dead("line", 10)) == 6

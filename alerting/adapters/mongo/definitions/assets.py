@@ -15,6 +15,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReplaceOne
 
+from alerting.adapters.mongo.definitions.document_store import MongoDocumentStore
 from alerting.adapters.mongo.definitions.sources import source_latencies
 from alerting.adapters.mongo.definitions.written import note_written
 from alerting.adapters.mongo.documents import (
@@ -27,7 +28,7 @@ from alerting.adapters.mongo.documents import (
     to_document,
 )
 from alerting.adapters.mongo.each import Read, good, good_values, read_each
-from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES
+from alerting.adapters.mongo.indexes import ASSET_REVISIONS, ASSETS, EVENT_TYPES
 from alerting.definitions.assets import (
     Asset,
     EventType,
@@ -39,13 +40,12 @@ from alerting.definitions.faults import UserError
 from alerting.ports import FaultyDocument
 
 
-class MongoAssets:
+class MongoAssets(MongoDocumentStore):
     """Port `Assets`: one document per name."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._assets = database[ASSETS]
+        super().__init__(database, ASSETS, ASSET_REVISIONS, "asset")
         self._types = database[EVENT_TYPES]
-        self._database = database
         self._raw = database[ASSETS].with_options(codec_options=CodecOptions(RawBSONDocument))
 
     def all(self) -> list[Asset]:
@@ -96,7 +96,16 @@ class MongoAssets:
         return source_latencies(self._database) if is_named else {}
 
     def _whole(self) -> bytes:
-        return whole_collection(self._assets)
+        return whole_collection(self._documents)
+
+    def find(self, name: str) -> Document | None:
+        found = super().find(name)
+        return None if found is None else _without_left_field(found)
+
+    def store_document(self, document: Document) -> None:
+        """Insert or replace by name. Raises UserError, before writing, for an unreadable one, and
+        where a faulty one would be lost."""
+        self.store_assets([parse_asset(document)])
 
     def faulty(self) -> dict[str, list[str]]:
         return {
@@ -168,7 +177,11 @@ def _read_asset(raw: bytes) -> Read[Asset]:
 def parse_stored_asset(document: Document) -> Asset:
     """Return the asset of a stored document, without a field of before 0.2.0 (`find_left_parts`
     names it). Raises AssetRefused with every fault."""
-    return parse_asset({name: value for name, value in document.items() if name != "plant"})
+    return parse_asset(_without_left_field(document))
+
+
+def _without_left_field(document: Document) -> Document:
+    return {name: value for name, value in document.items() if name != "plant"}
 
 
 def _store_documents(

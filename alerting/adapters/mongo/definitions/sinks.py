@@ -1,11 +1,10 @@
-"""Sinks in MongoDB: documents as people wrote them, revisions, and how far each has delivered."""
+"""How far each sink has delivered, in MongoDB."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from pymongo import UpdateOne
 
-from alerting.adapters.mongo.definitions.revised import MongoRevisedDocuments
 from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
@@ -21,18 +20,14 @@ from alerting.adapters.mongo.indexes import (
     SINK_ALARMS,
     SINK_LETTERS,
     SINK_PROGRESS,
-    SINK_REVISIONS,
-    SINKS,
 )
-from alerting.definitions.sinks.sink import Sink, parse_sink
 from alerting.ports.sinks import SinkLetter, SinkProgress, SinkStep
 
 
-class MongoSinks(MongoRevisedDocuments[Sink]):
-    """Ports `Sinks` and `SinkDeliveries`."""
+class MongoSinkDeliveries:
+    """Port `SinkDeliveries`."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        super().__init__(database, SINKS, SINK_REVISIONS, parse_sink, "sink")
         self._progress = database[SINK_PROGRESS]
         self._alarms = database[SINK_ALARMS]
         self._letters = database[SINK_LETTERS]

@@ -1,4 +1,4 @@
-"""Sources in MongoDB: documents as people wrote them, revisions, and how far each has delivered."""
+"""How far each source has delivered, in MongoDB."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from pymongo import ReturnDocument, WriteConcern
 from pymongo.errors import DuplicateKeyError
 
-from alerting.adapters.mongo.definitions.revised import MongoRevisedDocuments
 from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
@@ -23,11 +22,10 @@ from alerting.adapters.mongo.indexes import (
     DELIVERY_ANSWERS,
     SOURCE_FILES,
     SOURCE_PROGRESS,
-    SOURCE_REVISIONS,
     SOURCES,
     STREAM_PROCESSES,
 )
-from alerting.definitions.sources.source import PROCESS_GONE, Source, parse_source
+from alerting.definitions.sources.source import PROCESS_GONE, parse_source
 from alerting.ports.sources import (
     POLL_ABANDONED,
     DeadMessage,
@@ -44,11 +42,10 @@ _RECENT = 20
 _MOST_FORGOTTEN = 10_000
 
 
-class MongoSources(MongoRevisedDocuments[Source]):
-    """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
+class MongoSourceDeliveries:
+    """Ports `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        super().__init__(database, SOURCES, SOURCE_REVISIONS, parse_source, "source")
         self._progress = database[SOURCE_PROGRESS]
         self._counts = database[SOURCE_PROGRESS].with_options(write_concern=WriteConcern(w=1))
         self._answers = database[DELIVERY_ANSWERS]

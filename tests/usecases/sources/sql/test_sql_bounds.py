@@ -12,7 +12,7 @@ from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.mariadb import mariadb_server
@@ -86,7 +86,7 @@ def count(address):
 
 def platform_with(query, **changes):
     made = memory_platform()
-    apply_sources(made, [SOURCE | {"query": query} | changes], "ada", at(0))
+    SOURCES.apply(made, [SOURCE | {"query": query} | changes], "ada", at(0))
     return made
 
 
@@ -142,7 +142,7 @@ def test_what_takes_too_long_is_ended_or_left_and_the_next_poll_reads_on(
     with pytest.raises(UserError, match=told):
         read(platform, database, statement_s=0.5)
     assert time.monotonic() - began < 30
-    apply_sources(platform, [SOURCE | {"query": ROWS}], "ada", at(2))
+    SOURCES.apply(platform, [SOURCE | {"query": ROWS}], "ada", at(2))
     assert read(platform, database).new == 8
 
 

@@ -13,7 +13,7 @@ from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader, _Fetched, _statement
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 
@@ -74,19 +74,19 @@ def readers(database):
     ],
 )
 def test_a_source_that_reads_something_else_begins_anew(platform, readers, database, changes, new):
-    apply_sources(platform, [SOURCE], "ada", at(0))
+    SOURCES.apply(platform, [SOURCE], "ada", at(0))
     insert(database, "results", (1000, 8, 0, 1.0), (1001, 9, 1, 2.0))
     insert(database, "others", (1, 1, 5, 5.0), (2, 2, 6, 6.0))
     assert poll(platform, readers, "quality", at(1)).new == 2
     insert(database, "results", (3, 3, 2, 3.0))  # below the cursor, found only from the beginning
     changed = {name: value for name, value in {**SOURCE, **changes}.items() if value is not None}
-    apply_sources(platform, [changed], "ada", at(2))
+    SOURCES.apply(platform, [changed], "ada", at(2))
     assert poll(platform, readers, "quality", at(3)).new == new
     assert poll(platform, readers, "quality", at(4)).new == 0
 
 
 def test_an_overlap_with_a_cursor_that_is_no_instant_is_said(platform, readers, database):
-    apply_sources(platform, [{**SOURCE, "overlap": "10m"}], "ada", at(0))
+    SOURCES.apply(platform, [{**SOURCE, "overlap": "10m"}], "ada", at(0))
     insert(database, "results", (1, 1, 0, 1.0))
     with pytest.raises(UserError, match="cursor 'id' is no instant"):
         poll(platform, readers, "quality", at(1))
@@ -117,7 +117,7 @@ def test_a_row_with_a_stamp_in_the_future_does_not_hide_rows_that_come_after_it(
 
     monkeypatch.setattr("alerting.adapters.sources.sql._fetch", fetch)
     readers = Readers(FolderDrop(), SqlReader(resolver({"DB": "sqlite://"}), now=lambda: now))
-    apply_sources(platform, [{**SOURCE, "cursor": "ts", "timezone": zone}], "ada", at(0))
+    SOURCES.apply(platform, [{**SOURCE, "cursor": "ts", "timezone": zone}], "ada", at(0))
     rows += [{"ts": stamp(0), "t": 1.0}, {"ts": stamp(3000), "t": 2.0}]
     assert poll(platform, readers, "quality", at(1)).new == 2
     rows += [{"ts": stamp(11), "t": 3.0}]
@@ -134,7 +134,7 @@ ADDRESSES = {
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_an_address_that_leads_to_no_database_is_refused_without_showing_it(platform, address):
-    apply_sources(platform, [SOURCE], "ada", at(0))
+    SOURCES.apply(platform, [SOURCE], "ada", at(0))
     readers = Readers(FolderDrop(), SqlReader(resolver({"DB": address})))
     with pytest.raises(UserError, match=ADDRESSES[address]) as refusal:
         poll(platform, readers, "quality", at(1))
@@ -155,7 +155,7 @@ NO_CURSORS = [
 def test_a_stored_cursor_that_is_none_is_refused_with_its_remedy_and_stops_no_other_source(
     platform, readers, database
 ):
-    apply_sources(platform, [SOURCE, {**SOURCE, "name": "other", "asset": "oven-2"}], "ada", at(0))
+    SOURCES.apply(platform, [SOURCE, {**SOURCE, "name": "other", "asset": "oven-2"}], "ada", at(0))
     insert(database, "results", (1, 1, 0, 1.0), (2, 2, 1, 2.0))
     assert poll(platform, readers, "quality", at(1)).new == 2
     before = platform.deliveries.progress("quality")
@@ -192,8 +192,8 @@ TWO_STATEMENTS = [
 def test_a_query_of_more_than_one_statement_is_refused_when_it_is_applied(platform, query):
     asked = {k: v for k, v in SOURCE.items() if k != "table"}
     with pytest.raises(UserError, match=r"query: has more than one statement \(write one SELECT"):
-        apply_sources(platform, [asked | {"query": query}], "ada", at(0))
-    apply_sources(platform, [asked | {"query": "SELECT id FROM x ;\n"}], "ada", at(0))
+        SOURCES.apply(platform, [asked | {"query": query}], "ada", at(0))
+    SOURCES.apply(platform, [asked | {"query": "SELECT id FROM x ;\n"}], "ada", at(0))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from tests.builders import at
 from tests.helpers.postgres import postgres_server
@@ -99,7 +99,7 @@ def readers(server):
 @pytest.fixture
 def platform():
     made = memory_platform()
-    apply_sources(made, [SOURCE], "ada", at(0))
+    SOURCES.apply(made, [SOURCE], "ada", at(0))
     return made
 
 
@@ -145,7 +145,7 @@ def test_a_query_with_a_cursor_of_instants_reads_rows_that_came_late_within_its_
     platform, readers, database
 ):
     query = "SELECT taken_at, machine, hardness FROM plant.results WHERE ok;"
-    apply_sources(
+    SOURCES.apply(
         platform, [{k: v for k, v in SOURCE.items() if k != "table"} | {"query": query,
         "cursor": "taken_at", "overlap": "5m"}],
         "ada", at(0),
@@ -197,7 +197,7 @@ def test_a_piece_with_faulty_rows_stores_the_others_and_one_with_faulty_rows_onl
 def test_what_cannot_be_read_is_said_and_stored_as_the_fault_of_the_source(
     platform, readers, database, changes, message
 ):
-    apply_sources(platform, [{**SOURCE, **changes}], "ada", at(0))
+    SOURCES.apply(platform, [{**SOURCE, **changes}], "ada", at(0))
     insert(database, 30)
     with pytest.raises(UserError, match=message):
         poll(platform, readers, "quality", at(1))

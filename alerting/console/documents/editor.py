@@ -1,0 +1,284 @@
+"""The editor of documents: as form, of the whole or of one part, and as YAML; their check, and what
+applying them would change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from fastapi import Depends, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from alerting.adapters.platform import Platform
+from alerting.console.access import Person
+from alerting.console.api.parameters import FormField
+from alerting.console.definitions.documents import (
+    line_of_path,
+    read_yaml_document,
+    write_yaml_document,
+)
+from alerting.console.definitions.form import FormGroup, draw_form
+from alerting.console.definitions.form_document import change_form, read_form, replace_part
+from alerting.console.definitions.views import shown_document
+from alerting.console.documents.kinds import ConsoleKind
+from alerting.console.web.forms import read_revision
+from alerting.console.web.rendering import render
+from alerting.definitions.faults import (
+    ChangedMeanwhile,
+    DocumentRefused,
+    Fault,
+    NotFound,
+    UserError,
+)
+from alerting.definitions.revisions import flat_changes
+from alerting.definitions.wording.language import translatable
+from alerting.ports import Document
+from alerting.usecases.documents import Changes, Expected
+
+LONGEST_TEXT = 60_000
+LONGEST_PATH = 300
+_ORIGIN = translatable("the text")
+_SHAPES = frozenset({"form", "yaml", "part", "add", "remove", "way"})
+"""Values of the buttons that change what is shown of a draft alone."""
+Act = Annotated[
+    str, Form(max_length=LONGEST_PATH, pattern=r"^[a-z]+(:[A-Za-z0-9_.-]*(:[0-9]{1,2})?)?$")
+]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A document under way. `name`, `revision`: of the stored one that it changes, empty for a new
+    one; `at`: the path of the part that the form shows, empty for the whole."""
+
+    text: str
+    name: str = ""
+    revision: int = 0
+    as_form: bool = True
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class SentDraft:
+    """A draft as it was sent. `inputs`: those of its form; `part`: the name of a new part."""
+
+    draft: Draft
+    inputs: tuple[tuple[str, str], ...]
+    do: str
+    reason: str
+    part: str
+
+
+@dataclass(frozen=True)
+class EditorAnswer:
+    """What the page says of a draft. `review`: its effect; `fault`: why there is none; `changed`:
+    the change of somebody else since; `newer`: what the draft changes of that; `looked`: what it
+    would do."""
+
+    review: Any = None
+    faults: tuple[Fault, ...] = ()
+    fault: str = ""
+    changed: str = ""
+    newer: Changes = field(default_factory=dict)
+    reason: str = ""
+    looked: object | None = None
+
+    @property
+    def status(self) -> int:
+        """Return the status of the page's answer."""
+        if self.changed:
+            return 412
+        return 422 if self.fault or self.faults else 200
+
+
+async def read_sent(
+    request: Request,
+    text: Annotated[str, Form(max_length=LONGEST_TEXT)] = "",
+    revision: FormField = "",
+    shape: FormField = "",
+    at: FormField = "",
+    reason: FormField = "",
+    part: FormField = "",
+    do: Act = "check",
+) -> SentDraft:
+    """Return the draft of a submitted editor."""
+    items = (await request.form()).multi_items()
+    inputs = tuple((name, value) for name, value in items if isinstance(value, str))
+    draft = Draft(
+        text.replace("\r\n", "\n"), "", read_revision(revision or "0"), shape == "form", at
+    )
+    return SentDraft(draft, inputs, do, reason.strip(), part.strip())
+
+
+Sent = Annotated[SentDraft, Depends(read_sent)]
+
+
+def show_editor(
+    shown: ConsoleKind, request: Request, platform: Platform, name: str, at: str = ""
+) -> str:
+    """Return the editor of a stored document, or of a part of it. Raises NotFound."""
+    found = shown.kind.show(platform, name, platform.clock.now())
+    text = write_yaml_document(shown_document(found.document))
+    part = _known_part(shown, found.document, at)
+    return render_editor(
+        shown, request, platform, Draft(text, name, found.number, shown.as_form, part)
+    )
+
+
+def submit(
+    shown: ConsoleKind,
+    request: Request,
+    platform: Platform,
+    person: Person,
+    sent: SentDraft,
+    name: str = "",
+) -> Response:
+    """Return the answer to a button of the editor; what was typed is shown again. `name`: of the
+    stored document. Raises NotFound for an unknown one."""
+    now = platform.clock.now()
+    if name:
+        shown.kind.show(platform, name, now)
+    draft = replace(sent.draft, name=name)
+    act, _, where = sent.do.partition(":")
+    answer = EditorAnswer(reason=sent.reason)
+    try:
+        draft, document = _read(shown, draft, sent.inputs)
+        if act == "apply":
+            why = sent.reason or "edited in the console"
+            expected: Expected = draft.revision if name else "new"
+            (made,) = shown.kind.apply(
+                platform, [document], person.name, now, why, expected=expected, on_host=False
+            )
+            return RedirectResponse(f"/{shown.plural}/{made.name}", 303)
+        if act == "look" and shown.look is not None:
+            answer = replace(answer, looked=shown.look(request, platform, document))
+        elif act in _SHAPES:
+            draft = _in_shape(shown, draft, document, act, where, sent.part)
+        else:
+            review = shown.kind.review(platform, document)
+            answer = replace(answer, review=review, faults=review.faults)
+    except NotFound:
+        raise
+    except ChangedMeanwhile as changed:
+        answer = replace(answer, changed=changed.message)
+        if name:
+            found = shown.kind.show(platform, name, now)
+            draft = replace(draft, revision=found.number)
+            answer = replace(answer, newer=flat_changes(found.document, document))
+    except DocumentRefused as refusal:
+        answer = replace(answer, faults=refusal.faults)
+    except UserError as refusal:
+        answer = replace(answer, fault=refusal.message)
+    return HTMLResponse(render_editor(shown, request, platform, draft, answer), answer.status)
+
+
+def render_editor(
+    shown: ConsoleKind,
+    request: Request,
+    platform: Platform,
+    draft: Draft,
+    answer: EditorAnswer | None = None,
+    kind: str = "",
+) -> str:
+    """Return the page of the editor. `kind`: of a new document."""
+    answer = answer or EditorAnswer()
+    document, form = _form_of(shown, draft)
+    faults = [{"line": line_of_path(draft.text, f.path), "fault": f} for f in answer.faults]
+    members = document.get(shown.fields.parts) if shown.fields.parts else None
+    parts = members if isinstance(members, dict) else {}
+    return render(
+        shown.editor,
+        request,
+        kind=shown,
+        own=f"/{shown.plural}",
+        kinds=() if draft.name else shown.kinds(),
+        chosen=kind or document.get("kind"),
+        draft=draft,
+        shown=answer,
+        review=answer.review,
+        form=form,
+        title=document.get("title") or draft.name,
+        parts=[str(name) for name in parts],
+        part=draft.at.partition(".")[2],
+        by_path={fault.path: fault for fault in answer.faults},
+        faults=sorted(faults, key=lambda one: one["line"] or 0),
+        offered=shown.offered(platform, document),
+        variables=_variables(parts),
+        rows=min(max(draft.text.count("\n") + 4, 18), 40),
+        now=platform.clock.now(),
+    )
+
+
+def _variables(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return names and titles of parts that are groups of fields."""
+    return [
+        (str(name), str(one.get("title") or "") if isinstance(one, dict) else "")
+        for name, one in parts.items()
+    ]
+
+
+def _read(
+    shown: ConsoleKind, draft: Draft, inputs: tuple[tuple[str, str], ...]
+) -> tuple[Draft, Document]:
+    """Return a draft with its document. Raises UserError for a text that is none, and for one with
+    another name."""
+    document = read_yaml_document(draft.text, _ORIGIN) if draft.text.strip() else {}
+    if draft.as_form:
+        form = read_form((name, text) for name, text in inputs if ":" in name)
+        document = replace_part(document, form, draft.at, {shown.fields.parts})
+        draft = replace(draft, text=write_yaml_document(document))
+    if draft.name and document.setdefault("name", draft.name) != draft.name:
+        raise UserError(
+            translatable("name: this is the page of {name}, which keeps its name", name=draft.name)
+        )
+    return draft, document
+
+
+def _in_shape(
+    shown: ConsoleKind, draft: Draft, document: Document, act: str, where: str, part: str
+) -> Draft:
+    """Return a draft as text or as form, of the whole or of a part, or with a changed field."""
+    if act in ("form", "yaml"):
+        return replace(draft, as_form=act == "form", at=draft.at if act == "form" else "")
+    if act == "part":
+        wanted = f"{shown.fields.parts}.{where}" if where else ""
+        return replace(draft, at=_known_part(shown, document, wanted))
+    path, _, way = where.partition(":")
+    if act == "add" and path == shown.fields.parts:
+        return _with_part(shown, draft, document, part)
+    changed = (
+        change_form(document, act, path, int(way or 0), shown.form_schema(document))
+        if path
+        else document
+    )
+    at = "" if act == "remove" and path == draft.at else draft.at
+    return replace(draft, text=write_yaml_document(changed), at=at)
+
+
+def _with_part(shown: ConsoleKind, draft: Draft, document: Document, part: str) -> Draft:
+    if not part or "." in part or ":" in part:
+        raise UserError(translatable("write the name of the new part first, without a dot"))
+    members = document.get(shown.fields.parts)
+    known = members if isinstance(members, dict) else {}
+    made = {**document, shown.fields.parts: {**known, part: known.get(part, {})}}
+    return replace(draft, text=write_yaml_document(made), at=f"{shown.fields.parts}.{part}")
+
+
+def _known_part(shown: ConsoleKind, document: Document, at: str) -> str:
+    """Return the path of a part if the document has it, else that of the whole."""
+    field_, _, name = at.partition(".")
+    members = document.get(shown.fields.parts) if shown.fields.parts else None
+    is_known = field_ == shown.fields.parts and isinstance(members, dict) and name in members
+    return at if is_known else ""
+
+
+def _form_of(shown: ConsoleKind, draft: Draft) -> tuple[Document, FormGroup | None]:
+    """Return the document of a draft, and its form; none of a text that cannot be read, or does not
+    say of which kind it is."""
+    document: Document = {}
+    try:
+        text = draft.text.strip()
+        document = read_yaml_document(draft.text, _ORIGIN) if text else {}
+        if draft.as_form:
+            return document, draw_form(document, shown.form_schema(document), draft.at)
+    except UserError:
+        pass
+    return document, None

@@ -1,0 +1,231 @@
+"""Sources at the console: what each delivers, its rows as they would be stored, dead messages."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import Field
+
+from alerting.adapters.mongo.mongo import is_outage
+from alerting.adapters.platform import Platform
+from alerting.console.api import views
+from alerting.console.api.api import Engineer, Served
+from alerting.console.api.parameters import Id
+from alerting.console.definitions.documents import Sent, describe_body
+from alerting.console.documents.kinds import ConsoleKind
+from alerting.console.documents.pages import render_page, render_refusal
+from alerting.console.documents.trials import Trials
+from alerting.console.web.forms import FormEngineer
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.sources.source import Source, source_kinds
+from alerting.definitions.wording.language import translatable
+from alerting.ports import DeadMessage, Document
+from alerting.usecases.documents import StoredDocument
+from alerting.usecases.sources.documents import (
+    DEAD_SHOWN,
+    SOURCES,
+    FirstDeadMessages,
+    can_be_looked_at,
+    first_dead_messages,
+)
+from alerting.usecases.sources.poll import Readers, try_source
+from alerting.usecases.sources.status import SourceStatus, source_status
+from alerting.usecases.sources.stream import StreamCount, retry_dead
+from alerting.usecases.sources.trial import SourceTrial
+
+router = APIRouter(prefix="/api/v1", tags=["sources"])
+pages = APIRouter(include_in_schema=False)
+LONGEST_PAYLOAD = 2000
+WAIT_S = 8.0
+"""How long messages of a broker are waited for; a person waits for the page as long."""
+_EXAMPLE: Document = {"name": "line-3", "kind": "http", "stale_after": "10m"}
+_ASSETS = """asset_column: asset   # or, if all rows are of one asset: asset: oven-1
+stale_after: 15m
+"""
+STARTS: Mapping[str, str] = {
+    "http": f"""name: line-3
+kind: http   # programs send rows: POST /api/v1/readings?source=line-3
+{_ASSETS}""",
+    "files": f"""name: line-3-files
+kind: files
+url: {{env: LAB_FILES_URL}}   # files of this machine: apply the source there
+pattern: /line-3/*.csv
+every: 1m
+{_ASSETS}""",
+    "sql": f"""name: line-3-database
+kind: sql
+url: {{env: QUALITY_DB_URL}}
+table: quality.results
+cursor: id
+time: measured_at
+every: 1m
+{_ASSETS}""",
+    "mqtt": """name: line-3
+kind: mqtt
+url: {env: BROKER_URL}   # mqtts://user:password@broker:8883
+topic: line-3/{asset}/{variable}
+payload: value
+stamp: receipt
+""",
+    "amqp": """name: line-3
+kind: amqp
+url: {env: BROKER_URL}   # amqps://user:password@broker/virtual-host
+topic: line-3.{asset}.readings
+""",
+    "opcua": """name: line-3
+kind: opcua
+url: {env: OPCUA_URL}   # opc.tcp://user:password@server:4840
+history: 8h
+nodes:
+  ns=2;s=Oven1.Zone2: {variable: zone_2, asset: oven-1}
+""",
+}
+"""A document of each kind, to be completed."""
+PASSWORDS = translatable(
+    "Passwords are not written here: a document names the variable of the environment, or the "
+    "file, that holds an address with its password."
+)
+
+
+class DeadMessageView(views.View):
+    """A message that could not be stored. `payload`: its first 2,000 characters."""
+
+    id: str
+    at: datetime
+    topic: str
+    payload: str
+    reason: str
+
+
+class DeadMessagesView(views.View):
+    """Dead messages, oldest first. `more`: there are more than these."""
+
+    items: list[DeadMessageView]
+    more: bool = Field(description=f"More than {DEAD_SHOWN}.")
+
+
+@router.post(
+    "/sources:test",
+    openapi_extra=describe_body("source", _EXAMPLE),
+    operation_id="test_source_document",
+)
+def look_at_document(
+    platform: Served, _: Engineer, request: Request, document: Sent
+) -> SourceTrial:
+    """Show ten rows as a source that is not applied yet would store them. Stores nothing, takes no
+    message from a broker. Role: engineer."""
+    return look_at(request, platform, document)
+
+
+@router.post("/sources/{name}:test", operation_id="test_source")
+def look_at_source(name: Id, platform: Served, _: Engineer, request: Request) -> SourceTrial:
+    """Show ten rows as they would be stored, and what is refused and why. Stores nothing. Role:
+    engineer."""
+    return _look(request, platform, SOURCES.find(platform, name))
+
+
+@router.get("/sources/{name}/dead-messages")
+def list_dead_messages(name: Id, platform: Served, _: Engineer) -> DeadMessagesView:
+    """List the first messages of a broker that could not be stored. Role: engineer."""
+    SOURCES.find(platform, name)
+    found = first_dead_messages(platform, name)
+    return DeadMessagesView(items=dead_views(found), more=found.more)
+
+
+@router.post("/sources/{name}/dead-messages:retry")
+def retry_dead_messages(name: Id, platform: Served, person: Engineer) -> StreamCount:
+    """Store the dead messages of a source once more. Role: engineer."""
+    return retry_dead(platform, name, person.name, platform.clock.now(), is_outage)
+
+
+@pages.post("/sources/{name}/look", response_class=HTMLResponse)
+def look_at_rows(name: Id, request: Request, platform: Served, _: FormEngineer) -> Response:
+    """Show ten rows as they would be stored."""
+    try:
+        found = _look(request, platform, SOURCES.find(platform, name))
+    except NotFound:
+        raise
+    except UserError as refusal:
+        return render_refusal(SOURCE_PAGES, request, platform, name, refusal)
+    return render_page(SOURCE_PAGES, request, platform, name, trial=found)
+
+
+@pages.post("/sources/{name}/retry", response_class=HTMLResponse)
+def retry_messages(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
+    """Store dead messages once more."""
+    retry_dead(platform, name, person.name, platform.clock.now(), is_outage)
+    return RedirectResponse(f"{request.url.path.removesuffix('/retry')}#dead", 303)
+
+
+def look_at(request: Request, platform: Platform, document: Document) -> SourceTrial:
+    """Return rows of a document that need not be applied. Raises UserError."""
+    (review,) = SOURCES.plan(platform, [document], on_host=False)
+    if review.read is None:
+        raise SOURCES.refused(review.name, review.faults)
+    return _look(request, platform, review.read)
+
+
+def _look(request: Request, platform: Platform, source: Source) -> SourceTrial:
+    trials: Trials[Readers] = request.app.state.source_trials
+    now = platform.clock.now()
+    return trials.run(lambda readers: try_source(platform, readers, source, WAIT_S, now))
+
+
+def dead_views(found: FirstDeadMessages) -> list[DeadMessageView]:
+    """Return the views of the dead messages that are shown."""
+    return [
+        DeadMessageView(
+            id=message.id,
+            at=message.at,
+            topic=message.topic,
+            payload=_text(message),
+            reason=message.reason,
+        )
+        for message in found.items
+    ]
+
+
+def _text(message: DeadMessage) -> str:
+    return message.payload[:LONGEST_PAYLOAD].decode("utf-8", "backslashreplace")
+
+
+def _status(platform: Platform, source: Source, now: datetime) -> SourceStatus:
+    return source_status(platform, source, platform.sources.revisions(source.name), now)
+
+
+def _more(
+    _: Request, platform: Platform, found: StoredDocument[Source], __: datetime
+) -> dict[str, Any]:
+    dead = first_dead_messages(platform, found.name)
+    return {
+        "dead": dead_views(dead),
+        "dead_more": dead.more,
+        "can_look": can_be_looked_at(found.read),
+        "trial": None,
+    }
+
+
+SOURCE_PAGES = ConsoleKind(
+    SOURCES,
+    example=_EXAMPLE,
+    title=translatable("Sources"),
+    new=translatable("New source"),
+    intro=translatable(
+        "A source is where readings and events come from. Choose its kind, complete the document, "
+        "look at ten rows, then apply it."
+    ),
+    note=PASSWORDS,
+    lists_page="read",
+    list_page="documents/sources.html",
+    page="documents/source.html",
+    editor="documents/source_editor.html",
+    line_view=SourceStatus,
+    status=_status,
+    more=_more,
+    starts=STARTS,
+    kinds=lambda: list(source_kinds()),
+    look=look_at,
+    as_form=False,
+)

@@ -1,1 +1,0 @@
-"""The editor of documents as form and as YAML, and what it says of a change."""

@@ -1,1 +1,0 @@
-"""Sinks at the console: where values and alarms go out."""

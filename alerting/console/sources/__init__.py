@@ -1,1 +1,0 @@
-"""Sources over HTTP: the REST API and the pages on top of it."""

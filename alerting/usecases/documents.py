@@ -1,0 +1,432 @@
+"""Documents that people write: one life for all kinds, from the check to the last revision.
+
+A kind says how its documents are read, what is refused of them beside the platform, what else a
+change concerns, and which states there are. Each change is a revision.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from alerting.definitions.faults import (
+    ChangedMeanwhile,
+    DocumentRefused,
+    Fault,
+    NotFound,
+    UserError,
+    name_hint,
+    read_each,
+    shown,
+)
+from alerting.definitions.revisions import flat_changes
+from alerting.definitions.sources.union import new_host_paths
+from alerting.definitions.wording.language import translatable
+from alerting.ports import (
+    AUDIT_ORIGIN,
+    Audit,
+    DefinitionPorts,
+    Document,
+    DocumentEdit,
+    DocumentRevision,
+    DocumentStore,
+)
+
+Expected = int | Literal["new"]
+"""The number of the newest revision that a change was made from, 0 for a document without any; or
+that there is no such document."""
+ChangeAction = Literal["new", "changed", "unchanged"]
+EDITOR = "MongoDB"
+"""The actor of an edit in the database: which of its users made it the platform cannot know."""
+Changes = Mapping[str, tuple[Any, Any]]
+"""Fields that differ, each with its value before and after."""
+
+
+class Audited(Protocol):
+    """Ports with an audit."""
+
+    @property
+    def audit(self) -> Audit: ...
+
+
+class Named(Protocol):
+    """What a valid document says."""
+
+    @property
+    def name(self) -> str: ...
+
+
+P_contra = TypeVar("P_contra", bound=Audited, contravariant=True)
+T = TypeVar("T", bound=Named)
+
+
+@dataclass(frozen=True)
+class StateChange:
+    """An act on documents, such as `pause`: the state after it, and its entry in the audit."""
+
+    state: str
+    audited: str
+
+
+@dataclass(frozen=True)
+class DocumentReview(Generic[T]):
+    """The effect that applying a document would have; a faulty one has faults alone.
+
+    `effects`: what else it concerns, of kinds that have such.
+    """
+
+    name: str
+    action: ChangeAction
+    faults: tuple[Fault, ...] = ()
+    changes: Changes = field(default_factory=dict)
+    read: T | None = None
+    effects: object | None = None
+
+
+@dataclass(frozen=True)
+class StoredDocument(Generic[T]):
+    """A document as people write it, with its revisions, oldest first. `read`: what it says, None
+    of a faulty one."""
+
+    name: str
+    document: Document
+    read: T | None
+    faults: tuple[str, ...]
+    revisions: tuple[DocumentRevision, ...]
+
+    @property
+    def number(self) -> int:
+        """Return the number of the newest revision, 0 without one."""
+        return self.revisions[-1].number if self.revisions else 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DocumentKind(Generic[P_contra, T]):
+    """A kind of documents. `word`: what one is called; `model`: the fields of a document, None if
+    it does not say which; `applied`, `removed`: entries in the audit, the latter of a kind whose
+    documents can be removed.
+
+    `complete`: adds what a document leaves to the plant. `faults`: yields what is refused of a new
+    one. `effects`: what else a valid one concerns. `prepare`: is called with the names of new ones
+    before they are stored. `columns`: fields that tables of commands show. `most`: documents, with
+    a remedy. `unrecorded`: author and reason of a change that came past this life.
+    """
+
+    word: str
+    store: Callable[[P_contra], DocumentStore]
+    model: Callable[[Document], type[BaseModel] | None]
+    parse: Callable[[Mapping[str, Any]], T]
+    write: Callable[[T], Document]
+    refused: type[DocumentRefused]
+    applied: str
+    removed: str = ""
+    acts: Mapping[str, StateChange] = field(default_factory=dict)
+    complete: Callable[[P_contra, T], T] = lambda _, one: one
+    faults: Callable[[P_contra, T], Iterable[Fault]] = lambda *_: ()
+    effects: Callable[[P_contra, T, Changes], object | None] = lambda *_: None
+    prepare: Callable[[P_contra, Sequence[str], datetime], None] = lambda *_: None
+    columns: tuple[str, ...] = ("name", "kind", "state")
+    most: tuple[int, str] | None = None
+    unrecorded: tuple[str, str] = ("database", "edited in the database")
+
+    def review(
+        self, ports: P_contra, document: Mapping[str, Any], *, on_host: bool = False
+    ) -> DocumentReview[T]:
+        """Return the effect of a document, with all its faults. Writes nothing.
+
+        `on_host`: it comes from a person on the host. At the console a document names no path of
+        the host but those that it uses already, each at the same place: kind, address and path; for
+        people there may not see or move any file of the host.
+        """
+        try:
+            one = self.complete(ports, self.parse(document))
+        except DocumentRefused as refusal:
+            return DocumentReview(refusal.name, "new", refusal.faults)
+        stored = self.store(ports).find(one.name)
+        before = self.get(ports, one.name)
+        faults = list(self.faults(ports, one))
+        if not on_host:
+            message = "a path on the host is given there: `alerting apply FILE`"
+            faults += [Fault(path, message) for path in new_host_paths(one, before)]
+        if faults:
+            return DocumentReview(one.name, "new", tuple(faults))
+        written = stored or {} if before is None else self.write(before)
+        changes = flat_changes(written, self.write(one))
+        if before is not None and not changes:
+            return DocumentReview(one.name, "unchanged", (), {}, one)
+        effects = self.effects(ports, one, changes)
+        if stored is None:
+            return DocumentReview(one.name, "new", (), {}, one, effects)
+        return DocumentReview(one.name, "changed", (), changes, one, effects)
+
+    def check(self, ports: P_contra, documents: Sequence[Mapping[str, Any]]) -> list[T]:
+        """Read documents of a person on the host. Raises UserError with the faults of all."""
+        return [review.read for review in self.plan(ports, documents) if review.read is not None]
+
+    def plan(
+        self, ports: P_contra, documents: Sequence[Mapping[str, Any]], *, on_host: bool = True
+    ) -> list[DocumentReview[T]]:
+        """Return the changes that `apply` would make. Raises UserError with all faults."""
+        reviews = [self.review(ports, document, on_host=on_host) for document in documents]
+        refusals = [self.refused(one.name, one.faults) for one in reviews if one.faults]
+        if refusals and len(reviews) == 1:
+            raise refusals[0]
+        names = [one.name for one in reviews if not one.faults]
+        messages = [str(refusal) for refusal in refusals] + [
+            f"{self.word} {name!r} is given {names.count(name)} times"
+            for name in sorted(set(names))
+            if names.count(name) > 1
+        ]
+        if messages:
+            raise UserError("\n".join(messages))
+        new = sum(one.action == "new" for one in reviews)
+        if self.most and new and len(self.store(ports).documents()) + new > self.most[0]:
+            raise UserError(f"there are at most {self.most[0]} {self.word}s; {self.most[1]}")
+        return reviews
+
+    def apply(
+        self,
+        ports: P_contra,
+        documents: Sequence[Mapping[str, Any]],
+        actor: str,
+        at: datetime,
+        reason: str = "",
+        *,
+        expected: Expected | None = None,
+        on_host: bool = True,
+        accepted: str = "",
+    ) -> list[DocumentReview[T]]:
+        """Apply documents, all of them or none. Raises UserError for faulty ones, and
+        ChangedMeanwhile if the newest revision of a document is not the expected one.
+
+        `accepted`: why what a kind refuses for its effects is accepted.
+        """
+        del accepted
+        reviews = self.plan(ports, documents, on_host=on_host)
+        if expected is not None:
+            for review in reviews:
+                self.require_revision(ports, review.name, expected, at)
+        self.prepare(ports, [one.name for one in reviews if one.action == "new"], at)
+        for review in reviews:
+            if review.action != "unchanged" and review.read is not None:
+                self._store(ports, review.read, self.applied, actor, at, reason)
+        return reviews
+
+    def change_state(
+        self,
+        ports: P_contra,
+        name: str,
+        act: str,
+        actor: str,
+        at: datetime,
+        reason: str = "",
+        *,
+        expected: Expected | None = None,
+        accepted: str = "",
+    ) -> T:
+        """Pause, resume or retire one, as its kind has acts. Idempotent. Raises UserError for an
+        unknown or faulty one, ChangedMeanwhile for another revision than expected."""
+        del accepted
+        found = self.find(ports, name)
+        if expected is not None:
+            self.require_revision(ports, name, expected, at)
+        wanted = self.acts[act]
+        changed = self.parse({**self.write(found), "state": wanted.state})
+        if self.write(changed) != self.write(found):
+            self._store(ports, changed, wanted.audited, actor, at, reason)
+        return changed
+
+    def restore(
+        self,
+        ports: P_contra,
+        name: str,
+        number: int,
+        actor: str,
+        at: datetime,
+        reason: str = "",
+        *,
+        expected: Expected | None = None,
+        accepted: str = "",
+    ) -> DocumentReview[T]:
+        """Make the document of an earlier revision the newest one. Raises NotFound, and UserError
+        as a change at the console."""
+        document = self.find_revision(ports, name, number).document
+        why = reason or f"revision {number} restored"
+        (made,) = self.apply(
+            ports,
+            [document],
+            actor,
+            at,
+            why,
+            expected=expected,
+            on_host=False,
+            accepted=accepted,
+        )
+        return made
+
+    def remove(
+        self,
+        ports: P_contra,
+        name: str,
+        actor: str,
+        at: datetime,
+        reason: str = "",
+        *,
+        expected: Expected | None = None,
+    ) -> None:
+        """Remove one, valid or not; its revisions stay. Raises NotFound, ChangedMeanwhile."""
+        before = self._require(ports, name)
+        if expected is not None:
+            self.require_revision(ports, name, expected, at)
+        self.store(ports).remove(name)
+        ports.audit.add(actor, self.removed, name, at, before, why=reason)
+
+    def get(self, ports: P_contra, name: str) -> T | None:
+        """Return one; None if there is none of this name, or if its document is faulty."""
+        stored = self.store(ports).find(name)
+        return None if stored is None else next(iter(read_each([stored], self.parse)[0]), None)
+
+    def find(self, ports: P_contra, name: str) -> T:
+        """Return one. Raises NotFound if there is none of this name, and UserError if its document
+        is faulty."""
+        self._require(ports, name)
+        found = self.get(ports, name)
+        if found is None:
+            word = self.word
+            raise UserError(f"{word} {name!r} is faulty and not used; see: alerting list {word}s")
+        return found
+
+    def show(self, ports: P_contra, name: str, at: datetime) -> StoredDocument[T]:
+        """Return one, valid or not, with its revisions; an edit in the database gets its revision
+        first. Raises NotFound."""
+        stored = self._require(ports, name)
+        self.record_edits(ports, at, [name])
+        good, faults = read_each([stored], self.parse)
+        return StoredDocument(
+            name,
+            self.write(good[0]) if good else stored,
+            next(iter(good), None),
+            tuple(fault for found in faults.values() for fault in found),
+            tuple(self.store(ports).revisions(name)),
+        )
+
+    def read(self, ports: P_contra) -> tuple[list[T], dict[str, list[str]]]:
+        """Return the valid ones, and the faults of the others by name. A faulty one does not stop
+        the others."""
+        return read_each(self.store(ports).documents(), self.parse)
+
+    def find_revision(self, ports: P_contra, name: str, number: int) -> DocumentRevision:
+        """Return a revision. Raises NotFound."""
+        found = {one.number: one for one in self.store(ports).revisions(name)}
+        if number not in found:
+            raise NotFound(f"{self.word} {name!r} has no revision {number}")
+        return found[number]
+
+    def record_edits(
+        self, ports: P_contra, at: datetime, names: Sequence[str] | None = None
+    ) -> list[str]:
+        """Store a revision of every valid document, or of those of these names, that was edited in
+        the database. Return their names. Idempotent."""
+        store = self.store(ports)
+        found = store.documents() if names is None else map(store.find, names)
+        edited = []
+        for one in read_each(filter(None, found), self.parse)[0]:
+            revisions = store.revisions(one.name)
+            document = self.write(one)
+            if not revisions or flat_changes(revisions[-1].document, document):
+                self.add_revision(ports, one, self.unrecorded[0], at, self.unrecorded[1])
+                edited.append(one.name)
+        return edited
+
+    def require_revision(
+        self, ports: P_contra, name: str, expected: Expected, at: datetime
+    ) -> None:
+        """Raise ChangedMeanwhile if the newest revision is not the expected one. An edit of the
+        document in the database gets its revision first."""
+        store = self.store(ports)
+        self.record_edits(ports, at, [name])
+        exists = store.find(name) is not None
+        newest = next(reversed(store.revisions(name)), None)
+        if expected == "new" and not exists:
+            return
+        if expected == (newest.number if newest else 0) and exists:
+            return
+        if expected == "new":
+            message = translatable("there is already one of this name: {name}", name=name)
+        elif newest is None:
+            message = translatable("{name} has another content than expected", name=name)
+        else:
+            message = translatable(
+                "{name} was changed by {author} at {when}",
+                name=name,
+                author=newest.actor,
+                when=newest.at.isoformat(timespec="seconds"),
+            )
+        raise ChangedMeanwhile(message)
+
+    def add_revision(self, ports: P_contra, one: T, actor: str, at: datetime, reason: str) -> None:
+        """Store a revision under the next free number."""
+        store = self.store(ports)
+        document = self.write(one)
+        while True:
+            number = max((old.number for old in store.revisions(one.name)), default=0) + 1
+            if store.add_revision(DocumentRevision(one.name, number, at, actor, document, reason)):
+                return
+
+    def _store(
+        self, ports: P_contra, changed: T, what: str, actor: str, at: datetime, reason: str
+    ) -> None:
+        store = self.store(ports)
+        stored = store.find(changed.name)
+        before = self.get(ports, changed.name)
+        document = self.write(changed)
+        store.store_document(document)
+        self.add_revision(ports, changed, actor, at, reason)
+        written = stored if before is None else self.write(before)
+        ports.audit.add(actor, what, changed.name, at, written, document, reason)
+
+    def _require(self, ports: P_contra, name: str) -> Document:
+        store = self.store(ports)
+        stored = store.find(name)
+        if stored is None:
+            names = [shown(document.get("name")).strip("'") for document in store.documents()]
+            hint = name_hint(name, names, f"{self.word}s") or "there are none yet"
+            raise NotFound(f"there is no {self.word} {name!r}; {hint}")
+        return stored
+
+
+def list_history(revisions: Sequence[DocumentRevision]) -> list[tuple[DocumentRevision, list[str]]]:
+    """Return the revisions, newest first, each with the fields that it changed."""
+    return list(_yield_history(revisions))[::-1]
+
+
+def _yield_history(
+    revisions: Sequence[DocumentRevision],
+) -> Iterator[tuple[DocumentRevision, list[str]]]:
+    before: Mapping[str, Any] | None = None
+    for one in revisions:
+        yield one, [] if before is None else [*flat_changes(before, one.document)]
+        before = one.document
+
+
+def audit_edits(platform: DefinitionPorts, at: datetime) -> list[str]:
+    """Audit edits made in the database since the last time; return what was edited."""
+    found = platform.documents.edits()
+    origin = AUDIT_ORIGIN.set(EDITOR)
+    try:
+        for edit in found:
+            what = describe_edit(edit)
+            why = "edited in MongoDB"
+            platform.audit.add(EDITOR, what, edit.name, at, edit.before, edit.after, why)
+            platform.documents.note(edit)
+    finally:
+        AUDIT_ORIGIN.reset(origin)
+    return [f"{edit.collection}/{edit.name}" for edit in found]
+
+
+def describe_edit(edit: DocumentEdit) -> str:
+    """Return what was done, e.g. `route changed`."""
+    done = "added" if edit.before is None else "removed" if edit.after is None else "changed"
+    return f"{edit.what} {done}"
