@@ -17,7 +17,7 @@ from alerting_tasks import (
 
 @task
 def clean_up() -> dict[str, object]:
-    """Run the maintenance as of the run's instant, and return its counts. Then end shelves, and
+    """Run the maintenance as of the run's instant, and return its counts. Then end mutes, and
     deliver repeats, escalations, summaries, digests and heartbeats, also if the maintenance
     failed."""
     from alerting.usecases.notification.deliver import deliver_due

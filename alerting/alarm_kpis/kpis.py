@@ -194,7 +194,7 @@ def kpis(
     """Return the metrics of alarms raised in [start, end); older ones may be stale.
 
     Left out are backfilled and withdrawn episodes, and those without a notification because of a
-    shelf or suppression by design. Live ones that late data withdrew count, because recipients were
+    mute or suppression by design. Live ones that late data withdrew count, because recipients were
     notified. Periods begin at `start`; a shorter last one counts like any other. `evaluated`:
     intervals in which alarms could be raised, which do not overlap; rates and shares are of these
     times, and None without any. None: the whole period.

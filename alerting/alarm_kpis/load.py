@@ -116,11 +116,11 @@ def notification_instants(
     silent: Sequence[SuppressedInterval],
     still_notify: Sequence[Severity],
     end: datetime,
-    shelved: Sequence[SuppressedInterval] = (),
+    muted: Sequence[SuppressedInterval] = (),
 ) -> list[datetime]:
     """Return when recipients would have been notified of each raise.
 
-    At once, or when suppression or a shelf ends, or when its severity becomes one that suppression
+    At once, or when suppression or a mute ends, or when its severity becomes one that suppression
     does not mute. An episode that came and went while muted has no instant; of a prediction the end
     of the prediction counts, unless its problem was known at the raise.
     """
@@ -136,7 +136,7 @@ def notification_instants(
             turns.setdefault(step.raised_at, []).append(step)
     instants = []
     for raised_at, own in turns.items():
-        at = _first_notified(own, silent, still_notify, shelved)
+        at = _first_notified(own, silent, still_notify, muted)
         if at < ends.get(raised_at, end):
             instants.append(at)
     return instants
@@ -146,14 +146,14 @@ def _first_notified(
     turns: Sequence[Step],
     silent: Sequence[SuppressedInterval],
     still_notify: Sequence[Severity],
-    shelved: Sequence[SuppressedInterval],
+    muted: Sequence[SuppressedInterval],
 ) -> datetime:
-    """Return when an episode is first neither shelved nor suppressed at its severity."""
+    """Return when an episode is first neither muted nor suppressed at its severity."""
     at = turns[0].at
     before = None
     while at != before:
         before = at
-        at = first_free(shelved, at)
+        at = first_free(muted, at)
         severity = next(turn.severity for turn in reversed(turns) if turn.at <= at)
         if severity not in still_notify:
             worse = [turn.at for turn in turns if turn.at > at and turn.severity in still_notify]

@@ -146,7 +146,7 @@ def _advice_lines(p: "Platform", episode: "Episode") -> list[str]:
 def state_lines(p: "Platform", episode: "Episode") -> list[str]:
     """Return the operator state of an episode as lines for people."""
     from alerting.operators.actions import ISA_LETTERS
-    from alerting.operators.shelves import describe_shelf
+    from alerting.operators.mutes import describe_mute
     from alerting.usecases.operators.operate import operator_state
 
     state = operator_state(p, episode, p.clock.now())
@@ -158,7 +158,7 @@ def state_lines(p: "Platform", episode: "Episode") -> list[str]:
         lines.append(f"assigned to {episode.assigned_to}")
     if state.first_out == "first":
         lines.append("first-out: the first of several alarms of this asset")
-    lines += [describe_shelf(shelf) for shelf in state.shelves]
+    lines += [describe_mute(mute) for mute in state.mutes]
     if state.suppressed:
         return [*lines, f"suppressed by design: {state.suppressed}"]
     return lines + [f"an unknown state does not suppress it: {reason}" for reason in state.unknown]
@@ -178,7 +178,7 @@ def why(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain why an alarm was raised or not: value and limit, missing readings, score, shelf, and
+    """Explain why an alarm was raised or not: value and limit, missing readings, score, mute, and
     notifications."""
     from alerting.usecases.explain.explain import why as explain
 

@@ -47,6 +47,7 @@ from alerting.console.live.changes import LiveChanges
 from alerting.console.login import Entrance
 from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.models import decision_pages, model_api, model_pages
+from alerting.console.mutes import mute_api, mute_pages
 from alerting.console.now import answer_pages, now_api
 from alerting.console.now import page as now_page
 from alerting.console.people import (
@@ -62,7 +63,6 @@ from alerting.console.request_log import RequestLog
 from alerting.console.routes import route_pages
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
-from alerting.console.silences import silence_api, silence_pages
 from alerting.console.trends import label_api, label_pages, trend_api
 from alerting.console.trends import page as trend_page
 from alerting.console.web import links, operate_pages, pages, platform_page, quality, report_pages
@@ -105,7 +105,7 @@ PROGRAMS = (
     trend_api.router,
     label_api.router,
     live_api.router,
-    silence_api.router,
+    mute_api.router,
 )
 """Routes for programs."""
 DOCUMENTS: Mapping[str, ConsoleKind] = {
@@ -126,7 +126,7 @@ PEOPLE = (
     serving.router,
     handover_page.pages,
     operate_pages.router,
-    silence_pages.pages,
+    mute_pages.pages,
     editor_page.router,
     list_page.router,
     model_pages.router,

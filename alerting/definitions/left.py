@@ -75,6 +75,7 @@ _COMMANDS = (
     ("retain", "Airflow does it every night"),
     ("model repeat", "alerting train NAME --as-of TIME --again, without a time_budget"),
 )
+_MUTES = "/api/v1/mutes, of an asset and a definition or of a part; a silence is of the kind plain"
 _PLANTS = "run an installation for each plant; its time zone and language are settings"
 LEFT_IN_0_2_0 = (
     *(Left("command", name, instead) for name, instead in _COMMANDS),
@@ -180,7 +181,18 @@ LEFT_IN_0_2_0 = (
     ),
     Left("parameter", "/api/v1/kpi?by=", "positions are in each answer; lines and shifts left"),
     Left("key", "/api/v1/kpi: advice", "the budget gate proposes limits when a change is checked"),
-    Left("key", "/api/v1/kpi: muted", "GET /api/v1/shelves"),
+    Left("key", "/api/v1/kpi: muted", "GET /api/v1/mutes"),
+    *(Left("operation", f"/api/v1/{name}", _MUTES) for name in ("shelves", "silences")),
+    *(
+        Left("key", name, "it is called mutes")
+        for name in ("/api/v1/episodes/*/state: shelves", "/api/v1/live: shelves")
+    ),
+    *(
+        Left("key", name, "it is called muted")
+        for name in ("/api/v1/now: silenced", "/api/v1/why: shelved", "scenario: shelved")
+    ),
+    Left("key", "reminder in a webhook: shelf", "it is called mute"),
+    Left("page", "/silences", "the page Mutes"),
     Left(
         "column", "evaluations.late_times, late_s, missed", "the page Platform: its faults say it"
     ),

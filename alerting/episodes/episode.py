@@ -231,7 +231,7 @@ class Episode:
     times, notified to no recipient. `withdrawn`: not found again when its time was reprocessed.
     `severity` follows the condition while the episode is open; `severity_peak` is the worst one.
     `outcome_due_at`: when to determine the outcome (again), None when only new feedback can change
-    it. `muted_by`: the shelf, silence or suppression that mutes its notifications; they follow when
+    it. `muted_by`: the mute or suppression that holds back its notifications; they follow when
     it ends.
     `condition_started_at`: when it would have been raised if all data had come in time, if that is
     not `raised_at`. `late_data_status`: found only in late data, or refuted by late data.

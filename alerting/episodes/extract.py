@@ -87,7 +87,7 @@ def was_silent(
     """Return whether an alarm was muted as soon as it was known, and never notified afterwards; or
     was raised in maintenance, also if it was notified when that ended.
 
-    Shelves, silences and suppression mute. An alarm that was notified first, and muted later, is
+    A mute and suppression do so. An alarm that was notified first, and muted later, is
     not silent.
     """
     if was_in_maintenance(transitions):

@@ -33,7 +33,7 @@ class Notification:
     a failure; None when nothing more follows. `postponed_by`: why it waits although nothing failed.
     `grouped`: sent in one message with others; `dropped`: the episode ended before the quiet hours
     did. `severity` is that of the episode at that time. It belongs to an `episode` (on `asset`), to
-    a `shelf`, or to neither, and then has a `content`.
+    a `mute`, or to neither, and then has a `content`.
     """
 
     key: str
@@ -52,7 +52,7 @@ class Notification:
     number: int | None = None
     episode: str | None = None
     asset: str | None = None
-    shelf: str | None = None
+    mute: str | None = None
     content: Content | None = None
 
     @property

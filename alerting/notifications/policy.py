@@ -281,28 +281,26 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
 
 
 def still_open(
-    episode: Episode, silence_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
+    episode: Episode, mute_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
 ) -> tuple[Notification, ...]:
-    """Return notifications of an open episode when a shelf or suppression ends, once each."""
+    """Return notifications of an open episode when a mute or suppression ends, once each."""
     if episode.backfilled or episode.condition != "open":
         return ()
-    notifications = _to_each(
-        f"{episode.id}:unmuted-{silence_id}", recipients, "unmuted", reason, at
-    )
+    notifications = _to_each(f"{episode.id}:unmuted-{mute_id}", recipients, "unmuted", reason, at)
     return tuple(
         replace(n, severity=episode.severity, episode=episode.id, asset=episode.asset)
         for n in notifications
     )
 
 
-def shelf_reminder(
-    shelf_id: str, until: datetime, recipients: Sequence[Recipient], at: datetime
+def mute_reminder(
+    mute_id: str, until: datetime, recipients: Sequence[Recipient], at: datetime
 ) -> tuple[Notification, ...]:
-    """Return the reminders that a shelf is about to end, once for each end that it has had."""
+    """Return the reminders that a mute is about to end, once for each end that it has had."""
     notifications = _to_each(
-        f"{shelf_id}:reminder-{until.isoformat()}", recipients, "reminder", "about to end", at
+        f"{mute_id}:reminder-{until.isoformat()}", recipients, "reminder", "about to end", at
     )
-    return tuple(replace(n, shelf=shelf_id) for n in notifications)
+    return tuple(replace(n, mute=mute_id) for n in notifications)
 
 
 def is_muted_with(notification: Notification, others: Iterable[Notification]) -> bool:

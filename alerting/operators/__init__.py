@@ -1,1 +1,1 @@
-"""ISA-18.2 operator states, and shelves."""
+"""ISA-18.2 operator states, and mutes."""

@@ -20,19 +20,19 @@ Flag = Literal["active", "acknowledged", "shelved", "out_of_service", "suppresse
 FLAGS: tuple[Flag, ...] = get_args(Flag)
 Action = Literal[
     "raise", "clear", "close", "acknowledge", "confirm", "comment", "assign",
-    "shelve", "unshelve", "shelf_ends", "take_out_of_service", "return_to_service", "suppress",
+    "mute", "unmute", "mute_ends", "take_out_of_service", "return_to_service", "suppress",
     "suppression_ends",
 ]  # fmt: skip
 ACTION_NAMES: Mapping[Action, str] = MappingProxyType({
     "raise": "raise", "clear": "clear", "suppress": "suppress",
-    "shelf_ends": "shelf ends", "suppression_ends": "suppression ends",
+    "mute_ends": "mute ends", "suppression_ends": "suppression ends",
     "close": translatable("close"),
     "acknowledge": translatable("acknowledge"),
     "confirm": translatable("confirm"),
     "comment": translatable("comment"),
     "assign": translatable("assign"),
-    "shelve": translatable("shelve"),
-    "unshelve": translatable("unshelve"),
+    "mute": translatable("mute"),
+    "unmute": translatable("unmute"),
     "take_out_of_service": translatable("take out of service"),
     "return_to_service": translatable("return to service"),
 })  # fmt: skip
@@ -46,7 +46,7 @@ ISA_LETTERS: Mapping[IsaState, str] = MappingProxyType({
     "shelved": "E",
     "suppressed by design": "F", "out of service": "G",
 })  # fmt: skip
-LONGEST_SHELF: Mapping[Role, timedelta] = MappingProxyType({
+LONGEST_MUTE: Mapping[Role, timedelta] = MappingProxyType({
     "sender": timedelta(0), "viewer": timedelta(0), "operator": timedelta(hours=8),
     "engineer": timedelta(days=7),
     "admin": timedelta(days=30),
@@ -109,15 +109,15 @@ RULES: tuple[ActionRule, ...] = (
     ActionRule("comment", "operator", {}, {}, "", "a text that stays with the episode"),
     ActionRule("assign", "operator", {}, {}, "", "one person is responsible for it"),
     ActionRule(
-        "shelve", "operator", {"out_of_service": False}, {"shelved": True},
+        "mute", "operator", {"out_of_service": False}, {"shelved": True},
         translatable("it is out of service and so muted already"),
-        "muted until a time, with a reason; if it is shelved already, the new end and reason "
+        "muted until a time, with a reason; if it is muted already, the new end and reason "
         "replace the old ones",
     ),
-    ActionRule("unshelve", "operator", {"shelved": True}, {"shelved": False}, translatable(
-        "it is not shelved"
+    ActionRule("unmute", "operator", {"shelved": True}, {"shelved": False}, translatable(
+        "it is not muted"
     ), "muting ends early"),
-    ActionRule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", (
+    ActionRule("mute_ends", None, {"shelved": True}, {"shelved": False}, "it is not muted", (
         "its time is over"
     )),
     ActionRule(

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.episodes.episode import Episode
-from alerting.operators.silences import SilenceMark
+from alerting.operators.mutes import MuteMark
 
 TileState = Literal[
     "happening", "expected", "not evaluated", "over", "muted", "normal", "not watched"
@@ -19,8 +19,8 @@ _NUMBER = re.compile(r"([0-9]{1,18})")
 _RANKS: tuple[TileState, ...] = get_args(TileState)
 MOST_NORMAL = 60
 """Normal assets that are shown one by one; of more, their number is, without those that are
-silenced by themselves."""
-NOT_SILENCED: Mapping[str, SilenceMark] = MappingProxyType({})
+muted by themselves."""
+NOT_MUTED: Mapping[str, MuteMark] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Tile:
     """The state of one asset. `alarms`: open ones, or ended ones that wait to be acknowledged.
 
     `episode`: the worst of them. `unknown`: number of definitions that are not evaluated on it, of
-    `definitions` if it is not normal. `silenced`: what is silenced on it, if anything is.
+    `definitions` if it is not normal. `muted`: what is muted on it, if anything is.
     """
 
     asset: str
@@ -48,7 +48,7 @@ class Tile:
     episode: str | None = None
     unknown: int = 0
     definitions: int = 0
-    silenced: SilenceMark | None = None
+    muted: MuteMark | None = None
 
     @property
     def is_evaluated_in_part(self) -> bool:
@@ -59,14 +59,14 @@ class Tile:
 @dataclass(frozen=True)
 class PartTiles:
     """A part of the plant: its tiles, worst first, and how many assets of each state are not shown
-    one by one. `silenced`: what is silenced on all of it."""
+    one by one. `muted`: what is muted on all of it."""
 
     name: str
     title: str
     tiles: tuple[Tile, ...]
     normal: int = 0
     without_definition: int = 0
-    silenced: SilenceMark | None = None
+    muted: MuteMark | None = None
 
     @property
     def worst(self) -> Tile | None:
@@ -132,12 +132,12 @@ def make_tiles(
     still_open: Sequence[Episode],
     unacknowledged: Iterable[Episode],
     unknown: Mapping[str, int],
-    silenced: Mapping[str, SilenceMark] = NOT_SILENCED,
+    muted: Mapping[str, MuteMark] = NOT_MUTED,
 ) -> list[PartTiles]:
     """Return the parts of the plant with their tiles, the worst first.
 
-    `unknown`: on how many definitions of an asset it is not known whether all is well; `silenced`:
-    what is silenced on assets.
+    `unknown`: on how many definitions of an asset it is not known whether all is well;
+    `muted`: what is muted on assets.
     """
     assets = plant.assets
     open_on = _by_asset(still_open)
@@ -152,16 +152,16 @@ def make_tiles(
         tile = _tile(one, open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
         definitions = plant.definition_counts.get(name, 0)
         tiles.setdefault(part, []).append(
-            replace(tile, definitions=definitions, silenced=silenced.get(name))
+            replace(tile, definitions=definitions, muted=muted.get(name))
         )
         if name in assets:
             (normal if name in plant.evaluated else without)[part] -= 1
     is_small = len(plant.evaluated) <= MOST_NORMAL
-    for name in (plant.evaluated if is_small or silenced else frozenset[str]()) - wrong:
+    for name in (plant.evaluated if is_small or muted else frozenset[str]()) - wrong:
         part = plant.parts.get(name, name)
-        mark = silenced.get(name)
-        if is_small or mark != silenced.get(part):
-            tiles[part].append(Tile(name, assets[name].title, "normal", silenced=mark))
+        mark = muted.get(name)
+        if is_small or mark != muted.get(part):
+            tiles[part].append(Tile(name, assets[name].title, "normal", muted=mark))
             normal[part] -= 1
     found = [
         PartTiles(
@@ -170,7 +170,7 @@ def make_tiles(
             tuple(sorted(of_part, key=_tile_order)),
             normal[name],
             without[name],
-            silenced.get(name),
+            muted.get(name),
         )
         for name, of_part in tiles.items()
     ]

@@ -20,7 +20,6 @@ from alerting.ports.definitions import (
     ParseRevisions,
 )
 from alerting.ports.episodes import (
-    NO_SILENCES,
     ChangeFeed,
     ChangeReader,
     Episodes,
@@ -28,9 +27,8 @@ from alerting.ports.episodes import (
     LiveChange,
     LiveEpisode,
     Misses,
+    Mutes,
     NoChangeFeed,
-    Shelves,
-    Silences,
 )
 from alerting.ports.evaluation import (
     EvaluationPlans,
@@ -165,6 +163,7 @@ from alerting.ports.use_cases import (
     KindPorts,
     LabelPorts,
     MaterialPorts,
+    MutePorts,
     MutingPorts,
     OperatorPorts,
     OutcomePorts,
@@ -175,7 +174,6 @@ from alerting.ports.use_cases import (
     ReportPorts,
     RoutePorts,
     SeriesPorts,
-    SilencePorts,
     SinkPorts,
     SourcePorts,
     TrainingPorts,

@@ -1,4 +1,4 @@
-"""Ports for episodes, for shelves and feedback of operators, and for what changes of them."""
+"""Ports for episodes, for mutes and feedback of operators, and for what changes of them."""
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
@@ -10,8 +10,7 @@ from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, Feedback, Phase
 from alerting.episodes.extract import Alarm
 from alerting.episodes.misses import ReportedMiss
-from alerting.operators.shelves import Shelf
-from alerting.operators.silences import Silence
+from alerting.operators.mutes import Mute
 from alerting.ports.unit_of_work import Unit
 
 
@@ -94,70 +93,24 @@ class Episodes(Protocol):
         """Return episodes with `muted_by`, oldest first."""
 
 
-class Shelves(Protocol):
-    """Shelves: one in force per definition, asset and kind. Ended shelves stay."""
+class Mutes(Protocol):
+    """Mutes of alarms. Ended ones stay."""
 
-    def insert(self, shelf: Shelf) -> bool:
-        """Insert; return False if one of its kind is in force for the same definition and asset."""
-
-    def replace(self, shelf: Shelf) -> bool:
-        """Write the next version of a shelf: succeeds only while the stored version is
-        `shelf.version - 1`."""
-
-    def get(self, id: str) -> Shelf | None: ...
-
-    def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
-        """Return shelves that no actor has ended, those without an end first, then by end; their
-        time may be over."""
-
-    def for_target(self, definition: str, asset: str) -> list[Shelf]:
-        """Return every shelf of a definition on an asset, oldest first."""
-
-
-class Silences(Protocol):
-    """Silences of parts of the plant. Ended ones stay."""
-
-    def insert(self, silence: Silence) -> bool:
+    def insert(self, mute: Mute) -> bool:
         """Insert; return False if this id is stored already."""
 
-    def replace(self, silence: Silence) -> bool:
-        """Write the next version of a silence: succeeds only while the stored version is
-        `silence.version - 1`."""
+    def replace(self, mute: Mute) -> bool:
+        """Write the next version of a mute: succeeds only while the stored version is
+        `mute.version - 1`."""
 
-    def get(self, id: str) -> Silence | None: ...
+    def get(self, id: str) -> Mute | None: ...
 
-    def not_ended(self) -> list[Silence]:
-        """Return the silences without `ended_at`, by begin; their time may be over."""
+    def not_ended(self) -> list[Mute]:
+        """Return the mutes without `ended_at`, by begin; their time may be over."""
 
-    def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Silence]:
-        """Return the silences that begin before `end` and were meant to end after `start` (None:
-        whenever), those that begin last first; `limit` 0: any number."""
-
-
-class NoSilences:
-    """Port `Silences` of a platform without any."""
-
-    def insert(self, silence: Silence) -> bool:  # noqa: ARG002 - the port has it
-        return False
-
-    replace = insert
-
-    def get(self, id: str) -> Silence | None:  # noqa: ARG002 - the port has it
-        return None
-
-    def not_ended(self) -> list[Silence]:
-        return []
-
-    def overlapping(
-        self,
-        start: datetime | None,  # noqa: ARG002 - the port has it
-        end: datetime,  # noqa: ARG002 - the port has it
-        limit: int = 0,  # noqa: ARG002 - the port has it
-    ) -> list[Silence]:
-        return []
-
-
-NO_SILENCES = NoSilences()
+    def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Mute]:
+        """Return the mutes that begin before `end` and end after `start` (None: whenever), those
+        that begin last first; `limit` 0: any number."""
 
 
 class Misses(Protocol):
@@ -191,7 +144,7 @@ class FeedbackLog(Protocol):
     def for_episode(self, episode: str) -> list[Feedback]: ...
 
 
-ChangedThing = Literal["episode", "shelf", "platform", "access"]
+ChangedThing = Literal["episode", "mute", "platform", "access"]
 
 
 class NoChangeFeed(Exception):
@@ -213,8 +166,7 @@ class LiveEpisode:
 
 @dataclass(frozen=True)
 class LiveChange:
-    """A change of an episode, of a shelf or a silence, of the faults of the platform,
-    or of what a person may.
+    """A change of an episode, of a mute, of the faults of the platform, or of what a person may.
 
     `mark`: where the change stands in the order of all changes of the database; texts of one
     length, so that they compare as the changes do. `asset`: None for what is of no asset. `access`:

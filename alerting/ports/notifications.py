@@ -90,7 +90,7 @@ class Links(Protocol):
 
 
 class Notifications(Protocol):
-    """Notifications of episodes, shelves, summaries and the platform, one document each."""
+    """Notifications of episodes, mutes, summaries and the platform, one document each."""
 
     def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:
         """Store those whose key is new, and leave the others as they are. Return how many are new.

@@ -27,14 +27,7 @@ from alerting.ports.definitions import (
     Documents,
     DocumentStore,
 )
-from alerting.ports.episodes import (
-    NO_SILENCES,
-    Episodes,
-    FeedbackLog,
-    Misses,
-    Shelves,
-    Silences,
-)
+from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Mutes
 from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import (
@@ -113,14 +106,14 @@ class PlantPorts:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class SilencePorts(PlantPorts):
-    """Find the silences of a time, and the events that ended them."""
+class MutePorts(PlantPorts):
+    """Find the mutes of a time, and the events that ended them."""
 
-    silences: Silences = NO_SILENCES
+    mutes: Mutes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class LabelPorts(SilencePorts):
+class LabelPorts(MutePorts):
     """Label times of assets, and read readings with these labels."""
 
     labels: IntervalLabels
@@ -163,7 +156,7 @@ class RegistryPorts:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class EpisodePorts(SilencePorts):
+class EpisodePorts(MutePorts):
     """Read episodes, and what suppressed them. `inhibiting`: where other alerts are, if not among
     `definitions`, `episodes`."""
 
@@ -267,8 +260,6 @@ class RoutePorts:
 class MutingPorts(OutcomePorts, RoutePorts):
     """Mute episodes, and notify once of those still open afterwards."""
 
-    shelves: Shelves
-
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ChartPorts(RegistryPorts, KindPorts):
@@ -345,7 +336,6 @@ class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
     """
 
     reports: Reports
-    shelves: Shelves
     routes: DocumentStore
     clock: Clock
     arrivals: Arrivals

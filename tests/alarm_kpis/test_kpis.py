@@ -73,8 +73,8 @@ def test_what_nobody_was_told_or_was_found_later_is_not_counted():
 
     episodes = [
         with_transitions(1, "raised", "closed"),
-        with_transitions(2, "raised", "muted", "closed"),  # shelved from the raise on
-        with_transitions(3, "raised", "muted", "unmuted"),  # told when the shelf ended
+        with_transitions(2, "raised", "muted", "closed"),  # from the raise on
+        with_transitions(3, "raised", "muted", "unmuted"),  # told when the mute ended
         with_transitions(4, "raised", "acknowledged", "muted"),  # told before
         alarm(5, backfilled=True),
         alarm(6, withdrawn=True),

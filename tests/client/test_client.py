@@ -165,10 +165,10 @@ def test_reading_is_repeated_while_the_platform_is_briefly_away(network, pauses)
 
 def test_a_change_is_sent_once(network, pauses):
     sent, api = network(httpx.ReadTimeout("nothing came"), httpx.Response(503))
-    with pytest.raises(ConnectionError, match=r"POST .*/shelves/x/end: ReadTimeout"):
-        api.end_shelf("x")
+    with pytest.raises(ConnectionError, match=r"POST .*/mutes/x/end: ReadTimeout"):
+        api.end_mute("x")
     with pytest.raises(ApiProblem, match="503"):
-        api.end_shelf("x")
+        api.end_mute("x")
     assert (len(sent), pauses) == (2, [])
 
 

@@ -143,15 +143,15 @@ FORMS = {
 @pytest.mark.parametrize("is_refused", [False, True])
 def test_another_language_keeps_what_was_typed(desk, is_refused):
     page, base = desk
-    page.open(f"{base}/new-silence")
+    page.open(f"{base}/new-mute")
     page.evaluate(FILL)
     if is_refused:  # its end is past
         page.choose("[name=until]", "2020-01-01T00:00")
         page.follow("main form button.primary", base, "[role=alert]")
     assert page.evaluate(SHOWN) == f"belt change,{FIRST}"
-    page.follow(".languages button[value=de]", f"{base}/new-silence", "html[lang=de] main form")
+    page.follow(".languages button[value=de]", f"{base}/new-mute", "html[lang=de] main form")
     assert page.evaluate(SHOWN) == f"belt change,{FIRST}"
-    page.open(f"{base}/new-silence")
+    page.open(f"{base}/new-mute")
     assert page.evaluate(SHOWN) == ","
     assert [one for one in page.complaints if "SecurityPolicy" in str(one)] == []
 

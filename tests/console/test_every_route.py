@@ -96,8 +96,7 @@ def path_of(path):
     names = names_of(FIRST)
     first = {
         "/episodes/": names.episodes[0],
-        "/shelves/": names.shelves[0],
-        "/silences/": names.silences[0],
+        "/mutes/": names.mutes[0],
         "/reports/": names.reports[0],
         "/predict-jobs/": "0" * 12,
         "/routes/": f"{FIRST}-route",

@@ -246,7 +246,7 @@ the open alarm; `night`: of the shift before."""
 MORE_PAGES = {
     "now": "/",
     "asset": "/assets/press-3",
-    "maintenance": "/new-silence?part=press-3",
+    "maintenance": "/new-mute?part=press-3",
     "plant": "/plant",
 }
 """Pages of an operator that nothing is asked on; none scrolls sideways."""

@@ -40,10 +40,10 @@ def compare(
     sent: Values,
     calm: Sequence[Episode],
     since: datetime,
-    shelved: Collection[tuple[str, str]] = (),
+    muted: Collection[tuple[str, str]] = (),
 ) -> None:
     """Expect that every reading that was confirmed after an instant is there, with its values, and
-    no other; and the episodes of an undisturbed run, each notified, beside those of shelved pairs
+    no other; and the episodes of an undisturbed run, each notified, beside those of muted pairs
     of definition and asset."""
     documents = stores.database["readings"].find({"ts": {"$gt": since}})
     stored = {(one["asset"], one["ts"]): one["v"] for one in documents}
@@ -59,7 +59,7 @@ def compare(
     compare_episodes(account, found, calm)
     accepted = Counter(note["key"] for note in world.accepted)
     notifications = notifications_of(stores)
-    in_view = [one for one in found if (one.definition, one.asset) not in shelved]
+    in_view = [one for one in found if (one.definition, one.asset) not in muted]
     compare_notifications(account, in_view, notifications, accepted)
     known = {notification.key for notification in notifications}
     account.expect_none("received and in no outbox", sorted(accepted.keys() - known))

@@ -19,9 +19,9 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.routes import ROUTES as KIND
 from alerting.usecases.operators.operate import Actor
-from alerting.usecases.operators.shelving import shelve
 from tests.builders import oven, too_hot
 from tests.faults.world import STORMY, World
+from tests.helpers.mutes import mute_target
 from tests.in_memory_platform import HandClock, platform_on
 
 START = datetime(2026, 1, 19, tzinfo=UTC)
@@ -59,13 +59,13 @@ DEFINITIONS = [
 ]
 CROWD = "crowd"
 CROWD_ROUTE = {"name": "crowd", "channels": [CROWD], "flood": {"more_than": 1, "within": "3m"}}
-SHELVED = {
+MUTED = {
     ("too-hot", "oven-9"): timedelta(minutes=5),
     ("too-hot", "oven-10"): timedelta(minutes=7),
     ("shaking", "oven-10"): timedelta(minutes=60),
     ("low-pressure", "oven-9"): timedelta(minutes=60),
 }
-"""Length of these shelves, from the start of the plant on."""
+"""Length of these mutes, from the start of the plant on."""
 _ANN = Actor("ann", "engineer")
 CHANNELS = ("shift", "mes", "chief", CROWD)
 ROUTES = [
@@ -114,7 +114,7 @@ def _condition_intervals(random: np.random.Generator, least: float, most: float)
 
 
 def put_into_service(stores: MongoStores) -> None:
-    """Put assets, definitions, routes and shelves into service from START on."""
+    """Put assets, definitions, routes and mutes into service from START on."""
     named = [type("Named", (), {"name": name})() for name in CHANNELS]
     platform = platform_on(stores, named, HandClock(START))
     more = {"pressure": Variable(unit="bar"), "vibration": Variable(unit="mm/s")}
@@ -122,8 +122,8 @@ def put_into_service(stores: MongoStores) -> None:
     platform.assets.store_assets(ovens)
     apply(platform, DEFINITIONS, "engineer", START, "fault test")
     KIND.apply(platform, ROUTES, "engineer", START)
-    for (definition, asset), lasting in SHELVED.items():
-        shelve(platform, definition, asset, _ANN, START, START + lasting, "fault test")
+    for (definition, asset), lasting in MUTED.items():
+        mute_target(platform, definition, asset, _ANN, START, START + lasting, "fault test")
 
 
 def main(folder: str, part: str) -> None:

@@ -16,7 +16,7 @@ from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import WAITING, Notification
-from alerting.operators.shelves import Shelf
+from alerting.operators.mutes import Mute
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
@@ -35,7 +35,7 @@ from tests.faults.plant import (
     CROWD,
     EVERY_S,
     LEASE_S,
-    SHELVED,
+    MUTED,
     START,
     acknowledged_until,
     put_into_service,
@@ -122,7 +122,7 @@ def _recover(account: Account, world: World, storm: Storm, say: Say) -> Recovere
             acknowledged = rows(world.seed, START - TICK, acknowledged_until(world))
             sent = {(row.asset, row.ts): row.values for row in acknowledged}
             expected = list(calm.episodes.find())
-            compare(account, world, stores, sent, expected, START - TICK, SHELVED)
+            compare(account, world, stores, sent, expected, START - TICK, MUTED)
             _compare_held_back(account, world, stores)
     account.expect_none(
         "received after a restart with nothing to tell",
@@ -144,7 +144,7 @@ def _run_calmly(world: World, stores: MongoStores, end: datetime) -> None:
 
 
 def _compare_held_back(account: Account, world: World, stores: MongoStores) -> None:
-    shelves = [shelf for pair in SHELVED for shelf in stores.shelves.for_target(*pair)]
+    mutes = [one for one in stores.mutes.overlapping(None, world.end) if one.is_target]
     notifications = notifications_of(stores)
     sent = [n for n in notifications if n.status == "sent"]
     grouped = [n for n in notifications if n.status == "grouped"]
@@ -152,26 +152,26 @@ def _compare_held_back(account: Account, world: World, stores: MongoStores) -> N
         "recorded as sent": len(sent),
         "digests delivered": sum(n.key.startswith("digest:") for n in sent),
         "told in summaries of floods": sum(n.channel == CROWD for n in grouped),
-        "shelves that ended": sum(s.ended_at is not None for s in shelves),
+        "mutes that ended": sum(one.ended_at is not None for one in mutes),
     }
     by_id = {e.id: e for e in stores.episodes.find()}
     rounds = [n["t"] for n in world.notes(*SENDERS) if n["what"] == "round"]
     gap = max((b - a for a, b in pairwise(rounds)), default=0.0)
     longest = timedelta(seconds=2 * world.speed * gap + 60)
-    account.expect_none("told while shelved", told_on_shelves(by_id, notifications, shelves))
+    account.expect_none("told while muted", told_while_muted(by_id, notifications, mutes))
     account.expect_none(
-        "open after a shelf and not told",
-        untold_after_shelves(by_id, notifications, shelves, longest),
+        "open after a mute and not told",
+        untold_after_mutes(by_id, notifications, mutes, longest),
     )
-    over = [s for s in shelves if s.until is not None and s.until <= world.end]
-    account.expect_none("shelves that did not end", [s.id for s in over if s.ended_at is None])
+    over = [one for one in mutes if one.until is not None and one.until <= world.end]
+    account.expect_none("mutes that did not end", [one.id for one in over if one.ended_at is None])
 
 
-def told_on_shelves(
-    episodes: Mapping[str, Episode], notices: Iterable[Notification], shelves: Iterable[Shelf]
+def told_while_muted(
+    episodes: Mapping[str, Episode], notices: Iterable[Notification], mutes: Iterable[Mute]
 ) -> list[str]:
-    """Keys of what was made known of a shelved pair while it was shelved."""
-    ends = {(s.definition, s.asset): s.until for s in shelves}
+    """Keys of what was made known of a muted pair while it was muted."""
+    ends = {(s.definition, s.asset): s.until for s in mutes}
     sent = ((episodes[n.episode], n) for n in notices if n.episode and n.status == "sent")
     return [
         n.key
@@ -180,15 +180,15 @@ def told_on_shelves(
     ]
 
 
-def untold_after_shelves(
+def untold_after_mutes(
     episodes: Mapping[str, Episode],
     notices: Iterable[Notification],
-    shelves: Iterable[Shelf],
+    mutes: Iterable[Mute],
     longest_gap: timedelta,
 ) -> list[str]:
-    """Episodes without a notification that lasted long enough after the end of their shelf for
+    """Episodes without a notification that lasted long enough after the end of their mute for
     one."""
-    ends = {(s.definition, s.asset): s.ended_at for s in shelves}
+    ends = {(s.definition, s.asset): s.ended_at for s in mutes}
     told = {n.episode for n in notices if n.status == "sent"}
     return [
         e.id

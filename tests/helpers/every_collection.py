@@ -13,9 +13,8 @@ from alerting.demo.line import DemoLineState
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.features.planning import DerivedFeatures
+from alerting.operators.mutes import Mute
 from alerting.operators.people import AccessToken, Account, Session
-from alerting.operators.shelves import Shelf
-from alerting.operators.silences import Silence
 from alerting.ports import (
     DecisionRecord,
     PastEvaluation,
@@ -36,7 +35,7 @@ NAMES = {
     "source": "gateway",
     "name": "gateway",
     "month": "2026-01",
-    "kind": "shelved",
+    "kind": "plain",
 }
 SIMPLE = {
     str: "x",
@@ -105,7 +104,7 @@ def _of_sinks() -> dict[str, Document]:
 
 def valid_documents() -> dict[str, Document]:
     """Return a valid document for each collection that a young platform leaves empty."""
-    shelf = dataclasses.replace(example(Shelf), until=at(60_000), ended_at=None, asset="oven-2")
+    mute = dataclasses.replace(example(Mute), until=at(60_000), ended_at=None, asset="oven-2")
     state = {"definition": "too-hot", "asset": "oven-1", **to_document(example(ConditionState))}
     return {
         c.FAULTS: {"_id": "too-moist", "faults": ["horizon: is missing"]},
@@ -122,8 +121,7 @@ def valid_documents() -> dict[str, Document]:
         c.CHECKPOINTS: state,
         c.ARRIVALS: {**_with_id(Arrival, "arrival"), "waits": True, "written": True},
         c.REPROCESSING_REQUESTS: REQUESTS,
-        c.SHELVES: {**to_document(shelf), "_id": "shelf", "force_key": "too-hot|oven-2|shelved"},
-        c.SILENCES: _with_id(Silence, "silence"),
+        c.MUTES: {**to_document(mute), "_id": "mute", "end": mute.end},
         c.FEEDBACK: {**to_document(example(Feedback)), "episode": "e", "key": "feedback"},
         c.DECISIONS: {
             **to_document(example(DecisionRecord)),

@@ -8,9 +8,9 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators import shelving
 from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
+from tests.helpers.mutes import mute_target, unmute_targets
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 ANN = Actor("ann", "operator")
@@ -81,17 +81,16 @@ def live(platform, *story):
 # --------------------------------------------------------------------------------------------------
 
 
-def shelved(until, by=ANN, kind="shelved"):
+def muted(until, by=ANN, kind="plain"):
     end = None if until is None else at(until)
-    pair = ("too-hot", "oven-1", by)
-    return lambda platform, minute: shelving.shelve(
-        platform, *pair, at(minute), end, "cleaning", kind
+    target = ("too-hot", "oven-1", by)
+    return lambda platform, minute: mute_target(
+        platform, *target, at(minute), end, "cleaning", kind
     )
 
 
-def unshelved(by=ANN, kind="shelved"):
-    pair = ("too-hot", "oven-1", by)
-    return lambda platform, minute: shelving.unshelve(platform, *pair, at(minute), kind=kind)
+def unmuted(by=ANN, kind="plain"):
+    return lambda platform, minute: unmute_targets(platform, by, at(minute), kind)
 
 
 def receivers_broken(is_broken):

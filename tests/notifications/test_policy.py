@@ -136,7 +136,7 @@ TABLE = {
         None,
     ),
     "nor is it escalated": (situation(ANSWERED[0], CHIEF, "time", 30, TOLD), None),
-    "who has shelved it is not told again": (
+    "who has muted it is not told again": (
         situation(ANSWERED[1], NAGGED, "time", 30, TOLD),
         None,
     ),

@@ -1,5 +1,4 @@
-from dataclasses import asdict, astuple, replace
-from datetime import timedelta
+from dataclasses import asdict, astuple
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from alerting.notifications.notification import Notification
 from alerting.notifications.policy import is_muted_with
 from alerting.operators.actions import (
     FLAGS,
-    LONGEST_SHELF,
     ROLES,
     RULES,
     Flags,
@@ -21,10 +19,9 @@ from alerting.operators.actions import (
     permit,
     refusal,
 )
-from alerting.operators.shelves import check_shelf, current_flags, find_muting_shelf, new_shelf
 from tests.builders import at
-from tests.helpers.episodes import closed, episode
-from tests.helpers.refusals import lacking, refusal_of
+from tests.helpers.episodes import episode
+from tests.helpers.refusals import refusal_of
 from tools.pages.alarm_life_cycle import life_cycle_page
 
 pytestmark = pytest.mark.fast
@@ -44,9 +41,9 @@ EXPECTED = {
     "confirm": lambda a, k, s, o, d: (a, True, s, o, d),
     "comment": lambda a, k, s, o, d: (a, k, s, o, d),
     "assign": lambda a, k, s, o, d: (a, k, s, o, d),
-    "shelve": lambda a, k, s, o, d: None if o else (a, k, True, o, d),
-    "unshelve": lambda a, k, s, o, d: (a, k, False, o, d) if s else None,
-    "shelf_ends": lambda a, k, s, o, d: (a, k, False, o, d) if s else None,
+    "mute": lambda a, k, s, o, d: None if o else (a, k, True, o, d),
+    "unmute": lambda a, k, s, o, d: (a, k, False, o, d) if s else None,
+    "mute_ends": lambda a, k, s, o, d: (a, k, False, o, d) if s else None,
     "take_out_of_service": lambda a, k, s, o, d: None if o else (a, k, s, True, d),
     "return_to_service": lambda a, k, s, o, d: (a, k, s, False, d) if o else None,
     "suppress": lambda a, k, s, o, d: None if d else (a, k, s, o, True),
@@ -84,7 +81,7 @@ NAMED = [
     ("out of service", Flags(True, False, True, True, True)),
 ]
 BY = {
-    "operator": ("close", "acknowledge", "confirm", "comment", "assign", "shelve", "unshelve"),
+    "operator": ("close", "acknowledge", "confirm", "comment", "assign", "mute", "unmute"),
     "engineer": ("take_out_of_service", "return_to_service"),
 }
 
@@ -105,79 +102,8 @@ def test_the_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == life_cycle_page(), "run: make docs"
 
 
-# --- shelves
+# --- mutes
 # --------------------------------------------------------------------------------------------------
-
-
-def shelf(start=0, end=60, kind="shelved", **changes):
-    until = None if end is None else at(end)
-    return replace(
-        new_shelf("too-hot", "oven-1", kind, at(start), until, "cleaning", "ann", 0), **changes
-    )
-
-
-def test_each_role_has_a_longest_shelf_to_the_second():
-    found = {
-        role: [
-            refusal_of(check_shelf, role, at(0), at(0) + longest + more, "cleaning", "shelved")
-            for more in (timedelta(0), timedelta(seconds=1))
-        ]
-        for role, longest in LONGEST_SHELF.items()
-        if longest
-    }
-    assert {role: (fits, "at most" in over) for role, (fits, over) in found.items()} == (
-        dict.fromkeys(("operator", "engineer", "admin"), ("", True))
-    )
-
-
-def test_a_shelf_without_end_or_reason_or_with_an_end_behind_us_is_refused():
-    refused = {
-        (None, "cleaning"): "an end is required",
-        (at(5), " "): "a reason is required",
-        (at(0), "cleaning"): "not after now",
-    }
-    found = {case: refusal_of(check_shelf, "admin", at(0), *case, "shelved") for case in refused}
-    assert lacking(found, refused) == {}
-
-
-def test_a_shelf_mutes_until_its_end_and_nobody_must_end_it():
-    assert [shelf(10, 20).mutes(at(m)) for m in (9, 10, 19.99, 20, 500)] == [
-        False,
-        True,
-        True,
-        False,
-        False,
-    ]
-    assert not shelf(ended_at=at(5)).mutes(at(6))
-    assert shelf(end=None, kind="out_of_service").mutes(at(1e6))
-
-
-def test_of_two_shelves_the_one_that_lasts_longest_is_named():
-    short = shelf(0, 60)
-    long = shelf(0, 90)
-    endless = shelf(0, None, "out_of_service")
-    assert find_muting_shelf([short, long], at(5)) == long
-    assert find_muting_shelf([short, endless, long], at(5)) == endless
-    assert find_muting_shelf([short, long], at(70)) == long
-    assert find_muting_shelf([short, long], at(95)) is None
-
-
-def test_the_reminder_comes_a_quarter_of_an_hour_before_the_end_or_a_quarter_of_its_time():
-    assert shelf(0, 480).remind_at == at(465)
-    assert shelf(0, 20).remind_at == at(15)
-    assert shelf(0, None, "out_of_service").remind_at is None
-
-
-def test_flags_come_from_the_newest_episode_and_from_what_mutes_now():
-    one = episode(0)
-    assert current_flags(None, [], at(0), False) == Flags()
-    assert current_flags(one, [shelf(0, 60)], at(5), False) == Flags(True, False, True, False)
-    assert current_flags(one, [shelf(0, 60)], at(60), False) == Flags(True, False, False, False)
-    assert current_flags(closed(one), [shelf(0, None, "out_of_service")], at(5), False) == Flags(
-        False, False, False, True
-    )
-    assert current_flags(closed(one, backfilled=True), [], at(5), False) == Flags()
-    assert current_flags(one, [], at(5), True) == Flags(True, False, suppressed=True)
 
 
 def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():

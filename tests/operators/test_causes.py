@@ -32,7 +32,7 @@ def test_an_alarm_follows_a_cause_close_to_it_in_time_and_place():
         "another line": raised(20, "far"),
         "an unknown asset": raised(20, "unknown"),
         "above it": raised(20, "line-1"),
-        "muted": raised(20, "mixer", muted_by="shelf"),
+        "muted": raised(20, "mixer", muted_by="mute"),
     }
     found = {name: group_by_cause([raised(0), one], PARENTS) for name, one in later.items()}
     of_one_cause = {name for name, causes in found.items() if len(causes) == 1}
@@ -63,7 +63,7 @@ def test_what_somebody_must_look_at_comes_first():
         raised(0, severity="critical"),
         raised(1000, severity="high"),
         raised(2000, severity="critical", acknowledged=seen),
-        raised(3000, severity="critical", muted_by="shelf"),
+        raised(3000, severity="critical", muted_by="mute"),
     ]
     found = group_by_cause(reversed(ordered), PARENTS)
     assert [cause.first for cause in found] == ordered

@@ -1,6 +1,6 @@
 import pytest
 
-from alerting.operators.silences import SilenceMark
+from alerting.operators.mutes import MuteMark
 from alerting.operators.tiles import (
     PlantAsset,
     find_parts,
@@ -36,7 +36,7 @@ def test_each_state_of_an_asset_has_a_tile_and_the_worst_comes_first():
         [
             episode(1, asset="a", severity="low"),
             episode(1, asset="b", severity="critical", **PREDICTED),
-            episode(1, asset="e", muted_by="shelf"),
+            episode(1, asset="e", muted_by="mute"),
         ],
         [closed(episode(1, asset="d"))],
         {"c": 2},
@@ -77,16 +77,16 @@ def test_of_many_normal_assets_the_number_is_shown():
 
 
 @pytest.mark.parametrize("of_all", [False, True])
-def test_silenced_assets_are_marked_and_shown_unless_all_of_their_part_is_silenced(of_all):
+def test_muted_assets_are_marked_and_shown_unless_all_of_their_part_is_muted(of_all):
     assets = plant(*(f"a-{n}" for n in range(100)))
-    mark = SilenceMark("maintenance", is_whole=True)
-    silenced = dict.fromkeys(assets, mark) if of_all else {"a-7": mark, "a-8": mark}
+    mark = MuteMark("maintenance", is_whole=True)
+    muted = dict.fromkeys(assets, mark) if of_all else {"a-7": mark, "a-8": mark}
     all_watched = find_tile_assets(assets, find_parts(assets), dict.fromkeys(assets, 1))
-    [part] = make_tiles(all_watched, [episode(1, asset="a-7")], [], {}, silenced)
-    shown = {tile.asset: (tile.state, tile.silenced) for tile in part.tiles}
+    [part] = make_tiles(all_watched, [episode(1, asset="a-7")], [], {}, muted)
+    shown = {tile.asset: (tile.state, tile.muted) for tile in part.tiles}
     both = {"a-7": ("happening", mark), "a-8": ("normal", mark)}
     assert shown == ({"a-7": both["a-7"]} if of_all else both)
-    assert part.silenced == (mark if of_all else None)
+    assert part.muted == (mark if of_all else None)
 
 
 def test_the_parts_of_a_plant_are_below_its_one_topmost_asset():

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.adapters.mongo.episodes import episodes, shelves
+from alerting.adapters.mongo.episodes import episodes, mutes
 from alerting.adapters.mongo.episodes.operators import MongoAudit, MongoFeedback
 from alerting.adapters.mongo.evaluation import decisions
 from alerting.console.app import create_app
@@ -21,6 +21,7 @@ from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.operators.muting import list_mutes
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at
 from tests.helpers.notifications import notifications_of
@@ -29,13 +30,13 @@ from tests.helpers.ovens import (
     EVE,
     feed,
     live,
+    muted,
     oven_platform,
     receivers_broken,
     run,
-    shelved,
     the_episode,
     told,
-    unshelved,
+    unmuted,
 )
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -71,7 +72,7 @@ class Dying:
 
 def dying(platform, writes):
     life = {"left": writes}
-    parts = ("episodes", "shelves", "feedback", "audit", "states")
+    parts = ("episodes", "mutes", "feedback", "audit", "states")
     return replace(platform, **{name: Dying(getattr(platform, name), life) for name in parts})
 
 
@@ -79,8 +80,8 @@ ACTS = {
     "acknowledge": lambda p, e: operate.acknowledge(p, e, ANN, at(11)),
     "confirm": lambda p, e: operate.confirm(p, e, ANN, at(11), "turned it down"),
     "comment": lambda p, e: operate.comment(p, e, ANN, at(11), "again"),
-    "shelve": lambda p, e: shelved(60)(p, 11),
-    "unshelve": lambda p, e: unshelved()(p, 11),
+    "mute": lambda p, e: muted(60)(p, 11),
+    "unmute": lambda p, e: unmuted()(p, 11),
 }
 OF_EVE = {"verdict": "true_alarm", "acted": False, "action": None, "comment": None, "actor": "eve"}
 INTACT = {"verdicts": ["eve"], "comment": True, "muted": True, "told": True, "kept": True}
@@ -94,24 +95,23 @@ def what_survives(act, writes):
     id = the_episode(platform).id
     operate.comment(platform, id, EVE, at(9), "before")
     give_feedback(platform, Feedback(episode=id, at=at(9), **OF_EVE))
-    if act == "unshelve":
-        shelved(500, EVE)(platform, 9)
+    if act == "unmute":
+        muted(500, EVE)(platform, 9)
     with suppress(Killed):
         ACTS[act](dying(platform, writes), id)
     before = the_episode(platform)
     run(platform, 12)  # whatever was half done is mended by the next round
-    is_shelved = bool(operate.shelves_now(platform.shelves, at(12)))
+    has_mute = bool(list_mutes(platform, at(12)).present)
     is_muted = the_episode(platform).muted_by is not None
-    messages = ["raised"] + ["unmuted"] * (act == "unshelve" and not is_shelved)
+    messages = ["raised"] + ["unmuted"] * (act == "unmute" and not has_mute)
     is_told = told(mail) == messages
-    with suppress(*([UserError] if act == "unshelve" else [])):
-        ACTS[act](platform, id)  # and doing it again brings it to its end
+    ACTS[act](platform, id)  # and doing it again brings it to its end
     after = the_episode(platform)
     by_ann = act not in ("acknowledge", "confirm") or after.acknowledged.actor == "ann"
     return {
         "verdicts": [f.actor for f in before.feedback if f.verdict],
         "comment": "before" in [t.reason for t in before.transitions],
-        "muted": is_muted == is_shelved,
+        "muted": is_muted == has_mute,
         "told": is_told,
         "kept": set(before.transitions) <= set(after.transitions) and by_ann,
     }
@@ -122,76 +122,80 @@ def test_what_operators_said_survives_a_crash_between_any_two_writes():
     assert {crash: what for crash, what in found.items() if what != INTACT} == {}
 
 
-# --- shelves and restarts
+# --- mutes and restarts
 # ----------------------------------------------------------------------------------------------
 
 OUT = "out_of_service"
-SHELVES = {
+MUTES = {
     "it ends by itself, what is open is announced once, and then its end": (
-        [(1, shelved(60)), (5, 230), (8,), (60,), (60,), (61,), (90,), (95, 200)],
+        [(1, muted(60)), (5, 230), (8,), (60,), (60,), (61,), (90,), (95, 200)],
         # nobody ran while it was time to remind, and a reminder of what is over helps nobody
         [(60, "unmuted"), (95, "closed")],
     ),
     "people are reminded once before the end and again only of a new end": (
-        [(0, shelved(60)), *((m,) for m in range(5, 55, 5)), (55, shelved(120)), (56,), (100,),
+        [(0, muted(60)), *((m,) for m in range(5, 55, 5)), (55, muted(120)), (56,), (100,),
          (110,), (119,)],
         [(45, "reminder"), (110, "reminder")],
     ),
-    "told before, it is told once more when the shelf is taken away": (
-        [(5, 230), (9, shelved(20)), (12,), (13, unshelved()), (14,), (15,)],
+    "told before, it is told once more when the mute is taken away": (
+        [(5, 230), (9, muted(20)), (12,), (13, unmuted()), (14,), (15,)],
         [(5, "raised"), (13, "unmuted")],
     ),
     "who was told of a raise is told of its end, and of nothing else of that time": (
-        [(5, 230), (9, shelved(60)), (10, 200), (12, 230), (14, 200), (61,)],
+        [(5, 230), (9, muted(60)), (10, 200), (12, 230), (14, 200), (61,)],
         [(5, "raised"), (10, "closed")],
     ),
     "what waited for a dead receiver meanwhile is not told late": (
-        [(5, receivers_broken(True), 230), (9, shelved(60), receivers_broken(False)), (20,),
+        [(5, receivers_broken(True), 230), (9, muted(60), receivers_broken(False)), (20,),
          (30, 200), (70,)],
         [],
     ),
     "out of service mutes until it is returned": (
-        [(0, shelved(None, EVE, OUT)), (5, 230), (500,), (501, unshelved(EVE, OUT)), (502,)],
+        [(0, muted(None, EVE, OUT)), (5, 230), (500,), (501, unmuted(EVE, OUT)), (502,)],
         [(501, "unmuted")],
     ),
 }  # fmt: skip
 
 
-def test_who_is_told_of_what_is_shelved_and_when():
+def test_who_is_told_of_what_is_muted_and_when():
     found = {}
     statuses = {}
-    for name, (story, _) in SHELVES.items():
+    for name, (story, _) in MUTES.items():
         platform = oven_platform(Mailbox("mail"))
         found[name] = live(platform, *story)
         statuses[name] = {n.status for n in notifications_of(platform)}
-    assert found == {name: heard for name, (_, heard) in SHELVES.items()}
+    assert found == {name: heard for name, (_, heard) in MUTES.items()}
     assert statuses["what waited for a dead receiver meanwhile is not told late"] == {"muted"}
 
 
-def test_the_end_of_a_shelf_is_the_reason_of_its_message_and_stored():
+def test_the_end_of_a_mute_is_the_reason_of_its_message_and_stored():
     mail = Mailbox("mail")
     platform = oven_platform(mail)
-    live(platform, (1, shelved(60)), (5, 230), (60,))
+    live(platform, (1, muted(60)), (5, 230), (60,))
     assert the_episode(platform).condition == "open"  # judged as ever
     assert [t.kind for t in the_episode(platform).transitions][:2] == ["raised", "muted"]
     because = "You receive this because: its muting has ended: its time is over."
     assert because in mail.messages[-1].text.splitlines()
-    assert platform.shelves.for_target("too-hot", "oven-1")[0].end_reason == "its time is over"
+    assert platform.mutes.overlapping(None, at(99))[0].end_reason == "its time is over"
 
 
-def test_a_refused_shelf_is_not_stored():
+def test_a_refused_mute_is_not_stored_and_muting_again_moves_the_end():
     platform = oven_platform()
     for act, refused in (
-        (shelved(0), UserError),
-        (shelved(60 * 9), NotAllowed),
-        (shelved(None, kind=OUT), NotAllowed),
+        (muted(0), UserError),
+        (muted(60 * 9), NotAllowed),
+        (muted(None, kind=OUT), NotAllowed),
     ):
         with pytest.raises(refused):
             act(platform, 0)
-    assert platform.shelves.in_force() == []
-    shelved(None, EVE, OUT)(platform, 0)
+    assert platform.mutes.not_ended() == []
+    first = muted(60)(platform, 0)
+    again = muted(90, EVE)(platform, 5)
+    assert (again.id, again.since, again.until, again.actor) == (first.id, at(0), at(90), "eve")
+    muted(None, EVE, OUT)(platform, 6)
+    assert len(platform.mutes.not_ended()) == 2
     with pytest.raises(UserError, match="out of service"):
-        shelved(60)(platform, 1)
+        muted(60)(platform, 7)
 
 
 class Refusing(Mailbox):
@@ -209,12 +213,12 @@ def test_reminder_was_refused_is_listed_counted_in_sign_of_life_and_goes_out_und
     mail = Refusing("mail")
     chief = Mailbox("chief")
     platform = oven_platform(mail, chief, on=stores)
-    shelf = shelved(60)(platform, 0)
+    mute = muted(60)(platform, 0)
     mail.broken = True
     deliver_due(platform, at(46))
     [letter] = platform.notifications.dead()
-    assert (letter.shelf, letter.episode, letter.channel, letter.transition) == (
-        shelf.id,
+    assert (letter.mute, letter.episode, letter.channel, letter.transition) == (
+        mute.id,
         None,
         "mail",
         "reminder",
@@ -258,7 +262,7 @@ def test_nothing_of_a_long_history_is_cut_and_the_first_acknowledgement_is_kept(
 def test_no_store_of_what_people_did_can_delete_or_change_it():
     called = {
         (store.__name__, node.func.attr)
-        for store in (MongoAudit, MongoFeedback, episodes, shelves, decisions)
+        for store in (MongoAudit, MongoFeedback, episodes, mutes, decisions)
         for node in ast.walk(ast.parse(inspect.getsource(store)))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
@@ -294,12 +298,12 @@ LIFE = [
     ("acknowledge", of_episode(operate.acknowledge)),
     ("comment", of_episode(operate.comment, "words")),
     ("assign", of_episode(operate.assign, "bob")),
-    ("shelve", shelved(300)),
-    ("unshelve", unshelved()),
-    ("shelve", shelved(80)),
-    ("shelf_ends", None),
-    ("take_out_of_service", shelved(None, EVE, OUT)),
-    ("return_to_service", unshelved(EVE, OUT)),
+    ("mute", muted(300)),
+    ("unmute", unmuted()),
+    ("mute", muted(80)),
+    ("mute_ends", None),
+    ("take_out_of_service", muted(None, EVE, OUT)),
+    ("return_to_service", unmuted(EVE, OUT)),
     ("suppress", maintained(110)),
     ("suppression_ends", maintained(110, 120)),
     ("clear", 200),
@@ -320,10 +324,9 @@ def test_the_platform_does_in_each_state_of_a_life_what_the_table_says():
             feed(platform, minute, thing)
         run(platform, minute)
         flags = move(flags, action)
-        now = operate.target_flags(platform, "too-hot", "oven-1", at(minute))
+        newest = platform.episodes.find()[0]
+        now = operate.operator_state(platform, newest, at(minute)).flags
         found.append((action, now == flags))
     assert found == [(action, True) for action, _ in LIFE]
     with pytest.raises(UserError):  # an alarm without a prediction ends by itself
         of_episode(operate.close, "because")(platform, 160)
-    with pytest.raises(UserError):
-        unshelved()(platform, 160)

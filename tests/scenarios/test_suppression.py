@@ -12,7 +12,7 @@ from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.explain.explain import why
 from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot
-from tests.helpers.ovens import live, receivers_broken, run, shelved, the_episode
+from tests.helpers.ovens import live, muted, receivers_broken, run, the_episode
 from tests.helpers.suppression import STOPPED, feed, plant
 from tests.in_memory_platform import Mailbox
 
@@ -49,8 +49,8 @@ STORIES = {
         [(0, 220, "stopped"), (2, 240)],
         [(2, "unmuted")], "unacknowledged",
     ),
-    "a shelf that ends during a stop leaves it suppressed": (
-        {}, [(0, 200, "runs", shelved(5)), (1, 230), (4, "stopped"), (6,), (7, "runs")],
+    "a mute that ends during a stop leaves it suppressed": (
+        {}, [(0, 200, "runs", muted(5)), (1, 230), (4, "stopped"), (6,), (7, "runs")],
         [(4, "reminder"), (7, "unmuted")], "unacknowledged",
     ),
     "a delivery that waits for its receiver is not made during a stop": (

@@ -7,7 +7,7 @@ from alerting.definitions.durations import format_duration
 from alerting.operators.actions import (
     FLAGS,
     ISA_LETTERS,
-    LONGEST_SHELF,
+    LONGEST_MUTE,
     RULES,
     Flag,
     Flags,
@@ -25,11 +25,11 @@ The **condition** of an episode is pending, open or closed, and is changed by re
 nothing evaluates it any more; an operator can close only what no evaluation ends. The actions of **operators** are kept as
 flags beside it. Names and letters are those of ISA-18.2 and IEC 62682; the platform claims no certified compliance.
 
-- `active` and `acknowledged` belong to an episode, `shelved` and `out_of_service` to a definition on an asset. `suppressed`
-  follows from the definition's [suppression](suppression.md).
+- `active` and `acknowledged` belong to an episode. `shelved` and `out_of_service` follow from the [mutes](suppression.md) that
+  cover it, `suppressed` from the definition's [suppression](suppression.md).
 - While muted a definition is evaluated as usual: only notifications stop, and recipients of a raise are notified of its end.
-- A shelf has an end and a reason. A reminder is sent a quarter of an hour before; an episode that is still open when it ends is
-  announced once.
+- A mute has an end and a reason. A reminder is sent a quarter of an hour before that of one definition on one asset; an episode
+  that is still open when it ends is announced once.
 - To confirm is more than to acknowledge: something was done. It counts in the outcome.
 """  # noqa: E501
 
@@ -79,8 +79,8 @@ def _rules() -> str:
 
 
 def _limits() -> str:
-    allowed = [f"{role} {format_duration(most)}" for role, most in LONGEST_SHELF.items() if most]
-    return f"## Longest shelf\n\nBy role: {', '.join(allowed)}.\n"
+    allowed = [f"{role} {format_duration(most)}" for role, most in LONGEST_MUTE.items() if most]
+    return f"## Longest mute\n\nBy role: {', '.join(allowed)}.\n"
 
 
 def _product() -> str:
@@ -93,7 +93,7 @@ def _product() -> str:
     ]
     return (
         "## Transitions\n\n✗ is refused. Several letters: the result depends on the flags that a "
-        "shelf hides and "
+        "mute hides and "
         "does not change.\n\n" + _table(head, rows)
     )
 

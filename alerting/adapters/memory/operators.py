@@ -1,6 +1,6 @@
-"""In-memory stores of shelves, silences, feedback, audit, links and platform alerts."""
+"""In-memory stores of mutes, feedback, audit, links and platform alerts."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -8,52 +8,22 @@ from typing import Any
 from alerting.adapters.memory.tables import MemoryTable
 from alerting.episodes.episode import Feedback
 from alerting.episodes.misses import ReportedMiss
-from alerting.operators.shelves import Shelf
-from alerting.operators.silences import Silence
+from alerting.operators.mutes import Mute
 from alerting.ports import AUDIT_ORIGIN, AuditEntry, AuditFilter, PlatformAlert
 
 
-class MemoryShelves(MemoryTable[Shelf]):
-    """Port `Shelves`."""
+class MemoryMutes(MemoryTable[Mute]):
+    """Port `Mutes`."""
 
-    def is_free(self, row: Shelf) -> bool:
-        """Return whether no other shelf of its kind is in force for the same target."""
-        others = (
-            s
-            for s in self.in_force(row.definition, row.asset)
-            if s.kind == row.kind and s.id != row.id
-        )
-        return row.ended_at is not None or not any(others)
-
-    def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
-        found = self._chosen(
-            lambda s: (
-                s.ended_at is None
-                and definition in (None, s.definition)
-                and asset in (None, s.asset)
-            )
-        )
-        return sorted(found, key=lambda s: (s.until is not None, s.until or s.since, s.id))
-
-    def for_target(self, definition: str, asset: str) -> list[Shelf]:
-        return self._chosen(lambda s: (s.definition, s.asset) == (definition, asset))
-
-    def _chosen(self, fits: Callable[[Shelf], bool]) -> list[Shelf]:
-        return sorted(filter(fits, self.rows.values()), key=lambda s: (s.since, s.id))
-
-
-class MemorySilences(MemoryTable[Silence]):
-    """Port `Silences`."""
-
-    def not_ended(self) -> list[Silence]:
+    def not_ended(self) -> list[Mute]:
         found = [one for one in self.rows.values() if one.ended_at is None]
         return sorted(found, key=lambda one: (one.since, one.id))
 
-    def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Silence]:
+    def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Mute]:
         found = [
             one
             for one in self.rows.values()
-            if one.since < end and (start is None or start < one.until)
+            if one.since < end and (start is None or start < one.end)
         ]
         newest = sorted(found, key=lambda one: (one.since, one.id), reverse=True)
         return newest[: limit or None]

@@ -31,9 +31,8 @@ from alerting.adapters.memory.operators import (
     MemoryAudit,
     MemoryFeedback,
     MemoryMisses,
+    MemoryMutes,
     MemoryPlatformAlerts,
-    MemoryShelves,
-    MemorySilences,
 )
 from alerting.adapters.memory.readings import MemoryReadings
 from alerting.adapters.memory.rollups import MemoryRollups
@@ -72,8 +71,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         arrivals=MemoryArrivals(),
         checkpoints=MemoryCheckpoints(),
         evaluation_plans=MemoryEvaluationPlans(definitions, assets, decisions),
-        shelves=MemoryShelves(),
-        silences=MemorySilences(),
+        mutes=MemoryMutes(),
         feedback=MemoryFeedback(),
         misses=MemoryMisses(),
         decisions=decisions,

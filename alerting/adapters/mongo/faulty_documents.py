@@ -11,12 +11,12 @@ from alerting.adapters.mongo.definitions.assets import (
 from alerting.adapters.mongo.definitions.written import find_edits, note_written
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.each import Read, read_each
-from alerting.adapters.mongo.episodes.shelves import parse_shelf
+from alerting.adapters.mongo.episodes.mutes import parse_mute, with_ids
 from alerting.adapters.mongo.indexes import (
     ASSETS,
     EVENT_TYPES,
+    MUTES,
     ROUTES,
-    SHELVES,
     SINKS,
     SOURCES,
 )
@@ -29,12 +29,11 @@ from alerting.ports import DocumentEdit, FaultyDocument
 _PARSERS: dict[str, Callable[[Document], Any]] = {
     ASSETS: parse_stored_asset,
     EVENT_TYPES: parse_event_type,
+    MUTES: parse_mute,
     ROUTES: parse_route,
-    SHELVES: parse_shelf,
     SOURCES: parse_source,
     SINKS: parse_sink,
 }
-_NOT_ENDED: Document = {"$or": [{"force_key": {"$exists": True}}, {"ended_at": None}]}
 
 
 class MongoDocuments:
@@ -62,10 +61,8 @@ class MongoDocuments:
     def _read(self, collection: str) -> Iterable[Read[Any]]:
         if collection == ASSETS:
             return read_whole(whole_collection(self._database[ASSETS]))
-        found = self._database[collection].find(_NOT_ENDED if collection == SHELVES else {})
-        keyed = (
-            ({**document, "id": document["_id"]} for document in found)
-            if collection == SHELVES
-            else found
+        found = self._database[collection]
+        documents = (
+            with_ids(found.find({"ended_at": None})) if collection == MUTES else found.find()
         )
-        return read_each(keyed, _PARSERS[collection])
+        return read_each(documents, _PARSERS[collection])

@@ -56,8 +56,7 @@ ARRIVALS = "late_arrivals"
 EVALUATED_UNTIL = "evaluated_until"
 REPROCESSING_REQUESTS = "reprocessing_requests"
 EPISODES = "episodes"
-SHELVES = "shelves"
-SILENCES = "silences"
+MUTES = "mutes"
 FEEDBACK = "feedback"
 DECISIONS = "decisions"
 TRAININGS = "trainings"
@@ -168,12 +167,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
     ],
     LABELS: [_index_newest("asset", at="made_at")],
-    SHELVES: [
-        _unique("force_key", sparse=True),
-        IndexModel([("definition", ASCENDING), ("asset", ASCENDING), ("since", ASCENDING)]),
-    ],
-    SILENCES: [
-        IndexModel([("since", DESCENDING)]),
+    MUTES: [
+        IndexModel([("end", DESCENDING)]),
         IndexModel([("ended_at", ASCENDING), ("since", ASCENDING)]),
     ],
     FEEDBACK: [

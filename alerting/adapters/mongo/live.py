@@ -1,4 +1,4 @@
-"""Changes of episodes, shelves, faults of the platform and access, from one change stream."""
+"""Changes of episodes, mutes, faults of the platform and access, from one change stream."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,24 +14,22 @@ from alerting.adapters.mongo.indexes import (
     ACCESS_TOKENS,
     ACCOUNTS,
     EPISODES,
+    MUTES,
     PLATFORM_ALERTS,
     SESSIONS,
-    SHELVES,
-    SILENCES,
 )
 from alerting.definitions.model import SEVERITIES
 from alerting.ports.episodes import ChangedThing, LiveChange, LiveEpisode, NoChangeFeed
 
 _THINGS: dict[str, ChangedThing] = {
     EPISODES: "episode",
-    SHELVES: "shelf",
-    SILENCES: "shelf",
+    MUTES: "mute",
     PLATFORM_ALERTS: "platform",
 }
 _ACCESS = (ACCOUNTS, ACCESS_TOKENS, SESSIONS)
 _FIELDS = (
     *("definition", "asset", "severity", "condition", "is_prediction", "happening_at"),
-    *("acknowledged.at", "muted_by", "backfilled", "scope.part", "part"),
+    *("acknowledged.at", "muted_by", "backfilled", "part"),
 )
 _PIPELINE: list[Document] = [
     {
@@ -125,7 +123,7 @@ def _changes(change: Document) -> list[LiveChange]:
     if thing == "episode":
         episode = _episode(change["documentKey"]["_id"], document)
         return [] if episode is None else [LiveChange(mark, thing, episode.asset, episode)]
-    asset = document.get("asset") or (document.get("scope") or document).get("part")
+    asset = document.get("asset") or document.get("part")
     return [LiveChange(mark, thing, asset if isinstance(asset, str) else None)]
 
 

@@ -31,6 +31,7 @@ from alerting.adapters.mongo.definitions.sinks import MongoSinkDeliveries
 from alerting.adapters.mongo.definitions.sources import MongoSourceDeliveries
 from alerting.adapters.mongo.documents import CODEC, Document, MongoDatabase
 from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
+from alerting.adapters.mongo.episodes.mutes import MongoMutes
 from alerting.adapters.mongo.episodes.notifications import MongoNotifications
 from alerting.adapters.mongo.episodes.operators import (
     MongoAudit,
@@ -38,8 +39,6 @@ from alerting.adapters.mongo.episodes.operators import (
     MongoMisses,
     MongoPlatformAlerts,
 )
-from alerting.adapters.mongo.episodes.shelves import MongoShelves
-from alerting.adapters.mongo.episodes.silences import MongoSilences
 from alerting.adapters.mongo.evaluation.checkpoints import MongoCheckpoints
 from alerting.adapters.mongo.evaluation.decisions import MongoDecisions
 from alerting.adapters.mongo.evaluation.evaluation_plans import MongoEvaluationPlans
@@ -105,8 +104,7 @@ class MongoStores:
         self.arrivals: ports.Arrivals = MongoArrivals(database)
         self.checkpoints: ports.Checkpoints = MongoCheckpoints(database)
         self.evaluation_plans: ports.EvaluationPlans = MongoEvaluationPlans(database)
-        self.shelves: ports.Shelves = MongoShelves(database)
-        self.silences: ports.Silences = MongoSilences(database)
+        self.mutes: ports.Mutes = MongoMutes(database)
         self.feedback: ports.FeedbackLog = MongoFeedback(database)
         self.misses: ports.Misses = MongoMisses(database)
         self.decisions: ports.Decisions = MongoDecisions(database)

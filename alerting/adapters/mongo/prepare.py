@@ -28,6 +28,8 @@ from alerting.adapters.mongo.indexes import (
     ASSETS,
     DEFINITIONS,
     INDEXES,
+    MUTES,
+    NOTIFICATIONS,
     RETIRED_INDEXES,
     ROUTES,
     SCHEMA,
@@ -39,15 +41,16 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.left import left_names, left_of_documents
 from alerting.definitions.sinks.sink import sink_kinds
 from alerting.definitions.sources.source import source_kinds
+from alerting.readings.instants import LAST_INSTANT
 
 READABLE_FROM = "0.1.0"
 """The oldest version whose processes may work on a database that this one has prepared. A version
 that writes states, revisions or other documents in a form that an older one misreads names itself.
 """
-SCHEMA_NUMBER = 2
+SCHEMA_NUMBER = 3
 """Counts up with every change of a collection, a validator, an index or a stored form: code with a
 smaller number refuses the database, also between two releases."""
-READABLE_FROM_NUMBER = 2
+READABLE_FROM_NUMBER = 3
 """The smallest number whose code may work on a database that this one has prepared."""
 DOCUMENTS = {
     ASSETS: "asset",
@@ -64,6 +67,16 @@ KINDS = {"sink": sink_kinds, "source": source_kinds}
 _ID = "schema"
 _PACKAGE = Path(__file__).parents[2]
 _KEYS: Document = {"_id": {"$regex": "^key:"}}
+_AS_MUTE: Document = {
+    "kind": {"$cond": [{"$in": ["$kind", ["shelved", "silence"]]}, "plain", "$kind"]},
+    "part": "$scope.part",
+    "definition": {"$ifNull": ["$definition", "$scope.definition"]},
+    "up_to": "$scope.up_to",
+    "actor": {"$ifNull": ["$actor", "$author"]},
+    "made_at": {"$ifNull": ["$made_at", "$since"]},
+    "end": {"$ifNull": ["$ended_at", "$until", LAST_INSTANT]},
+}
+"""The fields of a mute in a shelf, or in a silence, of versions before 0.2.0."""
 
 
 class NotPrepared(UserError):
@@ -160,6 +173,7 @@ def prepare_database(database: MongoDatabase) -> None:
         return
     create_collections(database)
     create_indexes(database)
+    move_mutes(database)
     note_existing(database)
     made = {
         "_id": _ID,
@@ -171,6 +185,20 @@ def prepare_database(database: MongoDatabase) -> None:
         "readable_from_number": READABLE_FROM_NUMBER,
     }
     database[SCHEMA].replace_one({"_id": _ID}, made, upsert=True)
+
+
+def move_mutes(database: MongoDatabase) -> None:
+    """Make mutes of the shelves and silences of versions before 0.2.0, whose collections then are
+    dropped. Idempotent."""
+    before = {"shelves", "silences"} & {*database.list_collection_names()}
+    for name in before:
+        merge = {"into": MUTES, "whenMatched": "keepExisting"}
+        database[name].aggregate([{"$set": _AS_MUTE}, {"$merge": merge}])
+    if before:
+        reminders = {"shelf": {"$type": "string"}}
+        database[NOTIFICATIONS].update_many(reminders, {"$rename": {"shelf": "mute"}})
+    for name in before:
+        database[name].drop()
 
 
 def find_left_parts(database: MongoDatabase, settings: Iterable[str]) -> list[str]:

@@ -36,7 +36,7 @@ FEEDBACK_RULES: JsonDict = {
     ]
 }
 
-SILENCE_ENDS: JsonDict = {
+MUTE_ENDS: JsonDict = {
     "anyOf": [
         {
             "required": ["until"],
@@ -51,15 +51,6 @@ SILENCE_ENDS: JsonDict = {
                 "until_event": {"type": "object"},
             },
         },
-    ]
-}
-SHELF_ENDS: JsonDict = {
-    "anyOf": [
-        {
-            "required": ["until"],
-            "properties": {"until": {"type": "string"}, "for": {"type": "null"}},
-        },
-        {"required": ["for"], "properties": {"until": {"type": "null"}, "for": {"type": "string"}}},
         {
             "required": ["kind"],
             "properties": {

@@ -1,17 +1,14 @@
-"""REST API, version 1: operators' actions on alarms, shelves and suppressions."""
+"""REST API, version 1: operators' actions on alarms, and suppressions."""
 
 from datetime import datetime, timedelta
-from typing import Self
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from alerting.console.access import Person
 from alerting.console.api import views
-from alerting.console.api.api import MAY_NAME_NOTHING, Delivery, Operator, Served, Viewer
-from alerting.console.api.body_rules import SHELF_ENDS
+from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer
 from alerting.console.api.parameters import (
-    Duration,
     Id,
     Instant,
     NameQuery,
@@ -25,11 +22,11 @@ from alerting.episodes.episode import ActorStamp, Episode
 from alerting.episodes.first_out import FirstOut
 from alerting.kinds.protocol.kind import Why
 from alerting.operators.actions import IsaState
-from alerting.operators.shelves import ShelfKind
+from alerting.operators.mutes import Mute
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import SuppressedTarget, list_suppressed
 from alerting.usecases.explain.explain import why
-from alerting.usecases.operators import operate, shelving
+from alerting.usecases.operators import operate
 
 router = APIRouter(prefix="/api/v1")
 
@@ -71,51 +68,6 @@ class AssignBody(Body):
     to: NameText = Field(description="Name of the responsible person.")
 
 
-class ShelfBody(Body):
-    """A new shelf: its target, end and reason."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=SHELF_ENDS)
-
-    definition: NameText
-    asset: NameText
-    kind: ShelfKind = Field(
-        "shelved", description="out_of_service needs the role engineer, and may have no end."
-    )
-    until: Instant | None = Field(None, description="End of the shelf; or give `for`.")
-    lasting: Duration | None = Field(
-        None, alias="for", description="Duration, e.g. 2h; or give `until`."
-    )
-    reason: SomeShort = Field(description="Reason; required.")
-
-    @model_validator(mode="after")
-    def _one_end(self) -> Self:
-        if self.until is not None and self.lasting is not None:
-            raise ValueError("give until or for, not both")
-        return self
-
-
-class EndBody(Body):
-    """The reason to end a shelf early."""
-
-    reason: Short = ""
-
-
-class ShelfView(views.View):
-    """A shelf. It mutes until `ended_at` (null until it is ended), or until `until`."""
-
-    id: str
-    definition: str
-    asset: str
-    kind: ShelfKind
-    since: datetime
-    until: datetime | None
-    reason: str
-    actor: str
-    ended_at: datetime | None
-    ended_by: str | None
-    end_reason: str | None
-
-
 class Operated(views.View):
     """The operator state of an episode after an action."""
 
@@ -126,7 +78,7 @@ class Operated(views.View):
     confirmed: ActorStamp | None
     assigned_to: str | None
     first_out: FirstOut | None
-    shelves: list[ShelfView]
+    mutes: tuple[Mute, ...]
     suppressed: str | None
     unknown: tuple[str, ...]
 
@@ -143,7 +95,7 @@ class SuppressionView(views.View):
 
 @router.get("/episodes/{id}/state", tags=["operators"])
 def show_operator_state(id: Id, platform: Served, _: Viewer) -> Operated:
-    """Show the operator state of an episode: ISA-18.2 state, acknowledgement, shelves,
+    """Show the operator state of an episode: ISA-18.2 state, acknowledgement, mutes,
     first-out."""
     return _operated_view(platform, find_episode(platform.episodes, id))
 
@@ -197,45 +149,6 @@ def assign(id: Id, body: AssignBody, platform: Served, person: Operator) -> Oper
     )
 
 
-@router.get("/shelves", tags=["operators"])
-def list_shelves(
-    platform: Served, _: Viewer, definition: NameQuery | None = None, asset: NameQuery | None = None
-) -> list[ShelfView]:
-    """List shelves in force: those without an end first, then by end."""
-    return [
-        ShelfView.model_validate(s)
-        for s in operate.shelves_now(platform.shelves, platform.clock.now(), definition, asset)
-    ]
-
-
-@router.post("/shelves", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
-def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
-    """Mute a definition on an asset. Role: operator (for at most 8 hours); out of service:
-    engineer."""
-    now = platform.clock.now()
-    until = body.until if body.lasting is None else now + body.lasting
-    made = shelving.shelve(
-        platform, body.definition, body.asset, actor_of(person), now, until, body.reason, body.kind
-    )
-    return ShelfView.model_validate(made)
-
-
-@router.post("/shelves/{id}/end", tags=["operators"], operation_id="end_shelf")
-def end(
-    id: Id, platform: Served, deliver: Delivery, person: Operator, body: EndBody | None = None
-) -> ShelfView:
-    """End a shelf before its time; an episode that is still open is announced once. Role: operator;
-    out of service: engineer."""
-    shelf = shelving.find_shelf(platform.shelves, id)
-    now = platform.clock.now()
-    reason = body.reason if body else ""
-    ended = shelving.unshelve(
-        platform, shelf.definition, shelf.asset, actor_of(person), now, reason, shelf.kind
-    )
-    deliver()
-    return ShelfView.model_validate(ended)
-
-
 @router.get("/suppressions", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
 def list_suppressions(
     platform: Served, _: Viewer, definition: NameQuery | None = None, since: Instant | None = None
@@ -275,7 +188,7 @@ def _operated_view(platform: Served, episode: Episode) -> Operated:
         confirmed=episode.confirmed,
         assigned_to=episode.assigned_to,
         first_out=state.first_out,
-        shelves=[ShelfView.model_validate(s) for s in state.shelves],
+        mutes=with_plant_times(state.mutes, platform.zone),
         suppressed=state.suppressed and plant_times(state.suppressed, platform.zone),
         unknown=state.unknown,
     )

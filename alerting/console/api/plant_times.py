@@ -10,7 +10,7 @@ from alerting.reporting.base.messages import moment
 
 T = TypeVar("T")
 _SENTENCES = frozenset(
-    {"reason", "message", "answer", "facts", "unknown", "why", "because", "step"}
+    {"reason", "message", "answer", "facts", "unknown", "why", "because", "step", "end_reason"}
 )
 """Names of fields whose texts are sentences."""
 _WITHOUT_TEXT = frozenset({type(None), bool, int, float, datetime, timedelta})

@@ -23,7 +23,7 @@ from alerting.console.definitions.views import (
     written_assets,
 )
 from alerting.console.documents.kinds import ConsoleKind, ReviewView
-from alerting.console.silences.silence_pages import present_silences
+from alerting.console.mutes.mute_pages import present_mutes
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, UserError
 from alerting.definitions.model import Definition, ModelDefinition, Revision
@@ -138,7 +138,7 @@ def _page(
         budget=platform.budget.per_day,
         days=platform.budget.days,
         refusal=refusal,
-        silences=present_silences(request, platform, now, definition=name),
+        mutes=present_mutes(request, platform, now, definition=name),
         now=now,
     )
 

@@ -33,7 +33,7 @@ def frame(
     content = {
         "all": look_again or too_many,
         "episodes": [] if too_many else [asdict(one) for one in changed.values()],
-        "shelves": "shelf" in things,
+        "mutes": "mute" in things,
         "platform": "platform" in things,
         "open": _by_severity(shown),
         "unacknowledged": _by_severity(

@@ -50,8 +50,8 @@ def live(
 
     The data of an event is JSON. `episodes`: id, definition, asset, severity, `state` (expected,
     happening, over), whether acknowledged and muted. `open`, `unacknowledged`: counts by severity.
-    `all`: more may have changed than is named; read the lists again. `shelves`,
-    `platform`: shelves or faults of the platform have changed. Changes of a quarter of
+    `all`: more may have changed than is named; read the lists again. `mutes`,
+    `platform`: mutes or faults of the platform have changed. Changes of a quarter of
     a second are one event. An event `alive` comes at least every 15 seconds. Where the database has
     no change streams, the answer is one event of the present state: ask again each second.
     """
@@ -71,7 +71,7 @@ def live(
 def _present(platform: Platform, last_mark: str) -> bytes:
     """Return an event of the present state, whose id changes when it does."""
     still_open = [live_episode(one) for one in platform.episodes.find(open_only=True)]
-    others = [(one.id, one.version) for one in platform.shelves.in_force()]
+    others = [(one.id, one.version) for one in platform.mutes.not_ended()]
     faults = [(one.kind, one.subject) for one in platform.platform_alerts.open()]
     mark = state_mark(still_open, (*others, *faults))
     return frame(mark, (), still_open, look_again=mark != last_mark)

@@ -14,7 +14,7 @@ from alerting.definitions.model import Severity
 from alerting.episodes.episode import Outcome
 from alerting.episodes.window import ExpectedWindow
 from alerting.operators.causes import Cause
-from alerting.operators.silences import SilenceKind
+from alerting.operators.mutes import MuteMark
 from alerting.operators.tiles import TileState
 from alerting.recommendation.experience import outcome_of
 from alerting.usecases.episodes.store import find_episode
@@ -26,16 +26,9 @@ from alerting.usecases.now.overview import Now, read_now
 api = APIRouter(prefix="/api/v1")
 
 
-class SilencedView(views.View):
-    """What is silenced on an asset: every alarm (`is_whole`), or some of them."""
-
-    kind: SilenceKind
-    is_whole: bool
-
-
 class TileView(views.View):
     """The state of one asset: the worst of its alarms, or that it is not evaluated. `part`: of the
-    plant. `silenced`: whether its alarms are muted, or some of them; null if none is."""
+    plant. `muted`: whether its alarms are muted, or some of them; null if none is."""
 
     asset: str
     title: str
@@ -44,7 +37,7 @@ class TileView(views.View):
     severity: Severity | None
     alarms: int
     episode: str | None
-    silenced: SilencedView | None
+    muted: MuteMark | None
 
 
 class WindowView(views.View):
@@ -152,8 +145,7 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
                 severity=tile.severity,
                 alarms=tile.alarms,
                 episode=tile.episode,
-                silenced=tile.silenced
-                and SilencedView(kind=tile.silenced.kind, is_whole=tile.silenced.is_whole),
+                muted=tile.muted,
             )
             for part in now.parts
             for tile in part.tiles

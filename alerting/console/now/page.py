@@ -17,9 +17,9 @@ from alerting.console.attempts import client_of
 from alerting.console.gate import DEVICE_COOKIE
 from alerting.console.language import language_of
 from alerting.console.login import entrance_of
+from alerting.console.mutes.mute_pages import with_texts
 from alerting.console.now.address import AskedFilters, address_of
-from alerting.console.silences.silence_pages import with_texts
-from alerting.console.web.pages import NOT_NOTIFIED_WITHIN, SHELF_REASONS
+from alerting.console.web.pages import MUTE_REASONS, NOT_NOTIFIED_WITHIN
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.model import SEVERITIES
 from alerting.definitions.wording.language import translatable
@@ -35,7 +35,6 @@ from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.now.handover import shift_hours
 from alerting.usecases.now.known_plant import KnownPlant, RecentPlant
 from alerting.usecases.now.overview import Earlier, NowFilters, is_part, read_earlier, read_now
-from alerting.usecases.operators.operate import shelves_now
 from alerting.usecases.platform_health.check import alarms_off
 from alerting.usecases.platform_health.last_runs import describe_work
 from alerting.usecases.reports.numbers import read_numbers, worth_sentences
@@ -133,12 +132,8 @@ def _present(
         "days": _days(request, earlier, now.at),
         "older": _address_behind(filters, found),
         "work": describe_work(platform, 12) if is_quiet else None,
-        "shelves": [
-            shelf
-            for shelf in shelves_now(platform.shelves, now.at)
-            if is_part(shelf.asset, filters, plant)
-        ],
-        "silences": with_texts(request, platform, now.silences),
+        "muted": [one for one in now.mutes if one.is_target],
+        "mutes": with_texts(request, platform, [one for one in now.mutes if not one.is_target]),
         "not_notified": sum(
             is_part(episode.asset, filters, plant)
             for episode in find_not_notified(
@@ -151,7 +146,7 @@ def _present(
         if person.may("operate") or person.signs
         else worth_sentences(read_numbers(platform.reports), language_of(request)),
         "handed_over": find_change(shift_hours(routes), now.at),
-        "presets": SHELF_REASONS,
+        "presets": MUTE_REASONS,
         "causes_unfolded": CAUSES_UNFOLDED,
         "over_unfolded": OVER_UNFOLDED,
         "gaps_shown": GAPS_SHOWN,

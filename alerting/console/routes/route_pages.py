@@ -39,8 +39,8 @@ OTHER_MESSAGES: Mapping[str, str] = {
     "handover": translatable("handover"),
     "platform": translatable("fault of the platform"),
     "platform-over": translatable("end of a fault of the platform"),
+    "mute": translatable("begin or end of a mute"),
     "report": translatable("report"),
-    "silence": translatable("silence"),
     "test": translatable("test message"),
 }
 """Messages of no single alarm, by the beginning of their keys."""

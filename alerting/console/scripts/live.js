@@ -40,7 +40,7 @@ async function show() {
 
 function concerns(data) {
   if (data.all || subject === "*") return true;
-  return data.shelves || data.episodes.some((episode) => episode.id === subject);
+  return data.mutes || data.episodes.some((episode) => episode.id === subject);
 }
 
 /** Put the number of open alarms that are not acknowledged into title and icon. */
@@ -61,7 +61,7 @@ function count(data) {
 function take({ data, mark }) {
   heard = Date.now();
   found();
-  const isNews = data.all || data.episodes.length > 0 || data.shelves || data.platform;
+  const isNews = data.all || data.episodes.length > 0 || data.mutes || data.platform;
   if (mark) sessionStorage.setItem(MARK, mark);
   last = data;
   count(data);

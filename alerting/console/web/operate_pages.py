@@ -1,7 +1,6 @@
-"""Forms of operators: acknowledge and shelve from the page of an episode."""
+"""Forms of operators: acknowledge and mute from the page of an episode."""
 
 from contextlib import suppress
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -14,9 +13,11 @@ from alerting.console.now.address import lead_back
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.pages import episode_page
 from alerting.definitions.faults import NotFound, UserError
+from alerting.operators.mutes import Matcher
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.now.overview import OPEN_READ, OVER_READ
-from alerting.usecases.operators import operate, shelving
+from alerting.usecases.operators import operate
+from alerting.usecases.operators.muting import start_mute
 
 router = APIRouter(include_in_schema=False)
 LIST = "/#unacknowledged"
@@ -64,8 +65,8 @@ def acknowledge_listed(
     return RedirectResponse(lead_back(next, LIST), 303)
 
 
-@router.post("/episodes/{id}/shelve", response_class=HTMLResponse)
-def shelve(
+@router.post("/episodes/{id}/mute", response_class=HTMLResponse)
+def mute(
     id: Id,
     request: Request,
     platform: Served,
@@ -75,63 +76,16 @@ def shelve(
     reason: FormField = "",
     next: FormField = "",
 ) -> Response:
-    """Shelve a target for a time, with a preset reason, a written one, or both."""
+    """Mute a target for a time, with a preset reason, a written one, or both."""
     text = ": ".join(part for part in (preset.strip(), reason.strip()) if part)
     episode = find_episode(platform.episodes, id)
+    target = Matcher(asset=episode.asset, definition=episode.definition)
     now = platform.clock.now()
     try:
         until = now + read_duration(lasting)
-        shelving.shelve(
-            platform, episode.definition, episode.asset, actor_of(person), now, until, text
-        )
+        start_mute(platform, "plain", target, None, until, None, text, (), actor_of(person), now)
     except (UserError, ValueError) as refusal:
-        return HTMLResponse(
-            episode_page(
-                request,
-                platform,
-                person,
-                id,
-                shelving=refusal.message if isinstance(refusal, UserError) else str(refusal),
-            ),
-            422,
-        )
+        said = refusal.message if isinstance(refusal, UserError) else str(refusal)
+        page = episode_page(request, platform, person, id, muting=said)
+        return HTMLResponse(page, 422)
     return RedirectResponse(lead_back(next, f"/episodes/{id}"), 303)
-
-
-@router.post("/shelves/{id}/end", response_class=HTMLResponse)
-def end(
-    id: Id, platform: Served, deliver: Delivery, person: FormOperator, next: FormField = ""
-) -> Response:
-    """End a shelf, or return a target to service."""
-    shelf = shelving.find_shelf(platform.shelves, id)
-    now = platform.clock.now()
-    shelving.unshelve(
-        platform,
-        shelf.definition,
-        shelf.asset,
-        actor_of(person),
-        now,
-        "ended in the console",
-        shelf.kind,
-    )
-    deliver()
-    return RedirectResponse(lead_back(next, "/"), 303)
-
-
-@router.post("/shelves/{id}/extend", response_class=HTMLResponse)
-def extend(
-    id: Id, platform: Served, person: FormOperator, lasting: FormField = "", next: FormField = ""
-) -> Response:
-    """Move the end of a shelf by a duration, for the same reason."""
-    shelving.extend_shelf(
-        platform, id, actor_of(person), platform.clock.now(), _duration_of(lasting)
-    )
-    return RedirectResponse(lead_back(next, "/#muted"), 303)
-
-
-def _duration_of(lasting: str) -> timedelta:
-    """Return a duration of a form. Raises UserError."""
-    try:
-        return read_duration(lasting)
-    except ValueError as fault:
-        raise UserError(str(fault)) from fault

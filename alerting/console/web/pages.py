@@ -22,6 +22,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
 from alerting.episodes.episode import Episode
+from alerting.operators.mutes import MUTE_KINDS
 from alerting.recommendation.recognition import Recognition
 from alerting.reporting.base import messages, sentences
 from alerting.reporting.figures.bars import CAVEAT, reasons_waterfall, risk_steps
@@ -37,10 +38,9 @@ from alerting.usecases.notification.present_values import present_value
 from alerting.usecases.now.experience import experience_of
 from alerting.usecases.now.overview import find_windows
 from alerting.usecases.operators.operate import can_be_closed, operator_state
-from alerting.usecases.silences.in_force import silences_at
 
 router = APIRouter(include_in_schema=False)
-SHELF_REASONS = (
+MUTE_REASONS = (
     translatable("maintenance"),
     translatable("cleaning"),
     translatable("sensor fault"),
@@ -120,7 +120,7 @@ def episode_page(
     person: Person,
     id: str,
     refusal: str = "",
-    shelving: str = "",
+    muting: str = "",
     closing: str = "",
 ) -> str:
     """Return the page of one episode. `refusal` and others: faults of submitted forms."""
@@ -167,13 +167,13 @@ def episode_page(
             found, platform.notifications.of_episodes([found.id])[found.id], language
         ),
         guidance_names=messages.GUIDANCE_NAMES,
-        presets=SHELF_REASONS,
+        presets=MUTE_REASONS,
         operator_state=operator_state(platform, found, now),
-        silence=silences_at(platform, now).find(found.definition, found.asset, found.severity, now),
+        mute_kinds=MUTE_KINDS,
         variables=asset.variables if asset else {},
         asset_title=asset.title if asset and asset.title else found.asset,
         refusal=refusal,
-        shelving=shelving,
+        muting=muting,
         closing=closing,
         now=now,
     )

@@ -46,7 +46,7 @@ SET_UP = translatable("Set up")
 MENU = (
     MenuEntry("/", translatable("Now"), "read"),
     MenuEntry("/handover", translatable("Hand-over"), "read"),
-    MenuEntry("/silences", translatable("Maintenance"), "read"),
+    MenuEntry("/mutes", translatable("Mutes"), "read"),
     MenuEntry("/assets", translatable("Assets"), "read"),
     MenuEntry("/trends", translatable("Trends"), "read"),
     MenuEntry("/definitions", translatable("Definitions"), "read"),
@@ -62,7 +62,7 @@ MENU = (
     MenuEntry("/access", translatable("Access"), "administer", group=SET_UP),
 )
 MENU_BELOW = {
-    "/new-silence": "/silences",
+    "/new-mute": "/mutes",
     "/new-asset": "/assets",
     "/import": "/assets",
     "/new-source": "/sources",
@@ -72,7 +72,7 @@ MENU_BELOW = {
 """The entry of the menu to which a page belongs whose address does not begin with its own."""
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
-    *("silences", "handover"),
+    *("mutes", "handover"),
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MOST_MADE = 1000

@@ -103,7 +103,7 @@ class Why:
     threshold: float | None = None
     model_version: int | None = None
     episode: str | None = None
-    shelved: bool = False
+    muted: bool = False
 
 
 @dataclass(frozen=True)

@@ -100,8 +100,9 @@ class Sandbox:
         self._live = live
         self._revision = revision
         self.memory = replace(live.in_memory(backfilled=True), inhibiting=live)
-        for silence in live.silences.overlapping(None, _EVER):
-            self.memory.silences.insert(silence)
+        for mute in live.mutes.overlapping(None, _EVER):
+            if not mute.is_target:  # of the load of an alert, not of its alarms on one asset
+                self.memory.mutes.insert(mute)
         self.memory.definitions.add_revision(revision)
         revisions = (revision, *live.definitions.revisions(revision.name))
         self.memory.assets.store_assets(

@@ -24,7 +24,7 @@ def require_document(definitions: Definitions, name: str) -> Document:
 
 def newest_of_target(definitions: Definitions, name: str) -> Revision | None:
     """Return the newest valid revision for work on a target of a definition, as an episode or a
-    shelf, which an account may do that does not see all its assets; None without one."""
+    mute, which an account may do that does not see all its assets; None without one."""
     return next(reversed(definitions.revisions(name)), None)
 
 

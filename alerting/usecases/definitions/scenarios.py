@@ -97,7 +97,7 @@ class Scenario(Closed):
     events: tuple[EventDuring, ...] = Field(
         (), description="Events of the asset, or of one above it."
     )
-    shelved: tuple[During, ...] = Field(
+    muted: tuple[During, ...] = Field(
         (), description="Intervals in which an operator has muted it."
     )
     expect: tuple[ExpectedTransition, ...] = Field(
@@ -106,7 +106,7 @@ class Scenario(Closed):
     notified: tuple[Duration, ...] | None = Field(
         None,
         description="Times of the first notification of each episode: at its raise, or when "
-        "suppression and shelves end; [] if "
+        "suppression and mutes end; [] if "
         "there is none. Not compared when left out.",
     )
 
@@ -268,12 +268,12 @@ def _notified_instants(
     silent = (
         suppressed_intervals(suppression, [history], scenario.start, end) if suppression else []
     )
-    shelved = [
-        SuppressedInterval(scenario.start + s.start, scenario.start + s.end, "shelved")
-        for s in scenario.shelved
+    muted = [
+        SuppressedInterval(scenario.start + one.start, scenario.start + one.end, "muted")
+        for one in scenario.muted
     ]
     return notification_instants(
-        steps, silent, suppression.still_notify if suppression else (), end + _MOMENT, shelved
+        steps, silent, suppression.still_notify if suppression else (), end + _MOMENT, muted
     )
 
 

@@ -42,7 +42,7 @@ from alerting.usecases.definitions.platform_alerts import (
 )
 from alerting.usecases.documents import Expected
 
-_BESIDE_ASSETS = ("event_types", "routes", "shelves", "sinks", "sources")
+_BESIDE_ASSETS = ("event_types", "mutes", "routes", "sinks", "sources")
 
 
 @dataclass(frozen=True)

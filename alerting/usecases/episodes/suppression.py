@@ -24,7 +24,7 @@ from alerting.episodes.episode import Episode
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings
 from alerting.readings.history import History
 from alerting.usecases.definitions.lookup import newest_of_target, require_revision
-from alerting.usecases.silences.in_force import (
+from alerting.usecases.mutes import (
     assets_upwards,
     maintenance_intervals,
     merge_by_asset,

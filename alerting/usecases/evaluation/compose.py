@@ -21,7 +21,7 @@ from alerting.usecases.evaluation.new_episodes import (
     with_step,
     with_window,
 )
-from alerting.usecases.notification.muting import as_muted, silence_at_raise
+from alerting.usecases.notification.muting import as_muted, why_muted_at_raise
 from alerting.usecases.notification.routes import (
     change_notifications,
     raise_notifications,
@@ -134,9 +134,9 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
             since=spoken_duration(as_of - episode.raised_at),
         )
         reason = joined("; ", reason, caught_up)
-    silence = silence_at_raise(target.platform, target.definition, episode, as_of)
-    target.changes.add(episode if silence is None else as_muted(episode, silence, as_of))
-    if silence is None:
+    why = why_muted_at_raise(target.platform, target.definition, episode, as_of)
+    target.changes.add(episode if why is None else as_muted(episode, why, as_of))
+    if why is None:
         added = raise_notifications(
             target.platform,
             target.changes,

@@ -15,7 +15,7 @@ from alerting.episodes.reconciliation import LATE_DATA
 from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
-from alerting.operators.shelves import describe_shelf
+from alerting.operators.mutes import describe_mute
 from alerting.ports import (
     Assets,
     Definitions,
@@ -36,6 +36,7 @@ from alerting.usecases.definitions.versions import (
 from alerting.usecases.episodes.store import require_asset
 from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.mutes import mutes_at
 from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.training.progress import describe_step
 
@@ -48,15 +49,9 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     asset = require_asset(platform.assets, asset_name)
     covering = _covering(platform.episodes, name, asset_name, at)
     found = _evaluated_or_why_not(platform, latest, asset, at, covering)
-    shelf = next(
-        (
-            s
-            for s in platform.shelves.for_target(name, asset_name)
-            if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))
-        ),
-        None,
-    )
-    muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
+    severity = covering.severity if covering else latest.definition.severity
+    mutes = mutes_at(platform, at).find(name, asset_name, severity, at)[:1]
+    muted = [f"no notification is sent: {describe_mute(mute)}" for mute in mutes]
     ahead = _readings_after_now(platform, latest, asset, at)
     facts = (*found.facts, *_record(platform, found, covering, at), *muted, *ahead)
     condition = line_condition(platform, latest.definition, asset_name, at)
@@ -71,9 +66,7 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
         messages.zoned_times(sentence, platform.zone) for sentence in (found.answer, *facts)
     ]
     episode = covering.id if covering else None
-    return replace(
-        found, answer=answer, facts=tuple(local), episode=episode, shelved=shelf is not None
-    )
+    return replace(found, answer=answer, facts=tuple(local), episode=episode, muted=bool(mutes))
 
 
 def _readings_after_now(

@@ -15,7 +15,7 @@ from alerting.ports import LabelPorts
 from alerting.readings.instants import to_millis
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import Interval, merge_intervals
-from alerting.usecases.silences.in_force import PLATFORM, maintenance_intervals
+from alerting.usecases.mutes import PLATFORM, maintenance_intervals
 
 LABELLED = "labels.json"
 _NONE = timedelta(0)

@@ -13,12 +13,12 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import NotFound, UserError, shown
 from alerting.definitions.routes import Route, is_for
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
-from alerting.definitions.wording.language import ENGLISH, Language, template, translatable
+from alerting.definitions.wording.language import Language, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.retries import after_failure, retry_delay
 from alerting.notifications.routing import channels_of
-from alerting.operators.shelves import Shelf
+from alerting.operators.mutes import Mute
 from alerting.ports import (
     Channel,
     DeliveryFailed,
@@ -34,7 +34,7 @@ from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.episodes.conflicts import opposite_open
 from alerting.usecases.notification.chart import draw_episode, draw_report
 from alerting.usecases.notification.messages import Reader, content_message, is_later, message
-from alerting.usecases.notification.muting import record_suppression, tend_shelves, withhold
+from alerting.usecases.notification.muting import record_suppression, tend_mutes, withhold
 from alerting.usecases.notification.platform_alerts import platform_notifications
 from alerting.usecases.notification.present_values import present_value
 from alerting.usecases.notification.routes import (
@@ -42,46 +42,41 @@ from alerting.usecases.notification.routes import (
     language_of,
     timed_notifications,
 )
-from alerting.usecases.notification.silencing import tend_silences
 from alerting.usecases.notification.summaries import summarise, waits_for_others
 
 
-def shelf_message(
-    shelf: Shelf,
+def reminder_message(
+    mute: Mute,
     notification: Notification,
-    now: datetime | None = None,
-    zone: tzinfo = UTC,
-    language: Language = ENGLISH,
-    title: str | None = None,
-    asset: str | None = None,
+    now: datetime,
+    zone: tzinfo,
+    language: Language,
+    title: str | None,
+    asset: str | None,
 ) -> Message:
-    """Return the reminder that recipients get shortly before a shelf ends. `title`, `asset`: the
-    titles of its definition and of its asset."""
-    reader = Reader(now or notification.created_at, zone, language)
-    until = shelf.until.isoformat() if shelf.until else ""
-    target = {"definition": title or shelf.definition, "asset": asset or shelf.asset}
-    subject = reader.say("Shelf ends soon: {definition} on {asset}", **target)
-    ends = reader.moment(shelf.until) if shelf.until else reader.say("by hand")
-    since = reader.clock(shelf.since)
-    reason = language.translate(shelf.reason)
+    """Return the reminder that recipients get shortly before the mute of a target ends. `title`,
+    `asset`: the titles of its definition and of its asset."""
+    reader = Reader(now, zone, language)
+    target = {"definition": str(title or mute.definition), "asset": str(asset or mute.asset)}
+    subject = reader.say("Mute ends soon: {definition} on {asset}", **target)
     lines = [
-        f"{subject}: {ends}",
+        f"{subject}: {reader.moment(mute.end)}",
         reader.say(
-            "Shelved since {since} by {person}: {reason}",
-            since=since,
-            person=shelf.actor,
-            reason=reason,
+            "Muted since {since} by {person}: {reason}",
+            since=reader.clock(mute.since),
+            person=mute.actor,
+            reason=language.translate(mute.reason),
         ),
         reader.say(
             "It ends by itself. An alarm that is still open then is sent at once, and can be "
-            "shelved again."
+            "muted again."
         ),
     ]
     payload = {
-        "shelf": shelf.id,
-        "definition": shelf.definition,
-        "asset": shelf.asset,
-        "until": until,
+        "mute": mute.id,
+        "definition": mute.definition,
+        "asset": mute.asset,
+        "until": mute.end.isoformat(),
         "transition": "reminder",
         "page": "/#muted",
     }
@@ -254,12 +249,10 @@ class _Round:
 
 @log_run()
 def deliver_due(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
-    """End shelves and silences, add the notifications that time made due, then try every due
-    notification once."""
-    edited = ("routes", "shelves")
+    """End mutes, add the notifications that time made due, then try every due notification once."""
+    edited = ("mutes", "routes")
     record_document_faults(platform.platform_alerts, platform.documents.faulty(edited), now, edited)
-    tend_silences(platform, now)
-    tend_shelves(platform, now)
+    tend_mutes(platform, now)
     return _deliver_pages(
         _Round(platform, now, DeliveryCounts(announced=announce_due(platform, now)))
     )
@@ -389,12 +382,12 @@ def _message(
             plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads, zone)
         )
     if (
-        notification.shelf is not None
-        and (shelf := platform.shelves.get(notification.shelf)) is not None
+        notification.mute is not None
+        and (mute := platform.mutes.get(notification.mute)) is not None
     ):
-        title = newest_title(platform.definitions, shelf.definition)
-        asset = current_round.asset_titles.get(shelf.asset, shelf.asset)
-        plain = shelf_message(shelf, notification, at, zone, reads, title, asset)
+        title = newest_title(platform.definitions, str(mute.definition))
+        asset = current_round.asset_titles.get(str(mute.asset))
+        plain = reminder_message(mute, notification, at, zone, reads, title, asset)
     else:
         plain = content_message(notification, at, zone, reads)
     if "page" in plain.payload and platform.links:

@@ -1,45 +1,57 @@
-"""Muting by shelves, silences and suppression, which take effect and end without an operator, and
-the notifications due when it ends.
+"""Muting of episodes by mutes and by suppression, which take effect and end without an operator;
+what is notified when a mute begins, before it ends and when it is over.
 
 Muting is recorded on the episode (`muted_by`). After a crash or a race between any two writes the
 next round completes the rest.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 
-from alerting.definitions.model import Definition
-from alerting.definitions.wording.language import template, translatable
-from alerting.episodes.episode import Episode
-from alerting.notifications.notification import Notification
+from alerting.definitions.assets import asset_titles
+from alerting.definitions.model import SEVERITY_NAMES, Definition
+from alerting.definitions.wording.language import Language, language, template, translatable
+from alerting.episodes.episode import Episode, TransitionKind
+from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.policy import (
     dropped,
     is_muted_with,
     is_overtaken,
-    shelf_reminder,
+    mute_reminder,
     still_open,
 )
-from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
-from alerting.operators.silences import Silence, describe_silence
-from alerting.ports import Audit, EpisodePorts, Episodes, MutingPorts, OutcomePorts, Shelves
+from alerting.operators.mutes import MUTE_KINDS, Matcher, Mute, describe_mute
+from alerting.ports import MutingPorts, OutcomePorts
 from alerting.usecases.definitions.lookup import newest_of_target
+from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
+from alerting.usecases.mutes import (
+    PLATFORM,
+    MutesInForce,
+    end_by_event,
+    mutes_at,
+    mutes_between,
+)
 from alerting.usecases.notification.routes import recipients_now
-from alerting.usecases.silences.in_force import SilencesInForce, silences_at, silences_between
 
-_ACTOR = "platform"
+ENDED = template("mute ended")
+_Change = Literal["begun", "ended"]
+_TRANSITIONS: Mapping[_Change, TransitionKind] = MappingProxyType(
+    {"begun": "muted", "ended": "unmuted"}
+)
 _BY_DESIGN = "suppression:"
+_LISTED = 20
+_READ = 1_000
 _INSTANT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
 class MuteReason:
-    """Reason for which notifications of an episode are muted: a shelf, a silence, or suppression by
-    design.
+    """Reason for which notifications of an episode are muted: a mute, or suppression by design.
 
     `id`: recorded on the episode (`muted_by`); `kind`: of the transition that records it,
     `maintenance` if the episode was raised in it.
@@ -51,139 +63,109 @@ class MuteReason:
     reason: str
 
 
-def tend_shelves(
-    platform: MutingPorts, now: datetime, definition: str | None = None, asset: str | None = None
-) -> int:
-    """End shelves whose time is over, send reminders of those about to end, and notify once of
-    episodes still open after one.
-
-    For all targets, or for one. Return how many episodes caused notifications. Idempotent.
-    """
-    for shelf in platform.shelves.in_force(definition, asset):
-        if shelf.mutes(now):
-            _remind(platform, shelf, now)
-            record_muting(platform, shelf, now)
-        elif shelf.until is not None and shelf.until <= now:
-            end_shelf(
-                platform.audit,
-                platform.shelves,
-                shelf,
-                shelf.until,
-                _ACTOR,
-                translatable("its time is over"),
-            )
-    requested = [
-        e
-        for e in platform.episodes.muted()
-        if definition in (None, e.definition) and asset in (None, e.asset)
-    ]
-    return sum(unmute(platform, episode, now) for episode in requested)
+def tend_mutes(platform: MutingPorts, now: datetime) -> int:
+    """Tell of mutes that have begun, mute the open episodes that they cover, remind of those about
+    to end, record those that time or an event has ended, and notify once of episodes still open
+    afterwards. Return of how many. Idempotent."""
+    for mute in platform.mutes.not_ended():
+        known = end_by_event(platform, mute)
+        if known.end <= now:
+            reason = known.end_reason or translatable("its time is over")
+            record_end(platform, mute, known.end, PLATFORM, reason)
+        elif mute.since <= now:
+            platform.notifications.add(_begun(platform, mute, now))
+            _remind(platform, mute, now)
+    present = mutes_at(platform, now)
+    record_mutes(platform, present, now)
+    return sum(_unmute(platform, episode, present, now) for episode in platform.episodes.muted())
 
 
-def muted_now(shelves: Shelves, definition: str, asset: str, now: datetime) -> Shelf | None:
-    """Return the shelf that mutes this definition on this asset, None without one."""
-    return find_muting_shelf(shelves.in_force(definition, asset), now)
+def record_end(
+    platform: MutingPorts, mute: Mute, at: datetime, by: str, reason: str
+) -> Mute | None:
+    """End a mute, and tell of it. Return it as it is then, None if another process changed it in
+    between."""
+    over = mute.ended(at, by, reason)
+    if mute.since < at:
+        platform.notifications.add(_over(platform, over))
+    if not platform.mutes.replace(over):
+        return None
+    platform.audit.add(by, ENDED, audit_subject(mute), at, mute.until, None, reason)
+    return over
 
 
-def silence_now(
-    platform: MutingPorts, definition: Definition | None, episode: Episode, now: datetime
-) -> MuteReason | None:
-    """Return why an episode is muted now, None if it is not. A shelf takes precedence over a
-    silence, and that over suppression."""
-    return _silence(
-        platform,
-        definition,
-        episode,
-        muted_now(platform.shelves, episode.definition, episode.asset, now),
-        silences_at(platform, now),
-        now,
-    )
+def audit_subject(mute: Mute) -> str:
+    """Return what entries in the audit name a mute by: its target, or its id."""
+    return f"{mute.definition} on {mute.asset}" if mute.is_target else mute.id
 
 
-def _silence(
-    platform: EpisodePorts,
+def why_muted(
+    platform: MutingPorts,
     definition: Definition | None,
     episode: Episode,
-    shelf: Shelf | None,
-    silences: SilencesInForce,
+    mutes: MutesInForce,
     now: datetime,
 ) -> MuteReason | None:
-    if shelf is not None:
-        return _shelf_silence(shelf)
-    silence = silences.find(episode.definition, episode.asset, episode.severity, now)
-    if silence is not None:
-        return _mute_reason(silence)
+    """Return why an episode is muted now, None if it is not. A mute takes precedence over
+    suppression."""
+    found = mutes.find(episode.definition, episode.asset, episode.severity, now)
+    if found:
+        return _by_mute(found[0])
     reason = suppression_now(platform, definition, episode, now) if definition is not None else None
-    return None if reason is None else _suppression_silence(reason, now)
+    return None if reason is None else _by_design(reason, now)
 
 
-def silence_at_raise(
+def why_muted_at_raise(
     platform: MutingPorts, definition: Definition, episode: Episode, now: datetime
 ) -> MuteReason | None:
     """Return why a newly found episode is muted, None if it is not: maintenance at its raise, a
-    shelf, a silence, or suppression from its raise to its end (or now).
+    mute, or suppression from its raise to its end (or now).
 
     An episode that begins and ends within suppression or maintenance never causes a notification.
     """
-    severity = episode.severity
-    silences = silences_between(platform, min(episode.raised_at, now), now + _INSTANT)
-    at_raise = silences.find(episode.definition, episode.asset, severity, episode.raised_at)
-    if at_raise is not None and at_raise.kind == "maintenance":
-        return replace(_mute_reason(at_raise), kind="maintenance")
-    shelf = muted_now(platform.shelves, episode.definition, episode.asset, now)
-    if shelf is not None:
-        return _shelf_silence(shelf)
-    present = silences.find(episode.definition, episode.asset, severity, now)
-    if present is not None:
-        return _mute_reason(present)
+    target = (episode.definition, episode.asset, episode.severity)
+    mutes = mutes_between(platform, min(episode.raised_at, now), now + _INSTANT)
+    at_raise = mutes.find(*target, episode.raised_at)
+    if at_raise and at_raise[0].kind == "maintenance":
+        return replace(_by_mute(at_raise[0]), kind="maintenance")
+    present = mutes.find(*target, now)
+    if present:
+        return _by_mute(present[0])
     reason = suppressed_all_along(platform, definition, episode, now)
-    return None if reason is None else _suppression_silence(reason, now)
+    return None if reason is None else _by_design(reason, now)
 
 
-def _shelf_silence(shelf: Shelf) -> MuteReason:
-    return MuteReason(shelf.id, "muted", shelf.actor, describe_shelf(shelf))
+def _by_mute(mute: Mute) -> MuteReason:
+    return MuteReason(mute.id, "muted", mute.actor, describe_mute(mute))
 
 
-def _mute_reason(silence: Silence) -> MuteReason:
-    return MuteReason(silence.id, "muted", silence.author, describe_silence(silence))
-
-
-def _suppression_silence(reason: str, now: datetime) -> MuteReason:
+def _by_design(reason: str, now: datetime) -> MuteReason:
     """Return the muting by suppression. Its id is the instant `now`, so that each suppressed
     interval is released once."""
     return MuteReason(
         f"{_BY_DESIGN}{now.isoformat()}",
         "suppressed",
-        _ACTOR,
+        PLATFORM,
         translatable("suppressed by design: {reason}", reason=reason),
     )
 
 
-def as_muted(episode: Episode, silence: MuteReason, at: datetime) -> Episode:
+def as_muted(episode: Episode, why: MuteReason, at: datetime) -> Episode:
     """Return the episode with the muting recorded, for the notification when muting ends. A closed
     episode needs none."""
     if episode.muted_by is not None:
         return episode
-    requested = silence.id if episode.condition == "open" else None
-    return episode.with_transition(
-        silence.kind, at, silence.reason, silence.actor, muted_by=requested
-    )
+    requested = why.id if episode.condition == "open" else None
+    return episode.with_transition(why.kind, at, why.reason, why.actor, muted_by=requested)
 
 
-def record_muting(platform: OutcomePorts, shelf: Shelf, now: datetime) -> None:
-    """Record on the open episode of this target, if there is one, that a shelf mutes it."""
-    for episode in _open(platform.episodes, shelf.definition, shelf.asset):
-        _record_muting(platform, episode, _shelf_silence(shelf), now)
-
-
-def record_silences(platform: OutcomePorts, now: datetime) -> None:
-    """Record on the open episodes that silences cover now, that these mute them. Idempotent."""
-    present = silences_at(platform, now)
-    for episode in platform.episodes.find(open_only=True) if present.silences else ():
+def record_mutes(platform: OutcomePorts, present: MutesInForce, now: datetime) -> None:
+    """Record on the open episodes that mutes cover now, that these mute them. Idempotent."""
+    for episode in platform.episodes.find(open_only=True) if present.mutes else ():
         if episode.muted_by is None and not episode.backfilled:
             found = present.find(episode.definition, episode.asset, episode.severity, now)
-            if found is not None:
-                _record_muting(platform, episode, _mute_reason(found), now)
+            if found:
+                _record_muting(platform, episode, _by_mute(found[0]), now)
 
 
 def record_suppression(
@@ -197,44 +179,23 @@ def record_suppression(
     return (
         episode
         if reason is None
-        else _record_muting(platform, episode, _suppression_silence(reason, now), now)
+        else _record_muting(platform, episode, _by_design(reason, now), now)
     )
 
 
 def _record_muting(
-    platform: OutcomePorts, episode: Episode, silence: MuteReason, now: datetime
+    platform: OutcomePorts, episode: Episode, why: MuteReason, now: datetime
 ) -> Episode:
-    if episode.muted_by is not None:
-        return episode
     return update(
-        platform, episode.id, lambda e, _: as_muted(e, silence, now) if e.condition == "open" else e
+        platform, episode.id, lambda e, _: as_muted(e, why, now) if e.condition == "open" else e
     )
 
 
-def end_shelf(
-    audit: Audit, shelves: Shelves, shelf: Shelf, at: datetime, actor: str, reason: str
-) -> bool:
-    """End a shelf. Return False if another process changed it in between."""
-    done = shelves.replace(replace(record_end(shelf, at, actor, reason), version=shelf.version + 1))
-    if done:
-        subject = f"{shelf.definition} on {shelf.asset}"
-        audit.add(
-            actor=actor,
-            what=template("unshelved"),
-            subject=subject,
-            at=at,
-            before=shelf.kind,
-            after=None,
-            why=reason,
-        )
-    return done
-
-
-def unmute(platform: MutingPorts, episode: Episode, now: datetime) -> bool:
+def _unmute(platform: MutingPorts, episode: Episode, present: MutesInForce, now: datetime) -> bool:
     """Notify of an episode that is no longer muted. Return True if notifications were added."""
     revision = newest_of_target(platform.definitions, episode.definition)
     definition = revision.definition if revision else None
-    if silence_now(platform, definition, episode, now) is not None:
+    if why_muted(platform, definition, episode, present, now) is not None:
         return False
     notified = False
 
@@ -259,26 +220,26 @@ def _notify_after_muting(
     changes: EpisodeChanges,
     definition: Definition | None,
     episode: Episode,
-    silence_id: str,
+    muted_by: str,
     now: datetime,
 ) -> Episode:
-    reason = _why_over(platform, silence_id)
+    reason = _why_over(platform, muted_by)
     recipients = (
         recipients_now(platform, definition, episode.asset, episode.severity, now)
         if definition
         else []
     )
-    changes.notify(still_open(episode, silence_id, recipients, reason, now))
+    changes.notify(still_open(episode, muted_by, recipients, reason, now))
     return episode.with_transition("unmuted", now, reason)
 
 
-def _why_over(platform: MutingPorts, silence_id: str) -> str:
-    if silence_id.startswith(_BY_DESIGN):
+def _why_over(platform: MutingPorts, muted_by: str) -> str:
+    if muted_by.startswith(_BY_DESIGN):
         return translatable("its suppression has ended")
-    over = platform.shelves.get(silence_id) or platform.silences.get(silence_id)
+    over = platform.mutes.get(muted_by)
     if over is None or not over.end_reason:
         return translatable("its muting has ended")
-    if over.ended_by == _ACTOR:
+    if over.ended_by == PLATFORM:
         return translatable("its muting has ended: {reason}", reason=over.end_reason)
     return translatable(
         "its muting has ended: {reason} ({person})",
@@ -296,18 +257,18 @@ def withhold(
     """Mute and drop waiting notifications that must not be delivered. Return the others, and how
     many were dropped.
 
-    Muted: those of muted episodes, and reminders of shelves that have ended. Dropped: those that
+    Muted: those of muted episodes, and reminders of mutes that have ended. Dropped: those that
     quiet hours held back too long.
     """
-    silences = _silences(platform, episodes.values(), now)
-    unclear = {n.episode for n in waiting if n.episode in silences or n.postponed_by == "quiet"}
+    reasons = _reasons(platform, episodes.values(), now)
+    unclear = {n.episode for n in waiting if n.episode in reasons or n.postponed_by == "quiet"}
     sent = platform.notifications.of_episodes({id for id in unclear if id}) if unclear else {}
     ready: list[Notification] = []
     changes: list[tuple[Notification, Notification]] = []
     for n in waiting:
         episode = episodes.get(n.episode or "")
         others = sent.get(n.episode or "", ())
-        reason = _why_muted(platform.shelves, n, episode, silences, others)
+        reason = _why_withheld(platform, n, episode, reasons, others)
         if reason is not None:
             changes.append((n, replace(n, status="muted", next_attempt_at=None, error=reason)))
         elif episode is not None and is_overtaken(n, episode, others):
@@ -318,63 +279,163 @@ def withhold(
     return ready, sum(after.status == "dropped" for _, after in changes)
 
 
-def _silences(
+def _reasons(
     platform: MutingPorts, episodes: Iterable[Episode], now: datetime
 ) -> dict[str, MuteReason]:
     """Return why episodes are muted now, by id; without those that are not."""
-    by_target = defaultdict[tuple[str, str], list[Episode]](list)
     found = dict[str, MuteReason]()
-    for episode in episodes:
-        by_target[episode.definition, episode.asset].append(episode)
-    shelves = platform.shelves.in_force() if by_target else []
-    silences = silences_at(platform, now) if by_target else SilencesInForce((), platform.assets)
-    revisions = {
-        name: platform.definitions.newest_revision(name) for name in {name for name, _ in by_target}
-    }
-    for (name, asset), of_target in by_target.items():
-        revision = revisions[name]
-        shelf = find_muting_shelf(
-            (s for s in shelves if (s.definition, s.asset) == (name, asset)), now
-        )
-        for episode in of_target:
-            silence = _silence(
-                platform, revision.definition if revision else None, episode, shelf, silences, now
-            )
-            if silence is not None:
-                found[episode.id] = silence
+    by_id = {episode.id: episode for episode in episodes}
+    mutes = mutes_at(platform, now) if by_id else MutesInForce((), platform.assets)
+    names = {episode.definition for episode in by_id.values()}
+    revisions = {name: platform.definitions.newest_revision(name) for name in names}
+    for id, episode in by_id.items():
+        revision = revisions[episode.definition]
+        definition = revision.definition if revision else None
+        reason = why_muted(platform, definition, episode, mutes, now)
+        if reason is not None:
+            found[id] = reason
     return found
 
 
-def _why_muted(
-    shelves: Shelves,
+def _why_withheld(
+    platform: MutingPorts,
     notification: Notification,
     episode: Episode | None,
-    silences: Mapping[str, MuteReason],
+    reasons: Mapping[str, MuteReason],
     others: Iterable[Notification],
 ) -> str | None:
-    if notification.shelf is not None:
-        shelf = shelves.get(notification.shelf)
-        return "it has ended" if shelf is None or shelf.ended_at is not None else None
+    if notification.mute is not None:
+        mute = platform.mutes.get(notification.mute)
+        return "it has ended" if mute is None or mute.ended_at is not None else None
     if notification.episode is None:
         return None
     if episode is None:
         return "its episode is not stored any more"
-    silence = silences.get(episode.id)
-    return silence.reason if silence is not None and is_muted_with(notification, others) else None
+    reason = reasons.get(episode.id)
+    return reason.reason if reason is not None and is_muted_with(notification, others) else None
 
 
-def _remind(platform: MutingPorts, shelf: Shelf, now: datetime) -> None:
-    if shelf.until is None or shelf.remind_at is None or shelf.remind_at > now:
+def _remind(platform: MutingPorts, mute: Mute, now: datetime) -> None:
+    """Remind those who get the alarm of a single target that its mute is about to end."""
+    if not mute.is_target or mute.until is None or mute.remind_at > now:
         return
-    revision = newest_of_target(platform.definitions, shelf.definition)
-    definition = revision.definition if revision else None
-    recipients = (
-        recipients_now(platform, definition, shelf.asset, definition.severity, now)
-        if definition
-        else []
+    revision = newest_of_target(platform.definitions, str(mute.definition))
+    if revision is not None:
+        of = revision.definition
+        recipients = recipients_now(platform, of, str(mute.asset), of.severity, now)
+        platform.notifications.add(mute_reminder(mute.id, mute.until, recipients, now))
+
+
+def raised_meanwhile(platform: MutingPorts, mute: Mute, until: datetime) -> list[Episode]:
+    """Return the newest live episodes that were raised while a mute covered them, newest first;
+    `until`: those raised by then."""
+    end = min(mute.end, until + _INSTANT)
+    if end <= mute.since:
+        return []
+    lines = MutesInForce((), platform.assets)
+    raised = platform.episodes.find(
+        mute.definition, mute.asset, start=mute.since, end=end, limit=_READ
     )
-    platform.notifications.add(shelf_reminder(shelf.id, shelf.until, recipients, now))
+    return [
+        e
+        for e in raised
+        if not (e.backfilled or e.withdrawn)
+        and mute.covers(e.definition, lines.line(e.asset), e.severity_peak or e.severity)
+    ]
 
 
-def _open(episodes: Episodes, definition: str, asset: str) -> list[Episode]:
-    return [e for e in episodes.find(definition, asset, open_only=True) if not e.backfilled]
+def describe_matcher(
+    matcher: Matcher, asset: str | None, definition: str | None, reads: Language
+) -> str:
+    """Return in words which alarms a mute covers. `asset`, `definition`: the titles of those that
+    it names."""
+    parts = [asset or matcher.part or matcher.asset, definition or matcher.definition]
+    if matcher.is_target:
+        return reads.say("{definition} on {asset}", definition=str(parts[1]), asset=str(parts[0]))
+    if matcher.up_to:
+        severity = reads.translate(SEVERITY_NAMES[matcher.up_to])
+        parts.append(reads.say("up to {severity}", severity=severity))
+    return ", ".join(part for part in parts if part)
+
+
+def _begun(platform: MutingPorts, mute: Mute, now: datetime) -> list[Notification]:
+    if not mute.notified:
+        return []
+    reads = language(platform.language)
+    subject = reads.say(
+        "{kind} since {when}: {scope}",
+        kind=reads.translate(MUTE_KINDS[mute.kind]).capitalize(),
+        when=mute.since.isoformat(),
+        scope=_scope(platform, mute, reads),
+    )
+    lines = [
+        subject,
+        reads.say("Reason: {reason} ({person})", reason=mute.reason, person=mute.actor),
+    ]
+    if mute.until is not None:
+        latest = mute.until.isoformat()
+        lines.append(reads.say("It ends by itself, at {when} at the latest.", when=latest))
+    return _messages(mute, "begun", subject, lines, now)
+
+
+def _over(platform: MutingPorts, mute: Mute) -> list[Notification]:
+    if not mute.notified:
+        return []
+    reads = language(platform.language)
+    scope = _scope(platform, mute, reads)
+    subject = (
+        reads.say("Maintenance is over: {scope}", scope=scope)
+        if mute.kind == "maintenance"
+        else reads.say("No longer muted: {scope}", scope=scope)
+    )
+    found = raised_meanwhile(platform, mute, mute.end)
+    lines = [
+        subject,
+        reads.say(
+            "From {first} to {last}.", first=mute.since.isoformat(), last=mute.end.isoformat()
+        ),
+        reads.say("Ended: {reason}", reason=reads.translate(mute.end_reason or "")),
+    ]
+    if found:
+        lines.append(reads.say("Raised meanwhile: {number}", number=len(found)))
+        titles = asset_titles(platform.assets.get_many({e.asset for e in found[:_LISTED]}).values())
+        lines += [_line(episode, titles, reads) for episode in found[:_LISTED]]
+    else:
+        lines.append(reads.say("No alarm was raised meanwhile."))
+    if len(found) > _LISTED:
+        more = len(found) - _LISTED
+        lines.append(reads.say_count("and {number} other", "and {number} others", more))
+    return _messages(mute, "ended", subject, lines, mute.end)
+
+
+def _line(episode: Episode, titles: Mapping[str, str], reads: Language) -> str:
+    values = {
+        "when": episode.raised_at.isoformat(),
+        "title": episode.title,
+        "asset": titles.get(episode.asset, episode.asset),
+    }
+    if episode.condition == "open":
+        return reads.say("{when}: {title} on {asset}, still open", **values)
+    return reads.say("{when}: {title} on {asset}", **values)
+
+
+def _messages(
+    mute: Mute, what: _Change, subject: str, lines: Sequence[str], now: datetime
+) -> list[Notification]:
+    text = "\n".join(lines)
+    about = {"mute": mute.id, "transition": what}
+    return [
+        replace(
+            new_message(f"mute:{mute.id}:{what}:{one}", one, subject, text, now, None, **about),
+            transition=_TRANSITIONS[what],
+            asset=mute.asset or mute.part,
+        )
+        for one in mute.notified
+    ]
+
+
+def _scope(platform: MutingPorts, mute: Mute, reads: Language) -> str:
+    named = mute.asset or mute.part
+    asset = platform.assets.get(named) if named else None
+    definition = newest_title(platform.definitions, mute.definition) if mute.definition else None
+    return describe_matcher(mute, asset.title if asset else None, definition, reads)

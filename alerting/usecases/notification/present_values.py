@@ -25,7 +25,7 @@ from alerting.reporting.figures.sparkline import Sparkline, sparkline
 _BACK = timedelta(hours=1)
 _SAMPLES = 30  # of a variable that is measured less often
 _LONGEST = timedelta(days=2)
-_LONGEST_SILENCE = timedelta(days=7)
+_LONGEST_PAUSE = timedelta(days=7)
 _LEAST_FRESH = timedelta(minutes=10)
 _SAMPLES_MISSED = 5
 _FAULTS_OF_DOCUMENTS = (UserError, ValueError, ArithmeticError, LookupError, TypeError)
@@ -97,7 +97,7 @@ def _last_values(
     readings: Readings, assets: Mapping[str, Asset], silent: Set[tuple[str, str]], now: datetime
 ) -> dict[tuple[str, str], tuple[Millis, Floats]]:
     """Return the last number of each variable (by asset and variable) that has one in a week."""
-    since = now - _LONGEST_SILENCE
+    since = now - _LONGEST_PAUSE
     variables: dict[str, list[str]] = {}
     for name, variable in sorted(silent):
         variables.setdefault(name, []).append(variable)

@@ -15,6 +15,7 @@ from alerting.episodes.episode import Episode
 from alerting.notifications.notification import new_message
 from alerting.notifications.routing import channels_of
 from alerting.operators.actions import permit
+from alerting.operators.mutes import MUTE_KINDS
 from alerting.operators.shifts import (
     Shift,
     ShiftHours,
@@ -23,16 +24,16 @@ from alerting.operators.shifts import (
     find_running,
     usual_hours,
 )
-from alerting.operators.silences import SILENCE_KINDS
 from alerting.ports import OperatorPorts
 from alerting.ports.platform_alerts import AuditFilter
+from alerting.readings.instants import LAST_INSTANT
 from alerting.reporting.base.messages import OUTCOME_NAMES, VERDICT_NAMES
 from alerting.reporting.base.sentences import sentence
+from alerting.usecases.mutes import mutes_between
+from alerting.usecases.notification.muting import describe_matcher
 from alerting.usecases.notification.routes import ROUTES, language_of
-from alerting.usecases.notification.silencing import describe_scope
 from alerting.usecases.now.known_plant import KnownPlant
 from alerting.usecases.operators.operate import Actor
-from alerting.usecases.silences.in_force import silences_between
 
 QUESTIONS_FROM = timedelta(days=3)
 """Unanswered alarms of this time before a shift are left to it."""
@@ -295,35 +296,23 @@ def _muted(
     now: datetime,
     language: Language,
 ) -> Iterator[str]:
-    """Yield the shelves in force, and the silences that are present or begin soon."""
-    for s in platform.shelves.in_force():
-        if s.mutes(now) and (chosen.assets is None or s.asset in chosen.assets):
-            yield language.say(
-                "{definition} on {asset} until {until}: {reason} ({person})",
-                definition=plant.titles.get(s.definition, s.definition),
-                asset=plant.asset_titles.get(s.asset, s.asset),
-                until=s.until.isoformat() if s.until else language.say("returned by hand"),
-                reason=language.translate(s.reason),
-                person=s.actor,
-            )
-    found = silences_between(platform, now, now + (chosen.shift.end - chosen.shift.start))
+    """Yield the mutes that are present or begin soon."""
+    found = mutes_between(platform, now, now + (chosen.shift.end - chosen.shift.start))
     about = {*found.line(chosen.part), *(chosen.assets or ())} if chosen.part else None
-    for one in sorted(found.silences, key=lambda silence: (silence.since, silence.id)):
-        scope = one.scope
-        if one.phase(now) != "over" and (about is None or scope.part in (None, *about)):
+    for one in sorted(found.mutes, key=lambda mute: (mute.since, mute.id)):
+        named = one.asset or one.part
+        if one.phase(now) != "over" and (about is None or named in (None, *about)):
+            title = plant.asset_titles.get(named or "")
+            definition = plant.titles.get(one.definition or "")
+            has_end = one.end != LAST_INSTANT
             yield language.say(
                 "{kind}: {scope}, {start} to {end}: {reason} ({person})",
-                kind=sentence(language.translate(SILENCE_KINDS[one.kind])).rstrip("."),
-                scope=describe_scope(
-                    scope,
-                    plant.asset_titles.get(scope.part or ""),
-                    plant.titles.get(scope.definition or ""),
-                    language,
-                ),
+                kind=sentence(language.translate(MUTE_KINDS[one.kind])).rstrip("."),
+                scope=describe_matcher(one, title, definition, language),
                 start=one.since.isoformat(),
-                end=one.end.isoformat(),
-                reason=one.reason,
-                person=one.author,
+                end=one.end.isoformat() if has_end else language.say("returned by hand"),
+                reason=language.translate(one.reason),
+                person=one.actor,
             )
 
 

@@ -18,7 +18,7 @@ from alerting.operators.causes import (
     is_of,
     raised_in,
 )
-from alerting.operators.silences import Silence, SilenceMark, find_marks
+from alerting.operators.mutes import Mute, MuteMark, find_marks
 from alerting.operators.tiles import (
     PartTiles,
     chain_above,
@@ -29,10 +29,10 @@ from alerting.operators.tiles import (
 from alerting.ports import Definitions, UpkeepPorts
 from alerting.reporting.figures.sparkline import Sparkline
 from alerting.usecases.definitions.training_state import champion_versions
+from alerting.usecases.mutes import MutesInForce, mutes_at
 from alerting.usecases.notification.present_values import present_values
 from alerting.usecases.now.gaps import EvaluationCoverage, Gap, with_champions, without_champion
 from alerting.usecases.now.known_plant import KnownPlant
-from alerting.usecases.silences.in_force import SilencesInForce, silences_at
 
 OPEN_READ = 200
 OVER_READ = 50
@@ -67,7 +67,7 @@ class Now:
 
     `happening`, `expected`: causes with the alarms that followed them. `over`: ended and not
     acknowledged. `more_open`, `more_over`: there are more than were read. `windows`, `values`: by
-    the id of an episode. `silences`: those of this instant. `gaps`: what is not evaluated, on
+    the id of an episode. `mutes`: those of this instant. `gaps`: what is not evaluated, on
     `gap_assets` assets; `evaluated_until`: up to when the rest is. `target_count`: number of
     evaluated targets.
     """
@@ -85,7 +85,7 @@ class Now:
     more_over: bool
     windows: Mapping[str, ExpectedWindow]
     values: Mapping[str, Sparkline]
-    silences: tuple[Silence, ...]
+    mutes: tuple[Mute, ...]
 
     @property
     def still_open(self) -> list[Episode]:
@@ -144,7 +144,7 @@ def read_now(
     gaps = with_champions(evaluated.gaps, serving)
     causes = group_by_cause(shows, plant.parents)
     definitions = find_definitions(platform.definitions, plant, (e.definition for e in shows))
-    silences = silences_at(platform, now)
+    mutes = mutes_at(platform, now)
     leading = [cause.first for cause in causes[:_VALUES_SHOWN]]
     tile_assets = plant.tile_assets
     if filters.asset is not None or filters.line is not None:
@@ -155,7 +155,7 @@ def read_now(
         shows,
         shown_over,
         evaluated.unknown_by_asset,
-        _find_marks(plant, silences, now),
+        _find_marks(plant, mutes, now),
     )
     return Now(
         at=now,
@@ -171,10 +171,10 @@ def read_now(
         more_over=len(over) > OVER_READ,
         windows=find_windows(shows, definitions),
         values=present_values(platform.readings, leading, definitions, plant.documents, now),
-        silences=tuple(
+        mutes=tuple(
             one
-            for one in silences.silences
-            if one.phase(now) == "present" and _is_about(one.scope.part, filters, plant, silences)
+            for one in mutes.mutes
+            if one.phase(now) == "present" and _is_about(one, filters, plant, mutes)
         ),
     )
 
@@ -237,20 +237,20 @@ def find_windows(
     return found
 
 
-def _find_marks(
-    plant: KnownPlant, silences: SilencesInForce, now: datetime
-) -> dict[str, SilenceMark]:
-    if not silences.silences:
+def _find_marks(plant: KnownPlant, mutes: MutesInForce, now: datetime) -> dict[str, MuteMark]:
+    """Return what is muted beyond single targets."""
+    wide = [one for one in mutes.mutes if not one.is_target]
+    if not wide:
         return {}
     lines = {}
     for name in plant.assets:
         chain = chain_above(name, plant.assets)
         has_more = plant.assets[chain[-1]].parent is not None  # above what the person sees
-        lines[name] = (*chain, *(silences.line(chain[-1]) if has_more else ()))
+        lines[name] = (*chain, *(mutes.line(chain[-1]) if has_more else ()))
     definitions: dict[str, set[str]] = {}
     for target in plant.targets:
         definitions.setdefault(target.asset, set()).add(target.definition)
-    return find_marks(silences.silences, lines, definitions, now)
+    return find_marks(wide, lines, definitions, now)
 
 
 def _hours_of(
@@ -260,14 +260,13 @@ def _hours_of(
     return None if route is None else spans(route.shifts, route.zone, now - _SHIFT_BACK, now)
 
 
-def _is_about(
-    part: str | None, filters: NowFilters, plant: KnownPlant, silences: SilencesInForce
-) -> bool:
-    """Return whether the filters show a part of the plant (None: all), or one below it."""
+def _is_about(mute: Mute, filters: NowFilters, plant: KnownPlant, mutes: MutesInForce) -> bool:
+    """Return whether the filters show what a mute names (nothing: all), or an asset below it."""
     shown = filters.asset or filters.line
-    if part is None or shown is None:
+    named = mute.asset or mute.part
+    if named is None or shown is None:
         return True
-    return is_part(part, filters, plant) or part in silences.line(shown)
+    return is_part(named, filters, plant) or mute.part in mutes.line(shown)
 
 
 def is_part(asset: str, filters: NowFilters, plant: KnownPlant) -> bool:

@@ -1,1 +1,1 @@
-"""Actions of operators: acknowledge, shelve, give feedback, follow links."""
+"""Actions of operators: acknowledge, mute, give feedback, follow links."""

@@ -6,31 +6,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Definition, Severity
+from alerting.definitions.model import Severity
 from alerting.definitions.wording.language import translatable
 from alerting.detection.suppression import LineCondition
 from alerting.episodes.episode import ActorStamp, Episode, Feedback
 from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
 from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
-from alerting.operators.shelves import (
-    Shelf,
-    current_flags,
-)
+from alerting.operators.mutes import Mute, current_flags
 from alerting.ports import (
-    Definitions,
     EpisodePorts,
     EvaluationPorts,
     MutingPorts,
     OperatorPorts,
-    Shelves,
     Unit,
 )
-from alerting.usecases.definitions.lookup import newest_of_target, require_revision
+from alerting.usecases.definitions.lookup import newest_of_target
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.episodes.unevaluated import forget_open, why_not_evaluated
+from alerting.usecases.mutes import mutes_at
 from alerting.usecases.notification.routes import change_notifications
 from alerting.usecases.operators.feedback import give_feedback
 
@@ -45,7 +41,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class OperatorState:
-    """Operator state of an episode: flags, their ISA-18.2 name, its shelf, and whether it was
+    """Operator state of an episode: flags, their ISA-18.2 name, what mutes it, and whether it was
     first-out of several.
 
     `suppressed`: why it is suppressed by design; `unknown`: states of its line that cannot be known
@@ -54,7 +50,7 @@ class OperatorState:
 
     flags: Flags
     state: IsaState
-    shelves: tuple[Shelf, ...]
+    mutes: tuple[Mute, ...]
     first_out: FirstOut | None
     suppressed: str | None = None
     unknown: tuple[str, ...] = ()
@@ -163,7 +159,7 @@ def _require_unknown(platform: EvaluationPorts, episode: Episode, at: datetime) 
         )
     raise UserError(
         translatable(
-            "it ends by itself with its problem, which still goes on: {what}; shelve it to mute it",
+            "it ends by itself with its problem, which still goes on: {what}; mute it instead",
             what=progress.message.rstrip("."),
         )
     )
@@ -202,16 +198,11 @@ def assign(platform: MutingPorts, id: str, actor: Actor, at: datetime, to: str) 
     return _act(platform, id, "assign", actor, at, hand_over, to)
 
 
-def shelves_now(
-    shelves: Shelves, now: datetime, definition: str | None = None, asset: str | None = None
-) -> list[Shelf]:
-    """Return the shelves in force now: those without an end first, then by end."""
-    return [shelf for shelf in shelves.in_force(definition, asset) if shelf.mutes(now)]
-
-
 def operator_state(platform: MutingPorts, episode: Episode, now: datetime) -> OperatorState:
     """Return the operator state of an episode."""
-    shelves = tuple(shelves_now(platform.shelves, now, episode.definition, episode.asset))
+    mutes = tuple(
+        mutes_at(platform, now).find(episode.definition, episode.asset, episode.severity, now)
+    )
     start = episode.raised_at - TOGETHER
     end = episode.raised_at + TOGETHER + timedelta(milliseconds=1)
     near = [
@@ -220,22 +211,11 @@ def operator_state(platform: MutingPorts, episode: Episode, now: datetime) -> Op
         if e.backfilled == episode.backfilled
     ]
     line = _read_line_condition(platform, episode.definition, episode.asset, episode.severity, now)
-    flags = current_flags(episode, shelves, now, line.suppressed)
+    flags = current_flags(episode, mutes, line.suppressed)
     suppressed_because = line.reason if line.suppressed else None
     return OperatorState(
-        flags, isa_state(flags), shelves, first_out(episode, near), suppressed_because, line.unknown
+        flags, isa_state(flags), mutes, first_out(episode, near), suppressed_because, line.unknown
     )
-
-
-def target_flags(platform: MutingPorts, definition: str, asset: str, now: datetime) -> Flags:
-    """Return the flags of a target, from its newest live episode, its shelf and its suppression."""
-    newest = next(
-        (e for e in platform.episodes.find(definition, asset, limit=20) if not e.backfilled), None
-    )
-    line = _read_line_condition(
-        platform, definition, asset, newest.severity if newest else None, now
-    )
-    return current_flags(newest, platform.shelves.in_force(definition, asset), now, line.suppressed)
 
 
 def _read_line_condition(
@@ -294,9 +274,3 @@ def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
         if episode.acknowledged
         else replace(episode, acknowledged=ActorStamp(actor.name, at))
     )
-
-
-def require_definition_of_target(definitions: Definitions, name: str) -> Definition:
-    """Return the definition of a target. Raises NotFound for an unknown name."""
-    found = newest_of_target(definitions, name) or require_revision(definitions, name)
-    return found.definition

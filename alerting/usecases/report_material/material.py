@@ -39,6 +39,7 @@ from alerting.reporting.page.details import variable_of
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import answer_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
+from alerting.usecases.mutes import maintenance_intervals
 from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.report_material.charted import levels_in_force
 from alerting.usecases.report_material.counted import (
@@ -53,7 +54,6 @@ from alerting.usecases.report_material.counted import (
     unscored_times,
     without_end,
 )
-from alerting.usecases.silences.in_force import maintenance_intervals
 
 _STORED_COLUMNS = ("asset", "ts", "score", "threshold", "model_version")
 SCORE_COLUMNS = (*_STORED_COLUMNS, "label", "persistence", "twin")

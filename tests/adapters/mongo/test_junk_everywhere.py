@@ -34,12 +34,12 @@ from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 NAMED = {
     "assets", "event_types", "source_revisions", "evaluation_shards", "late_arrivals",
-    "reprocessing_requests", "episodes", "shelves", "decisions", "trainings", "reports",
+    "reprocessing_requests", "episodes", "mutes", "decisions", "trainings", "reports",
     "platform_alerts",
 }  # fmt: skip
 """Collections whose junk is read by every round, and named in the log."""
 ALERTED = {
-    "assets", "event_types", "routes", "sources", "sinks", "shelves", "definition_revisions"
+    "assets", "event_types", "routes", "sources", "sinks", "mutes", "definition_revisions"
 }  # fmt: skip
 ADMIN_TOKEN = next(token for token, (name, _) in TOKENS.items() if name == "ada")
 PAGES = (
@@ -47,7 +47,7 @@ PAGES = (
     "/platform", "/audit", "/access", "/account", "/sources", "/new-source", "/sinks",
     "/sources/gateway", "/sinks/scada", "/new-sink", "/definitions", "/definitions/too-hot",
     "/definitions/too-hot/edit", "/definitions/new", "/models", "/models/too-moist", "/assets",
-    "/assets/oven-1", "/assets/oven-1/edit", "/new-asset", "/silences", "/new-silence",
+    "/assets/oven-1", "/assets/oven-1/edit", "/new-asset", "/mutes", "/new-mute",
     "/handover", "/trends?asset=oven-1&variable=temperature&span=28d", "/?asset=oven-1",
     "/miss?asset=oven-1", "/api?subject=definitions",
 )  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 from pymongo.errors import DuplicateKeyError
 
 from alerting.adapters.mongo import prepare as preparation
+from alerting.adapters.mongo.episodes.mutes import MongoMutes
 from alerting.adapters.mongo.indexes import EPISODES, INDEXES, SCHEMA
 from alerting.adapters.mongo.mongo import DatabaseDown, open_database
 from alerting.adapters.mongo.prepare import NotPrepared, prepare_database, schema_hash
@@ -13,6 +14,7 @@ from alerting.local.prepare import prepare, prepare_home
 from alerting.settings.environment import Settings
 from alerting.wiring import open_platform
 from alerting.wiring import prepare_database as prepare_by_settings
+from tests.builders import at
 from tests.helpers.commands import record_commands
 from tests.support import free_port, require_real_server
 
@@ -98,7 +100,11 @@ def test_older_code_refuses_a_database_that_it_cannot_read_also_of_the_same_vers
 
 
 def test_the_number_of_the_schema_counts_up_with_it():
-    known = {1: "7188020c548a02a0b92b7ed77db83c32", 2: "08137b36b503991c1e98123f6ce1944c"}
+    known = {
+        1: "7188020c548a02a0b92b7ed77db83c32",
+        2: "08137b36b503991c1e98123f6ce1944c",
+        3: "eff8e830bf84ef90b2d6a15d7ddef0b7",
+    }
     assert known[preparation.SCHEMA_NUMBER] == schema_hash(), (
         "the schema has changed: count SCHEMA_NUMBER up, and write its hash here"
     )
@@ -167,3 +173,39 @@ def test_a_server_that_does_not_answer_is_not_prepared(tmp_path):
     settings = Settings(home=tmp_path, mongodb_uri=f"mongodb://127.0.0.1:{free_port()}")
     with pytest.raises(DatabaseDown, match="does not answer"):
         prepare(settings)
+
+
+SHELF = {
+    "_id": "shelf", "definition": "too-hot", "asset": "oven-1", "kind": "shelved", "since": at(0),
+    "until": at(60), "reason": "cleaning", "actor": "ann", "remind_at": at(45), "ended_at": None,
+    "version": 2, "force_key": "too-hot|oven-1|shelved",
+}  # fmt: skip
+OUT = {**SHELF, "_id": "out", "kind": "out_of_service", "until": None, "force_key": "out"}
+SILENCE = {
+    "_id": "silence", "kind": "maintenance", "since": at(0), "until": at(60), "event": "start",
+    "scope": {"part": "line-1", "definition": None, "up_to": "high"}, "event_asset": "line-1",
+    "reason": "belt", "author": "eve", "made_at": at(-5), "notified": ["mail"], "version": 1,
+    "ended_at": at(20), "ended_by": "eve", "end_reason": "done",
+}  # fmt: skip
+
+
+def test_shelves_and_silences_of_before_become_mutes_once(database):
+    database["shelves"].insert_many([SHELF, OUT])
+    database["silences"].insert_one(SILENCE)
+    database["notifications"].insert_one({"_id": "reminder", "shelf": "shelf"})
+    prepare_database(database)
+    mutes = MongoMutes(database)
+    shelf, out, silence = (mutes.get(name) for name in ("shelf", "out", "silence"))
+    assert (shelf.kind, shelf.is_target, shelf.until) == ("plain", True, at(60))
+    assert (out.kind, out.until, out.phase(at(9_000))) == ("out_of_service", None, "present")
+    assert (silence.part, silence.up_to, silence.actor) == ("line-1", "high", "eve")
+    assert (silence.notified, silence.made_at, silence.end) == (("mail",), at(-5), at(20))
+    assert mutes.not_ended() == [out, shelf]
+    assert mutes.overlapping(at(30), at(31)) == [shelf, out]
+    assert database["notifications"].find_one() == {"_id": "reminder", "mute": "shelf"}
+    over = shelf.ended(at(30), "ann", "done")
+    assert mutes.replace(over)
+    database["shelves"].insert_one(SHELF)  # the process died before it dropped the collection
+    prepare_database(database)
+    assert mutes.get("shelf") == over
+    assert not {"shelves", "silences"} & {*database.list_collection_names()}

@@ -54,9 +54,9 @@ BY_STATE = {
     "POST /api/v1/misses": "lies in the future|is not evaluated on|did raise an alert",
     "POST /api/v1/readings": "Idempotency-Key was used for another body",
     "POST /api/v1/events": "Idempotency-Key was used for another body",
-    "POST /api/v1/shelves": "is not after now|at most",
-    "POST /api/v1/silences": "say what is silenced|an end is required|begin before it ends|at most",
-    "POST /api/v1/silences/{id}/extend": "begin before it ends|at most|is over already",
+    "POST /api/v1/mutes": "say what is muted|an end is required|is not after the begin|at most|"
+    "name both|cannot ",
+    "POST /api/v1/mutes/{id}/prolong": "is not after the begin|at most|is over already",
     "POST /api/v1/sources:test": f"{UNREADABLE}|has faults|on the host|give a file",
     **{
         f"{method} /api/v1/{kind}{path}": text

@@ -78,7 +78,7 @@ def trickle(port, head, piece, every=0.5, within=300.0):
 
 
 POST = (
-    b"POST /api/v1/shelves HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %s\r\n"
+    b"POST /api/v1/mutes HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %s\r\n"
     b"content-type: application/json\r\ncontent-length: 5000\r\n\r\n"
 )
 
@@ -214,7 +214,7 @@ def test_a_sender_whose_bytes_came_holds_its_own_share_only(local, announced):
     assert send(local, OTHER, more).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/api/v1/readings", "/api/v1/shelves", "/login"])
+@pytest.mark.parametrize("path", ["/api/v1/readings", "/api/v1/mutes", "/login"])
 def test_a_body_that_is_broken_off_logs_one_line(local, caplog, monkeypatch, path):
     log = "alerting.console.request_log"
     monkeypatch.setattr(logging.getLogger(log), "disabled", False)  # a migration disables it

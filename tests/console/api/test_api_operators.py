@@ -10,7 +10,7 @@ from tests.helpers.refusals import lacking
 
 ID = episode(590).id
 PAGE = f"/episodes/{ID}"
-SHELF = {"definition": "too-hot", "asset": "oven-1", "for": "2h", "reason": "cleaning"}
+MUTE = {"definition": "too-hot", "asset": "oven-1", "for": "2h", "reason": "cleaning"}
 
 
 @pytest.fixture(autouse=True)
@@ -48,18 +48,23 @@ def test_comments_and_the_person_in_charge_stay_with_the_episode(client, platfor
     assert told(platform) == [("commented", "third time today"), ("assigned", "to bob")]
 
 
-def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
-    made = act(client, "shelves", **SHELF).json()
+def test_a_mute_is_listed_and_can_be_ended(client, platform):
+    made = act(client, "mutes", **MUTE).json()
     assert (made["until"], made["actor"]) == ("2026-01-05T12:00:00Z", "otto")
-    assert read(client, "shelves") == [made]
+    assert read(client, "mutes")["present"] == [made]
+    of_others = [
+        read(client, "mutes", **{name: "x"})["present"] for name in ("definition", "asset")
+    ]
+    assert of_others == [[], []]
+    assert read(client, f"mutes/{made['id']}")["phase"] == "present"
     assert read(client, f"episodes/{ID}/state")["state"] == "shelved"
-    ended = act(client, f"shelves/{made['id']}/end", reason="done").json()
+    ended = act(client, f"mutes/{made['id']}/end", reason="done").json()
     assert (ended["ended_by"], ended["end_reason"]) == ("otto", "done")
-    assert read(client, "shelves") == []
+    assert read(client, "mutes")["present"] == []
     assert told(platform)[-1][1] == "its muting has ended: done (otto)"
 
 
-def test_a_shelf_that_must_not_be_is_refused_with_the_reason(client, platform):
+def test_a_mute_that_must_not_be_is_refused_with_the_reason(client, platform):
     """The rules of each role are in `tests/scenarios/test_operators.py`."""
     refused = {
         "at most 8 h": ({"for": "9h"}, 403),
@@ -69,11 +74,11 @@ def test_a_shelf_that_must_not_be_is_refused_with_the_reason(client, platform):
         "engineer": ({"kind": "out_of_service"}, 403),
     }
     found = {
-        words: expect_problem(act(client, "shelves", **SHELF | changes), status)
+        words: expect_problem(act(client, "mutes", **MUTE | changes), status)
         for words, (changes, status) in refused.items()
     }
     assert lacking(found, {words: words for words in refused}) == {}
-    assert platform.shelves.in_force() == []
+    assert platform.mutes.not_ended() == []
 
 
 # The page
@@ -87,33 +92,33 @@ def send(browser):
     return lambda path, **data: browser.post(path, data={"csrf": csrf, **data})
 
 
-def test_the_buttons_acknowledge_shelve_and_unshelve(browser, send, platform):
+def test_the_buttons_acknowledge_mute_and_unmute(browser, send, platform):
     assert send(f"{PAGE}/ack").status_code == 303
     page = browser.get(PAGE).text
     assert ("Acknowledged by otto" in page, "I have seen it" in page) == (True, False)
-    assert send(f"{PAGE}/shelve", lasting="2h", reason="<b>cleaning").status_code == 303
-    [shelf] = platform.shelves.in_force()
-    extend = f"/shelves/{shelf.id}/extend"
+    assert send(f"{PAGE}/mute", lasting="2h", reason="<b>cleaning").status_code == 303
+    [mute] = platform.mutes.not_ended()
+    prolong = f"/mutes/{mute.id}/prolong"
     for address in ("/", PAGE):  # what is muted stands on the first screen
-        assert lacks(browser.get(address).text, "&lt;b&gt;cleaning", extend) == []
-    later = send(extend, lasting="1h", next=PAGE)
+        assert lacks(browser.get(address).text, "&lt;b&gt;cleaning", prolong) == []
+    later = send(prolong, lasting="1h", next=PAGE)
     assert later.headers["location"] == PAGE
-    [longer] = platform.shelves.in_force()
-    assert (longer.until, longer.reason) == (shelf.until + timedelta(hours=1), "<b>cleaning")
-    assert send(f"/shelves/{shelf.id}/end").status_code == 303
+    [longer] = platform.mutes.not_ended()
+    assert (longer.until, longer.reason) == (mute.until + timedelta(hours=1), "<b>cleaning")
+    assert send(f"/mutes/{mute.id}/end").status_code == 303
     assert "Muted" not in browser.get("/").text
-    ended = send(extend, lasting="1h")
-    assert (ended.status_code, "cannot end later" in ended.text) == (422, True)
-    assert platform.shelves.in_force() == []
+    ended = send(prolong, lasting="1h")
+    assert (ended.status_code, "is over already" in ended.text) == (422, True)
+    assert platform.mutes.not_ended() == []
 
 
-def test_an_operator_extends_a_shelf_by_no_more_than_the_role_may_shelve(send, platform):
-    assert send(f"{PAGE}/shelve", lasting="8h", reason="cleaning").status_code == 303
-    [shelf] = platform.shelves.in_force()
+def test_an_operator_prolongs_a_mute_by_no_more_than_the_role_may_mute(send, platform):
+    assert send(f"{PAGE}/mute", lasting="8h", reason="cleaning").status_code == 303
+    [mute] = platform.mutes.not_ended()
     for lasting, words in (("1h", "at most 8 h"), ("soon", "is not a duration")):
-        refused = send(f"/shelves/{shelf.id}/extend", lasting=lasting)
+        refused = send(f"/mutes/{mute.id}/prolong", lasting=lasting)
         assert (refused.status_code >= 400, words in refused.text) == (True, True), refused.text
-    assert platform.shelves.in_force() == [shelf]
+    assert platform.mutes.not_ended() == [mute]
 
 
 def test_the_first_of_alarms_that_rise_together_is_marked(client, browser, platform):

@@ -247,7 +247,7 @@ HEADERS = [
 ]  # fmt: skip
 
 
-PATHS = ("/api/v1/episodes", "/api/v1/shelves", "/", "/login", "/f/x", "/api/v1/health")
+PATHS = ("/api/v1/episodes", "/api/v1/mutes", "/", "/login", "/f/x", "/api/v1/health")
 
 
 def test_rubbish_in_headers_is_refused():

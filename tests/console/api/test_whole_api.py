@@ -49,9 +49,9 @@ from tests.in_memory_platform import HandClock, in_memory_platform
 
 PROBLEM = "application/problem+json"
 STORES = (
-    *("definitions", "assets", "episodes", "shelves", "reports", "platform_alerts", "routes"),
+    *("definitions", "assets", "episodes", "mutes", "reports", "platform_alerts", "routes"),
     *("notifications", "feedback", "misses", "access_tokens", "audit", "sources", "sinks"),
-    *("labels", "silences"),
+    "labels",
 )
 
 
@@ -197,7 +197,7 @@ def test_head_on_a_link_of_a_message_and_on_the_one_time_link_changes_nothing(
 
 
 def test_a_method_that_an_address_lacks_is_refused_with_those_of_all_its_operations(client):
-    possible = {"shelves": "GET, HEAD, POST", "kpi": "GET, HEAD", "readings": "POST"}
+    possible = {"mutes": "GET, HEAD, POST", "kpi": "GET, HEAD", "readings": "POST"}
     for path, method in product(possible, ("DELETE", "PUT", "PATCH", "OPTIONS", "TRACE")):
         answer = client.request(method, f"/api/v1/{path}", headers=ADMIN)
         told = f"{method} is not possible here; possible: {possible[path]}"

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,12 +9,12 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import ActorStamp
-from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports.platform_alerts import AuditFilter
 from tests.builders import at
 from tests.helpers.console.api import TOKENS, episode
 from tests.helpers.console.pages import lacks, log_in, send_form, text_of
 from tests.helpers.console.shifts import SIX, night, plant_with_shifts
+from tests.helpers.mutes import mute
 
 NIGHT = "2026-01-13T22:00Z"
 PAGE = f"/handover?at={NIGHT}"
@@ -49,7 +48,7 @@ def test_the_page_tells_what_the_shift_did_and_leaves(browser):
             "nina acted: belt slowed; Too hot, oven-1 (avoided)",
             "on oven-2, since today 05:10, taken over by nina, not answered",
             "Unanswered, of earlier shifts 1",
-            "Too hot on oven-1 until today 09:40: sensor is cleaned (nina)",
+            "Muted: Too hot on oven-1, today 03:00 to 09:40 (6 h 40 min): sensor is cleaned (nina)",
         ),
         "de": ("nina hat gehandelt",),
         "fr": ("nina a agi",),
@@ -77,7 +76,7 @@ def test_the_message_says_what_the_page_says_with_the_titles_of_assets_once(brow
         "nina acted: belt slowed; Too hot, Ofen 1 (avoided)",
         "on Ofen 2, since Wed 14 Jan 05:10, taken over by nina, not answered",
         "on Ofen 1, Wed 14 Jan 01:20 to 01:25 (5 min), avoided, acted",
-        "- Too hot on Ofen 1 until",
+        "- Muted: Too hot on Ofen 1, Wed 14 Jan",
         "As of Wed 14 Jan ",
         "oven-",
     )
@@ -144,7 +143,7 @@ def test_withdrawn_and_later_alarms_are_left_out_and_muted_ones_come_last(browse
         (
             (305, {"withdrawn": True}),
             (600, {}),
-            (310, {"muted_by": "shelf"}),
+            (310, {"muted_by": "mute"}),
             (300, {"acknowledged": ActorStamp("ben", at(night(301)))}),
         )
     ):
@@ -157,7 +156,7 @@ def test_withdrawn_and_later_alarms_are_left_out_and_muted_ones_come_last(browse
     assert lacks(text, *said) == []
 
 
-def test_silences_of_the_line_stand_on_the_page_and_in_the_message(browser, plant):
+def test_mutes_of_the_line_stand_on_the_page_and_in_the_message(browser, plant):
     plant.assets.store_assets([Asset(name="line-2", title="Line 2")])
     for part, minute, definition in (
         ("line-1", 450, None),
@@ -165,11 +164,9 @@ def test_silences_of_the_line_stand_on_the_page_and_in_the_message(browser, plan
         ("line-1", 1000, None),
         ("line-2", 450, None),
     ):
-        start = at(night(minute))
-        span = (start, start + timedelta(hours=1), None)
-        by = ("belt change", (), "ann", "engineer", at(night(440)))
-        scope = SilenceScope(part, definition)
-        plant.silences.insert(new_silence("maintenance", scope, *span, *by))
+        times = (night(minute), night(minute + 60), "maintenance", "ann", night(440))
+        about = {"part": part, "definition": definition, "reason": "belt change"}
+        plant.mutes.insert(mute(*times, **about))
     page = text_of(browser.get(f"{PAGE}&line=line-1"))
     both = (
         "Maintenance: Line 1, today 05:30 to 06:30 (1 h): belt change (ann)",

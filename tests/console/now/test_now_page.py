@@ -7,8 +7,6 @@ import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import ActorStamp
-from alerting.operators.shelves import new_shelf
-from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports import ReadingRow
 from alerting.ports.platform_alerts import AuditFilter
 from alerting.usecases.definitions.sync import apply
@@ -17,6 +15,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.console.api import OPERATOR, VIEWER, episode
 from tests.helpers.console.pages import lacks, log_in, send_form, text_of
+from tests.helpers.mutes import mute
 
 OVENS = [f"oven-{n}" for n in range(1, 13)]
 
@@ -202,7 +201,7 @@ def test_an_answer_leads_back_to_its_alarm_and_seen_to_the_next_one(plant, brows
             assert answer.headers["location"] == place[-1]
 
 
-def test_an_alarm_is_taken_over_and_shelved_from_the_list(plant, browser, alarm):
+def test_an_alarm_is_taken_over_and_muted_from_the_list(plant, browser, alarm):
     page = browser.get("/").text
     for label in ("I take it over", "Cleaning"):
         address, named = actions_of(page, label)
@@ -210,20 +209,17 @@ def test_an_alarm_is_taken_over_and_shelved_from_the_list(plant, browser, alarm)
         assert answer.headers["location"] == "/"
     words = text_of(browser.get("/"))
     assert lacks(words, "taken over by otto", "otto: cleaning") == []
-    [shelf] = plant.shelves.in_force()
-    assert (shelf.reason, shelf.until) == ("cleaning", at(630))
+    [mute] = plant.mutes.not_ended()
+    assert (mute.reason, mute.until) == ("cleaning", at(630))
 
 
 def test_a_filter_shows_what_is_muted_there_alone(plant, browser):
-    by = {"notified": (), "author": "otto", "role": "operator", "now": at(590)}
     assets = {"oven-1", "oven-2", "mixer"}
     for part in ("plant", "line-1", *assets):
-        scope = SilenceScope(part=part)
-        why = f"belt of {part}."
-        assert plant.silences.insert(new_silence("silence", scope, None, at(700), None, why, **by))
+        assert plant.mutes.insert(mute(590, 700, part=part, reason=f"belt of {part}."))
     for asset in assets:
-        over = at(590), at(700), f"shelf of {asset}.", "otto", 0
-        assert plant.shelves.insert(new_shelf("too-hot", asset, "shelved", *over))
+        alone = {"asset": asset, "definition": "too-hot", "reason": f"alarm of {asset}."}
+        assert plant.mutes.insert(mute(590, 700, **alone))
     expected = {
         "": {"plant", "line-1", "oven-1", "oven-2", "mixer"},
         "?asset=oven-1": {"plant", "line-1", "oven-1"},
@@ -234,8 +230,8 @@ def test_a_filter_shows_what_is_muted_there_alone(plant, browser):
     words = {shown: text_of(browser.get(f"/{shown}")) for shown in expected}
     belts = {shown: {*re.findall(r"belt of ([\w-]+)\.", text)} for shown, text in words.items()}
     assert belts == expected
-    shelves = {shown: {*re.findall(r"shelf of ([\w-]+)\.", text)} for shown, text in words.items()}
-    assert shelves == {shown: seen & assets for shown, seen in expected.items()}
+    alone = {shown: {*re.findall(r"alarm of ([\w-]+)\.", text)} for shown, text in words.items()}
+    assert alone == {shown: seen & assets for shown, seen in expected.items()}
 
 
 # --- an alarm that did not come

@@ -9,7 +9,7 @@ from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.operators.refusals import JOINED
 from alerting.ports import AuditFilter
 from alerting.usecases.access.people import make_link, register_services
-from alerting.usecases.notification.muting import tend_shelves
+from alerting.usecases.notification.muting import tend_mutes
 from alerting.usecases.upkeep.retention import retain
 from tests.builders import at, too_hot
 from tests.helpers.console.audited_plant import ACCOUNT, AuditedPlant
@@ -105,10 +105,10 @@ def own_password(plant):
     plant.post("/account/password", old=PASSWORD, **NEW)
 
 
-def shelf_is_over(plant):
-    plant.shelf()
+def mute_is_over(plant):
+    plant.mute()
     plant.platform.clock.instant = at(900)
-    tend_shelves(plant.platform, at(900))
+    tend_mutes(plant.platform, at(900))
 
 
 def import_readings(plant):
@@ -181,23 +181,23 @@ WRITES = {
         "language: - -> de",
     ),
     "page: acknowledge": (on_page("ack"), "acknowledge", BOSS, "unacknowledged -> acknowledged"),
-    "page: shelve": (
-        on_page("shelve", lasting="2h", reason="repair"),
-        "shelved",
+    "page: mute": (
+        on_page("mute", lasting="2h", reason="repair"),
+        "muted",
         BOSS,
-        ": - -> 2026-01-05T12:00:00",
+        "until: - -> 2026-01-05T12:00:00",
     ),
-    "page: extend a shelf": (
-        lambda plant: plant.post(f"/shelves/{plant.shelf()}/extend", lasting="1h"),
-        "shelved",
+    "page: prolong a mute": (
+        lambda plant: plant.post(f"/mutes/{plant.mute()}/prolong", lasting="1h"),
+        "mute prolonged",
         BOSS,
-        "2026-01-05T12:00:00+00:00 -> 2026-01-05T13:00:00",
+        "until: 2026-01-05T12:00:00+00:00 -> 2026-01-05T13:00:00",
     ),
-    "page: end a shelf": (
-        lambda plant: plant.post(f"/shelves/{plant.shelf()}/end"),
-        "unshelved",
+    "page: end a mute": (
+        lambda plant: plant.post(f"/mutes/{plant.mute()}/end"),
+        "mute ended",
         BOSS,
-        "shelved -> -",
+        "2026-01-05T12:00:00+00:00 -> -",
     ),
     "page: feedback": (
         on_page("feedback", verdict="false_alarm"),
@@ -239,7 +239,7 @@ WRITES = {
         PROGRAM,
         "verdict: - -> true_alarm",
     ),
-    "API: shelve": (AuditedPlant.shelf, "shelved", PROGRAM, "- -> 2026-01-05T12:00:00"),
+    "API: mute": (AuditedPlant.mute, "muted", PROGRAM, "until: - -> 2026-01-05T12:00:00"),
     "API: readings of a new asset": (
         lambda plant: plant.send("/readings", **ROW),
         "declared by data",
@@ -326,7 +326,12 @@ WRITES = {
         MONGODB,
         "duration: - -> lasting",
     ),
-    "platform: end of a shelf": (shelf_is_over, "unshelved", PLATFORM, "shelved -> -"),
+    "platform: end of a mute": (
+        mute_is_over,
+        "mute ended",
+        PLATFORM,
+        "2026-01-05T12:00:00+00:00 -> -",
+    ),
     "platform: faulty definition": (
         edit("alert_definitions", "too-hot", above="hot"),
         "definition is faulty; its last valid revision stays in force",

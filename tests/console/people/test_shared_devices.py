@@ -11,8 +11,6 @@ from alerting.operators.people import DEVICE_SESSION_LASTS
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
 from alerting.usecases.access.tokens import create_token
-from alerting.usecases.operators.operate import shelves_now
-from tests.builders import at
 from tests.helpers.console.api import episode
 from tests.helpers.console.pages import csrf_of, lacks, send_form
 from tests.helpers.console.people import (
@@ -95,7 +93,7 @@ def test_an_administrator_makes_a_tablet_and_people_answer_on_it_by_name(app, bo
 FORMS = {
     f"{PAGE}/ack": {"next": [""]},
     f"{PAGE}/feedback": {"verdict": ["true_alarm"], "comment": ["belt <torn>"], "acted": [""]},
-    f"{PAGE}/shelve": {"lasting": ["30m"], "preset": ["cleaning"], "reason": ["till noon"]},
+    f"{PAGE}/mute": {"lasting": ["30m"], "preset": ["cleaning"], "reason": ["till noon"]},
     f"{PAGE}/close": {"reason": ["seen to be over"]},
     "/acknowledge": {"episode": [E.id, "another"]},
     "/misses": {"definition": ["too-hot"], "asset": ["oven-1"], "at": ["2026-01-05T02:00"]},
@@ -121,9 +119,9 @@ def test_each_form_asks_for_name_and_pin_and_loses_nothing_that_was_typed(tablet
 def test_an_engineer_has_on_a_tablet_the_rights_of_an_operator(tablet, platform, wall):
     pin_of(platform, wall(), "emil", "engineer", "7315")
     form = {"signer": "emil", "pin": "7315", "reason": "new belt"}
-    long = send(tablet, f"{PAGE}/shelve", lasting="3d", **form)
-    assert (long.status_code, shelves_now(platform.shelves, at(600))) == (422, [])
-    assert send(tablet, f"{PAGE}/shelve", lasting="2h", **form).status_code == 303
+    long = send(tablet, f"{PAGE}/mute", lasting="3d", **form)
+    assert (long.status_code, platform.mutes.not_ended()) == (422, [])
+    assert send(tablet, f"{PAGE}/mute", lasting="2h", **form).status_code == 303
 
 
 def test_after_too_many_wrong_pins_the_page_says_how_long_to_wait_and_holds_the_comment(

@@ -22,7 +22,6 @@ from alerting.episodes.episode import (
 from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import Score
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators import operate
 from tests.builders import at, oven
 from tests.helpers.console.api import OPERATOR, episode, expect_problem
 from tests.helpers.console.episode_page import browser_of, hot_now, read, risky
@@ -150,7 +149,7 @@ def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browse
     held = f"the condition has held since {at(0).isoformat()}"
     seen = (
         Transition("raised", at(1), "platform", held),
-        Transition("muted", at(2), "ann", f"shelved until {stamp} by ann: cleaning"),
+        Transition("muted", at(2), "ann", f"muted until {stamp} by ann: cleaning"),
         Transition("feedback", at(3), "otto", "true_alarm and acted"),
         Transition("outcome", at(4), "platform", f"undetermined: {known}"),
     )
@@ -164,7 +163,7 @@ def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browse
     texts = [text_of(browser.get(path)) for path in paths]
     assert [ISO.findall(text) + re.findall("true_alarm", text) for text in texts] == [[], [], []]
     words = texts[-1].lower()
-    assert lacks(words, "right and acted", "shelved until today 11:40 by ann") == []
+    assert lacks(words, "right and acted", "muted until today 11:40 by ann") == []
 
 
 def test_what_happened_is_told_in_the_order_of_time(platform, browser):
@@ -307,7 +306,7 @@ def test_what_ended_unacknowledged_is_acknowledged_on_its_page_in_the_list_or_al
     assert {platform.episodes.get(id).acknowledged.actor for id in ids} == {"otto"}
 
 
-# --- the shelf
+# --- the mute
 
 
 @pytest.mark.parametrize(
@@ -318,17 +317,17 @@ def test_what_ended_unacknowledged_is_acknowledged_on_its_page_in_the_list_or_al
         ({"reason": "a visit"}, "a visit"),
     ],
 )
-def test_a_shelf_is_given_its_reason_by_a_tap_in_words_or_both(
+def test_a_mute_is_given_its_reason_by_a_tap_in_words_or_both(
     platform, browser, alarm, fields, reason
 ):
     page = browser.get(alarm).text
     presets = re.findall(r'name="preset" value="([^"]+)"', page)
     assert {"maintenance", "cleaning", "sensor fault", "nuisance alarm"} <= set(presets)
-    refused = send_form(browser, f"{alarm}/shelve", lasting="2h")
+    refused = send_form(browser, f"{alarm}/mute", lasting="2h")
     assert (refused.status_code, "a reason is required" in refused.text) == (422, True)
-    assert send_form(browser, f"{alarm}/shelve", lasting="2h", **fields).status_code == 303
-    [shelf] = operate.shelves_now(platform.shelves, at(600))
-    assert shelf.reason == reason
+    assert send_form(browser, f"{alarm}/mute", lasting="2h", **fields).status_code == 303
+    [mute] = platform.mutes.not_ended()
+    assert mute.reason == reason
 
 
 # --- what is happening, and closed by hand

@@ -97,7 +97,7 @@ def test_a_refusal_is_said_in_the_language_of_the_page(platform, browser):
     [found] = platform.episodes.find()
     page = f"/episodes/{found.id}"
     browser.headers.update(GERMAN | {"referer": f"http://testserver{page}"})
-    answer = send_form(browser, f"{page}/shelve", lasting="2h")
+    answer = send_form(browser, f"{page}/mute", lasting="2h")
     back = f'name="next" value="{page}"'  # another language leads to the page of the form
     assert (answer.status_code, lacks(answer.text, "ein Grund ist nötig", back)) == (422, [])
 

@@ -122,9 +122,9 @@ class AuditedPlant:
         answer = browser_of(self.app).post(url.partition("testserver")[2], data={"confirm": "yes"})
         assert answer.status_code == 200, answer.text
 
-    def shelf(self):
+    def mute(self):
         target = {"definition": "too-hot", "asset": "oven-1"}
-        return self.send("/shelves", **target, **{"for": "2h"}, reason="repair")["id"]
+        return self.send("/mutes", **target, **{"for": "2h"}, reason="repair")["id"]
 
     def found(self, what):
         """Return the newest entry of an action as the API, a page and the export show it; all

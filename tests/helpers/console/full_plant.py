@@ -12,10 +12,9 @@ from alerting.episodes.episode import Feedback, Transition
 from alerting.episodes.misses import ReportedMiss
 from alerting.notifications.notification import Content
 from alerting.operators.actions import ROLES
+from alerting.operators.mutes import EndingEvent
 from alerting.operators.people import AccessToken, Account, Session, hash_secret
-from alerting.operators.shelves import new_shelf
 from alerting.operators.shifts import Shift
-from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports import (
     DecisionRecord,
     EventRow,
@@ -39,6 +38,7 @@ from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
 from tests.helpers.learning.waiting import add_waiting
+from tests.helpers.mutes import mute
 from tests.helpers.notifications import notice
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -52,8 +52,7 @@ class Names(NamedTuple):
     """The ids of what is of one line, by kind of thing."""
 
     episodes: tuple[str, ...]
-    shelves: tuple[str, ...]
-    silences: tuple[str, ...]
+    mutes: tuple[str, ...]
     reports: tuple[str, ...]
     definitions: tuple[str, ...]
     assets: tuple[str, ...]
@@ -66,8 +65,7 @@ def names_of(line):
     kinds = ("hot", "moist", "pressure", "drift", "unlike", "faulty")
     return Names(
         tuple(made.id for made in _episodes(line, oven)),
-        tuple(shelf.id for shelf in _shelves(line, oven)),
-        tuple(silence.id for silence in _silences(line, oven)),
+        tuple(one.id for one in _mutes(line, oven)),
         (f"{line}-hot:2026-W02", f"{line}-hot:by-hand", "2026-W02"),
         tuple(f"{line}-{kind}" for kind in kinds),
         (line, oven, f"{line}-fan", f"{line}-bake"),
@@ -169,23 +167,18 @@ def _episodes(line, oven):
     ]
 
 
-def _shelves(line, oven):
-    since = at(NOW - 90)
+def _mutes(line, oven):
+    wide = {"part": oven, "definition": f"{line}-drift", "notified": (f"{line}-mail",)}
+    event = EndingEvent("stop", f"{line}-fan")
+    target = {"asset": oven, "reason": line, "by": line}
     return [
-        new_shelf(f"{line}-hot", oven, "shelved", since, at(NOW + 240), line, line, 0),
-        new_shelf(f"{line}-drift", oven, "out_of_service", since, None, line, line, 1),
-    ]
-
-
-def _silences(line, oven):
-    scope = SilenceScope(part=oven, definition=f"{line}-drift")
-    made = {"notified": (f"{line}-mail",), "author": line, "role": "engineer", "now": at(NOW - 60)}
-    event = ("stop", f"{line}-fan")
-    ends = (at(NOW + 60), at(NOW + 120), at(NOW - 30))
-    return [
-        new_silence("maintenance", scope, None, ends[0], event, f"belt of {line}", **made),
-        new_silence("silence", scope, at(NOW + 60), ends[1], None, f"test of {line}", **made),
-        new_silence("silence", scope, None, ends[2], None, f"over on {line}", **made),
+        mute(NOW - 90, NOW + 240, definition=f"{line}-hot", **target),
+        mute(NOW - 90, None, "out_of_service", definition=f"{line}-drift", **target),
+        mute(
+            NOW - 60, NOW + 60, "maintenance", line, event=event, reason=f"belt of {line}", **wide
+        ),
+        mute(NOW + 60, NOW + 120, "plain", line, NOW - 60, reason=f"test of {line}", **wide),
+        mute(NOW - 60, NOW - 30, "plain", line, reason=f"over on {line}", **wide),
     ]
 
 
@@ -194,10 +187,8 @@ def _add_operations(made, line, oven):
         assert made.episodes.insert(one)
     first = names_of(line).episodes[0]
     made.feedback.append(Feedback(first, "true_alarm", True, line, line, line, at(NOW - 5)))
-    for shelf in _shelves(line, oven):
-        assert made.shelves.insert(shelf)
-    for silence in _silences(line, oven):
-        assert made.silences.insert(silence)
+    for one in _mutes(line, oven):
+        assert made.mutes.insert(one)
     for kind in ("bad", "not_to_learn_from"):
         id = hashlib.sha256(f"{line} {kind}".encode()).hexdigest()[:16]
         why = (f"label on {line}", line, at(9020))
@@ -239,7 +230,7 @@ def _add_messages(made, line):
         [
             notice(f"{first}:raised:mail", 9000, episode=first, **of),
             notice(f"{second}:raised:mail", 9010, episode=second, status="dead", error=line, **of),
-            notice(f"shelf:{line}", 9020, shelf=names_of(line).shelves[0], route="all"),
+            notice(f"mute:{line}", 9020, mute=names_of(line).mutes[0], route="all"),
             notice(
                 f"digest:{line}", 9030, content=Content(f"digest {line}", f"on {line}"), route="all"
             ),

@@ -36,7 +36,7 @@ def pages_of(line):
         *("/assets", f"/assets/{names.assets[1]}", f"/assets/{names.assets[1]}/edit"),
         *("/new-asset", f"/assets/{names.assets[1]}/edit?part=temperature"),
         *("/new-route", "/routes/all", "/routes/all/edit"),
-        *("/silences", f"/silences/{names.silences[0]}", f"/new-silence?part={names.assets[1]}"),
+        *("/mutes", f"/mutes/{names.mutes[0]}", f"/new-mute?part={names.assets[1]}"),
         f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
         *(f"/?asset={names.assets[1]}", f"/miss?asset={names.assets[1]}"),
         *("/handover", f"/handover?line={line}"),

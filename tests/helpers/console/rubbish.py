@@ -60,23 +60,17 @@ VALID = {
     "ConfirmBody": {"action": "a", "acted_at": "2026-01-05T00:01:00Z"},
     "CommentBody": {"comment": "c"},
     "AssignBody": {"to": "bob"},
-    "ShelfBody": {
-        "definition": "too-hot",
-        "asset": "oven-1",
-        "kind": "shelved",
-        "for": "1h",
-        "reason": "r",
-    },
-    "SilenceBody": {
+    "MuteBody": {
         "kind": "maintenance",
         "part": "oven-1",
+        "asset": "oven-1",
         "definition": "too-hot",
         "up_to": "high",
         "for": "1h",
         "reason": "r",
         "notified": [],
     },
-    "ExtendBody": {"until": "2026-01-06T03:00:00Z"},
+    "ProlongBody": {"until": "2026-01-06T03:00:00Z"},
     "EndBody": {"reason": "r"},
     "RetryBody": {"id": "all"},
     "ReadingBody": {

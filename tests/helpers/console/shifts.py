@@ -7,9 +7,10 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import ActorStamp, Feedback, OutcomeRecord
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.operators import operate, shelving
+from alerting.usecases.operators import operate
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
+from tests.helpers.mutes import mute_target
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 SIX = at(9 * 1440 + 370)
@@ -51,6 +52,6 @@ def plant_with_shifts():
     made.clock.instant = at(night(300))
     until = at(night(700))
     actor = operate.Actor("nina", "operator")
-    shelving.shelve(made, "too-hot", "oven-1", actor, at(night(300)), until, "sensor is cleaned")
+    mute_target(made, "too-hot", "oven-1", actor, at(night(300)), until, "sensor is cleaned")
     made.clock.instant = BEFORE_SIX
     return made

@@ -18,8 +18,6 @@ from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators.operate import Actor
-from alerting.usecases.operators.shelving import shelve
 from alerting.usecases.reports.issue import due_reports
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist
@@ -38,10 +36,10 @@ ROUTE = {
     "quiet": [{"from": "22:00", "to": "06:00"}],
     "escalation": [{"after": "5m", "channels": ["mail"]}], "platform": True,
 }  # fmt: skip
-SHELF = {
-    "definition": "too-hot", "asset": "oven-1", "kind": "shelved", "since": at(-60),
-    "until": at(600), "reason": "r",
-    "actor": "w", "version": 1, "notifications": [], "force_key": "x",
+MUTE = {
+    "definition": "too-hot", "asset": "oven-1", "kind": "plain", "since": at(-60),
+    "until": at(600), "reason": "r", "end": at(600), "made_at": at(-60),
+    "actor": "w", "version": 1, "notified": [],
 }  # fmt: skip
 HOT = too_hot(
     title="Hot",
@@ -74,7 +72,7 @@ KINDS = {
     ),
     "event_types": ("event_types", TYPE, ("duration.x",)),
     "routes": ("routes", ROUTE, ("match.assets", "escalation.after", "quiet.from", "flood.within")),
-    "shelves": ("shelves", SHELF, ("notifications", "until", "since")),
+    "mutes": ("mutes", MUTE, ("notified", "until", "since")),
     "thresholds": (
         "alert_definitions",
         HOT,
@@ -117,8 +115,6 @@ LEFT = {
     ]
     for number, (kind, (_, valid, nested)) in enumerate(KINDS.items())
 }
-for faulty_shelf in LEFT["shelves"]:
-    faulty_shelf["force_key"] = faulty_shelf["name"]
 REFUSED = [
     ("assets", {**ASSET, "variables": {"temperature": {"latency": "soon"}}}),
     *(
@@ -194,7 +190,7 @@ def test_fifty_kinds_of_rubbish_in_every_document_stop_nothing_and_are_told_by_n
     for kind, (collection, _, _) in KINDS.items():
         leave(real, collection, *LEFT[kind])
     for collection, valid in {name: valid for name, valid, _ in KINDS.values()}.items():
-        if collection != "shelves":
+        if collection != "mutes":
             leave(real, collection, *({**valid, "name": name} for name in NAMES.values()))
             leave(real, collection, {key: value for key, value in valid.items() if key != "name"})
     names = goes_on(platform, 10)
@@ -202,7 +198,7 @@ def test_fifty_kinds_of_rubbish_in_every_document_stop_nothing_and_are_told_by_n
     assert ("too-hot", "oven-1") in raised_on(platform)
     assert any("too-hot" in str(message) for message in platform.channels["mail"].messages)
     shares = {kind: share_told(platform, kind) for kind in KINDS}
-    assert shares.pop("shelves") >= 0.4
+    assert shares.pop("mutes") >= 0.4
     assert min(shares.values()) >= 0.8, shares
     assert goes_on(platform, 11) == names, "the second time it is as the first"
 
@@ -279,14 +275,6 @@ def test_nothing_is_written_that_could_not_be_read_again_nor_over_what_is_faulty
             store(documents)
     assert platform.assets.all() == before
     assert real.database["assets"].find_one({"name": "oven-2"})["parent"] == 5
-
-
-def test_a_pair_whose_shelf_is_faulty_cannot_be_shelved_before_somebody_mends_it(platform, real):
-    goes_on(platform, 10)
-    leave(real, "shelves", {**SHELF, "until": "tomorrow", "force_key": "too-hot|oven-1|shelved"})
-    ann = Actor("ann", "engineer")
-    with pytest.raises(UserError, match="correct the document"):
-        shelve(platform, "too-hot", "oven-1", ann, at(11), until=at(60), reason="a test")
 
 
 def test_rubbish_is_refused_in_every_collection_that_people_may_edit_also_of_an_old_database(real):

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from alerting.operators.people import hash_secret
-from alerting.operators.shelves import new_shelf
 from alerting.ports.episodes import live_episode
 from alerting.usecases.access import people
 from alerting.usecases.access.sign_in import begin_session
 from alerting.usecases.access.tokens import create_token, revoke_token
 from tests.builders import at
 from tests.helpers.episodes import episode
+from tests.helpers.mutes import mute
 
 
 def read(reader, count):
@@ -32,15 +32,13 @@ def test_each_change_is_read_once_and_in_order(real):
         over = replace(first, condition="closed", closed_at=at(6), version=first.version + 1)
         with real.unit_of_work.begin() as unit:
             real.episodes.write([over], unit)
-        assert real.shelves.insert(
-            new_shelf("too-hot", "oven-1", "shelved", at(9), at(60), "cleaning", "otto", 0)
-        )
+        assert real.mutes.insert(mute(9))
         real.platform_alerts.report("disk full", "data", "little space", at(9))
         found = read(reader, 4)
         assert [(one.thing, one.asset, one.episode) for one in found] == [
             ("episode", "oven-2", live_episode(second)),
             ("episode", first.asset, live_episode(over)),
-            ("shelf", "oven-1", None),
+            ("mute", "oven-1", None),
             ("platform", None, None),
         ]
         marks = [start, *(one.mark for one in found)]

@@ -20,4 +20,4 @@ def test_killed_and_frozen_every_few_seconds_platform_keeps_the_same_episodes_an
     assert report["episodes"] >= 10
     assert report["recorded as sent"] >= 20
     assert report["told in summaries of floods"] >= 3
-    assert report["shelves that ended"] == 2
+    assert report["mutes that ended"] == 2

@@ -69,19 +69,19 @@ def test_values_are_repeated_missing_of_bad_quality_and_of_every_type():
 HOT = {"temperature": [200, "230 x 9", 200, "230 x 4"]}
 
 
-def told(shelved=()):
+def told(muted=()):
     """Only the lines that say when people are told."""
-    lines = result(threshold(), HOT, notified=[], shelved=shelved).found
+    lines = result(threshold(), HOT, notified=[], muted=muted).found
     return [line for line in lines if line.endswith("notified")]
 
 
-def test_people_are_told_at_the_raise_or_when_a_shelf_ends_and_never_of_what_came_and_went_on_it():
+def test_people_are_told_at_the_raise_or_when_a_mute_ends_and_never_of_what_came_and_went_on_it():
     two = [{"from": "30s", "to": "10m"}, {"from": "10m30s", "to": "12m"}]
     assert told() == ["1m  notified", "11m  notified"]
     assert told([{"from": "0s", "to": "5m"}]) == ["5m  notified", "11m  notified"]
     assert told(two) == ["12m  notified"]
-    shelf = [{"from": "0s", "to": "1h"}]
-    assert result(threshold(), HOT, [], shelved=shelf, notified=[], after="1h").passed
+    mute = [{"from": "0s", "to": "1h"}]
+    assert result(threshold(), HOT, [], muted=mute, notified=[], after="1h").passed
 
 
 def test_when_people_are_told_is_compared_only_where_it_is_written():

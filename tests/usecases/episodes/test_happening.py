@@ -15,8 +15,9 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.operators import operate, shelving
+from alerting.usecases.operators import operate
 from tests.helpers.coming_true import CRITICAL, HELD, NORMAL, Line, at, warned
+from tests.helpers.mutes import mute_target
 from tests.helpers.stores import states_of
 
 CREW = operate.Actor("ann", "operator")
@@ -40,11 +41,11 @@ def times(line):
     ]
 
 
-def test_an_acknowledgement_and_a_shelf_outlast_the_change_and_the_end_is_told():
+def test_an_acknowledgement_and_a_mute_outlast_the_change_and_the_end_is_told():
     line = over_at_70()
     line.run(5, 10)
     operate.acknowledge(line.platform, line.episodes[0].id, CREW, at(12))
-    shelving.shelve(line.platform, "too-moist", "oven-1", CREW, at(12), at(400), "known")
+    mute_target(line.platform, "too-moist", "oven-1", CREW, at(12), at(400), "known")
     line.run(*range(15, 90, 5))
     assert line.episodes[0].acknowledged.actor == "ann"
     assert line.subjects() == RAISED_AND_OVER

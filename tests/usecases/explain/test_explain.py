@@ -6,8 +6,9 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators import operate, shelving
+from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.mutes import mute_target
 from tests.helpers.refusals import assert_refused
 from tests.helpers.stores import states_of
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -116,12 +117,11 @@ def test_an_open_one_names_its_episode_who_was_told_and_who_acknowledged(platfor
     assert [words for words in told if words not in "; ".join(found.facts)] == []
 
 
-def test_a_shelf_is_named_also_in_hindsight(platform):
-    shelving.shelve(
-        platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(2), at(9), "cleaning"
-    )
+def test_a_mute_is_named_also_in_hindsight(platform):
+    ann = operate.Actor("ann", "operator")
+    mute_target(platform, "too-hot", "oven-1", ann, at(2), at(9), "cleaning")
     run(platform, 30)
-    assert [ask(platform, minute).shelved for minute in (1, 8, 9)] == [False, True, False]
+    assert [ask(platform, minute).muted for minute in (1, 8, 9)] == [False, True, False]
     assert "cleaning" in ask(platform, 8).facts[-1]
 
 

@@ -3,7 +3,6 @@ values count as missing, and its record says so."""
 
 import pytest
 
-from alerting.operators.silences import SilenceScope, new_silence
 from alerting.readings.instants import to_millis
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.lookup import require_revision
@@ -16,6 +15,7 @@ from alerting.usecases.training.readings import load_learning_data
 from alerting.usecases.training.train import prepare, train
 from tests.builders import at, too_moist
 from tests.helpers.learning.training import MINUTES, oven_platform
+from tests.helpers.mutes import mute
 
 FROM = 2 * 1440
 TO = FROM + 200
@@ -68,14 +68,10 @@ def test_rows_whose_windows_or_labels_touch_the_time_are_left_out_and_no_others(
     assert after.hash != before.hash
 
 
-def test_maintenance_is_left_out_as_a_labelled_time_and_a_silence_is_not(platform):
+def test_maintenance_is_left_out_as_a_labelled_time_and_a_plain_mute_is_not(platform):
     _, before = learned(platform)
-    for kind, start in (("maintenance", FROM), ("silence", FROM + 1440)):
-        ends = (at(start), at(start + 200))
-        given = ("belt", (), "anna", "engineer", at(start))
-        platform.silences.insert(
-            new_silence(kind, SilenceScope(part="oven-1"), *ends, None, *given)
-        )
+    for kind, start in (("maintenance", FROM), ("plain", FROM + 1440)):
+        platform.mutes.insert(mute(start, start + 200, kind))
     _, after = learned(platform)
     assert set(before) - set(after) == {m for m in before if FROM - AHEAD <= m < TO + WINDOW}
     record = labelled_times(platform, definition_of(platform), at(MINUTES))

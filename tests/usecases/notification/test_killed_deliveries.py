@@ -15,7 +15,6 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.operators.operate import Actor
-from alerting.usecases.operators.shelving import shelve
 from tests.builders import at, oven, too_hot
 from tests.helpers.killed_processes import (
     Commands,
@@ -26,6 +25,7 @@ from tests.helpers.killed_processes import (
     process,
     restore,
 )
+from tests.helpers.mutes import mute_target
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 DATABASE = "deliveries"
@@ -40,7 +40,7 @@ def stores(real_mongod) -> Iterator[MongoStores]:
 
 
 class Plant:
-    """An oven with five alerts: two were sent and are over, three wait for a flood summary; a shelf
+    """An oven with five alerts: two were sent and are over, three wait for a flood summary; a mute
     is about to end."""
 
     def __init__(self, uri: str, stores: MongoStores) -> None:
@@ -52,10 +52,10 @@ class Plant:
         platform.assets.store_assets([oven()])
         ROUTES.apply(platform, [CROWD], "engineer", at(0))
         definitions = [too_hot(name=f"too-hot-{i}", stale_after="1d") for i in range(5)]
-        apply(
-            platform, [*definitions, too_hot(name="shelved", above=900)], "engineer", at(0), "test"
+        apply(platform, [*definitions, too_hot(name="muted", above=900)], "engineer", at(0), "test")
+        mute_target(
+            platform, "muted", "oven-1", Actor("ann", "engineer"), at(0), at(14), "cleaning"
         )
-        shelve(platform, "shelved", "oven-1", Actor("ann", "engineer"), at(0), at(14), "cleaning")
         for minute, value in ((1, 230.0), (DUE, 200.0)):
             add_readings(
                 platform, [ReadingRow("oven-1", at(minute), {"temperature": value})], at(minute)
@@ -97,9 +97,9 @@ def expected(plant: Plant) -> set[str]:
     assert set(keys.values()) == {1}
     assert sorted(m.subject.split(":")[0] for m in plant.mail.messages) == [
         "+3 more on oven-1",
+        "Mute ends soon",
         "Over",
         "Over",
-        "Shelf ends soon",
     ]
     return set(keys)
 

@@ -5,8 +5,8 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.operators.shelving import shelve
 from tests.builders import at, oven, too_hot
+from tests.helpers.mutes import mute_target
 from tests.helpers.ovens import ANN, run
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -49,13 +49,13 @@ def all_of(platform, *boxes):
 
 
 def test_a_route_for_line_1_carries_nothing_of_line_2():
-    """Both lines get hot, once while no process evaluates, with a shelf on each."""
+    """Both lines get hot, once while no process evaluates, with a mute on each."""
     platform = plant(route("line-1", "line-1", **RULES), route(SECOND, "line-2"))
     for minute, value in ((1, 230.0), (100, 200.0), (200, 230.0), (210, 200.0), (300, 230.0)):
         feed(platform, minute, value)
     run(platform, 1, 2, 20, 40, 110, 290, 295)
     for name in OVENS:
-        shelve(platform, f"{name}-0", name, ANN, at(300), at(420), f"test {name}")
+        mute_target(platform, f"{name}-0", name, ANN, at(300), at(420), f"test {name}")
     run(platform, 300, 330, 410, 420)
     found = all_of(platform, "line-1", "chief-1")
     kinds = {message.key.split(":")[0] for message in found}

@@ -22,7 +22,7 @@ KINDS = [
     platform_alerts.DATABASE,
     platform_alerts.LOAD,
 ]
-SUBJECTS = ("source line", "line-1", "too-hot revision 2", "assets/oven-1", "shelves/x", "a; rm b")
+SUBJECTS = ("source line", "line-1", "too-hot revision 2", "assets/oven-1", "mutes/x", "a; rm b")
 
 
 def is_one_that_exists(command):

@@ -1,1 +1,1 @@
-"""Episodes, feedback, shelves and the audit log in MongoDB."""
+"""Episodes, feedback, mutes and the audit log in MongoDB."""

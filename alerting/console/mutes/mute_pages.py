@@ -1,4 +1,4 @@
-"""Pages of silences: those present, planned and past, one of them, and the form of a new one."""
+"""Pages of mutes: those present, planned and past, one of them, and the form of a new one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from alerting.console.api.api import Delivery, Served, Viewer
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, Id, NameQuery, read_duration
 from alerting.console.language import language_of
+from alerting.console.now.address import lead_back
 from alerting.console.trends.shown_time import read_instant
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render
@@ -21,21 +22,19 @@ from alerting.definitions.assets import Asset, asset_titles, event_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.definitions.wording.language import translatable
-from alerting.operators.silences import MOST_NOTIFIED, Silence, SilenceKind, SilenceScope
+from alerting.operators.mutes import MOST_NOTIFIED, EndingEvent, Matcher, Mute, MuteKind
 from alerting.operators.tiles import counting_order
 from alerting.usecases.alarm_load.asset_overview import assets_in_tree
 from alerting.usecases.definitions.versions import newest_title
-from alerting.usecases.notification.silencing import describe_scope
-from alerting.usecases.operators.silencing import (
-    EndingEvent,
-    alarms_of,
-    extend_silence,
-    find_silence_of,
-    list_silences,
-    start_silence,
-    stop_silence,
+from alerting.usecases.mutes import mutes_at
+from alerting.usecases.notification.muting import describe_matcher, raised_meanwhile
+from alerting.usecases.operators.muting import (
+    end_mute,
+    find_mute,
+    list_mutes,
+    prolong_mute,
+    start_mute,
 )
-from alerting.usecases.silences.in_force import silences_at
 
 pages = APIRouter(include_in_schema=False)
 LENGTHS = (
@@ -45,7 +44,7 @@ LENGTHS = (
     ("4h", translatable("4 hours")),
     ("8h", translatable("8 hours")),
 )
-"""How long a silence lasts, to choose from."""
+"""How long a mute lasts, to choose from."""
 REASONS = (
     translatable("repair"),
     translatable("cleaning"),
@@ -59,8 +58,8 @@ RAISED_SHOWN = 100
 _USUAL = "1h"
 
 
-class SilenceForm(NamedTuple):
-    """The fields of the form of a new silence, as they were sent."""
+class MuteForm(NamedTuple):
+    """The fields of the form of a new mute, as they were sent."""
 
     kind: str = "maintenance"
     part: str = ""
@@ -76,14 +75,14 @@ class SilenceForm(NamedTuple):
     notified: tuple[str, ...] = ()
 
 
-@pages.get("/silences", response_class=HTMLResponse)
-def silences(request: Request, platform: Served, person: Viewer) -> str:
-    """Return the page of silences that are present, planned and past."""
+@pages.get("/mutes", response_class=HTMLResponse)
+def mutes(request: Request, platform: Served, person: Viewer) -> str:
+    """Return the page of mutes that are present, planned and past."""
     now = platform.clock.now()
-    found = list_silences(platform, now)
+    found = list_mutes(platform, now)
     every = [*found.present, *found.planned, *found.past]
     return render(
-        "silences/silences.html",
+        "mutes/mutes.html",
         request,
         found=found,
         texts=texts_of(request, platform, every),
@@ -92,25 +91,25 @@ def silences(request: Request, platform: Served, person: Viewer) -> str:
     )
 
 
-@pages.get("/silences/{id}", response_class=HTMLResponse)
-def silence(id: Id, request: Request, platform: Served, person: Viewer) -> str:
-    """Return the page of a silence, with the alarms that were raised meanwhile."""
-    return _one(request, platform, id, person.may_answer)
+@pages.get("/mutes/{id}", response_class=HTMLResponse)
+def mute(id: Id, request: Request, platform: Served, person: Viewer) -> str:
+    """Return the page of a mute, with the alarms that were raised meanwhile."""
+    return _one(request, platform, id, person)
 
 
-@pages.get("/new-silence", response_class=HTMLResponse)
-def new_silence(
+@pages.get("/new-mute", response_class=HTMLResponse)
+def new_mute(
     request: Request,
     platform: Served,
     person: Viewer,
     part: NameQuery = "",
     definition: NameQuery = "",
 ) -> str:
-    """Return the form of a new silence, of a part of the plant or a definition."""
-    return _form(request, platform, person, SilenceForm(part=part, definition=definition))
+    """Return the form of a new mute, of a part of the plant or a definition."""
+    return _form(request, platform, person, MuteForm(part=part, definition=definition))
 
 
-@pages.post("/new-silence", response_class=HTMLResponse)
+@pages.post("/new-mute", response_class=HTMLResponse)
 def submit(
     request: Request,
     platform: Served,
@@ -128,8 +127,8 @@ def submit(
     reason: FormField = "",
     notified: Annotated[list[str], Form(max_length=MOST_NOTIFIED)] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
-    """Silence what the form names; a refusal is shown on the same page."""
-    sent = SilenceForm(
+    """Mute what the form names; a refusal is shown on the same page."""
+    sent = MuteForm(
         kind,
         part,
         definition,
@@ -146,10 +145,10 @@ def submit(
     now = platform.clock.now()
     try:
         begin = read_instant(request, since) if since else None
-        made = start_silence(
+        made = start_mute(
             platform,
             _kind(kind),
-            SilenceScope(part or None, definition or None, _severity(up_to)),
+            Matcher(part or None, None, definition or None, _severity(up_to)),
             begin,
             _end(request, sent, max(begin or now, now)),
             EndingEvent(event, event_asset or part) if event else None,
@@ -162,37 +161,50 @@ def submit(
         status = 404 if isinstance(refusal, NotFound) else 422
         page = _form(request, platform, person, sent, refusal.message)
         return HTMLResponse(page, status)
-    return RedirectResponse(f"/silences/{made.id}", 303)
+    return RedirectResponse(f"/mutes/{made.id}", 303)
 
 
-@pages.post("/silences/{id}/end", response_class=HTMLResponse)
+@pages.post("/mutes/{id}/end", response_class=HTMLResponse)
 def end(
-    id: Id, platform: Served, deliver: Delivery, person: FormOperator, reason: FormField = ""
+    id: Id,
+    platform: Served,
+    deliver: Delivery,
+    person: FormOperator,
+    reason: FormField = "",
+    next: FormField = "",
 ) -> Response:
-    """End a silence, or cancel a planned one."""
-    stop_silence(platform, id, actor_of(person), platform.clock.now(), reason)
+    """End a mute, return a target to service, or cancel a planned one. `next`: the page that it was
+    sent from, if that is another."""
+    end_mute(platform, id, actor_of(person), platform.clock.now(), reason)
     deliver()
-    return RedirectResponse(f"/silences/{id}", 303)
+    return RedirectResponse(lead_back(next, f"/mutes/{id}"), 303)
 
 
-@pages.post("/silences/{id}/extend", response_class=HTMLResponse)
-def extend(
-    id: Id, request: Request, platform: Served, person: FormOperator, lasting: FormField = ""
+@pages.post("/mutes/{id}/prolong", response_class=HTMLResponse)
+def prolong(
+    id: Id,
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    lasting: FormField = "",
+    next: FormField = "",
 ) -> Response:
-    """Move the end of a silence by a duration; a refusal is shown on the same page."""
-    found = find_silence_of(platform, id)
+    """Move the end of a mute by a duration; a refusal is shown on its page."""
+    found = find_mute(platform, id)
     try:
+        if found.until is None:
+            raise UserError(translatable("it has no end, so it cannot end later"))
         until = found.until + read_duration(lasting)
-        extend_silence(platform, id, until, actor_of(person), platform.clock.now())
+        prolong_mute(platform, id, until, actor_of(person), platform.clock.now())
     except (UserError, ValueError) as refusal:
         text = refusal.message if isinstance(refusal, UserError) else str(refusal)
-        return HTMLResponse(_one(request, platform, id, True, text), 422)
-    return RedirectResponse(f"/silences/{id}", 303)
+        return HTMLResponse(_one(request, platform, id, person, text), 422)
+    return RedirectResponse(lead_back(next, f"/mutes/{id}"), 303)
 
 
 @dataclass(frozen=True)
-class SilenceTexts:
-    """A silence for people: what it covers, and the titles of the event that ends it and of its
+class MuteTexts:
+    """A mute for people: what it covers, and the titles of the event that ends it and of its
     asset."""
 
     scope: str
@@ -201,23 +213,23 @@ class SilenceTexts:
 
 
 def texts_of(
-    request: Request, platform: Platform, found: Sequence[Silence]
-) -> Mapping[str, SilenceTexts]:
-    """Return the texts of each silence by its id."""
-    names = {name for one in found for name in (one.scope.part, one.event_asset) if name}
+    request: Request, platform: Platform, found: Sequence[Mute]
+) -> Mapping[str, MuteTexts]:
+    """Return the texts of each mute by its id."""
+    names = {name for one in found for name in (one.part, one.asset, one.event_asset) if name}
     known = platform.assets.get_many(names) if names else {}
     assets = {name: asset.title for name, asset in known.items() if asset.title}
     has_events = any(one.event for one in found)
     events = event_titles(platform.assets.event_types()) if has_events else {}
-    definitions = {one.scope.definition for one in found if one.scope.definition}
+    definitions = {one.definition for one in found if one.definition}
     titles = {name: newest_title(platform.definitions, name) for name in definitions}
     language = language_of(request)
     return {
-        one.id: SilenceTexts(
-            describe_scope(
-                one.scope,
-                assets.get(one.scope.part or ""),
-                titles.get(one.scope.definition or ""),
+        one.id: MuteTexts(
+            describe_matcher(
+                one,
+                assets.get(one.asset or one.part or ""),
+                titles.get(one.definition or ""),
                 language,
             ),
             events.get(one.event or "", one.event or ""),
@@ -227,34 +239,30 @@ def texts_of(
     }
 
 
-def present_silences(
-    request: Request, platform: Platform, now: datetime, asset: str = "", definition: str = ""
+def present_mutes(
+    request: Request,
+    platform: Platform,
+    now: datetime,
+    asset: str | None = None,
+    definition: str | None = None,
 ) -> dict[str, Any]:
-    """Return the silences of this instant with their texts, for other pages; of one asset and
-    those above it, or that name one definition."""
-    found = silences_at(platform, now)
-    line = found.line(asset) if asset else ()
-    present = [
-        one
-        for one in found.silences
-        if one.phase(now) == "present"
-        and (not asset or one.scope.part is None or one.scope.part in line)
-        and (not definition or one.scope.definition == definition)
-    ]
-    return with_texts(request, platform, present)
+    """Return the mutes of this instant with their texts, for other pages; of one asset and those
+    above it, or that name one definition."""
+    found = mutes_at(platform, now).select_for(definition, asset)
+    return with_texts(request, platform, [one for one in found if one.phase(now) == "present"])
 
 
-def with_texts(request: Request, platform: Platform, present: Sequence[Silence]) -> dict[str, Any]:
-    """Return silences with their texts, for the list on other pages."""
+def with_texts(request: Request, platform: Platform, present: Sequence[Mute]) -> dict[str, Any]:
+    """Return mutes with their texts, for the list on other pages."""
     return {"present": present, "texts": texts_of(request, platform, present)}
 
 
-def _one(request: Request, platform: Platform, id: str, may_answer: bool, refusal: str = "") -> str:
+def _one(request: Request, platform: Platform, id: str, person: Person, refusal: str = "") -> str:
     now = platform.clock.now()
-    found = find_silence_of(platform, id)
-    raised = alarms_of(platform, found, now)
+    found = find_mute(platform, id)
+    raised = raised_meanwhile(platform, found, now)
     return render(
-        "silences/silence.html",
+        "mutes/mute.html",
         request,
         s=found,
         phase=found.phase(now),
@@ -264,18 +272,19 @@ def _one(request: Request, platform: Platform, id: str, may_answer: bool, refusa
             platform.assets.get_many({e.asset for e in raised[:RAISED_SHOWN]}).values()
         ),
         more=len(raised) - len(raised[:RAISED_SHOWN]),
-        may_answer=may_answer,
+        may_change=person.may_answer
+        and (found.kind != "out_of_service" or person.may("configure")),
         refusal=refusal,
         now=now,
     )
 
 
 def _form(
-    request: Request, platform: Platform, person: Person, filled: SilenceForm, refusal: str = ""
+    request: Request, platform: Platform, person: Person, filled: MuteForm, refusal: str = ""
 ) -> str:
     assets = platform.assets.all()
     return render(
-        "silences/new.html",
+        "mutes/new.html",
         request,
         f=filled,
         parts=_tree(assets, filled.part),
@@ -309,7 +318,7 @@ def _tree(assets: Sequence[Asset], chosen: str) -> list[tuple[str, str]]:
     ]
 
 
-def _end(request: Request, sent: SilenceForm, begin: datetime) -> datetime | None:
+def _end(request: Request, sent: MuteForm, begin: datetime) -> datetime | None:
     if sent.until:
         return read_instant(request, sent.until)
     if not sent.lasting:
@@ -320,10 +329,10 @@ def _end(request: Request, sent: SilenceForm, begin: datetime) -> datetime | Non
         raise UserError(str(fault)) from fault
 
 
-def _kind(text: str) -> SilenceKind:
-    if text not in ("maintenance", "silence"):
-        raise UserError(translatable("choose maintenance or silence"))
-    return cast(SilenceKind, text)
+def _kind(text: str) -> MuteKind:
+    if text not in ("maintenance", "plain"):
+        raise UserError(translatable("choose mute or maintenance"))
+    return cast(MuteKind, text)
 
 
 def _severity(text: str) -> Severity | None:

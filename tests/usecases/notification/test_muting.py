@@ -1,32 +1,26 @@
-"""Silences and maintenance: who is notified, what is recorded, and how they end."""
+"""Mutes of a part of the plant: who is notified, what is recorded, and how they end."""
 
 import pytest
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import NotFound
 from alerting.operators.actions import NotAllowed
-from alerting.operators.silences import SilenceScope
+from alerting.operators.mutes import EndingEvent, Matcher
 from alerting.ports import EventRow
 from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.ingestion.arrivals import add_events
-from alerting.usecases.operators.silencing import (
-    EndingEvent,
-    extend_silence,
-    list_silences,
-    start_silence,
-    stop_silence,
-)
+from alerting.usecases.operators.muting import end_mute, list_mutes, prolong_mute, start_mute
 from alerting.usecases.report_material.material import gather_material
 from tests.builders import at
 from tests.helpers.ovens import ANN, define, live, oven_platform, ovens, run, the_episode
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import Mailbox
 
-LINE = SilenceScope(part="line-1")
+LINE = Matcher(part="line-1")
 
 
-def silenced_platform(**changes):
+def line_platform(**changes):
     platform = oven_platform(Mailbox("mail"), Mailbox("crew"), count=2, state="draft")
     below = [one.model_copy(update={"parent": "line-1"}) for one in ovens(2)]
     platform.assets.store_assets([Asset(name="line-1", title="Line 1"), *below])
@@ -37,24 +31,31 @@ def silenced_platform(**changes):
 
 @pytest.fixture
 def platform():
-    return silenced_platform()
+    return line_platform()
 
 
-def silence(
-    platform, minute, end=None, kind="maintenance", scope=LINE, since=None, event=None, notified=()
+def mute(
+    platform,
+    minute,
+    end=None,
+    kind="maintenance",
+    matcher=LINE,
+    since=None,
+    event=None,
+    notified=(),
 ):
     until = None if end is None else at(end)
     words = (event, "belt change", notified, ANN, at(minute))
-    return start_silence(platform, kind, scope, since, until, *words)
+    return start_mute(platform, kind, matcher, since, until, *words)
 
 
 def begun(end, **more):
-    return lambda platform, minute: silence(platform, minute, end, **more)
+    return lambda platform, minute: mute(platform, minute, end, **more)
 
 
 def stopped(platform, minute):
-    [one] = list_silences(platform, at(minute)).present
-    stop_silence(platform, one.id, ANN, at(minute), "done already")
+    [one] = list_mutes(platform, at(minute)).present
+    end_mute(platform, one.id, ANN, at(minute), "done already")
 
 
 def started(platform, minute):
@@ -68,25 +69,25 @@ STORIES = {
     "comes and goes meanwhile": (
         [(0, begun(60)), (5, 300), (20, 100), (61,)], [], False, True,
     ),
-    "comes and goes in a silence": (
-        [(0, begun(60, kind="silence")), (5, 300), (20, 100), (61,)], [], False, False,
+    "comes and goes while it is muted": (
+        [(0, begun(60, kind="plain")), (5, 300), (20, 100), (61,)], [], False, False,
     ),
     "is muted while it lasts": ([(0, begun(60)), (5, 300), (59,)], [], True, True),
     "is still open at the end": (
         [(0, begun(60)), (5, 300), (59,), (60,), (70,)], OPEN_THEN, False, True,
     ),
-    "is still open at the end of a silence": (
-        [(0, begun(60, kind="silence")), (5, 300), (59,), (60,), (70,)], OPEN_THEN, False, False,
+    "is still open at the end of a plain mute": (
+        [(0, begun(60, kind="plain")), (5, 300), (59,), (60,), (70,)], OPEN_THEN, False, False,
     ),
     "was open before: it is muted and counts as ever": (
         [(5, 300), (6, begun(60)), (20, 310)], [(5, "raised")], True, False,
     ),
     "of another part": (
-        [(0, begun(60, scope=SilenceScope(part="oven-2"))), (5, 300)],
+        [(0, begun(60, matcher=Matcher(part="oven-2"))), (5, 300)],
         [(5, "raised")], False, False,
     ),
     "too severe": (
-        [(0, begun(60, scope=SilenceScope(part="line-1", up_to="low"))), (5, 300)],
+        [(0, begun(60, matcher=Matcher(part="line-1", up_to="low"))), (5, 300)],
         [(5, "raised")], False, False,
     ),
     "before a planned one": (
@@ -105,10 +106,10 @@ STORIES = {
 }  # fmt: skip
 
 
-def test_who_is_told_of_an_alarm_of_a_silenced_line():
+def test_who_is_told_of_an_alarm_of_a_muted_line():
     found = {}
     for name, (story, *_) in STORIES.items():
-        platform = silenced_platform()
+        platform = line_platform()
         heard = live(platform, *story)
         episode = the_episode(platform)
         found[name] = (heard, episode.muted_by is not None, episode.maintenance is not None)
@@ -118,33 +119,33 @@ def test_who_is_told_of_an_alarm_of_a_silenced_line():
 def test_it_is_ended_once_and_the_same_of_one_instant_is_begun_once_and_again_after_its_end(
     platform,
 ):
-    first = silence(platform, 0, 60)
-    assert silence(platform, 0, 60) == first
-    over = stop_silence(platform, first.id, ANN, at(0), "done already")
+    first = mute(platform, 0, 60)
+    assert mute(platform, 0, 60).id == first.id
+    over = end_mute(platform, first.id, ANN, at(0), "done already")
     assert (over.ended_by, over.end_reason, over.end) == ("ann", "done already", at(0))
-    assert stop_silence(platform, first.id, ANN, at(1)) == over
-    again = silence(platform, 0, 60)
+    assert end_mute(platform, first.id, ANN, at(1)) == over
+    again = mute(platform, 0, 60)
     assert again.id != first.id
-    assert list_silences(platform, at(1)).present == (again,)
-    planned = silence(platform, 0, 60, since=at(10))
-    assert list_silences(platform, at(5)).planned == (planned,)
+    assert list_mutes(platform, at(1)).present == (again,)
+    planned = mute(platform, 0, 60, since=at(10))
+    assert list_mutes(platform, at(5)).planned == (planned,)
 
 
 def test_an_event_ends_it_at_its_own_time(platform):
-    silence(platform, 0, event=EndingEvent("started", "oven-2"))
+    mute(platform, 0, event=EndingEvent("started", "oven-2"))
     started(platform, 12)
-    [past] = list_silences(platform, at(12)).past  # no job has looked at it
+    [past] = list_mutes(platform, at(12)).past  # no job has looked at it
     assert (past.end, past.ended_by) == (at(10), "platform")
     run(platform, 12)
-    [stored] = platform.silences.overlapping(None, at(99))
+    [stored] = platform.mutes.overlapping(None, at(99))
     assert (stored.ended_at, stored.end_reason) == (at(10), "started on oven-2")
 
 
 def test_those_who_are_told_get_its_begin_and_its_end_with_what_was_raised(platform):
-    silence(platform, 0, 60, notified=("crew",))
+    mute(platform, 0, 60, notified=("crew",))
     live(platform, (5, 300), (6,), (60,), (61,))
     mail, crew = (
-        [m for m in channel.messages if m.key.startswith("silence")]
+        [m for m in channel.messages if m.key.startswith("mute")]
         for channel in platform.channels.values()
     )
     assert [m.subject for m in crew] == [
@@ -157,37 +158,37 @@ def test_those_who_are_told_get_its_begin_and_its_end_with_what_was_raised(platf
     assert mail == []
 
 
-def test_it_is_extended_and_each_change_is_audited(platform):
-    made = silence(platform, 0, 60)
-    extend_silence(platform, made.id, at(90), ANN, at(30))
-    assert [one.until for one in list_silences(platform, at(70)).present] == [at(90)]
+def test_it_is_prolonged_and_each_change_is_audited(platform):
+    made = mute(platform, 0, 60)
+    prolong_mute(platform, made.id, at(90), ANN, at(30))
+    assert [one.until for one in list_mutes(platform, at(70)).present] == [at(90)]
     with pytest.raises(NotAllowed):
-        extend_silence(platform, made.id, at(30 + 9 * 60), ANN, at(30))
-    stop_silence(platform, made.id, ANN, at(80), "done")
+        prolong_mute(platform, made.id, at(30 + 9 * 60), ANN, at(30))
+    end_mute(platform, made.id, ANN, at(80), "done")
     entries = [e for e in audit_entries(platform) if e["subject"] == made.id]
     assert [(e["actor"], str(e["what"]), e["why"]) for e in entries] == [
-        ("ann", "silenced", "belt change"),
-        ("ann", "silence extended", ""),
-        ("ann", "silence ended", "done"),
+        ("ann", "muted", "belt change"),
+        ("ann", "mute prolonged", ""),
+        ("ann", "mute ended", "done"),
     ]
 
 
 @pytest.mark.parametrize(
     "given",
     [
-        {"scope": SilenceScope(part="oven-9")},
-        {"scope": SilenceScope(definition="too-cold")},
+        {"matcher": Matcher(part="oven-9")},
+        {"matcher": Matcher(definition="too-cold")},
         {"event": EndingEvent("stopped", "oven-1")},
         {"notified": ("pager",)},
     ],
 )
 def test_an_unknown_name_is_refused(platform, given):
     with pytest.raises(NotFound, match="there is no"):
-        silence(platform, 0, 60, **given)
+        mute(platform, 0, 60, **given)
 
 
 def test_an_alarm_of_maintenance_has_no_outcome_whatever_is_said_of_it(platform):
-    silence(platform, 0, 60)
+    mute(platform, 0, 60)
     live(platform, (5, 300))
     update_outcome(platform, the_episode(platform).id, at(30))
     record = the_episode(platform).outcome_record
@@ -196,8 +197,8 @@ def test_an_alarm_of_maintenance_has_no_outcome_whatever_is_said_of_it(platform)
 
 
 def test_alarms_and_problems_of_maintenance_are_in_no_figure_and_counted_apart():
-    platform = silenced_platform(problem={"variable": "temperature", "above": 250})
-    silence(platform, 0, 60)
+    platform = line_platform(problem={"variable": "temperature", "above": 250})
+    mute(platform, 0, 60)
     live(platform, (0, 100), (5, 300), (20, 100), (61,), (65, 300), (70, 100))
     figures = alarm_quality(platform, at(0), at(80)).kpis
     assert (figures.alarms, figures.silent, figures.maintenance) == (1, 1, 1)

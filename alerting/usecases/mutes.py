@@ -1,4 +1,4 @@
-"""The silences of a time, each with the event that ended it, and what they cover."""
+"""The mutes of a time, each with the event that ended it, and what they cover."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from alerting.definitions.assets import Asset, event_titles
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.detection.suppression import SuppressedInterval
-from alerting.operators.silences import Silence, describe_silence, find_silence
-from alerting.ports import Assets, SilencePorts
+from alerting.operators.mutes import Mute, describe_mute, find_mutes
+from alerting.ports import Assets, MutePorts
 from alerting.readings.history import millis
 from alerting.readings.instants import from_millis, to_millis
 
@@ -18,18 +18,18 @@ _INSTANT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
-class SilencesInForce:
-    """The silences of a time, and the assets above each asset, as they are asked for."""
+class MutesInForce:
+    """The mutes of a time, and the assets above each asset, as they are asked for."""
 
-    silences: Sequence[Silence]
+    mutes: Sequence[Mute]
     assets: Assets
     _lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def find(self, definition: str, asset: str, severity: Severity, at: datetime) -> Silence | None:
-        """Return the silence that covers an alarm at an instant, None without one."""
-        if not self.silences:
-            return None
-        return find_silence(self.silences, definition, self.line(asset), severity, at)
+    def find(self, definition: str, asset: str, severity: Severity, at: datetime) -> list[Mute]:
+        """Return the mutes that cover an alarm at an instant; the first one counts."""
+        if not self.mutes:
+            return []
+        return find_mutes(self.mutes, definition, self.line(asset), severity, at)
 
     def line(self, asset: str) -> tuple[str, ...]:
         """Return the names of an asset and of all above it."""
@@ -39,44 +39,51 @@ class SilencesInForce:
             self._lines[asset] = (asset, *(one.name for one in above if one.name != asset))
         return self._lines[asset]
 
+    def select_for(self, definition: str | None, asset: str | None) -> list[Mute]:
+        """Return the mutes that name a definition, and that cover alarms of an asset; None: any."""
+        return [
+            one
+            for one in self.mutes
+            if definition in (None, one.definition)
+            and (asset is None or one.is_on(self.line(asset)))
+        ]
 
-def silences_at(platform: SilencePorts, at: datetime) -> SilencesInForce:
-    """Return the silences that cover an instant."""
-    return silences_between(platform, at, at + _INSTANT)
+
+def mutes_at(platform: MutePorts, at: datetime) -> MutesInForce:
+    """Return the mutes that cover an instant."""
+    return mutes_between(platform, at, at + _INSTANT)
 
 
-def silences_between(
-    platform: SilencePorts, start: datetime | None, end: datetime
-) -> SilencesInForce:
-    """Return the silences that meet [start, end)."""
-    found = [end_by_event(platform, one) for one in platform.silences.overlapping(start, end)]
+def mutes_between(platform: MutePorts, start: datetime | None, end: datetime) -> MutesInForce:
+    """Return the mutes that meet [start, end)."""
+    found = [end_by_event(platform, one) for one in platform.mutes.overlapping(start, end)]
     meeting = [one for one in found if start is None or start < one.end]
-    return SilencesInForce(meeting, platform.assets)
+    return MutesInForce(meeting, platform.assets)
 
 
-def end_by_event(platform: SilencePorts, silence: Silence) -> Silence:
-    """Return a silence with its end, if the event that ends it has come; else as it is."""
-    if silence.event is None or silence.event_asset is None or silence.ended_at is not None:
-        return silence
-    asset = platform.assets.get(silence.event_asset)
+def end_by_event(platform: MutePorts, mute: Mute) -> Mute:
+    """Return a mute with its end, if the event that ends it has come; else as it is."""
+    if mute.event is None or mute.event_asset is None or mute.ended_at is not None:
+        return mute
+    asset = platform.assets.get(mute.event_asset)
     if asset is None:
-        return silence
-    events = platform.readings.load(asset, silence.until, silence.until, (), silence.since).events
-    starts = millis(events["start"])[(events["type"] == silence.event).to_numpy()]
-    inside = starts[(starts > to_millis(silence.since)) & (starts < to_millis(silence.until))]
+        return mute
+    events = platform.readings.load(asset, mute.end, mute.end, (), mute.since).events
+    starts = millis(events["start"])[(events["type"] == mute.event).to_numpy()]
+    inside = starts[(starts > to_millis(mute.since)) & (starts < to_millis(mute.end))]
     if not len(inside):
-        return silence
+        return mute
     titles = event_titles(platform.assets.event_types())
     reason = translatable(
         "{event} on {asset}",
-        event=titles.get(silence.event, silence.event),
+        event=titles.get(mute.event, mute.event),
         asset=asset.title or asset.name,
     )
-    return silence.ended(from_millis(int(inside.min())), PLATFORM, reason)
+    return mute.ended(from_millis(int(inside.min())), PLATFORM, reason)
 
 
 def maintenance_intervals(
-    platform: SilencePorts,
+    platform: MutePorts,
     definition: Definition,
     assets: Iterable[Asset],
     start: datetime | None,
@@ -84,14 +91,14 @@ def maintenance_intervals(
 ) -> dict[str, list[SuppressedInterval]]:
     """Return the times of maintenance that meet [start, end), of each asset of a definition at its
     severity; without assets that had none."""
-    found = silences_between(platform, start, end)
-    there = [one for one in found.silences if one.kind == "maintenance" and one.since < one.end]
+    found = mutes_between(platform, start, end)
+    there = [one for one in found.mutes if one.kind == "maintenance" and one.since < one.end]
     times: dict[str, list[SuppressedInterval]] = {}
     for asset in assets if there else ():
         line = found.line(asset.name)
         for one in there:
-            if one.scope.covers(definition.name, line, definition.severity):
-                interval = SuppressedInterval(one.since, one.end, describe_silence(one))
+            if one.covers(definition.name, line, definition.severity):
+                interval = SuppressedInterval(one.since, one.end, describe_mute(one))
                 times.setdefault(asset.name, []).append(interval)
     return times
 

@@ -1,0 +1,297 @@
+"""Mutes hold back the notifications of alarms for a time, with a reason: of one definition on one
+asset, of a part of the plant, of a definition, or by severity. Evaluation goes on.
+
+A `plain` mute does nothing else. In `maintenance` alarms are left out of learning, outcomes and
+figures too. `out_of_service` is of one definition on one asset, and may have no end.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import SEVERITIES, Severity
+from alerting.definitions.wording.language import Styled, translatable
+from alerting.episodes.episode import Episode
+from alerting.operators.actions import LONGEST_MUTE, ROLES, Flags, NotAllowed, Role
+from alerting.readings.instants import LAST_INSTANT, from_millis, to_millis
+
+MuteKind = Literal["plain", "maintenance", "out_of_service"]
+MutePhase = Literal["present", "planned", "over"]
+MUTE_KINDS: Mapping[MuteKind, str] = MappingProxyType({
+    "plain": translatable("muted"),
+    "maintenance": translatable("maintenance"),
+    "out_of_service": translatable("out of service"),
+})  # fmt: skip
+LONGEST_UNTIL_EVENT = timedelta(hours=24)
+FURTHEST_PLANNED = timedelta(days=90)
+LONGEST_MUTE_REASON = 500
+MOST_NOTIFIED = 20
+_EARLIEST_REMINDER = timedelta(minutes=15)  # before the end
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """The alarms that meet every field that is given, of which there is one at least.
+
+    `part`: an asset with everything below it; `asset`: this one alone; `up_to`: the highest
+    severity.
+    """
+
+    part: str | None = None
+    asset: str | None = None
+    definition: str | None = None
+    up_to: Severity | None = None
+
+    @property
+    def is_target(self) -> bool:
+        """Return whether it is one definition on one asset, the narrowest matcher."""
+        return None not in (self.asset, self.definition) and self.part is self.up_to is None
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether it is every alarm of its assets."""
+        return self.definition is None and self.up_to is None
+
+    def is_on(self, line: Sequence[str]) -> bool:
+        """Return whether alarms of an asset are meant. `line`: the asset and all above it."""
+        return self.part in (None, *line) and self.asset in (None, line[0])
+
+    def covers(self, definition: str, line: Sequence[str], severity: Severity) -> bool:
+        """Return whether an alarm is meant. `line`: its asset and all above it."""
+        return (
+            self.is_on(line)
+            and self.definition in (None, definition)
+            and (self.up_to is None or SEVERITIES.index(severity) <= SEVERITIES.index(self.up_to))
+        )
+
+
+class EndingEvent(NamedTuple):
+    """The event that ends a mute."""
+
+    type: str
+    asset: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mute(Matcher):
+    """A mute in [since, until), unless it ended before.
+
+    `until`: None for out of service without an end. `event`, `event_asset`: the type and the asset
+    of the event that ends it earlier. `made_at`: when its end was said last. `notified`: channels
+    that get a message when it begins and when it ends.
+    """
+
+    id: str
+    kind: MuteKind
+    since: datetime
+    until: datetime | None
+    event: str | None = None
+    event_asset: str | None = None
+    reason: str
+    actor: str
+    made_at: datetime
+    notified: tuple[str, ...] = ()
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    end_reason: str | None = None
+    version: int = 1
+
+    @property
+    def end(self) -> datetime:
+        """Return when it ends, or ended."""
+        return self.ended_at or self.until or LAST_INSTANT
+
+    @property
+    def remind_at(self) -> datetime:
+        """Return when those who get its alarms are reminded of its end."""
+        return self.end - min(_EARLIEST_REMINDER, (self.end - max(self.since, self.made_at)) / 4)
+
+    def phase(self, now: datetime) -> MutePhase:
+        """Return whether it is present, planned or over. It needs no action to begin or end."""
+        if self.end <= now or self.end <= self.since:
+            return "over"
+        return "present" if self.since <= now else "planned"
+
+    def with_new_id(self) -> "Mute":
+        """Return the same mute with another identity: one of the same instant has ended."""
+        return replace(self, id=hashlib.sha256(self.id.encode()).hexdigest()[:24])
+
+    def instead_of(self, before: "Mute") -> "Mute":
+        """Return the next version of one that begins with it or is present: its end and reason are
+        these."""
+        return replace(self, id=before.id, since=before.since, version=before.version + 1)
+
+    def ended(self, at: datetime, by: str, reason: str) -> "Mute":
+        """Return the next version, which ended at an instant."""
+        return replace(self, ended_at=at, ended_by=by, end_reason=reason, version=self.version + 1)
+
+
+def find_mutes(
+    mutes: Iterable[Mute], definition: str, line: Sequence[str], severity: Severity, at: datetime
+) -> list[Mute]:
+    """Return the mutes by which no recipient is notified of an alarm at an instant: maintenance
+    before others, then the one that ends last. `line`: the asset of the alarm and all above it."""
+    found = [
+        one
+        for one in mutes
+        if one.phase(at) == "present" and one.covers(definition, line, severity)
+    ]
+    return sorted(found, key=lambda one: (one.kind == "maintenance", one.end), reverse=True)
+
+
+@dataclass(frozen=True)
+class MuteMark:
+    """What is muted on an asset. `is_whole`: every alarm, not only those of a definition or up to a
+    severity."""
+
+    kind: MuteKind
+    is_whole: bool
+
+
+def find_marks(
+    mutes: Iterable[Mute],
+    lines: Mapping[str, Sequence[str]],
+    definitions: Mapping[str, Collection[str]],
+    at: datetime,
+) -> dict[str, MuteMark]:
+    """Return what is muted at an instant, by asset, where anything is: every alarm before some,
+    maintenance before others. `lines`: each asset and all above it; `definitions`: those that are
+    evaluated on it."""
+    present = [one for one in mutes if one.phase(at) == "present"]
+    found = {}
+    for asset, line in lines.items():
+        marks = [
+            MuteMark(one.kind, one.is_whole)
+            for one in present
+            if one.is_on(line)
+            and (one.definition is None or one.definition in definitions.get(asset, ()))
+        ]
+        if marks:
+            found[asset] = max(marks, key=lambda mark: (mark.is_whole, mark.kind == "maintenance"))
+    return found
+
+
+def new_mute(
+    kind: MuteKind,
+    matcher: Matcher,
+    since: datetime | None,
+    until: datetime | None,
+    event: EndingEvent | None,
+    reason: str,
+    notified: Iterable[str],
+    actor: str,
+    role: Role,
+    now: datetime,
+) -> Mute:
+    """Return a mute with its identity; instants are whole milliseconds.
+
+    Raises UserError if nothing is matched, without a reason or an end, for an end that is not after
+    its begin, and for a begin too far ahead. Raises NotAllowed for longer than the role may mute.
+    """
+    if matcher == Matcher():
+        raise UserError(
+            translatable("say what is muted: a part of the plant, a definition or a severity")
+        )
+    if kind == "out_of_service" and not matcher.is_target:
+        raise UserError(translatable("out of service is one definition on one asset: name both"))
+    why = " ".join(reason.split())
+    if not why:
+        raise UserError(
+            translatable("a reason is required, for other operators: write why it is muted")
+        )
+    if len(why) > LONGEST_MUTE_REASON:
+        raise UserError(translatable("the reason has at most 500 characters"))
+    names = tuple(sorted(set(notified)))
+    if len(names) > MOST_NOTIFIED:
+        raise UserError(translatable("name at most 20 channels"))
+    made_at = from_millis(to_millis(now))
+    begin = made_at if since is None else max(from_millis(to_millis(since)), made_at)
+    if begin > now + FURTHEST_PLANNED:
+        raise UserError(translatable("plan at most 90 days ahead"))
+    end = None if until is None else from_millis(to_millis(until))
+    if end is None and event is not None:
+        end = begin + min(LONGEST_UNTIL_EVENT, LONGEST_MUTE[role])
+    require_length(kind, role, begin, end, event is not None)
+    content = [kind, repr(matcher), begin.isoformat(), str(end), actor, made_at.isoformat()]
+    return Mute(
+        **asdict(matcher),
+        id=hashlib.sha256("|".join(content).encode()).hexdigest()[:24],
+        kind=kind,
+        since=begin,
+        until=end,
+        event=event and event.type,
+        event_asset=event and event.asset,
+        reason=why,
+        actor=actor,
+        made_at=made_at,
+        notified=names,
+    )
+
+
+def require_length(
+    kind: MuteKind, role: Role, since: datetime, until: datetime | None, by_event: bool
+) -> None:
+    """Check how long a mute lasts. Raises UserError if it does not end after it begins, or lasts
+    longer than a day `by_event`; NotAllowed for longer than the role may mute."""
+    if until is not None and until <= since:
+        raise UserError(
+            translatable(
+                "the end {end} is not after the begin, {begin}",
+                end=until.isoformat(),
+                begin=since.isoformat(),
+            )
+        )
+    if kind == "out_of_service":
+        return
+    if until is None:
+        raise UserError(
+            translatable("an end is required: give a time, a duration or the event that ends it")
+        )
+    if by_event and until - since > LONGEST_UNTIL_EVENT:
+        raise UserError(translatable("until an event it lasts at most 24 hours"))
+    if until - since > LONGEST_MUTE[role]:
+        limit = {"role": role, "duration": Styled(LONGEST_MUTE[role].total_seconds(), "duration")}
+        may = [other for other in ROLES if LONGEST_MUTE[other] >= until - since]
+        if may:
+            raise NotAllowed(
+                translatable(
+                    "the role {role} may mute for at most {duration}; longer needs the role "
+                    "{other}",
+                    other=may[0],
+                    **limit,
+                )
+            )
+        raise NotAllowed(
+            translatable(
+                "the role {role} may mute for at most {duration}; no role may mute for longer: "
+                "take the alarm out of service",
+                **limit,
+            )
+        )
+
+
+def describe_mute(mute: Mute) -> str:
+    """Describe a mute in one clause: kind, end, actor and reason."""
+    values = {"state": MUTE_KINDS[mute.kind], "person": mute.actor, "reason": mute.reason}
+    if mute.end == LAST_INSTANT:
+        return translatable("{state} by {person}: {reason}", **values)
+    return translatable(
+        "{state} until {when} by {person}: {reason}", when=mute.end.isoformat(), **values
+    )
+
+
+def current_flags(episode: Episode | None, mutes: Iterable[Mute], suppressed: bool) -> Flags:
+    """Return a target's flags. `mutes`: by which its alarm is muted. A backfilled episode needs no
+    acknowledgement."""
+    kinds = {mute.kind for mute in mutes}
+    return Flags(
+        active=episode is not None and episode.condition == "open",
+        acknowledged=episode is None or episode.backfilled or episode.acknowledged is not None,
+        shelved=bool(kinds - {"out_of_service"}),
+        out_of_service="out_of_service" in kinds,
+        suppressed=suppressed,
+    )

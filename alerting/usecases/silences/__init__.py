@@ -1,1 +1,0 @@
-"""Silences in force, as muting, learning and figures ask for them."""
