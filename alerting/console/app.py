@@ -115,7 +115,7 @@ DOCUMENTS: Mapping[str, ConsoleKind] = {
         sinks.SINK_PAGES,
         route_pages.ROUTE_PAGES,
         asset_pages.ASSET_PAGES,
-        list_page.DEFINITION_PAGES,
+        editor_page.DEFINITION_PAGES,
     )
 }
 """How the console shows each kind of documents that has its own parts of pages."""

@@ -1,36 +1,27 @@
 """Definitions at the console: the list, one with its revisions, and the effects of a change."""
 
-from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
-from pydantic import Field
 
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import NAME, Id, NameQuery
-from alerting.console.definitions.documents import EXAMPLE, write_yaml_document
+from alerting.console.definitions.documents import write_yaml_document
 from alerting.console.definitions.preview_shapes import raises_shape
 from alerting.console.definitions.views import (
-    DefinitionSummary,
-    ForecastView,
     asset_titles,
     shown_assets,
     shown_document,
-    summary_view,
     written_assets,
 )
-from alerting.console.documents.kinds import ConsoleKind, ReviewView
 from alerting.console.mutes.mute_pages import present_mutes
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, UserError
-from alerting.definitions.model import Definition, ModelDefinition, Revision
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.revisions import plan_change
-from alerting.definitions.wording.language import translatable
-from alerting.kinds.registry import definition_types
-from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.alarm_load.overview import (
     STATES,
     WantedDefinitions,
@@ -152,35 +143,3 @@ def _chosen(
     one = lookup.require_revision(platform.definitions, name, start)
     other = lookup.require_revision(platform.definitions, name, end or None)
     return {"start": one, "end": other, "changes": plan_change(other.definition, one).changes}
-
-
-class DefinitionReviewView(ReviewView):
-    """The effect of a document; a faulty one has faults alone. `clock_times`: its hours and
-    schedule, with their time zones; `load`: null if the change cannot cause alarms; `next`: when it
-    is evaluated or trained."""
-
-    warnings: list[str] = Field(default_factory=list)
-    clock_times: list[str] = Field(default_factory=list)
-    load: ForecastView | None = None
-    next: str | None = None
-
-
-def _status(platform: Platform, definition: Definition, now: datetime) -> DefinitionSummary:
-    return summary_view(definition_line(platform, now, definition.name))
-
-
-DEFINITION_PAGES = ConsoleKind(
-    DEFINITIONS,
-    example=EXAMPLE,
-    title=translatable("Definitions"),
-    new=translatable("New definition"),
-    reads="read",
-    own_list=True,
-    own_page=True,
-    own_editor=True,
-    refused_page=show_refusal,
-    line_view=DefinitionSummary,
-    review_view=DefinitionReviewView,
-    status=_status,
-    kinds=lambda: list(definition_types()),
-)

@@ -13,12 +13,12 @@ from alerting.console.api.plant_times import plant_times
 from alerting.console.api.views import View
 from alerting.console.definitions.documents import EXAMPLE
 from alerting.console.definitions.previews import (
-    EditedDraft,
     PreviewJob,
     Previews,
     PreviewsFull,
     PreviewState,
 )
+from alerting.console.documents.kinds import Draft
 from alerting.ports import Document
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.preview import PastProblems, require_preview
@@ -193,7 +193,7 @@ def begin_preview(
     document: Document,
     start: datetime | None,
     end: datetime | None,
-    draft: EditedDraft | None = None,
+    draft: Draft | None = None,
 ) -> PreviewJob:
     """Begin the preview of a draft, or find the same one. Raises UserError for a draft with faults
     or with a model, and a wrong period; PreviewsFull if too many are under way."""

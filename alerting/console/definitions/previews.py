@@ -10,6 +10,7 @@ from threading import BoundedSemaphore, Event, Lock, Thread, Timer
 from typing import Literal
 
 from alerting.adapters.platform import Platform
+from alerting.console.documents.kinds import Draft
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Progress
@@ -34,19 +35,6 @@ class _Cancelled(Exception):
     """Signal: the person no longer wants the preview."""
 
 
-@dataclass(frozen=True)
-class EditedDraft:
-    """A draft as it stands in the editor: its text, the definition that it changes (empty for a new
-    one), the revision from which the change is made, whether it is shown as a form, and scenarios
-    as YAML."""
-
-    text: str
-    name: str
-    revision: int
-    as_form: bool = False
-    scenarios: str = ""
-
-
 @dataclass
 class PreviewJob:
     """A preview of one person. `identity`: of draft and period; `made`: its result, once done;
@@ -55,7 +43,7 @@ class PreviewJob:
     owner: str
     definition: str
     identity: tuple[str, datetime, datetime]
-    draft: EditedDraft | None = None
+    draft: Draft | None = None
     sketch: PreviewChart | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -90,7 +78,7 @@ class Previews:
         subject: Subject,
         start: datetime,
         end: datetime,
-        draft: EditedDraft | None = None,
+        draft: Draft | None = None,
     ) -> PreviewJob:
         """Return the preview of a draft, a new one unless this person's is of the same draft and
         period. Raises PreviewsFull if too many are under way."""

@@ -2,7 +2,7 @@
 applying them would change."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Form, Request
@@ -19,23 +19,29 @@ from alerting.console.definitions.documents import (
 from alerting.console.definitions.form import FormGroup, draw_form
 from alerting.console.definitions.form_document import change_form, read_form, replace_part
 from alerting.console.definitions.views import shown_document
-from alerting.console.documents.kinds import ConsoleKind
+from alerting.console.documents.kinds import (
+    ConsoleKind,
+    Draft,
+    EditorAnswer,
+    PressedButton,
+    SentDraft,
+)
 from alerting.console.web.forms import read_revision
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import (
     ChangedMeanwhile,
     DocumentRefused,
-    Fault,
     NotFound,
     UserError,
 )
 from alerting.definitions.revisions import flat_changes
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document
-from alerting.usecases.documents import Changes, Expected
+from alerting.usecases.documents import Expected
 
 LONGEST_TEXT = 60_000
 LONGEST_PATH = 300
+DraftText = Annotated[str, Form(max_length=LONGEST_TEXT)]
 _ORIGIN = translatable("the text")
 _SHAPES = frozenset({"form", "yaml", "part", "add", "remove", "way"})
 """Values of the buttons that change what is shown of a draft alone."""
@@ -44,68 +50,29 @@ Act = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A document under way. `name`, `revision`: of the stored one that it changes, empty for a new
-    one; `at`: the path of the part that the form shows, empty for the whole."""
-
-    text: str
-    name: str = ""
-    revision: int = 0
-    as_form: bool = True
-    at: str = ""
-
-
-@dataclass(frozen=True)
-class SentDraft:
-    """A draft as it was sent. `inputs`: those of its form; `part`: the name of a new part."""
-
-    draft: Draft
-    inputs: tuple[tuple[str, str], ...]
-    do: str
-    reason: str
-    part: str
-
-
-@dataclass(frozen=True)
-class EditorAnswer:
-    """What the page says of a draft. `review`: its effect; `fault`: why there is none; `changed`:
-    the change of somebody else since; `newer`: what the draft changes of that; `looked`: what it
-    would do."""
-
-    review: Any = None
-    faults: tuple[Fault, ...] = ()
-    fault: str = ""
-    changed: str = ""
-    newer: Changes = field(default_factory=dict)
-    reason: str = ""
-    looked: object | None = None
-
-    @property
-    def status(self) -> int:
-        """Return the status of the page's answer."""
-        if self.changed:
-            return 412
-        return 422 if self.fault or self.faults else 200
-
-
 async def read_sent(
     request: Request,
-    text: Annotated[str, Form(max_length=LONGEST_TEXT)] = "",
+    text: DraftText = "",
     revision: FormField = "",
     shape: FormField = "",
     at: FormField = "",
     reason: FormField = "",
-    part: FormField = "",
+    accept_load: FormField = "",
+    scenarios: DraftText = "",
     do: Act = "check",
 ) -> SentDraft:
     """Return the draft of a submitted editor."""
     items = (await request.form()).multi_items()
     inputs = tuple((name, value) for name, value in items if isinstance(value, str))
     draft = Draft(
-        text.replace("\r\n", "\n"), "", read_revision(revision or "0"), shape == "form", at
+        text.replace("\r\n", "\n"),
+        "",
+        read_revision(revision or "0"),
+        shape == "form",
+        at,
+        scenarios.replace("\r\n", "\n"),
     )
-    return SentDraft(draft, inputs, do, reason.strip(), part.strip())
+    return SentDraft(draft, inputs, do, reason.strip(), accept_load.strip())
 
 
 Sent = Annotated[SentDraft, Depends(read_sent)]
@@ -137,29 +104,28 @@ def submit(
     if name:
         shown.kind.show(platform, name, now)
     draft = replace(sent.draft, name=name)
+    document: Document | None = None
     act, _, where = sent.do.partition(":")
-    answer = EditorAnswer(reason=sent.reason)
+    answer = EditorAnswer(sent=sent)
     try:
         draft, document = _read(shown, draft, sent.inputs)
-        if act == "apply":
-            why = sent.reason or "edited in the console"
-            expected: Expected = draft.revision if name else "new"
-            (made,) = shown.kind.apply(
-                platform, [document], person.name, now, why, expected=expected, on_host=False
-            )
-            return RedirectResponse(f"/{shown.plural}/{made.name}", 303)
-        if act == "look" and shown.look is not None:
-            answer = replace(answer, looked=shown.look(request, platform, document))
+        pressed = PressedButton(request, platform, person, replace(sent, draft=draft), document)
+        if act in shown.buttons:
+            outcome = shown.buttons[act](pressed, answer)
+            if isinstance(outcome, Response):
+                return outcome
+            answer = outcome
+        elif act == "apply":
+            return apply_draft(shown, pressed)
         elif act in _SHAPES:
-            draft = _in_shape(shown, draft, document, act, where, sent.part)
+            draft = _in_shape(shown, draft, document, act, where, sent.input("part").strip())
         else:
-            review = shown.kind.review(platform, document)
-            answer = replace(answer, review=review, faults=review.faults)
+            answer = review_draft(shown, pressed, answer)
     except NotFound:
         raise
     except ChangedMeanwhile as changed:
-        answer = replace(answer, changed=changed.message)
-        if name:
+        answer = replace(answer, changed=changed)
+        if name and document is not None:
             found = shown.kind.show(platform, name, now)
             draft = replace(draft, revision=found.number)
             answer = replace(answer, newer=flat_changes(found.document, document))
@@ -167,7 +133,32 @@ def submit(
         answer = replace(answer, faults=refusal.faults)
     except UserError as refusal:
         answer = replace(answer, fault=refusal.message)
+        if act == "apply" and document is not None:
+            answer = replace(answer, review=shown.kind.review(platform, document))
     return HTMLResponse(render_editor(shown, request, platform, draft, answer), answer.status)
+
+
+def review_draft(shown: ConsoleKind, pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
+    """Return the answer with the effect of a draft."""
+    review = shown.kind.review(pressed.platform, pressed.document)
+    return replace(answer, review=review, faults=review.faults)
+
+
+def apply_draft(shown: ConsoleKind, pressed: PressedButton) -> Response:
+    """Apply a draft, and return the way to its page. Raises UserError."""
+    sent = pressed.sent
+    expected: Expected = sent.draft.revision if sent.draft.name else "new"
+    (made,) = shown.kind.apply(
+        pressed.platform,
+        [pressed.document],
+        pressed.person.name,
+        pressed.platform.clock.now(),
+        sent.reason or "edited in the console",
+        expected=expected,
+        on_host=False,
+        accepted=sent.accepted,
+    )
+    return RedirectResponse(f"/{shown.plural}/{made.name}", 303)
 
 
 def render_editor(
@@ -184,27 +175,28 @@ def render_editor(
     faults = [{"line": line_of_path(draft.text, f.path), "fault": f} for f in answer.faults]
     members = document.get(shown.fields.parts) if shown.fields.parts else None
     parts = members if isinstance(members, dict) else {}
-    return render(
-        shown.editor,
-        request,
-        kind=shown,
-        own=f"/{shown.plural}",
-        kinds=() if draft.name else shown.kinds(),
-        chosen=kind or document.get("kind"),
-        draft=draft,
-        shown=answer,
-        review=answer.review,
-        form=form,
-        title=document.get("title") or draft.name,
-        parts=[str(name) for name in parts],
-        part=draft.at.partition(".")[2],
-        by_path={fault.path: fault for fault in answer.faults},
-        faults=sorted(faults, key=lambda one: one["line"] or 0),
-        offered=shown.offered(platform, document),
-        variables=_variables(parts),
-        rows=min(max(draft.text.count("\n") + 4, 18), 40),
-        now=platform.clock.now(),
-    )
+    values: dict[str, Any] = {
+        "kind": shown,
+        "own": f"/{shown.plural}",
+        "kinds": () if draft.name else shown.kinds(),
+        "chosen": kind or document.get("kind"),
+        "draft": draft,
+        "shown": answer,
+        "review": answer.review,
+        "form": form,
+        "title": document.get("title") or draft.name,
+        "parts": [str(name) for name in parts],
+        "part": draft.at.partition(".")[2],
+        "by_path": {fault.path: fault for fault in answer.faults},
+        "faults": sorted(faults, key=lambda one: one["line"] or 0),
+        "reason": answer.sent.reason if answer.sent else "",
+        "offered": shown.offered(platform, document),
+        "variables": _variables(parts),
+        "rows": min(max(draft.text.count("\n") + 4, 18), 40),
+        "now": platform.clock.now(),
+    }
+    values |= shown.editing(request, platform, draft, answer)
+    return render(shown.editor, request, **values)
 
 
 def _variables(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -220,7 +212,8 @@ def _read(
 ) -> tuple[Draft, Document]:
     """Return a draft with its document. Raises UserError for a text that is none, and for one with
     another name."""
-    document = read_yaml_document(draft.text, _ORIGIN) if draft.text.strip() else {}
+    is_empty = draft.as_form and not draft.text.strip()
+    document = {} if is_empty else read_yaml_document(draft.text, _ORIGIN)
     if draft.as_form:
         form = read_form((name, text) for name, text in inputs if ":" in name)
         document = replace_part(document, form, draft.at, {shown.fields.parts})
@@ -237,6 +230,8 @@ def _in_shape(
 ) -> Draft:
     """Return a draft as text or as form, of the whole or of a part, or with a changed field."""
     if act in ("form", "yaml"):
+        if act == "form":
+            shown.form_schema(document)  # refuses an unknown kind
         return replace(draft, as_form=act == "form", at=draft.at if act == "form" else "")
     if act == "part":
         wanted = f"{shown.fields.parts}.{where}" if where else ""

@@ -10,14 +10,21 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from alerting.adapters.platform import Platform
+from alerting.console.access import Person
 from alerting.console.api.views import View
 from alerting.console.definitions.form import FIRST, FormSchema
 from alerting.console.definitions.views import FieldChange, field_changes
-from alerting.definitions.faults import Fault, UserError
+from alerting.definitions.faults import ChangedMeanwhile, Fault, UserError
 from alerting.kinds.schema import document_schema
 from alerting.operators.permissions import Permission
 from alerting.ports import Document
-from alerting.usecases.documents import ChangeAction, DocumentKind, DocumentReview, StoredDocument
+from alerting.usecases.documents import (
+    ChangeAction,
+    Changes,
+    DocumentKind,
+    DocumentReview,
+    StoredDocument,
+)
 
 START = "name: new\nkind: {kind}\nurl: {{env: SERVER_URL}}\n"
 """The beginning of a document of a kind which a package adds."""
@@ -55,17 +62,85 @@ class FormFields:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """A document under way. `name`, `revision`: of the stored one that it changes, empty for a new
+    one; `at`: the path of the part that the form shows, empty for the whole; `scenarios`: as YAML,
+    of a definition."""
+
+    text: str
+    name: str = ""
+    revision: int = 0
+    as_form: bool = True
+    at: str = ""
+    scenarios: str = ""
+
+
+@dataclass(frozen=True)
+class SentDraft:
+    """A draft as it was sent. `inputs`: all of its form, `do`: the pressed button; `accepted`: why
+    what is refused for its effects is accepted."""
+
+    draft: Draft
+    inputs: tuple[tuple[str, str], ...]
+    do: str
+    reason: str
+    accepted: str
+
+    def input(self, name: str) -> str:
+        """Return an input of the form, empty without it."""
+        return dict(self.inputs).get(name, "")
+
+
+@dataclass(frozen=True)
+class EditorAnswer:
+    """What the page says of a draft. `review`: its effect; `fault`: why there is none; `changed`:
+    the change of somebody else since; `newer`: what the draft changes of that; `sent`: the form;
+    `more`: what a button of the kind showed."""
+
+    review: DocumentReview[Any] | None = None
+    faults: tuple[Fault, ...] = ()
+    fault: str = ""
+    changed: ChangedMeanwhile | None = None
+    newer: Changes = field(default_factory=dict)
+    sent: SentDraft | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """Return the status of the page's answer."""
+        if self.changed:
+            return 412
+        return 422 if self.fault or self.faults else 200
+
+
+@dataclass(frozen=True)
+class PressedButton:
+    """A button of a kind below a draft, with what was sent and its document."""
+
+    request: Request
+    platform: Platform
+    person: Person
+    sent: SentDraft
+    document: Document
+
+
+EditorButton = Callable[[PressedButton, EditorAnswer], EditorAnswer | Response]
+
+
+@dataclass(frozen=True)
 class ConsoleKind:
     """A kind of documents at the console. `reads`: who may see one with its document; `lists`: who
     may see the list, and its page `lists_page`.
 
     `title`, `new`, `intro`, `note`: texts of pages. `list_page`, `page`, `editor`: templates;
-    `own_list`, `own_page`, `own_editor`: whether another router has these; `refused_page`:
+    `own_list`, `own_page`: whether another router has these; `refused_page`:
     the page with the reason of a refusal. `status`: of a valid one, as
     `line_view` of answers; `more`: what its templates show of one. `starts`: texts of new ones by
     kind.
-    `offered`: names to choose from with their titles, by path. `look`: shows what a document that
-    need not be applied would do. `as_form`: whether the editor begins with the form.
+    `offered`: names to choose from with their titles, by path. `buttons`: of the editor, by
+    name; `editing`: what its template shows beside the usual. `schema`: of the form, if it does not
+    follow from the model; `new_page`: the address of a new one. `as_form`: whether the editor
+    begins with the form.
     """
 
     kind: DocumentKind[Platform, Any]
@@ -82,7 +157,6 @@ class ConsoleKind:
     editor: str = "documents/editor.html"
     own_list: bool = False
     own_page: bool = False
-    own_editor: bool = False
     refused_page: Callable[[Request, Platform, str, UserError], Response] | None = None
     line_view: type[object] = DocumentLine
     review_view: type[ReviewView] = ReviewView
@@ -94,13 +168,21 @@ class ConsoleKind:
     kinds: Callable[[], Sequence[str]] = tuple
     fields: FormFields = field(default_factory=FormFields)
     offered: Callable[[Platform, Document], Mapping[str, Mapping[str, str]]] = lambda *_: {}
-    look: Callable[[Request, Platform, Document], object] | None = None
+    buttons: Mapping[str, EditorButton] = field(default_factory=dict)
+    editing: Callable[[Request, Platform, Draft, EditorAnswer], Mapping[str, Any]] = lambda *_: {}
+    schema: Callable[[Document], FormSchema] | None = None
+    new_page: str = ""
     as_form: bool = True
 
     @property
     def plural(self) -> str:
         """Return the first part of the addresses."""
         return f"{self.kind.word}s"
+
+    @property
+    def new_address(self) -> str:
+        """Return the address of the editor of a new one."""
+        return self.new_page or f"/new-{self.kind.word}"
 
     def list_lines(self, platform: Platform, now: datetime) -> Sequence[Any]:
         """Return the status of each valid document."""
@@ -120,6 +202,8 @@ class ConsoleKind:
 
     def form_schema(self, document: Document) -> FormSchema:
         """Return the fields of a document. Raises UserError if it does not say which these are."""
+        if self.schema is not None:
+            return self.schema(document)
         model = self.kind.model(document)
         if model is None:
             known = ", ".join(self.kinds())

@@ -12,8 +12,8 @@ from alerting.console.api.api import Served, require
 from alerting.console.api.parameters import MOST_NUMBER, FormField, Id, NameQuery
 from alerting.console.definitions.documents import write_yaml_document
 from alerting.console.definitions.views import shown_document
-from alerting.console.documents.editor import Draft, Sent, render_editor, show_editor, submit
-from alerting.console.documents.kinds import ConsoleKind
+from alerting.console.documents.editor import Sent, render_editor, show_editor, submit
+from alerting.console.documents.kinds import ConsoleKind, Draft
 from alerting.console.web.forms import FormEngineer, read_revision
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, NotFound, UserError
@@ -39,11 +39,11 @@ class DocumentPages:
         named = f"/{shown.plural}/{{name}}"
         if not shown.own_list:
             self._add("GET", f"/{shown.plural}", self.list_all, shown.lists_page)
-        if not shown.own_editor:
-            self._add("GET", f"/new-{self._kind.word}", self.begin)
-            self._add("POST", f"/new-{self._kind.word}", self.make)
-            self._add("GET", f"{named}/edit", self.edit)
-            self._add("POST", f"{named}/edit", self.change)
+        if not shown.new_page:
+            self._add("GET", shown.new_address, self.begin)
+        self._add("POST", shown.new_address, self.make)
+        self._add("GET", f"{named}/edit", self.edit)
+        self._add("POST", f"{named}/edit", self.change)
         self._add("POST", f"{named}/restore", self.restore)
         if self._kind.acts:
             self._add("POST", f"{named}/state", self.change_state)

@@ -1,6 +1,7 @@
 """Sources at the console: what each delivers, its rows as they would be stored, dead messages."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from alerting.console.api import views
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import Id
 from alerting.console.definitions.documents import Sent, describe_body
-from alerting.console.documents.kinds import ConsoleKind
+from alerting.console.documents.kinds import ConsoleKind, EditorAnswer, PressedButton
 from alerting.console.documents.pages import render_page, render_refusal
 from alerting.console.documents.trials import Trials
 from alerting.console.web.forms import FormEngineer
@@ -173,6 +174,11 @@ def _look(request: Request, platform: Platform, source: Source) -> SourceTrial:
     return trials.run(lambda readers: try_source(platform, readers, source, WAIT_S, now))
 
 
+def _look_at_draft(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
+    found = look_at(pressed.request, pressed.platform, pressed.document)
+    return replace(answer, more={"looked": found})
+
+
 def dead_views(found: FirstDeadMessages) -> list[DeadMessageView]:
     """Return the views of the dead messages that are shown."""
     return [
@@ -226,6 +232,6 @@ SOURCE_PAGES = ConsoleKind(
     more=_more,
     starts=STARTS,
     kinds=lambda: list(source_kinds()),
-    look=look_at,
+    buttons={"look": _look_at_draft},
     as_form=False,
 )

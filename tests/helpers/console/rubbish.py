@@ -101,7 +101,6 @@ VALID = {
     "SinkBody": {**SINK, "stale_after": "5m"},
     "ChangeBody": {"reason": "r", "accept_load": "a"},
     "RestoreBody": {"revision": 1, "reason": "r", "accept_load": "a"},
-    "RetireBody": {"reason": "r"},
     "ApprovalBody": {},
     "RejectionBody": {"reason": "r"},
     "RollbackBody": {"reason": "r"},
