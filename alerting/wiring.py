@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.definitions.shards import state_parts
-from alerting.ports import Channel, Links, TrainingLimits
+from alerting.ports import Channel, Links, SandboxPorts, TrainingLimits
 from alerting.settings.environment import LINK_KEY, MODEL_KEY, Settings, variable
 from alerting.settings.home import home_errors, require_embedded
 from alerting.settings.machine import read_memory, read_time
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from alerting.adapters.channels.egress import Egress
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
-    from alerting.adapters.mongo.documents import MongoDatabase
     from alerting.adapters.mongo.mongo import MongoStores
     from alerting.adapters.predictions import PredictFolder
     from alerting.adapters.sinks.receivers import Surroundings
+    from alerting.stores.documents import MongoDatabase
     from alerting.usecases.sinks.trial import OpenSink
     from alerting.usecases.sources.poll import Readers
 
@@ -144,21 +144,23 @@ def database_warning(settings: Settings) -> str | None:
     Raises UserError if the server cannot be reached, or cannot run transactions.
     """
     from alerting.adapters.mongo import mongo
-    from alerting.adapters.mongo.transactions import lifetime_warning
 
     if settings.mongodb_uri is None:
         return None
     with mongo.open_database(settings.mongodb_uri, settings.database) as database:
         mongo.check_server(database)
         client = database.client
-        warnings = (lifetime_warning(client), mongo.members_warning(settings.mongodb_uri, client))
+        warnings = (
+            mongo.lifetime_warning(client),
+            mongo.members_warning(settings.mongodb_uri, client),
+        )
         return " ".join(warning for warning in warnings if warning) or None
 
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
     """Return a platform of these stores."""
     from alerting.adapters.mlflow.file_cache import FolderFileCache
-    from alerting.adapters.mongo.demo.clock import MongoClock
+    from alerting.adapters.mongo.clock import MongoClock
     from alerting.adapters.mongo.disk import list_disks, read_database
 
     delivers = _channels(settings) if channels else {}
@@ -182,7 +184,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
     )
 
 
-def _in_memory(*, backfilled: bool = False) -> Platform:
+def _in_memory(*, backfilled: bool = False) -> SandboxPorts:
     from alerting.adapters.memory.platform import memory_platform
 
     return memory_platform(backfilled=backfilled)
@@ -336,9 +338,7 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
 
 def _http_channels(settings: Settings, egress: "Egress") -> Iterator[tuple[str, Channel]]:
     """Yield webhooks and chats; apart from the others, because the client of HTTP loads slowly."""
-    from alerting.adapters.channels.ntfy import NtfyChannel
-    from alerting.adapters.channels.slack import SlackChannel
-    from alerting.adapters.channels.teams import TeamsChannel
+    from alerting.adapters.channels.chat import NtfyChannel, SlackChannel, TeamsChannel
     from alerting.adapters.channels.webhook import WebhookChannel
 
     delivery = settings.delivery

@@ -16,8 +16,6 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.documents import Document, to_document
-from alerting.adapters.mongo.indexes import EPISODES, REPORTS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.api.views import cursor_after
@@ -38,6 +36,7 @@ from alerting.operators.actions import Role
 from alerting.ports import ReportContent, ReportHead
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
+from alerting.stores.documents import EPISODES, REPORTS, Document, to_document
 from alerting.wiring import assemble
 from benchmarks.helpers.timing import medians
 

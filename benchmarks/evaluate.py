@@ -32,8 +32,7 @@ import numpy as np
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.memory.models import MemoryModels
 from alerting.adapters.memory.platform import memory_platform
-from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.indexes import DEFINITIONS, READINGS, REVISIONS
+from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
@@ -44,6 +43,7 @@ from alerting.kinds.registry import kind_of
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow, WritePorts
 from alerting.settings.machine import free_port
+from alerting.stores.documents import DEFINITIONS, READINGS, REVISIONS
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from benchmarks.helpers.memory import peak_mib

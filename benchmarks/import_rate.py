@@ -25,15 +25,15 @@ import pandas as pd
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
-from alerting.adapters.mongo.documents import MongoDatabase
-from alerting.adapters.mongo.indexes import INDEXES, READINGS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.adapters.mongo.readings.writes import MongoReadingWrites
 from alerting.adapters.platform import Platform
 from alerting.ports import ReadingBatch, silent
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
+from alerting.stores.documents import READINGS, MongoDatabase
+from alerting.stores.indexes import INDEXES
+from alerting.stores.readings.writes import MongoReadingWrites
 from alerting.usecases.ingestion.tables import check_readings, refuse_line
 from alerting.wiring import assemble
 from benchmarks.helpers.memory import peak_mib

@@ -33,9 +33,8 @@ import numpy as np
 from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.memory.readings import MemoryReadings
-from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset, Variable
-from alerting.ports import FixedClock, ReadingRow
+from alerting.ports import FixedClock, ReadingRow, SandboxPorts
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -196,7 +195,7 @@ def _document(kind: str, name: str, assets: Sequence[str], quick: bool) -> dict[
 
 
 def fill_assets(
-    platform: Platform, assets: Sequence[str], names: Sequence[str], first: int, last: int
+    platform: SandboxPorts, assets: Sequence[str], names: Sequence[str], first: int, last: int
 ) -> None:
     """Write the readings of minutes (first, last]: variables that follow one slow course, each with
     noise of its own."""
@@ -226,7 +225,9 @@ def instant_of(minute: int) -> datetime:
     return from_millis(to_millis(START) + minute * _MINUTE_MS)
 
 
-def train_champion(platform: Platform, name: str, minute: int) -> tuple[Platform, dict[str, Any]]:
+def train_champion(
+    platform: SandboxPorts, name: str, minute: int
+) -> tuple[SandboxPorts, dict[str, Any]]:
     """Train a definition and promote its model at a minute; return the platform of then, and time
     and verdict."""
     platform = _at_instant(platform, minute)
@@ -242,7 +243,7 @@ def train_champion(platform: Platform, name: str, minute: int) -> tuple[Platform
     }
 
 
-def _tick(platform: Platform, minute: int) -> tuple[Platform, Mapping[str, float]]:
+def _tick(platform: SandboxPorts, minute: int) -> tuple[SandboxPorts, Mapping[str, float]]:
     platform = _at_instant(platform, minute)
     wall = time.perf_counter()
     cpu = time.process_time()
@@ -257,5 +258,5 @@ def _tick(platform: Platform, minute: int) -> tuple[Platform, Mapping[str, float
     }
 
 
-def _at_instant(platform: Platform, minute: int) -> Platform:
+def _at_instant(platform: SandboxPorts, minute: int) -> SandboxPorts:
     return replace(platform, clock=FixedClock(instant_of(minute)))

@@ -27,8 +27,6 @@ import numpy as np
 import yaml
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.evaluation.states import from_shard
-from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.platform import Platform
 from alerting.demo.line_store import MongoLines
@@ -38,6 +36,8 @@ from alerting.ports import ReadingRow
 from alerting.readings.instants import NO_TIME
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
+from alerting.stores.documents import STATES
+from alerting.stores.evaluation.states import from_shard
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.promote import promote_run

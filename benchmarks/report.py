@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.documents import to_document
-from alerting.adapters.mongo.indexes import EPISODES
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
@@ -33,6 +31,7 @@ from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.tables import tables
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
+from alerting.stores.documents import EPISODES, to_document
 from alerting.usecases.report_material.material import gather_material
 from alerting.wiring import assemble
 from benchmarks.helpers.memory import peak_mib

@@ -20,7 +20,6 @@ import numpy as np
 from fastapi.testclient import TestClient
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.indexes import READINGS, ROLLUPS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
@@ -34,6 +33,7 @@ from alerting.readings.rollups import pack
 from alerting.readings.sample_quality import no_instants
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
+from alerting.stores.documents import READINGS, ROLLUPS
 from alerting.usecases.upkeep.rollups import roll_up
 from alerting.wiring import assemble
 from benchmarks.helpers import preview_times

@@ -28,7 +28,6 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.indexes import READINGS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
@@ -36,6 +35,7 @@ from alerting.adapters.sources.threaded import BATCH, MOST_UNACKNOWLEDGED
 from alerting.definitions.assets import Asset, Variable
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
+from alerting.stores.documents import READINGS
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.run import interpreter_for_messages
 from alerting.stream.service import StreamService

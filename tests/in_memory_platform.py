@@ -1,13 +1,17 @@
-"""A whole platform in memory, with a manual clock."""
+"""A whole platform in memory, with a manual clock.
 
-from dataclasses import dataclass, field, replace
+Stores without a twin in memory are on the server of the lane (`helpers/lane_stores.py`).
+"""
+
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
 from alerting.adapters.memory import models as memory
-from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.memory import platform as sandbox
 from alerting.adapters.platform import Platform
-from alerting.ports import DeliveryFailed, ModelUnavailable
+from alerting.ports import DeliveryFailed, ModelUnavailable, SandboxPorts
 from tests.builders import at
+from tests.helpers.lane_stores import lane_stores
 
 
 @dataclass
@@ -45,16 +49,30 @@ class Mailbox:
         self.messages.append(message)
 
 
+def memory_platform(*, backfilled=False):
+    """Return an empty platform in memory."""
+    return with_lane_stores(sandbox.memory_platform(backfilled=backfilled))
+
+
+def with_lane_stores(ports):
+    """Return the ports of a sandbox with all others."""
+    parts = {part.name: getattr(ports, part.name) for part in fields(ports)}
+    return Platform(**parts, **lane_stores(), in_memory=sandbox.memory_platform)
+
+
 def platform_on(stores, channels, clock, latency=timedelta(0)):
     """Return a platform on these stores, with an in-memory registry. By default its evaluation
     waits for no reading."""
     models = MemoryModels()
     by_name = {c.name: c for c in channels}
-    if isinstance(stores, Platform):
+    if isinstance(stores, SandboxPorts):
+        whole = stores if isinstance(stores, Platform) else with_lane_stores(stores)
         return replace(
-            stores, runs=models, models=models, channels=by_name, clock=clock, latency=latency
+            whole, runs=models, models=models, channels=by_name, clock=clock, latency=latency
         )
-    return replace(stores.platform(models, by_name, clock, memory_platform), latency=latency)
+    return replace(
+        stores.platform(models, by_name, clock, sandbox.memory_platform), latency=latency
+    )
 
 
 def in_memory_platform(*channels):

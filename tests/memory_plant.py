@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.memory.readings import MemoryReadings
+from alerting.adapters.memory.states import MemoryArrivals
 
 
 class Assets(MemoryAssets):

@@ -3,13 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alerting.ports import (
-    AccessPorts,
-    ChangeFeed,
-    OperatorPorts,
-    ReportPorts,
-    UpkeepPorts,
-)
+from alerting.ports import AccessPorts, OperatorPorts, ReportPorts, UpkeepPorts
+from alerting.stores.live import ChangeFeed
 
 
 def real_time() -> None:

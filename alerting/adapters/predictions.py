@@ -1,28 +1,57 @@
-"""Scores of a file of readings, written to a file: by the command, and as a predict job.
+"""Scores of a file of readings, written to a file: by the command, and as a predict job; readings
+in Parquet files, one folder per asset.
+
+The name of a file of readings says which times it holds, so a search opens only the files that it
+needs. Columns are `time (UTC)`, `quality (JSON)` (of samples that are not good, by variable), and
+one per variable: number double, boolean double of 0 and 1, category string.
 
 A predict job is a folder of the home, named by its id: `job.json`, until it is over
 `readings.parquet`, then `scores.parquet`. Airflow works at it; one that was interrupted is begun
 again.
 """
 
+from __future__ import annotations
+
+import json
 import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.files.tables.score_table import require_score_table, write_scores
-from alerting.adapters.samples.parquet import ParquetStore
+from alerting.deferred import ds, pa, pc, pd, pq
+from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import NotFound, UserError, first_line
-from alerting.ports import EvaluationPorts, Progress, silent
+from alerting.ports import (
+    EvaluationPorts,
+    NewestReading,
+    Progress,
+    ReadingBatch,
+    ReadingColumns,
+    ReadingRow,
+    SampleColumn,
+    Wanted,
+    WantedHistory,
+    load_each,
+    silent,
+)
+from alerting.readings.computed import read_computed
+from alerting.readings.history import History, no_events
+from alerting.readings.instants import from_millis, to_millis
+from alerting.readings.sample_quality import Doubts
+from alerting.readings.spacing import LEAST_FAR, usual_instants
+from alerting.stores.readings.columns import frame_of, newest_frame, without_bad
 from alerting.usecases.scoring.file_scores import plan_file
 
 JOB_ID = "[0-9a-f]{12}"
@@ -33,6 +62,10 @@ _SCRATCH = 3  # bytes of disk for each byte of readings: themselves, ordered by 
 _SPARE = 1 << 30
 _LONGEST_ARRIVAL = timedelta(hours=1)  # an upload that takes longer has ended without a trace
 JobState = Literal["arriving", "waiting", "running", "done", "failed"]
+MOST_ROWS = 200_000  # of all assets together that wait to be written
+# no names of variables
+_TIME = "time (UTC)"
+_QUALITY = "quality (JSON)"
 
 
 @dataclass(frozen=True)
@@ -209,3 +242,220 @@ class PredictFolder:
         for left in self.file(job.id, "").glob("try-*"):  # of a worker that was killed
             shutil.rmtree(left, ignore_errors=True)
         return ended
+
+
+class ParquetStore:
+    """Write readings into a folder, and read them as the port `Readings`. For one process."""
+
+    def __init__(self, folder: Path, most_rows: int | None = None) -> None:
+        self._folder = folder
+        self._most_rows = most_rows or MOST_ROWS
+        self._waiting: dict[str, list[pa.Table]] = {}
+        self._rows = self._number = 0
+
+    def write(self, batches: Iterable[Sequence[ReadingRow]]) -> int:
+        """Write all batches; return the number of rows. Raises UserError if the disk refuses."""
+        written = 0
+        for batch in batches:
+            for asset, table in _tables(
+                batch if isinstance(batch, ReadingBatch) else _batch(batch)
+            ):
+                self._waiting.setdefault(asset, []).append(table)
+            written = written + len(batch)
+            self._rows = self._rows + len(batch)
+            if self._rows >= self._most_rows:
+                self._flush()
+        self._flush()
+        return written
+
+    def _flush(self) -> None:
+        try:
+            for asset, tables in self._waiting.items():
+                table = pa.concat_tables(tables, promote_options="default").sort_by(_TIME)
+                first, last = (to_millis(table[_TIME][i].as_py()) for i in (0, -1))
+                (self._folder / asset).mkdir(parents=True, exist_ok=True)
+                path = self._folder / asset / f"{first}_{last}_{self._number}.parquet"
+                pq.write_table(table, path, row_group_size=20_000, compression="zstd")
+                self._number += 1
+        except OSError as error:
+            raise UserError(
+                f"{self._folder}: cannot be written ({error.strerror or error})"
+            ) from error
+        self._waiting = {}
+        self._rows = 0
+
+    def load(
+        self,
+        asset: Asset,
+        start: datetime | None,
+        end: datetime | None,
+        variables: Iterable[str] | None = None,
+        events_since: datetime | None = None,  # noqa: ARG002 - there are no events
+        with_events: bool = True,  # noqa: ARG002
+    ) -> History:
+        def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
+            found = self._columns(asset.name, since, end, types_of(asset, names))
+            return frame_of(found), found.doubts
+
+        readings, doubts = read_computed(
+            asset, asset.variables if variables is None else variables, start, read
+        )
+        return History(asset, readings, no_events(), (), doubts)
+
+    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        return {one.asset: self._columns(one.asset, one.start, end, one.types) for one in wanted}
+
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+        return load_each(self, wanted, end)
+
+    def newest_values(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
+        return newest_frame(self.load, asset, since, until)
+
+    def index_newest(self, variables: Iterable[str]) -> None:
+        """Prepare nothing: every search looks at the files of its interval."""
+
+    def newest_readings(
+        self, until: datetime | None = None, assets: Collection[str] | None = None
+    ) -> dict[str, NewestReading]:
+        """Return the last instant of each asset; its arrival is not known, and is that instant."""
+        folders = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
+        found = {
+            asset: self._last(asset, until)
+            for asset in folders
+            if assets is None or asset in assets
+        }
+        return {
+            asset: NewestReading(last, last) for asset, last in found.items() if last is not None
+        }
+
+    def _last(self, asset: str, until: datetime | None) -> datetime | None:
+        ts = self._columns(asset, None, until, {}).ts
+        return from_millis(int(ts[-1])) if len(ts) else None
+
+    def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
+        times = [times for times, _ in self._files(asset)]
+        if not times:
+            return None
+        first = min(t[0] for t in times)
+        last = max(t[1] for t in times)
+        if until is None and last - first < LEAST_FAR:
+            return from_millis(first), from_millis(last)
+        ts = self._columns(asset, None, until, {}).ts
+        if not len(ts):
+            return None
+        return from_millis(int(ts[usual_instants(ts).start])), from_millis(int(ts[-1]))
+
+    def _files(self, asset: str) -> Iterator[tuple[tuple[int, int], Path]]:
+        for path in sorted((self._folder / asset).glob("*.parquet")):
+            first, last, _ = path.stem.split("_")
+            yield (int(first), int(last)), path
+
+    def _columns(
+        self,
+        asset: str,
+        start: datetime | None,
+        end: datetime | None,
+        types: Mapping[str, VariableType],
+    ) -> ReadingColumns:
+        """Return readings, start < ts <= end; a later row of an instant completes the earlier."""
+        after = None if start is None else to_millis(start)
+        until = None if end is None else to_millis(end)
+        files = [
+            str(path)
+            for (first, last), path in self._files(asset)
+            if (after is None or last > after) and (until is None or first <= until)
+        ]
+        arrow = {
+            name: pa.string() if type_ == "category" else pa.float64()
+            for name, type_ in types.items()
+        }
+        schema = pa.schema([(_TIME, _stamp()), (_QUALITY, pa.string()), *arrow.items()])
+        table = (
+            ds.dataset(files, schema=schema, format="parquet").to_table(
+                filter=_interval_filter(start, end)
+            )
+            if files
+            else None
+        )
+        table = (schema.empty_table() if table is None else table).sort_by(_TIME)
+        ts = np.asarray(table[_TIME].cast(pa.int64()))
+        if len(ts) and (ts[1:] == ts[:-1]).any():
+            table = table.group_by(_TIME, use_threads=False).aggregate(
+                [(name, "last") for name in schema.names[1:]]
+            )
+            table = table.rename_columns(
+                [name.removesuffix("_last") for name in table.column_names]
+            ).sort_by(_TIME)
+            ts = np.asarray(table[_TIME].cast(pa.int64()))
+        columns = {name: _column(table[name], type_) for name, type_ in types.items()}
+        graded = np.flatnonzero(np.asarray(table[_QUALITY].is_valid()))
+        doubted = [
+            {"ts": from_millis(int(ts[i])), "q": json.loads(table[_QUALITY][int(i)].as_py())}
+            for i in graded
+        ]
+        return without_bad(ts, columns, {}, doubted)
+
+
+def _interval_filter(start: datetime | None, end: datetime | None) -> Any:
+    after = None if start is None else pc.field(_TIME) > pa.scalar(start, _stamp())
+    until = None if end is None else pc.field(_TIME) <= pa.scalar(end, _stamp())
+    return until if after is None else after if until is None else after & until
+
+
+def _column(column: Any, type_: VariableType) -> npt.NDArray[Any]:
+    if type_ == "category":
+        return np.array(column.to_pylist(), dtype=object)
+    return np.array(column.to_numpy(), dtype=np.float64)
+
+
+def _tables(batch: ReadingBatch) -> Iterator[tuple[str, pa.Table]]:
+    for asset in dict.fromkeys(batch.assets.tolist()):
+        rows = np.flatnonzero(batch.assets == asset)
+        columns = {
+            name: column.take(rows)
+            for name, column in batch.columns.items()
+            if column.present[rows].any()
+        }
+        arrays = {name: _array(column) for name, column in columns.items()}
+        quality = [
+            json.dumps(batch.quality[row]) if row in batch.quality else None
+            for row in rows.tolist()
+        ]
+        yield (
+            asset,
+            pa.table(
+                {
+                    _TIME: pa.array(batch.at[rows], _stamp()),
+                    _QUALITY: pa.array(quality, pa.string()),
+                    **arrays,
+                }
+            ),
+        )
+
+
+def _array(column: SampleColumn) -> Any:
+    is_text = column.values.dtype == object
+    values = column.values if is_text else column.values.astype(np.float64)
+    return pa.array(values, pa.string() if is_text else pa.float64(), mask=~column.present)
+
+
+def _batch(rows: Sequence[ReadingRow]) -> ReadingBatch:
+    names = dict.fromkeys(name for row in rows for name in row.values)
+    columns = {}
+    for name in names:
+        given = [row.values.get(name) for row in rows]
+        is_text = any(isinstance(value, str) for value in given)
+        values = np.array(
+            [value if value is not None else ("" if is_text else np.nan) for value in given],
+            object if is_text else float,
+        )
+        columns[name] = SampleColumn(values, np.array([value is not None for value in given]))
+    at = np.array([to_millis(row.ts) for row in rows], np.int64)
+    quality = {i: dict(row.quality) for i, row in enumerate(rows) if row.quality}
+    return ReadingBatch(np.array([row.asset for row in rows], object), at, columns, quality)
+
+
+def _stamp() -> Any:
+    return pa.timestamp("ms", "UTC")

@@ -242,8 +242,8 @@ def stream(
         ),
     ] = None,
 ) -> None:
-    """Store the messages of brokers and evaluate them at once, until it is stopped. Several
-    processes share the work.
+    """Store the messages of brokers and evaluate them at once, until it is stopped. Of several
+    processes one works, and another goes on when it has stopped.
 
     Definitions of every kind are evaluated as soon as the latency of their readings is over, also
     with readings that other processes store, and notifications are sent. Airflow evaluates them
@@ -259,9 +259,10 @@ def stream(
     if settings.mongodb_uri is not None:  # refused at once, not with the first source
         settings.read_link_key()
         settings.read_model_key()
-    await_source(settings, alive, stopped, process)
-    if stopped.is_set():
-        return
-    from alerting.stream.run import run
+    while not stopped.is_set():
+        await_source(settings, alive, stopped, process)
+        if stopped.is_set():
+            return
+        from alerting.stream.run import run
 
-    run(partial(platform, service=True), os.environ, alive, stopped, process, console.print)
+        run(partial(platform, service=True), os.environ, alive, stopped, process, console.print)

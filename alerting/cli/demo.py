@@ -46,7 +46,7 @@ def set_point(
     In force from the next simulated minute, for eight hours or until it is set again; then the crew
     sets its own value again.
     """
-    from alerting.adapters.mongo.demo.clock import MongoClock
+    from alerting.adapters.mongo.clock import MongoClock
     from alerting.demo.asset import ASSET, demo_asset
     from alerting.demo.line_store import MongoLines, SetPointRequest
     from alerting.demo.run import stored_line
@@ -84,7 +84,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show the line: its clock, its last readings, and its set-points with their actor."""
-    from alerting.adapters.mongo.demo.clock import MongoClock
+    from alerting.adapters.mongo.clock import MongoClock
     from alerting.demo.asset import ASSET, demo_asset
     from alerting.demo.line_store import MongoLines
     from alerting.demo.run import stored_line

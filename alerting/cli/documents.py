@@ -331,7 +331,7 @@ def wait_for_brokers(p: "SourcePorts", names: Sequence[str], since: datetime) ->
     began = time.monotonic()
     waiting = list(names)
     while waiting and (waited := time.monotonic() - began) < _SUBSCRIBED_WITHIN_S:
-        if waited >= _SERVICE_WITHIN_S and not p.stream_processes.has_processes():
+        if waited >= _SERVICE_WITHIN_S and p.leases.find("stream") is None:
             console.print(
                 f"{', '.join(waiting)}: no stream service runs yet; `alerting up` and `alerting "
                 "stream` run one"

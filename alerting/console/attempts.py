@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from alerting.adapters.deadline import CHANGE_WITHIN_S, PAGE, WITHIN_S, Page
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.operators.people import hash_secret
-from alerting.ports import Sessions
+from alerting.stores.access import Sessions
 
 FREE = 5
 """Wrong attempts in a row without a wait, because people mistype."""

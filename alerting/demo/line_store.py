@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from pymongo import ReturnDocument
 
-from alerting.adapters.mongo.documents import (
+from alerting.demo.line import DemoLineState
+from alerting.stores.documents import (
+    LINES,
     Document,
     MongoDatabase,
     from_document,
+    good,
     insert_new,
     to_document,
 )
-from alerting.adapters.mongo.each import good
-from alerting.adapters.mongo.indexes import LINES
-from alerting.demo.line import DemoLineState
 
 
 @dataclass(frozen=True)

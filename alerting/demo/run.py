@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.clock import MongoClock
 from alerting.definitions.faults import UserError
 from alerting.demo.asset import ASSET, EVENT_TYPES, demo_asset
 from alerting.demo.chance import DAY

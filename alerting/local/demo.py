@@ -12,7 +12,7 @@ from typing import NamedTuple
 import yaml
 
 from alerting import wiring
-from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.demo.line_store import MongoLines

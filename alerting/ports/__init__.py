@@ -1,4 +1,5 @@
-"""The ports of the use cases: small protocols, implemented by stores, channels and clocks.
+"""The ports of the use cases: small protocols of what has two implementations, and the values that
+stores write and read. A store of which there is one is a class of `alerting.stores`.
 
 Every write is idempotent or a compare-and-set; a method that returns bool returns whether this
 caller made the change.
@@ -20,15 +21,14 @@ from alerting.ports.definitions import (
     ParseRevisions,
 )
 from alerting.ports.episodes import (
-    ChangeFeed,
-    ChangeReader,
+    ChangedThing,
     Episodes,
-    FeedbackLog,
     LiveChange,
     LiveEpisode,
     Misses,
     Mutes,
     NoChangeFeed,
+    live_episode,
 )
 from alerting.ports.evaluation import (
     EvaluationPlans,
@@ -59,12 +59,14 @@ from alerting.ports.models import (
     Models,
     ModelUnavailable,
     RunState,
+    Swept,
     Training,
     TrainingLimits,
     TrainingRuns,
     Trainings,
 )
 from alerting.ports.notifications import (
+    Change,
     Channel,
     DeliveryFailed,
     Links,
@@ -75,8 +77,6 @@ from alerting.ports.notifications import (
 )
 from alerting.ports.platform_alerts import (
     AUDIT_ORIGIN,
-    AccessTokens,
-    Accounts,
     Audit,
     AuditEntry,
     AuditFilter,
@@ -84,12 +84,12 @@ from alerting.ports.platform_alerts import (
     Disk,
     PlatformAlert,
     PlatformAlerts,
-    Sessions,
     WrongCount,
 )
 from alerting.ports.readings import (
     BatchMatch,
     EventRow,
+    HourlyParts,
     IntervalLabels,
     NewestReading,
     ReadingBatch,
@@ -98,17 +98,14 @@ from alerting.ports.readings import (
     ReadingRow,
     Readings,
     ReadingWrites,
-    Rollups,
     SampleColumn,
     Wanted,
     WantedHistory,
     load_each,
 )
 from alerting.ports.reports import (
-    Backtests,
     ReportContent,
     ReportHead,
-    Reports,
 )
 from alerting.ports.sinks import (
     ACCEPTED,
@@ -118,20 +115,15 @@ from alerting.ports.sinks import (
     SinkChange,
     SinkChanges,
     SinkClient,
-    SinkDeliveries,
-    SinkFeed,
     SinkLetter,
     SinkMessage,
     SinkProgress,
-    SinkReader,
     SinkStep,
     TargetScore,
 )
 from alerting.ports.sources import (
     MOST_IN_FUTURE,
-    POLL_ABANDONED,
     DeadMessage,
-    DeadMessages,
     Declarations,
     Delivered,
     DeliveryCount,
@@ -140,13 +132,9 @@ from alerting.ports.sources import (
     Record,
     RecordReader,
     Records,
-    SourceDeliveries,
     SourceLoss,
     SourceProgress,
-    StreamProcess,
-    StreamProcesses,
 )
-from alerting.ports.sweeps import Sweeps, Swept
 from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork
 from alerting.ports.use_cases import (
     AccessPorts,
@@ -173,6 +161,7 @@ from alerting.ports.use_cases import (
     RegistryPorts,
     ReportPorts,
     RoutePorts,
+    SandboxPorts,
     SeriesPorts,
     SinkPorts,
     SourcePorts,

@@ -1,13 +1,12 @@
 """Ports for episodes, for mutes and feedback of operators, and for what changes of them."""
 
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import Episode, Feedback, Phase
+from alerting.episodes.episode import Episode, Phase
 from alerting.episodes.extract import Alarm
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.mutes import Mute
@@ -132,18 +131,6 @@ class Misses(Protocol):
         of these assets or of all; `limit` 0: any number."""
 
 
-class FeedbackLog(Protocol):
-    """Append-only log of feedback."""
-
-    def append(self, feedback: Feedback, once: str | None = None) -> Feedback:
-        """Store feedback and return the stored one.
-
-        Of equal feedback, or of feedback with the same text `once`, the first is stored.
-        """
-
-    def for_episode(self, episode: str) -> list[Feedback]: ...
-
-
 ChangedThing = Literal["episode", "mute", "platform", "access"]
 
 
@@ -178,26 +165,6 @@ class LiveChange:
     asset: str | None = None
     episode: LiveEpisode | None = None
     access: str | None = None
-
-
-class ChangeReader(Protocol):
-    """The changes from one instant on."""
-
-    def open_episodes(self) -> list[LiveEpisode]:
-        """Return the live episodes that are open now."""
-
-    def mark(self) -> str:
-        """Return where the reader stands in the order of all changes."""
-
-    def next(self) -> list[LiveChange]:
-        """Return the changes since the last call, in their order; none after a short wait."""
-
-
-class ChangeFeed(Protocol):
-    """Changes of the database as they are committed."""
-
-    def read(self) -> AbstractContextManager[ChangeReader]:
-        """Yield a reader of the changes from now on. Raises NoChangeFeed."""
 
 
 def live_episode(episode: Episode) -> LiveEpisode:

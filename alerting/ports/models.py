@@ -7,9 +7,18 @@ from typing import Any, Protocol
 
 from alerting.learning.search.ceiling import ReadTime
 from alerting.ports.definitions import Files
-from alerting.ports.sweeps import Swept
 
 MOST_MODEL_BYTES = 1 << 30  # of all files of one registered version
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Documents of one kind that are deleted, or would be. `bytes`: about; None where that is not
+    known."""
+
+    what: str
+    documents: int
+    bytes: int | None
 
 
 class ModelUnavailable(Exception):

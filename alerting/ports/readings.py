@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import UserError
-from alerting.readings.buckets import Buckets
 from alerting.readings.instants import Millis, datetimes
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.readings.rollups import RollupSize, RollupState
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, Quality
 
 if TYPE_CHECKING:  # a process without histories needs no library of frames
@@ -238,31 +236,6 @@ class IntervalLabels(Protocol):
 
 HourlyParts = Mapping[str, Mapping[int, bytes]]
 """Packed buckets by variable and beginning of their hour (ms); empty of an hour without any."""
-
-
-class Rollups(Protocol):
-    """Packed buckets of minutes and hours, and of what they were made."""
-
-    def state(self, asset: str) -> RollupState | None:
-        """Return what is rolled up of an asset; None before anything is."""
-
-    def states(self) -> dict[str, RollupState]:
-        """Return what is rolled up of each asset."""
-
-    def store_state(self, state: RollupState) -> None:
-        """Store what is rolled up of an asset."""
-
-    def store(self, asset: str, size: RollupSize, parts: HourlyParts) -> None:
-        """Store the buckets of hours in place of earlier ones of these hours."""
-
-    def load(
-        self, asset: str, variables: Collection[str], size: RollupSize, start: int, end: int
-    ) -> dict[str, Buckets]:
-        """Return the buckets that begin in [start, end) (ms), by variable."""
-
-    def forget(self, asset: str, before: int, variables: Collection[str] | None = None) -> int:
-        """Delete the documents that end by an instant (ms), of these variables or of all; return
-        their number."""
 
 
 @dataclass(frozen=True)

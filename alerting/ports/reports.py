@@ -1,13 +1,11 @@
 """Ports for performance reports and backtests."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
 from alerting.definitions.wording.language import LanguageCode
-from alerting.episodes.episode import Episode
-from alerting.ports.definitions import Document, Files
+from alerting.ports.definitions import Document
 
 
 @dataclass(frozen=True)
@@ -49,77 +47,3 @@ class ReportContent:
     page: str
     tables: Mapping[str, Document] = field(default_factory=dict)
     picture: bytes = b""
-
-
-class Reports(Protocol):
-    """Performance reports. A correction of a period is another report; of a head only `announced`
-    changes."""
-
-    def add(self, head: ReportHead, content: ReportContent) -> bool:
-        """Store a report; return False if one of its id is stored."""
-
-    def store_report(self, head: ReportHead, content: ReportContent) -> None:
-        """Store a report on an interval that a person chose, in place of one of its id."""
-
-    def mark_announced(self, id: str) -> None:
-        """Record that the recipients of a report have their notifications."""
-
-    def get(self, id: str) -> ReportHead | None: ...
-
-    def content(self, id: str) -> ReportContent | None: ...
-
-    def page(self, id: str) -> str | None: ...
-
-    def for_definition(self, definition: str | None) -> list[ReportHead]:
-        """Return the reports on a definition, or on the plant, newest first."""
-
-    def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
-        """Return the newest report on a calendar period, by its definition; at `as_of`: of those
-        stored by then."""
-
-    def metrics_of(self, ids: Collection[str]) -> dict[str, Document]:
-        """Return the metrics of stored reports, by id."""
-
-    def newest_reports(
-        self, limit: int, definitions: Collection[str] | None = None
-    ) -> list[ReportHead]:
-        """Return reports of the latest periods of all definitions and of the plant, or of these
-        definitions, newest first, without empty ones."""
-
-    def unannounced(self, limit: int) -> list[ReportHead]:
-        """Return reports that are not announced yet, oldest first, without empty ones."""
-
-
-class Backtests(Protocol):
-    """Backtests, separate from live data: progress that survives an interruption, then metrics,
-    episodes and page.
-
-    A run is one document under its id; each finished segment stores files of bytes by name.
-    """
-
-    def begin(self, id: str, document: Document) -> Document:
-        """Open a run, or find the existing one; return its document with `segments` (summaries,
-        oldest first)."""
-
-    def store_segment(self, id: str, number: int, summary: Document, files: Files) -> None:
-        """Store a finished segment: files first, then its summary under its number. Idempotent."""
-
-    def segment_files(self, id: str, number: int) -> dict[str, bytes]: ...
-
-    def finish(self, id: str, results: Document, episodes: Sequence[Episode], page: str) -> None:
-        """Store the results and drop the files of the segments, which only an unfinished run
-        needs."""
-
-    def get(self, id: str) -> Document | None:
-        """Return the document of a run, finished (with `finished_at`) or not."""
-
-    def for_definition(self, definition: str) -> list[Document]:
-        """Return runs of a definition, newest first."""
-
-    def episodes(self, id: str) -> list[Episode]:
-        """Return the simulated episodes of a finished run, oldest first."""
-
-    def page(self, id: str) -> str | None: ...
-
-    def forget(self, id: str) -> None:
-        """Remove a run with its episodes and files."""

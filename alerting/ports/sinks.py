@@ -1,8 +1,7 @@
 """Ports for sinks: what is committed after a position, how far each has delivered, and the
 receivers."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -77,41 +76,6 @@ class SinkStep:
     selected: str | None = None
 
 
-class SinkDeliveries(Protocol):
-    """How far each sink has delivered, and its dead letters."""
-
-    def progress(self, name: str) -> SinkProgress:
-        """Return how far a sink has delivered."""
-
-    def begin(self, name: str, position: str | None, at: datetime) -> None:
-        """Store where a new sink begins; change nothing of one that has begun."""
-
-    def sent_alarms(self, name: str, episodes: Collection[str]) -> Mapping[str, int]:
-        """Return the number of transitions that a sink has delivered, by episode."""
-
-    def advance(self, name: str, before: str | None, step: SinkStep) -> bool:
-        """Store what was delivered, and forget the fault, if the sink still stands at `before`.
-        Return whether it did: else another process delivers it."""
-
-    def set_fault(self, name: str, fault: str, at: datetime) -> None:
-        """Store why nothing goes out; `at` stays that of an earlier fault."""
-
-    def letters(self, name: str, limit: int, *, again: bool = False) -> list[SinkLetter]:
-        """Return dead letters of a sink, oldest first; with `again` those to be sent once more."""
-
-    def count_letters(self, name: str) -> int:
-        """Return the number of dead letters of a sink."""
-
-    def replace_letter(self, letter: SinkLetter) -> None:
-        """Store a dead letter in place of the one with its id."""
-
-    def remove_letters(self, ids: Collection[str]) -> None:
-        """Remove dead letters."""
-
-    def retry_letters(self, name: str) -> int:
-        """Mark all dead letters of a sink to be sent once more. Return how many there are."""
-
-
 @dataclass(frozen=True)
 class TargetScore:
     """The score of one definition on one asset at one instant."""
@@ -144,31 +108,6 @@ class SinkChanges:
 
 class PositionLost(Exception):
     """Error: the database no longer has the changes after a position."""
-
-
-class SinkReader(Protocol):
-    """The changes after a position."""
-
-    def next(self, most: int) -> SinkChanges:
-        """Return the next changes; none after a short wait."""
-
-
-class SinkFeed(Protocol):
-    """The changes of alarms and scores as they are committed."""
-
-    def read(
-        self, position: str | None, *, alarms: bool, values: bool
-    ) -> AbstractContextManager[SinkReader]:
-        """Yield a reader of what is committed after a position, or from now on.
-
-        Raises PositionLost, and NoChangeFeed where the database gives no changes.
-        """
-
-    def missed(
-        self, since: datetime | None, *, alarms: bool, values_since: datetime | None, most: int
-    ) -> Iterator[Episode | TargetScore]:
-        """Yield what may have been committed since an instant: first the newest `most` scores, the
-        oldest of them first, then every episode that was open then or later (None: is open)."""
 
 
 Verdict = Literal["accepted", "refused", "failed"]

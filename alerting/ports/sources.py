@@ -1,16 +1,13 @@
 """Ports for sources: how far they have delivered, readers of polled ones; and for imports of
 files."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from alerting.definitions.sources.source import SqlSource
-from alerting.ports.definitions import Document
 
-POLL_ABANDONED = timedelta(seconds=15)
-"""Time without a renewal after which the claim of a reader ends: its process was killed."""
 PollReader = Literal["service", "scheduler", "command"]
 """Readers of a polled source: the stream service, a task of Airflow, `alerting read`."""
 
@@ -131,125 +128,6 @@ class DeadMessage:
     payload: bytes
     reason: str
     at: datetime
-
-
-class SourceDeliveries(Protocol):
-    """Deliveries and declarations of sources, and how far each source is read."""
-
-    def progress(self, name: str) -> SourceProgress:
-        """Return how far a source has delivered."""
-
-    def record(self, name: str, delivered: Delivered) -> None:
-        """Count a delivery, and forget the fault of the last attempt."""
-
-    def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
-        """Count values that are lost for ever, and store how they were lost."""
-
-    def declarations(self) -> Mapping[str, Declarations]:
-        """Return what each source has declared, of those whose rows have declared anything, or too
-        much, by name.
-
-        A sender of rows without a source is among them, under a name with a blank: `sender NAME`.
-        """
-
-    def count_declared(self, name: str, assets: int, variables: int) -> None:
-        """Count what rows of a source have declared."""
-
-    def note_surplus(self, name: str, why: str, at: datetime) -> None:
-        """Store why a row or file that declared too much was refused."""
-
-    def note_read(self, name: str, at: datetime) -> None:
-        """Store that a process has read a source up to an instant."""
-
-    def claim_poll(self, name: str, token: str) -> bool:
-        """Claim a polled source for one reader, known by its token, or renew its claim. Return
-        False while another reader has it, unless that renewed nothing for POLL_ABANDONED.
-
-        By the clock of the database, so that those of several machines need not agree.
-        """
-
-    def end_poll(self, name: str, token: str, by: PollReader, at: datetime) -> None:
-        """End the claim of a reader, and store when and by whom the source was read. Nothing if
-        another reader has claimed it since."""
-
-    def set_cursor(self, name: str, cursor: str, of: str) -> None:
-        """Store how far a polled source is read. `of`: hash of what the cursor belongs to."""
-
-    def set_fault(self, name: str, fault: str | None) -> None:
-        """Store why the last attempt to read a source failed; None once it is over."""
-
-    def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:
-        """Return the marks of files of a source with one of these paths."""
-
-    def mark_file(self, mark: FileMark) -> None:
-        """Store that a file was read, in place of an earlier mark of the same path, size and
-        content."""
-
-    def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
-        """Remove the marks of a source from before an instant, except of paths that are still
-        there. Return how many."""
-
-    def answer(self, key: str) -> Document | None:
-        """Return the stored answer to a delivery with this key; None without one of the last
-        day."""
-
-    def keep_answer(self, key: str, answer: Document) -> None:
-        """Store the answer to a delivery for a day, unless there is one."""
-
-
-class DeadMessages(Protocol):
-    """Messages of brokers that could not be stored as rows."""
-
-    def add_dead(self, messages: Sequence[DeadMessage]) -> None:
-        """Store messages that could not be stored as rows, each once by its id."""
-
-    def dead(
-        self, name: str | None, limit: int, after: DeadMessage | None = None
-    ) -> list[DeadMessage]:
-        """Return such messages of a source, or of all, oldest first; with `after`, those that
-        follow it."""
-
-    def dead_bytes(self, name: str) -> int:
-        """Return how many bytes the payloads of the dead messages of a source have together."""
-
-    def count_dead(self, name: str) -> int:
-        """Return the number of such messages of a source."""
-
-    def remove_dead(self, ids: Sequence[str]) -> None:
-        """Remove messages."""
-
-
-@dataclass(frozen=True)
-class StreamProcess:
-    """A process of the stream service, with the sources that it alone reads."""
-
-    name: str
-    reads: Sequence[str]
-    seen_at: datetime
-
-
-class StreamProcesses(Protocol):
-    """Processes of the stream service that work now."""
-
-    def note_process(
-        self, process: str, reads: Collection[str] = ()
-    ) -> Mapping[str, Collection[str]]:
-        """Note that a process of the stream service works now, and which sources it alone reads.
-        Return the same of all that noted it within PROCESS_GONE, itself included, by name.
-
-        By the clock of the database, so that those of several machines need not agree.
-        """
-
-    def forget_process(self, process: str) -> None:
-        """Remove a process that ends."""
-
-    def processes(self) -> list[StreamProcess]:
-        """Return the processes that noted within a day that they work, and have not ended in good
-        order, by name."""
-
-    def has_processes(self) -> bool:
-        """Return whether a process of the stream service has noted that it works or waits for a
-        source, and has not ended in good order; for a day."""
 
 
 Record = Mapping[str, Any]

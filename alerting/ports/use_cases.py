@@ -1,14 +1,17 @@
 """The ports that each group of use cases takes, from the narrowest to the widest.
 
 A use case states the narrowest group with the ports that it, and what it calls, uses. A test makes
-a group with these alone; the platform of `alerting.adapters.platform` is all of them. A group
-is neither compared nor printed: the methods for it would take time at the start of each process.
+a group with these alone; the platform of `alerting.adapters.platform` is all of them. A store of
+which there is one is named by its class, for types alone. A group is neither compared nor printed:
+the methods for it would take time at the start of each process.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.upkeep import (
@@ -27,7 +30,7 @@ from alerting.ports.definitions import (
     Documents,
     DocumentStore,
 )
-from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Mutes
+from alerting.ports.episodes import Episodes, Misses, Mutes
 from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import (
@@ -42,22 +45,25 @@ from alerting.ports.models import (
 )
 from alerting.ports.notifications import Channel, Links, Notifications
 from alerting.ports.platform_alerts import (
-    AccessTokens,
-    Accounts,
     Audit,
     DatabaseState,
     Disk,
     PlatformAlerts,
-    Sessions,
     no_database,
     no_disks,
 )
-from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites, Rollups
-from alerting.ports.reports import Backtests, Reports
-from alerting.ports.sinks import SinkDeliveries, SinkFeed
-from alerting.ports.sources import DeadMessages, SourceDeliveries, StreamProcesses
-from alerting.ports.sweeps import NO_SWEEPS, Sweeps
+from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites
 from alerting.ports.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from alerting.stores.access import AccessTokens, Accounts, Sessions
+    from alerting.stores.episodes.operators import FeedbackLog
+    from alerting.stores.leases import Leases
+    from alerting.stores.readings.rollups import Rollups
+    from alerting.stores.reports import Backtests, Reports
+    from alerting.stores.sinks import SinkDeliveries, SinkFeed
+    from alerting.stores.sources import DeadMessages, SourceDeliveries
+    from alerting.stores.sweeps import Sweeps
 
 
 class Clock(Protocol):
@@ -162,7 +168,7 @@ class EpisodePorts(MutePorts):
 
     definitions: Definitions
     episodes: Episodes
-    inhibiting: "EpisodePorts | None" = None
+    inhibiting: EpisodePorts | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -226,7 +232,7 @@ class SourcePorts(IngestionPorts):
     sources: DocumentStore
     deliveries: SourceDeliveries
     dead_messages: DeadMessages
-    stream_processes: StreamProcesses
+    leases: Leases
     zone: tzinfo = UTC
     declaration_limits: DeclarationLimits = field(default_factory=DeclarationLimits)
 
@@ -310,21 +316,27 @@ class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts, LabelPorts):
     limits: TrainingLimits = UNLIMITED
 
 
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class SandboxPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
+    """Train and evaluate, and measure the load that it would be."""
+
+    budget: AlarmBudget = NO_GATE
+
+
 class InMemory(Protocol):
     """Makes platforms with empty stores in memory."""
 
-    def __call__(self, *, backfilled: bool = False) -> "BacktestPorts":
+    def __call__(self, *, backfilled: bool = False) -> SandboxPorts:
         """Return such a platform. With `backfilled` all its episodes are stored as found in past
         times."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class BacktestPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
+class BacktestPorts(SandboxPorts):
     """Train and evaluate the past in memory, and measure the load that it would have been."""
 
     backtests: Backtests
     in_memory: InMemory
-    budget: AlarmBudget = NO_GATE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -355,7 +367,7 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPo
     alerts about itself. `disks`: the disks on which it stores data; `database`: its server.
     """
 
-    sweeps: Sweeps = NO_SWEEPS
+    sweeps: Sweeps
     retention: Retention = field(default_factory=Retention)
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     disks: Callable[[], Sequence[Disk]] = no_disks

@@ -7,21 +7,22 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.definitions.assets import USUAL_LATENCY
+from alerting.definitions.durations import LONGEST
 from alerting.definitions.faults import Fault, UserError
-from alerting.definitions.upkeep import AlarmBudget, HealthLimits, Retention
+from alerting.definitions.upkeep import (
+    AlarmBudget,
+    GateMode,
+    HealthLimits,
+    Retention,
+)
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
-from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home, home_errors, load_or_create_key, read_key
 from alerting.settings.secrets import SecretRules, read_secret_rules
-from alerting.settings.upkeep import (
-    read_health_limits,
-    read_retention,
-)
 from alerting.settings.variables import (
     Variables,
     address,
@@ -65,6 +66,15 @@ _tasks = whole_number(1, 256, "is not a number of tasks: give a whole number fro
 _rows = whole_number(
     1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000"
 )
+BUDGET = "ALERTING_ALARM_BUDGET"
+_alarms = positive_number(100_000, "is not a number of alarms a day: give one above 0, e.g. 144")
+lasting = duration(
+    timedelta(days=14), LONGEST, "what is older is deleted; give a duration from 14d to 3650d"
+)
+_duration = duration(timedelta(minutes=1), timedelta(days=365), "give a duration from 1m to 365d")
+
+
+_FIXED = {name: f"ALERTING_{name.upper()}_LAST" for name in ("notifications", "predictions")}
 
 
 def _timezone(text: str) -> ZoneInfo:
@@ -321,3 +331,43 @@ def _check_ports(ports: Mapping[str, int], variables: Variables) -> None:
                 variable(setting), f"port {port} is already given to {variable(other)}"
             )
         first.setdefault(port, setting)
+
+
+def read_alarm_budget(variables: Variables) -> AlarmBudget:
+    """Return the alarm budget.
+
+    `ALERTING_ALARM_GATE`: refuse (the default), warn or off. `ALERTING_ALARM_BUDGET`: alarms a day
+    at each position, and `ALERTING_ALARM_BUDGET_<POSITION>` at one (lower case, `_` turned into
+    `-`).
+    """
+    default = AlarmBudget(mode="refuse")
+    return AlarmBudget(
+        mode=variables.read("ALERTING_ALARM_GATE", one_of(get_args(GateMode)), default.mode),
+        per_day=variables.read(BUDGET, _alarms, default.per_day),
+        by_position=variables.read_group(f"{BUDGET}_", _alarms, default.per_day),
+    )
+
+
+def read_health_limits(variables: Variables) -> HealthLimits:
+    """Return `ALERTING_EVALUATION_LATE` and `ALERTING_SOURCE_STALE`."""
+    usual = HealthLimits()
+    return HealthLimits(
+        evaluation_late=variables.read(
+            "ALERTING_EVALUATION_LATE", _duration, usual.evaluation_late
+        ),
+        source_stale=variables.read("ALERTING_SOURCE_STALE", _duration, usual.source_stale),
+    )
+
+
+def read_retention(variables: Variables) -> Retention:
+    """Return `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_REPORTS_LAST`, `_AUDIT_LAST` and
+    `_MODELS_LAST`; as long as one may say where a setting that left had kept what is stored."""
+    found = {
+        name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last)
+        for name, last in vars(Retention()).items()
+        if name not in _FIXED
+    }
+    found |= {name: LONGEST for name, left in _FIXED.items() if variables.text(left)}
+    if variables.text("ALERTING_ARCHIVE_AFTER"):
+        found["readings"] = LONGEST
+    return Retention(**found)

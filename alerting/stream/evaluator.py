@@ -57,10 +57,6 @@ class Evaluator:
             for one in (self.evaluate, self.deliver, self.follow)
         ]
 
-    def share(self, owns: Callable[[tuple[int, int]], bool]) -> None:
-        """Evaluate only the shards of states that this process owns."""
-        self._evaluation.owns = owns
-
     def start(self) -> None:
         """Start all threads, and wait some seconds until what other processes store is heard of.
 

@@ -1,13 +1,11 @@
-"""The reading of polled sources by one process of `alerting stream`: a thread for each reading.
+"""The reading of polled sources by `alerting stream`: a thread for each reading.
 
-Of several processes each reads its share, as they share sinks. A source is claimed while it is
-read, so a process that takes it over waits until the one before it is done. What is stored is
-evaluated like the rows that other processes store: by its arrival records.
+A source is claimed while it is read, because the scheduler and commands read it too. What is stored
+is evaluated like the rows that other processes store: by its arrival records.
 """
 
 import logging
 import time
-from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Event, Thread
@@ -20,7 +18,6 @@ from alerting.adapters.sources.claims import poll_claimed
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.source import PolledFields
 from alerting.definitions.wording.language import translatable
-from alerting.stream.share import owner
 from alerting.usecases.sources.documents import SOURCES
 
 if TYPE_CHECKING:
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from alerting.usecases.sources.poll import Readers
 
 LOOK_S = 5.0
-"""Time between two looks at the documents and at the processes that work."""
+"""Time between two looks at the documents."""
 TICK_S = 0.25
 MOST_AT_ONCE = 8
 """Sources that are read at once. Others wait, and the scheduler reads those that wait long."""
@@ -57,19 +54,11 @@ class PolledHere:
 
 
 class PollService:
-    """The polled sources that this process reads. `processes`: returns all that work now."""
+    """The polled sources that the service reads."""
 
-    def __init__(
-        self,
-        opened: "Platform",
-        readers: "Readers",
-        process: str,
-        processes: Callable[[], Collection[str]],
-    ) -> None:
+    def __init__(self, opened: "Platform", readers: "Readers") -> None:
         self._platform = replace(opened, arrivals=opened.arrivals.as_another())
         self._readers = readers
-        self._process = process
-        self._processes = processes
         self._sources: dict[str, PolledHere] = {}
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="polls", daemon=True)
@@ -110,16 +99,12 @@ class PollService:
                 _log.warning("polled sources cannot be looked at now: %s", first_line(fault))
 
     def look(self) -> None:
-        """Take the sources that belong to this process now, and leave the others. A reading under
-        way goes on."""
-        processes = self._processes()
+        """Take the sources that the service reads now. A reading under way goes on."""
         wanted = {
             source.name: source
             for source in SOURCES.read(self._platform)[0]
             if isinstance(source, PolledFields)
             and (source.state, source.reader) == ("active", "service")
-            and processes
-            and owner(source.name, processes) == self._process
         }
         now = time.monotonic()
         before = self._sources

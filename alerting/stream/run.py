@@ -13,8 +13,9 @@ from alerting.adapters.platform import Platform
 from alerting.settings.environment import Settings, read_settings
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.polls import PollService
-from alerting.stream.service import StreamService
+from alerting.stream.service import LeaseLost, StreamService
 from alerting.stream.sinks import SinkService
+from alerting.stream.wait import await_lease
 from alerting.wiring import sink_surroundings, source_readers
 
 Opened = Callable[[], AbstractContextManager[Platform]]
@@ -29,15 +30,16 @@ def run(
     process: str,
     say: Callable[[str], None],
 ) -> None:
-    """Store messages and evaluate them until `stopped` is set. `opened`: opens the platform.
+    """Store messages and evaluate them until `stopped` is set, or another process has taken over.
+    `opened`: opens the platform.
 
     `alive`: a file that is touched every few seconds while the service works. `process`:
-    the name by which it is noted.
+    the name by which it has the lease of the service.
     """
     with ExitStack() as stack:
         settings = read_settings(environ)
         p = await_platform(stack, opened, settings, alive, stopped)
-        if p is None:
+        if p is None or not await_lease(p.leases, process, alive, stopped):
             return
         stack.enter_context(interpreter_for_messages())
         say(
@@ -45,14 +47,9 @@ def run(
             "sinks; stop with Ctrl-C"
         )
         evaluator = Evaluator(p)
-        polls = PollService(
-            p, source_readers(settings, environ), process, lambda: service.processes
-        )
+        polls = PollService(p, source_readers(settings, environ))
         service = StreamService(p, environ, evaluator.add, process, polls.reads)
-        evaluator.share(service.owns)
-        sinks = SinkService(
-            p, sink_surroundings(settings, environ), process, lambda: service.processes
-        )
+        sinks = SinkService(p, sink_surroundings(settings, environ))
         others = (evaluator, sinks, polls)
         evaluator.start()
         sinks.start()
@@ -63,6 +60,8 @@ def run(
                 evaluator.stored_until = service.stored_until
                 if alive is not None and all(one.is_alive for one in others):
                     alive.touch()
+        except LeaseLost as lost:
+            logging.getLogger(__name__).warning("%s", lost)
         finally:
             polls.close()
             service.close()

@@ -1,4 +1,4 @@
-"""The subscriptions of one process of `alerting stream`, one turn after another.
+"""The subscriptions of `alerting stream`, one turn after another.
 
 Four kinds of threads: this one looks at the documents and stores; each source has one that keeps
 its connection (`adapters/sources/threaded.py`); the evaluator has two. What happens to a source is
@@ -6,8 +6,6 @@ decided by `subscription.advance`; this module does it.
 """
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -26,7 +24,7 @@ from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import SourceLoss
 from alerting.settings.secrets import read_secret_rules
 from alerting.settings.variables import Variables
-from alerting.stream.share import owner_of_shard, share_of
+from alerting.stores.leases import STREAM
 from alerting.stream.subscription import Cause, Effect, Event, Subscription, advance
 from alerting.stream.wait import new_process
 from alerting.usecases.sources.documents import SOURCES
@@ -43,7 +41,8 @@ from alerting.usecases.sources.stream import (
 )
 
 LOOK_S = 5.0
-"""Time between two looks at the documents and at the other processes; what waits is tried again."""
+"""Time between two looks at the documents, each with a renewal of the lease; what waits is tried
+again."""
 PAUSE_S = 1.0
 TURN_S = 0.05
 """Least time between the beginnings of two turns, unless more messages wait than fit into a batch.
@@ -87,6 +86,11 @@ class Connection:
         return sum(map(len, iter(lambda: list(self.rest()), [])))
 
 
+class LeaseLost(UserError):
+    """Error: this process did not renew the lease of the service in time, as after a pause of its
+    machine, and another one works now."""
+
+
 class StreamService:
     """The subscriptions of all sources, in turns of one thread: a slow database slows all."""
 
@@ -100,23 +104,20 @@ class StreamService:
     ) -> None:
         """Take the platform; `stored` takes the readings of each batch after they are stored.
 
-        `process`: the name by which `await_source` has noted this process. `polled`: returns the
-        polled sources that it reads, which are noted beside its name.
+        `process`: the name by which this process has the lease of the service. `polled`: returns
+        the polled sources that it reads, which are noted beside its name with the open ones.
         """
         self._platform = opened
         self._stored = stored
         self._address = allowed_secrets(environ, read_secret_rules(Variables(environ)))
         self._process = process or new_process()
         self._polled = polled
-        self._is_known = False
-        self._processes: Collection[str] = ()
         self._looked_at = -LOOK_S
         self._now = datetime.min.replace(tzinfo=UTC)
         self._wanted: Mapping[str, Streamed] = {}
         self._states: dict[str, Subscription] = {}
         self._connections: dict[str, Connection] = {}
         self._behind: list[datetime] = []
-        self._owned: dict[tuple[int, int], bool] = {}
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored, at least UNDER_WAY and at most
         LONGEST_BEHIND ago. None while no source is read."""
@@ -127,7 +128,7 @@ class StreamService:
         A broker that is away is the fault of its source, and does not stop the others. If the
         database is away, all subscriptions are closed and opened again later: the brokers then send
         again what is not acknowledged. Those of servers that send a value once stay open, and keep
-        what comes.
+        what comes. Raises LeaseLost.
         """
         started = time.monotonic()
         try:
@@ -152,13 +153,8 @@ class StreamService:
             self._looked_at = -LOOK_S
             time.sleep(PAUSE_S)
 
-    @property
-    def processes(self) -> Collection[str]:
-        """Return the processes that worked when the documents were looked at last; none yet."""
-        return self._processes
-
     def close(self) -> None:
-        """Close all subscriptions, store what is not sent again, and free the sources."""
+        """Close all subscriptions, store what is not sent again, and end the lease."""
         for name, found in list(self._connections.items()):
             try:
                 self._now = self._platform.clock.now()
@@ -171,15 +167,18 @@ class StreamService:
                         "source %s: its last %s values are lost: %s", name, lost, str(fault)[:200]
                     )
         self._connections.clear()
-        with suppress(Exception):  # of a database that is away: the others wait
-            self._platform.stream_processes.forget_process(self._process)
+        with suppress(Exception):  # of a database that is away: the lease ends by itself
+            self._platform.leases.release(STREAM, self._process)
 
     def _look(self) -> None:
-        """Leave the sources that this process reads no more, and open those that are new to it."""
+        """Renew the lease, leave the sources that are read no more, and open those that are new."""
+        reads = [*self._connections, *self._polled()]
+        if not self._platform.leases.claim(STREAM, self._process, reads):
+            raise LeaseLost("another process of the stream service has taken over: this one waits")
         read = SOURCES.read(self._platform)[0]
-        active = {s.name: s for s in read if isinstance(s, StreamedSource) and s.state == "active"}
-        share = self._share(active)
-        self._wanted = {name: source for name, source in active.items() if name in share}
+        self._wanted = {
+            s.name: s for s in read if isinstance(s, StreamedSource) and s.state == "active"
+        }
         for name, found in list(self._connections.items()):
             if self._wanted.get(name) != found.source:
                 self._leave(name)
@@ -190,32 +189,6 @@ class StreamService:
                 history = getattr(source, "history", timedelta(0))
                 self._states[name] = Subscription(source.is_sent_once, history, fault=state.fault)
             self._happen(name, "wanted", read_until=self._read_until(name))
-
-    def _share(self, active: Mapping[str, StreamedSource]) -> set[str]:
-        """Note that this process works, and return the sources that it reads.
-
-        Beside others it reads at first none that belong to one process: they look after it.
-        """
-        reads = [name for name, found in self._connections.items() if found.source.is_sent_once]
-        reads += self._polled()
-        noted = self._platform.stream_processes.note_process(self._process, reads)
-        processes = {one: names for one, names in noted.items() if not self._was_killed_here(one)}
-        if set(self._processes) != processes.keys():
-            self._processes = tuple(processes)
-            self._owned = {}
-        is_known = self._is_known or len(processes) == 1
-        self._is_known = True
-        share = share_of(self._process, processes, active.values())
-        return {name for name in share if is_known or active[name].has_groups}
-
-    def owns(self, shard: tuple[int, int]) -> bool:
-        """Return whether this process evaluates a shard of states: the first time after a look
-        among all processes that work."""
-        owned = self._owned
-        if shard not in owned:
-            processes = {self._process, *self._processes}
-            owned[shard] = owner_of_shard(shard, processes) == self._process
-        return owned[shard]
 
     def _store(self, name: str) -> None:
         """Store a batch of an open source. If more may wait, note when the last of it came."""
@@ -356,16 +329,3 @@ class StreamService:
         while found.losses:
             self._platform.deliveries.record_loss(found.source.name, found.losses[0], self._now)
             found.losses.pop(0)
-
-    def _was_killed_here(self, process: str) -> bool:
-        """Return whether another process ran on this machine and ended: no need to wait."""
-        host, pid, _ = process.rsplit("-", 2)
-        if process == self._process or host != socket.gethostname():
-            return False
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return int(pid) == os.getpid()

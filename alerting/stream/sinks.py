@@ -1,13 +1,12 @@
-"""The delivery of all sinks by one process of `alerting stream`: a thread for each sink.
+"""The delivery of all sinks by `alerting stream`: a thread for each sink.
 
-Of several processes each delivers its share, as they share sources. One that dies leaves what it
-has not stored as delivered, and another one delivers it under the same keys.
+A process that dies leaves what it has not stored as delivered, and the next one delivers it under
+the same keys.
 """
 
 import logging
 import math
 import time
-from collections.abc import Callable, Collection
 from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -19,16 +18,8 @@ from alerting.adapters.sinks.receivers import Surroundings, open_receiver
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sinks.sink import Sink
 from alerting.definitions.wording.language import Translatable, template, translatable
-from alerting.ports import (
-    NoChangeFeed,
-    PositionLost,
-    ReceiverAway,
-    SinkClient,
-    SinkFeed,
-    SinkProgress,
-    SinkReader,
-)
-from alerting.stream.share import owner
+from alerting.ports import NoChangeFeed, PositionLost, ReceiverAway, SinkClient, SinkProgress
+from alerting.stores.sinks import SinkFeed, SinkReader
 from alerting.usecases.sinks.deliver import (
     MOST_MISSED,
     DeliveredElsewhere,
@@ -56,19 +47,11 @@ _log = logging.getLogger(__name__)
 
 
 class SinkService:
-    """The sinks that this process delivers. `processes`: returns all that work now."""
+    """The sinks that are delivered."""
 
-    def __init__(
-        self,
-        opened: "Platform",
-        surroundings: Surroundings,
-        process: str,
-        processes: Callable[[], Collection[str]],
-    ) -> None:
+    def __init__(self, opened: "Platform", surroundings: Surroundings) -> None:
         self._platform = opened
         self._surroundings = surroundings
-        self._process = process
-        self._processes = processes
         self._threads: dict[str, SinkThread] = {}
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="sinks", daemon=True)
@@ -106,12 +89,11 @@ class SinkService:
             self._stopped.wait(LOOK_S)
 
     def look(self) -> None:
-        """Start the deliveries that are missing, and end those that belong elsewhere."""
-        processes = self._processes()
+        """Start the deliveries that are missing, and end those of changed and retired sinks."""
         wanted = {
             sink.name: sink
             for sink in read_sinks(self._platform, self._platform.clock.now())
-            if sink.state == "active" and processes and owner(sink.name, processes) == self._process
+            if sink.state == "active"
         }
         for name, thread in list(self._threads.items()):
             if wanted.get(name) != thread.sink or not thread.is_alive():

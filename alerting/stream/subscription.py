@@ -74,7 +74,7 @@ class SubscriptionRule:
 
 
 RULES: tuple[SubscriptionRule, ...] = (
-    # a look at documents and processes: this process reads the source
+    # a look at documents: the source is read
     SubscriptionRule("closed", "wanted", None, "open", ("open",)),
     # its address or client is faulty; the next look tries again
     SubscriptionRule("open", "not_opened", None, "closed", ("show_fault",)),
@@ -92,7 +92,7 @@ RULES: tuple[SubscriptionRule, ...] = (
     SubscriptionRule("open", "full", True, "closed", ("pause", "show_fault", "close", "drop_rest")),
     # the database does not answer: the broker sends again; what comes once waits here
     SubscriptionRule("open", "away", False, "closed", ("close",)),
-    # paused, changed, read by another process, or the service ends
+    # paused, changed, or the service ends
     SubscriptionRule("open", "unwanted", False, "closed", ("close", "record_losses")),
     # the same: what has come is stored first, also over an outage of the database
     SubscriptionRule("open", "unwanted", True, "ending", ("close",)),

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from alerting.adapters.platform import Platform
-from alerting.ports import Files
+from alerting.ports import Files, SandboxPorts
 from alerting.usecases.registry.registration import register_model
 
 
-def copy_champion(platform: Platform, source: str, name: str, files: Files | None = None) -> None:
+def copy_champion(
+    platform: SandboxPorts, source: str, name: str, files: Files | None = None
+) -> None:
     """Register the champion of one definition as that of another one, with its files or these."""
     decision = next(
         decision for decision in platform.decisions.for_definition(source) if decision.promoted

@@ -1,11 +1,11 @@
 """Thresholds and models that the stream service evaluates while lines send a reading a second each.
 
-Two processes of the service share the targets, on two cores. Each line has thresholds; some have a
+Each line has thresholds; some have a
 classifier, with a stride of five seconds, of several different champions. The air of each of these
 gets humid once, which raises a prediction: its time counts from the instant of the score. In the
 middle a champion is replaced.
 
-Alone: python -m benchmarks.helpers.models_on_stream [SECONDS SERVICES [LINES THRESHOLDS MODELS
+Alone: python -m benchmarks.helpers.models_on_stream [SECONDS [LINES THRESHOLDS MODELS
 CHAMPIONS]].
 """
 
@@ -44,7 +44,6 @@ from benchmarks.helpers import modelled_lines
 from benchmarks.helpers.mosquitto import Mosquitto
 
 SECONDS = 180
-SERVICES = 2  # processes of the stream service: as many as the machine has cores
 USUAL_S = 15  # in which lines send nothing but usual values, and services read their models
 GOAL_THRESHOLDS_S = 1.0
 GOAL_MODELS_S = 2.0
@@ -106,9 +105,7 @@ class Place(NamedTuple):
         return replace(opened, runs=registry, models=registry)
 
 
-def measure(
-    seconds: int = SECONDS, size: Size | None = None, services: int = SERVICES
-) -> dict[str, object]:
+def measure(seconds: int = SECONDS, size: Size | None = None) -> dict[str, object]:
     """Return the times to a notification of thresholds and of models, and what became of a champion
     that was replaced meanwhile."""
     size = size or Size()
@@ -129,16 +126,15 @@ def measure(
         (folder / "registry").write_bytes(pickle.dumps(platform.models))
         SOURCES.apply(platform, [SOURCE], "benchmark", datetime.now(UTC))
         began = datetime.now(UTC)
-        with _services(platform, place, services), _sender(broker.port, seconds, size):
+        with _service(platform, place), _sender(broker.port, seconds, size):
             start = time.monotonic()
             time.sleep(2 + USUAL_S + seconds / 2)
             after = _replace(platform, replacement)
             time.sleep(max(0.0, start + USUAL_S + seconds + _AFTER_S - time.monotonic()))
         done = [json.loads(file.read_text()) for file in folder.glob("*.done")]
-        assert len(done) == services, "a service has not ended well"
+        assert len(done) == 1, "the service has not ended well"
         at = [(key, when) for one in done for key, when in one["notified"]]
         return _figures(platform, at, began, seconds, size) | {
-            "services": services,
             "first_score_of_new_champion_s": after,
             "cpu_share": round(
                 sum(one["cpu_s"] for one in done) / (USUAL_S + seconds + _AFTER_S), 2
@@ -159,28 +155,20 @@ def is_met(figures: dict[str, object]) -> bool:
 
 
 @contextmanager
-def _services(platform: Platform, place: Place, count: int) -> Iterator[None]:
-    """Run so many services, each in a process of its own, from when the broker's messages are
-    read."""
-    command = [sys.executable, "-m", __spec__.name, "serve", *place]
-    processes = [subprocess.Popen(command) for _ in range(count)]
+def _service(platform: Platform, place: Place) -> Iterator[None]:
+    """Run the service in a process of its own, from when the broker's messages are read."""
+    process = subprocess.Popen([sys.executable, "-m", __spec__.name, "serve", *place])
     try:
         until = time.monotonic() + _SUBSCRIBED_WITHIN_S
-        while not (
-            len(platform.stream_processes.processes()) == count
-            and platform.deliveries.progress(str(SOURCE["name"])).read_until
-        ):
-            assert time.monotonic() < until, "the services have not subscribed"
+        while not platform.deliveries.progress(str(SOURCE["name"])).read_until:
+            assert time.monotonic() < until, "the service has not subscribed"
             time.sleep(_LOOK_S)
         yield
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(_STOPPED_WITHIN_S)
+        process.terminate()
+        process.wait(_STOPPED_WITHIN_S)
     finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.wait()
 
 
 def serve(place: Place) -> None:
@@ -192,7 +180,6 @@ def serve(place: Place) -> None:
     platform = place.platform(channel)
     evaluator = Evaluator(platform)
     service = StreamService(platform, {"BROKER_URL": place.broker}, evaluator.add)
-    evaluator.share(service.owns)
     evaluator.start()
     took = time.process_time()
     with interpreter_for_messages():
@@ -304,8 +291,8 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] == ["serve"]:
         serve(Place(*arguments[1:]))
         return
-    seconds, services, *size = [int(one) for one in arguments] or [SECONDS, SERVICES]
-    figures = measure(seconds, Size(*size), services)
+    seconds, *size = [int(one) for one in arguments] or [SECONDS]
+    figures = measure(seconds, Size(*size))
     met = {"met": is_met(figures), "load_average": round(os.getloadavg()[0], 1)}
     print(json.dumps(figures | met))
 

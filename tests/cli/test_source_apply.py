@@ -9,11 +9,10 @@ from threading import Timer
 import pytest
 import yaml
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.cli import documents as sources
 from alerting.usecases.sources.documents import SOURCES, subscribed_by_stream
 from tests.builders import at
-from tests.in_memory_platform import HandClock
+from tests.in_memory_platform import HandClock, memory_platform
 
 pytestmark = pytest.mark.fast
 
@@ -61,7 +60,7 @@ def test_only_new_and_changed_sources_of_brokers_are_waited_for():
 
 def test_a_service_that_does_not_run_and_a_broker_that_does_not_answer_are_said(platform, capsys):
     assert "no stream service runs yet" in wait(platform, capsys)
-    platform.stream_processes.note_process("one")
+    platform.leases.claim("stream", "one")
     assert "the stream service has not subscribed yet" in wait(platform, capsys)
     platform.deliveries.set_fault("line", "source line: the broker refuses: Not authorized")
     said = " ".join(wait(platform, capsys).split())
@@ -70,7 +69,7 @@ def test_a_service_that_does_not_run_and_a_broker_that_does_not_answer_are_said(
 
 @pytest.mark.usefixtures("patient")
 def test_it_says_when_the_service_has_subscribed_since_the_change(platform, capsys):
-    platform.stream_processes.note_process("one")
+    platform.leases.claim("stream", "one")
     platform.deliveries.note_read("line", at(0))  # before the change
     timer = Timer(0.1, platform.deliveries.note_read, ("line", at(1) + timedelta(seconds=2)))
     timer.start()
@@ -86,7 +85,7 @@ def test_the_command_waits_unless_nothing_was_changed_or_a_program_asked(
     opened = replace(platform, clock=later)
     monkeypatch.setattr(sources, "platform", lambda: nullcontext(opened))
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(LINE))
-    opened.stream_processes.note_process("one")
+    opened.leases.claim("stream", "one")
     opened.deliveries.note_read("line", at(4))  # before it was applied
     sources.apply(
         [tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option

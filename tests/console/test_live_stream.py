@@ -16,8 +16,7 @@ from alerting.console.live import changes as live_changes
 from alerting.console.live import stream as live_stream
 from alerting.episodes.episode import ActorStamp
 from alerting.operators.people import hash_secret
-from alerting.ports import LiveChange
-from alerting.ports.episodes import live_episode
+from alerting.ports import LiveChange, live_episode
 from alerting.usecases.access import people
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode

@@ -13,9 +13,9 @@ import pymongo
 import pytest
 
 from alerting.adapters.airflow.dag_files import dag_folder, write_dag_files
-from alerting.adapters.mongo.documents import to_document
 from alerting.definitions.model import Revision
 from alerting.kinds.validation import parse_definition
+from alerting.stores.documents import to_document
 from tests.helpers.forked import Forked
 
 AIRFLOW = {
@@ -111,7 +111,7 @@ class Revisions:
         self._kept.delete_many({})
         self._client["dags_test"]["assets"].delete_many({})
         self._client["dags_test"]["sources"].delete_many({})
-        self._client["dags_test"]["stream_processes"].delete_many({})
+        self._client["dags_test"]["leases"].delete_many({})
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ def test_airflow_reads_once_an_hour_what_the_stream_service_reads_and_all_else_a
     revisions.add_sources(
         lab, {**lab, "name": "quick", "every": "5s"}, {**lab, "name": "rare", "every": "6h"}
     )
-    processes = revisions.database["stream_processes"]
+    leases = revisions.database["leases"]
 
     def schedules():
         dags = folder.parse(without=MOST_TRAININGS)["dags"]
@@ -217,11 +217,11 @@ def test_airflow_reads_once_an_hour_what_the_stream_service_reads_and_all_else_a
     assert schedules() == ["0:05:00", "0:01:00", "6:00:00"], "no service runs"
     lately = datetime.now(UTC)
     reads = ["lab", "quick", "rare"]
-    processes.insert_one({"_id": "one", "reads": reads, "at": lately})
+    leases.insert_one({"_id": "stream", "reads": reads, "at": lately})
     assert schedules() == ["1:00:00", "1:00:00", "6:00:00"]
-    processes.update_one({"_id": "one"}, {"$set": {"reads": ["lab"]}})
+    leases.update_one({"_id": "stream"}, {"$set": {"reads": ["lab"]}})
     assert schedules() == ["1:00:00", "0:01:00", "6:00:00"], "it cannot read one of them"
-    processes.update_one({"_id": "one"}, {"$set": {"at": lately - timedelta(minutes=1)}})
+    leases.update_one({"_id": "stream"}, {"$set": {"at": lately - timedelta(minutes=1)}})
     assert schedules() == ["0:05:00", "0:01:00", "6:00:00"], "it was killed"
 
 

@@ -108,11 +108,11 @@ def test_a_source_that_the_stream_service_reads_no_more_marks_the_file_of_source
 ):
     monkeypatch.setattr(dag_marks, "_LOOK_S", 0.2)
     host = Host(tmp_path)
-    processes = database["stream_processes"]
+    leases = database["leases"]
 
     def note(reads):
         change = {"$set": {"reads": reads}, "$currentDate": {"at": True}}
-        processes.update_one({"_id": "one"}, change, upsert=True)
+        leases.update_one({"_id": "stream"}, change, upsert=True)
 
     note(["lab"])
     marks = DagMarks(database, host.home)
@@ -125,7 +125,7 @@ def test_a_source_that_the_stream_service_reads_no_more_marks_the_file_of_source
             host.wait_for({"ingest.py"})
             assert host.marked() == {"ingest.py"}
             host.clear()
-        processes.delete_one({"_id": "one"})
+        leases.delete_one({"_id": "stream"})
         host.wait_for({"ingest.py"})
 
 

@@ -12,7 +12,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.platform import Platform
 from alerting.ports import ReadingRow
 from alerting.settings.delivery import Delivery, Smtp

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.cli.main import app
 from alerting.definitions.faults import UserError
@@ -30,7 +30,7 @@ END = datetime(2026, 3, 31, tzinfo=UTC)
 RUN = """
 import sys, time
 from alerting.demo.run import run_line
-from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.clock import MongoClock
 from alerting.demo.line_store import MongoLines
 from alerting.adapters.mongo.mongo import open_stores
 with open_stores(sys.argv[1], sys.argv[2]) as stores:

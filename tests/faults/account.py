@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from alerting.adapters.mongo.episodes.notifications import _read
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.episodes.episode import Episode
 from alerting.episodes.reconciliation import start_of
 from alerting.notifications.notification import Notification
+from alerting.stores.episodes.notifications import _read
 from tests.faults.parts import Part
 from tests.faults.world import World
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import WAITING, Notification

@@ -8,8 +8,9 @@ from unittest.mock import patch
 from pymongo import IndexModel
 
 from alerting.adapters.mongo import prepare
-from alerting.adapters.mongo.indexes import INDEXES, READINGS
 from alerting.adapters.mongo.mongo import open_stores
+from alerting.stores.documents import READINGS
+from alerting.stores.indexes import INDEXES
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.wiring import open_platform

@@ -10,6 +10,7 @@ from unittest.mock import ANY
 
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.platform import Platform
+from alerting.ports import SandboxPorts
 
 MISSING = object()
 
@@ -53,8 +54,8 @@ class Step:
     def take(self, stores: Platform | MongoStores) -> object:
         """Make the call; return what it gives."""
         is_name = isinstance(self.call, str)
-        method = attrgetter(self.call)(stores) if is_name else partial(self.call, stores)
         try:
+            method = attrgetter(self.call)(stores) if is_name else partial(self.call, stores)
             with stores.unit_of_work.begin() if self.is_in_unit else nullcontext() as unit:
                 units = [unit] if self.is_in_unit else []
                 found = method(*self.given, *units, **self.named)
@@ -85,6 +86,11 @@ def broken_claims(
         stores = new_stores()
         taken = [(one, one.take(stores)) for one in steps]
         wrong = [(one, found) for one, found in taken if found != one.gives]
-        if wrong:
+        if wrong and not any(is_without_store(found) for _, found in taken):
             broken[claim] = wrong
     return broken
+
+
+def is_without_store(error: object) -> bool:
+    """Return whether a store was called that the sandbox of a backtest does not have."""
+    return isinstance(error, AttributeError) and isinstance(error.obj, SandboxPorts)

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from alerting.adapters.mongo import indexes as c
-from alerting.adapters.mongo.documents import Document, to_document
 from alerting.demo.line import DemoLineState
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
@@ -16,17 +14,22 @@ from alerting.learning.features.planning import DerivedFeatures
 from alerting.operators.mutes import Mute
 from alerting.operators.people import AccessToken, Account, Session
 from alerting.ports import (
+    Arrival,
+    DeadMessage,
     DecisionRecord,
+    FileMark,
     PastEvaluation,
     PlatformAlert,
+    ReportHead,
+    SinkLetter,
+    SinkProgress,
+    SourceProgress,
     Training,
 )
-from alerting.ports.late import Arrival
-from alerting.ports.reports import ReportHead
-from alerting.ports.sinks import SinkLetter, SinkProgress
-from alerting.ports.sources import DeadMessage, FileMark, SourceProgress
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import RollupState
+from alerting.stores import indexes as c
+from alerting.stores.documents import Document, to_document
 from tests.builders import at
 
 NAMES = {

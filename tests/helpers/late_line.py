@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -13,7 +12,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.stores import states_of
-from tests.in_memory_platform import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, memory_platform, platform_on
 
 LEVELS = {
     "above": None,

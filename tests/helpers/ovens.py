@@ -1,7 +1,6 @@
 """Ovens that get too hot, in the life of a plant: readings, acts of people, and rounds of
 evaluation and delivery."""
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import EventType
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -11,7 +10,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
 from tests.helpers.mutes import mute_target, unmute_targets
-from tests.in_memory_platform import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, memory_platform, platform_on
 
 ANN = Actor("ann", "operator")
 EVE = Actor("eve", "engineer")

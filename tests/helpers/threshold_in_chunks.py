@@ -6,14 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from alerting.adapters.mongo.documents import from_document, to_document
-from alerting.adapters.mongo.evaluation.states import from_shard, to_shard
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
 from alerting.detection.conditions import all_series, evaluate_combination, severity_of_missing
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.episodes.state_table import ConditionTable
+from alerting.stores.documents import from_document, to_document
+from alerting.stores.evaluation.states import from_shard, to_shard
 from tests.builders import at, history, oven, several, threshold, with_quality
 
 BAD = "bad"

@@ -11,8 +11,7 @@ import pytest
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.protocol.training import NormalTime
-from alerting.ports import EventRow, ReadingRow
-from alerting.ports.use_cases import TrainingLimits
+from alerting.ports import EventRow, ReadingRow, TrainingLimits
 from alerting.readings.history import History
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings

@@ -7,7 +7,7 @@ from alerting.detection.occurrences import no_occurrences
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import AlarmEnd, PredictionRule
 from alerting.kinds.normal.training import compared_rows, is_too_many, share_interval
-from alerting.kinds.prediction.refresh import refreshed_rows
+from alerting.kinds.prediction.evaluation import refreshed_rows
 from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.kinds.protocol.unknown_reasons import (
     NO_MODEL,

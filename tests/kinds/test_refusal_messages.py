@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.faults import DefinitionRefused, unknown_name
-from alerting.kinds.control_chart.signals import Signals
+from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.normal.training import propose_end
 from alerting.kinds.protocol.training import NormalTime
 from alerting.kinds.validation import parse_definition

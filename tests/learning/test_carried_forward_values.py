@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.adapters.mongo.indexes import READINGS
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.classifier.definition import ClassifierDefinition
@@ -20,6 +19,7 @@ from alerting.learning.features.build import build_features
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow
 from alerting.readings.history import History, from_millis, millis, to_millis
+from alerting.stores.documents import READINGS
 from alerting.usecases.backtest.sandbox import ReadingsUntil
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

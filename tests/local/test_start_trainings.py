@@ -9,13 +9,13 @@ from threading import Thread
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.local import airflow_client as module
 from alerting.local.airflow_client import AirflowClient, AirflowSilent, start_trainings
 from alerting.ports import FixedClock
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, oven, too_moist
+from tests.in_memory_platform import memory_platform
 
 pytestmark = pytest.mark.fast
 

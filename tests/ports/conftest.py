@@ -3,8 +3,8 @@
 import pytest
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import MongoStores
+from alerting.stores.documents import SCHEMA
 from tests.helpers.contracts import broken_claims
 from tests.helpers.databases import empty_database
 from tests.helpers.stores import another_real, real  # noqa: F401 - fixtures

@@ -2,8 +2,8 @@
 
 import pytest
 
-from alerting.adapters.mongo.definitions.written import note_existing, note_written
 from alerting.definitions.assets import EventType
+from alerting.stores.definitions.written import note_existing, note_written
 from tests.builders import at, oven, too_hot
 from tests.helpers.streamed_messages import SOURCE
 

@@ -7,8 +7,8 @@ import bson
 import numpy as np
 import pytest
 
-from alerting.adapters.mongo.readings import batch_bson
 from alerting.ports import ReadingBatch, ReadingRow, SampleColumn
+from alerting.stores.readings import writes as batch_bson
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 

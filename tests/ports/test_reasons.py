@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.definitions.wording.language import language, translatable
 from alerting.detection.messages.condition_messages import stale_message
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
 from alerting.ports import Delivered, FileMark, SourceLoss, Training
+from alerting.stores.evaluation.states import MongoStates
 from tests.builders import at
 from tests.helpers.notifications import notice
 

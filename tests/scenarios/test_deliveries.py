@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from alerting.definitions.upkeep import Retention
-from alerting.ports import DeliveryFailed
-from alerting.ports.sweeps import Swept
+from alerting.ports import DeliveryFailed, Swept
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import CLAIM, SILENT_AFTER, deliver_due
 from alerting.usecases.upkeep.retention import retain

@@ -8,21 +8,21 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.adapters.mongo.episodes import episodes, mutes
-from alerting.adapters.mongo.episodes.operators import MongoAudit, MongoFeedback
-from alerting.adapters.mongo.evaluation import decisions
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.operators.actions import Flags, NotAllowed, move
 from alerting.ports import DeliveryFailed, EventRow
+from alerting.stores.episodes import episodes, mutes
+from alerting.stores.episodes.operators import FeedbackLog, MongoAudit
+from alerting.stores.evaluation import scores as decisions
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.muting import list_mutes
-from alerting.usecases.upkeep.maintain import maintain
+from alerting.usecases.upkeep.retention import maintain
 from tests.builders import at
 from tests.helpers.notifications import notifications_of
 from tests.helpers.ovens import (
@@ -262,12 +262,12 @@ def test_nothing_of_a_long_history_is_cut_and_the_first_acknowledgement_is_kept(
 def test_no_store_of_what_people_did_can_delete_or_change_it():
     called = {
         (store.__name__, node.func.attr)
-        for store in (MongoAudit, MongoFeedback, episodes, mutes, decisions)
+        for store in (MongoAudit, FeedbackLog, episodes, mutes, decisions)
         for node in ast.walk(ast.parse(inspect.getsource(store)))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
     assert {one for one in called if one[1].startswith(("delete", "drop", "remove"))} == set()
-    text = inspect.getsource(MongoAudit) + inspect.getsource(MongoFeedback)
+    text = inspect.getsource(MongoAudit) + inspect.getsource(FeedbackLog)
     assert [word for word in ("update", "replace") if word in text] == []
 
 

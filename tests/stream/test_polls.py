@@ -11,7 +11,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.claims import poll_claimed
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
@@ -24,6 +23,7 @@ from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers
 from tests.builders import at
 from tests.helpers.receivers import wait_until
+from tests.in_memory_platform import memory_platform
 
 SOURCE = {
     "kind": "sql",
@@ -71,8 +71,8 @@ def apply(plant, *names, **changes):
 
 
 @contextmanager
-def service(plant, readers, process="one", processes=("one",)):
-    made = PollService(plant, readers, process, lambda: list(processes))
+def service(plant, readers):
+    made = PollService(plant, readers)
     made.start()
     try:
         yield made

@@ -7,7 +7,6 @@ from threading import Event, Thread
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.sources import brokers
 from alerting.settings.environment import Settings
@@ -18,7 +17,7 @@ from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at, oven, too_hot
 from tests.helpers.receivers import wait_until
 from tests.helpers.streamed_messages import NOON, SOURCE, Batches, message
-from tests.in_memory_platform import HandClock, Mailbox, platform_on
+from tests.in_memory_platform import HandClock, Mailbox, memory_platform, platform_on
 
 pytestmark = pytest.mark.fast
 

@@ -11,17 +11,19 @@ from unittest.mock import Mock
 import pytest
 from pymongo.errors import AutoReconnect
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources import brokers, threaded
 from alerting.definitions.faults import UserError
+from alerting.stores.leases import STREAM
 from alerting.stream import service
 from alerting.stream.service import (
     LONGEST_BEHIND,
     LOOK_S,
     TURN_S,
     UNDER_WAY,
+    LeaseLost,
     StreamService,
 )
+from alerting.stream.wait import claim_stream
 from alerting.usecases.sources import stream
 from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at
@@ -34,9 +36,7 @@ from tests.helpers.streamed_messages import (
     dead,
     message,
 )
-from tests.in_memory_platform import HandClock
-
-pytestmark = pytest.mark.fast
+from tests.in_memory_platform import HandClock, memory_platform
 
 ENVIRON = {"BROKER_URL": "mqtt://user:secret@broker", "SERVER_URL": "opc.tcp://server"}
 OPC_UA = {
@@ -252,13 +252,20 @@ def test_the_time_in_which_no_process_read_a_server_that_sends_once_is_stated(se
     )
 
 
-@pytest.mark.parametrize("number", [None, os.getpid()], ids=["killed", "its own, in a container"])
-def test_an_earlier_process_of_this_machine_that_is_gone_is_not_waited_for(servers, number):
+def test_a_process_that_another_one_has_replaced_ends_and_a_killed_one_is_not_waited_for(servers):
     platform = memory_platform()
     one = reader(servers, platform, [], OPC_UA)
+    one.turn()
+    platform.leases.release(STREAM, platform.leases.find(STREAM).holder)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    process = f"{os.uname().nodename}-{number or ended.pid}-00"
-    platform.stream_processes.note_process(process, ["line"])
-    one.turn()
-    assert len(servers.opened) == 1
+    for number in (ended.pid, os.getpid()):  # its own, in a container
+        assert platform.leases.claim(STREAM, f"{os.uname().nodename}-{number}-00")
+        assert claim_stream(platform.leases, "new-1-00")
+        platform.leases.release(STREAM, "new-1-00")
+    assert platform.leases.claim(STREAM, "elsewhere-1-00")
+    assert not claim_stream(platform.leases, "new-1-00")
+    with pytest.raises(LeaseLost):
+        servers.look(one)
+    one.close()
+    assert platform.leases.find(STREAM).holder == "elsewhere-1-00"

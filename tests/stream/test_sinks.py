@@ -59,7 +59,7 @@ def web(tmp_path):
 
 @contextmanager
 def service(plant, url) -> Iterator[SinkService]:
-    made = SinkService(plant, surroundings(url), "one", lambda: ["one"])
+    made = SinkService(plant, surroundings(url))
     made.start()
     try:
         yield made

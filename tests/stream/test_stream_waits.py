@@ -4,10 +4,11 @@ from threading import Event, Thread
 
 import pytest
 
-from alerting.adapters.mongo.indexes import ARRIVALS
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.cli.documents import wait_for_brokers
 from alerting.settings.environment import Settings
+from alerting.stores.documents import ARRIVALS
+from alerting.stores.leases import STREAM
 from alerting.stream.wait import _Arrivals, await_source
 from tests.builders import at
 
@@ -31,7 +32,7 @@ def waiting(stores, real_server, tmp_path):
     yield stores
     stopped.set()
     thread.join()
-    assert not stores.stream_processes.has_processes(), "a service that ends is forgotten"
+    assert stores.leases.find(STREAM) is None, "a service that ends is forgotten"
 
 
 def test_rows_that_are_stored_between_two_questions_are_heard_of(stores, monkeypatch):
@@ -43,12 +44,8 @@ def test_rows_that_are_stored_between_two_questions_are_heard_of(stores, monkeyp
     assert (before, arrivals.has_any(never), arrivals.has_any(never)) == (False, True, False)
 
 
-def test_a_service_that_waits_for_its_first_source_counts_as_running_and_takes_no_share(
-    waiting, monkeypatch, capsys
-):
-    assert waiting.stream_processes.has_processes()
-    assert waiting.stream_processes.note_process("worker") == {"worker": []}
-    waiting.stream_processes.forget_process("worker")
+def test_a_service_that_waits_for_its_first_source_counts_as_running(waiting, monkeypatch, capsys):
+    assert waiting.leases.find(STREAM).holder == "here"
     monkeypatch.setattr("alerting.cli.documents._SERVICE_WITHIN_S", 0.1)
     monkeypatch.setattr("alerting.cli.documents._SUBSCRIBED_WITHIN_S", 0.8)
     wait_for_brokers(waiting, ["line-3"], at(0))

@@ -11,12 +11,12 @@ import pytest
 import typer
 from fastapi import FastAPI
 
-from alerting.adapters.mongo.indexes import INDEXES
 from alerting.cli.main import app
 from alerting.console.api.openapi import describe
 from alerting.console.app import PROGRAMS
 from alerting.definitions.left import find_left
 from alerting.kinds.registry import definition_types
+from alerting.stores.indexes import INDEXES
 
 ROOT = Path(__file__).parents[2]
 BUDGET = tomllib.loads((ROOT / "config" / "budget.toml").read_text(encoding="utf-8"))

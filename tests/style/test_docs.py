@@ -10,7 +10,6 @@ import pytest
 import typer
 import yaml
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.main import app
 from alerting.console.definitions.starts import list_starts
 from alerting.demo.asset import demo_asset
@@ -18,6 +17,7 @@ from alerting.demo.machines import air_filter, checkweigher, exhaust_fan
 from alerting.kinds.registry import definition_types
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.sync import check
+from tests.in_memory_platform import memory_platform
 from tools.pages.kind_pictures import kind_pictures
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from alerting.adapters.mongo.indexes import INDEXES
 from alerting.cli.main import app
+from alerting.stores.indexes import INDEXES
 
 ROOT = Path(__file__).parents[2]
 LINES = [

@@ -24,8 +24,8 @@ from alerting.definitions.faults import shown
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.shards import shard_of
 from alerting.definitions.sources.source import (
+    LEASE_LASTS,
     POLLED,
-    PROCESS_GONE,
     SHORTEST_SCHEDULED,
     PolledFields,
     parse_source,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 LIMIT_S = 2.0
 AT_MOST_HOURLY = timedelta(hours=1)
-_SERVICE_GONE = 2 * PROCESS_GONE
+_SERVICE_GONE = 2 * LEASE_LASTS
 """Time without a note after which Airflow reads in place of a process, which another one may have
 taken over from by then."""
 _log = logging.getLogger(__name__)
@@ -151,12 +151,11 @@ class DagSnapshot:
 
 
 def read_by_service(database: "Database[Document]") -> set[str]:
-    """Return the sources that processes of the stream service read now, by the clock of the
-    database."""
+    """Return the polled sources that the stream service reads now, by the clock of the database."""
     gone_ms = _SERVICE_GONE.total_seconds() * 1000
     lately = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", gone_ms]}]}}
-    noted = database["stream_processes"].find({"at": {"$type": "date"}, **lately}, {"reads": True})
-    return {name for one in noted for name in one.get("reads", [])}
+    found = database["leases"].find_one({"_id": "stream", "at": {"$type": "date"}, **lately})
+    return set() if found is None else set(found.get("reads", ()))
 
 
 def _polled_rows(sources: "Collection[Document]") -> list[Document]:

@@ -1,17 +1,14 @@
 """Definitions with their revisions, assets and event types in memory."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from copy import deepcopy
-from datetime import timedelta
 
-from alerting.adapters.memory.tables import MemoryDocumentStore
+from alerting.adapters.memory.episodes import MemoryDocumentStore
 from alerting.definitions.assets import Asset, EventType, asset_document, parse_asset
-from alerting.definitions.faults import read_each
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
-from alerting.definitions.sources.source import parse_source
 from alerting.learning.features.planning import DerivedFeatures
-from alerting.ports import Document, DocumentStore, FaultyDocument, ParseRevisions
+from alerting.ports import Document, FaultyDocument, ParseRevisions
 
 
 class MemoryDefinitions:
@@ -77,16 +74,13 @@ class MemoryDefinitions:
 class MemoryAssets(MemoryDocumentStore):
     """Port `Assets`."""
 
-    def __init__(self, sources: DocumentStore | None = None) -> None:
-        """`sources`: whose latencies count for the variables that they deliver."""
+    def __init__(self) -> None:
         super().__init__()
-        self._sources = sources or MemoryDocumentStore()
         self._assets: dict[str, Asset] = {}
         self._types: dict[str, EventType] = {}
 
     def all(self) -> list[Asset]:
-        latencies = self._latencies()
-        return [self._assets[name].with_latencies(latencies) for name in sorted(self._assets)]
+        return [self._assets[name] for name in sorted(self._assets)]
 
     def documents(self) -> list[Document]:
         return [asset_document(self._assets[name]) for name in sorted(self._assets)]
@@ -96,11 +90,6 @@ class MemoryAssets(MemoryDocumentStore):
 
     def store_document(self, document: Document) -> None:
         self._assets[document["name"]] = parse_asset(document)
-
-    def _latencies(self) -> Mapping[str, timedelta]:
-        """Return how long evaluation waits for values of each source that states it."""
-        found, _ = read_each(self._sources.documents(), parse_source)
-        return {source.name: source.waits for source in found if source.waits is not None}
 
     def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
         return self.all(), []
@@ -112,13 +101,10 @@ class MemoryAssets(MemoryDocumentStore):
         return [index[name] for name in sorted(found)]
 
     def get(self, name: str) -> Asset | None:
-        found = self._assets.get(name)
-        return found and found.with_latencies(self._latencies())
+        return self._assets.get(name)
 
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:
-        latencies = self._latencies()
-        known = (self._assets[name] for name in names if name in self._assets)
-        return {asset.name: asset.with_latencies(latencies) for asset in known}
+        return {name: self._assets[name] for name in names if name in self._assets}
 
     def faulty(self) -> dict[str, list[str]]:
         return {}

@@ -1,15 +1,107 @@
-"""Episodes in memory."""
+"""Episodes, notifications, mutes, misses, audit and platform alerts in memory."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
 
-from alerting.adapters.memory.tables import MemoryTable
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, alarm_of
-from alerting.ports import Conflict, Unit
+from alerting.episodes.misses import ReportedMiss
+from alerting.notifications.notification import Notification
+from alerting.operators.mutes import Mute
+from alerting.ports import (
+    AUDIT_ORIGIN,
+    AuditEntry,
+    AuditFilter,
+    Change,
+    Conflict,
+    Document,
+    DocumentRevision,
+    PlatformAlert,
+    Unit,
+)
+
+
+class Row(Protocol):
+    """A value with an identity and a version."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+
+
+R = TypeVar("R", bound=Row)
+
+
+class MemoryTable(Generic[R]):
+    """Rows by their id, in the order of their insertion."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, R] = {}
+
+    def insert(self, row: R) -> bool:
+        """Insert; return False if this id exists, or the row may not stand beside the others."""
+        if row.id in self.rows or not self.is_free(row):
+            return False
+        self.rows[row.id] = row
+        return True
+
+    def replace(self, row: R) -> bool:
+        """Write the next version; return False unless the stored one is `row.version - 1`."""
+        stored = self.rows.get(row.id)
+        if stored is None or stored.version != row.version - 1 or not self.is_free(row):
+            return False
+        self.rows[row.id] = row
+        return True
+
+    def get(self, id: str) -> R | None:
+        return self.rows.get(id)
+
+    def is_free(self, row: R) -> bool:  # noqa: ARG002 - for rows that exclude each other
+        """Return whether no other row takes the place of this one."""
+        return True
+
+
+def plain(value: Any) -> Any:
+    """Return a value as a store gives it back: lists, plain numbers, texts as keys."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
 
 _BYTES = 1_000  # of an episode, about
+
+
+class MemoryDocumentStore:
+    """Port `DocumentStore`."""
+
+    def __init__(self) -> None:
+        self._documents: dict[str, Document] = {}
+        self._revisions: dict[str, dict[int, DocumentRevision]] = {}
+
+    def documents(self) -> list[Document]:
+        return deepcopy([self._documents[name] for name in sorted(self._documents)])
+
+    def find(self, name: str) -> Document | None:
+        return deepcopy(self._documents.get(name))
+
+    def store_document(self, document: Document) -> None:
+        self._documents[document["name"]] = deepcopy(document)
+
+    def remove(self, name: str) -> bool:
+        return self._documents.pop(name, None) is not None
+
+    def add_revision(self, revision: DocumentRevision) -> bool:
+        numbers = self._revisions.setdefault(revision.name, {})
+        return numbers.setdefault(revision.number, revision) is revision
+
+    def revisions(self, name: str) -> list[DocumentRevision]:
+        return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
 
 
 class MemoryEpisodes(MemoryTable[Episode]):
@@ -145,3 +237,223 @@ def _is_of(episode: Episode, assets: Collection[str] | None) -> bool:
 
 def _oldest_first(episodes: Iterable[Episode]) -> list[Episode]:
     return sorted(episodes, key=lambda e: (e.raised_at, e.id))
+
+
+class MemoryNotifications:
+    """Port `Notifications`."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Notification] = {}
+        self._keys: dict[str, dict[str, None]] = {}  # by episode
+
+    def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:  # noqa: ARG002 - the port's signature
+        before = len(self._rows)
+        for n in notifications:
+            self._rows.setdefault(n.key, n)
+            if n.episode is not None:
+                self._keys.setdefault(n.episode, {})[n.key] = None
+        return len(self._rows) - before
+
+    def change(self, changes: Sequence[Change], unit: Unit | None = None) -> int:
+        found = [after for before, after in changes if self._is_stored(before, after)]
+        if unit is not None and len(found) < len(changes):
+            raise Conflict("another process has changed some of these notifications")
+        self._rows |= {n.key: n for n in found}
+        return len(found)
+
+    def _is_stored(self, before: Notification | None, after: Notification) -> bool:
+        stored = self._rows.get(after.key)
+        return stored is not None and (
+            before is None or (stored.status, stored.attempts) == (before.status, before.attempts)
+        )
+
+    def due(self, now: datetime, limit: int) -> list[Notification]:
+        due = self._chosen(lambda n: n.next_attempt_at is not None and n.next_attempt_at <= now)
+        due.sort(key=lambda n: n.transition, reverse=True)  # the raise before its end
+        return sorted(due, key=lambda n: n.next_attempt_at or now)[:limit]
+
+    def claim(
+        self, notifications: Sequence[Notification], now: datetime, until: datetime
+    ) -> list[Notification]:
+        stored = [self._rows[n.key] for n in notifications if n.key in self._rows]
+        due = [n for n in stored if n.next_attempt_at is not None and n.next_attempt_at <= now]
+        claimed = [
+            replace(n, status="claimed", attempts=n.attempts + 1, next_attempt_at=until)
+            for n in due
+        ]
+        self._rows |= {n.key: n for n in claimed}
+        return claimed
+
+    def get(self, keys: Collection[str]) -> list[Notification]:
+        return [self._rows[key] for key in keys if key in self._rows]
+
+    def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
+        return {id: tuple(_in_order(self.get(self._keys.get(id, ())))) for id in episodes}
+
+    def waiting(self, limit: int | None = None) -> list[Notification]:
+        return self._chosen(lambda n: n.next_attempt_at is not None)[:limit]
+
+    def dead(self) -> list[Notification]:
+        return self._chosen(lambda n: n.status == "dead")
+
+    def raised_since(self, asset: str, since: datetime) -> list[Notification]:
+        return self._chosen(
+            lambda n: (n.asset, n.transition) == (asset, "raised") and n.created_at > since
+        )
+
+    def sent_since(self, since: datetime) -> list[Notification]:
+        return self._chosen(
+            lambda n: n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since
+        )
+
+    def forget(
+        self,
+        before: datetime,
+        episodes: Collection[str],
+        keys: Collection[str],
+        *,
+        dry: bool = False,
+    ) -> int:
+        finished = self._chosen(lambda n: n.created_at < before and n.next_attempt_at is None)
+        gone = {n.key for n in finished if n.episode not in episodes and n.key not in keys}
+        self._rows = (
+            self._rows if dry else {key: n for key, n in self._rows.items() if key not in gone}
+        )
+        return len(gone)
+
+    def _chosen(self, fits: Callable[[Notification], bool]) -> list[Notification]:
+        return _in_order(filter(fits, self._rows.values()))
+
+
+def _in_order(notifications: Iterable[Notification]) -> list[Notification]:
+    return sorted(notifications, key=lambda n: (n.created_at, n.key))
+
+
+class MemoryMutes(MemoryTable[Mute]):
+    """Port `Mutes`."""
+
+    def not_ended(self) -> list[Mute]:
+        found = [one for one in self.rows.values() if one.ended_at is None]
+        return sorted(found, key=lambda one: (one.since, one.id))
+
+    def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Mute]:
+        found = [
+            one
+            for one in self.rows.values()
+            if one.since < end and (start is None or start < one.end)
+        ]
+        newest = sorted(found, key=lambda one: (one.since, one.id), reverse=True)
+        return newest[: limit or None]
+
+
+class MemoryMisses:
+    """Port `Misses`."""
+
+    def __init__(self) -> None:
+        self._misses: dict[str, ReportedMiss] = {}
+
+    def append(self, miss: ReportedMiss) -> ReportedMiss:
+        return self._misses.setdefault(miss.id, miss)
+
+    def for_interval(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        definition: str | None = None,
+        limit: int = 0,
+        assets: Collection[str] | None = None,
+    ) -> list[ReportedMiss]:
+        found = [
+            miss
+            for miss in self._misses.values()
+            if (start is None or miss.missed_at >= start)
+            and (end is None or miss.missed_at < end)
+            and definition in (None, miss.definition)
+            and (assets is None or miss.asset in assets)
+        ]
+        return sorted(found, key=lambda miss: (miss.missed_at, miss.id), reverse=True)[
+            : limit or None
+        ]
+
+
+class MemoryAudit:
+    """Port `Audit`. `entries`: all entries, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self._origins: list[str] = []
+
+    def add(
+        self,
+        actor: str,
+        what: str,
+        subject: str,
+        at: datetime,
+        before: Any = None,
+        after: Any = None,
+        why: str = "",
+    ) -> None:
+        entry = {
+            "actor": actor,
+            "what": what,
+            "subject": subject,
+            "at": at,
+            "before": before,
+            "after": after,
+            "why": why,
+        }
+        if entry not in self.entries:
+            self.entries.append(entry)
+            self._origins.append(AUDIT_ORIGIN.get())
+
+    def find(
+        self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
+    ) -> list[AuditEntry]:
+        numbered = enumerate(zip(self.entries, self._origins, strict=True))
+        found = [AuditEntry(**e, origin=origin, id=f"{n:024x}") for n, (e, origin) in numbered]
+        exact = {"actor": wanted.actor, "subject": wanted.subject, "what": wanted.what}
+        fits = [
+            e
+            for e in found
+            if all(value in (None, getattr(e, name)) for name, value in exact.items())
+            and (wanted.start is None or e.at >= wanted.start)
+            and (wanted.end is None or e.at < wanted.end)
+            and (older_than is None or (e.at, e.id) < older_than)
+        ]
+        return sorted(fits, key=lambda e: (e.at, e.id), reverse=True)[:limit]
+
+
+class MemoryPlatformAlerts:
+    """Port `PlatformAlerts`."""
+
+    def __init__(self) -> None:
+        self._alerts: list[PlatformAlert] = []
+
+    def open(self) -> list[PlatformAlert]:
+        return sorted(
+            (a for a in self._alerts if a.resolved_at is None),
+            key=lambda a: (a.opened_at, a.kind, a.subject),
+        )
+
+    def subjects(self, kind: str) -> set[str]:
+        return {alert.subject for alert in self._alerts if alert.kind == kind}
+
+    def resolved_since(self, since: datetime) -> list[PlatformAlert]:
+        resolved = [
+            (a.resolved_at, n) for n, a in enumerate(self._alerts) if a.resolved_at is not None
+        ]
+        return [self._alerts[n] for at, n in sorted(resolved) if at > since]
+
+    def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
+        if not self._change(kind, subject, reason=reason):
+            self._alerts.append(PlatformAlert(kind, subject, reason, at))
+
+    def resolve(self, kind: str, subject: str, at: datetime) -> None:
+        self._change(kind, subject, resolved_at=at)
+
+    def _change(self, kind: str, subject: str, **fields: Any) -> bool:
+        for n, alert in enumerate(self._alerts):
+            if (alert.kind, alert.subject, alert.resolved_at) == (kind, subject, None):
+                self._alerts[n] = replace(alert, **fields)
+                return True
+        return False

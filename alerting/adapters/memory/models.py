@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from alerting.adapters.memory.tables import plain
-from alerting.ports import DecisionRecord, Files, ModelUnavailable, RunState, Training
-from alerting.ports.sweeps import Swept
+from alerting.adapters.memory.episodes import plain
+from alerting.ports import DecisionRecord, Files, ModelUnavailable, RunState, Swept, Training
 
 
 class MemoryDecisions:

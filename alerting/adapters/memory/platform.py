@@ -1,69 +1,48 @@
-"""A platform whose stores are all in memory."""
+"""Stores in memory for the sandbox of a backtest."""
 
 from datetime import UTC, datetime
 
-from alerting.adapters.memory.access import (
-    MemoryAccessTokens,
-    MemoryAccounts,
-    MemorySessions,
-)
-from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.adapters.memory.definitions import (
     MemoryAssets,
     MemoryDefinitions,
     MemoryDerivedFeatures,
 )
-from alerting.adapters.memory.episodes import MemoryEpisodes
-from alerting.adapters.memory.evaluation import (
-    MemoryBacktests,
-    MemoryPastEvaluations,
-    MemoryReports,
-    MemoryScores,
-)
-from alerting.adapters.memory.labels import MemoryLabels
-from alerting.adapters.memory.models import (
-    MemoryDecisions,
-    MemoryModels,
-    MemoryTrainings,
-)
-from alerting.adapters.memory.notifications import MemoryNotifications
-from alerting.adapters.memory.operators import (
+from alerting.adapters.memory.episodes import (
     MemoryAudit,
-    MemoryFeedback,
+    MemoryDocumentStore,
+    MemoryEpisodes,
     MemoryMisses,
     MemoryMutes,
+    MemoryNotifications,
     MemoryPlatformAlerts,
 )
-from alerting.adapters.memory.readings import MemoryReadings
-from alerting.adapters.memory.rollups import MemoryRollups
-from alerting.adapters.memory.sources import MemorySinkDeliveries, MemorySourceDeliveries
+from alerting.adapters.memory.models import MemoryDecisions, MemoryModels, MemoryTrainings
+from alerting.adapters.memory.readings import MemoryLabels, MemoryReadings
 from alerting.adapters.memory.states import (
+    MemoryArrivals,
     MemoryCheckpoints,
     MemoryEvaluationPlans,
+    MemoryPastEvaluations,
+    MemoryScores,
     MemoryStates,
     MemoryUnitOfWork,
 )
-from alerting.adapters.memory.tables import MemoryDocumentStore
-from alerting.adapters.platform import Platform
-from alerting.ports import FixedClock
+from alerting.ports import FixedClock, SandboxPorts
 
 
-def memory_platform(*, backfilled: bool = False) -> Platform:
+def memory_platform(*, backfilled: bool = False) -> SandboxPorts:
     """Return a platform with empty stores. `backfilled`: episodes are of past times."""
-    sources = MemoryDocumentStore()
-    deliveries = MemorySourceDeliveries()
     definitions = MemoryDefinitions()
-    assets = MemoryAssets(sources)
+    assets = MemoryAssets()
     readings = MemoryReadings(assets)
     decisions = MemoryDecisions()
     models = MemoryModels()
-    return Platform(
+    return SandboxPorts(
         definitions=definitions,
         derived_features=MemoryDerivedFeatures(),
         assets=assets,
         readings=readings,
         reading_writes=readings,
-        rollups=MemoryRollups(),
         labels=MemoryLabels(),
         episodes=MemoryEpisodes(backfilled),
         states=MemoryStates(),
@@ -72,7 +51,6 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         checkpoints=MemoryCheckpoints(),
         evaluation_plans=MemoryEvaluationPlans(definitions, assets, decisions),
         mutes=MemoryMutes(),
-        feedback=MemoryFeedback(),
         misses=MemoryMisses(),
         decisions=decisions,
         trainings=MemoryTrainings(),
@@ -80,22 +58,10 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         runs=models,
         scores=MemoryScores(),
         past_evaluations=MemoryPastEvaluations(),
-        reports=MemoryReports(),
-        backtests=MemoryBacktests(),
         audit=MemoryAudit(),
         routes=MemoryDocumentStore(),
-        sources=sources,
-        deliveries=deliveries,
-        dead_messages=deliveries,
-        stream_processes=deliveries,
-        sinks=MemoryDocumentStore(),
-        sink_deliveries=MemorySinkDeliveries(),
         notifications=MemoryNotifications(),
-        accounts=MemoryAccounts(),
-        access_tokens=MemoryAccessTokens(),
-        sessions=MemorySessions(),
         platform_alerts=MemoryPlatformAlerts(),
         channels={},
         clock=FixedClock(datetime.now(UTC)),
-        in_memory=memory_platform,
     )

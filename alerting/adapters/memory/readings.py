@@ -1,4 +1,4 @@
-"""Readings and events in memory."""
+"""Readings, events and labels of times in memory."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerting.adapters.memory.definitions import MemoryAssets
-from alerting.adapters.samples.columns import (
-    events_frame,
-    merge_rows,
-    newest_frame,
-    readings_columns,
-    readings_frame,
-    sample_fields,
-)
 from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.ports import (
@@ -34,8 +26,17 @@ from alerting.ports import (
 from alerting.readings.computed import read_computed
 from alerting.readings.history import History, to_millis
 from alerting.readings.instants import from_millis, whole_millis
+from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.sample_quality import Doubts
 from alerting.readings.spacing import LEAST_FAR, usual_instants
+from alerting.stores.readings.columns import (
+    events_frame,
+    merge_rows,
+    newest_frame,
+    readings_columns,
+    readings_frame,
+    sample_fields,
+)
 
 
 class MemoryReadings:
@@ -215,3 +216,37 @@ class MemoryReadings:
             times = np.array([to_millis(at) for at in instants], np.int64)
             first = usual_instants(times).start
         return instants[first], instants[-1]
+
+
+class MemoryLabels:
+    """Port `IntervalLabels`."""
+
+    def __init__(self) -> None:
+        self._labels: dict[str, IntervalLabel] = {}
+
+    def insert(self, label: IntervalLabel) -> bool:
+        return self._labels.setdefault(label.id, label) is label
+
+    def store_undone(self, label: IntervalLabel) -> bool:
+        stored = self._labels.get(label.id)
+        if stored is None or stored.undone_at is not None:
+            return False
+        self._labels[label.id] = label
+        return True
+
+    def get(self, id: str) -> IntervalLabel | None:
+        return self._labels.get(id)
+
+    def in_force(self, assets: Collection[str], at: datetime | None) -> list[IntervalLabel]:
+        found = [o for o in self._labels.values() if o.asset in assets and o.in_force(at)]
+        return sorted(found, key=lambda one: (one.start, one.id))
+
+    def newest_labels(
+        self, asset: str, limit: int, before: tuple[datetime, str] | None = None
+    ) -> list[IntervalLabel]:
+        found = [
+            one
+            for one in self._labels.values()
+            if one.asset == asset and (before is None or (one.made_at, one.id) < before)
+        ]
+        return sorted(found, key=lambda one: (one.made_at, one.id), reverse=True)[:limit]

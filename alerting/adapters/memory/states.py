@@ -1,9 +1,12 @@
-"""Evaluation plan, condition states and checkpoints in memory; writes take effect one by one."""
+"""Evaluation plan, condition states, checkpoints, late data, scores and past evaluations in memory;
+writes take effect one by one."""
 
 import hashlib
+import itertools
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 
 from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions
@@ -18,7 +21,19 @@ from alerting.episodes.targets import (
     hash_to_store,
     valid_sources,
 )
-from alerting.ports import Checkpoint, Conflict, Document, Unit
+from alerting.ports import (
+    Arrival,
+    Checkpoint,
+    Conflict,
+    Document,
+    LatePart,
+    PastEvaluation,
+    ReprocessingRequest,
+    Score,
+    TargetScores,
+    Unfinished,
+    Unit,
+)
 from alerting.readings.instants import NO_TIME
 
 
@@ -181,3 +196,129 @@ class MemoryCheckpoints:
 
 def _watermark(state: ConditionState) -> datetime:
     return state.watermark
+
+
+class MemoryArrivals:
+    """Port `Arrivals`."""
+
+    def __init__(self) -> None:
+        self._arrivals: dict[str, Arrival] = {}
+        self._requests: dict[TargetKey, dict[int, datetime]] = {}
+        self._evaluated_until: datetime | None = None
+        self._numbers = itertools.count()
+
+    def store_arrival(self, arrival: Arrival) -> None:
+        self._arrivals[arrival.id] = arrival
+
+    def remove(self, id: str) -> None:
+        del self._arrivals[id]
+
+    def evaluated_until(self) -> datetime | None:
+        return self._evaluated_until
+
+    def has_evaluated(self) -> bool:
+        return self._evaluated_until is not None
+
+    def extend_evaluated_until(self, up_to: datetime) -> None:
+        self._evaluated_until = max(up_to, self._evaluated_until or up_to)
+
+    def unfinished(self) -> Unfinished:
+        return Unfinished([a for a in self._sorted() if a.routed_at is None], bool(self._requests))
+
+    def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
+        for arrival, too_late in routed:
+            if self._arrivals[arrival.id].written == arrival.written:
+                self._arrivals[arrival.id] = replace(arrival, routed_at=at, too_late=too_late)
+
+    def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
+        return [arrival for arrival in self._sorted() if arrival.arrived_at >= arrived_from]
+
+    def written_by_others(self, stop: Callable[[], bool]) -> Iterator[tuple[LatePart, ...]]:  # noqa: ARG002
+        yield from ()  # no other process writes
+
+    def as_another(self) -> "MemoryArrivals":
+        return self
+
+    def _sorted(self) -> list[Arrival]:
+        return sorted(self._arrivals.values(), key=lambda arrival: arrival.arrived_at)
+
+    def forget(self, before: datetime) -> int:
+        old = [
+            a.id
+            for a in self._arrivals.values()
+            if a.arrived_at < before and a.routed_at is not None
+        ]
+        for id in old:
+            del self._arrivals[id]
+        return len(old)
+
+    def request_reprocessing(
+        self,
+        shards: Iterable[Mapping[TargetKey, datetime]],
+        instead_of: Sequence[ReprocessingRequest] = (),
+    ) -> None:
+        for starts in shards:
+            for key, start in starts.items():
+                self._requests.setdefault(key, {})[next(self._numbers)] = start
+        self._remove(instead_of)
+
+    def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
+        wanted = set(definitions)
+        return {
+            key: ReprocessingRequest(*key, min(starts.values()), tuple(starts))
+            for key, starts in self._requests.items()
+            if key[0] in wanted
+        }
+
+    def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:  # noqa: ARG002
+        self._remove(requests)
+
+    def _remove(self, requests: Sequence[ReprocessingRequest]) -> None:
+        for done in requests:
+            key = done.definition, done.asset
+            starts = self._requests.pop(key, {})
+            left = {n: start for n, start in starts.items() if n not in done.stored}
+            if left:
+                self._requests[key] = left
+
+
+class MemoryScores:
+    """Port `Scores`."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[tuple[datetime, str, int], Document]] = {}
+
+    def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
+        stored = self._rows.setdefault(definition, {})
+        for row in rows:
+            stored.setdefault((row.ts, asset, row.model_version), {"asset": asset, **row.document})
+
+    def add_many(self, targets: Sequence[TargetScores]) -> None:
+        for target in targets:
+            self.add(*target)
+
+    def for_interval(
+        self, definition: str, start: datetime, end: datetime, asset: str | None = None
+    ) -> Iterator[Document]:
+        stored = self._rows.get(definition, {})
+        yield from (
+            dict(stored[key])
+            for key in sorted(stored)
+            if start <= key[0] < end and asset in (None, key[1])
+        )
+
+
+class MemoryPastEvaluations:
+    """Port `PastEvaluations`."""
+
+    def __init__(self) -> None:
+        self._evaluations: list[PastEvaluation] = []
+
+    def add(self, evaluation: PastEvaluation) -> None:
+        self._evaluations = sorted([*self._evaluations, evaluation], key=lambda e: e.at)
+
+    def for_definition(self, definition: str) -> list[PastEvaluation]:
+        return [e for e in self._evaluations if e.definition == definition]
+
+    def for_interval(self, start: datetime, end: datetime) -> list[PastEvaluation]:
+        return [e for e in self._evaluations if e.start < end and e.end > start]

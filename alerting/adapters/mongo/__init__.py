@@ -1,1 +1,1 @@
-"""The ports on MongoDB: connection, documents, collections and indexes."""
+"""The connection to MongoDB, and what is done with the database as a whole."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pymongo.errors import OperationFailure
 
-from alerting.adapters.mongo.documents import MongoDatabase
 from alerting.ports import DatabaseState, Disk
+from alerting.stores.documents import MongoDatabase
 
 
 def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:

@@ -15,10 +15,10 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase
-from alerting.adapters.mongo.indexes import EVALUATION_PLANS, INDEXES, SCHEMA
 from alerting.definitions.faults import UserError, first_line, legible
 from alerting.definitions.left import LEFT_IN_0_2_0
+from alerting.stores.documents import EVALUATION_PLANS, SCHEMA, Document, MongoDatabase
+from alerting.stores.indexes import INDEXES
 
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 COLLECTIONS = {*INDEXES, *(one.name for one in LEFT_IN_0_2_0 if one.what == "collection")}

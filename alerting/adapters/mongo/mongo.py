@@ -21,58 +21,61 @@ from pymongo.errors import (
 from pymongo.synchronous import monitor
 
 from alerting import ports
-from alerting.adapters.mongo.access import MongoAccessTokens, MongoAccounts, MongoSessions
-from alerting.adapters.mongo.definitions.assets import MongoAssets
-from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
-from alerting.adapters.mongo.definitions.derived_features import MongoDerivedFeatures
-from alerting.adapters.mongo.definitions.document_store import MongoDocumentStore
-from alerting.adapters.mongo.definitions.sink_feed import MongoSinkFeed
-from alerting.adapters.mongo.definitions.sinks import MongoSinkDeliveries
-from alerting.adapters.mongo.definitions.sources import MongoSourceDeliveries
-from alerting.adapters.mongo.documents import CODEC, Document, MongoDatabase
-from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
-from alerting.adapters.mongo.episodes.mutes import MongoMutes
-from alerting.adapters.mongo.episodes.notifications import MongoNotifications
-from alerting.adapters.mongo.episodes.operators import (
-    MongoAudit,
-    MongoFeedback,
-    MongoMisses,
-    MongoPlatformAlerts,
-)
-from alerting.adapters.mongo.evaluation.checkpoints import MongoCheckpoints
-from alerting.adapters.mongo.evaluation.decisions import MongoDecisions
-from alerting.adapters.mongo.evaluation.evaluation_plans import MongoEvaluationPlans
-from alerting.adapters.mongo.evaluation.scores import MongoPastEvaluations, MongoScores
-from alerting.adapters.mongo.evaluation.states import MongoStates
-from alerting.adapters.mongo.evaluation.trainings import MongoTrainings
-from alerting.adapters.mongo.faulty_documents import MongoDocuments
-from alerting.adapters.mongo.indexes import (
+from alerting.adapters.embedded.mongod_access import TRANSACTION_LIFETIME_S
+from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
+from alerting.adapters.platform import Platform
+from alerting.definitions.faults import UserError
+from alerting.stores.access import AccessTokens, Accounts, Sessions
+from alerting.stores.definitions.assets import MongoAssets
+from alerting.stores.definitions.definitions import MongoDefinitions
+from alerting.stores.definitions.derived_features import MongoDerivedFeatures
+from alerting.stores.definitions.document_store import MongoDocumentStore
+from alerting.stores.documents import (
+    CODEC,
     ROUTE_REVISIONS,
     ROUTES,
     SINK_REVISIONS,
     SINKS,
     SOURCE_REVISIONS,
     SOURCES,
+    Document,
+    MongoDatabase,
 )
-from alerting.adapters.mongo.live import MongoChangeFeed
-from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
-from alerting.adapters.mongo.readings.arrivals import MongoArrivals
-from alerting.adapters.mongo.readings.labels import MongoLabels
-from alerting.adapters.mongo.readings.readings import MongoReadings
-from alerting.adapters.mongo.readings.rollups import MongoRollups
-from alerting.adapters.mongo.readings.writes import MongoReadingWrites
-from alerting.adapters.mongo.reports.backtests import MongoBacktests
-from alerting.adapters.mongo.reports.reports import MongoReports
-from alerting.adapters.mongo.sweeps import MongoSweeps
-from alerting.adapters.mongo.transactions import ELECTION_S, MongoUnitOfWork, require_replica_set
-from alerting.adapters.platform import Platform
-from alerting.definitions.faults import UserError
-from alerting.ports.sweeps import Sweeps
+from alerting.stores.episodes.episodes import MongoEpisodes
+from alerting.stores.episodes.mutes import MongoMutes
+from alerting.stores.episodes.notifications import MongoNotifications
+from alerting.stores.episodes.operators import (
+    FeedbackLog,
+    MongoAudit,
+    MongoMisses,
+    MongoPlatformAlerts,
+)
+from alerting.stores.evaluation.evaluation_plans import MongoEvaluationPlans
+from alerting.stores.evaluation.scores import (
+    MongoDecisions,
+    MongoPastEvaluations,
+    MongoScores,
+    MongoTrainings,
+)
+from alerting.stores.evaluation.states import MongoCheckpoints, MongoStates
+from alerting.stores.faulty_documents import MongoDocuments
+from alerting.stores.leases import Leases
+from alerting.stores.live import ChangeFeed
+from alerting.stores.readings.arrivals import MongoArrivals
+from alerting.stores.readings.readings import MongoReadings
+from alerting.stores.readings.rollups import MongoLabels, Rollups
+from alerting.stores.readings.writes import MongoReadingWrites
+from alerting.stores.reports import Backtests, Reports
+from alerting.stores.sinks import SinkDeliveries, SinkFeed
+from alerting.stores.sources import DeadMessages, SourceDeliveries
+from alerting.stores.sweeps import Sweeps
+from alerting.stores.transactions import ELECTION_S, MongoUnitOfWork
 
 TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
 """Code of the answer of a restarted server to clients of earlier connections, until it has loaded
 its keys."""
+_LIFETIME = "transactionLifetimeLimitSeconds"
 
 
 class DatabaseDown(UserError):
@@ -96,23 +99,23 @@ class MongoStores:
         self.assets: ports.Assets = MongoAssets(database)
         self.readings: ports.Readings = MongoReadings(database)
         self.reading_writes: ports.ReadingWrites = MongoReadingWrites(database)
-        self.rollups: ports.Rollups = MongoRollups(database)
+        self.rollups = Rollups(database)
         self.labels: ports.IntervalLabels = MongoLabels(database)
         self.episodes: ports.Episodes = MongoEpisodes(database)
-        self.changes: ports.ChangeFeed = MongoChangeFeed(database)
+        self.changes = ChangeFeed(database)
         self.states: ports.States = MongoStates(database, state_parts)
         self.arrivals: ports.Arrivals = MongoArrivals(database)
         self.checkpoints: ports.Checkpoints = MongoCheckpoints(database)
         self.evaluation_plans: ports.EvaluationPlans = MongoEvaluationPlans(database)
         self.mutes: ports.Mutes = MongoMutes(database)
-        self.feedback: ports.FeedbackLog = MongoFeedback(database)
+        self.feedback = FeedbackLog(database)
         self.misses: ports.Misses = MongoMisses(database)
         self.decisions: ports.Decisions = MongoDecisions(database)
         self.trainings: ports.Trainings = MongoTrainings(database)
         self.scores: ports.Scores = MongoScores(database)
         self.past_evaluations: ports.PastEvaluations = MongoPastEvaluations(database)
-        self.reports: ports.Reports = MongoReports(database)
-        self.backtests: ports.Backtests = MongoBacktests(database)
+        self.reports = Reports(database)
+        self.backtests = Backtests(database)
         self.audit: ports.Audit = MongoAudit(database)
         self.routes: ports.DocumentStore = MongoDocumentStore(
             database, ROUTES, ROUTE_REVISIONS, "route"
@@ -120,22 +123,21 @@ class MongoStores:
         self.sources: ports.DocumentStore = MongoDocumentStore(
             database, SOURCES, SOURCE_REVISIONS, "source"
         )
+        self.deliveries = SourceDeliveries(database)
+        self.dead_messages = DeadMessages(database)
+        self.leases = Leases(database)
         self.sinks: ports.DocumentStore = MongoDocumentStore(
             database, SINKS, SINK_REVISIONS, "sink"
         )
-        deliveries = MongoSourceDeliveries(database)
-        self.deliveries: ports.SourceDeliveries = deliveries
-        self.dead_messages: ports.DeadMessages = deliveries
-        self.stream_processes: ports.StreamProcesses = deliveries
-        self.sink_deliveries: ports.SinkDeliveries = MongoSinkDeliveries(database)
-        self.sink_feed: ports.SinkFeed = MongoSinkFeed(database)
+        self.sink_deliveries = SinkDeliveries(database)
+        self.sink_feed = SinkFeed(database)
         self.notifications: ports.Notifications = MongoNotifications(database)
-        self.accounts: ports.Accounts = MongoAccounts(database)
-        self.access_tokens: ports.AccessTokens = MongoAccessTokens(database)
-        self.sessions: ports.Sessions = MongoSessions(database)
+        self.accounts = Accounts(database)
+        self.access_tokens = AccessTokens(database)
+        self.sessions = Sessions(database)
         self.platform_alerts: ports.PlatformAlerts = MongoPlatformAlerts(database)
         self.documents: ports.Documents = MongoDocuments(database)
-        self.sweeps: Sweeps = MongoSweeps(database)
+        self.sweeps = Sweeps(database)
 
     def platform(
         self,
@@ -209,6 +211,36 @@ def check_server(database: MongoDatabase) -> None:
     with database_errors(hosts):
         database.client.admin.command("ping")
         require_replica_set(database.client, hosts)
+
+
+def require_replica_set(client: MongoClient[Document], hosts: str) -> None:
+    """Raise UserError, with what to do, if a connected server cannot run transactions."""
+    if any(
+        server.server_type_name == "Standalone"
+        for server in client.topology_description.server_descriptions().values()
+    ):
+        raise UserError(
+            f"the database at {hosts} is not a replica set, and only a replica set has "
+            "transactions: start its mongod with "
+            "`--replSet alerting`, and run `rs.initiate()` once in mongosh; a set of one server is "
+            "enough"
+        )
+
+
+def lifetime_warning(client: MongoClient[Document]) -> str | None:
+    """Return what a long lifetime of transactions costs; None if short, or if unknown."""
+    try:
+        lifetime = client.admin.command({"getParameter": 1, _LIFETIME: 1})[_LIFETIME]
+    except OperationFailure:
+        return None
+    if lifetime <= TRANSACTION_LIFETIME_S:
+        return None
+    return (
+        f"{_LIFETIME} of the database is {lifetime} s: if a process dies while it writes, its "
+        "alerts are not evaluated for that "
+        f"long. Set it to {TRANSACTION_LIFETIME_S} (mongod --setParameter "
+        f"{_LIFETIME}={TRANSACTION_LIFETIME_S})"
+    )
 
 
 def members_warning(uri: str, client: MongoClient[Document]) -> str | None:

@@ -12,45 +12,65 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 from pydantic import VERSION as PYDANTIC
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from alerting.adapters.mongo.definitions.written import note_existing
-from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase
-from alerting.adapters.mongo.indexes import (
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.faults import UserError
+from alerting.definitions.left import left_names, left_of_documents
+from alerting.definitions.routes import Route
+from alerting.definitions.sinks.sink import sink_kinds
+from alerting.definitions.sources.source import source_kinds
+from alerting.kinds.schema import (
+    mongo_model_validator,
+    mongo_revision_validator,
+    mongo_sink_validator,
+    mongo_source_validator,
+    mongo_validator,
+)
+from alerting.readings.instants import LAST_INSTANT
+from alerting.readings.interval_labels import (
+    LONGEST_LABEL_REASON,
+    MOST_LABELLED_VARIABLES,
+    LabelKind,
+)
+from alerting.stores.definitions.written import note_existing
+from alerting.stores.documents import (
     ACCESS_TOKENS,
     ACCOUNTS,
     ASSETS,
+    BACKTEST_FILES,
     DEFINITIONS,
-    INDEXES,
+    EVENT_TYPES,
+    LABELS,
     MUTES,
     NOTIFICATIONS,
-    RETIRED_INDEXES,
+    REVISIONS,
     ROUTES,
     SCHEMA,
     SINKS,
+    SOURCE_FILES,
     SOURCES,
-    VALIDATORS,
+    Document,
+    MongoCollection,
+    MongoDatabase,
 )
-from alerting.definitions.faults import UserError
-from alerting.definitions.left import left_names, left_of_documents
-from alerting.definitions.sinks.sink import sink_kinds
-from alerting.definitions.sources.source import source_kinds
-from alerting.readings.instants import LAST_INSTANT
+from alerting.stores.indexes import INDEXES, RETIRED_INDEXES
 
 READABLE_FROM = "0.1.0"
 """The oldest version whose processes may work on a database that this one has prepared. A version
 that writes states, revisions or other documents in a form that an older one misreads names itself.
 """
-SCHEMA_NUMBER = 3
+SCHEMA_NUMBER = 4
 """Counts up with every change of a collection, a validator, an index or a stored form: code with a
 smaller number refuses the database, also between two releases."""
-READABLE_FROM_NUMBER = 3
+READABLE_FROM_NUMBER = 4
 """The smallest number whose code may work on a database that this one has prepared."""
 DOCUMENTS = {
     ASSETS: "asset",
@@ -77,6 +97,16 @@ _AS_MUTE: Document = {
     "end": {"$ifNull": ["$ended_at", "$until", LAST_INSTANT]},
 }
 """The fields of a mute in a shelf, or in a silence, of versions before 0.2.0."""
+_TEXT: Document = {"bsonType": "string", "minLength": 1, "maxLength": 1000}
+_PATH: Document = {
+    "bsonType": "string",
+    "minLength": 1,
+    "maxLength": 5000,
+    "pattern": r"^[^\x00]+$",
+}
+_HASH: Document = {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"}
+_COUNT: Document = {"bsonType": ["int", "long"], "minimum": 0}
+_INSTANT: Document = {"bsonType": "date"}
 
 
 class NotPrepared(UserError):
@@ -308,3 +338,79 @@ def _create(database: MongoDatabase, name: str, options: Document) -> bool:
             raise
         return False
     return True
+
+
+def source_file_validator() -> Document:
+    """Return the validator of the files that sources have read."""
+    return _validator(
+        source=_TEXT,
+        path=_PATH,
+        size=_COUNT,
+        sha256=_TEXT,
+        modified={"bsonType": ["int", "long"]},
+        at=_INSTANT,
+    )
+
+
+def backtest_file_validator() -> Document:
+    """Return the validator of pieces of files of backtests."""
+    name = {
+        "bsonType": "string",
+        "maxLength": 500,
+        "pattern": r"^(?!/)(?!(.*/)?\.\.?(/|$))[^\x00]+$",
+    }
+    return _validator(
+        backtest=_TEXT, segment=_COUNT, name=name, piece=_COUNT, data={"bsonType": "binData"}
+    )
+
+
+def label_validator() -> Document:
+    """Return the validator of labels of times, which has no other fields."""
+    text = {"bsonType": "string", "minLength": 1}
+    when_undone = {"bsonType": ["date", "null"]}
+    found = _validator(
+        _id={"bsonType": "string", "pattern": "^[0-9a-f]{16}$"},
+        asset=text,
+        variables={
+            "bsonType": "array",
+            "items": text,
+            "maxItems": MOST_LABELLED_VARIABLES,
+            "uniqueItems": True,
+        },
+        start=_INSTANT,
+        end=_INSTANT,
+        kind={"enum": list(get_args(LabelKind))},
+        reason={**text, "maxLength": LONGEST_LABEL_REASON},
+        author=text,
+        made_at=_INSTANT,
+        undone_at=when_undone,
+        undone_by={"bsonType": ["string", "null"]},
+    )
+    found["$jsonSchema"]["additionalProperties"] = False
+    return found
+
+
+def _validator(**properties: Document) -> Document:
+    return {
+        "$jsonSchema": {
+            "bsonType": "object",
+            "required": list(properties),
+            "properties": properties,
+        }
+    }
+
+
+VALIDATORS: dict[str, Callable[[], Document]] = {
+    DEFINITIONS: mongo_validator,
+    REVISIONS: mongo_revision_validator,
+    ASSETS: partial(mongo_model_validator, Asset),
+    EVENT_TYPES: partial(mongo_model_validator, EventType),
+    ROUTES: partial(mongo_model_validator, Route),
+    SOURCES: mongo_source_validator,
+    SINKS: mongo_sink_validator,
+    SOURCE_FILES: source_file_validator,
+    BACKTEST_FILES: backtest_file_validator,
+    LABELS: label_validator,
+}
+"""The function that makes the validator of each collection that people may edit, or whose documents
+name a file."""

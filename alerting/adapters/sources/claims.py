@@ -2,7 +2,7 @@
 service, a task of Airflow or a command.
 
 Two readers would store nothing twice, but would move the same files. A claim is renewed by a thread
-of its own; one that is not ends a reader's turn after `POLL_ABANDONED`.
+of its own; one that is not ends a reader's turn after `LEASE_LASTS`.
 """
 
 import os
@@ -12,10 +12,12 @@ from contextlib import contextmanager, suppress
 from secrets import token_hex
 from threading import Event, Thread
 
-from alerting.ports import POLL_ABANDONED, Clock, PollReader, SourceDeliveries, SourcePorts
+from alerting.definitions.sources.source import LEASE_LASTS
+from alerting.ports import Clock, PollReader, SourcePorts
+from alerting.stores.leases import Leases
 from alerting.usecases.sources.poll import Polled, Readers, poll
 
-_RENEW_S = POLL_ABANDONED.total_seconds() / 3
+_RENEW_S = LEASE_LASTS.total_seconds() / 3
 
 
 def poll_claimed(
@@ -30,23 +32,22 @@ def poll_claimed(
 ) -> Polled | None:
     """Read a source as `poll` does, and note when and by whom. Return None, without reading it,
     while another reader does."""
-    with _claimed(plant.deliveries, name, by, clock) as is_claimed:
+    with _claimed(plant, name, by, clock) as is_claimed:
         if not is_claimed:
             return None
         return poll(plant, readers, name, clock.now(), again=again, report=report)
 
 
 @contextmanager
-def _claimed(
-    deliveries: SourceDeliveries, name: str, by: PollReader, clock: Clock
-) -> Iterator[bool]:
+def _claimed(plant: SourcePorts, name: str, by: PollReader, clock: Clock) -> Iterator[bool]:
     """Claim a source while the block runs. Yield whether it is claimed."""
     token = f"{by} {socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
-    if not deliveries.claim_poll(name, token):
+    lease = f"source {name}"
+    if not plant.leases.claim(lease, token):
         yield False
         return
     ended = Event()
-    renewal = Thread(target=_renew, args=(deliveries, name, token, ended), daemon=True)
+    renewal = Thread(target=_renew, args=(plant.leases, lease, token, ended), daemon=True)
     renewal.start()
     try:
         yield True
@@ -54,10 +55,11 @@ def _claimed(
         ended.set()
         renewal.join()
         with suppress(Exception):  # the database is away: the claim ends by itself
-            deliveries.end_poll(name, token, by, clock.now())
+            plant.deliveries.note_polled(name, by, clock.now())
+            plant.leases.release(lease, token)
 
 
-def _renew(deliveries: SourceDeliveries, name: str, token: str, ended: Event) -> None:
+def _renew(leases: Leases, name: str, token: str, ended: Event) -> None:
     while not ended.wait(_RENEW_S):
         with suppress(Exception):  # the database is away: the next renewal tries again
-            deliveries.claim_poll(name, token)
+            leases.claim(name, token)

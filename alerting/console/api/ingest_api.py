@@ -18,7 +18,7 @@ from alerting.console.api.parameters import NameQuery
 from alerting.console.gate import LARGEST_DELIVERY
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import HttpSource
-from alerting.ports import SourceDeliveries
+from alerting.stores.sources import SourceDeliveries
 from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines

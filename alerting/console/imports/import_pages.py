@@ -32,7 +32,7 @@ from alerting.definitions.faults import NotFound, UserError, storable
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
 from alerting.ports import EventRow, ReadingRow
-from alerting.usecases.explain.selected import LONGEST_SELECTED
+from alerting.usecases.explain.explain import LONGEST_SELECTED
 from alerting.usecases.ingestion.tables import name_options
 
 pages = APIRouter(include_in_schema=False)

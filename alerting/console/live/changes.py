@@ -14,7 +14,8 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.live.frames import frame
 from alerting.definitions.faults import first_line
-from alerting.ports import ChangeFeed, LiveChange, LiveEpisode, NoChangeFeed
+from alerting.ports import LiveChange, LiveEpisode, NoChangeFeed
+from alerting.stores.live import ChangeFeed
 
 MOST_STREAMS = 1000
 MOST_OF_A_PERSON = 60

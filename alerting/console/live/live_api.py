@@ -12,7 +12,7 @@ from alerting.console.api.api import Served, Viewer
 from alerting.console.live.changes import LiveChanges
 from alerting.console.live.frames import frame, state_mark
 from alerting.console.live.stream import EVENT_STREAM, LiveStream
-from alerting.ports.episodes import live_episode
+from alerting.ports import live_episode
 
 router = APIRouter(prefix="/api/v1")
 _DESCRIPTION = "Server-sent events, until one side ends the stream."

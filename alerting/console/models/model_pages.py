@@ -40,7 +40,7 @@ from alerting.reporting.page.decision_text import (
 from alerting.usecases.alarm_load.asset_overview import newest_importance
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED
-from alerting.usecases.registry.evidence import ModelEvidence
+from alerting.usecases.registry.registration import ModelEvidence
 from alerting.usecases.training.overview import model_lines, model_report
 from alerting.usecases.training.progress import training_under_way
 

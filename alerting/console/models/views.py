@@ -11,7 +11,7 @@ from alerting.console.api.views import View
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.ports import DecisionRecord, Training
 from alerting.reporting.figures.operating_curve import operating_points
-from alerting.usecases.registry.evidence import ModelEvidence
+from alerting.usecases.registry.registration import ModelEvidence
 from alerting.usecases.training.overview import ModelLine, ModelReport, ModelState
 from alerting.usecases.training.runs import training_state
 

@@ -37,7 +37,7 @@ from alerting.usecases.now.known_plant import KnownPlant, RecentPlant
 from alerting.usecases.now.overview import Earlier, NowFilters, is_part, read_earlier, read_now
 from alerting.usecases.platform_health.check import alarms_off
 from alerting.usecases.platform_health.last_runs import describe_work
-from alerting.usecases.reports.numbers import read_numbers, worth_sentences
+from alerting.usecases.reports.make import read_numbers, worth_sentences
 
 pages = APIRouter(include_in_schema=False)
 EARLIER_SHOWN = 50

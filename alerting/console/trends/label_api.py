@@ -19,7 +19,7 @@ from alerting.console.api.parameters import (
 from alerting.console.api.views import View, read_cursor
 from alerting.readings.instants import to_millis
 from alerting.readings.interval_labels import MOST_LABELLED_VARIABLES, LabelKind
-from alerting.usecases.labels.marking import (
+from alerting.usecases.labels.overlay import (
     LabelPosition,
     list_labels,
     mark_interval,

@@ -18,7 +18,7 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import NotAllowed
 from alerting.readings.interval_labels import LabelKind
-from alerting.usecases.labels.marking import mark_interval, undo_label
+from alerting.usecases.labels.overlay import mark_interval, undo_label
 
 pages = APIRouter(include_in_schema=False)
 _PAGE = "/trends"

@@ -28,7 +28,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import Language, translatable
 from alerting.readings.interval_labels import LabelKind
-from alerting.usecases.explain.selected import MOST_SELECTED, numeric_variables
+from alerting.usecases.explain.explain import MOST_SELECTED, numeric_variables
 from alerting.usecases.trends.series import read_series
 
 pages = APIRouter(include_in_schema=False)

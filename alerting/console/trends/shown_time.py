@@ -11,7 +11,7 @@ from alerting.console.trends.picture import ShownTime
 from alerting.console.web.rendering import zone_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.usecases.explain.selected import LONGEST_SELECTED
+from alerting.usecases.explain.explain import LONGEST_SELECTED
 
 SPANS = {
     "1h": (timedelta(hours=1), translatable("1 h")),

@@ -12,7 +12,7 @@ from alerting.console.trends.picture import ShownTime
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.usecases.explain.selected import LimitCondition, find_times, numeric_variables
+from alerting.usecases.explain.explain import LimitCondition, find_times, numeric_variables
 from alerting.usecases.labels.overlay import without_bad_values
 
 

@@ -13,7 +13,7 @@ from alerting.console.api.parameters import NAME, Duration, Instant, NameQuery
 from alerting.console.api.views import View
 from alerting.console.trends.address import MOST_VARIABLES
 from alerting.definitions.assets import Asset
-from alerting.usecases.explain.selected import (
+from alerting.usecases.explain.explain import (
     MOST_SELECTED,
     LimitCondition,
     find_times,

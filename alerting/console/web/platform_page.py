@@ -17,9 +17,10 @@ from alerting.console.metrics import PlatformReader
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import PROCESS_GONE
+from alerting.definitions.sources.source import LEASE_LASTS
 from alerting.definitions.wording.language import template
-from alerting.ports import PlatformAlert, StreamProcess
+from alerting.ports import PlatformAlert
+from alerting.stores.leases import STREAM
 from alerting.usecases.access.audit import backup_age
 from alerting.usecases.definitions.platform_alerts import (
     DRIFTED,
@@ -100,25 +101,20 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         recipients=platform_recipients(platform, routes, now),
         is_asked=any(route.platform for route in routes),
         scrape=reader.read() if runs_it else None,
-        processes=_processes(platform, entrance_of(request).now()) if runs_it else (),
+        service=platform.leases.find(STREAM) if runs_it else None,
+        at=entrance_of(request).now(),
         dead_messages=_dead_messages(platform) if runs_it else {},
         disks=platform.disks() if runs_it else (),
         disk_least=platform.health_limits.disk_least,
         database=platform.database() if runs_it else None,
         backup_age=backup_age(platform.audit, datetime.now(UTC)) if runs_it else None,
         shown=SHOWN,
-        gone=PROCESS_GONE,
+        gone=LEASE_LASTS,
         version=version("alerting"),
         refusal=refusal,
         silent=find_silent(request.app.state.others),
         now=now,
     )
-
-
-def _processes(platform: Platform, now: datetime) -> list[tuple[StreamProcess, timedelta]]:
-    """Return the processes of the stream service, each with the time since its last sign."""
-    known = platform.stream_processes.processes()
-    return [(one, max(now - one.seen_at, timedelta(0))) for one in known]
 
 
 def _dead_messages(platform: Platform) -> dict[str, int]:

@@ -22,7 +22,7 @@ from alerting.definitions.wording.language import template, translatable
 from alerting.ports import ReportHead
 from alerting.reporting.base.messages import money
 from alerting.usecases.operators.misses import report_miss
-from alerting.usecases.reports.numbers import read_numbers, worth_sentences
+from alerting.usecases.reports.make import read_numbers, worth_sentences
 
 router = APIRouter(include_in_schema=False)
 _POLICY = (

@@ -26,8 +26,8 @@ SHORTEST_SCHEDULED = timedelta(minutes=1)
 SCHEDULED_FROM = timedelta(hours=1)
 """Interval from which on Airflow reads, unless the source says otherwise: one task an hour is
 cheap."""
-PROCESS_GONE = timedelta(seconds=15)
-"""Time without a note after which a process of the stream service counts as gone."""
+LEASE_LASTS = timedelta(seconds=15)
+"""Time without a renewal after which a lease is over: its holder was killed."""
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
 
 

@@ -78,8 +78,6 @@ class StreamedSource(SourceFields):
     client: ClassVar[str] = ""
     """Where the class behind the port `BrokerClient` is, of a kind that a package adds:
     `module:Class`."""
-    has_groups: ClassVar[bool] = False
-    """Whether the server divides the messages among all processes that read the source."""
     is_sent_once: ClassVar[bool] = False
     """Whether the server sends a value once, and keeps none that is not stored."""
 
@@ -189,8 +187,6 @@ class MqttSource(MessageSource):
 class AmqpSource(MessageSource):
     """Messages of an AMQP 0-9-1 broker such as RabbitMQ, which the stream service stores: `alerting
     stream`."""
-
-    has_groups = True
 
     form = TopicForm(".", "*", "#")
 

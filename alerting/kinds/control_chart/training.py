@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +21,13 @@ from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
-from alerting.kinds.control_chart.signals import Signals
 from alerting.kinds.normal.training import (
+    LEAST_ALLOWED,
     MOST_IN_ALARM,
     FoundProblems,
     compared_rows,
     count_found,
+    is_too_many,
     normal_time,
     propose_end,
     times_of_readings,
@@ -38,6 +40,7 @@ from alerting.kinds.protocol.training import (
     NormalTime,
     TrainingSource,
 )
+from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.selection.decision_table import Objection, decide
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
@@ -330,3 +333,51 @@ def _texts(one: Signals) -> tuple[str, ...]:
 
 
 TRAINING: Estimation[ControlChartDefinition] = ControlChartTraining()
+
+
+class Signals(NamedTuple):
+    """Signals that began on unseen points. `expected`: false ones that are allowed on average.
+
+    `lasting`: points from the first to the last of each. `found`: problems there.
+    """
+
+    signals: int
+    points: int
+    expected: float
+    lasting: int
+    found: FoundProblems = FoundProblems(0, 0, 0, 0.0)
+
+    @property
+    def is_enough(self) -> bool:
+        return self.expected >= LEAST_ALLOWED
+
+    def describe(self) -> str:
+        """Return the count in a sentence, or how many points it needs."""
+        if not self.points:
+            return "There is no unseen time yet on which its false alarms could be counted."
+        problems = f" {self.found.describe()}." if self.found.problems else ""
+        if not self.is_enough and not self.is_too_many:
+            needed = ceil(LEAST_ALLOWED * self.points / self.expected)
+            few = f"{self.points}; about {needed} needed"
+            return f"There are too few unseen points to count false alarms ({few}).{problems}"
+        low, high = poisson_interval(self.signals)
+        signals = "1 signal" if self.signals == 1 else f"{self.signals} signals"
+        return (
+            f"{self._verdict}: {signals} on {self.points} unseen points (95 % "
+            f"interval {low:.2g} to {high:.2g}), where its run length allows {self.expected:.2g}."
+            f"{problems}"
+        )
+
+    @property
+    def _verdict(self) -> str:
+        if self.in_alarm > MOST_IN_ALARM:
+            return "Its signals last too long"
+        return "It signals too often" if self.is_too_many else "Its false alarms are as allowed"
+
+    @property
+    def in_alarm(self) -> float:
+        return self.lasting / self.points if self.points else 0.0
+
+    @property
+    def is_too_many(self) -> bool:
+        return is_too_many(self.signals, self.expected, self.in_alarm)

@@ -35,7 +35,6 @@ from alerting.kinds.prediction.open_prediction import (
     read_open_prediction,
     state_at_end,
 )
-from alerting.kinds.prediction.refresh import ends_of_predictions, refreshed_rows
 from alerting.kinds.protocol.evaluation import (
     EvaluationSources,
     Raise,
@@ -61,6 +60,8 @@ from alerting.readings.history import (
     with_older,
 )
 from alerting.recommendation.levers import with_drivers
+
+_REFRESHED_EVERY = 60_000  # ms
 
 
 @dataclass(frozen=True)
@@ -398,3 +399,37 @@ def _score_features(
     except Exception as fault:
         raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
     return rows.frame, scored
+
+
+def ends_of_predictions(
+    before: ConditionState, courses: Mapping[datetime, Course]
+) -> dict[datetime, int]:
+    """Return the end (ms) of each prediction that a part contains, by its raise: the one open
+    before it, if its problem had not come, and those it raises."""
+    return {
+        raised_at: course.ended_at
+        for raised_at, course in courses.items()
+        if raised_at != before.raised_at or before.happening_since is None
+    }
+
+
+def refreshed_rows(
+    ends: Mapping[datetime, int], at: Millis, score: Scores, rule: PredictionRule, stride: int
+) -> dict[datetime, int]:
+    """Return, by raise, the row of the last known score after it and before the end of its
+    prediction, of those that are the first in their minute; none without one. `stride`: between two
+    scored instants (ms).
+
+    Instants at which the condition is already true count only for a model of the state. The row
+    depends on what is evaluated, and not on how many evaluations that took.
+    """
+    means_nothing = np.isnan(score) | (at % _REFRESHED_EVERY >= stride)
+    if not rule.state:
+        means_nothing |= rule.occurrences.hold_at(at)
+    known = np.flatnonzero(~means_nothing)
+    found = {}
+    for raised_at, end in ends.items():
+        last = int(np.searchsorted(at[known], end)) - 1
+        if last >= 0 and at[known[last]] > to_millis(raised_at):
+            found[raised_at] = int(known[last])
+    return found

@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
-from alerting.kinds.protocol.note_table import NoteTable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
@@ -26,6 +25,14 @@ from alerting.readings.history import History
 from alerting.readings.long_history import LongHistory
 
 T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
+
+
+class NoteTable(NamedTuple):
+    """A table for people: `columns` are their titles, every row has a text for each."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mongod
 from alerting.adapters.mlflow.store_copy import copy_store, is_sound, move_artifacts
-from alerting.adapters.mongo.documents import MongoDatabase
 from alerting.adapters.mongo.dump import COLLECTIONS, dump_database, is_empty, load_collection
-from alerting.adapters.mongo.episodes.operators import MongoAudit
 from alerting.adapters.mongo.mongo import check_server, open_database
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.faults import UserError
@@ -40,6 +38,8 @@ from alerting.settings.home import (
     claim_folder,
 )
 from alerting.settings.machine import free_port
+from alerting.stores.documents import MongoDatabase
+from alerting.stores.episodes.operators import MongoAudit
 from alerting.usecases.access.audit import BACKUP_MADE
 from alerting.wiring import open_stores
 

@@ -7,8 +7,7 @@ from alerting.reporting.base.estimates import Estimate
 from alerting.reporting.base.messages import amount
 from alerting.reporting.base.table import Table, by_name, table, table_of
 from alerting.reporting.definition.data_quality import DataMetrics
-from alerting.reporting.definition.metrics import ReportMetrics
-from alerting.reporting.definition.model import ModelMetrics
+from alerting.reporting.definition.metrics import ModelMetrics, ReportMetrics
 from alerting.reporting.definition.operators import VerdictMetrics
 
 

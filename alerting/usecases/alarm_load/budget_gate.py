@@ -33,7 +33,7 @@ from alerting.usecases.definitions import sync
 from alerting.usecases.definitions.platform_alerts import LOAD
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.documents import Expected
-from alerting.usecases.evaluation.orphans import close_orphans
+from alerting.usecases.evaluation.evaluate import close_orphans
 
 _MOST_YOUNG = (
     20  # definitions in service for less than a day whose load is not known from experience

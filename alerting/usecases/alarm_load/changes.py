@@ -26,7 +26,7 @@ from alerting.usecases.documents import (
     StateChange,
     StoredDocument,
 )
-from alerting.usecases.evaluation.orphans import close_orphans
+from alerting.usecases.evaluation.evaluate import close_orphans
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,19 @@ from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition, Definition, ModelDefinition, TrainedDefinition
-from alerting.definitions.revisions import question_after
+from alerting.definitions.revisions import next_revision, question_after
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import lookback
-from alerting.episodes.lifecycle import Step
+from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.kinds.registry import kind_of
 from alerting.ports import BacktestPorts, ModelUnavailable
-from alerting.usecases.backtest.past_steps import PastSteps
+from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.registry.registration import ModelCache
 
 DAY = timedelta(days=1)
 LEAST_HISTORY = DAY  # less history than this is not enough for an estimate
@@ -241,3 +244,33 @@ class LoadEstimate:
         return notification_instants(
             steps, self._suppressed[key], suppression.still_notify if suppression else (), end
         )
+
+
+class PastSteps:
+    """Evaluates past times by one version (None: a threshold); writes nothing live."""
+
+    def __init__(
+        self,
+        platform: BacktestPorts,
+        definition: Definition,
+        model_version: int | None,
+        at: datetime,
+    ) -> None:
+        self._models = ModelCache(platform)
+        self._model_version = model_version
+        self._revision = next_revision(definition, None, "gate", at, "not applied")
+        self._sandbox = Sandbox(platform, self._revision)
+
+    def training_cutoff(self) -> datetime | None:
+        """Return the model's training cutoff, if any. Raises ModelUnavailable if unread."""
+        if self._model_version is None:
+            return None
+        return self._models.get(self._revision.definition, self._model_version).training_cutoff
+
+    def steps(self, asset: Asset, start: datetime, end: datetime) -> list[Step]:
+        """Return the steps that it would have made on an asset in (start, end]."""
+        interval = VersionInterval(start, end, self._revision, self._model_version)
+        state = ConditionState(watermark=start)
+        view = self._sandbox.live_view(end)
+        evaluated = evaluate_parts(view, self._models, asset, state, [interval], named=True)
+        return [step for step, _ in evaluated.steps]

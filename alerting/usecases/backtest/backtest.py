@@ -8,41 +8,72 @@ an interrupted run continues after the last one.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from croniter import croniter
+from pydantic import TypeAdapter
 
+from alerting.alarm_kpis.intervals import length
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.revisions import definition_document, next_revision
+from alerting.episodes.counting import CountedEpisode
+from alerting.episodes.episode import Episode
+from alerting.learning.data.bursts import find_bursts
+from alerting.learning.metrics.metrics import (
+    EventMetrics,
+    ProblemIntervals,
+    event_metrics,
+    problem_intervals,
+)
+from alerting.learning.selection.operating_point import warnable_problems
 from alerting.ports import (
     BacktestPorts,
     Document,
+    Episodes,
     PlanPorts,
     Progress,
     TrainingPorts,
     silent,
 )
 from alerting.ports.logs import log_context
-from alerting.usecases.backtest.checkpoint import restore
-from alerting.usecases.backtest.result import finish, stored_result
+from alerting.readings.history import millis, to_millis
+from alerting.reporting.base.load import Load, operator_load
+from alerting.reporting.base.table import to_document
+from alerting.reporting.definition.conclusion import conclude
+from alerting.reporting.definition.material import Material, as_counted
+from alerting.reporting.definition.metrics import compute_metrics
+from alerting.reporting.definition.reported_problems import gap_and_horizon
+from alerting.reporting.page.backtest import BacktestMetrics, Cost, SegmentMetrics
+from alerting.stores.reports import Backtests
+from alerting.usecases.backtest.checkpoint import checkpoint_files, restore
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject, cadence
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.backtest.segment import instants, segment_metrics, walk_segment
 from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import sync
+from alerting.usecases.definitions.versions import champion_at, serves_twin
+from alerting.usecases.episodes.outcomes import determine_due_outcomes
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.report_material.material import gather_material
 from alerting.usecases.training.dataset import fix_features
+from alerting.usecases.training.promote import promote_run
+from alerting.usecases.training.train import train
 
 RULES = 5  # part of a run's identity: results stored under other rules do not count
 # length of a segment without training, which bounds the work that an interruption loses
 WITHOUT_TRAINING = timedelta(days=7)
 USUAL = timedelta(weeks=4)
+STEP = timedelta(days=1)  # evaluated at once
+_FIGURE = TypeAdapter(SegmentMetrics)
 
 
 def named_subject(platform: PlanPorts, name: str) -> Subject:
@@ -232,3 +263,336 @@ def _of_all(progress: Progress, number: int, count: int) -> Progress:
         progress(f"segment {number} of {count}: {step}{part}", number - 1, count)
 
     return report_progress
+
+
+def walk_segment(
+    backtests: Backtests,
+    sandbox: Sandbox,
+    subject: Subject,
+    id: str,
+    number: int,
+    start: datetime,
+    end: datetime,
+    progress: Progress,
+) -> SegmentMetrics:
+    """Train at `start`, evaluate up to `end`, and store the results of both."""
+    name = subject.definition.name
+    trained = SegmentMetrics(number, start, end)
+    since = sandbox.evaluated_until(start)
+    if isinstance(subject.definition, ModelDefinition):
+        trained = _train(sandbox, name, trained, progress)
+    unknown: dict[str, str] = {}
+    steps = instants(STEP, start, end)
+    for done, day in enumerate(steps):
+        progress("evaluating", done, len(steps))
+        until = min(day + STEP, end)
+        counts = evaluate(sandbox.live_view(until), [name], until)
+        for (
+            reason
+        ) in counts.unreadable.values():  # figures without it would say that nothing happened
+            raise UserError(f"the backtest stopped at {until.isoformat()}: {reason}")
+        unknown = counts.unknown
+    figure = replace(
+        trained,
+        episodes=sum(e.id not in sandbox.stored for e in sandbox.memory.episodes.find()),
+        unknown=tuple(f"{target}: {why}" for target, why in unknown.items()),
+    )
+    backtests.store_segment(
+        id, number, asdict(figure), checkpoint_files(sandbox, name, figure, since)
+    )
+    return figure
+
+
+def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
+    """Return the instants from `start` on, a step apart, before `end`."""
+    return [start + i * step for i in range(-(-(end - start) // step))]
+
+
+def _train(
+    sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progress
+) -> SegmentMetrics:
+    """Train as of the segment's start; without enough history the champion stays."""
+    platform = sandbox.training(segment.start)
+    approved = False
+    try:
+        decided = train(platform, name, segment.start, progress)
+        if decided.waiting:
+            approved = True
+            decided = promote_run(platform, decided.run_id, approved_by="the backtest")
+        outcome: dict[str, Any] = {
+            "verdict": decided.verdict,
+            "reason": decided.reason,
+            "promoted": decided.promote,
+        }
+        outcome["cut_short"] = tuple(
+            candidate.family for candidate in decided.leaderboard if candidate.cut_short
+        )
+    except UserError as refusal:
+        outcome = {
+            "verdict": "not_trained",
+            "reason": str(refusal),
+            "promoted": False,
+            "cut_short": (),
+        }
+    decisions = sandbox.memory.decisions.for_definition(name)
+    version = champion_at(decisions, segment.start, question=None)
+    sandbox.drop_models(segment.start)
+    tags = sandbox.memory.models.version_tags(name, version) if version is not None else {}
+    cutoff = tags.get("training_cutoff")
+    if version is not None and not serves_twin(decisions, version, segment.start):
+        cutoff = tags.get("refit_cutoff", cutoff)
+    return replace(
+        segment,
+        version=version,
+        family=tags.get("family"),
+        model_hash=tags.get("model_hash"),
+        training_cutoff=datetime.fromisoformat(cutoff) if cutoff else None,
+        approved=approved,
+        **outcome,
+    )
+
+
+def segment_metrics(document: Mapping[str, Any]) -> SegmentMetrics:
+    return _FIGURE.validate_python(document)
+
+
+def finish(
+    platform: BacktestPorts,
+    sandbox: Sandbox,
+    subject: Subject,
+    id: str,
+    start: datetime,
+    end: datetime,
+    retrain: Retrain,
+    segments: list[SegmentMetrics],
+    done: int,
+) -> Backtest:
+    """Determine outcomes from all data, compute metrics, draw charts, store the result."""
+    if isinstance(subject.definition, ModelDefinition) and all(s.version is None for s in segments):
+        raise UserError(
+            f"no model could be trained, so no instant was evaluated: {segments[-1].reason}"
+        )
+    now = platform.clock.now()
+    view = sandbox.live_view(now)
+    determine_due_outcomes(view, now)
+    material = gather_material(view, view.definitions.latest_revisions()[0], start, end, now)
+    metrics = compute_metrics(material)
+    events = events_of(material)
+    top = BacktestMetrics(
+        run=id,
+        subject=_describe_subject(subject),
+        trained=describe_training(subject.definition, segments, retrain),
+        segments=tuple(segments),
+        load=load_of(material, platform.budget.flood_above),
+        events=events,
+        cost=cost_of(subject.definition, events, (end - start) / timedelta(weeks=1)),
+        beside_acted=beside_acted(platform.episodes, material),
+        bursts=bursts_of(material),
+    )
+    judgement = conclude(metrics)
+    from alerting.reporting.page.page import draw, render_page  # noqa: PLC0415 - Matplotlib takes 30 MB; previews draw no report
+
+    page = render_page(metrics, judgement, draw(metrics, material), top)
+    results: Document = {
+        "finished_at": now,
+        "headline": judgement.sentence,
+        "metrics": to_document(metrics)
+        | {
+            "judgement": to_document(judgement),
+            "beside_acted": top.beside_acted,
+            "bursts": top.bursts,
+        },
+        "events": top.events.to_document() if top.events else None,
+        "cost": to_document(top.cost),
+        "load": to_document(top.load),
+    }
+    del results["metrics"]["episodes"]  # may be many; they are stored one by one
+    platform.backtests.finish(id, results, sandbox.memory.episodes.find(end=end)[::-1], page)
+    run = platform.backtests.get(id)
+    if run is None:
+        raise UserError("this backtest was removed while it ran; run it again")
+    return replace(stored_result(platform.backtests, run), resumed=done, is_stored=False)
+
+
+def stored_result(backtests: Backtests, run: Document) -> Backtest:
+    return Backtest(
+        **{
+            name: run[name]
+            for name in ("id", "definition", "start", "end", "headline", "finished_at")
+        },
+        **{name: run[name] for name in ("metrics", "events", "load", "cost")},
+        segments=tuple(run["segments"]),
+        episodes=tuple(backtests.episodes(run["id"])),
+        page=backtests.page(run["id"]) or "",
+        is_stored=True,
+    )
+
+
+def _describe_subject(subject: Subject) -> str:
+    name = subject.definition.name
+    number = subject.revision.number
+    if not subject.applied:
+        return f"{name} from its file, without applying it,"
+    return (
+        f"{name} revision "
+        f"{number}{'' if subject.definition.state == 'active' else f' (a {subject.definition.state})'}"  # noqa: E501
+    )
+
+
+def describe_training(
+    definition: Definition, segments: list[SegmentMetrics], retrain: Retrain
+) -> str:
+    """Return a sentence on how often a model was trained; empty for kinds without a model."""
+    if not isinstance(definition, ModelDefinition):
+        return ""
+    if isinstance(retrain, timedelta):
+        often = f"every {format_duration(retrain)}"
+    elif retrain == "never" or definition.retrain_cron is None:
+        often = "once, at the start"
+    else:
+        often = (
+            f"at the start and as scheduled ({definition.retrain_cron}, "
+            f"{definition.schedule.timezone})"
+        )
+    tried = len(segments)
+    failed = sum(s.verdict == "not_trained" for s in segments)
+    models = len({s.model_hash for s in segments if s.model_hash})
+    message = f"It was trained {often}"
+    if tried > 1:
+        message += f": {tried} times, {models} different {'model' if models == 1 else 'models'} in "
+        message += "service"
+    message += f"; {_count(failed, 'training')} not possible" if failed else ""
+    needed = definition.promotion.mode == "approval" or any(s.approved for s in segments)
+    approval = " Promotions that need approval were taken as approved at once." if needed else ""
+    other = (
+        " Each time with what was known by then: what a later training prints for this period is "
+        "of another model."
+    )
+    return f"{message}.{other if models else ''}{approval}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun} was" if number == 1 else f"{number} {noun}s were"
+
+
+def load_of(material: Material, flood_above: int) -> Load | None:
+    """Return the load of the episodes on operators, over the evaluated time."""
+    if not material.evaluated:
+        return None
+    intervals = material.evaluated.values()
+    raised = [e for e in material.episodes if material.start <= e.raised_at < material.end]
+    episodes_of = [(e.raised_at, e.raised_at + length(material.in_alarm(e))) for e in raised]
+    return operator_load(
+        episodes_of, min(a for a, _ in intervals), max(b for _, b in intervals), flood_above
+    )
+
+
+def events_of(material: Material) -> EventMetrics | None:
+    """Return event metrics by the candidates' code; None without problem or evaluated time."""
+    definition = material.definition
+    if definition.problem is None or not material.evaluated:
+        return None
+    gap, horizon = gap_and_horizon(definition)
+    episodes_of = {asset: _counted(material, asset) for asset in material.evaluated}
+    if isinstance(definition, TrainedDefinition):
+        intervals, observed = _scored_problems(material, definition)
+        seed = definition.learning.seed
+    else:
+        intervals = _evaluated_intervals(material)
+        seed = 0
+        observed = {asset: time.total_seconds() for asset, time in material.evaluated_times.items()}
+    start = to_millis(material.start)
+    end = to_millis(material.end)
+    begun = {  # problems that began outside of [start, end) confirm episodes, but do not count
+        asset: ProblemIntervals(
+            found.start, found.end, found.counted & (found.start >= start) & (found.start < end)
+        )
+        for asset, found in intervals.items()
+    }
+    return event_metrics(episodes_of, begun, gap, horizon, observed, seed)
+
+
+def bursts_of(material: Material) -> str:
+    """Return a sentence on problems that come in bursts; empty where they do not."""
+    problem = material.definition.problem
+    if problem is None or material.definition.is_of_unit:
+        return ""
+    bursts = find_bursts(problem, list(material.histories.values()))
+    return "" if bursts is None else bursts.message
+
+
+def _counted(material: Material, asset: str) -> list[CountedEpisode]:
+    """Return the episodes of the period on one asset whose outcome is known, with the time that was
+    evaluated."""
+    own = as_counted(material.definition, [e for e in material.episodes if e.asset == asset])
+    return [
+        counted._replace(ended=to_millis(e.raised_at + length(material.in_alarm(e))))
+        for e, counted in own
+        if e.outcome_record is not None
+        and e.outcome_record.occurred is not None
+        and material.start <= e.raised_at < material.end
+    ]
+
+
+def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -> Cost | None:
+    """Return the cost of misses and false alarms; None if the definition names none."""
+    if events is None or not isinstance(definition, TrainedDefinition):
+        return None
+    miss = definition.operating_point.cost_of_miss
+    false_alarm = definition.operating_point.cost_of_false_alarm
+    if miss is None or false_alarm is None:
+        return None
+    misses = (events.n_events - events.n_found) * miss
+    false = events.n_false_alarms * false_alarm
+    return Cost(misses, false, misses + false, (misses + false) / weeks)
+
+
+def _scored_problems(
+    material: Material, definition: TrainedDefinition
+) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
+    """Return the problems with a scored instant in time, and the time scored by asset."""
+    scores = material.scores
+    asset = scores["asset"].to_numpy(object)
+    stride = definition.stride.total_seconds()
+    seconds = {
+        str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()
+    }
+    at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
+    is_onset = material.predicts == "onset"
+    return warnable_problems(
+        at, asset, material.problems, is_onset, *gap_and_horizon(definition)
+    ), seconds
+
+
+def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
+    """Return the problems with an evaluated instant in their warning time, by asset."""
+    gap, horizon = gap_and_horizon(material.definition)
+    intervals = {}
+    for asset, (first, last) in material.evaluated.items():
+        own = material.problems[material.problems["asset"] == asset].sort_values("start")
+        found = problem_intervals(own, onset=material.predicts == "onset")
+        latest = found.start - gap
+        counted = (to_millis(first) < latest) & (latest - horizon < to_millis(last))
+        intervals[asset] = ProblemIntervals(found.start, found.end, counted)
+    return intervals
+
+
+def beside_acted(episodes: Episodes, material: Material) -> int:
+    """Return how many episodes lie in the outcome window of a live one that was acted upon."""
+    definition = material.definition
+    window = definition.gap + definition.horizon
+    since = material.start - definition.longest_window
+    live = episodes.find(definition.name, start=since, end=material.end)
+    acted = [
+        (e.asset, e.raised_at, e.valid_until or e.raised_at + window)
+        for e in live
+        if e.outcome_record is not None and e.outcome_record.acted
+    ]
+
+    def beside(episode: Episode) -> bool:
+        return any(
+            asset == episode.asset and at <= episode.raised_at <= until
+            for asset, at, until in acted
+        )
+
+    return sum(beside(e) for e in material.episodes if e.raised_at >= material.start)

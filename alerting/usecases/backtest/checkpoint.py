@@ -12,17 +12,10 @@ from pydantic import TypeAdapter
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
-from alerting.ports import (
-    Backtests,
-    DecisionRecord,
-    Document,
-    Files,
-    Predicted,
-    RegistryPorts,
-    Score,
-)
+from alerting.ports import DecisionRecord, Document, Files, Predicted, RegistryPorts, Score
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.page.backtest import SegmentMetrics
+from alerting.stores.reports import Backtests
 from alerting.usecases.backtest.sandbox import Sandbox, fitted_candidates, store_candidates
 from alerting.usecases.registry.registration import register_model, search_run
 

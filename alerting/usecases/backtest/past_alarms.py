@@ -16,7 +16,7 @@ from alerting.kinds.registry import kind_of
 from alerting.ports import BacktestPorts
 from alerting.reporting.base.load import Load, operator_load
 from alerting.usecases.episodes.suppression import never_notified
-from alerting.usecases.evaluation.new_episodes import new_episodes
+from alerting.usecases.evaluation.compose import new_episodes
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.registry.registration import ModelCache
 

@@ -25,6 +25,7 @@ from alerting.ports import (
     ReadingColumns,
     Readings,
     RegistryPorts,
+    SandboxPorts,
     TrainingRuns,
     Wanted,
     WantedHistory,
@@ -122,7 +123,7 @@ class Sandbox:
             self.memory.labels.insert(replace(label, made_at=FIRST_INSTANT))
         self.stored: dict[str, Episode] = {}
 
-    def live_view(self, at: datetime) -> BacktestPorts:
+    def live_view(self, at: datetime) -> SandboxPorts:
         """Return the platform for an evaluation at an instant. No later data can be read."""
         live = self._live
         return replace(
@@ -134,7 +135,7 @@ class Sandbox:
             latency=live.latency,
         )
 
-    def training(self, at: datetime) -> BacktestPorts:
+    def training(self, at: datetime) -> SandboxPorts:
         """Return the platform for a training at an instant, with earlier live episodes."""
         known = self._live.in_memory()
         name = self._revision.name

@@ -14,8 +14,7 @@ from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, smallest_latency
 from alerting.kinds.protocol.scoring import ScoringKind
 from alerting.kinds.registry import kind_of
-from alerting.ports import EvaluationPorts, EventRow, ReadingRow, SourcePorts, UpkeepPorts
-from alerting.ports.late import LatePart
+from alerting.ports import EvaluationPorts, EventRow, LatePart, ReadingRow, SourcePorts, UpkeepPorts
 from alerting.ports.logs import log_run
 from alerting.readings.instants import from_millis, to_millis
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
@@ -112,11 +111,6 @@ def _never() -> bool:
     return False
 
 
-def _all(shard: tuple[int, int]) -> bool:  # noqa: ARG001
-    """Return true for any shard."""
-    return True
-
-
 class PromptEvaluation:
     """Evaluates targets as soon as the latency of the rows that arrived for them is over.
 
@@ -134,8 +128,6 @@ class PromptEvaluation:
         self._due_at: int | None = None
         self.smallest_latency = timedelta(0)
         """Of the targets that it evaluates."""
-        self.owns: Callable[[tuple[int, int]], bool] = _all
-        """Which shards of states it evaluates; other processes evaluate the others."""
         self.is_behind = False
         """Whether the last turn has left models that were due to the next one."""
 
@@ -208,17 +200,16 @@ class PromptEvaluation:
         return counts
 
     def _wait(self, plan: EvaluationPlan, arrived: Sequence[LatePart]) -> None:
-        """Add the own targets that read what arrived, and leave out those that are no longer in
-        the plan, or no longer own."""
+        """Add the targets that read what arrived, and leave out those that are no longer in the
+        plan."""
         parts = {part.asset: part for part in arrived}
         self.smallest_latency = timedelta(milliseconds=smallest_latency(plan.targets))
-        own = [target for target in plan.targets if self.owns(target.shard)]
-        for asset, targets in targets_by_asset(own, parts.keys()).items():
+        for asset, targets in targets_by_asset(plan.targets, parts.keys()).items():
             stamps = StampRange(parts[asset].first, parts[asset].last)
             for target in targets:
                 if uses(target, parts[asset]):
                     self._waiting[target.key] = stamps.with_others(self._waiting.get(target.key))
-        keys = {target.key for target in own}
+        keys = {target.key for target in plan.targets}
         self._waiting = {key: stamps for key, stamps in self._waiting.items() if key in keys}
         self._strides = {key: stride for key, stride in self._strides.items() if key in keys}
         self._inputs.models.forget_others(plan.names)

@@ -14,6 +14,7 @@ from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationTarget, smallest_latency
 from alerting.ports import (
     Arrival,
+    Arrivals,
     Assets,
     Definitions,
     IngestionPorts,
@@ -22,7 +23,6 @@ from alerting.ports import (
     Readings,
     States,
 )
-from alerting.ports.late import Arrivals
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.versions import first_instant
 

@@ -4,13 +4,16 @@ quality. Stored readings stay as they are."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset
+from alerting.definitions.faults import Conflicting, NotFound
+from alerting.definitions.wording.language import template, translatable
 from alerting.ports import (
+    Audit,
     IntervalLabels,
     LabelPorts,
     NewestReading,
@@ -23,11 +26,15 @@ from alerting.ports import (
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, millis
 from alerting.readings.instants import Millis
-from alerting.readings.interval_labels import IntervalLabel, bad_intervals
+from alerting.readings.interval_labels import IntervalLabel, LabelKind, bad_intervals, new_label
 from alerting.readings.rollups import Interval
 from alerting.readings.sample_quality import Doubts, no_instants
 
 P = TypeVar("P", bound=LabelPorts)
+MOST_LABELS = 1_000
+"""Labels in force of one asset."""
+MARKED = template("time marked")
+UNDONE = template("mark undone")
 
 
 def without_bad_values(platform: P, at: datetime | None = None) -> P:
@@ -157,3 +164,75 @@ def _are_inside(ts: Millis, intervals: Sequence[Interval]) -> npt.NDArray[np.boo
         return np.zeros(len(ts), np.bool_)
     inside: npt.NDArray[np.bool_] = (latest >= 0) & (ts < ends[latest])
     return inside
+
+
+class LabelPosition(NamedTuple):
+    """The last label of a page: when it was made, and its id."""
+
+    made_at: datetime
+    id: str
+
+
+def mark_interval(
+    platform: LabelPorts,
+    audit: Audit,
+    asset: str,
+    variables: Iterable[str],
+    start: datetime,
+    end: datetime,
+    kind: LabelKind,
+    reason: str,
+    author: str,
+    now: datetime,
+) -> IntervalLabel:
+    """Store a label of [start, end), and return it. Idempotent: the same one in force is returned
+    as it is.
+
+    Raises NotFound for an unknown asset or variable, UserError as `new_label`, and Conflicting if
+    the asset has a thousand labels.
+    """
+    found = platform.assets.get(asset)
+    if found is None:
+        raise NotFound(f"there is no asset {asset!r}")
+    label = new_label(found, variables, start, end, kind, reason, author, now)
+    in_force = platform.labels.in_force([asset], None)
+    same = next((one for one in in_force if one.is_same(label)), None)
+    if same is not None:
+        return same
+    if len(in_force) >= MOST_LABELS:
+        raise Conflicting(
+            translatable("this asset has 1,000 marked times; undo some that no longer matter")
+        )
+    if platform.labels.insert(label):
+        audit.add(author, MARKED, asset, now, None, _shown(label), label.reason)
+    return label
+
+
+def undo_label(
+    platform: LabelPorts, audit: Audit, id: str, by: str, now: datetime, reason: str = ""
+) -> IntervalLabel:
+    """End a label, and return it; the document stays. Idempotent. Raises NotFound."""
+    found = platform.labels.get(id)
+    if found is None:
+        raise NotFound(f"there is no label {id!r}")
+    if found.undone_at is not None:
+        return found
+    undone = found.undo(by, now)
+    if not platform.labels.store_undone(undone):
+        return platform.labels.get(id) or undone  # another person was first
+    audit.add(by, UNDONE, found.asset, now, _shown(found), None, reason)
+    return undone
+
+
+def list_labels(
+    platform: LabelPorts, asset: str, limit: int, before: LabelPosition | None = None
+) -> list[IntervalLabel]:
+    """Return labels of an asset, undone ones among them, those made last first. Raises NotFound."""
+    if platform.assets.get(asset) is None:
+        raise NotFound(f"there is no asset {asset!r}")
+    return platform.labels.newest_labels(asset, limit, before)
+
+
+def _shown(label: IntervalLabel) -> dict[str, Any]:
+    names = ("id", "variables", "start", "end", "kind")
+    return {name: asdict(label)[name] for name in names}

@@ -12,14 +12,7 @@ from alerting.definitions.wording.language import ENGLISH, Language, translatabl
 from alerting.episodes.episode import Episode
 from alerting.kinds.protocol.kind import Charted, Statistic
 from alerting.kinds.registry import kind_of
-from alerting.ports import (
-    ChartPorts,
-    Picture,
-    ReadingColumns,
-    Readings,
-    Reports,
-    Wanted,
-)
+from alerting.ports import ChartPorts, Picture, ReadingColumns, Readings, Wanted
 from alerting.readings.history import Millis, millis, to_millis
 from alerting.readings.ragged import Numbers
 from alerting.reporting.base.messages import format_minutes
@@ -35,6 +28,7 @@ from alerting.reporting.figures.episode_chart import (
     episode_chart,
     new_panel,
 )
+from alerting.stores.reports import Reports
 from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.report_material.charted import levels_in_force
 

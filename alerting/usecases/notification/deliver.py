@@ -20,6 +20,7 @@ from alerting.notifications.retries import after_failure, retry_delay
 from alerting.notifications.routing import channels_of
 from alerting.operators.mutes import Mute
 from alerting.ports import (
+    Change,
     Channel,
     DeliveryFailed,
     DeliveryPorts,
@@ -27,7 +28,6 @@ from alerting.ports import (
     MutingPorts,
 )
 from alerting.ports.logs import id_logger, log_run
-from alerting.ports.notifications import Change
 from alerting.reporting.base.messages import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
 from alerting.usecases.definitions.versions import newest_title

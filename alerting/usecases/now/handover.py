@@ -24,8 +24,7 @@ from alerting.operators.shifts import (
     find_running,
     usual_hours,
 )
-from alerting.ports import OperatorPorts
-from alerting.ports.platform_alerts import AuditFilter
+from alerting.ports import AuditFilter, OperatorPorts
 from alerting.readings.instants import LAST_INSTANT
 from alerting.reporting.base.messages import OUTCOME_NAMES, VERDICT_NAMES
 from alerting.reporting.base.sentences import sentence

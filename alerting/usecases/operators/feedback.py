@@ -6,8 +6,9 @@ from dataclasses import replace
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import join_with_and, translatable
 from alerting.episodes.episode import Episode, Feedback, Transition
-from alerting.ports import FeedbackLog, OperatorPorts
+from alerting.ports import OperatorPorts
 from alerting.reporting.base.messages import TAKEN_NAMES, VERDICT_NAMES
+from alerting.stores.episodes.operators import FeedbackLog
 from alerting.usecases.episodes.changes import update
 from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.episodes.store import find_episode

@@ -11,11 +11,11 @@ from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import moving_kind_of
 from alerting.learning.metrics.graded_values import ServedValues, compare_values
 from alerting.ports import (
-    BacktestPorts,
     ChartPorts,
     ModelUnavailable,
     Readings,
     ReportPorts,
+    SandboxPorts,
     Scores,
 )
 from alerting.readings.series import Series, series_of
@@ -24,7 +24,7 @@ from alerting.usecases.definitions.versions import segments
 
 
 def levels_in_force(
-    platform: ChartPorts | ReportPorts | BacktestPorts,
+    platform: ChartPorts | ReportPorts | SandboxPorts,
     models: LoadedModels,
     definition: Definition,
     asset: Asset,

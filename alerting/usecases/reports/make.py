@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import in_force
-from alerting.definitions.wording.language import language, translatable
+from alerting.definitions.wording.language import Language, language, translatable
 from alerting.episodes.misses import ReportedMiss
 from alerting.ports import (
     Decisions,
@@ -23,13 +25,15 @@ from alerting.ports import (
     ReportHead,
     ReportPorts,
 )
+from alerting.reporting.base.messages import money
 from alerting.reporting.base.table import Table, to_document
 from alerting.reporting.definition.conclusion import Judgement, conclude
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics
-from alerting.reporting.definition.money import DefinitionNumbers
+from alerting.reporting.definition.money import DefinitionNumbers, read_summary, sum_money
 from alerting.reporting.page.sentences import mail_sentences
 from alerting.reporting.page.tables import key_metrics, tables
+from alerting.stores.reports import Reports
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at
 from alerting.usecases.platform_health.worse_models import verify_model
@@ -37,6 +41,7 @@ from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.report_material.material import gather_material
 
 _LEAST_DISTANCE = timedelta(minutes=5)
+_NEWEST = 500
 
 
 def with_misses(platform: MaterialPorts, material: Material) -> Material:
@@ -292,3 +297,47 @@ def revision_of_period(definitions: Definitions, latest: Revision, end: datetime
     if latest.at < end:
         return latest
     return in_force(definitions.revisions(latest.name), end) or latest
+
+
+class ReportedNumbers(NamedTuple):
+    """The numbers of a definition, and the report that has them."""
+
+    numbers: DefinitionNumbers
+    report: ReportHead
+
+
+def read_numbers(reports: Reports) -> list[ReportedNumbers]:
+    """Return the numbers of the newest report on each definition, those with most false alarms and
+    misses first. Reports that are damaged, or of a version without numbers, are left out."""
+    newest: dict[str, ReportHead] = {}
+    for head in reports.newest_reports(_NEWEST):
+        if head.definition is not None:
+            newest.setdefault(head.definition, head)
+    metrics = reports.metrics_of([head.id for head in newest.values()])
+    found = []
+    for head in newest.values():
+        try:
+            summary = read_summary(metrics.get(head.id, {}).get("summary"))
+        except ValidationError:
+            continue
+        found.append(ReportedNumbers(summary, head))
+    return sorted(
+        found,
+        key=lambda r: (
+            r.numbers.announced - r.numbers.problems - r.numbers.false_alarms,
+            r.numbers.title,
+        ),
+    )
+
+
+def worth_sentences(found: list[ReportedNumbers], language: Language) -> list[str]:
+    """Return a sentence for each currency on what alerts were worth and problems cost; none where
+    no definition states its costs."""
+    return [
+        language.say(
+            "The alerts that state their costs were worth {worth}; problems that came cost {lost}.",
+            worth=money(one.net.low, one.net.high, one.currency, language),
+            lost=money(one.lost.low, one.lost.high, one.currency, language),
+        )
+        for one in sum_money([r.numbers.money for r in found if r.numbers.money is not None])
+    ]

@@ -16,9 +16,8 @@ from alerting.usecases.evaluation.evaluate import check_unseen
 from alerting.usecases.ingestion.sources import ReadingSource
 from alerting.usecases.ingestion.tables import Checked, check_readings, refuse_line
 from alerting.usecases.registry.registration import ModelCache
-from alerting.usecases.scoring.given import GivenReadings
 from alerting.usecases.scoring.past_scores import ScoringPlan, champion, plan_assets, score_asset
-from alerting.usecases.scoring.predict import scoring_kind
+from alerting.usecases.scoring.predict import GivenReadings, scoring_kind
 
 _SHOWN = 10
 _ANY = datetime.max.replace(tzinfo=UTC)

@@ -13,7 +13,8 @@ from alerting.definitions.sinks.sink import (
     sink_kinds,
 )
 from alerting.definitions.wording.language import template
-from alerting.ports import Document, NoChangeFeed, SinkFeed, SinkPorts
+from alerting.ports import Document, NoChangeFeed, SinkPorts
+from alerting.stores.sinks import SinkFeed
 from alerting.usecases.documents import DocumentKind, StateChange
 from alerting.usecases.sinks.status import SinkStatus, sink_status
 

@@ -22,10 +22,10 @@ from alerting.ports import (
     EventRow,
     ReadingRow,
     Record,
-    SourceDeliveries,
     SourcePorts,
 )
 from alerting.readings.column_titles import Units, units_by_name
+from alerting.stores.sources import SourceDeliveries
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.ingestion.text_names import Titles, titles_by_name
 from alerting.usecases.sources.declare import Declared, fit_events, fit_readings

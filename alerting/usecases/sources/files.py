@@ -25,10 +25,10 @@ from alerting.ports import (
     FileMark,
     IngestionPorts,
     ReadingRow,
-    SourceDeliveries,
     SourcePorts,
 )
 from alerting.ports.logs import id_logger
+from alerting.stores.sources import SourceDeliveries
 from alerting.usecases.ingestion.sources import Duration, EventSource, ReadingSource
 from alerting.usecases.ingestion.tables import (
     Checked,
@@ -37,9 +37,9 @@ from alerting.usecases.ingestion.tables import (
     check_readings,
     first_rows,
     ignore_line,
+    name_options,
 )
 from alerting.usecases.sources.deliver import record_declared
-from alerting.usecases.sources.file_messages import name_fields, no_table
 from alerting.usecases.sources.headroom import (
     BeyondBounds,
     Headroom,
@@ -59,6 +59,30 @@ _LONGEST_FAULT = 4000
 IsOutage = Callable[[Exception], bool]
 """Whether an error is one of the database, so that no file is to blame."""
 _log = id_logger(__name__)
+_FIELDS = {
+    "--asset-column": "asset_column",
+    "--asset": "asset",
+    "--time-format": "time_format",
+    "--time": "time",
+    "--tz": "timezone",
+    "--sep": "separator",
+    "--decimal": "decimal:",
+    "--encoding": "encoding",
+    "--rename": "variables",
+    "--only": "others",
+    "--missing": "missing",
+    "--duplicates": "duplicates:",
+    "--skip-bad": "bad_lines: skip",
+    "--quality-codes": "quality_codes",
+    "--type-column": "events.type_column",
+    "--type-prefix": "events.type_prefix",
+    "--type": "events.type",
+    "--end-column": "events.end_column",
+    "--lasting": "events.lasting: true",
+    "--instant": "events.lasting: false",
+}
+"""The field of a source that does what an option of `alerting import` does, which messages of the
+check name."""
 
 
 class FileRefused(UserError):
@@ -409,4 +433,20 @@ def try_files(
     ]
     return SourceTrial(
         source.name, checked.profile.lines, list(described(rows))[:SHOWN], refused, notes
+    )
+
+
+def name_fields(text: str) -> str:
+    """Return a message of the check with the fields of a source in place of options."""
+    return name_options(text, _FIELDS)
+
+
+def no_table(file: str) -> str:
+    """Return the refusal of a file that is no table of time stamps: who chooses a path may not read
+    by messages what is there."""
+    return translatable(
+        "{file} was not imported: no table with a column of time stamps was found in it, as the "
+        "source describes it (time, time_format, separator, encoding); nothing of it is quoted "
+        "here",
+        file=file,
     )

@@ -12,7 +12,7 @@ from functools import cached_property
 from alerting.definitions.assets import MOST_VARIABLES, Asset
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
-from alerting.ports import SourceDeliveries
+from alerting.stores.sources import SourceDeliveries
 from alerting.usecases.sources.row_refusals import RowRefused
 
 

@@ -16,7 +16,6 @@ from alerting.definitions.sources.streamed import MessageSource, StreamedSource
 from alerting.definitions.wording.language import template
 from alerting.ports import (
     DeadMessage,
-    DeadMessages,
     Delivered,
     DocumentStore,
     EventRow,
@@ -25,6 +24,7 @@ from alerting.ports import (
     SourceLoss,
     SourcePorts,
 )
+from alerting.stores.sources import DeadMessages
 from alerting.usecases.sources.deliver import fit, store
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.json_rows import RepeatedName, parse_json

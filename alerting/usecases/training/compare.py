@@ -31,10 +31,14 @@ from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at, last_promotion, serves_twin
 from alerting.usecases.labels.learning import record_labels
-from alerting.usecases.registry.evidence import FOLDER as EVIDENCE
-from alerting.usecases.registry.evidence import effects_file
 from alerting.usecases.registry.onnx_export import log_onnx
-from alerting.usecases.registry.registration import ModelCache, register_model, search_run
+from alerting.usecases.registry.registration import FOLDER as EVIDENCE
+from alerting.usecases.registry.registration import (
+    ModelCache,
+    effects_file,
+    register_model,
+    search_run,
+)
 from alerting.usecases.training.dataset import (
     acted_windows,
     dataset_at,

@@ -16,7 +16,7 @@ from alerting.reporting.page.decision_text import proposed_alert, ranked
 from alerting.usecases.definitions.missing_champion import waiting_proposal
 from alerting.usecases.definitions.platform_alerts import WAITING, why_waiting
 from alerting.usecases.definitions.versions import describe_worse_forecasts, last_promotion
-from alerting.usecases.registry.evidence import ModelEvidence, load_evidence
+from alerting.usecases.registry.registration import ModelEvidence, load_evidence
 from alerting.usecases.training.due import newest_trainings
 from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.runs import require_trained, training_state

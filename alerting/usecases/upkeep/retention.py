@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.matching import matching_assets
@@ -14,26 +15,37 @@ from alerting.ports import (
     Definitions,
     DeliveryPorts,
     EpisodePorts,
+    EvaluationPorts,
     Models,
     PastEvaluations,
     PlanPorts,
     Readings,
-    Sweeps,
     Swept,
     UpkeepPorts,
 )
-from alerting.ports.sweeps import Log
-from alerting.usecases.alarm_load.budget_gate import checked_subjects
+from alerting.stores.sweeps import Log, Sweeps
+from alerting.usecases.alarm_load.budget_gate import check_edited, checked_subjects
 from alerting.usecases.definitions.lookup import active
+from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.documents import audit_edits
+from alerting.usecases.episodes.outcomes import determine_due_outcomes
+from alerting.usecases.evaluation.evaluate import close_orphans
 from alerting.usecases.notification.platform_alerts import opening_keys
-from alerting.usecases.upkeep.rollups import forget_rollups
+from alerting.usecases.notification.routes import ROUTES, correct_if_known_late
+from alerting.usecases.platform_health.check import check_platform
+from alerting.usecases.sinks.documents import SINKS, read_sinks
+from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.upkeep.rollups import forget_rollups, roll_up
 
 # readings before a raise that evaluation, explanation or chart may read
 _BEFORE_EPISODE = timedelta(days=30)
 _EVER = datetime.fromtimestamp(0, UTC)
 _AFTER_LATENESS = timedelta(days=1)
 _FAR = timedelta(days=3650)  # no outcome is due later
+MOST_FAULTS_NAMED = 20
+"""Reasons why variables are not rolled up that one run names."""
+_LEAST_RETENTION = timedelta(days=1)
 
 
 def retain(
@@ -197,3 +209,32 @@ def _totals(found: Iterable[Swept]) -> list[Swept]:
         size = None if one.bytes is None or before.bytes is None else before.bytes + one.bytes
         totals[one.what] = Swept(one.what, before.documents + one.documents, size)
     return list(totals.values())
+
+
+def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
+    """Do the upkeep that is due. Return what it did and found, by name. Idempotent."""
+    synced = sync(platform, as_of)
+    rolled = roll_up(platform, as_of)  # before the records of arrivals are forgotten
+    read_sinks(platform, as_of)  # those written to the database begin
+    return {
+        "edited_documents": audit_edits(platform, as_of),
+        "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
+        "over_budget": check_edited(platform, as_of),
+        "edited_sources": SOURCES.record_edits(platform, as_of),
+        "edited_sinks": SINKS.record_edits(platform, as_of),
+        "faulty": synced.faulty,
+        "closed": close_orphans(platform, as_of),
+        "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),
+        "rolled_up": rolled.rows,
+        "not_rolled_up": sorted(set(rolled.faults))[:MOST_FAULTS_NAMED],
+        "forgotten_late": forget_late(platform, as_of),
+        "dead_letters": len(platform.notifications.dead()),
+        "faulty_routes": ROUTES.read(platform)[1],
+        "faults": [f"{fault.kind}: {fault.subject}" for fault in check_platform(platform, as_of)],
+    }
+
+
+def forget_late(platform: EvaluationPorts, as_of: datetime) -> int:
+    """Remove arrival records that nothing would reprocess; return how many."""
+    longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
+    return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION))

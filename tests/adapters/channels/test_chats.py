@@ -6,10 +6,15 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from alerting.adapters.channels.chat import (
+    LONGEST_HEADER,
+    LONGEST_OF_NTFY,
+    LONGEST_SECTION,
+    NtfyChannel,
+    SlackChannel,
+    TeamsChannel,
+)
 from alerting.adapters.channels.egress import Egress, EgressRefused
-from alerting.adapters.channels.ntfy import LONGEST, NtfyChannel
-from alerting.adapters.channels.slack import LONGEST_HEADER, LONGEST_SECTION, SlackChannel
-from alerting.adapters.channels.teams import TeamsChannel
 from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.ports import DeliveryFailed, Message, MessageLink
 from tests.helpers.http_receiver import http_receiver
@@ -125,7 +130,7 @@ def test_ntfy_wakes_nobody_for_the_end_and_shows_a_long_text_instead_of_a_file(s
     [over, long] = server.bodies
     assert (over["priority"], over["tags"], over["actions"]) == (3, ["white_check_mark"], [])
     assert over["click"] == LINKS[-1].url
-    assert LONGEST - 4 < len(long["message"].encode()) <= LONGEST
+    assert LONGEST_OF_NTFY - 4 < len(long["message"].encode()) <= LONGEST_OF_NTFY
     assert long["message"].endswith(LINKS[3].url)
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from alerting.adapters.mlflow import model_files
+from alerting.adapters.mlflow import mlflow_registry as model_files
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels, RegistryUnavailable
 from alerting.definitions.faults import UserError
 from alerting.ports import ModelUnavailable

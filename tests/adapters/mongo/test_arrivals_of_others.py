@@ -8,10 +8,9 @@ import pytest
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.definitions.assets import EventType
-from alerting.ports import EventRow, ReadingRow
-from alerting.ports.late import LatePart
+from alerting.ports import EventRow, LatePart, ReadingRow
+from alerting.stores.readings.arrivals import MongoArrivals
 from alerting.stream.evaluator import Evaluator
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings

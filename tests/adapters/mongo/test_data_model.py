@@ -6,10 +6,12 @@ from pathlib import Path
 
 from bson.codec_options import CodecOptions
 
-from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS, WRITTEN
+from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores
+from alerting.adapters.mongo.prepare import VALIDATORS
 from alerting.demo.line_store import MongoLines
+from alerting.stores.documents import SCHEMA, WRITTEN
+from alerting.stores.indexes import INDEXES
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ import mongomock
 import numpy as np
 import pytest
 
-from alerting.adapters.mongo.documents import from_document, to_bson, to_document
 from alerting.episodes.episode import Episode
+from alerting.stores.documents import from_document, to_bson, to_document
 from tests.builders import at
 from tests.helpers.episodes import full_episode
 

@@ -9,12 +9,12 @@ from fastapi.testclient import TestClient
 from pymongo.errors import DuplicateKeyError
 from typer.testing import CliRunner
 
-from alerting.adapters.mongo.indexes import INDEXES
 from alerting.cli.main import app
 from alerting.console.app import create_app
 from alerting.definitions.assets import EventType
 from alerting.definitions.shards import shard_of
 from alerting.ports import EventRow, ReadingRow
+from alerting.stores.indexes import INDEXES
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
@@ -24,8 +24,7 @@ from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.reports.issue import make_due_reports
 from alerting.usecases.sinks.documents import SINKS
 from alerting.usecases.sources.documents import SOURCES
-from alerting.usecases.upkeep.maintain import maintain
-from alerting.usecases.upkeep.retention import retain
+from alerting.usecases.upkeep.retention import maintain, retain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, VIEWER
 from tests.helpers.console.pages import log_in

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from bson.codec_options import CodecOptions
 
-from alerting.adapters.mongo.readings.raw_rows import uniform_columns
-from alerting.adapters.samples.columns import readings_columns
+from alerting.stores.readings.columns import readings_columns
+from alerting.stores.readings.readings import uniform_columns
 from tests.builders import at
 
 NAMES = ("a", "b", "temperature")

@@ -15,11 +15,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
+from alerting.stores.documents import SCHEMA
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.pages import csrf_of

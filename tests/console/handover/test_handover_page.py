@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import ActorStamp
-from alerting.ports.platform_alerts import AuditFilter
+from alerting.ports import AuditFilter
 from tests.builders import at
 from tests.helpers.console.api import TOKENS, episode
 from tests.helpers.console.pages import lacks, log_in, send_form, text_of

@@ -7,8 +7,7 @@ import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import ActorStamp
-from alerting.ports import ReadingRow
-from alerting.ports.platform_alerts import AuditFilter
+from alerting.ports import AuditFilter, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings

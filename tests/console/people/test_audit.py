@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.operators.refusals import JOINED
 from alerting.ports import AuditFilter
+from alerting.stores.documents import SCHEMA
 from alerting.usecases.access.people import make_link, register_services
 from alerting.usecases.notification.muting import tend_mutes
 from alerting.usecases.upkeep.retention import retain

@@ -6,9 +6,9 @@ from html import escape
 
 import pytest
 
-from alerting.adapters.mongo.documents import from_document, to_document
 from alerting.definitions.wording.language import NATIVE_NAMES, language
 from alerting.episodes.episode import Episode, Feedback
+from alerting.stores.documents import from_document, to_document
 from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.reports.make import make_report
 from tests.builders import at

@@ -8,8 +8,7 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.mongo.disk import read_database
 from alerting.console.app import create_app
-from alerting.ports import DatabaseState
-from alerting.ports.sources import DeadMessage
+from alerting.ports import DatabaseState, DeadMessage
 from alerting.usecases.definitions.platform_alerts import FAULTY, UNREADABLE
 from alerting.usecases.platform_health.conditions import (
     BEHIND,
@@ -42,7 +41,7 @@ def line(platform):
     body = b'{"ts": "2026-01-05T00:01:00Z", "asset": "oven-1", "values": {"temperature": 201}}'
     dead = DeadMessage("d", BROKER["name"], "line-1/t", body, "was no source then", at(5))
     platform.dead_messages.add_dead([dead])
-    platform.stream_processes.note_process("stream-1", [BROKER["name"]])
+    platform.leases.claim("stream", "stream-1", [BROKER["name"]])
     return platform
 
 

@@ -10,7 +10,7 @@ from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.page.page import draw, render_page
-from alerting.usecases.backtest.metrics import cost_of, events_of, load_of
+from alerting.usecases.backtest.backtest import cost_of, events_of, load_of
 from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS
 from tests.report_material import THRESHOLD, episode, good_material, problems, threshold_material
 

@@ -6,7 +6,6 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.servers.remote import SourceFiles
@@ -24,6 +23,7 @@ from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.sources.stream import BrokerMessage, store_messages, subscription
 from tests.builders import at
 from tests.helpers.fields import leaves
+from tests.in_memory_platform import memory_platform
 
 ROW = {
     "ts": "2026-01-05 12:00", "at": "2026-01-05 13:00", "asset": "oven-1", "machine": "m",

@@ -4,7 +4,6 @@ template."""
 import re
 from datetime import UTC, datetime, timedelta
 
-from alerting.adapters.mongo.documents import from_document, to_document
 from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,
@@ -21,6 +20,7 @@ from alerting.definitions.wording.language import (
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages.problem_messages import risk_message
 from alerting.reporting.base.messages import clock_time, distance, local_times
+from alerting.stores.documents import from_document, to_document
 from tests.builders import at, classifier, oven
 
 GERMAN = language("de")

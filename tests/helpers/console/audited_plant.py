@@ -19,7 +19,7 @@ from alerting.notifications.notification import Notification
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.stream import store_messages
-from alerting.usecases.upkeep.maintain import maintain
+from alerting.usecases.upkeep.retention import maintain
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import ADMIN
 from tests.helpers.console.pages import WallClock, csrf_of

@@ -16,15 +16,16 @@ from alerting.operators.mutes import EndingEvent
 from alerting.operators.people import AccessToken, Account, Session, hash_secret
 from alerting.operators.shifts import Shift
 from alerting.ports import (
+    Arrival,
+    DeadMessage,
     DecisionRecord,
     EventRow,
+    LatePart,
     PastEvaluation,
     ReadingRow,
     Score,
     Training,
 )
-from alerting.ports.late import Arrival, LatePart
-from alerting.ports.sources import DeadMessage
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

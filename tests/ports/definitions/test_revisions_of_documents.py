@@ -1,9 +1,9 @@
 """Revisions that store a current definition are not parsed again, and read the same as if they
 were."""
 
-from alerting.adapters.mongo.documents import to_document
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.validation import parse_definition
+from alerting.stores.documents import to_document
 from tests.builders import at, revision, threshold, too_hot, too_moist
 from tests.helpers.stores import broken_in_memory
 from tests.rubbish import rubbish

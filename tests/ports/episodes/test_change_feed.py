@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from alerting.operators.people import hash_secret
-from alerting.ports.episodes import live_episode
+from alerting.ports import live_episode
 from alerting.usecases.access import people
 from alerting.usecases.access.sign_in import begin_session
 from alerting.usecases.access.tokens import create_token, revoke_token

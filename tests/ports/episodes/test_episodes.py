@@ -6,7 +6,6 @@ from functools import partial
 
 import pytest
 
-from alerting.adapters.mongo.episodes.episodes import _document
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.episodes.episode import (
     ActorStamp,
@@ -20,6 +19,7 @@ from alerting.episodes.episode import (
 )
 from alerting.episodes.extract import alarm_of
 from alerting.ports import Conflict
+from alerting.stores.episodes.episodes import _document
 from tests.builders import at
 from tests.helpers.contracts import each, step, unit_step
 from tests.helpers.episodes import closed, episode, full_episode

@@ -1,6 +1,6 @@
 """Port `Backtests`."""
 
-from alerting.adapters.mongo.reports import backtests as module
+from alerting.stores import reports as module
 from tests.builders import at
 from tests.helpers.contracts import each, having, step
 from tests.helpers.episodes import episode

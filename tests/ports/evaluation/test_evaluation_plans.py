@@ -5,11 +5,11 @@ from functools import partial
 import pytest
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.adapters.mongo.evaluation import evaluation_plans
 from alerting.definitions.revisions import question_of
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.ports import DecisionRecord
+from alerting.stores.evaluation import evaluation_plans
 from alerting.usecases.definitions import plan_after_edits, targets
 from alerting.usecases.definitions.sync import apply, sync, sync_edited
 from alerting.usecases.definitions.targets import current_plan, source_hash_of

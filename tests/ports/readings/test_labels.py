@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from pymongo.errors import WriteError
 
-from alerting.adapters.mongo.indexes import LABELS
 from alerting.readings.interval_labels import IntervalLabel
+from alerting.stores.documents import LABELS
 from tests.builders import at
 from tests.helpers.contracts import each, step
 

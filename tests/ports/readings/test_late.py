@@ -7,8 +7,7 @@ import pytest
 from alerting.definitions.assets import EventType
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
-from alerting.ports import EventRow, ReadingRow
-from alerting.ports.late import Checkpoint, LatePart
+from alerting.ports import Checkpoint, EventRow, LatePart, ReadingRow
 from alerting.usecases.ingestion.arrivals import (
     add_events,
     add_readings,

@@ -6,8 +6,7 @@ from unittest.mock import ANY
 import numpy as np
 
 from alerting.definitions.assets import Variable
-from alerting.ports import ReadingRow, Wanted
-from alerting.ports.late import LatePart
+from alerting.ports import LatePart, ReadingRow, Wanted
 from alerting.readings.history import to_millis
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven

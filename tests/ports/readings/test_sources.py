@@ -7,8 +7,8 @@ from unittest.mock import ANY
 import pytest
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import LEASE_LASTS
 from alerting.ports import (
-    POLL_ABANDONED,
     DeadMessage,
     Declarations,
     Delivered,
@@ -109,19 +109,12 @@ CLAIMS = {
             ),
         ),
     ],
-    "a polled source has one reader at a time, who is noted when done": [
+    "when and by whom a polled source was read is noted": [
         on_deliveries("set_cursor", "gate", "17", "abc"),
-        on_deliveries("claim_poll", "gate", "service-1", gives=True),
-        on_deliveries("claim_poll", "gate", "scheduler-1", gives=False),
-        on_deliveries("claim_poll", "gate", "service-1", gives=True),  # renewed
-        on_deliveries("claim_poll", "quality", "scheduler-1", gives=True),
-        on_deliveries("end_poll", "gate", "scheduler-1", "scheduler", at(1)),
-        on_deliveries("claim_poll", "gate", "scheduler-1", gives=False),  # its reader ends it
-        on_deliveries("end_poll", "gate", "service-1", "service", at(2)),
+        on_deliveries("note_polled", "gate", "service", at(2)),
         on_deliveries(
             "progress", "gate", gives=having(cursor="17", polled_by="service", polled_at=at(2))
         ),
-        on_deliveries("claim_poll", "gate", "scheduler-1", gives=True),
         on_deliveries("progress", "quality", gives=having(polled_at=None)),
     ],
     "losses add up, and a source is read up to the latest note": [
@@ -200,15 +193,18 @@ CLAIMS = {
         on_deliveries("answer", "a", gives={"rows": 1}),
         on_deliveries("answer", "b", gives=None),
     ],
-    "processes that work know each other until they end": [
-        step("stream_processes.has_processes", gives=False),
-        step("stream_processes.note_process", "a", gives={"a": []}),
-        step("stream_processes.has_processes", gives=True),
-        step("stream_processes.note_process", "b", ["line"], gives={"a": [], "b": ["line"]}),
-        step("stream_processes.note_process", "a", ["x"], gives={"a": ["x"], "b": ["line"]}),
-        step("stream_processes.note_process", "a", gives={"a": [], "b": ["line"]}),
-        step("stream_processes.forget_process", "b"),
-        step("stream_processes.note_process", "a", gives={"a": []}),
+    "a lease has one holder, who renews and ends it": [
+        step("leases.find", "gate", gives=None),
+        step("leases.claim", "gate", "one", ["line"], gives=True),
+        step("leases.claim", "gate", "other", gives=False),
+        step("leases.find", "gate", gives=having(holder="one", reads=["line"])),
+        step("leases.claim", "gate", "one", gives=True),
+        step("leases.find", "gate", gives=having(holder="one", reads=[])),
+        step("leases.claim", "quality", "other", gives=True),
+        step("leases.release", "gate", "other"),
+        step("leases.claim", "gate", "other", gives=False),
+        step("leases.release", "gate", "one"),
+        step("leases.claim", "gate", "other", gives=True),
     ],
 }
 
@@ -217,14 +213,14 @@ def test_the_stores_of_sources_keep_every_claim(broken):
     assert broken(CLAIMS) == {}
 
 
-def test_the_claim_of_a_killed_reader_ends_and_the_one_who_comes_first_replaces_it(real):
-    claim = real.deliveries.claim_poll
+def test_the_lease_of_a_killed_holder_ends_and_the_one_who_comes_first_takes_it(real):
+    claim = real.leases.claim
     claims = {}
     assert claim("gate", "killed")
     for seconds in (5, -5):
-        renewed = {"claimed_at": datetime.now(UTC) - POLL_ABANDONED + timedelta(seconds=seconds)}
-        real.database["source_progress"].update_one({"_id": "gate"}, {"$set": renewed})
-        claims[seconds] = [claim("gate", reader) for reader in ("one", "other")]
+        renewed = {"at": datetime.now(UTC) - LEASE_LASTS + timedelta(seconds=seconds)}
+        real.database["leases"].update_one({"_id": "gate"}, {"$set": renewed})
+        claims[seconds] = [claim("gate", holder) for holder in ("one", "other")]
     assert claims == {5: [False, False], -5: [True, False]}, "before, it may only be slow"
     assert not claim("gate", "killed")
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alerting.adapters.mongo.indexes import READINGS, SCHEMA
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.ports import ReadingRow, WritePorts
+from alerting.stores.documents import READINGS, SCHEMA
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.faults.account import (
     Account,

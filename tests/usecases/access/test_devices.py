@@ -5,7 +5,6 @@ from functools import partial
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.definitions.faults import UserError
 from alerting.operators.people import TooManyPins, WrongPin
@@ -14,6 +13,7 @@ from alerting.usecases.access import devices, people
 from alerting.usecases.access.sign_in import begin_session, find_session
 from alerting.usecases.access.tokens import create_token
 from tests.builders import at
+from tests.in_memory_platform import memory_platform
 
 QUICK = Argon2Passwords(passes=1, memory_kib=8)
 PASSWORD = "correct horse battery"

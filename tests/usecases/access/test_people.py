@@ -4,7 +4,6 @@ from functools import partial
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import PLATFORM
@@ -21,6 +20,7 @@ from alerting.usecases.access.sign_in import (
 from alerting.usecases.access.tokens import create_token, find_token_user, revoke_token
 from alerting.usecases.documents import EDITOR
 from tests.builders import at
+from tests.in_memory_platform import memory_platform
 
 PASSWORD = "correct horse battery"
 QUICK = Argon2Passwords(passes=1, memory_kib=8)

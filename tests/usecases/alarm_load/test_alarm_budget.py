@@ -18,7 +18,7 @@ from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.usecases.alarm_load.budget_gate import apply_within_budget, forecasts
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.upkeep.maintain import maintain
+from alerting.usecases.upkeep.retention import maintain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.frame_readings import OneByOne
 from tests.helpers.episodes import episode

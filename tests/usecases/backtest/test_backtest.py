@@ -8,24 +8,21 @@ import numpy as np
 import pytest
 
 from alerting.adapters.mlflow.file_cache import FolderFileCache
-from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.episodes.episode import Feedback
 from alerting.learning.metrics.metrics import EventMetrics
-from alerting.ports import NoDocuments, ReadingRow
-from alerting.ports.sweeps import NoSweeps
+from alerting.ports import NoDocuments, ReadingRow, SandboxPorts
 from alerting.readings.instants import to_millis
 from alerting.reporting.page.backtest import Cost
 from alerting.usecases.backtest.backtest import (
     backtest,
+    cost_of,
     find_period,
     named_subject,
     run_id,
     segment_starts,
     written_subject,
 )
-from alerting.usecases.backtest.metrics import cost_of
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -33,9 +30,8 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, classifier, history, oven, revision, threshold, too_hot, too_moist
 from tests.frame_readings import FrameReadings
 from tests.helpers.episodes import closed, episode
-from tests.helpers.reports import store_report
-from tests.helpers.stores import contents
-from tests.in_memory_platform import Mailbox, in_memory_platform
+from tests.helpers.stores import contents, real  # noqa: F401 - a fixture
+from tests.in_memory_platform import HandClock, Mailbox, in_memory_platform, platform_on
 
 DAY = 24 * 60
 DAYS = 16
@@ -140,16 +136,9 @@ def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
     assert platform.reading_writes.stored([("oven-1", to_millis(at(50)))]) == {}
     sandbox.assets.store_assets([Asset(name="oven-9")])
     assert [a.name for a in platform.assets.all()] == ["oven-1"]
-    sandbox.feedback.append(Feedback("e", "true_alarm", False, None, None, "ann", at(0)))
-    assert platform.feedback.for_episode("e") == []
     sandbox.definitions.store_document(too_moist())
-    store_report(sandbox, definition="too-moist")
     sandbox.episodes.insert(episode())
-    assert (
-        platform.definitions.documents(),
-        platform.reports.for_definition("too-moist"),
-        platform.episodes.find(),
-    ) == ([], [], [])
+    assert (platform.definitions.documents(), platform.episodes.find()) == ([], [])
 
 
 def test_a_training_in_a_sandbox_knows_the_live_episodes_before_its_instant():
@@ -169,25 +158,28 @@ def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
         plant(),
         documents=NoDocuments(),
         model_file_cache=FolderFileCache(tmp_path),
-        sweeps=NoSweeps(),
         disks=list,
     )
     sandbox = Sandbox(platform, revision(classifier()))
     shared = {f.name for view in (sandbox.training(at(0)),
-    sandbox.live_view(at(0))) for f in fields(Platform)
+    sandbox.live_view(at(0))) for f in fields(SandboxPorts)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
-    settings = {
-        "in_memory",
-        "limits",
-        "budget",
-        "zone",
-        "model_key",
-        "latency",
-        "language",
-        "line_speed",
-        "database",
-    }
-    assert shared == settings
+    assert shared == {"limits", "budget", "zone", "model_key", "latency", "language"}
+
+
+def test_what_a_sandbox_writes_reaches_no_live_store(real):  # noqa: F811 - a fixture
+    live = platform_on(real, [], HandClock())
+    live.assets.store_assets([oven()])
+    before = contents(live)
+    view = Sandbox(live, revision(threshold())).live_view(at(0))
+    view.definitions.store_document(DOCUMENT)
+    view.assets.store_assets([oven().model_copy(update={"name": "oven-9"})])
+    view.episodes.insert(episode(10))
+    view.platform_alerts.report("disk", "home", "full", at(0))
+    view.audit.add("ann", "applied", "too-hot", at(0))
+    assert contents(live) == before
+    for store in ("reports", "deliveries", "accounts", "backtests", "feedback"):
+        assert not hasattr(view, store)
 
 
 def test_costs_are_those_of_misses_and_false_alarms_where_the_definition_names_them():

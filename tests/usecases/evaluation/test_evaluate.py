@@ -9,7 +9,7 @@ from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.upkeep.maintain import maintain
+from alerting.usecases.upkeep.retention import maintain
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.late_line import Line, told
 from tests.helpers.ovens import feed, oven_platform

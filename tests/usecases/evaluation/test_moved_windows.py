@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.usecases.evaluation.new_episodes import with_window
+from alerting.usecases.evaluation.compose import with_window
 from tests.builders import at
 from tests.helpers.episodes import episode
 

@@ -7,11 +7,10 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import plan_round
-from alerting.usecases.evaluation.orphans import close_orphans
+from alerting.usecases.evaluation.evaluate import close_orphans, plan_round
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate
-from alerting.usecases.upkeep.maintain import maintain
+from alerting.usecases.upkeep.retention import maintain
 from tests.builders import at, too_hot
 from tests.helpers.ovens import EVE, feed, oven_platform, ovens, run
 from tests.helpers.stores import real  # noqa: F401 - a fixture

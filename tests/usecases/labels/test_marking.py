@@ -13,9 +13,13 @@ from alerting.ports import AuditFilter, ReadingRow, Wanted
 from alerting.readings.buckets import columns_of
 from alerting.readings.instants import to_millis
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.labels import marking
-from alerting.usecases.labels.marking import list_labels, mark_interval, undo_label
-from alerting.usecases.labels.overlay import without_bad_values
+from alerting.usecases.labels import overlay as marking
+from alerting.usecases.labels.overlay import (
+    list_labels,
+    mark_interval,
+    undo_label,
+    without_bad_values,
+)
 from alerting.usecases.trends.rolled import read_buckets
 from alerting.usecases.trends.series import read_series
 from alerting.usecases.upkeep.rollups import roll_up

@@ -3,8 +3,7 @@ and audited."""
 
 import pytest
 
-from alerting.adapters.memory.operators import MemoryAudit
-from alerting.adapters.memory.tables import MemoryDocumentStore
+from alerting.adapters.memory.episodes import MemoryAudit, MemoryDocumentStore
 from alerting.definitions.faults import UserError
 from alerting.ports import RoutePorts
 from alerting.usecases.notification.routes import ROUTES

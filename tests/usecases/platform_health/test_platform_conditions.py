@@ -2,9 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
-
-from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.upkeep import HealthLimits
 from alerting.definitions.wording.language import language
@@ -28,8 +25,7 @@ from alerting.usecases.platform_health.conditions import (
 from alerting.usecases.platform_health.metrics import DefinitionLag
 from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at, oven, too_hot
-
-pytestmark = pytest.mark.fast
+from tests.in_memory_platform import memory_platform
 
 GIB = 1 << 30
 LIMITS = HealthLimits()

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from alerting.adapters import predictions as parquet
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.files.tables.score_table import write_scores
 from alerting.adapters.predictions import score_file
-from alerting.adapters.samples import parquet
 from alerting.definitions.faults import NotFound
 from alerting.episodes.advice import split_reasons
 from alerting.ports import FixedClock

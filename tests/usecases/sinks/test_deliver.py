@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset
 from alerting.ports import (
     ACCEPTED,
@@ -22,8 +21,7 @@ from alerting.usecases.sinks.deliver import DeliveredElsewhere, SinkDelivery, se
 from alerting.usecases.sinks.documents import SINKS, retry_letters
 from tests.builders import at
 from tests.helpers.episodes import episode
-
-pytestmark = pytest.mark.fast
+from tests.in_memory_platform import memory_platform
 
 ALL = ["alarms", "acknowledgements", "scores", "forecasts"]
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.shards import SHARDS
 from alerting.ports import ReadingRow
@@ -25,7 +24,7 @@ from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.late_line import FIELDS, Line
 from tests.helpers.stores import states_of
-from tests.in_memory_platform import HandClock, platform_on
+from tests.in_memory_platform import HandClock, memory_platform, platform_on
 
 SECOND = 1 / 60
 

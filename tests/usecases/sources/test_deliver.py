@@ -8,15 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.deliver import deliver, fit
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.status import source_statuses
 from tests.builders import at, oven
-
-pytestmark = pytest.mark.fast
+from tests.helpers.stores import real  # noqa: F401 - a fixture
+from tests.in_memory_platform import HandClock, memory_platform, platform_on
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 PLAIN = {"name": "gate", "kind": "http"}
@@ -233,8 +232,8 @@ def test_an_event_of_an_instant_type_with_an_end_after_its_start_is_refused():
     assert [r.line for r in deliver(platform, source, rows, at(0), by=None).refused] == [2, 3]
 
 
-def test_the_latency_of_a_source_counts_for_its_variables_unless_they_have_their_own():
-    platform = memory_platform()
+def test_the_latency_of_a_source_counts_for_its_variables_unless_they_have_their_own(real):  # noqa: F811 - a fixture
+    platform = platform_on(real, [], HandClock())
     SOURCES.apply(platform, [{**PLAIN, "latency": "5m"}], "ada", at(0))
     platform.assets.store_assets(
         [oven(slow=Variable(latency=timedelta(hours=1)), other=Variable(source="elsewhere"))]

@@ -4,7 +4,6 @@ import os
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
@@ -13,6 +12,7 @@ from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from tests.builders import at
+from tests.in_memory_platform import memory_platform
 
 READERS = Readers(FolderDrop(), SqlReader(resolver({})))
 HEAD = "Zeitstempel;Maschine;Temperatur [°C];Rezept"

@@ -6,17 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import MOST_VARIABLES, Asset, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
-from alerting.ports.platform_alerts import AuditFilter
+from alerting.ports import AuditFilter
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
 from alerting.usecases.sources.deliver import deliver
-from alerting.usecases.upkeep.maintain import maintain
+from alerting.usecases.upkeep.retention import maintain
 from tests.builders import at
-
-pytestmark = pytest.mark.fast
+from tests.in_memory_platform import memory_platform
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 GATE = parse_source({"name": "gate", "kind": "http"})

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from pymongo.errors import AutoReconnect
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.sources import folder as folders
 from alerting.adapters.sources.folder import FolderDrop
@@ -19,6 +18,7 @@ from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.hostile_files import GOOD, make_files, table
+from tests.in_memory_platform import memory_platform
 
 READERS = Readers(FolderDrop(), SqlReader(resolver({})), is_outage=is_outage)
 SKIPPED = ("kind, directory", "kind, link", "kind, circle", "kind, nowhere", "kind, pipe")

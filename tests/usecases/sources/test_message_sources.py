@@ -11,13 +11,13 @@ from unittest.mock import DEFAULT, Mock
 import pytest
 from pymongo.errors import AutoReconnect
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at
 from tests.helpers.brokers import SERVERS
 from tests.helpers.proxy import Proxy
 from tests.helpers.receivers import wait_until
+from tests.in_memory_platform import memory_platform
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 KINDS = ("mqtt", "amqp")

@@ -3,7 +3,6 @@ breaks."""
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.sources.source import parse_source
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.documents import SOURCES
@@ -12,6 +11,7 @@ from tests.builders import at
 from tests.helpers.mosquitto import Broker
 from tests.helpers.receivers import wait_until
 from tests.helpers.streamed_messages import SOURCE, message
+from tests.in_memory_platform import memory_platform
 
 publish = pytest.importorskip("paho.mqtt.publish", reason="pip install paho-mqtt")
 VALUES = {**SOURCE, "topic": "line-3/{asset}/{variable}", "payload": "value", "stamp": "receipt"}

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.brokers import look_at
 from alerting.definitions.sources.source import parse_source
 from alerting.stream.service import StreamService
@@ -16,6 +15,7 @@ from alerting.usecases.sources.trial import try_messages
 from tests.builders import at
 from tests.helpers.proxy import Proxy
 from tests.helpers.receivers import wait_until
+from tests.in_memory_platform import memory_platform
 from tests.support import free_port
 
 asyncua = pytest.importorskip("asyncua", reason="pip install asyncua")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.object_store import object_store
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
@@ -19,6 +18,7 @@ from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.file_servers import create_bucket, s3_server, sftp_server  # noqa: F401 - fixtures
+from tests.in_memory_platform import memory_platform
 
 GOOD = "ts;t\n05.01.2026 12:00;1,5\n05.01.2026 12:01;2,5\n"
 

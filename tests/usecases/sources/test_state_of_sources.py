@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
@@ -15,8 +14,9 @@ from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SERVICE, source_statuses
-from alerting.usecases.upkeep.maintain import maintain
+from alerting.usecases.upkeep.retention import maintain
 from tests.builders import at
+from tests.in_memory_platform import memory_platform
 
 GATE = {"name": "gate", "kind": "http", "stale_after": "10m"}
 READERS = Readers(FolderDrop(), SqlReader(resolver({})))

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from pymongo.errors import AutoReconnect, BulkWriteError, WriteError
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources import stream
@@ -14,6 +13,7 @@ from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.stream import earlier_subscriptions, store_messages
 from tests.builders import at
 from tests.helpers.streamed_messages import NOON, ROW, SOURCE, Refusing, dead, message
+from tests.in_memory_platform import memory_platform
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.faults import UserError
 from alerting.ports import FixedClock, Training
 from alerting.usecases.definitions.lookup import require_revision
@@ -26,8 +25,7 @@ from alerting.usecases.training.due import (
 from alerting.usecases.training.progress import training_under_way
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.refusals import assert_refused
-
-pytestmark = pytest.mark.fast
+from tests.in_memory_platform import memory_platform
 
 NAME = "too-moist"
 HOUR = 60

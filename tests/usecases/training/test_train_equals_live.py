@@ -11,7 +11,7 @@ import pytest
 from alerting.definitions.assets import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import from_millis, millis
-from alerting.usecases.backtest.metrics import events_of
+from alerting.usecases.backtest.backtest import events_of
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.evaluate import evaluate_past

@@ -6,7 +6,6 @@ import time
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources import sql, sql_sessions
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
@@ -17,6 +16,7 @@ from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.mariadb import mariadb_server
 from tests.helpers.postgres import postgres_server
+from tests.in_memory_platform import memory_platform
 
 SOURCE = {"name": "quality", "kind": "sql", "url": {"env": "DB"}, "cursor": "id", "asset": "oven-1"}
 ROWS = "SELECT id, ts, id * 1.5 AS hardness FROM results"

@@ -7,7 +7,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader, _Fetched, _statement
@@ -16,6 +15,7 @@ from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
+from tests.in_memory_platform import memory_platform
 
 NOON = dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)
 SOURCE = {
@@ -143,7 +143,7 @@ def test_an_address_that_leads_to_no_database_is_refused_without_showing_it(plat
 
 
 NO_CURSORS = [
-    5, True, float("nan"), [], {"number": "5"}, "", "5", "null", "{}", "[]", "nonsense",
+    "", "5", "null", "{}", "[]", "nonsense",
     "x" * 1_000_000, "[" * 5000,
     '{"number": "NaN"}', '{"number": "Infinity"}', '{"number": "x"}', '{"number": 5}',
     f'{{"number": "{"9" * 5000}"}}',

@@ -7,7 +7,6 @@ from unittest.mock import DEFAULT, Mock
 import pytest
 import sqlalchemy as sa
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
@@ -17,6 +16,7 @@ from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from tests.builders import at
 from tests.helpers.postgres import postgres_server
+from tests.in_memory_platform import memory_platform
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SOURCE = {

@@ -1,1 +1,0 @@
-"""The clock and the state of the demo line in MongoDB."""

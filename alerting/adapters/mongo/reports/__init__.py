@@ -1,1 +1,0 @@
-"""Reports and backtests in MongoDB."""

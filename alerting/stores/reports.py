@@ -1,0 +1,234 @@
+"""Performance reports and backtests in MongoDB.
+
+Files of a backtest are stored in pieces, because a model may be larger than one document. Its page
+is a file of the run itself.
+"""
+
+import json
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from pymongo import ReplaceOne
+
+from alerting.episodes.episode import Episode
+from alerting.ports import ReportContent, ReportHead
+from alerting.stores.documents import (
+    BACKTEST_EPISODES,
+    BACKTEST_FILES,
+    BACKTESTS,
+    REPORTS,
+    Document,
+    MongoDatabase,
+    from_document,
+    good,
+    insert_new,
+    read_stored,
+    to_bson,
+    to_document,
+)
+
+_CONTENT = {"page": False, "content": False, "picture": False}
+_NEWEST_FIRST = [("start", -1), ("end", -1), ("as_of", -1)]
+# those of 0.1 have a number, which is 0 where there was nothing to report
+_SHOWN: Document = {"empty": {"$ne": True}, "revision": {"$ne": 0}}
+PIECE = 8 * 1024 * 1024
+_WHOLE_RUN = 0  # segments count from 1
+_PAGE_FILE = "page.html"
+
+
+class Reports:
+    """Performance reports. A correction of a period is another report; of a head only `announced`
+    changes. One document per report; page and metrics are compressed to fit in."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._reports = database[REPORTS]
+
+    def add(self, head: ReportHead, content: ReportContent) -> bool:
+        """Store a report; return False if one of its id is stored."""
+        return insert_new(self._reports, _document(head, content))
+
+    def store_report(self, head: ReportHead, content: ReportContent) -> None:
+        self._reports.replace_one({"_id": head.id}, _document(head, content), upsert=True)
+
+    def mark_announced(self, id: str) -> None:
+        self._reports.update_one({"_id": id}, {"$set": {"announced": True}})
+
+    def get(self, id: str) -> ReportHead | None:
+        found = self._reports.find_one({"_id": id}, _CONTENT)
+        return next(iter(_heads([] if found is None else [found])), None)
+
+    def content(self, id: str) -> ReportContent | None:
+        found = self._reports.find_one(
+            {"_id": id}, {"page": True, "content": True, "picture": True}
+        )
+        return None if found is None else _content(found)
+
+    def page(self, id: str) -> str | None:
+        found = self._reports.find_one({"_id": id}, {"page": True})
+        return None if found is None else _page(found["page"])
+
+    def for_definition(self, definition: str | None) -> list[ReportHead]:
+        return _heads(self._reports.find({"definition": definition}, _CONTENT).sort(_NEWEST_FIRST))
+
+    def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
+        """Return the newest report of each definition on a calendar period; an index answers it."""
+        by_then = {} if as_of is None else {"as_of": {"$lte": to_bson(as_of)}}
+        found = self._reports.find({"period": period, **by_then}, _CONTENT)
+        return {head.definition: head for head in sorted(_heads(found), key=lambda h: h.as_of)}
+
+    def metrics_of(self, ids: Collection[str]) -> dict[str, Document]:
+        found = self._reports.find({"_id": {"$in": sorted(ids)}}, {"content": True})
+        named = ({**one, "id": one["_id"]} for one in found)
+        return dict(good(REPORTS, named, lambda one: (one["id"], _unpack(one)["metrics"])))
+
+    def newest_reports(
+        self, limit: int, definitions: Collection[str] | None = None
+    ) -> list[ReportHead]:
+        newest_first = [("start", -1), ("_id", -1)]
+        query = dict(_SHOWN)
+        if definitions is not None:
+            query["definition"] = {"$in": sorted(definitions)}
+        return _heads(self._reports.find(query, _CONTENT).sort(newest_first).limit(limit))
+
+    def unannounced(self, limit: int) -> list[ReportHead]:
+        found = self._reports.find({"announced": False, **_SHOWN}, _CONTENT)
+        return _heads(found.sort([("as_of", 1), ("_id", 1)]).limit(limit))
+
+
+def _with_defaults(document: Document) -> Document:
+    empty = document.get("empty", document.get("revision") == 0)
+    return {**document, "id": document["_id"], "empty": empty}
+
+
+def _document(head: ReportHead, content: ReportContent) -> Document:
+    """Return the stored form. `at`: the instant from which retention counts."""
+    document = to_document(head)
+    packed = zlib.compress(
+        json.dumps(
+            to_bson({"metrics": content.metrics, "tables": content.tables}),
+            default=lambda value: value.isoformat() if isinstance(value, datetime) else str(value),
+        ).encode()
+    )
+    page = zlib.compress(content.page.encode())
+    return {
+        "_id": document.pop("id"),
+        **document,
+        "at": document["as_of"],
+        "content": packed,
+        "page": page,
+        "picture": content.picture,
+    }
+
+
+def _heads(found: Iterable[Document]) -> list[ReportHead]:
+    return good(
+        REPORTS,
+        (_with_defaults(document) for document in found),
+        partial(from_document, ReportHead),
+    )
+
+
+def _content(document: Document) -> ReportContent:
+    unpacked = _unpack(document)
+    page = _page(document["page"])
+    picture = bytes(document.get("picture", b""))
+    return ReportContent(unpacked["metrics"], page, unpacked["tables"], picture)
+
+
+def _unpack(document: Document) -> Document:
+    unpacked: Document = json.loads(zlib.decompress(document["content"]))
+    return unpacked
+
+
+def _page(stored: bytes) -> str:
+    return zlib.decompress(stored).decode()
+
+
+class Backtests:
+    """Backtests, separate from live data: progress that survives an interruption, then metrics,
+    episodes and page.
+
+    A run is one document under its id; each finished segment stores files of bytes by name.
+    """
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._runs = database[BACKTESTS]
+        self._episodes = database[BACKTEST_EPISODES]
+        self._files = database[BACKTEST_FILES]
+
+    def begin(self, id: str, document: Document) -> Document:
+        """Open a run, or find the existing one; return its document with `segments` (summaries,
+        oldest first)."""
+        insert_new(self._runs, {"_id": id, **to_bson(document), "segments": {}})
+        found = self.get(id)
+        if found is None:
+            raise LookupError(f"backtest {id!r} was removed while it began")
+        return found
+
+    def store_segment(
+        self, id: str, number: int, summary: Document, files: Mapping[str, bytes]
+    ) -> None:
+        """Store a finished segment: files first, its summary last, which marks it as finished."""
+        self._write_files(id, number, files)
+        self._runs.update_one({"_id": id}, {"$set": {f"segments.{number:06d}": to_bson(summary)}})
+
+    def segment_files(self, id: str, number: int) -> dict[str, bytes]:
+        pieces = self._files.find({"backtest": id, "segment": number}).sort(
+            [("name", 1), ("piece", 1)]
+        )
+        files: dict[str, bytes] = {}
+        for piece in pieces:
+            files[piece["name"]] = files.get(piece["name"], b"") + bytes(piece["data"])
+        return files
+
+    def finish(self, id: str, results: Document, episodes: Sequence[Episode], page: str) -> None:
+        self._episodes.delete_many({"backtest": id})
+        if episodes:
+            self._episodes.insert_many([{"backtest": id, **to_document(e)} for e in episodes])
+        self._write_files(id, _WHOLE_RUN, {_PAGE_FILE: page.encode()})
+        self._runs.update_one({"_id": id}, {"$set": to_bson(results)})
+        self._files.delete_many({"backtest": id, "segment": {"$ne": _WHOLE_RUN}})
+
+    def get(self, id: str) -> Document | None:
+        found = self._runs.find_one({"_id": id})
+        return next(iter(_runs([] if found is None else [found])), None)
+
+    def for_definition(self, definition: str) -> list[Document]:
+        return _runs(
+            self._runs.find({"definition": definition}).sort([("begun_at", -1), ("_id", -1)])
+        )
+
+    def episodes(self, id: str) -> list[Episode]:
+        found = self._episodes.find({"backtest": id}).sort([("raised_at", 1), ("id", 1)])
+        return read_stored(BACKTEST_EPISODES, Episode, found)
+
+    def page(self, id: str) -> str | None:
+        files = self.segment_files(id, _WHOLE_RUN)
+        return files[_PAGE_FILE].decode() if _PAGE_FILE in files else None
+
+    def forget(self, id: str) -> None:
+        """Remove a run with its episodes and files, itself first: a rest of it is never resumed."""
+        self._runs.delete_one({"_id": id})
+        self._episodes.delete_many({"backtest": id})
+        self._files.delete_many({"backtest": id})
+
+    def _write_files(self, id: str, segment: int, files: Mapping[str, bytes]) -> None:
+        for name, data in files.items():
+            pieces = [data[i : i + PIECE] for i in range(0, len(data), PIECE)] or [b""]
+            for number, piece in enumerate(pieces):
+                key = {"backtest": id, "segment": segment, "name": name, "piece": number}
+                self._files.bulk_write([ReplaceOne(key, {**key, "data": piece}, upsert=True)])
+            self._files.delete_many(
+                {"backtest": id, "segment": segment, "name": name, "piece": {"$gte": len(pieces)}}
+            )
+
+
+def _runs(found: Iterable[Document]) -> list[Document]:
+    return good(BACKTESTS, ({**document, "id": document["_id"]} for document in found), _run)
+
+
+def _run(document: Document) -> Document:
+    segments = document["segments"]
+    return {**document, "segments": [segments[number] for number in sorted(segments)]}

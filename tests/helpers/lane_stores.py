@@ -1,0 +1,81 @@
+"""The stores without a twin in memory, for platforms in memory: on the server of the lane, in a
+database that a platform takes with its first use of one and gives back when it is gone."""
+
+import itertools
+import weakref
+from collections import deque
+from collections.abc import Callable
+
+import pymongo
+
+from alerting.adapters.mongo.mongo import MongoStores
+from alerting.stores import indexes
+from tests.helpers.databases import empty_database
+
+WITHOUT_TWIN = (
+    *("accounts", "access_tokens", "sessions", "reports", "backtests", "rollups", "feedback"),
+    *("sources", "deliveries", "dead_messages", "leases", "sinks", "sink_deliveries"),
+    "sweeps",
+)
+COLLECTIONS = (
+    *(indexes.ACCOUNTS, indexes.ACCESS_TOKENS, indexes.SESSIONS, indexes.WRONG_ATTEMPTS),
+    *(indexes.REPORTS, indexes.BACKTESTS, indexes.BACKTEST_EPISODES, indexes.BACKTEST_FILES),
+    *(indexes.ROLLUPS, indexes.ROLLUP_STATES, indexes.FEEDBACK, indexes.SINK_ALARMS),
+    *(indexes.SOURCES, indexes.SOURCE_REVISIONS, indexes.SOURCE_FILES, indexes.DEAD_MESSAGES),
+    *(indexes.SINKS, indexes.SINK_REVISIONS, indexes.SINK_LETTERS),
+)
+NUMBERS = itertools.count()
+RETURNED: deque[MongoStores] = deque()
+SERVER: list[Callable[[], str]] = []
+"""Returns the address of the lane's server: `conftest.py` puts it in."""
+
+
+class Place:
+    """The database of one platform in memory, once it needs one."""
+
+    def __init__(self):
+        self._stores = None
+
+    def __reduce__(self):
+        return Place, ()
+
+    def stores(self):
+        """Return the stores of this platform, empty at first."""
+        if self._stores is None:
+            self._stores = RETURNED.popleft() if RETURNED else new_stores()
+            empty_database(self._stores.database)
+            weakref.finalize(self, RETURNED.append, self._stores).atexit = False
+        return self._stores
+
+
+class LaneStore:
+    """A store of the lane's server, under the name that platforms give it."""
+
+    def __init__(self, place, name):
+        self.__dict__.update(place=place, name=name)
+
+    def __reduce__(self):
+        return LaneStore, (self.place, self.name)
+
+    def __getattr__(self, attribute):
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        return getattr(getattr(self.place.stores(), self.name), attribute)
+
+
+def lane_stores():
+    """Return every store without a twin in memory by its name, empty, for one platform."""
+    place = Place()
+    return {name: LaneStore(place, name) for name in WITHOUT_TWIN}
+
+
+def new_stores():
+    """Return the stores of a new database with the indexes that they need."""
+    (address,) = SERVER
+    client = pymongo.MongoClient(address(), tz_aware=True)
+    stores = MongoStores(client[f"lane-{next(NUMBERS)}"])
+    for name in COLLECTIONS:
+        stores.database.create_collection(name)
+        if wanted := indexes.INDEXES[name]:
+            stores.database[name].create_indexes(wanted)
+    return stores
