@@ -47,7 +47,7 @@ from alerting.console.live.changes import LiveChanges
 from alerting.console.login import Entrance
 from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.models import decision_pages, model_api, model_pages
-from alerting.console.mutes import mute_api, mute_pages
+from alerting.console.mutes import mutes
 from alerting.console.now import answer_pages, now_api
 from alerting.console.now import page as now_page
 from alerting.console.people import (
@@ -105,7 +105,7 @@ PROGRAMS = (
     trend_api.router,
     label_api.router,
     live_api.router,
-    mute_api.router,
+    mutes.api,
 )
 """Routes for programs."""
 DOCUMENTS: Mapping[str, ConsoleKind] = {
@@ -126,7 +126,7 @@ PEOPLE = (
     serving.router,
     handover_page.pages,
     operate_pages.router,
-    mute_pages.pages,
+    mutes.pages,
     editor_page.router,
     list_page.router,
     model_pages.router,

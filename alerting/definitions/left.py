@@ -184,6 +184,10 @@ LEFT_IN_0_2_0 = (
     Left("key", "/api/v1/kpi: muted", "GET /api/v1/mutes"),
     *(Left("operation", f"/api/v1/{name}", _MUTES) for name in ("shelves", "silences")),
     *(
+        Left("collection", name, "`alerting prepare` makes mutes of its documents, and drops it")
+        for name in ("shelves", "silences")
+    ),
+    *(
         Left("key", name, "it is called mutes")
         for name in ("/api/v1/episodes/*/state: shelves", "/api/v1/live: shelves")
     ),

@@ -15,7 +15,7 @@ from alerting.console.assets.shapes import importance_of, lane_shapes, spark_sha
 from alerting.console.definitions.preview_shapes import raises_shape
 from alerting.console.documents.kinds import ConsoleKind, FormFields, ReviewView
 from alerting.console.documents.pages import Number, describe_revisions
-from alerting.console.mutes.mute_pages import present_mutes
+from alerting.console.mutes.mutes import present_mutes
 from alerting.console.trends.address import trend_of_variables
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable

@@ -17,7 +17,7 @@ from alerting.console.definitions.views import (
     shown_document,
     written_assets,
 )
-from alerting.console.mutes.mute_pages import present_mutes
+from alerting.console.mutes.mutes import present_mutes
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, UserError
 from alerting.definitions.model import ModelDefinition, Revision

@@ -17,7 +17,7 @@ from alerting.console.attempts import client_of
 from alerting.console.gate import DEVICE_COOKIE
 from alerting.console.language import language_of
 from alerting.console.login import entrance_of
-from alerting.console.mutes.mute_pages import with_texts
+from alerting.console.mutes.mutes import with_texts
 from alerting.console.now.address import AskedFilters, address_of
 from alerting.console.web.pages import MUTE_REASONS, NOT_NOTIFIED_WITHIN
 from alerting.console.web.rendering import render, zone_of

@@ -63,10 +63,10 @@ class MuteReason:
     reason: str
 
 
-def tend_mutes(platform: MutingPorts, now: datetime) -> int:
+def tend_mutes(platform: MutingPorts, now: datetime) -> None:
     """Tell of mutes that have begun, mute the open episodes that they cover, remind of those about
     to end, record those that time or an event has ended, and notify once of episodes still open
-    afterwards. Return of how many. Idempotent."""
+    afterwards. Idempotent."""
     for mute in platform.mutes.not_ended():
         known = end_by_event(platform, mute)
         if known.end <= now:
@@ -77,7 +77,8 @@ def tend_mutes(platform: MutingPorts, now: datetime) -> int:
             _remind(platform, mute, now)
     present = mutes_at(platform, now)
     record_mutes(platform, present, now)
-    return sum(_unmute(platform, episode, present, now) for episode in platform.episodes.muted())
+    for episode in platform.episodes.muted():
+        _unmute(platform, episode, present, now)
 
 
 def record_end(
@@ -176,11 +177,9 @@ def record_suppression(
     if definition.suppression is None or episode.muted_by is not None or episode.backfilled:
         return episode
     reason = suppression_now(platform, definition, episode, now)
-    return (
-        episode
-        if reason is None
-        else _record_muting(platform, episode, _by_design(reason, now), now)
-    )
+    if reason is None:
+        return episode
+    return _record_muting(platform, episode, _by_design(reason, now), now)
 
 
 def _record_muting(
@@ -191,46 +190,29 @@ def _record_muting(
     )
 
 
-def _unmute(platform: MutingPorts, episode: Episode, present: MutesInForce, now: datetime) -> bool:
-    """Notify of an episode that is no longer muted. Return True if notifications were added."""
+def _unmute(platform: MutingPorts, episode: Episode, present: MutesInForce, now: datetime) -> None:
+    """Notify of an episode that is no longer muted, if it is still open."""
     revision = newest_of_target(platform.definitions, episode.definition)
     definition = revision.definition if revision else None
     if why_muted(platform, definition, episode, present, now) is not None:
-        return False
-    notified = False
+        return
 
     def end_muting(current: Episode, changes: EpisodeChanges) -> Episode:
-        nonlocal notified
         if current.muted_by is None:
             return current
-        notified = current.condition == "open"
         free = replace(current, muted_by=None)
-        return (
-            _notify_after_muting(platform, changes, definition, free, current.muted_by, now)
-            if notified
-            else free
+        if free.condition != "open":
+            return free
+        reason = _why_over(platform, current.muted_by)
+        recipients = (
+            recipients_now(platform, definition, free.asset, free.severity, now)
+            if definition
+            else []
         )
+        changes.notify(still_open(free, current.muted_by, recipients, reason, now))
+        return free.with_transition("unmuted", now, reason)
 
     update(platform, episode.id, end_muting)
-    return notified
-
-
-def _notify_after_muting(
-    platform: MutingPorts,
-    changes: EpisodeChanges,
-    definition: Definition | None,
-    episode: Episode,
-    muted_by: str,
-    now: datetime,
-) -> Episode:
-    reason = _why_over(platform, muted_by)
-    recipients = (
-        recipients_now(platform, definition, episode.asset, episode.severity, now)
-        if definition
-        else []
-    )
-    changes.notify(still_open(episode, muted_by, recipients, reason, now))
-    return episode.with_transition("unmuted", now, reason)
 
 
 def _why_over(platform: MutingPorts, muted_by: str) -> str:
