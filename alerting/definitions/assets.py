@@ -364,12 +364,19 @@ def parse_asset(document: Mapping[str, Any]) -> Asset:
     try:
         asset = Asset.model_validate(dict(document))
     except ValidationError as error:
-        raise AssetRefused(
-            document.get("name"), model_faults(error.errors(), Asset.model_fields, "asset")
-        ) from error
+        raise AssetRefused(document.get("name"), asset_faults(error)) from error
     if faults := list(computed_faults(asset)):
         raise AssetRefused(asset.name, faults)
     return asset
+
+
+def asset_faults(error: ValidationError) -> list[Fault]:
+    """Return the faults of the fields of an asset by pydantic's errors."""
+    members = {"variables": Variable.model_fields}
+    rule = translatable(
+        "letters, digits, _ . - only; in names of variables no dot, and no digit first"
+    )
+    return model_faults(error.errors(), Asset.model_fields, "asset", members, rule)
 
 
 def asset_document(asset: Asset) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from alerting.definitions.wording.language import join_first, join_with_or, translatable
 
 MOST_FAULTS = 50
@@ -138,6 +140,32 @@ class DefinitionRefused(DocumentRefused):
     """Refusal of a whole definition because of its faults."""
 
     what = "definition"
+
+
+def read_document(
+    validate: Callable[[Mapping[str, Any]], T],
+    document: Mapping[str, Any],
+    refused: type[DocumentRefused],
+    faults_of: Callable[[Sequence[Any]], list[Fault]],
+    across: Callable[[T], Iterable[Fault]],
+) -> T:
+    """Return what a document says. Raises the refusal with every fault: those of its fields, by
+    pydantic's errors, and those across fields, also of the rest without the faulty ones."""
+    name = document.get("name", "without a name")
+    try:
+        found = validate(dict(document))
+    except ValidationError as error:
+        faults = faults_of(error.errors())
+        paths = [fault.path for fault in faults]
+        try:
+            rest = across(validate(drop_paths(document, paths)))
+            faults += [fault for fault in rest if fault.path not in paths]
+        except ValidationError:
+            pass  # the rest alone is no document
+        raise refused(name, faults) from error
+    if faults := list(across(found)):
+        raise refused(name, faults)
+    return found
 
 
 def read_each(

@@ -6,15 +6,14 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints
 
 from alerting.definitions.assets import Closed, Name, Tag
 from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import MISSING, DocumentRefused, Fault, drop_paths, shown
+from alerting.definitions.faults import DocumentRefused, Fault, read_document, shown
 from alerting.definitions.hours import Hours, TimeZone, time_zone
-from alerting.definitions.left import left_hint
 from alerting.definitions.model import AssetPattern, Severity
-from alerting.definitions.wording.fault_messages import message_of, name_fault
+from alerting.definitions.wording.fault_messages import model_faults, name_fault
 from alerting.definitions.wording.language import LanguageCode, translatable
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
@@ -156,28 +155,13 @@ def is_for(route: Route, asset: str) -> bool:
 
 def parse_route(document: Mapping[str, Any]) -> Route:
     """Return the route of a document. Raises RouteRefused with every fault."""
-    name = document.get("name", "without a name")
-    try:
-        route = Route.model_validate(dict(document))
-    except ValidationError as error:
-        faults = [_fault(e) for e in _first_causes(error.errors())]
-        raise RouteRefused(
-            name, faults + _faults_of_the_rest(document, [f.path for f in faults])
-        ) from error
-    if faults := list(_cross_faults(route)):
-        raise RouteRefused(name, faults)
-    return route
-
-
-def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
-    try:
-        return [
-            f
-            for f in _cross_faults(Route.model_validate(drop_paths(document, paths)))
-            if f.path not in paths
-        ]
-    except ValidationError:
-        return []
+    return read_document(
+        Route.model_validate,
+        document,
+        RouteRefused,
+        lambda errors: [_fault(error) for error in _first_causes(errors)],
+        _cross_faults,
+    )
 
 
 def in_zone(route: Route, zone: str) -> Route:
@@ -203,33 +187,14 @@ def _first_causes(errors: Sequence[Any]) -> list[Any]:
     ]
 
 
-def _listed_fields() -> str:
-    names = ", ".join(Route.model_fields)
-    return translatable("{name}: {text}", name=translatable("fields"), text=names)
-
-
 def _fault(error: Any) -> Fault:
-    path = ".".join(str(p) for p in error["loc"]) or "document"
-    match error["type"]:
-        case "extra_forbidden":
-            return Fault(
-                path,
-                translatable("is not a field"),
-                left_hint("field", f"route.{path}")
-                or (_listed_fields() if len(error["loc"]) == 1 else ""),
-            )
-        case "missing":
-            return Fault(path, MISSING)
-        case "string_pattern_mismatch" if path.endswith((".from", ".to")):
-            return Fault(
-                path,
-                translatable("{value} is not a time of day", value=shown(error["input"])),
-                translatable("e.g. 06:00"),
-            )
-        case "string_pattern_mismatch":
-            rule = translatable("channels are lower case with -")
-            return name_fault(path, error["input"], rule)
-    return Fault(path, *message_of(error))
+    path = ".".join(str(p) for p in error["loc"])
+    if error["type"] != "string_pattern_mismatch":
+        return model_faults([error], Route.model_fields, "route")[0]
+    if path.endswith((".from", ".to")):
+        message = translatable("{value} is not a time of day", value=shown(error["input"]))
+        return Fault(path, message, translatable("e.g. 06:00"))
+    return name_fault(path, error["input"], translatable("channels are lower case with -"))
 
 
 def _cross_faults(route: Route) -> Iterable[Fault]:

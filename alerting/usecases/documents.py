@@ -4,7 +4,7 @@ A kind says how its documents are read, what is refused of them beside the platf
 change concerns, and which states there are. Each change is a revision.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -29,7 +29,6 @@ from alerting.ports import (
     Audit,
     DefinitionPorts,
     Document,
-    DocumentEdit,
     DocumentRevision,
     DocumentStore,
 )
@@ -399,16 +398,11 @@ class DocumentKind(Generic[P_contra, T]):
 
 def list_history(revisions: Sequence[DocumentRevision]) -> list[tuple[DocumentRevision, list[str]]]:
     """Return the revisions, newest first, each with the fields that it changed."""
-    return list(_yield_history(revisions))[::-1]
-
-
-def _yield_history(
-    revisions: Sequence[DocumentRevision],
-) -> Iterator[tuple[DocumentRevision, list[str]]]:
-    before: Mapping[str, Any] | None = None
-    for one in revisions:
-        yield one, [] if before is None else [*flat_changes(before, one.document)]
-        before = one.document
+    before = [None, *(one.document for one in revisions)]
+    return [
+        (one, [] if earlier is None else [*flat_changes(earlier, one.document)])
+        for earlier, one in zip(before, revisions, strict=False)
+    ][::-1]
 
 
 def audit_edits(platform: DefinitionPorts, at: datetime) -> list[str]:
@@ -417,16 +411,13 @@ def audit_edits(platform: DefinitionPorts, at: datetime) -> list[str]:
     origin = AUDIT_ORIGIN.set(EDITOR)
     try:
         for edit in found:
-            what = describe_edit(edit)
+            done = (
+                "added" if edit.before is None else "removed" if edit.after is None else "changed"
+            )
+            what = f"{edit.what} {done}"
             why = "edited in MongoDB"
             platform.audit.add(EDITOR, what, edit.name, at, edit.before, edit.after, why)
             platform.documents.note(edit)
     finally:
         AUDIT_ORIGIN.reset(origin)
     return [f"{edit.collection}/{edit.name}" for edit in found]
-
-
-def describe_edit(edit: DocumentEdit) -> str:
-    """Return what was done, e.g. `route changed`."""
-    done = "added" if edit.before is None else "removed" if edit.after is None else "changed"
-    return f"{edit.what} {done}"

@@ -10,19 +10,19 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
 
 from alerting.definitions.faults import (
     MISSING,
     DocumentRefused,
     Fault,
-    drop_paths,
     first_line,
     name_hint,
+    read_document,
     shown,
 )
 from alerting.definitions.left import left_hint
-from alerting.definitions.wording.fault_messages import message_of, name_fault
+from alerting.definitions.wording.fault_messages import model_faults
 from alerting.definitions.wording.language import join_with_or, translatable
 
 T = TypeVar("T")
@@ -97,29 +97,17 @@ class KindUnion(Generic[T]):
 
     def parse(self, document: Mapping[str, Any]) -> T:
         """Return what a document says. Raises the refusal with every fault."""
-        name = document.get("name", "without a name")
-        try:
-            found = self.adapter.validate_python(dict(document))
-        except ValidationError as error:
-            faults = [self._fault(one, document) for one in error.errors()]
-            raise self._refused(
-                name, faults + self._faults_of_the_rest(document, [fault.path for fault in faults])
-            ) from error
-        if across := list(self._faults(found)):
-            raise self._refused(name, across)
-        return found
-
-    def _faults_of_the_rest(self, document: Mapping[str, Any], paths: list[str]) -> list[Fault]:
-        try:
-            rest = self.adapter.validate_python(drop_paths(document, paths))
-        except ValidationError:
-            return []
-        return [fault for fault in self._faults(rest) if fault.path not in paths]
+        return read_document(
+            self.adapter.validate_python,
+            document,
+            self._refused,
+            lambda errors: [self._fault(one, document) for one in errors],
+            self._faults,
+        )
 
     def _fault(self, error: Any, document: Mapping[str, Any]) -> Fault:
         path = [str(part) for part in error["loc"] if part != "[key]"]
         path = path[1:] if path and path[0] in self.kinds else path
-        dotted = ".".join(path) or "document"
         word = self._refused.what
         match error["type"]:
             case "union_tag_not_found":
@@ -134,16 +122,8 @@ class KindUnion(Generic[T]):
                     or left_hint(f"kind of {word}", kind)
                     or name_hint(kind, self.kinds, translatable("kinds")),
                 )
-            case "extra_forbidden":
-                message, hint = message_of(error)
-                if len(path) == 1:
-                    message = translatable("is not a field")
-                    fields = self.kinds[document["kind"]].model_fields
-                    hint = name_hint(path[0], fields, translatable("fields"))
-                return Fault(dotted, message, left_hint("field", f"{word}.{dotted}") or hint)
-            case "string_pattern_mismatch":
-                return name_fault(dotted, error["input"])
-        return Fault(dotted, *message_of(error))
+        fields = self.kinds[document["kind"]].model_fields
+        return model_faults([{**error, "loc": path}], fields, word)[0]
 
 
 def new_host_paths(given: object, before: object | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from alerting.definitions.durations import format_duration
@@ -44,15 +45,24 @@ def fault_of(error: Mapping[str, Any]) -> Fault:
     return Fault(".".join(str(part) for part in error["loc"]) or "document", *message_of(error))
 
 
+NO_MEMBERS: Mapping[str, Iterable[str]] = MappingProxyType({})
+
+
 def model_faults(
-    errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = (), word: str = ""
+    errors: Iterable[Mapping[str, Any]],
+    fields: Iterable[str] = (),
+    word: str = "",
+    members: Mapping[str, Iterable[str]] = NO_MEMBERS,
+    rule: str = NAME_RULE,
 ) -> list[Fault]:
     """Return pydantic's errors as faults. `fields`: names that the document may have; `word`: what
-    it is."""
-    return [_model_fault(error, fields, word) for error in merge_alternatives(errors)]
+    it is; `members`: names of fields of the members of a field; `rule`: of names."""
+    return [
+        _model_fault(error, fields, word, members, rule) for error in _merge_alternatives(errors)
+    ]
 
 
-def merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return pydantic's errors, one per attribute instead of one for each of its types."""
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for error in errors:
@@ -73,18 +83,24 @@ def merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str,
     return [*found.values()]
 
 
-def _model_fault(error: Mapping[str, Any], fields: Iterable[str], word: str) -> Fault:
+def _model_fault(
+    error: Mapping[str, Any],
+    fields: Iterable[str],
+    word: str,
+    members: Mapping[str, Iterable[str]],
+    rule: str,
+) -> Fault:
     path = [str(part) for part in error["loc"] if part != "[key]"]
     dotted = ".".join(path) or "document"
-    if error["type"] == "extra_forbidden" and len(path) == 1:
-        return Fault(
-            dotted,
-            translatable("is not a field"),
-            left_hint("field", f"{word}.{dotted}")
-            or name_hint(path[-1], fields, translatable("fields")),
-        )
+    if error["type"] == "extra_forbidden":
+        message, hint = message_of(error)
+        if len(path) == 1 or path[0] in members:
+            message = translatable("is not a field")
+            names = fields if len(path) == 1 else members[path[0]]
+            hint = name_hint(path[-1], names, translatable("fields"))
+        return Fault(dotted, message, left_hint("field", f"{word}.{dotted}") or hint)
     if error["type"] == "string_pattern_mismatch":
-        return name_fault(dotted, error["input"])
+        return name_fault(dotted, error["input"], rule)
     return Fault(dotted, *message_of(error))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from alerting.definitions.assets import (
     Asset,
@@ -14,29 +14,20 @@ from alerting.definitions.assets import (
     EventType,
     Variable,
     asset_document,
+    asset_faults,
     computed_faults,
     is_type_open,
     parse_asset,
 )
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import Fault, UserError, name_hint, shown
-from alerting.definitions.left import left_hint
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.revisions import flat_changes
-from alerting.definitions.wording.fault_messages import (
-    merge_alternatives,
-    message_of,
-    name_fault,
-)
 from alerting.definitions.wording.language import template, translatable
 from alerting.ports import Document, IngestionPorts, Readings
 from alerting.usecases.definitions.checking import all_assets
 from alerting.usecases.documents import Changes, DocumentKind
-
-_NAME_RULE = translatable(
-    "letters, digits, _ . - only; in names of variables no dot, and no digit first"
-)
 
 
 @dataclass(frozen=True)
@@ -171,27 +162,10 @@ def _faults(given: GivenAsset) -> list[Fault]:
     try:
         Asset.model_validate(dict(given.document))
     except ValidationError as error:
-        return [_fault(given.origin, e) for e in merge_alternatives(error.errors())]
+        return [
+            replace(fault, path=f"{given.origin}: {fault.path}") for fault in asset_faults(error)
+        ]
     return []
-
-
-def _fault(origin: str, error: Any) -> Fault:
-    path = [str(part) for part in error["loc"] if part != "[key]"]
-    where = f"{origin}: {'.'.join(path)}"
-    model: type[BaseModel] = Variable if path[0] == "variables" and len(path) > 2 else Asset
-    match error["type"]:
-        case "extra_forbidden":
-            return Fault(
-                where,
-                translatable("is not a field"),
-                left_hint("field", f"asset.{'.'.join(path)}")
-                or name_hint(path[-1], model.model_fields, translatable("fields")),
-            )
-        case "string_pattern_mismatch":
-            return name_fault(where, error["input"], _NAME_RULE)
-        case "missing":
-            return Fault(where, translatable("is missing"))
-    return Fault(where, *message_of(error))
 
 
 def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:

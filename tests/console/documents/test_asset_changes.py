@@ -111,14 +111,6 @@ def test_a_document_that_is_read_and_applied_again_changes_nothing(client, platf
     assert platform.assets.get("odd") == before
 
 
-def test_a_new_asset_is_made_once(client, platform):
-    new = {"variables": {"speed": {"unit": "m/s"}}}
-    made = apply_at(client, new, "belt", if_none_match="*")
-    assert (made.status_code, made.json()["action"]) == (201, "new")
-    expect_detail(apply_at(client, new, "belt", if_none_match="*"), 412, "already one of this name")
-    assert platform.assets.get("belt").variables["speed"].unit == "m/s"
-
-
 @pytest.fixture
 def edit(browser):
     """Return a function that sends the editor of the asset as an engineer."""

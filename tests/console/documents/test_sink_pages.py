@@ -1,6 +1,5 @@
 """Sinks at the console: made, tested, changed, paused and retried, by page and REST API."""
 
-import re
 from html import unescape
 
 import pytest
@@ -89,26 +88,6 @@ def test_every_kind_begins_with_a_document_that_is_read(browser):
     assert shown == dict.fromkeys(SINK_KINDS, 1)
 
 
-def test_a_sink_is_checked_made_changed_paused_and_every_change_is_in_the_audit(browser, platform):
-    wrong = send(browser, "/new-sink", text="name: scada\nkind: mqtt", do="check")
-    assert (wrong.status_code, "<code>url</code> is missing" in wrong.text) == (422, True)
-    text = yaml.safe_dump(SCADA)
-    assert "No faults." in send(browser, "/new-sink", text=text, do="check").text
-    assert platform.sinks.documents() == []
-    made = send(browser, "/new-sink", text=text, do="apply")
-    assert (made.status_code, made.headers["location"]) == (303, "/sinks/scada")
-    page = browser.get("/sinks/scada/edit").text
-    form = {"do": "apply", "revision": re.search(r'name="revision" value="(\d+)"', page)[1]}
-    changed = f"{text}title: SCADA of line 3\n"
-    assert send(browser, "/sinks/scada/edit", text=changed, **form).status_code == 303
-    late = send(browser, "/sinks/scada/edit", text=text, **form)
-    assert (late.status_code, "was changed by" in late.text) == (412, True)
-    assert send(browser, "/sinks/scada/state", act="pause", revision="2").status_code == 303
-    assert SINKS.get(platform, "scada").state == "paused"
-    found = [one["what"] for one in audit_entries(platform) if one["subject"] == "scada"]
-    assert sorted(found) == ["sink applied", "sink applied", "sink paused"]
-
-
 def test_a_test_says_what_was_done_or_why_it_could_not_be(browser, platform, receiver, client):
     SINKS.apply(platform, [SCADA], "ada", at(0))
     assert "accepted True of" in send(browser, "/sinks/scada/test").text
@@ -148,22 +127,6 @@ def test_a_sink_that_stands_still_is_a_fault_of_the_platform_until_it_goes_on(pl
     assert faults(13) == []
     refuse(platform, 1)
     assert "alerting list dead" in faults(600)[0]
-
-
-def test_the_same_by_the_api_with_the_revision_that_was_read(client, platform):
-    url = "/api/v1/sinks/scada"
-    assert "send If-Match" in expect_problem(client.put(url, json=SCADA), 428)
-    made = client.put(url, json=SCADA, headers={"If-None-Match": "*"})
-    assert (made.status_code, made.json()["action"]) == (201, "new")
-    etag = client.get(url).headers["etag"]
-    assert client.put(url, json=SCADA, headers={"If-Match": etag}).json()["action"] == "unchanged"
-    state = client.post(f"{url}:retire", headers={"If-Match": etag})
-    assert state.json()["state"] == "retired"
-    assert "was changed by" in expect_problem(
-        client.post(f"{url}:resume", headers={"If-Match": etag}), 412
-    )
-    assert client.post(f"{url}:resume").json()["state"] == "active"
-    assert "there is no sink 'other'" in expect_problem(client.get("/api/v1/sinks/other"), 404)
 
 
 def test_a_fault_of_a_sink_is_told_in_the_language_of_the_engineer(platform, browser):
