@@ -28,8 +28,10 @@ from alerting.ports import (
 )
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import RollupState
-from alerting.stores import indexes as c
+from alerting.stores import documents as c
 from alerting.stores.documents import Document, to_document
+from alerting.stores.indexes import INDEXES
+from alerting.stores.leases import LEASES
 from tests.builders import at
 
 NAMES = {
@@ -117,7 +119,7 @@ def valid_documents() -> dict[str, Document]:
         c.SOURCE_FILES: to_document(example(FileMark)),
         c.DEAD_MESSAGES: _with_id(DeadMessage, "dead"),
         c.DELIVERY_ANSWERS: {"_id": "key", "answer": {"rows": 1}, "at": at(0)},
-        c.STREAM_PROCESSES: {"_id": "host-1", "at": at(0)},
+        LEASES: {"_id": "stream", "holder": "host-1", "reads": ["line"], "at": at(0)},
         c.LABELS: _without_id(_with_id(IntervalLabel, "0123456789abcdef")),
         c.ROLLUPS: HOURS,
         c.ROLLUP_STATES: to_document(example(RollupState)),
@@ -226,7 +228,7 @@ def _distinct(collection: str, document: Document, spoilt: str, number: int) -> 
         document["_id"] += number
     else:
         document.pop("_id", None)
-    for index in c.INDEXES[collection]:
+    for index in INDEXES[collection]:
         if index.document.get("unique"):
             last = next(
                 (field for field in reversed(list(index.document["key"])) if field != spoilt), None

@@ -23,6 +23,7 @@ from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.sources.stream import BrokerMessage, store_messages, subscription
 from tests.builders import at
 from tests.helpers.fields import leaves
+from tests.helpers.lane_stores import LaneStore
 from tests.in_memory_platform import memory_platform
 
 ROW = {
@@ -54,6 +55,7 @@ def contents(platform, name="s"):
 
 def of_http(_, **changes):
     platform = memory_platform()
+    platform = replace(platform, assets=LaneStore(platform.sources.place, "assets"))
     document = {"name": "s", "kind": "http", **changes}
     SOURCES.apply(platform, [document], "ada", at(0))
     source = parse_source(document)

@@ -52,7 +52,7 @@ def test_old_readings_go_also_those_of_an_asset_that_is_no_longer_defined(platfo
     live(platform)
     assert oldest_left(platform) == DAYS - 50
     # as an engineer does in MongoDB: the platform itself deletes no asset
-    platform.assets._assets.delete_many({})
+    platform.assets._documents.delete_many({})
     add_readings(platform, [ReadingRow("oven-1", at(DAY), {"temperature": 200.0})], at(DAY))
     assert platform.assets.all() == []
     assert oldest_left(platform) == DAYS - 50
