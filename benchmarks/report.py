@@ -27,8 +27,8 @@ from alerting.kinds.validation import parse_definition
 from alerting.ports import PastEvaluation, ReadingRow, Score
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
+from alerting.reporting.page.details import tables
 from alerting.reporting.page.page import draw, render_page
-from alerting.reporting.page.tables import tables
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.documents import EPISODES, to_document

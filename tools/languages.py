@@ -13,11 +13,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from alerting.console.assets.asset_pages import ASSET_PAGES
-from alerting.console.definitions.form import definition_schema, form_texts
-from alerting.console.routes.route_pages import ROUTE_PAGES
+from alerting.console.web.rendering import IN_ENGLISH as PAGES_IN_ENGLISH
 from alerting.definitions.wording.language import LANGUAGES
-from alerting.kinds.registry import definition_types
 
 PACKAGE = Path(__file__).parents[1] / "alerting"
 IN_ENGLISH = ("cli", "demo", "local")
@@ -36,7 +33,7 @@ Id = str | tuple[str, ...]
 def texts() -> Iterator[tuple[str, Id]]:
     """Yield the file and id of every text of code and templates that is to be translated."""
     for path in sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html")]):
-        if path.relative_to(PACKAGE).as_posix().startswith(IN_ENGLISH):
+        if path.relative_to(PACKAGE).as_posix().startswith(IN_ENGLISH) or is_in_english(path):
             continue
         found = (
             _texts_of_page(path)
@@ -46,14 +43,11 @@ def texts() -> Iterator[tuple[str, Id]]:
         yield from (
             (path.relative_to(PACKAGE.parent).as_posix(), id) for id in found if is_text(id)
         )
-    yield from (("alerting/console/definitions/form.py", id) for id in _texts_of_forms())
 
 
-def _texts_of_forms() -> Iterator[Id]:
-    """Yield the labels and helps of the fields of all forms, from their schemas."""
-    kinds = (definition_schema({"kind": kind}) for kind in definition_types())
-    for schema in (*kinds, ASSET_PAGES.form_schema({}), ROUTE_PAGES.form_schema({})):
-        yield from (text for text in form_texts(schema) if is_text(text))
+def is_in_english(page: Path) -> bool:
+    """Return whether only engineers see a page."""
+    return page.as_posix().endswith(PAGES_IN_ENGLISH)
 
 
 def is_text(id: Id) -> bool:
@@ -83,6 +77,8 @@ def _texts_of_code(source: str) -> Iterator[Id]:
         name = (
             node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         )
+        if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "ENGLISH":
+            continue  # a text for engineers
         given = [
             a.value
             for a in node.args[:2]

@@ -1,31 +1,50 @@
 """Commands on what comes in and goes out: `try`, `read`, `retry`, and the service `stream`."""
 
+import json
 import os
 import signal
+import time as clock
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from alerting import wiring
+from alerting.adapters.mongo.mongo import is_outage
+from alerting.adapters.sources.claims import poll_claimed
+from alerting.adapters.sources.secrets import allowed_secrets
+from alerting.cli import files as options
 from alerting.cli.documents import As, Sort, sort_of, sort_of_name, stored_names
-from alerting.cli.output import console, print_json, show, show_result
-from alerting.cli.support import (
-    Json,
-    command,
-    platform,
-    progress,
-    read_documents,
-    user,
-    writes,
-)
+from alerting.cli.files import file_layout, with_time_columns
+from alerting.cli.output import Output, OutputTable, colored, console, table_output
+from alerting.cli.support import command, platform, progress, read_documents, user, writes
 from alerting.definitions.faults import UserError
-
-if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
-    from alerting.usecases.sources.poll import Readers
+from alerting.definitions.sources.source import Source
+from alerting.definitions.sources.streamed import MessageSource
+from alerting.ports import ReadingRow, silent
+from alerting.readings.column_titles import derive_name
+from alerting.settings.environment import Settings, read_settings, variable
+from alerting.settings.secrets import read_secret_rules
+from alerting.settings.variables import Variables
+from alerting.stream.run import run
+from alerting.stream.wait import await_source, new_process
+from alerting.usecases.ingestion.tables import check_readings, refuse_line
+from alerting.usecases.notification import deliver
+from alerting.usecases.sinks.documents import SINKS, retry_letters
+from alerting.usecases.sinks.trial import try_sink
+from alerting.usecases.sources.deliver import require_active
+from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.json_rows import read_json, read_lines
+from alerting.usecases.sources.poll import Readers, try_source
+from alerting.usecases.sources.stream import retry_dead
+from alerting.usecases.sources.trial import try_records
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 
@@ -56,8 +75,7 @@ def try_connection(
         ),
     ] = 10.0,
     sort: As = None,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Try a connection: show ten rows of a source as they would be stored and what is refused, or
     send a message that is marked as a test. Exit code 1 if a channel fails.
 
@@ -76,66 +94,29 @@ def try_connection(
         else:
             found = sort_of_name(p, name, sort, ["source", "sink", "route"])
         if found in ("route", "definition"):
-            _try_route(p, name, as_json)
-        elif found == "sink":
-            _try_sink(p, name, documents, as_json)
-        else:
-            _try_source(p, name, documents, rows, wait, as_json)
-
-
-def _try_route(p: "Platform", name: str, as_json: bool) -> None:
-    from alerting.usecases.notification.deliver import send_test
-
-    results = send_test(p, name, user(), p.clock.now())
-    sent = [{"channel": channel, "result": result} for channel, result in results.items()]
-    show(sent, ["channel", "result"], as_json)
-    if any(result != "sent" for result in results.values()):
-        raise typer.Exit(1)
-
-
-def _try_sink(p: "Platform", name: str, documents: list[dict[str, Any]], as_json: bool) -> None:
-    from alerting.settings.environment import read_settings
-    from alerting.usecases.sinks.documents import SINKS
-    from alerting.usecases.sinks.trial import try_sink
-    from alerting.wiring import sink_opener
-
-    sink = SINKS.check(p, documents)[0] if documents else SINKS.find(p, name)
-    done = try_sink(sink_opener(read_settings(os.environ)), sink, user(), p.clock.now())
-    show_result({"sink": sink.name, "result": done}, as_json, f"sink {sink.name}: {done}")
-
-
-def _try_source(
-    p: "Platform",
-    name: str,
-    documents: list[dict[str, Any]],
-    rows: Path | None,
-    wait: float,
-    as_json: bool,
-) -> None:
-    from alerting.usecases.sources.documents import SOURCES
-    from alerting.usecases.sources.poll import try_source
-    from alerting.usecases.sources.trial import try_records
-
-    source = SOURCES.check(p, documents)[0] if documents else SOURCES.find(p, name)
-    trial = (
-        try_source(p, _readers(), source, wait, p.clock.now())
-        if rows is None
-        else try_records(p, source, _read_rows(rows), p.clock.now())
-    )
-    if as_json:
-        return print_json(trial)
+            results = deliver.send_test(p, name, user(), p.clock.now())
+            sent = [{"channel": channel, "result": result} for channel, result in results.items()]
+            failed = any(result != "sent" for result in results.values())
+            return table_output(sent, ["channel", "result"], is_failure=failed)
+        if found == "sink":
+            sink = SINKS.check(p, documents)[0] if documents else SINKS.find(p, name)
+            opener = wiring.sink_opener(read_settings(os.environ))
+            done = try_sink(opener, sink, user(), p.clock.now())
+            return Output({"sink": sink.name, "result": done}, [f"sink {sink.name}: {done}"])
+        source = SOURCES.check(p, documents)[0] if documents else SOURCES.find(p, name)
+        trial = (
+            try_source(p, _readers(), source, wait, p.clock.now())
+            if rows is None
+            else try_records(p, source, _read_rows(rows), p.clock.now())
+        )
     columns = [*dict.fromkeys(key for row in trial.rows for key in row)]
-    show([*trial.rows], columns, False, "no row can be stored")
-    for note in trial.notes:
-        console.print(note)
-    for row in trial.refused:
-        console.print(f"refused: row {row.line}: {row.reason}", style="red")
-    return None
+    refused = [colored(f"refused: row {row.line}: {row.reason}", "red") for row in trial.refused]
+    return Output(
+        trial, [OutputTable([*trial.rows], columns, "no row can be stored"), *trial.notes, *refused]
+    )
 
 
 def _read_rows(file: Path) -> list[Any]:
-    from alerting.usecases.sources.json_rows import read_json, read_lines
-
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -144,11 +125,8 @@ def _read_rows(file: Path) -> list[Any]:
     return [*given.rows.values()]
 
 
-def _readers() -> "Readers":
-    from alerting.settings.environment import read_settings
-    from alerting.wiring import source_readers
-
-    return source_readers(read_settings(os.environ))
+def _readers() -> Readers:
+    return wiring.source_readers(read_settings(os.environ))
 
 
 @writes
@@ -158,11 +136,8 @@ def read(
         bool,
         typer.Option("--again", help="From its beginning; rows that are stored stay as they are."),
     ] = False,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Read a source of files or a database now, on from where it was read last."""
-    from alerting.adapters.sources.claims import poll_claimed
-
     with platform() as p, progress() as report:
         found = poll_claimed(
             p,
@@ -181,7 +156,7 @@ def read(
         what = "source read again" if again else "source read"
         p.audit.add(user(), what, name, p.clock.now(), after=asdict(found))
     text = f"{found.rows} rows, {found.new} of them new; {found.refused} refused"
-    show_result(found, as_json, text)
+    return Output(found, [text])
 
 
 @writes
@@ -193,42 +168,26 @@ def retry(
         ),
     ],
     sort: As = None,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Try dead messages once more: store those of a source, e.g. after its mapping was corrected,
     let the stream service send those of a sink, or deliver notifications; all under their old
     keys."""
     with platform() as p:
         among: list[Sort] = ["source", "sink"]
         is_stored = any(name in stored_names(p)[one] for one in among)
+        now = p.clock.now()
         if name == "notifications" and sort is None and not is_stored:
-            result, text = _retry_notifications(p)
-        elif sort_of_name(p, name, sort, among) == "source":
-            result, text = _retry_source(p, name)
-        else:
-            from alerting.usecases.sinks.documents import retry_letters
-
-            count = retry_letters(p, name, user(), p.clock.now())
-            result = {"sink": name, "letters": count}
-            text = f"{count} dead letters of sink {name} are sent once more"
-    show_result(result, as_json, text)
-
-
-def _retry_source(p: "Platform", name: str) -> tuple[Any, str]:
-    from alerting.adapters.mongo.mongo import is_outage
-    from alerting.usecases.sources.stream import retry_dead
-
-    found = retry_dead(p, name, user(), p.clock.now(), is_outage)
-    return found, f"{found.new} of {found.messages} dead messages are stored; {found.dead} stay"
-
-
-def _retry_notifications(p: "Platform") -> tuple[Any, str]:
-    from alerting.usecases.notification import deliver
-
-    count = deliver.retry(p, "all", user(), p.clock.now())
-    done = deliver.deliver_due(p, p.clock.now())
-    text = f"{count} tried again; {done.sent} messages sent, {done.failed} failed"
-    return {"retried": count, "sent": done.sent, "failed": done.failed}, text
+            count = deliver.retry(p, "all", user(), now)
+            done = deliver.deliver_due(p, p.clock.now())
+            text = f"{count} tried again; {done.sent} messages sent, {done.failed} failed"
+            return Output({"retried": count, "sent": done.sent, "failed": done.failed}, [text])
+        if sort_of_name(p, name, sort, among) == "source":
+            found = retry_dead(p, name, user(), now, is_outage)
+            text = f"{found.new} of {found.messages} dead messages are stored; {found.dead} stay"
+            return Output(found, [text])
+        count = retry_letters(p, name, user(), now)
+        text = f"{count} dead letters of sink {name} are sent once more"
+        return Output({"sink": name, "letters": count}, [text])
 
 
 @command
@@ -249,9 +208,6 @@ def stream(
     with readings that other processes store, and notifications are sent. Airflow evaluates them
     too.
     """
-    from alerting.settings.environment import read_settings
-    from alerting.stream.wait import await_source, new_process
-
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     process = new_process()
@@ -263,6 +219,144 @@ def stream(
         await_source(settings, alive, stopped, process)
         if stopped.is_set():
             return
-        from alerting.stream.run import run
-
         run(partial(platform, service=True), os.environ, alive, stopped, process, console.print)
+
+
+_ANSWER_S = 30.0
+_SENDING = ("sender", "engineer", "admin")
+Message = tuple[str, bytes]
+"""A topic, empty for the API, and a payload."""
+
+
+@command
+def replay(
+    file: Annotated[Path, typer.Argument(help="A file of readings, in order of time.")],
+    to: Annotated[str, typer.Option("--to", help="Source of kind http or mqtt.", metavar="SOURCE")],
+    speed: Annotated[
+        float, typer.Option(help="How many times as fast as recorded.", min=0.001, max=1e6)
+    ] = 1.0,
+    time: options.Time = None,
+    time_format: options.TimeFormat = None,
+    asset: options.AssetName = None,
+    asset_column: options.AssetColumn = None,
+    tz: options.Zone = None,
+) -> Output:
+    """Send the readings of a file to a source, in its own topics and fields, as a line would: each
+    row has the time at which it is sent. Ctrl-C ends it."""
+    from alerting.adapters.files.readings import ReadingsFile
+
+    plain = file_layout(asset=asset, asset_column=asset_column)
+    recording = ReadingsFile(file, with_time_columns(plain, time, time_format, tz))
+    sent = 0
+    with platform() as p, progress() as report:
+        source = SOURCES.find(p, to)
+        require_active(source)
+        if source.kind not in SENDERS:
+            raise UserError(f"source {to!r} is of kind {source.kind}; replay sends to mqtt, http")
+        checked = check_readings(recording, p)
+        batches = checked.rows(refuse_line, silent)
+        with SENDERS[source.kind](source, read_settings(os.environ)) as send:
+            begin = datetime.now(UTC)
+            first: datetime | None = None
+            for ts, rows in groupby((r for batch in batches for r in batch), lambda row: row.ts):
+                first = first or ts
+                if ts < first:
+                    raise UserError(f"{file}: {ts.isoformat()} is before {first}: sort it by time")
+                at = begin + (ts - first) / speed
+                clock.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))
+                found = [one for row in rows for one in messages(source, row, at)]
+                send(found)
+                sent += len(found)
+                report("sending", sent, None)
+    return Output({"source": to, "messages": sent}, [f"{sent:,} messages sent to {to}"])
+
+
+def messages(source: "Source", row: "ReadingRow", at: datetime) -> list[Message]:
+    """Return the messages of a row as the source reads them: its mapping the other way round."""
+    titles = {
+        mapped.name or derive_name(title): title for title, mapped in source.variables.items()
+    }
+    values = {
+        titles.get(name, name): value
+        for name, value in row.values.items()
+        if name in titles or source.others != "ignore"
+    }
+    asset = row.asset.removeprefix(source.asset_prefix)
+    record = {source.time: at.isoformat()}
+    if source.asset is None:
+        record[source.asset_column] = asset
+    if not isinstance(source, MessageSource):
+        return [("", json.dumps(record | values).encode())]
+    form = source.form
+    levels = {"{asset}": asset, form.one: "replay", form.rest or "": "replay"}
+
+    def topic(title: str) -> str:
+        named = levels | {"{variable}": title}
+        plain = source.plain_topic.split(form.separator)
+        return form.separator.join(named.get(level, level) for level in plain)
+
+    if source.payload == "value":
+        return [(topic(title), json.dumps(value).encode()) for title, value in values.items()]
+    return [(topic(""), json.dumps(record | values).encode())]
+
+
+@contextmanager
+def _to_broker(source: Any, _: "Settings") -> Iterator[Callable[[Sequence[Message]], None]]:
+    from alerting.adapters.sources.mqtt import new_client
+
+    address = allowed_secrets(os.environ, read_secret_rules(Variables(os.environ)))(source.url)
+    client, host, port = new_client(source, address, f"alerting-replay-{os.getpid()}")
+    connected = Event()
+    client.on_connect = lambda *answer: None if answer[3].is_failure else connected.set()
+    client.connect_async(host, port, keepalive=30)
+    client.loop_start()
+
+    def publish(messages: Sequence[Message]) -> None:
+        if not connected.wait(_ANSWER_S):
+            raise UserError(f"source {source.name}: the broker {host} does not answer, or refuses")
+        for one in [client.publish(topic, payload, qos=1) for topic, payload in messages]:
+            one.wait_for_publish(_ANSWER_S)
+            if not one.is_published():
+                raise UserError(f"source {source.name}: a message was not acknowledged")
+
+    try:
+        yield publish
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+@contextmanager
+def _to_console(source: Any, settings: "Settings") -> Iterator[Callable[[Sequence[Message]], None]]:
+    import httpx
+
+    url = wiring.console_address(settings)
+    path = settings.home / "secrets" / "api_tokens.json"
+    path = Path(os.environ.get(variable("api_tokens_file")) or path)
+    try:
+        tokens = json.loads(path.read_text(encoding="utf-8"))
+        token = next(one for one, of in tokens.items() if of["role"] in _SENDING)
+    except (OSError, ValueError, StopIteration) as fault:
+        raise UserError(f"{path}: has no token that may send readings") from fault
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/x-ndjson"}
+    with httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_S, trust_env=False) as client:
+
+        def post(messages: Sequence[Message]) -> None:
+            body = b"\n".join(payload for _, payload in messages)
+            try:
+                answer = client.post(
+                    "api/v1/readings", params={"source": source.name}, content=body
+                )
+                found = answer.json()
+            except (httpx.HTTPError, ValueError) as fault:
+                raise UserError(f"{url} does not answer as the console: {fault}") from fault
+            if not answer.is_success or found["refused"]:
+                why = found.get("detail") or found["lines"][0]["reason"]
+                raise UserError(f"the console refuses rows ({answer.status_code}): {why}")
+
+        yield post
+
+
+SENDERS = {"mqtt": _to_broker, "http": _to_console}
+"""By kind: yields what sends messages to a source and waits until they are received; it raises
+UserError if they are not."""

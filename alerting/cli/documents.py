@@ -174,7 +174,7 @@ def check(
 
 def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, Any]]:
     """Return the fields of documents that a table shows."""
-    from alerting.reporting.page.route_text import match_text
+    from alerting.reporting.base.messages import match_text
 
     return [
         {

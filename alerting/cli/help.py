@@ -1,13 +1,17 @@
 """Help of command groups, and suggestions for a mistyped command."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from difflib import SequenceMatcher
+from importlib import import_module
 from typing import Any
 
-from typer.core import TyperGroup
+import typer
+from typer.core import TyperCommand, TyperGroup
 
 from alerting.definitions.left import find_left
 
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 _LEAST_LIKENESS = 0.6
 _WITHIN = 0.1  # of the greatest likeness
 _LEAST_PREFIX = 3  # letters, of a whole word
@@ -58,17 +62,54 @@ def _left(ctx: Any, args: list[str]) -> str:
     return ""
 
 
-class RootGroup(CommandGroup):
-    """The `alerting` command, with options of completion in the epilog of its help."""
+class LoadedCommands(Mapping[str, Any]):
+    """The commands of a group, each of which is loaded at its first use: `locations`."""
 
-    order: tuple[str, ...] = ()
+    def __init__(self, locations: Mapping[str, tuple[str, str]]) -> None:
+        self._locations = locations
+        self._loaded: dict[str, Any] = {}
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            module, _, attribute = self._locations[name][0].partition(":")
+            found = getattr(import_module(f"alerting.cli.{module}"), attribute)
+            group = found if isinstance(found, typer.Typer) else command_group("")
+            if group is not found:
+                group.command(name)(found)
+            self._loaded[name] = typer.main.get_command(group)
+            self._loaded[name].name = name
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._locations)
+
+    def __len__(self) -> int:
+        return len(self._locations)
+
+
+class LazyGroup(CommandGroup):
+    """The `alerting` command: its help names the commands without loading them, in their order."""
+
+    locations: Mapping[str, tuple[str, str]] = {}
+    panel = ""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands: Any = LoadedCommands(self.locations)
+
+    def list_commands(self, _: Any) -> list[str]:
         """Return the names of the commands in the order of the help."""
-        return [
-            *self.order,
-            *(name for name in super().list_commands(ctx) if name not in self.order),
-        ]
+        return [*self.locations]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        loaded = self.commands
+        self.commands = {
+            name: TyperCommand(name, short_help=summary, rich_help_panel=self.panel)
+            for name, (_, summary) in self.locations.items()
+        }
+        super().format_help(ctx, formatter)
+        self.commands = loaded
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options, hidden from the help: people know them, or use them once."""
@@ -76,6 +117,18 @@ class RootGroup(CommandGroup):
         for parameter in found:
             parameter.hidden = True
         return found
+
+
+def command_group(help: str, epilog: str | None = None) -> typer.Typer:
+    """Return an empty group of commands."""
+    return typer.Typer(
+        cls=CommandGroup,
+        help=help,
+        epilog=epilog,
+        no_args_is_help=True,
+        add_completion=False,
+        context_settings=HELP_OPTIONS,
+    )
 
 
 def join_lines(text: str) -> str:
@@ -100,8 +153,6 @@ def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
 
 
 def _likeness(typed: str, name: str) -> float:
-    from difflib import SequenceMatcher
-
     shorter = min(len(typed), len(name))
     common = next((i for i in range(shorter) if typed[i] != name[i]), shorter)
     if common >= _LEAST_COMMON or (common >= _LEAST_PREFIX and common == shorter):

@@ -3,41 +3,58 @@ training in words."""
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
-from alerting.cli.output import console, plain, print_json, print_text, short, show, show_result
+from alerting.adapters.platform import Platform
+from alerting.cli.help import command_group
+from alerting.cli.output import Line, Output, OutputTable, colored, short, table_output
 from alerting.cli.support import (
     DefinitionName,
-    Json,
     command,
-    command_group,
-    instant,
     platform,
     progress,
+    read_instant,
     require_file,
     require_past,
     user,
     writes,
 )
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.spoken import format_threshold
+from alerting.learning.data.findings import Finding, describe_findings
+from alerting.learning.selection.proposal import CandidateSummary, Proposal
+from alerting.learning.selection.values import WORSE
+from alerting.local.processes import may_run, own_identity
+from alerting.ports import Progress
 from alerting.reporting.base.messages import seconds
-
-if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
-    from alerting.learning.selection.proposal import CandidateSummary, Proposal
-    from alerting.usecases.training.progress import UnderWay
+from alerting.reporting.page import decision_text
+from alerting.settings.environment import read_settings
+from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.registry.onnx_export import export_onnx
+from alerting.usecases.scoring.past_scores import champion
+from alerting.usecases.training.dataset import dataset_of, profile
+from alerting.usecases.training.due import end_dead_trainings, find_due_trainings
+from alerting.usecases.training.progress import UnderWay, training_under_way
+from alerting.usecases.training.promote import model_history
+from alerting.usecases.training.promote import rollback as roll_back
+from alerting.usecases.training.runs import answer_run, follow_training, training_to_follow
+from alerting.usecases.training.train import train as train_now
 
 model_group = command_group("Models: approve, reject and roll back champions.")
 
 AsOf = Annotated[
-    str | None,
+    datetime | None,
     typer.Option(
-        "--as-of", help="Use only data known at this instant, ISO 8601 with zone.", metavar="TIME"
+        "--as-of",
+        parser=read_instant,
+        help="Use only data known at this instant, ISO 8601 with zone.",
+        metavar="TIME",
     ),
 ]
 Verbose = Annotated[
@@ -69,8 +86,7 @@ def train(
         ),
     ] = False,
     verbose: Verbose = False,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Train and compare candidates, and promote the best if it passes the gates; prints the result
     and its reason first.
 
@@ -78,38 +94,26 @@ def train(
     """
     if (name is None) != due or (due and as_of):
         raise typer.BadParameter("name one definition, or train all that are due with --due alone")
-    if name is None:
-        _train_due(as_json)
-        return
-    from alerting.local.processes import may_run, own_identity
-    from alerting.usecases.training import train as training
-    from alerting.usecases.training.due import end_dead_trainings
-    from alerting.usecases.training.runs import follow_training
-
-    now = instant(as_of, "--as-of")
     with platform() as p, progress() as report_progress:
-        require_past(p.clock.now(), now, option="--as-of")
+        require_past(p.clock.now(), as_of, option="--as-of")
         end_dead_trainings(p, may_run)
+        if name is None:
+            trained = [*_train_due(p, report_progress)]
+            return table_output(trained, ["definition", "verdict", "reason"], "no training is due")
         known = {d.run_id for d in p.decisions.for_definition(name)}
-        followed = None if again else _training_of_platform(p, name, now)
+        followed = None if again else _training_of_platform(p, name, as_of)
         if followed is None:
-            at = now or p.clock.now()
-            result = training.train(p, name, at, report_progress, not again, own_identity())
-            _audit(p, result)
+            at = as_of or p.clock.now()
+            result = _train(p, name, at, report_progress, only_new=not again)
         else:
             result = follow_training(p, name, followed, _wait_a_second, report_progress)
-    if as_json:
-        print_json(result)
-        return
-    _say_whose(result, name, now, is_followed=followed is not None, is_known=result.run_id in known)
-    show_proposal(result, verbose)
+    whose = _whose(result, as_of, is_followed=followed is not None, is_known=result.run_id in known)
+    return Output(result, [*whose, *lines_of_proposal(result, verbose)])
 
 
-def _training_of_platform(p: "Platform", name: str, as_of: datetime | None) -> str | None:
+def _training_of_platform(p: Platform, name: str, as_of: datetime | None) -> str | None:
     """Return the id of the training that is under way, or due and started by Airflow."""
     from alerting.local.airflow_client import start_training
-    from alerting.settings.environment import read_settings
-    from alerting.usecases.training.runs import training_to_follow
 
     return training_to_follow(p, name) or start_training(read_settings(os.environ), p, name, as_of)
 
@@ -118,30 +122,38 @@ def _wait_a_second() -> None:
     time.sleep(1.0)
 
 
-def _train_due(as_json: bool) -> None:
-    from alerting.local.processes import may_run, own_identity
-    from alerting.usecases.training import train as training
-    from alerting.usecases.training.due import end_dead_trainings, find_due_trainings
-
-    results: list[dict[str, Any]] = []
-    with platform() as p, progress() as report_progress:
-        end_dead_trainings(p, may_run)
-        for one in find_due_trainings(p, p.clock.now()):
-            row = {"definition": one.definition, "run": one.run}
-            try:
-                result = training.train(
-                    p, one.definition, p.clock.now(), report_progress, process=own_identity()
-                )
-                _audit(p, result)
-                results.append(row | {"verdict": result.verdict, "reason": result.reason})
-            except UserError as refusal:
-                results.append(row | {"verdict": "failed", "reason": str(refusal)})
-    show(results, ["definition", "verdict", "reason"], as_json, "no training is due")
+def _train_due(p: Platform, progress: Progress) -> Iterator[dict[str, Any]]:
+    for one in find_due_trainings(p, p.clock.now()):
+        row = {"definition": one.definition, "run": one.run}
+        try:
+            result = _train(p, one.definition, p.clock.now(), progress)
+            yield row | {"verdict": result.verdict, "reason": result.reason}
+        except UserError as refusal:
+            yield row | {"verdict": "failed", "reason": str(refusal)}
 
 
-def _audit(p: "Platform", result: "Proposal") -> None:
+def _train(
+    p: Platform, name: str, at: datetime, progress: Progress, *, only_new: bool = False
+) -> Proposal:
+    result = train_now(p, name, at, progress, only_new, own_identity())
     after = {"run": result.run_id, "verdict": result.verdict}
     p.audit.add(user(), "trained by command", result.definition, p.clock.now(), after=after)
+    return result
+
+
+def _whose(
+    result: Proposal, as_of: datetime | None, *, is_followed: bool, is_known: bool
+) -> Iterator[Line]:
+    """Yield which training the result is of, if it is not one of this command."""
+    until = short(result.as_of)
+    exact = f" --as-of {as_of.isoformat()}" if as_of else ""
+    anew = f"alerting train {result.definition}{exact} --again"
+    if is_followed and as_of not in (None, result.as_of):
+        yield Text(f"The platform had begun this training as of {until}; as you asked: {anew}")
+    elif is_followed:
+        yield f"This training is the platform's, as of {until}."
+    elif is_known:
+        yield Text(f"Nothing is new since the training as of {until}; all the same: {anew}")
 
 
 @model_group.command("approve")
@@ -152,14 +164,11 @@ def approve(
         str | None,
         typer.Option("--reject", help="Reject it instead, for this reason.", metavar="REASON"),
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Approve the promotion that a training proposed, or reject it with a reason."""
-    from alerting.usecases.training.runs import answer_run
-
     with platform() as p:
         result = answer_run(p, run_id, user(), reject)
-    show_result(result, as_json, f"{result.verdict}: {result.reason}")
+    return Output(result, [f"{result.verdict}: {result.reason}"])
 
 
 @model_group.command("rollback")
@@ -175,14 +184,12 @@ def rollback(
             metavar="VERSION",
         ),
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Put an earlier champion back into service; evaluation uses it from now on."""
-    from alerting.usecases.training import promote
 
     with platform() as p:
-        record = promote.rollback(p, name, reason, user(), to)
-    show_result(record, as_json, f"{record.reason}. In service since {short(record.acted_at)}.")
+        record = roll_back(p, name, reason, user(), to)
+    return Output(record, [f"{record.reason}. In service since {short(record.acted_at)}."])
 
 
 @model_group.command("export")
@@ -194,13 +201,9 @@ def export(
         str | None,
         typer.Option("--model", help="A version; the champion when left out.", metavar="VERSION"),
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Write a model as an ONNX file: from a row of its features to its probability, for other
     runtimes."""
-    from alerting.usecases.definitions.lookup import require_revision
-    from alerting.usecases.registry.onnx_export import export_onnx
-    from alerting.usecases.scoring.past_scores import champion
 
     require_file(out, "model.onnx")
     with platform() as p:
@@ -209,7 +212,7 @@ def export(
         data = export_onnx(p, revision.definition, number)
     out.write_bytes(data)
     result = {"definition": name, "version": number, "file": str(out), "bytes": len(data)}
-    show_result(result, as_json, f"version {number} of {name} written to {out} ({len(data)} bytes)")
+    return Output(result, [f"version {number} of {name} written to {out} ({len(data)} bytes)"])
 
 
 @command
@@ -225,54 +228,52 @@ def dataset(
     ] = None,
     as_of: AsOf = None,
     verbose: Verbose = False,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Show the rows of a training: rows and positives by part, left-out rows with the reason, and
     data quality."""
-    from alerting.learning.data.findings import describe_findings
-    from alerting.usecases.training.dataset import dataset_of, profile
 
-    now = instant(as_of, "--as-of")
     with platform() as p:
-        require_past(p.clock.now(), now, option="--as-of")
-        built = dataset_of(p, name, now or p.clock.now())
+        require_past(p.clock.now(), as_of, option="--as-of")
+        built = dataset_of(p, name, as_of or p.clock.now())
     if out is not None:
         from alerting.learning.data.files import export_table
 
         require_file(out, "dataset.parquet")
         export_table(built).to_parquet(out, index=False)
     content = profile(built)
-    if as_json:
-        print_json(content | ({"file": str(out)} if out else {}))
-        return
-    known = f"{content['columns']} features, {content['problems']} problems known"
-    console.print(f"{name}, revision {content['revision']}: {known}")
-    show(content["parts"], ["part", "rows", "positive", "assets", "from", "to"], False, "")
-    if content["dropped"]:
-        from alerting.reporting.page.decision_text import drop_reason
+    lines = _lines_of_dataset(content, built.findings, verbose)
+    if out is None:
+        return Output(content, lines)
+    return Output(
+        content | {"file": str(out)}, [*lines, f"{len(built.rows)} rows written to {out}"]
+    )
 
+
+def _lines_of_dataset(
+    content: Mapping[str, Any], findings: Sequence[Finding], verbose: bool
+) -> Iterator[Line]:
+    known = f"{content['columns']} features, {content['problems']} problems known"
+    yield f"{content['definition']}, revision {content['revision']}: {known}"
+    yield OutputTable(content["parts"], ["part", "rows", "positive", "assets", "from", "to"])
+    if content["dropped"]:
         dropped = [
-            {"dropped because": drop_reason(code), "rows": rows}
+            {"dropped because": decision_text.drop_reason(code), "rows": rows}
             for code, rows in content["dropped"].items()
         ]
-        show(dropped, ["dropped because", "rows"], False, "")
+        yield OutputTable(dropped, ["dropped because", "rows"])
     if verbose:
         columns = ["kind", "variable", "value", "consequence", "message"]
-        show([plain(finding) for finding in built.findings], columns, False, "")
-    for line in describe_findings(built.findings) if not verbose else []:
-        console.print(f"data: {line}")
-    if not built.findings:
-        console.print("no data quality findings")
-    if out is not None:
-        console.print(f"{len(built.rows)} rows written to {out}")
+        yield OutputTable([vars(finding) for finding in findings], columns)
+    else:
+        yield from (f"data: {line}" for line in describe_findings(findings))
+    if not findings:
+        yield "no data quality findings"
 
 
 @command
-def models(name: DefinitionName, as_json: Json = False) -> None:
+def models(name: DefinitionName) -> Output:
     """Show the champion, the leaderboard of the last training, all versions, and every decision
     with its reason."""
-    from alerting.usecases.training.progress import training_under_way
-    from alerting.usecases.training.promote import model_history
 
     with platform() as p:
         history = model_history(p, name)
@@ -280,166 +281,128 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
         under_way = training_under_way(
             history["unfinished"], now, datetime.now(UTC), p.line_speed()
         )
-    if as_json:
-        print_json(history)
-        return
-    _show_champion(history)
+    return Output(history, _lines_of_models(history, under_way, now))
+
+
+def _lines_of_models(
+    history: Mapping[str, Any], under_way: UnderWay | None, now: datetime
+) -> Iterator[Line]:
+    name = history["definition"]
+    if history["answers"] is not None:
+        yield colored(f"{name} {history['answers']}", "yellow")
+    yield colored(_champion(history), "bold")
     if under_way is not None:
-        _show_unfinished(history["unfinished"], under_way, now, name)
+        yield _unfinished(history["unfinished"], under_way, now, name)
     if history["unreadable"]:
-        console.print(f"the model registry cannot be read: {history['unreadable']}", style="red")
+        yield colored(f"the model registry cannot be read: {history['unreadable']}", "red")
     else:
-        _show_training(history["training"])
+        yield from _lines_of_training(history["training"])
         columns = ["version", "alias", "family", "revision"]
         columns += ["training_cutoff", "refit_cutoff", "threshold"]
-        rows = [_short(v) for v in history["versions"]]
-        show(rows, columns, False, "no version is registered yet")
-    if history["estimate"]:
-        _show_estimate(history["estimate"])
+        rows = [_shortened(version) for version in history["versions"]]
+        yield OutputTable(rows, columns, "no version is registered yet")
+    if estimate := history["estimate"]:
+        yield colored("\nwhat it learned", "bold")
+        yield from (f"  {note}" for note in estimate["notes"])
+        for table in estimate["tables"]:
+            rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+            yield f"\n{table['title']}"
+            yield OutputTable(rows, table["columns"])
     if history["decisions"]:
-        console.print("\ndecisions, oldest first", style="bold")
+        yield colored("\ndecisions, oldest first", "bold")
         columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason"]
-        rows = [_short(d) | {"by": d["actor"]} for d in history["decisions"]]
-        show(rows, columns, False, "")
+        yield OutputTable(
+            [{**_shortened(d), "by": d["actor"]} for d in history["decisions"]], columns
+        )
 
 
-def _show_estimate(estimate: dict[str, Any]) -> None:
-    console.print("\nwhat it learned", style="bold")
-    for note in estimate["notes"]:
-        console.print(f"  {note}")
-    for table in estimate["tables"]:
-        console.print(f"\n{table['title']}")
-        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
-        show(rows, table["columns"], False, "")
-
-
-def _show_champion(history: dict[str, Any]) -> None:
-    if history["answers"] is not None:
-        console.print(f"{history['definition']} {history['answers']}", style="yellow")
+def _champion(history: Mapping[str, Any]) -> str:
+    name = history["definition"]
     if history["champion"] is None:
         why = f": {missing}" if (missing := history["missing_champion"]) else ""
-        return console.print(f"{history['definition']} has no champion{why}", style="bold")
+        return f"{name} has no champion{why}"
     serving = next((d["summary"] for d in reversed(history["decisions"]) if d["promoted"]), "")
     provisional = f", provisional: {serving}" if history["provisional"] else ""
     since = short(datetime.fromisoformat(history["since"]))
     by_twin = ", by its twin: the refit gave way" if history["by_twin"] else ""
-    text = (
-        f"{history['definition']}: version {history['champion']} in service since "
-        f"{since}{by_twin}{provisional}"
-    )
-    return console.print(text, style="bold")
+    return f"{name}: version {history['champion']} in service since {since}{by_twin}{provisional}"
 
 
-def _show_unfinished(
-    training: dict[str, Any], under_way: "UnderWay", now: datetime, name: str
-) -> None:
+def _unfinished(training: Mapping[str, Any], under_way: UnderWay, now: datetime, name: str) -> Line:
     silent = seconds((now - under_way.last_sign).total_seconds())
     done = f"{training['candidates_done']} of {training['candidates'] or 'unknown'} candidates done"
     text = f"training since {short(under_way.started_at)}: {training['step']}, {done}"
     if not under_way.is_silent:
-        console.print(f"{text} (last step {silent} ago)", style="yellow")
-    else:
-        console.print(
-            f"{text}; no progress for {silent}; the training was probably interrupted, start it "
-            f"again: alerting train {name}",
-            style="red",
-        )
+        return colored(f"{text} (last step {silent} ago)", "yellow")
+    return colored(
+        f"{text}; no progress for {silent}; the training was probably interrupted, start it "
+        f"again: alerting train {name}",
+        "red",
+    )
 
 
-def _show_training(training: dict[str, Any] | None) -> None:
+def _lines_of_training(training: Mapping[str, Any] | None) -> Iterator[Line]:
     if training is None:
         return
-    console.print(
-        f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold"
-    )
-    _show_candidates(training["leaderboard"])
-    for line in training["chance"]:
-        console.print(line)
-    _show_test(training["test"])
+    as_of = short(training["as_of"])
+    yield colored(f"\nlast training, as of {as_of}, run {training['run_id']}", "bold")
+    yield from _lines_of_candidates(training["leaderboard"])
+    yield from training["chance"]
+    yield from _lines_of_test(training["test"])
     if training["waiting"]:
-        console.print(
-            f"waits for approval: alerting model approve {training['run_id']}",
-            style="yellow",
-        )
-    console.print()
+        said = f"waits for approval: alerting model approve {training['run_id']}"
+        yield colored(said, "yellow")
+    yield ""
 
 
-def _short(row: dict[str, Any]) -> dict[str, Any]:
+def _shortened(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a row with its numbers formatted for tables."""
-    from alerting.definitions.wording.spoken import format_threshold
-
     if not row.get("threshold"):
         return row
-    return row | {"threshold": format_threshold(float(row["threshold"]))}
+    return {**row, "threshold": format_threshold(float(row["threshold"]))}
 
 
-def _show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
-    """Print the best candidate of each family, best first, and what was cut short."""
-    from alerting.reporting.page import decision_text as text
+def _lines_of_candidates(leaderboard: Sequence[CandidateSummary]) -> Iterator[Line]:
+    """Yield the best candidate of each family, best first, and what was cut short."""
+    lines = [vars(candidate) for candidate in decision_text.ranked(leaderboard)]
+    titles = decision_text.candidate_titles(leaderboard)
+    rows = [
+        line | {key: decision_text.format_metric(line, key) for key in titles} for line in lines
+    ]
+    yield OutputTable(rows, ["family", *titles, "trials", "cut_short"])
+    yield from (colored(said, "yellow") for said in decision_text.cut_short_lines(leaderboard))
 
-    lines = [vars(candidate) for candidate in text.ranked(leaderboard)]
-    titles = text.candidate_titles(leaderboard)
-    rows = [line | {key: text.format_metric(line, key) for key in titles} for line in lines]
-    show(rows, ["family", *titles, "trials", "cut_short"], False, "")
-    for said in text.cut_short_lines(leaderboard):
-        console.print(said, style="yellow")
 
-
-def _show_test(test: Mapping[str, Any]) -> None:
-    """Print the metrics on the test period, with 95 % intervals, and the threshold's reason."""
-    from alerting.definitions.wording.spoken import format_threshold
-    from alerting.learning.selection.values import WORSE
-    from alerting.reporting.page.decision_text import metric_lines
-
+def _lines_of_test(test: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield the metrics on the test period, with 95 % intervals, and the threshold's reason."""
     if "ap" in test:
-        console.print("test period, scored once (in brackets: 95 % intervals)", style="bold")
-        for line in metric_lines(test):
-            console.print(f"  {line}")
+        yield colored("test period, scored once (in brackets: 95 % intervals)", "bold")
+        yield from (f"  {line}" for line in decision_text.metric_lines(test))
     for note in test.get("notes", []):
-        console.print(f"  {note}", style="red" if WORSE in note else None)
+        yield colored(f"  {note}", "red" if WORSE in note else "")
     if test.get("threshold_reason"):
-        console.print(
+        yield (
             f"threshold {format_threshold(test['threshold'])}, chosen in the validation period: "
             f"{test['threshold_reason']}"
         )
 
 
-def show_proposal(result: "Proposal", verbose: bool) -> None:
-    """Print the result of a training: decision, test period, candidates, findings on the data."""
-    from alerting.reporting.page import decision_text
-
-    console.print(decision_text.result_line(result), style="bold")
+def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
+    """Yield the result of a training: decision, test period, candidates, findings on the data."""
+    yield colored(decision_text.result_line(result), "bold")
     if alert := decision_text.proposed_alert(result.evidence):
-        print_text(alert)
+        yield Text(alert.rstrip("\n"))
     if result.waiting:
-        console.print(
-            f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)"
-        )
-    _show_test(result.test)
-    for line in decision_text.period_lines(result.dataset):
-        console.print(line)
-    _show_candidates(result.leaderboard)
-    for line in decision_text.chance_lines(result.evidence):
-        console.print(line)
+        approve = f"alerting model approve {result.run_id}"
+        yield f"waits for approval: {approve}  (or in the Airflow UI)"
+    yield from _lines_of_test(result.test)
+    yield from decision_text.period_lines(result.dataset)
+    yield from _lines_of_candidates(result.leaderboard)
+    yield from decision_text.chance_lines(result.evidence)
     messages = [finding.message for finding in result.findings] if verbose else []
-    for line in messages or result.dataset.notes:
-        console.print(f"data: {line}")
+    yield from (f"data: {line}" for line in messages or result.dataset.notes)
     if len(result.dataset.notes) < len(result.findings) and not verbose:
-        console.print(
+        yield (
             f"each of the {len(result.findings)} findings: dataset/quality.json of run "
             f"{result.run_id}, or --verbose"
         )
-
-
-def _say_whose(
-    result: "Proposal", name: str, as_of: datetime | None, *, is_followed: bool, is_known: bool
-) -> None:
-    """Say which training the result is of, if it is not one of this command."""
-    until = short(result.as_of)
-    anew = f"alerting train {name}{f' --as-of {as_of.isoformat()}' if as_of else ''} --again"
-    if is_followed and as_of not in (None, result.as_of):
-        print_text(f"The platform had begun this training as of {until}; as you asked: {anew}\n")
-    elif is_followed:
-        console.print(f"This training is the platform's, as of {until}.")
-    elif is_known:
-        print_text(f"Nothing is new since the training as of {until}; all the same: {anew}\n")

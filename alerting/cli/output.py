@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from pydantic_core import to_jsonable_python
 from rich.cells import cell_len
@@ -155,13 +155,52 @@ def plain(value: Any) -> Any:
     )
 
 
-def show_result(result: Any, as_json: bool, *lines: str) -> None:
-    """Print the result of a command as JSON, or these lines about it."""
+class OutputTable(NamedTuple):
+    """Rows for people, with these columns of theirs; `empty` is said where there is none."""
+
+    rows: Sequence[Mapping[str, Any]]
+    columns: Sequence[str]
+    empty: str = ""
+
+
+Line = str | Text | OutputTable
+
+
+class Output(NamedTuple):
+    """What a command found: its value, which --json prints, and the same in lines for people."""
+
+    value: Any
+    lines: Iterable[Line] = ()
+    is_failure: bool = False
+
+
+def table_output(
+    rows: Sequence[Any], columns: Sequence[str], empty: str = "", *, is_failure: bool = False
+) -> Output:
+    """Return an answer that is all in one table."""
+    return Output(rows, [OutputTable(rows, columns, empty)], is_failure)
+
+
+def print_output(answer: Output, as_json: bool) -> None:
+    """Print an answer as JSON, or its lines."""
     if as_json:
-        print_json(result)
+        print_json(answer.value)
     else:
-        for line in lines:
+        print_lines(answer.lines)
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print lines, and tables as wide as the screen."""
+    for line in lines:
+        if isinstance(line, OutputTable):
+            show(line.rows, line.columns, False, line.empty)
+        else:
             console.print(line)
+
+
+def colored(text: str, style: str) -> Text:
+    """Return a line in a colour or a weight."""
+    return Text(readable(text), style=style)
 
 
 # --- tables

@@ -1,41 +1,50 @@
 """Commands that run definitions over data: `evaluate`, `score`, `backtest` and `test`."""
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from alerting.cli.ingest import options
-from alerting.cli.ingest.commands import file_layout, with_time_columns
-from alerting.cli.output import console, plain, print_json, short, show, show_result, zone
+from alerting.adapters.files.yaml_documents import read_yaml
+from alerting.adapters.platform import Platform
+from alerting.cli import files as options
+from alerting.cli.files import file_layout, with_time_columns
+from alerting.cli.output import Line, Output, OutputTable, colored, plain, short, table_output, zone
 from alerting.cli.support import (
     DefinitionName,
     End,
-    Json,
     Start,
     command,
     definition_notes,
-    instant,
+    lines_of_notes,
     platform,
     progress,
     read_documents,
+    read_duration,
+    read_instant,
     require_past,
-    show_notes,
     user,
     write_file,
     writes,
 )
-from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
+from alerting.definitions.revisions import definition_document, in_plant_zone
+from alerting.episodes.episode import Episode
+from alerting.kinds.protocol.evaluation import ScoredRows
+from alerting.kinds.validation import parse_definition
+from alerting.readings.instants import from_millis
 from alerting.reporting.base import messages
-
-if TYPE_CHECKING:
-    from alerting.adapters.files.rows import Layout
-    from alerting.adapters.platform import Platform
-    from alerting.kinds.protocol.evaluation import ScoredRows
-    from alerting.usecases.backtest.run import Backtest, Retrain, Subject
+from alerting.reporting.page.decision_text import METRIC_TITLES, counts, format_metric
+from alerting.usecases.backtest import backtest as backtesting
+from alerting.usecases.backtest.backtest import named_subject, written_subject
+from alerting.usecases.backtest.run import Backtest, Retrain, Subject
+from alerting.usecases.definitions import lookup, sync
+from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
+from alerting.usecases.evaluation import evaluate as evaluation
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 
 _COUNTED = [
     "definitions",
@@ -47,6 +56,13 @@ _COUNTED = [
     "late",
     "too_late",
 ]
+_METRICS = (
+    "event_recall",
+    "false_alarms_per_week",
+    "episode_precision",
+    "time_in_alarm",
+    "median_lead_time",
+)
 _COUNTED_PAST = ["definitions", "targets", "found", "raised", "withdrawn", "determined"]
 
 
@@ -70,52 +86,43 @@ def evaluate(
             help="With --from: evaluate with this revision, or `latest`.", metavar="REVISION"
         ),
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Evaluate new readings, raise and close episodes, and deliver notifications.
 
     With --from and --to it evaluates a past interval again: with the revisions and models in force
     then, before the first ones with the newest, or with those that are named. No notification is
     sent for a past interval.
     """
-    from alerting.usecases.evaluation import evaluate as evaluation
-    from alerting.usecases.notification.deliver import deliver_due
-
-    begin = instant(start, "--from")
-    stop = instant(end, "--to")
-    if (begin is None) != (stop is None):
+    if (start is None) != (end is None):
         raise typer.BadParameter("give both --from and --to, or neither", param_hint="--from/--to")
-    if begin is None and (model or revision):
+    if start is None and (model or revision):
         raise typer.BadParameter("goes with --from and --to only", param_hint="--model/--revision")
-    if begin is not None and not names:
+    if start is not None and not names:
         raise typer.BadParameter("name the definition to evaluate again", param_hint="NAMES")
-    with platform() as p, progress() as report_progress:
+    with platform() as p, progress() as report:
         now = p.clock.now()
-        require_past(now, begin, stop)
-        if begin is not None and stop is not None:
-            after = {"from": begin, "to": stop, "model": model, "revision": revision}
-            counts = [
-                (n, evaluation.evaluate_past(p, n, begin, stop, model, revision, report_progress))
-                for n in names or ()
-            ]
-            for name in names or ():
-                p.audit.add(user(), "past evaluated again", name, p.clock.now(), after=after)
-        else:
-            of = ", ".join(names or ["all"])
-            counts = [(of, evaluation.evaluate(p, names, now, report_progress))]
+        require_past(now, start, end)
+        if start is None or end is None:
+            counts = {", ".join(names or ["all"]): evaluation.evaluate(p, names, now, report)}
             deliver_due(p, p.clock.now())
-    rows = [{"definitions": n, **plain(c)} for n, c in counts]
-    show(rows, _COUNTED if stop is None else _COUNTED_PAST, as_json, "nothing to evaluate")
-    if as_json:
-        return
-    if stop is None:
-        latency = timedelta(seconds=counts[0][1].latency_s)
-        console.print(messages.evaluated_to(now - latency, latency, zone()), style="dim")
-    for _, count in counts:
-        for note in count.notes:
-            console.print(note)
-        for target, reason in count.unknown.items():
-            console.print(f"unknown: {target}: {reason}")
+        else:
+            counts = {
+                name: evaluation.evaluate_past(p, name, start, end, model, revision, report)
+                for name in names or ()
+            }
+            after = {"from": start, "to": end, "model": model, "revision": revision}
+            for name in counts:
+                p.audit.add(user(), "past evaluated again", name, p.clock.now(), after=after)
+    rows = [{"definitions": name, **plain(count)} for name, count in counts.items()]
+    lines: list[Line] = [OutputTable(rows, _COUNTED if end is None else _COUNTED_PAST)]
+    if end is None:
+        [count] = counts.values()
+        latency = timedelta(seconds=count.latency_s)
+        lines.append(colored(messages.evaluated_to(now - latency, latency, zone()), "dim"))
+    for count in counts.values():
+        lines += count.notes
+        lines += (f"unknown: {target}: {reason}" for target, reason in count.unknown.items())
+    return Output(rows, lines)
 
 
 @command
@@ -133,17 +140,21 @@ def score(
         typer.Option("--history", help="Write past scores to --out, instead of the newest ones."),
     ] = False,
     start: Annotated[
-        str | None,
+        datetime | None,
         typer.Option(
             "--from",
+            parser=read_instant,
             help="Start, ISO 8601 with zone; the training cutoff of the model when left out.",
             metavar="TIME",
         ),
     ] = None,
     end: Annotated[
-        str | None,
+        datetime | None,
         typer.Option(
-            "--to", help="End, ISO 8601 with zone; the last reading when left out.", metavar="TIME"
+            "--to",
+            parser=read_instant,
+            help="End, ISO 8601 with zone; the last reading when left out.",
+            metavar="TIME",
         ),
     ] = None,
     model: Annotated[
@@ -160,8 +171,7 @@ def score(
     asset_prefix: options.AssetPrefix = "",
     tz: options.Zone = None,
     rename: options.Rename = None,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Show the newest score of each asset, or write those of the past or of a FILE: time, asset,
     score, threshold, reason.
 
@@ -169,9 +179,6 @@ def score(
     that the model has learned from, or in recovery after a problem, are unknown. Those of a FILE
     are computed from its readings and the stored events. Nothing is stored, and nothing is sent.
     """
-    from alerting.adapters.files.tables.score_table import write_scores
-    from alerting.usecases.scoring.past_scores import plan_scoring, score_past
-
     if (history or file is not None) == (out is None) or (history and file is not None):
         raise typer.BadParameter(
             "give --out together with --history or with a FILE", param_hint="--out"
@@ -181,54 +188,57 @@ def score(
     of_file = (time, time_format, asset, asset_column, asset_prefix, tz, rename)
     if file is None and any(of_file):
         raise typer.BadParameter("options of a file go with a FILE only", param_hint="FILE")
-    if file is not None and out is not None:
-        if model is not None:
-            raise typer.BadParameter("a FILE is scored by the champion", param_hint="--model")
-        layout = file_layout(asset, asset_column, asset_prefix, None, None, None, rename, None)
-        layout = with_time_columns(layout, time, time_format, tz)
-        return _score_file(name, file, layout, out, as_json)
-    begin = instant(start, "--from")
-    stop = instant(end, "--to")
-    with platform() as p, progress() as report:
-        require_past(p.clock.now(), begin, stop)
-        plan = plan_scoring(p, name, begin, stop, model, newest=not history)
-        scored: Iterable[tuple[str, ScoredRows]] = score_past(p, plan, report)
-        if out is None:
-            newest = [_newest_row(asset_name, rows) for asset_name, rows in scored]
-            values = [one for one in ("low", "median", "high") if any(one in r for r in newest)]
-            columns = ["asset", "time", "score", "threshold", *values, "model_version", "reason"]
-            return show(newest, columns, as_json, "no asset")
-        counts = write_scores(out, scored)
-    known = counts.pop("", 0)
-    found = {"file": str(out), "version": plan.version, "from": plan.start, "to": plan.end}
-    found |= {"scores": known, "unknown": dict(counts.most_common())}
-    written = (
-        f"{known:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, "
-        f"written to {out}"
-    )
-    return show_result(found, as_json, written, *_unknown(dict(counts.most_common())))
-
-
-def _unknown(counts: dict[str, int]) -> list[str]:
-    return [f"unknown: {count:,} instants: {reason}" for reason, count in counts.items()]
-
-
-def _score_file(name: str, file: Path, layout: "Layout", out: Path, as_json: bool) -> None:
+    if file is None or out is None:
+        return _score_stored(name, start, end, model, out)
+    if model is not None:
+        raise typer.BadParameter("a FILE is scored by the champion", param_hint="--model")
     from alerting.adapters.predictions import score_file
 
+    layout = file_layout(
+        asset=asset, asset_column=asset_column, asset_prefix=asset_prefix, rename=rename
+    )
+    layout = with_time_columns(layout, time, time_format, tz)
     with platform() as p, progress() as report:
         scored = score_file(p, name, file, layout, out, report)
     written = (
         f"{scored.scores:,} scores of {scored.rows:,} rows by version {scored.version}, written to "
         f"{out}"
     )
-    found = plain(scored) | {"file": str(out)}
-    show_result(found, as_json, written, *_unknown(dict(scored.unknown)), *scored.notes)
+    lines = [written, *_unknown(scored.unknown), *scored.notes]
+    return Output(vars(scored) | {"file": str(out)}, lines)
 
 
-def _newest_row(asset: str, rows: "ScoredRows") -> dict[str, Any]:
-    from alerting.readings.instants import from_millis
+def _score_stored(
+    name: str, start: datetime | None, end: datetime | None, model: str | None, out: Path | None
+) -> Output:
+    """Return the newest score of each asset, or write those of an interval to a file."""
+    from alerting.adapters.files.tables.score_table import write_scores
 
+    with platform() as p, progress() as report:
+        require_past(p.clock.now(), start, end)
+        plan = plan_scoring(p, name, start, end, model, newest=out is None)
+        scored: Iterable[tuple[str, ScoredRows]] = score_past(p, plan, report)
+        if out is None:
+            newest = [_newest_row(asset, rows) for asset, rows in scored]
+            values = [one for one in ("low", "median", "high") if any(one in r for r in newest)]
+            columns = ["asset", "time", "score", "threshold", *values, "model_version", "reason"]
+            return table_output(newest, columns, "no asset")
+        counts = write_scores(out, scored)
+    known = counts.pop("", 0)
+    unknown = dict(counts.most_common())
+    written = (
+        f"{known:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, "
+        f"written to {out}"
+    )
+    found = {"file": str(out), "version": plan.version, "from": plan.start, "to": plan.end}
+    return Output(found | {"scores": known, "unknown": unknown}, [written, *_unknown(unknown)])
+
+
+def _unknown(counts: Mapping[str, int]) -> list[str]:
+    return [f"unknown: {count:,} instants: {reason}" for reason, count in counts.items()]
+
+
+def _newest_row(asset: str, rows: ScoredRows) -> dict[str, Any]:
     known = not rows.unknown[-1]
     found = {
         "asset": asset,
@@ -243,6 +253,15 @@ def _newest_row(asset: str, rows: "ScoredRows") -> dict[str, Any]:
     return found | dict(zip(("low", "median", "high"), rows.values[-1][0].tolist(), strict=True))
 
 
+def _read_cadence(text: str) -> Retrain:
+    if text in ("never", "scheduled"):
+        return "never" if text == "never" else "scheduled"
+    interval = read_duration(text)
+    if interval < timedelta(hours=1):
+        raise typer.BadParameter(f"{text!r} is too short; the shortest is 1h, or `never`")
+    return interval
+
+
 @writes
 def backtest(
     what: Annotated[
@@ -252,9 +271,10 @@ def backtest(
         ),
     ],
     start: Annotated[
-        str | None,
+        datetime | None,
         typer.Option(
             "--from",
+            parser=read_instant,
             help=(
                 "Start, ISO 8601 with zone; four weeks before --to if left out, or at the first "
                 "reading."
@@ -263,9 +283,10 @@ def backtest(
         ),
     ] = None,
     end: Annotated[
-        str | None,
+        datetime | None,
         typer.Option(
             "--to",
+            parser=read_instant,
             help=(
                 "End, ISO 8601 with zone; the last midnight (UTC) when left out, or the last "
                 "reading before it."
@@ -274,14 +295,16 @@ def backtest(
         ),
     ] = None,
     retrain: Annotated[
-        str | None,
+        Any,
         typer.Option(
+            parser=_read_cadence,
+            metavar="DURATION",
             help=(
                 "Train this often, e.g. 7d, or `never` after the start; the schedule of the "
                 "definition when left out."
-            )
+            ),
         ),
-    ] = None,
+    ] = "scheduled",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Ignore the stored result of the same backtest.")
     ] = False,
@@ -289,8 +312,7 @@ def backtest(
         Path | None,
         typer.Option("--out", help="HTML file to write; NAME-backtest.html when left out."),
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Backtest a definition: walk forward through history, training on the way, without
     notifications.
 
@@ -298,55 +320,22 @@ def backtest(
     changes. The same command continues an interrupted backtest after its last finished segment, and
     shows a finished one at once.
     """
-    from alerting.usecases.backtest import backtest as backtesting
-
-    cadence = _retrain(retrain)
-    asked = (instant(start, "--from"), instant(end, "--to"))
-    with platform() as p, progress() as report_progress:
+    with platform() as p, progress() as report:
         subject = _subject(p, what)
-        begin, until = backtesting.find_period(p, subject, *asked)
-        made = backtesting.backtest(p, subject, begin, until, cadence, fresh, report_progress)
+        begin, until = backtesting.find_period(p, subject, start, end)
+        made = backtesting.backtest(p, subject, begin, until, retrain, fresh, report)
         notes = definition_notes(p, [subject.definition])
     target = out or Path(f"{made.definition}-backtest.html")
     write_file(target, made.page)
-    if as_json:
-        found = {**made.__dict__, "episodes": [_raised(episode) for episode in made.episodes]}
-        return print_json(found | {"page": str(target), **notes[made.definition]})
-    show_notes(notes)
-    console.print(f"{made.definition} from {short(made.start)} to {short(made.end)}")
-    if any(s["verdict"] for s in made.segments):
-        rows = [
-            {**s, "model": (s["model_hash"] or "")[:12], "from": s["start"], "to": s["end"]}
-            for s in made.segments
-        ]
-        columns = ["number", "from", "to", "verdict", "family", "model", "training_cutoff"]
-        show(rows, [*columns, "episodes"], False)
-    for line in _backtest_lines(made):
-        console.print(line)
-    return console.print(
+    found = vars(made) | {"episodes": [_raised(episode) for episode in made.episodes]}
+    found |= {"page": str(target), **notes[made.definition]}
+    done = (
         f"no notification was sent, no live data changed; written to {target} (backtest {made.id})"
     )
+    return Output(found, [*lines_of_notes(notes), *_lines_of_backtest(made), done])
 
 
-def _retrain(text: str | None) -> "Retrain":
-    if text is None:
-        return "scheduled"
-    if text == "never":
-        return "never"
-    try:
-        interval = parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}, or `never`", param_hint="--retrain") from error
-    if interval < timedelta(hours=1):
-        raise typer.BadParameter(
-            f"{text!r} is too short; the shortest is 1h", param_hint="--retrain"
-        )
-    return interval
-
-
-def _subject(p: "Platform", what: str) -> "Subject":
-    from alerting.usecases.backtest.backtest import named_subject, written_subject
-
+def _subject(p: Platform, what: str) -> Subject:
     file = Path(what)
     if file.suffix not in (".yaml", ".yml", ".json") and not file.exists():
         return named_subject(p, what)
@@ -360,7 +349,7 @@ def _subject(p: "Platform", what: str) -> "Subject":
     return written_subject(p, documents[0])
 
 
-def _raised(episode: Any) -> dict[str, Any]:
+def _raised(episode: Episode) -> dict[str, Any]:
     names = ("id", "asset", "severity", "raised_at", "closed_at", "model_version")
     outcome = episode.outcome_record
     return {name: getattr(episode, name) for name in names} | {
@@ -371,18 +360,18 @@ def _raised(episode: Any) -> dict[str, Any]:
     }
 
 
-def _backtest_lines(made: "Backtest") -> Iterable[str]:
-    from alerting.reporting.page.decision_text import METRIC_TITLES, counts, format_metric
-
+def _lines_of_backtest(made: Backtest) -> Iterator[Line]:
+    yield f"{made.definition} from {short(made.start)} to {short(made.end)}"
+    if any(s["verdict"] for s in made.segments):
+        rows = [
+            {**s, "model": (s["model_hash"] or "")[:12], "from": s["start"], "to": s["end"]}
+            for s in made.segments
+        ]
+        columns = ["number", "from", "to", "verdict", "family", "model", "training_cutoff"]
+        yield OutputTable(rows, [*columns, "episodes"])
     if made.events:
         behind = counts(made.events)
-        for name in (
-            "event_recall",
-            "false_alarms_per_week",
-            "episode_precision",
-            "time_in_alarm",
-            "median_lead_time",
-        ):
+        for name in _METRICS:
             value = format_metric(made.events, name)
             yield f"{METRIC_TITLES[name]}: {value}{behind.get(name, '')}"
     if load := made.load:
@@ -417,51 +406,40 @@ def test(
         list[Path],
         typer.Argument(help="YAML files, each with one definition and its scenarios."),
     ],
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Run scenarios: readings over time and the transitions that must follow. Exit code 1 if one
     fails.
 
     A definition is a file beside the scenarios, or written in them, or the name of one that is in
     the database.
     """
-    from alerting.definitions.revisions import in_plant_zone
-    from alerting.kinds.validation import parse_definition
-    from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
-
-    rows: list[dict[str, Any]] = []
-    for file in files:
-        written = read_scenarios(_document(file), str(file))
-        definition = in_plant_zone(
-            parse_definition(_definition(written.definition, file)), str(zone())
-        )
-        for result in (run_scenario(definition, scenario) for scenario in written.scenarios):
-            row = {name: getattr(result, name) for name in ("title", "passed", "difference")}
-            rows.append({"file": str(file), **row, "notes": result.notes, "found": result.found})
-    if as_json:
-        print_json(rows)
-    else:
-        _show_scenarios(rows)
-    if not all(row["passed"] for row in rows):
-        raise typer.Exit(1)
+    rows = [row for file in files for row in _run_scenarios(file)]
+    is_failure = not all(row["passed"] for row in rows)
+    return Output(rows, _lines_of_scenarios(rows), is_failure)
 
 
-def _show_scenarios(rows: list[dict[str, Any]]) -> None:
+def _run_scenarios(file: Path) -> Iterator[dict[str, Any]]:
+    written = read_scenarios(_document(file), str(file))
+    document = _definition(written.definition, file)
+    definition = in_plant_zone(parse_definition(document), str(zone()))
+    for result in (run_scenario(definition, scenario) for scenario in written.scenarios):
+        row = {name: getattr(result, name) for name in ("title", "passed", "difference")}
+        yield {"file": str(file), **row, "notes": result.notes, "found": result.found}
+
+
+def _lines_of_scenarios(rows: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
     for row in rows:
-        console.print(f"{'passed' if row['passed'] else 'FAILED'}  {row['title']}  ({row['file']})")
+        yield f"{'passed' if row['passed'] else 'FAILED'}  {row['title']}  ({row['file']})"
         if not row["passed"]:
-            console.print("        - expected and not found, + found and not expected")
+            yield "        - expected and not found, + found and not expected"
         for line in row["difference"]:
-            console.print(f"        {line}", style={"-": "red", "+": "green"}.get(line[0]))
-        for note in row["notes"]:
-            console.print(f"        {note}", style="yellow")
-    failed = sum(not row["passed"] for row in rows)
-    console.print(f"{len(rows) - failed} of {len(rows)} scenarios passed")
+            yield colored(f"        {line}", {"-": "red", "+": "green"}.get(line[0], ""))
+        yield from (colored(f"        {note}", "yellow") for note in row["notes"])
+    passed = sum(row["passed"] for row in rows)
+    yield f"{passed} of {len(rows)} scenarios passed"
 
 
 def _document(file: Path) -> Any:
-    from alerting.adapters.files.yaml_documents import read_yaml
-
     documents = read_yaml(file)
     if len(documents) > 1:
         raise UserError(f"{file}: holds {len(documents)} documents; write one")
@@ -469,9 +447,6 @@ def _document(file: Path) -> Any:
 
 
 def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
-    from alerting.definitions.revisions import definition_document
-    from alerting.usecases.definitions import lookup, sync
-
     if isinstance(written, dict):
         return written
     beside = file.parent / written

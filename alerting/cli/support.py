@@ -1,52 +1,88 @@
 """Helpers of all commands: options, platform, progress, files, messages for errors."""
 
 import getpass
+import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec
 
 import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
-from alerting.cli.help import CommandGroup
+from alerting import wiring
+from alerting.adapters.embedded.running import running
+from alerting.adapters.files.yaml_documents import read_yaml
+from alerting.adapters.platform import Platform
 from alerting.cli.output import (
+    Line,
+    Output,
+    colored,
     console,
     errors,
     note_line_clock,
+    print_output,
     print_refusal_as_json,
     printing,
     readable,
 )
+from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
-
-if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
-    from alerting.definitions.model import Definition
-    from alerting.ports import Progress as ProgressPort
+from alerting.definitions.model import Definition
+from alerting.ports import AUDIT_ORIGIN
+from alerting.ports import Progress as ProgressPort
+from alerting.settings.environment import read_settings
+from alerting.settings.home import find_home
+from alerting.settings.logs import configure_logging
+from alerting.usecases.definitions.next_steps import clock_times
+from alerting.usecases.definitions.spacing import warnings_of
 
 P = ParamSpec("P")
-R = TypeVar("R")
 
-HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+def read_instant(text: str) -> datetime:
+    """Return an ISO 8601 instant with zone. Raises a usage error (exit code 2)."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is not an ISO 8601 time; write for example 2015-03-14T06:00Z"
+        ) from error
+    if value.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone; add Z for UTC or an offset such as +01:00")
+    return value.astimezone(UTC)
+
+
+def read_duration(text: str) -> timedelta:
+    """Return a duration such as `7d`. Raises a usage error."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
 
 DefinitionName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a definition.")]
 Start = Annotated[
-    str | None, typer.Option("--from", help="Start, ISO 8601 with zone.", metavar="TIME")
+    datetime | None,
+    typer.Option("--from", parser=read_instant, help="Start, ISO 8601 with zone.", metavar="TIME"),
 ]
-End = Annotated[str | None, typer.Option("--to", help="End, ISO 8601 with zone.", metavar="TIME")]
+End = Annotated[
+    datetime | None,
+    typer.Option("--to", parser=read_instant, help="End, ISO 8601 with zone.", metavar="TIME"),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan without applying it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-def command_group(help: str) -> typer.Typer:
-    """Return an empty group of commands."""
-    return typer.Typer(
-        cls=CommandGroup, help=help, no_args_is_help=True, context_settings=HELP_OPTIONS
-    )
 
 
 @contextmanager
@@ -57,9 +93,6 @@ def platform(service: bool = False) -> Iterator["Platform"]:
     Says on standard error which one it is where neither the folder nor ALERTING_HOME says so.
     """
     from alerting.adapters.mongo.mongo import DatabaseDown
-    from alerting.settings.environment import read_settings
-    from alerting.settings.home import find_home
-    from alerting.wiring import open_platform
 
     settings = read_settings(os.environ)
     if (
@@ -71,49 +104,60 @@ def platform(service: bool = False) -> Iterator["Platform"]:
             style="dim",
         )
     try:
-        with open_platform(settings, service=service) as opened:
+        with wiring.open_platform(settings, service=service) as opened:
             note_line_clock(opened.line_speed())
             yield opened
     except DatabaseDown as down:
-        if settings.mongodb_uri is None and (why := _why_stopped(settings.home)) is not None:
+        from alerting.adapters.embedded.embedded_mongod import LOG
+        from alerting.adapters.embedded.mongod_causes import cause
+        from alerting.adapters.embedded.shared_mongod import data_folder
+
+        folder = data_folder(settings.home)
+        if settings.mongodb_uri is None and (why := cause(folder / LOG, folder)) is not None:
             raise DatabaseDown(f"the embedded database has stopped: {why}") from down
         raise
 
 
-def _why_stopped(home: Path) -> str | None:
-    from alerting.adapters.embedded.embedded_mongod import LOG
-    from alerting.adapters.embedded.mongod_causes import cause
-    from alerting.adapters.embedded.shared_mongod import data_folder
-
-    return cause(data_folder(home) / LOG, data_folder(home))
-
-
 def is_served() -> bool:
     """Return whether `alerting up` runs on this home; True for a database of one's own."""
-    from alerting.adapters.embedded.running import running
-    from alerting.settings.environment import read_settings
-
     settings = read_settings(os.environ)
     return settings.mongodb_uri is not None or running(settings.home) is not None
 
 
-def command(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn a UserError into its message and exit code 1, and Ctrl-C into exit code 130.
+def command(function: Callable[P, Any]) -> Callable[..., None]:
+    """Turn a use case into a command, which prints the Output that it returns: as lines, or with
+    --json its value. A UserError becomes its message and exit code 1, Ctrl-C exit code 130.
 
     With --json standard output is one JSON document: what the command prints, or `{"refused":
     why}`.
     """
+    return _command(function, ends=False)
+
+
+def writes(function: Callable[P, Any]) -> Callable[..., None]:
+    """Turn a use case into a `command` that ends with the written database on standard error.
+
+    Not after a dry run, nor if the function returns False: it has only read.
+    """
+    return _command(function, ends=True)
+
+
+def _command(function: Callable[P, Any], *, ends: bool) -> Callable[..., None]:
+    signature = inspect.signature(function)
+    answers = signature.return_annotation is Output
 
     @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from alerting.ports import AUDIT_ORIGIN
-        from alerting.settings.logs import configure_logging
-
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        as_json = bool(kwargs.pop("as_json", False) if answers else kwargs.get("as_json"))
         origin = AUDIT_ORIGIN.set("command")
-        with printing(as_json=bool(kwargs.get("as_json"))):
+        with printing(as_json):
             try:
                 configure_logging(os.environ)
-                return function(*args, **kwargs)
+                found = function(*args, **kwargs)
+                if isinstance(found, Output):
+                    print_output(found, as_json)
+                if ends and not kwargs.get("dry_run") and found is not False:
+                    errors.print(f"written to {read_settings(os.environ).location}")
             except UserError as refusal:
                 errors.print(Text.assemble(("refused:", "red"), f" {readable(str(refusal))}"))
                 print_refusal_as_json(str(refusal))
@@ -130,50 +174,22 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 raise typer.Exit(130) from None
             finally:
                 AUDIT_ORIGIN.reset(origin)
+        if isinstance(found, Output) and found.is_failure:
+            raise typer.Exit(1)
 
-    return run
-
-
-def writes(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn a function into a `command` that ends with the written database on standard error.
-
-    Not after a dry run, nor if the function returns False: it has only read.
-    """
-
-    @command
-    @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from alerting.settings.environment import read_settings
-
-        result = function(*args, **kwargs)
-        if not kwargs.get("dry_run") and result is not False:
-            errors.print(f"written to {read_settings(os.environ).location}")
-        return result
-
+    if answers:
+        as_json = inspect.Parameter(
+            "as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json
+        )
+        given = [*signature.parameters.values(), as_json]
+        run.__dict__["__signature__"] = signature.replace(parameters=given)
+        run.__annotations__ = function.__annotations__ | {"as_json": Json}
     return run
 
 
 def user() -> str:
     """Return the name of the user who runs this command, for audit and revisions."""
     return getpass.getuser()
-
-
-def instant(text: str | None, option: str) -> datetime | None:
-    """Return an ISO 8601 instant with zone. Raises a usage error (exit code 2)."""
-    if text is None:
-        return None
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is not an ISO 8601 time; write for example 2015-03-14T06:00Z",
-            param_hint=option,
-        ) from error
-    if value.tzinfo is None:
-        raise typer.BadParameter(
-            f"{text!r} has no zone; add Z for UTC or an offset such as +01:00", param_hint=option
-        )
-    return value.astimezone(UTC)
 
 
 def require_past(
@@ -204,8 +220,6 @@ def read_documents(files: Sequence[Path]) -> tuple[list[dict[str, Any]], list[st
 
 
 def _read_file(file: Path) -> list[dict[str, Any]]:
-    from alerting.adapters.files.yaml_documents import read_yaml
-
     flat = [d for part in read_yaml(file) for d in (part if isinstance(part, list) else [part])]
     for document in flat:
         if not isinstance(document, dict):
@@ -221,15 +235,6 @@ def _read_file(file: Path) -> list[dict[str, Any]]:
 @contextmanager
 def progress() -> Iterator["ProgressPort"]:
     """Show a progress bar on standard error."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -258,19 +263,20 @@ def definition_notes(
     platform: "Platform", definitions: "Iterable[Definition]"
 ) -> dict[str, dict[str, list[str]]]:
     """Return by name what an engineer should know of valid definitions before they serve."""
-    from alerting.usecases.definitions.next_steps import clock_times
-    from alerting.usecases.definitions.spacing import warnings_of
-
     return {
         d.name: {"warnings": warnings_of(platform, d), "clock_times": clock_times(d)}
         for d in definitions
     }
 
 
-def show_notes(notes: dict[str, dict[str, list[str]]]) -> None:
-    """Print the notes of definitions."""
+def lines_of_notes(notes: Mapping[str, Mapping[str, list[str]]]) -> Iterator[Line]:
+    """Yield the notes of definitions."""
     for name, of in notes.items():
-        for sentence in of["clock_times"]:
-            console.print(f"{name}: {sentence}")
-        for sentence in of["warnings"]:
-            console.print(f"{name}: {sentence}", style="yellow")
+        yield from (f"{name}: {sentence}" for sentence in of["clock_times"])
+        yield from (colored(f"{name}: {sentence}", "yellow") for sentence in of["warnings"])
+
+
+def show_notes(notes: Mapping[str, Mapping[str, list[str]]]) -> None:
+    """Print the notes of definitions."""
+    for line in lines_of_notes(notes):
+        console.print(line)

@@ -1,21 +1,25 @@
 """The application: the gate, the API, the pages, and the handlers of faults."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.adapters.deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.adapters.platform import Platform
-from alerting.console import login
+from alerting.console import login, scripts
 from alerting.console.access import Access
 from alerting.console.api import (
     api,
@@ -23,11 +27,10 @@ from alerting.console.api import (
     openapi,
     operate_api,
     predict_api,
-    predict_jobs_api,
     report_api,
     series_api,
 )
-from alerting.console.api.predictor import Predictor
+from alerting.console.api.predict_api import Predictor
 from alerting.console.assets import asset_pages
 from alerting.console.attempts import Turns, WrongAttempts
 from alerting.console.definitions import definition_api, editor_page, list_page, preview_api
@@ -37,40 +40,29 @@ from alerting.console.documents.api import DocumentApi
 from alerting.console.documents.kinds import ConsoleKind
 from alerting.console.documents.pages import DocumentPages
 from alerting.console.documents.trials import Trials
-from alerting.console.gate import BODY_SECONDS, Gate
-from alerting.console.handover import page as handover_page
-from alerting.console.head import HeadAsGet
+from alerting.console.gate import BODY_SECONDS, SIGN_IN, Gate
 from alerting.console.imports import import_pages
-from alerting.console.language import language_routes
 from alerting.console.live import live_api
 from alerting.console.live.changes import LiveChanges
-from alerting.console.login import Entrance
+from alerting.console.login import Entrance, sign_in_routes
 from alerting.console.metrics import PlatformReader, metrics_routes
-from alerting.console.models import decision_pages, model_api, model_pages
+from alerting.console.models import model_api, model_pages
 from alerting.console.mutes import mutes
-from alerting.console.now import answer_pages, now_api
+from alerting.console.now import handover_page
 from alerting.console.now import page as now_page
-from alerting.console.people import (
-    access_page,
-    account_page,
-    audit_page,
-    directory_page,
-    password_page,
-    signing,
-)
-from alerting.console.problems import handle_problems
-from alerting.console.request_log import RequestLog
+from alerting.console.people import access_page, account_page, audit_page, directory_page
+from alerting.console.problems import METRICS, handle_problems
 from alerting.console.routes import route_pages
-from alerting.console.scripts import serving
-from alerting.console.sign_in import sign_in_routes
-from alerting.console.trends import label_api, label_pages, trend_api
 from alerting.console.trends import page as trend_page
-from alerting.console.web import links, operate_pages, pages, platform_page, quality, report_pages
-from alerting.console.web.line_clock import PageClock
+from alerting.console.trends import trend_api
+from alerting.console.web import operate_pages, pages, platform_page, report_pages
 from alerting.console.web.prefix import Prefix, prefix_of, require_free
-from alerting.definitions.wording.language import LanguageCode
+from alerting.console.web.rendering import language_routes
+from alerting.definitions.wording.language import Language, LanguageCode
 from alerting.operators.actions import Role
 from alerting.operators.refusals import RefusalLog
+from alerting.ports.logs import id_logger, log_context
+from alerting.reporting.base import messages
 from alerting.settings.environment import UTC
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
@@ -84,6 +76,100 @@ if TYPE_CHECKING:
     from alerting.usecases.sinks.trial import OpenSink
     from alerting.usecases.sources.poll import Readers
 
+
+class HeadAsGet:
+    """Handles HEAD as GET, except where GET changes something: one-time links.
+
+    The scope then has `is_head`, for an answer that would not end.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (
+            scope["type"] != "http"
+            or scope["method"] != "HEAD"
+            or scope["path"].startswith(SIGN_IN)
+        ):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send(
+                {**message, "body": b""} if message["type"] == "http.response.body" else message
+            )
+
+        await self._app({**scope, "method": "GET", "is_head": True}, receive, send_head)
+
+
+_log = id_logger(__name__)
+
+
+class RequestLog:
+    """Log of method, declared address (never its values, often permissions), status, duration."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = monotonic()
+        status = 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with log_context(request=uuid4().hex[:12]):
+            try:
+                await self._app(scope, receive, sending)
+            finally:
+                _write(scope, status, monotonic() - began)
+
+
+def _write(scope: Scope, status: int, seconds: float) -> None:
+    path = getattr(scope.get("route"), "path", "no such address")
+    # requested every few seconds: logged only on failure
+    if path in {"/api/v1/health", "/style.css", METRICS} and status < 400:
+        return
+    person = scope.get("state", {}).get("person")
+    write = _log.error if status >= 500 else _log.info
+    write(
+        "%s %s: %d in %.0f ms",
+        scope["method"],
+        path,
+        status,
+        1000 * seconds,
+        actor=person.name if person else None,
+    )
+
+
+_READ_AGAIN_S = 10.0
+
+
+class PageClock:
+    """The name of the clock for pages, read every ten seconds; a page never fails for it."""
+
+    def __init__(self, read: Callable[[], float | None]) -> None:
+        """`read`: returns the speed of the simulated line; None in real time."""
+        self._read = read
+        self._speed: float | None = None
+        self._again_at = 0.0
+
+    def describe(self, language: Language) -> str | None:
+        """Return the name of the clock in a language; None for real time."""
+        if time.monotonic() >= self._again_at:
+            self._again_at = time.monotonic() + _READ_AGAIN_S
+            with suppress(Exception):  # of a database that is away: the page says so itself
+                self._speed = self._read()
+        return messages.line_clock(self._speed, language)
+
+
 PROGRAMS = (
     predict_api.router,
     api.router,
@@ -95,15 +181,13 @@ PROGRAMS = (
     operate_api.router,
     report_api.router,
     ingest_api.router,
-    predict_jobs_api.router,
     series_api.router,
-    now_api.api,
-    quality.api,
+    now_page.api,
+    report_pages.api,
     route_pages.router,
     access_page.api,
     audit_page.api,
     trend_api.router,
-    label_api.router,
     live_api.router,
     mutes.api,
 )
@@ -121,25 +205,22 @@ DOCUMENTS: Mapping[str, ConsoleKind] = {
 """How the console shows each kind of documents that has its own parts of pages."""
 PEOPLE = (
     now_page.pages,
-    answer_pages.pages,
     pages.router,
-    serving.router,
+    scripts.router,
     handover_page.pages,
     operate_pages.router,
     mutes.pages,
     editor_page.router,
     list_page.router,
     model_pages.router,
-    decision_pages.router,
     report_pages.router,
-    quality.pages,
+    report_pages.pages,
     route_pages.pages,
     asset_pages.pages,
     sources.pages,
     sinks.pages,
     platform_page.pages,
     trend_page.pages,
-    label_pages.pages,
     import_pages.pages,
     access_page.pages,
     account_page.pages,
@@ -223,7 +304,7 @@ def create_app(
     app.state.sink_trials = Trials("sink", sink_opener)
     app.state.document_kinds = list_document_kinds()
     handle_problems(app)
-    signing.sign_forms(app)
+    login.sign_forms(app)
     _add_routes(app, entrance, tokens, sign_in, now)
     app.add_middleware(Turns)
     app.add_middleware(
@@ -261,8 +342,8 @@ def _add_routes(
     now: Callable[[], datetime],
 ) -> None:
     entrances = (
-        links.link_routes(now),
-        *(password_page.pages, login.routes),
+        pages.link_routes(now),
+        login.routes,
         language_routes(),
     )
     app.state.predictor = Predictor(app.state.platform)

@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Access, Person
 from alerting.console.attempts import WrongAttempts, client_of
-from alerting.console.language import PATH as LANGUAGE
 from alerting.console.problems import API, DATABASE_DOWN, is_for_programs, problem
+from alerting.console.web.rendering import PATH as LANGUAGE
 from alerting.console.web.rendering import page_address
 from alerting.definitions.faults import first_line
 from alerting.definitions.wording.clean_text import clean_line

@@ -3,29 +3,78 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, FastAPI, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.console.access import Access
+from alerting.console.access import Access, Person
 from alerting.console.attempts import WrongAttempts, client_of
 from alerting.console.gate import COOKIE, DEVICE_COOKIE
-from alerting.console.transport import is_confidential, is_https
 from alerting.console.web.forms import FormViewer
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable
-from alerting.operators.people import DEVICE_SESSION_LASTS, SESSION_LASTS, Account
+from alerting.local.sign_in import PATH, take_link
+from alerting.operators.actions import ACTION_NAMES, Role
+from alerting.operators.people import (
+    DEVICE_SESSION_LASTS,
+    SESSION_LASTS,
+    Account,
+    TooManyPins,
+    WrongPin,
+)
 from alerting.ports import AccessPorts
+from alerting.usecases.access.devices import list_signers, sign_by_pin
 from alerting.usecases.access.people import Passwords
 from alerting.usecases.access.sign_in import begin_session, check_password, record_sign_in
 
 if TYPE_CHECKING:
     from alerting.console.people.directory_page import Directory
+
+_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+"""Headers of requests that a proxy passed on."""
+
+
+def is_https(request: Request, public_url: str | None) -> bool:
+    """Return whether the public address or the request is HTTPS, as proxies may hide it."""
+    return (public_url or "").lower().startswith("https://") or request.url.scheme == "https"
+
+
+def is_confidential(request: Request, public_url: str | None) -> bool:
+    """Return whether no other machine can read this request: HTTPS, the public HTTPS address of a
+    proxy, or an address of the browser's own machine without a proxy."""
+    if request.url.scheme == "https":
+        return True
+    host = host_name(request)
+    public = urlsplit(public_url or "")
+    if public.scheme.lower() == "https" and host == public.hostname:
+        return True
+    return host in _LOOPBACK_NAMES and not is_passed_on(request)
+
+
+def is_passed_on(request: Request) -> bool:
+    """Return whether a proxy says that it passed this request on."""
+    return any(name in request.headers for name in PASSED_ON)
+
+
+def is_loopback_name(request: Request) -> bool:
+    """Return whether the browser asked for an address of its own machine."""
+    return host_name(request) in _LOOPBACK_NAMES
+
+
+def host_name(request: Request) -> str:
+    """Return the host that the browser asked for, in lower case, without its port."""
+    host = request.headers.get("host", "").lower()
+    return host if host.endswith("]") else host.rpartition(":")[0] or host
+
 
 LONGEST = 2000
 Field = Annotated[str, Form(max_length=LONGEST)]
@@ -257,3 +306,139 @@ def _known_browser(account: Account, browser: str) -> str:
     key = (account.password or secrets.token_hex(16)).encode()
     signed = f"{account.id}:{browser}".encode(errors="surrogatepass")
     return f"{browser}.{hmac.new(key, signed, hashlib.sha256).hexdigest()}"
+
+
+_PREFERRED: tuple[Role, ...] = ("admin", "engineer", "operator", "viewer")
+
+
+def sign_in_routes(
+    access: Access,
+    tokens: Mapping[str, tuple[str, Role]],
+    folder: Path,
+    now: Callable[[], datetime],
+) -> APIRouter:
+    """Return the route of the link. `folder`: where its hash is stored."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.api_route(f"{PATH}{{code}}", methods=["GET", "HEAD"], response_class=HTMLResponse)
+    def sign_in(code: str, request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response()  # nor must a program that only looks
+        if "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", "")):
+            return Response(status_code=503)  # a browser that prefetches must not use up the link
+        session = None
+        people = [token for token, (_, role) in tokens.items() if role in _PREFERRED]
+        if people and _is_local(request) and take_link(folder, code, now()):
+            # may do all actions of the pages, and add the first people
+            first = min(people, key=lambda token: _PREFERRED.index(tokens[token][1]))
+            name = tokens[first][0]
+            session = access.begin_session(name, now(), client_of(request), first)
+            record_sign_in(entrance_of(request).platform, name, client_of(request), now())
+        if session is None:
+            return HTMLResponse(render("sign_in.html", request, done=False, target="/"), 410)
+        answer = HTMLResponse(render("sign_in.html", request, done=True, target="/"))
+        seconds = int(SESSION_LASTS.total_seconds())
+        answer.set_cookie(COOKIE, session, max_age=seconds, httponly=True, samesite="strict")
+        return answer
+
+    return routes
+
+
+def _is_local(request: Request) -> bool:
+    """Return whether a request comes from this machine directly, without a proxy."""
+    if is_passed_on(request) or request.client is None or not is_loopback_name(request):
+        return False
+    try:
+        return ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+_NAMES = {
+    "ack": ACTION_NAMES["acknowledge"],
+    "acknowledge": ACTION_NAMES["acknowledge"],
+    "close": ACTION_NAMES["close"],
+    "mute": ACTION_NAMES["mute"],
+    "end": ACTION_NAMES["unmute"],
+    "feedback": translatable("answer"),
+    "misses": translatable("report a missed problem"),
+    "note": translatable("write a note of the shift"),
+    "send": translatable("send the hand-over"),
+}
+"""Names of forms, by the last part of their address; others are shown without."""
+_REMEMBERED_FOR = timedelta(minutes=10)
+"""For so long the person who signed last on a device is proposed."""
+_TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment", "text")
+"""Fields that the page shows again before they are signed."""
+
+
+class NotSigned(Exception):
+    """A form of a shared device waits for name and PIN. `page`: which asks for them."""
+
+    def __init__(self, page: HTMLResponse) -> None:
+        super().__init__()
+        self.page = page
+
+
+def sign_forms(app: FastAPI) -> None:
+    """Let forms on shared devices be signed."""
+    app.state.sign = sign
+    app.add_exception_handler(NotSigned, lambda _, fault: fault.page)
+
+
+def sign(
+    request: Request, device: Person, name: str, pin: str, typed: list[tuple[str, str]]
+) -> Person:
+    """Return the person who signs a form on a device, with the rights of an operator.
+
+    `typed`: the other fields of the form, which the page holds until name and PIN are right. Raises
+    NotSigned until then.
+    """
+    entrance = entrance_of(request)
+    now = entrance.now()
+    if not is_confidential(request, entrance.public_url):
+        raise NotSigned(_page(request, device, name, typed, NOT_CONFIDENTIAL, 403))
+    if not name or not pin:
+        raise NotSigned(_page(request, device, name, typed))
+    try:
+        signer = sign_by_pin(
+            entrance.platform, entrance.passwords, device.name, name, pin.strip(), now
+        )
+    except WrongPin as refusal:
+        request.state.refused = ("sign-in refused", name, "wrong name or PIN")
+        raise NotSigned(_page(request, device, name, typed, refusal.message, 401)) from refusal
+    except TooManyPins as refusal:
+        request.state.refused = ("sign-in refused", name, "too many wrong PINs")
+        page = _page(request, device, name, typed, refusal.message, 429)
+        page.headers["retry-after"] = str(ceil(refusal.wait.total_seconds()))
+        raise NotSigned(page) from refusal
+    return replace(device, name=signer.id, role="operator", display_name=signer.display_name)
+
+
+def _page(
+    request: Request,
+    device: Person,
+    name: str,
+    typed: list[tuple[str, str]],
+    refusal: str = "",
+    status: int = 200,
+) -> HTMLResponse:
+    platform = entrance_of(request).platform
+    account = platform.accounts.get(device.name)
+    since = None if account is None else account.signed_at
+    is_recent = since is not None and entrance_of(request).now() - since < _REMEMBERED_FOR
+    back = urlsplit(request.headers.get("referer", "")).path
+    page = render(
+        "sign.html",
+        request,
+        action=request.url.path,
+        deed=_NAMES.get(request.url.path.rpartition("/")[2], ""),
+        typed=typed,
+        texts=[(field, value) for field, value in typed if field in _TEXTS and value],
+        signers=list_signers(platform),
+        chosen=name or (account.signer if account and is_recent else None),
+        refusal=refusal,
+        confidential=is_confidential(request, entrance_of(request).public_url),
+        back=local_target(back) if back != request.url.path else "/",
+    )
+    return HTMLResponse(page, status)

@@ -15,9 +15,8 @@ from starlette.routing import Match
 
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
 from alerting.console.api.plant_times import plant_times
-from alerting.console.language import language_of
 from alerting.console.web.prefix import address_of
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import language_of, render
 from alerting.definitions.faults import (
     ChangedMeanwhile,
     Conflicting,

@@ -2,33 +2,53 @@
 
 import argparse
 import gc
+import logging
 import os
+import ssl
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from asyncio import TimerHandle, Transport
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
+from types import FrameType
+from typing import Any
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from pymongo.errors import PyMongoError
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alerting.adapters.embedded.running import running
+from alerting.adapters.platform import Platform
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
+from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
 from alerting.console.imports.imports import Imports
-from alerting.console.monitor import HealthMonitor
 from alerting.console.people.directory_page import open_directory
-from alerting.console.server import serve_app, server_options, tls_options
-from alerting.console.web.prefix import prefix_of
-from alerting.definitions.faults import UserError
+from alerting.console.web.prefix import prefix_of, without_prefix
+from alerting.definitions.faults import UserError, first_line
 from alerting.local.parts import airflow_uri, mlflow_uri
+from alerting.ports import DeliveryFailed, PlatformAlert
+from alerting.readings.instants import whole_millis
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
-from alerting.wiring import (
-    open_platform,
-    plant_zone,
-    predict_files,
-    sink_opener,
-    source_readers,
+from alerting.usecases.definitions.platform_alerts import DATABASE
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.platform_alerts import (
+    outage_message,
+    platform_recipients,
+    record_outage,
 )
+from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.platform_health.check import check_platform
+from alerting.usecases.platform_health.conditions import LATE
+from alerting.usecases.platform_health.metrics import Inventory, read_inventory
+from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")
 _SWITCH_S = 0.001
@@ -114,6 +134,240 @@ def main() -> int:
         print(f"refused: {refusal}", file=sys.stderr)  # noqa: T201 - a message to the person who started it
         return 1
     return 0
+
+
+SHUTDOWN_SECONDS = 4
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 that ends a connection whose request does not arrive, or whose answer is not read,
+    in time.
+
+    The application itself answers slow bodies and large headers with a refusal; this protocol ends
+    clients that send nothing at all, headers byte by byte, or a body after the answer was sent.
+    """
+
+    # from the start of a connection, or the end of the last answer, to a request's last byte
+    request_seconds = 20.0
+    # for which a client may leave an answer unread that does not fit into the connection's buffers
+    reading_seconds = 30.0
+    upload_seconds = UPLOAD_SECONDS
+    prefix = ""  # of the public address, in paths that a proxy does not change
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._deadline: TimerHandle | None = None
+        self._unread: TimerHandle | None = None
+        self._uploads = False
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Start the time limit of the first request; its state has the other end of the connection
+        as `peer`, whatever its headers say."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "peer": self.client[0] if self.client else ""}
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Receive a part of a request."""
+        super().data_received(data)
+        self._await_request()
+
+    def on_response_complete(self) -> None:
+        """Start the time limit of the next request."""
+        super().on_response_complete()
+        if self._uploads:  # what is left of the body of a refused upload gets no half hour
+            self._stop_waiting()
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop all time limits."""
+        _stop(self._deadline)
+        self._deadline = None
+        _stop(self._unread)
+        self._unread = None
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Start the time limit of a client that reads more slowly than the answer is written."""
+        super().pause_writing()
+        _stop(self._unread)
+        self._unread = self.loop.call_later(self.reading_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop the time limit of a client that has continued to read."""
+        super().resume_writing()
+        _stop(self._unread)
+        self._unread = None
+
+    def _await_request(self) -> None:
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._stop_waiting()
+        elif not self._uploads and self._receives_upload():
+            self._stop_waiting()
+            self._uploads = True
+            self._deadline = self.loop.call_later(self.upload_seconds, self.transport.abort)
+        elif self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(self.request_seconds, self.transport.abort)
+
+    def _receives_upload(self) -> bool:
+        """Return whether a file is received now, for a request not answered already."""
+        cycle = self.cycle
+        return (
+            cycle is not None
+            and not cycle.response_complete
+            and is_upload(without_prefix(cycle.scope["path"], self.prefix))
+        )
+
+    def _stop_waiting(self) -> None:
+        _stop(self._deadline)
+        self._deadline = None
+        self._uploads = False
+
+
+def _stop(timer: TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
+
+
+def server_options(trusted_proxies: tuple[str, ...], prefix: str = "") -> dict[str, Any]:
+    """Return the options of `uvicorn.run`. `trusted_proxies`: whose headers are trusted. `prefix`:
+    the path of the public address."""
+    return {
+        "http": type("PrefixedProtocol", (PatientProtocol,), {"prefix": prefix}),
+        "ws": "none",
+        "h11_max_incomplete_event_size": LARGEST_HEAD,
+        "proxy_headers": bool(trusted_proxies),
+        "forwarded_allow_ips": ",".join(trusted_proxies),
+        # from the signal to the end of a request that is under way still
+        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+        "log_level": "warning",
+        "log_config": None,  # the platform configures logs, see `settings.logs`
+        "server_header": False,
+    }
+
+
+def tls_options(cert: Path | None, key: Path | None) -> dict[str, Any]:
+    """Return the options of `uvicorn.run` for HTTPS, none without a certificate. Raises UserError
+    if certificate and key are not of each other, or cannot be read."""
+    if cert is None or key is None:
+        return {}
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            cert, key, password=_refuse_password
+        )
+    except (OSError, ValueError) as fault:
+        raise UserError(
+            f"{cert} and {key} cannot be used for HTTPS: {fault}; give a certificate with its "
+            "chain, and its key without a password, both in PEM"
+        ) from fault
+    return {"ssl_certfile": str(cert), "ssl_keyfile": str(key)}
+
+
+def _refuse_password() -> str:
+    raise ValueError("the key has a password")
+
+
+class PunctualServer(uvicorn.Server):
+    """Server that ends streams of live pages when a signal asks it to stop."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.config.app.state.live.close()  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)
+
+
+def serve_app(app: FastAPI, host: str, port: int, options: dict[str, Any]) -> None:
+    """Serve until a signal asks to stop. `options`: of `uvicorn.Config`."""
+    PunctualServer(uvicorn.Config(app, host=host, port=port, **options)).run()
+
+
+EVERY_S = 60.0
+AWAY_AFTER = timedelta(minutes=2)  # a restart of the database takes less
+_log = logging.getLogger(__name__)
+
+
+def wall_clock() -> datetime:
+    """Return the real time: the platform's clock is in the database."""
+    return datetime.now(UTC)
+
+
+class HealthMonitor:
+    """Checks a platform, which it opens each time. `now`: the real time."""
+
+    def __init__(
+        self,
+        open_platform: Callable[[], AbstractContextManager[Platform]],
+        now: Callable[[], datetime] = wall_clock,
+        tidy: Callable[[datetime], None] | None = None,
+    ) -> None:
+        """`tidy`: removes what is too old from the disk of the console, each time."""
+        self._open = open_platform
+        self._now = now
+        self._tidy = tidy
+        self._known: Platform | None = None
+        self._inventory: Inventory | None = None
+        self._recipients: dict[str, str | None] = {}
+        self._outage: PlatformAlert | None = None
+        self._notified: dict[str, str | None] = {}
+
+    def start(self) -> Event:
+        """Check every minute in a thread of its own. Return the event that stops it.
+
+        Definitions and targets are read at once, while few answers wait for it.
+        """
+        stop = Event()
+
+        def run() -> None:
+            with suppress(UserError, PyMongoError), self._open() as platform:
+                self._inventory = read_inventory(platform)
+            while not stop.wait(EVERY_S):
+                self.check()
+
+        Thread(target=run, name="health", daemon=True).start()
+        return stop
+
+    def check(self) -> None:
+        """Check the platform once. Never raises."""
+        try:
+            with self._open() as platform:
+                self._check(platform)
+        except (UserError, PyMongoError) as fault:
+            self._announce_outage(first_line(fault))
+        except Exception:
+            _log.exception("the platform could not be checked")
+
+    def _check(self, platform: Platform) -> None:
+        now = platform.clock.now()
+        self._known = platform
+        self._recipients = dict(platform_recipients(platform, ROUTES.read(platform)[0], now))
+        if self._outage is not None:
+            record_outage(platform, self._outage, self._notified.items(), now)
+            self._outage = None
+            self._notified = {}
+            deliver_due(platform, now)
+        if self._tidy is not None:
+            self._tidy(self._now())
+        self._inventory = read_inventory(platform, self._inventory)
+        # the maintenance asks the registry: MLflow's client would take 90 MiB of this process
+        faults = check_platform(platform, now, self._inventory, asks_registry=False)
+        if any(fault.kind == LATE for fault in faults):
+            deliver_due(platform, now)
+
+    def _announce_outage(self, reason: str) -> None:
+        now = whole_millis(self._now())
+        self._outage = self._outage or PlatformAlert(DATABASE, "MongoDB", reason, now)
+        _log.warning("the database is away: %s", reason)
+        if self._known is None or now - self._outage.opened_at < AWAY_AFTER:
+            return
+        for channel, route in self._recipients.items():
+            if channel not in self._notified:
+                try:
+                    self._known.channels[channel].deliver(
+                        outage_message(self._outage, channel, now)
+                    )
+                except DeliveryFailed as failure:
+                    _log.warning("the outage could not be announced by %s: %s", channel, failure)
+                else:
+                    self._notified[channel] = route
 
 
 if __name__ == "__main__":

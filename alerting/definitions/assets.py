@@ -34,7 +34,6 @@ from alerting.definitions.fields.variables import (
     VariableType,
 )
 from alerting.definitions.wording.fault_messages import model_faults
-from alerting.definitions.wording.language import translatable
 
 __all__ = [
     "MOST_VARIABLES",
@@ -233,11 +232,7 @@ def in_order(relations: Collection[Relation]) -> list[Relation]:
     of = {}
     for relation in relations:
         if relation.variable in of:
-            raise ValueError(
-                translatable(
-                    "{variable} has two relations; keep one", variable=shown(relation.variable)
-                )
-            )
+            raise ValueError(f"{shown(relation.variable)} has two relations; keep one")
         of[relation.variable] = relation
     try:
         names = list(
@@ -247,10 +242,7 @@ def in_order(relations: Collection[Relation]) -> list[Relation]:
         )
     except CycleError as circle:
         raise ValueError(
-            translatable(
-                "variables follow one another in a circle: {circle}",
-                circle=" -> ".join(circle.args[1]),
-            )
+            f"variables follow one another in a circle: {' -> '.join(circle.args[1])}"
         ) from circle
     return [of[name] for name in names if name in of]
 
@@ -272,15 +264,13 @@ def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault
             if part not in asset.variables:
                 yield Fault(
                     where,
-                    translatable("the asset declares no variable {part}", part=shown(part)),
-                    name_hint(part, asset.variables, translatable("known variables")),
+                    f"the asset declares no variable {shown(part)}",
+                    name_hint(part, asset.variables, "known variables"),
                 )
             elif asset.variables[part].type == "category":
                 yield Fault(
                     where,
-                    translatable(
-                        "{part} is a category; only numbers can be computed with", part=shown(part)
-                    ),
+                    f"{shown(part)} is a category; only numbers can be computed with",
                 )
             elif (sampling := asset.variables[part].sampling) is not None and within[
                 name
@@ -289,31 +279,23 @@ def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault
                 usual = format_duration(sampling)
                 yield Fault(
                     f"{where}.within",
-                    translatable(
-                        "{short} is shorter than the sampling of {part}, {usual}",
-                        short=short,
-                        part=shown(part),
-                        usual=usual,
-                    ),
-                    translatable("lengthen it"),
+                    f"{short} is shorter than the sampling of {shown(part)}, {usual}",
+                    "lengthen it",
                 )
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as circle:
         yield Fault(
             "variables",
-            translatable(
-                "computed variables depend on each other in a circle: {circle}",
-                circle=" -> ".join(circle.args[1]),
-            ),
+            f"computed variables depend on each other in a circle: {' -> '.join(circle.args[1])}",
         )
     for number, relation in enumerate(asset.relations):
         for name in (relation.variable, *relation.drivers):
             if name in graph:
                 yield Fault(
                     f"relations.{number}",
-                    translatable("{name} is computed, and moves with its parts", name=shown(name)),
-                    translatable("name measured variables"),
+                    f"{shown(name)} is computed, and moves with its parts",
+                    "name measured variables",
                 )
 
 
@@ -373,9 +355,7 @@ def parse_asset(document: Mapping[str, Any]) -> Asset:
 def asset_faults(error: ValidationError) -> list[Fault]:
     """Return the faults of the fields of an asset by pydantic's errors."""
     members = {"variables": Variable.model_fields}
-    rule = translatable(
-        "letters, digits, _ . - only; in names of variables no dot, and no digit first"
-    )
+    rule = "letters, digits, _ . - only; in names of variables no dot, and no digit first"
     return model_faults(error.errors(), Asset.model_fields, "asset", members, rule)
 
 

@@ -10,7 +10,6 @@ from importlib.metadata import EntryPoint, entry_points
 
 from alerting.definitions.faults import name_hint, shown
 from alerting.definitions.left import left_hint
-from alerting.definitions.wording.language import translatable
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
 # tried for every problem whose variable the model may see, without being asked for
@@ -31,14 +30,8 @@ def require_family(name: str) -> str:
     if name in BUILT_IN or find_added(name):
         return name
     names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
-    hint = left_hint("family", name) or name_hint(
-        name, names, translatable("families of this platform")
-    )
-    raise ValueError(
-        translatable(
-            "{name} is not a family that can be trained here; {hint}", name=shown(name), hint=hint
-        )
-    )
+    hint = left_hint("family", name) or name_hint(name, names, "families of this platform")
+    raise ValueError(f"{shown(name)} is not a family that can be trained here; {hint}")
 
 
 def longest_first(families: Iterable[str]) -> list[str]:

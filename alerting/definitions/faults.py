@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from alerting.definitions.wording.language import join_first, join_with_or, translatable
+from alerting.definitions.wording.language import join_first, join_with_or
 
 MOST_FAULTS = 50
 _LONGEST_TEXT = 400
@@ -56,7 +56,7 @@ def _write_byte(half: re.Match[str]) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
-MISSING = translatable("is missing")
+MISSING = "is missing"
 """The message of a fault."""
 
 
@@ -112,7 +112,7 @@ class TrainingRefused(UserError):
 
     def __init__(self, definition: str, reason: str) -> None:
         self.reason = reason
-        super().__init__(translatable("{name}: {text}", name=definition, text=reason))
+        super().__init__(f"{definition}: {reason}")
 
 
 class DocumentRefused(UserError):
@@ -127,7 +127,7 @@ class DocumentRefused(UserError):
             self.faults += (
                 Fault(
                     "document",
-                    translatable("has {number} more faults", number=len(faults) - MOST_FAULTS),
+                    f"has {len(faults) - MOST_FAULTS} more faults",
                 ),
             )
         super().__init__(
@@ -204,19 +204,19 @@ def name_hint(word: str, names: Iterable[str], what: str) -> str:
     ordered = sorted(names)
     close = close_names(word, ordered)
     if close:
-        return translatable("did you mean {names}?", names=join_with_or(*close))
+        return f"did you mean {join_with_or(*close)}?"
     if not ordered:
         return ""
-    return translatable("{name}: {text}", name=what, text=join_first(ordered, _MOST_NAMES))
+    return f"{what}: {join_first(ordered, _MOST_NAMES)}"
 
 
 def unknown_definition(name: str, names: Iterable[str]) -> str:
     """Return the message of an unknown name of a definition, with the nearest ones."""
     known = list(names)
-    hint = name_hint(name, known, "") if known else translatable("none yet; apply one first")
+    hint = name_hint(name, known, "") if known else "none yet; apply one first"
     if hint.startswith(": "):
-        hint = translatable("known: {known}", known=hint.removeprefix(": "))
-    return translatable("there is no definition {name} ({hint})", name=shown(name), hint=hint)
+        hint = f"known: {hint.removeprefix(': ')}"
+    return f"there is no definition {shown(name)} ({hint})"
 
 
 def unknown_name(what: str, name: str, names: Iterable[str], remedy: str) -> str:

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from alerting.definitions.faults import shown
 from alerting.definitions.fields.names import Closed
-from alerting.definitions.wording.language import translatable
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
@@ -30,9 +29,7 @@ def time_zone(name: str) -> ZoneInfo:
             raise ZoneInfoNotFoundError(name)
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(
-            translatable("{name} is not an IANA time zone (e.g. Europe/Berlin)", name=shown(name))
-        ) from None
+        raise ValueError(f"{shown(name)} is not an IANA time zone (e.g. Europe/Berlin)") from None
 
 
 def _zone_name(name: str) -> str:

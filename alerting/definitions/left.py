@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from alerting.definitions.wording.language import translatable
-
 
 @dataclass(frozen=True)
 class Left:
@@ -303,7 +301,7 @@ def find_left(what: str, name: str) -> Left | None:
 def left_hint(what: str, name: str) -> str:
     """Return what does now what left under a name; empty if nothing did."""
     found = find_left(what, name)
-    return "" if found is None else translatable("left in 0.2.0: {text}", text=found.instead)
+    return "" if found is None else f"left in 0.2.0: {found.instead}"
 
 
 def left_of_documents(

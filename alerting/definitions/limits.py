@@ -16,7 +16,6 @@ from alerting.definitions.model import (
     LevelLimits,
     Severity,
 )
-from alerting.definitions.wording.language import translatable
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,7 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
                 found.append(
                     (
                         path,
-                        translatable(
-                            "asset {asset} has no attribute {attribute}",
-                            asset=shown(asset.name),
-                            attribute=shown(limit.attribute),
-                        ),
+                        f"asset {shown(asset.name)} has no attribute {shown(limit.attribute)}",
                     )
                 )
             elif path != "equals" and (
@@ -94,12 +89,10 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
                 found.append(
                     (
                         path,
-                        translatable(
-                            "attribute {attribute} of asset {asset} is {value}; a limit needs a "
-                            "number",
-                            attribute=shown(limit.attribute),
-                            asset=shown(asset.name),
-                            value=shown(value),
+                        (
+                            f"attribute {shown(limit.attribute)} of asset {shown(asset.name)} is "
+                            f"{shown(value)}; "
+                            "a limit needs a number"
                         ),
                     )
                 )

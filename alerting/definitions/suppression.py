@@ -23,7 +23,7 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.fields.names import Number
 from alerting.definitions.hours import Hours, TimeZone, time_zone
-from alerting.definitions.wording.language import join_with_and, translatable
+from alerting.definitions.wording.language import join_with_and
 
 
 class LineState(Closed):
@@ -125,8 +125,8 @@ def suppression_faults(suppression: Suppression) -> Iterable[Fault]:
     if not suppression.when and not suppression.windows and not suppression.inhibited:
         yield Fault(
             "suppression",
-            translatable("is empty"),
-            translatable("add when: {variable: line_state, equals: stopped}, while: or windows:"),
+            "is empty",
+            "add when: {variable: line_state, equals: stopped}, while: or windows:",
         )
     for i, state in enumerate(suppression.when):
         yield from _state_faults(f"suppression.when.{i}", state)
@@ -135,36 +135,32 @@ def suppression_faults(suppression: Suppression) -> Iterable[Fault]:
 def _state_faults(path: str, state: LineState) -> Iterable[Fault]:
     limited = state.above is not None or state.below is not None
     if (state.variable is None) == (state.event is None):
-        yield Fault(path, translatable("needs either a variable with a value, or an event type"))
+        yield Fault(path, "needs either a variable with a value, or an event type")
     if state.variable is not None and state.equals is None and not limited:
         yield Fault(
             path,
-            translatable("has no value for {variable}", variable=state.variable),
-            translatable("add equals:, above: or below:"),
+            f"has no value for {state.variable}",
+            "add equals:, above: or below:",
         )
     if state.equals is not None and limited:
         yield Fault(
             f"{path}.equals",
-            translatable("cannot stand beside above or below"),
-            translatable("write two states: one is enough"),
+            "cannot stand beside above or below",
+            "write two states: one is enough",
         )
     if state.event is not None and (state.equals is not None or limited or state.hold):
         yield Fault(
             path,
-            translatable("an event has no value and no `for`"),
-            translatable("remove equals, above, below and for"),
+            "an event has no value and no `for`",
+            "remove equals, above, below and for",
         )
     if state.above is not None and state.below is not None and state.below >= state.above:
         yield Fault(
             f"{path}.below",
-            translatable(
-                "{below} must be less than above {above}",
-                below=str(state.below),
-                above=str(state.above),
-            ),
+            f"{state.below!s} must be less than above {state.above!s}",
         )
     if state.stale_after <= timedelta(0):
-        yield Fault(f"{path}.stale_after", translatable("must be longer than 0s"))
+        yield Fault(f"{path}.stale_after", "must be longer than 0s")
 
 
 def suppression_faults_on(
@@ -194,19 +190,17 @@ def _event_faults(path: str, pattern: str, event_types: Sequence[EventType]) -> 
     found = [t for t in event_types if fnmatchcase(t.name, pattern)]
     lasting = [t.name for t in event_types if t.duration == "lasting"]
     if not found:
-        hint = name_hint(pattern, lasting, translatable("known event types that last"))
+        hint = name_hint(pattern, lasting, "known event types that last")
         yield Fault(
             f"{path}.event",
-            translatable("no event type is called {pattern}", pattern=shown(pattern)),
+            f"no event type is called {shown(pattern)}",
             hint,
         )
     elif not any(t.duration == "lasting" for t in found):
-        hint = name_hint(pattern, lasting, translatable("event types that last"))
+        hint = name_hint(pattern, lasting, "event types that last")
         yield Fault(
             f"{path}.event",
-            translatable(
-                "{pattern} is an instant event and has no duration", pattern=shown(pattern)
-            ),
+            f"{shown(pattern)} is an instant event and has no duration",
             hint,
         )
 
@@ -219,8 +213,8 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
         where = join_with_and(*(shown(a.name) for a in chain))
         yield Fault(
             f"{path}.variable",
-            translatable("there is no variable {name} on {where}", name=shown(name), where=where),
-            name_hint(name, names, translatable("known variables")),
+            f"there is no variable {shown(name)} on {where}",
+            name_hint(name, names, "known variables"),
         )
         return
     variable = holder.variables[name]
@@ -228,31 +222,24 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
     if state.equals is None and variable.type == "category":
         yield Fault(
             f"{path}.variable",
-            translatable("{name} is a category; above and below need a number", name=shown(name)),
-            translatable("write equals:"),
+            f"{shown(name)} is a category; above and below need a number",
+            "write equals:",
         )
     if state.equals is not None and not isinstance(state.equals, kind):
         yield Fault(
             f"{path}.equals",
-            translatable(
-                "{value} is not a possible value of {name}, a {type}",
-                value=shown(state.equals),
-                name=shown(name),
-                type=variable.type,
-            ),
-            translatable("write {wanted}", wanted=wanted),
+            f"{shown(state.equals)} is not a possible value of {shown(name)}, a {variable.type}",
+            f"write {wanted}",
         )
     if variable.sampling and state.stale_after < variable.sampling:
         usual = format_duration(variable.sampling)
-        message = translatable(
-            "{short} is shorter than the sampling of {variable} on {asset}, {usual}",
-            short=format_duration(state.stale_after),
-            variable=shown(name),
-            asset=shown(holder.name),
-            usual=usual,
+        message = (
+            f"{format_duration(state.stale_after)} is shorter than the sampling of {shown(name)} "
+            "on "
+            f"{shown(holder.name)}, {usual}"
         )
         yield Fault(
             f"{path}.stale_after",
             message,
-            translatable("lengthen it; otherwise the state is unknown between two readings"),
+            "lengthen it; otherwise the state is unknown between two readings",
         )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 from alerting.definitions.model import Severity
+from alerting.definitions.wording.language import Translatable
 from alerting.detection.evaluation import Evaluation
 
 PLATFORM = "platform"  # the actor of what people did not do
@@ -27,12 +28,21 @@ Safety = Literal["aim", "threshold", "nominal"]
 
 @dataclass(frozen=True)
 class Transition:
-    """A change of an episode, with time, actor and reason."""
+    """A change of an episode, with time, actor and reason; of a severity or an outcome, what it
+    became."""
 
     kind: TransitionKind
     at: datetime
     actor: str
     reason: str
+    severity: Severity | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def cause(self) -> str:
+        """Return the reason behind the change that its sentence states first; empty without one."""
+        found = self.reason.values.get("reason") if isinstance(self.reason, Translatable) else ""
+        return found if isinstance(found, str) else ""
 
 
 @dataclass(frozen=True)
@@ -290,9 +300,16 @@ class Episode:
         self, kind: TransitionKind, at: datetime, reason: str, actor: str = PLATFORM, **changes: Any
     ) -> "Episode":
         """Return the episode after a transition, with these fields changed."""
-        return replace(
-            self, transitions=(*self.transitions, Transition(kind, at, actor, reason)), **changes
+        record = changes.get("outcome_record") if kind == "outcome" else None
+        made = Transition(
+            kind,
+            at,
+            actor,
+            reason,
+            changes.get("severity") if kind == "severity" else None,
+            record.outcome if record else None,
         )
+        return replace(self, transitions=(*self.transitions, made), **changes)
 
     @property
     def phase(self) -> Phase:

@@ -1,12 +1,13 @@
 """The prediction window of an episode: when its problem is expected."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from alerting.episodes.episode import Episode
 
 
-class ExpectedWindow(NamedTuple):
+@dataclass(frozen=True)
+class ExpectedWindow:
     """The times between which a problem is expected."""
 
     start: datetime

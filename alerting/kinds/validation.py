@@ -21,7 +21,7 @@ from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
 from alerting.definitions.left import left_hint
 from alerting.definitions.model import STORED, Definition, Revision
 from alerting.definitions.wording.fault_messages import message_of, model_faults, name_fault
-from alerting.definitions.wording.language import join_with_or, translatable
+from alerting.definitions.wording.language import join_with_or
 from alerting.kinds.registry import definition_types, definition_union
 
 _GROUPS = ("FromAttribute", "ClearDifference")
@@ -80,11 +80,7 @@ def parse_revision(document: Mapping[str, Any]) -> Revision:
         faults.append(
             Fault(
                 "definition.name",
-                translatable(
-                    "{name} is not {other}",
-                    name=shown(revision.definition.name),
-                    other=shown(revision.name),
-                ),
+                f"{shown(revision.definition.name)} is not {shown(revision.name)}",
             )
         )
     if faults:
@@ -182,9 +178,9 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
         case "extra_forbidden":
             return Fault(
                 dotted,
-                translatable("is not a field"),
+                "is not a field",
                 left_hint("field", f"definition.{dotted}")
-                or name_hint(path[-1], _fields(document, path[:-1]), translatable("fields here")),
+                or name_hint(path[-1], _fields(document, path[:-1]), "fields here"),
             )
         case "missing":
             return Fault(dotted, MISSING)
@@ -193,8 +189,8 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
         case "union_tag_invalid":
             return Fault(
                 dotted,
-                translatable("{value} is not possible here", value=shown(error["input"])),
-                translatable("write a length such as 90d, or {from: …, to: …}"),
+                f"{shown(error['input'])} is not possible here",
+                "write a length such as 90d, or {from: …, to: …}",
             )
         case "string_pattern_mismatch":
             return name_fault(dotted, error["input"])
@@ -207,15 +203,13 @@ def _kind_fault(document: Mapping[str, Any]) -> Fault:
         return Fault(
             "kind",
             MISSING,
-            translatable("write {names}", names=join_with_or(*(f"kind: {kind}" for kind in kinds))),
+            f"write {join_with_or(*(f'kind: {kind}' for kind in kinds))}",
         )
     meant = _meant_kind(document)
     hint = left_hint("kind of definition", str(document["kind"])) or (
-        translatable("did you mean {names}?", names=meant)
-        if meant
-        else translatable("write {names}", names=join_with_or(*kinds))
+        f"did you mean {meant}?" if meant else f"write {join_with_or(*kinds)}"
     )
-    return Fault("kind", translatable("{value} is not a kind", value=shown(document["kind"])), hint)
+    return Fault("kind", f"{shown(document['kind'])} is not a kind", hint)
 
 
 def _meant_kind(document: Mapping[str, Any]) -> str | None:

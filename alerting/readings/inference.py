@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from alerting.definitions.assets import VariableType
-from alerting.definitions.wording.language import Translatable, translatable
 
 
 @dataclass(frozen=True)
@@ -16,16 +15,11 @@ class BadLine:
     original: str
 
     @property
-    def text(self) -> Translatable:
+    def text(self) -> str:
         """Return its line, column and reason."""
         if not self.column:
-            return translatable("{line}: {reason}", line=self.line, reason=self.reason)
-        return translatable(
-            "{line}, column {column}: {reason}",
-            line=self.line,
-            column=self.column,
-            reason=self.reason,
-        )
+            return f"{self.line}: {self.reason}"
+        return f"{self.line}, column {self.column}: {self.reason}"
 
     def __str__(self) -> str:
         return str(self.text)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from alerting.deferred import np
 from alerting.definitions.assets import Asset
-from alerting.definitions.wording.language import Styled, templates, translatable_count
+from alerting.definitions.wording.language import Styled, count_in_english, templates
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import (
     History,
@@ -154,8 +154,8 @@ def describe_strays(times: Millis, usual: slice) -> Iterator[tuple[str, int]]:
 def _far(texts: tuple[tuple[str, str], tuple[str, str]], count: int, gap: int) -> str:
     of_years, of_days = texts
     if gap < 2 * _YEAR:
-        return translatable_count(*of_days, count, days=gap // _DAY)
-    return translatable_count(*of_years, count, years=int(gap / (365.2425 * _DAY)))
+        return count_in_english(*of_days, count, days=gap // _DAY)
+    return count_in_english(*of_years, count, years=int(gap / (365.2425 * _DAY)))
 
 
 def describe_doubtful(
@@ -180,8 +180,8 @@ def describe_after_now(by: timedelta, count: int) -> str:
     """Say how many readings lie after now, and by how much the newest does."""
     if by >= timedelta(days=730):
         years = int(by / timedelta(days=365.2425))
-        return translatable_count(*_AFTER_NOW_BY_YEARS, count, years=years)
-    return translatable_count(*_AFTER_NOW, count, ahead=rough_duration(by))
+        return count_in_english(*_AFTER_NOW_BY_YEARS, count, years=years)
+    return count_in_english(*_AFTER_NOW, count, ahead=rough_duration(by))
 
 
 def rough_duration(value: timedelta) -> Styled:

@@ -56,11 +56,7 @@ from alerting.episodes.episode import (
 )
 from alerting.notifications.notification import Notification
 from alerting.ports import (
-    DeadMessage,
-    FileMark,
     PlatformAlert,
-    SinkProgress,
-    SourceProgress,
     Training,
 )
 from alerting.readings.instants import duration_millis, whole_millis
@@ -154,10 +150,6 @@ _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
     Notification: ("reason", "error"),
     Training: ("failure",),
     PlatformAlert: ("reason",),
-    SourceProgress: ("fault", "last_refused", "last_lost"),
-    FileMark: ("fault",),
-    DeadMessage: ("reason",),
-    SinkProgress: ("fault",),
 }
 
 
@@ -349,6 +341,8 @@ def _read_with_templates(
     read: Callable[[Document, Any], Any], names: Sequence[str]
 ) -> Callable[[Document, Any], Any]:
     def read_both(document: Document, cls: Any) -> Any:
+        if cls is Transition and "outcome" not in document:
+            document = _transition_of_earlier_version(document)
         for name in names:
             if (stored := document.get(name + _TEMPLATE)) is not None:
                 with suppress(
@@ -358,6 +352,20 @@ def _read_with_templates(
         return read(document, cls)
 
     return read_both
+
+
+def _transition_of_earlier_version(document: Document) -> Document:
+    """Return a transition with the severity or outcome that stood only in its sentence, and with
+    a verdict in words."""
+    if document["kind"] == "feedback":
+        words = document["reason"].replace("true_alarm", "right").replace("false_alarm", "wrong")
+        return document | {"reason": words}
+    if document["kind"] not in ("severity", "outcome"):
+        return document
+    change, _, cause = document["reason"].partition(": ")
+    words = {"template": "{change}: {reason}", "values": {"change": change, "reason": cause}}
+    field = {document["kind"]: change.rpartition("→ ")[2]}
+    return {"reason" + _TEMPLATE: words} | document | field
 
 
 def _may_be_numpy(hint: Any) -> bool:

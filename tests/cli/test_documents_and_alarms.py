@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alerting.cli.alarms import _show_episode
+from alerting.cli.alarms import lines_of_episode
 from alerting.cli.documents import sort_of
 from alerting.definitions.faults import UserError
 from alerting.episodes.advice import with_present_advice
@@ -142,12 +142,12 @@ def test_why_answers_in_words_and_in_json(plant):
     assert (found["verdict"], found["episode"]) == ("unknown", None)
 
 
-def test_present_advice_is_printed_where_it_is_other_than_that_of_the_raise(capsys):
+def test_present_advice_is_printed_where_it_is_other_than_that_of_the_raise():
     for at_raise, minute in ((ADVICE, "00:00"), (None, "00:01")):
         raised = replace(episode(), raised_at=at(0), recommendation=at_raise, present=None)
         advised = with_present_advice(raised, at(1), 0.8, 0.5, 1, (), ADVICE)
-        _show_episode(advised, [], [], as_json=False)
-        lines = [line.strip() for line in capsys.readouterr().out.splitlines() if "Slow" in line]
+        shown = map(str, lines_of_episode(advised, [], []))
+        lines = [line.strip() for line in shown if "Slow" in line]
         assert lines == [f"what-if (2026-01-05 {minute} UTC): Slow the belt"]
 
 

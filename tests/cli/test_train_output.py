@@ -7,7 +7,8 @@ from datetime import datetime
 import pytest
 
 from alerting.cli import models as command
-from alerting.cli.models import show_proposal
+from alerting.cli.models import lines_of_proposal
+from alerting.cli.output import print_lines
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.learning.selection.proposal import PROPOSAL
@@ -55,7 +56,7 @@ def test_the_decision_comes_first_then_figures_of_people_then_a_line_for_each_ki
 ):
     notes = describe_findings([Finding(**finding) for finding in FINDINGS])
     made = proposal(test=TEST, findings=FINDINGS, dataset=PROFILE | {"notes": notes}, waiting=True)
-    show_proposal(made, False)
+    print_lines(lines_of_proposal(made, False))
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "The challenger is better. It is better."
     assert lines[1].startswith("waits for approval: alerting model approve run")
@@ -74,7 +75,7 @@ def test_the_decision_comes_first_then_figures_of_people_then_a_line_for_each_ki
     assert lines[-1] == "each of the 351 findings: dataset/quality.json of run run, or --verbose"
     # 25 false alarms and 27 right ones in 41 episodes: `25 of 41` would leave 16 right ones
     often = {**TEST, "n_episodes": 41, "n_false_alarms": 25, "episode_precision": 27 / 52}
-    show_proposal(proposal(test=often, dataset=PROFILE), verbose=False)
+    print_lines(lines_of_proposal(proposal(test=often, dataset=PROFILE), verbose=False))
     said = "25 in 41 episodes, where a long false one counts once for each horizon that it lasts"
     assert said in capsys.readouterr().out
 

@@ -13,7 +13,7 @@ import pytest
 
 from alerting.console.app import create_app
 from alerting.console.live import changes as live_changes
-from alerting.console.live import stream as live_stream
+from alerting.console.live import live_api
 from alerting.episodes.episode import ActorStamp
 from alerting.operators.people import hash_secret
 from alerting.ports import LiveChange, live_episode
@@ -184,7 +184,7 @@ def test_a_reader_goes_on_after_the_last_event_it_had(fed, feed):
 
 
 def test_a_stream_ends_with_its_token(fed, monkeypatch):
-    monkeypatch.setattr(live_stream, "ALIVE_S", 0.1)
+    monkeypatch.setattr(live_api, "ALIVE_S", 0.1)
     with served(fed) as read:
         reader = begun(read())
         assert reader.next("alive") == {}

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.attempts import REQUESTS, RateLimit
-from alerting.console.server import tls_options
+from alerting.console.serve import tls_options
 from alerting.definitions.faults import UserError
 from alerting.local.parts import answers
 from alerting.local.secrets import ROLES

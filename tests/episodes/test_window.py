@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.episodes.window import expected_window
+from alerting.episodes.window import ExpectedWindow, expected_window
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 
@@ -15,8 +15,8 @@ def predicted(**changes):
 
 
 def test_the_window_begins_after_the_gap_and_moves_with_the_risk():
-    assert expected_window(predicted(), HORIZON) == (at(5), at(35))
-    assert expected_window(predicted(valid_until=at(47)), HORIZON) == (at(17), at(47))
+    assert expected_window(predicted(), HORIZON) == ExpectedWindow(at(5), at(35))
+    assert expected_window(predicted(valid_until=at(47)), HORIZON) == ExpectedWindow(at(17), at(47))
 
 
 def test_nothing_is_expected_any_more_of_what_has_come_or_is_over():

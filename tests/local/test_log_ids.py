@@ -73,7 +73,7 @@ def test_each_request_has_an_id_its_declared_address_and_its_actor(platform, cap
     client.get("/f/sealed-grant-0123456789")
     client.get("/api/v1/health")
     client.get("/nothing%0A", headers=headers)
-    requests = [text for text in logged(capsys) if text["logger"] == "alerting.console.request_log"]
+    requests = [text for text in logged(capsys) if text["logger"] == "alerting.console.app"]
     messages = [text["message"].partition(" in ")[0] for text in requests]
     assert messages[0] == "GET /api/v1/episodes/{id}: 404"
     assert messages[1].startswith("GET /f/{")

@@ -26,9 +26,9 @@ from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.definition.material import ModelInService
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.definition.money import Amount
+from alerting.reporting.page.details import key_metrics, tables
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.sentences import found_late, head_sentences
-from alerting.reporting.page.tables import key_metrics, tables
 from alerting.usecases.reports.make import with_misses
 from tests import report_material
 from tests.report_material import (

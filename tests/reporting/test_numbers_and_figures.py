@@ -18,16 +18,23 @@ from alerting.detection.messages.condition_messages import limit_message
 from alerting.detection.messages.problem_messages import current_value_message
 from alerting.episodes.episode import Change, Contribution, PresentAdvice, RecommendationResult
 from alerting.reporting.base.estimates import Cases, median, rate_per_week, share
-from alerting.reporting.base.load import operator_load
 from alerting.reporting.base.messages import moment, number, percent, seconds
 from alerting.reporting.base.periods import period_at, period_before, periods_within, read_period
 from alerting.reporting.figures.bars import SHOWN, risk_steps, waterfall
-from alerting.reporting.figures.charts import evidence_charts, swarm
+from alerting.reporting.figures.charts import (
+    Plot,
+    evidence_charts,
+    number_ticks,
+    png,
+    svg,
+    swarm,
+    time_ticks,
+)
 from alerting.reporting.figures.episode_chart import ChartLevel
-from alerting.reporting.figures.kit import Plot, number_ticks, png, svg, time_ticks
 from alerting.reporting.figures.operating_curve import curve_line, limit_choosing, operating_points
 from alerting.reporting.figures.sparkline import sparkline
-from alerting.reporting.page.charts import importance
+from alerting.reporting.page.backtest import operator_load
+from alerting.reporting.page.page import importance
 from tests.builders import at, oven, threshold
 from tests.helpers.episodes import episode
 from tests.helpers.learning.curves import curve_point
@@ -188,7 +195,9 @@ def test_only_points_that_find_more_for_their_false_alarms_are_a_choice():
         curve_point(0.5, 0.9, 6.3),
     ]
     points = operating_points(curve, 0.2)
-    assert [(p.threshold, p.found, p.problems, p.on_all, p.chosen, p.at_most) for p in points] == [
+    assert [
+        (p.threshold, p.problems_found, p.problems, p.on_all, p.chosen, p.at_most) for p in points
+    ] == [
         (0.9, 4, 10, 0.0, False, 0.1),
         (0.7, 7, 10, 3.0, True, 2.0),
         (0.5, 9, 10, 12.6, False, 7.0),
@@ -218,7 +227,7 @@ def test_the_chosen_point_is_always_shown_among_ten_at_most():
 def test_a_curve_of_an_earlier_version_and_damaged_points_are_read():
     old = {k: v for k, v in curve_point(0.5, 0.5, 1.0).items() if not k.startswith("n_")}
     (point,) = operating_points([old, {"threshold": "x"}, {}], 0.2)
-    assert (point.found, point.problems, point.on_all) == (None, None, 1.0)
+    assert (point.problems_found, point.problems, point.on_all) == (None, None, 1.0)
     assert operating_points([], 0.2) == []
 
 
@@ -242,7 +251,7 @@ def test_the_limit_of_a_point_chooses_it_among_all_allowed_ones(drawn, longest):
         ]
         best = max(p["event_recall"] for p in within)
         fewest = min(p["false_alarms_per_week"] for p in within if p["event_recall"] == best)
-        assert (point.recall, point.false_alarms) == (best, fewest)
+        assert (point.share_found, point.false_alarms_per_week) == (best, fewest)
 
 
 def test_a_limit_is_a_short_number_between_two_points():

@@ -9,7 +9,6 @@ import httpx
 from pydantic_core import to_json
 
 from alerting.adapters.channels.egress import Egress
-from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
@@ -59,18 +58,14 @@ class CheckedHttp:
                 status = answer.status_code
         except httpx.InvalidURL:
             raise DeliveryFailed(
-                translatable("{receiver}: its address cannot be read", receiver=self._receiver),
+                f"{self._receiver}: its address cannot be read",
                 permanent=True,
             ) from None
         except httpx.HTTPError as fault:
-            raise DeliveryFailed(
-                translatable("{name}: {text}", name=self._receiver, text=_message(fault))
-            ) from None
+            raise DeliveryFailed(f"{self._receiver}: {_message(fault)}") from None
         if not 200 <= status < 300:
             permanent = 400 <= status < 500 and status not in {408, 429}
-            answered = translatable(
-                "{receiver} answered {status}", receiver=self._receiver, status=status
-            )
+            answered = f"{self._receiver} answered {status}"
             raise DeliveryFailed(answered, permanent, status)
 
     def _target(self) -> tuple[httpx.URL, dict[str, str]]:
@@ -99,7 +94,7 @@ def _location(url: str) -> str:
 
 def _message(fault: Exception) -> str:
     if isinstance(fault, httpx.TimeoutException):
-        return translatable("no answer in time")
+        return "no answer in time"
     if isinstance(fault, httpx.ConnectError):
-        return translatable("no connection")
+        return "no connection"
     return type(fault).__name__

@@ -11,7 +11,6 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed
 
 SETTING = "ALERTING_EGRESS_ALLOW"
@@ -68,12 +67,7 @@ class EgressRefused(DeliveryFailed):
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(
-            translatable(
-                "{host} may not be reached: {why}; allow it with {setting}",
-                host=host,
-                why=why,
-                setting=SETTING,
-            ),
+            f"{host} may not be reached: {why}; allow it with {SETTING}",
             permanent=True,
         )
 
@@ -108,14 +102,12 @@ class Egress:
         try:
             found = self._resolve(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as fault:
-            raise DeliveryFailed(
-                translatable("{host} is not known to the name service", host=host)
-            ) from fault
+            raise DeliveryFailed(f"{host} is not known to the name service") from fault
         addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
         for address in addresses:
             self.check(host, address)
         if not addresses:
-            raise DeliveryFailed(translatable("{host} has no address", host=host))
+            raise DeliveryFailed(f"{host} has no address")
         return addresses[0]
 
     def check(self, host: str, address: str) -> None:
@@ -123,7 +115,7 @@ class Egress:
         try:
             reached = [where for where in meant(address) if not self._has(where)]
         except ValueError:
-            raise EgressRefused(host, translatable("it is not an address")) from None
+            raise EgressRefused(host, "it is not an address") from None
         if not reached:
             return
         name = host.lower().rstrip(".")
@@ -131,12 +123,10 @@ class Egress:
             return
         listed = any(fnmatchcase(name, pattern) for pattern in self._names)
         if (self._names or self._networks) and not listed:
-            raise EgressRefused(host, translatable("it is not on the list"))
+            raise EgressRefused(host, "it is not on the list")
         for where in reached:
             if not is_public(where):
-                raise EgressRefused(
-                    host, translatable("{address} is not a public address", address=str(where))
-                )
+                raise EgressRefused(host, f"{where!s} is not a public address")
 
     def _has(self, where: Address) -> bool:
         return any(

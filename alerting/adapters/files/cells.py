@@ -17,7 +17,6 @@ import numpy.typing as npt
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import shown
-from alerting.definitions.wording.language import translatable
 from alerting.ports import SampleColumn
 from alerting.readings.history import Millis
 
@@ -237,18 +236,14 @@ def values(
 def why_bad(cell: str, type: VariableType) -> str:
     """Return, as text for people, the reason why this cell is no value of that type."""
     if type == "boolean":
-        return translatable("{cell} is neither true nor false", cell=shown(cell))
+        return f"{shown(cell)} is neither true nor false"
     if re.match(r"(?i)^[+-]?(inf|infinity)$", cell):
-        return translatable("{cell} is infinite; a measured value is finite", cell=shown(cell))
+        return f"{shown(cell)} is infinite; a measured value is finite"
     if re.match(_NUMBER, cell):
-        return translatable(
-            "{cell} is larger than the largest number that can be stored", cell=shown(cell)
-        )
+        return f"{shown(cell)} is larger than the largest number that can be stored"
     if re.match(_DECIMAL_COMMA, cell):
-        return translatable(
-            "{cell} is not a number; if that is a decimal comma, add --decimal ,", cell=shown(cell)
-        )
-    return translatable("{cell} is not a number", cell=shown(cell))
+        return f"{shown(cell)} is not a number; if that is a decimal comma, add --decimal ,"
+    return f"{shown(cell)} is not a number"
 
 
 @dataclass(frozen=True)
@@ -294,19 +289,18 @@ def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
         try:
             local = datetime.fromisoformat(cell.replace(",", "."))
         except ValueError:
-            return translatable("{cell} is not a date and time of the calendar", cell=shown(cell))
+            return f"{shown(cell)} is not a date and time of the calendar"
         return why_not_in_zone(cell, local, zone)
     if re.match(r"^\d+(\.\d+)?$", cell):
-        return translatable(
-            "{cell} is not an instant; numbers must be seconds or milliseconds since 1970, and "
-            "later than March 1973",
-            cell=shown(cell),
+        return (
+            f"{shown(cell)} is not an instant; numbers must be seconds or milliseconds since "
+            "1970, and later than March 1973"
         )
     if re.match(_ISO, cell):
-        return translatable("{cell} is not a date and time of the calendar", cell=shown(cell))
-    return translatable(
-        "{cell} is not an instant; write for example 2015-01-01 06:00:00 or 2015-01-01T06:00:00Z",
-        cell=shown(cell),
+        return f"{shown(cell)} is not a date and time of the calendar"
+    return (
+        f"{shown(cell)} is not an instant; write for example 2015-01-01 06:00:00 or "
+        "2015-01-01T06:00:00Z"
     )
 
 
@@ -314,23 +308,18 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
     """Return the reason why the local time in this cell is no instant of a zone."""
     first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
     if first and second and first > second:
-        return translatable(
-            "{cell} comes twice in {zone} (the clocks are set back), and the order of the lines "
-            "does not show which one is meant; sort them by time, or write the stamps with their "
-            "offset from UTC",
-            cell=shown(cell),
-            zone=zone.key,
+        return (
+            f"{shown(cell)} comes twice in {zone.key} (the clocks are set back), and the order "
+            "of the lines does not show which one is meant; sort them by time, or write the "
+            "stamps with their offset from UTC"
         )
     hours = first is not None and first.total_seconds() / 3600
     all_year = (
         f"--tz Etc/GMT{-int(hours):+d}" if hours and float(hours).is_integer() else "--tz UTC"
     )
-    return translatable(
-        "{cell} does not exist in {zone} (the clocks are set forward); is this the zone of the "
-        "stamps? A logger that stays on winter time all year: {all_year}",
-        cell=shown(cell),
-        zone=zone.key,
-        all_year=all_year,
+    return (
+        f"{shown(cell)} does not exist in {zone.key} (the clocks are set forward); is this "
+        f"the zone of the stamps? A logger that stays on winter time all year: {all_year}"
     )
 
 

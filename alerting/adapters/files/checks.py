@@ -12,7 +12,6 @@ from alerting.adapters.files.recognition import NumberForm
 from alerting.adapters.files.tables.chunks import Chunk
 from alerting.deferred import pc
 from alerting.definitions.assets import VariableType
-from alerting.definitions.wording.language import translatable
 from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.text_names import TextNames
 
@@ -68,9 +67,7 @@ def duplicate_checks(
             Check(
                 bad,
                 titles[index],
-                lambda _: translatable(
-                    "another value than on an earlier line of the same asset and time"
-                ),
+                lambda _: "another value than on an earlier line of the same asset and time",
             )
         )
     return checks

@@ -25,7 +25,6 @@ from alerting.adapters.files.rows import Keyed, Layout, TableRows
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import translatable
 from alerting.ports import EventRow, Progress
 from alerting.readings.inference import ColumnProfile
 from alerting.readings.instants import Millis, datetimes
@@ -69,16 +68,12 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
     def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
         if columns.type and columns.type_column:
             raise UserError(
-                translatable(
-                    "give either --type or --type-column: the type is named once for all lines, "
-                    "or on each line"
-                )
+                "give either --type or --type-column: the type is named once for all lines, or on "
+                "each line"
             )
         if columns.type and columns.type_prefix:
             raise UserError(
-                translatable(
-                    "--type-prefix goes with --type-column; write the whole name after --type"
-                )
+                "--type-prefix goes with --type-column; write the whole name after --type"
             )
         titles = open_table(path, layout.separator, layout.encoding).titles
         self._type = columns.type
@@ -166,9 +161,7 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
             Check(
                 early,
                 title,
-                lambda row: translatable(
-                    "the end {end} lies before the start", end=shown(cells[row].as_py())
-                ),
+                lambda row: f"the end {shown(cells[row].as_py())} lies before the start",
             ),
         ]
 
@@ -178,7 +171,7 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
         return Check(
             bad,
             self._end_column or "",
-            lambda _: translatable(
+            lambda _: (
                 "an instant event has no end; add --lasting if events of this type have a duration"
             ),
         )

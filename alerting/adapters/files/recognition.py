@@ -15,7 +15,6 @@ from alerting.adapters.files.tables.chunks import (
 )
 from alerting.deferred import pc
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import translatable
 
 ROWS = 2_000
 DEFAULT_TIME = "ts"
@@ -90,22 +89,14 @@ def time_columns(
         return (named[0],)
     if len(found) > 1:
         raise UserError(
-            translatable(
-                "{path}: the columns {names} all hold time stamps; name with --time the one of "
-                "the measurement, of events that of their starts",
-                path=str(table.path),
-                names=title_list([repr(t) for t in found]),
-            )
+            f"{table.path!s}: the columns {title_list([repr(t) for t in found])} all hold "
+            "time stamps; name with --time the one of the measurement, of events that of their "
+            "starts"
         )
     if not found:
         raise UserError(
-            translatable(
-                "{path}: no column of time stamps was found: there is no column {column}; name it "
-                "with --time. Columns: {names}",
-                path=str(table.path),
-                column=shown(DEFAULT_TIME),
-                names=title_list(table.titles),
-            )
+            f"{table.path!s}: no column of time stamps was found: there is no column "
+            f"{shown(DEFAULT_TIME)}; name it with --time. Columns: {title_list(table.titles)}"
         )
     return (found[0],)
 
@@ -168,14 +159,9 @@ def with_order(table: ChunkedTable, title: str, found: StampFormat) -> StampForm
             return ORDERS[mark][order]
     first, second = ORDERS[mark]
     raise UserError(
-        translatable(
-            "{path}: column {title}: the stamps of the file do not show whether the day or the "
-            "month comes first; choose --time-format {first} or --time-format {second}",
-            path=str(table.path),
-            title=shown(title),
-            first=first.name,
-            second=second.name,
-        )
+        f"{table.path!s}: column {shown(title)}: the stamps of the file do not show "
+        f"whether the day or the month comes first; choose --time-format {first.name} or "
+        f"--time-format {second.name}"
     )
 
 

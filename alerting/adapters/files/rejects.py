@@ -1,24 +1,15 @@
 """File of the lines that an import rejects."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import spreadsheet_text
-from alerting.definitions.wording.language import Language, template
 from alerting.readings.inference import BadLine
 
 HEADER = ("line", "column", "reason", "original")
-_TITLES = (
-    template("Line of the file"),
-    template("Column"),
-    template("Reason"),
-    template("Line as it was"),
-)
-"""Titles of the columns for a reader in a browser."""
 
 
 def rejects_path(path: Path) -> Path:
@@ -30,13 +21,11 @@ class RejectsFile:
     """CSV file of line, column, reason and original line, rewritten by each import; an import
     without rejects leaves none. No text in it is a formula to a spreadsheet program.
 
-    `language`: of its titles and reasons for people; None: for programs.
-
     Opening it raises UserError if it cannot be written, so that the import fails before its first
     write.
     """
 
-    def __init__(self, path: Path, source: Path, language: Language | None = None) -> None:
+    def __init__(self, path: Path, source: Path) -> None:
         if path.resolve() == source.resolve():
             raise UserError(
                 f"{path} is the file to import, so it cannot hold the rejects; name another file "
@@ -52,11 +41,10 @@ class RejectsFile:
                 "--rejects"
             ) from error
         self._writer = csv.writer(self._file)
-        self._say: Callable[[str], str] = str if language is None else language.translate
-        self._writer.writerow(HEADER if language is None else map(self._say, _TITLES))
+        self._writer.writerow(HEADER)
 
     def __call__(self, line: BadLine) -> None:
-        texts = (line.column or "", self._say(line.reason), line.original)
+        texts = (line.column or "", line.reason, line.original)
         self._writer.writerow((line.line, *map(spreadsheet_text, texts)))
         self.count += 1
 

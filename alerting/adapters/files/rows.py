@@ -36,7 +36,6 @@ from alerting.adapters.files.tables.opening import open_table
 from alerting.deferred import pa, pc
 from alerting.definitions.assets import variable_name
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import translatable
 from alerting.readings.column_titles import Units, column_names
 from alerting.readings.history import Millis, duration_millis
 from alerting.readings.inference import ColumnProfile
@@ -165,8 +164,8 @@ def _any(masks: Mapping[str, BoolArray]) -> dict[str, BoolArray]:
 
 
 DEFAULT_ASSET_COLUMN = "asset"
-_NO_NUMBER = translatable("there is no number")
-_NO_TIME = translatable("there is no time")
+_NO_NUMBER = "there is no number"
+_NO_TIME = "there is no time"
 
 
 @dataclass(frozen=True)
@@ -251,10 +250,8 @@ class TableRows:
         """
         if layout.asset and layout.asset_column:
             raise UserError(
-                translatable(
-                    "give either --asset or --asset-column: the asset is named once for all "
-                    "lines, or on each line"
-                )
+                "give either --asset or --asset-column: the asset is named once for all lines, or "
+                "on each line"
             )
         if layout.asset and layout.asset_prefix:
             raise UserError(
@@ -267,11 +264,8 @@ class TableRows:
         self._separator = getattr(self.table, "separator", None)
         if layout.decimal == "," == self._separator:
             raise UserError(
-                translatable(
-                    "{path}: the comma cannot separate both fields and decimals; name the "
-                    "separator with --sep",
-                    path=str(path),
-                )
+                f"{path!s}: the comma cannot separate both fields and decimals; name the "
+                "separator with --sep"
             )
         self.sample = sample(self.table)
         self.asset_column = self._asset_column()
@@ -404,7 +398,7 @@ class TableRows:
         return column(
             self.table,
             self.layout.asset_column or DEFAULT_ASSET_COLUMN,
-            translatable("--asset-column (or name one asset with --asset)"),
+            "--asset-column (or name one asset with --asset)",
         )
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
@@ -492,15 +486,8 @@ def value_names(
     for title, name in names.items():
         if name in first:
             raise UserError(
-                translatable(
-                    "{path}: the columns {first} and {title} would both be called {name}; rename "
-                    "one with --rename '{written}=another_name'",
-                    path=str(table.path),
-                    first=shown(first[name]),
-                    title=shown(title),
-                    name=name,
-                    written=title,
-                )
+                f"{table.path!s}: the columns {shown(first[name])} and {shown(title)} would both "
+                f"be called {name}; rename one with --rename '{title}=another_name'"
             )
         first[name] = title
     return names
@@ -510,11 +497,7 @@ def _given_name(title: str, layout: Layout) -> str:
     wanted = layout.rename[title]
     if not wanted or variable_name(wanted) != wanted:
         raise UserError(
-            translatable(
-                "{wanted} is not a legal name; write for example --rename '{title}={name}'",
-                wanted=shown(wanted),
-                title=title,
-                name=variable_name(wanted or title),
-            )
+            f"{shown(wanted)} is not a legal name; write for example --rename "
+            f"'{title}={variable_name(wanted or title)}'"
         )
     return wanted

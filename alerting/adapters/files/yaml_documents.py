@@ -8,36 +8,36 @@ from typing import Any
 import yaml
 
 from alerting.definitions.faults import UserError, close_names, shown
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import ENGLISH
 
 _LARGEST_FILE = 50_000_000
 _DEEPEST = 50
-_TOO_DEEP = translatable("is nested too deeply; at most {most} levels are allowed", most=_DEEPEST)
+_TOO_DEEP = f"is nested too deeply; at most {_DEEPEST} levels are allowed"
 _MOST_NODES = 3_000_000
 _MOST_DIGITS = 30
 _INT = "tag:yaml.org,2002:int"
-_RESERVED = template("a text that begins with {character} must be in quotes")
+_RESERVED = "a text that begins with {character} must be in quotes"
 _USUAL: tuple[tuple[str, str], ...] = (
     (
         "mapping values are not allowed here",
-        translatable(
-            "a colon cannot stand here; indent the fields of one group alike, and put a text with "
-            "a colon in quotes"
+        (
+            "a colon cannot stand here; indent the fields of one group alike, and put a text "
+            "with a colon in quotes"
         ),
     ),
-    ("found character '\\t'", translatable("a tab cannot stand here; indent with blanks")),
+    ("found character '\\t'", "a tab cannot stand here; indent with blanks"),
     ("found character", _RESERVED),
     (
         "expected '<document start>'",
-        translatable("the line begins further left than the first one; indent all fields alike"),
+        "the line begins further left than the first one; indent all fields alike",
     ),
-    ("expected ',' or ']'", translatable("the bracket [ is not closed by ]")),
-    ("expected ',' or '}'", translatable("the brace { is not closed by }")),
-    ("expected the node content", translatable("a value or a closing bracket is missing")),
-    ("found unexpected end of stream", translatable("a quotation mark is not closed")),
+    ("expected ',' or ']'", "the bracket [ is not closed by ]"),
+    ("expected ',' or '}'", "the brace { is not closed by }"),
+    ("expected the node content", "a value or a closing bracket is missing"),
+    ("found unexpected end of stream", "a quotation mark is not closed"),
     (
         "could not find expected ':'",
-        translatable("a field needs its name, a colon and a blank: name: value"),
+        "a field needs its name, a colon and a blank: name: value",
     ),
 )
 """Usual mistakes, by the beginning of what the reader of YAML says of them."""
@@ -82,21 +82,11 @@ def parse_yaml(text: str, origin: str, most_nodes: int = _MOST_NODES) -> list[An
     try:
         return [d for d in _documents(text, origin, most_nodes) if d is not None]
     except yaml.YAMLError as error:
-        raise UserError(
-            translatable(
-                "{origin}: is not YAML or JSON: {reason}", origin=origin, reason=_reason(error)
-            )
-        ) from error
+        raise UserError(f"{origin}: is not YAML or JSON: {_reason(error)}") from error
     except RecursionError as error:
-        raise UserError(translatable("{name}: {text}", name=origin, text=_TOO_DEEP)) from error
+        raise UserError(f"{origin}: {_TOO_DEEP}") from error
     except (ValueError, OverflowError, TypeError) as error:  # e.g. 2026-02-31
-        raise UserError(
-            translatable(
-                "{origin}: holds a value that cannot be read: {error}",
-                origin=origin,
-                error=str(error),
-            )
-        ) from error
+        raise UserError(f"{origin}: holds a value that cannot be read: {error!s}") from error
 
 
 def parse_json(text: str, origin: str) -> Any:
@@ -106,7 +96,7 @@ def parse_json(text: str, origin: str) -> Any:
         found = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
         _check_json(found, 0)
     except RecursionError as error:
-        raise UserError(translatable("{name}: {text}", name=origin, text=_TOO_DEEP)) from error
+        raise UserError(f"{origin}: {_TOO_DEEP}") from error
     except ValueError as error:  # also of `json`, with line and column
         raise UserError(f"{origin}: is not legal JSON: {error}") from error
     return found
@@ -145,10 +135,7 @@ def _check_json(value: Any, depth: int) -> None:
 def _unstorable(text: str) -> str | None:
     for character in text:
         if 0xD800 <= ord(character) <= 0xDFFF or character == "\0":
-            return translatable(
-                "holds {character}, which is not a legal character of a text",
-                character=f"U+{ord(character):04X}",
-            )
+            return f"holds {f'U+{ord(character):04X}'}, which is not a legal character of a text"
     return None
 
 
@@ -178,7 +165,7 @@ def _size(node: Any, origin: str, most: int, sizes: dict[int, int], depth: int) 
             _check_keys(node, origin)
         size += sum(_size(below, origin, most, sizes, depth + 1) for below in _below(node))
     if size > most:
-        raise _at_line(node, origin, translatable("unfolds to more than {most} values", most=most))
+        raise _at_line(node, origin, f"unfolds to more than {most} values")
     sizes[id(node)] = size
     return size
 
@@ -196,13 +183,8 @@ def _check_scalar(node: Any, origin: str) -> None:
         node.tag = "tag:yaml.org,2002:str"  # to YAML 1.1 alone 1:30 is the number 90
     if node.tag == _INT and len(node.value) > _MOST_DIGITS:
         raise UserError(
-            translatable(
-                "{origin}: line {line}: a number of {count} digits; at most {most} are allowed",
-                origin=origin,
-                line=_line(node),
-                count=len(node.value),
-                most=_MOST_DIGITS,
-            )
+            f"{origin}: line {_line(node)}: a number of {len(node.value)} digits; at most "
+            f"{_MOST_DIGITS} are allowed"
         )
     if (wrong := _unstorable(node.value)) is not None:
         raise _at_line(node, origin, wrong)
@@ -214,21 +196,15 @@ def _check_keys(node: Any, origin: str) -> None:
         if isinstance(key, yaml.ScalarNode):
             if (first_line := lines.get((key.tag, key.value))) is not None:
                 raise UserError(
-                    translatable(
-                        "{origin}: line {line}: the key {key} occurs twice, first in line {first}",
-                        origin=origin,
-                        line=_line(key),
-                        key=shown(key.value),
-                        first=first_line,
-                    )
+                    f"{origin}: line {_line(key)}: the key {shown(key.value)} occurs twice, first "
+                    "in "
+                    f"line {first_line}"
                 )
             lines[key.tag, key.value] = _line(key)
 
 
 def _at_line(node: Any, origin: str, fault: str) -> UserError:
-    return UserError(
-        translatable("{origin}: line {line}: {fault}", origin=origin, line=_line(node), fault=fault)
-    )
+    return UserError(f"{origin}: line {_line(node)}: {fault}")
 
 
 def _line(node: Any) -> int:
@@ -243,11 +219,5 @@ def _reason(error: yaml.YAMLError) -> str:
         return str(error)
     plain: str = next((text for begin, text in _USUAL if problem.startswith(begin)), problem)
     if plain is _RESERVED:
-        plain = translatable(_RESERVED, character=problem.split("'")[1])
-    return translatable(
-        "line {line}, column {column}: {reason}\n{snippet}",
-        line=mark.line + 1,
-        column=mark.column + 1,
-        reason=plain,
-        snippet=mark.get_snippet() or "",
-    )
+        plain = ENGLISH.say(_RESERVED, character=problem.split("'")[1])
+    return f"line {mark.line + 1}, column {mark.column + 1}: {plain}\n{mark.get_snippet() or ''}"

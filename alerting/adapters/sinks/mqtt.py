@@ -15,7 +15,6 @@ from alerting.adapters.sources.addresses import CONNECT_S
 from alerting.adapters.sources.mqtt import new_client
 from alerting.definitions.sinks.fields import fill_pattern
 from alerting.definitions.sinks.sink import MqttSink
-from alerting.definitions.wording.language import translatable
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _AT_ONCE = 100
@@ -44,12 +43,10 @@ class MqttReceiver:
         try:
             self._client.connect(host, port, keepalive=15, clean_start=True)
         except OSError as fault:
-            raise ReceiverAway(
-                translatable("the broker cannot be reached: {reason}", reason=str(fault))
-            ) from fault
+            raise ReceiverAway(f"the broker cannot be reached: {fault!s}") from fault
         self._client.loop_start()
         try:
-            self._wait_for(0, translatable("sign-in"))
+            self._wait_for(0, "sign-in")
         except ReceiverAway:
             self.close()
             raise
@@ -62,7 +59,7 @@ class MqttReceiver:
 
     def keep_alive(self) -> None:
         if not self._client.is_connected():
-            raise ReceiverAway(translatable("the broker ended the connection"))
+            raise ReceiverAway("the broker ended the connection")
 
     def probe(self, message: SinkMessage) -> str:
         (answer,) = self.send([message])
@@ -94,15 +91,11 @@ class MqttReceiver:
         except ValueError as fault:  # a topic or payload that MQTT cannot carry
             return Answer("refused", str(fault))
         if done.rc != mqtt.MQTT_ERR_SUCCESS:
-            raise ReceiverAway(
-                translatable(
-                    "the connection to the broker is lost: {reason}", reason=str(done.rc.name)
-                )
-            )
+            raise ReceiverAway(f"the connection to the broker is lost: {done.rc.name!s}")
         return int(done.mid)
 
     def _answer(self, mid: int) -> Answer:
-        code = self._wait_for(mid, translatable("acknowledgement"))
+        code = self._wait_for(mid, "acknowledgement")
         if code.value < _REFUSED:
             return ACCEPTED
         reason = f"the broker answers: {code}"
@@ -115,15 +108,9 @@ class MqttReceiver:
             try:
                 number, code = self._events.get(timeout=max(until - time.monotonic(), 0.001))
             except Empty:
-                raise ReceiverAway(
-                    translatable(
-                        "no {what} of the broker within {seconds} s", what=what, seconds=CONNECT_S
-                    )
-                ) from None
+                raise ReceiverAway(f"no {what} of the broker within {CONNECT_S} s") from None
             if number is None:
-                raise ReceiverAway(
-                    translatable("the broker ended the connection: {reason}", reason=str(code))
-                )
+                raise ReceiverAway(f"the broker ended the connection: {code!s}")
             self._answers[number] = code
         return self._answers.pop(mid)
 

@@ -8,7 +8,6 @@ from alerting.adapters.sources.brokers import load_client
 from alerting.adapters.sources.secrets import Resolve
 from alerting.definitions.faults import UserError
 from alerting.definitions.sinks.sink import Sink
-from alerting.definitions.wording.language import translatable
 from alerting.ports import ReceiverAway, SinkClient
 
 _HERE = "alerting.adapters.sinks"
@@ -42,7 +41,5 @@ def open_receiver(sink: Sink, surroundings: Surroundings) -> SinkClient:
         raise
     except Exception as error:
         # of any client library; its text can hold the address, with a password
-        raise ReceiverAway(
-            translatable("the connection fails: {reason}", reason=str(type(error).__name__))
-        ) from error
+        raise ReceiverAway(f"the connection fails: {type(error).__name__!s}") from error
     return opened

@@ -15,7 +15,6 @@ from alerting.adapters.sources.sql_sessions import STATEMENT_S, engine_of, write
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sinks.fields import SinkContent
 from alerting.definitions.sinks.sink import SqlSink
-from alerting.definitions.wording.language import translatable
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _AT_ONCE = 500
@@ -121,9 +120,7 @@ class SqlReceiver:
             with write_transaction(self._connection, STATEMENT_S):
                 metadata.create_all(self._connection)
         except (SQLAlchemyError, TimeoutError) as error:
-            raise ReceiverAway(
-                translatable("the database refuses: {reason}", reason=_reason(error))
-            ) from error
+            raise ReceiverAway(f"the database refuses: {_reason(error)}") from error
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
         for start in range(0, len(messages), _AT_ONCE):
@@ -138,9 +135,7 @@ class SqlReceiver:
             with write_transaction(self._connection, STATEMENT_S):
                 self._connection.execute(sa.select(sa.literal(1)))
         except (SQLAlchemyError, TimeoutError) as error:
-            raise ReceiverAway(
-                translatable("the database is away: {reason}", reason=_reason(error))
-            ) from error
+            raise ReceiverAway(f"the database is away: {_reason(error)}") from error
 
     def probe(self, message: SinkMessage) -> str:  # noqa: ARG002 - a test stores no row
         try:
@@ -168,14 +163,10 @@ class SqlReceiver:
                     self._connection.execute(_insert_new(self._engine.dialect.name, table), rows)
         except DBAPIError as error:
             if not _concerns_rows(error):
-                raise ReceiverAway(
-                    translatable("the database refuses: {reason}", reason=_reason(error))
-                ) from error
+                raise ReceiverAway(f"the database refuses: {_reason(error)}") from error
             return Answer("refused", f"the database refuses: {_reason(error)}")
         except (SQLAlchemyError, TimeoutError) as error:
-            raise ReceiverAway(
-                translatable("the database is away: {reason}", reason=_reason(error))
-            ) from error
+            raise ReceiverAway(f"the database is away: {_reason(error)}") from error
         return ACCEPTED
 
     def _value(self, value: Any) -> Any:

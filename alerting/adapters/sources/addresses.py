@@ -10,10 +10,10 @@ from urllib.parse import unquote, urlsplit
 from alerting.adapters.sources.secrets import require_private
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import Tls
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import ENGLISH
 
 CONNECT_S = 10
-ADDRESSED = (template("source"), template("sink"))
+ADDRESSED = ("source", "sink")
 """Words for a document with an address: marked for translation, used by `word`."""
 
 
@@ -65,22 +65,14 @@ def read_address(
         port = 0
     if not is_one:
         raise UserError(
-            translatable(
-                "{word} {name}: its url is not the address of a broker; write for example "
-                "{scheme}://user@broker, in a password %2F for /, %23 for # and %3F for ?",
-                word=translatable(source.word),
-                name=source.name,
-                scheme=encrypted,
-            )
+            f"{ENGLISH.say(source.word)} {source.name}: its url is not the address of a broker; "
+            f"write for example {encrypted}://user@broker, in a password %2F for /, %23 for # "
+            "and %3F for ?"
         )
     if source.tls is not None and url.scheme == plain:
         raise UserError(
-            translatable(
-                "{word} {name}: it has `tls`, but its url is not encrypted: write {scheme}://",
-                word=translatable(source.word),
-                name=source.name,
-                scheme=encrypted,
-            )
+            f"{ENGLISH.say(source.word)} {source.name}: it has `tls`, but its url is not "
+            f"encrypted: write {encrypted}://"
         )
     return Address(
         host=url.hostname or "",
@@ -104,16 +96,8 @@ def tls_context(source: Encrypted) -> ssl.SSLContext:
                 require_private(Path(tls.key))
             context.load_cert_chain(tls.certificate, tls.key)
     except (OSError, ssl.SSLError) as error:
-        reason = getattr(error, "strerror", None) or translatable(
-            "it is no certificate with its key, in PEM"
-        )
+        reason = getattr(error, "strerror", None) or "it is no certificate with its key, in PEM"
         raise UserError(
-            translatable(
-                "{word} {name}: tls: {file} cannot be read: {reason}",
-                word=translatable(source.word),
-                name=source.name,
-                file=str(file),
-                reason=reason,
-            )
+            f"{ENGLISH.say(source.word)} {source.name}: tls: {file!s} cannot be read: {reason}"
         ) from error
     return context

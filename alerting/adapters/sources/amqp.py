@@ -12,7 +12,6 @@ from alerting.adapters.sources.addresses import CONNECT_S, Address, Encrypted, r
 from alerting.adapters.sources.threaded import MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import AmqpSource
-from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.stream import subscription
 
 _AT_ONCE = 1 << 20
@@ -56,9 +55,7 @@ class AmqpClient:
                 self._connection.close()
                 raise
         except AMQPError as error:
-            raise UserError(
-                translatable("the broker refuses: {reason}", reason=reason_of(error))
-            ) from error
+            raise UserError(f"the broker refuses: {reason_of(error)}") from error
 
     def _consume(self, source: AmqpSource, earlier: Sequence[str]) -> None:
         channel = self._channel
@@ -90,9 +87,7 @@ class AmqpClient:
             before = len(self._received)
             self._connection.process_data_events(0)
         if self._cancelled:
-            raise UserError(
-                translatable("the broker has deleted the queue, or given it to another reader")
-            )
+            raise UserError("the broker has deleted the queue, or given it to another reader")
         found = self._received
         self._received = []
         self._bytes = 0
@@ -157,9 +152,7 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
             while len(received) < _TRIED and (left := until - time.monotonic()) > 0:
                 connection.process_data_events(left)
     except AMQPError as error:
-        raise UserError(
-            translatable("the broker refuses: {reason}", reason=reason_of(error))
-        ) from error
+        raise UserError(f"the broker refuses: {reason_of(error)}") from error
     return received, [
         f"{len(received)} messages came with routing key {subscription(source)} within {seconds:g} "
         "s"

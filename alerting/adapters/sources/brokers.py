@@ -9,7 +9,7 @@ from alerting.adapters.sources.threaded import Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sinks.fields import SinkFields
 from alerting.definitions.sources.streamed import StreamedSource
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import ENGLISH
 from alerting.usecases.sources.stream import BrokerMessage, MessageStream
 from alerting.usecases.sources.trial import Look
 
@@ -66,17 +66,11 @@ def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> 
     except UserError as fault:
         text = fault.message
         raise UserError(
-            text
-            if text.startswith("source ")
-            else translatable("source {name}: {text}", name=source.name, text=text)
+            text if text.startswith("source ") else f"source {source.name}: {text}"
         ) from fault
     except Exception as error:  # of any client library
         raise UserError(
-            translatable(
-                "source {name}: the connection to the broker fails: {reason}",
-                name=source.name,
-                reason=first_line(error),
-            )
+            f"source {source.name}: the connection to the broker fails: {first_line(error)}"
         ) from error
     now = datetime.now(UTC)
     return Look(
@@ -93,14 +87,8 @@ def load_client(document: StreamedSource | SinkFields, where: str) -> Any:
         kind = getattr(document, "kind", "")
         remedy = f"pip install 'alerting[{kind}]'"
         if document.client:
-            remedy = translatable("correct the package that adds this kind")
+            remedy = "correct the package that adds this kind"
         raise UserError(
-            translatable(
-                "{word} {name}: the client of {kind} cannot be loaded ({reason}): {remedy}",
-                word=translatable(document.word),
-                name=document.name,
-                kind=kind,
-                reason=first_line(error),
-                remedy=remedy,
-            )
+            f"{ENGLISH.say(document.word)} {document.name}: the client of {kind} cannot be "
+            f"loaded ({first_line(error)}): {remedy}"
         ) from error

@@ -28,7 +28,6 @@ from alerting.adapters.files.tables.chunks import RepeatedTitle
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.faults import UserError, storable
 from alerting.definitions.sources.source import FilesSource
-from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.files import FoundFile
 
 REASON = ".reason.txt"
@@ -63,11 +62,7 @@ class FolderDrop:
             with Path(file.path).open("rb") as content:
                 return hashlib.file_digest(content, "sha256").hexdigest()
         except OSError as error:
-            raise UserError(
-                translatable(
-                    "{file}: cannot be read: {reason}", file=file.name, reason=str(error.strerror)
-                )
-            ) from error
+            raise UserError(f"{file.name}: cannot be read: {error.strerror!s}") from error
 
     def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
         return ReadingsFile(Path(file.path), self._layout(source, file))

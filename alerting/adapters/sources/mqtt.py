@@ -26,7 +26,6 @@ from alerting.adapters.sources.threaded import (
 )
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.streamed import MqttSource
-from alerting.definitions.wording.language import translatable
 
 _TRIED = 10
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -165,13 +164,13 @@ class MqttClient:
         session.MaximumPacketSize = LARGEST_MESSAGE
         client.connect(host, port, keepalive=30, clean_start=is_trial, properties=session)
         try:
-            self._await(translatable("the broker has not answered yet"))
+            self._await("the broker has not answered yet")
             if earlier:
                 client.unsubscribe(list(earlier))
             # retained messages are not new where rows are stamped when they are received
             retained = _NOT_SENT if source.stamp == "receipt" else 0
             client.subscribe(self._topic, options=SubscribeOptions(1, retainHandling=retained))
-            self._await(translatable("the broker has not confirmed the topic yet"))
+            self._await("the broker has not confirmed the topic yet")
         except BaseException:
             self.close()
             raise
@@ -233,16 +232,14 @@ class MqttClient:
 
     def _connected(self, _: Any, __: Any, flags: Any, reason: Any, ___: Any) -> None:
         self.sends_again = flags.session_present
-        refused = translatable("the broker refuses: {reason}", reason=str(reason))
+        refused = f"the broker refuses: {reason!s}"
         self._answers.append(refused if reason.is_failure else None)
 
     def _subscribed(self, _: Any, __: Any, ___: Any, reasons: Any, ____: Any) -> None:
         self._answers.append(refusal(self._topic, reasons))
 
     def _disconnected(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-        self._lost = translatable(
-            "the connection to the broker is lost: {reason}", reason=str(reason)
-        )
+        self._lost = f"the connection to the broker is lost: {reason!s}"
 
     def _take(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
         token = message.mid if message.qos else None
@@ -253,11 +250,7 @@ def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
     """Return the fault of a topic that the broker refuses, or grants unacknowledged only."""
     refused = [str(reason) for reason in reasons if reason.value != 1]
     return (
-        translatable(
-            "the broker does not grant topic {topic} with quality of service 1: {reason}",
-            topic=shown(topic),
-            reason=refused[0],
-        )
+        (f"the broker does not grant topic {shown(topic)} with quality of service 1: {refused[0]}")
         if refused
         else None
     )

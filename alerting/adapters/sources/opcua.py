@@ -18,7 +18,6 @@ from alerting.adapters.sources.addresses import CONNECT_S, tls_context
 from alerting.adapters.sources.threaded import WAIT_S, Losses, Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.sources.opc_ua import OpcUaSource
-from alerting.definitions.wording.language import translatable
 
 QUEUE = 1000
 """Values of a node that the server keeps between two messages, and after a broken connection until
@@ -44,12 +43,9 @@ def _check_address(source: OpcUaSource, address: str) -> None:
         is_one = False
     if not is_one:
         raise UserError(
-            translatable(
-                "source {name}: its url is not the address of a broker; write for example "
-                "opc.tcp://user:password@server:4840, in a password %2F for /, %23 for # and %3F "
-                "for ?",
-                name=source.name,
-            )
+            f"source {source.name}: its url is not the address of a broker; write for example "
+            "opc.tcp://user:password@server:4840, in a password %2F for /, %23 for # and %3F "
+            "for ?"
         ) from None
     if source.tls is not None:
         tls_context(source)
@@ -144,13 +140,7 @@ class OpcUaClient:
         )
         for node, result in zip(source.nodes, results, strict=True):
             if isinstance(result, ua.StatusCode):
-                raise UserError(
-                    translatable(
-                        "the server refuses node {node}: {reason}",
-                        node=shown(node),
-                        reason=result.name,
-                    )
-                )
+                raise UserError(f"the server refuses node {shown(node)}: {result.name}")
         until = self._now()
         start = until - source.history
         while start < until:
@@ -187,9 +177,7 @@ class OpcUaClient:
     def receive(self, most: int) -> Sequence[Received]:
         """Return all values that came: the server sends none again; `most` of the history."""
         if self._lost is not None and not self._values:  # the server sends none of them again
-            raise UserError(
-                translatable("the connection to the server is lost: {reason}", reason=self._lost)
-            )
+            raise UserError(f"the connection to the server is lost: {self._lost}")
         if self._lost is None:
             self._run(asyncio.sleep(0 if self._past and most else WAIT_S))
         if most and not (self._values or self._past) and self._history and self._lost is None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.mapping import Secret
-from alerting.definitions.wording.language import translatable
 from alerting.settings.secrets import SecretRules
 
 Resolve = Callable[[Secret], str]
@@ -23,11 +22,9 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
             found = environ.get(secret.env, "")
             if not found:
                 raise UserError(
-                    translatable(
-                        "the environment variable {name} is not set; the process that connects "
-                        "needs it",
-                        name=secret.env,
-                    )
+                    f"the environment variable {secret.env} is not set; the process that connects "
+                    "needs "
+                    "it"
                 )
             return found
         if secret.file is not None:
@@ -35,11 +32,8 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
         if connection is None:
             name = secret.airflow_connection
             raise UserError(
-                translatable(
-                    "the connection {name} is known to Airflow only: the DAG of the source reads "
-                    "it",
-                    name=shown(name),
-                )
+                f"the connection {shown(name)} is known to Airflow only: the DAG of the source "
+                "reads it"
             )
         return connection(str(secret.airflow_connection))
 
@@ -67,16 +61,10 @@ def _read(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except OSError as fault:
         raise UserError(
-            translatable(
-                "the file of the secret, {path}, cannot be read: {reason}",
-                path=str(path),
-                reason=str(fault.strerror),
-            )
+            f"the file of the secret, {path!s}, cannot be read: {fault.strerror!s}"
         ) from fault
     except UnicodeDecodeError:
-        raise UserError(
-            translatable("the file of the secret, {path}, is no text in UTF-8", path=str(path))
-        ) from None
+        raise UserError(f"the file of the secret, {path!s}, is no text in UTF-8") from None
     require_private(path)
     return text.strip()
 
@@ -85,8 +73,5 @@ def require_private(path: Path) -> None:
     """Raise UserError if others than its owner may read a file, OSError if it is not there."""
     if path.stat().st_mode & 0o077:
         raise UserError(
-            translatable(
-                "the file of the secret, {path}, may be read by others: run `chmod 600` on it",
-                path=str(path),
-            )
+            f"the file of the secret, {path!s}, may be read by others: run `chmod 600` on it"
         )

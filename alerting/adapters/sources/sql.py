@@ -19,7 +19,7 @@ from alerting.adapters.sources.secrets import Resolve
 from alerting.adapters.sources.sql_sessions import STATEMENT_S, engine_of, leave, read_transaction
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.sources.source import SqlSource
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import Records
 
 MOST_BYTES = 16 << 20
@@ -69,15 +69,11 @@ class SqlReader:
                 )
         except SQLAlchemyError as error:
             raise UserError(
-                translatable(
-                    "source {name}: the database refuses: {reason}",
-                    name=source.name,
-                    reason=_reason(error),
-                )
+                f"source {source.name}: the database refuses: {_reason(error)}"
             ) from error
         except TimeoutError as late:
             raise UserError(
-                translatable(
+                ENGLISH.say(
                     "source {name}: the database gave {late}, and was left; an index on the cursor "
                     "column makes the query shorter, a smaller chunk its answer",
                     name=source.name,
@@ -115,14 +111,9 @@ def _chunks(
             return
         if rows[0][source.cursor] == newest:
             raise UserError(
-                translatable(
-                    "source {name}: {number} rows or more have the {cursor} {value}, so reading "
-                    "cannot go on after it: name another column as cursor, or a larger chunk",
-                    name=source.name,
-                    number=source.chunk,
-                    cursor=source.cursor,
-                    value=str(newest),
-                )
+                f"source {source.name}: {source.chunk} rows or more have the {source.cursor} "
+                f"{newest!s}, so reading cannot go on after it: name another column as cursor, "
+                "or a larger chunk"
             )
         last = newest
 
@@ -156,14 +147,10 @@ def _fetch(
             if size >= _MOST_OF_ONE:
                 leave(connection)
                 raise UserError(
-                    translatable(
-                        "source {name}: the rows with the {cursor} {value} have more than {most} "
-                        "MB: name another column as cursor, or a query without the large columns",
-                        name=source.name,
-                        cursor=source.cursor,
-                        value=shown(rows[-1].get(source.cursor)),
-                        most=_MOST_OF_ONE >> 20,
-                    )
+                    f"source {source.name}: the rows with the {source.cursor} "
+                    f"{shown(rows[-1].get(source.cursor))} have more than {_MOST_OF_ONE >> 20} "
+                    "MB: name "
+                    "another column as cursor, or a query without the large columns"
                 )
         found.close()
         return _Fetched(rows, is_cut=False)
@@ -183,34 +170,23 @@ def _newest_stamp(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
     """Return the last value of the cursor. Raises UserError without a finite, usable one."""
     if source.cursor not in rows[0]:
         raise UserError(
-            translatable(
-                "source {name}: the rows have no column {cursor}: {columns}",
-                name=source.name,
-                cursor=shown(source.cursor),
-                columns=", ".join(rows[0]),
-            )
+            f"source {source.name}: the rows have no column {shown(source.cursor)}: "
+            f"{', '.join(rows[0])}"
         )
     values = [value for row in rows if _is_finite(value := row[source.cursor])]
     if not values:
         found = shown(rows[-1][source.cursor])
         raise UserError(
-            translatable(
-                "source {name}: its cursor {cursor} is {value}, after which nothing can come: name "
-                "a column that only increases, or leave such rows out by a query",
-                name=source.name,
-                cursor=shown(source.cursor),
-                value=found,
-            )
+            f"source {source.name}: its cursor {shown(source.cursor)} is {found}, after which "
+            "nothing can come: name a column that only increases, or leave such rows out by a "
+            "query"
         )
     if source.overlap is not None and not isinstance(values[-1], datetime):
         raise UserError(
-            translatable(
-                "source {name}: its cursor {cursor} is no instant ({value}), so it can have no "
-                "overlap: name a column of instants as cursor, or leave overlap out",
-                name=source.name,
-                cursor=shown(source.cursor),
-                value=shown(values[-1]),
-            )
+            f"source {source.name}: its cursor {shown(source.cursor)} is no instant "
+            f"({shown(values[-1])}), "
+            "so it can have no overlap: name a column of instants as cursor, or leave overlap "
+            "out"
         )
     return values[-1]
 
@@ -289,13 +265,9 @@ def _read_cursor(name: str, text: object) -> Cursor:
             raise ValueError
     except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
         raise UserError(
-            translatable(
-                "source {name}: where it was read to cannot be read ({text}, field cursor in "
-                "source_progress); read it from its beginning, which stores nothing twice: "
-                "alerting read {name} --again",
-                name=name,
-                text=shown(text),
-            )
+            f"source {name}: where it was read to cannot be read ({shown(text)}, field cursor "
+            "in source_progress); read it from its beginning, which stores nothing twice: "
+            f"alerting read {name} --again"
         ) from None
     return number
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from alerting.definitions.faults import UserError, first_line
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import ENGLISH
 
 STATEMENT_S = 60.0
 """Time that a chunk of rows may take in the database and on its way here."""
@@ -51,21 +51,13 @@ def engine_of(name: str, address: str, word: str = "source") -> sa.Engine:
         )
     except (ArgumentError, ValueError):  # ValueError of a port that is no number quotes the address
         raise UserError(
-            translatable(
-                "{word} {name}: its url is not the address of a database; write for example "
-                "postgresql://user:password@host:5432/database",
-                word=translatable(word),
-                name=name,
-            )
+            f"{ENGLISH.say(word)} {name}: its url is not the address of a database; write for "
+            "example postgresql://user:password@host:5432/database"
         ) from None
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UserError(
-            translatable(
-                "{word} {name}: the driver of its database is not installed: {reason}",
-                word=translatable(word),
-                name=name,
-                reason=first_line(error),
-            )
+            f"{ENGLISH.say(word)} {name}: the driver of its database is not installed: "
+            f"{first_line(error)}"
         ) from error
 
 
@@ -112,9 +104,7 @@ def _bounded(connection: sa.Connection, seconds: float) -> Iterator[None]:
         Exception
     ) as fault:  # drivers disagree on the exception of a connection that was closed under them
         if is_late.is_set():
-            raise TimeoutError(
-                translatable("no answer within {seconds} s", seconds=f"{seconds:g}")
-            ) from fault
+            raise TimeoutError(f"no answer within {seconds:g} s") from fault
         raise
     finally:
         timer.cancel()

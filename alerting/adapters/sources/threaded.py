@@ -12,7 +12,6 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, first_line
-from alerting.definitions.wording.language import translatable
 from alerting.ports import SourceLoss
 from alerting.usecases.sources.stream import BrokerMessage, gap
 
@@ -209,7 +208,7 @@ class ThreadedStream:
         self._is_sent_once = is_sent_once
         self._history = history
         self._losses = losses or Losses(name)
-        self._fault: str | None = translatable("the broker has not answered yet")
+        self._fault: str | None = "the broker has not answered yet"
         self._connection = _Connection()
         self._stamps = _Stamps()
         self._broken_at: datetime | None = None
@@ -226,9 +225,7 @@ class ThreadedStream:
             while len(found) < BATCH:
                 found.append(messages.popleft())
         if not found and self._fault is not None:
-            raise UserError(
-                translatable("source {name}: {text}", name=self._name, text=self._fault)
-            )
+            raise UserError(f"source {self._name}: {self._fault}")
         return found
 
     def losses(self) -> list[SourceLoss]:
@@ -250,9 +247,9 @@ class ThreadedStream:
                 Exception
             ) as error:  # of any client library, or of the platform: the connection is opened again
                 wait = _FIRST_WAIT_S if time.monotonic() - began > _GOOD_S else wait
-                own = translatable(
-                    "the stream service itself fails, not the broker: {fault}",
-                    fault=f"{type(error).__name__}: {first_line(error)}",
+                own = (
+                    "the stream service itself fails, not the broker: "
+                    f"{f'{type(error).__name__}: {first_line(error)}'}"
                 )
                 reason = error.message if isinstance(error, UserError) else own
                 self._fault = reason
@@ -364,9 +361,7 @@ def _faults_of_the_broker() -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(
-            translatable("the connection to the broker fails: {reason}", reason=first_line(error))
-        ) from error
+        raise UserError(f"the connection to the broker fails: {first_line(error)}") from error
 
 
 class _Stamps:

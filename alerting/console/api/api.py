@@ -14,6 +14,7 @@ from alerting.console.api.plant_times import with_plant_times
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback
 from alerting.operators.permissions import LEAST_ROLES, Permission
+from alerting.ports import PlatformAlert
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.notification.deliver import DeliveryCounts, deliver_due
 from alerting.usecases.operators.feedback import give_feedback
@@ -148,8 +149,7 @@ def record_feedback(
 
 
 @router.get("/platform-alerts", tags=["health"])
-def list_platform_alerts(platform: Served, _: Viewer) -> list[views.PlatformAlertView]:
+def list_platform_alerts(platform: Served, _: Viewer) -> list[PlatformAlert]:
     """List open faults of the platform itself: faulty definitions, unreadable champions. Empty
     without faults."""
-    alerts = with_plant_times(platform.platform_alerts.open(), platform.zone)
-    return [views.PlatformAlertView.model_validate(alert) for alert in alerts]
+    return with_plant_times(platform.platform_alerts.open(), platform.zone)

@@ -1,26 +1,240 @@
 """REST API, version 1: scores on request."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+import asyncio
+import time
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import Served, Viewer
-from alerting.console.api.parameters import Id, Instant, NameText
+from alerting.adapters.predictions import JOB_ID, JobsFull, PredictFolder, PredictJob
+from alerting.console.api.api import Engineer, Served, Viewer
+from alerting.console.api.parameters import NAME, Id, Instant, NameText
 from alerting.console.api.plant_times import plant_times, with_plant_times
-from alerting.console.api.predictor import NotLoaded, Predictor
 from alerting.console.api.views import View
+from alerting.console.web.prefix import address_of
+from alerting.deferred import load
 from alerting.definitions.faults import NotFound, UserError
-from alerting.episodes.episode import Contribution
-from alerting.usecases.scoring.question import PredictQuestion
+from alerting.definitions.model import Definition
+from alerting.ports import ModelUnavailable
+from alerting.usecases.registry.registration import ModelCache
+from alerting.usecases.scoring.file_scores import require_scores
+from alerting.usecases.scoring.question import Prediction, PredictQuestion
 
 if TYPE_CHECKING:
-    from alerting.usecases.scoring.predict import Prediction
+    from alerting.learning.models.trained import TrainedModel
+
+MOST_TOGETHER = 50
+"""Questions that one computation answers: more, and the first of them waits for all."""
+MOST_WAITING = 100
+MOST_LOADING = 4
+MOST_MODEL_BYTES = 256 << 20
+LOAD_WITHIN_S = 10.0
+"""Seconds that a prediction waits for its model; the load itself goes on, and the next prediction
+may find it done."""
+Q = TypeVar("Q")
+T = TypeVar("T")
+_Key = tuple[str, int]
+_FAULT_LASTS_S = 5.0
+
+
+class NotLoaded(Exception):
+    """Signal: a prediction needs a model that is not loaded."""
+
+    def __init__(self, definition: Definition, version: int) -> None:
+        super().__init__(f"version {version} of {definition.name!r} is not loaded")
+        self.definition = definition
+        self.version = version
+
+
+class _Fault(NamedTuple):
+    until: float
+    why: str
+
+
+class _Batch(NamedTuple):
+    """Questions that wait to be answered together, and where each answer goes."""
+
+    questions: list[Any]
+    answers: "list[asyncio.Future[Any]]"
+
+
+class Predictor:
+    """Champions that this process has loaded, and the predictions under way. For one event loop.
+
+    Questions of the same key that wait for their turn are answered by one computation, at most
+    `MOST_TOGETHER`. One that finds a turn free does not wait for others.
+
+    A model is loaded at its first prediction, in a thread of its own: predictions of loaded models
+    go on meanwhile. One that is promoted later has another version, and is loaded then. The hashes
+    of its files are compared at each load. Beyond `MOST_MODEL_BYTES` of files the least recently
+    used models go. `load_within_s`: how long a prediction waits for its model.
+    """
+
+    def __init__(self, platform: Platform, load_within_s: float = LOAD_WITHIN_S) -> None:
+        self._cache = ModelCache(platform, MOST_MODEL_BYTES)
+        self._load_within_s = load_within_s
+        self._loading: dict[_Key, Future[BaseException | None]] = {}
+        self._faults: dict[_Key, _Fault] = {}
+        self._turn = CapacityLimiter(1)  # two threads of Python take more CPU, and are no faster
+        self._turn_alone = CapacityLimiter(1)
+        self._waiting = 0
+        self._batches: dict[Hashable, _Batch] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def get(self, definition: Definition, version: int) -> "TrainedModel":
+        """Return a model that is loaded. Raises ModelUnavailable if it could not be loaded a moment
+        ago.
+
+        Within `run` and `ask` only: a model that is not loaded ends the computation, which begins
+        again with the model.
+        """
+        model = self._cache.loaded(definition, version)
+        if model is not None:
+            return model
+        fault = self._faults.get((definition.name, version))
+        if fault is not None and time.monotonic() < fault.until:
+            raise ModelUnavailable(fault.why)
+        raise NotLoaded(definition, version)
+
+    async def run(self, compute: Callable[[], T]) -> T:
+        """Compute in a thread, one after another, once all models are loaded that `compute` gets.
+        What `ask` computes does not wait for it.
+
+        Raises HTTPException 429 if too many predictions wait, and 503 if a model takes longer to
+        load than a prediction waits.
+        """
+        self._admit(1)
+        try:
+            return await self._compute(compute, self._turn_alone)
+        finally:
+            self._waiting -= 1
+
+    async def ask(
+        self, key: Hashable, questions: Sequence[Q], answer: Callable[[Sequence[Q]], Sequence[T]]
+    ) -> list[T]:
+        """Return the answers to questions, computed as by `run`, together with those of other
+        requests with an equal key. What `answer` raises, all questions of its computation raise."""
+        self._admit(len(questions))
+        try:
+            return await asyncio.gather(*[self._join(key, one, answer) for one in questions])
+        finally:
+            self._waiting -= len(questions)
+
+    def _admit(self, number: int) -> None:
+        if self._waiting >= MOST_WAITING:
+            detail = (
+                f"{MOST_WAITING} predictions are under way or waiting; ask again after a second"
+            )
+            raise HTTPException(429, detail, {"retry-after": "1"})
+        self._waiting += number
+
+    def _join(
+        self, key: Hashable, question: Q, answer: Callable[[Sequence[Q]], Sequence[T]]
+    ) -> "asyncio.Future[T]":
+        """Return the answer to come of a batch that has not begun."""
+        batch = self._batches.get(key)
+        if batch is None or len(batch.questions) >= MOST_TOGETHER:
+            batch = self._batches[key] = _Batch([], [])
+            task = asyncio.create_task(self._answer(key, batch, answer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        coming: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        batch.questions.append(question)
+        batch.answers.append(coming)
+        return coming
+
+    async def _answer(
+        self, key: Hashable, batch: _Batch, answer: Callable[[Sequence[Q]], Sequence[T]]
+    ) -> None:
+        def begin() -> None:
+            if self._batches.get(key) is batch:
+                del self._batches[key]
+
+        try:
+            found = await self._compute(lambda: answer(batch.questions), self._turn, begin)
+        except BaseException as fault:
+            for coming in batch.answers:
+                if not coming.done():
+                    coming.set_exception(fault)
+            return
+        for coming, one in zip(batch.answers, found, strict=True):
+            if not coming.done():
+                coming.set_result(one)
+
+    async def _compute(
+        self,
+        compute: Callable[[], T],
+        turn: CapacityLimiter,
+        begin: Callable[[], object] = bool,
+    ) -> T:
+        until = time.monotonic() + self._load_within_s
+        while True:
+            try:
+                async with turn:
+                    begin()
+                    return await run_sync(compute)
+            except NotLoaded as missing:
+                await self._load(missing, until)
+
+    async def _load(self, missing: NotLoaded, until: float) -> None:
+        """Wait for a model's load, perhaps begun here. Raises HTTPException 503 at `until`."""
+        key = missing.definition.name, missing.version
+        loading = self._loading.get(key)
+        if loading is None and self._cache.loaded(missing.definition, missing.version) is not None:
+            return  # the load ended between the computation and here
+        if loading is None and len(self._loading) < MOST_LOADING:
+            loading = self._loading[key] = Future()
+            Thread(
+                target=self._read, args=(missing, key, loading), name="load-model", daemon=True
+            ).start()
+        if loading is None:
+            raise _not_yet(key, f"waits, because {MOST_LOADING} others are under way")
+        done, _ = await asyncio.wait(
+            [asyncio.wrap_future(loading)], timeout=max(0.0, until - time.monotonic())
+        )
+        if not done:
+            raise _not_yet(key, f"takes longer than {self._load_within_s:g} s, and goes on")
+        fault = done.pop().result()
+        if fault is not None:
+            raise fault
+
+    def _read(self, missing: NotLoaded, key: _Key, loading: "Future[BaseException | None]") -> None:
+        """Load a model; note its fault for a moment, so that predictions name it at once."""
+        fault: BaseException | None = None
+        try:
+            load("pandas")  # which libraries of models load, too: see there
+            self._cache.get(missing.definition, missing.version)
+        except ModelUnavailable as error:
+            now = time.monotonic()
+            others = {other: noted for other, noted in self._faults.items() if now < noted.until}
+            self._faults = {**others, key: _Fault(now + _FAULT_LASTS_S, str(error))}
+        except BaseException as error:  # of the database: every prediction that waits answers it
+            fault = error
+        self._loading.pop(key)
+        loading.set_result(fault)
+
+
+def _not_yet(key: _Key, why: str) -> HTTPException:
+    name, version = key
+    detail = (
+        f"the load of version {version} of the model of {name!r} {why}; ask again after a few "
+        "seconds. If this goes on, check "
+        "that MLflow answers"
+    )
+    return HTTPException(503, detail, {"retry-after": "5"})
+
 
 MOST_ROWS = 20_000
 MOST_ASSETS = 100
@@ -78,49 +292,11 @@ class PredictBatchBody(BaseModel):
     )
 
 
-class PredictedView(View):
-    """A value predicted at a time ahead; 90 % of its distribution lie between `low` and `high`."""
-
-    lead: timedelta
-    low: float
-    median: float
-    high: float
-
-
-class PredictionView(View):
-    """A score, or why it is unknown."""
-
-    definition: str
-    revision: int | None = Field(description="The revision that answers.")
-    model_version: int | None = Field(
-        description="The version of its model; null where no model is in service."
-    )
-    asset: str
-    at: datetime | None = Field(description="The instant that was scored.")
-    score: float | None = Field(
-        description="As live evaluation computes it for this instant; null where it is unknown."
-    )
-    threshold: float | None
-    would_raise: bool | None = Field(
-        description=(
-            "Whether the score reaches the threshold. An alert also needs the on-delay, and that "
-            "none is open."
-        )
-    )
-    unknown: str | None = Field(description="Why there is no score.")
-    contributions: tuple[Contribution, ...] = Field(
-        description="The largest first; the same numbers as of an episode."
-    )
-    forecast: tuple[PredictedView, ...] = Field(
-        description="Predicted values, of kind forecast only."
-    )
-
-
 class AssetPredictionView(View):
     """The answer about one of several assets."""
 
     asset: str
-    prediction: PredictionView | None
+    prediction: Prediction | None
     fault: str | None = Field(description="Why there is no prediction; null where there is one.")
 
 
@@ -141,7 +317,7 @@ Predicting = Annotated[Predictor, Depends(_predictor)]
 @router.post("/definitions/{name}/predict", tags=["predictions"], operation_id="predict")
 async def predict_one(
     name: Id, body: PredictBody, platform: Served, _: Viewer, predictor: Predicting
-) -> PredictionView:
+) -> Prediction:
     """Score an asset at one instant: of the stored readings, or of raw readings that are sent.
     Stores nothing. Role: viewer."""
     if body.rows is not None:  # which may take long, and have nothing in common with others
@@ -170,7 +346,7 @@ async def predict_several(
 
 
 def _asset_view(
-    platform: Platform, asset: str, found: PredictionView | Exception
+    platform: Platform, asset: str, found: Prediction | Exception
 ) -> AssetPredictionView:
     if isinstance(found, UserError):
         fault = plant_times(found.message, platform.zone)
@@ -182,11 +358,11 @@ def _asset_view(
 
 async def _ask(
     platform: Platform, predictor: Predictor, name: str, questions: Sequence[PredictQuestion]
-) -> list[PredictionView | Exception]:
+) -> list[Prediction | Exception]:
     """Return an answer to each question about stored readings, or why there is none. They join
     those of other requests that see the same: the whole plant."""
 
-    def answer(asked: Sequence[PredictQuestion]) -> list[PredictionView | Exception]:
+    def answer(asked: Sequence[PredictQuestion]) -> list[Prediction | Exception]:
         return _predict_together(platform, predictor, name, asked)
 
     return await predictor.ask((id(platform), name), questions, answer)
@@ -200,28 +376,29 @@ def require_definition(platform: Platform, name: str) -> None:
 
 def _predict_sent(
     platform: Platform, predictor: Predictor, name: str, body: PredictBody
-) -> PredictionView:
+) -> Prediction:
     from alerting.usecases.scoring.predict import predict
     from alerting.usecases.scoring.sent import sent_readings
 
     rows = [row.model_dump(exclude_none=True) for row in body.rows or ()]
     given = sent_readings(platform, body.asset, rows)
-    return _view(platform, predict(platform, predictor, name, body.asset, body.at, given))
+    found = predict(platform, predictor, name, body.asset, body.at, given)
+    return with_plant_times(found, platform.zone)
 
 
 def _predict_together(
     platform: Platform, predictor: Predictor, name: str, asked: Sequence[PredictQuestion]
-) -> list[PredictionView | Exception]:
+) -> list[Prediction | Exception]:
     """Return an answer to each question, or its own fault; to equal ones the same. Raises what is
     the fault of all of them."""
     from alerting.usecases.scoring.predict import PredictionBatch
 
     different = dict.fromkeys(asked)
     batch = PredictionBatch(platform, predictor, name, different)
-    found: dict[PredictQuestion, PredictionView | Exception] = {}
+    found: dict[PredictQuestion, Prediction | Exception] = {}
     for one in different:
         try:
-            found[one] = _view(platform, batch.answer(one))
+            found[one] = with_plant_times(batch.answer(one), platform.zone)
         except (NotLoaded, DatabaseDown, PyMongoError):
             raise
         except Exception as fault:
@@ -229,5 +406,126 @@ def _predict_together(
     return [found[one] for one in asked]
 
 
-def _view(platform: Platform, found: "Prediction") -> PredictionView:
-    return PredictionView.model_validate(with_plant_times(found, platform.zone))
+PARQUET = "application/vnd.apache.parquet"
+_BODY = {"required": True, "content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}}}
+_MAGIC = b"PAR1"
+JobId = Annotated[str, Path(pattern=f"^{JOB_ID}$", description="Id of a predict job.")]
+Column = Annotated[str | None, Query(min_length=1, max_length=NAME)]
+
+
+@dataclass(frozen=True)
+class JobView(PredictJob):
+    """A predict job. `scores`: the address of its scores, once it is done: Parquet."""
+
+    scores: str | None = None
+
+
+async def _files(request: Request) -> PredictFolder:
+    found: PredictFolder | None = request.app.state.predict_files
+    if found is None:
+        raise HTTPException(503, "this server takes no predict jobs")
+    return found
+
+
+Files = Annotated[PredictFolder, Depends(_files)]
+
+
+@router.post(
+    "/definitions/{name}/predict-jobs",
+    tags=["predictions"],
+    status_code=202,
+    openapi_extra={"requestBody": _BODY},
+    operation_id="order_predict_job",
+)
+async def order_scores(
+    request: Request,
+    name: Id,
+    platform: Served,
+    person: Engineer,
+    files: Files,
+    asset: Column = None,
+    asset_column: Column = None,
+    time: Column = None,
+) -> JobView:
+    """Score a Parquet file of readings, as `import readings` reads it: the body, at most 1 GiB.
+    Role: engineer.
+
+    `asset`: the asset of all rows, else that in `asset_column` (`asset` when left out); `time`: the
+    column of the time stamps, found when left out. Airflow works at one job at a time.
+    """
+    await run_in_threadpool(_require_scores, platform, name)
+    given = {"asset": asset, "asset_column": asset_column, "time": time}
+    layout = {key: value for key, value in given.items() if value}
+    size = int(request.headers.get("content-length", "0"))
+    lasts = platform.retention.predictions
+    try:
+        job = await run_in_threadpool(files.order, name, person.name, size, layout, lasts)
+    except JobsFull as full:
+        raise HTTPException(429, str(full), {"retry-after": "60"}) from full
+    try:
+        await _receive(request, files, job)
+        return await run_in_threadpool(_submit, platform, files, job)
+    except BaseException:
+        files.drop(job.id)
+        raise
+
+
+def _submit(platform: Any, files: PredictFolder, job: PredictJob) -> JobView:
+    job = files.submit(job)
+    after = {"definition": job.definition, "bytes": job.bytes, "state": job.state}
+    platform.audit.add(job.actor, "predict job ordered", job.id, job.created_at, after=after)
+    return _job_view(job)
+
+
+async def _receive(request: Request, files: PredictFolder, job: PredictJob) -> None:
+    """Write a body to a file. Raises UserError if it is cut off, or no Parquet."""
+    size = 0
+    first = last = b""
+    with files.readings(job.id).open("wb") as file:
+        async for chunk in request.stream():
+            size += len(chunk)
+            first = (first + chunk[:4])[:4]
+            last = (last + chunk[-4:])[-4:]
+            await run_in_threadpool(file.write, chunk)
+    if size != job.bytes:
+        raise UserError(f"the body was cut off: {size} bytes instead of {job.bytes}")
+    if (first, last) != (_MAGIC, _MAGIC):
+        raise UserError("the body is not a Parquet file: it neither begins nor ends with PAR1")
+
+
+def _require_scores(platform: Any, name: str) -> None:
+    """Raise UserError for a definition that would score no file, before the file is sent."""
+    require_definition(platform, name)
+    require_scores(platform, name)
+
+
+@router.get("/predict-jobs/{id}", tags=["predictions"], operation_id="show_predict_job")
+def show_job(id: JobId, _: Viewer, platform: Served, files: Files) -> JobView:
+    """Show a predict job with its state, and its result or fault."""
+    job = files.get(id)
+    require_definition(platform, job.definition)
+    return _job_view(job)
+
+
+@router.get(
+    "/predict-jobs/{id}/scores",
+    tags=["predictions"],
+    responses={200: {"description": "The scores.", "content": {PARQUET: {}}}},
+    response_class=FileResponse,
+    operation_id="download_scores",
+)
+def send_scores(id: JobId, _: Viewer, platform: Served, files: Files) -> FileResponse:
+    """Send the scores of a job as Parquet: time, asset, score, threshold, model_version, reason
+    where unknown."""
+    job = files.get(id)
+    require_definition(platform, job.definition)
+    if job.state != "done":
+        why = f": {job.fault}" if job.fault else ""
+        raise NotFound(f"predict job {id} is {job.state}: it has no scores{why}")
+    path = files.file(id, "scores.parquet")
+    return FileResponse(path, media_type=PARQUET, filename=f"scores-{id}.parquet")
+
+
+def _job_view(job: PredictJob) -> JobView:
+    at = address_of(f"/api/v1/predict-jobs/{job.id}/scores") if job.state == "done" else None
+    return JobView(**vars(job), scores=at)

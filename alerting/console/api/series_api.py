@@ -13,7 +13,7 @@ from alerting.console.api.parameters import NAME, Id, Instant, NameQuery
 from alerting.console.api.views import View
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
-from alerting.usecases.trends.bands import find_bands
+from alerting.usecases.trends.bands import EventBand, find_bands
 from alerting.usecases.trends.catalogue import AssetLine, VariableLine, asset_lines, variable_page
 from alerting.usecases.trends.series import MOST_VARIABLES, SeriesAnswer, read_series
 
@@ -105,16 +105,6 @@ class SeriesView(View):
     unread: list[Interval]
 
 
-class EventBandView(View):
-    """An event; `end` is null while it goes on. `title`: of its type, the name without one."""
-
-    asset: str
-    type: str
-    title: str
-    start: datetime
-    end: datetime | None
-
-
 class EpisodeBandView(View):
     """An episode; `closed_at` is null while it is open."""
 
@@ -135,7 +125,7 @@ class BandsView(View):
     asset: str
     start: datetime
     end: datetime
-    events: list[EventBandView]
+    events: list[EventBand]
     episodes: list[EpisodeBandView]
     cut: bool
 
@@ -195,7 +185,7 @@ def list_bands(platform: Served, _: Viewer, asset: NameQuery, start: Start, end:
         asset=asset,
         start=start,
         end=end,
-        events=[EventBandView.model_validate(event) for event in found.events],
+        events=found.events,
         episodes=[EpisodeBandView.model_validate(one) for one in found.episodes],
         cut=found.cut,
     )

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import to_jsonable_python
 
-from alerting.console.api.body_rules import FEEDBACK_RULES
 from alerting.console.api.parameters import Instant, NameText, Short, Text
 from alerting.console.api.plant_times import with_plant_times
 from alerting.console.web.prefix import address_of
@@ -31,6 +31,66 @@ from alerting.notifications.notification import Notification
 from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.base import sentences
+
+_ACTED: JsonDict = {"required": ["acted"], "properties": {"acted": {"const": True}}}
+FEEDBACK_RULES: JsonDict = {
+    "allOf": [
+        {
+            "anyOf": [
+                _ACTED,
+                {
+                    "properties": {
+                        "action": {
+                            "anyOf": [{"type": "null"}, {"type": "string", "pattern": r"^\s*$"}]
+                        },
+                        "acted_at": {"type": "null"},
+                        "recommendation_taken": {"enum": [None, "no"]},
+                    }
+                },
+            ]
+        },
+        {
+            "anyOf": [
+                _ACTED,
+                {"required": ["verdict"], "properties": {"verdict": {"type": "string"}}},
+                {
+                    "required": ["comment"],
+                    "properties": {"comment": {"type": "string", "pattern": r"\S"}},
+                },
+                {
+                    "required": ["recommendation_taken"],
+                    "properties": {"recommendation_taken": {"type": "string"}},
+                },
+            ]
+        },
+    ]
+}
+
+MUTE_ENDS: JsonDict = {
+    "anyOf": [
+        {
+            "required": ["until"],
+            "properties": {"until": {"type": "string"}, "for": {"type": "null"}},
+        },
+        {"required": ["for"], "properties": {"until": {"type": "null"}, "for": {"type": "string"}}},
+        {
+            "required": ["until_event"],
+            "properties": {
+                "until": {"type": "null"},
+                "for": {"type": "null"},
+                "until_event": {"type": "object"},
+            },
+        },
+        {
+            "required": ["kind"],
+            "properties": {
+                "kind": {"const": "out_of_service"},
+                "until": {"type": "null"},
+                "for": {"type": "null"},
+            },
+        },
+    ]
+}
 
 
 class View(BaseModel):
@@ -121,15 +181,6 @@ class FeedbackBody(BaseModel):
         if (self.action or self.acted_at) and not self.acted:
             raise ValueError("action and acted_at go together with acted: true")
         return self
-
-
-class PlatformAlertView(View):
-    """A fault of the platform itself that an engineer must fix."""
-
-    kind: str
-    subject: str
-    reason: str
-    opened_at: datetime
 
 
 class ReportSummary(View):

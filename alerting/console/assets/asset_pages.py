@@ -16,7 +16,7 @@ from alerting.console.definitions.preview_shapes import raises_shape
 from alerting.console.documents.kinds import ConsoleKind, FormFields, ReviewView
 from alerting.console.documents.pages import Number, describe_revisions
 from alerting.console.mutes.mutes import present_mutes
-from alerting.console.trends.address import trend_of_variables
+from alerting.console.trends.picture import trend_of_variables
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document

@@ -42,9 +42,8 @@ from alerting.console.documents.kinds import (
     ReviewView,
     SentDraft,
 )
-from alerting.console.language import language_of
 from alerting.console.web.forms import FormEngineer
-from alerting.console.web.rendering import render, zone_of
+from alerting.console.web.rendering import language_of, render, zone_of
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import translatable

@@ -4,7 +4,7 @@ The name of an input is the type of its value and its path: `n:problem.above`. A
 that an empty value stays. So a submitted form is read without the schema.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -338,30 +338,3 @@ def _shown(letter: str, value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)
-
-
-def form_texts(schema: FormSchema) -> Iterator[str]:
-    """Yield the labels and helps of all fields that forms of a schema can show, some repeatedly."""
-    builder = FormBuilder(schema)
-    waiting = [schema.root]
-    seen: set[str] = set()
-    while waiting:
-        for name, field in waiting.pop().get("properties", {}).items():
-            yield humanize(name)
-            resolved = builder.resolve(field)
-            yield resolved.get("description", "")
-            for below in _models_below(builder, resolved):
-                yield below.get("description", "") if "description" not in resolved else ""
-                if (text := repr(below)) not in seen:
-                    seen.add(text)
-                    waiting.append(below)
-
-
-def _models_below(builder: FormBuilder, schema: Schema) -> Iterator[Schema]:
-    """Yield the groups of fields in which a field can be written, also as items or members."""
-    for branch in builder.branches(schema)[0]:
-        if "properties" in branch:
-            yield branch
-        for below in (branch.get("items"), *branch.get("patternProperties", {}).values()):
-            if isinstance(below, dict):
-                yield from _models_below(builder, builder.resolve(below))

@@ -25,12 +25,10 @@ from alerting.console.imports.imports import (
     Imports,
     receive_form,
 )
-from alerting.console.language import language_of
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.faults import NotFound, UserError, storable
 from alerting.definitions.wording.fault_messages import fault_of
-from alerting.definitions.wording.language import Language, translatable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.explain.explain import LONGEST_SELECTED
 from alerting.usecases.ingestion.tables import name_options
@@ -40,27 +38,25 @@ MOST_OFFERED = 500
 COLUMNS_SHOWN = 100
 VARIABLES_DRAWN = 4
 _LISTS = frozenset({"title", "before", "name"})
-_OTHER_SESSION = translatable(
-    "this form belongs to another session; open the page again and repeat"
-)
+_OTHER_SESSION = "this form belongs to another session; open the page again and repeat"
 LABELS: Mapping[str, str] = {
-    "what": translatable("What the lines are"),
-    "asset": translatable("Asset"),
-    "zone": translatable("Time zone"),
-    "time_format": translatable("Format of times"),
-    "time": translatable("Column of the time"),
-    "event_type": translatable("Type of all events"),
-    "type_column": translatable("Column of the type"),
-    "end_column": translatable("Column of the end"),
-    "duration": translatable("Duration of new types"),
-    "asset_column": translatable("Column of the asset"),
-    "separator": translatable("Separator"),
-    "decimal": translatable("Decimal mark"),
-    "encoding": translatable("Encoding"),
-    "missing": translatable("Texts that mean: no value"),
-    "duplicates": translatable("Lines of the same time"),
-    "skip_bad": translatable("Bad lines"),
-    "take_back": translatable("What becomes of the lines"),
+    "what": "What the lines are",
+    "asset": "Asset",
+    "zone": "Time zone",
+    "time_format": "Format of times",
+    "time": "Column of the time",
+    "event_type": "Type of all events",
+    "type_column": "Column of the type",
+    "end_column": "Column of the end",
+    "duration": "Duration of new types",
+    "asset_column": "Column of the asset",
+    "separator": "Separator",
+    "decimal": "Decimal mark",
+    "encoding": "Encoding",
+    "missing": "Texts that mean: no value",
+    "duplicates": "Lines of the same time",
+    "skip_bad": "Bad lines",
+    "take_back": "What becomes of the lines",
 }
 """The choices, in their order."""
 _FIRST = frozenset({"what", "asset", "zone", "time_format", "time"})
@@ -77,30 +73,30 @@ _OPTIONS: Mapping[str, str] = {
 }
 """The choice that does what an option of the command does, which messages of the import name."""
 _LABELLED: Mapping[str, str] = {
-    "--rename": translatable("Name"),
-    "--only": translatable("Import"),
+    "--rename": "Name",
+    "--only": "Import",
 }
 _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
     "what": (
-        ("", translatable("as recognised")),
-        ("readings", translatable("readings")),
-        ("events", translatable("events")),
+        ("", "as recognised"),
+        ("readings", "readings"),
+        ("events", "events"),
     ),
     "duration": (
-        ("", translatable("lasting if there are ends, else instant")),
-        ("lasting", translatable("lasting")),
-        ("instant", translatable("instant")),
+        ("", "lasting if there are ends, else instant"),
+        ("lasting", "lasting"),
+        ("instant", "instant"),
     ),
     "take_back": (
-        ("", translatable("store them")),
-        ("yes", translatable("remove those that are stored exactly so")),
+        ("", "store them"),
+        ("yes", "remove those that are stored exactly so"),
     ),
     "duplicates": (
-        ("refuse", translatable("refuse them if their values differ")),
-        ("last", translatable("the last value counts")),
-        ("mean", translatable("the mean counts")),
+        ("refuse", "refuse them if their values differ"),
+        ("last", "the last value counts"),
+        ("mean", "the mean counts"),
     ),
-    "skip_bad": (("", translatable("refuse the file")), ("yes", translatable("leave them out"))),
+    "skip_bad": (("", "refuse the file"), ("yes", "leave them out")),
 }
 
 
@@ -149,7 +145,7 @@ async def send_file(
             given = {key: fields[key].strip() for key in ("asset", "what") if fields.get(key)}
             choices = Choices.model_validate(given)
         except ValidationError as fault:
-            raise UserError(translatable("the form is not one of this page")) from fault
+            raise UserError("the form is not one of this page") from fault
         admitted.append(imports.admit(name, person.name, size, choices))
         return admitted[0].file
 
@@ -182,7 +178,7 @@ def send_rejects(id: Id, imports: TheImports, _: Engineer) -> FileResponse:
     """Send the bad lines that an import left out, with their reasons, as CSV."""
     one = imports.find(id)
     if not one.rejects.exists():
-        raise NotFound(translatable("this import rejected no line"))
+        raise NotFound("this import rejected no line")
     return FileResponse(one.rejects, media_type="text/csv", filename=f"rejects-{one.id}.csv")
 
 
@@ -217,7 +213,7 @@ def write_file(
     """Begin to write the lines of a file, or to remove them."""
     one = imports.find(id)
     try:
-        imports.write(platform, one, person.name, language_of(request))
+        imports.write(platform, one, person.name)
     except UserError as fault:
         return HTMLResponse(_import_page(request, platform, one, fault.message), 422)
     return _to(one)
@@ -268,25 +264,23 @@ def _start_page(
 
 def _import_page(request: Request, platform: Served, one: Import, refusal: str = "") -> str:
     zone = zone_of(request)
-    language = language_of(request)
     understood = one.checked.understood if one.checked else None
-    labels = {field: language.say("“{name}”", name=label) for field, label in LABELS.items()}
+    labels = {field: f"“{label}”" for field, label in LABELS.items()}
     names = {option: labels[field] for option, field in _OPTIONS.items()}
-    names |= {o: language.say("“{name}”", name=n) for o, n in _LABELLED.items()}
+    names |= {o: f"“{n}”" for o, n in _LABELLED.items()}
     asked = _asked(" ".join([one.fault, *(understood.notes if understood else ())]))
     is_event = one.choices.what == "events" or isinstance(next(iter(one.rows), None), EventRow)
     first = _FIRST | asked | (_OF_EVENTS if is_event else frozenset())
 
     def show(text: str) -> str:
-        said = language.translate(text).replace(str(one.file), one.name)
-        return name_options(storable(said), names)
+        return name_options(storable(text.replace(str(one.file), one.name)), names)
 
     def local(instant: datetime) -> str:
         return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
     def exact(value: object) -> str:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return language.digits(f"{value:.15g}") if is_number else str(value)[:200]
+        return f"{value:.15g}" if is_number else str(value)[:200]
 
     headline, *details = show(one.fault).split("\n")
     return render(
@@ -299,7 +293,7 @@ def _import_page(request: Request, platform: Served, one: Import, refusal: str =
         first_choices=[f for f in LABELS if f in first],
         other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
         asked=asked,
-        options=_options(one, language),
+        options=_options(one),
         offered=_offered(one, platform),
         fault=headline,
         is_event=is_event,
@@ -327,11 +321,11 @@ def _row(row: ReadingRow | EventRow) -> dict[str, Any]:
     return {**begun, "type": row.type, "end": row.end}
 
 
-def _options(one: Import, language: Language) -> dict[str, list[tuple[str, str]]]:
+def _options(one: Import) -> dict[str, list[tuple[str, str]]]:
     """Return the options of each choice from a list: its value and text; what a refusal names, or
     was chosen, is first."""
     form = one.checked.understood.form if one.checked else None
-    detected = language.translate(translatable("as recognised"))
+    detected = "as recognised"
     lists = {
         "zone": _zones(),
         "time_format": _formats(),
@@ -348,7 +342,7 @@ def _options(one: Import, language: Language) -> dict[str, list[tuple[str, str]]
         ordered = dict.fromkeys([*named, *([chosen] if chosen else []), *values])
         options[field] = [usual, *((value, value) for value in ordered)]
     for field, fixed in _FIXED.items():
-        options[field] = [(value, language.translate(text)) for value, text in fixed]
+        options[field] = [*fixed]
     return options
 
 

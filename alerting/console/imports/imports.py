@@ -33,7 +33,6 @@ from alerting.adapters.platform import Platform
 from alerting.console.api.parameters import NAME, NameText, Short
 from alerting.definitions.faults import NotFound, UserError, storable
 from alerting.definitions.wording.clean_text import clean_line
-from alerting.definitions.wording.language import Language, translatable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.ingestion.sources import Reject
 from alerting.usecases.ingestion.tables import (
@@ -87,7 +86,7 @@ async def receive_form(
         if form.file is not None:
             form.file.close()
     if form.file is None:
-        raise UserError(translatable("choose a file"))
+        raise UserError("choose a file")
 
 
 class _Form:
@@ -131,7 +130,7 @@ class _Form:
             if len(self._fields) >= _MOST_FIELDS:
                 raise HTTPException(422, _UNREADABLE)
         elif not sent or self.file is not None:  # a form without a chosen file has an empty name
-            raise UserError(translatable("choose a file"))
+            raise UserError("choose a file")
         else:
             path = self._admit(self._fields, file_name(sent.decode("utf-8", "replace")))
             self.file = path.open("xb")
@@ -265,9 +264,7 @@ class Imports:
         """Return an import whose file has arrived. Raises NotFound for any other."""
         found = self._found.get(id)
         if found is None or found.state == "arriving":
-            raise NotFound(
-                translatable("there is no import {id}; imports are deleted after a day", id=id)
-            )
+            raise NotFound(f"there is no import {id}; imports are deleted after a day")
         return found
 
     def admit(self, name: str, actor: str, size: int, choices: Choices) -> Import:
@@ -280,12 +277,7 @@ class Imports:
             self.tidy(now)
             busy = sum(other.is_busy for other in self._found.values())
             if busy >= MOST_AT_ONCE:
-                raise _full(
-                    translatable(
-                        "{number} files are being imported; send this one when some are done",
-                        number=busy,
-                    )
-                )
+                raise _full(f"{busy} files are being imported; send this one when some are done")
             idle = [other for other in self._found.values() if not other.is_busy]
             for other in idle[: max(0, len(self._found) + 1 - MOST_IMPORTS)]:
                 self.remove(other)
@@ -299,11 +291,7 @@ class Imports:
         """Raise HTTPException 429 if the disk has no room for this many further bytes."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if shutil.disk_usage(self._folder).free < size + _SPARE:
-            raise _full(
-                translatable(
-                    "the disk has too little free space for this file; delete some imports"
-                )
-            )
+            raise _full("the disk has too little free space for this file; delete some imports")
 
     def tidy(self, now: datetime) -> None:
         """Remove the imports of more than a day ago."""
@@ -321,25 +309,21 @@ class Imports:
         no longer there."""
         self._begin(one, "checking", partial(self._check_and_show, platform, one), choices)
 
-    def write(self, platform: Platform, one: Import, actor: str, language: Language) -> None:
-        """Begin to write the lines of a checked file, once more those of a failed write; lines left
-        out get their reasons in this language. Raises UserError if they cannot be written."""
+    def write(self, platform: Platform, one: Import, actor: str) -> None:
+        """Begin to write the lines of a checked file, once more those of a failed write. Raises
+        UserError if they cannot be written."""
         if one.checked is None or one.state not in ("checked", "failed"):
-            raise UserError(translatable("the file is not checked; look at it again"))
-        self._begin(one, "writing", partial(self._write, platform, one, actor, language))
+            raise UserError("the file is not checked; look at it again")
+        self._begin(one, "writing", partial(self._write, platform, one, actor))
 
     def _begin(
         self, one: Import, state: State, act: Callable[[], None], choices: Choices | None = None
     ) -> None:
         with self._lock:
             if one.is_busy and one.state != "arriving":
-                raise UserError(
-                    translatable("the file is being worked at; wait until that is over")
-                )
+                raise UserError("the file is being worked at; wait until that is over")
             if not one.file.exists():
-                raise UserError(
-                    translatable("the uploaded file is no longer there; import it again")
-                )
+                raise UserError("the uploaded file is no longer there; import it again")
             one.choices = choices or one.choices
             one.names |= choices.renamed() if choices else {}
             one.state = state
@@ -358,11 +342,11 @@ class Imports:
         except UserError as refusal:
             _end(one, "refused", refusal.message)
         except (PyMongoError, DatabaseDown):
-            _end(one, "failed", translatable("the database did not answer; continue the import"))
+            _end(one, "failed", "the database did not answer; continue the import")
         except Exception:  # of a thread, which has no request to answer
             if one.id in self._found:
                 _log.exception("import %s", one.id)
-            _end(one, "failed", translatable("a fault of the server; its log has the details"))
+            _end(one, "failed", "a fault of the server; its log has the details")
         finally:
             one.over.set()
 
@@ -426,9 +410,9 @@ class Imports:
             duplicates=chosen.duplicates,
         )
 
-    def _write(self, platform: Platform, one: Import, actor: str, language: Language) -> None:
+    def _write(self, platform: Platform, one: Import, actor: str) -> None:
 
-        with RejectsFile(one.rejects, one.file, language) as reject:
+        with RejectsFile(one.rejects, one.file) as reject:
             checked = self._check(platform, one, reject)
             try:
                 one.result = checked.write(

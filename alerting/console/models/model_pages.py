@@ -2,24 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import Served, Viewer
-from alerting.console.api.parameters import Id
-from alerting.console.language import language_of
-from alerting.console.web.rendering import render
-from alerting.console.web.values import value_shapes
+from alerting.console.access import Person
+from alerting.console.api.api import Engineer, Served, Viewer
+from alerting.console.api.parameters import FormField, Id
+from alerting.console.trends.picture import trend_of_variables
+from alerting.console.web.chart import chart_shape
+from alerting.console.web.forms import FormEngineer
+from alerting.console.web.rendering import language_of, render, zone_of
 from alerting.definitions.assets import Asset
+from alerting.definitions.faults import Conflicting, NotFound, UserError
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
-from alerting.definitions.wording.language import Language, template, translatable
+from alerting.definitions.wording.language import Language, Styled, template, translatable
 from alerting.learning.metrics.confidence import merge_metrics
+from alerting.learning.metrics.graded_values import ServedValues
 from alerting.learning.selection.proposal import Proposal
+from alerting.operators.actions import NotAllowed
 from alerting.ports import DecisionRecord, ModelUnavailable, PlatformAlert
+from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.base.messages import NONE, number, seconds
 from alerting.reporting.definition.decisions import (
     describe_unseen,
@@ -27,6 +35,7 @@ from alerting.reporting.definition.decisions import (
     summarise_decision,
 )
 from alerting.reporting.figures.bars import importance_bars
+from alerting.reporting.figures.episode_chart import EpisodeChart, Fan, Panel, problem_levels
 from alerting.reporting.figures.operating_curve import curve_line, operating_points
 from alerting.reporting.page.decision_text import (
     candidate_titles,
@@ -38,11 +47,17 @@ from alerting.reporting.page.decision_text import (
     side_by_side,
 )
 from alerting.usecases.alarm_load.asset_overview import newest_importance
+from alerting.usecases.alarm_load.changes import DEFINITIONS, document_with_point
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED
+from alerting.usecases.definitions.sync import ChangedSince
+from alerting.usecases.definitions.versions import line_of_champions
 from alerting.usecases.registry.registration import ModelEvidence
-from alerting.usecases.training.overview import model_lines, model_report
+from alerting.usecases.report_material.charted import load_served_values
+from alerting.usecases.training.overview import ModelReport, model_lines, model_report
 from alerting.usecases.training.progress import training_under_way
+from alerting.usecases.training.promote import rollback
+from alerting.usecases.training.runs import answer_waiting, cancel_training, request_training
 
 router = APIRouter(include_in_schema=False)
 STATE_NAMES = {
@@ -266,3 +281,231 @@ def _summary(decision: DecisionRecord) -> str:
 def _reason(decision: DecisionRecord) -> str:
     """Return why a model serves, without what the candidates below say of the search."""
     return _summary(replace(decision, evidence={**decision.evidence, "cut_short": None}))
+
+
+Act = Literal["decide", "train", "cancel", "rollback", "point"]
+AtMost = Annotated[float | None, Query(gt=0, le=1e6)]
+
+
+@router.get("/models/{name}/{act}", response_class=HTMLResponse)
+def confirm(
+    name: Id,
+    act: Act,
+    request: Request,
+    platform: Served,
+    _: Engineer,
+    at_most: AtMost = None,
+) -> str:
+    """Return the page that shows what a decision does, with the form to take it."""
+    return _page(request, platform, name, act, {"at_most": at_most})
+
+
+@router.post("/models/{name}/{act}", response_class=HTMLResponse)
+def act(
+    name: Id,
+    act: Act,
+    request: Request,
+    platform: Served,
+    person: FormEngineer,
+    answer: FormField = "",
+    run: FormField = "",
+    reason: FormField = "",
+    to: FormField = "",
+    at_most: FormField = "",
+    revision: FormField = "",
+    train: FormField = "",
+) -> Response:
+    """Take a decision, and go to the page of the models; a refusal is shown on the same page."""
+    limit = _number(at_most)
+    typed = {"reason": reason, "to": to, "at_most": limit}
+    try:
+        if act == "decide":
+            _answer(platform, person, name, answer, run, reason)
+        elif act == "train":
+            request_training(platform, name, person.name, reason)
+        elif act == "cancel":
+            cancel_training(platform, name, person.name, reason)
+        elif act == "rollback":
+            rollback(platform, name, reason, person.name, int(to) if to.isdecimal() else None)
+        else:
+            _choose_point(platform, person, name, limit, revision, reason)
+            if train:
+                request_training(platform, name, person.name, reason)
+    except (NotFound, NotAllowed):
+        raise
+    except UserError as refusal:
+        status = 409 if isinstance(refusal, Conflicting | ChangedSince) else 422
+        page = _page(request, platform, name, act, typed, refusal.message)
+        return HTMLResponse(page, status)
+    return RedirectResponse(f"/models/{name}", 303)
+
+
+def _answer(
+    platform: Platform, person: Person, name: str, answer: str, run: str, reason: str
+) -> None:
+    if answer not in ("approve", "reject"):
+        raise UserError(translatable("choose to approve or to reject"))
+    rejected = reason if answer == "reject" else None
+    answer_waiting(platform, name, person.name, rejected, run or None)
+
+
+def _choose_point(
+    platform: Platform,
+    person: Person,
+    name: str,
+    at_most: float | None,
+    revision: str,
+    reason: str,
+) -> None:
+    """Apply the definition with another limit of false alarms, from the revision that was seen."""
+    if at_most is None or not revision.isdecimal():
+        raise UserError(translatable("choose one of the points"))
+    document = document_with_point(platform, name, at_most)
+    now = platform.clock.now()
+    why = reason or "operating point chosen on its curve"
+    DEFINITIONS.apply(platform, [document], person.name, now, why, expected=int(revision))
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 < value <= 1e6 else None
+
+
+def _page(
+    request: Request,
+    platform: Platform,
+    name: str,
+    act: Act,
+    typed: dict[str, Any],
+    refusal: str = "",
+) -> str:
+    report = model_report(platform, name)
+    revision = require_revision(platform.definitions, name)
+    curve = describe_curve(report.evidence, revision.definition)
+    points = [] if curve is None else [point for point, _ in curve["points"]]
+    chosen = next((p for p in points if p.at_most and p.at_most == typed.get("at_most")), None)
+    return render(
+        "model_act.html",
+        request,
+        act=act,
+        name=name,
+        title=report.line.title,
+        line=report.line,
+        waiting=report.waiting,
+        why_waiting=report.waiting and explain_waiting(report.waiting.objection),
+        comparison=comparison_rows(report.waiting, language_of(request)),
+        served=_served(report),
+        revision=revision.number,
+        present=next((p for p in points if p.chosen), None),
+        chosen=chosen,
+        setting=chosen and f"operating_point: {{false_alarms_per_week: {chosen.at_most:g}}}",
+        by_limit=isinstance(revision.definition, TrainedDefinition)
+        and revision.definition.operating_point.most_false_alarms is not None,
+        typed=typed,
+        refusal=refusal,
+        now=platform.clock.now(),
+    )
+
+
+def _served(report: ModelReport) -> list[int]:
+    """Return the versions that were in service before the present one, the last first."""
+    question = next((d.question for d in reversed(report.decisions) if d.promoted), None)
+    line = line_of_champions(report.decisions, question)
+    return [version for version in dict.fromkeys(reversed(line)) if version != report.line.version]
+
+
+MOST_ASSETS = 4
+_MOST_SAMPLES = 60  # in a chart
+_GRADED = timedelta(days=28)
+_MOST_VALUES = 5_000  # of one asset that are read for a page
+_LISTED = 8  # samples in the table
+
+
+def value_shapes(
+    platform: Platform, definition: Definition, assets: Sequence[Asset], request: Request
+) -> list[dict[str, Any]]:
+    """Return, for at most four assets, the newest value, its chart, and the grades of at most 28
+    days; nothing of a definition that predicts no value."""
+    if not isinstance(definition, TrainedDefinition) or definition.must_know is None:
+        return []
+    now = platform.clock.now()
+    start = now - min(_GRADED, _MOST_VALUES * definition.stride)
+    found = []
+    for asset in matching_assets(definition, assets)[:MOST_ASSETS]:
+        served = load_served_values(
+            platform.scores, platform.readings, definition, asset, start, now
+        )
+        if served is not None:
+            title = asset.variables[served.variable].title or served.variable.replace("_", " ")
+            chart = _chart(served, title, definition, now)
+            shape = chart_shape(chart, zone_of(request), language_of(request))
+            described = _describe(served, language_of(request))
+            trend = trend_of_variables(asset, [served.variable], chart.start, now)
+            shown = {"asset": asset.name, "variable": title, "chart": shape, "trend": trend}
+            found.append({**shown, **described})
+    return found
+
+
+def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
+    said = served.predicted
+    graded = served.graded
+
+    def show(value: float) -> str:
+        return language.show(Styled(value, ".4g"))
+
+    rows = [
+        {
+            "at": from_millis(int(graded.at[i])),
+            "predicted_at": from_millis(int(graded.predicted_at[i])),
+            "value": show(graded.value[i]),
+            "median": show(graded.median[i]),
+            "low": show(graded.low[i]),
+            "high": show(graded.high[i]),
+            "error": show(abs(graded.value[i] - graded.median[i])),
+            "inside": bool(graded.is_inside[i]),
+        }
+        for i in range(len(graded.at) - 1, max(len(graded.at) - 1 - _LISTED, -1), -1)
+    ]
+    return {
+        "unit": served.unit,
+        "median": show(said.median[-1]),
+        "low": show(said.low[-1]),
+        "high": show(said.high[-1]),
+        "predicted_at": from_millis(int(said.at[-1])),
+        "until": from_millis(int(said.at[-1] + said.lead[-1])),
+        "samples": len(graded.at),
+        "since": from_millis(int(graded.at[0])) if len(graded.at) else None,
+        "error": show(graded.error),
+        "last_error": None if np.isnan(graded.last_error) else show(graded.last_error),
+        "is_worse": graded.is_worse_than_last,
+        "coverage": language.share(graded.coverage),
+        "rows": rows,
+    }
+
+
+def _chart(
+    served: ServedValues, title: str, definition: TrainedDefinition, now: datetime
+) -> EpisodeChart:
+    """Return the last samples, with the band and the median that were said of their time."""
+    known = served.samples.known_at <= to_millis(now)
+    at = served.samples.at[known][-_MOST_SAMPLES:]
+    drawn = served.drawn_at
+    begin = max(int(at[0]), int(drawn[0])) if len(at) else int(drawn[0])
+    inside = drawn >= begin
+    is_shown = at >= begin
+    said = served.predicted
+    fan = Fan(
+        tuple(drawn[inside].tolist()),
+        tuple(said.low[inside].tolist()),
+        tuple(said.median[inside].tolist()),
+        tuple(said.high[inside].tolist()),
+    )
+    values = served.samples.value[known][-_MOST_SAMPLES:][is_shown]
+    levels = problem_levels(definition.problem)
+    panel = Panel(title, served.unit, at[is_shown], values, levels, fan=fan)
+    start = from_millis(begin)
+    end = from_millis(max(int(drawn[-1]), to_millis(now)))
+    return EpisodeChart((panel,), start, end, start, None, None, None)

@@ -20,7 +20,6 @@ from alerting.console.api.api import (
     Served,
     Viewer,
 )
-from alerting.console.api.body_rules import MUTE_ENDS
 from alerting.console.api.operate_api import Body, actor_of
 from alerting.console.api.parameters import (
     Duration,
@@ -34,11 +33,11 @@ from alerting.console.api.parameters import (
     read_duration,
 )
 from alerting.console.api.plant_times import with_plant_times
-from alerting.console.language import language_of
-from alerting.console.now.address import lead_back
-from alerting.console.trends.shown_time import read_instant
+from alerting.console.api.views import MUTE_ENDS
+from alerting.console.trends.picture import read_instant
 from alerting.console.web.forms import FormOperator
-from alerting.console.web.rendering import render
+from alerting.console.web.pages import lead_back
+from alerting.console.web.rendering import language_of, render
 from alerting.definitions.assets import Asset, asset_titles, event_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import SEVERITIES, Severity

@@ -17,8 +17,8 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.notification import Notification, PostponedBy
 from alerting.ports import Document
+from alerting.reporting.base.messages import route_terms
 from alerting.reporting.base.sentences import MESSAGE_NAMES
-from alerting.reporting.page.route_text import route_terms
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.overview import RoutesOverview, routes_overview, try_route
 from alerting.usecases.notification.routes import ROUTES

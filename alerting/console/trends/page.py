@@ -6,29 +6,51 @@ Everything that is shown is in the address, so that it can be sent to a colleagu
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
+from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, Response
+import yaml
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
-from alerting.console.api.parameters import NAME, NameQuery
-from alerting.console.language import language_of
-from alerting.console.scripts.serving import has_uplot
-from alerting.console.trends.address import MOST_VARIABLES, Asked, numeric_names
-from alerting.console.trends.marks import KIND_NAMES, NOTHING_TYPED, Typed, find_marks
-from alerting.console.trends.picture import ShownTime, lane, marks_shape, ticks
-from alerting.console.trends.shown_time import SPANS, USUAL_SPAN, moved, read_time
-from alerting.console.trends.times_beyond_limits import find_part
+from alerting.console.api.parameters import NAME, FormField, Id, NameQuery, read_duration
+from alerting.console.scripts import has_uplot
+from alerting.console.trends.picture import (
+    KIND_NAMES,
+    MOST_VARIABLES,
+    NOTHING_TYPED,
+    SPANS,
+    USUAL_SPAN,
+    Asked,
+    ShownTime,
+    Typed,
+    find_marks,
+    lane,
+    marks_shape,
+    moved,
+    numeric_names,
+    read_instant,
+    read_time,
+    ticks,
+)
 from alerting.console.trends.trend_api import statistic_views, title_of
-from alerting.console.web.rendering import render, zone_of
+from alerting.console.web.forms import FormEngineer
+from alerting.console.web.rendering import language_of, render, zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import Language, translatable
+from alerting.operators.actions import NotAllowed
 from alerting.readings.interval_labels import LabelKind
-from alerting.usecases.explain.explain import MOST_SELECTED, numeric_variables
+from alerting.usecases.explain.explain import (
+    MOST_SELECTED,
+    LimitCondition,
+    find_times,
+    numeric_variables,
+)
+from alerting.usecases.labels.overlay import mark_interval, undo_label, without_bad_values
 from alerting.usecases.trends.series import read_series
 
 pages = APIRouter(include_in_schema=False)
@@ -193,3 +215,150 @@ def _statistics(
         return statistic_views(platform, asset.name, names, *shown, most)
     except UserError:
         return None
+
+
+def find_part(platform: Platform, asset: Asset, asked: Asked, shown: ShownTime) -> dict[str, Any]:
+    """Return the condition that is asked for, its limits, the times at which it held, why they
+    cannot be found, and the definition that raises an alarm at it. Raises NotFound, and UserError
+    for a variable that is no number."""
+    found: dict[str, Any] = {
+        "condition": None,
+        "levels": [],
+        "found": None,
+        "wrong": "",
+        "draft": "",
+    }
+    if not asked.find:
+        return found
+    numeric_variables(asset, [asked.find])
+    try:
+        condition = _condition(asked)
+        found["condition"] = condition
+        found["levels"] = [v for v in (condition.above, condition.below) if v is not None]
+        found["draft"] = _draft(asset, condition)
+        readings = without_bad_values(platform).readings
+        found["found"] = find_times(readings, asset, condition, *shown)
+    except UserError as fault:
+        found["wrong"] = fault.message
+    except ValueError as fault:
+        found["wrong"] = f"“{asked.lasting}” {fault}"
+    return found
+
+
+def _condition(asked: Asked) -> LimitCondition:
+    lasting = read_duration(asked.lasting) if asked.lasting.strip() else timedelta(0)
+    condition = LimitCondition(asked.find, _number(asked.above), _number(asked.below), lasting)
+    condition.problem()
+    return condition
+
+
+def _number(text: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        found = float(text.replace(",", "."))
+    except ValueError:
+        found = float("nan")
+    if not abs(found) < 1e300:
+        raise UserError(translatable("“{text}” is not a number", text=text))
+    return found
+
+
+def _draft(asset: Asset, condition: LimitCondition) -> str:
+    """Return the definition that raises an alarm at a condition, as YAML."""
+    sides = {"above": condition.above, "below": condition.below}
+    side = "high" if condition.above is not None else "low"
+    name = f"{asset.name}-{condition.variable}-{side}".lower().replace("_", "-")
+    document = {
+        "name": name,
+        "kind": "threshold",
+        "assets": [asset.name],
+        "variable": condition.variable,
+        **{key: value for key, value in sides.items() if value is not None},
+    }
+    if condition.lasting:
+        document["for"] = f"{int(condition.lasting.total_seconds())}s"
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+_PAGE = "/trends"
+_ADDRESS = 4000
+_FIELD = 200
+Back = Annotated[str, Form(max_length=_ADDRESS)]
+VariableFields = Annotated[
+    list[Annotated[str, Field(max_length=NAME)]], Form(alias="variable", max_length=MOST_VARIABLES)
+]
+
+
+@pages.post("/trends/labels", response_class=HTMLResponse)
+def mark(
+    request: Request,
+    platform: Served,
+    person: FormEngineer,
+    asset: FormField = "",
+    variables: VariableFields = [],  # noqa: B006 - FastAPI copies it
+    start: FormField = "",
+    end: FormField = "",
+    kind: FormField = "",
+    whole: FormField = "",
+    reason: FormField = "",
+    back: Back = "",
+) -> Response:
+    """Mark a time, and go back to the trend; a refusal is shown on the same page."""
+    typed = Typed(start, end, kind, bool(whole), reason)
+    now = platform.clock.now()
+    try:
+        mark_interval(
+            platform,
+            platform.audit,
+            asset,
+            () if whole else variables,
+            read_instant(request, start),
+            read_instant(request, end),
+            _kind(kind),
+            reason,
+            person.name,
+            now,
+        )
+    except (NotFound, NotAllowed):
+        raise
+    except UserError as refusal:
+        asked = _asked(back)._replace(asset=asset)
+        return trend_page(request, platform, asked, typed._replace(refusal=refusal.message))
+    return RedirectResponse(_address(back, asset), 303)
+
+
+@pages.post("/trends/labels/{id}/undo", response_class=HTMLResponse)
+def undo(
+    id: Id, platform: Served, person: FormEngineer, reason: FormField = "", back: Back = ""
+) -> Response:
+    """Undo a mark, and go back to the trend."""
+    undone = undo_label(
+        platform, platform.audit, id, person.name, platform.clock.now(), reason.strip()
+    )
+    return RedirectResponse(_address(back, undone.asset), 303)
+
+
+def _kind(text: str) -> LabelKind:
+    if text not in get_args(LabelKind):
+        raise UserError(translatable("choose what the mark means"))
+    return cast(LabelKind, text)
+
+
+def _address(back: str, asset: str) -> str:
+    """Return the address of the trend from which a form was sent, rebuilt from its parameters."""
+    return f"{_asked(back)._replace(asset=asset).address()}#marks"
+
+
+def _asked(back: str) -> Asked:
+    """Return what the address of a trend asks for."""
+    given = parse_qs(back.partition("?")[2], max_num_fields=100)
+
+    def field(name: str) -> str:
+        return given.get(name, [""])[0][:_FIELD]
+
+    return Asked(
+        field("asset"),
+        tuple(name[:NAME] for name in given.get("variable", ())[:MOST_VARIABLES]),
+        *(field(name) for name in ("start", "end", "span", "find", "above", "below", "for")),
+    )

@@ -1,9 +1,13 @@
 """Pages of the console: the episodes, one episode with its feedback, and suppressions."""
 
 import logging
+import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Annotated, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
@@ -11,17 +15,19 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import Served, Viewer, record_feedback
-from alerting.console.api.parameters import FormField, FormText, Id
-from alerting.console.language import language_of
-from alerting.console.now.address import lead_back
-from alerting.console.trends.address import trend_of_episode
+from alerting.console.api.parameters import FormField, FormText, Id, NameQuery
+from alerting.console.attempts import WITHIN, RateLimit, client_of
+from alerting.console.gate import LINKS
+from alerting.console.trends.picture import trend_of_episode
 from alerting.console.web.chart import chart_shape
 from alerting.console.web.forms import FormOperator
-from alerting.console.web.rendering import render, stylesheet, zone_of
+from alerting.console.web.rendering import language_of, render, stylesheet, zone_of
 from alerting.definitions.faults import UserError
+from alerting.definitions.model import Severity
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
 from alerting.episodes.episode import Episode
+from alerting.notifications.links import LinkRefused
 from alerting.operators.mutes import MUTE_KINDS
 from alerting.recommendation.recognition import Recognition
 from alerting.reporting.base import messages, sentences
@@ -29,15 +35,57 @@ from alerting.reporting.figures.bars import CAVEAT, reasons_waterfall, risk_step
 from alerting.reporting.figures.episode_chart import EpisodeChart
 from alerting.usecases.episodes.conflicts import opposite_open
 from alerting.usecases.episodes.happening import current_progress
-from alerting.usecases.episodes.recognition import recommendation_taken
+from alerting.usecases.episodes.recognition import all_advice, recommendation_taken
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.explain.explain import watermark_of
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.present_values import present_value
 from alerting.usecases.now.experience import experience_of
-from alerting.usecases.now.overview import find_windows
+from alerting.usecases.now.overview import NowFilters, find_windows
+from alerting.usecases.operators.links import LABELS, has_answered, open_link, use_link
 from alerting.usecases.operators.operate import can_be_closed, operator_state
+
+# the front page with filters, or an alarm, and a part of it
+_BACK = re.compile(r"/(episodes/\w{1,100})?(\?[\w=&%+.~-]{0,1500})?(#[\w-]{1,100})?", re.ASCII)
+
+
+async def _filters(
+    line: NameQuery | None = None,
+    asset: NameQuery | None = None,
+    severity: Annotated[
+        Severity | None, Query(description="Only alarms of this severity or a worse one.")
+    ] = None,
+    shift: NameQuery | None = None,
+    mine: Annotated[
+        Literal["yes"] | None,
+        Query(description="yes: only alarms that you took over or acknowledged."),
+    ] = None,
+) -> NowFilters:
+    """Return the filters in an address."""
+    return NowFilters(line, asset, severity, shift, mine == "yes")
+
+
+AskedFilters = Annotated[NowFilters, Depends(_filters)]
+
+
+def address_of(filters: NowFilters, **changes: str | None) -> str:
+    """Return the address of the front page with these filters, some of them changed."""
+    values: dict[str, str | None] = {
+        "line": filters.line,
+        "asset": filters.asset,
+        "severity": filters.severity,
+        "shift": filters.shift,
+        "mine": "yes" if filters.mine else None,
+    }
+    given = {name: value for name, value in {**values, **changes}.items() if value}
+    return f"/?{urlencode(given)}" if given else "/"
+
+
+def lead_back(wanted: str, otherwise: str) -> str:
+    """Return where a form leads after it was sent: the front page or an alarm, else `otherwise`."""
+    return wanted if wanted and _BACK.fullmatch(wanted) else otherwise
+
 
 router = APIRouter(include_in_schema=False)
 MUTE_REASONS = (
@@ -217,3 +265,82 @@ def _body(**fields: object) -> views.FeedbackBody:
     except ValidationError as fault:
         message = "; ".join(str(fault_of(error)) for error in fault.errors())
         raise HTTPException(422, message) from fault
+
+
+Taken = Annotated[Literal["yes", "partly", "other", "no", ""], Form()]
+
+
+def link_routes(now: Callable[[], datetime]) -> APIRouter:
+    """Return the routes of feedback links: GET shows the action, POST performs it."""
+    routes = APIRouter(include_in_schema=False)
+    limit = RateLimit()
+
+    def check(request: Request, platform: Platform, token: str) -> None:
+        """Count a request by client address and recipient, so that recipients behind one address do
+        not share a limit; an unknown link counts by the address alone. Raises HTTPException 429
+        above the limit."""
+        try:
+            sender = f"link of {open_link(platform, token)[0].recipient}"
+        except LinkRefused:
+            sender = "no link"
+        if not limit.allows(f"{client_of(request)} {sender}", now()):
+            raise HTTPException(
+                429,
+                translatable("too many requests; wait a minute"),
+                {"retry-after": str(int(WITHIN.total_seconds()))},
+            )
+
+    @routes.get(LINKS + "{token}", response_class=HTMLResponse)
+    def show(token: str, request: Request, platform: Served) -> Response:
+        check(request, platform, token)
+        return _page(request, platform, token, done=False)
+
+    @routes.post(LINKS + "{token}", response_class=HTMLResponse)
+    def act(
+        token: str,
+        request: Request,
+        platform: Served,
+        confirm: FormField = "",
+        taken: Taken = "",
+    ) -> Response:
+        check(request, platform, token)
+        if confirm != "yes":
+            raise HTTPException(422, translatable("open the link and confirm on its page"))
+        try:
+            use_link(platform, token, platform.clock.now(), taken or None)
+        except LinkRefused as refusal:
+            raise HTTPException(410, refusal.message) from refusal
+        return _page(request, platform, token, done=True)
+
+    return routes
+
+
+def _page(request: Request, platform: Platform, token: str, done: bool) -> Response:
+    try:
+        grant, episode = open_link(platform, token)
+    except LinkRefused as refusal:
+        raise HTTPException(410, refusal.message) from refusal
+    answered = done or has_answered(grant, episode)
+    now = platform.clock.now()
+    asks = (
+        grant.purpose == "acted"
+        and not answered
+        and any(one.changes for one in all_advice(episode))
+    )
+    seen = recognition_of(platform, episode, now) if asks else None
+    asset = platform.assets.get(episode.asset)
+    page = render(
+        "link.html",
+        request,
+        e=episode,
+        asset_title=(asset and asset.title) or episode.asset,
+        grant=grant,
+        answer=LABELS[grant.purpose],
+        answered=answered,
+        asks=asks,
+        taken=seen.proposed if seen else None,
+        now=now,
+    )
+    return HTMLResponse(
+        page, headers={"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
+    )

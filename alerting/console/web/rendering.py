@@ -4,19 +4,28 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache, partial
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
-from fastapi import Request
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context, Macro
 from markupsafe import Markup, escape
 
-from alerting.console.language import language_of
 from alerting.console.web.prefix import prefixed
 from alerting.definitions.wording.clean_text import clean_text
-from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    LANGUAGES,
+    NATIVE_NAMES,
+    Language,
+    LanguageCode,
+    language,
+    preferred_language,
+    translatable,
+)
 from alerting.definitions.wording.spoken import format_threshold
 from alerting.episodes.episode import Episode
 from alerting.operators.permissions import Permission
@@ -30,6 +39,37 @@ from alerting.recommendation.messages import (
 from alerting.reporting.base import messages, sentences
 from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, say, worded
 
+COOKIE = "alerting_language"
+PATH = "/language"
+
+
+def language_of(request: Request) -> Language:
+    """Return the language in which a page is shown to the person of a request."""
+    person = getattr(request.state, "person", None)
+    if person is not None and person.language is not None:
+        return language(person.language)
+    chosen = request.cookies.get(COOKIE)
+    if chosen in LANGUAGES:
+        return language(chosen)
+    usual: LanguageCode = getattr(request.app.state, "language", "en")
+    return language(preferred_language(request.headers.get("accept-language", ""), usual))
+
+
+def language_routes() -> APIRouter:
+    """Return the route that remembers a choice, also of the login page, without login."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.post(PATH)
+    def choose(
+        language: Annotated[LanguageCode, Form()], next: Annotated[str, Form(max_length=2000)] = "/"
+    ) -> Response:
+        local = next.startswith("/") and not next.startswith(("//", "/\\")) and next.isprintable()
+        answer = RedirectResponse(next if local else "/", 303)
+        answer.set_cookie(COOKIE, language, max_age=365 * 86_400, httponly=True, samesite="lax")
+        return answer
+
+    return routes
+
 
 class MenuEntry(NamedTuple):
     """An entry of the menu: address, name, and the permission that it needs; the group under which
@@ -41,6 +81,14 @@ class MenuEntry(NamedTuple):
     group: str = ""
 
 
+IN_ENGLISH = (
+    *("definitions/editor.html", "definitions/form.html", "definitions/starts.html"),
+    *("documents/editor.html", "documents/source_editor.html", "assets/edit.html"),
+    *("documents/source.html", "documents/sinks.html", "documents/sink.html"),
+    *("imports/import.html", "imports/import_job.html"),
+    *("web/model_act.html", "web/audit.html"),
+)
+"""Pages that only engineers see."""
 PERFORMANCE = translatable("Performance")
 SET_UP = translatable("Set up")
 MENU = (
@@ -72,7 +120,7 @@ MENU_BELOW = {
 """The entry of the menu to which a page belongs whose address does not begin with its own."""
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
-    *("mutes", "handover"),
+    "mutes",
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MOST_MADE = 1000
@@ -94,8 +142,8 @@ def render(template: str, request: Request, **values: Any) -> str:
     """Return a page for a person (None before login) in their language and `zone`."""
     person = getattr(request.state, "person", None)
     zone = zone_of(request)
-    language = language_of(request)
     page = _environment().get_template(template)
+    language = ENGLISH if str(page.filename).endswith(IN_ENGLISH) else language_of(request)
     clock = request.app.state.line_clock.describe(language) if person else None
     shared = {
         "person": person,

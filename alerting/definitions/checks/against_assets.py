@@ -10,11 +10,11 @@ from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.matching import AssetIndex, index_assets, matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import suppression_faults_on
-from alerting.definitions.wording.language import joined, translatable
+from alerting.definitions.wording.language import joined
 
-ASSET_REMEDY = translatable(
-    "an asset exists with its first reading: send one, or import it with `alerting import assets "
-    "FILE`"
+ASSET_REMEDY = (
+    "an asset exists with its first reading: send one, or import it with `alerting "
+    "import assets FILE`"
 )
 
 
@@ -35,15 +35,13 @@ def _asset_faults(
         if pattern in assets.faulty:
             yield Fault(
                 "assets",
-                translatable(
-                    "the document of asset {pattern} is faulty and not used", pattern=shown(pattern)
-                ),
-                translatable("correct it in the database"),
+                f"the document of asset {shown(pattern)} is faulty and not used",
+                "correct it in the database",
             )
         elif not assets.names_like(pattern):
             yield Fault(
                 "assets",
-                translatable("no asset is called {pattern}", pattern=shown(pattern)),
+                f"no asset is called {shown(pattern)}",
                 _asset_hint(pattern, assets.names),
             )
     targets = matching_assets(definition, assets)
@@ -66,7 +64,7 @@ def _asset_faults(
 
 
 def _asset_hint(pattern: str, names: Iterable[str]) -> str:
-    known = name_hint(pattern, names, translatable("known assets"))
+    known = name_hint(pattern, names, "known assets")
     if not known:
         return ASSET_REMEDY
     return joined(" " if known.endswith("?") else "; ", known, ASSET_REMEDY)
@@ -81,6 +79,6 @@ def event_faults(
         if not any(fnmatchcase(n, pattern) for n in names):
             yield Fault(
                 path,
-                translatable("no event type is called {pattern}", pattern=shown(pattern)),
-                name_hint(pattern, names, translatable("known event types")),
+                f"no event type is called {shown(pattern)}",
+                name_hint(pattern, names, "known event types"),
             )

@@ -10,7 +10,6 @@ from alerting.definitions.faults import MISSING, Fault
 from alerting.definitions.fields.condition import DEFAULTS, Condition
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.fields.problem import Problem
-from alerting.definitions.wording.language import translatable
 
 _OF_ONE = (
     *(
@@ -60,8 +59,8 @@ def _faults(
     ):
         yield Fault(
             f"{path}{name}",
-            translatable("cannot stand beside {how}", how=how),
-            translatable("write it in a condition of {how}, or remove {how}", how=how),
+            f"cannot stand beside {how}",
+            f"write it in a condition of {how}, or remove {how}",
         )
     yield from _list_faults(path, written)
     for own, condition in _conditions(path, written, shared):
@@ -69,7 +68,7 @@ def _faults(
             yield Fault(
                 f"{own}variable",
                 MISSING,
-                translatable("write variable: and a limit, or any: or all:"),
+                "write variable: and a limit, or any: or all:",
             )
         else:
             yield from (
@@ -82,15 +81,15 @@ def _list_faults(path: str, group: Any) -> Iterable[Fault]:
     if len(lists) > 1:
         yield Fault(
             f"{path}all",
-            translatable("cannot stand beside any"),
-            translatable("write one of them within the other"),
+            "cannot stand beside any",
+            "write one of them within the other",
         )
     for how, members in lists.items():
         if len(members) < 2:
             yield Fault(
                 f"{path}{how}",
-                translatable("needs at least two conditions"),
-                translatable("write a single one with variable: and its limit"),
+                "needs at least two conditions",
+                "write a single one with variable: and its limit",
             )
         for i, member in enumerate(members):
             if getattr(member, "any", None) is not None or getattr(member, "all", None) is not None:
@@ -103,8 +102,8 @@ def _list_faults(path: str, group: Any) -> Iterable[Fault]:
                 yield from (
                     Fault(
                         f"{inner}{name}",
-                        translatable("cannot stand beside any or all"),
-                        translatable("write another condition"),
+                        "cannot stand beside any or all",
+                        "write another condition",
                     )
                     for name in given
                 )

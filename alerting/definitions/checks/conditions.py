@@ -17,7 +17,7 @@ from alerting.definitions.limits import (
     unknown_limits,
 )
 from alerting.definitions.model import Band, Condition, FromAttribute, LevelLimits
-from alerting.definitions.wording.language import join_with_and, translatable
+from alerting.definitions.wording.language import join_with_and
 
 MIDDLE = 0.5
 
@@ -28,7 +28,7 @@ def faults_across_fields(definition: Condition) -> Iterable[Fault]:
         yield Fault(
             "variable",
             MISSING,
-            translatable("write variable: and a limit, or several conditions under any: or all:"),
+            "write variable: and a limit, or several conditions under any: or all:",
         )
         return
     yield from _condition_faults(definition)
@@ -37,9 +37,7 @@ def faults_across_fields(definition: Condition) -> Iterable[Fault]:
         if band is not None and _is_disordered(band.low, band.high, strictly=True):
             yield Fault(
                 f"{name}.low",
-                translatable(
-                    "{low} must be less than high {high}", low=str(band.low), high=str(band.high)
-                ),
+                f"{band.low!s} must be less than high {band.high!s}",
             )
     yield from _limit_faults("", definition)
     yield from _clear_band_faults(definition)
@@ -48,8 +46,8 @@ def faults_across_fields(definition: Condition) -> Iterable[Fault]:
         if limits.above is None and limits.below is None:
             yield Fault(
                 f"levels.{severity}",
-                translatable("a limit is missing"),
-                translatable("add above: or below:"),
+                "a limit is missing",
+                "add above: or below:",
             )
     yield from _nesting_faults(definition)
     yield from _learned_faults(definition)
@@ -57,11 +55,7 @@ def faults_across_fields(definition: Condition) -> Iterable[Fault]:
     if definition.at_least and definition.at_least.readings > definition.at_least.of:
         yield Fault(
             "at_least.readings",
-            translatable(
-                "{readings} of {of} readings is impossible",
-                readings=definition.at_least.readings,
-                of=definition.at_least.of,
-            ),
+            f"{definition.at_least.readings} of {definition.at_least.of} readings is impossible",
         )
 
 
@@ -73,22 +67,18 @@ def _condition_faults(definition: Condition) -> Iterable[Fault]:
     }
     given = [name for name, there in ways.items() if there]
     if not given:
-        yield Fault(
-            "above", translatable("a limit is missing"), translatable("add above: or below:")
-        )
+        yield Fault("above", "a limit is missing", "add above: or below:")
     if len(given) > 1:
         yield Fault(
             given[-1],
-            translatable("cannot stand beside {how}", how=join_with_and(*given[:-1])),
-            translatable("one condition per definition; see levels"),
+            f"cannot stand beside {join_with_and(*given[:-1])}",
+            "one condition per definition; see levels",
         )
     if definition.levels is not None and not level_limits(definition):
         yield Fault(
             "levels",
-            translatable("has no level"),
-            translatable(
-                "write for example levels: {medium: {above: 215}, critical: {above: 230}}"
-            ),
+            "has no level",
+            "write for example levels: {medium: {above: 215}, critical: {above: 230}}",
         )
 
 
@@ -102,14 +92,14 @@ def _limit_faults(prefix: str, limits: Condition | LevelLimits) -> Iterable[Faul
     ):
         yield Fault(
             f"{prefix}clear_above_at",
-            translatable("must not be greater than above, which must be given"),
+            "must not be greater than above, which must be given",
         )
     if limits.clear_below_at is not None and (
         below is None or _is_disordered(below, limits.clear_below_at)
     ):
         yield Fault(
             f"{prefix}clear_below_at",
-            translatable("must not be less than below, which must be given"),
+            "must not be less than below, which must be given",
         )
 
 
@@ -119,23 +109,23 @@ def _clear_band_faults(definition: Condition) -> Iterable[Fault]:
     if inner is not None and outer is None:
         yield Fault(
             "clear_inside",
-            translatable("goes with outside"),
-            translatable("after above and below it is clear_above_at and clear_below_at"),
+            "goes with outside",
+            "after above and below it is clear_above_at and clear_below_at",
         )
     elif inner is not None and (
         definition.clear_above_at is not None or definition.clear_below_at is not None
     ):
         yield Fault(
             "clear_inside",
-            translatable("repeats clear_above_at and clear_below_at"),
-            translatable("remove one of them"),
+            "repeats clear_above_at and clear_below_at",
+            "remove one of them",
         )
     elif (
         inner is not None
         and outer is not None
         and (_is_disordered(outer.low, inner.low) or _is_disordered(inner.high, outer.high))
     ):
-        yield Fault("clear_inside", translatable("must lie within the band of outside"))
+        yield Fault("clear_inside", "must lie within the band of outside")
     if definition.clear_outside is not None:
         yield from _clear_outside_faults(definition, definition.clear_outside)
 
@@ -145,8 +135,8 @@ def _clear_outside_faults(definition: Condition, band: Band) -> Iterable[Fault]:
     if definition.inside is None and (equals is None or isinstance(equals, bool | str)):
         yield Fault(
             "clear_outside",
-            translatable("goes with inside, or with equals and a number"),
-            translatable("after other limits see clear_above_at"),
+            "goes with inside, or with equals and a number",
+            "after other limits see clear_above_at",
         )
     inner = definition.inside or (
         Band(low=equals, high=equals) if isinstance(equals, float | FromAttribute) else None
@@ -156,8 +146,8 @@ def _clear_outside_faults(definition: Condition, band: Band) -> Iterable[Fault]:
     ):
         yield Fault(
             "clear_outside",
-            translatable("must contain what triggers"),
-            translatable("between the two limits the state does not change"),
+            "must contain what triggers",
+            "between the two limits the state does not change",
         )
 
 
@@ -181,12 +171,7 @@ def _nesting_faults(definition: Condition) -> Iterable[Fault]:
         ):
             yield Fault(
                 f"levels.{more}.above",
-                translatable(
-                    "{limit} must be greater than that of {severity}, {inner}",
-                    limit=str(outer.above),
-                    severity=less,
-                    inner=str(inner.above),
-                ),
+                f"{outer.above!s} must be greater than that of {less}, {inner.above!s}",
             )
         if (
             inner.below is not None
@@ -195,12 +180,7 @@ def _nesting_faults(definition: Condition) -> Iterable[Fault]:
         ):
             yield Fault(
                 f"levels.{more}.below",
-                translatable(
-                    "{limit} must be less than that of {severity}, {inner}",
-                    limit=str(outer.below),
-                    severity=less,
-                    inner=str(inner.below),
-                ),
+                f"{outer.below!s} must be less than that of {less}, {inner.below!s}",
             )
 
 
@@ -211,68 +191,65 @@ def _learned_faults(definition: Condition) -> Iterable[Fault]:
             wanted = round(1 - learned.quantile, 12)
             yield Fault(
                 f"{path}.learned.quantile",
-                translatable(
-                    "{quantile} is the share of readings below the limit; most readings would be "
-                    "beyond it",
-                    quantile=f"{learned.quantile:g}",
+                (
+                    f"{learned.quantile:g} is the share of readings below the limit; most readings "
+                    "would be beyond it"
                 ),
-                translatable("write quantile: {wanted}", wanted=f"{wanted:g}"),
+                f"write quantile: {wanted:g}",
             )
         if learned.over < timedelta(days=1):
             yield Fault(
                 f"{path}.learned.over",
-                translatable("is too short"),
-                translatable("the shortest is 1d"),
+                "is too short",
+                "the shortest is 1d",
             )
         if len(set(learned.by)) < len(learned.by):
-            yield Fault(f"{path}.learned.by", translatable("names a group twice"))
+            yield Fault(f"{path}.learned.by", "names a group twice")
         if definition.variable in learned.by:
             yield Fault(
                 f"{path}.learned.by",
-                translatable(
-                    "{variable} is the variable itself", variable=shown(definition.variable)
-                ),
-                translatable("name a category, or hour_of_day"),
+                f"{shown(definition.variable)} is the variable itself",
+                "name a category, or hour_of_day",
             )
         if definition.rate_per is not None:
             yield Fault(
                 "rate_per",
-                translatable("goes with limits that are numbers; learned limits are for values"),
-                translatable("remove rate_per"),
+                "goes with limits that are numbers; learned limits are for values",
+                "remove rate_per",
             )
 
 
 def _time_faults(definition: Condition) -> Iterable[Fault]:
     ignore = definition.no_data == "ignore"
     if definition.stale_after <= timedelta(0):
-        yield Fault("stale_after", translatable("must be longer than 0s"))
+        yield Fault("stale_after", "must be longer than 0s")
     if definition.rate_per is not None:
         if definition.rate_per <= timedelta(0):
-            yield Fault("rate_per", translatable("must be longer than 0s"))
+            yield Fault("rate_per", "must be longer than 0s")
         if definition.equals is not None:
             yield Fault(
                 "rate_per",
-                translatable("a rate needs limits; equals applies to values"),
-                translatable("use inside: for a small band of rates"),
+                "a rate needs limits; equals applies to values",
+                "use inside: for a small band of rates",
             )
         if ignore:
             yield Fault(
                 "rate_per",
-                translatable("needs regular readings"),
-                translatable("remove no_data: ignore"),
+                "needs regular readings",
+                "remove no_data: ignore",
             )
     if definition.frozen_after is not None:
         if ignore:
             yield Fault(
                 "frozen_after",
-                translatable("changes nothing with no_data: ignore"),
-                translatable("remove one of them"),
+                "changes nothing with no_data: ignore",
+                "remove one of them",
             )
         if definition.frozen_after <= definition.hold:
             yield Fault(
                 "frozen_after",
-                translatable("must be longer than `for`"),
-                translatable("a constant value would count as frozen before it raises an episode"),
+                "must be longer than `for`",
+                "a constant value would count as frozen before it raises an episode",
             )
 
 
@@ -288,13 +265,11 @@ def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterabl
         wanted = TYPES[types[name]][1]
         yield Fault(
             "equals",
-            translatable(
-                "{value} is not a possible value of {name}, a {type}",
-                value=shown(definition.equals),
-                name=shown(name),
-                type=types[name],
+            (
+                f"{shown(definition.equals)} is not a possible value of {shown(name)}, a "
+                f"{types[name]}"
             ),
-            translatable("write {wanted}", wanted=wanted),
+            f"write {wanted}",
         )
     for asset in targets:
         yield from _limits_on_asset_faults(definition, asset)
@@ -319,17 +294,12 @@ def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fau
     ):
         short = format_duration(definition.stale_after)
         usual = format_duration(variable.sampling)
-        hint = translatable(
-            "lengthen it; otherwise no condition holds from one reading to the next"
-        )
+        hint = "lengthen it; otherwise no condition holds from one reading to the next"
         yield Fault(
             "stale_after",
-            translatable(
-                "{short} is shorter than the sampling of {variable} on {asset}, {usual}",
-                short=short,
-                variable=shown(definition.variable),
-                asset=shown(asset.name),
-                usual=usual,
+            (
+                f"{short} is shorter than the sampling of {shown(definition.variable)} on "
+                f"{shown(asset.name)}, {usual}"
             ),
             hint,
         )
@@ -339,10 +309,7 @@ def _nearest_attribute(asset: Asset, message: str) -> str:
     return (
         ""
         if "needs a number" in message
-        else translatable(
-            "known attributes: {names}",
-            names=", ".join(sorted(asset.attributes)) or translatable("none"),
-        )
+        else f"known attributes: {', '.join(sorted(asset.attributes)) or 'none'}"
     )
 
 
@@ -363,10 +330,9 @@ def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
         ):
             yield Fault(
                 "assets",
-                translatable(
-                    "the limits stated by asset {asset} are in the wrong order: {limits}",
-                    asset=shown(asset.name),
-                    limits=_numbers(level),
+                (
+                    f"the limits stated by asset {shown(asset.name)} are in the wrong order: "
+                    f"{_numbers(level)}"
                 ),
             )
 

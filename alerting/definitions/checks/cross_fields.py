@@ -18,7 +18,6 @@ from alerting.definitions.model import (
     TrainedDefinition,
 )
 from alerting.definitions.suppression import suppression_faults
-from alerting.definitions.wording.language import translatable
 from alerting.definitions.wording.spoken import spoken_number
 
 _A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,8 +39,8 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
         if definition.is_of_unit and not isinstance(definition, TrainedDefinition):
             yield Fault(
                 "horizon",
-                translatable("must be longer than 0s"),
-                translatable("write for example 30m"),
+                "must be longer than 0s",
+                "write for example 30m",
             )
     yield from definition.faults()
 
@@ -49,27 +48,25 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
 def _negative_faults(durations: Mapping[str, timedelta]) -> Iterable[Fault]:
     for path, value in durations.items():
         if value < timedelta(0):
-            yield Fault(path, translatable("must not be negative"))
+            yield Fault(path, "must not be negative")
 
 
 def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
     if schedule.every < timedelta(minutes=1):
         yield Fault(
             "schedule.every",
-            translatable("{duration} is too short", duration=format_duration(schedule.every)),
-            translatable("the shortest is 1m"),
+            f"{format_duration(schedule.every)} is too short",
+            "the shortest is 1m",
         )
     retrain = schedule.retrain
     report = schedule.report
     if retrain is not None and retrain != WEEKLY:
-        yield from _cron_faults(
-            "schedule.retrain", retrain, translatable("e.g. 0 3 * * 0 for Sunday 03:00")
-        )
+        yield from _cron_faults("schedule.retrain", retrain, "e.g. 0 3 * * 0 for Sunday 03:00")
     if report is not None and report not in REPORT_PERIODS:
         yield from _cron_faults(
             "schedule.report",
             report,
-            translatable("write one of {names}", names=", ".join(REPORT_PERIODS)),
+            f"write one of {', '.join(REPORT_PERIODS)}",
         )
 
 
@@ -77,16 +74,13 @@ def _cron_faults(path: str, expression: str, hint: str) -> Iterable[Fault]:
     if _BY_CHANCE.search(expression):
         yield Fault(
             path,
-            translatable(
-                "{expression} has a time by chance, which differs at every look",
-                expression=shown(expression),
-            ),
-            translatable("write a number, {hint}", hint=hint),
+            f"{shown(expression)} has a time by chance, which differs at every look",
+            f"write a number, {hint}",
         )
     elif not _is_cron(expression):
         yield Fault(
             path,
-            translatable("{expression} is not a cron expression", expression=shown(expression)),
+            f"{shown(expression)} is not a cron expression",
             hint,
         )
 
@@ -114,27 +108,25 @@ def _problem_faults(problem: Problem) -> Iterable[Fault]:
         yield from combined_problem_faults(problem)
         return
     if (problem.variable is None) == (problem.event is None):
-        yield Fault(
-            "problem", translatable("needs either a variable with a limit, or an event type")
-        )
+        yield Fault("problem", "needs either a variable with a limit, or an event type")
     limited = problem.above is not None or problem.below is not None
     if problem.variable is not None and not limited and problem.equals is None:
         yield Fault(
             "problem",
-            translatable("has no limit for {variable}", variable=problem.variable),
-            translatable("add above:, below: or equals:"),
+            f"has no limit for {problem.variable}",
+            "add above:, below: or equals:",
         )
     if problem.equals is not None and limited:
         yield Fault(
             "problem.equals",
-            translatable("cannot stand beside above or below"),
-            translatable("keep one of them"),
+            "cannot stand beside above or below",
+            "keep one of them",
         )
     if problem.event is not None and (limited or problem.equals is not None or problem.hold):
         yield Fault(
             "problem",
-            translatable("an event has no limit, no value and no `for`"),
-            translatable("remove above, below, equals and for"),
+            "an event has no limit, no value and no `for`",
+            "remove above, below, equals and for",
         )
     yield from order_faults("problem", problem.above, problem.below)
 
@@ -149,42 +141,31 @@ def _clear_faults(problem: Problem) -> Iterable[Fault]:
     if above is None and below is None:
         yield Fault(
             "problem.clear",
-            translatable("goes with a variable and its limit above or below"),
-            translatable("remove clear; problems near each other are one by merge_within"),
+            "goes with a variable and its limit above or below",
+            "remove clear; problems near each other are one by merge_within",
         )
     elif above is not None and below is not None:
         if isinstance(problem.clear, float):
             yield Fault(
                 "problem.clear",
-                translatable("one value cannot clear both above and below"),
-                translatable("write the difference to both, clear: {difference: …}"),
+                "one value cannot clear both above and below",
+                "write the difference to both, clear: {difference: …}",
             )
         elif below < above and clear.below > clear.above:
             yield Fault(
                 "problem.clear",
-                translatable(
-                    "no value lies {difference} within both limits",
-                    difference=spoken_number(problem.clear.difference),
-                ),
-                translatable("write less than {value}", value=spoken_number((above - below) / 2)),
+                f"no value lies {spoken_number(problem.clear.difference)} within both limits",
+                f"write less than {spoken_number((above - below) / 2)}",
             )
     elif above is not None and clear.above > above:
         yield Fault(
             "problem.clear",
-            translatable(
-                "{value} lies beyond the limit above {limit}",
-                value=spoken_number(clear.above),
-                limit=spoken_number(above),
-            ),
-            translatable("the good side is below the limit"),
+            f"{spoken_number(clear.above)} lies beyond the limit above {spoken_number(above)}",
+            "the good side is below the limit",
         )
     elif below is not None and clear.below < below:
         yield Fault(
             "problem.clear",
-            translatable(
-                "{value} lies beyond the limit below {limit}",
-                value=spoken_number(clear.below),
-                limit=spoken_number(below),
-            ),
-            translatable("the good side is above the limit"),
+            f"{spoken_number(clear.below)} lies beyond the limit below {spoken_number(below)}",
+            "the good side is above the limit",
         )

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
-from alerting.definitions.wording.language import translatable
 
 _PATH = "suppression.while"
 
@@ -19,32 +18,30 @@ def inhibition_faults(
         path = f"{_PATH}.{i}.definition"
         other = others.get(name)
         if name == definition.name:
-            yield Fault(
-                path, translatable("is this definition itself"), translatable("name another one")
-            )
+            yield Fault(path, "is this definition itself", "name another one")
         elif other is None:
             yield Fault(
                 path,
-                translatable("there is no definition {name}", name=shown(name)),
-                name_hint(name, others, translatable("known definitions")),
+                f"there is no definition {shown(name)}",
+                name_hint(name, others, "known definitions"),
             )
         elif other.state == "retired":
             yield Fault(
                 path,
-                translatable("{name} is retired, and raises nothing any more", name=shown(name)),
-                translatable("name another one, or remove it"),
+                f"{shown(name)} is retired, and raises nothing any more",
+                "name another one, or remove it",
             )
         elif own and own.isdisjoint(asset.name for asset in matching_assets(other, assets)):
             yield Fault(
                 path,
-                translatable("{name} is evaluated on none of these assets", name=shown(name)),
-                translatable("it inhibits on the same asset only"),
+                f"{shown(name)} is evaluated on none of these assets",
+                "it inhibits on the same asset only",
             )
         elif (circle := _circle(definition, name, others)) is not None:
             yield Fault(
                 path,
-                translatable("inhibits in a circle: {circle}", circle=circle),
-                translatable("remove one of them, or no alert of the circle may be announced"),
+                f"inhibits in a circle: {circle}",
+                "remove one of them, or no alert of the circle may be announced",
             )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from alerting.definitions.assets import TYPES, Asset, VariableType
 from alerting.definitions.faults import Fault, name_hint, shown
-from alerting.definitions.wording.language import translatable
 
 
 def order_faults(path: str, above: float | None, below: float | None) -> Iterable[Fault]:
@@ -12,10 +11,8 @@ def order_faults(path: str, above: float | None, below: float | None) -> Iterabl
     if above is not None and below is not None and below >= above:
         yield Fault(
             path,
-            translatable(
-                "below {below} must be less than above {above}", below=str(below), above=str(above)
-            ),
-            translatable("the good range lies between them"),
+            f"below {below!s} must be less than above {above!s}",
+            "the good range lies between them",
         )
 
 
@@ -32,27 +29,22 @@ def variable_faults(
     if name not in types:
         yield Fault(
             path,
-            translatable("none of the matched assets has a variable {name}", name=shown(name)),
-            name_hint(name, types, translatable("known variables")),
+            f"none of the matched assets has a variable {shown(name)}",
+            name_hint(name, types, "known variables"),
         )
     elif equals is not None and not isinstance(equals, TYPES[types[name]][0]):
         kind = types[name]
         wanted = TYPES[types[name]][1]
         yield Fault(
             path,
-            translatable(
-                "{value} is not a possible value of {name}, a {type}",
-                value=shown(equals),
-                name=shown(name),
-                type=kind,
-            ),
-            translatable("after equals: write {wanted}", wanted=wanted),
+            f"{shown(equals)} is not a possible value of {shown(name)}, a {kind}",
+            f"after equals: write {wanted}",
         )
     elif equals is None and types[name] == "category":
         yield Fault(
             path,
-            translatable("{name} is a category; a limit needs a number", name=shown(name)),
-            translatable("write equals: and its text"),
+            f"{shown(name)} is a category; a limit needs a number",
+            "write equals: and its text",
         )
 
 
@@ -61,29 +53,22 @@ def category_faults(
 ) -> Iterable[Fault]:
     """Return faults of a variable that groups readings. `others`: what else may be named."""
     types = {n: v.type for asset in targets for n, v in asset.variables.items()}
-    choices = (
-        translatable("name a category, or {names}", names=", ".join(others))
-        if others
-        else translatable("name a category")
-    )
+    choices = f"name a category, or {', '.join(others)}" if others else "name a category"
     if name not in types:
         yield Fault(
             path,
-            translatable("none of the matched assets has a variable {name}", name=shown(name)),
-            name_hint(name, [*types, *others], translatable("known variables")),
+            f"none of the matched assets has a variable {shown(name)}",
+            name_hint(name, [*types, *others], "known variables"),
         )
     elif types[name] == "number":
         yield Fault(
             path,
-            translatable("{name} is a number; a group needs a category", name=shown(name)),
+            f"{shown(name)} is a number; a group needs a category",
             choices,
         )
     elif any(asset.delay(name) for asset in targets):
         yield Fault(
             path,
-            translatable(
-                "{name} has a delay: it is not known at the instant that it groups",
-                name=shown(name),
-            ),
-            translatable("name another variable"),
+            f"{shown(name)} has a delay: it is not known at the instant that it groups",
+            "name another variable",
         )

@@ -11,7 +11,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.fields.learning import Dates, Periods
 from alerting.definitions.model import OperatingPoint, TrainedDefinition
-from alerting.definitions.wording.language import join_with_and, translatable
+from alerting.definitions.wording.language import join_with_and
 from alerting.definitions.wording.spoken import spoken_number
 
 
@@ -20,67 +20,59 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
     if definition.is_of_unit:
         yield from _unit_faults(definition)
     if definition.features.stride is not None and definition.features.stride < timedelta(seconds=1):
-        yield Fault("features.stride", translatable("must be at least 1s"))
+        yield Fault("features.stride", "must be at least 1s")
     elif not definition.is_of_unit and definition.horizon < definition.stride:
         stride = format_duration(definition.stride)
         horizon = format_duration(definition.horizon)
         yield Fault(
             "horizon",
-            translatable(
-                "{horizon} is shorter than the stride {stride}", horizon=horizon, stride=stride
-            ),
-            translatable("lengthen the horizon or shorten features.stride"),
+            f"{horizon} is shorter than the stride {stride}",
+            "lengthen the horizon or shorten features.stride",
         )
     if any(w <= timedelta(0) for w in definition.features.windows or ()):
-        yield Fault("features.windows", translatable("every window must be longer than 0s"))
+        yield Fault("features.windows", "every window must be longer than 0s")
     yield from _period_faults(definition.periods)
     yield from _operating_point_faults(definition.operating_point)
     for name, limits in definition.recommendation.variables.items():
         if limits.min is not None and limits.max is not None and limits.min > limits.max:
             yield Fault(
                 f"recommendation.variables.{name}",
-                translatable(
-                    "min {min} is above max {max}",
-                    min=spoken_number(limits.min),
-                    max=spoken_number(limits.max),
-                ),
+                f"min {spoken_number(limits.min)} is above max {spoken_number(limits.max)}",
             )
 
 
 def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
     if definition.problem.predict == "onset":
-        hint = translatable("write predict: state, or a horizon such as 30m")
+        hint = "write predict: state, or a horizon such as 30m"
         yield Fault(
             "problem.predict",
-            translatable("with horizon: 0s nothing lies ahead, so no onset can be predicted"),
+            "with horizon: 0s nothing lies ahead, so no onset can be predicted",
             hint,
         )
     if definition.gap > timedelta(0):
         yield Fault(
             "gap",
-            translatable(
-                "with horizon: 0s the unit is already made, so there is no time to act before it"
-            ),
-            translatable("remove gap"),
+            "with horizon: 0s the unit is already made, so there is no time to act before it",
+            "remove gap",
         )
     if definition.problem.hold:
         yield Fault(
             "problem.for",
-            translatable("with horizon: 0s each unit is good or bad by itself, not for a time"),
-            translatable("remove for"),
+            "with horizon: 0s each unit is good or bad by itself, not for a time",
+            "remove for",
         )
     if definition.problem.recovery is not None:
         yield Fault(
             "problem.recovery",
-            translatable("with horizon: 0s every unit counts"),
-            translatable("remove recovery"),
+            "with horizon: 0s every unit counts",
+            "remove recovery",
         )
     for field in ("clear", "merge_within"):
         if getattr(definition.problem, field) is not None:
             yield Fault(
                 f"problem.{field}",
-                translatable("with horizon: 0s each unit is good or bad by itself"),
-                translatable("remove {field}", field=field),
+                "with horizon: 0s each unit is good or bad by itself",
+                f"remove {field}",
             )
 
 
@@ -91,23 +83,22 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
     if sum(shares) >= 1:
         yield Fault(
             "periods",
-            translatable(
-                "validation {validation} and test {test} leave nothing to train on",
-                validation=str(periods.validation),
-                test=str(periods.test),
+            (
+                f"validation {periods.validation!s} and test {periods.test!s} leave nothing "
+                "to train on"
             ),
         )
     for name, period in by_name.items():
         if isinstance(period, timedelta) and period <= timedelta(0):
-            yield Fault(f"periods.{name}", translatable("must be longer than 0s"))
+            yield Fault(f"periods.{name}", "must be longer than 0s")
     for outer, name, of_period in (("start", "train.from", "train"), ("end", "test.to", "test")):
         period = by_name[of_period]
         given = isinstance(period, Dates) and (outer == "start" or period.end is not None)
         if given and getattr(periods, outer) is not None:
             yield Fault(
                 f"periods.{outer}",
-                translatable("says the same as periods.{name}", name=name),
-                translatable("keep one of them"),
+                f"says the same as periods.{name}",
+                "keep one of them",
             )
     dates = [("start", periods.start)]
     for name, period in by_name.items():
@@ -117,12 +108,10 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
     for (before, earlier), (after, later) in pairwise(known):
         touching = before.endswith(".to") and after.endswith(".from")
         if earlier > later or (earlier == later and not touching):
-            hint = translatable(
-                "train, validation and test follow one another and must not overlap"
-            )
+            hint = "train, validation and test follow one another and must not overlap"
             yield Fault(
                 f"periods.{before}",
-                translatable("must lie before periods.{after}", after=after),
+                f"must lie before periods.{after}",
                 hint,
             )
 
@@ -133,12 +122,9 @@ def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -
     retrain = definition.schedule.retrain
     if retrain is not None and definition.periods.is_fixed:
         found.append(
-            translatable(
-                "periods gives fixed dates, so every training by the schedule ({schedule}) "
-                "validates and tests on the same days; give lengths, for example test: 14d, or "
-                "set schedule.retrain: null",
-                schedule=retrain,
-            )
+            f"periods gives fixed dates, so every training by the schedule ({retrain}) "
+            "validates and tests on the same days; give lengths, for example test: 14d, or set "
+            "schedule.retrain: null"
         )
     return found
 
@@ -151,10 +137,10 @@ def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> 
         and not settable
         and not any(v.controllable for asset in targets for v in asset.variables.values())
     ):
-        yield translatable(
-            "its alarms come without advice, because operators can set no variable of its assets; "
-            "declare one with "
-            "`controllable: true` in assets.yaml, then `alerting import assets assets.yaml`"
+        yield (
+            "its alarms come without advice, because operators can set no variable of its "
+            "assets; declare one with `controllable: true` in assets.yaml, then `alerting "
+            "import assets assets.yaml`"
         )
 
 
@@ -169,15 +155,15 @@ def _operating_point_faults(wanted: OperatingPoint) -> Iterable[Fault]:
         given = join_with_and(*(way for way, is_given in ways.items() if is_given))
         yield Fault(
             "operating_point",
-            translatable("gives more than one way to choose the threshold: {given}", given=given),
-            translatable("keep one of them"),
+            f"gives more than one way to choose the threshold: {given}",
+            "keep one of them",
         )
     if by_cost and (wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None):
         absent = "cost_of_miss" if wanted.cost_of_miss is None else "cost_of_false_alarm"
         yield Fault(
             f"operating_point.{absent}",
-            translatable("is missing"),
-            translatable("the two costs belong together"),
+            "is missing",
+            "the two costs belong together",
         )
 
 
@@ -191,8 +177,8 @@ def feature_faults(
             if pattern != "*" and not any(fnmatchcase(n, pattern) for n in types):
                 yield Fault(
                     path,
-                    translatable("no variable matches {pattern}", pattern=shown(pattern)),
-                    name_hint(pattern, types, translatable("known variables")),
+                    f"no variable matches {shown(pattern)}",
+                    name_hint(pattern, types, "known variables"),
                 )
     yield from _lever_faults(definition, targets)
     yield from event_faults("features.events", definition.features.events, event_types)
@@ -201,10 +187,8 @@ def feature_faults(
         if name not in attributes:
             yield Fault(
                 "features.attributes",
-                translatable(
-                    "none of the matched assets has an attribute {name}", name=shown(name)
-                ),
-                name_hint(name, attributes, translatable("known")),
+                f"none of the matched assets has an attribute {shown(name)}",
+                name_hint(name, attributes, "known"),
             )
 
 
@@ -222,12 +206,12 @@ def _lever_faults(definition: TrainedDefinition, targets: Sequence[Asset]) -> It
         if name not in names:
             yield Fault(
                 path,
-                translatable("none of the matched assets has this variable"),
-                name_hint(name, can_be_set, translatable("controllable variables")),
+                "none of the matched assets has this variable",
+                name_hint(name, can_be_set, "controllable variables"),
             )
         elif name not in can_be_set and limits.controllable is None:
             yield Fault(
                 path,
-                translatable("operators can set it in none of the matched assets"),
-                translatable("declare it controllable: true in the asset"),
+                "operators can set it in none of the matched assets",
+                "declare it controllable: true in the asset",
             )

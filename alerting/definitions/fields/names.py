@@ -16,7 +16,6 @@ from pydantic import (
 
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import shown
-from alerting.definitions.wording.language import translatable
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
@@ -44,12 +43,7 @@ def _require_printable(text: str) -> str:
         return text
     for character in text:
         if not character.isprintable() and character not in "\n\t" and _is_control(character):
-            raise ValueError(
-                translatable(
-                    "holds the control character {character}; remove it",
-                    character=f"U+{ord(character):04X}",
-                )
-            )
+            raise ValueError(f"holds the control character {f'U+{ord(character):04X}'}; remove it")
     return text
 
 
@@ -62,7 +56,7 @@ def _is_control(character: str) -> bool:
 
 def _longer_than_zero(duration: timedelta) -> timedelta:
     if duration <= timedelta(0):
-        raise ValueError(translatable("must be longer than 0s"))
+        raise ValueError("must be longer than 0s")
     return duration
 
 
@@ -76,10 +70,7 @@ def require_no_number(value: object) -> object:
     elif not isinstance(value, int | float):  # also true and false
         return value
     raise ValueError(
-        translatable(
-            "{value} is a number and no instant; write for example 2026-01-31T06:00Z",
-            value=shown(value),
-        )
+        f"{shown(value)} is a number and no instant; write for example 2026-01-31T06:00Z"
     )
 
 
@@ -89,13 +80,7 @@ def _in_reach(instant: datetime) -> datetime:
     except OverflowError:
         in_utc = datetime.min.replace(tzinfo=UTC)
     if not _EARLIEST <= in_utc < _LATEST:
-        raise ValueError(
-            translatable(
-                "must lie between the years {first} and {last}",
-                first=_EARLIEST.year,
-                last=_LATEST.year,
-            )
-        )
+        raise ValueError(f"must lie between the years {_EARLIEST.year} and {_LATEST.year}")
     return instant
 
 

@@ -15,7 +15,6 @@ from alerting.definitions.fields.names import (
     Tag,
     VariableName,
 )
-from alerting.definitions.wording.language import translatable
 
 VariableType = Literal["number", "category", "boolean"]
 TYPES: dict[VariableType, tuple[type, str]] = {
@@ -55,9 +54,7 @@ class Link(Closed):
     def _check_kind(self) -> Self:
         for kind, name in (("lag", "time_constant"), ("difference", "minus"), ("ratio", "by")):
             if (getattr(self, "kind", None) == kind) != (getattr(self, name, None) is not None):
-                raise ValueError(
-                    translatable("{name} goes together with kind: {kind}", name=name, kind=kind)
-                )
+                raise ValueError(f"{name} goes together with kind: {kind}")
         return self
 
 
@@ -223,9 +220,7 @@ class Variable(Closed):
             name for name in _MEASURED if getattr(self, name) != Variable.model_fields[name].default
         ]:
             raise ValueError(
-                translatable(
-                    "a computed variable is a number that no sensor delivers; remove {names}",
-                    names=", ".join(given),
-                )
+                "a computed variable is a number that no sensor delivers; remove "
+                f"{', '.join(given)}"
             )
         return self

@@ -23,7 +23,7 @@ from alerting.definitions.faults import (
 )
 from alerting.definitions.left import left_hint
 from alerting.definitions.wording.fault_messages import model_faults
-from alerting.definitions.wording.language import join_with_or, translatable
+from alerting.definitions.wording.language import join_with_or
 
 T = TypeVar("T")
 PATH_FIELDS = ("known_hosts", "key")
@@ -112,15 +112,15 @@ class KindUnion(Generic[T]):
         match error["type"]:
             case "union_tag_not_found":
                 kinds = join_with_or(*(f"kind: {kind}" for kind in self.kinds))
-                return Fault("kind", MISSING, translatable("write {names}", names=kinds))
+                return Fault("kind", MISSING, f"write {kinds}")
             case "union_tag_invalid":
                 kind = str(document.get("kind"))
                 return Fault(
                     "kind",
-                    translatable("{value} is not a kind", value=shown(document.get("kind"))),
+                    f"{shown(document.get('kind'))} is not a kind",
                     self._unusable.get(kind)
                     or left_hint(f"kind of {word}", kind)
-                    or name_hint(kind, self.kinds, translatable("kinds")),
+                    or name_hint(kind, self.kinds, "kinds"),
                 )
         fields = self.kinds[document["kind"]].model_fields
         return model_faults([{**error, "loc": path}], fields, word)[0]

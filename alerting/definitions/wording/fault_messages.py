@@ -9,16 +9,15 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault, legible, name_hint
 from alerting.definitions.left import left_hint
 from alerting.definitions.wording.language import (
+    ENGLISH,
     Translatable,
+    count_in_english,
     join_with_or,
-    template,
-    translatable,
-    translatable_count,
 )
 
 _SHOWN = 40
 MessageAndHint = tuple[str, str]
-NAME_RULE = translatable("letters, digits, - and _ only")
+NAME_RULE = "letters, digits, - and _ only"
 
 
 def message_of(error: Mapping[str, Any]) -> MessageAndHint:
@@ -37,7 +36,7 @@ def message_of(error: Mapping[str, Any]) -> MessageAndHint:
     for kinds, message in _MESSAGES:
         if kind in kinds:
             return message(given, context)
-    return translatable("{value} cannot stand here", value=shown(given)), ""
+    return f"{shown(given)} cannot stand here", ""
 
 
 def fault_of(error: Mapping[str, Any]) -> Fault:
@@ -71,9 +70,7 @@ def _merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str
         changed = {}
         if len(place) == 3 and place[0] == "attributes" and place[2] != "[key]":
             if not isinstance(given, str | float):
-                message = translatable(
-                    "should be text, a number, or true or false, not {value}", value=shown(given)
-                )
+                message = f"should be text, a number, or true or false, not {shown(given)}"
                 changed = {"type": "value_error", "msg": message}
             elif place[2] == "bool" or (place[2] == "float") != isinstance(given, float):
                 continue
@@ -95,9 +92,9 @@ def _model_fault(
     if error["type"] == "extra_forbidden":
         message, hint = message_of(error)
         if len(path) == 1 or path[0] in members:
-            message = translatable("is not a field")
+            message = "is not a field"
             names = fields if len(path) == 1 else members[path[0]]
-            hint = name_hint(path[-1], names, translatable("fields"))
+            hint = name_hint(path[-1], names, "fields")
         return Fault(dotted, message, left_hint("field", f"{word}.{dotted}") or hint)
     if error["type"] == "string_pattern_mismatch":
         return name_fault(dotted, error["input"], rule)
@@ -106,7 +103,7 @@ def _model_fault(
 
 def name_fault(path: str, given: Any, rule: str = NAME_RULE) -> Fault:
     """Return that what was given at a path is not a legal name, with the rule of names there."""
-    return Fault(path, translatable("{value} is not a legal name", value=shown(given)), rule)
+    return Fault(path, f"{shown(given)} is not a legal name", rule)
 
 
 def shown(value: Any) -> str:
@@ -140,38 +137,35 @@ def _list(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
         else "one, two"
     )
     return (
-        translatable("should be a list, not {value}", value=shown(given)),
-        translatable("write it in brackets: [{example}]", example=str(example)[:_SHOWN]),
+        f"should be a list, not {shown(given)}",
+        f"write it in brackets: [{str(example)[:_SHOWN]}]",
     )
 
 
 def _number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     compact = given.strip().replace(",", ".", 1) if isinstance(given, str) else ""
-    message = translatable("should be a number, not {value}", value=shown(given))
+    message = f"should be a number, not {shown(given)}"
     try:
         float(compact)
     except ValueError:
         return message, ""
-    return message, translatable("write {number}, with a point and without quotes", number=compact)
+    return message, f"write {compact}, with a point and without quotes"
 
 
 def _text(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     quoted = isinstance(given, int | float)
     value = shown(given)
-    hint = translatable('put it in quotes: "{value}"', value=value) if quoted else ""
+    hint = f'put it in quotes: "{value}"' if quoted else ""
     if isinstance(given, bool):
-        hint = translatable(
-            'put it in quotes: "{value}"; YAML reads yes, no, on and off as true or false',
-            value=value,
-        )
-    return translatable("should be text, not {value}", value=value), hint
+        hint = f'put it in quotes: "{value}"; YAML reads yes, no, on and off as true or false'
+    return f"should be text, not {value}", hint
 
 
 def _choice(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
     quoted = [one.strip() for one in str(context.get("expected")).replace(" or ", ",").split(",")]
     choices = [one.strip("'") for one in quoted]
     close = name_hint(given, choices, "") if isinstance(given, str) else ""
-    message = translatable(
+    message = ENGLISH.say(
         "should be {choices}, not {value}",
         choices=join_with_or(*filter(None, (", ".join(quoted[:-1]), quoted[-1]))),
         value=shown(given),
@@ -184,97 +178,91 @@ def _bound(text: str, key: str) -> Callable[[Any, Mapping[str, Any]], MessageAnd
         limit = context.get(key)
         as_read = format_duration(limit) if isinstance(limit, timedelta) else f"{limit}"
         value = format_duration(given) if isinstance(given, timedelta) else shown(given)
-        return translatable(text, limit=as_read, value=value), ""
+        return ENGLISH.say(text, limit=as_read, value=value), ""
 
     return describe
 
 
 def _too_short(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     count = int(context.get("min_length") or 1)
-    return translatable_count(
+    return count_in_english(
         "should have at least {number} character", "should have at least {number} characters", count
     ), ""
 
 
 def _too_long(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
-    return translatable(
-        "has {count} characters; at most {most} are allowed",
-        count=len(given),
-        most=int(context.get("max_length") or 0),
+    return (
+        f"has {len(given)} characters; at most {int(context.get('max_length') or 0)} are allowed"
     ), ""
 
 
 def _too_few(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     least = context.get("min_length")
     found = context.get("actual_length", 0)
-    return (
-        translatable("has only {count}", count=found) if found else translatable("is empty")
-    ), translatable("at least {count} is needed", count=str(least))
+    return (f"has only {found}" if found else "is empty"), f"at least {least!s} is needed"
 
 
 def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     most = str(context.get("max_length"))
     count = context.get("actual_length")
     if count is None:
-        return translatable("has too many entries; at most {most} are allowed", most=most), ""
-    return translatable(
-        "has {count} entries; at most {most} are allowed", count=str(count), most=most
-    ), ""
+        return f"has too many entries; at most {most} are allowed", ""
+    return f"has {count!s} entries; at most {most} are allowed", ""
 
 
 def _message(text: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
     """Return a message with the value that was given in it."""
-    return lambda given, _: (translatable(text, value=shown(given)), hint)
+    return lambda given, _: (ENGLISH.say(text, value=shown(given)), hint)
 
 
 _MESSAGES: tuple[
     tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], MessageAndHint]], ...
 ] = (
-    (("missing", "missing_argument"), _message(template("is missing"))),
-    (("extra_forbidden",), _message(template("is not a field"))),
+    (("missing", "missing_argument"), _message("is missing")),
+    (("extra_forbidden",), _message("is not a field")),
     (("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"), _list),
     (
         ("dict_type", "model_type", "model_attributes_type", "dataclass_type", "mapping_type"),
         _message(
-            template("should be a group of fields, not {value}"),
-            template("write for example {field: value}, or indent its fields below it"),
+            "should be a group of fields, not {value}",
+            "write for example {field: value}, or indent its fields below it",
         ),
     ),
     (("float_type", "float_parsing", "decimal_type", "decimal_parsing", "complex_type"), _number),
     (
         ("int_type", "int_parsing", "int_from_float"),
-        _message(template("should be a whole number, not {value}")),
+        _message("should be a whole number, not {value}"),
     ),
-    (("int_parsing_size",), _message(template("has too many digits"))),
-    (("finite_number",), _message(template("should be a finite number"))),
-    (("bool_type", "bool_parsing"), _message(template("should be true or false, not {value}"))),
+    (("int_parsing_size",), _message("has too many digits")),
+    (("finite_number",), _message("should be a finite number")),
+    (("bool_type", "bool_parsing"), _message("should be true or false, not {value}")),
     (("string_type", "string_sub_type"), _text),
     (
         ("string_unicode", "bytes_invalid_encoding"),
-        _message(template("is not legible text: it holds half a character")),
+        _message("is not legible text: it holds half a character"),
     ),
     (("string_too_short",), _too_short),
     (("string_too_long",), _too_long),
     (
         ("string_pattern_mismatch",),
-        _message(template("{value} has characters that are not allowed here")),
+        _message("{value} has characters that are not allowed here"),
     ),
     (("literal_error", "enum"), _choice),
-    (("greater_than",), _bound(template("should be greater than {limit}, not {value}"), "gt")),
-    (("greater_than_equal",), _bound(template("should be at least {limit}, not {value}"), "ge")),
-    (("less_than",), _bound(template("should be less than {limit}, not {value}"), "lt")),
-    (("less_than_equal",), _bound(template("should be at most {limit}, not {value}"), "le")),
+    (("greater_than",), _bound("should be greater than {limit}, not {value}", "gt")),
+    (("greater_than_equal",), _bound("should be at least {limit}, not {value}", "ge")),
+    (("less_than",), _bound("should be less than {limit}, not {value}", "lt")),
+    (("less_than_equal",), _bound("should be at most {limit}, not {value}", "le")),
     (
         ("multiple_of",),
-        _bound(template("should be a multiple of {limit}, not {value}"), "multiple_of"),
+        _bound("should be a multiple of {limit}, not {value}", "multiple_of"),
     ),
     (("too_short",), _too_few),
     (("too_long",), _too_many),
     (
         ("timezone_aware", "timezone_offset"),
         _message(
-            template("{value} has no time zone"),
-            template("add Z for UTC or an offset such as +01:00: 2026-01-31T06:00+01:00"),
+            "{value} has no time zone",
+            "add Z for UTC or an offset such as +01:00: 2026-01-31T06:00+01:00",
         ),
     ),
     (
@@ -289,24 +277,20 @@ _MESSAGES: tuple[
             "date_from_datetime_parsing",
             "datetime_future",
         ),
-        _message(
-            template("{value} is not a time"), template("write for example 2026-01-31T06:00Z")
-        ),
+        _message("{value} is not a time", "write for example 2026-01-31T06:00Z"),
     ),
     (
         ("time_type", "time_parsing"),
-        _message(template("{value} is not a time of day"), template("write for example 06:00")),
+        _message("{value} is not a time of day", "write for example 06:00"),
     ),
     (
         ("time_delta_type", "time_delta_parsing"),
-        _message(
-            template("{value} is not a duration"), template("write for example 30m, 1h30m or 5d")
-        ),
+        _message("{value} is not a duration", "write for example 30m, 1h30m or 5d"),
     ),
-    (("none_required",), _message(template("should be left out"))),
+    (("none_required",), _message("should be left out")),
     (
         ("invalid_key",),
-        _message(template("{value} cannot be the name of a field"), template("names are text")),
+        _message("{value} cannot be the name of a field", "names are text"),
     ),
-    (("recursion_loop",), _message(template("refers to itself"))),
+    (("recursion_loop",), _message("refers to itself")),
 )

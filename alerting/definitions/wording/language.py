@@ -256,6 +256,12 @@ def translatable_count(singular: str, plural: str, number: int, /, **values: Val
     return translatable(form, number=Styled(number, "count"), **values)
 
 
+def count_in_english(singular: str, plural: str, number: int, /, **values: Value) -> str:
+    """Return the form of a text for engineers that fits a number."""
+    form = singular if number == 1 else plural
+    return ENGLISH.say(form, number=Styled(number, "count"), **values)
+
+
 def template(text: str) -> str:
     """Return a template as it is: a mark for the tool that collects texts, in a table."""
     return text

@@ -83,8 +83,8 @@ class AnomalyDefinition(NormalDefinition):
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
             7,
-            translatable("Several variables and mostly normal weeks, and no recorded problem"),
-            translatable("to know when they no longer fit together"),
+            "Several variables and mostly normal weeks, and no recorded problem",
+            "to know when they no longer fit together",
             lambda _, __: {},
         ),
     )
@@ -284,13 +284,13 @@ class AnomalyDefinition(NormalDefinition):
         if threshold.false_alarms_per_week is not None and threshold.time_in_alarm is not None:
             yield Fault(
                 "threshold",
-                translatable("states both false_alarms_per_week and time_in_alarm"),
-                translatable("keep one of them"),
+                "states both false_alarms_per_week and time_in_alarm",
+                "keep one of them",
             )
         for field in ("aggregations", "windows"):
             values = getattr(self, field) or ()
             if len(set(values)) < len(values):
-                yield Fault(field, translatable("names a value twice"))
+                yield Fault(field, "names a value twice")
         yield from self._escalation_faults()
         yield from self._time_faults()
 
@@ -300,24 +300,18 @@ class AnomalyDefinition(NormalDefinition):
             if SEVERITIES.index(one.severity) <= SEVERITIES.index(self.severity):
                 yield Fault(
                     f"{at}.severity",
-                    translatable(
-                        "{severity} is not worse than the severity {other}",
-                        severity=one.severity,
-                        other=self.severity,
-                    ),
+                    f"{one.severity} is not worse than the severity {self.severity}",
                 )
             if (one.score is None) == (one.share is None):
-                yield Fault(
-                    at, translatable("needs either score (how far) or share and over (how often)")
-                )
+                yield Fault(at, "needs either score (how far) or share and over (how often)")
             elif (one.share is None) != (one.over is None):
                 yield Fault(
                     at,
-                    translatable("share and over belong together"),
-                    translatable("write for example share: 0.5, over: 1h"),
+                    "share and over belong together",
+                    "write for example share: 0.5, over: 1h",
                 )
             elif one.over is not None and not timedelta(0) < one.over <= 7 * _DAY:
-                yield Fault(f"{at}.over", translatable("must be longer than 0s and at most 7d"))
+                yield Fault(f"{at}.over", "must be longer than 0s and at most 7d")
 
     def _time_faults(self) -> Iterable[Fault]:
         yield from self.period_faults()
@@ -327,7 +321,7 @@ class AnomalyDefinition(NormalDefinition):
             ("stride", () if self.stride is None else (self.stride,)),
         ):
             if any(value < timedelta(milliseconds=1) for value in values):
-                yield Fault(field, translatable("must be longer than 0s"))
+                yield Fault(field, "must be longer than 0s")
 
     def faults_on(
         self, targets: Sequence[Asset], event_types: Sequence[EventType]
@@ -335,10 +329,10 @@ class AnomalyDefinition(NormalDefinition):
         del event_types
         for asset in targets:
             if not self.numbers_of(asset):
-                hint = translatable("widen include; categories do not count")
+                hint = "widen include; categories do not count"
                 yield Fault(
                     "include",
-                    translatable("matches no number of {name} without exclude", name=asset.name),
+                    f"matches no number of {asset.name} without exclude",
                     hint,
                 )
         if self.by is not None:

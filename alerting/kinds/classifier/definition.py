@@ -10,7 +10,6 @@ from alerting.definitions.checks.trained import feature_faults, training_faults
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.language import translatable
 
 
 class ClassifierDefinition(TrainedDefinition):
@@ -19,10 +18,8 @@ class ClassifierDefinition(TrainedDefinition):
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
             4,
-            translatable(
-                "A problem that happened some ten times, and variables that may announce it"
-            ),
-            translatable("a warning before it comes, with reasons and advice"),
+            "A problem that happened some ten times, and variables that may announce it",
+            "a warning before it comes, with reasons and advice",
             lambda variable, limit: {
                 "problem": {"variable": variable, "above": limit, "for": "5m"},
                 "horizon": "30m",

@@ -35,8 +35,8 @@ class ControlChartDefinition(NormalDefinition):
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
             3,
-            translatable("A variable that should stay where it is"),
-            translatable("to find a small lasting shift"),
+            "A variable that should stay where it is",
+            "to find a small lasting shift",
             lambda variable, _: {"variable": variable, "chart": "ewma"},
         ),
     )
@@ -174,16 +174,16 @@ class ControlChartDefinition(NormalDefinition):
             if getattr(self, field) is not None and self.chart != chart:
                 yield Fault(
                     field,
-                    translatable("has no meaning for chart: {chart}", chart=self.chart),
-                    translatable("write chart: {chart}, or remove it", chart=chart),
+                    f"has no meaning for chart: {self.chart}",
+                    f"write chart: {chart}, or remove it",
                 )
         if self.rules and len(set(self.rules)) < len(self.rules):
-            yield Fault("rules", translatable("names a rule twice"))
+            yield Fault("rules", "names a rule twice")
         if not any(RULES[name].has_limit for name in self.rule_names) and self.chart == "shewhart":
             yield Fault(
                 "rules",
-                translatable("no rule has a limit that could be set"),
-                translatable("add nelson_1: a point beyond the control limit"),
+                "no rule has a limit that could be set",
+                "add nelson_1: a point beyond the control limit",
             )
         yield from self._run_length_faults()
         yield from self._time_faults()
@@ -195,24 +195,19 @@ class ControlChartDefinition(NormalDefinition):
         for name in self.rule_names:
             own = RULES[name].run_length
             if own is not None and own / charts < wanted:
-                message = translatable(
-                    "{name} signals after at most {points} points on average by itself",
-                    name=name,
-                    points=f"{own / charts:.0f}",
+                message = (
+                    f"{name} signals after at most {own / charts:.0f} points on average by itself"
                 )
                 yield Fault(
                     "rules",
                     message,
-                    translatable(
-                        "leave it out, or write average_run_length: {points} or less",
-                        points=int(own / charts * 0.9),
-                    ),
+                    f"leave it out, or write average_run_length: {int(own / charts * 0.9)} or less",
                 )
 
     def _time_faults(self) -> Iterable[Fault]:
         yield from self.period_faults()
         if not isinstance(self.normal, Dates) and self.normal < _DAY:
-            yield Fault("normal", translatable("is too short"), translatable("the shortest is 1d"))
+            yield Fault("normal", "is too short", "the shortest is 1d")
         yield from self.negative_faults("stale_after", "clear_for")
 
     def faults_on(
@@ -223,10 +218,7 @@ class ControlChartDefinition(NormalDefinition):
         if types.get(self.variable) == "boolean":
             yield Fault(
                 "variable",
-                translatable(
-                    "{variable} is true or false; a control chart needs a number",
-                    variable=shown(self.variable),
-                ),
+                f"{shown(self.variable)} is true or false; a control chart needs a number",
             )
 
 

@@ -53,8 +53,8 @@ class ForecastDefinition(TrainedDefinition):
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
             5,
-            translatable("A number with a limit, whose course tells where it goes"),
-            translatable("to know before it reaches the limit"),
+            "A number with a limit, whose course tells where it goes",
+            "to know before it reaches the limit",
             lambda variable, limit: {
                 "problem": {"variable": variable, "above": limit},
                 "horizon": "3h",
@@ -62,8 +62,8 @@ class ForecastDefinition(TrainedDefinition):
         ),
         Start(
             6,
-            translatable("A number that is measured seldom, or known late"),
-            translatable("its value in between, with an interval"),
+            "A number that is measured seldom, or known late",
+            "its value in between, with an interval",
             lambda variable, _: {"variable": variable, "horizon": "3h"},
         ),
     )
@@ -170,35 +170,32 @@ class ForecastDefinition(TrainedDefinition):
         if problem.variable is None:
             yield Fault(
                 "problem",
-                translatable("a forecast needs one variable with limits"),
-                translatable(
-                    "write problem: {variable: …, above: …}, or variable: … for its value alone"
-                )
+                "a forecast needs one variable with limits",
+                "write problem: {variable: …, above: …}, or variable: … for its value alone"
                 if problem.combination is None
-                else translatable(
+                else (
                     "write problem: {variable: …, above: …}, or variable: … for its value alone; "
-                    "for conditions of several choose kind: classifier"
+                    "for "
+                    "conditions of several choose kind: classifier"
                 ),
             )
         elif not self.may_see(problem.variable):
             yield Fault(
                 "exclude",
-                translatable(
-                    "a forecast of {variable} must see its past", variable=shown(problem.variable)
-                ),
-                translatable("let include and exclude leave it"),
+                f"a forecast of {shown(problem.variable)} must see its past",
+                "let include and exclude leave it",
             )
         if problem.equals is not None:
             yield Fault(
                 "problem.equals",
-                translatable("a forecast needs limits"),
-                translatable("write above or below, or choose kind: classifier"),
+                "a forecast needs limits",
+                "write above or below, or choose kind: classifier",
             )
         if problem.hold:
             yield Fault(
                 "problem.for",
-                translatable("any sample outside of the limits counts"),
-                translatable("remove for, or choose kind: classifier"),
+                "any sample outside of the limits counts",
+                "remove for, or choose kind: classifier",
             )
         yield from self._faults_of_learning()
 
@@ -207,25 +204,25 @@ class ForecastDefinition(TrainedDefinition):
         if self.is_of_unit:
             yield Fault(
                 "horizon",
-                translatable("must be longer than 0s"),
-                translatable("write the time between two values, e.g. 1h"),
+                "must be longer than 0s",
+                "write the time between two values, e.g. 1h",
             )
             return
         for field in ("avoided", "confirmed"):
             if getattr(self.feedback, field) != "exclude":
                 yield Fault(
                     f"feedback.{field}",
-                    translatable("a forecast learns from values, which no answer changes"),
-                    translatable("write exclude, or remove it: rows with answers are left out"),
+                    "a forecast learns from values, which no answer changes",
+                    "write exclude, or remove it: rows with answers are left out",
                 )
         if "last" not in self.features.aggregations:
             yield Fault(
                 "features.aggregations",
-                translatable("a forecast needs the last value"),
-                translatable("add last"),
+                "a forecast needs the last value",
+                "add last",
             )
         if self.season is not None and self.season <= timedelta(0):
-            yield Fault("season", translatable("must be longer than 0s"))
+            yield Fault("season", "must be longer than 0s")
         yield from training_faults(self)
 
     def _faults_of_value(self) -> Iterable[Fault]:
@@ -233,18 +230,16 @@ class ForecastDefinition(TrainedDefinition):
         if self.problem.has_condition or self.problem.variable != self.variable:
             yield Fault(
                 "variable",
-                translatable("is given beside a problem, whose variable is predicted"),
-                translatable(
-                    "keep one of them: variable for the value alone, problem for an alarm too"
-                ),
+                "is given beside a problem, whose variable is predicted",
+                "keep one of them: variable for the value alone, problem for an alarm too",
             )
         fields = type(self).model_fields
         for name in _OF_ALARMS:
             if getattr(self, name) != fields[name].get_default(call_default_factory=True):
                 yield Fault(
                     name,
-                    translatable("means nothing without an alarm"),
-                    translatable("remove it, or write a problem"),
+                    "means nothing without an alarm",
+                    "remove it, or write a problem",
                 )
 
     def faults_on(
@@ -254,10 +249,7 @@ class ForecastDefinition(TrainedDefinition):
         if types.get(self.problem.variable or "") == "boolean":
             yield Fault(
                 "problem.variable",
-                translatable(
-                    "{variable} is true or false; a forecast needs a number",
-                    variable=shown(self.problem.variable),
-                ),
+                f"{shown(self.problem.variable)} is true or false; a forecast needs a number",
             )
         yield from feature_faults(self, targets, event_types)
 

@@ -22,7 +22,6 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Between, Dates, Length, way
 from alerting.definitions.model import STORED, ModelDefinition
-from alerting.definitions.wording.language import translatable
 
 NormalPeriod = Annotated[Length | Between, Discriminator(way)]
 USUAL_PERIOD = timedelta(days=28)
@@ -141,11 +140,9 @@ class NormalDefinition(ModelDefinition):
         """Yield the faults of a normal period that is given by dates."""
         if isinstance(self.normal, Dates):
             if self.normal.end is None:
-                yield Fault(
-                    "normal", translatable("has no end"), translatable("write {from: …, to: …}")
-                )
+                yield Fault("normal", "has no end", "write {from: …, to: …}")
             elif self.normal.end <= self.normal.start:
-                yield Fault("normal", translatable("ends before it begins"))
+                yield Fault("normal", "ends before it begins")
 
     def negative_faults(self, *names: str) -> Iterable[Fault]:
         """Yield a fault for each of these durations that is negative. Names are those of the
@@ -154,4 +151,4 @@ class NormalDefinition(ModelDefinition):
             written = field.alias or name
             value = getattr(self, name)
             if written in names and value is not None and value < timedelta(0):
-                yield Fault(written, translatable("must not be negative"))
+                yield Fault(written, "must not be negative")

@@ -16,7 +16,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.model import Condition, Definition
-from alerting.definitions.wording.language import joined, translatable
+from alerting.definitions.wording.language import joined
 from alerting.detection.rates import rates_of_change
 from alerting.readings.history import Millis, duration_millis
 
@@ -117,9 +117,9 @@ def _failures(wanted: Lasting, times: Times) -> Iterator[str]:
         yield _why_not_raised(wanted, raises)
         return
     if wanted.clear_for and _never_lasts(_known_spans(wanted.condition, times), wanted.clear_for):
-        yield translatable(
-            "`clear_for: {duration}` can never be fulfilled, so no alarm ends",
-            duration=format_duration(wanted.clear_for),
+        yield (
+            f"`clear_for: {format_duration(wanted.clear_for)}` can never be fulfilled, so no "
+            "alarm ends"
         )
 
 
@@ -134,20 +134,14 @@ def _never_lasts(spans: Spans, wanted: timedelta) -> bool:
 def _why_not_raised(wanted: Lasting, raises: Spans) -> str:
     of = wanted.condition
     if len(raises.start):
-        return translatable(
-            "`for: {duration}` can never be fulfilled", duration=format_duration(wanted.hold)
-        )
+        return f"`for: {format_duration(wanted.hold)}` can never be fulfilled"
     if isinstance(of, Combination):
-        return translatable("its conditions are never known at the same time, so no alarm comes")
+        return "its conditions are never known at the same time, so no alarm comes"
     if of.at_least is not None and of.rate_per is None:
-        return translatable(
-            "`at_least: {readings} of {of}` can never be fulfilled",
-            readings=of.at_least.readings,
-            of=of.at_least.of,
-        )
-    return translatable(
-        "no rate per {duration} is ever known, so no alarm comes",
-        duration=format_duration(of.rate_per or timedelta(0)),
+        return f"`at_least: {of.at_least.readings} of {of.at_least.of}` can never be fulfilled"
+    return (
+        f"no rate per {format_duration(of.rate_per or timedelta(0))} is ever known, so no "
+        "alarm comes"
     )
 
 
@@ -163,12 +157,10 @@ def _cause(leaf: Condition, times: Times) -> str:
     field = _cut_by(leaf, times)
     if not field:
         return ""
-    return translatable(
-        "{variable} comes every {usual}, longer than {field} {duration}",
-        variable=leaf.variable,
-        usual=format_duration(usual_distance(times[leaf.variable])),
-        field=field,
-        duration=format_duration(getattr(leaf, field)),
+    return (
+        f"{leaf.variable} comes every "
+        f"{format_duration(usual_distance(times[leaf.variable]))}, longer than {field} "
+        f"{format_duration(getattr(leaf, field))}"
     )
 
 
@@ -181,7 +173,7 @@ def _remedy(wanted: Lasting, times: Times) -> str:
             tried, enough = tried.lengthened(field, factor, times)
             written += [f"{field}: {format_duration(enough)}"] if enough else []
         if written and not list(_failures(tried, times)):
-            return translatable("write {fields}", fields=", ".join(written))
+            return f"write {', '.join(written)}"
     return ""
 
 

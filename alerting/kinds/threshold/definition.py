@@ -24,7 +24,6 @@ from alerting.definitions.model import (
     Problem,
     Severity,
 )
-from alerting.definitions.wording.language import translatable
 from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables, condition_phrase
 
 FAMILY = "quantiles"
@@ -52,14 +51,14 @@ class ThresholdDefinition(Conditions, Definition):
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
             1,
-            translatable("A limit that you can write down"),
-            translatable("to know when a value is beyond it"),
+            "A limit that you can write down",
+            "to know when a value is beyond it",
             lambda variable, limit: {"variable": variable, "above": limit, "for": "3m"},
         ),
         Start(
             2,
-            translatable("No limit, but the usual range of past weeks"),
-            translatable("to know when a value is unusual"),
+            "No limit, but the usual range of past weeks",
+            "to know when a value is unusual",
             lambda variable, _: {"variable": variable, "above": {"learned": {"quantile": 0.999}}},
         ),
     )
@@ -142,8 +141,8 @@ class ThresholdDefinition(Conditions, Definition):
         if "promotion" in self.model_fields_set and not self.learned:
             yield Fault(
                 "promotion",
-                translatable("decides on learned limits, and this definition has none"),
-                translatable("remove it"),
+                "decides on learned limits, and this definition has none",
+                "remove it",
             )
 
     def faults_on(

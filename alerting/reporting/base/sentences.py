@@ -1,6 +1,5 @@
 """Sentences about an episode, the same for pages, messages, the API and the command line."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -88,7 +87,6 @@ MESSAGE_NAMES: Mapping[TransitionKind, str] = MappingProxyType({
     "reopened": translatable("open again"),
     "unmuted": translatable("still open"),
 })  # fmt: skip
-_CODES = re.compile(rf"\b({'|'.join(VERDICT_NAMES)})\b")
 
 
 def sentence(text: str) -> str:
@@ -189,19 +187,9 @@ def headline(episode: Episode) -> str:
         return translatable(
             "It is happening. As of {when}: {reason}", when=known, reason=came.reason
         )
-    changes = (
-        [t.reason for t in episode.transitions if t.kind == "severity"]
-        if episode.condition == "open"
-        else []
-    )
-    if not changes:
-        return episode.evaluation.reason
-    if isinstance(changes[-1], Translatable) and isinstance(
-        latest := changes[-1].values.get("reason"), Translatable
-    ):
-        return latest
-    _, colon, rest = changes[-1].partition(": ")
-    return rest if colon else episode.evaluation.reason
+    changes = [t for t in episode.transitions if t.kind == "severity"]
+    latest = changes[-1].cause if changes and episode.condition == "open" else ""
+    return latest or episode.evaluation.reason
 
 
 def observed_variable(episode: Episode) -> str | None:
@@ -303,17 +291,10 @@ def answer(feedback: Feedback, language: Language = ENGLISH) -> str:
 def describe_transition(transition: Transition, language: Language = ENGLISH) -> tuple[str, str]:
     """Return a transition as a heading and its reason, without codes."""
     heading = language.translate(_HAPPENED[transition.kind])
-    reason = language.translate(transition.reason)
-    if transition.kind == "feedback":
-        reason = _CODES.sub(lambda found: language.translate(VERDICT_NAMES[found[1]]), reason)
-    if transition.kind == "outcome":
-        code, colon, rest = transition.reason.partition(": ")
-        if isinstance(transition.reason, Translatable):
-            rest = language.show(transition.reason.values.get("reason", rest))
-        reason = (
-            f"{language.translate(OUTCOME_NAMES.get(code, code))}{colon}{language.translate(rest)}"
-        )
-    return heading, reason
+    if transition.outcome is None:
+        return heading, language.translate(transition.reason)
+    outcome = language.translate(OUTCOME_NAMES[transition.outcome])
+    return heading, f"{outcome}: {language.translate(transition.cause)}"
 
 
 def describe_delivery(notification: Notification, language: Language = ENGLISH) -> tuple[str, str]:
@@ -346,7 +327,7 @@ def history(
     rows = [
         (t.at, *describe_transition(t, language), "" if t.actor == "platform" else t.actor)
         for t in episode.transitions
-        if not (t.kind == "outcome" and t.reason.startswith("undetermined"))
+        if t.outcome != "undetermined"
     ]
     rows += [
         (n.delivered_at or n.created_at, *describe_delivery(n, language), "") for n in notifications

@@ -11,17 +11,16 @@ from alerting.definitions.wording.language import (
     translatable,
     translatable_count,
 )
-from alerting.reporting.base.estimates import LEAST_EVENTS, Estimate
+from alerting.reporting.base.estimates import LEAST_EVENTS, Estimate, RowMetrics
 from alerting.reporting.base.messages import false_alarms, seconds
-from alerting.reporting.base.scores import RowMetrics
-from alerting.reporting.definition.metrics import ReportMetrics
-from alerting.reporting.definition.values import (
+from alerting.reporting.definition.material import (
     ValueMetrics,
     advise_value,
     describe_value,
     value_rule,
     value_trust,
 )
+from alerting.reporting.definition.metrics import ReportMetrics
 
 Trust = Literal["yes", "with_care", "no", "cannot_tell"]
 GOOD_RECALL = 0.7

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
+
+import numpy as np
 
 from alerting.alarm_kpis.intervals import Interval, find_gaps, length, merge
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.wording.language import (
+    Styled,
+    measured,
+    template,
+    templates,
+    translatable,
+)
 from alerting.episodes.counting import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.misses import ReportedMiss
-from alerting.learning.metrics.graded_values import ServedValues
+from alerting.learning.metrics.graded_values import GradedValues, ServedValues
+from alerting.learning.metrics.metrics import (
+    ProblemIntervals,
+    announces,
+    occurred_after,
+    problem_intervals,
+)
 from alerting.readings.history import History, duration_millis, to_millis
+from alerting.reporting.base.estimates import Cases, Estimate, median, nothing, share
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
 
@@ -205,3 +221,234 @@ def counted_outcomes(m: Material, without: Collection[str] = ()) -> Counter[Outc
                 counts[outcome] += is_inside
             has_hit = has_hit or outcome == "hit"
     return counts
+
+
+_PROBLEMS = Cases(
+    templates("{number} problem", "{number} problems"),
+    templates("{count} of {number} problem", "{count} of {number} problems"),
+    template("no problems"),
+)
+_ANNOUNCED = Cases(
+    templates("{number} announced problem", "{number} announced problems"),
+    templates("{count} of {number} announced problem", "{count} of {number} announced problems"),
+    template("no announced problems"),
+)
+
+
+@dataclass(frozen=True)
+class ReportedProblem:
+    """A problem of the period. `lead_s`: seconds from the detection to its start."""
+
+    asset: str
+    start: datetime
+    end: datetime | None
+    episode: str | None
+    lead_s: float | None
+
+
+def find_problems(
+    m: Material,
+) -> tuple[tuple[ReportedProblem, ...], int, tuple[ReportedProblem, ...]]:
+    """Return the period's problems with their episodes, and those without a possible warning.
+
+    The latter are the number of those before which nothing was evaluated, and those that began in
+    the recovery of another.
+    """
+    problems: list[ReportedProblem] = []
+    in_recovery: list[ReportedProblem] = []
+    unevaluated = 0
+    for asset, found in m.problems.sort_values("start", kind="stable").groupby("asset", sort=True):
+        spans = problem_intervals(found, onset=m.predicts == "onset")
+        warned = _find_warnings(m, str(asset), spans)
+        for i, (start, end) in enumerate(found[["start", "end"]].itertuples(index=False)):
+            begin = start.to_pydatetime()
+            if not m.start <= begin < m.end:
+                continue
+            episode = warned.get(i)
+            ended = None if pd.isna(end) else end.to_pydatetime()
+            lead = (
+                (
+                    begin - (episode.raised_at if episode.backfilled else episode.detected_at)
+                ).total_seconds()
+                if episode and not m.definition.is_of_unit
+                else None
+            )
+            reported = ReportedProblem(
+                str(asset), begin, ended, episode.id if episode else None, lead
+            )
+            if not spans.counted[i]:
+                in_recovery.append(replace(reported, episode=None, lead_s=None))
+            elif not _warnable(m, str(asset), begin):
+                unevaluated += 1
+            else:
+                problems.append(reported)
+    by_start = (
+        tuple(sorted(of, key=lambda p: (p.start, p.asset))) for of in (problems, in_recovery)
+    )
+    return next(by_start), unevaluated, next(by_start)
+
+
+def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
+    """Return the first episode that announced each problem in time, as `event_metrics` does."""
+    gap, horizon = gap_and_horizon(m.definition)
+    first: dict[int, Episode] = {}
+    for episode, counted in as_counted(m.definition, [e for e in m.episodes if e.asset == asset]):
+        raised = counted.raised
+        _, which = occurred_after(raised, spans, gap, horizon, counted.last_high)
+        known_from = to_millis(episode.detected_at) if episode.late_data_status else raised
+        if which is not None and announces(max(raised, known_from), int(spans.start[which]), gap):
+            first.setdefault(which, episode)
+    return first
+
+
+def _warnable(m: Material, asset: str, start: datetime) -> bool:
+    """Return whether an instant in [start - gap - horizon, start - gap) was evaluated; of a model
+    with scores, whether it had one there, as a training counts."""
+    evaluated = m.evaluated.get(asset)
+    latest = start - m.definition.window.after
+    first = latest - m.definition.window.length
+    if evaluated is None or evaluated[0] >= latest or first >= evaluated[1]:
+        return False
+    scored = m.scores["ts"][m.scores["asset"] == asset]
+    is_outside = first < m.start  # the scores are those of the period
+    return is_outside or scored.empty or bool(((scored >= first) & (scored < latest)).any())
+
+
+def gap_and_horizon(definition: Definition) -> tuple[int, int]:
+    """Return gap and horizon (ms) as `event_metrics` takes them."""
+    return duration_millis(definition.window.after), duration_millis(definition.window.length)
+
+
+def event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
+    """Compute the share of the problems that an episode announced."""
+    if m.definition.problem is None:
+        return nothing("%", translatable("the definition has no problem that data can confirm"))
+    return share(sum(p.episode is not None for p in problems), len(problems), _PROBLEMS)
+
+
+def lead_time(problems: Sequence[ReportedProblem]) -> Estimate:
+    """Compute the median time from the announcement to the begin of the announced problems."""
+    return median([p.lead_s for p in problems if p.lead_s is not None], "s", _ANNOUNCED)
+
+
+LEAST_SAMPLES = 30  # below which nothing is concluded
+LEAST_COVERAGE = 0.85  # of 90 % intervals
+_NOT_PREDICTED = translatable("No predicted value was served in this period.")
+
+
+@dataclass(frozen=True)
+class ValueGrade:
+    """How good the values of some assets were: mean absolute error of the median, and of the last
+    known value, in the unit of the variable, and the share of samples in the 90 % interval. None
+    without samples. `is_worse`: than the last known value, where there was one."""
+
+    samples: int
+    error: float | None
+    last_error: float | None
+    coverage: float | None
+    is_worse: bool = False
+
+
+@dataclass(frozen=True)
+class ValueMetrics:
+    """The grades of a variable's predicted values, of all assets together and `by_asset`.
+
+    `predicted`: the number of predicted values.
+    """
+
+    variable: str
+    unit: str | None
+    predicted: int
+    total: ValueGrade
+    by_asset: Mapping[str, ValueGrade]
+
+
+def compute_values(values: Mapping[str, ServedValues]) -> ValueMetrics | None:
+    """Return the grades of a period; None without predicted values."""
+    if not values:
+        return None
+    first = next(iter(values.values()))
+    return ValueMetrics(
+        variable=first.variable,
+        unit=first.unit,
+        predicted=sum(len(one.predicted.at) for one in values.values()),
+        total=compute_grade(GradedValues.join([one.graded for one in values.values()])),
+        by_asset={asset: compute_grade(one.graded) for asset, one in values.items()},
+    )
+
+
+def compute_grade(graded: GradedValues) -> ValueGrade:
+    """Return the figures of graded samples."""
+    figures = (graded.error, graded.last_error, graded.coverage)
+    error, last_error, coverage = (None if np.isnan(f) else f for f in figures)
+    is_worse = graded.is_worse_than_last
+    return ValueGrade(len(graded.at), error, last_error, coverage, is_worse)
+
+
+def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no", "cannot_tell"]:
+    """Return whether values can be relied on, as `value_rule` states it."""
+    grade = None if values is None else values.total
+    if grade is None or grade.samples < LEAST_SAMPLES or grade.coverage is None:
+        return "cannot_tell"
+    if grade.last_error is not None and (grade.error or 0.0) >= grade.last_error:
+        return "no"
+    return "yes" if grade.coverage >= LEAST_COVERAGE else "with_care"
+
+
+def value_rule() -> str:
+    """Return the rule of `value_trust` in words."""
+    return translatable(
+        "Trusted means: off by less than the last known value, and at least {share} of the samples "
+        "in the 90 % interval. Cannot tell: fewer than {number} samples came.",
+        share=Styled(LEAST_COVERAGE, "share"),
+        number=LEAST_SAMPLES,
+    )
+
+
+def describe_value(values: ValueMetrics | None) -> str:
+    """Return how good the values of a period were, in a sentence."""
+    if values is None:
+        return _NOT_PREDICTED
+    grade = values.total
+    if grade.error is None or grade.coverage is None:
+        return translatable(
+            "{predicted} values were predicted; no sample has come yet to compare them with.",
+            predicted=Styled(values.predicted, ".0f"),
+        )
+    facts = {
+        "error": measured(grade.error, ".3g", values.unit),
+        "share": Styled(grade.coverage, "share"),
+        "samples": Styled(grade.samples, ".0f"),
+    }
+    if grade.last_error is None:
+        return translatable(
+            "The predicted value was off by {error} on average; its 90 % interval held {share} of "
+            "{samples} samples.",
+            **facts,
+        )
+    return translatable(
+        "The predicted value was off by {error} on average, the last known value by {last}; its "
+        "90 % interval held {share} of {samples} samples.",
+        last=measured(grade.last_error, ".3g", values.unit),
+        **facts,
+    )
+
+
+def advise_value(values: ValueMetrics | None) -> tuple[str, ...]:
+    """Return what to do about predicted values that are not trusted."""
+    trust = value_trust(values)
+    if values is None:
+        return (
+            translatable(
+                "Check that the definition is active, readings arrive, and a model is in service."
+            ),
+        )
+    found = {
+        "cannot_tell": translatable("Wait, or choose a longer period: too few samples came."),
+        "no": translatable(
+            "The last known value alone is as good: give the model variables that move with it, "
+            "and train again."
+        ),
+        "with_care": translatable("The intervals are too narrow: train again."),
+    }
+    return (found[trust],) if trust in found else ()

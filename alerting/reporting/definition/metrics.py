@@ -19,18 +19,25 @@ from alerting.reporting.base.estimates import (
     CASES_WITH_OUTCOME,
     CASES_WITHOUT_AVOIDED,
     Estimate,
+    RowMetrics,
+    compute_row_metrics,
     nothing,
     rate_per_week,
     share,
 )
-from alerting.reporting.base.scores import RowMetrics, compute_row_metrics
-from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.definition.material import (
     Material,
     ModelInService,
+    ReportedProblem,
+    ValueMetrics,
+    compute_values,
     counted_outcomes,
     ended_at,
+    event_recall,
+    find_problems,
+    gap_and_horizon,
+    lead_time,
     outcome_of,
 )
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
@@ -41,17 +48,75 @@ from alerting.reporting.definition.operators import (
     drivers,
     verdict_metrics,
 )
-from alerting.reporting.definition.reported_problems import (
-    ReportedProblem,
-    event_recall,
-    find_problems,
-    gap_and_horizon,
-    lead_time,
-)
-from alerting.reporting.definition.values import ValueMetrics, compute_values
 
-NO_INTERVALS: Mapping[str, tuple[float, float]] = MappingProxyType({})
+
+@dataclass(frozen=True)
+class AssetData:
+    """Data of one asset.
+
+    `evaluated_s`: evaluated seconds of the period in which a value was known; `not_evaluated_s`:
+    seconds of the period before the first and after the last evaluated instant. `gaps`: intervals
+    without any known value in between; `gaps_s`: all of them together, `longest_gap_s`: the
+    longest.
+    """
+
+    asset: str
+    evaluated_s: float
+    not_evaluated_s: float
+    gaps: int
+    gaps_s: float
+    longest_gap_s: float
+
+
+@dataclass(frozen=True)
+class DataMetrics:
+    """Data and evaluation of the period. `found_late`: episodes found only in readings that came
+    late; `refuted`: episodes that late readings refuted."""
+
+    assets: tuple[AssetData, ...]
+    found_late: int
+    refuted: int
+
+    @property
+    def blind_share(self) -> float:
+        """Return the share of the time of all assets in which no alarm could come."""
+        blind = sum(one.not_evaluated_s + one.gaps_s for one in self.assets)
+        whole = blind + sum(one.evaluated_s for one in self.assets)
+        return blind / whole if whole else 0.0
+
+    @property
+    def longest_gap(self) -> AssetData | None:
+        """Return the asset with the longest gap; None without any."""
+        found = max(self.assets, key=lambda one: one.longest_gap_s, default=None)
+        return found if found is not None and found.gaps else None
+
+
+def data_metrics(m: Material) -> DataMetrics:
+    """Return the metrics of data and evaluation."""
+    return DataMetrics(
+        assets=tuple(_asset_data(m, asset) for asset in sorted({*m.histories, *m.evaluated})),
+        found_late=sum(e.late_data_status == "found_late" for e in m.raised),
+        refuted=m.withdrawn,
+    )
+
+
+def _asset_data(m: Material, asset: str) -> AssetData:
+    own = m.evaluated.get(asset)
+    gaps = m.gaps.get(asset, ())
+    whole = own[1] - own[0] if own else timedelta(0)
+    missing = length(gaps)
+    return AssetData(
+        asset=asset,
+        evaluated_s=(whole - missing).total_seconds(),
+        not_evaluated_s=(m.end - m.start - whole).total_seconds(),
+        gaps=len(gaps),
+        gaps_s=missing.total_seconds(),
+        longest_gap_s=max((b - a for a, b in gaps), default=timedelta(0)).total_seconds(),
+    )
+
+
 _WEEK_S = 7 * 86_400
+NO_INTERVALS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,19 @@ _SMALLEST_RATE = 1e-9  # false alarms a week; what is below is a damaged figure
 class CurvePoint:
     """A threshold, with its metrics on the rows that chose one.
 
-    `found` of `problems`: None in trainings of earlier versions, which stored `recall` alone.
-    `false_alarms`: a week and asset; `assets`: their number, None as before. `chosen`: in force
-    with this model. `at_most`: the `operating_point.false_alarms_per_week` by which a training with
-    these data would choose it, None where its time in alarm is beyond the limit.
+    `problems_found` of `problems`: None in trainings of earlier versions, which stored
+    `share_found` alone. `false_alarms_per_week`: on each asset; `assets`: their number, None as
+    before. `chosen`: in force with this model. `at_most`: the
+    `operating_point.false_alarms_per_week` by which a training with these data would choose it,
+    None where its time in alarm is beyond the limit.
     """
 
     threshold: float
-    recall: float
-    false_alarms: float
+    share_found: float
+    false_alarms_per_week: float
     time_in_alarm: float
     precision: float | None
-    found: int | None
+    problems_found: int | None
     problems: int | None
     assets: int | None
     chosen: bool
@@ -36,7 +37,7 @@ class CurvePoint:
     @property
     def on_all(self) -> float:
         """Return the false alarms a week on all assets together."""
-        return self.false_alarms * (self.assets or 1)
+        return self.false_alarms_per_week * (self.assets or 1)
 
 
 def operating_points(
@@ -68,14 +69,14 @@ def operating_points(
         for p, rate, following in zip(choosable, rates, [*rates, None][1:], strict=True)
     ]
     points += [_point(p, None) for p in known if p.get("chosen") and p not in choosable]
-    most_found = max((p.recall for p in points), default=-1.0)
+    most_found = max((p.share_found for p in points), default=-1.0)
     beyond = [
         p
         for p in known
         if p["event_recall"] > most_found and allowed_time < p["time_in_alarm"] <= _USUAL_STATE
     ]
     points += [_point(p, None) for p in _best(beyond)]
-    return _thinned(sorted(points, key=lambda p: (p.recall, p.false_alarms)), most)
+    return _thinned(sorted(points, key=lambda p: (p.share_found, p.false_alarms_per_week)), most)
 
 
 def _best(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -112,9 +113,10 @@ def limit_choosing(rate: float, following: float | None) -> float:
 def curve_line(points: Sequence[CurvePoint]) -> list[tuple[float, float]]:
     """Return the places of points in a plot in percent, from the left and from the top: false
     alarms to the right, problems found upwards."""
-    widest = max((p.false_alarms for p in points), default=0.0) or 1.0
+    widest = max((p.false_alarms_per_week for p in points), default=0.0) or 1.0
     return [
-        (round(4 + 92 * p.false_alarms / widest, 2), round(94 - 88 * p.recall, 2)) for p in points
+        (round(4 + 92 * p.false_alarms_per_week / widest, 2), round(94 - 88 * p.share_found, 2))
+        for p in points
     ]
 
 

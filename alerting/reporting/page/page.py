@@ -1,22 +1,43 @@
 """The report as one self-contained page without scripts and external resources."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
+from textwrap import shorten
 
+import numpy as np
 from markupsafe import Markup
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.misses import ReportedMiss
+from alerting.learning.metrics.graded_values import ServedValues
+from alerting.readings.instants import to_millis
 from alerting.reporting.base import messages
+from alerting.reporting.base.estimates import RowMetrics
 from alerting.reporting.base.templates import render
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.definition.operators import Driver
 from alerting.reporting.figures.bars import titles_of
-from alerting.reporting.figures.charts import bars_plot
-from alerting.reporting.figures.kit import png, svg, time_ticks
-from alerting.reporting.page import charts
+from alerting.reporting.figures.charts import (
+    MOST_VARIABLES,
+    WIDTH,
+    Plot,
+    bars_plot,
+    calibration_plot,
+    number_ticks,
+    panel_plot,
+    png,
+    share_bars,
+    share_ticks,
+    svg,
+    time_ticks,
+)
+from alerting.reporting.figures.episode_chart import Panel, describe_moving
 from alerting.reporting.page.backtest import BacktestMetrics
 from alerting.reporting.page.details import (
     ExplainedEpisode,
@@ -26,6 +47,244 @@ from alerting.reporting.page.details import (
     panel_of,
 )
 from alerting.reporting.page.sentences import head_sentences
+
+LANES = 20
+_HALF = WIDTH / 2
+_TIME_UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
+_BINS = 12
+_MOST_SAMPLES = 150  # in a chart of predicted values
+_THINNEST = 400  # parts of the width
+
+
+def timeline(
+    metrics: ReportMetrics,
+    scores: pd.DataFrame,
+    variable: Panel | None = None,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
+) -> str:
+    """Draw `variable` and score over the lanes of all assets, with problems and outcomes."""
+    start = to_millis(metrics.start)
+    end = to_millis(metrics.end)
+    ticks = time_ticks(metrics.start, metrics.end, zone, language)
+    plots = [] if variable is None else [panel_plot(variable, start, end, (), language)]
+    if len(scores):
+        plots.append(_score_plot(metrics, scores, language))
+    plots.append(lanes_plot(metrics))
+    plots[-1].x_ticks = ticks
+    plots[-1].x_title = _zone(zone, language)
+    label = language.say(
+        "Time line: {episodes} alarms, {problems} problems, {missed} of them unannounced",
+        episodes=len(metrics.episodes),
+        problems=len(metrics.problems),
+        missed=len(metrics.missed),
+    )
+    moving = () if variable is None else variable.moving
+    described = [label, *(describe_moving(variable, one, language) for one in moving if variable)]
+    return svg(plots, "; ".join(described))
+
+
+def lanes_of(metrics: ReportMetrics) -> list[str]:
+    """Return the assets with the most episodes and problems first, at most twenty."""
+    busy = dict.fromkeys(metrics.evaluated, 0)
+    for asset in [p.asset for p in metrics.problems] + [e.asset for e in metrics.episodes]:
+        busy[asset] = busy.get(asset, 0) + 1
+    return sorted(sorted(busy), key=lambda asset: -busy[asset])[:LANES]
+
+
+def lanes_plot(metrics: ReportMetrics) -> Plot:
+    """Return a lane for each asset with its problems (shaded) and alarms by outcome; thin where
+    data were missing."""
+    start = to_millis(metrics.start)
+    end = to_millis(metrics.end)
+    least = (end - start) / _THINNEST
+    lanes = lanes_of(metrics)
+    names = [(float(len(lanes) - 1 - i), lane) for i, lane in enumerate(lanes)]
+    y_ticks = [(row, shorten(metrics.asset_title(a), 26, placeholder=" …")) for row, a in names]
+    y = (-0.6, len(lanes) - 0.4)
+    plot = Plot((start, end), y, 24 * max(len(lanes), 1) + 8, y_ticks=y_ticks, grid=False)
+
+    def bar(begin: datetime, until: datetime | None, y: float, half: float, *look: object) -> None:
+        first = to_millis(begin)
+        last = max(to_millis(min(until or metrics.end, metrics.end)), first + least)
+        plot.bar((first, last), (y - half, y + half), *look)  # type: ignore[arg-type]
+
+    row_of = {asset: row for row, asset in names}
+    for problem in (p for p in metrics.problems if p.asset in row_of):
+        row = row_of[problem.asset]
+        bar(problem.start, problem.end or problem.start, row, 0.45, "problem", 0.35)
+        if problem.episode is None:
+            plot.write(to_millis(problem.start), row, "▼", "middle", "problem", (0, -3))
+    for episode in (e for e in metrics.episodes if e.asset in row_of):
+        row = row_of[episode.asset]
+        colour = episode.outcome.replace("_", "-")
+        bar(episode.raised_at, episode.ended_at, row, 0.03, colour, 0.6)
+        for first, last in episode.in_alarm or [(episode.raised_at, episode.raised_at)]:
+            bar(first, last, row, 0.2, colour)
+    return plot
+
+
+def _score_plot(metrics: ReportMetrics, scores: pd.DataFrame, language: Language) -> Plot:
+    """Return the highest score of each of 700 time slices, so that no peak is averaged away."""
+    width = (metrics.end - metrics.start) / 700
+    slices = ((scores["ts"] - metrics.start) // width).astype(int)
+    highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
+    at = [to_millis(metrics.start + width * (i + 0.5)) for i in highest.index]
+    top = 1.05 * float(highest.to_numpy(np.float64).max()) or 1.0
+    title = language.say("score (solid) and threshold (dashed)")
+    if scores["asset"].nunique() > 1:
+        title = language.say("score (solid) and threshold (dashed), highest of all assets")
+    x = (to_millis(metrics.start), to_millis(metrics.end))
+    plot = Plot(x, (0, top), 110, title, y_ticks=share_ticks(0, top, language))
+    plot.line(at, highest["score"], width=1)
+    plot.line(at, highest["threshold"], "ink", 1, dashed=True, steps=True)
+    return plot
+
+
+def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
+    """Draw the number of problems by their lead time; empty without any."""
+    if not metrics.lead_times:
+        return ""
+    longest_s = max(abs(lead) for lead in metrics.lead_times)
+    unit, divisor = next((u for u in _TIME_UNITS if longest_s >= 2 * u[1]), ("s", 1.0))
+    values = np.asarray(metrics.lead_times) / divisor
+    gap = (metrics.gap_s or 0) / divisor
+    last = max(gap + (metrics.horizon_s or 0) / divisor, float(values.max()))
+    counts, edges = np.histogram(values, _BINS, (min(0.0, float(values.min())), last))
+    top = 1.1 * int(counts.max())
+    x = (float(edges[0]), float(edges[-1]))
+    y_ticks = [tick for tick in number_ticks(0, top, language) if tick[0] == round(tick[0])]
+    title = language.say("problems")
+    plot = Plot(x, (0, top), 170, title, number_ticks(*x, language), y_ticks)
+    plot.x_title = language.say("lead time ({unit})", unit=language.say(unit))
+    for count, first, until in zip(counts.tolist(), edges, edges[1:], strict=False):
+        plot.bar((first, until - 0.06 * (until - first)), (0, count), "hit")
+    if metrics.lead_time.value is not None:
+        middle = metrics.lead_time.value
+        plot.moment(middle / divisor)
+        said = language.say("median {duration}", duration=messages.seconds(middle, language))
+        plot.title = f"{title}; {said}"
+    if gap:
+        plot.moment(gap, "problem", dashed=True)
+    return svg([plot], language.say("Distribution of lead times"), _HALF)
+
+
+def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
+    """Draw the observed share against score, with 95 % intervals; empty without both classes."""
+    if rows.ap is None:
+        return ""
+    x_title = language.say("score (probability)")
+    y_title = language.say("share of rows the problem followed")
+    plot = calibration_plot(rows.calibration, x_title, y_title, language)
+    return svg([plot], language.say("Calibration of the score"), _HALF)
+
+
+def importance(
+    shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
+) -> str:
+    """Draw the mean size of each variable's share in a score. `titles`: by name."""
+    ranked = sorted(((n, s) for n, s in shares.items() if s > 0), key=lambda item: -item[1])
+    label = language.say("Importance of each variable for the model")
+    return _shares(label, dict(ranked[:MOST_VARIABLES]), titles, language)
+
+
+def driver_bars(
+    drivers: Sequence[Driver], titles: Mapping[str, str], language: Language = ENGLISH
+) -> str:
+    """Draw each variable's mean contribution, now and before (grey). `titles`: by name."""
+    label = language.say("Mean contribution to the risk of the alarms")
+    before = {d.variable: d.before for d in drivers if d.before is not None}
+    return _shares(label, {d.variable: d.share for d in drivers}, titles, language, before)
+
+
+def _shares(
+    title: str,
+    shares: Mapping[str, float],
+    titles: Mapping[str, str],
+    language: Language,
+    before: Mapping[str, float] | None = None,
+) -> str:
+    if not shares:
+        return ""
+    chart = share_bars(
+        title,
+        [(titles.get(n, n.replace("_", " ")), s, language.points(s)) for n, s in shares.items()],
+    )
+    plot = bars_plot(chart, language, ticks=True)
+    for row, name in enumerate(reversed([*shares])):
+        if before and name in before:
+            plot.bar((0, before[name]), (row - 0.42, row - 0.28), "undetermined")
+    return svg([plot], chart.description)
+
+
+def predicted_values(
+    values: Mapping[str, ServedValues], zone: tzinfo = UTC, language: Language = ENGLISH
+) -> str:
+    """Draw the predicted values of the first asset beside its samples: the last ones that a chart
+    can show; empty without samples."""
+    asset, found = next(iter(values.items()), ("", None))
+    if found is None or not len(found.graded.at):
+        return ""
+    variable = found.variable.replace("_", " ")
+    samples = found.graded.at[-_MOST_SAMPLES:]
+    came = found.graded.value[-_MOST_SAMPLES:]
+    is_drawn = found.drawn_at >= samples[0]
+    at = found.drawn_at[is_drawn]
+    low, middle, high = (
+        side[is_drawn]
+        for side in (found.predicted.low, found.predicted.median, found.predicted.high)
+    )
+    y = (
+        float(min(low.min(initial=came.min()), came.min())),
+        float(max(high.max(initial=came.max()), came.max())),
+    )
+    first, last = (
+        datetime.fromtimestamp(edge / 1000, UTC)
+        for edge in (samples[0], max(samples[-1], at.max(initial=samples[-1])))
+    )
+    plot = Plot(
+        (to_millis(first), to_millis(last)),
+        y,
+        170,
+        ", ".join(filter(None, (asset, variable, found.unit))),
+        time_ticks(first, last, zone, language, 6),
+        number_ticks(*y, language) if y[0] < y[1] else (),
+        _zone(zone, language),
+    )
+    plot.area(at.tolist(), low.tolist(), high.tolist())
+    plot.line(at, middle, width=1)
+    plot.dots(samples, came, "ink", 2)
+    label = language.say(
+        "{asset}: predicted {variable} with its 90 % interval, beside the samples",
+        asset=asset,
+        variable=variable,
+    )
+    return svg([plot], label)
+
+
+def missed_problem(missed: MissedProblem, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+    """Draw the variable around a problem that came unannounced; the problem is shaded."""
+    panel = missed.panel
+    if panel is None or not len(panel.at):
+        return ""
+    first, last = (datetime.fromtimestamp(int(at) / 1000, UTC) for at in panel.at[[0, -1]])
+    left = to_millis(first)
+    right = to_millis(last)
+    plot = panel_plot(panel, left, right, time_ticks(first, last, zone, language, 5), language)
+    plot.x_title = _zone(zone, language)
+    plot.bar((to_millis(missed.start), to_millis(missed.end or last)), plot.y, "problem", 0.3)
+    label = language.say(
+        "{asset}, {variable}: around the problem of {when}",
+        asset=missed.asset,
+        variable=panel.name,
+        when=messages.instant(missed.start, zone),
+    )
+    label = "; ".join([label, *(describe_moving(panel, one, language) for one in panel.moving)])
+    return svg([plot], label, _HALF)
+
+
+def _zone(zone: tzinfo, language: Language) -> str:
+    return language.say("time ({zone})", zone=messages.zone_name(zone))
 
 
 @dataclass(frozen=True)
@@ -47,22 +306,22 @@ def draw(
     titles: dict[str, str] = {}
     for history in material.histories.values():
         titles |= titles_of(history.asset)
-    importance = next((m.importance for m in reversed(metrics.models) if m.importance), {})
-    lanes = charts.lanes_of(metrics)
+    weights = next((m.importance for m in reversed(metrics.models) if m.importance), {})
+    lanes = lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
     drawn = {
-        "timeline": charts.timeline(metrics, scores, variable, zone, language),
-        "lead_times": charts.lead_times(metrics, language),
-        "calibration": charts.calibration(rows, language) if rows else "",
-        "importance": charts.importance(importance, titles, language),
-        "drivers": charts.driver_bars(metrics.drivers, titles, language),
-        "predicted": charts.predicted_values(material.values, zone, language),
+        "timeline": timeline(metrics, scores, variable, zone, language),
+        "lead_times": lead_times(metrics, language),
+        "calibration": calibration(rows, language) if rows else "",
+        "importance": importance(weights, titles, language),
+        "drivers": driver_bars(metrics.drivers, titles, language),
+        "predicted": predicted_values(material.values, zone, language),
     }
     missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
     episodes = episode_details(material.raised, material.histories, language)
     return Charts(
         by_name={name: _svg(text) for name, text in drawn.items()},
-        missed=tuple((m, _svg(charts.missed_problem(m, zone, language))) for m in missed),
+        missed=tuple((m, _svg(missed_problem(m, zone, language))) for m in missed),
         episodes=tuple(
             (
                 e,
@@ -82,7 +341,7 @@ def draw_picture(metrics: ReportMetrics, zone: tzinfo, language: Language) -> by
     """Return the time line of a report as a PNG for mails; empty where nothing happened."""
     if not metrics.episodes and not metrics.problems:
         return b""
-    plot = charts.lanes_plot(metrics)
+    plot = lanes_plot(metrics)
     plot.title = metrics.title
     plot.x_ticks = time_ticks(metrics.start, metrics.end, zone, language, 5)
     return png([plot])
@@ -115,7 +374,7 @@ def render_page(
         provenance=provenance(metrics, language),
         svg=drawn.by_name,
         drawn=drawn,
-        lanes=charts.LANES,
+        lanes=LANES,
         zone=zone,
         zone_name=messages.zone_name(zone),
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),

@@ -12,8 +12,8 @@ from alerting.reporting.base.messages import seconds
 from alerting.reporting.base.sentences import sentence
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
 from alerting.reporting.definition.decisions import DecisionMade
+from alerting.reporting.definition.material import describe_value
 from alerting.reporting.definition.metrics import ReportMetrics
-from alerting.reporting.definition.values import describe_value
 
 KNOWN_WITHIN = 0.1  # half of the interval of a share that counts as known
 _LEAST_TOGETHER = 3

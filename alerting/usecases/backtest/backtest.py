@@ -1,9 +1,8 @@
 """Backtest: the episodes that a definition would have raised, with its trainings.
 
-It walks forward through history in a sandbox with the use cases that run live: `train` at the start
-of each segment, in the point-in-time view of it, then `evaluate` to the end of it. A champion stays
-until the live rule replaces it. Nothing live is written. Every finished segment is stored, so that
-an interrupted run continues after the last one.
+It walks forward in a sandbox with the use cases that run live: `train` at the start of each
+segment, then `evaluate` to its end. A champion stays until the live rule replaces it. Nothing live
+is written. Every finished segment is stored: an interrupted run continues after the last one.
 """
 
 import hashlib
@@ -46,13 +45,17 @@ from alerting.ports import (
 )
 from alerting.ports.logs import log_context
 from alerting.readings.history import millis, to_millis
-from alerting.reporting.base.load import Load, operator_load
 from alerting.reporting.base.table import to_document
 from alerting.reporting.definition.conclusion import conclude
-from alerting.reporting.definition.material import Material, as_counted
+from alerting.reporting.definition.material import Material, as_counted, gap_and_horizon
 from alerting.reporting.definition.metrics import compute_metrics
-from alerting.reporting.definition.reported_problems import gap_and_horizon
-from alerting.reporting.page.backtest import BacktestMetrics, Cost, SegmentMetrics
+from alerting.reporting.page.backtest import (
+    BacktestMetrics,
+    Cost,
+    Load,
+    SegmentMetrics,
+    operator_load,
+)
 from alerting.stores.reports import Backtests
 from alerting.usecases.backtest.checkpoint import checkpoint_files, restore
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject, cadence
@@ -97,9 +100,8 @@ def written_subject(platform: PlanPorts, document: Document) -> Subject:
 def find_period(
     platform: TrainingPorts, subject: Subject, start: datetime | None, end: datetime | None
 ) -> tuple[datetime, datetime]:
-    """Return the period of a backtest. Left out, its end is the last midnight (UTC), or the last
-    reading of its assets before; its start is four weeks earlier, or at the first reading, to the
-    hour."""
+    """Return the period of a backtest. Left out, its end is the last midnight (UTC) or reading
+    before; its start is four weeks earlier, or at the first reading, to the hour."""
     now = platform.clock.now()
     spans = _spans_of_readings(platform, subject.definition)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)

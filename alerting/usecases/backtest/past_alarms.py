@@ -14,7 +14,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.evaluation import TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
 from alerting.ports import BacktestPorts
-from alerting.reporting.base.load import Load, operator_load
+from alerting.reporting.page.backtest import Load, operator_load
 from alerting.usecases.episodes.suppression import never_notified
 from alerting.usecases.evaluation.compose import new_episodes
 from alerting.usecases.evaluation.target import evaluate_parts

@@ -262,13 +262,21 @@ def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime,
 
 
 @dataclass(frozen=True)
+class FoundTime:
+    """A time at which a condition held."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
 class FoundTimes:
-    """The times at which a condition held: how many, how long together, and the newest of them, the
-    newest first."""
+    """The times at which a condition held: how many, how long together, and at most 200 of them,
+    the newest first."""
 
     number: int
     together: timedelta
-    newest: tuple[tuple[datetime, datetime], ...]
+    newest: tuple[FoundTime, ...]
 
 
 @dataclass(frozen=True)
@@ -352,7 +360,8 @@ def find_times(
         len(found),
         timedelta(milliseconds=sum(last - first for first, last in found)),
         tuple(
-            (from_millis(first), from_millis(last)) for first, last in reversed(found[-MOST_TIMES:])
+            FoundTime(from_millis(first), from_millis(last))
+            for first, last in reversed(found[-MOST_TIMES:])
         ),
     )
 

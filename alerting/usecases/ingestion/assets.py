@@ -24,7 +24,6 @@ from alerting.definitions.faults import Fault, UserError, name_hint, shown
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.revisions import flat_changes
-from alerting.definitions.wording.language import template, translatable
 from alerting.ports import Document, IngestionPorts, Readings
 from alerting.usecases.definitions.checking import all_assets
 from alerting.usecases.documents import Changes, DocumentKind
@@ -113,7 +112,7 @@ def import_assets(
             ASSETS.add_revision(plant, asset, actor, now, f"imported from {source}")
             plant.audit.add(
                 actor,
-                template("asset imported"),
+                "asset imported",
                 asset.name,
                 now,
                 before and _document(before),
@@ -150,7 +149,7 @@ def _twice(given: Sequence[GivenAsset]) -> list[Fault]:
             faults.append(
                 Fault(
                     asset.origin,
-                    translatable("asset {name} occurs twice in this file", name=shown(name)),
+                    f"asset {shown(name)} occurs twice in this file",
                     origins[name],
                 )
             )
@@ -172,8 +171,8 @@ def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
     return [
         Fault(
             f"{asset.origin}: parent",
-            translatable("there is no asset {parent}", parent=shown(parent)),
-            translatable("import it with this file or before"),
+            f"there is no asset {shown(parent)}",
+            "import it with this file or before",
         )
         for asset in given
         if (parent := asset.document.get("parent")) and parent not in names
@@ -198,12 +197,8 @@ def _type_faults(readings: Readings, before: Asset, after: Asset) -> list[Fault]
     return [
         Fault(
             f"variables.{name}.type",
-            translatable(
-                "is {old} and cannot become {new}: there are readings of this asset",
-                old=old,
-                new=new,
-            ),
-            translatable("declare the variable under another name, or before its readings"),
+            f"is {old} and cannot become {new}: there are readings of this asset",
+            "declare the variable under another name, or before its readings",
         )
         for name, old, new in changed
     ]
@@ -221,15 +216,13 @@ def _relation_faults(asset: Asset) -> Iterator[Fault]:
             if name not in asset.variables:
                 yield Fault(
                     where,
-                    translatable("the asset declares no variable {name}", name=shown(name)),
-                    name_hint(name, asset.variables, translatable("known variables")),
+                    f"the asset declares no variable {shown(name)}",
+                    name_hint(name, asset.variables, "known variables"),
                 )
             elif asset.variables[name].type == "category":
                 yield Fault(
                     where,
-                    translatable(
-                        "{name} is a category; only numbers follow others", name=shown(name)
-                    ),
+                    f"{shown(name)} is a category; only numbers follow others",
                 )
 
 
@@ -317,7 +310,7 @@ ASSETS: DocumentKind[IngestionPorts, Asset] = DocumentKind(
     parse=parse_asset,
     write=asset_as_written,
     refused=AssetRefused,
-    applied=template("asset applied"),
+    applied="asset applied",
     faults=_faults_in_plant,
     effects=_effects,
     columns=("name", "title", "parent"),
@@ -329,11 +322,11 @@ def _faults_of_parent(asset: Asset, assets: AssetIndex) -> list[Fault]:
     if asset.parent is None:
         return []
     if asset.parent not in assets.names:
-        hint = name_hint(asset.parent, assets.names, translatable("known assets"))
+        hint = name_hint(asset.parent, assets.names, "known assets")
         return [
             Fault(
                 "parent",
-                translatable("there is no asset {parent}", parent=shown(asset.parent)),
+                f"there is no asset {shown(asset.parent)}",
                 hint,
             )
         ]
@@ -342,7 +335,7 @@ def _faults_of_parent(asset: Asset, assets: AssetIndex) -> list[Fault]:
         return [
             Fault(
                 "parent",
-                translatable("{parent} belongs to this asset itself", parent=shown(asset.parent)),
+                f"{shown(asset.parent)} belongs to this asset itself",
             )
         ]
     return []

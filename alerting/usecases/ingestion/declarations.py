@@ -11,7 +11,7 @@ from alerting.deferred import pd
 from alerting.definitions.assets import Asset, Variable, VariableType, is_type_open
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import join_with_and, translatable
+from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.ports import ReadingRow, Readings, silent
 from alerting.readings.column_titles import split_title, whole_title
 from alerting.readings.inference import ColumnProfile
@@ -42,19 +42,13 @@ def column_types(
             continue
         if not declared and column.written_with_decimal_comma():
             raise UserError(
-                translatable(
-                    "{file}: column {title} holds numbers such as 12,5: add --decimal ,",
-                    file=source.name,
-                    title=shown(title),
-                )
+                f"{source.name}: column {shown(title)} holds numbers such as 12,5: add --decimal ,"
             )
         types[title] = kind
     if not types and not profile.bad:
         raise UserError(
-            translatable(
-                "{file} has no value in any column that could be a variable; nothing was written",
-                file=source.name,
-            )
+            f"{source.name} has no value in any column that could be a variable; nothing was "
+            "written"
         )
     return types
 
@@ -72,14 +66,9 @@ def _declared_type(
         found = existing[name].variables.get(variable) if name in existing else None
         if found and found.computed is not None:
             raise UserError(
-                translatable(
-                    "{file}: {variable} is computed of {parts} on {asset} and has no readings of "
-                    "its own; leave the column out, or call it otherwise",
-                    file=source.name,
-                    variable=variable,
-                    parts=join_with_and(*found.computed.drivers),
-                    asset=name,
-                )
+                f"{source.name}: {variable} is computed of "
+                f"{join_with_and(*found.computed.drivers)} on "
+                f"{name} and has no readings of its own; leave the column out, or call it otherwise"
             )
         if found and (
             column.inferred() in (None, found.type)
@@ -87,20 +76,12 @@ def _declared_type(
         ):
             by_type.setdefault(found.type, name)
     if len(by_type) > 1:
-        conflict, *others = (
-            translatable("{type} on {asset}", type=kind, asset=asset)
-            for kind, asset in by_type.items()
-        )
+        conflict, *others = (f"{kind} on {asset}" for kind, asset in by_type.items())
         for other in others:
-            conflict = translatable("{first} but {second}", first=conflict, second=other)
+            conflict = f"{conflict} but {other}"
         raise UserError(
-            translatable(
-                "{file}: {variable} is declared as {conflict}; import these assets from separate "
-                "files",
-                file=source.name,
-                variable=variable,
-                conflict=conflict,
-            )
+            f"{source.name}: {variable} is declared as {conflict}; import these assets from "
+            "separate files"
         )
     return next(iter(by_type), None)
 
@@ -149,12 +130,7 @@ def with_variables(
             for e in error.errors()[:SHOWN]
         )
         raise UserError(
-            translatable(
-                "{file} was not imported: asset {asset} would not be valid:{reasons}",
-                file=source.name,
-                asset=asset.name,
-                reasons=reasons,
-            )
+            f"{source.name} was not imported: asset {asset.name} would not be valid:{reasons}"
         ) from error
 
 
@@ -184,13 +160,9 @@ def event_durations(
     if undecided and not profile.end_column and profile.stamps:
         columns = ", ".join(repr(title) for title in profile.stamps[:SHOWN])
         raise UserError(
-            translatable(
-                "{file}: other columns than that of the starts hold time stamps: {columns}; "
-                "nothing was written. Name with --end-column the one of the ends, or say with "
-                "--instant or --lasting that none of them is",
-                file=source.name,
-                columns=columns,
-            )
+            f"{source.name}: other columns than that of the starts hold time stamps: {columns}; "
+            "nothing was written. Name with --end-column the one of the ends, or say with "
+            "--instant or --lasting that none of them is"
         )
     durations: dict[str, Duration] = {}
     for name, found in sorted(profile.types.items()):
@@ -205,21 +177,16 @@ def event_durations(
             durations[name] = wanted or "lasting"
             continue
         is_now = (
-            translatable("have ends")
+            "have ends"
             if stored[name] == durations[name]
-            else translatable("are to be {duration}", duration=translatable(durations[name]))
+            else f"are to be {ENGLISH.say(durations[name])}"
         )
         raise UserError(
-            translatable(
-                "{file}: events of type {type} {is_now}, but are stored as {duration} already; "
-                "nothing was written. Import them under another type (--type, --type-prefix) if "
-                "they are of another type. If the stored ones were imported wrongly, import their "
-                "file once more with --take-back, which removes them; then their type may change",
-                file=source.name,
-                type=shown(name),
-                is_now=is_now,
-                duration=translatable(stored[name]),
-            )
+            f"{source.name}: events of type {shown(name)} {is_now}, but are stored as "
+            f"{ENGLISH.say(stored[name])} already; nothing was written. Import them under "
+            "another type (--type, --type-prefix) if they are of another type. If the stored "
+            "ones were imported wrongly, import their file once more with --take-back, which "
+            "removes them; then their type may change"
         )
     return durations
 

@@ -8,14 +8,13 @@ from alerting.definitions.assets import Asset, Variable, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import (
+    ENGLISH,
     Styled,
     Value,
+    count_in_english,
     join_first,
     joined,
-    template,
     templates,
-    translatable,
-    translatable_count,
 )
 from alerting.readings.column_titles import split_title
 from alerting.readings.inference import BadLine, ColumnProfile
@@ -34,18 +33,18 @@ from alerting.usecases.ingestion.sources import (
 SHOWN = 5
 _TYPES: Mapping[VariableType, str] = MappingProxyType(
     {
-        "number": translatable("number"),
-        "boolean": translatable("boolean"),
-        "category": translatable("category"),
+        "number": "number",
+        "boolean": "boolean",
+        "category": "category",
     }
 )
-_BAD = {"line": template("line {line}"), "row": template("row {line}")}
+_BAD = {"line": "line {line}", "row": "row {line}"}
 _NOT_READ = {
-    "line": template("the lines behind line {number} were not read"),
-    "row": template("the rows behind row {number} were not read"),
+    "line": "the lines behind line {number} were not read",
+    "row": "the rows behind row {number} were not read",
 }
-_NO_ASSETS = template("texts that are no names of assets: {names}")
-_NO_TYPES = template("texts that are no names of event types: {names}")
+_NO_ASSETS = "texts that are no names of assets: {names}"
+_NO_TYPES = "texts that are no names of event types: {names}"
 _MOST_TEXTS = 5
 _EMPTY: Mapping[str, tuple[str, str]] = MappingProxyType({
     "line": templates(
@@ -163,9 +162,7 @@ def refuse_bad(
     if reject is None and count:
         raise UserError(_refusal(source, profile, count, lines))
     if not profile.assets:
-        nothing = translatable(
-            "{file} has a header but no lines; nothing was written", file=source.name
-        )
+        nothing = f"{source.name} has a header but no lines; nothing was written"
         raise UserError(_refusal(source, profile, count, lines) if count else nothing)
 
 
@@ -181,7 +178,7 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
         if 2 * wrong > filled or (5 * wrong > filled and others > _MOST_TEXTS):
             raise UserError(
                 _with_lines(
-                    translatable(
+                    ENGLISH.say(
                         "{file} was not imported: column {title} is taken for a {type}, and "
                         "{wrong} of its {filled} cells are not. If it holds text, declare it as a "
                         "category first (alerting import assets); else leave it out with --only, "
@@ -200,7 +197,7 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
 
 def _with_lines(headline: str, source: Source, lines: Sequence[BadLine], *more: str) -> str:
     """Return a text with one line below it for each bad line, and for each further sentence."""
-    below = [translatable(_BAD[source.unit], line=line.text) for line in lines]
+    below = [ENGLISH.say(_BAD[source.unit], line=line.text) for line in lines]
     return joined("\n  - ", headline, *below, *more)
 
 
@@ -208,20 +205,17 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
     shown = sorted(lines, key=lambda b: b.line)[:SHOWN]
     below: list[str] = []
     if count > len(shown):
-        below.append(translatable("and {number} more", number=Styled(count - len(shown), "count")))
+        below.append(ENGLISH.say("and {number} more", number=Styled(count - len(shown), "count")))
     if profile.incomplete:
         last = Styled(profile.lines + 1, "count")
-        below.append(translatable(_NOT_READ[source.unit], number=last))
+        below.append(ENGLISH.say(_NOT_READ[source.unit], number=last))
     headline = (
-        translatable(
-            "{file} was not imported (--skip-bad imports the good lines; --duplicates last or "
-            "mean merges the lines of one instant):",
-            file=source.name,
+        (
+            f"{source.name} was not imported (--skip-bad imports the good lines; --duplicates "
+            "last or mean merges the lines of one instant):"
         )
         if profile.contradictions
-        else translatable(
-            "{file} was not imported (--skip-bad imports the good lines):", file=source.name
-        )
+        else f"{source.name} was not imported (--skip-bad imports the good lines):"
     )
     return _with_lines(headline, source, shown, *below)
 
@@ -241,12 +235,12 @@ def notes(
         yield from describe_doubtful(profile.ends, now, profile.rows)
     empty = [title for title in profile.columns if title not in types]
     if profile.repeated:
-        yield translatable_count(*_REPEATED[profile.duplicates, source.unit], profile.repeated)
+        yield count_in_english(*_REPEATED[profile.duplicates, source.unit], profile.repeated)
     if profile.empty:
-        yield translatable_count(*_EMPTY[source.unit], profile.empty)
+        yield count_in_english(*_EMPTY[source.unit], profile.empty)
     if empty:
         yield (
-            translatable(
+            ENGLISH.say(
                 "columns without any value were skipped: {names}",
                 names=", ".join(empty[:20]) + (" …" if len(empty) > 20 else ""),
             )
@@ -255,7 +249,7 @@ def notes(
         sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain")
     )
     if bad:
-        yield translatable_count(
+        yield count_in_english(
             "{number} sample is of bad quality: its value is not stored, and the variable is "
             "unknown until its next sample that is not bad",
             "{number} samples are of bad quality: their values are not stored, and the variable is "
@@ -263,7 +257,7 @@ def notes(
             bad,
         )
     if uncertain:
-        yield translatable_count(
+        yield count_in_english(
             "{number} sample is of uncertain quality: it is marked as such, and used",
             "{number} samples are of uncertain quality: they are marked as such, and used",
             uncertain,
@@ -271,7 +265,7 @@ def notes(
     yield from _clock_notes(source, profile)
     yield from _column_notes(profile, types)
     if profile.cut:
-        yield translatable_count(
+        yield count_in_english(
             "{number} time stamp is finer than a millisecond and was cut to it",
             "{number} time stamps are finer than a millisecond and were cut to it",
             profile.cut,
@@ -280,34 +274,28 @@ def notes(
 
 def _name_notes(what: str, texts: Mapping[str, str]) -> Iterator[str]:
     if texts:
-        meant = [
-            translatable("{text} is {name}", text=shown(text), name=name)
-            for name, text in sorted(texts.items())
-        ]
-        yield translatable(what, names=join_first(meant, SHOWN))
+        meant = [f"{shown(text)} is {name}" for name, text in sorted(texts.items())]
+        yield ENGLISH.say(what, names=join_first(meant, SHOWN))
 
 
 def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
     if profile.zoneless:
-        yield translatable_count(
+        yield count_in_english(
             "{number} time stamp names no zone and was taken as UTC; name another zone with --tz",
             "{number} time stamps name no zone and were taken as UTC; name another zone with --tz",
             profile.zoneless,
         )
     if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
         yield (
-            translatable(
-                "the file shows the clocks of {zone} being set back, so its stamps are read in "
-                "that zone; set ALERTING_TIMEZONE (or give --tz), so that files without such an "
-                "hour are read in it, too",
-                zone=profile.zone or "",
-            )
+            f"the file shows the clocks of {profile.zone or ''} being set back, so its stamps "
+            "are read in that zone; set ALERTING_TIMEZONE (or give --tz), so that files "
+            "without such an hour are read in it, too"
         )
     for day, (first, second) in sorted(profile.clock_changes.items()):
         change: dict[str, Value] = {"day": str(day), "zone": profile.zone or ""}
         if second:
             yield (
-                translatable(
+                ENGLISH.say(
                     "on {day} the clocks of {zone} are set back, and an hour comes twice: by the "
                     "order of the lines, {first} stamps are of its first time and {second} of its "
                     "second",
@@ -318,7 +306,7 @@ def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
             )
         elif first:
             yield (
-                translatable(
+                ENGLISH.say(
                     "on {day} the clocks of {zone} are set back, and an hour comes twice: the "
                     "file has it once, and its {first} stamps are taken for the first time",
                     **change,
@@ -333,13 +321,8 @@ def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterat
         if column.every_ms is not None:
             every = format_duration(timedelta(milliseconds=column.every_ms))
             yield (
-                translatable(
-                    "column {title} has a value about every {every} only, like a laboratory: each "
-                    "value keeps its stamp and stays in force until the next one. If it becomes "
-                    "known later than that, give its delay: in a file for `alerting import "
-                    "assets`, variables: {setting}",
-                    title=shown(title),
-                    every=every,
-                    setting=f"{{{column.name}: {{delay: {every}}}}}",
-                )
+                f"column {shown(title)} has a value about every {every} only, like a laboratory: "
+                "each value keeps its stamp and stays in force until the next one. If it becomes "
+                "known later than that, give its delay: in a file for `alerting import assets`, "
+                f"variables: {f'{{{column.name}: {{delay: {every}}}}}'}"
             )

@@ -9,43 +9,36 @@ from unicodedata import normalize
 
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, Asset, EventType
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import join_with_and, template, translatable
+from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.readings.column_titles import TITLE_LENGTH, without_accents
 
 Titles = Mapping[str, str | None]
 """Titles by name; None of a name without one."""
 _WITHOUT_NAME = {
-    "asset": template(
-        "{text} is not a name of an asset: letters, digits, _ . - only, at most {most}; give an "
-        "asset this title (alerting import assets), or write a name"
-    ),
-    "event type": template(
-        "{text} is not a name of an event type: letters, digits, _ . - only, at most {most}; write "
-        "a name"
-    ),
+    "asset": "{text} is not a name of an asset: letters, digits, _ . - only, at most {most}; give "
+    "an "
+    "asset this title (alerting import assets), or write a name",
+    "event type": "{text} is not a name of an event type: letters, digits, _ . - only, at most "
+    "{most}; write "
+    "a name",
 }
 _ALMOST = {
-    "asset": template(
-        "{text} is almost {other}: write {name} if it is meant, or give it or another asset this "
-        "title (alerting import assets)"
-    ),
-    "event type": template(
-        "{text} is almost {other}: write {name} if it is meant, else another name"
-    ),
+    "asset": "{text} is almost {other}: write {name} if it is meant, or give it or another asset "
+    "this "
+    "title (alerting import assets)",
+    "event type": "{text} is almost {other}: write {name} if it is meant, else another name",
 }
 _ALMOST_EARLIER = {
-    "asset": template(
-        "{text} is almost {other} on an earlier line: write both alike if they are one asset, or "
-        "give each its title (alerting import assets)"
-    ),
-    "event type": template(
-        "{text} is almost {other} on an earlier line: write both alike if they are one event type, "
-        "else other names"
-    ),
+    "asset": "{text} is almost {other} on an earlier line: write both alike if they are one "
+    "asset, or "
+    "give each its title (alerting import assets)",
+    "event type": "{text} is almost {other} on an earlier line: write both alike if they are one "
+    "event type, "
+    "else other names",
 }
 _MISSING = {
-    "asset": translatable("there is no asset"),
-    "event type": translatable("there is no event type"),
+    "asset": "there is no asset",
+    "event type": "there is no event type",
 }
 _FURTHER = str.maketrans("łŁđĐı", "lLdDi")
 
@@ -113,9 +106,7 @@ class TextNames:
         try:
             return self.read(given)
         except ValueError as reason:
-            raise UserError(
-                translatable("{option}: {reason}", option=option, reason=reason.args[0])
-            ) from None
+            raise UserError(f"{option}: {reason.args[0]}") from None
 
     def new_titles(self) -> dict[str, str]:
         """Return the titles of new ones by name: the texts from which the names were derived."""
@@ -140,11 +131,7 @@ class TextNames:
         usual = name_from_text(text, self.prefix)
         if len(names) > 1 and usual not in names:
             raise ValueError(
-                translatable(
-                    "{text} is the title of {names}; write the name",
-                    text=shown(text),
-                    names=join_with_and(*names[:5]),
-                )
+                f"{shown(text)} is the title of {join_with_and(*names[:5])}; write the name"
             )
         return usual if usual in names else next(iter(names), None)
 
@@ -152,7 +139,7 @@ class TextNames:
         name = name_from_text(text, self.prefix) if len(text) <= TITLE_LENGTH else None
         if name is None:
             raise ValueError(
-                translatable(
+                ENGLISH.say(
                     _WITHOUT_NAME[self.what], text=shown(self.prefix + given), most=NAME_LENGTH
                 )
             )
@@ -177,13 +164,13 @@ class TextNames:
             title = self._stored.get(other)
             also = f"{other} ({shown(title)})" if title else other
             raise ValueError(
-                translatable(_ALMOST[self.what], text=shown(text), other=also, name=other)
+                ENGLISH.say(_ALMOST[self.what], text=shown(text), other=also, name=other)
             )
 
     def _refuse_similar(self, text: str, other: str | None) -> None:
         if other is not None and _one_spaced(other) != _one_spaced(text):
             raise ValueError(
-                translatable(_ALMOST_EARLIER[self.what], text=shown(text), other=shown(other))
+                ENGLISH.say(_ALMOST_EARLIER[self.what], text=shown(text), other=shown(other))
             )
 
     @cached_property

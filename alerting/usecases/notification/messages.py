@@ -297,7 +297,7 @@ def _worst(episode: Episode, reader: Reader) -> list[str]:
     """Return when and by what an episode became as severe as it was at worst; nothing if it was
     so from its raise on."""
     peak = episode.severity_peak or episode.severity
-    rise = next((t for t in _severity_changes(episode) if f"→ {peak}" in t.reason), None)
+    rise = next((t for t in _severity_changes(episode) if t.severity == peak), None)
     if rise is not None:
         when = reader.clock(rise.at)
         reason = reader.local(rise.reason)
@@ -449,8 +449,8 @@ def _change_lines(episode: Episode, notification: Notification, reader: Reader) 
     """Return the lines on what is wrong: as it was when the notification became due, and what has
     changed since."""
     severity = stated_severity(episode, notification)
-    changes = [t.reason for t in _severity_changes(episode)]
-    risen = [reason for reason in changes if f"→ {severity}" in reason][-1:]
+    changes = _severity_changes(episode)
+    risen = [t.reason for t in changes if t.severity == severity][-1:]
     if notification.transition == "severity_rose" and risen:
         lines = [reader.say("Worse: {reason}.", reason=reader.local(risen[0]))]
     elif notification.transition == "happening":
@@ -469,5 +469,5 @@ def _change_lines(episode: Episode, notification: Notification, reader: Reader) 
     elif notification.transition == "raised" and episode.happening_at is not None:
         lines.append(reader.say("Meanwhile: {reason}", reason=reader.full(headline(episode))))
     elif severity != episode.severity and changes:
-        lines.append(reader.say("Meanwhile: {reason}.", reason=reader.local(changes[-1])))
+        lines.append(reader.say("Meanwhile: {reason}.", reason=reader.local(changes[-1].reason)))
     return lines

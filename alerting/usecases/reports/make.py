@@ -31,8 +31,8 @@ from alerting.reporting.definition.conclusion import Judgement, conclude
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics
 from alerting.reporting.definition.money import DefinitionNumbers, read_summary, sum_money
+from alerting.reporting.page.details import key_metrics, tables
 from alerting.reporting.page.sentences import mail_sentences
-from alerting.reporting.page.tables import key_metrics, tables
 from alerting.stores.reports import Reports
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at

@@ -12,7 +12,6 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError, unknown_definition
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition
-from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.asset_inputs import ReadSpan
 from alerting.kinds.protocol.evaluation import (
@@ -28,7 +27,6 @@ from alerting.ports import (
     EvaluationPorts,
     ModelUnavailable,
     NewestReading,
-    Predicted,
     ReadingColumns,
     Readings,
     Wanted,
@@ -39,31 +37,9 @@ from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
 from alerting.usecases.episodes.store import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.scoring.question import PredictQuestion
+from alerting.usecases.scoring.question import PredictedValue, Prediction, PredictQuestion
 
 _MOMENT = timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer about one asset. `at`: the instant that was scored, None without.
-
-    `score` is None where it is `unknown`, which then says why, and of a model whose values serve
-    without an alarm. `would_raise`: whether the score is at or above the threshold. `revision`,
-    `model_version`: the versions that answer; None where there is none.
-    """
-
-    definition: str
-    asset: str
-    at: datetime | None
-    score: float | None
-    threshold: float | None
-    would_raise: bool | None
-    unknown: str | None
-    revision: int | None
-    model_version: int | None
-    contributions: tuple[Contribution, ...] = ()
-    forecast: tuple[Predicted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -227,7 +203,8 @@ class PredictionBatch:
             if evaluated.history is None
             else self._kind.details(asset, evaluated.history, scored, shared)
         )
-        found = replace(found, contributions=details.contributions, forecast=details.forecast)
+        ahead = tuple(PredictedValue(*one) for one in details.forecast)
+        found = replace(found, contributions=details.contributions, forecast=ahead)
         if not scored.has_alarm:
             return found
         return replace(found, score=score, would_raise=score >= scored.threshold)

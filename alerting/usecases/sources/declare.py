@@ -11,7 +11,7 @@ from alerting.definitions.assets import Asset, EventType, Variable, VariableType
 from alerting.definitions.faults import shown
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.wording.fault_messages import message_of
-from alerting.definitions.wording.language import join_with_and, translatable
+from alerting.definitions.wording.language import join_with_and
 from alerting.ports import Assets, EventRow, ReadingRow
 from alerting.readings.column_titles import split_title, whole_title
 from alerting.usecases.ingestion.sources import Duration
@@ -182,11 +182,9 @@ class _Fit:
         before = self._asset.variables.get(name)
         if before is not None and before.computed is not None:
             raise RowRefused(
-                translatable(
-                    "{name} is computed of {drivers}; it has no readings of its own",
-                    name=shown(name),
-                    drivers=join_with_and(*before.computed.drivers),
-                )
+                f"{shown(name)} is computed of {join_with_and(*before.computed.drivers)}; it has "
+                "no "
+                "readings of its own"
             )
         if before is not None:
             return (
@@ -207,11 +205,8 @@ class _Fit:
             )
         except ValidationError as error:
             raise RowRefused(
-                translatable(
-                    "{name}: cannot be declared as a variable: {reason}",
-                    name=shown(written),
-                    reason=message_of(error.errors()[0])[0],
-                )
+                f"{shown(written)}: cannot be declared as a variable: "
+                f"{message_of(error.errors()[0])[0]}"
             ) from error
 
 
@@ -298,10 +293,7 @@ def _event(row: EventRow, type: EventType) -> EventRow:
         return row
     if row.end is not None and row.end != row.start:
         raise RowRefused(
-            translatable(
-                "events of type {type} are instant, and this one has an end after its start",
-                type=shown(row.type),
-            )
+            f"events of type {shown(row.type)} are instant, and this one has an end after its start"
         )
     return replace(row, end=row.start)
 

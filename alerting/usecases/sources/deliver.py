@@ -13,7 +13,6 @@ from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceFields
-from alerting.definitions.wording.language import template
 from alerting.ports import (
     MOST_IN_FUTURE,
     Assets,
@@ -160,7 +159,7 @@ def record_declared(
         for what, names in groups
         if names
     }
-    audit.add(actor, template("declared by data"), spoken(declarer), now, after=after, why=why)
+    audit.add(actor, "declared by data", spoken(declarer), now, after=after, why=why)
 
 
 def shortened(names: Sequence[str], most: int) -> str:

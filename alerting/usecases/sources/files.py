@@ -16,7 +16,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError, first_line, storable
 from alerting.definitions.sources.source import FilesSource
 from alerting.definitions.upkeep import DeclarationLimits
-from alerting.definitions.wording.language import Translatable, translatable
+from alerting.definitions.wording.language import ENGLISH, Translatable
 from alerting.ports import (
     MOST_IN_FUTURE,
     Assets,
@@ -301,7 +301,7 @@ def _with_fields(part: Any) -> Any:
     """Return a text, or a part of one, that names fields of the source, and can be stored."""
     if isinstance(part, Translatable) and part.template and len(part) <= _LONGEST_FAULT:
         values = {name: _with_fields(value) for name, value in part.values.items()}
-        return translatable(name_fields(part.template), **values)
+        return ENGLISH.say(name_fields(part.template), **values)
     return storable(name_fields(part)) if isinstance(part, str) else part
 
 
@@ -444,9 +444,8 @@ def name_fields(text: str) -> str:
 def no_table(file: str) -> str:
     """Return the refusal of a file that is no table of time stamps: who chooses a path may not read
     by messages what is there."""
-    return translatable(
-        "{file} was not imported: no table with a column of time stamps was found in it, as the "
-        "source describes it (time, time_format, separator, encoding); nothing of it is quoted "
-        "here",
-        file=file,
+    return (
+        f"{file} was not imported: no table with a column of time stamps was found in it, "
+        "as the source describes it (time, time_format, separator, encoding); nothing of "
+        "it is quoted here"
     )

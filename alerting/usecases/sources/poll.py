@@ -9,7 +9,7 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import FilesSource, Source, SqlSource
 from alerting.definitions.sources.streamed import StreamedSource
-from alerting.definitions.wording.language import translatable, translatable_count
+from alerting.definitions.wording.language import count_in_english
 from alerting.ports import Delivered, RecordReader, SourcePorts
 from alerting.usecases.sources.deliver import fit, require_active, store
 from alerting.usecases.sources.documents import SOURCES
@@ -101,12 +101,8 @@ def _poll_records(
                 source.name, Delivered(now, 0, len(found.refused), why=found.refused[-1].reason)
             )
             raise UserError(
-                translatable(
-                    "source {name}: all {number} rows that came are refused: {reason}",
-                    name=source.name,
-                    number=len(found.refused),
-                    reason=found.refused[0].reason,
-                )
+                f"source {source.name}: all {len(found.refused)} rows that came are refused: "
+                f"{found.refused[0].reason}"
             )
         delivery = store(plant, found, now, by=source.name)
         plant.deliveries.set_cursor(source.name, piece.cursor, origin)
@@ -118,7 +114,7 @@ def _poll_records(
         if report is not None:
             report(rows)
     if refused:
-        said = translatable_count(
+        said = count_in_english(
             "{number} row was refused: {reason}",
             "{number} rows were refused, for example: {reason}",
             refused,

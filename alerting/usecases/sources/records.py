@@ -14,7 +14,7 @@ from alerting.definitions.faults import shown
 from alerting.definitions.hours import time_zone
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.sources.source import SqlSource
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import EventRow, ReadingRow, Record
 from alerting.readings.column_titles import Units, column_name, derive_name
 from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, whole_millis
@@ -296,7 +296,7 @@ def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
     )
     if len(fields) > _MOST_VALUES:
         counts = {"number": len(fields), "most": _MOST_VALUES}
-        raise RowRefused(translatable(row_refusals.MOST_VALUES, **counts))
+        raise RowRefused(ENGLISH.say(row_refusals.MOST_VALUES, **counts))
     return fields
 
 
@@ -354,7 +354,7 @@ def _float(title: str, value: float | Decimal) -> float | None:
     if math.isinf(number):
         raise refuse_value(title, row_refusals.NOT_FINITE, value)
     if value and not number:
-        raise refuse_column(title, translatable(row_refusals.TOO_SMALL, value=str(value)))
+        raise refuse_column(title, ENGLISH.say(row_refusals.TOO_SMALL, value=str(value)))
     return number
 
 

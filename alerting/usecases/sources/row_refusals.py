@@ -3,40 +3,36 @@
 from typing import Any
 
 from alerting.definitions.faults import shown
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import ENGLISH
 
-NO_VALUE = translatable("has no value")
-TOO_DEEP = translatable("nests too deeply")
-MOST_VALUES = template("has {number} values; at most {most} are allowed")
-NO_TIME = template("there is no time")
-NOT_A_TIME = template(
-    "{value} is not a time; write ISO 8601, or seconds or milliseconds since 1970"
-)
-OUTSIDE = template("{value} does not lie between the years {first} and {last}")
-END_FIRST = template("the end lies before the start")
-TWICE = template("the variable {variable} occurs twice")
-HALF_TITLE = template("the title holds half a character")
-HALF_TEXT = template("{value} holds half a character")
-NO_QUALITY = template(
-    "{value} is not a quality: good, uncertain, bad, or a code of OPC UA or OPC DA"
-)
+NO_VALUE = "has no value"
+TOO_DEEP = "nests too deeply"
+MOST_VALUES = "has {number} values; at most {most} are allowed"
+NO_TIME = "there is no time"
+NOT_A_TIME = "{value} is not a time; write ISO 8601, or seconds or milliseconds since 1970"
+OUTSIDE = "{value} does not lie between the years {first} and {last}"
+END_FIRST = "the end lies before the start"
+TWICE = "the variable {variable} occurs twice"
+HALF_TITLE = "the title holds half a character"
+HALF_TEXT = "{value} holds half a character"
+NO_QUALITY = "{value} is not a quality: good, uncertain, bad, or a code of OPC UA or OPC DA"
 MISSING = {
-    "asset": template("there is no asset"),
-    "event type": template("there is no event type"),
+    "asset": "there is no asset",
+    "event type": "there is no event type",
 }
 NO_NAME = {
-    "asset": template("{value} is not a name of an asset, which is text or a number"),
-    "event type": template("{value} is not a name of an event type, which is text or a number"),
+    "asset": "{value} is not a name of an asset, which is text or a number",
+    "event type": "{value} is not a name of an event type, which is text or a number",
 }
-NOT_FINITE = template("{value} is not a finite number")
-TOO_SMALL = template("{value} is too small a number to be stored")
-LONG = template("the text has {count} characters; at most {most} are allowed")
-NO_SCALAR = template("{value} is not a number, text, true or false")
-OTHER_TYPE = template("{value} is not a {kind}, as which the variable is declared")
+NOT_FINITE = "{value} is not a finite number"
+TOO_SMALL = "{value} is too small a number to be stored"
+LONG = "the text has {count} characters; at most {most} are allowed"
+NO_SCALAR = "{value} is not a number, text, true or false"
+OTHER_TYPE = "{value} is not a {kind}, as which the variable is declared"
 KINDS = {
-    "number": translatable("number"),
-    "category": translatable("category"),
-    "boolean": translatable("boolean"),
+    "number": "number",
+    "category": "category",
+    "boolean": "boolean",
 }
 
 
@@ -50,10 +46,10 @@ class RowRefused(Exception):
 
 def refuse_value(column: str, text: str, value: Any = None, **values: str | int) -> RowRefused:
     """Return the refusal of a row for the value of one column. `text`: a template."""
-    said = translatable(text, value=shown(value), **values)
+    said = ENGLISH.say(text, value=shown(value), **values)
     return refuse_column(column, said)
 
 
 def refuse_column(column: str, reason: str) -> RowRefused:
     """Return the refusal of a row for what one column holds."""
-    return RowRefused(translatable("{name}: {text}", name=column, text=reason))
+    return RowRefused(f"{column}: {reason}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import PolledBy, PolledFields, Source
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import DocumentRevision, PollReader, SourcePorts, SourceProgress
 from alerting.readings.spacing import SKEW, rough_duration
 from alerting.usecases.sources.documents import SOURCES
@@ -110,7 +110,7 @@ def _after_now(source: Source, progress: SourceProgress, now: datetime) -> str:
     ahead = max((at - now for at in stamps), default=SKEW)
     if ahead <= SKEW or source.delivers == "events":
         return ""
-    return translatable(
+    return ENGLISH.say(
         "its newest reading lies {ahead} after now: a clock that is fast, or a wrong zone",
         ahead=rough_duration(ahead),
     )

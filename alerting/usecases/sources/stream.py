@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.streamed import MessageSource, StreamedSource
-from alerting.definitions.wording.language import template
 from alerting.ports import (
     DeadMessage,
     Delivered,
@@ -309,5 +308,5 @@ def retry_dead(
             stored += 1
     before = {"dead": tried}
     after = {"dead": tried - stored, "stored": stored}
-    plant.audit.add(actor, template("dead messages tried again"), name, now, before, after)
+    plant.audit.add(actor, "dead messages tried again", name, now, before, after)
     return StreamCount(tried, stored, tried - stored)

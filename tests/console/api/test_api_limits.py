@@ -216,7 +216,7 @@ def test_a_sender_whose_bytes_came_holds_its_own_share_only(local, announced):
 
 @pytest.mark.parametrize("path", ["/api/v1/readings", "/api/v1/mutes", "/login"])
 def test_a_body_that_is_broken_off_logs_one_line(local, caplog, monkeypatch, path):
-    log = "alerting.console.request_log"
+    log = "alerting.console.app"
     monkeypatch.setattr(logging.getLogger(log), "disabled", False)  # a migration disables it
     with caplog.at_level(logging.INFO, logger=log):
         begin(local, path, ADMIN_TOKEN, 5000, b"{").close()

@@ -16,7 +16,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 from alerting.adapters.channels.links import SignedLinks
 from alerting.adapters.channels.log import LogChannel
 from alerting.adapters.predictions import PredictFolder
-from alerting.console.api.predict_jobs_api import PARQUET
+from alerting.console.api.predict_api import PARQUET
 from alerting.console.app import create_app
 from alerting.console.gate import largest_body
 from alerting.console.imports.imports import Imports

@@ -9,7 +9,6 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.console.documents.sinks import SINK_STARTS
 from alerting.definitions.sinks.sink import SINK_KINDS, parse_sink
-from alerting.definitions.wording.language import translatable
 from alerting.ports import ReceiverAway, SinkLetter, SinkMessage, SinkStep
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.sinks.documents import SINKS
@@ -127,13 +126,3 @@ def test_a_sink_that_stands_still_is_a_fault_of_the_platform_until_it_goes_on(pl
     assert faults(13) == []
     refuse(platform, 1)
     assert "alerting list dead" in faults(600)[0]
-
-
-def test_a_fault_of_a_sink_is_told_in_the_language_of_the_engineer(platform, browser):
-    SINKS.apply(platform, [SCADA], "ada", at(0))
-    fault = translatable("the broker ended the connection: {reason}", reason="banned")
-    platform.sink_deliveries.set_fault("scada", fault, at(1))
-    for address in ("/sinks", "/sinks/scada"):
-        page = browser.get(address, headers={"accept-language": "de"}).text
-        told = ("der Broker hat die Verbindung beendet: banned", "the broker ended")
-        assert lacks(page, *told) == ["the broker ended"]

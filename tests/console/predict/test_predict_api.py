@@ -14,8 +14,8 @@ from fastapi import HTTPException
 from pymongo.errors import ConnectionFailure
 
 from alerting.console import gate
-from alerting.console.api import predictor as module
-from alerting.console.api.predictor import Predictor
+from alerting.console.api import predict_api
+from alerting.console.api.predict_api import Predictor
 from alerting.ports import ModelUnavailable
 from tests import small_models
 from tests.helpers.console.api import SENDER, VIEWER, expect_problem
@@ -83,7 +83,7 @@ def test_bodies_and_the_number_of_questions_at_once_are_bounded(client, platform
     claimed = {**VIEWER, "content-length": str(gate.LARGEST_QUESTION + 1)}
     large = expect_problem(client.post(ALONE, content=b"{}", headers=claimed), 413)
     assert "larger than 4194304 bytes" in large
-    monkeypatch.setattr(module, "MOST_WAITING", 0)
+    monkeypatch.setattr(predict_api, "MOST_WAITING", 0)
     with pytest.raises(HTTPException) as refused:
         asyncio.run(Predictor(platform).run(lambda: None))
     assert (refused.value.status_code, refused.value.headers) == (429, {"retry-after": "1"})
@@ -147,7 +147,7 @@ def gathered(predictor, batches):
 
 
 def test_questions_that_wait_are_answered_together_and_others_at_once(monkeypatch):
-    monkeypatch.setattr(module, "MOST_TOGETHER", 4)
+    monkeypatch.setattr(predict_api, "MOST_TOGETHER", 4)
     batches = []
 
     async def scenario():
@@ -162,7 +162,7 @@ def test_questions_that_wait_are_answered_together_and_others_at_once(monkeypatc
 
 
 def test_the_number_of_questions_that_wait_is_bounded(monkeypatch):
-    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    monkeypatch.setattr(predict_api, "MOST_WAITING", 3)
 
     async def scenario():
         ask = gathered(Predictor(None, LONG_S), [])
@@ -203,7 +203,7 @@ class Models:
 @pytest.fixture
 def loading(monkeypatch):
     made = Models()
-    monkeypatch.setattr(module, "ModelCache", lambda platform, most_bytes: made)
+    monkeypatch.setattr(predict_api, "ModelCache", lambda platform, most_bytes: made)
     yield made
     for version in list(made.allowed):
         made.allowed[version].set()

@@ -13,7 +13,7 @@ from alerting.adapters import predictions
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.adapters.predictions import JobsFull, PredictFolder, ScoredFile
 from alerting.console import gate
-from alerting.console.api import predict_jobs_api
+from alerting.console.api import predict_api
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, expect_problem
@@ -31,7 +31,7 @@ def files(tmp_path):
 
 @pytest.fixture
 def client(platform, files, monkeypatch):
-    monkeypatch.setattr(predict_jobs_api, "require_scores", lambda platform, name: None)
+    monkeypatch.setattr(predict_api, "require_scores", lambda platform, name: None)
     return TestClient(
         create_app(platform, TOKENS, predict_files=files), raise_server_exceptions=False
     )

@@ -7,8 +7,8 @@ from html import unescape
 import pytest
 from fastapi.testclient import TestClient
 
+from alerting.console import scripts as serving
 from alerting.console.app import create_app
-from alerting.console.scripts import serving
 from alerting.definitions.assets import Asset, Variable
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, episode

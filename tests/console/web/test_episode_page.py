@@ -150,8 +150,8 @@ def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browse
     seen = (
         Transition("raised", at(1), "platform", held),
         Transition("muted", at(2), "ann", f"muted until {stamp} by ann: cleaning"),
-        Transition("feedback", at(3), "otto", "true_alarm and acted"),
-        Transition("outcome", at(4), "platform", f"undetermined: {known}"),
+        Transition("feedback", at(3), "otto", "right and acted"),
+        Transition("outcome", at(4), "platform", f"undetermined: {known}", outcome="undetermined"),
     )
     unknown = OutcomeRecord("undetermined", known, None, None, False, False, 1)
     said = {"transitions": seen, "outcome_record": unknown}
@@ -170,7 +170,7 @@ def test_what_happened_is_told_in_the_order_of_time(platform, browser):
     moves = (
         Transition("raised", at(1), "platform", "first-move"),
         Transition("acknowledged", at(9), "otto", "last-move"),
-        Transition("severity", at(3), "platform", "medium → high: middle-move"),
+        Transition("severity", at(3), "platform", "medium → high: middle-move", severity="high"),
     )
     one = episode(1, condition="open", transitions=moves)
     platform.episodes.insert(one)

@@ -208,7 +208,7 @@ def by_engineers(platform, revision):
 
 def test_no_page_has_a_word_outside_the_language_files(line, monkeypatch):
     _, platform, name, report = line
-    monkeypatch.setattr("alerting.console.language.language", lambda _: marked_language())
+    monkeypatch.setattr("alerting.console.web.rendering.language", lambda _: marked_language())
     formats = (language("de").locale.months["format"], language("de").locale.days["format"])
     dates = {one.strip(".") for names in formats for one in names["abbreviated"].values()}
     ids = {word for e in platform.episodes.find() for word in re.findall(r"[^\W\d_]{2,}", e.id)}

@@ -4,10 +4,10 @@ a command, by a link in a mail, and in MongoDB itself."""
 import csv
 import io
 import re
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
 import yaml
 from typer.testing import CliRunner
@@ -55,14 +55,14 @@ class AuditedPlant:
         self.boss = browser_of(self.app)
         sign_in(self.boss, "boss")
         self.api = browser_of(self.app, "10.0.0.9", headers=ADMIN)
-        for name, module in [*sys.modules.items()]:
-            if name.startswith("alerting.cli."):
-                for function, of_test in (
-                    ("platform", lambda: nullcontext(self.platform)),
-                    ("user", lambda: ACCOUNT),
-                ):
-                    if hasattr(module, function):
-                        monkeypatch.setattr(module, function, of_test)
+        for place, _ in main.COMMANDS.values():
+            module = import_module(f"alerting.cli.{place.partition(':')[0]}")
+            for function, of_test in (
+                ("platform", lambda: nullcontext(self.platform)),
+                ("user", lambda: ACCOUNT),
+            ):
+                if hasattr(module, function):
+                    monkeypatch.setattr(module, function, of_test)
 
     def post(self, path, page="/account", browser=None, **data):
         browser = browser or self.boss

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import httpx
 import uvicorn
 
-from alerting.console.server import server_options
+from alerting.console.serve import server_options
 from tests.support import free_port, local_client
 
 TOKEN = "operator-token-0123456789"

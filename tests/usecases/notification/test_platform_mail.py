@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.console.monitor import HealthMonitor
+from alerting.console.serve import HealthMonitor
 from alerting.ports import Disk, ModelUnavailable
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

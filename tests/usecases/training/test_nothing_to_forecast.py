@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
-from alerting.cli.models import show_proposal
+from alerting.cli.models import lines_of_proposal
+from alerting.cli.output import print_lines
 from alerting.definitions.assets import Variable
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.build import build_features
@@ -78,7 +79,7 @@ def test_the_proposed_alert_is_shown_everywhere_and_raises_where_the_problem_beg
 ):
     platform, result = refused
     proposed = proposed_alert(result.evidence)
-    show_proposal(result, verbose=False)
+    print_lines(lines_of_proposal(result, verbose=False))
     assert proposed in capsys.readouterr().out
     assert f"```yaml\n{proposed}```" in decision_markdown(result)
     assert proposed.splitlines()[0] in browser_of(platform).get("/models/too-moist").text

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import translatable
 from alerting.readings.history import Millis
 
 Ints = npt.NDArray[np.int64]
@@ -166,12 +165,8 @@ def named_format(text: str) -> StampFormat | None:
             return by_name[name]
         names = ", ".join(NAMED)
         raise UserError(
-            translatable(
-                "{text} is not a format of stamps (--time-format); write {names}, or a pattern "
-                "such as %d.%m.%Y %H:%M:%S",
-                text=shown(text),
-                names=names,
-            )
+            f"{shown(text)} is not a format of stamps (--time-format); write {names}, or a "
+            "pattern such as %d.%m.%Y %H:%M:%S"
         )
     pattern, groups = _from_directives(text)
     if (
@@ -180,11 +175,8 @@ def named_format(text: str) -> StampFormat | None:
         or len(set(groups)) != len(groups)
     ):
         raise UserError(
-            translatable(
-                "{text} (--time-format) must name day, month and year once each, e.g. %d.%m.%Y "
-                "%H:%M:%S",
-                text=shown(text),
-            )
+            f"{shown(text)} (--time-format) must name day, month and year once each, e.g. "
+            "%d.%m.%Y %H:%M:%S"
         )
     return StampFormat(text, pattern)
 
@@ -202,12 +194,7 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
         if directive not in _DIRECTIVES:
             directives = " ".join(f"%{d}" for d in _DIRECTIVES)
             raise UserError(
-                translatable(
-                    "{text} (--time-format): %{directive} is not known; known are {directives}",
-                    text=shown(text),
-                    directive=directive,
-                    directives=directives,
-                )
+                f"{shown(text)} (--time-format): %{directive} is not known; known are {directives}"
             )
         pattern = pattern + _DIRECTIVES[directive]
         at = at + 2

@@ -16,7 +16,7 @@ from alerting.adapters.files.stamps.formats import StampFormat
 from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import join_with_or, joined, translatable
+from alerting.definitions.wording.language import join_with_or, joined
 from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, Millis, from_millis, to_millis
 
 _DAY_MS = 86_400_000
@@ -147,13 +147,9 @@ def find_zone(name: str | None) -> ZoneInfo | None:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         close = get_close_matches(name, available_timezones(), n=3, cutoff=0.5)
         hint = (
-            translatable("did you mean {names}?", names=join_with_or(*close))
-            if close
-            else translatable("write for example Europe/Berlin")
+            f"did you mean {join_with_or(*close)}?" if close else "write for example Europe/Berlin"
         )
-        raise UserError(
-            translatable("{name} is not a time zone; {hint}", name=shown(name), hint=hint)
-        ) from error
+        raise UserError(f"{shown(name)} is not a time zone; {hint}") from error
 
 
 DEFAULT_START = "2000-01-01T00:00:00Z"
@@ -285,9 +281,7 @@ class StampReader:
             if at != NO_INSTANT and not _FIRST <= at < _LAST:
                 return _beyond(text)
             written = (
-                translatable(
-                    "the stamps of this file are written {format}", format=self.format.name
-                )
+                f"the stamps of this file are written {self.format.name}"
                 if self.format
                 else _how_to_name_it(text)
             )
@@ -296,7 +290,7 @@ class StampReader:
         if local != NO_INSTANT and not _FIRST <= local < _LAST:
             return _beyond(text)
         if local == NO_INSTANT or self.zone is None:
-            return translatable("{text} is not a date and time of the calendar", text=shown(text))
+            return f"{shown(text)} is not a date and time of the calendar"
         return cell.why_not_in_zone(
             text, datetime.fromtimestamp(local / 1000, UTC).replace(tzinfo=None), self.zone
         )
@@ -308,18 +302,11 @@ def _within_bounds(at: Millis) -> Millis:
 
 
 def _beyond(text: str) -> str:
-    return translatable(
-        "{text} does not lie between the years {first} and {last}",
-        text=shown(text),
-        first=FIRST_INSTANT.year,
-        last=LAST_INSTANT.year,
+    return (
+        f"{shown(text)} does not lie between the years {FIRST_INSTANT.year} and {LAST_INSTANT.year}"
     )
 
 
 def _how_to_name_it(text: str) -> str:
     looks_like_one = re.match(r"^\d{1,4}[-./]\w{1,3}[-./]\d{1,4}", text) is not None
-    return (
-        translatable("name the format of the stamps, e.g. --time-format dd.mm.yyyy")
-        if looks_like_one
-        else ""
-    )
+    return "name the format of the stamps, e.g. --time-format dd.mm.yyyy" if looks_like_one else ""

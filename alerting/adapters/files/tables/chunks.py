@@ -13,7 +13,12 @@ import numpy.typing as npt
 
 from alerting.adapters.files.tables.text import Position
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import Styled, join_first, join_with_or, translatable
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Styled,
+    join_first,
+    join_with_or,
+)
 from alerting.readings.inference import BadLine
 
 Cells = Any  # pyarrow.StringArray; pyarrow ships no types
@@ -72,13 +77,13 @@ def no_column(table: ChunkedTable, wanted: str, option: str, near: Sequence[str]
     }
     if not near:
         return UserError(
-            translatable(
+            ENGLISH.say(
                 "{path}: there is no column {column}; name it with {option}. Columns: {names}",
                 **values,
             )
         )
     return UserError(
-        translatable(
+        ENGLISH.say(
             "{path}: there is no column {column}; did you mean {near}? name it with {option}. "
             "Columns: {names}",
             near=join_with_or(*near),
@@ -117,10 +122,10 @@ def title_list(titles: Sequence[str]) -> str:
 def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
     """Return the titles of a header. Raises UserError for none, too many, or a repeated one."""
     if not raw:
-        raise UserError(translatable("{path}: the table has no columns", path=str(path)))
+        raise UserError(f"{path!s}: the table has no columns")
     if len(raw) > MOST_COLUMNS:
         raise UserError(
-            translatable(
+            ENGLISH.say(
                 "{path}: line 1 names {count} columns, but at most {most} are read; export fewer "
                 "variables into one file, e.g. those of one asset",
                 path=str(path),
@@ -133,10 +138,6 @@ def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
     if twice:
         named = title_list([repr(t) for t in twice])
         raise RepeatedTitle(
-            translatable(
-                "{path}: the header names {named} more than once; give each column its own title",
-                path=str(path),
-                named=named,
-            )
+            f"{path!s}: the header names {named} more than once; give each column its own title"
         )
     return titles

@@ -20,7 +20,6 @@ from alerting.adapters.files.tables.chunks import MOST_COLUMNS, Chunk, read_titl
 from alerting.adapters.files.tables.text import Block, Position, TextEncoding, blocks
 from alerting.deferred import arrow_csv, pa
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import translatable
 from alerting.readings.column_titles import split_title
 from alerting.readings.inference import BadLine
 
@@ -102,7 +101,7 @@ def _end_of_lines(data: bytes, lines: int, start: int = 0) -> int:
     return start
 
 
-_OPEN_QUOTE = translatable("a quotation mark is opened and not closed on this line")
+_OPEN_QUOTE = "a quotation mark is opened and not closed on this line"
 
 
 @dataclass(frozen=True)
@@ -149,9 +148,7 @@ def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) 
                 first,
                 1,
                 (),
-                _OPEN_QUOTE
-                if open_quote
-                else translatable("cannot be split into fields: {error}", error=str(error)),
+                _OPEN_QUOTE if open_quote else f"cannot be split into fields: {error!s}",
             )
             return
         if fields is None:
@@ -169,9 +166,7 @@ def _fault(fields: Sequence[str], width: int, count: int, texts: Sequence[str]) 
     if count > 1 and (len(fields) != width or "".join(texts).count('"') % 2):
         return _OPEN_QUOTE
     if fields and len(fields) != width:
-        return translatable(
-            "{count} fields where the header names {width}", count=len(fields), width=width
-        )
+        return f"{len(fields)} fields where the header names {width}"
     return None
 
 
@@ -222,11 +217,7 @@ def _below_titles(first: Block, skipped: int, separator: str | None) -> FileHead
         names = found.fits and not any(_BEGINS_A_VALUE.match(field.strip()) for field in fields)
         if names and lines > skipped and _filled(fields) >= max(2, 2 * above):
             shown = title if len(title) <= _SHOWN else f"{title[: _SHOWN - 1]}…"
-            note = translatable(
-                "line {line} names the columns; the lines above it are not read: {text}",
-                line=lines + 1,
-                text=repr(shown),
-            )
+            note = f"line {lines + 1} names the columns; the lines above it are not read: {shown!r}"
             return FileHead(header, lines + count, found.separator, (), (note,))
         above = max(above, _filled(fields))
         title = title or " ".join(field.strip() for field in fields if field.strip())
@@ -252,7 +243,7 @@ def _with_units(first: Block, head: FileHead) -> FileHead:
         "" if named or (i == 0 and unit in _COUNTS_TIME) else unit
         for i, (unit, named) in enumerate(zip(units, titled, strict=True))
     ]
-    note = translatable("line {line} holds the units of the columns", line=head.lines + 1)
+    note = f"line {head.lines + 1} holds the units of the columns"
     return head._replace(lines=head.lines + count, units=tuple(kept), notes=(*head.notes, note))
 
 
@@ -306,18 +297,11 @@ class CsvTable:
         separator = "\t" if separator in ("\\t", "tab") else separator
         if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
             raise UserError(
-                translatable(
-                    "{separator} is not a separator; write one character, e.g. --sep ';'",
-                    separator=shown(separator),
-                )
+                f"{shown(separator)} is not a separator; write one character, e.g. --sep ';'"
             )
         head = find_head(first, skipped, separator) if first else None
         if head is None:
-            raise UserError(
-                translatable(
-                    "{path}: the first line is empty; it must name the columns", path=str(path)
-                )
-            )
+            raise UserError(f"{path!s}: the first line is empty; it must name the columns")
         self._header_lines = head.lines
         self.separator = head.separator
         self.notes = head.notes
@@ -341,11 +325,7 @@ class CsvTable:
             return next(csv.reader([header], delimiter=self.separator))
         except csv.Error as error:
             raise UserError(
-                translatable(
-                    "{path}: line 1 cannot be split into titles of columns: {error}",
-                    path=str(self.path),
-                    error=str(error),
-                )
+                f"{self.path!s}: line 1 cannot be split into titles of columns: {error!s}"
             ) from error
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:

@@ -14,7 +14,7 @@ from alerting.adapters.files.tables.chunks import Cells, Chunk, read_titles
 from alerting.adapters.files.tables.text import Position
 from alerting.deferred import pa, pc, pq
 from alerting.definitions.faults import UserError, shown, storable
-from alerting.definitions.wording.language import Styled, translatable
+from alerting.definitions.wording.language import ENGLISH, Styled
 
 LONGEST_TEXT = 4_000  # bytes of a cell
 LARGEST_PAGE = 128 << 20  # bytes when it is unpacked
@@ -87,7 +87,7 @@ class ParquetTable:
         for title, page in _pages(self.path, file.metadata, {self._names[t]: t for t in wanted}):
             if page.size > LARGEST_PAGE:
                 raise UserError(
-                    translatable(
+                    ENGLISH.say(
                         "{path}: column {title} has a page of {size} bytes, but at most {most} are "
                         "unpacked; write the file with smaller pages",
                         path=str(self.path),
@@ -146,7 +146,7 @@ class ParquetTable:
         longest = pc.max(lengths).as_py() or 0
         if longest > LONGEST_TEXT:
             raise UserError(
-                translatable(
+                ENGLISH.say(
                     "{path}: column {title} holds a text of {size} bytes, but at most {most} are "
                     "read; leave the column out, or shorten its texts",
                     path=str(self.path),

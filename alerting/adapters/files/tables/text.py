@@ -16,7 +16,6 @@ from typing import IO, Any, cast
 
 from alerting.deferred import pa
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import translatable
 
 BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 4 << 20
@@ -67,11 +66,7 @@ class Position:
         """Return the start of the same file. Raises UserError if the file has changed since."""
         now = Position(self._path)
         if (now.total, now._written_at) != (self.total, self._written_at):
-            raise UserError(
-                translatable(
-                    "{path} changed during its import; import it again", path=str(self._path)
-                )
-            )
+            raise UserError(f"{self._path!s} changed during its import; import it again")
         return now
 
 
@@ -81,28 +76,20 @@ def magic(path: Path) -> bytes:
         raise UserError(f"{path}: file not found{_neighbours(path)}")
     if not path.is_file():
         raise UserError(
-            translatable(
-                "{path} is not a regular file; the import reads a file twice, first to check it, "
-                "then to write it",
-                path=str(path),
-            )
+            f"{path!s} is not a regular file; the import reads a file twice, first to check "
+            "it, then to write it"
         )
     try:
         with path.open("rb") as file:
             start = file.read(8)
     except PermissionError as error:
-        raise UserError(
-            translatable("{path}: no permission to read this file", path=str(path))
-        ) from error
+        raise UserError(f"{path!s}: no permission to read this file") from error
     if not start:
-        raise UserError(translatable("{path}: the file is empty", path=str(path)))
+        raise UserError(f"{path!s}: the file is empty")
     if start.startswith(_ZIP):
         raise UserError(
-            translatable(
-                "{path} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and "
-                "import that",
-                path=str(path),
-            )
+            f"{path!s} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, "
+            "and import that"
         )
     return start
 
@@ -156,13 +143,8 @@ def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
     if len(data) - last > LONGEST_LINE:
         line += data.count(b"\n", 0, last)
         raise UserError(
-            translatable(
-                "{path}: line {line} is longer than {size} MiB, too long for a table; nothing was "
-                "written. Import a text file with one line for each instant",
-                path=str(path),
-                line=line,
-                size=LONGEST_LINE >> 20,
-            )
+            f"{path!s}: line {line} is longer than {LONGEST_LINE >> 20} MiB, too long for a "
+            "table; nothing was written. Import a text file with one line for each instant"
         )
 
 
@@ -212,13 +194,8 @@ class _BlockReader:
     ) -> UserError:
         line = first_line + data.count(b"\n", 0, error.start)
         return UserError(
-            translatable(
-                "{path}: line {line} is not written in {name}; name its encoding, e.g. --encoding "
-                "cp1252 for a Windows export",
-                path=str(self._path),
-                line=line,
-                name=name,
-            )
+            f"{self._path!s}: line {line} is not written in {name}; name its encoding, e.g. "
+            "--encoding cp1252 for a Windows export"
         )
 
 
@@ -238,18 +215,12 @@ def _check_encoding(name: str) -> str:
         info = codecs.lookup(name)
     except (LookupError, ValueError) as error:
         raise UserError(
-            translatable(
-                "{name} is not a known encoding; write for example utf-8, cp1252 or utf-16",
-                name=shown(name),
-            )
+            f"{shown(name)} is not a known encoding; write for example utf-8, cp1252 or utf-16"
         ) from error
     if not getattr(info, "_is_text_encoding", True) or info.name in _NO_FILE_ENCODINGS:
         raise UserError(
-            translatable(
-                "{name} is not an encoding of text files; write for example utf-8, cp1252 or "
-                "utf-16",
-                name=shown(name),
-            )
+            f"{shown(name)} is not an encoding of text files; write for example utf-8, cp1252 "
+            "or utf-16"
         )
     return name
 
@@ -283,12 +254,7 @@ def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
             yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:
         raise UserError(
-            translatable(
-                "{path} is not written in {encoding}: {error}",
-                path=str(path),
-                encoding=encoding,
-                error=str(getattr(error, "reason", error)),
-            )
+            f"{path!s} is not written in {encoding}: {getattr(error, 'reason', error)!s}"
         ) from error
 
 
@@ -297,11 +263,7 @@ def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
         return stream.read(size)
     except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
         raise UserError(
-            translatable(
-                "{path}: the file cannot be read to its end, it may be damaged: {error}",
-                path=str(path),
-                error=str(error),
-            )
+            f"{path!s}: the file cannot be read to its end, it may be damaged: {error!s}"
         ) from error
 
 

@@ -21,7 +21,6 @@ from alerting.adapters.sources.secrets import Resolve
 from alerting.deferred import pa
 from alerting.definitions.faults import UserError, first_line, legible, storable
 from alerting.definitions.sources.source import FilesSource, level_matches
-from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.files import FileRefused, FoundFile
 
 MOST_BYTES = 1 << 30  # of one file
@@ -74,29 +73,19 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
         except ModuleNotFoundError as error:
             remedy = "pip install 'alerting[sftp]'"
             raise UserError(
-                translatable(
-                    "source {name}: the client of {kind} is not installed ({module}): {remedy}",
-                    name=source.name,
-                    kind="SFTP",
-                    module=str(error.name),
-                    remedy=remedy,
-                )
+                f"source {source.name}: the client of SFTP is not installed ({error.name!s}): "
+                f"{remedy}"
             ) from error
         return RemoteDrop(source.name, open_sftp(source, address), folders, "/", FAULTS)
     if scheme not in SCHEMES:
         raise UserError(
-            translatable(
-                "source {name}: its url is no address of a server: write sftp://…, s3://…, gs://… "
-                "or az://…",
-                name=source.name,
-            )
+            f"source {source.name}: its url is no address of a server: write sftp://…, s3://…, "
+            "gs://… or az://…"
         )
     try:
         system = ArrowFSWrapper(object_store(address), skip_instance_cache=True)
     except UserError as error:
-        raise UserError(
-            translatable("source {name}: {text}", name=source.name, text=error.message)
-        ) from error
+        raise UserError(f"source {source.name}: {error.message}") from error
     return RemoteDrop(source.name, system, folders, "", (OSError, pa.ArrowException))
 
 
@@ -159,13 +148,9 @@ class RemoteDrop:
         self._entries += len(entries)
         if self._entries > MOST_ENTRIES:
             raise UserError(
-                translatable(
-                    "source {name}: more than {most} files and folders where the pattern looks, up "
-                    "to {folder}: move stored files away (done), or write a narrower pattern",
-                    name=self._name,
-                    most=MOST_ENTRIES,
-                    folder=folder,
-                )
+                f"source {self._name}: more than {MOST_ENTRIES} files and folders where the "
+                "pattern "
+                f"looks, up to {folder}: move stored files away (done), or write a narrower pattern"
             )
         return entries
 
@@ -194,13 +179,9 @@ class RemoteDrop:
             self._copy = None
         if file.size > MOST_BYTES:
             raise FileRefused(
-                translatable(
-                    "source {name}: {file} has {size} bytes; at most {most} of a file are read",
-                    name=self._name,
-                    file=file.name,
-                    size=file.size,
-                    most=MOST_BYTES,
-                )
+                f"source {self._name}: {file.name} has {file.size} bytes; at most {MOST_BYTES} of "
+                "a "
+                "file are read"
             )
         local = Path(self._copies.name) / _local_name(file)
         try:
@@ -224,20 +205,14 @@ class RemoteDrop:
                 size += len(piece)
                 if time.monotonic() > until:
                     raise UserError(
-                        translatable(
-                            "source {name}: {file} takes longer than {minutes} minutes to read",
-                            name=self._name,
-                            file=file.name,
-                            minutes=int(_LONGEST_FETCH_S // 60),
-                        )
+                        f"source {self._name}: {file.name} takes longer than "
+                        f"{int(_LONGEST_FETCH_S // 60)} minutes "
+                        "to read"
                     )
         if size != file.size or not self._is_unchanged(file):
             raise UserError(
-                translatable(
-                    "source {name}: {file} changed while it was read; it is read at the next poll",
-                    name=self._name,
-                    file=file.name,
-                )
+                f"source {self._name}: {file.name} changed while it was read; it is read at the "
+                "next poll"
             )
 
     def _is_unchanged(self, file: FoundFile) -> bool:
@@ -261,12 +236,8 @@ class RemoteDrop:
                 self._system.makedirs(there, exist_ok=True)
                 if self._system.is_link(there):
                     raise UserError(
-                        translatable(
-                            "source {name}: {folder} is a link at the server: name the folder "
-                            "itself",
-                            name=self._name,
-                            folder=folder,
-                        )
+                        f"source {self._name}: {folder} is a link at the server: name the folder "
+                        "itself"
                     )
             target = self._free(f"{there}/", file.path.rpartition("/")[2], fault)
             if fault is not None:
@@ -293,20 +264,11 @@ class RemoteDrop:
             yield
         except FileNotFoundError as error:
             raise UserError(
-                translatable(
-                    "source {name}: {path}: there is no such file or folder at the server",
-                    name=self._name,
-                    path=shown,
-                )
+                f"source {self._name}: {shown}: there is no such file or folder at the server"
             ) from error
         except self._faults as error:
             raise UserError(
-                translatable(
-                    "source {name}: {path}: the server refuses: {reason}",
-                    name=self._name,
-                    path=shown,
-                    reason=first_line(error),
-                )
+                f"source {self._name}: {shown}: the server refuses: {first_line(error)}"
             ) from error
 
 

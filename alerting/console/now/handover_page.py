@@ -11,10 +11,9 @@ from alerting.adapters.platform import Platform
 from alerting.console.api.api import Delivery, Served, Viewer
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, FormText, Instant, NameQuery
-from alerting.console.language import language_of
 from alerting.console.now.page import known_plant
 from alerting.console.web.forms import FormOperator
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import language_of, render
 from alerting.definitions.faults import NotFound, UserError
 from alerting.operators.shifts import Shift
 from alerting.usecases.now.handover import (
@@ -113,7 +112,7 @@ def _page(request: Request, platform: Platform, chosen: ChosenShift, **values: A
     account = read_shift(platform, plant, chosen, platform.clock.now(), language_of(request))
     shift = chosen.shift
     return render(
-        "handover/handover.html",
+        "now/handover.html",
         request,
         account=account,
         chosen=chosen,

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from alerting.cli.ingest.replay import messages
+from alerting.cli.deliveries import messages
 from alerting.cli.main import app
 from alerting.console.app import create_app
 from alerting.definitions.sources.source import parse_source

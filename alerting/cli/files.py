@@ -1,9 +1,19 @@
-"""Options that several commands of `alerting import` share, and the help of the longest one."""
+"""Options of commands that read a file of rows, and the layout that they state."""
 
+import os
+from collections.abc import Sequence as Several
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from alerting.cli.support import read_duration
+from alerting.settings.environment import read_settings, variable
+
+if TYPE_CHECKING:
+    from alerting.adapters.files.rows import Layout
 
 File = Annotated[
     Path,
@@ -34,9 +44,10 @@ TimeFormat = Annotated[
     ),
 ]
 Sequence = Annotated[
-    str | None,
+    timedelta | None,
     typer.Option(
         "--sequence",
+        parser=read_duration,
         help="The file has no time stamps: rows are this far apart, e.g. 1m, in their order for "
         "each asset, or by the number "
         "of the unit (from 1) in the column --time.",
@@ -55,9 +66,10 @@ Start = Annotated[
     ),
 ]
 Delay = Annotated[
-    str | None,
+    timedelta | None,
     typer.Option(
         "--delay",
+        parser=read_duration,
         help="Time from the start of an event, and from its end, until it is known, e.g. 14d for "
         "complaints; it is stored with "
         "the type.",
@@ -236,41 +248,44 @@ Lasting = Annotated[
     ),
 ]
 
-READINGS_HELP = """\
-Import readings: one line per asset and instant, one column per variable.
 
-Separator, decimal mark, encoding, the column of stamps and their format
-are detected in the file. The command prints them before it writes;
---dry-run stops there.
+def file_layout(
+    *,
+    asset: str | None = None,
+    asset_column: str | None = None,
+    asset_prefix: str = "",
+    separator: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    rename: Several[str] | None = None,
+    only: str | None = None,
+) -> "Layout":
+    """Return the layout of a file as its options state it."""
+    from alerting.adapters.files.rows import Layout
 
-Unknown assets and variables are declared; the type of a new one is found
-over the whole file: a number if more than half of its cells are numbers,
-boolean if all are true or false, else a category. Names of variables are
-derived from the titles, which are stored; a title such as Temperature [°C]
-gives the unit.
+    return Layout(
+        asset=asset,
+        asset_column=asset_column,
+        asset_prefix=asset_prefix,
+        separator=separator,
+        decimal=decimal,
+        encoding=encoding,
+        rename=dict(_read_rename(text) for text in rename or ()),
+        only=tuple(title.strip() for title in (only or "").split(",") if title.strip()),
+    )
 
-Empty cells, NaN, #NV, --- and their like are missing values, never zero.
-Other text in a column of numbers is missing, too: it is counted and named.
-Bad lines have no readable time or asset, a
-wrong number of fields, or contradict an earlier line of the same asset and
-time, unless --duplicates merges them. Such lines are found in files sorted
-by time, or by asset and time; further apart in an unsorted file the later
-line wins. Time stamps finer than a millisecond are cut to it.
 
-A file without time stamps is imported with --sequence 1m: the rows of each
-asset are one minute apart from --start on. The same file again changes
-nothing, also when it has grown; another file at the same instants is
-refused, with the --start that continues after the last row.
+def _read_rename(text: str) -> tuple[str, str]:
+    old, equals, new = text.rpartition("=")
+    if not (old and equals and new):
+        raise typer.BadParameter(f"{text!r} is not of the form old=new", param_hint="--rename")
+    return old, new
 
-Stamps without a zone are local time of the plant (ALERTING_TIMEZONE). In
-the hour that comes twice when the clocks are set back, the order of the
-lines tells which one is meant.
 
-The quality of samples is read where --quality or --quality-suffix says it
-stands: good, uncertain or bad, OPC UA status codes by name or number, or
-the 192, 64 and 0 of OPC DA. A bad sample has no value, whatever its cell
-holds: from it on it is unknown what holds, until the next sample that is
-not bad. An uncertain one is marked and used. An empty quality says nothing:
-the sample is good. A row of bad quality speaks of its filled cells, or of
-all its columns when none is filled.
-"""
+def with_time_columns(
+    layout: "Layout", time: str | None, time_format: str | None, tz: str | None
+) -> "Layout":
+    """Return the layout with column and format of stamps; ALERTING_TIMEZONE: of the plant."""
+    settings = read_settings(os.environ)
+    plant = settings.timezone.key if os.environ.get(variable("timezone"), "").strip() else None
+    return replace(layout, time=time, time_format=time_format, zone=tz, plant_zone=plant)

@@ -1,0 +1,438 @@
+"""`alerting import`: import readings, events and assets from files, with what a file was found to
+be and what its import changed."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from alerting.cli import files as options
+from alerting.cli.files import file_layout, with_time_columns
+from alerting.cli.help import command_group
+from alerting.cli.output import Line, Output, OutputTable, errors, print_lines, short
+from alerting.cli.support import platform, progress, user, writes
+from alerting.readings.inference import BadLine
+from alerting.usecases.ingestion.assets import AssetsResult, import_assets
+from alerting.usecases.ingestion.sources import FileForm, Reject, Understood, UnderstoodColumn
+from alerting.usecases.ingestion.tables import (
+    CheckedFile,
+    ImportResult,
+    check_events,
+    check_readings,
+)
+from alerting.usecases.ingestion.text_names import titles_by_name
+
+if TYPE_CHECKING:
+    from alerting.adapters.files.rows import Layout
+
+    Check = Callable[..., CheckedFile]
+
+_SHOWN = 6
+_COLUMNS = 40
+_MARKS = {"\t": "tab", ";": ";", ",": ",", "|": "|"}
+import_group = command_group(
+    "Import readings, events and assets from CSV (any separator, also compressed) or Parquet "
+    "files.",
+    epilog="A file is checked as a whole before anything is written. A second import of the same "
+    "file changes nothing; repeat an interrupted import.",
+)
+
+
+@import_group.command()
+@writes
+def readings(
+    file: options.File,
+    time: options.Time = None,
+    time_format: options.TimeFormat = None,
+    sequence: options.Sequence = None,
+    start: options.Start = None,
+    asset: options.AssetName = None,
+    asset_column: options.AssetColumn = None,
+    asset_prefix: options.AssetPrefix = "",
+    tz: options.Zone = None,
+    sep: options.Separator = None,
+    decimal: options.Decimal = None,
+    encoding: options.Encoding = None,
+    rename: options.Rename = None,
+    only: options.Only = None,
+    quality: options.QualityColumn = None,
+    quality_suffix: options.QualitySuffix = None,
+    quality_codes: options.QualityCodes = None,
+    missing: options.Missing = None,
+    duplicates: options.Duplicates = "refuse",
+    skip_bad: options.SkipBad = False,
+    rejects: options.Rejects = None,
+    take_back: options.TakeBack = False,
+    dry_run: options.DryRun = False,
+) -> Output:
+    """Import readings: one line per asset and instant, one column per variable.
+
+    Separator, decimal mark, encoding, the column of stamps and their format
+    are detected in the file. The command prints them before it writes;
+    --dry-run stops there.
+
+    Unknown assets and variables are declared; the type of a new one is found
+    over the whole file: a number if more than half of its cells are numbers,
+    boolean if all are true or false, else a category. Names of variables are
+    derived from the titles, which are stored; a title such as Temperature [°C]
+    gives the unit.
+
+    Empty cells, NaN, #NV, --- and their like are missing values, never zero.
+    Other text in a column of numbers is missing, too: it is counted and named.
+    Bad lines have no readable time or asset, a
+    wrong number of fields, or contradict an earlier line of the same asset and
+    time, unless --duplicates merges them. Such lines are found in files sorted
+    by time, or by asset and time; further apart in an unsorted file the later
+    line wins. Time stamps finer than a millisecond are cut to it.
+
+    A file without time stamps is imported with --sequence 1m: the rows of each
+    asset are one minute apart from --start on. The same file again changes
+    nothing, also when it has grown; another file at the same instants is
+    refused, with the --start that continues after the last row.
+
+    Stamps without a zone are local time of the plant (ALERTING_TIMEZONE). In
+    the hour that comes twice when the clocks are set back, the order of the
+    lines tells which one is meant.
+
+    The quality of samples is read where --quality or --quality-suffix says it
+    stands: good, uncertain or bad, OPC UA status codes by name or number, or
+    the 192, 64 and 0 of OPC DA. A bad sample has no value, whatever its cell
+    holds: from it on it is unknown what holds, until the next sample that is
+    not bad. An uncertain one is marked and used. An empty quality says nothing:
+    the sample is good. A row of bad quality speaks of its filled cells, or of
+    all its columns when none is filled.
+    """
+    from alerting.adapters.files.readings import ReadingsFile
+    from alerting.adapters.files.rows import QualityLayout
+
+    layout = replace(
+        file_layout(
+            asset=asset,
+            asset_column=asset_column,
+            asset_prefix=asset_prefix,
+            separator=sep,
+            decimal=decimal,
+            encoding=encoding,
+            rename=rename,
+            only=only,
+        ),
+        quality=QualityLayout(quality, quality_suffix, quality_codes),
+        missing=tuple(missing or ()),
+        duplicates=duplicates,
+    )
+    source = ReadingsFile(
+        file,
+        _with_sequence(with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad),
+    )
+    check = partial(check_readings, source, take_back=take_back, now=datetime.now(UTC))
+    with _rejects(file, skip_bad, rejects, dry_run) as reject:
+        return _import(check, reject, dry_run)
+
+
+@import_group.command()
+@writes
+def events(
+    file: options.File,
+    time: options.Time = None,
+    time_format: options.TimeFormat = None,
+    sequence: options.Sequence = None,
+    start: options.Start = None,
+    asset: options.AssetName = None,
+    asset_column: options.AssetColumn = None,
+    asset_prefix: options.AssetPrefix = "",
+    event_type: options.EventType = None,
+    type_column: options.TypeColumn = None,
+    type_prefix: options.TypePrefix = "",
+    end_column: options.EndColumn = None,
+    lasting: options.Lasting = None,
+    delay: options.Delay = None,
+    tz: options.Zone = None,
+    sep: options.Separator = None,
+    decimal: options.Decimal = None,
+    encoding: options.Encoding = None,
+    rename: options.Rename = None,
+    only: options.Only = None,
+    skip_bad: options.SkipBad = False,
+    rejects: options.Rejects = None,
+    take_back: options.TakeBack = False,
+    dry_run: options.DryRun = False,
+) -> Output:
+    """Import events: one line per failure, stop, maintenance; further columns become attributes of
+    the event.
+
+    Unknown assets and event types are declared. The same event given again,
+    e.g. with its end, is merged.
+    """
+    from alerting.adapters.files.events import EventColumns, EventsFile
+
+    layout = file_layout(
+        asset=asset,
+        asset_column=asset_column,
+        asset_prefix=asset_prefix,
+        separator=sep,
+        decimal=decimal,
+        encoding=encoding,
+        rename=rename,
+        only=only,
+    )
+    columns = EventColumns(event_type, type_column, type_prefix, end_column)
+    layout = _with_sequence(
+        with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad
+    )
+    if layout.sequence is not None and time is None:
+        raise typer.BadParameter(
+            "needs --time: the column with the number of the unit", param_hint="--sequence"
+        )
+    source = EventsFile(file, layout, columns)
+    duration: Any = None if lasting is None else "lasting" if lasting else "instant"
+    check = partial(check_events, source, duration=duration, delay=delay, take_back=take_back)
+    with _rejects(file, skip_bad, rejects, dry_run) as reject:
+        return _import(check, reject, dry_run)
+
+
+@import_group.command()
+@writes
+def assets(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="YAML or JSON with asset documents, or a CSV or Parquet table of attributes.",
+            metavar="FILE",
+        ),
+    ],
+    asset_column: options.AssetColumn = None,
+    asset_prefix: options.AssetPrefix = "",
+    sep: options.Separator = None,
+    decimal: options.Decimal = None,
+    encoding: options.Encoding = None,
+    rename: options.Rename = None,
+    only: options.Only = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the changes without writing them.")
+    ] = False,
+) -> Output:
+    """Import assets: their attributes, and their variables with type, unit, range, delay and
+    whether they can be set.
+
+    A YAML or JSON file holds one document, a list, or a map by name; in a table
+    every further column becomes an attribute. Fields of the file replace stored
+    fields; all others stay.
+    """
+    from alerting.adapters.files.assets import read_assets
+
+    layout = file_layout(
+        asset_column=asset_column,
+        asset_prefix=asset_prefix,
+        separator=sep,
+        decimal=decimal,
+        encoding=encoding,
+        rename=rename,
+        only=only,
+    )
+    with platform() as p:
+        given = read_assets(file, layout, lambda: titles_by_name(p.assets.all()))
+        result = import_assets(
+            str(file), given, p, now=p.clock.now(), actor=user(), dry_run=dry_run
+        )
+    return Output(result, _lines_of_assets(result))
+
+
+def _with_sequence(
+    layout: "Layout", sequence: timedelta | None, start: str | None, skip_bad: bool
+) -> "Layout":
+    """Return the layout with the step and the start of rows without time stamps."""
+    if sequence is None:
+        if start is not None:
+            raise typer.BadParameter("goes with --sequence only", param_hint="--start")
+        return layout
+    if layout.time_format is not None:
+        raise typer.BadParameter(
+            "a sequence has no time stamps; leave out --time-format", param_hint="--sequence"
+        )
+    if skip_bad and layout.time is None:
+        text = "a line left out would move all later ones; correct the file instead of --skip-bad"
+        raise typer.BadParameter(text, param_hint="--sequence")
+    if not sequence:
+        raise typer.BadParameter("must be longer than 0s", param_hint="--sequence")
+    return replace(layout, sequence=sequence, start=start)
+
+
+def _import(check: "Check", reject: Reject | None, dry_run: bool) -> Output:
+    """Check a whole file, print its profile, and write its rows unless this is a dry run.
+
+    `check`: `check_readings` or `check_events` of the file.
+    """
+    with platform() as p:
+        with progress() as report:
+            checked = check(p, reject=reject, progress=report)
+        print_lines(_lines_of_understood(checked.understood))
+        if dry_run:
+            found = {"dry_run": True, "understood": checked.understood}
+            return Output(found, ["dry run: nothing was written"])
+        with progress() as report, _interruption_explained():
+            result = checked.write(now=p.clock.now(), actor=user(), progress=report)
+    rejects = str(getattr(reject, "path", "")) if result.rejected else None
+    return Output(vars(result) | {"rejects": rejects}, _lines_of_result(result, rejects))
+
+
+@contextmanager
+def _interruption_explained() -> Iterator[None]:
+    """Print of an import that ends before its last row that it can be repeated."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        errors.print(
+            "the import was interrupted: what it has done stays; the same command does the rest, "
+            "and nothing twice"
+        )
+        raise
+
+
+def _rejects(
+    file: Path, skip_bad: bool, rejects: Path | None, dry_run: bool
+) -> AbstractContextManager[Reject | None]:
+    """Return the receiver of bad lines: a rejects file, `_ignore`, or None without --skip-bad."""
+    from alerting.adapters.files.rejects import RejectsFile, rejects_path
+
+    if rejects and not skip_bad:
+        raise typer.BadParameter("goes with --skip-bad only", param_hint="--rejects")
+    if skip_bad and dry_run:
+        return nullcontext(_ignore)
+    return RejectsFile(rejects or rejects_path(file), file) if skip_bad else nullcontext()
+
+
+def _ignore(_line: BadLine) -> None:
+    """Ignore a bad line in a dry run."""
+
+
+def _lines_of_understood(understood: Understood) -> Iterator[Line]:
+    """Yield the format of the file, its time column, its other columns and remarks on them."""
+    yield from _lines_of_form(understood)
+    columns = [_column(c) for c in understood.columns[:_COLUMNS]]
+    yield OutputTable(columns, ["column", "type", "unit", "values", "empty", "bad"])
+    if len(understood.columns) > _COLUMNS:
+        yield f"  and {len(understood.columns) - _COLUMNS:,} more columns (--json names all)"
+    yield from (f"  {line}" for line in _bad_cells(understood.columns))
+    yield from (f"  {note}" for note in understood.notes)
+    if understood.removes is not None:
+        yield f"  {_count(understood.removes, 'row')} stored exactly as in this file"
+
+
+def _count(what: int | Sequence[str], noun: str) -> str:
+    count = what if isinstance(what, int) else len(what)
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (
+        f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    )
+
+
+def _lines_of_form(understood: Understood) -> Iterator[str]:
+    form = understood.form
+    written = [f"separator {_MARKS.get(form.separator, form.separator)}"] if form.separator else []
+    written += [f"decimal mark {form.decimal}"] if form.separator and form.decimal else []
+    written += [f"encoding {form.encoding}"] if form.encoding else []
+    yield f"{understood.source}:{' detected format' if written else ''}"
+    if written:
+        yield f"  {', '.join(written)}"
+    if form.sequence is not None:
+        yield f"  time: {form.time_format}"
+    elif form.time_columns:
+        zone = (
+            f"local time of {form.zone} ({form.zone_from})"
+            if form.zone
+            else "each stamp names its zone or counts in UTC"
+        )
+        yield f"  time: {' + '.join(map(repr, form.time_columns))}, {form.time_format}, {zone}"
+    span = (
+        f", {_local(understood.first, form)} to {_local(understood.last, form)}"
+        if understood.first
+        else ""
+    )
+    yield f"  {_count(understood.lines, 'line')}{span}"
+    new = set(understood.new_assets)
+    assets = [f"{name} (new)" if name in new else name for name in understood.assets]
+    yield f"  {'asset' if len(assets) == 1 else 'assets'}: {_names(assets)}"
+
+
+def _local(instant: datetime | None, form: FileForm) -> str:
+    if instant is None:
+        return ""
+    local = instant.astimezone(ZoneInfo(form.zone or "UTC"))
+    return local.strftime("%Y-%m-%d %H:%M:%S") + ("" if form.zone else "Z")
+
+
+def _column(column: UnderstoodColumn) -> dict[str, Any]:
+    name = column.name if len(column.name) <= 60 else column.name[:59] + "…"
+    counts = {"values": column.values, "empty": column.missing, "bad": column.bad}
+    words = {
+        "column": name,
+        "type": column.type + (" (new)" if column.new else ""),
+        "unit": column.unit,
+    }
+    return words | {title: f"{n:,}" if n else None for title, n in counts.items()}
+
+
+def _bad_cells(columns: Sequence[UnderstoodColumn]) -> Iterator[str]:
+    for column in [c for c in columns if c.bad][:_COLUMNS]:
+        cells = ", ".join(
+            f"{count:,} x {cell if len(cell) <= 30 else cell[:29] + '…'}"
+            for cell, count in column.bad_cells.items()
+        )
+        where = f" (first: line {column.first_bad[0].split(',')[0]})" if column.first_bad else ""
+        bad = _not_numbers(column.bad, column.bad_cells, cells)
+        yield f"column {column.title[:60]!r}: {bad} as missing{where}"
+
+
+def _not_numbers(number: int, distinct: Mapping[str, int], cells: str) -> str:
+    """Return that cells are no numbers: `1 cell is not a number (#NV) and counts`."""
+    if number == 1:
+        return f"1 cell is not a number ({next(iter(distinct), '')}) and counts"
+    return f"{number:,} cells are not numbers ({cells}) and count"
+
+
+def _lines_of_result(result: ImportResult, rejects: str | None) -> Iterator[str]:
+    """Yield what an import changed."""
+    span = f", {short(result.first)} to {short(result.last)}" if result.first else ""
+    if result.understood and result.understood.removes is not None:
+        yield f"{result.removed:,} removed of {result.rows:,} {result.what} of the file"
+    else:
+        assets = _count(result.assets, "asset")
+        yield f"{result.new:,} new of {result.rows:,} {result.what} of {assets}{span}"
+    if result.created:
+        yield f"new assets: {_names(result.created)}"
+    if result.event_types:
+        types = (f"{name} ({kind})" for name, kind in result.event_types.items())
+        yield f"event types: {', '.join(types)}"
+    again = "again as far as the definitions' allowed lateness reaches"
+    if result.late and result.removed:
+        yield f"the next evaluation evaluates their times {again}"
+    elif result.late:
+        came = f"{result.late:,} came after their time was evaluated"
+        yield f"{came}: the next evaluation evaluates it {again}"
+    if rejects:
+        bad = "1 bad line was" if result.rejected == 1 else f"{result.rejected:,} bad lines were"
+        yield f"{bad} written to {rejects}"
+
+
+def _short(value: Any) -> Any:
+    """Return a whole number without a decimal point, and anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _lines_of_assets(result: AssetsResult) -> Iterator[str]:
+    """Yield each field that an import of assets changes."""
+    for change in result.changes:
+        before = "" if change.before is None else f"{_short(change.before)} → "
+        yield f"{change.asset}: {change.field}: {before}{_short(change.after)}"
+    changed = len({*result.created, *(c.asset for c in result.changes)})
+    outcome = "dry run: would change" if result.dry_run else "changed"
+    yield f"{outcome} {changed} of {_count(result.assets, 'asset')}, {len(result.created)} new"

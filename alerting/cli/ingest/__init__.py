@@ -1,1 +1,0 @@
-"""`alerting import`: its commands, their options, and what they print."""

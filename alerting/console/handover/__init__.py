@@ -1,1 +1,0 @@
-"""The hand-over of shifts: its page, the list of earlier ones, and the API."""
