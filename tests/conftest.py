@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.helpers import lane_stores
 from tests.lanes import holds_tests, lane_of
 from tests.outcomes import Outcomes
 
@@ -123,6 +124,12 @@ def real_mongod(tmp_path_factory):
 def real_server(real_mongod):
     """Return the URI of the session's one real server; each user takes its own database."""
     return real_mongod.uri
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lane_server(request):
+    """Tell platforms in memory where the server is, on which their other stores are."""
+    lane_stores.SERVER[:] = [lambda: request.getfixturevalue("real_server")]
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,12 @@ class LaneStore:
 
 
 def lane_stores():
-    """Return every store without a twin in memory by its name, empty, for one platform."""
+    """Return every store without a twin in memory by its name, empty, for one platform.
+
+    The server starts here, not in a thread of the test: it ends with the thread that started it.
+    """
+    for address in SERVER:
+        address()
     place = Place()
     return {name: LaneStore(place, name) for name in WITHOUT_TWIN}
 
