@@ -8,10 +8,9 @@ from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.definitions.shards import state_parts
-from alerting.ports import Channel, Links, SandboxPorts, TrainingLimits
+from alerting.ports import Channel, Links, Platform, SandboxPorts, TrainingLimits
 from alerting.settings.environment import LINK_KEY, MODEL_KEY, Settings, variable
 from alerting.settings.home import home_errors, require_embedded
 from alerting.settings.machine import read_memory, read_time

@@ -35,13 +35,12 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.adapters.platform import Platform
 from alerting.deferred import load
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.kinds.registry import kind_of
 from alerting.kinds.validation import parse_definition
-from alerting.ports import ReadingRow, WritePorts
+from alerting.ports import Platform, ReadingRow, WritePorts
 from alerting.settings.machine import free_port
 from alerting.stores.documents import DEFINITIONS, READINGS, REVISIONS
 from alerting.usecases.evaluation.evaluate import evaluate

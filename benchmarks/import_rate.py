@@ -27,8 +27,7 @@ from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.adapters.platform import Platform
-from alerting.ports import ReadingBatch, silent
+from alerting.ports import Platform, ReadingBatch, silent
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.documents import READINGS, MongoDatabase

@@ -28,12 +28,11 @@ import yaml
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.adapters.platform import Platform
 from alerting.demo.line_store import MongoLines
 from alerting.demo.run import advance_line, fill, stored_line
 from alerting.local import parts
-from alerting.ports import ReadingRow
-from alerting.readings.instants import NO_TIME
+from alerting.ports import Platform, ReadingRow
+from alerting.readings.history import NO_TIME
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.documents import STATES

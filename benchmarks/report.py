@@ -18,13 +18,12 @@ import numpy as np
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, OutcomeRecord, episode_id
 from alerting.kinds.validation import parse_definition
-from alerting.ports import PastEvaluation, ReadingRow, Score
+from alerting.ports import PastEvaluation, Platform, ReadingRow, Score
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.details import tables

@@ -22,15 +22,13 @@ from fastapi.testclient import TestClient
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.adapters.platform import Platform
 from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, Variable
 from alerting.operators.actions import Role
-from alerting.ports import FixedClock, ReadingBatch, SampleColumn
+from alerting.ports import FixedClock, Platform, ReadingBatch, SampleColumn
 from alerting.readings.buckets import DAY, HOUR, MINUTE, merge_buckets, sample_buckets
-from alerting.readings.instants import to_millis
+from alerting.readings.history import no_instants, to_millis
 from alerting.readings.rollups import pack
-from alerting.readings.sample_quality import no_instants
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.documents import READINGS, ROLLUPS

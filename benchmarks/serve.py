@@ -27,11 +27,10 @@ import numpy as np
 import psutil
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset, Variable
 from alerting.learning.data.files import dataset_from_files
 from alerting.local.secrets import load_or_create
-from alerting.ports import ReadingRow
+from alerting.ports import Platform, ReadingRow
 from alerting.settings.environment import read_settings
 from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply

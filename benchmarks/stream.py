@@ -30,9 +30,9 @@ from paho.mqtt.properties import Properties
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.adapters.platform import Platform
 from alerting.adapters.sources.threaded import BATCH, MOST_UNACKNOWLEDGED
 from alerting.definitions.assets import Asset, Variable
+from alerting.ports import Platform
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.documents import READINGS

@@ -113,8 +113,7 @@ def with_quality(data: "History", variable: str, qualities: Sequence[str | None]
     """Return the same readings with these qualities in order; a bad one loses its value."""
     import numpy as np
 
-    from alerting.readings.history import millis
-    from alerting.readings.sample_quality import Doubts
+    from alerting.readings.history import Doubts, millis
 
     told = np.array([quality or "good" for quality in qualities])
     ts = millis(data.readings.index)

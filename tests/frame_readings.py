@@ -5,8 +5,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingColumns
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, millis, no_events, to_millis
+from alerting.readings.history import History, has_data, millis, no_events, to_millis
 
 
 class OneByOne:

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 from alerting.adapters.memory import models as memory
 from alerting.adapters.memory import platform as sandbox
-from alerting.adapters.platform import Platform
-from alerting.ports import DeliveryFailed, ModelUnavailable, SandboxPorts
+from alerting.ports import DeliveryFailed, ModelUnavailable, Platform, SandboxPorts
 from tests.builders import at
 from tests.helpers.lane_stores import lane_stores
 

@@ -47,9 +47,7 @@ from alerting.ports import (
     silent,
 )
 from alerting.readings.computed import read_computed
-from alerting.readings.history import History, no_events
-from alerting.readings.instants import from_millis, to_millis
-from alerting.readings.sample_quality import Doubts
+from alerting.readings.history import Doubts, History, from_millis, no_events, to_millis
 from alerting.readings.spacing import LEAST_FAR, usual_instants
 from alerting.stores.readings.columns import frame_of, newest_frame, without_bad
 from alerting.usecases.scoring.file_scores import plan_file

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from alerting.deferred import np
 from alerting.definitions.upkeep import NO_GATE
-from alerting.readings.instants import Millis, duration_millis, to_millis
+from alerting.readings.history import Millis, duration_millis, to_millis
 
 PERIOD = timedelta(minutes=10)
 ABOVE = NO_GATE.flood_above  # default without a setting

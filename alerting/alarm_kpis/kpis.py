@@ -23,7 +23,7 @@ from alerting.alarm_kpis.intervals import Interval, length
 from alerting.definitions.wording.language import Styled, translatable, translatable_count
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, EpisodeFields, alarm_of
-from alerting.readings.instants import Millis, duration_millis, to_millis
+from alerting.readings.history import Millis, duration_millis, to_millis
 
 USUAL = 1
 """Alarms within ten minutes that are acceptable for long."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from alerting.alarm_kpis.load import replay
 from alerting.deferred import np
-from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import format_duration
 from alerting.definitions.model import Condition
 from alerting.episodes.lifecycle import Step
 from alerting.readings.history import History

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from alerting.adapters.platform import Platform
 from alerting.cli.output import Line, Output, OutputTable, colored, short, table_output
 from alerting.cli.support import (
     DefinitionName,
@@ -21,13 +20,12 @@ from alerting.cli.support import (
 )
 from alerting.definitions.checks.trained import advice_warnings
 from alerting.definitions.faults import NotFound, UserError, close_names
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.model import TrainedDefinition, matching_assets
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
 from alerting.operators.actions import ISA_LETTERS
 from alerting.operators.mutes import describe_mute
-from alerting.ports import ReportContent, ReportHead
+from alerting.ports import Platform, ReportContent, ReportHead
 from alerting.reporting.base import sentences
 from alerting.reporting.base.messages import OUTCOME_NAMES
 from alerting.reporting.base.periods import read_period

@@ -32,9 +32,8 @@ from alerting.definitions.faults import NotFound, UserError, name_hint
 from alerting.definitions.left import find_left
 
 if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
     from alerting.definitions.revisions import Plan
-    from alerting.ports import SourcePorts
+    from alerting.ports import Platform, SourcePorts
 
 Sort = str
 """The word for a document of a kind, such as `source`."""

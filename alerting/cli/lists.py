@@ -22,7 +22,7 @@ from alerting.definitions.faults import UserError, legible, name_hint
 from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
+    from alerting.ports import Platform
 
 _MOST_DEAD = 1000
 _LONGEST_PAYLOAD_BYTES = 64 * 1024

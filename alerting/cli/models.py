@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from alerting.adapters.platform import Platform
 from alerting.cli.help import command_group
 from alerting.cli.output import Line, Output, OutputTable, colored, short, table_output
 from alerting.cli.support import (
@@ -26,12 +25,12 @@ from alerting.cli.support import (
     writes,
 )
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.spoken import format_threshold
+from alerting.definitions.wording.language import format_threshold
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.learning.selection.proposal import CandidateSummary, Proposal
 from alerting.learning.selection.values import WORSE
 from alerting.local.processes import may_run, own_identity
-from alerting.ports import Progress
+from alerting.ports import Platform, Progress
 from alerting.reporting.base.messages import seconds
 from alerting.reporting.page import decision_text
 from alerting.settings.environment import read_settings

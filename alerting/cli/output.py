@@ -18,8 +18,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.reporting.base import messages
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from alerting.adapters.files.yaml_documents import read_yaml
-from alerting.adapters.platform import Platform
 from alerting.cli import files as options
 from alerting.cli.files import file_layout, with_time_columns
 from alerting.cli.output import Line, Output, OutputTable, colored, plain, short, table_output, zone
@@ -34,7 +33,8 @@ from alerting.definitions.revisions import definition_document, in_plant_zone
 from alerting.episodes.episode import Episode
 from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.kinds.validation import parse_definition
-from alerting.readings.instants import from_millis
+from alerting.ports import Platform
+from alerting.readings.history import from_millis
 from alerting.reporting.base import messages
 from alerting.reporting.page.decision_text import METRIC_TITLES, counts, format_metric
 from alerting.usecases.backtest import backtest as backtesting

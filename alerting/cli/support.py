@@ -24,7 +24,6 @@ from rich.text import Text
 from alerting import wiring
 from alerting.adapters.embedded.running import running
 from alerting.adapters.files.yaml_documents import read_yaml
-from alerting.adapters.platform import Platform
 from alerting.cli.output import (
     Line,
     Output,
@@ -37,10 +36,9 @@ from alerting.cli.output import (
     printing,
     readable,
 )
-from alerting.definitions.durations import parse_duration
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, parse_duration
 from alerting.definitions.model import Definition
-from alerting.ports import AUDIT_ORIGIN
+from alerting.ports import AUDIT_ORIGIN, Platform
 from alerting.ports import Progress as ProgressPort
 from alerting.settings.environment import read_settings
 from alerting.settings.home import find_home

@@ -18,7 +18,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.adapters.deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords import Argon2Passwords
-from alerting.adapters.platform import Platform
 from alerting.console import login, scripts
 from alerting.console.access import Access
 from alerting.console.api import (
@@ -61,6 +60,7 @@ from alerting.console.web.rendering import language_routes
 from alerting.definitions.wording.language import Language, LanguageCode
 from alerting.operators.actions import Role
 from alerting.operators.refusals import RefusalLog
+from alerting.ports import Platform
 from alerting.ports.logs import id_logger, log_context
 from alerting.reporting.base import messages
 from alerting.settings.environment import UTC

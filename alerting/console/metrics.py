@@ -18,11 +18,11 @@ from prometheus_client.registry import Collector
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import Viewer
 from alerting.console.problems import METRICS
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line
+from alerting.ports import Platform
 from alerting.usecases.access.audit import backup_age
 from alerting.usecases.platform_health.metrics import (
     LABELLED,

@@ -23,7 +23,6 @@ from pymongo.errors import PyMongoError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alerting.adapters.embedded.running import running
-from alerting.adapters.platform import Platform
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
@@ -32,8 +31,8 @@ from alerting.console.people.directory_page import open_directory
 from alerting.console.web.prefix import prefix_of, without_prefix
 from alerting.definitions.faults import UserError, first_line
 from alerting.local.parts import airflow_uri, mlflow_uri
-from alerting.ports import DeliveryFailed, PlatformAlert
-from alerting.readings.instants import whole_millis
+from alerting.ports import DeliveryFailed, Platform, PlatformAlert
+from alerting.readings.history import whole_millis
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services

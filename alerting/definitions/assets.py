@@ -10,8 +10,14 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
-from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import DocumentRefused, Fault, name_hint, shown
+from alerting.definitions.faults import (
+    DocumentRefused,
+    Duration,
+    Fault,
+    format_duration,
+    name_hint,
+    shown,
+)
 from alerting.definitions.fields.names import (
     NAME_LENGTH,
     NAME_PATTERN,

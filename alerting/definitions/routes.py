@@ -9,8 +9,14 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StringConstraints
 
 from alerting.definitions.assets import Closed, Name, Tag
-from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import DocumentRefused, Fault, read_document, shown
+from alerting.definitions.faults import (
+    DocumentRefused,
+    Duration,
+    Fault,
+    format_duration,
+    read_document,
+    shown,
+)
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 from alerting.definitions.model import AssetPattern, Severity
 from alerting.definitions.wording.fault_messages import model_faults, name_fault

@@ -19,8 +19,7 @@ from alerting.definitions.assets import (
     Tag,
     VariableName,
 )
-from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import Fault, name_hint, shown
+from alerting.definitions.faults import Duration, Fault, format_duration, name_hint, shown
 from alerting.definitions.fields.names import Number
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 from alerting.definitions.wording.language import join_with_and

@@ -8,7 +8,7 @@ from typing import TypeAlias, get_args
 from alerting.deferred import np, npt
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.detection.evaluation import MISSING, Fact, StatusInterval
-from alerting.readings.instants import Millis, from_millis
+from alerting.readings.history import Millis, from_millis
 
 Codes: TypeAlias = "npt.NDArray[np.int8]"
 """Status of each reading: a rank (0 within limits, 1 low ... 4 critical), or a code of a fact."""

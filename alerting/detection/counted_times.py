@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from alerting.deferred import np, npt
 from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import BoolArray, Occurrences
-from alerting.readings.instants import Millis
+from alerting.readings.history import Millis
 
 INSIDE_PROBLEM = "inside_problem"
 RECOVERY = "recovery"

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt
-from alerting.readings.instants import FAR_FUTURE, Millis, from_millis, to_millis
+from alerting.readings.history import FAR_FUTURE, Millis, from_millis, to_millis
 
 BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
 NOT_YET = -(2**63)

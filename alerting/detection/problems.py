@@ -26,8 +26,7 @@ from alerting.detection.occurrences import (
     occurrences_of_events,
     occurrences_of_samples,
 )
-from alerting.readings.history import History, Millis, duration_millis, millis
-from alerting.readings.instants import FAR_FUTURE
+from alerting.readings.history import FAR_FUTURE, History, Millis, duration_millis, millis
 
 LOOKBACK_FOR_CLEAR = timedelta(days=7)
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from alerting.deferred import np, npt
-from alerting.readings.instants import Millis
+from alerting.readings.history import Millis
 
 Numbers: TypeAlias = "npt.NDArray[np.float64]"
 # relative: more than two values, a limit and four operations can be off by

@@ -40,10 +40,11 @@ from alerting.readings.history import (
     History,
     Millis,
     duration_millis,
+    find_members,
     from_millis,
+    no_instants,
     to_millis,
 )
-from alerting.readings.sample_quality import find_members, no_instants
 from alerting.readings.series import has_value, is_text, series_of
 
 Numbers: TypeAlias = "npt.NDArray[np.float64]"

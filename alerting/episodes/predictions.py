@@ -16,7 +16,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import Occurrences
 from alerting.episodes.counting import PredictedEpisode
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
-from alerting.readings.instants import (
+from alerting.readings.history import (
     FAR_FUTURE,
     Millis,
     duration_millis,

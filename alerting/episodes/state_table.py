@@ -12,7 +12,7 @@ from alerting.definitions.model import Severity
 from alerting.detection.carried import INSIDE, Carried
 from alerting.detection.threshold_batch import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Unchanged
 from alerting.episodes.lifecycle import ConditionState, LastingState, SeverityState
-from alerting.readings.instants import NO_TIME, Millis, from_millis, to_millis
+from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers, Positions
 
 Objects: TypeAlias = "npt.NDArray[np.object_]"

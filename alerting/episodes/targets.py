@@ -11,7 +11,7 @@ from alerting.definitions.model import Severity
 from alerting.definitions.shards import shard_of
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.state_table import TargetKey
-from alerting.readings.instants import Millis
+from alerting.readings.history import Millis
 
 _SOURCE_HASH = re.compile(r"(\w*)/(\w*)/(\d+)(\.\d+)?(.*)")
 _USUAL_SAMPLING = 1000  # ms

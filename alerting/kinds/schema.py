@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import format_duration
 from alerting.definitions.model import Revision
 from alerting.definitions.sinks.sink import sink_union
 from alerting.definitions.sources.source import source_union

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from alerting.adapters.embedded.running import running
-from alerting.adapters.platform import Platform
 from alerting.local import parts
+from alerting.ports import Platform
 from alerting.settings.environment import Settings
 from alerting.usecases.training.due import find_due_trainings
 

@@ -13,11 +13,11 @@ import yaml
 
 from alerting import wiring
 from alerting.adapters.mongo.clock import MongoClock
-from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.demo.line_store import MongoLines
 from alerting.demo.run import DAYS, Advance, Filled, fill, run_line
 from alerting.local.parts import ROOT
+from alerting.ports import Platform
 from alerting.settings.environment import read_settings
 from alerting.usecases.definitions import sync
 

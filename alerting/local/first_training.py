@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ModelDefinition
 from alerting.local import parts, secrets
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
 from alerting.local.demo import FIRST
-from alerting.ports import ModelUnavailable
+from alerting.ports import ModelUnavailable, Platform
 from alerting.settings.environment import read_settings
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.evaluate import evaluate_past

@@ -10,7 +10,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.readings.instants import from_millis, to_millis
+from alerting.readings.history import from_millis, to_millis
 
 Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]
 LONGEST_TOKEN = 2000

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from alerting.definitions.model import Severity
-from alerting.definitions.wording.spoken import spoken_duration
+from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.episode import Episode, TransitionKind
 from alerting.notifications.notification import Notification, PostponedBy
 from alerting.notifications.routing import TOP, Recipient

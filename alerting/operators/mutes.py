@@ -17,7 +17,7 @@ from alerting.definitions.model import SEVERITIES, Severity
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import Episode
 from alerting.operators.actions import LONGEST_MUTE, ROLES, Flags, NotAllowed, Role
-from alerting.readings.instants import LAST_INSTANT, from_millis, to_millis
+from alerting.readings.history import LAST_INSTANT, from_millis, to_millis
 
 MuteKind = Literal["plain", "maintenance", "out_of_service"]
 MutePhase = Literal["present", "planned", "over"]

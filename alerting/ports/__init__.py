@@ -157,6 +157,7 @@ from alerting.ports.use_cases import (
     OutcomePorts,
     PlanPorts,
     PlantPorts,
+    Platform,
     Progress,
     RegistryPorts,
     ReportPorts,

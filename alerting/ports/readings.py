@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import UserError
-from alerting.readings.instants import Millis, datetimes
+from alerting.readings.history import NO_DOUBTS, Doubts, Millis, Quality, datetimes
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.readings.sample_quality import NO_DOUBTS, Doubts, Quality
 
 if TYPE_CHECKING:  # a process without histories needs no library of frames
     import pandas as pd

@@ -1,9 +1,9 @@
 """The ports that each group of use cases takes, from the narrowest to the widest.
 
 A use case states the narrowest group with the ports that it, and what it calls, uses. A test makes
-a group with these alone; the platform of `alerting.adapters.platform` is all of them. A store of
-which there is one is named by its class, for types alone. A group is neither compared nor printed:
-the methods for it would take time at the start of each process.
+a group with these alone; `Platform` is all of them. A store of which there is one is named by its
+class, for types alone. A group is neither compared nor printed: the methods for it would take time
+at the start of each process.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from alerting.stores.access import AccessTokens, Accounts, Sessions
     from alerting.stores.episodes.operators import FeedbackLog
     from alerting.stores.leases import Leases
+    from alerting.stores.live import ChangeFeed
     from alerting.stores.readings.rollups import Rollups
     from alerting.stores.reports import Backtests, Reports
     from alerting.stores.sinks import SinkDeliveries, SinkFeed
@@ -372,3 +373,20 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPo
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     disks: Callable[[], Sequence[Disk]] = no_disks
     database: Callable[[], DatabaseState | None] = no_database
+
+
+def real_time() -> None:
+    """Return no speed of a simulated line: times are real."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
+    """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower
+    group.
+
+    `line_speed`: how many seconds of a simulated line, whose time the clock shows, pass in a
+    second; None in real time. `changes`: None where the database gives none.
+    """
+
+    changes: ChangeFeed | None = None
+    line_speed: Callable[[], float | None] = real_time

@@ -13,9 +13,7 @@ from functools import cache
 
 from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
-from alerting.readings.cleaning import Floats, in_range
-from alerting.readings.instants import FAR_FUTURE, NO_TIME, Millis
-from alerting.readings.sample_quality import find_members
+from alerting.readings.history import FAR_FUTURE, NO_TIME, Floats, Millis, find_members, in_range
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

@@ -16,10 +16,18 @@ from typing import TypeAlias
 from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, Computed
 from alerting.definitions.fields.variables import LAG_LENGTHS
-from alerting.readings.cleaning import Floats, in_range
-from alerting.readings.history import History, Millis, duration_millis, millis
-from alerting.readings.instants import FAR_FUTURE
-from alerting.readings.sample_quality import Doubts, find_members, no_instants
+from alerting.readings.history import (
+    FAR_FUTURE,
+    Doubts,
+    Floats,
+    History,
+    Millis,
+    duration_millis,
+    find_members,
+    in_range,
+    millis,
+    no_instants,
+)
 
 # Reads stored variables after an instant, None from the first one on: a frame with the conventions
 # of `History`, and doubts.

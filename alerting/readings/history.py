@@ -1,4 +1,5 @@
-"""Readings and events of one asset, as the pure core uses them.
+"""Instants in milliseconds, the quality of samples, and readings and events of one asset, as the
+pure core uses them.
 
 Conventions: instants are UTC; frames are indexed by `datetime64[ms, UTC]`, strictly increasing.
 Numbers and booleans are float64 columns (true is 1.0, missing is NaN), categories are object
@@ -7,17 +8,139 @@ columns (missing is None).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from typing import Literal, TypeAlias, cast
 
-from alerting.deferred import np, pd
+from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, EventType
-from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis  # noqa: F401 - by the same name
-from alerting.readings.sample_quality import NO_DOUBTS, Doubts
 
+Quality = Literal["uncertain", "bad"]
+Grade = Literal["good", "uncertain", "bad"]
+Codes = Literal["opc-ua", "opc-da"]
+Instants: TypeAlias = "npt.NDArray[np.int64]"
+_WORD = re.compile(r"(good|uncertain|bad)(?![a-z])", re.IGNORECASE)
+_CAMEL = re.compile(r"(Good|Uncertain|Bad)[A-Z]")
+_NUMBER = re.compile(r"-?\d{1,10}|0[xX][0-9a-fA-F]{1,8}")
+_SHORT = 1 << 16
+_STATUS = 1 << 32
+_DA_GRADES: Mapping[int, Grade] = {
+    **dict.fromkeys(range(0, 32, 4), "bad"),
+    **dict.fromkeys((64, 68, 80, 84, 88), "uncertain"),
+    **dict.fromkeys((192, 216), "good"),
+}
 INDEX_DTYPE = "datetime64[ms, UTC]"
 EVENT_COLUMNS = ("type", "start", "end")
+Millis: TypeAlias = "npt.NDArray[np.int64]"
+NO_TIME = -(2**63)  # no instant, in a column of instants
+FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)
+LAST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
+"""Bounds of readings and events, the first one included: other stamps come of a wrong clock, or are
+null dates."""
+FAR_FUTURE = 2**61  # ms, later than any instant; a float holds it exactly
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
+
+
+@cache
+def no_instants() -> Instants:
+    """Return no instants."""
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """Instants (ms) of samples whose quality is not good, by variable with some."""
+
+    bad: Mapping[str, Instants] = field(default_factory=dict)
+    uncertain: Mapping[str, Instants] = field(default_factory=dict)
+
+
+NO_DOUBTS = Doubts()
+
+
+def join_instants(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:
+    """Return the instants of several parts by variable, increasing."""
+    return {
+        name: np.unique(np.concatenate([part[name] for part in parts if name in part]))
+        for name in sorted({name for part in parts for name in part})
+    }
+
+
+def find_members(ts: Instants, instants: Instants) -> npt.NDArray[np.bool_]:
+    """Return which of the instants are in another, increasing list of instants."""
+    if not len(instants):
+        return np.zeros(len(ts), np.bool_)
+    position = np.minimum(np.searchsorted(instants, ts), len(instants) - 1)
+    found: npt.NDArray[np.bool_] = instants[position] == ts
+    return found
+
+
+def grade(text: str, codes: Codes | None = None) -> Grade | None:
+    """Return the quality of a text; None for any other text.
+
+    Also None for a number that may be a code of both kinds, unless `codes` names the kind.
+
+    Understood are the words good, uncertain and bad; names of OPC UA status codes
+    (BadSensorFailure, Bad_SensorFailure) and these codes as numbers (0x808C0000, 2156658688), by
+    their two highest bits (OPC UA part 4, StatusCode); and the quality of OPC DA (192, 64, 0 and
+    the additions of its lower bits; OPC DA 3.0, 6.8).
+    """
+    word = _WORD.match(text.replace("_", " ")) or _CAMEL.match(text)
+    if word:
+        return cast(Grade, word[1].lower())
+    kind = codes or _kind(text)
+    if kind is None or not _NUMBER.fullmatch(text):
+        return None
+    number = _as_number(text)
+    return (
+        _status(number)
+        if kind == "opc-ua"
+        else _DA_GRADES.get(number & 0xFC)
+        if 0 <= number < _SHORT
+        else None
+    )
+
+
+def why_no_quality(text: str, codes: Codes | None) -> str:
+    """Return the reason why a text is no quality, in plain words."""
+    if codes is None and _NUMBER.fullmatch(text) and _kind(text) is None:
+        zero = " (0 is good there and bad here)" if text == "0" else ""
+        return (
+            f"{text!r} may be a status code of OPC UA or a quality of OPC DA{zero}: choose one "
+            "with --quality-codes"
+        )
+    return (
+        f"{text!r} is not a quality: write good, uncertain or bad, a status code of OPC UA, or "
+        "192, 64 or 0 of OPC DA"
+    )
+
+
+def _kind(text: str) -> Codes | None:
+    """Return the only kind of code that a number can be; None where both are possible."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = _as_number(text)
+    if not 0 <= number < _SHORT or (text[1:2] in ("x", "X") and len(text) == len("0x00000000")):
+        return "opc-ua"
+    return "opc-da" if 4 <= number < 256 else None
+
+
+def _as_number(text: str) -> int:
+    return int(text, 16 if text[1:2] in ("x", "X") else 10)
+
+
+def _status(number: int) -> Grade | None:
+    """Return the quality by the highest two of 32 bits, also of a negative number."""
+    if not -_STATUS // 2 <= number < _STATUS:
+        return None
+    severity = number % _STATUS * 4 // _STATUS
+    return "good" if severity == 0 else "uncertain" if severity == 1 else "bad"
 
 
 def no_readings() -> pd.DataFrame:
@@ -118,3 +241,82 @@ def millis(index: pd.Index | pd.Series) -> Millis:
     if instants.unit == "ms":
         return np.array(instants.asi8)
     return np.asarray(instants.as_unit("ms").asi8)
+
+
+def whole_millis(instant: datetime) -> datetime:
+    """Return an instant in UTC, whole milliseconds. Raises ValueError without a zone."""
+    if instant.tzinfo is None:
+        raise ValueError(f"the instant {instant.isoformat()} has no time zone")
+    if instant.tzinfo is UTC and instant.microsecond % 1000 == 0:
+        return instant
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000).astimezone(UTC)
+
+
+def to_millis(instant: datetime) -> int:
+    """Return one aware instant as whole milliseconds since 1970, rounded down."""
+    return (instant - _EPOCH) // _MILLISECOND
+
+
+def millis_of(instants: Sequence[datetime]) -> Millis:
+    """Return instants as milliseconds since 1970, all aware, or all in UTC without zone."""
+    epoch = _EPOCH if instants and instants[0].tzinfo else _EPOCH.replace(tzinfo=None)
+    return np.array([(instant - epoch) // _MILLISECOND for instant in instants], np.int64)
+
+
+def from_millis(value: int) -> datetime:
+    """Return the aware UTC instant of milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=int(value))
+
+
+def datetimes(at: Millis) -> list[datetime]:
+    """Return the aware UTC instants of milliseconds since 1970."""
+    return [naive.replace(tzinfo=UTC) for naive in at.view("datetime64[ms]").astype(object)]
+
+
+def month_of(instant: datetime) -> str:
+    """Return the month of an instant in UTC, e.g. 2026-01."""
+    return instant.astimezone(UTC).strftime("%Y-%m")
+
+
+def month_interval(month: str) -> tuple[datetime, datetime]:
+    """Return the first instant of a month (`2026-01`) and that of the next one, in UTC."""
+    start = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+    return start, (start + timedelta(days=31)).replace(day=1)
+
+
+def duration_millis(value: timedelta) -> int:
+    """Return a duration in whole milliseconds."""
+    return value // _MILLISECOND
+
+
+def engineering_range(asset: Asset, variable: str) -> tuple[float, float]:
+    """Return the least and greatest possible value of a number; infinite if not stated."""
+    declared = asset.variables.get(variable)
+    low, high = (None, None) if declared is None else (declared.low, declared.high)
+    return -np.inf if low is None else low, np.inf if high is None else high
+
+
+def is_outside_range(asset: Asset, variable: str, values: Floats) -> BoolArray:
+    """Return which values are outside a number's range; missing ones are not."""
+    if variable not in asset.variables:
+        return np.zeros(len(values), np.bool_)
+    low, high = engineering_range(asset, variable)
+    return (values < low) | (values > high)
+
+
+def in_range(asset: Asset, variable: str, values: Floats) -> Floats:
+    """Return the values, NaN where they lie outside the variable's engineering range."""
+    wrong = is_outside_range(asset, variable, values)
+    return np.where(wrong, np.nan, values) if wrong.any() else values
+
+
+def has_data(history: History, variable: str) -> BoolArray:
+    """Return at which readings a variable has a value: finite, within its range."""
+    if variable not in history.readings:
+        return np.zeros(len(history.readings), np.bool_)
+    column = history.readings[variable]
+    if not np.issubdtype(column.to_numpy().dtype, np.number):
+        return column.notna().to_numpy(np.bool_)
+    values = column.to_numpy(np.float64)
+    there: BoolArray = np.isfinite(values) & ~is_outside_range(history.asset, variable, values)
+    return there

@@ -10,7 +10,7 @@ from typing import Literal
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError, name_hint
 from alerting.definitions.wording.language import translatable
-from alerting.readings.instants import from_millis, to_millis
+from alerting.readings.history import from_millis, to_millis
 from alerting.readings.rollups import Interval, merge_intervals
 
 LabelKind = Literal["bad", "not_to_learn_from"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from alerting.deferred import np, npt
-from alerting.readings.instants import Millis
+from alerting.readings.history import Millis
 
 Numbers: TypeAlias = "npt.NDArray[np.float64]"
 Flags: TypeAlias = "npt.NDArray[np.bool_]"

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from alerting.deferred import np
 from alerting.definitions.assets import Asset
 from alerting.readings.buckets import HOUR, MINUTE, Buckets, no_buckets
-from alerting.readings.instants import NO_TIME
+from alerting.readings.history import NO_TIME
 
 RollupSize = Literal["minutes", "hours"]
 WIDTHS: Mapping[RollupSize, int] = {"minutes": MINUTE, "hours": HOUR}

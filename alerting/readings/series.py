@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition
-from alerting.readings.history import History, Millis, millis
-from alerting.readings.sample_quality import no_instants
+from alerting.readings.history import History, Millis, millis, no_instants
 
 
 class Series(NamedTuple):

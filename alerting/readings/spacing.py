@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from alerting.deferred import np
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import Styled, count_in_english, templates
-from alerting.readings.cleaning import has_data
 from alerting.readings.history import (
     History,
     Millis,
     duration_millis,
     from_millis,
+    has_data,
     millis,
     to_millis,
 )

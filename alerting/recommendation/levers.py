@@ -13,8 +13,7 @@ from alerting.definitions.assets import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
-from alerting.readings.cleaning import in_range
-from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.history import History, Millis, duration_millis, in_range, millis
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 DIVISIONS = 40  # of the range of a variable without a step: its settings, and its tolerance

@@ -11,8 +11,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.definitions.assets import USUAL_LATENCY
-from alerting.definitions.durations import LONGEST
-from alerting.definitions.faults import Fault, UserError
+from alerting.definitions.faults import LONGEST, Fault, UserError
 from alerting.definitions.upkeep import (
     AlarmBudget,
     GateMode,

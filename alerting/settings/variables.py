@@ -7,8 +7,7 @@ from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from alerting.definitions.durations import parse_duration
-from alerting.definitions.faults import Fault
+from alerting.definitions.faults import Fault, parse_duration
 
 T = TypeVar("T")
 

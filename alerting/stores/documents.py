@@ -59,7 +59,7 @@ from alerting.ports import (
     PlatformAlert,
     Training,
 )
-from alerting.readings.instants import duration_millis, whole_millis
+from alerting.readings.history import duration_millis, whole_millis
 
 DEFINITIONS = "alert_definitions"
 REVISIONS = "definition_revisions"

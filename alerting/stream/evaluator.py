@@ -18,8 +18,7 @@ from alerting.usecases.evaluation.reprocess import announce_evaluation
 from alerting.usecases.notification.deliver import deliver_due, deliver_now
 
 if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
-    from alerting.ports import ReadingRow
+    from alerting.ports import Platform, ReadingRow
 
 SHORTEST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 1.0

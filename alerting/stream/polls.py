@@ -21,7 +21,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.documents import SOURCES
 
 if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
+    from alerting.ports import Platform
     from alerting.usecases.sources.poll import Readers
 
 LOOK_S = 5.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.platform import Platform
+from alerting.ports import Platform
 from alerting.settings.environment import Settings, read_settings
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.polls import PollService

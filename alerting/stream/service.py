@@ -15,13 +15,12 @@ from datetime import UTC, datetime, timedelta
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
-from alerting.adapters.platform import Platform
 from alerting.adapters.sources import brokers, threaded
 from alerting.adapters.sources.secrets import allowed_secrets
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Streamed
 from alerting.definitions.sources.streamed import StreamedSource
-from alerting.ports import SourceLoss
+from alerting.ports import Platform, SourceLoss
 from alerting.settings.secrets import read_secret_rules
 from alerting.settings.variables import Variables
 from alerting.stores.leases import STREAM

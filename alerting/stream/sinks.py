@@ -30,7 +30,7 @@ from alerting.usecases.sinks.deliver import (
 from alerting.usecases.sinks.documents import read_sinks
 
 if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
+    from alerting.ports import Platform
 
 LOOK_S = 5.0
 AT_ONCE = 500

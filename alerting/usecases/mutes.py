@@ -10,8 +10,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.detection.suppression import SuppressedInterval
 from alerting.operators.mutes import Mute, describe_mute, find_mutes
 from alerting.ports import Assets, MutePorts
-from alerting.readings.history import millis
-from alerting.readings.instants import from_millis, to_millis
+from alerting.readings.history import from_millis, millis, to_millis
 
 PLATFORM = "platform"
 _INSTANT = timedelta(milliseconds=1)

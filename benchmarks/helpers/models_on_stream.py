@@ -31,8 +31,7 @@ import paho.mqtt.client as mqtt
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.adapters.platform import Platform
-from alerting.ports import DecisionRecord, Message
+from alerting.ports import DecisionRecord, Message, Platform
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stream.evaluator import Evaluator

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from fastapi.testclient import TestClient
 
-from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset, Variable
-from alerting.ports import ReadingBatch, SampleColumn
-from alerting.readings.instants import to_millis
+from alerting.ports import Platform, ReadingBatch, SampleColumn
+from alerting.readings.history import to_millis
 
 WEEKS = timedelta(weeks=4)
 KILN = Asset(name="kiln-1", variables={"temperature": Variable(unit="°C")})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from alerting.adapters.platform import Platform
+from alerting.ports import Platform
 from alerting.stream.run import interpreter_for_messages
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.documents import SOURCES

@@ -29,7 +29,7 @@ from alerting.settings.environment import read_settings
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from alerting.adapters.platform import Platform
+    from alerting.ports import Platform
 
 _log = logging.getLogger(__name__)
 AS_OF = Param(

@@ -8,11 +8,11 @@ from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 from alerting_tasks import in_numbers, opened_platform, read_instant, run_as_of, say, source_asset
 
-from alerting.definitions.durations import parse_duration
+from alerting.definitions.faults import parse_duration
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
+    from alerting.ports import Platform
     from alerting.usecases.evaluation.run import EvaluationCounts, RoundPlan
 
 SLOTS = read_settings(os.environ).evaluation_slots

@@ -11,7 +11,7 @@ from alerting_tasks import PREDICT, background_platform, say
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
+    from alerting.ports import Platform
 
 DAG_ID = "predict"
 _LOST = "its worker ended without scores; Airflow's log has the details"

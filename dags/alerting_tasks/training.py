@@ -20,12 +20,12 @@ from alerting_tasks import (
 from alerting_tasks.approval import LONGEST_WAIT
 from alerting_tasks.predictions import jobs_to_start
 
-from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import format_duration
 from alerting.definitions.model import ModelDefinition
 from alerting.reporting.page.decision_text import candidate_line, decision_lines, side_by_side
 
 if TYPE_CHECKING:
-    from alerting.adapters.platform import Platform
+    from alerting.ports import Platform
     from alerting.usecases.training.due import DueTraining
 
 STARTED_AT_ONCE = 20  # trainings that one round starts; each costs a task

@@ -13,8 +13,7 @@ from aiosmtpd.controller import Controller
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.clock import MongoClock
-from alerting.adapters.platform import Platform
-from alerting.ports import ReadingRow
+from alerting.ports import Platform, ReadingRow
 from alerting.settings.delivery import Delivery, Smtp
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.sync import apply

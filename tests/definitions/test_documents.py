@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.trained import training_warnings
-from alerting.definitions.durations import format_duration, parse_duration
 from alerting.definitions.families import longest_first
+from alerting.definitions.faults import format_duration, parse_duration
 from alerting.definitions.model import Revision
 from alerting.definitions.revisions import (
     definition_document,

@@ -15,7 +15,7 @@ from alerting.episodes.predictions import (
     advance_predictions,
     clear_threshold,
 )
-from alerting.readings.instants import to_millis
+from alerting.readings.history import to_millis
 from tests.builders import at
 from tests.helpers.prediction_line import END, Line, expect_same_however_cut, instants
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
-from alerting.ports import Channel, Message
+from alerting.ports import Channel, Message, Platform
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_shard, plan_round

@@ -11,8 +11,8 @@ from typing import Any
 
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.mlflow.file_cache import FolderFileCache
-from alerting.adapters.platform import Platform
 from alerting.local.secrets import load_or_create
+from alerting.ports import Platform
 from alerting.settings.environment import Settings, read_settings
 from tests.support import free_port
 

@@ -9,8 +9,7 @@ from typing import Any
 from unittest.mock import ANY
 
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.adapters.platform import Platform
-from alerting.ports import SandboxPorts
+from alerting.ports import Platform, SandboxPorts
 
 MISSING = object()
 

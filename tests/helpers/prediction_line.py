@@ -22,7 +22,7 @@ from alerting.episodes.predictions import (
     predicted_episodes,
     rearm,
 )
-from alerting.readings.instants import duration_millis, to_millis
+from alerting.readings.history import duration_millis, to_millis
 from tests.builders import at
 
 WINDOW = timedelta(minutes=30)

@@ -11,8 +11,8 @@ import pytest
 from alerting.adapters.memory import platform as sandbox
 from alerting.adapters.memory.episodes import MemoryAudit
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.adapters.platform import Platform
 from alerting.episodes.lifecycle import ConditionState
+from alerting.ports import Platform
 from alerting.stores.documents import SCHEMA, MongoDatabase
 from tests.helpers.contracts import is_without_store
 from tests.helpers.databases import empty_database

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alerting.readings.sample_quality import find_members, grade, why_no_quality
+from alerting.readings.history import find_members, grade, why_no_quality
 
 pytestmark = pytest.mark.fast
 

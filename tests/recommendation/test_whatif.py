@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset, AssetRefused, parse_asset
-from alerting.definitions.wording.spoken import spoken_share
+from alerting.definitions.wording.language import spoken_share
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
 from alerting.learning.models.files import META, model_files, model_from_files

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.platform import Platform
-from alerting.ports import Score
+from alerting.ports import Platform, Score
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.sinks import SinkService
 from alerting.usecases.sinks.documents import SINKS

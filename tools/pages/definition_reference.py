@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.limits import Learned, LearnedLimit
 from alerting.definitions.model import FromAttribute
 from alerting.definitions.routes import Route

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pymongo
 from pymongo.errors import PyMongoError
 
-from alerting.definitions.durations import format_duration, parse_duration
-from alerting.definitions.faults import shown
+from alerting.definitions.faults import format_duration, parse_duration, shown
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.shards import shard_of
 from alerting.definitions.sources.source import (

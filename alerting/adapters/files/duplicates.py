@@ -9,8 +9,7 @@ import numpy.typing as npt
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells
 from alerting.deferred import pa, pc, pd
 from alerting.ports import ReadingBatch, SampleColumn
-from alerting.readings.history import Millis
-from alerting.readings.sample_quality import Quality
+from alerting.readings.history import Millis, Quality
 from alerting.usecases.ingestion.sources import DuplicatesRule
 
 Rows = npt.NDArray[np.int64]

@@ -26,8 +26,8 @@ from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import UserError, shown
 from alerting.ports import EventRow, Progress
+from alerting.readings.history import Millis, datetimes
 from alerting.readings.inference import ColumnProfile
-from alerting.readings.instants import Millis, datetimes
 from alerting.usecases.ingestion.sources import (
     Duration,
     EventsProfile,

@@ -18,9 +18,8 @@ from alerting.adapters.files.tables.parquet_table import ParquetTable
 from alerting.definitions.assets import VariableType
 from alerting.ports import Progress, ReadingBatch
 from alerting.readings.column_titles import Units
-from alerting.readings.history import Millis
+from alerting.readings.history import Millis, Quality
 from alerting.readings.inference import ColumnProfile
-from alerting.readings.sample_quality import Quality
 from alerting.usecases.ingestion.sources import Profile, Reject
 from alerting.usecases.ingestion.text_names import Titles
 

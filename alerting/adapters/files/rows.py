@@ -37,9 +37,8 @@ from alerting.deferred import pa, pc
 from alerting.definitions.assets import variable_name
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.column_titles import Units, column_names
-from alerting.readings.history import Millis, duration_millis
+from alerting.readings.history import Codes, Millis, duration_millis, grade, why_no_quality
 from alerting.readings.inference import ColumnProfile
-from alerting.readings.sample_quality import Codes, grade, why_no_quality
 from alerting.usecases.ingestion.sources import DuplicatesRule, FileForm
 from alerting.usecases.ingestion.text_names import TextNames, Titles
 

@@ -5,8 +5,7 @@ from copy import deepcopy
 
 from alerting.adapters.memory.episodes import MemoryDocumentStore
 from alerting.definitions.assets import Asset, EventType, asset_document, parse_asset
-from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision
+from alerting.definitions.model import AssetIndex, Revision
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import Document, FaultyDocument, ParseRevisions
 

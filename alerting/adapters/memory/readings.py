@@ -24,10 +24,8 @@ from alerting.ports import (
     load_each,
 )
 from alerting.readings.computed import read_computed
-from alerting.readings.history import History, to_millis
-from alerting.readings.instants import from_millis, whole_millis
+from alerting.readings.history import Doubts, History, from_millis, to_millis, whole_millis
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.readings.sample_quality import Doubts
 from alerting.readings.spacing import LEAST_FAR, usual_instants
 from alerting.stores.readings.columns import (
     events_frame,

@@ -34,7 +34,7 @@ from alerting.ports import (
     Unfinished,
     Unit,
 )
-from alerting.readings.instants import NO_TIME
+from alerting.readings.history import NO_TIME
 
 
 class MemoryUnitOfWork:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from alerting.readings.instants import whole_millis
+from alerting.readings.history import whole_millis
 from alerting.stores.documents import CLOCK, Document, MongoDatabase
 
 _ID = "clock"

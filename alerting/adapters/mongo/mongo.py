@@ -23,8 +23,8 @@ from pymongo.synchronous import monitor
 from alerting import ports
 from alerting.adapters.embedded.mongod_access import TRANSACTION_LIFETIME_S
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
-from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
+from alerting.ports import Platform
 from alerting.stores.access import AccessTokens, Accounts, Sessions
 from alerting.stores.definitions.assets import MongoAssets
 from alerting.stores.definitions.definitions import MongoDefinitions

@@ -34,7 +34,7 @@ from alerting.kinds.schema import (
     mongo_source_validator,
     mongo_validator,
 )
-from alerting.readings.instants import LAST_INSTANT
+from alerting.readings.history import LAST_INSTANT
 from alerting.readings.interval_labels import (
     LONGEST_LABEL_REASON,
     MOST_LABELLED_VARIABLES,

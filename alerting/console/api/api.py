@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Security
 from fastapi.security import HTTPBearer
 
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.parameters import Cursor, Id, Instant, NameQuery
@@ -14,7 +13,7 @@ from alerting.console.api.plant_times import with_plant_times
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback
 from alerting.operators.permissions import LEAST_ROLES, Permission
-from alerting.ports import PlatformAlert
+from alerting.ports import Platform, PlatformAlert
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.notification.deliver import DeliveryCounts, deliver_due
 from alerting.usecases.operators.feedback import give_feedback

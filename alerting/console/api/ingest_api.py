@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import MAY_NAME_NOTHING, Served, require
 from alerting.console.api.parameters import NameQuery
 from alerting.console.gate import LARGEST_DELIVERY
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import HttpSource
+from alerting.ports import Platform
 from alerting.stores.sources import SourceDeliveries
 from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import SOURCES

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from alerting.definitions.durations import parse_duration
+from alerting.definitions.faults import parse_duration
 from alerting.definitions.fields.names import require_no_number
 from alerting.definitions.wording.clean_text import clean_text
 

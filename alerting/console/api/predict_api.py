@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.platform import Platform
 from alerting.adapters.predictions import JOB_ID, JobsFull, PredictFolder, PredictJob
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import NAME, Id, Instant, NameText
@@ -27,7 +26,7 @@ from alerting.console.web.prefix import address_of
 from alerting.deferred import load
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import Definition
-from alerting.ports import ModelUnavailable
+from alerting.ports import ModelUnavailable, Platform
 from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.scoring.file_scores import require_scores
 from alerting.usecases.scoring.question import Prediction, PredictQuestion

@@ -5,13 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from alerting.adapters.platform import Platform
 from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import Id, Instant, NameQuery
 from alerting.definitions.faults import NotFound
-from alerting.ports import ReportContent, ReportHead
+from alerting.ports import Platform, ReportContent, ReportHead
 from alerting.reporting.base.table import Table
 from alerting.usecases.operators.misses import report_miss
 

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import Field
 
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id, NameQuery
 from alerting.console.assets.shapes import importance_of, lane_shapes, spark_shape
@@ -19,7 +18,7 @@ from alerting.console.mutes.mutes import present_mutes
 from alerting.console.trends.picture import trend_of_variables
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable
-from alerting.ports import Document
+from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.asset_overview import (
     HISTORY,
     AssetOverview,

@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import Request
 
 from alerting.console.web.rendering import language_of, zone_of
-from alerting.readings.instants import to_millis
+from alerting.readings.history import to_millis
 from alerting.reporting.figures.bars import BarChart, importance_bars
 from alerting.usecases.alarm_load.asset_overview import AssetOverview, Lane
 from alerting.usecases.trends.catalogue import VariableLine, VariablePage

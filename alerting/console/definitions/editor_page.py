@@ -10,7 +10,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 
 from alerting.adapters.files.yaml_documents import parse_yaml
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import NameQuery
 from alerting.console.definitions import starts
@@ -47,7 +46,7 @@ from alerting.console.web.rendering import language_of, render, zone_of
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import translatable
-from alerting.ports import Document
+from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.changes import DEFINITIONS, DefinitionEffects
 from alerting.usecases.alarm_load.overview import definition_line
 from alerting.usecases.backtest.cached_readings import CACHED_S

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import NAME, Id, NameQuery
 from alerting.console.definitions.documents import write_yaml_document
@@ -22,6 +21,7 @@ from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, UserError
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.revisions import plan_change
+from alerting.ports import Platform
 from alerting.usecases.alarm_load.overview import (
     STATES,
     WantedDefinitions,

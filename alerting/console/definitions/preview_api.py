@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import Instant
 from alerting.console.api.plant_times import plant_times
@@ -19,7 +18,7 @@ from alerting.console.definitions.previews import (
     PreviewState,
 )
 from alerting.console.documents.kinds import Draft
-from alerting.ports import Document
+from alerting.ports import Document, Platform
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.preview import PastProblems, require_preview
 

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from threading import BoundedSemaphore, Event, Lock, Thread, Timer
 from typing import Literal
 
-from alerting.adapters.platform import Platform
 from alerting.console.documents.kinds import Draft
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
-from alerting.ports import Progress
+from alerting.ports import Platform, Progress
 from alerting.usecases.backtest.cached_readings import CACHED_S, SeriesCache
 from alerting.usecases.backtest.preview import PreviewedAlarms, preview
 from alerting.usecases.backtest.preview_chart import PreviewChart, sketch_preview

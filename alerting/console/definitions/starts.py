@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from alerting.adapters.platform import Platform
 from alerting.console.definitions.documents import write_yaml_document
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound
 from alerting.definitions.fields.starts import Start
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
+from alerting.ports import Platform
 
 EMPTY = "empty"
 _ASSET = "oven-1"  # of an example, in a plant without assets

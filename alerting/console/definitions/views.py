@@ -7,10 +7,9 @@ from typing import Any
 from pydantic import Field
 from pydantic_core import to_jsonable_python
 
-from alerting.adapters.platform import Platform
 from alerting.console.api.views import View
 from alerting.definitions.model import Definition, Revision
-from alerting.ports import Document
+from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.overview import DefinitionLine
 from alerting.usecases.definitions.scenarios import ScenarioResult
 

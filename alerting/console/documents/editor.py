@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.parameters import FormField
 from alerting.console.definitions.documents import (
@@ -36,7 +35,7 @@ from alerting.definitions.faults import (
 )
 from alerting.definitions.revisions import flat_changes
 from alerting.definitions.wording.language import translatable
-from alerting.ports import Document
+from alerting.ports import Document, Platform
 from alerting.usecases.documents import Expected
 
 LONGEST_TEXT = 60_000

@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.views import View
 from alerting.console.definitions.form import FIRST, FormSchema
@@ -17,7 +16,7 @@ from alerting.console.definitions.views import FieldChange, field_changes
 from alerting.definitions.faults import ChangedMeanwhile, Fault, UserError
 from alerting.kinds.schema import document_schema
 from alerting.operators.permissions import Permission
-from alerting.ports import Document
+from alerting.ports import Document, Platform
 from alerting.usecases.documents import (
     ChangeAction,
     Changes,

@@ -7,7 +7,6 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, require
 from alerting.console.api.parameters import MOST_NUMBER, FormField, Id, NameQuery
 from alerting.console.definitions.documents import write_yaml_document
@@ -19,6 +18,7 @@ from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, NotFound, UserError
 from alerting.definitions.revisions import flat_changes
 from alerting.operators.permissions import Permission
+from alerting.ports import Platform
 from alerting.usecases.documents import StoredDocument, list_history
 
 REVISIONS_SHOWN = 50

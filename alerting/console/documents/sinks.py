@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.adapters.platform import Platform
 from alerting.console.api import views
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import Id
@@ -19,7 +18,7 @@ from alerting.console.web.forms import FormEngineer
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.sinks.sink import Sink, sink_kinds
 from alerting.definitions.wording.language import translatable
-from alerting.ports import SinkLetter
+from alerting.ports import Platform, SinkLetter
 from alerting.usecases.documents import StoredDocument
 from alerting.usecases.sinks.documents import LETTERS_SHOWN, SINKS, retry_letters
 from alerting.usecases.sinks.status import SinkStatus, sink_status

@@ -10,7 +10,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 
 from alerting.adapters.mongo.mongo import is_outage
-from alerting.adapters.platform import Platform
 from alerting.console.api import views
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import Id
@@ -22,7 +21,7 @@ from alerting.console.web.forms import FormEngineer
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.sources.source import Source, source_kinds
 from alerting.definitions.wording.language import translatable
-from alerting.ports import DeadMessage, Document
+from alerting.ports import DeadMessage, Document, Platform
 from alerting.usecases.documents import StoredDocument
 from alerting.usecases.sources.documents import (
     DEAD_SHOWN,

@@ -29,11 +29,10 @@ from alerting.adapters.files.rejects import RejectsFile
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.platform import Platform
 from alerting.console.api.parameters import NAME, NameText, Short
 from alerting.definitions.faults import NotFound, UserError, storable
 from alerting.definitions.wording.clean_text import clean_line
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow, Platform, ReadingRow
 from alerting.usecases.ingestion.sources import Reject
 from alerting.usecases.ingestion.tables import (
     CheckedFile,

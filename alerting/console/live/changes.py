@@ -13,11 +13,10 @@ from typing import Any, Literal
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import SEVERITIES
-from alerting.ports import LiveChange, LiveEpisode, NoChangeFeed
+from alerting.ports import LiveChange, LiveEpisode, NoChangeFeed, Platform
 from alerting.stores.live import ChangeFeed
 
 MOST_EPISODES = 200

@@ -14,13 +14,12 @@ from pymongo.errors import PyMongoError
 from starlette.types import Receive, Scope, Send
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.platform import Platform
 from alerting.console.access import Access, Person
 from alerting.console.api.api import Served, Viewer
 from alerting.console.live.changes import ALIVE, LiveChanges, frame, state_mark
 from alerting.console.problems import DATABASE_DOWN, problem
 from alerting.operators.people import hash_secret
-from alerting.ports import live_episode
+from alerting.ports import Platform, live_episode
 
 ALIVE_S = 15.0
 """At least so often something is sent, and the reader's permission is looked at again; at once when

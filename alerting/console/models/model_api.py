@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import MAY_CONFLICT, Engineer, Served, Viewer
 from alerting.console.api.parameters import Id, Short, SomeShort, require_number
 from alerting.console.api.plant_times import plant_times
@@ -14,7 +13,7 @@ from alerting.console.api.views import View
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.definitions.revisions import question_of
 from alerting.learning.selection.proposal import CandidateSummary, Proposal
-from alerting.ports import DecisionRecord, Training
+from alerting.ports import DecisionRecord, Platform, Training
 from alerting.reporting.figures.operating_curve import CurvePoint, operating_points
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.registry.registration import ModelEvidence, SetPointEffect

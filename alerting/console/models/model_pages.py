@@ -9,7 +9,6 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
@@ -19,14 +18,18 @@ from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import language_of, render, zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Conflicting, NotFound, UserError
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
+from alerting.definitions.model import (
+    Definition,
+    ModelDefinition,
+    TrainedDefinition,
+    matching_assets,
+)
 from alerting.definitions.wording.language import Language, Styled, template, translatable
 from alerting.learning.metrics.confidence import merge_metrics
 from alerting.learning.metrics.graded_values import ServedValues
 from alerting.learning.selection.proposal import Proposal
 from alerting.operators.actions import NotAllowed
-from alerting.ports import DecisionRecord, ModelUnavailable, PlatformAlert
+from alerting.ports import DecisionRecord, ModelUnavailable, Platform, PlatformAlert
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.base.messages import NONE, number, seconds
 from alerting.reporting.definition.decisions import (

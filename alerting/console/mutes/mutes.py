@@ -9,7 +9,6 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ConfigDict, Field, model_validator
 
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import (
@@ -51,6 +50,7 @@ from alerting.operators.mutes import (
     MutePhase,
 )
 from alerting.operators.tiles import counting_order
+from alerting.ports import Platform
 from alerting.usecases.alarm_load.asset_overview import assets_in_tree
 from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.mutes import mutes_at

@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import Delivery, Served, Viewer
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, FormText, Instant, NameQuery
@@ -16,6 +15,7 @@ from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import language_of, render
 from alerting.definitions.faults import NotFound, UserError
 from alerting.operators.shifts import Shift
+from alerting.ports import Platform
 from alerting.usecases.now.handover import (
     LONGEST_NOTE,
     ChosenShift,

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import AwareDatetime
 
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import Served, Viewer
@@ -47,6 +46,7 @@ from alerting.operators.mutes import MuteMark
 from alerting.operators.people import DEVICE_SESSION_LASTS
 from alerting.operators.shifts import find_change
 from alerting.operators.tiles import TileState
+from alerting.ports import Platform
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.recommendation.experience import outcome_of
 from alerting.reporting.base import sentences

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Served, require
@@ -18,6 +17,7 @@ from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import Account, hash_secret
+from alerting.ports import Platform
 from alerting.usecases.access import people, tokens
 from alerting.usecases.access.devices import remove_pin
 from alerting.usecases.access.sign_in import end_session

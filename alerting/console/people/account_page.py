@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo, available_timezones
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import FormField, Id
@@ -25,6 +24,7 @@ from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LANGUAGES, translatable
 from alerting.operators.people import DEVICE_SESSION_LASTS, Account, hash_secret, may_answer
+from alerting.ports import Platform
 from alerting.usecases.access.devices import change_pin, remove_pin, set_pin, start_device
 from alerting.usecases.access.people import (
     change_password,

@@ -18,7 +18,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import spreadsheet_text
 from alerting.definitions.wording.language import translatable
 from alerting.ports import AuditEntry, AuditFilter
-from alerting.readings.instants import to_millis
+from alerting.readings.history import to_millis
 from alerting.usecases.access.audit import PAGE, changed_fields, entries_newest_first
 
 api = APIRouter(prefix="/api/v1")

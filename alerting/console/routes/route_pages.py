@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from alerting.adapters.platform import Platform
 from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
@@ -16,7 +15,7 @@ from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.notification import Notification, PostponedBy
-from alerting.ports import Document
+from alerting.ports import Document, Platform
 from alerting.reporting.base.messages import route_terms
 from alerting.reporting.base.sentences import MESSAGE_NAMES
 from alerting.usecases.notification.deliver import deliver_due, retry

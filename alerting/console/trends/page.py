@@ -14,7 +14,6 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import NAME, FormField, Id, NameQuery, read_duration
 from alerting.console.scripts import has_uplot
@@ -43,6 +42,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import Language, translatable
 from alerting.operators.actions import NotAllowed
+from alerting.ports import Platform
 from alerting.readings.interval_labels import LabelKind
 from alerting.usecases.explain.explain import (
     MOST_SELECTED,

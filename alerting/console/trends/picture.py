@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
-from alerting.adapters.platform import Platform
 from alerting.console.api.parameters import EARLIEST, LATEST
 from alerting.console.web.rendering import zone_of
 from alerting.deferred import np
@@ -22,6 +21,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import Language, Styled, translatable
 from alerting.episodes.episode import Episode
+from alerting.ports import Platform
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import Interval
 from alerting.usecases.explain.explain import LONGEST_SELECTED

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Engineer, Served, Viewer
 from alerting.console.api.parameters import (
     NAME,
@@ -23,7 +22,8 @@ from alerting.console.api.parameters import (
 from alerting.console.api.views import View, read_cursor
 from alerting.console.trends.picture import MOST_VARIABLES
 from alerting.definitions.assets import Asset
-from alerting.readings.instants import to_millis
+from alerting.ports import Platform
+from alerting.readings.history import to_millis
 from alerting.readings.interval_labels import MOST_LABELLED_VARIABLES, IntervalLabel, LabelKind
 from alerting.usecases.explain.explain import (
     MOST_SELECTED,

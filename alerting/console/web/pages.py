@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import Served, Viewer, record_feedback
@@ -29,6 +28,7 @@ from alerting.definitions.wording.language import Language, translatable
 from alerting.episodes.episode import Episode
 from alerting.notifications.links import LinkRefused
 from alerting.operators.mutes import MUTE_KINDS
+from alerting.ports import Platform
 from alerting.recommendation.recognition import Recognition
 from alerting.reporting.base import messages, sentences
 from alerting.reporting.figures.bars import CAVEAT, reasons_waterfall, risk_steps

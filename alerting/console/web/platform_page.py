@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.adapters.deadline import find_silent
 from alerting.adapters.mongo.mongo import is_outage
-from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id
 from alerting.console.login import entrance_of
@@ -19,7 +18,7 @@ from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import LEASE_LASTS
 from alerting.definitions.wording.language import template
-from alerting.ports import PlatformAlert
+from alerting.ports import Platform, PlatformAlert
 from alerting.stores.leases import STREAM
 from alerting.usecases.access.audit import backup_age
 from alerting.usecases.definitions.platform_alerts import (

@@ -22,11 +22,11 @@ from alerting.definitions.wording.language import (
     NATIVE_NAMES,
     Language,
     LanguageCode,
+    format_threshold,
     language,
     preferred_language,
     translatable,
 )
-from alerting.definitions.wording.spoken import format_threshold
 from alerting.episodes.episode import Episode
 from alerting.operators.permissions import Permission
 from alerting.operators.tiles import PartTiles

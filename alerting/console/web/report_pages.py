@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
-from alerting.adapters.platform import Platform
 from alerting.alarm_kpis.kpis import MANAGEABLE, USUAL
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.operate_api import actor_of
@@ -20,9 +19,9 @@ from alerting.console.now.page import known_plant
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import language_of, menu_style, render, zone_of
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import matching_assets
 from alerting.definitions.wording.language import template, translatable
-from alerting.ports import ReportHead
+from alerting.ports import Platform, ReportHead
 from alerting.reporting.base.messages import money
 from alerting.usecases.alarm_load.kpis import AlarmQuality, alarm_quality
 from alerting.usecases.operators.misses import report_miss

@@ -7,8 +7,7 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.combinations import combination_faults_on
 from alerting.definitions.checks.limits import variable_faults
 from alerting.definitions.faults import Fault, name_hint, shown
-from alerting.definitions.matching import AssetIndex, index_assets, matching_assets
-from alerting.definitions.model import Definition
+from alerting.definitions.model import AssetIndex, Definition, index_assets, matching_assets
 from alerting.definitions.suppression import suppression_faults_on
 from alerting.definitions.wording.language import joined
 

@@ -6,8 +6,7 @@ from itertools import pairwise
 
 from alerting.definitions.assets import TYPES, Asset
 from alerting.definitions.checks.limits import category_faults, order_faults, variable_faults
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import MISSING, Fault, shown
+from alerting.definitions.faults import MISSING, Fault, format_duration, shown
 from alerting.definitions.fields.limits import HOUR_OF_DAY, LearnedLimit
 from alerting.definitions.limits import (
     Level,

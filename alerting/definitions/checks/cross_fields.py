@@ -9,8 +9,7 @@ from croniter import croniter
 
 from alerting.definitions.checks.combinations import combined_problem_faults
 from alerting.definitions.checks.limits import order_faults
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import Fault, shown
+from alerting.definitions.faults import Fault, format_duration, shown
 from alerting.definitions.fields.common import REPORT_PERIODS, WEEKLY, Schedule
 from alerting.definitions.model import (
     Definition,
@@ -18,7 +17,7 @@ from alerting.definitions.model import (
     TrainedDefinition,
 )
 from alerting.definitions.suppression import suppression_faults
-from alerting.definitions.wording.spoken import spoken_number
+from alerting.definitions.wording.language import spoken_number
 
 _A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 # croniter draws a number for R

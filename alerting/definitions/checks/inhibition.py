@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from alerting.definitions.faults import Fault, name_hint, shown
-from alerting.definitions.matching import AssetIndex, matching_assets
-from alerting.definitions.model import Definition
+from alerting.definitions.model import AssetIndex, Definition, matching_assets
 
 _PATH = "suppression.while"
 

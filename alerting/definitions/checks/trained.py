@@ -7,12 +7,10 @@ from itertools import pairwise
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import event_faults
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import Fault, name_hint, shown
+from alerting.definitions.faults import Fault, format_duration, name_hint, shown
 from alerting.definitions.fields.learning import Dates, Periods
 from alerting.definitions.model import OperatingPoint, TrainedDefinition
-from alerting.definitions.wording.language import join_with_and
-from alerting.definitions.wording.spoken import spoken_number
+from alerting.definitions.wording.language import join_with_and, spoken_number
 
 
 def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from alerting.definitions.assets import Closed
-from alerting.definitions.durations import Duration
+from alerting.definitions.faults import Duration
 from alerting.definitions.fields.names import Number
 
 # version of the rule by which an alarm ends and announces; 1: it ended one horizon after its raise;

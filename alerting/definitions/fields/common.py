@@ -12,7 +12,7 @@ from croniter import croniter
 from pydantic import Field, StringConstraints
 
 from alerting.definitions.assets import Closed, Line, Name, Paragraph, Tag
-from alerting.definitions.durations import Duration
+from alerting.definitions.faults import Duration
 from alerting.definitions.hours import TimeZone
 from alerting.definitions.suppression import Suppression
 from alerting.definitions.wording.language import translatable

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, StrictBool
 
 from alerting.definitions.assets import Closed, Line, VariableName
-from alerting.definitions.durations import Duration
+from alerting.definitions.faults import Duration
 from alerting.definitions.fields.common import Severity
 from alerting.definitions.fields.limits import (
     AtLeast,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, StrictBool
 
 from alerting.definitions.assets import Closed, Line, VariableName
-from alerting.definitions.durations import Duration
+from alerting.definitions.faults import Duration
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.limits import (
     Band,

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Discriminator, Field
 from pydantic import Tag as PydanticTag
 
 from alerting.definitions.assets import Closed, Direction, Instant, Tag, VariableName
-from alerting.definitions.durations import Duration
 from alerting.definitions.families import BUILT_IN, require_family
+from alerting.definitions.faults import Duration
 from alerting.definitions.fields.names import Number
 
 Family = Annotated[Tag, AfterValidator(require_family)]

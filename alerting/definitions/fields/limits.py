@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field
 from pydantic import Tag as PydanticTag
 
 from alerting.definitions.assets import Closed, Tag, VariableName
-from alerting.definitions.durations import Duration
+from alerting.definitions.faults import Duration
 from alerting.definitions.fields.names import Number
 
 HOUR_OF_DAY = "hour_of_day"

@@ -14,8 +14,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from alerting.definitions.durations import Duration
-from alerting.definitions.faults import shown
+from alerting.definitions.faults import Duration, shown
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"

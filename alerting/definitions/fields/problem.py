@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field, StrictBool
 
 from alerting.definitions.assets import Closed, Line, Tag, VariableName
-from alerting.definitions.durations import Duration, format_duration
+from alerting.definitions.faults import Duration, format_duration
 from alerting.definitions.fields.condition import DEFAULTS, Condition
 from alerting.definitions.fields.conditions import (
     MOST_MEMBERS,
@@ -16,7 +16,7 @@ from alerting.definitions.fields.conditions import (
 )
 from alerting.definitions.fields.limits import Band, FromAttribute
 from alerting.definitions.fields.names import LongerThanZero, Number
-from alerting.definitions.wording.spoken import spoken_number
+from alerting.definitions.wording.language import spoken_number
 
 
 class ClearDifference(Closed):

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from alerting.definitions.assets import Closed, Line, LongerThanZero, Name, Tag, VariableName
-from alerting.definitions.durations import Duration
+from alerting.definitions.faults import Duration
 from alerting.definitions.hours import TimeZone
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]

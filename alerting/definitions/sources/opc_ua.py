@@ -8,8 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from alerting.definitions.assets import Closed, LongerThanZero, Name
-from alerting.definitions.durations import Duration
-from alerting.definitions.faults import Fault, shown
+from alerting.definitions.faults import Duration, Fault, shown
 from alerting.definitions.sources.mapping import Secret, Text, Title
 from alerting.definitions.sources.streamed import StreamedSource
 

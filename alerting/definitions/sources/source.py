@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 
 from alerting.definitions.assets import USUAL_LATENCY, LongerThanZero
-from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import DocumentRefused, Fault, shown
+from alerting.definitions.faults import DocumentRefused, Duration, Fault, format_duration, shown
 from alerting.definitions.sources.mapping import Secret, SourceFields, Text, Title
 from alerting.definitions.sources.opc_ua import OpcUaSource
 from alerting.definitions.sources.streamed import (

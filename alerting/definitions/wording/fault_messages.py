@@ -5,8 +5,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import Fault, legible, name_hint
+from alerting.definitions.faults import Fault, format_duration, legible, name_hint
 from alerting.definitions.left import left_hint
 from alerting.definitions.wording.language import (
     ENGLISH,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.detection.anomalies.normal_space import Floats
-from alerting.readings.instants import Millis
+from alerting.readings.history import Millis
 
 WEEK_MS = 7 * 86_400_000
 _HIGH = 0.95  # quantile from which scores count as peaks

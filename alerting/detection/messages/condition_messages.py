@@ -11,6 +11,7 @@ from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
+    digits_beside,
     join_with_and,
     joined,
     measured,
@@ -18,7 +19,6 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.definitions.wording.phrases import variable_title
-from alerting.definitions.wording.spoken import digits_beside
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.evaluation import Fact
 

@@ -11,6 +11,7 @@ from alerting.definitions.model import Condition, Problem, TrainedDefinition
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
+    digits_beside,
     join_with_and,
     join_with_or,
     joined,
@@ -18,7 +19,6 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
-from alerting.definitions.wording.spoken import digits_beside
 from alerting.detection.messages.condition_messages import (
     duration_value,
     limit_message,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import format_duration
 from alerting.detection.anomalies.category_space import LEAST_ROWS
 from alerting.detection.anomalies.threshold import Threshold
 from alerting.detection.categories import Labels

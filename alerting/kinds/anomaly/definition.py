@@ -9,8 +9,7 @@ from pydantic import Field
 
 from alerting.definitions.assets import Asset, Closed, EventType, Tag, VariableName
 from alerting.definitions.checks.limits import category_faults
-from alerting.definitions.durations import Duration
-from alerting.definitions.faults import Fault
+from alerting.definitions.faults import Duration, Fault
 from alerting.definitions.fields.common import SEVERITIES, Severity
 from alerting.definitions.fields.learning import PromotionMode
 from alerting.definitions.fields.names import Number

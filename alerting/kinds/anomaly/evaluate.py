@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import first_line
+from alerting.definitions.faults import first_line, format_duration
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.language import template, translatable
 from alerting.definitions.wording.phrases import variable_title

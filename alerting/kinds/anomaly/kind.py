@@ -12,8 +12,7 @@ import numpy as np
 from alerting.alarm_kpis.intervals import merge
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.wording.language import translatable
 from alerting.detection.categories import Labels, label_of
 from alerting.detection.evaluation import Evaluation
@@ -41,8 +40,7 @@ from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.ports import Files
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, from_millis, millis
+from alerting.readings.history import History, from_millis, has_data, millis
 from alerting.reporting.figures.episode_chart import ChartLevel
 
 _BEFORE = timedelta(hours=1)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from alerting.deferred import pd
-from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import format_duration
 from alerting.detection.categories import CategoryValues, category_values
 from alerting.detection.problems import BoolArray, problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered, touches
@@ -26,8 +26,7 @@ from alerting.learning.features.reading_counts import (
     usual_counts,
 )
 from alerting.learning.models.trained import Floats
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import Millis, duration_millis, millis, to_millis
+from alerting.readings.history import Millis, duration_millis, has_data, millis, to_millis
 from alerting.readings.long_history import LongHistory, split_instants
 from alerting.readings.spacing import UsualDistance, declared_ms
 

@@ -8,8 +8,7 @@ from pydantic import Field
 
 from alerting.definitions.assets import Asset, EventType, VariableName
 from alerting.definitions.checks.limits import variable_faults
-from alerting.definitions.durations import Duration
-from alerting.definitions.faults import Fault, shown
+from alerting.definitions.faults import Duration, Fault, shown
 from alerting.definitions.fields.learning import Dates, PromotionMode
 from alerting.definitions.fields.names import Number
 from alerting.definitions.fields.starts import Start

@@ -36,9 +36,16 @@ from alerting.kinds.protocol.evaluation import (
 )
 from alerting.kinds.protocol.unknown_reasons import NO_LIMITS
 from alerting.learning.models.trained import TrainedModel
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
-from alerting.readings.sample_quality import Instants, no_instants
+from alerting.readings.history import (
+    History,
+    Instants,
+    duration_millis,
+    from_millis,
+    has_data,
+    millis,
+    no_instants,
+    to_millis,
+)
 
 _STATUSES: tuple[Status, ...] = ("clear", "triggered", "unknown")
 _CLEAR, _TRIGGERED, _UNKNOWN = range(3)

@@ -8,10 +8,10 @@ from alerting.definitions.wording.language import (
     Translatable,
     joined,
     measured,
+    spoken_number,
     template,
     translatable,
 )
-from alerting.definitions.wording.spoken import spoken_number
 from alerting.detection.control_charts.chart import LIMIT, SPREAD, Chart, Point
 from alerting.detection.control_charts.rules import RULES, RuleName
 from alerting.kinds.control_chart.definition import ControlChartDefinition

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from alerting.definitions.wording.spoken import spoken_duration
+from alerting.definitions.wording.language import spoken_duration
 from alerting.detection.control_charts.chart import Chart
 from alerting.detection.control_charts.phase_one import LeftOut
 from alerting.kinds.normal.model import NormalModel, read_header

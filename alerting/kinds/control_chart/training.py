@@ -42,8 +42,7 @@ from alerting.kinds.protocol.training import (
 )
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.selection.decision_table import Objection, decide
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, has_data, millis, to_millis
 
 _WEEK = timedelta(days=7)
 _TITLES = (

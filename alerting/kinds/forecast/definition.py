@@ -9,9 +9,8 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from alerting.definitions.assets import Asset, EventType, VariableName
 from alerting.definitions.checks.trained import feature_faults, training_faults
-from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.families import PERSISTENCE
-from alerting.definitions.faults import Fault, shown
+from alerting.definitions.faults import Duration, Fault, format_duration, shown
 from alerting.definitions.fields.learning import Learning
 from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import Problem, TrainedDefinition, describe_problem

@@ -10,7 +10,7 @@ import numpy as np
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.spoken import spoken_duration
+from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, Floats

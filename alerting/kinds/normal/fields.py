@@ -18,8 +18,7 @@ from pydantic import (
 )
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import Fault
+from alerting.definitions.faults import Duration, Fault, format_duration
 from alerting.definitions.fields.learning import Between, Dates, Length, way
 from alerting.definitions.model import STORED, ModelDefinition
 

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil, exp, lgamma, log
 from typing import NamedTuple
 
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import TrainingRefused
+from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.wording.language import translatable

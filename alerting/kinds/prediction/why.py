@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.spoken import format_threshold, spoken_share, spoken_threshold
+from alerting.definitions.wording.language import format_threshold, spoken_share, spoken_threshold
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import clear_threshold

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alerting.deferred import np
-from alerting.readings.instants import Millis, to_millis
+from alerting.readings.history import Millis, to_millis
 
 if TYPE_CHECKING:
     from alerting.learning.models.trained import Floats, TrainedModel

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.model import Condition, Definition
 from alerting.definitions.wording.language import joined

@@ -9,8 +9,7 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, model_validat
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.combinations import combination_faults, combination_faults_on
 from alerting.definitions.checks.conditions import faults_across_fields, faults_on_assets
-from alerting.definitions.durations import Duration
-from alerting.definitions.faults import Fault
+from alerting.definitions.faults import Duration, Fault
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.fields.learning import PromotionMode
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned

@@ -35,12 +35,12 @@ from alerting.kinds.protocol.training import (
 from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
 from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, to_files
 from alerting.learning.selection.decision_table import decide
-from alerting.readings.cleaning import has_data
 from alerting.readings.history import (
     History,
     Millis,
     duration_millis,
     from_millis,
+    has_data,
     millis,
     to_millis,
 )

@@ -11,7 +11,7 @@ from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.limits import learned_sides
 from alerting.definitions.model import Condition
 from alerting.definitions.revisions import definition_document
-from alerting.definitions.wording.spoken import spoken_duration, spoken_number
+from alerting.definitions.wording.language import spoken_duration, spoken_number
 from alerting.detection.carried import Carried
 from alerting.detection.conditions import ConditionAt, all_series, evaluate_combination
 from alerting.detection.learned_limits import LearnedLimits
@@ -19,8 +19,7 @@ from alerting.detection.messages.condition_messages import fact_message
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.threshold.definition import ThresholdDefinition
-from alerting.readings.history import History, from_millis, to_millis
-from alerting.readings.sample_quality import Instants, no_instants
+from alerting.readings.history import History, Instants, from_millis, no_instants, to_millis
 
 _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)

@@ -29,8 +29,7 @@ from alerting.learning.data.point_in_time import evaluated_instants, is_known
 from alerting.learning.data.split import Borders, Parts, assign_parts
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.history import History, Millis, duration_millis, has_data, millis
 
 PROBLEM_COLUMNS = ("asset", "start", "last", "end", "known_at", "uncounted")
 

@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import format_duration
 from alerting.definitions.model import Problem
 from alerting.detection.problems import find_problems
 from alerting.learning.data.findings import Finding

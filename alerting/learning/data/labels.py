@@ -31,8 +31,15 @@ from alerting.episodes.episode import Episode, Verdict
 from alerting.episodes.misses import ReportedMiss
 from alerting.episodes.outcome import acted_within, consensus
 from alerting.learning.features.moments import Floats
-from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
-from alerting.readings.instants import FAR_FUTURE, NO_TIME
+from alerting.readings.history import (
+    FAR_FUTURE,
+    NO_TIME,
+    History,
+    Millis,
+    duration_millis,
+    millis,
+    to_millis,
+)
 
 Effect = Literal["left_out", "positive", "weighted", "confirmed"]
 EFFECTS: tuple[Effect, ...] = ("left_out", "positive", "weighted", "confirmed")

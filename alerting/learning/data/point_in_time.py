@@ -11,12 +11,12 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.reading_counts import most_have_enough_readings
-from alerting.readings.cleaning import has_data
 from alerting.readings.history import (
     History,
     Millis,
     duration_millis,
     event_delays,
+    has_data,
     millis,
     no_events,
 )

@@ -10,15 +10,23 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.spoken import spoken_about
+from alerting.definitions.wording.language import spoken_about
 from alerting.detection.problems import match_names
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
 from alerting.learning.metrics.metrics import Floats
-from alerting.readings.cleaning import is_outside_range
-from alerting.readings.history import History, Millis, duration_millis, from_millis, millis
-from alerting.readings.sample_quality import Instants, find_members, no_instants
+from alerting.readings.history import (
+    History,
+    Instants,
+    Millis,
+    duration_millis,
+    find_members,
+    from_millis,
+    is_outside_range,
+    millis,
+    no_instants,
+)
 from alerting.readings.spacing import describe_strays, usual_instants
 
 DAY = 86_400_000

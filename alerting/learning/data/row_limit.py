@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import TrainingRefused, name_hint, shown
+from alerting.definitions.faults import TrainingRefused, format_duration, name_hint, shown
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray, match_names

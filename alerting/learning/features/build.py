@@ -30,12 +30,12 @@ from alerting.learning.features.reading_counts import (
     newest_there,
     take,
 )
-from alerting.readings.cleaning import engineering_range
 from alerting.readings.history import (
     History,
     Millis,
     column_index,
     duration_millis,
+    engineering_range,
     event_delays,
     millis,
 )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import format_duration
 
 # How a dataclass is read back from JSON: only fields that it has, of their types, within the bounds
 # of their annotations.

@@ -9,8 +9,7 @@ from math import ceil
 from statistics import median_low
 
 from alerting.deferred import np, pd
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import TrainingRefused, shown
+from alerting.definitions.faults import TrainingRefused, format_duration, shown
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import match_names
@@ -22,8 +21,7 @@ from alerting.learning.features.plan import (
     NumberSource,
 )
 from alerting.learning.features.reading_counts import with_usual_counts
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, duration_millis, millis
+from alerting.readings.history import History, duration_millis, has_data, millis
 from alerting.readings.spacing import distances, sampling_ms
 
 LONGEST_WINDOW = timedelta(hours=72)

@@ -22,8 +22,15 @@ from alerting.learning.features.moments import (
     WindowPositions,
 )
 from alerting.learning.features.plan import FeaturePlan, UsualCount
-from alerting.readings.cleaning import engineering_range, in_range
-from alerting.readings.history import History, Millis, column_index, duration_millis, millis
+from alerting.readings.history import (
+    History,
+    Millis,
+    column_index,
+    duration_millis,
+    engineering_range,
+    in_range,
+    millis,
+)
 
 _FEW_VALUES = 20_000  # of all columns, which are read at once
 TOO_FEW = translatable("too few readings since the pause")

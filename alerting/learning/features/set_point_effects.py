@@ -19,8 +19,7 @@ from alerting.definitions.assets import Asset, in_order
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import find_problems
 from alerting.learning.features.plan import FeaturePlan
-from alerting.readings.cleaning import in_range
-from alerting.readings.history import History, duration_millis
+from alerting.readings.history import History, duration_millis, in_range
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 Ints: TypeAlias = "npt.NDArray[np.int64]"

@@ -9,8 +9,7 @@ import numpy as np
 
 from alerting.deferred import pd
 from alerting.learning.metrics.metrics import Floats
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, has_data, millis, to_millis
 
 
 @dataclass(frozen=True)

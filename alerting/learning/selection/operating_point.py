@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.model import OperatingPoint
-from alerting.definitions.wording.spoken import (
+from alerting.definitions.wording.language import (
     spoken_false_alarms,
     spoken_limits,
     spoken_number,

@@ -15,10 +15,10 @@ from alerting.definitions.wording.language import (
     Translatable,
     join_with_or,
     joined,
+    spoken_number,
     template,
     translatable,
 )
-from alerting.definitions.wording.spoken import spoken_number
 from alerting.definitions.wording.weekly_hours import hours_in_zone
 
 if TYPE_CHECKING:

@@ -15,10 +15,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from alerting.definitions.wording.language import ENGLISH, Language, Styled
-from alerting.definitions.wording.spoken import format_threshold
+from alerting.definitions.wording.language import ENGLISH, Language, Styled, format_threshold
 from alerting.learning.features.moments import Floats
-from alerting.readings.instants import to_millis
+from alerting.readings.history import to_millis
 from alerting.reporting.figures.bars import Bar, BarChart
 from alerting.reporting.figures.episode_chart import (
     EpisodeChart,

@@ -7,8 +7,13 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal
 
-from alerting.definitions.wording.language import ENGLISH, Language, measured, template
-from alerting.definitions.wording.spoken import digits_beside
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Language,
+    digits_beside,
+    measured,
+    template,
+)
 from alerting.reporting.base.messages import number
 from alerting.reporting.figures.episode_chart import ChartLevel, Floats, Millis, thin_out
 

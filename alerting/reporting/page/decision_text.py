@@ -5,7 +5,7 @@ from typing import Any
 
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import ModelDefinition
-from alerting.definitions.wording.spoken import format_threshold
+from alerting.definitions.wording.language import format_threshold
 from alerting.learning.metrics.confidence import merge_metrics
 from alerting.learning.selection.proposal import (
     CandidateSummary,

@@ -14,7 +14,7 @@ from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.misses import ReportedMiss
 from alerting.learning.metrics.graded_values import ServedValues
-from alerting.readings.instants import to_millis
+from alerting.readings.history import to_millis
 from alerting.reporting.base import messages
 from alerting.reporting.base.estimates import RowMetrics
 from alerting.reporting.base.templates import render

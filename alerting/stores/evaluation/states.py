@@ -29,8 +29,7 @@ from alerting.episodes.state_table import (
     TargetKey,
 )
 from alerting.ports import Checkpoint, Conflict, Unit
-from alerting.readings.history import to_millis
-from alerting.readings.instants import NO_TIME, Millis
+from alerting.readings.history import NO_TIME, Millis, to_millis
 from alerting.stores.documents import (
     CHECKPOINTS,
     STATES,

@@ -12,10 +12,17 @@ from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import Document, ReadingColumns, ReadingRow
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, column_index, millis, no_events
-from alerting.readings.instants import millis_of
-from alerting.readings.sample_quality import NO_DOUBTS, Doubts, find_members
+from alerting.readings.history import (
+    NO_DOUBTS,
+    Doubts,
+    History,
+    column_index,
+    find_members,
+    has_data,
+    millis,
+    millis_of,
+    no_events,
+)
 
 CHUNK = 10_000
 Column: TypeAlias = "npt.NDArray[Any]"

@@ -22,17 +22,17 @@ from pymongo.errors import OperationFailure
 from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, EventType, VariableType, types_of
 from alerting.ports import NewestReading, ReadingColumns, Wanted, WantedHistory
-from alerting.readings.cleaning import has_data
 from alerting.readings.computed import read_computed
 from alerting.readings.history import (
     EVENT_COLUMNS,
+    Doubts,
     History,
     Millis,
     from_millis,
+    has_data,
     no_events,
     to_millis,
 )
-from alerting.readings.sample_quality import Doubts
 from alerting.readings.spacing import LEAST_FAR, usual_instants
 from alerting.stores.definitions.assets import MongoAssets
 from alerting.stores.documents import (

@@ -12,7 +12,7 @@ from pymongo import UpdateOne
 from alerting.definitions.faults import shown
 from alerting.ports import HourlyParts
 from alerting.readings.buckets import HOUR, Buckets, join_buckets
-from alerting.readings.instants import from_millis, month_interval, month_of, to_millis
+from alerting.readings.history import from_millis, month_interval, month_of, to_millis
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import RollupSize, RollupState, unpack
 from alerting.stores.documents import (

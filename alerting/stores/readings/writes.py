@@ -30,8 +30,14 @@ from alerting.ports import (
     ReadingRow,
     SampleColumn,
 )
-from alerting.readings.instants import Millis, datetimes, from_millis, to_millis, whole_millis
-from alerting.readings.sample_quality import find_members
+from alerting.readings.history import (
+    Millis,
+    datetimes,
+    find_members,
+    from_millis,
+    to_millis,
+    whole_millis,
+)
 from alerting.stores.documents import (
     EVENTS,
     READINGS,

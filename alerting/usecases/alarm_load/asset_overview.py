@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.matching import AssetIndex, matching_assets
-from alerting.definitions.model import ModelDefinition
+from alerting.definitions.model import AssetIndex, ModelDefinition, matching_assets
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.operators.tiles import counting_order

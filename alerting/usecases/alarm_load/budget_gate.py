@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.alarm_kpis.load import Alarms, PositionLoad, flood_share
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.conditions import single_condition
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, Revision
+from alerting.definitions.model import Definition, Revision, matching_assets
 from alerting.definitions.revisions import Plan
 from alerting.definitions.upkeep import AlarmBudget
 from alerting.definitions.wording.language import joined, template, translatable

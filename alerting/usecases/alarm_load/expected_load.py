@@ -8,9 +8,14 @@ from datetime import datetime, timedelta
 from alerting.alarm_kpis.load import Alarms, notification_instants, time_in_alarm
 from alerting.alarm_kpis.other_limits import quieten
 from alerting.definitions.assets import Asset, AssetTree
-from alerting.definitions.durations import format_duration
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Condition, Definition, ModelDefinition, TrainedDefinition
+from alerting.definitions.faults import format_duration
+from alerting.definitions.model import (
+    Condition,
+    Definition,
+    ModelDefinition,
+    TrainedDefinition,
+    matching_assets,
+)
 from alerting.definitions.revisions import next_revision, question_after
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.detection.suppression import SuppressedInterval

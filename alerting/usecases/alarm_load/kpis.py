@@ -10,11 +10,10 @@ from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.alarm_kpis.kpis import Kpis, PastAlarms, Targets, kpis, with_past
 from alerting.definitions.assets import AssetTree
 from alerting.definitions.faults import UserError
-from alerting.definitions.matching import AssetIndex, matching_assets
-from alerting.definitions.model import ModelDefinition, Revision
+from alerting.definitions.model import AssetIndex, ModelDefinition, Revision, matching_assets
 from alerting.episodes.extract import Alarm
 from alerting.ports import Decisions, Definitions, MaterialPorts, PastEvaluations, ReportPorts
-from alerting.readings.instants import NO_TIME, from_millis
+from alerting.readings.history import NO_TIME, from_millis
 from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.versions import live_from
 

@@ -8,8 +8,7 @@ from fnmatch import fnmatchcase
 
 from alerting.definitions.assets import Variable, event_titles
 from alerting.definitions.faults import NotFound
-from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision
+from alerting.definitions.model import AssetIndex, Revision
 from alerting.episodes.extract import Alarm
 from alerting.learning.metrics.confidence import wilson_interval
 from alerting.ports import BacktestPorts, Document

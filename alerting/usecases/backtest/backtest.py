@@ -19,10 +19,14 @@ from croniter import croniter
 from pydantic import TypeAdapter
 
 from alerting.alarm_kpis.intervals import length
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
+from alerting.definitions.faults import UserError, format_duration
+from alerting.definitions.model import (
+    Definition,
+    ModelDefinition,
+    Revision,
+    TrainedDefinition,
+    matching_assets,
+)
 from alerting.definitions.revisions import definition_document, next_revision
 from alerting.episodes.counting import CountedEpisode
 from alerting.episodes.episode import Episode
@@ -289,9 +293,7 @@ def walk_segment(
         progress("evaluating", done, len(steps))
         until = min(day + STEP, end)
         counts = evaluate(sandbox.live_view(until), [name], until)
-        for (
-            reason
-        ) in counts.unreadable.values():  # figures without it would say that nothing happened
+        for reason in counts.unreadable.values():  # without it, nothing would seem to have happened
             raise UserError(f"the backtest stopped at {until.isoformat()}: {reason}")
         unknown = counts.unknown
     figure = replace(
@@ -326,9 +328,7 @@ def _train(
             "reason": decided.reason,
             "promoted": decided.promote,
         }
-        outcome["cut_short"] = tuple(
-            candidate.family for candidate in decided.leaderboard if candidate.cut_short
-        )
+        outcome["cut_short"] = tuple(one.family for one in decided.leaderboard if one.cut_short)
     except UserError as refusal:
         outcome = {
             "verdict": "not_trained",

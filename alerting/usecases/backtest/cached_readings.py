@@ -28,8 +28,7 @@ from alerting.ports import (
     WantedHistory,
     load_each,
 )
-from alerting.readings.history import History, events_between, to_millis
-from alerting.readings.sample_quality import Doubts, join_instants
+from alerting.readings.history import Doubts, History, events_between, join_instants, to_millis
 
 MOST_CACHED_BYTES = 256 << 20
 CACHED_S = 600.0

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import SEVERITIES, Revision, Severity
+from alerting.definitions.model import SEVERITIES, Revision, Severity, matching_assets
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState

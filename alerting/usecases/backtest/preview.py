@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError, shown
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
+from alerting.definitions.faults import UserError, format_duration, shown
+from alerting.definitions.model import (
+    Definition,
+    ModelDefinition,
+    TrainedDefinition,
+    matching_assets,
+)
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import (
     counted_problems,

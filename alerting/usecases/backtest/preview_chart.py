@@ -12,15 +12,12 @@ import numpy as np
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Conditions
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Condition, Definition, TrainedDefinition
+from alerting.definitions.model import Condition, Definition, TrainedDefinition, matching_assets
 from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.suppression import SuppressedInterval
 from alerting.ports import Readings, SeriesPorts
 from alerting.readings.buckets import HOUR
-from alerting.readings.cleaning import Floats
-from alerting.readings.history import millis
-from alerting.readings.instants import Millis, to_millis
+from alerting.readings.history import Floats, Millis, millis, to_millis
 from alerting.reporting.figures.episode_chart import (
     ChartLevel,
     Panel,

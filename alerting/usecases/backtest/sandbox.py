@@ -31,8 +31,7 @@ from alerting.ports import (
     WantedHistory,
     load_each,
 )
-from alerting.readings.history import History
-from alerting.readings.instants import FIRST_INSTANT
+from alerting.readings.history import FIRST_INSTANT, History
 from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.labels.overlay import without_bad_values

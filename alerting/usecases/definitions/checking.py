@@ -8,8 +8,7 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults, inhibitors_of
 from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
-from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Definition
+from alerting.definitions.model import AssetIndex, Definition
 from alerting.definitions.revisions import in_plant_zone
 from alerting.definitions.wording.language import join_with_or, translatable
 from alerting.kinds.validation import parse_definition, readable_part

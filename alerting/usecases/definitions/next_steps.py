@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
-from alerting.definitions.durations import format_duration
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, ModelDefinition
+from alerting.definitions.faults import format_duration
+from alerting.definitions.model import Definition, ModelDefinition, matching_assets
 from alerting.definitions.revisions import Plan, question_after
 from alerting.definitions.wording.language import translatable
 from alerting.definitions.wording.weekly_hours import hours_text

@@ -23,8 +23,7 @@ from alerting.definitions.assets import (
     VariableType,
     computed_faults,
 )
-from alerting.definitions.durations import LONGEST, Duration, format_duration
-from alerting.definitions.faults import MOST_FAULTS, UserError
+from alerting.definitions.faults import LONGEST, MOST_FAULTS, Duration, UserError, format_duration
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.limits import severities, unknown_limits
 from alerting.definitions.model import Condition, Definition, ModelDefinition, Severity
@@ -37,8 +36,7 @@ from alerting.kinds.protocol.spacing import describe_unfulfillable, lasting_cond
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Document
 from alerting.readings.computed import with_computed
-from alerting.readings.history import INDEX_DTYPE, History, millis
-from alerting.readings.sample_quality import Doubts
+from alerting.readings.history import INDEX_DTYPE, Doubts, History, millis
 from alerting.readings.spacing import value_times
 
 Value = StrictBool | float | Line | None

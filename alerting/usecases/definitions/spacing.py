@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from alerting.deferred import np
 from alerting.definitions.assets import Asset
 from alerting.definitions.checks.trained import training_warnings
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.model import Definition, TrainedDefinition, matching_assets
 from alerting.definitions.wording.language import joined
 from alerting.kinds.normal.fields import NormalDefinition
 from alerting.kinds.protocol.spacing import (

@@ -14,8 +14,7 @@ from alerting.definitions.faults import (
     UserError,
     shown,
 )
-from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Definition, Revision
+from alerting.definitions.model import AssetIndex, Definition, Revision
 from alerting.definitions.revisions import (
     Plan,
     definition_document,

@@ -8,15 +8,14 @@ from typing import NamedTuple
 from zlib import crc32
 
 from alerting.definitions.assets import Asset, types_of
-from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import ModelDefinition, Revision
+from alerting.definitions.model import AssetIndex, ModelDefinition, Revision
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.definitions.wording.phrases import variable_title
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, PlanRevisions
 from alerting.kinds.registry import kind_of
 from alerting.ports import Decisions, Definitions, PlanPorts
-from alerting.readings.instants import duration_millis, to_millis
+from alerting.readings.history import duration_millis, to_millis
 from alerting.usecases.definitions.checking import all_assets
 from alerting.usecases.definitions.plan_after_edits import (
     add_plan_revisions,

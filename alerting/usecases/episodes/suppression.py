@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.matching import AssetIndex, matching_assets
-from alerting.definitions.model import Definition, Severity
+from alerting.definitions.model import AssetIndex, Definition, Severity, matching_assets
 from alerting.definitions.suppression import Suppression
 from alerting.detection.suppression import (
     LineCondition,

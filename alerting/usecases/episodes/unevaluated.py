@@ -2,15 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from alerting.definitions.matching import names_asset
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, names_asset
 from alerting.definitions.revisions import does_not_name, out_of_service
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, without_episode
 from alerting.episodes.state_table import TargetKey
 from alerting.ports import KindPorts, States, Unit
-from alerting.readings.instants import duration_millis
+from alerting.readings.history import duration_millis
 
 _BEHIND = timedelta(minutes=15)
 """How far an evaluation may be behind its cadence before nothing is evaluated."""

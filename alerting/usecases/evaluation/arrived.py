@@ -16,7 +16,7 @@ from alerting.kinds.protocol.scoring import ScoringKind
 from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts, EventRow, LatePart, ReadingRow, SourcePorts, UpkeepPorts
 from alerting.ports.logs import log_run
-from alerting.readings.instants import from_millis, to_millis
+from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
 from alerting.usecases.evaluation.evaluate import evaluate_targets
 from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round

@@ -21,8 +21,7 @@ from alerting.episodes.state_table import (
 from alerting.episodes.targets import EvaluationTarget
 from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.ports import Wanted
-from alerting.readings.history import from_millis, to_millis
-from alerting.readings.instants import NO_TIME
+from alerting.readings.history import NO_TIME, from_millis, to_millis
 from alerting.readings.ragged import Flags, Positions, RaggedReadings, summarise_windows
 from alerting.usecases.definitions.versions import answer_at, segments
 from alerting.usecases.evaluation.commit import (

@@ -7,8 +7,7 @@ from datetime import datetime
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import SEVERITIES, Definition, Revision, Severity
-from alerting.definitions.wording.language import joined, translatable
-from alerting.definitions.wording.spoken import spoken_duration
+from alerting.definitions.wording.language import joined, spoken_duration, translatable
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step

@@ -6,11 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, ModelDefinition, Revision
+from alerting.definitions.model import Definition, ModelDefinition, Revision, matching_assets
 from alerting.definitions.revisions import question_of
 from alerting.definitions.shards import task_of
-from alerting.definitions.wording.spoken import latency_note
+from alerting.definitions.wording.language import latency_note
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import TargetKey

@@ -26,8 +26,7 @@ from alerting.ports import (
     ReprocessingRequest,
     Unit,
 )
-from alerting.readings.history import from_millis, to_millis
-from alerting.readings.instants import NO_TIME, Millis
+from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.changes import EpisodeChanges

@@ -24,10 +24,8 @@ from alerting.ports import (
     TargetScores,
     Wanted,
 )
-from alerting.readings.history import Millis, to_millis
-from alerting.readings.instants import NO_TIME
+from alerting.readings.history import NO_TIME, Millis, no_instants, to_millis
 from alerting.readings.ragged import Flags, RaggedReadings, pack
-from alerting.readings.sample_quality import no_instants
 from alerting.readings.series import Series
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.evaluation.target import stored_series

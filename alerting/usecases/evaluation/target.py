@@ -7,8 +7,7 @@ from fnmatch import fnmatchcase
 from math import isnan
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.matching import names_asset
-from alerting.definitions.model import Condition, Definition, ModelDefinition
+from alerting.definitions.model import Condition, Definition, ModelDefinition, names_asset
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.kinds.protocol.evaluation import (

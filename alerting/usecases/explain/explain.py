@@ -9,11 +9,9 @@ from datetime import datetime, timedelta
 from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ModelDefinition, Problem, Revision
+from alerting.definitions.model import ModelDefinition, Problem, Revision, matching_assets
 from alerting.definitions.revisions import question_of
-from alerting.definitions.wording.language import Styled, measured, translatable
-from alerting.definitions.wording.spoken import latency_note
+from alerting.definitions.wording.language import Styled, latency_note, measured, translatable
 from alerting.detection.problems import problem_intervals
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
@@ -29,9 +27,7 @@ from alerting.ports import (
     EvaluationPorts,
     Readings,
 )
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, millis
-from alerting.readings.instants import from_millis
+from alerting.readings.history import History, from_millis, has_data, millis
 from alerting.readings.selection import Statistics, statistics_of
 from alerting.readings.spacing import describe_doubtful
 from alerting.reporting.base import messages

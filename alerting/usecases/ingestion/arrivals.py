@@ -30,8 +30,7 @@ from alerting.ports import (
     ReadingWrites,
     WritePorts,
 )
-from alerting.readings.instants import from_millis, to_millis, whole_millis
-from alerting.readings.sample_quality import Quality
+from alerting.readings.history import Quality, from_millis, to_millis, whole_millis
 
 _MOST_ROWS = 10_000  # of one write
 _ATTEMPTS = 10

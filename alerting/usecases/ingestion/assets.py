@@ -21,8 +21,7 @@ from alerting.definitions.assets import (
 )
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import Fault, UserError, name_hint, shown
-from alerting.definitions.matching import AssetIndex, matching_assets
-from alerting.definitions.model import Definition
+from alerting.definitions.model import AssetIndex, Definition, matching_assets
 from alerting.definitions.revisions import flat_changes
 from alerting.ports import Document, IngestionPorts, Readings
 from alerting.usecases.definitions.checking import all_assets

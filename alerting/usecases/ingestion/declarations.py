@@ -9,13 +9,12 @@ from pydantic import ValidationError
 
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset, Variable, VariableType, is_type_open
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError, shown
+from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.ports import ReadingRow, Readings, silent
 from alerting.readings.column_titles import split_title, whole_title
+from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT
 from alerting.readings.inference import ColumnProfile
-from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT
 from alerting.usecases.ingestion.sources import (
     Duration,
     EventsProfile,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import AssetIndex
 from alerting.definitions.shards import shard_of
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationTarget, smallest_latency

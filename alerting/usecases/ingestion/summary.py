@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from alerting.definitions.assets import Asset, Variable, VariableType
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError, shown
+from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,

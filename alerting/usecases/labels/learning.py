@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ModelDefinition
+from alerting.definitions.model import ModelDefinition, matching_assets
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.selection.proposal import DatasetProfile, Proposal
 from alerting.ports import LabelPorts
-from alerting.readings.instants import to_millis
+from alerting.readings.history import to_millis
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import Interval, merge_intervals
 from alerting.usecases.mutes import PLATFORM, maintenance_intervals

@@ -23,12 +23,9 @@ from alerting.ports import (
     WantedHistory,
     load_each,
 )
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, millis
-from alerting.readings.instants import Millis
+from alerting.readings.history import Doubts, History, Millis, has_data, millis, no_instants
 from alerting.readings.interval_labels import IntervalLabel, LabelKind, bad_intervals, new_label
 from alerting.readings.rollups import Interval
-from alerting.readings.sample_quality import Doubts, no_instants
 
 P = TypeVar("P", bound=LabelPorts)
 MOST_LABELS = 1_000

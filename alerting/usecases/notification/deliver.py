@@ -9,8 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from alerting.definitions.assets import asset_titles
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import NotFound, UserError, shown
+from alerting.definitions.faults import NotFound, UserError, format_duration, shown
 from alerting.definitions.routes import Route, is_for
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
 from alerting.definitions.wording.language import Language, template, translatable

@@ -16,7 +16,7 @@ from alerting.detection.counted_times import REASONS as NOT_COUNTED
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, ReadingColumns, Readings, Wanted
-from alerting.readings.instants import to_millis
+from alerting.readings.history import to_millis
 from alerting.reporting.base.messages import clock_time, local_times
 from alerting.reporting.figures.episode_chart import ChartLevel, Floats, Millis
 from alerting.reporting.figures.sparkline import Sparkline, sparkline

@@ -13,8 +13,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.episodes.targets import EvaluationTarget
 from alerting.kinds.protocol.unknown_reasons import NOT_ASKED, WITHOUT_MODEL
 from alerting.ports import States
-from alerting.readings.history import from_millis, to_millis
-from alerting.readings.instants import NO_TIME
+from alerting.readings.history import NO_TIME, from_millis, to_millis
 
 Later = Callable[[Callable[[], object]], object]
 """Begins work that need not be awaited."""

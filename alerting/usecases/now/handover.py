@@ -25,7 +25,7 @@ from alerting.operators.shifts import (
     usual_hours,
 )
 from alerting.ports import AuditFilter, OperatorPorts
-from alerting.readings.instants import LAST_INSTANT
+from alerting.readings.history import LAST_INSTANT
 from alerting.reporting.base.messages import OUTCOME_NAMES, VERDICT_NAMES
 from alerting.reporting.base.sentences import sentence
 from alerting.usecases.mutes import mutes_between

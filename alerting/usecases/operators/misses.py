@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import NotFound, UserError, close_names
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition
+from alerting.definitions.model import Definition, matching_assets
 from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.episodes.misses import ReportedMiss

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.definitions.faults import Conflicting, NotFound, UserError, close_names
-from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import matching_assets
 from alerting.definitions.wording.language import template, translatable
 from alerting.operators.actions import Action, Flags, move, permit
 from alerting.operators.mutes import (
@@ -19,7 +19,7 @@ from alerting.operators.mutes import (
     require_length,
 )
 from alerting.ports import MutingPorts
-from alerting.readings.instants import from_millis, to_millis
+from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.lookup import newest_of_target, require_revision
 from alerting.usecases.mutes import MutesInForce, end_by_event, mutes_at
 from alerting.usecases.notification.muting import (

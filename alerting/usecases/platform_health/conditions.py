@@ -8,7 +8,7 @@ from shlex import quote
 from typing import NamedTuple
 
 from alerting.alarm_kpis.intervals import Interval, length
-from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import format_duration
 from alerting.definitions.shards import evaluation_dag
 from alerting.definitions.upkeep import HealthLimits
 from alerting.definitions.wording.language import (

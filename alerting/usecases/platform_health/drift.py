@@ -16,14 +16,13 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ModelDefinition, Revision
+from alerting.definitions.model import ModelDefinition, Revision, matching_assets
 from alerting.definitions.wording.language import Styled, join_first, joined, template, translatable
 from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.ports import DecisionRecord, UpkeepPorts
 from alerting.ports.logs import id_logger
 from alerting.readings.buckets import HOUR
-from alerting.readings.instants import from_millis, to_millis
+from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.lookup import active
 from alerting.usecases.definitions.platform_alerts import DRIFTED, record_faults
 from alerting.usecases.definitions.versions import answer_at

@@ -15,8 +15,7 @@ from alerting.ports import (
     Training,
     UpkeepPorts,
 )
-from alerting.readings.history import from_millis
-from alerting.readings.instants import NO_TIME
+from alerting.readings.history import NO_TIME, from_millis
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.targets import target_keys
 from alerting.usecases.notification.routes import ROUTES

@@ -5,12 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import SEVERITIES, Revision
+from alerting.definitions.model import SEVERITIES, AssetIndex, Revision
 from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import EvaluationPorts, PlanPorts, Readings, States
-from alerting.readings.history import to_millis
-from alerting.readings.instants import NO_TIME
+from alerting.readings.history import NO_TIME, to_millis
 from alerting.usecases.definitions.targets import answering_revisions, list_targets, source_hash_of
 from alerting.usecases.ingestion.lateness import count_late
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.model import Revision, TrainedDefinition, matching_assets
 from alerting.definitions.revisions import question_of
 from alerting.kinds.protocol.evaluation import ModelVerification, Served
 from alerting.kinds.registry import verifying_kind_of

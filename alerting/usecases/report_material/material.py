@@ -14,8 +14,13 @@ from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.fields.conditions import Conditions
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
+from alerting.definitions.model import (
+    Definition,
+    ModelDefinition,
+    Revision,
+    TrainedDefinition,
+    matching_assets,
+)
 from alerting.detection.conditions import search_from
 from alerting.detection.problems import (
     counted_problems,
@@ -34,8 +39,15 @@ from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.metrics.graded_values import ServedValues, compare_values
 from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import DecisionRecord, Document, Readings, ReportPorts, SandboxPorts
-from alerting.readings.history import History, Millis, from_millis, millis, to_millis, with_older
-from alerting.readings.instants import NO_TIME
+from alerting.readings.history import (
+    NO_TIME,
+    History,
+    Millis,
+    from_millis,
+    millis,
+    to_millis,
+    with_older,
+)
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 from alerting.reporting.definition.material import Material, ModelInService
 from alerting.reporting.figures.episode_chart import LevelsInForce

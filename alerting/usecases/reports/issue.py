@@ -8,8 +8,7 @@ from functools import cached_property
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.common import ReportPeriod
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.model import Definition, Revision, TrainedDefinition, matching_assets
 from alerting.definitions.shards import shard_of
 from alerting.definitions.wording.language import Language, language, template
 from alerting.detection.problems import problem_delay

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Revision, matching_assets
 from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.ports import EvaluationPorts, Progress, ReadingRow, Readings, silent
 from alerting.usecases.definitions.lookup import require_revision

@@ -7,9 +7,8 @@ from typing import cast
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.wording.spoken import latency_note
+from alerting.definitions.model import ModelDefinition, Revision, matching_assets
+from alerting.definitions.wording.language import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.evaluation import ScoredRows, VersionInterval
 from alerting.ports import Clock, Decisions, EvaluationPorts, KindPorts, Progress, Readings, silent

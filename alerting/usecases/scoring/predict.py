@@ -10,8 +10,7 @@ from functools import partial
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError, unknown_definition
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, ModelDefinition
+from alerting.definitions.model import Definition, ModelDefinition, matching_assets
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.asset_inputs import ReadSpan
 from alerting.kinds.protocol.evaluation import (

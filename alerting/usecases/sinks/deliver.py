@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import AssetIndex
 from alerting.definitions.sinks.sink import Sink
 from alerting.episodes.episode import Episode
 from alerting.ports import (

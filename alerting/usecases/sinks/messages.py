@@ -6,7 +6,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import AssetIndex
 from alerting.definitions.sinks.fields import SinkContent
 from alerting.definitions.sinks.sink import Sink
 from alerting.episodes.episode import Episode, Transition, TransitionKind

@@ -17,8 +17,7 @@ from alerting.definitions.sources.source import SqlSource
 from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import EventRow, ReadingRow, Record
 from alerting.readings.column_titles import Units, column_name, derive_name
-from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, whole_millis
-from alerting.readings.sample_quality import Quality, grade
+from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Quality, grade, whole_millis
 from alerting.usecases.ingestion.text_names import TextNames, Titles
 from alerting.usecases.sources import row_refusals
 from alerting.usecases.sources.row_refusals import RowRefused, refuse_column, refuse_value

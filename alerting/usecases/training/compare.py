@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, TrainedDefinition, matching_assets
 from alerting.kinds.normal.model import NormalModel
 from alerting.kinds.protocol.training import Challenger
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of

@@ -8,8 +8,7 @@ import numpy as np
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition, matching_assets
 from alerting.definitions.revisions import question_hash
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray

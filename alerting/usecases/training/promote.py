@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition, matching_assets
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import template
 from alerting.learning.selection.decision_table import met_condition

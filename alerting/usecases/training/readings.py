@@ -16,8 +16,7 @@ import numpy as np
 from alerting.deferred import pa, pd, pq
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ModelDefinition
+from alerting.definitions.model import ModelDefinition, matching_assets
 from alerting.definitions.wording.language import translatable
 from alerting.detection.categories import Labels, longest_hold
 from alerting.episodes.outcome import consensus

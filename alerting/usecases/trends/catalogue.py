@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.matching import AssetIndex, matching_assets
+from alerting.definitions.model import AssetIndex, matching_assets
 from alerting.ports import Definitions, PlantPorts, Readings, SeriesPorts
 from alerting.readings.buckets import DAY, Buckets
-from alerting.readings.instants import from_millis, to_millis
+from alerting.readings.history import from_millis, to_millis
 from alerting.readings.rollups import Interval
 from alerting.usecases.labels.overlay import without_bad_values
 from alerting.usecases.trends.rolled import read_buckets

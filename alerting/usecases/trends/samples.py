@@ -11,9 +11,7 @@ from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingColumns, Readings, Wanted
 from alerting.readings.buckets import Buckets, join_buckets, sample_buckets
-from alerting.readings.history import millis
-from alerting.readings.instants import from_millis
-from alerting.readings.sample_quality import no_instants
+from alerting.readings.history import from_millis, millis, no_instants
 
 _FIRST = 600_000  # ms; how dense readings are is not known before
 _MOMENT = timedelta(milliseconds=1)

@@ -9,8 +9,7 @@ from typing import Literal, NamedTuple
 
 from alerting.deferred import np
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import NotFound, UserError, name_hint
+from alerting.definitions.faults import NotFound, UserError, format_duration, name_hint
 from alerting.definitions.wording.language import translatable
 from alerting.ports import PlantPorts, SeriesPorts
 from alerting.readings.buckets import (
@@ -22,10 +21,8 @@ from alerting.readings.buckets import (
     gap_limit,
     merge_buckets,
 )
-from alerting.readings.cleaning import Floats
-from alerting.readings.instants import Millis, duration_millis, to_millis
+from alerting.readings.history import Floats, Millis, duration_millis, find_members, to_millis
 from alerting.readings.rollups import WIDTHS, Interval, RollupSize, merge_intervals, subtract
-from alerting.readings.sample_quality import find_members
 from alerting.usecases.labels.overlay import without_bad_values
 from alerting.usecases.trends.rolled import IntervalBuckets, read_buckets
 from alerting.usecases.trends.samples import read_samples

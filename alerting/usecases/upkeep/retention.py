@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alerting.definitions.assets import Asset, AssetTree
-from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ModelDefinition
+from alerting.definitions.model import ModelDefinition, matching_assets
 from alerting.definitions.wording.language import template
 from alerting.episodes.episode import Episode
 from alerting.ports import (

@@ -14,7 +14,7 @@ from alerting.definitions.faults import UserError
 from alerting.ports import Arrival, UpkeepPorts
 from alerting.readings.buckets import DAY, HOUR, MINUTE, Buckets, merge_buckets
 from alerting.readings.computed import lookback
-from alerting.readings.instants import (
+from alerting.readings.history import (
     FIRST_INSTANT,
     LAST_INSTANT,
     duration_millis,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.wording.spoken import (
+from alerting.definitions.wording.language import (
     digits_beside,
     spoken_about,
     spoken_false_alarms,

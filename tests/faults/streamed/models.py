@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown, MongoStores, open_stores
-from alerting.adapters.platform import Platform
-from alerting.ports import DecisionRecord
+from alerting.ports import DecisionRecord, Platform
 from alerting.stores.documents import ARRIVALS, DECISIONS, SCORES
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings

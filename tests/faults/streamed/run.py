@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
-from alerting.adapters.platform import Platform
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import WAITING
-from alerting.ports import ReadingRow
-from alerting.readings.instants import to_millis
+from alerting.ports import Platform, ReadingRow
+from alerting.readings.history import to_millis
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate

@@ -13,14 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from alerting.adapters.platform import Platform
+from alerting.ports import Platform
 from tests.in_memory_platform import in_memory_platform
 
 ROOT = Path(__file__).parents[3]
 # What decides how a champion is trained and evaluated, and which classes a platform consists of.
 CODE = (
     "alerting/adapters/memory",
-    "alerting/adapters/platform.py",
     "alerting/definitions",
     "alerting/detection",
     "alerting/episodes",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.console.web.chart import chart_shape
-from alerting.definitions.wording.spoken import spoken_duration
+from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
 from alerting.kinds.forecast import verification

@@ -23,8 +23,7 @@ from alerting.learning.features.build import (
 )
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
 from alerting.learning.features.planning import default_windows
-from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, to_millis, with_older
+from alerting.readings.history import History, has_data, to_millis, with_older
 from tests.builders import T0
 from tests.builders import history as recorded
 

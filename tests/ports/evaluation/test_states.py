@@ -9,7 +9,7 @@ from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable
 from alerting.ports import Conflict
-from alerting.readings.instants import NO_TIME, to_millis
+from alerting.readings.history import NO_TIME, to_millis
 from alerting.stores.evaluation.states import MongoStates
 from tests.builders import at
 from tests.helpers.contracts import step

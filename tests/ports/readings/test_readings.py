@@ -11,8 +11,7 @@ import pytest
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingRow, WantedHistory
-from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
-from alerting.readings.instants import to_millis
+from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE, to_millis
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import T0, at, oven
 from tests.helpers.contracts import having, step

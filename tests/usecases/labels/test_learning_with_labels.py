@@ -3,7 +3,7 @@ values count as missing, and its record says so."""
 
 import pytest
 
-from alerting.readings.instants import to_millis
+from alerting.readings.history import to_millis
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import apply

@@ -11,7 +11,7 @@ from alerting.definitions.faults import Conflicting, NotFound
 from alerting.definitions.fields.variables import Computed
 from alerting.ports import AuditFilter, ReadingRow, Wanted
 from alerting.readings.buckets import columns_of
-from alerting.readings.instants import to_millis
+from alerting.readings.history import to_millis
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.labels import overlay as marking
 from alerting.usecases.labels.overlay import (

@@ -12,7 +12,7 @@ from alerting.definitions.assets import Variable
 from alerting.definitions.upkeep import Retention
 from alerting.ports import ReadingRow
 from alerting.readings.buckets import HOUR, columns_of, merge_buckets
-from alerting.readings.instants import to_millis
+from alerting.readings.history import to_millis
 from alerting.readings.rollups import WIDTHS
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.trends.rolled import read_buckets

@@ -14,10 +14,9 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, Cells, FloatArray, Instants
 from alerting.adapters.files.stamps.formats import StampFormat
 from alerting.deferred import pd
-from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError, shown
+from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.wording.language import join_with_or, joined
-from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, Millis, from_millis, to_millis
+from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Millis, from_millis, to_millis
 
 _DAY_MS = 86_400_000
 Rows = npt.NDArray[np.int64]
