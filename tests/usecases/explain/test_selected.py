@@ -60,7 +60,7 @@ def test_times_are_found_across_all_parts_that_are_read(line, asset):
         line.readings, asset, LimitCondition("level", above=89.5), at(-1), at(1440 * DAYS)
     )
     assert found.number == 1440 * DAYS // 100
-    starts = [start for start, _ in found.newest]
+    starts = [one.start for one in found.newest]
     assert starts == sorted(starts, reverse=True)
     assert starts[0] == at(1440 * DAYS - 1440 * DAYS % 100 - 10)
     longer = LimitCondition("level", above=89.5, lasting=timedelta(minutes=11))
