@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 import typer
-from fastapi import FastAPI
 
 from alerting.cli.main import app
-from alerting.console.api.openapi import describe
-from alerting.console.app import PROGRAMS
 from alerting.definitions.left import find_left
 from alerting.kinds.registry import definition_types
 from alerting.stores.indexes import INDEXES
+from tools.pages.api_description import describe_api
 
 ROOT = Path(__file__).parents[2]
 BUDGET = tomllib.loads((ROOT / "config" / "budget.toml").read_text(encoding="utf-8"))
@@ -58,12 +56,7 @@ def count_commands(group):
 
 
 def count_operations():
-    """Operations of the API, as a console describes them."""
-    api = FastAPI(openapi_url=None)
-    for program in PROGRAMS:
-        api.include_router(program)
-    describe(api)
-    return sum(len(operations) for operations in api.openapi()["paths"].values())
+    return sum(len(operations) for operations in describe_api()["paths"].values())
 
 
 def count_settings():

@@ -17,15 +17,20 @@ _PROSE = ("description", "summary", "title", "examples", "tags")
 def api_description() -> str:
     """Return a line for each parameter, body and answer of an operation, and each field of a
     schema."""
+    found = describe_api()
+    lines = [*_operations(found["paths"]), *_schemas(found["components"]["schemas"])]
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def describe_api() -> dict[str, Any]:
+    """Return the OpenAPI description of the API, as a console has it."""
     app = FastAPI(openapi_url=None)
     kinds = list_document_kinds()
     app.state.document_kinds = kinds
     for program in (*PROGRAMS, *(DocumentApi(kind).router() for kind in kinds)):
         app.include_router(program)
     describe(app)
-    found = app.openapi()
-    lines = [*_operations(found["paths"]), *_schemas(found["components"]["schemas"])]
-    return "".join(f"{line}\n" for line in sorted(lines))
+    return app.openapi()
 
 
 def _operations(paths: dict[str, Any]) -> Iterator[str]:
