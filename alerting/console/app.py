@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.adapters.deadline import OtherProcess, RegistryOfPages
@@ -334,6 +334,16 @@ def list_document_kinds() -> list[ConsoleKind]:
     ]
 
 
+@cache
+def _document_api(kind: ConsoleKind) -> APIRouter:
+    return DocumentApi(kind).router()
+
+
+@cache
+def _document_pages(kind: ConsoleKind) -> APIRouter:
+    return DocumentPages(kind).router()
+
+
 def _add_routes(
     app: FastAPI,
     entrance: Entrance,
@@ -352,7 +362,7 @@ def _add_routes(
     app.state.reader = PlatformReader(app.state.platform)
     shared = (metrics_routes(app.state.reader), openapi.describe(app))
     kinds = app.state.document_kinds
-    documents = [made(kind).router() for made in (DocumentApi, DocumentPages) for kind in kinds]
+    documents = [*map(_document_api, kinds), *map(_document_pages, kinds)]
     for one in (*PROGRAMS, *PEOPLE, *documents, *shared, *entrances):
         # as `include_router` without arguments, which makes every route again: .5 s
         app.router.routes.extend(one.routes)

@@ -111,16 +111,16 @@ class Sessions:
     def add_wrong(self, key: str, at: datetime, since: datetime) -> int:
         """Count a wrong attempt of a key, from 1 again if the last one was not after `since`;
         return the count."""
-        now = {"last": to_bson(at)}
-        found = self._wrong.find_one_and_update(
-            {"_id": key, "last": {"$gt": to_bson(since)}},
-            {"$inc": {"wrong": 1}, "$set": now},
-            return_document=ReturnDocument.AFTER,
+        more = {"$cond": [{"$gt": ["$last", to_bson(since)]}, {"$add": ["$wrong", 1]}, 1]}
+        found = upsert(
+            lambda: self._wrong.find_one_and_update(
+                {"_id": key},
+                [{"$set": {"wrong": more, "last": to_bson(at)}}],
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
         )
-        if found is not None:
-            return int(found["wrong"])
-        upsert(lambda: self._wrong.replace_one({"_id": key}, {"wrong": 1, **now}, upsert=True))
-        return 1
+        return 1 if found is None else int(found["wrong"])
 
     def take_back_wrong(self, key: str, at: datetime, last: datetime | None) -> None:
         """Count one attempt less: that of `at` was right. The last wrong one is of `last` again,

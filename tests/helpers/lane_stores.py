@@ -1,6 +1,7 @@
 """The stores without a twin in memory, for platforms in memory: on the server of the lane, in a
 database that a platform takes with its first use of one and gives back when it is gone."""
 
+import gc
 import itertools
 import weakref
 from collections import deque
@@ -42,6 +43,8 @@ class Place:
     def stores(self):
         """Return the stores of this platform, empty at first."""
         if self._stores is None:
+            if not RETURNED:
+                gc.collect()  # platforms that are gone, in cycles, give theirs back
             self._stores = RETURNED.popleft() if RETURNED else new_stores()
             empty_database(self._stores.database)
             weakref.finalize(self, RETURNED.append, self._stores).atexit = False

@@ -126,7 +126,7 @@ class PressedButton:
 EditorButton = Callable[[PressedButton, EditorAnswer], EditorAnswer | Response]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ConsoleKind:
     """A kind of documents at the console. `reads`: who may see one with its document; `lists`: who
     may see the list, and its page `lists_page`.

@@ -21,6 +21,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.app import create_app
+from alerting.console.attempts import WrongAttempts
 from alerting.console.gate import OPEN
 from alerting.console.imports.imports import Imports
 from alerting.operators.people import SESSION_LASTS, hash_secret
@@ -396,8 +397,8 @@ def test_a_person_who_mistypes_now_and_then_is_never_slowed(app, wall):
         assert [*wrong(browser, 4), log_in(browser).status_code] == [401] * 4 + [303]
 
 
-def test_what_is_remembered_of_wrong_tokens_is_bounded(app, wall):
-    remembered = app.state.entrance.wrong_attempts
+def test_what_one_process_remembers_of_wrong_tokens_is_bounded(wall):
+    remembered = WrongAttempts()
     for i in range(25_000):
         remembered.record_attempt(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", None, wall())
     assert len(remembered._clients) <= 10_000
