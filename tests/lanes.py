@@ -77,6 +77,6 @@ def lane_of(path: Path) -> Lane:
 def holds_tests(path: Path, name: str) -> bool:
     """Return whether a file, or a folder of the tests with all below it, has tests of a lane."""
     if not path.is_dir():
-        return lane_of(path).name == name
+        return path.suffix == ".py" and lane_of(path).name == name
     is_elsewhere = not path.is_relative_to(TESTS)  # other files than ours lie in there
     return is_elsewhere or any(lane_of(file).name == name for file in path.rglob("test_*.py"))

@@ -118,7 +118,7 @@ def test_a_scrape_beside_a_slow_one_ends_within_the_limit(platform):
         def get(self, _):
             return None
 
-    reader = PlatformReader(replace(platform, evaluation_plans=Slow()), limit=0.2)
+    reader = PlatformReader(replace(platform, evaluation_plans=Slow()), limit=2.0)
     other = Thread(target=reader.read)
     other.start()
     entered.wait(600)
