@@ -113,7 +113,7 @@ def test_nobody_is_said_to_be_told_by_the_log_alone_or_without_a_delivered_messa
 
 
 def test_the_menu_has_what_a_role_needs(browser):
-    everyone = ["Now", "Hand-over", "Maintenance", "Assets", "Trends", "Definitions", "Models"]
+    everyone = ["Now", "Hand-over", "Mutes", "Assets", "Trends", "Definitions", "Models"]
     everyone += ["Plant", "Alarm quality", "Reports"]
     admins = [*everyone, "Routes", "Sources", "Sinks", "Platform", "Audit", "Access"]
     found = []
