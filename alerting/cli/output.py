@@ -166,7 +166,7 @@ Line = str | Text | OutputTable
 
 
 class Output(NamedTuple):
-    """What a command found: its value, which --json prints, and the same in lines for people."""
+    """The result of a command: its value, which --json prints, and the same in lines for people."""
 
     value: Any
     lines: Iterable[Line] = ()

@@ -145,7 +145,7 @@ def find_mutes(
 
 @dataclass(frozen=True)
 class MuteMark:
-    """What is muted on an asset. `is_whole`: every alarm, not only those of a definition or up to a
+    """The mute of an asset. `is_whole`: every alarm, not only those of a definition or up to a
     severity."""
 
     kind: MuteKind

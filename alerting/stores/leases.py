@@ -22,7 +22,7 @@ STREAM = "stream"
 
 @dataclass(frozen=True)
 class Lease:
-    """Who has a lease, since when without a renewal, and the sources that it reads."""
+    """The holder of a lease, its last renewal, and the sources that it reads."""
 
     holder: str
     seen_at: datetime

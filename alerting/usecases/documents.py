@@ -51,7 +51,7 @@ class Audited(Protocol):
 
 
 class Named(Protocol):
-    """What a valid document says."""
+    """The content of a valid document."""
 
     @property
     def name(self) -> str: ...

@@ -92,9 +92,9 @@ class SentDraft:
 
 @dataclass(frozen=True)
 class EditorAnswer:
-    """What the page says of a draft. `review`: its effect; `fault`: why there is none; `changed`:
-    the change of somebody else since; `newer`: what the draft changes of that; `sent`: the form;
-    `more`: what a button of the kind showed."""
+    """The review of a draft on its page. `review`: its effect; `fault`: why there is none;
+    `changed`: the change of somebody else since; `newer`: what the draft changes of that; `sent`:
+    the form; `more`: what a button of the kind showed."""
 
     review: DocumentReview[Any] | None = None
     faults: tuple[Fault, ...] = ()

@@ -350,7 +350,7 @@ KIND_NAMES = {
 
 
 class Typed(NamedTuple):
-    """What a person typed into the form of a mark that was refused, and why it was."""
+    """The content of the form of a mark that was refused, and the reason."""
 
     start: str = ""
     end: str = ""

@@ -31,9 +31,9 @@ from alerting.usecases.evaluation.evaluate import close_orphans
 
 @dataclass(frozen=True)
 class DefinitionEffects:
-    """What a change of a definition does. `load`: the alarms that it is expected to add; `next`:
-    when it is evaluated or trained; None if nothing changes. `clock_times`: its hours and schedule,
-    with their time zones."""
+    """The effect of a change of a definition. `load`: the alarms that it will probably add;
+    `next`: when it is evaluated or trained; None if nothing changes. `clock_times`: its hours and
+    schedule, with their time zones."""
 
     warnings: tuple[str, ...] = ()
     load: LoadForecast | None = None

@@ -257,8 +257,8 @@ class AffectedDefinition:
 
 @dataclass(frozen=True)
 class AssetEffects:
-    """What a change of an asset concerns. `dropped`: variables that it declares no more, whose
-    readings stay."""
+    """The definitions that a change of an asset concerns. `dropped`: variables that it declares no
+    more, whose readings stay."""
 
     affected: tuple[AffectedDefinition, ...]
     dropped: tuple[str, ...]

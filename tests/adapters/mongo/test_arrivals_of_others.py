@@ -82,6 +82,6 @@ def test_the_first_rows_of_a_plant_are_evaluated_by_one_process_that_another_one
         platform.clock.instant = at(2)
         hot = [ReadingRow("oven-1", at(1), {"temperature": 230.0})]
         add_readings(MongoStores(real.database), hot, at(2))
-        wait_until(platform.episodes.find, "the evaluator never heard of the rows")
+        assert wait_until(platform.episodes.find, "the evaluator never heard of the rows")
     finally:
         evaluator.close()
