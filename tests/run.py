@@ -1,8 +1,8 @@
 """All tests, lane by lane: `python -m tests.run`, which `make test` calls.
 
-One lane more than there are cores (or WORKERS of them) runs at once, each in a process of its own:
-lanes wait for servers a third of their time. A failure is printed at once; at the end come the
-slowest tests, what was left out and how to install what it needs, and pytest's closing line.
+Twice as many lanes as there are cores (or WORKERS of them) run at once, each in a process of its
+own: they wait for servers. A failure is printed at once; at the end come the slowest tests, what
+was left out and how to install what it needs, and pytest's closing line.
 """
 
 import json
@@ -60,7 +60,7 @@ class Run:
 
 def main(arguments: list[str]) -> int:
     """Run the lanes; return pytest's exit code."""
-    workers = int(os.environ.get("WORKERS") or (os.cpu_count() or 1) + 1)
+    workers = int(os.environ.get("WORKERS") or 2 * (os.cpu_count() or 1))
     if workers == 0:
         return pytest.main(arguments)
     begun = time.monotonic()

@@ -76,16 +76,6 @@ BROKEN = """(() => {
 """The words that are broken because their column is too narrow."""
 
 
-def has_come(page, address):
-    """Open a page, again where a busy machine makes it late: its answer then says so, without a
-    menu. Return whether it came."""
-    for _ in range(5):
-        page.open(address)
-        if page.evaluate("document.querySelector('nav form') != null"):
-            return True
-    return False
-
-
 @pytest.mark.skipif(AXE is None, reason="needs axe: make")
 @pytest.mark.parametrize(("width", "height", "scheme"), SCREENS)
 def test_no_page_hinders_a_person(desk, width, height, scheme):
@@ -96,7 +86,8 @@ def test_no_page_hinders_a_person(desk, width, height, scheme):
     axe = Path(AXE.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8")
     found = {}
     for path in pages_of(FIRST):
-        assert has_come(page, base + path), path
+        page.open(base + path)
+        assert page.evaluate("document.querySelector('nav form') != null"), path
         page.evaluate(f"(() => {{ {axe} }})()")
         page.evaluate(LOOK % json.dumps(RULES))
         wait_until(lambda: page.evaluate("window.found"), lambda path=path: path)
