@@ -1,18 +1,14 @@
 """E-mail to a real SMTP server on this machine, with and without TLS, password and good will."""
 
 import asyncio
-import email
-import email.policy
 import socket
 import ssl
 import subprocess
 import threading
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from alerting.adapters.channels.egress import Egress, EgressRefused
@@ -20,6 +16,7 @@ from alerting.adapters.channels.email import EmailChannel
 from alerting.ports import DeliveryFailed, Message, MessageLink, Picture
 from alerting.settings.delivery import Smtp
 from tests.helpers.console.pages import lacks
+from tests.helpers.mail_server import Inbox, serving_mail
 from tests.support import free_port
 
 LOOPBACK = Egress(["127.0.0.1", "localhost"])
@@ -35,39 +32,10 @@ MESSAGE = Message(
 )
 
 
-class Inbox:
-    """Mails that the server has taken; `refusal` is its answer instead."""
-
-    def __init__(self):
-        self.mails = []
-        self.refusal = None
-        self.rejected = None
-
-    async def handle_RCPT(self, server, session, envelope, address, options):
-        if self.rejected:
-            return self.rejected
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server, session, envelope):
-        if self.refusal:
-            return self.refusal
-        self.mails.append(
-            (
-                session.ssl is not None,
-                email.message_from_bytes(envelope.content, policy=email.policy.default),
-            )
-        )
-        return "250 OK"
-
-
-class Server(Controller):
-    def __init__(self, inbox, kind=SMTP, **options):
-        self._made = partial(kind, inbox, **options)
-        super().__init__(inbox, hostname="127.0.0.1", port=free_port())
-
-    def factory(self):
-        return self._made()
+@pytest.fixture
+def serving():
+    with serving_mail() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -79,21 +47,6 @@ def certificate(tmp_path_factory):
     )
     subprocess.run(command.split(), check=True, capture_output=True)
     return folder
-
-
-@pytest.fixture
-def serving():
-    """Return a function that starts a server, and returns its inbox and port."""
-    with ExitStack() as started:
-
-        def start(**options):
-            inbox = Inbox()
-            server = Server(inbox, **options)
-            server.start()
-            started.callback(server.stop)
-            return inbox, server.port
-
-        yield start
 
 
 def tls(folder):

@@ -1,0 +1,88 @@
+"""The walk of `docs/walkthrough.md`: a reading is followed to its mail, function by function."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from alerting.adapters.channels.egress import Egress
+from alerting.adapters.channels.email import EmailChannel
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import Layout
+from alerting.settings.delivery import Smtp
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.tables import check_readings
+from alerting.usecases.notification.deliver import deliver_now
+from tests.builders import at
+from tests.helpers.mail_server import serving_mail
+from tests.helpers.ovens import oven_platform
+
+ROOT = Path(__file__).parents[2]
+MOST_MODULES = 15
+MOST_FUNCTIONS = 30
+
+
+@pytest.fixture
+def walk():
+    """Return the steps of the first table of the walk: each module with its functions."""
+    page = (ROOT / "docs" / "walkthrough.md").read_text(encoding="utf-8")
+    table = page.partition("## The walk of one reading")[2].partition("\n\n**")[0]
+    steps = re.findall(r"^\| .+ \| `([\w./]+\.py)` \| (.+) \|$", table, re.MULTILINE)
+    return [(module, re.findall(r"`(\w+)`", names)) for module, names in steps]
+
+
+class Followed:
+    """Functions of the package in the order in which they are first called inside the block."""
+
+    def __init__(self):
+        self.calls = {}
+
+    def _note(self, frame, event, _):
+        path = frame.f_code.co_filename
+        if event == "call" and path.startswith(f"{ROOT}/alerting/"):
+            name = path.removeprefix(f"{ROOT}/alerting/"), frame.f_code.co_name
+            self.calls.setdefault(name, len(self.calls))
+
+    def __enter__(self):
+        self._before = sys.getprofile()
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *_):
+        sys.setprofile(self._before)
+
+
+def send(platform, folder, minute, value):
+    """Import a file with one reading, evaluate, and deliver."""
+    file = folder / "line.csv"
+    file.write_text(f"timestamp,temperature\n{at(minute).isoformat()},{value}\n")
+    checked = check_readings(ReadingsFile(file, Layout(asset="oven-1")), platform)
+    checked.write(now=at(minute + 1), actor="engineer")
+    platform.clock.instant = at(minute + 1)
+    evaluate(platform, None, at(minute + 1))
+    deliver_now(platform, at(minute + 1))
+
+
+def test_a_reading_takes_the_way_to_its_mail_that_the_walkthrough_tells(walk, tmp_path):
+    with serving_mail() as start:
+        inbox, port = start()
+        server = Smtp("127.0.0.1", port, "none", "Alerting <alerting@plant.example>")
+        mail = EmailChannel("mail", "shift@plant.example", server, Egress(["127.0.0.1"]))
+        platform = oven_platform(mail, notify={"channels": ["mail"]})
+        send(platform, tmp_path, 1, 180.0)
+        assert inbox.mails == []
+        with Followed() as followed:
+            send(platform, tmp_path, 3, 230.0)
+    [(_, received)] = inbox.mails
+    assert "230" in received.get_body(("plain",)).get_content()
+
+    steps = [(module, name) for module, names in walk for name in names]
+    assert [step for step in steps if step not in followed.calls] == []
+    assert steps == sorted(steps, key=followed.calls.get)
+
+
+def test_the_walk_is_short_and_visits_no_module_twice(walk):
+    modules = [module for module, _ in walk]
+    assert 10 <= len(modules) == len(set(modules)) <= MOST_MODULES
+    assert sum(len(names) for _, names in walk) <= MOST_FUNCTIONS
