@@ -29,7 +29,7 @@ from alerting.learning.data.labels import (
     describe_feedback,
 )
 from alerting.learning.data.point_in_time import point_in_time_view, without_strays
-from alerting.learning.data.quality import find_level_changes, find_oddities, find_strays
+from alerting.learning.data.quality import find_oddities, find_strays
 from alerting.learning.data.row_limit import (
     THINNED,
     limit_rows,
@@ -386,7 +386,6 @@ def build_dataset(
         findings=(
             *_derived_finding(derived),
             *find_strays([point_in_time_view(h, until) for h in histories]),
-            *find_level_changes(plan, views),
             *(() if definition.is_of_unit else burst_findings(definition.problem, views)),
             *oddities,
             *limits,

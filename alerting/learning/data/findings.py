@@ -26,7 +26,6 @@ Kind = Literal[
     "row_limit",
     "derived",
     "strays",
-    "level_change",
 ]
 
 
@@ -87,10 +86,6 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
     ("strays", "left out"): (
         "{n} assets ({names}) have readings far from all others, as of a clock that was not set: "
         "they are left out."
-    ),
-    ("level_change", "kept"): (
-        f"{_VARIABLES} are many times as high, or as low, from some day on: other units? The "
-        "values are kept: correct them, or begin after that day with periods.start."
     ),
     ("leak_suspect", "kept"): "{n} variables or events ({names}) nearly know the label: they are "
     "kept; make sure that their "

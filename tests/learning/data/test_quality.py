@@ -12,9 +12,7 @@ import pytest
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.learning.data.dataset import build_dataset, leak_suspects
-from alerting.learning.data.quality import find_level_change, find_level_changes
 from alerting.learning.features.build import build_features
-from alerting.learning.features.plan import FeaturePlan, NumberSource
 from tests import small_models
 from tests.builders import with_quality
 
@@ -238,54 +236,3 @@ def test_a_stray_instant_changes_nothing_but_a_finding(when):
     assert (strayed.hash, strayed.part.tolist()) == (sound.hash, sound.part.tolist())
     (found,) = [f for f in strayed.findings if f.kind == "strays"]
     assert (found.variable, found.value, found.consequence) == ("oven-1", 1, "left out")
-
-
-def test_another_unit_from_some_instant_on_is_found():
-    line = small_models.line(40 * 24)
-    humidity = line.readings["humidity"]
-    since = humidity.index[-1] - timedelta(days=10)
-    factors = {"in_g": 1000, "in_t": 0.001, "in_f": 3.6}
-    for name, factor in factors.items():
-        line = with_column(line, name, humidity.where(humidity.index < since, humidity * factor))
-    plan = FeaturePlan(1, (1,), ("last",), tuple(NumberSource(name, 1) for name in factors))
-    rest = f"from {since:%Y-%m-%d %H:%M} UTC on: another unit? The values are kept"
-    found = [(f.variable, f.message.partition(":")[0]) for f in find_level_changes(plan, [line])]
-    assert found == [
-        (name, f"{name} of oven-1 is {words} {rest.partition(':')[0]}")
-        for name, words in (
-            ("in_g", "1,000 times as high"),
-            ("in_t", "1,000 times lower"),
-            ("in_f", "3.6 times as high"),
-        )
-    ]
-
-
-def changes_of_the_process(n=40 * 288):
-    """Variables whose level changes as processes do."""
-    step = np.arange(n)
-    later = step > 0.7 * n
-    sound = noise(n)
-    return {
-        "another level": np.where(later, sound + 500, sound),
-        "set": np.where(later, 100.0, 10.0),
-        "stopped": np.where(later, np.abs(sound - 50) / 100, sound),
-        "switched": np.where(step // 144 % 2, sound, np.abs(sound - 50) / 100),
-        "ramp": sound * 10 ** np.clip((step / n - 0.3) * 3, 0, 1),
-        "counter": step * 0.5 + sound,
-        "twice": np.where(later, 2 * sound, sound),
-    }
-
-
-def test_an_ordinary_change_of_the_process_is_no_other_unit_and_hides_none():
-    changes = changes_of_the_process()
-    at = np.arange(40 * 288) * 300_000 + 1_790_000_000_000
-    nothing = dict.fromkeys(changes)
-    assert {name: find_level_change(at, values) for name, values in changes.items()} == nothing
-    for name in ("another level", "switched", "twice"):
-        changes[name][5 * 288 : 15 * 288] *= 1000
-        since, factor = find_level_change(at, changes[name])
-        assert since in (at[5 * 288], at[15 * 288])
-        assert max(factor, 1 / factor) == pytest.approx(1000, rel=0.05)
-    empty = np.empty(0)
-    assert find_level_change(empty.astype(np.int64), empty) is None
-    assert find_level_change(np.arange(5) * 86_400_000, np.zeros(5)) is None
