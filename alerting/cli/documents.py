@@ -318,7 +318,7 @@ def _show_applied(
     if step is not None:
         console.print(f"next: {step}")
     for name, page in started.items():
-        console.print(f"{name}: training started: {page}; follow it: alerting train {name}")
+        console.print(f"{name}: training started: {page}; its result: alerting models {name}")
     if following and not is_served():
         console.print(
             "the platform does not run, so this waits until you start it with `alerting up`"

@@ -1,8 +1,6 @@
 """Commands on models: `train`, `models`, `dataset` and `alerting model …`, and the result of a
 training in words."""
 
-import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +31,6 @@ from alerting.local.processes import may_run, own_identity
 from alerting.ports import Platform, Progress
 from alerting.reporting.base.messages import seconds
 from alerting.reporting.page import decision_text
-from alerting.settings.environment import read_settings
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.registry.onnx_export import export_onnx
 from alerting.usecases.scoring.past_scores import champion
@@ -42,7 +39,7 @@ from alerting.usecases.training.due import end_dead_trainings, find_due_training
 from alerting.usecases.training.progress import UnderWay, training_under_way
 from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.promote import rollback as roll_back
-from alerting.usecases.training.runs import answer_run, follow_training, training_to_follow
+from alerting.usecases.training.runs import answer_run, require_none_under_way
 from alerting.usecases.training.train import train as train_now
 
 model_group = command_group("Models: approve, reject and roll back champions.")
@@ -80,17 +77,14 @@ def train(
         bool,
         typer.Option(
             "--again",
-            help="Train also beside one that is under way, which is followed else, and also where "
-            "nothing is new since the last one.",
+            help="Train also beside one that is under way, and where nothing is new since the last "
+            "one.",
         ),
     ] = False,
     verbose: Verbose = False,
 ) -> Output:
     """Train and compare candidates, and promote the best if it passes the gates; prints the result
-    and its reason first.
-
-    A training that the platform has begun is followed to its end.
-    """
+    and its reason first."""
     if (name is None) != due or (due and as_of):
         raise typer.BadParameter("name one definition, or train all that are due with --due alone")
     with platform() as p, progress() as report_progress:
@@ -99,26 +93,12 @@ def train(
         if name is None:
             trained = [*_train_due(p, report_progress)]
             return table_output(trained, ["definition", "verdict", "reason"], "no training is due")
+        if not again:
+            require_none_under_way(p, name)
         known = {d.run_id for d in p.decisions.for_definition(name)}
-        followed = None if again else _training_of_platform(p, name, as_of)
-        if followed is None:
-            at = as_of or p.clock.now()
-            result = _train(p, name, at, report_progress, only_new=not again)
-        else:
-            result = follow_training(p, name, followed, _wait_a_second, report_progress)
-    whose = _whose(result, as_of, is_followed=followed is not None, is_known=result.run_id in known)
+        result = _train(p, name, as_of or p.clock.now(), report_progress, only_new=not again)
+    whose = _whose(result, as_of, is_known=result.run_id in known)
     return Output(result, [*whose, *lines_of_proposal(result, verbose)])
-
-
-def _training_of_platform(p: Platform, name: str, as_of: datetime | None) -> str | None:
-    """Return the id of the training that is under way, or due and started by Airflow."""
-    from alerting.local.airflow_client import start_training
-
-    return training_to_follow(p, name) or start_training(read_settings(os.environ), p, name, as_of)
-
-
-def _wait_a_second() -> None:
-    time.sleep(1.0)
 
 
 def _train_due(p: Platform, progress: Progress) -> Iterator[dict[str, Any]]:
@@ -140,19 +120,14 @@ def _train(
     return result
 
 
-def _whose(
-    result: Proposal, as_of: datetime | None, *, is_followed: bool, is_known: bool
-) -> Iterator[Line]:
+def _whose(result: Proposal, as_of: datetime | None, *, is_known: bool) -> Iterator[Line]:
     """Yield which training the result is of, if it is not one of this command."""
-    until = short(result.as_of)
-    exact = f" --as-of {as_of.isoformat()}" if as_of else ""
-    anew = f"alerting train {result.definition}{exact} --again"
-    if is_followed and as_of not in (None, result.as_of):
-        yield Text(f"The platform had begun this training as of {until}; as you asked: {anew}")
-    elif is_followed:
-        yield f"This training is the platform's, as of {until}."
-    elif is_known:
-        yield Text(f"Nothing is new since the training as of {until}; all the same: {anew}")
+    if is_known:
+        exact = f" --as-of {as_of.isoformat()}" if as_of else ""
+        anew = f"alerting train {result.definition}{exact} --again"
+        yield Text(
+            f"Nothing is new since the training as of {short(result.as_of)}; all the same: {anew}"
+        )
 
 
 @model_group.command("approve")

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import httpx
@@ -56,17 +55,14 @@ class AirflowClient:
         )["dag_runs"]
         return found
 
-    def start(self, dag_id: str, run_id: str, as_of: datetime | None = None) -> None:
-        """Start the run with this id unless it was started. Idempotent. `as_of`: of a training, now
-        if left out.
-
-        Raises AirflowSilent without an answer in time.
-        """
-        body: dict[str, Any] = {"logical_date": None, "dag_run_id": run_id}
-        if as_of is not None:
-            body["conf"] = {"as_of": as_of.isoformat()}
+    def start(self, dag_id: str, run_id: str) -> None:
+        """Start the run with this id unless it was started. Idempotent. Raises AirflowSilent
+        without an answer in time."""
         self._request(
-            "POST", f"/dags/{dag_id}/dagRuns", also_done=(httpx.codes.CONFLICT,), json=body
+            "POST",
+            f"/dags/{dag_id}/dagRuns",
+            also_done=(httpx.codes.CONFLICT,),
+            json={"logical_date": None, "dag_run_id": run_id},
         )
 
     def page(self, dag_id: str, run_id: str) -> str:
@@ -142,23 +138,6 @@ def start_trainings(settings: Settings, platform: Platform) -> dict[str, str]:
             break
         started[due.definition] = airflow.page(dag_id, due.run)
     return started
-
-
-def start_training(
-    settings: Settings, platform: Platform, name: str, as_of: datetime | None
-) -> str | None:
-    """Return the id of the training of a definition that Airflow has started, or was to start; None
-    if none is due, or Airflow does not answer. `as_of`: of one that is started now."""
-    airflow = _client(settings)
-    due = find_due_trainings(platform, platform.clock.now()) if airflow is not None else []
-    own = next((one for one in due if one.definition == name), None)
-    if airflow is None or own is None:
-        return None
-    try:
-        airflow.start(f"train__{name}", own.run, as_of)
-    except AirflowSilent:
-        return None
-    return own.run
 
 
 def _client(settings: Settings) -> AirflowClient | None:

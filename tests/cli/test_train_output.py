@@ -1,18 +1,15 @@
-"""Output of `train`: the result first, then one line for each kind of finding; it is the result of
-a training that the platform carries out, if there is one."""
+"""Output of `train`: the result first, then one line for each kind of finding; none while another
+training is under way."""
 
 from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
-from alerting.cli import models as command
 from alerting.cli.models import lines_of_proposal
 from alerting.cli.output import print_lines
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
-from alerting.learning.selection.proposal import PROPOSAL
-from alerting.local import airflow_client as start_trainings
 from alerting.local.processes import own_identity
 from alerting.ports import Training
 from alerting.usecases.training.due import find_due_trainings
@@ -87,94 +84,32 @@ def untrained(plant):
 
 
 def begin(plant):
-    """Record a training that another process carries out; return it and its run in the registry."""
+    """Record a training that another process carries out, and its run in the registry; return
+    it."""
     revision = plant.definitions.newest_revision(NAME)
     run = f"question-{revision.question}-1"
     training = Training(NAME, revision.question, run, revision.number, plant.clock.now())
     plant.trainings.begin(training)
     tags = {"definition": NAME, "revision": "1", "question": revision.question, "training": run}
     tags |= {"as_of": plant.clock.now().isoformat(), "dataset_hash": "of the data"}
-    return training, plant.runs.start_run(NAME, "r1", tags)
+    plant.runs.start_run(NAME, "r1", tags)
+    return training
 
 
-def end(plant, training, run_id, failure=None):
-    """Let the other process propose its result, or fail."""
-    if failure is None:
-        made = proposal(
-            definition=NAME,
-            question=training.question,
-            run_id=run_id,
-            promote=False,
-            verdict="no_challenger",
-            reason="Nothing exceeds chance.",
-            champion_version=None,
-            challenger_version=None,
-            as_of=plant.clock.now(),
-        )
-        plant.runs.log(run_id, files={PROPOSAL: made.to_json()}, folder="decision")
-    plant.trainings.end(replace(training, ended_at=plant.clock.now(), failure=failure))
-
-
-@pytest.fixture
-def looks(monkeypatch):
-    """What happens between two looks at the training that is followed."""
-    ahead = []
-
-    def happen():
-        ahead.pop(0)()
-
-    monkeypatch.setattr(command, "_wait_a_second", happen)
-    return ahead
-
-
-def test_the_training_under_way_is_followed_and_its_result_is_printed(untrained, looks):
-    training, run_id = begin(untrained)
-    looks += [lambda: None, lambda: end(untrained, training, run_id)]
-    said = " ".join(output("train", NAME).split())
-    assert "This training is the platform's" in said
-    assert "Nothing exceeds chance." in said
-    [decision] = untrained.decisions.for_definition(NAME)
-    assert decision.run_id == run_id, "one training, one decision"
-    assert "as you asked: alerting train" not in said
-
-
-def test_a_training_that_fails_or_never_begins_is_the_refusal(untrained, looks, monkeypatch):
-    training, run_id = begin(untrained)
-    looks.append(lambda: end(untrained, training, run_id, "too few problems"))
-    failed = run("train", NAME)
-    assert (failed.exit_code, looks) == (1, [])
-    assert "the training that was under way failed: too few problems" in failed.stderr
-    monkeypatch.setattr(start_trainings, "start_training", lambda *_: "question-1-1")
-    looks += [lambda: None] * 700
-    lost = run("train", NAME)
-    assert (lost.exit_code, len(looks)) == (1, 100)
-    assert "has not begun" in lost.stderr
-
-
-def test_a_due_training_is_started_in_airflow_and_followed_from_its_begin_on(
-    untrained, looks, monkeypatch
-):
-    asked = []
-
-    class Airflow:
-        def start(self, dag_id, run_id, as_of):
-            asked.append((dag_id, run_id, as_of))
-
-    monkeypatch.setattr(start_trainings, "_client", lambda _: Airflow())
-    [due] = find_due_trainings(untrained, untrained.clock.now())
-    begun = []
-    looks += [
-        lambda: None,
-        lambda: begun.append(begin(untrained)),
-        lambda: end(untrained, *begun[0]),
-    ]
-    assert "Nothing exceeds chance." in " ".join(output("train", NAME).split())
-    assert asked == [(f"train__{NAME}", due.run, None)]
-    assert len(untrained.decisions.for_definition(NAME)) == 1
+def test_a_training_under_way_is_said_and_no_second_one_begins_unless_again(untrained):
+    begin(untrained)
+    refused = run("train", NAME)
+    assert refused.exit_code == 1
+    said = " ".join(refused.stderr.split())
+    assert f"a training of '{NAME}' is under way since" in said
+    assert f"`alerting models {NAME}` shows its result" in said
+    assert len(untrained.runs.open_runs(NAME)) == 1
+    again = run("train", NAME, "--again")  # it has no readings to learn from
+    assert (again.exit_code, "under way" in again.stderr) == (1, False)
 
 
 def test_a_training_whose_process_died_is_found_dead_by_the_list_and_begun_again_at_once(untrained):
-    training, _ = begin(untrained)
+    training = begin(untrained)
     here = own_identity()
     for process, is_alive in ((here, True), (f"{here}1", False), ("elsewhere/1/1.00", True)):
         untrained.trainings.begin(replace(training, process=process))
@@ -184,7 +119,7 @@ def test_a_training_whose_process_died_is_found_dead_by_the_list_and_begun_again
         if not is_alive:
             assert "its training failed" in output("list")
             assert "interrupted" in output("list")
-            done = run("train", NAME)  # which does not follow it; it has no readings to learn from
+            done = run("train", NAME)  # it has no readings to learn from
             assert (done.exit_code, "under way" in done.stderr) == (1, False)
 
 

@@ -1,7 +1,7 @@
 """Training runs that people start and answer: named by an id, its beginning, or the definition
 whose version waits."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
@@ -15,7 +15,6 @@ from alerting.ports import (
     Decisions,
     ModelUnavailable,
     PlatformAlerts,
-    Progress,
     Training,
     TrainingPorts,
     TrainingRuns,
@@ -25,12 +24,10 @@ from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.missing_champion import waiting_proposal
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
-from alerting.usecases.training.progress import unfinished_training
+from alerting.usecases.training.progress import describe_step
 from alerting.usecases.training.promote import promote_run
 
 _LEAST_BEGINNING = 4
-_LOOKS_UNTIL_BEGUN = 600
-"""Looks, one a second, at a training that Airflow has started and that waits for slots."""
 
 
 REQUESTED = template("training requested")
@@ -251,57 +248,17 @@ def _only(found: Sequence[str], text: str) -> str:
     )
 
 
-def training_to_follow(platform: TrainingPorts, name: str) -> str | None:
-    """Return the id of the training of the present question of a definition that is under way; None
-    if none is."""
+def require_none_under_way(platform: TrainingPorts, name: str) -> None:
+    """Raise Conflicting while a training of the present question of a definition is under way."""
     revision = require_revision(platform.definitions, name)
     newest = newest_training(platform, revision)
-    is_begun = newest is not None and is_under_way(newest, platform.clock.now())
-    return newest.run if newest is not None and is_begun else None
-
-
-def follow_training(
-    platform: TrainingPorts, name: str, training_run: str, wait: Callable[[], None], show: Progress
-) -> Proposal:
-    """Return the result of a training that another process carries out, once it has ended, as if it
-    had been carried out here. `training_run`: its id; `wait`: called between two looks.
-
-    Raises UserError with the reason if it fails, is replaced by another one, or does not begin.
-    """
-    looks = 0
-    while True:
-        known = {t.run: t for t in platform.trainings.for_definitions([name])}
-        found = known.get(training_run)
-        if found is None and looks >= _LOOKS_UNTIL_BEGUN:
-            raise UserError(
-                f"the training {training_run} of {name!r} has not begun: `alerting list` says what "
-                f"became of it; to train here: `alerting train {name} --again`"
-            )
-        if found is not None and found.ended_at is not None:
-            break
-        _show_step(platform, name, found, show)
-        looks += 1
-        wait()
-    if found.failure is not None:
-        raise UserError(f"{name}: the training that was under way failed: {found.failure}")
-    decided = [d.run_id for d in platform.decisions.for_definition(name) if d.run_id is not None]
-    runs = [run.id for run in platform.runs.open_runs(name)] + decided[::-1]
-    run_id = next((r for r in runs if platform.runs.tags(r).get("training") == training_run), None)
-    if run_id is None:
-        raise UserError(f"{name}: the training that was under way ended without a result")
-    return promote_run(platform, run_id)
-
-
-def _show_step(platform: TrainingPorts, name: str, begun: Training | None, show: Progress) -> None:
-    if begun is None:
-        show("waiting for the platform to begin it", 0, None)
-        return
-    try:
-        step = unfinished_training(platform, name, ())
-    except ModelUnavailable:
-        return
-    if step is not None:
-        show(step["step"], step["step_number"] - 1, step["steps"])
+    if newest is not None and is_under_way(newest, platform.clock.now()):
+        since = messages.moment(newest.started_at, platform.zone)
+        raise Conflicting(
+            f"a training of {shown(name)} is under way since {since}"
+            f"{describe_step(platform, revision)}; `alerting models {name}` shows its result; to "
+            f"train beside it: `alerting train {name} --again`"
+        )
 
 
 def same_result_before(platform: TrainingPorts, run_id: str) -> str | None:
