@@ -193,7 +193,7 @@ LEFT_IN_0_2_0 = (
         Left("key", name, "it is called muted")
         for name in ("/api/v1/now: silenced", "/api/v1/why: shelved", "scenario: shelved")
     ),
-    Left("key", "reminder in a webhook: shelf", "it is called mute"),
+    Left("message", "Mute ends soon", "what is open at the end of a mute is told at once"),
     Left("page", "/silences", "the page Mutes"),
     Left(
         "column", "evaluations.late_times, late_s, missed", "the page Platform: its faults say it"

@@ -32,8 +32,8 @@ class Notification:
     It is due at `next_attempt_at`: the first attempt, the end of a claim, or the next attempt after
     a failure; None when nothing more follows. `postponed_by`: why it waits although nothing failed.
     `grouped`: sent in one message with others; `dropped`: the episode ended before the quiet hours
-    did. `severity` is that of the episode at that time. It belongs to an `episode` (on `asset`), to
-    a `mute`, or to neither, and then has a `content`.
+    did. `severity` is that of the episode at that time. It belongs to an `episode` (on `asset`), or
+    has a `content`.
     """
 
     key: str
@@ -52,7 +52,6 @@ class Notification:
     number: int | None = None
     episode: str | None = None
     asset: str | None = None
-    mute: str | None = None
     content: Content | None = None
 
     @property

@@ -293,16 +293,6 @@ def still_open(
     )
 
 
-def mute_reminder(
-    mute_id: str, until: datetime, recipients: Sequence[Recipient], at: datetime
-) -> tuple[Notification, ...]:
-    """Return the reminders that a mute is about to end, once for each end that it has had."""
-    notifications = _to_each(
-        f"{mute_id}:reminder-{until.isoformat()}", recipients, "reminder", "about to end", at
-    )
-    return tuple(replace(n, mute=mute_id) for n in notifications)
-
-
 def is_muted_with(notification: Notification, others: Iterable[Notification]) -> bool:
     """Return whether a muted episode mutes this waiting notification: not an end whose recipient
     got the raise.

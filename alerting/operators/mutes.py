@@ -30,7 +30,6 @@ LONGEST_UNTIL_EVENT = timedelta(hours=24)
 FURTHEST_PLANNED = timedelta(days=90)
 LONGEST_MUTE_REASON = 500
 MOST_NOTIFIED = 20
-_EARLIEST_REMINDER = timedelta(minutes=15)  # before the end
 
 
 @dataclass(frozen=True)
@@ -104,11 +103,6 @@ class Mute(Matcher):
     def end(self) -> datetime:
         """Return when it ends, or ended."""
         return self.ended_at or self.until or LAST_INSTANT
-
-    @property
-    def remind_at(self) -> datetime:
-        """Return when those who get its alarms are reminded of its end."""
-        return self.end - min(_EARLIEST_REMINDER, (self.end - max(self.since, self.made_at)) / 4)
 
     def phase(self, now: datetime) -> MutePhase:
         """Return whether it is present, planned or over. It needs no action to begin or end."""

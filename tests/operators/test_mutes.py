@@ -134,10 +134,6 @@ def test_each_role_has_a_longest_mute_to_the_second():
         made(role="viewer")
 
 
-def test_the_reminder_comes_a_quarter_of_an_hour_before_the_end_or_a_quarter_of_its_time():
-    assert [made(start=0, end=end).remind_at for end in (480, 20)] == [at(465), at(15)]
-
-
 def test_flags_come_from_the_newest_episode_and_from_what_mutes_now():
     one = episode(0)
     out = made("out_of_service", end=None, part=None, **TARGET)

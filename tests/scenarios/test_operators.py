@@ -12,13 +12,11 @@ from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.operators.actions import Flags, NotAllowed, move
-from alerting.ports import DeliveryFailed, EventRow
+from alerting.ports import EventRow
 from alerting.stores.episodes import episodes, mutes
 from alerting.stores.episodes.operators import FeedbackLog, MongoAudit
 from alerting.stores.evaluation import scores as decisions
 from alerting.usecases.ingestion.arrivals import add_events
-from alerting.usecases.notification.deliver import deliver_due, retry
-from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.muting import list_mutes
@@ -129,13 +127,7 @@ OUT = "out_of_service"
 MUTES = {
     "it ends by itself, what is open is announced once, and then its end": (
         [(1, muted(60)), (5, 230), (8,), (60,), (60,), (61,), (90,), (95, 200)],
-        # nobody ran while it was time to remind, and a reminder of what is over helps nobody
         [(60, "unmuted"), (95, "closed")],
-    ),
-    "people are reminded once before the end and again only of a new end": (
-        [(0, muted(60)), *((m,) for m in range(5, 55, 5)), (55, muted(120)), (56,), (100,),
-         (110,), (119,)],
-        [(45, "reminder"), (110, "reminder")],
     ),
     "told before, it is told once more when the mute is taken away": (
         [(5, 230), (9, muted(20)), (12,), (13, unmuted()), (14,), (15,)],
@@ -196,43 +188,6 @@ def test_a_refused_mute_is_not_stored_and_muting_again_moves_the_end():
     assert len(platform.mutes.not_ended()) == 2
     with pytest.raises(UserError, match="out of service"):
         muted(60)(platform, 7)
-
-
-class Refusing(Mailbox):
-    """A receiver that refuses for good while `broken`."""
-
-    def deliver(self, message):
-        if self.broken:
-            raise DeliveryFailed("no such address", permanent=True)
-        super().deliver(message)
-
-
-def test_reminder_was_refused_is_listed_counted_in_sign_of_life_and_goes_out_under_its_old_key(
-    stores,
-):
-    mail = Refusing("mail")
-    chief = Mailbox("chief")
-    platform = oven_platform(mail, chief, on=stores)
-    mute = muted(60)(platform, 0)
-    mail.broken = True
-    deliver_due(platform, at(46))
-    [letter] = platform.notifications.dead()
-    assert (letter.mute, letter.episode, letter.channel, letter.transition) == (
-        mute.id,
-        None,
-        "mail",
-        "reminder",
-    )
-    alive = {"name": "alive", "channels": ["chief"], "heartbeat": "1h"}
-    ROUTES.apply(platform, [alive], "ann", at(47))
-    deliver_due(platform, at(48))
-    assert "undelivered messages 1." in chief.messages[-1].text
-    mail.broken = False
-    assert retry(platform, letter.key, "ann", at(50)) == 1
-    deliver_due(platform, at(51))
-    assert [m.key for m in mail.messages] == [letter.key]
-    assert "ends soon" in mail.messages[0].subject
-    assert platform.notifications.dead() == []
 
 
 # --- records of what people said

@@ -25,9 +25,7 @@ def told_live(changes, line, mute):
     told = {}
     for (minute, _), message in zip(heard, messages, strict=True):
         told.setdefault(message.key.split(":")[0], minute)
-    episodes = {episode.id for episode in platform.episodes.find()}
-    # others are reminders of mutes
-    return sorted(minute for id, minute in told.items() if id in episodes)
+    return sorted(told.values())
 
 
 def told_in_a_file(changes, line, mute):

@@ -28,8 +28,7 @@ flags beside it. Names and letters are those of ISA-18.2 and IEC 62682; the plat
 - `active` and `acknowledged` belong to an episode. `shelved` and `out_of_service` follow from the [mutes](suppression.md) that
   cover it, `suppressed` from the definition's [suppression](suppression.md).
 - While muted a definition is evaluated as usual: only notifications stop, and recipients of a raise are notified of its end.
-- A mute has an end and a reason. A reminder is sent a quarter of an hour before that of one definition on one asset; an episode
-  that is still open when it ends is announced once.
+- A mute has an end and a reason; an episode that is still open when it ends is announced once.
 - To confirm is more than to acknowledge: something was done. It counts in the outcome.
 """  # noqa: E501
 

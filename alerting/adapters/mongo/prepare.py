@@ -225,8 +225,7 @@ def move_mutes(database: MongoDatabase) -> None:
         merge = {"into": MUTES, "whenMatched": "keepExisting"}
         database[name].aggregate([{"$set": _AS_MUTE}, {"$merge": merge}])
     if before:
-        reminders = {"shelf": {"$type": "string"}}
-        database[NOTIFICATIONS].update_many(reminders, {"$rename": {"shelf": "mute"}})
+        database[NOTIFICATIONS].delete_many({"shelf": {"$type": "string"}})  # reminders
     for name in before:
         database[name].drop()
 

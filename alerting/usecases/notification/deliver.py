@@ -4,7 +4,7 @@ never changes."""
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,6 @@ from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.retries import after_failure, retry_delay
 from alerting.notifications.routing import channels_of
-from alerting.operators.mutes import Mute
 from alerting.ports import (
     Change,
     Channel,
@@ -29,10 +28,9 @@ from alerting.ports import (
 from alerting.ports.logs import id_logger, log_run
 from alerting.reporting.base.messages import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
-from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.episodes.conflicts import opposite_open
 from alerting.usecases.notification.chart import draw_episode, draw_report
-from alerting.usecases.notification.messages import Reader, content_message, is_later, message
+from alerting.usecases.notification.messages import content_message, is_later, message
 from alerting.usecases.notification.muting import record_suppression, tend_mutes, withhold
 from alerting.usecases.notification.platform_alerts import platform_notifications
 from alerting.usecases.notification.present_values import present_value
@@ -42,45 +40,6 @@ from alerting.usecases.notification.routes import (
     timed_notifications,
 )
 from alerting.usecases.notification.summaries import summarise, waits_for_others
-
-
-def reminder_message(
-    mute: Mute,
-    notification: Notification,
-    now: datetime,
-    zone: tzinfo,
-    language: Language,
-    title: str | None,
-    asset: str | None,
-) -> Message:
-    """Return the reminder that recipients get shortly before the mute of a target ends. `title`,
-    `asset`: the titles of its definition and of its asset."""
-    reader = Reader(now, zone, language)
-    target = {"definition": str(title or mute.definition), "asset": str(asset or mute.asset)}
-    subject = reader.say("Mute ends soon: {definition} on {asset}", **target)
-    lines = [
-        f"{subject}: {reader.moment(mute.end)}",
-        reader.say(
-            "Muted since {since} by {person}: {reason}",
-            since=reader.clock(mute.since),
-            person=mute.actor,
-            reason=language.translate(mute.reason),
-        ),
-        reader.say(
-            "It ends by itself. An alarm that is still open then is sent at once, and can be "
-            "muted again."
-        ),
-    ]
-    payload = {
-        "mute": mute.id,
-        "definition": mute.definition,
-        "asset": mute.asset,
-        "until": mute.end.isoformat(),
-        "transition": "reminder",
-        "page": "/#muted",
-    }
-    return Message(notification.key, subject, "\n".join(lines), payload, language=language.code)
-
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -380,15 +339,7 @@ def _message(
         return replace(
             plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads, zone)
         )
-    if (
-        notification.mute is not None
-        and (mute := platform.mutes.get(notification.mute)) is not None
-    ):
-        title = newest_title(platform.definitions, str(mute.definition))
-        asset = current_round.asset_titles.get(str(mute.asset))
-        plain = reminder_message(mute, notification, at, zone, reads, title, asset)
-    else:
-        plain = content_message(notification, at, zone, reads)
+    plain = content_message(notification, at, zone, reads)
     if "page" in plain.payload and platform.links:
         page = platform.links.page(str(plain.payload["page"]), reads.say("Open the page"))
         return replace(plain, links=(page,))

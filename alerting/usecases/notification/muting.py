@@ -1,5 +1,5 @@
 """Muting of episodes by mutes and by suppression, which take effect and end without an operator;
-what is notified when a mute begins, before it ends and when it is over.
+what is notified when a mute begins and when it is over.
 
 Muting is recorded on the episode (`muted_by`). After a crash or a race between any two writes the
 next round completes the rest.
@@ -20,7 +20,6 @@ from alerting.notifications.policy import (
     dropped,
     is_muted_with,
     is_overtaken,
-    mute_reminder,
     still_open,
 )
 from alerting.operators.mutes import MUTE_KINDS, Matcher, Mute, describe_mute
@@ -64,9 +63,8 @@ class MuteReason:
 
 
 def tend_mutes(platform: MutingPorts, now: datetime) -> None:
-    """Tell of mutes that have begun, mute the open episodes that they cover, remind of those about
-    to end, record those that time or an event has ended, and notify once of episodes still open
-    afterwards. Idempotent."""
+    """Tell of mutes that have begun, mute the open episodes that they cover, record those that time
+    or an event has ended, and notify once of episodes still open afterwards. Idempotent."""
     for mute in platform.mutes.not_ended():
         known = end_by_event(platform, mute)
         if known.end <= now:
@@ -74,7 +72,6 @@ def tend_mutes(platform: MutingPorts, now: datetime) -> None:
             record_end(platform, mute, known.end, PLATFORM, reason)
         elif mute.since <= now:
             platform.notifications.add(_begun(platform, mute, now))
-            _remind(platform, mute, now)
     present = mutes_at(platform, now)
     record_mutes(platform, present, now)
     for episode in platform.episodes.muted():
@@ -239,8 +236,7 @@ def withhold(
     """Mute and drop waiting notifications that must not be delivered. Return the others, and how
     many were dropped.
 
-    Muted: those of muted episodes, and reminders of mutes that have ended. Dropped: those that
-    quiet hours held back too long.
+    Muted: those of muted episodes. Dropped: those that quiet hours held back too long.
     """
     reasons = _reasons(platform, episodes.values(), now)
     unclear = {n.episode for n in waiting if n.episode in reasons or n.postponed_by == "quiet"}
@@ -250,7 +246,7 @@ def withhold(
     for n in waiting:
         episode = episodes.get(n.episode or "")
         others = sent.get(n.episode or "", ())
-        reason = _why_withheld(platform, n, episode, reasons, others)
+        reason = _why_withheld(n, episode, reasons, others)
         if reason is not None:
             changes.append((n, replace(n, status="muted", next_attempt_at=None, error=reason)))
         elif episode is not None and is_overtaken(n, episode, others):
@@ -280,32 +276,17 @@ def _reasons(
 
 
 def _why_withheld(
-    platform: MutingPorts,
     notification: Notification,
     episode: Episode | None,
     reasons: Mapping[str, MuteReason],
     others: Iterable[Notification],
 ) -> str | None:
-    if notification.mute is not None:
-        mute = platform.mutes.get(notification.mute)
-        return "it has ended" if mute is None or mute.ended_at is not None else None
     if notification.episode is None:
         return None
     if episode is None:
         return "its episode is not stored any more"
     reason = reasons.get(episode.id)
     return reason.reason if reason is not None and is_muted_with(notification, others) else None
-
-
-def _remind(platform: MutingPorts, mute: Mute, now: datetime) -> None:
-    """Remind those who get the alarm of a single target that its mute is about to end."""
-    if not mute.is_target or mute.until is None or mute.remind_at > now:
-        return
-    revision = newest_of_target(platform.definitions, str(mute.definition))
-    if revision is not None:
-        of = revision.definition
-        recipients = recipients_now(platform, of, str(mute.asset), of.severity, now)
-        platform.notifications.add(mute_reminder(mute.id, mute.until, recipients, now))
 
 
 def raised_meanwhile(platform: MutingPorts, mute: Mute, until: datetime) -> list[Episode]:

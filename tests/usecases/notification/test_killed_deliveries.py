@@ -14,7 +14,6 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
 from tests.helpers.killed_processes import (
     Commands,
@@ -25,7 +24,6 @@ from tests.helpers.killed_processes import (
     process,
     restore,
 )
-from tests.helpers.mutes import mute_target
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 DATABASE = "deliveries"
@@ -40,8 +38,7 @@ def stores(real_mongod) -> Iterator[MongoStores]:
 
 
 class Plant:
-    """An oven with five alerts: two were sent and are over, three wait for a flood summary; a mute
-    is about to end."""
+    """An oven with five alerts: two were sent and are over, three wait for a flood summary."""
 
     def __init__(self, uri: str, stores: MongoStores) -> None:
         self.uri = uri
@@ -52,10 +49,7 @@ class Plant:
         platform.assets.store_assets([oven()])
         ROUTES.apply(platform, [CROWD], "engineer", at(0))
         definitions = [too_hot(name=f"too-hot-{i}", stale_after="1d") for i in range(5)]
-        apply(platform, [*definitions, too_hot(name="muted", above=900)], "engineer", at(0), "test")
-        mute_target(
-            platform, "muted", "oven-1", Actor("ann", "engineer"), at(0), at(14), "cleaning"
-        )
+        apply(platform, definitions, "engineer", at(0), "test")
         for minute, value in ((1, 230.0), (DUE, 200.0)):
             add_readings(
                 platform, [ReadingRow("oven-1", at(minute), {"temperature": value})], at(minute)
@@ -97,7 +91,6 @@ def expected(plant: Plant) -> set[str]:
     assert set(keys.values()) == {1}
     assert sorted(m.subject.split(":")[0] for m in plant.mail.messages) == [
         "+3 more on oven-1",
-        "Mute ends soon",
         "Over",
         "Over",
     ]

@@ -61,7 +61,7 @@ def test_a_route_for_line_1_carries_nothing_of_line_2():
     kinds = {message.key.split(":")[0] for message in found}
     assert {"heartbeat", "flood", "digest"} <= kinds
     transitions = {message.payload.get("transition") for message in found}
-    assert {"raised", "closed", "escalated", "repeated", "reminder"} <= transitions
+    assert {"raised", "closed", "escalated", "repeated"} <= transitions
     assert [message for message in found if SECOND in str(message)] == []
     assert SECOND in str(all_of(platform, "line-2"))
 
