@@ -22,7 +22,7 @@ from alerting_tasks.predictions import jobs_to_start
 
 from alerting.definitions.faults import format_duration
 from alerting.definitions.model import ModelDefinition
-from alerting.reporting.page.decision_text import candidate_line, decision_lines, side_by_side
+from alerting.reporting.page.decision_text import result_line, side_by_side
 
 if TYPE_CHECKING:
     from alerting.ports import Platform
@@ -43,7 +43,6 @@ def dataset(name: str) -> str:
                 platform,
                 name,
                 read_instant(run_as_of(platform)),
-                say,
                 get_current_context()["run_id"],
             )
         except NotDue as changed:
@@ -61,9 +60,7 @@ def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
     from alerting.usecases.training.train import fit
 
     with background_platform() as platform:
-        summary = fit(platform, mlflow_run, family)
-        say(candidate_line(summary))
-        return summary.model_dump(mode="json")
+        return fit(platform, mlflow_run, family).model_dump(mode="json")
 
 
 @task
@@ -73,8 +70,7 @@ def compare(mlflow_run: str) -> dict[str, Any]:
 
     with background_platform() as platform:
         proposal = compare_run(platform, mlflow_run)
-        for line in decision_lines(proposal):
-            say(line)
+        say(result_line(proposal))
         say_where(platform, mlflow_run)
     return proposal.model_dump(mode="json", include={"verdict", "promote", "reason"}) | {
         "metrics": side_by_side(proposal)
@@ -94,7 +90,7 @@ def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, 
 
     with background_platform() as platform:
         decided = promote_run(platform, mlflow_run, **answer_of(answer))
-        say(decision_lines(decided)[-1])
+        say(result_line(decided))
         say_where(platform, mlflow_run)
     return decided.model_dump(mode="json")
 

@@ -10,7 +10,6 @@ from alerting.learning.metrics.confidence import merge_metrics
 from alerting.learning.selection.proposal import (
     CandidateSummary,
     DatasetProfile,
-    EstimateSummary,
     Proposal,
 )
 from alerting.reporting.base.messages import seconds
@@ -167,30 +166,6 @@ def describe_experiment(definition: ModelDefinition) -> str:
     )
 
 
-def calibration_text(test: Mapping[str, Any]) -> str:
-    """Describe how far the scores are probabilities, in one line."""
-    return f"calibration, test period: Brier score {format_metric(test, 'brier')}"
-
-
-def dataset_lines(profile: DatasetProfile) -> list[str]:
-    """Describe the data of a training, one line each."""
-    whole = (
-        f"{profile.problems} problems on {profile.assets} assets; {profile.columns} columns of "
-        f"{profile.variables} variables; hash {profile.hash}"
-    )
-    dropped = ", ".join(
-        f"{count} {drop_reason(code)}" for code, count in profile.dropped.items() if count
-    )
-    if not profile.columns:
-        whole = f"{profile.variables} variables on {profile.assets} assets; hash {profile.hash}"
-    return [
-        *period_lines(profile),
-        whole,
-        *([f"rows left out: {dropped}"] if dropped else []),
-        *profile.notes,
-    ]
-
-
 def period_lines(profile: DatasetProfile) -> list[str]:
     """Describe the periods of a training with their rows, one line each."""
     what = "rows, {} labelled as a problem" if profile.columns else "readings"
@@ -199,18 +174,6 @@ def period_lines(profile: DatasetProfile) -> list[str]:
         f"{part.end:{_MINUTE}} UTC"
         for name, part in profile.parts.items()
     ]
-
-
-def candidate_line(candidate: CandidateSummary | EstimateSummary) -> str:
-    """Describe the result of a search, or of an estimation, in one line."""
-    if isinstance(candidate, EstimateSummary):
-        return "; ".join(candidate.notes)
-    asked = f" of {candidate.trials_asked}" if candidate.trials_asked else ""
-    cut = f", cut short after {candidate.trials}{asked}" if candidate.cut_short else ""
-    return (
-        f"{candidate.title}: {candidate_metrics(candidate)} out of fold, best of "
-        f"{candidate.trials} trials{cut}"
-    )
 
 
 def cut_short_lines(leaderboard: Sequence[CandidateSummary]) -> list[str]:
@@ -251,23 +214,6 @@ def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
 def result_line(proposal: Proposal) -> str:
     """Return the decision and its reason."""
     return f"{_headline(proposal)}. {proposal.reason}"
-
-
-def decision_lines(proposal: Proposal) -> list[str]:
-    """Describe the decision and its reason, one line each."""
-    candidates = [candidate_line(candidate) for candidate in ranked(proposal.leaderboard)]
-    test = [
-        f"challenger, test period: {metrics_text(proposal.test)}",
-        calibration_text(proposal.test),
-    ]
-    test = test if "ap" in proposal.test else []
-    return [
-        *candidates,
-        *cut_short_lines(proposal.leaderboard),
-        *chance_lines(proposal.evidence),
-        *test,
-        result_line(proposal),
-    ]
 
 
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:

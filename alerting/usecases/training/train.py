@@ -5,7 +5,7 @@ So a step can run in another process or run again; steps exchange only the id of
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,9 +28,7 @@ from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
 from alerting.reporting.page.decision_text import (
     MAIN_METRICS,
-    candidate_line,
     candidate_metrics,
-    dataset_lines,
     describe_experiment,
 )
 from alerting.usecases.definitions.derived import with_stored_features
@@ -108,12 +106,10 @@ def prepare(
     platform: TrainingPorts,
     name: str,
     as_of: datetime,
-    report: Callable[[str], None] = lambda _: None,
     training_run: str | None = None,
     process: str | None = None,
 ) -> str:
-    """Build the dataset of a definition and open its training run; `report` gets each sentence on
-    it.
+    """Build the dataset of a definition and open its training run.
 
     `training_run`: the id under which the training was started; None for the next one of its
     question. `process`: that does all steps alone. Raises NotDue if it was started for another
@@ -149,8 +145,6 @@ def prepare(
     }
     platform.runs.log(run_id, prepared.params, prepared.metrics, prepared.tags, files, DATASET)
     platform.runs.log_dataset(run_id, name, composition.model_dump(mode="json"), prepared.columns)
-    for line in dataset_lines(composition):
-        report(line)
     rows = sum(part.rows for part in composition.parts.values())
     _log.info("training prepared: %d rows", rows, definition=name, run=run_id)
     return run_id
@@ -277,12 +271,7 @@ def fit(
     )
     platform.runs.log(child, tags={"fitted": "true", **description(fitted.text)})
     platform.runs.finish(child)
-    _log.info(
-        "candidate fitted: %s",
-        candidate_line(fitted.summary),
-        definition=definition.name,
-        run=run_id,
-    )
+    _log.info("candidate fitted: %s", family, definition=definition.name, run=run_id)
     return fitted.summary
 
 
