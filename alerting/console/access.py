@@ -98,7 +98,11 @@ class Access:
             person = person_of(account) if account is not None else None
         if person is None:
             return None
-        return replace(person, session=cookie, csrf=_csrf(cookie))
+        return replace(
+            person,
+            session=cookie,
+            csrf=hmac.new(cookie.encode(), b"csrf", hashlib.sha256).hexdigest(),
+        )
 
     def find_again(self, person: Person, now: datetime) -> Person | None:
         """Return the person of the same session or token as of now; None if it is over."""
@@ -148,10 +152,6 @@ def person_of(account: Account) -> Person:
     if account.kind != "device":
         return person
     return replace(person, role="viewer", device=account.id, signs=may_answer(account.role))
-
-
-def _csrf(cookie: str) -> str:
-    return hmac.new(cookie.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
 def confirms(person: Person, csrf: str) -> bool:

@@ -18,7 +18,6 @@ from typing import Any
 
 import h11
 import uvicorn
-from fastapi import FastAPI
 from pymongo.errors import PyMongoError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -91,7 +90,9 @@ def serve(
         HealthMonitor(partial(open_platform, settings), tidy=imports.tidy).start()
         gc.freeze()  # what is loaded stays: answers do not wait until it has been searched
         sys.setswitchinterval(_SWITCH_S)
-        serve_app(app, host, port or settings.api_port, options)
+        PunctualServer(
+            uvicorn.Config(app, host=host, port=port or settings.api_port, **options)
+        ).run()
 
 
 def airflow_pages(settings: Settings) -> str | None:
@@ -272,11 +273,6 @@ class PunctualServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.config.app.state.live.close()  # type: ignore[union-attr]
         super().handle_exit(sig, frame)
-
-
-def serve_app(app: FastAPI, host: str, port: int, options: dict[str, Any]) -> None:
-    """Serve until a signal asks to stop. `options`: of `uvicorn.Config`."""
-    PunctualServer(uvicorn.Config(app, host=host, port=port, **options)).run()
 
 
 EVERY_S = 60.0

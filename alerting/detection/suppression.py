@@ -145,7 +145,12 @@ def _state_intervals(
     if state.event is not None:
         yield from _event_intervals(state, chain, end)
     elif (history := _holder(state, chain)) is not None:
-        reason = _describe_state(state, history)
+        condition = _condition(state).model_copy(update={"hold": state.hold})
+        reason = translatable(
+            "{state} on {asset}",
+            state=condition_phrase(condition, None, history.asset.variables),
+            asset=history.asset.title or history.asset.name,
+        )
         begin = start - state.hold - state.recovery - state.stale_after
         yield from (
             SuppressedInterval(a, b + state.recovery, reason)
@@ -235,14 +240,5 @@ def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str |
     return translatable(
         "{state} on {asset}",
         state=fact_message(_condition(state), history.asset, fact, None),
-        asset=history.asset.title or history.asset.name,
-    )
-
-
-def _describe_state(state: LineState, history: History) -> str:
-    condition = _condition(state).model_copy(update={"hold": state.hold})
-    return translatable(
-        "{state} on {asset}",
-        state=condition_phrase(condition, None, history.asset.variables),
         asset=history.asset.title or history.asset.name,
     )

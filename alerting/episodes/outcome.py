@@ -101,22 +101,18 @@ def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[
     if observed.occurred == "unknown":
         return "undetermined", observed.reason
     if observed.occurred != "no":
-        return "hit", _describe_hit(observed.occurred, acted, verdict)
+        in_time = observed.occurred == "in_time"
+        parts = [
+            translatable("the problem occurred")
+            if in_time
+            else translatable("the problem occurred, too late to act")
+        ]
+        if acted:
+            parts.append(translatable("an operator acted without preventing it"))
+        if verdict == "false_alarm":
+            parts.append(translatable("conflict: the operator says it was wrong"))
+        return "hit", joined("; ", *parts)
     return _without_problem(acted, verdict)
-
-
-def _describe_hit(occurred: Occurred, acted: bool, verdict: Verdict | None) -> str:
-    in_time = occurred == "in_time"
-    parts = [
-        translatable("the problem occurred")
-        if in_time
-        else translatable("the problem occurred, too late to act")
-    ]
-    if acted:
-        parts.append(translatable("an operator acted without preventing it"))
-    if verdict == "false_alarm":
-        parts.append(translatable("conflict: the operator says it was wrong"))
-    return joined("; ", *parts)
 
 
 def _without_problem(acted: bool, verdict: Verdict | None) -> tuple[Outcome, str]:

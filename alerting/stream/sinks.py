@@ -140,7 +140,12 @@ class SinkThread:
             except DeliveredElsewhere:
                 reason = None
             except (ReceiverAway, UserError) as fault:
-                reason = _reason_of(fault, self.sink.name)
+                text = fault.args[0] if fault.args else ""
+                reason = (
+                    text
+                    if isinstance(text, Translatable)
+                    else str(fault).removeprefix(f"sink {self.sink.name}: ")
+                )
             except NoChangeFeed as fault:
                 reason = translatable(_NO_CHANGES, reason=str(fault))
             except (PyMongoError, DatabaseDown) as fault:
@@ -241,8 +246,3 @@ class SinkThread:
                 delivery.retry(now)
                 delivery.client.keep_alive()
                 noted = time.monotonic()
-
-
-def _reason_of(fault: Exception, sink: str) -> str:
-    text = fault.args[0] if fault.args else ""
-    return text if isinstance(text, Translatable) else str(fault).removeprefix(f"sink {sink}: ")

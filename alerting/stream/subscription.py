@@ -120,19 +120,13 @@ def advance(
         before = replace(before, fault=None)
     works = [work for work in rule.works if _is_due(work, before, event)]
     effects = tuple(_effect(work, before, event, now) for work in works)
-    return _after(before, rule, event, now), effects
-
-
-def _after(
-    before: Subscription, rule: SubscriptionRule, event: Event, now: datetime
-) -> Subscription:
     is_noted = rule.then == "closed" or {"note_opening", "note_gap"} & {*rule.works}
     return replace(
         before,
         phase=rule.then,
         opened_at=now if "open" in rule.works else None if is_noted else before.opened_at,
         fault=event.why if "show_fault" in rule.works else before.fault,
-    )
+    ), effects
 
 
 def _is_due(work: Work, before: Subscription, event: Event) -> bool:

@@ -14,8 +14,8 @@ from alerting.console.api.views import View
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
 from alerting.usecases.trends.bands import EventBand, find_bands
-from alerting.usecases.trends.catalogue import AssetLine, VariableLine, asset_lines, variable_page
-from alerting.usecases.trends.series import MOST_VARIABLES, SeriesAnswer, read_series
+from alerting.usecases.trends.catalogue import VariableLine, asset_lines, variable_page
+from alerting.usecases.trends.series import MOST_VARIABLES, read_series
 
 router = APIRouter(prefix="/api/v1", tags=["trends"])
 Seconds = Annotated[float, Field(description="Unix time in seconds.")]
@@ -133,7 +133,16 @@ class BandsView(View):
 @router.get("/assets")
 def list_assets(platform: Served, _: Viewer) -> list[AssetView]:
     """List all assets by name."""
-    return [asset_view(line) for line in asset_lines(platform, platform.clock.now())]
+    return [
+        AssetView(
+            name=line.asset.name,
+            title=line.asset.title,
+            parent=line.asset.parent,
+            variables=len(line.asset.variables),
+            last_reading=line.last_reading,
+        )
+        for line in asset_lines(platform, platform.clock.now())
+    ]
 
 
 @router.get("/assets/{asset}/variables")
@@ -174,7 +183,30 @@ def show_series(
     Texts and booleans have no series.
     """
     found = read_series(platform, asset, variable, start, end, points, platform.clock.now())
-    return Response(series_json(found), media_type="application/json")
+    columns = ("low", "high", "mean")
+    # a model of each number would take longer than reading it
+    series = [
+        {
+            "variable": one.variable,
+            "title": one.title,
+            "unit": one.unit,
+            "source": one.source,
+            "t": (one.t / 1000).tolist(),
+            **{name: getattr(one, name).tolist() for name in columns},
+            "gaps": _spans(one.gaps),
+            "bad": _spans(one.bad),
+            "count": one.count,
+        }
+        for one in found.series
+    ]
+    answer = {
+        "asset": found.asset,
+        "start": found.start,
+        "end": found.end,
+        "series": series,
+        "unread": _spans(found.unread),
+    }
+    return Response(to_json(answer, inf_nan_mode="null"), media_type="application/json")
 
 
 @router.get("/events", openapi_extra=MAY_NAME_NOTHING, operation_id="list_events")
@@ -188,17 +220,6 @@ def list_bands(platform: Served, _: Viewer, asset: NameQuery, start: Start, end:
         events=found.events,
         episodes=[EpisodeBandView.model_validate(one) for one in found.episodes],
         cut=found.cut,
-    )
-
-
-def asset_view(line: AssetLine) -> AssetView:
-    """Return the view of an asset."""
-    return AssetView(
-        name=line.asset.name,
-        title=line.asset.title,
-        parent=line.asset.parent,
-        variables=len(line.asset.variables),
-        last_reading=line.last_reading,
     )
 
 
@@ -222,34 +243,6 @@ def variable_view(line: VariableLine) -> VariableView:
         coverage=line.coverage,
         definitions=line.definitions,
     )
-
-
-def series_json(found: SeriesAnswer) -> bytes:
-    """Return series as JSON of `SeriesView`; no number is null. A model of each number would take
-    longer than reading it."""
-    columns = ("low", "high", "mean")
-    series = [
-        {
-            "variable": one.variable,
-            "title": one.title,
-            "unit": one.unit,
-            "source": one.source,
-            "t": (one.t / 1000).tolist(),
-            **{name: getattr(one, name).tolist() for name in columns},
-            "gaps": _spans(one.gaps),
-            "bad": _spans(one.bad),
-            "count": one.count,
-        }
-        for one in found.series
-    ]
-    answer = {
-        "asset": found.asset,
-        "start": found.start,
-        "end": found.end,
-        "series": series,
-        "unread": _spans(found.unread),
-    }
-    return to_json(answer, inf_nan_mode="null")
 
 
 def _spans(spans: Iterable[Sequence[int]]) -> list[list[float]]:

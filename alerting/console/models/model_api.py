@@ -19,7 +19,6 @@ from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.registry.registration import ModelEvidence, SetPointEffect
 from alerting.usecases.training.overview import (
     ModelLine,
-    ModelReport,
     ModelState,
     model_line,
     model_lines,
@@ -173,30 +172,6 @@ def _summary(line: ModelLine, platform: Platform) -> dict[str, Any]:
     }
 
 
-def detail_view(report: ModelReport, definition: Definition, platform: Platform) -> ModelDetail:
-    """Return the view of all that is known of a definition's models."""
-    waiting = report.waiting
-    return ModelDetail(
-        **_summary(report.line, platform),
-        waiting=None
-        if waiting is None
-        else WaitingView(
-            run=waiting.run_id,
-            version=waiting.refreshed_version or waiting.challenger_version or 0,
-            champion=waiting.champion_version,
-            reason=plant_times(waiting.reason, platform.zone),
-        ),
-        leaderboard=list(report.leaderboard),
-        evidence=None if report.evidence is None else evidence_view(report.evidence, definition),
-        versions=[_version(version) for version in report.history["versions"]],
-        decisions=[
-            decision_view(one, row["summary"])
-            for one, row in zip(report.decisions, report.history["decisions"], strict=True)
-        ],
-        unreadable=report.history["unreadable"],
-    )
-
-
 def evidence_view(evidence: ModelEvidence, definition: Definition) -> EvidenceView:
     """Return the view of the evidence of a version."""
     limit = (
@@ -299,7 +274,26 @@ def show_models(name: Id, platform: Served, _: Viewer) -> ModelDetail:
     evidence, versions and decisions."""
     report = model_report(platform, name)
     definition = require_revision(platform.definitions, name).definition
-    return detail_view(report, definition, platform)
+    waiting = report.waiting
+    return ModelDetail(
+        **_summary(report.line, platform),
+        waiting=None
+        if waiting is None
+        else WaitingView(
+            run=waiting.run_id,
+            version=waiting.refreshed_version or waiting.challenger_version or 0,
+            champion=waiting.champion_version,
+            reason=plant_times(waiting.reason, platform.zone),
+        ),
+        leaderboard=list(report.leaderboard),
+        evidence=None if report.evidence is None else evidence_view(report.evidence, definition),
+        versions=[_version(version) for version in report.history["versions"]],
+        decisions=[
+            decision_view(one, row["summary"])
+            for one, row in zip(report.decisions, report.history["decisions"], strict=True)
+        ],
+        unreadable=report.history["unreadable"],
+    )
 
 
 @router.post("/definitions/{name}/models:approve", openapi_extra=MAY_CONFLICT)

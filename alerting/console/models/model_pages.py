@@ -323,7 +323,10 @@ def act(
     typed = {"reason": reason, "to": to, "at_most": limit}
     try:
         if act == "decide":
-            _answer(platform, person, name, answer, run, reason)
+            if answer not in ("approve", "reject"):
+                raise UserError(translatable("choose to approve or to reject"))
+            rejected = reason if answer == "reject" else None
+            answer_waiting(platform, name, person.name, rejected, run or None)
         elif act == "train":
             request_training(platform, name, person.name, reason)
         elif act == "cancel":
@@ -341,15 +344,6 @@ def act(
         page = _page(request, platform, name, act, typed, refusal.message)
         return HTMLResponse(page, status)
     return RedirectResponse(f"/models/{name}", 303)
-
-
-def _answer(
-    platform: Platform, person: Person, name: str, answer: str, run: str, reason: str
-) -> None:
-    if answer not in ("approve", "reject"):
-        raise UserError(translatable("choose to approve or to reject"))
-    rejected = reason if answer == "reject" else None
-    answer_waiting(platform, name, person.name, rejected, run or None)
 
 
 def _choose_point(

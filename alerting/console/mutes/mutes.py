@@ -303,10 +303,15 @@ def submit(
     now = platform.clock.now()
     try:
         begin = read_instant(request, since) if since else None
+        if kind not in ("maintenance", "plain"):
+            raise UserError(translatable("choose mute or maintenance"))
+        highest = next((one for one in SEVERITIES if one == up_to), None)
+        if up_to and highest is None:
+            raise UserError(translatable("choose a severity of the list"))
         made = start_mute(
             platform,
-            _kind(kind),
-            Matcher(part or None, None, definition or None, _severity(up_to)),
+            cast(MuteKind, kind),
+            Matcher(part or None, None, definition or None, highest),
             begin,
             _end(request, sent, max(begin or now, now)),
             EndingEvent(event, event_asset or part) if event else None,
@@ -485,16 +490,3 @@ def _end(request: Request, sent: MuteForm, begin: datetime) -> datetime | None:
         return begin + read_duration(sent.lasting)
     except ValueError as fault:
         raise UserError(str(fault)) from fault
-
-
-def _kind(text: str) -> MuteKind:
-    if text not in ("maintenance", "plain"):
-        raise UserError(translatable("choose mute or maintenance"))
-    return cast(MuteKind, text)
-
-
-def _severity(text: str) -> Severity | None:
-    found = next((one for one in SEVERITIES if one == text), None)
-    if text and found is None:
-        raise UserError(translatable("choose a severity of the list"))
-    return found

@@ -92,7 +92,22 @@ def now_page(
 ) -> Response:
     """Return the front page; with a cursor a page of older alarms."""
     if cursor:
-        return HTMLResponse(_older(request, platform, person, filters, cursor))
+        plant = known_plant(request, platform)
+        routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
+        before = views.read_cursor(cursor)
+        found = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN, before)
+        now = platform.clock.now()
+        return HTMLResponse(
+            render(
+                "now/older.html",
+                request,
+                days=_days(request, found.episodes, now),
+                asset_titles=plant.asset_titles,
+                older=_address_behind(filters, found),
+                windows={},
+                now=now,
+            )
+        )
     present = _present(request, platform, person, filters)
     answer = _unless_known(request, render("now/now.html", request, **present))
     _stay_signed_in(request, person, answer)
@@ -216,25 +231,6 @@ def _days(
         return language.translate(_NEAR[passed]) if passed in _NEAR else language.day(at)
 
     return [(name(local[groups[0].newest_alarm.id]), groups) for groups in found.values()]
-
-
-def _older(
-    request: Request, platform: Platform, person: Person, filters: NowFilters, cursor: str
-) -> str:
-    plant = known_plant(request, platform)
-    routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
-    before = views.read_cursor(cursor)
-    found = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN, before)
-    now = platform.clock.now()
-    return render(
-        "now/older.html",
-        request,
-        days=_days(request, found.episodes, now),
-        asset_titles=plant.asset_titles,
-        older=_address_behind(filters, found),
-        windows={},
-        now=now,
-    )
 
 
 def _address_behind(filters: NowFilters, found: Earlier) -> str | None:

@@ -308,6 +308,8 @@ def mark(
     typed = Typed(start, end, kind, bool(whole), reason)
     now = platform.clock.now()
     try:
+        if kind not in get_args(LabelKind):
+            raise UserError(translatable("choose what the mark means"))
         mark_interval(
             platform,
             platform.audit,
@@ -315,7 +317,7 @@ def mark(
             () if whole else variables,
             read_instant(request, start),
             read_instant(request, end),
-            _kind(kind),
+            cast(LabelKind, kind),
             reason,
             person.name,
             now,
@@ -337,12 +339,6 @@ def undo(
         platform, platform.audit, id, person.name, platform.clock.now(), reason.strip()
     )
     return RedirectResponse(_address(back, undone.asset), 303)
-
-
-def _kind(text: str) -> LabelKind:
-    if text not in get_args(LabelKind):
-        raise UserError(translatable("choose what the mark means"))
-    return cast(LabelKind, text)
 
 
 def _address(back: str, asset: str) -> str:

@@ -220,15 +220,13 @@ def menu_style() -> str:
     return files("alerting.console.web").joinpath("menu.css").read_text(encoding="utf-8")
 
 
-def _loader() -> ChoiceLoader:
-    folders = ("", ".web", ".imports")
-    return ChoiceLoader([PackageLoader(f"alerting.console{folder}", ".") for folder in folders])
-
-
 @cache
 def _environment() -> Environment:
+    folders = ("", ".web", ".imports")
     environment = Environment(
-        loader=_loader(),
+        loader=ChoiceLoader(
+            [PackageLoader(f"alerting.console{folder}", ".") for folder in folders]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

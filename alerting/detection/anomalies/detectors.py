@@ -199,10 +199,6 @@ class Autoencoder:
     family: ClassVar[str] = "autoencoder"
 
     def score(self, rows: Floats) -> Floats:
-        off = (rows - self._copy(rows)) / np.sqrt(self.usual)
-        return np.asarray(np.sqrt(squared_length(off) / rows.shape[1]))
-
-    def _copy(self, rows: Floats) -> Floats:
         hidden = np.clip(rows, -_FAR, _FAR)
         for weights, bias in (
             (self.into, self.into_bias),
@@ -210,7 +206,8 @@ class Autoencoder:
             (self.out, self.out_bias),
         ):
             hidden = np.maximum(product(hidden, weights) + bias, 0.0)
-        return product(hidden, self.back) + self.back_bias
+        off = (rows - (product(hidden, self.back) + self.back_bias)) / np.sqrt(self.usual)
+        return np.asarray(np.sqrt(squared_length(off) / rows.shape[1]))
 
 
 _FAR = 6.0  # usual deviations beyond which a network has learned nothing

@@ -146,7 +146,11 @@ def fact_message(
                 if unknown
                 else translatable("a limit is not known")
             )
-    return bad_quality_message(name) if fact == "bad_quality" else _no_rate_message(name)
+    return (
+        bad_quality_message(name)
+        if fact == "bad_quality"
+        else translatable("no earlier reading of {name} to compare with", name=name)
+    )
 
 
 def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce | None) -> str:
@@ -165,10 +169,6 @@ def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce
         low=low,
         high=high,
     )
-
-
-def _no_rate_message(title: str) -> str:
-    return translatable("no earlier reading of {name} to compare with", name=title)
 
 
 def waiting_message(title: str) -> str:

@@ -115,7 +115,9 @@ def contributions(asset: Asset, found: list[Responsible]) -> tuple[Contribution,
             one.share,
             number(one.level.value),
             number(one.level.expected),
-            _describe(asset, one),
+            translatable(
+                _SHARE, **comparison(asset, one.strongest), share=Styled(one.share, "share")
+            ),
             quantity=_quantity(asset, one.strongest),
         )
         for one in found
@@ -139,14 +141,6 @@ def comparison(asset: Asset, shown: Shown) -> dict[str, str | Styled | Translata
         "value": column_value(asset, shown.column, number(shown.value)),
         "expected": column_value(asset, shown.column, number(shown.expected)),
     }
-
-
-def _describe(asset: Asset, one: Responsible) -> str:
-    """Describe one: `the mean of air flow over 10 min is 41.2 m³/min, where 47.9 m³/min would be
-    usual …: 81 % of the score`."""
-    return translatable(
-        _SHARE, **comparison(asset, one.strongest), share=Styled(one.share, "share")
-    )
 
 
 def number(value: float) -> float | None:

@@ -86,15 +86,6 @@ def compared_with(by: str, own: str | None, named: str | None) -> str:
     return translatable(_NEVER_SEEN, category=name, value=named)
 
 
-def describe_change(by: str, longest: timedelta) -> str:
-    """Describe why a row is unknown whose windows lie over a change of category."""
-    return translatable(
-        "the {category} changed within the last {duration}",
-        category=by,
-        duration=format_duration(longest),
-    )
-
-
 _SUPPRESSED = translatable("suppressed, or its windows reach into a suppressed time")
 _FEW_VALUES = translatable("fewer than half of the variables have a value in the last windows")
 THRESHOLD = 1.0
@@ -219,7 +210,11 @@ def _score(
     score[~enough] = np.nan
     if fitted.by is not None:
         score[windows.changes] = np.nan
-        unknown[windows.changes] = describe_change(fitted.by.name, fitted.plan.lookback)
+        unknown[windows.changes] = translatable(
+            "the {category} changed within the last {duration}",
+            category=fitted.by.name,
+            duration=format_duration(fitted.plan.lookback),
+        )
     score[muted] = np.nan
     unknown[muted] = _SUPPRESSED
     learned = at <= cutoff

@@ -17,7 +17,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.detection.categories import Labels, label_of
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.problems import predicts
-from alerting.episodes.episode import Contribution, Episode
+from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.anomaly.contributions import contributions, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
@@ -226,7 +226,17 @@ class AnomalyKind:
                 ChartLevel(0.0, translatable("usual")),
             ),
         )
-        drawn = [Charted(one.variable, _expected(one)) for one in episode.contributions[:_DRAWN]]
+        drawn = [
+            Charted(
+                one.variable,
+                (
+                    (ChartLevel(one.usual, translatable("to be expected"), is_limit=False),)
+                    if isinstance(one.usual, float)
+                    else ()
+                ),
+            )
+            for one in episode.contributions[:_DRAWN]
+        ]
         if not drawn:
             return Charted(None, statistic=statistic)
         return drawn[0]._replace(statistic=statistic, others=tuple(drawn[1:]))
@@ -257,14 +267,6 @@ class AnomalyKind:
         if from_millis(int(at[0])) > start:
             gaps.insert(0, (start, from_millis(int(at[0]))))
         return tuple(merge(gaps, start, end))
-
-
-def _expected(one: Contribution) -> tuple[ChartLevel, ...]:
-    return (
-        (ChartLevel(one.usual, translatable("to be expected"), is_limit=False),)
-        if isinstance(one.usual, float)
-        else ()
-    )
 
 
 KIND: TrainedKind[AnomalyDefinition] = AnomalyKind()

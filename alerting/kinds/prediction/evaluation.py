@@ -241,7 +241,12 @@ def _refreshes(
     their problem."""
     if inputs.model is None or not inputs.open_one.is_about(inputs.definition):
         return {}
-    ends = ends_of_predictions(inputs.state, courses)
+    # of the one that was open before, if its problem had not come, and of those raised here
+    ends = {
+        raised_at: course.ended_at
+        for raised_at, course in courses.items()
+        if raised_at != inputs.state.raised_at or inputs.state.happening_since is None
+    }
     stride = duration_millis(inputs.stride)
     rows = refreshed_rows(ends, inputs.at, scored.score, inputs.rule, stride)
     return {
@@ -395,18 +400,6 @@ def _score_features(
     except Exception as fault:
         raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
     return rows.frame, scored
-
-
-def ends_of_predictions(
-    before: ConditionState, courses: Mapping[datetime, Course]
-) -> dict[datetime, int]:
-    """Return the end (ms) of each prediction that a part contains, by its raise: the one open
-    before it, if its problem had not come, and those it raises."""
-    return {
-        raised_at: course.ended_at
-        for raised_at, course in courses.items()
-        if raised_at != before.raised_at or before.happening_since is None
-    }
 
 
 def refreshed_rows(

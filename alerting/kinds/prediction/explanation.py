@@ -51,7 +51,11 @@ def explain_raise(
     if model is None or history is None:
         return RaiseEvidence(evaluation, True, {}, why, advice)
     inputs = _share(
-        at_raise, history, step.at, "inputs", lambda: _last_values(model, history, step.at)
+        at_raise,
+        history,
+        step.at,
+        "inputs",
+        lambda: {name: _last_value(history, name, step.at) for name in model.plan.variables},
     )
     return RaiseEvidence(evaluation, True, inputs, why, advice)
 
@@ -64,12 +68,6 @@ def _share(
     if at_raise.shared is None or at_raise.model is None or history is None:
         return compute()
     return at_raise.shared.explain(at_raise.model, history, at, limits, compute)
-
-
-def _last_values(
-    model: TrainedModel, history: History, at: datetime
-) -> dict[str, float | str | None]:
-    return {name: _last_value(history, name, at) for name in model.plan.variables}
 
 
 def _last_value(history: History, variable: str, at: datetime) -> float | str | None:

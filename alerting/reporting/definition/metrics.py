@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -91,15 +91,6 @@ class DataMetrics:
         return found if found is not None and found.gaps else None
 
 
-def data_metrics(m: Material) -> DataMetrics:
-    """Return the metrics of data and evaluation."""
-    return DataMetrics(
-        assets=tuple(_asset_data(m, asset) for asset in sorted({*m.histories, *m.evaluated})),
-        found_late=sum(e.late_data_status == "found_late" for e in m.raised),
-        refuted=m.withdrawn,
-    )
-
-
 def _asset_data(m: Material, asset: str) -> AssetData:
     own = m.evaluated.get(asset)
     gaps = m.gaps.get(asset, ())
@@ -154,7 +145,7 @@ def compute_model(
     m: Material, recall: Estimate, precision: Estimate, false_alarms: Estimate
 ) -> ModelMetrics:
     """Return the metrics of the model over the period; the estimates are those of its episodes."""
-    serving = in_service_at_end(m.decisions)
+    serving = next((d for d in reversed(m.decisions) if d.promoted), None)
     now = {
         "event_recall": recall,
         "episode_precision": precision,
@@ -178,11 +169,6 @@ def came_true(
         for name, estimate in now.items()
         if expected.get(name) is not None
     )
-
-
-def in_service_at_end(decisions: Sequence[DecisionMade]) -> DecisionMade | None:
-    """Return the last promotion among decisions, oldest first; None without any."""
-    return next((d for d in reversed(decisions) if d.promoted), None)
 
 
 @dataclass(frozen=True)
@@ -332,7 +318,11 @@ def compute_metrics(material: Material) -> ReportMetrics:
         )
         if trained
         else None,
-        data=data_metrics(m),
+        data=DataMetrics(
+            assets=tuple(_asset_data(m, asset) for asset in sorted({*m.histories, *m.evaluated})),
+            found_late=sum(e.late_data_status == "found_late" for e in m.raised),
+            refuted=m.withdrawn,
+        ),
         previous=PreviousPeriod(
             start=earlier.start,
             end=earlier.end,

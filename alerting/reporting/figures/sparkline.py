@@ -63,7 +63,8 @@ class Sparkline:
 
     def describe(self, language: Language = ENGLISH) -> str:
         """Return the last value and its course: `3.9 %, rising`, `Belt speed 2 m/min, steady`."""
-        value = _with_unit(self.value, self.limit, self.unit, language)
+        digits = digits_beside(self.value, self.limit)
+        value = f"{number(self.value, digits, language)}{f' {self.unit}' if self.unit else ''}"
         shown = f"{self.title} {value}" if self.title else value
         if self.direction is None or self.is_old:
             return shown
@@ -137,8 +138,3 @@ def _direction(values: Sequence[float], height: float) -> Direction | None:
     if abs(moved) <= max(step, _LEAST_MOVE * height):
         return "steady"
     return "rising" if moved > 0 else "falling"
-
-
-def _with_unit(value: float, limit: float | None, unit: str | None, language: Language) -> str:
-    digits = digits_beside(value, limit)
-    return f"{number(value, digits, language)}{f' {unit}' if unit else ''}"

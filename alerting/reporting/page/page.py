@@ -21,7 +21,6 @@ from alerting.reporting.base.templates import render
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics
-from alerting.reporting.definition.operators import Driver
 from alerting.reporting.figures.bars import titles_of
 from alerting.reporting.figures.charts import (
     MOST_VARIABLES,
@@ -188,15 +187,6 @@ def importance(
     return _shares(label, dict(ranked[:MOST_VARIABLES]), titles, language)
 
 
-def driver_bars(
-    drivers: Sequence[Driver], titles: Mapping[str, str], language: Language = ENGLISH
-) -> str:
-    """Draw each variable's mean contribution, now and before (grey). `titles`: by name."""
-    label = language.say("Mean contribution to the risk of the alarms")
-    before = {d.variable: d.before for d in drivers if d.before is not None}
-    return _shares(label, {d.variable: d.share for d in drivers}, titles, language, before)
-
-
 def _shares(
     title: str,
     shares: Mapping[str, float],
@@ -309,12 +299,16 @@ def draw(
     weights = next((m.importance for m in reversed(metrics.models) if m.importance), {})
     lanes = lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
+    label = language.say("Mean contribution to the risk of the alarms")
+    before = {d.variable: d.before for d in metrics.drivers if d.before is not None}
     drawn = {
         "timeline": timeline(metrics, scores, variable, zone, language),
         "lead_times": lead_times(metrics, language),
         "calibration": calibration(rows, language) if rows else "",
         "importance": importance(weights, titles, language),
-        "drivers": driver_bars(metrics.drivers, titles, language),
+        "drivers": _shares(
+            label, {d.variable: d.share for d in metrics.drivers}, titles, language, before
+        ),
         "predicted": predicted_values(material.values, zone, language),
     }
     missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])

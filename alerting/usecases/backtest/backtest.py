@@ -159,7 +159,7 @@ def backtest(
             fix_features(sandbox.training(start), subject.definition, start)
     done = restore(platform.backtests, sandbox, run)
     cuts = segment_starts(subject.definition, start, end, retrain)
-    segments = [segment_metrics(s) for s in run["segments"]]
+    segments = [_FIGURE.validate_python(s) for s in run["segments"]]
     for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
         if number > done:
             segments.append(
@@ -352,10 +352,6 @@ def _train(
         approved=approved,
         **outcome,
     )
-
-
-def segment_metrics(document: Mapping[str, Any]) -> SegmentMetrics:
-    return _FIGURE.validate_python(document)
 
 
 def finish(

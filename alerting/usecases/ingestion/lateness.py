@@ -194,7 +194,9 @@ def _request(
         in_time = 0
         for target in readers:
             start = max(
-                part.first, _reprocessable_from(target, as_of), starts_of_service[target.definition]
+                part.first,
+                as_of - timedelta(milliseconds=target.allowed_lateness),
+                starts_of_service[target.definition],
             )
             if start <= part.last:
                 in_time += 1
@@ -238,10 +240,6 @@ def uses(target: EvaluationTarget, part: LatePart) -> bool:
     if target.variable in part.variables or not set(part.variables).isdisjoint(target.also_reads):
         return True
     return any(fnmatchcase(name, pattern) for name in part.events for pattern in target.events)
-
-
-def _reprocessable_from(target: EvaluationTarget, as_of: datetime) -> datetime:
-    return as_of - timedelta(milliseconds=target.allowed_lateness)
 
 
 def _service_starts(

@@ -139,7 +139,29 @@ class Checked(Generic[Row]):
         for batch in self.rows(reject, progress):
             changed += (remove if self.take_back else add)(plant, batch, now)
             count += len(batch)
-        result = self._result(count, rejected, late_rows(plant, now))
+        profile = self.profile
+        understood = self.understood
+        is_kept = self.what == "readings" and not self.take_back
+        columns = {title: profile.columns[title] for title in self.types} if is_kept else {}
+        result = ImportResult(
+            source=understood.source,
+            what=self.what,
+            rows=count,
+            new=0,
+            rejected=rejected,
+            repeated=profile.repeated,
+            first=profile.first,
+            last=profile.last,
+            assets=understood.assets,
+            created=understood.new_assets,
+            variables={column.name: self.types[title] for title, column in columns.items()},
+            event_types={} if self.take_back else self.durations,
+            notes=understood.notes,
+            late=late_rows(plant, now),
+            bad_quality=sum(column.bad_quality for column in columns.values()),
+            uncertain=sum(column.uncertain for column in columns.values()),
+            understood=understood,
+        )
         if self.take_back:
             result = replace(result, removed=changed, created=())
         else:
@@ -154,31 +176,6 @@ class Checked(Generic[Row]):
             )
             plant.audit.add(actor, what, result.source, now, after=asdict(shortened))
         return result
-
-    def _result(self, rows: int, rejected: int, late: int) -> ImportResult:
-        profile = self.profile
-        understood = self.understood
-        is_kept = self.what == "readings" and not self.take_back
-        columns = {title: profile.columns[title] for title in self.types} if is_kept else {}
-        return ImportResult(
-            source=understood.source,
-            what=self.what,
-            rows=rows,
-            new=0,
-            rejected=rejected,
-            repeated=profile.repeated,
-            first=profile.first,
-            last=profile.last,
-            assets=understood.assets,
-            created=understood.new_assets,
-            variables={column.name: self.types[title] for title, column in columns.items()},
-            event_types={} if self.take_back else self.durations,
-            notes=understood.notes,
-            late=late,
-            bad_quality=sum(column.bad_quality for column in columns.values()),
-            uncertain=sum(column.uncertain for column in columns.values()),
-            understood=understood,
-        )
 
 
 CheckedFile = Checked[ReadingRow] | Checked[EventRow]

@@ -44,37 +44,6 @@ from alerting.reporting.base.sentences import (
 from alerting.reporting.base.sentences import message as in_one_line
 
 
-def notification_payload(episode: Episode, notification: Notification) -> dict[str, Any]:
-    """Return what programs read of a message: in English, with instants in UTC."""
-    advice = advice_shown(episode)
-    (strongest, weaker) = reasons(episode)
-    return {
-        "episode": episode.id,
-        "definition": episode.definition,
-        "revision": episode.revision,
-        "asset": episode.asset,
-        "transition": notification.transition,
-        "reason": notification.reason,
-        "severity": stated_severity(episode, notification),
-        "title": episode.title,
-        "message": in_one_line(episode),
-        "raised_at": episode.raised_at.isoformat(),
-        "phase": episode.phase,
-        "happening_at": episode.happening_at and episode.happening_at.isoformat(),
-        "closed_at": episode.closed_at and episode.closed_at.isoformat(),
-        "evaluation": episode.evaluation.reason,
-        "value": episode.evaluation.value,
-        "threshold": episode.evaluation.threshold,
-        "contributions": [
-            {"variable": c.variable, "share": c.share, "message": c.message}
-            for c in (*strongest, *weaker)
-        ],
-        "recommendation": advice
-        and {**_advice_payload(advice), "at": reasons_at(episode).isoformat()},
-        "guidance": episode.guidance,
-    }
-
-
 def stated_severity(episode: Episode, notification: Notification) -> Severity:
     """Return the severity to state. A raise and a rise state the severity of their own instant,
     also if it has changed since."""
@@ -199,7 +168,33 @@ def message(
     if notification.transition not in _DETAILS:
         lines += [language.translate(one) for one in conflicts]
     text = "\n".join(lines)
-    payload = notification_payload(episode, notification)
+    advice = advice_shown(episode)
+    (strongest, weaker) = reasons(episode)
+    payload = {  # for programs: in English, with instants in UTC
+        "episode": episode.id,
+        "definition": episode.definition,
+        "revision": episode.revision,
+        "asset": episode.asset,
+        "transition": notification.transition,
+        "reason": notification.reason,
+        "severity": stated_severity(episode, notification),
+        "title": episode.title,
+        "message": in_one_line(episode),
+        "raised_at": episode.raised_at.isoformat(),
+        "phase": episode.phase,
+        "happening_at": episode.happening_at and episode.happening_at.isoformat(),
+        "closed_at": episode.closed_at and episode.closed_at.isoformat(),
+        "evaluation": episode.evaluation.reason,
+        "value": episode.evaluation.value,
+        "threshold": episode.evaluation.threshold,
+        "contributions": [
+            {"variable": c.variable, "share": c.share, "message": c.message}
+            for c in (*strongest, *weaker)
+        ],
+        "recommendation": advice
+        and {**_advice_payload(advice), "at": reasons_at(episode).isoformat()},
+        "guidance": episode.guidance,
+    }
     plain = Message(notification.key, subject, text, payload, language=language.code)
     if links is None:
         return plain

@@ -10,7 +10,7 @@ from alerting.definitions.wording.language import Styled, joined, template, tran
 from alerting.episodes.episode import Episode
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.actions import permit
-from alerting.ports import Definitions, Episodes, OperatorPorts, PlantPorts
+from alerting.ports import Episodes, OperatorPorts, PlantPorts
 from alerting.usecases.operators.operate import Actor
 
 _LONGEST_COMMENT = 10_000
@@ -40,7 +40,18 @@ def report_miss(
     a time in the future, and NoMiss for a time for which it did raise an alert.
     """
     permit("confirm", actor.role)
-    definition = _require_definition(platform.definitions, name)
+    latest = {
+        revision.name: revision.definition for revision in platform.definitions.latest_revisions()
+    }
+    if name not in latest:
+        near = close_names(name, latest)
+        unknown = translatable("there is no definition “{name}”", name=name)
+        raise NotFound(
+            joined(
+                "; ", unknown, translatable("near: {names}", names=", ".join(near)) if near else ""
+            )
+        )
+    definition = latest[name]
     faults = list(_faults(platform, definition, asset, missed_at, comment, at))
     if faults:
         raise UserError(joined("; ", *faults))
@@ -69,19 +80,6 @@ def report_miss(
         why=why,
     )
     return stored
-
-
-def _require_definition(definitions: Definitions, name: str) -> Definition:
-    latest = {revision.name: revision.definition for revision in definitions.latest_revisions()}
-    if name not in latest:
-        near = close_names(name, latest)
-        unknown = translatable("there is no definition “{name}”", name=name)
-        raise NotFound(
-            joined(
-                "; ", unknown, translatable("near: {names}", names=", ".join(near)) if near else ""
-            )
-        )
-    return latest[name]
 
 
 def _faults(

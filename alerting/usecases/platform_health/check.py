@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from alerting.alarm_kpis.intervals import Interval, intersection, merge
-from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.suppression import Suppression
 from alerting.ports import DeliveryPorts, EpisodePorts, Models, ModelUnavailable, UpkeepPorts
@@ -130,7 +129,16 @@ def _readings(
             )
             line = _line(asset.name, parents)
             found.append(
-                AssetFreshness(asset.name, line, newest[asset.name], _fastest(asset), rests)
+                AssetFreshness(
+                    asset.name,
+                    line,
+                    newest[asset.name],
+                    min(
+                        (v.sampling for v in asset.variables.values() if v.sampling is not None),
+                        default=None,
+                    ),
+                    rests,
+                )
             )
     return found
 
@@ -161,12 +169,6 @@ def _line(asset: str, parents: Mapping[str, str | None]) -> str:
     while (parent := parents.get(passed[-1])) in parents and parent not in passed:
         passed.append(str(parent))
     return passed[-1]
-
-
-def _fastest(asset: Asset) -> timedelta | None:
-    return min(
-        (v.sampling for v in asset.variables.values() if v.sampling is not None), default=None
-    )
 
 
 def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:

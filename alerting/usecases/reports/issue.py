@@ -10,9 +10,9 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.fields.common import ReportPeriod
 from alerting.definitions.model import Definition, Revision, TrainedDefinition, matching_assets
 from alerting.definitions.shards import shard_of
-from alerting.definitions.wording.language import Language, language, template
+from alerting.definitions.wording.language import language, template
 from alerting.detection.problems import problem_delay
-from alerting.notifications.notification import Notification, new_message
+from alerting.notifications.notification import new_message
 from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.base.periods import Period, period_before, periods_within
@@ -64,7 +64,14 @@ class ReportCalendar:
             name = served.revision.name
             if shard is not None and shard_of(name) != shard:
                 continue
-            for period in reversed(self._periods(served.length)):
+            for period in reversed(
+                periods_within(
+                    served.length,
+                    self._as_of,
+                    self._platform.zone,
+                    LOOK_BACK + self._longest_closing,
+                )
+            ):
                 if (
                     self.closes_at(served.revision.definition, served.assets, period) <= self._as_of
                     and name not in self._heads_of(period)
@@ -92,11 +99,6 @@ class ReportCalendar:
     def assets_of(self, definition: Definition) -> Sequence[Asset]:
         """Return the assets of a definition."""
         return matching_assets(definition, self._platform.assets.all())
-
-    def _periods(self, length: ReportPeriod) -> list[Period]:
-        return periods_within(
-            length, self._as_of, self._platform.zone, LOOK_BACK + self._longest_closing
-        )
 
     def _served_in(self, latest: Revision, period: Period) -> bool:
         revisions = (
@@ -290,30 +292,30 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
         if definition is not None and (recipients := definition.schedule.report_recipients):
             title = definition.title or definition.name
             reads = language(head.language)
-            added += platform.notifications.add(_notifications(head, title, recipients, now, reads))
+            subject = reads.say("Report {period}: {name}", period=head.period or "", name=title)
+            payload = {
+                "report": head.id,
+                "definition": head.definition,
+                "period": head.period,
+                "sentences": list(head.sentences),
+            }
+            text = "\n".join(head.sentences)
+            added += platform.notifications.add(
+                [
+                    new_message(
+                        f"report:{head.id}:{recipient}",
+                        recipient,
+                        subject,
+                        text,
+                        now,
+                        None,
+                        **payload,
+                    )
+                    for recipient in dict.fromkeys(recipients)
+                ]
+            )
         platform.reports.mark_announced(head.id)
     return added
-
-
-def _notifications(
-    head: ReportHead,
-    title: str,
-    recipients: Sequence[str],
-    now: datetime,
-    language_of_plant: Language,
-) -> list[Notification]:
-    subject = language_of_plant.say("Report {period}: {name}", period=head.period or "", name=title)
-    payload = {
-        "report": head.id,
-        "definition": head.definition,
-        "period": head.period,
-        "sentences": list(head.sentences),
-    }
-    text = "\n".join(head.sentences)
-    return [
-        new_message(f"report:{head.id}:{recipient}", recipient, subject, text, now, None, **payload)
-        for recipient in dict.fromkeys(recipients)
-    ]
 
 
 def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:

@@ -26,7 +26,7 @@ from alerting.ports import (
     ReportPorts,
 )
 from alerting.reporting.base.messages import money
-from alerting.reporting.base.table import Table, to_document
+from alerting.reporting.base.table import to_document
 from alerting.reporting.definition.conclusion import Judgement, conclude
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics
@@ -206,7 +206,10 @@ def compose_report(
     content = ReportContent(
         document,
         page,
-        {name: table_document(t) for name, t in tables(metrics).items()},
+        {
+            name: {"columns": list(t.columns), "rows": [list(row) for row in t.rows]}
+            for name, t in tables(metrics).items()
+        },
         draw_picture(metrics, zone, of_plant),
     )
     has_content = has_something_to_say(platform.decisions, material, metrics)
@@ -265,11 +268,6 @@ def _as_known(platform: ReportPorts, material: Material) -> Material:
         for m in material.models
     ]
     return with_misses(platform, replace(material, episodes=episodes, models=models))
-
-
-def table_document(table: Table) -> Document:
-    """Return a table as it is stored with its report."""
-    return {"columns": list(table.columns), "rows": [list(row) for row in table.rows]}
 
 
 def has_something_to_say(decisions: Decisions, material: Material, metrics: ReportMetrics) -> bool:

@@ -71,7 +71,11 @@ class SinkDelivery:
         done = _whole(composed, answered)
         if away is not None and not done:
             raise away
-        if letters and len(letters) + self._count_letters() > MOST_LETTERS:
+        if (
+            letters
+            and len(letters) + self.plant.sink_deliveries.count_letters(self.sink.name)
+            > MOST_LETTERS
+        ):
             raise ReceiverAway(
                 f"{MOST_LETTERS} messages were refused: correct the receiver or the sink, then "
                 f"`alerting retry {self.sink.name}`"
@@ -138,9 +142,6 @@ class SinkDelivery:
             if accepted:
                 self.plant.sink_deliveries.remove_letters(accepted)
         return len(accepted)
-
-    def _count_letters(self) -> int:
-        return self.plant.sink_deliveries.count_letters(self.sink.name)
 
     def _compose(self, found: SinkChanges) -> list["_Composed"]:
         episodes = {c.changed.id for c in found.changes if isinstance(c.changed, Episode)}

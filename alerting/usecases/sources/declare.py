@@ -14,7 +14,6 @@ from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import join_with_and
 from alerting.ports import Assets, EventRow, ReadingRow
 from alerting.readings.column_titles import split_title, whole_title
-from alerting.usecases.ingestion.sources import Duration
 from alerting.usecases.sources import row_refusals
 from alerting.usecases.sources.headroom import (
     Headroom,
@@ -141,7 +140,10 @@ class _Fit:
             for name in {**row.values, **row.quality}
             if (variable := self._variable(name, row)) is not None
         }
-        types = {name: (added.get(name) or self._declared(name)).type for name in row.values}
+        types = {
+            name: (added.get(name) or self._added.get(name) or self._asset.variables[name]).type
+            for name in row.values
+        }
         values = {name: _convert(name, value, types[name]) for name, value in row.values.items()}
         self._take([name for name in added if name not in self._asset.variables])
         self._added |= added
@@ -170,9 +172,6 @@ class _Fit:
             for name, v in known
             if v.type == "number" and not v.computed and (v.source or self._by is None)
         )
-
-    def _declared(self, name: str) -> Variable:
-        return self._added.get(name) or self._asset.variables[name]
 
     def _variable(self, name: str, row: ReadingRow) -> Variable | None:
         """Return the variable to declare, or to note the source at; None if it is declared with its
@@ -260,7 +259,9 @@ def fit_events(
     surplus = None
     for line, row in mapped.rows:
         type = types.get(row.type) or EventType(
-            name=row.type, title=mapped.type_texts.get(row.type), duration=_duration(lasting)
+            name=row.type,
+            title=mapped.type_texts.get(row.type),
+            duration="lasting" if lasting else "instant",
         )
         asset = known[row.asset] or new_assets.get(row.asset)
         try:
@@ -296,7 +297,3 @@ def _event(row: EventRow, type: EventType) -> EventRow:
             f"events of type {shown(row.type)} are instant, and this one has an end after its start"
         )
     return replace(row, end=row.start)
-
-
-def _duration(lasting: bool) -> Duration:
-    return "lasting" if lasting else "instant"

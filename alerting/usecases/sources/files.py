@@ -339,30 +339,22 @@ def _check(
     """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line
     refuses it. Raises UserError, which quotes nothing of a file that is no table."""
     try:
-        return _check_table(plant, drop, source, file, now)
+        skipped = ignore_line if source.bad_lines == "skip" else None
+        if source.delivers == "events":
+            lasting = source.events.lasting
+            duration: Duration | None = (
+                None if lasting is None else "lasting" if lasting else "instant"
+            )
+            return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
+        return _with_source(
+            check_readings(drop.readings(source, file), plant, reject=skipped, now=now),
+            plant.assets,
+            source,
+        )
     except Exception as refusal:  # an unexpected one quotes what it wants
         if is_outage(refusal) or drop.may_be_quoted(source, file):
             raise
         raise UserError(no_table(file.name)) from refusal
-
-
-def _check_table(
-    plant: IngestionPorts,
-    drop: FileDrop,
-    source: FilesSource,
-    file: FoundFile,
-    now: datetime | None,
-) -> CheckedFile:
-    skipped = ignore_line if source.bad_lines == "skip" else None
-    if source.delivers == "events":
-        lasting = source.events.lasting
-        duration: Duration | None = None if lasting is None else "lasting" if lasting else "instant"
-        return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
-    return _with_source(
-        check_readings(drop.readings(source, file), plant, reject=skipped, now=now),
-        plant.assets,
-        source,
-    )
 
 
 def _with_source(

@@ -1,12 +1,10 @@
 """The dataset of a definition, from which a training learns, with its quality report."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition, matching_assets
 from alerting.definitions.revisions import question_hash
@@ -103,7 +101,9 @@ def dataset_at(
     histories = histories_at(platform, definition, as_of)
     limits = platform.limits
     derived = stored_features(platform.derived_features, definition)
-    if derived is None and labels_read(platform, definition, _assets(histories), as_of):
+    if derived is None and labels_read(
+        platform, definition, [history.asset for history in histories], as_of
+    ):
         derived = derive_at(definition, histories, as_of)  # rows are left out by their windows
     stated = definition if derived is None else derived.fill(definition)
     suppressed = suppressed_at(platform, stated, as_of)
@@ -164,10 +164,6 @@ def feedback_labels_at(
         *collect_feedback_labels(episodes, definition, as_of),
         *collect_misses(misses, definition, as_of),
     ]
-
-
-def _assets(histories: Sequence[History]) -> list[Asset]:
-    return [history.asset for history in histories]
 
 
 def acted_windows(

@@ -147,7 +147,13 @@ def describe_model(
     elif state in ("failed", "cancelled") and training is not None:
         reason = training.failure or translatable("it has not ended within a day")
     elif refused is not None:
-        reason = _summary(refused)
+        reason = summarise_decision(
+            refused.verdict,
+            refused.champion_version,
+            refused.actor,
+            refused.reason,
+            refused.evidence,
+        )
     return ModelLine(
         revision.name,
         revision.definition.title or revision.name,
@@ -184,10 +190,6 @@ def _advice(state: ModelState, refused: DecisionRecord | None) -> str:
             return _PROPOSED
         return _AFTER.get(refused.verdict, _NO_ADVICE)
     return _ADVICE[state]
-
-
-def _summary(d: DecisionRecord) -> str:
-    return summarise_decision(d.verdict, d.champion_version, d.actor, d.reason, d.evidence)
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,12 @@ from alerting.definitions.model import ModelDefinition, matching_assets
 from alerting.definitions.wording.language import template
 from alerting.episodes.episode import Episode
 from alerting.ports import (
-    Assets,
     Decisions,
     Definitions,
     DeliveryPorts,
     EpisodePorts,
-    EvaluationPorts,
     Models,
     PastEvaluations,
-    PlanPorts,
-    Readings,
     Swept,
     UpkeepPorts,
 )
@@ -57,7 +53,10 @@ def retain(
     version that was in service stays, with its twin, its runs and its data.
     """
     lasts = platform.retention
-    latest = latest_limit(platform, as_of)
+    lateness = max(
+        (target.allowed_lateness for target in current_plan(platform).targets), default=0
+    )
+    latest = as_of - timedelta(milliseconds=lateness) - _AFTER_LATENESS  # late readings may need it
     limits = {name: min(as_of - last, latest) for name, last in vars(lasts).items()}
     needed = [
         *platform.episodes.find(open_only=True),
@@ -98,21 +97,6 @@ def retain(
     return totals
 
 
-def latest_limit(platform: PlanPorts, as_of: datetime) -> datetime:
-    """Return the instant after which nothing is deleted: late readings may need it."""
-    lateness = max(
-        (target.allowed_lateness for target in current_plan(platform).targets), default=0
-    )
-    return as_of - timedelta(milliseconds=lateness) - _AFTER_LATENESS
-
-
-def assets_with_readings(assets: Assets, readings: Readings) -> list[str]:
-    """Return the names of all assets, also of those that are no longer defined."""
-    return list(
-        dict.fromkeys([*(asset.name for asset in assets.all()), *readings.newest_readings()])
-    )
-
-
 def _readings(
     platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
 ) -> Iterable[Swept]:
@@ -127,7 +111,9 @@ def _limits(
     """Return before when nothing in use reads readings, by asset; at most `before`."""
     assets = platform.assets.all()
     by_name = {asset.name: asset for asset in assets}
-    limits = dict.fromkeys(assets_with_readings(platform.assets, platform.readings), before)
+    # also of assets that are no longer defined
+    names = [*by_name, *platform.readings.newest_readings()]
+    limits = dict.fromkeys(names, before)
     read_from = [
         (by_name.get(e.asset, Asset(name=e.asset)), e.raised_at - _BEFORE_EPISODE) for e in needed
     ]
@@ -215,6 +201,7 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
     synced = sync(platform, as_of)
     rolled = roll_up(platform, as_of)  # before the records of arrivals are forgotten
     read_sinks(platform, as_of)  # those written to the database begin
+    longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
     return {
         "edited_documents": audit_edits(platform, as_of),
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
@@ -226,14 +213,10 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
         "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),
         "rolled_up": rolled.rows,
         "not_rolled_up": sorted(set(rolled.faults))[:MOST_FAULTS_NAMED],
-        "forgotten_late": forget_late(platform, as_of),
+        "forgotten_late": platform.arrivals.forget(
+            as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION)
+        ),
         "dead_letters": len(platform.notifications.dead()),
         "faulty_routes": ROUTES.read(platform)[1],
         "faults": [f"{fault.kind}: {fault.subject}" for fault in check_platform(platform, as_of)],
     }
-
-
-def forget_late(platform: EvaluationPorts, as_of: datetime) -> int:
-    """Remove arrival records that nothing would reprocess; return how many."""
-    longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
-    return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION))
