@@ -40,10 +40,9 @@ from alerting.ports import (
     ReadingBatch,
     ReadingColumns,
     ReadingRow,
+    Readings,
     SampleColumn,
     Wanted,
-    WantedHistory,
-    load_each,
     silent,
 )
 from alerting.readings.computed import read_computed
@@ -242,7 +241,7 @@ class PredictFolder:
         return ended
 
 
-class ParquetStore:
+class ParquetStore(Readings):
     """Write readings into a folder, and read them as the port `Readings`. For one process."""
 
     def __init__(self, folder: Path, most_rows: int | None = None) -> None:
@@ -303,16 +302,10 @@ class ParquetStore:
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return {one.asset: self._columns(one.asset, one.start, end, one.types) for one in wanted}
 
-    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
-        return load_each(self, wanted, end)
-
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> pd.DataFrame:
         return newest_frame(self.load, asset, since, until)
-
-    def index_newest(self, variables: Iterable[str]) -> None:
-        """Prepare nothing: every search looks at the files of its interval."""
 
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None

@@ -101,7 +101,6 @@ from alerting.ports.readings import (
     SampleColumn,
     Wanted,
     WantedHistory,
-    load_each,
 )
 from alerting.ports.reports import (
     ReportContent,

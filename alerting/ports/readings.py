@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -167,8 +168,14 @@ class Readings(Protocol):
         few queries as possible."""
 
     def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
-        """Return by asset what `load` returns from `start` on, with `start` as `events_since`,
-        with fewer queries. An asset may be left out, as one that `load` refuses: `load` it."""
+        """Return by asset what `load` returns from `start` on, with `start` as `events_since`. An
+        asset may be left out, as one that `load` refuses: `load` it. A store that can reads all
+        with fewer queries."""
+        found = {}
+        for asset, start, names, with_events in wanted:
+            with suppress(UserError):
+                found[asset.name] = self.load(asset, start, end, names, start, with_events)
+        return found
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
@@ -178,7 +185,7 @@ class Readings(Protocol):
 
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare the search of `newest` for these variables, so that it takes no longer with more
-        readings. Idempotent."""
+        readings. Idempotent. Readings that are stored elsewhere prepare nothing."""
 
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None
@@ -196,19 +203,6 @@ class Readings(Protocol):
         A few that lie far before all others, as of a clock that was not set, do not count
         (`usual_instants`). `until`: later ones do not count.
         """
-
-
-def load_each(
-    readings: Readings, wanted: Sequence[WantedHistory], end: datetime
-) -> dict[str, History]:
-    """Return `load_histories` of a store that gains nothing by reading several assets at once."""
-    found = {}
-    for asset, start, names, with_events in wanted:
-        try:
-            found[asset.name] = readings.load(asset, start, end, names, start, with_events)
-        except UserError:
-            continue
-    return found
 
 
 class IntervalLabels(Protocol):

@@ -19,9 +19,8 @@ from alerting.ports import (
     ReadingColumns,
     ReadingKey,
     ReadingRow,
+    Readings,
     Wanted,
-    WantedHistory,
-    load_each,
 )
 from alerting.readings.computed import read_computed
 from alerting.readings.history import Doubts, History, from_millis, to_millis, whole_millis
@@ -37,7 +36,7 @@ from alerting.stores.readings.columns import (
 )
 
 
-class MemoryReadings:
+class MemoryReadings(Readings):
     """Ports `Readings` and `ReadingWrites`: rows by instant, events by type and start."""
 
     def __init__(self, assets: MemoryAssets) -> None:
@@ -177,16 +176,10 @@ class MemoryReadings:
             for w in wanted
         }
 
-    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
-        return load_each(self, wanted, end)
-
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> pd.DataFrame:
         return newest_frame(self.load, asset, since, until)
-
-    def index_newest(self, variables: Iterable[str]) -> None:
-        """Prepare nothing: every search looks at all readings of an asset."""
 
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None

@@ -25,8 +25,6 @@ from alerting.ports import (
     ReadingColumns,
     Readings,
     Wanted,
-    WantedHistory,
-    load_each,
 )
 from alerting.readings.history import Doubts, History, events_between, join_instants, to_millis
 
@@ -176,7 +174,7 @@ class CountedReadings:
         return found
 
 
-class CachedReadings:
+class CachedReadings(Readings):
     """Port `Readings` of one preview over about (start, end].
 
     What covers at least half of that time is read whole and held; other requests are answered from
@@ -287,16 +285,10 @@ class CachedReadings:
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._live.load_many(wanted, end)
 
-    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
-        return load_each(self, wanted, end)
-
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> pd.DataFrame:
         return self._live.newest_values(asset, since, until)
-
-    def index_newest(self, variables: Iterable[str]) -> None:
-        """Create nothing, as every backtest."""
 
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None

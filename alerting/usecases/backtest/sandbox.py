@@ -28,8 +28,6 @@ from alerting.ports import (
     SandboxPorts,
     TrainingRuns,
     Wanted,
-    WantedHistory,
-    load_each,
 )
 from alerting.readings.history import FIRST_INSTANT, History
 from alerting.usecases.definitions.derived import stored_features
@@ -40,7 +38,7 @@ from alerting.usecases.registry.registration import search_run
 _MOST_DRAWN_BYTES = 64 << 20
 
 
-class ReadingsUntil:
+class ReadingsUntil(Readings):
     """Port `Readings`. A request beyond the instant returns the readings up to it."""
 
     def __init__(self, live: Readings, until: datetime) -> None:
@@ -68,16 +66,10 @@ class ReadingsUntil:
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._live.load_many(wanted, min(end, self._until))
 
-    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
-        return load_each(self, wanted, end)
-
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> pd.DataFrame:
         return self._live.newest_values(asset, since, min(until, self._until))
-
-    def index_newest(self, variables: Iterable[str]) -> None:
-        """Create nothing: the search for values is slower without an index, and as right."""
 
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None

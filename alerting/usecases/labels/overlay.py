@@ -20,8 +20,6 @@ from alerting.ports import (
     ReadingColumns,
     Readings,
     Wanted,
-    WantedHistory,
-    load_each,
 )
 from alerting.readings.history import Doubts, History, Millis, has_data, millis, no_instants
 from alerting.readings.interval_labels import IntervalLabel, LabelKind, bad_intervals, new_label
@@ -40,7 +38,7 @@ def without_bad_values(platform: P, at: datetime | None = None) -> P:
     return replace(platform, readings=LabelledReadings(platform.readings, platform.labels, at))
 
 
-class LabelledReadings:
+class LabelledReadings(Readings):
     """Port `Readings`: those of another one, without the values that are labelled bad. `at`: the
     instant of whose labels; None for those that nobody has undone."""
 
@@ -66,9 +64,6 @@ class LabelledReadings:
         found = self._stored.load_many(wanted, end)
         bad = self._bad_labels(found)
         return {name: _columns_without_bad(one, name, bad[name]) for name, one in found.items()}
-
-    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
-        return load_each(self, wanted, end)
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

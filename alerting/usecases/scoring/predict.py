@@ -29,8 +29,6 @@ from alerting.ports import (
     ReadingColumns,
     Readings,
     Wanted,
-    WantedHistory,
-    load_each,
 )
 from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
@@ -264,7 +262,7 @@ def _stride(
     return _MOMENT if plan is None else timedelta(milliseconds=plan.stride_ms)
 
 
-class GivenReadings:
+class GivenReadings(Readings):
     """Port `Readings`: those given for these assets, else the stored ones; stored events."""
 
     def __init__(self, given: Readings, assets: Collection[str], stored: Readings) -> None:
@@ -298,16 +296,10 @@ class GivenReadings:
         others = [one for one in wanted if one.asset not in self._assets]
         return {**self._given.load_many(by_given, end), **self._stored.load_many(others, end)}
 
-    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
-        return load_each(self, wanted, end)
-
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> pd.DataFrame:
         return self._readings_for(asset.name).newest_values(asset, since, until)
-
-    def index_newest(self, variables: Iterable[str]) -> None:
-        """Prepare nothing: no reading is stored."""
 
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None
