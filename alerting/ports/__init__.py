@@ -27,8 +27,6 @@ from alerting.ports.episodes import (
     LiveEpisode,
     Misses,
     Mutes,
-    NoChangeFeed,
-    live_episode,
 )
 from alerting.ports.evaluation import (
     EvaluationPlans,

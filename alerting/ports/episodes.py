@@ -134,10 +134,6 @@ class Misses(Protocol):
 ChangedThing = Literal["episode", "mute", "platform", "access"]
 
 
-class NoChangeFeed(Exception):
-    """Error: the database gives no change stream, or not to this user."""
-
-
 @dataclass(frozen=True)
 class LiveEpisode:
     """The part of an episode by which pages and programs know that they must look again."""
@@ -165,16 +161,3 @@ class LiveChange:
     asset: str | None = None
     episode: LiveEpisode | None = None
     access: str | None = None
-
-
-def live_episode(episode: Episode) -> LiveEpisode:
-    """Return the part of an episode that is told live."""
-    return LiveEpisode(
-        episode.id,
-        episode.definition,
-        episode.asset,
-        episode.severity,
-        episode.phase,
-        episode.acknowledged is not None,
-        episode.muted_by is not None,
-    )

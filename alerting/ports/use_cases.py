@@ -240,7 +240,7 @@ class SourcePorts(IngestionPorts):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SinkPorts:
-    """Apply sinks, and deliver what they send. `sink_feed`: None where the database gives none."""
+    """Apply sinks, and deliver what they send."""
 
     sinks: DocumentStore
     sink_deliveries: SinkDeliveries
@@ -248,7 +248,7 @@ class SinkPorts:
     assets: Assets
     audit: Audit
     clock: Clock
-    sink_feed: SinkFeed | None = None
+    sink_feed: SinkFeed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -385,8 +385,8 @@ class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
     group.
 
     `line_speed`: how many seconds of a simulated line, whose time the clock shows, pass in a
-    second; None in real time. `changes`: None where the database gives none.
+    second; None in real time.
     """
 
-    changes: ChangeFeed | None = None
+    changes: ChangeFeed
     line_speed: Callable[[], float | None] = real_time

@@ -119,7 +119,6 @@ INDEXES: dict[str, list[IndexModel]] = {
     ARRIVALS: [
         IndexModel([("waits", ASCENDING)], sparse=True),
         IndexModel([("arrived_at", ASCENDING)]),
-        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=60),
     ],
     REPROCESSING_REQUESTS: [],
     EPISODES: [
@@ -212,6 +211,7 @@ INDEXES: dict[str, list[IndexModel]] = {
 """Every collection, with the indexes beside the one on `_id`."""
 
 RETIRED_INDEXES = {
+    ARRIVALS: ["done_at_1"],
     EPISODES: ["open_key_1"],
     REPROCESSING_REQUESTS: ["definition_1_asset_1"],
 }

@@ -7,10 +7,9 @@ from typing import Any
 
 from bson.timestamp import Timestamp
 from pymongo.change_stream import DatabaseChangeStream
-from pymongo.errors import OperationFailure
 
 from alerting.definitions.model import SEVERITIES
-from alerting.ports import ChangedThing, LiveChange, LiveEpisode, NoChangeFeed
+from alerting.ports import ChangedThing, LiveChange, LiveEpisode
 from alerting.stores.documents import (
     ACCESS_TOKENS,
     ACCOUNTS,
@@ -57,7 +56,6 @@ _PIPELINE: list[Document] = [
         }
     },
 ]
-_REFUSALS = (13, 40573)  # codes of Unauthorized, and of a server that is no replica set
 _WAIT_MS = 100
 _GATHER_S = 0.05
 _MOST = 2000
@@ -72,16 +70,10 @@ class ChangeFeed:
 
     @contextmanager
     def read(self) -> Iterator["ChangeReader"]:
-        """Yield a reader of the changes from now on. Raises NoChangeFeed."""
-        try:
-            # the driver resumes after an election; where it cannot, the next stream begins with
-            # what is open
-            stream = self._database.watch(_PIPELINE, max_await_time_ms=_WAIT_MS)
-        except OperationFailure as fault:
-            if fault.code not in _REFUSALS:
-                raise
-            raise NoChangeFeed(str(fault)[:200]) from fault
-        with stream:
+        """Yield a reader of the changes from now on."""
+        # the driver resumes after an election; where it cannot, the next stream begins with
+        # what is open
+        with self._database.watch(_PIPELINE, max_await_time_ms=_WAIT_MS) as stream:
             yield ChangeReader(self._database, stream)
 
 

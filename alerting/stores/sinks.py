@@ -13,7 +13,6 @@ from pymongo.errors import OperationFailure
 
 from alerting.episodes.episode import Episode
 from alerting.ports import (
-    NoChangeFeed,
     PositionLost,
     Predicted,
     Score,
@@ -45,7 +44,6 @@ from alerting.stores.documents import (
     utc,
 )
 
-_REFUSALS = (13, 40573)  # codes of Unauthorized, and of a server that is no replica set
 _LOST = (136, 260, 280, 286)
 # codes of CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost
 _WAIT_MS = 250
@@ -154,10 +152,8 @@ class SinkFeed:
 
     @contextmanager
     def read(self, position: str | None, *, alarms: bool, values: bool) -> Iterator["SinkReader"]:
-        """Yield a reader of what is committed after a position, or from now on.
-
-        Raises PositionLost, and NoChangeFeed where the database gives no changes.
-        """
+        """Yield a reader of what is committed after a position, or from now on. Raises
+        PositionLost."""
         collections = [name for name, is_read in ((EPISODES, alarms), (SCORES, values)) if is_read]
         pipeline: list[Document] = [
             {
@@ -229,8 +225,6 @@ def _faults(position: str | None = None) -> Iterator[None]:
     try:
         yield
     except OperationFailure as fault:
-        if fault.code in _REFUSALS:
-            raise NoChangeFeed(str(fault)[:200]) from fault
         is_passing = fault.has_error_label("ResumableChangeStreamError")
         if fault.code in _LOST or (position is not None and not is_passing):
             raise PositionLost(str(fault)[:200]) from fault

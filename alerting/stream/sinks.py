@@ -18,7 +18,7 @@ from alerting.adapters.sinks.receivers import Surroundings, open_receiver
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sinks.sink import Sink
 from alerting.definitions.wording.language import Translatable, template, translatable
-from alerting.ports import NoChangeFeed, PositionLost, ReceiverAway, SinkClient, SinkProgress
+from alerting.ports import PositionLost, ReceiverAway, SinkClient, SinkProgress
 from alerting.stores.sinks import SinkFeed, SinkReader
 from alerting.usecases.sinks.deliver import (
     MOST_MISSED,
@@ -41,7 +41,6 @@ SELECT_S = 30.0
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 _STOP_S = 8.0
-_NO_CHANGES = template("the database gives no changes to its user: {reason}")
 _FAILS = template("the delivery fails: {fault}")
 _log = logging.getLogger(__name__)
 
@@ -146,8 +145,6 @@ class SinkThread:
                     if isinstance(text, Translatable)
                     else str(fault).removeprefix(f"sink {self.sink.name}: ")
                 )
-            except NoChangeFeed as fault:
-                reason = translatable(_NO_CHANGES, reason=str(fault))
             except (PyMongoError, DatabaseDown) as fault:
                 _log.warning("sink %s: the database does not answer: %s", self.sink.name, fault)
                 reason = None
@@ -166,11 +163,8 @@ class SinkThread:
 
     def _deliver(self) -> None:
         client = open_receiver(self.sink, self._surroundings)
-        feed = self._platform.sink_feed
         try:
-            if feed is None:
-                raise UserError("the database gives no changes")
-            self._deliver_to(client, feed)
+            self._deliver_to(client, self._platform.sink_feed)
         finally:
             with suppress(Exception):
                 client.close()

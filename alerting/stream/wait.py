@@ -15,7 +15,7 @@ from typing import Any
 import pymongo
 from pymongo.change_stream import CollectionChangeStream
 from pymongo.database import Database
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import (
@@ -30,7 +30,6 @@ from alerting.stores.leases import STREAM, Leases
 READ_AGAIN_S = 5.0
 _AWAIT_MS = 1_000
 _ARRIVALS = "late_arrivals"
-_EVALUATED_UNTIL = "evaluated_until"
 # the module with the names of collections loads much more than the driver
 _NEW: list[Mapping[str, Any]] = [
     {"$match": {"operationType": "insert"}},
@@ -137,29 +136,18 @@ def _is_read_by_service(document: Mapping[str, Any]) -> bool:
 
 
 class _Arrivals:
-    """The arrival records from the first question on, by a change stream. Without one, writers are
-    asked to leave them for a minute."""
+    """The arrival records from the first question on, by a change stream."""
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         self._records = database[_ARRIVALS]
-        self._asked = database[_EVALUATED_UNTIL]
         self._stream: CollectionChangeStream[dict[str, Any]] | None = None
 
     def has_any(self, stopped: Event) -> bool:
-        """Return whether rows were announced, within some seconds, or some minutes ago where the
-        database has no change streams."""
+        """Return whether rows were announced, within some seconds."""
         until = time.monotonic() + READ_AGAIN_S
-        try:
-            if self._stream is None or not self._stream.alive:
-                self._stream = self._records.watch(_NEW, max_await_time_ms=_AWAIT_MS)
-            while time.monotonic() < until and not stopped.is_set():
-                if self._stream.try_next() is not None:
-                    return True
-        except OperationFailure:
-            self._asked.update_one(
-                {"_id": _EVALUATED_UNTIL}, {"$currentDate": {"asked_at": True}}, upsert=True
-            )
-            stopped.wait(until - time.monotonic())
-            there = [{"done_at": {"$type": "date"}}, {"waits": True}]
-            return self._records.find_one({"$or": there}, {"_id": True}) is not None
+        if self._stream is None or not self._stream.alive:
+            self._stream = self._records.watch(_NEW, max_await_time_ms=_AWAIT_MS)
+        while time.monotonic() < until and not stopped.is_set():
+            if self._stream.try_next() is not None:
+                return True
         return False

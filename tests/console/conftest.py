@@ -8,6 +8,7 @@ from anyio.from_thread import start_blocking_portal
 from fastapi.testclient import TestClient
 
 from alerting.adapters.mongo.mongo import open_stores
+from alerting.console.live.live_api import LiveStream
 from tests.helpers.console.api import client, platform  # noqa: F401 - fixtures
 from tests.helpers.console.desk import chromium, desk, plant_address  # noqa: F401 - fixtures
 from tests.helpers.console.pages import browser, wall  # noqa: F401 - fixtures
@@ -24,6 +25,17 @@ def one_event_loop():
     ):
         yield
     TestClient.portal = None
+
+
+@pytest.fixture(scope="module")
+def streams_end():
+    """Let each stream of changes end before its first event."""
+
+    async def may_stay(_):
+        return False
+
+    with patch.object(LiveStream, "_may_stay", may_stay):
+        yield
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from tests.helpers.console.route_table import (
     routes_of,
 )
 
+pytestmark = pytest.mark.usefixtures("streams_end")
 STRANGERS = (Sender("", "viewer", {}), OVER, DISABLED)
 
 

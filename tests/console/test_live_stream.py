@@ -16,11 +16,12 @@ from alerting.console.live import changes as live_changes
 from alerting.console.live import live_api
 from alerting.episodes.episode import ActorStamp
 from alerting.operators.people import hash_secret
-from alerting.ports import LiveChange, live_episode
+from alerting.ports import LiveChange
 from alerting.usecases.access import people
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode
 from tests.helpers.console.server import serving_thread
+from tests.helpers.episodes import live_episode
 
 HANG_S = 300.0
 
@@ -222,18 +223,3 @@ def test_a_person_has_so_many_streams_and_all_end_with_the_process(fed, monkeypa
         read.app.state.live.close()
         assert [reader.next() for reader in readers] == [None, None]
         assert read().answer.status_code == 503
-
-
-def test_without_a_change_feed_the_answer_is_the_present_state(platform, client):
-    def ask(**query):
-        answer = client.get("/api/v1/live", params=query, headers=VIEWER)
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        fields = dict(line.split(": ", 1) for line in answer.text.splitlines() if line)
-        return fields, json.loads(fields["data"])
-
-    platform.episodes.insert(episode(1, condition="open"))
-    fields, told = ask()
-    assert (told["open"]["high"], fields["retry"]) == (1, "1000")
-    assert ask(after=fields["id"])[1]["all"] is False
-    platform.episodes.insert(episode(2, asset="oven-2", condition="open"))
-    assert ask(after=fields["id"])[1]["all"] is True

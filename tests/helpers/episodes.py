@@ -14,6 +14,7 @@ from alerting.episodes.episode import (
     Transition,
     episode_id,
 )
+from alerting.ports import LiveEpisode
 from tests.builders import at
 
 
@@ -33,6 +34,19 @@ def episode(minute=0, definition="too-hot", asset="oven-1", **changes) -> Episod
         evaluation=Evaluation(at(minute), "triggered", "above 215", 220.0, 215.0),
     )
     return replace(plain, **changes)
+
+
+def live_episode(one: Episode) -> LiveEpisode:
+    """Return the part of an episode that is told live."""
+    return LiveEpisode(
+        one.id,
+        one.definition,
+        one.asset,
+        one.severity,
+        one.phase,
+        one.acknowledged is not None,
+        one.muted_by is not None,
+    )
 
 
 def closed(one: Episode, **changes) -> Episode:

@@ -16,7 +16,7 @@ from tests.helpers.databases import empty_database
 WITHOUT_TWIN = (
     *("accounts", "access_tokens", "sessions", "reports", "backtests", "rollups", "feedback"),
     *("sources", "deliveries", "dead_messages", "leases", "sinks", "sink_deliveries"),
-    "sweeps",
+    *("sweeps", "changes", "sink_feed"),
 )
 COLLECTIONS = (
     *(indexes.ACCOUNTS, indexes.ACCESS_TOKENS, indexes.SESSIONS, indexes.WRONG_ATTEMPTS),

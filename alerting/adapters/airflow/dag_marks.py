@@ -31,7 +31,6 @@ _PIPELINE: list[dict[str, Any]] = [
     {"$match": {"ns.coll": {"$in": [_DEFINITIONS, _SOURCES]}, "operationType": "insert"}},
     {"$project": {"ns.coll": 1, "fullDocument.name": 1, "fullDocument.definition": 1}},
 ]
-_NO_STREAMS = (13, 40573)  # codes of Unauthorized, and of a server that is no replica set
 _WAIT_S = 1.0
 _LOOK_S = 10.0
 
@@ -44,8 +43,7 @@ class DagMarks:
     home.
 
     A change stream, which goes on from its token after an outage. Where it cannot, and at the
-    start, all files are marked. A server without change streams is asked every second for its last
-    revision. `is_open`: set once revisions are followed.
+    start, all files are marked. `is_open`: set once revisions are followed.
     """
 
     database: Database
@@ -62,10 +60,7 @@ class DagMarks:
                 self._read_stream(stop)
             except OperationFailure as fault:
                 self.token = None
-                if fault.code in _NO_STREAMS:
-                    self._poll(stop)
-                else:
-                    _log.warning("all DAG files are marked: %s", first_line(fault))
+                _log.warning("all DAG files are marked: %s", first_line(fault))
             except PyMongoError as fault:
                 _log.warning("edited DAGs wait for the database: %s", first_line(fault))
             if not stop():
@@ -96,23 +91,6 @@ class DagMarks:
         if self.read_by_service not in (None, found):
             mark(self.home, SOURCE_FILES[:1])
         self.read_by_service = found
-
-    def _poll(self, stop: Callable[[], bool]) -> None:
-        known = None
-        while not stop():
-            try:
-                newest = [
-                    self.database[name].find_one({}, {"_id": True}, sort=[("_id", -1)])
-                    for name in (_DEFINITIONS, _SOURCES)
-                ]
-                if newest != known:
-                    mark_all(self.home)
-                    known = newest
-                self.is_open.set()
-                self._mark_sources()
-            except PyMongoError as fault:
-                _log.warning("edited DAGs wait for the database: %s", first_line(fault))
-            time.sleep(_WAIT_S)
 
 
 def _files(change: dict[str, Any]) -> tuple[str, ...]:

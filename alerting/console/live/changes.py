@@ -6,7 +6,6 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict
-from hashlib import sha256
 from threading import Event, Thread
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Person
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import SEVERITIES
-from alerting.ports import LiveChange, LiveEpisode, NoChangeFeed, Platform
+from alerting.ports import LiveChange, LiveEpisode, Platform
 from alerting.stores.live import ChangeFeed
 
 MOST_EPISODES = 200
@@ -52,13 +51,6 @@ def frame(
     return event(mark, content)
 
 
-def state_mark(still_open: Iterable[LiveEpisode], others: Iterable[object]) -> str:
-    """Return a text that changes with the open episodes and other things, for readers that ask
-    each second instead."""
-    rows = sorted(repr(one) for one in (*still_open, *others))
-    return sha256("\n".join(rows).encode()).hexdigest()[:20]
-
-
 def event(mark: str, content: dict[str, Any]) -> bytes:
     """Return a server-sent event with this id."""
     return f"id: {mark}\ndata: {json.dumps(content, separators=(',', ':'))}\n\n".encode()
@@ -79,7 +71,7 @@ READ_AGAIN_S = 1.0
 LINGER_S = 30.0
 """For so long the database is read on after the last stream, for a person who changes the page."""
 START_S = 5.0
-FeedState = Literal["idle", "starting", "ready", "away", "none"]
+FeedState = Literal["idle", "starting", "ready", "away"]
 _log = logging.getLogger(__name__)
 
 
@@ -92,7 +84,7 @@ class LiveChanges:
 
     def __init__(self, platform: Platform) -> None:
         self._feed = platform.changes
-        self._state: FeedState = "idle" if platform.changes is not None else "none"
+        self._state: FeedState = "idle"
         self._closed = False
         self._stop = Event()
         self._open: dict[str, LiveEpisode] = {}
@@ -108,7 +100,7 @@ class LiveChanges:
 
     @property
     def state(self) -> FeedState:
-        """Return whether changes are read: `none` where the database gives none."""
+        """Return whether changes are read."""
         return self._state
 
     @property
@@ -238,10 +230,6 @@ class LiveChanges:
                         if changes := reader.next():
                             call(self._add, changes)
                             stop.wait(JOIN_S)
-            except NoChangeFeed as fault:
-                _log.warning("no live pages: the database gives no change stream: %s", fault)
-                call(self._become, "none")
-                return
             except Exception as fault:
                 if isinstance(fault, PyMongoError | DatabaseDown):
                     _log.warning("changes cannot be read: %s", first_line(fault))
@@ -286,6 +274,6 @@ class LiveChanges:
                 waiting.set_result(None)
 
     def _rest(self) -> None:
-        if not self._people and self._state != "none":
+        if not self._people:
             self._stop.set()
             self._state = "idle"

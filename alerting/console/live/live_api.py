@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from secrets import randbelow
 from time import monotonic
 from typing import Annotated
@@ -15,11 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Access, Person
-from alerting.console.api.api import Served, Viewer
-from alerting.console.live.changes import ALIVE, LiveChanges, frame, state_mark
+from alerting.console.api.api import Viewer
+from alerting.console.live.changes import ALIVE, LiveChanges
 from alerting.console.problems import DATABASE_DOWN, problem
 from alerting.operators.people import hash_secret
-from alerting.ports import Platform, live_episode
 
 ALIVE_S = 15.0
 """At least so often something is sent, and the reader's permission is looked at again; at once when
@@ -33,7 +31,6 @@ class LiveStream(Response):
     """Events for one reader. It holds two tasks and a position.
 
     `find_again`: returns the person as of now, from the session or token of the request.
-    `present`: returns one event of the present state, for a database without change streams.
     """
 
     media_type = EVENT_STREAM
@@ -44,7 +41,6 @@ class LiveStream(Response):
         changes: LiveChanges,
         last_mark: str,
         find_again: Callable[[], Person | None],
-        present: Callable[[], bytes],
     ) -> None:
         super().__init__()
         del self.headers["content-length"]
@@ -58,7 +54,6 @@ class LiveStream(Response):
         self._seen_access = 0
         self._last_mark = last_mark
         self._find_again = find_again
-        self._present = present
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         changes = self._changes
@@ -74,26 +69,21 @@ class LiveStream(Response):
             return
         try:
             await changes.begin(self._person)
-            if changes.state == "none":
-                await self._send_once(send)
-            elif changes.state != "ready":
+            if changes.state != "ready":
                 await self._refuse(503, DATABASE_DOWN)(scope, receive, send)
             else:
-                await self._start(send)
+                await send(
+                    {
+                        "type": "http.response.start",
+                        "status": 200,
+                        "headers": self.raw_headers,
+                    }
+                )
                 if not scope.get("is_head"):
                     await self._follow(receive, send)
                 await send({"type": "http.response.body", "body": b""})
         finally:
             changes.end(self._person)
-
-    async def _start(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-
-    async def _send_once(self, send: Send) -> None:
-        """Send the present state, and let the reader ask again in a second."""
-        content = b"retry: 1000\n" + await run_in_threadpool(self._present)
-        await self._start(send)
-        await send({"type": "http.response.body", "body": content})
 
     async def _follow(self, receive: Receive, send: Send) -> None:
         changes = self._changes
@@ -177,7 +167,6 @@ _ANSWER = {
 )
 def live(
     request: Request,
-    platform: Served,
     person: Viewer,
     last_event_id: Annotated[
         str, Header(max_length=40, description="The id of the last event; browsers send it.")
@@ -192,8 +181,7 @@ def live(
     happening, over), whether acknowledged and muted. `open`, `unacknowledged`: counts by severity.
     `all`: more may have changed than is named; read the lists again. `mutes`,
     `platform`: mutes or faults of the platform have changed. Changes of a quarter of
-    a second are one event. An event `alive` comes at least every 15 seconds. Where the database has
-    no change streams, the answer is one event of the present state: ask again each second.
+    a second are one event. An event `alive` comes at least every 15 seconds.
     """
     last_mark = last_event_id or after
     changes: LiveChanges = request.app.state.live
@@ -204,14 +192,4 @@ def live(
         changes,
         last_mark,
         lambda: access.find_again(person, now()),
-        partial(_present, platform, last_mark),
     )
-
-
-def _present(platform: Platform, last_mark: str) -> bytes:
-    """Return an event of the present state, whose id changes when it does."""
-    still_open = [live_episode(one) for one in platform.episodes.find(open_only=True)]
-    others = [(one.id, one.version) for one in platform.mutes.not_ended()]
-    faults = [(one.kind, one.subject) for one in platform.platform_alerts.open()]
-    mark = state_mark(still_open, (*others, *faults))
-    return frame(mark, (), still_open, look_again=mark != last_mark)

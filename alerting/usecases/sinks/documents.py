@@ -13,8 +13,7 @@ from alerting.definitions.sinks.sink import (
     sink_kinds,
 )
 from alerting.definitions.wording.language import template
-from alerting.ports import Document, NoChangeFeed, SinkPorts
-from alerting.stores.sinks import SinkFeed
+from alerting.ports import Document, SinkPorts
 from alerting.usecases.documents import DocumentKind, StateChange
 from alerting.usecases.sinks.status import SinkStatus, sink_status
 
@@ -24,21 +23,12 @@ LETTERS_SHOWN = 20
 def _begin(plant: SinkPorts, names: Sequence[str], at: datetime) -> None:
     """Store where sinks begin that have no place yet in the order of all changes."""
     new = [name for name in names if plant.sink_deliveries.progress(name).until is None]
-    position = _present_position(plant.sink_feed) if new else None
+    if not new:
+        return
+    with plant.sink_feed.read(None, alarms=True, values=True) as reader:
+        position = reader.next(0).position
     for name in new:
         plant.sink_deliveries.begin(name, position, at)
-
-
-def _present_position(feed: SinkFeed | None) -> str | None:
-    """Return where the database stands; None if it does not say: the sink is then read from what is
-    stored since its beginning."""
-    if feed is None:
-        return None
-    try:
-        with feed.read(None, alarms=True, values=True) as reader:
-            return reader.next(0).position
-    except NoChangeFeed:
-        return None
 
 
 def _sink_model(document: Document) -> type[BaseModel] | None:

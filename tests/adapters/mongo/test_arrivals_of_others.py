@@ -1,10 +1,7 @@
 """What other processes write is told once it is written: by the change stream of its arrival
-records, and on a server without change streams, too."""
+records."""
 
 from dataclasses import replace
-
-import pymongo
-import pytest
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores
@@ -17,16 +14,6 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.receivers import wait_until
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
-
-
-@pytest.fixture(params=["change stream", "none"])
-def database(request):
-    """Return a database on a server with change streams, and on one without."""
-    if request.param == "change stream":
-        yield request.getfixturevalue("real").database
-        return
-    with pymongo.MongoClient(request.getfixturevalue("plain_server"), tz_aware=True) as client:
-        yield client["plain"]
 
 
 def process(database):
@@ -45,9 +32,9 @@ def part(first, last, count):
     return LatePart("oven-1", at(first), at(last), count, ("temperature",))
 
 
-def test_rows_of_others_are_told_once_whether_late_or_not_and_own_ones_never(database):
-    service = process(database)
-    other = process(database)
+def test_rows_of_others_are_told_once_whether_late_or_not_and_own_ones_never(real):
+    service = process(real.database)
+    other = process(real.database)
     service.arrivals.extend_evaluated_until(at(10))
     stopped = []
     told = service.arrivals.written_by_others(lambda: bool(stopped))
@@ -68,7 +55,6 @@ def test_rows_of_others_are_told_once_whether_late_or_not_and_own_ones_never(dat
     assert learned == [part(minute, minute, 1) for minute in range(31, 36)]
     stopped.append(True)
     assert list(told) == []
-    assert "asked_at" not in database["evaluated_until"].find_one()
 
 
 def test_the_first_rows_of_a_plant_are_evaluated_by_one_process_that_another_one_stores(real):

@@ -22,6 +22,7 @@ from tests.helpers.reports import store_report
 from tests.in_memory_platform import in_memory_platform
 
 pytest.importorskip("schemathesis", reason="install the extra dev")
+pytestmark = pytest.mark.usefixtures("streams_end")
 UNREADABLE = (
     "not a legal character|is no name of a field|is not YAML|cannot be read|too deeply|digits"
 )

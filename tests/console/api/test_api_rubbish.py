@@ -6,7 +6,6 @@ written. What is answered is compared with what is declared.
 """
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from urllib.parse import quote, urlencode
@@ -38,6 +37,7 @@ from tests.helpers.databases import empty_database
 from tests.helpers.samples import a_share_of
 from tests.in_memory_platform import HandClock, MemoryModels, in_memory_platform
 
+pytestmark = pytest.mark.usefixtures("streams_end")
 DIGITS = "9" * 20_000
 TEXTS = [
     "", " ", "\0", "a\0b", "\u202eabc", "x" * 201, "x" * 20_000, "💥", "../../etc/passwd", "$where",
@@ -102,7 +102,7 @@ def platform(two_prepared):
     """A filled platform on a real server, which refuses more than the stores in memory."""
     database = two_prepared[0].database
     made = MongoStores(database).platform(MemoryModels(), {}, HandClock(), memory_platform)
-    yield filled(replace(made, changes=None))  # else the stream of changes does not end
+    yield filled(made)
     empty_database(database, {SCHEMA})
 
 

@@ -47,6 +47,7 @@ from tests.helpers.console.rubbish import (
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import HandClock, in_memory_platform
 
+pytestmark = pytest.mark.usefixtures("streams_end")
 PROBLEM = "application/problem+json"
 STORES = (
     *("definitions", "assets", "episodes", "mutes", "reports", "platform_alerts", "routes"),

@@ -122,7 +122,8 @@ def test_a_sink_that_stands_still_is_a_fault_of_the_platform_until_it_goes_on(pl
     assert faults(9) == []
     assert "the broker is away" in faults(11)[0]
     assert lacks(browser.get("/sinks").text, "the broker is away", "stale") == []
-    platform.sink_deliveries.advance("scada", None, SinkStep("p", at(12), 1, 0, at(12), {}))
+    begin = platform.sink_deliveries.progress("scada").position
+    platform.sink_deliveries.advance("scada", begin, SinkStep("p", at(12), 1, 0, at(12), {}))
     assert faults(13) == []
     refuse(platform, 1)
     assert "alerting list dead" in faults(600)[0]

@@ -3,12 +3,11 @@
 from dataclasses import replace
 
 from alerting.operators.people import hash_secret
-from alerting.ports import live_episode
 from alerting.usecases.access import people
 from alerting.usecases.access.sign_in import begin_session
 from alerting.usecases.access.tokens import create_token, revoke_token
 from tests.builders import at
-from tests.helpers.episodes import episode
+from tests.helpers.episodes import episode, live_episode
 from tests.helpers.mutes import mute
 
 
