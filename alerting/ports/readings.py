@@ -183,9 +183,10 @@ class Readings(Protocol):
         """Return the newest value of each variable in (since, until] within its engineering range,
         as readings of a history."""
 
-    def index_newest(self, variables: Iterable[str]) -> None:
+    def index_newest(self, variables: Iterable[str]) -> None:  # noqa: ARG002 - of those that do
         """Prepare the search of `newest` for these variables, so that it takes no longer with more
         readings. Idempotent. Readings that are stored elsewhere prepare nothing."""
+        return
 
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None

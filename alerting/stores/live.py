@@ -73,7 +73,8 @@ class ChangeFeed:
         """Yield a reader of the changes from now on."""
         # the driver resumes after an election; where it cannot, the next stream begins with
         # what is open
-        with self._database.watch(_PIPELINE, max_await_time_ms=_WAIT_MS) as stream:
+        stream = self._database.watch(_PIPELINE, max_await_time_ms=_WAIT_MS)
+        with stream:
             yield ChangeReader(self._database, stream)
 
 
