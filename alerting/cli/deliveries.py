@@ -33,8 +33,8 @@ from alerting.readings.column_titles import derive_name
 from alerting.settings.environment import Settings, read_settings, variable
 from alerting.settings.secrets import read_secret_rules
 from alerting.settings.variables import Variables
+from alerting.stream.lease import new_process
 from alerting.stream.run import run
-from alerting.stream.wait import await_source, new_process
 from alerting.usecases.ingestion.tables import check_readings, refuse_line
 from alerting.usecases.notification import deliver
 from alerting.usecases.sinks.documents import SINKS, retry_letters
@@ -216,9 +216,6 @@ def stream(
         settings.read_link_key()
         settings.read_model_key()
     while not stopped.is_set():
-        await_source(settings, alive, stopped, process)
-        if stopped.is_set():
-            return
         run(partial(platform, service=True), os.environ, alive, stopped, process, console.print)
 
 

@@ -1,8 +1,5 @@
 """Leases: what one process does at a time, by the clock of the database, so that the clocks of
-several machines need not agree.
-
-It loads the driver alone: a process that waits for a lease holds little in memory.
-"""
+several machines need not agree."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

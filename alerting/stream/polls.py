@@ -8,7 +8,7 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from threading import Event, Thread
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from pymongo.errors import PyMongoError
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from alerting.ports import Platform
     from alerting.usecases.sources.poll import Readers
 
-LOOK_S = 5.0
-"""Time between two looks at the documents."""
+TAKEN_S = 5.0
+"""Time until a source is read that another reader has now."""
 TICK_S = 0.25
 MOST_AT_ONCE = 8
 """Sources that are read at once. Others wait, and the scheduler reads those that wait long."""
@@ -60,17 +60,6 @@ class PollService:
         self._platform = replace(opened, arrivals=opened.arrivals.as_another())
         self._readers = readers
         self._sources: dict[str, PolledHere] = {}
-        self._stopped = Event()
-        self._thread = Thread(target=self._run, name="polls", daemon=True)
-
-    def start(self) -> None:
-        """Start to look at the documents."""
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        """Return whether the documents are looked at."""
-        return self._thread.is_alive()
 
     def reads(self) -> list[str]:
         """Return the sources that this process reads, and has read lately. The scheduler reads all
@@ -79,24 +68,11 @@ class PollService:
         return [name for name, one in list(self._sources.items()) if one.is_read(now)]
 
     def close(self) -> None:
-        """Begin no further reading, and wait some seconds for those under way: a process that is
-        killed has stored what it had read."""
-        self._stopped.set()
+        """Wait some seconds for the readings under way: a process that is killed has stored what it
+        had read."""
         until = time.monotonic() + _STOP_S
-        self._thread.join(max(0.0, until - time.monotonic()))
         while self._reading() and time.monotonic() < until:
             time.sleep(TICK_S)
-
-    def _run(self) -> None:
-        looked_at = -LOOK_S
-        while not self._stopped.wait(TICK_S):
-            try:
-                if time.monotonic() - looked_at >= LOOK_S:
-                    looked_at = time.monotonic()
-                    self.look()
-                self.start_due()
-            except Exception as fault:  # the database is away: the next look tries again
-                _log.warning("polled sources cannot be looked at now: %s", first_line(fault))
 
     def look(self) -> None:
         """Take the sources that the service reads now. A reading under way goes on."""
@@ -134,7 +110,7 @@ class PollService:
         fault = None
         try:
             if not self._poll(one.source.name):
-                every = min(every, LOOK_S)
+                every = min(every, TAKEN_S)
             one.read_at = time.monotonic()
         except UserError as refusal:
             fault = refusal.message

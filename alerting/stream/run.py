@@ -3,7 +3,7 @@
 import gc
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
@@ -12,10 +12,10 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.ports import Platform
 from alerting.settings.environment import Settings, read_settings
 from alerting.stream.evaluator import Evaluator
+from alerting.stream.lease import await_lease
 from alerting.stream.polls import PollService
 from alerting.stream.service import LeaseLost, StreamService
 from alerting.stream.sinks import SinkService
-from alerting.stream.wait import await_lease
 from alerting.wiring import sink_surroundings, source_readers
 
 Opened = Callable[[], AbstractContextManager[Platform]]
@@ -48,17 +48,21 @@ def run(
         )
         evaluator = Evaluator(p)
         polls = PollService(p, source_readers(settings, environ))
-        service = StreamService(p, environ, evaluator.add, process, polls.reads)
         sinks = SinkService(p, sink_surroundings(settings, environ))
-        others = (evaluator, sinks, polls)
+
+        def look() -> Collection[str]:
+            polls.look()
+            sinks.look()
+            return polls.reads()
+
+        service = StreamService(p, environ, evaluator.add, process, look)
         evaluator.start()
-        sinks.start()
-        polls.start()
         try:
             while not stopped.is_set():
                 service.turn()
+                polls.start_due()
                 evaluator.stored_until = service.stored_until
-                if alive is not None and all(one.is_alive for one in others):
+                if alive is not None and evaluator.is_alive:
                     alive.touch()
         except LeaseLost as lost:
             logging.getLogger(__name__).warning("%s", lost)

@@ -1,8 +1,7 @@
 """The subscriptions of `alerting stream`, one turn after another.
 
-Four kinds of threads: this one looks at the documents and stores; each source has one that keeps
-its connection (`adapters/sources/threaded.py`); the evaluator has two. What happens to a source is
-decided by `subscription.advance`; this module does it.
+Three kinds of threads: this one looks at the documents and stores; each source has one that keeps
+its connection (`adapters/sources/threaded.py`); the evaluator has its own.
 """
 
 import logging
@@ -18,14 +17,12 @@ from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.adapters.sources import brokers, threaded
 from alerting.adapters.sources.secrets import allowed_secrets
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import Streamed
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import Platform, SourceLoss
 from alerting.settings.secrets import read_secret_rules
 from alerting.settings.variables import Variables
 from alerting.stores.leases import STREAM
-from alerting.stream.subscription import Cause, Effect, Event, Subscription, advance
-from alerting.stream.wait import new_process
+from alerting.stream.lease import new_process
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.status import SERVICE
 from alerting.usecases.sources.stream import (
@@ -35,6 +32,7 @@ from alerting.usecases.sources.stream import (
     StreamCount,
     TooManyDead,
     earlier_subscriptions,
+    gap,
     ignore,
     store_messages,
 )
@@ -58,10 +56,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Connection:
-    """An open source. `waiting`: messages that can be stored later. `losses`: to be recorded."""
+    """An open source. `opened_at`: when this process opened it, until that is noted. `is_ending`:
+    the connection is closed, and values that do not come again are not all stored yet. `waiting`:
+    messages that can be stored later. `losses`: to be recorded."""
 
     source: StreamedSource
     stream: MessageStream
+    opened_at: datetime | None
+    is_ending: bool = False
     waiting: list[BrokerMessage] = field(default_factory=list)
     losses: list[SourceLoss] = field(default_factory=list)
 
@@ -99,23 +101,23 @@ class StreamService:
         environ: Mapping[str, str],
         stored: Stored = ignore,
         process: str | None = None,
-        polled: Callable[[], Collection[str]] = tuple,
+        look: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """Take the platform; `stored` takes the readings of each batch after they are stored.
 
-        `process`: the name by which this process has the lease of the service. `polled`: returns
-        the polled sources that it reads, which are noted beside its name with the open ones.
+        `process`: the name by which this process has the lease of the service. `look`: looks at the
+        other documents of the service; returns the polled sources that it reads, which are noted
+        beside its name with the open ones.
         """
         self._platform = opened
         self._stored = stored
         self._address = allowed_secrets(environ, read_secret_rules(Variables(environ)))
         self._process = process or new_process()
-        self._polled = polled
+        self._look_at_others = look
         self._looked_at = -LOOK_S
         self._now = datetime.min.replace(tzinfo=UTC)
-        self._wanted: Mapping[str, Streamed] = {}
-        self._states: dict[str, Subscription] = {}
         self._connections: dict[str, Connection] = {}
+        self._faults: dict[str, str | None] = {}
         self._behind: list[datetime] = []
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored, at least UNDER_WAY and at most
@@ -136,8 +138,8 @@ class StreamService:
                 self._looked_at = started
                 self._look()
             self._behind.clear()
-            for name in list(self._connections):
-                self._store(name)
+            for found in list(self._connections.values()):
+                self._store(found)
             until = max(min([now - UNDER_WAY, *self._behind]), now - LONGEST_BEHIND)
             self.stored_until = until if self._connections else None
             if not self._behind:
@@ -147,8 +149,10 @@ class StreamService:
             _log.warning(
                 "the database does not answer; brokers keep their messages: %s", str(fault)[:200]
             )
-            for name in list(self._states):
-                self._happen(name, "away")
+            for name, found in list(self._connections.items()):
+                if not found.source.is_sent_once:
+                    found.stream.close()
+                    del self._connections[name]
             self._looked_at = -LOOK_S
             time.sleep(PAUSE_S)
 
@@ -157,7 +161,7 @@ class StreamService:
         for name, found in list(self._connections.items()):
             try:
                 self._now = self._platform.clock.now()
-                self._leave(name)
+                self._leave(found)
             except Exception as fault:  # the database is away: the next reader notes the gap
                 found.stream.close()
                 if found.source.is_sent_once:
@@ -170,158 +174,147 @@ class StreamService:
             self._platform.leases.release(STREAM, self._process)
 
     def _look(self) -> None:
-        """Renew the lease, leave the sources that are read no more, and open those that are new."""
-        reads = [*self._connections, *self._polled()]
+        """Renew the lease, leave the sources that are read no more, open those that are new, and
+        note how far the others are read."""
+        reads = [*self._connections, *self._look_at_others()]
         if not self._platform.leases.claim(STREAM, self._process, reads):
             raise LeaseLost("another process of the stream service has taken over: this one waits")
-        read = SOURCES.read(self._platform)[0]
-        self._wanted = {
-            s.name: s for s in read if isinstance(s, StreamedSource) and s.state == "active"
+        wanted = {
+            source.name: source
+            for source in SOURCES.read(self._platform)[0]
+            if isinstance(source, StreamedSource) and source.state == "active"
         }
+        self._faults = {name: fault for name, fault in self._faults.items() if name in wanted}
         for name, found in list(self._connections.items()):
-            if self._wanted.get(name) != found.source:
-                self._leave(name)
-        self._states = {name: s for name, s in self._states.items() if name in self._wanted}
-        for name, source in self._wanted.items():
-            state = self._states.get(name, Subscription())
-            if state.phase == "closed":
-                history = getattr(source, "history", timedelta(0))
-                self._states[name] = Subscription(source.is_sent_once, history, fault=state.fault)
-            self._happen(name, "wanted", read_until=self._read_until(name))
+            if found.is_ending or wanted.get(name) != found.source:
+                self._leave(found)
+        for name, source in wanted.items():
+            if name in self._connections:
+                self._note_read(self._connections[name])
+            else:
+                self._open(source)
 
-    def _store(self, name: str) -> None:
+    def _store(self, found: Connection) -> None:
         """Store a batch of an open source. If more may wait, note when the last of it came."""
-        found = self._connections[name]
-        if self._states[name].phase == "ending":
-            self._leave(name)
+        name = found.source.name
+        if found.is_ending:
+            self._leave(found)
             return
         try:
             batch = found.batch()
         except UserError as fault:
-            self._happen(name, "broken", fault.message)
-            return
-        if not batch:
-            self._happen(name, "stored")
+            self._show(name, fault.message)
             return
         try:
             count = self._store_batch(found, batch)
         except TooManyDead as fault:
-            _log.warning("paused: %s", fault)
-            found.waiting = [*batch, *found.waiting]
-            self._happen(name, "full", fault.message)
+            self._give_up(found, fault)
             return
         if len(batch) >= threaded.BATCH:
             self._behind.append(batch[-1].received_at)
-        self._happen(name, "stored", None, count.messages)
+        if count.messages:
+            self._faults[name] = None  # what is stored has ended a fault
+        self._show(name, None)
+        if found.opened_at is not None and not found.source.is_sent_once:
+            # the broker has answered: it keeps messages since the opening
+            self._platform.deliveries.note_read(name, found.opened_at)
+            found.opened_at = None
         if count.dead:
             _log.warning(
                 "source %s: %s of %s messages could not be stored", name, count.dead, count.messages
             )
 
     def _store_batch(self, found: Connection, batch: Sequence[BrokerMessage]) -> StreamCount:
-        """Store messages; if the database is away they wait, and its error is raised."""
+        """Store messages; they wait if they cannot be stored now, and its error is raised."""
         try:
             return store_messages(
                 self._platform, found.source, batch, self._now, is_outage, self._stored
             )
-        except TooManyDead:
-            raise
         except Exception:
             found.waiting = [*batch, *found.waiting]
             raise
 
-    def _leave(self, name: str) -> None:
+    def _give_up(self, found: Connection, fault: TooManyDead) -> None:
+        """Pause a source of which too many messages could not be stored: the broker keeps the
+        others, or they are lost."""
+        name = found.source.name
+        _log.warning("paused: %s", fault)
+        with suppress(UserError):  # its document is gone or faulty by now: it is not read
+            SOURCES.change_state(self._platform, name, "pause", SERVICE, self._now)
+        self._show(name, fault.message)
+        found.stream.close()
+        if found.source.is_sent_once and (count := found.drop_rest()):
+            found.losses.append(SourceLoss("the source was paused while they waited", count))
+            self._record_losses(found)
+        del self._connections[name]
+
+    def _leave(self, found: Connection) -> None:
         """Close a subscription, and store the values that its server does not send again.
 
         Raises what is an outage of the database: then it goes on ending in the next turn.
         """
-        self._happen(name, "unwanted")
-        if self._states[name].phase != "ending":
-            return
-        found = self._connections[name]
-        while batch := found.rest():
+        if not found.is_ending:
+            found.stream.close()
+            found.is_ending = True
+        while found.source.is_sent_once and (batch := found.rest()):
             try:
                 self._store_batch(found, batch)
             except TooManyDead:
+                found.waiting = found.waiting[len(batch) :]
                 why = "too many messages of the source could not be stored"
                 found.losses.append(SourceLoss(why, len(batch)))
-        self._happen(name, "emptied", read_until=self._read_until(name))
+        self._note_read(found)
+        del self._connections[found.source.name]
 
-    def _read_until(self, name: str) -> datetime | None:
-        """Return until when others read a source, or its document changed; None if noted."""
-        state = self._states[name]
-        if not state.is_sent_once or state.opened_at is None:
-            return None
-        before = self._platform.deliveries.progress(name).read_until
-        if before is None:
-            return None
-        return max([before, *(revision.at for revision in self._platform.sources.revisions(name))])
-
-    def _happen(
-        self,
-        name: str,
-        cause: Cause,
-        why: str | None = None,
-        count: int = 0,
-        read_until: datetime | None = None,
-    ) -> None:
-        """Do what follows from an event. If the database is away, the state stays as it was."""
-        event = Event(cause, why, count, read_until)
-        after = self._states[name] = self._follow(name, self._states[name], event)
-        if after.phase == "closed":
-            self._connections.pop(name, None)
-
-    def _follow(self, name: str, before: Subscription, event: Event) -> Subscription:
-        after, effects = advance(before, event, self._now)
-        for effect in effects:
-            if (fault := self._do(name, effect)) is not None:
-                after = self._follow(name, after, Event("not_opened", fault))
-        return after
-
-    def _do(self, name: str, effect: Effect) -> str | None:
-        """Do one thing. Return why a source cannot be opened."""
-        deliveries = self._platform.deliveries
-        match effect.work:
-            case "open":
-                return self._open(name)
-            case "close":
-                self._connections[name].stream.close()
-            case "pause":
-                with suppress(UserError):  # its document is gone or faulty by now: it is not read
-                    SOURCES.change_state(self._platform, name, "pause", SERVICE, self._now)
-            case "show_fault":
-                deliveries.set_fault(name, effect.why)
-            case "note_opening" | "note_read":
-                deliveries.note_read(name, effect.at)
-            case "note_gap":
-                deliveries.record_loss(name, SourceLoss(effect.why or ""), self._now)
-            case "drop_rest":
-                found = self._connections[name]
-                if count := found.drop_rest():
-                    found.losses.append(
-                        SourceLoss("the source was paused while they waited", count)
-                    )
-                    self._record_losses(found)
-            case "record_losses":
-                self._record_losses(self._connections[name])
-        return None
-
-    def _open(self, name: str) -> str | None:
-        source = self._wanted[name]
+    def _open(self, source: StreamedSource) -> None:
+        """Open a source, or show why it cannot be opened: the next look tries again."""
         try:
             address = self._address(source.url)
             earlier = earlier_subscriptions(self._platform.sources, source)
             now = self._platform.clock.now
             stream = brokers.open_stream(source.kind, source, address, now, earlier)
         except UserError as fault:
-            return fault.message
+            self._show(source.name, fault.message)
+            return
         except Exception as fault:
             # of a client library; its text can hold the address, with a password
             if is_outage(fault):
                 raise
-            return f"source {name}: cannot be opened: {type(fault).__name__}"
-        self._connections[name] = Connection(source, stream)
-        return None
+            why = f"source {source.name}: cannot be opened: {type(fault).__name__}"
+            self._show(source.name, why)
+            return
+        found = Connection(source, stream, self._now)
+        self._connections[source.name] = found
+        self._note_read(found)
+
+    def _show(self, name: str, fault: str | None) -> None:
+        """Show the fault of a source, or that it has none, unless the database shows it already."""
+        if self._faults.get(name, "") != fault:
+            self._platform.deliveries.set_fault(name, fault)
+            self._faults[name] = fault
+
+    def _note_read(self, found: Connection) -> None:
+        """Note how far a source is read, and what was lost. One whose broker keeps messages is read
+        once the broker has answered, and without a fault."""
+        name = found.source.name
+        if found.source.is_sent_once:
+            self._record_gap(found)
+            self._platform.deliveries.note_read(name, self._now)
+        elif found.opened_at is None and self._faults.get(name) is None and not found.is_ending:
+            self._platform.deliveries.note_read(name, self._now)
+        self._record_losses(found)
+
+    def _record_gap(self, found: Connection) -> None:
+        """Record once that values were lost before the source was opened, unless its history fills
+        the gap: since it was read last, or its document changed."""
+        name = found.source.name
+        before = self._platform.deliveries.progress(name).read_until
+        if before is not None and found.opened_at is not None:
+            last = max([before, *(one.at for one in self._platform.sources.revisions(name))])
+            if found.opened_at - last > getattr(found.source, "history", timedelta(0)):
+                why = gap("no process read the source", last, found.opened_at)
+                self._platform.deliveries.record_loss(name, SourceLoss(why), self._now)
+        found.opened_at = None
 
     def _record_losses(self, found: Connection) -> None:
         found.losses += found.stream.losses()

@@ -7,6 +7,7 @@ the same keys.
 import logging
 import math
 import time
+from collections import Counter
 from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.sinks.receivers import Surroundings, open_receiver
-from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.faults import UserError
 from alerting.definitions.sinks.sink import Sink
 from alerting.definitions.wording.language import Translatable, template, translatable
 from alerting.ports import PositionLost, ReceiverAway, SinkClient, SinkProgress
@@ -32,7 +33,6 @@ from alerting.usecases.sinks.documents import read_sinks
 if TYPE_CHECKING:
     from alerting.ports import Platform
 
-LOOK_S = 5.0
 AT_ONCE = 500
 NOTE_S = 5.0
 """Time after which the position is stored, though nothing was sent."""
@@ -52,40 +52,14 @@ class SinkService:
         self._platform = opened
         self._surroundings = surroundings
         self._threads: dict[str, SinkThread] = {}
-        self._stopped = Event()
-        self._thread = Thread(target=self._run, name="sinks", daemon=True)
-
-    def start(self) -> None:
-        """Start to look at the documents."""
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        """Return whether the documents are looked at."""
-        return self._thread.is_alive()
 
     def close(self) -> None:
         """End all deliveries after what they do now, or some seconds."""
-        self._stopped.set()
         until = time.monotonic() + _STOP_S
-        self._stop_all()
-        self._thread.join(max(0.0, until - time.monotonic()))
-        for one in self._stop_all():  # a look that was under way may have started another
+        for one in self._threads.values():
+            one.stopped.set()
+        for one in self._threads.values():
             one.join(max(0.0, until - time.monotonic()))
-
-    def _stop_all(self) -> "list[SinkThread]":
-        threads = list(self._threads.values())
-        for one in threads:
-            one.stop()
-        return threads
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self.look()
-            except Exception as fault:  # the database is away: the next look tries again
-                _log.warning("sinks cannot be read now: %s", first_line(fault))
-            self._stopped.wait(LOOK_S)
 
     def look(self) -> None:
         """Start the deliveries that are missing, and end those of changed and retired sinks."""
@@ -95,43 +69,31 @@ class SinkService:
             if sink.state == "active"
         }
         for name, thread in list(self._threads.items()):
-            if wanted.get(name) != thread.sink or not thread.is_alive():
-                thread.stop()
-                if thread.join(0.0):
-                    del self._threads[name]
+            if wanted.get(name) != thread.sink:
+                thread.stopped.set()
+            if not thread.is_alive():
+                del self._threads[name]
         for name, sink in wanted.items():
             if name not in self._threads:
                 self._threads[name] = SinkThread(self._platform, sink, self._surroundings)
+                self._threads[name].start()
 
 
-class SinkThread:
+class SinkThread(Thread):
     """The delivery of one sink, until it is stopped."""
 
     def __init__(self, opened: "Platform", sink: Sink, surroundings: Surroundings) -> None:
+        super().__init__(name=f"sink {sink.name}", daemon=True)
         self.sink = sink
+        self.stopped = Event()
         self._platform = opened
         self._surroundings = surroundings
-        self._stopped = Event()
-        self._failures: SinkDelivery | None = None
-        self._thread = Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
-        self._thread.start()
+        self._failures = Counter[str]()
 
-    def stop(self) -> None:
-        """Let it end."""
-        self._stopped.set()
-
-    def join(self, seconds: float) -> bool:
-        """Wait for its end. Return whether it has ended."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def is_alive(self) -> bool:
-        """Return whether it works."""
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Deliver; after a fault again, after a growing wait."""
         wait = FIRST_WAIT_S
-        while not self._stopped.is_set():
+        while not self.stopped.is_set():
             began = time.monotonic()
             try:
                 self._deliver()
@@ -158,7 +120,7 @@ class SinkThread:
                     self._platform.sink_deliveries.set_fault(self.sink.name, reason, now)
             if time.monotonic() - began > LONGEST_WAIT_S:
                 wait = FIRST_WAIT_S
-            self._stopped.wait(wait)
+            self.stopped.wait(wait)
             wait = min(2 * wait, LONGEST_WAIT_S)
 
     def _deliver(self) -> None:
@@ -171,10 +133,7 @@ class SinkThread:
 
     def _deliver_to(self, client: SinkClient, feed: SinkFeed) -> None:
         selection = selection_of(self._platform, self.sink)
-        delivery = SinkDelivery(self._platform, self.sink, client, selection)
-        if self._failures is not None:
-            delivery.failures = self._failures.failures
-        self._failures = delivery
+        delivery = SinkDelivery(self._platform, self.sink, client, selection, self._failures)
         progress = self._platform.sink_deliveries.progress(self.sink.name)
         position = progress.position
         what = {"alarms": self.sink.sends_alarms, "values": self.sink.sends_values}
@@ -226,7 +185,7 @@ class SinkThread:
         noted = -math.inf
         selected = noted
         most = 1
-        while not self._stopped.is_set():
+        while not self.stopped.is_set():
             if self.sink.match.parts and time.monotonic() - selected >= SELECT_S:
                 delivery.selection = selection_of(self._platform, self.sink)
                 selected = time.monotonic()

@@ -5,6 +5,7 @@ import queue
 import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from threading import Event, Thread
 
 import pytest
 
@@ -34,6 +35,25 @@ def wait_until(happened, what=""):
         assert time.monotonic() < end, what
         time.sleep(0.02)
     return found
+
+
+@contextmanager
+def looking(*works):
+    """Do what each turn of the stream service does, on a thread."""
+    stopped = Event()
+
+    def repeat():
+        while not stopped.wait(0.02):
+            for work in works:
+                work()
+
+    thread = Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
 
 
 class Receiver(ABC):

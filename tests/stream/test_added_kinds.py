@@ -19,7 +19,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sinks import sink
 from alerting.definitions.sinks.sink import SinkRefused, parse_sink
 from alerting.definitions.sources import source
-from alerting.definitions.sources.source import SourceRefused, parse_source, streamed_kinds
+from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.ports import ACCEPTED, Answer
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.service import StreamService
@@ -155,7 +155,6 @@ def test_the_schema_of_an_added_kind_is_closed(package):
     assert {fault.path for fault in refusal.value.faults} == {"wait_s", "wait", "url"}
     with pytest.raises(SourceRefused, match="topic: is not a field"):
         parse_source({**SOURCE, "topic": "line"})
-    assert "tcp_lines" in streamed_kinds()
 
 
 MODEL = """

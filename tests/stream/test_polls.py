@@ -22,7 +22,7 @@ from alerting.stream.polls import PolledHere, PollService
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers
 from tests.builders import at
-from tests.helpers.receivers import wait_until
+from tests.helpers.receivers import looking, wait_until
 from tests.in_memory_platform import memory_platform
 
 SOURCE = {
@@ -36,7 +36,7 @@ SOURCE = {
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(polls, "LOOK_S", 0.05)
+    monkeypatch.setattr(polls, "TAKEN_S", 0.05)
     monkeypatch.setattr(polls, "TICK_S", 0.02)
 
 
@@ -73,12 +73,9 @@ def apply(plant, *names, **changes):
 @contextmanager
 def service(plant, readers):
     made = PollService(plant, readers)
-    made.start()
-    try:
+    with looking(made.look, made.start_due):
         yield made
-    finally:
-        made.close()
-    assert not made.is_alive
+    made.close()
 
 
 def rows(plant, name):

@@ -15,6 +15,7 @@ from alerting.adapters.sources import brokers, threaded
 from alerting.definitions.faults import UserError
 from alerting.stores.leases import STREAM
 from alerting.stream import service
+from alerting.stream.lease import claim_stream
 from alerting.stream.service import (
     LONGEST_BEHIND,
     LOOK_S,
@@ -23,7 +24,6 @@ from alerting.stream.service import (
     LeaseLost,
     StreamService,
 )
-from alerting.stream.wait import claim_stream
 from alerting.usecases.sources import stream
 from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at
@@ -242,11 +242,11 @@ def test_the_time_in_which_no_process_read_a_server_that_sends_once_is_stated(se
     one = reader(servers, platform, [], OPC_UA)
     platform.deliveries.note_read("line", at(4))
     one.turn()
-    assert progress(platform).read_until == at(4)  # another reader may still note
+    found = progress(platform)
+    assert (found.lost, found.lost_at, found.read_until) == (0, at(9), at(9))
     clock.instant = at(10)
     servers.look(one)
-    found = progress(platform)
-    assert (found.lost, found.lost_at, found.read_until) == (0, at(10), at(10))
+    assert (progress(platform).lost_at, progress(platform).read_until) == (at(9), at(10))
     assert found.last_lost.startswith(
         f"no process read the source from {at(4).isoformat()} to {at(9).isoformat()}: "
     )

@@ -14,7 +14,7 @@ from alerting.usecases.sinks.documents import SINKS
 from tests.builders import at, oven
 from tests.helpers.episodes import episode
 from tests.helpers.proxy import Proxy
-from tests.helpers.receivers import RECEIVERS, surroundings, wait_until
+from tests.helpers.receivers import RECEIVERS, looking, surroundings, wait_until
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, platform_on
 
@@ -23,7 +23,7 @@ ALL = ["alarms", "acknowledgements", "scores", "forecasts"]
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch):
-    for name in ("LOOK_S", "NOTE_S", "FIRST_WAIT_S", "LONGEST_WAIT_S"):
+    for name in ("NOTE_S", "FIRST_WAIT_S", "LONGEST_WAIT_S"):
         monkeypatch.setattr(stream_sinks, name, 0.05)
 
 
@@ -59,11 +59,9 @@ def web(tmp_path):
 @contextmanager
 def service(plant, url) -> Iterator[SinkService]:
     made = SinkService(plant, surroundings(url))
-    made.start()
-    try:
+    with looking(made.look):
         yield made
-    finally:
-        made.close()
+    made.close()
 
 
 def document(receiver, **more):

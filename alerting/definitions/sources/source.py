@@ -209,11 +209,6 @@ def source_kinds() -> Mapping[str, type[BaseModel]]:
     return _UNION.kinds
 
 
-def streamed_kinds() -> list[str]:
-    """Return the kinds that the stream service reads."""
-    return [kind for kind, model in source_kinds().items() if issubclass(model, StreamedSource)]
-
-
 def source_union() -> TypeAdapter[Source]:
     """Return the closed union of all kinds of sources, told apart by `kind`."""
     return _UNION.adapter
