@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import Any
 
 import httpx
@@ -22,16 +21,6 @@ TIMEOUT_S = 20.0
 UNFINISHED = ("queued", "running")
 
 
-@dataclass(frozen=True)
-class RunProgress:
-    """Progress of a DAG run: its state, its number of finished tasks, and its running tasks."""
-
-    state: str
-    done: int
-    total: int
-    active: tuple[str, ...]
-
-
 class AirflowSilent(Exception):
     """Failure of Airflow to give a valid answer within the time limit."""
 
@@ -43,17 +32,6 @@ class AirflowClient:
         self._http = httpx.Client(base_url=url, timeout=min(TIMEOUT_S, patience_s), trust_env=False)
         self._password = password
         self._patience_s = patience_s
-
-    def wait_for_dag(self, dag_id: str) -> None:
-        """Wait until Airflow has read the DAG. Raises AirflowSilent if it does not in time."""
-        self._request("GET", f"/dags/{dag_id}")
-
-    def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """Return the runs of a DAG, newest first."""
-        found: list[dict[str, Any]] = self._request(
-            "GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after"}
-        )["dag_runs"]
-        return found
 
     def start(self, dag_id: str, run_id: str) -> None:
         """Start the run with this id unless it was started. Idempotent. Raises AirflowSilent
@@ -69,19 +47,9 @@ class AirflowClient:
         """Return the address of a run's page."""
         return f"{self._http.base_url}/dags/{dag_id}/runs/{run_id}"
 
-    def progress(self, dag_id: str, run_id: str) -> RunProgress:
-        """Return the progress of a run."""
-        state = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
-        tasks = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")[
-            "task_instances"
-        ]
-        done = [
-            task
-            for task in tasks
-            if task["state"] in {"success", "skipped", "failed", "upstream_failed"}
-        ]
-        active = [_name(task) for task in tasks if task["state"] == "running"]
-        return RunProgress(state, len(done), len(tasks), tuple(active))
+    def state(self, dag_id: str, run_id: str) -> str:
+        """Return the state of a run."""
+        return str(self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def _request(
         self, method: str, path: str, also_done: Collection[int] = (), **options: Any
@@ -112,12 +80,6 @@ class AirflowClient:
         )
         if answer.is_success:
             self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-
-
-def _name(task: Mapping[str, Any]) -> str:
-    """Return what a task works on; its name until Airflow knows more than a number."""
-    index = task["rendered_map_index"]
-    return str(task["task_id"] if index is None or index.isdecimal() else index)
 
 
 def start_trainings(settings: Settings, platform: Platform) -> dict[str, str]:

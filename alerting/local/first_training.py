@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from alerting.definitions.faults import UserError
@@ -22,6 +23,7 @@ from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.due import DueTraining, find_due_trainings
+from alerting.usecases.training.progress import unfinished_training
 from alerting.wiring import open_platform
 
 
@@ -100,9 +102,12 @@ def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining)
     name = due.definition
     dag_id = f"train__{due.definition}"
     try:
-        airflow.wait_for_dag(dag_id)
         airflow.start(dag_id, due.run)
-        state = _follow(airflow, dag_id, due.run, name)
+        while (state := airflow.state(dag_id, due.run)) in UNFINISHED:
+            with suppress(ModelUnavailable):
+                step = unfinished_training(platform, name, ())
+                _report(f"{name}, {step['step'] if step else 'waiting to begin'}")
+            time.sleep(POLL_S)
     except AirflowSilent as silence:
         return f"not trained: Airflow does not answer ({silence})"
     decided = platform.decisions.for_definition(name)
@@ -115,18 +120,6 @@ def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining)
         f"version {decision.challenger_version} is "
         f"champion{' (provisional)' if decision.provisional else ''}"
     )
-
-
-def _follow(airflow: AirflowClient, dag_id: str, run_id: str, name: str) -> str:
-    reported = ""
-    while (run := airflow.progress(dag_id, run_id)).state in UNFINISHED:
-        doing = f": {', '.join(run.active)}" if run.active else ""
-        text = f"{name}, task {min(run.done + 1, run.total)} of {run.total}{doing}"
-        if text != reported:
-            _report(text)
-            reported = text
-        time.sleep(POLL_S)
-    return run.state
 
 
 def _report(text: str) -> None:

@@ -13,7 +13,6 @@ import httpx
 import psutil
 import yaml
 
-from alerting.local.airflow_client import AirflowClient
 from alerting.local.demo import EXAMPLES, fill_up
 from alerting.settings.environment import read_settings
 from alerting.wiring import open_platform, open_stores
@@ -153,12 +152,6 @@ class Up:
         password = self.secret("airflow_passwords.json")["admin"]
         return Airflow(
             sign_in(f"http://127.0.0.1:{self.port('AIRFLOW')}", password), self.home / "logs"
-        )
-
-    def airflow(self):
-        return AirflowClient(
-            f"http://127.0.0.1:{self.port('AIRFLOW')}",
-            self.secret("airflow_passwords.json")["admin"],
         )
 
 
