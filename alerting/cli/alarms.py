@@ -236,12 +236,6 @@ def _file_name(head: ReportHead, *, is_interval: bool) -> str:
 
 
 def _write_tables(folder: Path, content: ReportContent) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be created ({error.strerror}); name another folder with --csv"
-        ) from error
     for name, stored in content.tables.items():
         rows = tuple(tuple(row) for row in stored["rows"])
         table = Table(name, tuple(stored["columns"]), rows)

@@ -5,7 +5,7 @@ import os
 import signal
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -22,15 +22,15 @@ from alerting.adapters.sources.claims import poll_claimed
 from alerting.adapters.sources.secrets import allowed_secrets
 from alerting.cli import files as options
 from alerting.cli.documents import As, Sort, sort_of, sort_of_name, stored_names
-from alerting.cli.files import file_layout, with_time_columns
+from alerting.cli.files import file_layout
 from alerting.cli.output import Output, OutputTable, colored, console, table_output
-from alerting.cli.support import command, platform, progress, read_documents, user, writes
+from alerting.cli.support import command, platform, progress, read_document, user, writes
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Source
 from alerting.definitions.sources.streamed import MessageSource
-from alerting.ports import ReadingRow, silent
+from alerting.ports import Platform, ReadingRow, silent
 from alerting.readings.column_titles import derive_name
-from alerting.settings.environment import Settings, read_settings, variable
+from alerting.settings.environment import read_settings
 from alerting.settings.secrets import read_secret_rules
 from alerting.settings.variables import Variables
 from alerting.stream.lease import new_process
@@ -39,6 +39,7 @@ from alerting.usecases.ingestion.tables import check_readings, refuse_line
 from alerting.usecases.notification import deliver
 from alerting.usecases.sinks.documents import SINKS, retry_letters
 from alerting.usecases.sinks.trial import try_sink
+from alerting.usecases.sources.deliver import deliver as deliver_rows
 from alerting.usecases.sources.deliver import require_active
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.json_rows import read_json, read_lines
@@ -83,9 +84,7 @@ def try_connection(
     none is acknowledged. A database is looked at, and gets no row.
     """
     file = Path(name)
-    documents = read_documents([file])[0] if file.is_file() else []
-    if len(documents) > 1:
-        raise UserError(f"{file}: holds {len(documents)} documents; write one")
+    documents = [read_document(file)] if file.is_file() else []
     with platform() as p:
         if documents:
             found = sort_of(documents, sort)
@@ -220,7 +219,6 @@ def stream(
 
 
 _ANSWER_S = 30.0
-_SENDING = ("sender", "engineer", "admin")
 Message = tuple[str, bytes]
 """A topic, empty for the API, and a payload."""
 
@@ -242,17 +240,20 @@ def replay(
     row has the time at which it is sent. Ctrl-C ends it."""
     from alerting.adapters.files.readings import ReadingsFile
 
-    plain = file_layout(asset=asset, asset_column=asset_column)
-    recording = ReadingsFile(file, with_time_columns(plain, time, time_format, tz))
+    layout = file_layout(
+        asset=asset, asset_column=asset_column, time=time, time_format=time_format, zone=tz
+    )
+    recording = ReadingsFile(file, layout)
     sent = 0
     with platform() as p, progress() as report:
         source = SOURCES.find(p, to)
         require_active(source)
-        if source.kind not in SENDERS:
+        if source.kind not in ("mqtt", "http"):
             raise UserError(f"source {to!r} is of kind {source.kind}; replay sends to mqtt, http")
         checked = check_readings(recording, p)
         batches = checked.rows(refuse_line, silent)
-        with SENDERS[source.kind](source, read_settings(os.environ)) as send:
+        sender = _to_broker(source) if source.kind == "mqtt" else nullcontext(partial(_store, p))
+        with sender as send:
             begin = datetime.now(UTC)
             first: datetime | None = None
             for ts, rows in groupby((r for batch in batches for r in batch), lambda row: row.ts):
@@ -262,7 +263,7 @@ def replay(
                 at = begin + (ts - first) / speed
                 clock.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))
                 found = [one for row in rows for one in messages(source, row, at)]
-                send(found)
+                send(source, found)
                 sent += len(found)
                 report("sending", sent, None)
     return Output({"source": to, "messages": sent}, [f"{sent:,} messages sent to {to}"])
@@ -297,8 +298,16 @@ def messages(source: "Source", row: "ReadingRow", at: datetime) -> list[Message]
     return [(topic(""), json.dumps(record | values).encode())]
 
 
+def _store(p: Platform, source: Source, messages: Sequence[Message]) -> None:
+    """Store messages as the API does."""
+    records = [json.loads(payload) for _, payload in messages]
+    found = deliver_rows(p, source, records, p.clock.now(), by=source.name, sender=user())
+    if found.refused:
+        raise UserError(f"source {source.name}: a row is refused: {found.refused[0].reason}")
+
+
 @contextmanager
-def _to_broker(source: Any, _: "Settings") -> Iterator[Callable[[Sequence[Message]], None]]:
+def _to_broker(source: Any) -> Iterator[Callable[[Any, Sequence[Message]], None]]:
     from alerting.adapters.sources.mqtt import new_client
 
     address = allowed_secrets(os.environ, read_secret_rules(Variables(os.environ)))(source.url)
@@ -308,7 +317,7 @@ def _to_broker(source: Any, _: "Settings") -> Iterator[Callable[[Sequence[Messag
     client.connect_async(host, port, keepalive=30)
     client.loop_start()
 
-    def publish(messages: Sequence[Message]) -> None:
+    def publish(_: Any, messages: Sequence[Message]) -> None:
         if not connected.wait(_ANSWER_S):
             raise UserError(f"source {source.name}: the broker {host} does not answer, or refuses")
         for one in [client.publish(topic, payload, qos=1) for topic, payload in messages]:
@@ -321,39 +330,3 @@ def _to_broker(source: Any, _: "Settings") -> Iterator[Callable[[Sequence[Messag
     finally:
         client.disconnect()
         client.loop_stop()
-
-
-@contextmanager
-def _to_console(source: Any, settings: "Settings") -> Iterator[Callable[[Sequence[Message]], None]]:
-    import httpx
-
-    url = wiring.console_address(settings)
-    path = settings.home / "secrets" / "api_tokens.json"
-    path = Path(os.environ.get(variable("api_tokens_file")) or path)
-    try:
-        tokens = json.loads(path.read_text(encoding="utf-8"))
-        token = next(one for one, of in tokens.items() if of["role"] in _SENDING)
-    except (OSError, ValueError, StopIteration) as fault:
-        raise UserError(f"{path}: has no token that may send readings") from fault
-    headers = {"authorization": f"Bearer {token}", "content-type": "application/x-ndjson"}
-    with httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_S, trust_env=False) as client:
-
-        def post(messages: Sequence[Message]) -> None:
-            body = b"\n".join(payload for _, payload in messages)
-            try:
-                answer = client.post(
-                    "api/v1/readings", params={"source": source.name}, content=body
-                )
-                found = answer.json()
-            except (httpx.HTTPError, ValueError) as fault:
-                raise UserError(f"{url} does not answer as the console: {fault}") from fault
-            if not answer.is_success or found["refused"]:
-                why = found.get("detail") or found["lines"][0]["reason"]
-                raise UserError(f"the console refuses rows ({answer.status_code}): {why}")
-
-        yield post
-
-
-SENDERS = {"mqtt": _to_broker, "http": _to_console}
-"""By kind: yields what sends messages to a source and waits until they are received; it raises
-UserError if they are not."""

@@ -3,37 +3,41 @@
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alerting.cli.output import (
+    Line,
+    Output,
+    OutputTable,
+    colored,
     console,
     plain,
-    print_json,
-    show,
+    print_lines,
+    prints_json,
 )
 from alerting.cli.support import (
     DryRun,
-    Json,
     command,
     definition_notes,
     is_served,
+    lines_of_notes,
     platform,
     read_documents,
-    show_notes,
     user,
     writes,
 )
 from alerting.definitions.faults import NotFound, UserError, name_hint
 from alerting.definitions.left import find_left
+from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
-    from alerting.definitions.revisions import Plan
     from alerting.ports import Platform, SourcePorts
+    from alerting.usecases.documents import DocumentKind, DocumentReview
 
 Sort = str
 """The word for a document of a kind, such as `source`."""
@@ -91,22 +95,25 @@ def _sort_of_one(document: Mapping[str, Any]) -> Sort:
     return max(fits, key=lambda sort: fits[sort], default="definition")
 
 
-def stored_names(p: "Platform") -> dict[Sort, list[str]]:
-    """Return the names of all stored documents by their sort."""
+def kinds() -> "Mapping[str, DocumentKind[Any, Any]]":
+    """Return the kinds of documents, which a list of definitions does without: they load numpy."""
     from alerting.usecases.document_kinds import KINDS
 
+    return KINDS
+
+
+def stored_names(p: "Platform") -> dict[Sort, list[str]]:
+    """Return the names of all stored documents by their sort."""
     return {
         sort: [str(one.get("name")) for one in kind.store(p).documents()]
-        for sort, kind in KINDS.items()
+        for sort, kind in kinds().items()
     }
 
 
 def require_sort(given: Sort) -> Sort:
     """Return what was given for `--as`. Raises UserError for no kind of documents."""
-    from alerting.usecases.document_kinds import KINDS
-
-    if given not in KINDS:
-        hint = name_hint(given, KINDS, "kinds")
+    if given not in kinds():
+        hint = name_hint(given, kinds(), "kinds")
         raise UserError(f"--as: {given!r} is no kind of documents; {hint}")
     return given
 
@@ -135,8 +142,7 @@ def check(
         typer.Argument(metavar="FILES|NAMES", help="YAML or JSON files, or stored definitions."),
     ],
     sort: As = None,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Check documents of any kind: lists every fault without applying them.
 
     The NAME of a stored definition checks its document, also one that was edited in the database.
@@ -144,31 +150,24 @@ def check(
     would be.
     """
     from alerting.usecases.definitions import checking, lookup
-    from alerting.usecases.document_kinds import KINDS
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     documents, origins = read_documents([file for file in files if file not in names])
     found = sort_of(documents, sort)
+    notes: dict[str, dict[str, Any]] = {}
     with platform() as p:
-        if found != DEFINITION:
-            good: Sequence[Any] = KINDS[found].check(p, documents)
-            columns = KINDS[found].columns
-            return show(rows_of(good, columns), columns, as_json, "no documents in these files")
-        stored = [lookup.require_document(p.definitions, str(name)) for name in sorted(names)]
-        good = checking.check(p, documents + stored, origins + [""] * len(stored))
-        derived = {d.name: _derived(p, d) for d in good}
-        notes = definition_notes(p, good)
-    columns = KINDS[found].columns
+        if found == DEFINITION:
+            stored = [lookup.require_document(p.definitions, str(name)) for name in sorted(names)]
+            good = checking.check(p, documents + stored, origins + [""] * len(stored))
+            derived = {d.name: {"derived": _derived(p, d)} for d in good}
+            notes = {name: derived[name] | of for name, of in definition_notes(p, good).items()}
+        else:
+            good = kinds()[found].check(p, documents)
+    columns = kinds()[found].columns
     rows = rows_of(good, columns)
-    if as_json:
-        return print_json(
-            [{**row, "derived": derived[row["name"]], **notes[row["name"]]} for row in rows]
-        )
-    show(rows, columns, False, "no documents in these files")
-    for name, message in derived.items():
-        if message is not None:
-            console.print(f"{name}: {message}")
-    return show_notes(notes)
+    table = OutputTable(rows, columns, "no documents in these files")
+    value = [row | notes.get(row["name"], {}) for row in rows]
+    return Output(value, [table, *lines_of_notes(notes)])
 
 
 def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -185,14 +184,13 @@ def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, 
     ]
 
 
-def _derived(p: "Platform", definition: Any) -> str | None:
+def _derived(p: "Platform", definition: Any) -> list[str]:
     from alerting.definitions.model import TrainedDefinition
-
-    if not isinstance(definition, TrainedDefinition):
-        return None
     from alerting.usecases.training.dataset import describe_features
 
-    return describe_features(p, definition, p.clock.now())
+    if not isinstance(definition, TrainedDefinition):
+        return []
+    return [*filter(None, [describe_features(p, definition, p.clock.now())])]
 
 
 @writes
@@ -211,8 +209,7 @@ def apply(
         ),
     ] = "",
     sort: As = None,
-    as_json: Json = False,
-) -> bool:
+) -> Output:
     """Apply documents of a kind: shows the plan, then writes all of them, or none. Each change is a
     revision.
 
@@ -220,109 +217,74 @@ def apply(
     budget of a position, nothing is applied. Of new sources it waits until the stream service has
     subscribed at their brokers, 20 seconds at most: many keep nothing until then.
     """
+    from alerting.usecases.definitions import checking, next_steps
+    from alerting.usecases.sources.documents import subscribed_by_stream
+
     documents, origins = read_documents(files)
     found = sort_of(documents, sort)
-    if found == DEFINITION:
-        return _apply_definitions(documents, origins, dry_run, reason, accept_load, as_json)
-    from alerting.usecases.document_kinds import KINDS
-
-    kind = KINDS[found]
+    kind = kinds()[found]
     with platform() as p:
         now = p.clock.now()
-        plans = (
-            kind.plan(p, documents) if dry_run else kind.apply(p, documents, user(), now, reason)
+        if found == DEFINITION:
+            checking.check(p, documents, origins)  # whose refusal names the file
+        if dry_run:
+            reviews = kind.plan(p, documents)
+        else:
+            reviews = kind.apply(p, documents, user(), now, reason, accepted=accept_load)
+        rows = [_planned(review) for review in reviews]
+        print_lines(_lines_of_plan(rows))
+        if found == "source" and not (dry_run or prints_json()):
+            wait_for_brokers(p, subscribed_by_stream(reviews), now)
+        pages = {} if dry_run else _start_trainings(p, reviews)
+    changed = [row for row in rows if row["action"] != "unchanged"]
+    value = {"plan": rows, "applied": not dry_run, "started": pages}
+    if dry_run:
+        return Output(value, [f"dry run: no {found} was changed"])
+    steps = [row["next"] for row in changed if row.get("next")]
+    lines = [f"applied: {len(changed)} of {len(rows)} changed"]
+    lines += [f"next: {step}" for step in [next_steps.one_step(steps)] if step]
+    lines += [
+        f"{name}: training started: {page}; its result: alerting models {name}"
+        for name, page in pages.items()
+    ]
+    if steps and not is_served():
+        lines.append(
+            "the platform does not run, so this waits until you start it with `alerting up`"
         )
-        rows = [{"name": plan.name, "action": plan.action} for plan in plans]
-        show(rows, ["name", "action"], as_json, "no documents in these files")
-        if found == "source" and not (dry_run or as_json):
-            from alerting.usecases.sources.documents import subscribed_by_stream
-
-            wait_for_brokers(p, subscribed_by_stream(plans), now)
-    if dry_run and not as_json:
-        console.print(f"dry run: no {found} was changed")
-    return any(plan.action != "unchanged" for plan in plans)
+    return Output(value, lines, has_written=bool(changed))
 
 
-def _apply_definitions(
-    documents: list[dict[str, Any]],
-    origins: list[str],
-    dry_run: bool,
-    reason: str,
-    accept_load: str,
-    as_json: bool,
-) -> bool:
-    from alerting.usecases.alarm_load.budget_gate import apply_within_budget, forecasts
-    from alerting.usecases.definitions import sync
-    from alerting.usecases.definitions.next_steps import next_steps
-
-    with platform() as p:
-        plans = sync.plan(p, documents, origins)
-        now = p.clock.now()
-        rows = [
-            {
-                "name": i.name,
-                "action": i.action,
-                "changes": "; ".join(
-                    f"{k}: {json.dumps(plain(a))} → {json.dumps(plain(b))}"
-                    for k, (a, b) in i.changes.items()
-                ),
-            }
-            for i in plans
-        ]
-        notes = definition_notes(p, (i.definition for i in plans if i.action != "unchanged"))
-        load = forecasts(p, plans, now)
-        following = next_steps(
-            p.assets, p.definitions, p.decisions, p.trainings, plans, datetime.now(UTC)
-        )
-        if not as_json:
-            show(rows, ["name", "action", "changes"], False, "no documents in these files")
-            show_notes(notes)
-            for forecast in load:
-                for sentence in forecast.messages:
-                    style = "red" if forecast.breaks else None
-                    console.print(f"{forecast.definition}: {sentence}", style=style)
-        if not dry_run:
-            apply_within_budget(p, documents, load, user(), now, reason, accept_load)
-        started = {} if dry_run else _start_trainings(p, plans)
-    if as_json:
-        found = {"plan": rows, "load": load, "notes": notes, "started": started}
-        print_json(found | {"applied": not dry_run, "next": [] if dry_run else following})
-    elif dry_run:
-        console.print("dry run: no definition was changed")
-    else:
-        _show_applied(plans, following, started)
-    return any(plan.action != "unchanged" for plan in plans)
+def _planned(review: "DocumentReview[Any]") -> dict[str, Any]:
+    """Return what a change does: its fields, and its further effects."""
+    changes = "; ".join(
+        f"{field}: {json.dumps(plain(before))} → {json.dumps(plain(after))}"
+        for field, (before, after) in review.changes.items()
+    )
+    row = {"name": review.name, "action": review.action, "changes": changes}
+    return row if review.effects is None else row | vars(review.effects)
 
 
-def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
+def _lines_of_plan(rows: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
+    yield OutputTable(rows, ["name", "action", "changes"], "no documents in these files")
+    changed = [row for row in rows if row["action"] != "unchanged"]
+    yield from lines_of_notes({row["name"]: row for row in changed})
+    for load in filter(None, (row.get("load") for row in rows)):
+        style = "red" if load.breaks else ""
+        yield from (colored(f"{load.definition}: {text}", style) for text in load.messages)
+
+
+def _start_trainings(p: "Platform", reviews: "Sequence[DocumentReview[Any]]") -> dict[str, str]:
+    """Start the trainings that follow; return their pages by definition."""
     from alerting.definitions.model import ModelDefinition
 
     if not any(
-        plan.action != "unchanged" and isinstance(plan.definition, ModelDefinition)
-        for plan in plans
+        review.action != "unchanged" and isinstance(review.read, ModelDefinition)
+        for review in reviews
     ):
         return {}
     from alerting.local.airflow_client import start_trainings
-    from alerting.settings.environment import read_settings
 
     return start_trainings(read_settings(os.environ), p)
-
-
-def _show_applied(
-    plans: "Sequence[Plan]", following: Sequence[str], started: dict[str, str]
-) -> None:
-    from alerting.usecases.definitions.next_steps import one_step
-
-    console.print(f"applied: {sum(i.action != 'unchanged' for i in plans)} of {len(plans)} changed")
-    step = one_step(following)
-    if step is not None:
-        console.print(f"next: {step}")
-    for name, page in started.items():
-        console.print(f"{name}: training started: {page}; its result: alerting models {name}")
-    if following and not is_served():
-        console.print(
-            "the platform does not run, so this waits until you start it with `alerting up`"
-        )
 
 
 def wait_for_brokers(p: "SourcePorts", names: Sequence[str], since: datetime) -> None:

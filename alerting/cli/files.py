@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence as Several
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from alerting.cli.support import read_duration
-from alerting.settings.environment import read_settings, variable
+from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout
@@ -254,19 +253,27 @@ def file_layout(
     asset: str | None = None,
     asset_column: str | None = None,
     asset_prefix: str = "",
+    time: str | None = None,
+    time_format: str | None = None,
+    zone: str | None = None,
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
     rename: Several[str] | None = None,
     only: str | None = None,
 ) -> "Layout":
-    """Return the layout of a file as its options state it."""
+    """Return the layout of a file as its options state it; ALERTING_TIMEZONE: of the plant."""
     from alerting.adapters.files.rows import Layout
+    from alerting.wiring import plant_zone
 
     return Layout(
         asset=asset,
         asset_column=asset_column,
         asset_prefix=asset_prefix,
+        time=time,
+        time_format=time_format,
+        zone=zone,
+        plant_zone=plant_zone(read_settings(os.environ), os.environ),
         separator=separator,
         decimal=decimal,
         encoding=encoding,
@@ -280,12 +287,3 @@ def _read_rename(text: str) -> tuple[str, str]:
     if not (old and equals and new):
         raise typer.BadParameter(f"{text!r} is not of the form old=new", param_hint="--rename")
     return old, new
-
-
-def with_time_columns(
-    layout: "Layout", time: str | None, time_format: str | None, tz: str | None
-) -> "Layout":
-    """Return the layout with column and format of stamps; ALERTING_TIMEZONE: of the plant."""
-    settings = read_settings(os.environ)
-    plant = settings.timezone.key if os.environ.get(variable("timezone"), "").strip() else None
-    return replace(layout, time=time, time_format=time_format, zone=tz, plant_zone=plant)

@@ -2,21 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import SequenceMatcher
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from alerting.definitions.faults import close_names
 from alerting.definitions.left import find_left
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
-_LEAST_LIKENESS = 0.6
-_WITHIN = 0.1  # of the greatest likeness
-_LEAST_PREFIX = 3  # letters, of a whole word
-_LEAST_COMMON = 5  # letters
-_SUGGESTED = 3
 
 
 class CommandGroup(TyperGroup):
@@ -146,15 +141,6 @@ def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[t
 
 def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
     """Return at most three commands whose last word is most similar, nearest first."""
-    likeness = {path: _likeness(typed, path[-1]) for path in command_paths(root)}
-    least = max(_LEAST_LIKENESS, max(likeness.values(), default=0.0) - _WITHIN)
-    close = [path for path, value in likeness.items() if value >= least]
-    return sorted(close, key=lambda path: -likeness[path])[:_SUGGESTED]
-
-
-def _likeness(typed: str, name: str) -> float:
-    shorter = min(len(typed), len(name))
-    common = next((i for i in range(shorter) if typed[i] != name[i]), shorter)
-    if common >= _LEAST_COMMON or (common >= _LEAST_PREFIX and common == shorter):
-        return 1.0
-    return SequenceMatcher(None, typed, name).ratio()
+    paths = list(command_paths(root))
+    near = close_names(typed, [path[-1] for path in paths])
+    return [path for name in near for path in paths if path[-1] == name]

@@ -2,7 +2,7 @@
 be and what its import changed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,11 +13,10 @@ from zoneinfo import ZoneInfo
 import typer
 
 from alerting.cli import files as options
-from alerting.cli.files import file_layout, with_time_columns
+from alerting.cli.files import file_layout
 from alerting.cli.help import command_group
-from alerting.cli.output import Line, Output, OutputTable, errors, print_lines, short
+from alerting.cli.output import Line, Output, OutputTable, print_lines, short
 from alerting.cli.support import platform, progress, user, writes
-from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.assets import AssetsResult, import_assets
 from alerting.usecases.ingestion.sources import FileForm, Reject, Understood, UnderstoodColumn
 from alerting.usecases.ingestion.tables import (
@@ -116,6 +115,9 @@ def readings(
             asset=asset,
             asset_column=asset_column,
             asset_prefix=asset_prefix,
+            time=time,
+            time_format=time_format,
+            zone=tz,
             separator=sep,
             decimal=decimal,
             encoding=encoding,
@@ -126,10 +128,7 @@ def readings(
         missing=tuple(missing or ()),
         duplicates=duplicates,
     )
-    source = ReadingsFile(
-        file,
-        _with_sequence(with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad),
-    )
+    source = ReadingsFile(file, _with_sequence(layout, sequence, start, skip_bad))
     check = partial(check_readings, source, take_back=take_back, now=datetime.now(UTC))
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
         return _import(check, reject, dry_run)
@@ -175,6 +174,9 @@ def events(
         asset=asset,
         asset_column=asset_column,
         asset_prefix=asset_prefix,
+        time=time,
+        time_format=time_format,
+        zone=tz,
         separator=sep,
         decimal=decimal,
         encoding=encoding,
@@ -182,9 +184,7 @@ def events(
         only=only,
     )
     columns = EventColumns(event_type, type_column, type_prefix, end_column)
-    layout = _with_sequence(
-        with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad
-    )
+    layout = _with_sequence(layout, sequence, start, skip_bad)
     if layout.sequence is not None and time is None:
         raise typer.BadParameter(
             "needs --time: the column with the number of the unit", param_hint="--sequence"
@@ -275,40 +275,24 @@ def _import(check: "Check", reject: Reject | None, dry_run: bool) -> Output:
         if dry_run:
             found = {"dry_run": True, "understood": checked.understood}
             return Output(found, ["dry run: nothing was written"])
-        with progress() as report, _interruption_explained():
+        with progress() as report:
             result = checked.write(now=p.clock.now(), actor=user(), progress=report)
     rejects = str(getattr(reject, "path", "")) if result.rejected else None
     return Output(vars(result) | {"rejects": rejects}, _lines_of_result(result, rejects))
 
 
-@contextmanager
-def _interruption_explained() -> Iterator[None]:
-    """Print of an import that ends before its last row that it can be repeated."""
-    try:
-        yield
-    except (Exception, KeyboardInterrupt):
-        errors.print(
-            "the import was interrupted: what it has done stays; the same command does the rest, "
-            "and nothing twice"
-        )
-        raise
-
-
 def _rejects(
     file: Path, skip_bad: bool, rejects: Path | None, dry_run: bool
 ) -> AbstractContextManager[Reject | None]:
-    """Return the receiver of bad lines: a rejects file, `_ignore`, or None without --skip-bad."""
+    """Return the receiver of bad lines: a rejects file, none in a dry run, or None without
+    --skip-bad."""
     from alerting.adapters.files.rejects import RejectsFile, rejects_path
 
     if rejects and not skip_bad:
         raise typer.BadParameter("goes with --skip-bad only", param_hint="--rejects")
     if skip_bad and dry_run:
-        return nullcontext(_ignore)
+        return nullcontext(lambda _line: None)
     return RejectsFile(rejects or rejects_path(file), file) if skip_bad else nullcontext()
-
-
-def _ignore(_line: BadLine) -> None:
-    """Ignore a bad line in a dry run."""
 
 
 def _lines_of_understood(understood: Understood) -> Iterator[Line]:

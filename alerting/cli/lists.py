@@ -1,24 +1,24 @@
 """Commands on stored documents and messages: `list` and `show`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.documents import DEFINITION, As, Sort, rows_of, sort_of_name, stored_names
+from alerting.cli.documents import DEFINITION, As, kinds, rows_of, sort_of_name, stored_names
 from alerting.cli.output import (
+    Line,
+    Output,
+    OutputTable,
     cell,
+    colored,
     console,
-    print_json,
-    print_text,
-    show,
-    show_platform_alerts,
+    short,
     table_lines,
-    table_width,
-    zone,
+    table_output,
 )
-from alerting.cli.support import Json, command, platform
-from alerting.definitions.faults import UserError, legible, name_hint
+from alerting.cli.support import command, platform
+from alerting.definitions.faults import UserError, name_hint
 from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
@@ -37,11 +37,10 @@ def list_documents(
             "sink or a channel refused."
         ),
     ] = "definitions",
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """List definitions with their last evaluation and training, or sources, sinks or routes, each
     with its faults; or dead messages."""
-    lists: dict[str, Callable[[Platform, bool], None]] = {
+    lists = {
         "definitions": _list_definitions,
         "sources": _list_sources,
         "sinks": _list_sinks,
@@ -49,29 +48,33 @@ def list_documents(
         "dead": _list_dead,
     }
     with platform() as p:
-        if what in lists:
-            lists[what](p, as_json)
-        else:
-            _list_kind(p, what, [*lists], as_json)
+        return lists[what](p) if what in lists else _list_kind(p, what, [*lists])
 
 
-def _list_kind(p: "Platform", what: str, others: Sequence[str], as_json: bool) -> None:
-    from alerting.usecases.document_kinds import KINDS
-
-    kinds = {f"{word}s": word for word in KINDS}
-    if what not in kinds:
-        hint = name_hint(what, {*others, *kinds}, "lists")
+def _list_kind(p: "Platform", what: str, others: Sequence[str]) -> Output:
+    words = {f"{word}s": word for word in kinds()}
+    if what not in words:
+        hint = name_hint(what, {*others, *words}, "lists")
         raise UserError(f"there is no list {what!r}; {hint}")
-    word = kinds[what]
-    kind = KINDS[word]
+    kind = kinds()[words[what]]
     good, faults = kind.read(p)
-    if as_json:
-        return print_json({f"{word}s": [kind.write(one) for one in good], "faulty": faults})
-    show(rows_of(good, kind.columns), kind.columns, False, f"no {word}s")
-    return _show_faulty(word, faults)
+    table = OutputTable(rows_of(good, kind.columns), kind.columns, f"no {what}")
+    return _with_faulty(what, [kind.write(one) for one in good], faults, [table])
 
 
-def _list_definitions(p: "Platform", as_json: bool) -> None:
+def _with_faulty(
+    what: str, items: Sequence[Any], faults: Mapping[str, Sequence[str]], lines: Sequence[Line]
+) -> Output:
+    """Return a list of documents, with the faults of those that are not used."""
+    faulty = [
+        colored(f"{what[:-1]} {name} is faulty and not used: {fault}", "red")
+        for name, of in faults.items()
+        for fault in of
+    ]
+    return Output({what: items, "faulty": faults}, [*lines, *faulty])
+
+
+def _list_definitions(p: "Platform") -> Output:
     from alerting.local.processes import may_run
     from alerting.usecases.definitions import lookup, sync
     from alerting.usecases.definitions.training_state import describe_trainings
@@ -96,116 +99,78 @@ def _list_definitions(p: "Platform", as_json: bool) -> None:
         for n, f in sorted(faults.items())
         if n not in listed
     ]
-    if as_json:
-        return print_json(rows)
     short_names = {"rev": "revision", "evaluated": "evaluated_at", "trained": "trained_at"}
     shown = [row | {short: row.get(name) for short, name in short_names.items()} for row in rows]
     columns = ["name", "kind", "state", "rev", "assets", "severity"]
     columns += ["since", "evaluated", "model", "trained"]
-    if not rows or table_width(shown, columns) <= console.width:
-        show(shown, columns, False, "no definitions yet: alerting apply FILE")
-    else:
-        _show_in_two_lines(shown)
+    lines: list[Line] = [OutputTable(shown, columns, "no definitions yet: alerting apply FILE")]
     for row in rows:
-        for fault in row.get("faults", []):
-            console.print(f"{row['name']}: {fault}", style="red")
+        lines += [colored(f"{row['name']}: {fault}", "red") for fault in row.get("faults", [])]
         if row.get("training"):
-            console.print(f"{row['name']}: {row['training']}", style="yellow")
-    return show_platform_alerts([a for a in p.platform_alerts.open() if a.subject not in faults])
+            lines.append(colored(f"{row['name']}: {row['training']}", "yellow"))
+    lines += [
+        colored(
+            f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: "
+            f"{alert.reason}",
+            "red",
+        )
+        for alert in p.platform_alerts.open()
+        if alert.subject not in faults
+    ]
+    return Output(rows, lines)
 
 
-def _show_in_two_lines(rows: Sequence[dict[str, Any]]) -> None:
-    """Print two lines for each definition, for a narrow screen; long names of assets are cut."""
-    for row in rows:
-        what = ", ".join(str(row[key]) for key in ("kind", "state") if row.get(key))
-        assets = f" on {row['assets']}" if row.get("assets") else ""
-        console.print(legible(f"{row['name']}  {what}{assets}", console.width), style="bold")
-        parts = [
-            f"r{row['rev']}" if row.get("rev") else "",
-            row.get("severity"),
-            f"since {cell(row['since'])}" if row.get("since") else "",
-            " ".join(cell(row.get(key)) for key in ("model", "trained") if row.get(key)),
-            f"evaluated to {cell(row['evaluated'])}" if row.get("evaluated") else "",
-        ]
-        if any(parts):
-            console.print(f"    {', '.join(filter(None, parts))}")
-    console.print(f"times: {zone()}", style="dim")
-
-
-def _list_sources(p: "Platform", as_json: bool) -> None:
+def _list_sources(p: "Platform") -> Output:
     from alerting.usecases.sources.documents import SOURCES
     from alerting.usecases.sources.status import source_statuses
 
     statuses = source_statuses(p, p.clock.now())
-    faults = SOURCES.read(p)[1]
-    if as_json:
-        return print_json({"sources": statuses, "faulty": faults})
     columns = ["name", "title", "kind", "state", "rows", "refused", "rate", "lag", "unread", "by"]
     rows = [
         vars(one) | {"rate": f"{one.rate:.1f}/min", "by": one.polled_by or one.read_by}
         for one in statuses
     ]
-    show(rows, columns, False, "no sources")
-    for one in statuses:
-        if one.fault or one.is_stale:
-            said = one.fault or f"no row for {cell(one.silent)}"
-            console.print(f"source {one.name}: {said}", style="red")
-        if one.after_now:
-            console.print(f"source {one.name}: {one.after_now}", style="red")
-        if one.last_lost and one.lost_at:
-            lost = f"{one.lost} values lost so far, the last" if one.lost else "values were lost"
-            when = one.lost_at.isoformat(timespec="seconds")
-            console.print(f"source {one.name}: {lost} at {when}: {one.last_lost}", style="red")
-        if one.last_refused and not one.fault:
-            console.print(f"source {one.name}: last refused: {one.last_refused}")
-    return _show_faulty("source", faults)
+    notes = [note for one in statuses for note in _lines_of_source(one)]
+    lines = [OutputTable(rows, columns, "no sources"), *notes]
+    return _with_faulty("sources", statuses, SOURCES.read(p)[1], lines)
 
 
-def _show_faulty(sort: str, faults: Mapping[str, Sequence[str]]) -> None:
-    for name, of in faults.items():
-        for fault in of:
-            console.print(f"{sort} {name} is faulty and not used: {fault}", style="red")
+def _lines_of_source(one: Any) -> Iterator[Line]:
+    if one.fault or one.is_stale:
+        said = one.fault or f"no row for {cell(one.silent)}"
+        yield colored(f"source {one.name}: {said}", "red")
+    if one.after_now:
+        yield colored(f"source {one.name}: {one.after_now}", "red")
+    if one.last_lost and one.lost_at:
+        lost = f"{one.lost} values lost so far, the last" if one.lost else "values were lost"
+        when = one.lost_at.isoformat(timespec="seconds")
+        yield colored(f"source {one.name}: {lost} at {when}: {one.last_lost}", "red")
+    if one.last_refused and not one.fault:
+        yield f"source {one.name}: last refused: {one.last_refused}"
 
 
-def _list_sinks(p: "Platform", as_json: bool) -> None:
+def _list_sinks(p: "Platform") -> Output:
     from alerting.usecases.sinks.documents import SINKS, sink_statuses
 
     statuses = sink_statuses(p, p.clock.now())
-    faults = SINKS.read(p)[1]
-    if as_json:
-        return print_json({"sinks": statuses, "faulty": faults})
     columns = ["name", "kind", "state", "sent", "left_out", "letters", "lag"]
-    show([vars(status) for status in statuses], columns, False, "no sinks")
-    for status in statuses:
-        if status.fault:
-            console.print(f"sink {status.name}: {status.fault}", style="red")
-    return _show_faulty("sink", faults)
+    notes = [colored(f"sink {one.name}: {one.fault}", "red") for one in statuses if one.fault]
+    lines = [OutputTable([vars(one) for one in statuses], columns, "no sinks"), *notes]
+    return _with_faulty("sinks", statuses, SINKS.read(p)[1], lines)
 
 
-def _list_routes(p: "Platform", as_json: bool) -> None:
-    from alerting.definitions.routes import route_document
+def _list_routes(p: "Platform") -> Output:
     from alerting.usecases.notification.routes import ROUTES
 
     routes, faults = ROUTES.read(p)
-    if as_json:
-        return print_json(
-            {
-                "routes": [route_document(route) for route in routes],
-                "faulty": faults,
-                "channels": sorted(p.channels),
-            }
-        )
-    show(
-        rows_of(routes, ROUTES.columns),
-        ROUTES.columns,
-        False,
-        "no routes: every channel is notified",
-    )
-    console.print(f"configured channels: {', '.join(sorted(p.channels))}")
-    return _show_faulty("route", faults)
+    rows = rows_of(routes, ROUTES.columns)
+    table = OutputTable(rows, ROUTES.columns, "no routes: every channel is notified")
+    channels = f"configured channels: {', '.join(sorted(p.channels))}"
+    listed = _with_faulty("routes", [*map(ROUTES.write, routes)], faults, [table, channels])
+    return listed._replace(value=listed.value | {"channels": sorted(p.channels)})
 
 
-def _list_dead(p: "Platform", as_json: bool) -> None:
+def _list_dead(p: "Platform") -> Output:
     from itertools import islice
 
     from alerting.usecases.sources.stream import list_dead
@@ -231,7 +196,8 @@ def _list_dead(p: "Platform", as_json: bool) -> None:
         | {"id": letter.key, "what": letter.transition}
         for letter in p.notifications.dead()
     ]
-    show(rows, ["of", "at", "id", "what", "payload", "reason"], as_json, "no dead messages")
+    columns = ["of", "at", "id", "what", "payload", "reason"]
+    return table_output(rows, columns, "no dead messages")
 
 
 @command
@@ -240,109 +206,82 @@ def show_document(
         list[str] | None,
         typer.Argument(metavar="[NAMES]", help="Names; all definitions when left out."),
     ] = None,
-    revision: Annotated[int | None, typer.Option(help="An older revision of a definition.")] = None,
+    revision: Annotated[int | None, typer.Option(help="An older revision.")] = None,
     sort: As = None,
-    as_json: Json = False,
-) -> None:
+) -> Output:
     """Show documents as YAML, which `apply` reads back unchanged; of a single one its revisions
     follow as comments."""
     with platform() as p:
-        if not names or len(names) > 1:
-            from alerting.definitions.revisions import definition_document
-            from alerting.usecases.definitions import lookup, sync
-
-            sync.sync(p, p.clock.now())
-            chosen = [lookup.require_revision(p.definitions, name) for name in names or ()]
-            documents = [
-                definition_document(r.definition)
-                for r in chosen or p.definitions.latest_revisions()
-            ]
-            found: Any = documents
-            notes = ""
-        else:
+        if names and len(names) == 1:
             of = sort_of_name(p, names[0], sort, list(stored_names(p)))
-            shown = _shown_definition if of == DEFINITION else _shown_other
-            documents, found, notes = shown(p, names[0], of, revision)
-    if as_json:
-        print_json(found)
-    else:
-        print_text("---\n".join(map(_yaml, documents)) + notes)
+            return _show_one(p, of, names[0], revision)
+        from alerting.definitions.revisions import definition_document
+        from alerting.usecases.definitions import lookup, sync
+
+        sync.sync(p, p.clock.now())
+        chosen = [lookup.require_revision(p.definitions, name) for name in names or ()]
+        documents = [
+            definition_document(r.definition) for r in chosen or p.definitions.latest_revisions()
+        ]
+    return Output(documents, text="---\n".join(map(_yaml, documents)))
 
 
-def _yaml(document: dict[str, Any]) -> str:
+def _yaml(document: Mapping[str, Any]) -> str:
     import yaml
 
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1 << 20)
+    return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=1 << 20)
 
 
-def _comments(lines: Sequence[str]) -> str:
-    return "".join(
-        f"# {line}\n" for text in lines for line in clean_text(text, visible=True).splitlines()
+def _show_one(p: "Platform", sort: str, name: str, revision: int | None) -> Output:
+    """Return a document, with its revisions and what is known of it as comments."""
+    from alerting.usecases.definitions import sync
+
+    now = p.clock.now()
+    kind = kinds()[sort]
+    if sort == DEFINITION:
+        sync.sync(p, now)
+    stored = kind.show(p, name, now)
+    document = stored.document if stored.read is None else kind.write(stored.read)
+    if revision is not None:
+        document = kind.find_revision(p, name, revision).document
+    rows = [
+        {"revision": r.number, "at": r.at, "author": r.actor, "reason": r.reason}
+        for r in stored.revisions
+    ]
+    lines = []
+    if rows:
+        columns = ["revision", "at", "author", "reason"]
+        lines += [line.plain for line in table_lines(rows, columns, console.width - 2)]
+        in_force = f", revision {stored.number} stays in force" if stored.read else ""
+        lines += [f"the current document is faulty{in_force}: {one}" for one in stored.faults]
+    notes = [] if stored.read is None else _notes_of(p, sort, stored.read)
+    text = "".join(
+        f"# {line}\n"
+        for noted in [*lines, *notes]
+        for line in clean_text(noted, visible=True).splitlines()
     )
+    found = {sort: document, "revisions": stored.revisions, "faults": stored.faults, "notes": notes}
+    return Output(found, text=_yaml(document) + text)
 
 
-def _shown_definition(
-    p: "Platform", name: str, _: Sort, revision: int | None
-) -> tuple[list[dict[str, Any]], Any, str]:
-    """Return the document of a definition, what is known of it, and that as comments."""
+def _notes_of(p: "Platform", sort: str, one: Any) -> list[str]:
+    """Return what is known of a document in force: what was derived, and when it is trained; what
+    was refused last."""
     from alerting.definitions.model import ModelDefinition, TrainedDefinition
-    from alerting.definitions.revisions import definition_document
-    from alerting.usecases.definitions import lookup, sync
     from alerting.usecases.definitions.derived import stored_features
     from alerting.usecases.definitions.training_state import describe_trainings
 
-    sync.sync(p, p.clock.now())
-    chosen = lookup.require_revision(p.definitions, name, revision)
-    history = p.definitions.revisions(name)
-    faults = p.definitions.faulty().get(name, [])
-    training = describe_trainings(
-        p.definitions, p.decisions, p.trainings, history[-1:], p.zone
-    ).get(name)
-    derived = (
-        stored_features(p.derived_features, chosen.definition)
-        if isinstance(chosen.definition, TrainedDefinition)
-        else None
-    )
-    document = definition_document(chosen.definition)
-    found = {"definition": document, "revision": chosen.number, "revisions": history}
-    found |= {"faults": faults, "derived": derived, "training": training}
-    rows = [vars(r) | {"revision": r.number, "hash": r.hash[:12]} for r in history]
-    columns = ["revision", "at", "author", "reason", "hash"]
-    lines = [line.plain for line in table_lines(rows, columns, console.width - 2)]
-    lines += [
-        f"the current document is faulty, revision {chosen.number} stays in force: {fault}"
-        for fault in faults
-    ]
-    lines += [] if derived is None else [derived.message]
-    if isinstance(chosen.definition, ModelDefinition):
-        lines.append(
-            f"trained by the schedule {chosen.definition.retrain_cron or 'null: only by hand'} "
-            f"({chosen.definition.schedule.timezone})"
-        )
-    lines += [] if training is None else [training]
-    return [document], found, _comments(lines)
-
-
-def _shown_other(
-    p: "Platform", name: str, sort: Sort, _: int | None
-) -> tuple[list[dict[str, Any]], Any, str]:
-    """Return the document of another kind, what is known of it, and its revisions as comments."""
-    from alerting.usecases.document_kinds import KINDS
-    from alerting.usecases.sinks.status import sink_status
-    from alerting.usecases.sources.status import source_status
-
-    now = p.clock.now()
-    stored = KINDS[sort].show(p, name, now)
-    status: Any = None
-    if sort == "source" and stored.read:
-        status = source_status(p, stored.read, stored.revisions, now)
-    elif sort == "sink" and stored.read:
-        status = sink_status(p, stored.read, now)
-    lines = [
-        f"revision {one.number}, {one.at.isoformat(timespec='seconds')}, {one.actor}"
-        for one in stored.revisions
-    ]
-    refused = getattr(status, "last_refused", None)
-    lines += [f"last refused: {refused}"] if refused else []
-    found = {sort: stored.document, "revisions": stored.revisions, "status": status}
-    return [stored.document], found, _comments(lines)
+    if sort == "source":
+        refused = p.deliveries.progress(one.name).last_refused
+        return [f"last refused: {refused}"] if refused else []
+    notes = []
+    if isinstance(one, TrainedDefinition):
+        derived = stored_features(p.derived_features, one)
+        notes += [] if derived is None else [derived.message]
+    if isinstance(one, ModelDefinition):
+        cron = one.retrain_cron or "null: only by hand"
+        notes.append(f"trained by the schedule {cron} ({one.schedule.timezone})")
+        newest = p.definitions.revisions(one.name)[-1:]
+        states = describe_trainings(p.definitions, p.decisions, p.trainings, newest, p.zone)
+        notes += states.values()
+    return notes

@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from pydantic_core import to_jsonable_python
 from rich.cells import cell_len
@@ -21,9 +21,6 @@ from rich.text import Text
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.reporting.base import messages
-
-if TYPE_CHECKING:
-    from alerting.ports import PlatformAlert
 
 _GAP = 2
 _LEAST_TEXT = 28  # a column of text narrower than this is hard to read: the text goes below its row
@@ -136,10 +133,9 @@ def print_refusal_as_json(message: str) -> None:
         print_json({"refused": message})
 
 
-def print_text(text: str) -> None:
-    """Print text for other programs exactly as it is, e.g. YAML."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def prints_json() -> bool:
+    """Return whether the running command prints one JSON document."""
+    return _running.document is not None
 
 
 def plain(value: Any) -> Any:
@@ -166,11 +162,14 @@ Line = str | Text | OutputTable
 
 
 class Output(NamedTuple):
-    """The result of a command: its value, which --json prints, and the same in lines for people."""
+    """The result of a command: its value, which --json prints, and the same in lines for people, or
+    in a text for other programs, e.g. YAML, exactly as it is."""
 
     value: Any
     lines: Iterable[Line] = ()
     is_failure: bool = False
+    text: str = ""
+    has_written: bool = True
 
 
 def table_output(
@@ -184,17 +183,22 @@ def print_output(answer: Output, as_json: bool) -> None:
     """Print an answer as JSON, or its lines."""
     if as_json:
         print_json(answer.value)
-    else:
-        print_lines(answer.lines)
+        return
+    print_lines(answer.lines)
+    sys.stdout.write(answer.text)
+    sys.stdout.flush()
 
 
 def print_lines(lines: Iterable[Line]) -> None:
     """Print lines, and tables as wide as the screen."""
     for line in lines:
-        if isinstance(line, OutputTable):
-            show(line.rows, line.columns, False, line.empty)
-        else:
+        if not isinstance(line, OutputTable):
             console.print(line)
+        elif not line.rows:
+            console.print(line.empty)
+        else:
+            for row in table_lines(line.rows, line.columns, console.width):
+                console.print(row)
 
 
 def colored(text: str, style: str) -> Text:
@@ -206,22 +210,12 @@ def colored(text: str, style: str) -> Text:
 # --------------------------------------------------------------------------------------------------
 
 
-def show(rows: Sequence[Any], columns: Sequence[str], as_json: bool, empty: str = "") -> None:
-    """Print rows as a table of these columns, or all of each row as JSON."""
-    if as_json:
-        print_json(rows)
-    elif not rows:
-        console.print(empty)
-    else:
-        for line in table_lines(rows, columns, console.width):
-            console.print(line)
-
-
 def table_lines(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int
 ) -> Iterator[Text]:
     """Return the lines of a table of at most this width. Ids, times and numbers stay whole; text
-    that does not fit into its column is wrapped or printed below its row."""
+    that does not fit into its column is wrapped, and columns that do not fit stand below their
+    row."""
     titles = [column.replace("_", " ") for column in columns]
     cells = [[cell(row.get(column)) for column in columns] for row in rows]
     right = [_all_numbers([row.get(column) for row in rows]) for column in columns]
@@ -239,30 +233,15 @@ def table_lines(
     for row in cells:
         for parts in _physical_lines([row[i] for i in beside], beside):
             yield Text(_line(parts, beside, right))
-        for i in below:
-            for text in (
-                _wrap_indented(f"{titles[i]}: {row[i]}" if titles[i] else row[i], width)
-                if row[i]
-                else ()
-            ):
-                yield Text(text)
+        rest = [f"{titles[i]}: {row[i]}" for i in below if row[i]]
+        joined = ", ".join(rest)
+        for text in [joined] if cell_len(joined) + len(_INDENT) <= width else rest:
+            yield from map(Text, _wrap_indented(text, width))
     if not _running.zone_shown and any(
         _is_time(row.get(column)) for row in rows for column in columns
     ):
         yield Text(f"times: {zone()}{_running.line_clock}", style="dim")
         _running.zone_shown = True
-
-
-def table_width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
-    """Return the width that a table of these columns needs for each row to stand on one line."""
-    cells = {column: [cell(row.get(column)) for row in rows] for column in columns}
-    return _used_width(
-        {
-            i: max(map(_widest, (name, *texts)))
-            for i, (name, texts) in enumerate(cells.items())
-            if any(texts)
-        }
-    )
 
 
 def _fit(
@@ -389,13 +368,3 @@ def readable_output() -> None:
         reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
-
-
-def show_platform_alerts(alerts: "Sequence[PlatformAlert]") -> None:
-    """Print a line for each platform alert."""
-    for alert in alerts:
-        text = (
-            f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: "
-            f"{alert.reason}"
-        )
-        console.print(text, style="red")

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from alerting.adapters.files.yaml_documents import read_yaml
 from alerting.cli import files as options
-from alerting.cli.files import file_layout, with_time_columns
+from alerting.cli.files import file_layout
 from alerting.cli.output import Line, Output, OutputTable, colored, plain, short, table_output, zone
 from alerting.cli.support import (
     DefinitionName,
@@ -20,7 +19,7 @@ from alerting.cli.support import (
     lines_of_notes,
     platform,
     progress,
-    read_documents,
+    read_document,
     read_duration,
     read_instant,
     require_past,
@@ -28,7 +27,6 @@ from alerting.cli.support import (
     write_file,
     writes,
 )
-from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_document, in_plant_zone
 from alerting.episodes.episode import Episode
 from alerting.kinds.protocol.evaluation import ScoredRows
@@ -195,9 +193,14 @@ def score(
     from alerting.adapters.predictions import score_file
 
     layout = file_layout(
-        asset=asset, asset_column=asset_column, asset_prefix=asset_prefix, rename=rename
+        asset=asset,
+        asset_column=asset_column,
+        asset_prefix=asset_prefix,
+        time=time,
+        time_format=time_format,
+        zone=tz,
+        rename=rename,
     )
-    layout = with_time_columns(layout, time, time_format, tz)
     with platform() as p, progress() as report:
         scored = score_file(p, name, file, layout, out, report)
     written = (
@@ -339,14 +342,7 @@ def _subject(p: Platform, what: str) -> Subject:
     file = Path(what)
     if file.suffix not in (".yaml", ".yml", ".json") and not file.exists():
         return named_subject(p, what)
-    documents = read_documents([file])[0]
-    if len(documents) > 1:
-        names = ", ".join(str(d.get("name")) for d in documents)
-        raise UserError(
-            f"{file}: holds {len(documents)} definitions ({names}); a backtest takes one, so write "
-            "it into its own file"
-        )
-    return written_subject(p, documents[0])
+    return written_subject(p, read_document(file))
 
 
 def _raised(episode: Episode) -> dict[str, Any]:
@@ -419,7 +415,7 @@ def test(
 
 
 def _run_scenarios(file: Path) -> Iterator[dict[str, Any]]:
-    written = read_scenarios(_document(file), str(file))
+    written = read_scenarios(read_document(file), str(file))
     document = _definition(written.definition, file)
     definition = in_plant_zone(parse_definition(document), str(zone()))
     for result in (run_scenario(definition, scenario) for scenario in written.scenarios):
@@ -439,22 +435,12 @@ def _lines_of_scenarios(rows: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
     yield f"{passed} of {len(rows)} scenarios passed"
 
 
-def _document(file: Path) -> Any:
-    documents = read_yaml(file)
-    if len(documents) > 1:
-        raise UserError(f"{file}: holds {len(documents)} documents; write one")
-    return documents[0] if documents else None
-
-
 def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
     if isinstance(written, dict):
         return written
     beside = file.parent / written
     if beside.suffix in {".yaml", ".yml", ".json"}:
-        document = _document(beside)
-        if not isinstance(document, dict):
-            raise UserError(f"{beside}: must hold one definition")
-        return document
+        return read_document(beside)
     with platform() as p:
         sync.sync(p, p.clock.now())
         return definition_document(lookup.require_revision(p.definitions, written).definition)

@@ -28,7 +28,6 @@ from alerting.cli.output import (
     Line,
     Output,
     colored,
-    console,
     errors,
     note_line_clock,
     print_output,
@@ -133,20 +132,17 @@ def command(function: Callable[P, Any]) -> Callable[..., None]:
 
 
 def writes(function: Callable[P, Any]) -> Callable[..., None]:
-    """Turn a use case into a `command` that ends with the written database on standard error.
-
-    Not after a dry run, nor if the function returns False: it has only read.
-    """
+    """Turn a use case into a `command` that ends with the written database on standard error, but
+    after a dry run, or if it has written nothing."""
     return _command(function, ends=True)
 
 
 def _command(function: Callable[P, Any], *, ends: bool) -> Callable[..., None]:
     signature = inspect.signature(function)
-    answers = signature.return_annotation is Output
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        as_json = bool(kwargs.pop("as_json", False) if answers else kwargs.get("as_json"))
+        as_json = bool(kwargs.pop("as_json", False))
         origin = AUDIT_ORIGIN.set("command")
         with printing(as_json):
             try:
@@ -154,7 +150,7 @@ def _command(function: Callable[P, Any], *, ends: bool) -> Callable[..., None]:
                 found = function(*args, **kwargs)
                 if isinstance(found, Output):
                     print_output(found, as_json)
-                if ends and not kwargs.get("dry_run") and found is not False:
+                if ends and not kwargs.get("dry_run") and found.has_written:
                     errors.print(f"written to {read_settings(os.environ).location}")
             except UserError as refusal:
                 errors.print(Text.assemble(("refused:", "red"), f" {readable(str(refusal))}"))
@@ -175,7 +171,7 @@ def _command(function: Callable[P, Any], *, ends: bool) -> Callable[..., None]:
         if isinstance(found, Output) and found.is_failure:
             raise typer.Exit(1)
 
-    if answers:
+    if signature.return_annotation is Output:
         as_json = inspect.Parameter(
             "as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json
         )
@@ -203,10 +199,11 @@ def require_past(
 def write_file(path: Path, text: str) -> None:
     """Write a file that the user has named. Raises UserError if it cannot be written."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be written ({error.strerror}); name another file with --out"
+            f"{path}: cannot be written ({error.strerror}); name another file or folder"
         ) from error
 
 
@@ -215,6 +212,15 @@ def read_documents(files: Sequence[Path]) -> tuple[list[dict[str, Any]], list[st
     UserError for a file with none or other content."""
     found = [(document, str(file)) for file in files for document in _read_file(file)]
     return [document for document, _ in found], [file for _, file in found]
+
+
+def read_document(file: Path) -> dict[str, Any]:
+    """Return the one document of a file. Raises UserError for several, none, or other content."""
+    documents = read_documents([file])[0]
+    if len(documents) > 1:
+        names = ", ".join(str(document.get("name")) for document in documents)
+        raise UserError(f"{file}: holds {len(documents)} documents ({names}); write one")
+    return documents[0]
 
 
 def _read_file(file: Path) -> list[dict[str, Any]]:
@@ -267,14 +273,8 @@ def definition_notes(
     }
 
 
-def lines_of_notes(notes: Mapping[str, Mapping[str, list[str]]]) -> Iterator[Line]:
+def lines_of_notes(notes: Mapping[str, Mapping[str, Any]]) -> Iterator[Line]:
     """Yield the notes of definitions."""
     for name, of in notes.items():
-        yield from (f"{name}: {sentence}" for sentence in of["clock_times"])
-        yield from (colored(f"{name}: {sentence}", "yellow") for sentence in of["warnings"])
-
-
-def show_notes(notes: Mapping[str, Mapping[str, list[str]]]) -> None:
-    """Print the notes of definitions."""
-    for line in lines_of_notes(notes):
-        console.print(line)
+        for key, style in {"derived": "", "clock_times": "", "warnings": "yellow"}.items():
+            yield from (colored(f"{name}: {text}", style) for text in of.get(key, ()))

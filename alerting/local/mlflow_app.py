@@ -41,7 +41,8 @@ class Guard:
             try:
                 self._password = read_password(self._environ).encode()
             except UserError as refusal:
-                await _give_up(scope, receive, send, str(refusal))
+                await receive()  # of its start, which comes before all requests
+                await send({"type": "lifespan.startup.failed", "message": str(refusal)})
                 return
             self._app = self._load()
         if scope["type"] == "lifespan" or scope["path"] == _OPEN or self._may_enter(scope):
@@ -79,22 +80,6 @@ def read_password(environ: Mapping[str, str]) -> str:
             "`alerting up`"
         )
     return password
-
-
-async def _give_up(scope: Message, receive: Receive, send: Send, why: str) -> None:
-    """Log this reason and end the server; until then requests are answered with 503."""
-    if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.failed", "message": why})
-    elif scope["type"] == "http":
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 503,
-                "headers": [(b"content-type", b"text/plain")],
-            }
-        )
-        await send({"type": "http.response.body", "body": b"MLflow's password cannot be read\n"})
 
 
 async def _ask_for_password(send: Send) -> None:

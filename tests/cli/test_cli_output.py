@@ -130,14 +130,14 @@ def test_what_a_library_in_c_prints_does_not_reach_the_document(tmp_path):
     script = tmp_path / "noisy.py"
     script.write_text(
         "import os, typer\n"
-        "from alerting.cli.output import print_json\n"
-        "from alerting.cli.support import Json, command\n"
+        "from alerting.cli.output import Output\n"
+        "from alerting.cli.support import command\n"
         "app = typer.Typer()\n"
         "@app.command()\n"
         "@command\n"
-        "def noisy(as_json: Json = False) -> None:\n"
+        "def noisy() -> Output:\n"
         "    os.write(1, b'from C'); print('from Python')\n"
-        "    print_json({'value': float('nan'), 'text': '\\u2192'})\n"
+        "    return Output({'value': float('nan'), 'text': '\\u2192'})\n"
         "app()\n",
         encoding="utf-8",
     )

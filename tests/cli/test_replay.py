@@ -1,24 +1,18 @@
 """A data set as a live line: a file that is replayed arrives at its source, stamped now."""
 
-import json
 from datetime import UTC
 
-import httpx
 import pytest
-from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from alerting.cli.deliveries import messages
 from alerting.cli.main import app
-from alerting.console.app import create_app
 from alerting.definitions.sources.source import parse_source
 from alerting.ports import ReadingRow
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.records import map_readings
 from alerting.usecases.sources.stream import BrokerMessage, topic_reader
 from tests.builders import at
-from tests.helpers.console.api import TOKENS
-from tests.helpers.console.rubbish import ADMIN_TOKEN
 
 MQTT = {"name": "gate", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "plant/{asset}"}
 ROW = ReadingRow("line-3-oven", at(1), {"zone_2": 201.5, "recipe": "A"})
@@ -64,20 +58,11 @@ def test_a_row_is_read_back_as_it_was():
     assert [read_back(changes) for changes in MAPPINGS] == [expected] * len(MAPPINGS)
 
 
-def test_it_goes_to_the_console_and_a_refusal_ends_it(plant, recording, tmp_path, monkeypatch):
+def test_it_is_stored_as_the_source_reads_it_and_a_refusal_ends_it(plant, recording):
+    SOURCES.apply(plant, [{"name": "gate", "kind": "http", "others": "ignore"}], "ada", at(0))
+    code, said = replay(recording)
+    assert (code, "a row is refused" in said) == (1, True), said
     SOURCES.apply(plant, [{"name": "gate", "kind": "http"}], "ada", at(0))
-    console = create_app(plant, TOKENS)
-    monkeypatch.setattr(
-        httpx, "Client", lambda base_url, headers, **_: TestClient(console, headers=headers)
-    )
-    tokens = tmp_path / "tokens.json"
-    monkeypatch.setenv("ALERTING_API_TOKENS_FILE", str(tokens))
-    code, said = replay(recording)
-    assert code == 1 and "has no token that may send readings" in said
-    tokens.write_text(json.dumps({"wrong": {"name": "ada", "role": "engineer"}}))
-    code, said = replay(recording)
-    assert code == 1 and "the console refuses rows (401)" in said
-    tokens.write_text(json.dumps({ADMIN_TOKEN: {"name": "ada", "role": "admin"}}))
     code, said = replay(recording, "--speed", "36000")
     assert (code, "2 messages sent to gate" in said) == (0, True), said
     assert plant.readings.span("press-1")[0] > at(0)
