@@ -131,7 +131,7 @@ def _list_sources(p: "Platform") -> Output:
         for one in statuses
     ]
     notes = [note for one in statuses for note in _lines_of_source(one)]
-    lines = [OutputTable(rows, columns, "no sources"), *notes]
+    lines: list[Line] = [OutputTable(rows, columns, "no sources"), *notes]
     return _with_faulty("sources", statuses, SOURCES.read(p)[1], lines)
 
 
@@ -155,7 +155,7 @@ def _list_sinks(p: "Platform") -> Output:
     statuses = sink_statuses(p, p.clock.now())
     columns = ["name", "kind", "state", "sent", "left_out", "letters", "lag"]
     notes = [colored(f"sink {one.name}: {one.fault}", "red") for one in statuses if one.fault]
-    lines = [OutputTable([vars(one) for one in statuses], columns, "no sinks"), *notes]
+    lines: list[Line] = [OutputTable([vars(one) for one in statuses], columns, "no sinks"), *notes]
     return _with_faulty("sinks", statuses, SINKS.read(p)[1], lines)
 
 
@@ -241,7 +241,9 @@ def _show_one(p: "Platform", sort: str, name: str, revision: int | None) -> Outp
     if sort == DEFINITION:
         sync.sync(p, now)
     stored = kind.show(p, name, now)
-    document = stored.document if stored.read is None else kind.write(stored.read)
+    document: Mapping[str, Any] = (
+        stored.document if stored.read is None else kind.write(stored.read)
+    )
     if revision is not None:
         document = kind.find_revision(p, name, revision).document
     rows = [

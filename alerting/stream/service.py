@@ -17,6 +17,7 @@ from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.adapters.sources import brokers, threaded
 from alerting.adapters.sources.secrets import allowed_secrets
 from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import Streamed
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import Platform, SourceLoss
 from alerting.settings.secrets import read_secret_rules
@@ -266,7 +267,7 @@ class StreamService:
         self._note_read(found)
         del self._connections[found.source.name]
 
-    def _open(self, source: StreamedSource) -> None:
+    def _open(self, source: Streamed) -> None:
         """Open a source, or show why it cannot be opened: the next look tries again."""
         try:
             address = self._address(source.url)
