@@ -18,6 +18,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["arrow_csv", "ds", "fs", "httpx", "lightgbm", "np", "npt", "pa", "pc", "pd", "pq"]
+_LIBRARIES = {
+    "httpx": "httpx",
+    "lightgbm": "lightgbm",
+    "np": "numpy",
+    "npt": "numpy.typing",
+    "pd": "pandas",
+    "pa": "pyarrow",
+    "pc": "pyarrow.compute",
+    "arrow_csv": "pyarrow.csv",
+    "ds": "pyarrow.dataset",
+    "fs": "pyarrow.fs",
+    "pq": "pyarrow.parquet",
+}
 
 OPENMP = "libgomp.so.1"
 
@@ -107,14 +120,4 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
     from pyarrow import fs
 else:
-    httpx = _LoadedAtFirstUse("httpx")
-    lightgbm = _LoadedAtFirstUse("lightgbm")
-    np = _LoadedAtFirstUse("numpy")
-    npt = _LoadedAtFirstUse("numpy.typing")
-    pd = _LoadedAtFirstUse("pandas")
-    pa = _LoadedAtFirstUse("pyarrow")
-    pc = _LoadedAtFirstUse("pyarrow.compute")
-    arrow_csv = _LoadedAtFirstUse("pyarrow.csv")
-    ds = _LoadedAtFirstUse("pyarrow.dataset")
-    fs = _LoadedAtFirstUse("pyarrow.fs")
-    pq = _LoadedAtFirstUse("pyarrow.parquet")
+    globals().update({alias: _LoadedAtFirstUse(name) for alias, name in _LIBRARIES.items()})

@@ -341,15 +341,20 @@ def _http_channels(settings: Settings, egress: "Egress") -> Iterator[tuple[str, 
     from alerting.adapters.channels.webhook import WebhookChannel
 
     delivery = settings.delivery
-    for name, url in settings.webhook_urls.items():
-        secret = settings.webhook_secrets.get(name)
-        yield "webhook", WebhookChannel(name, url, secret, egress=egress)
-    for name, url in delivery.slack_urls.items():
-        yield "slack", SlackChannel(name, url, egress)
-    for name, url in delivery.teams_urls.items():
-        yield "teams", TeamsChannel(name, url, egress)
-    for name, url in delivery.ntfy_urls.items():
-        yield "ntfy", NtfyChannel(name, url, delivery.ntfy_tokens.get(name), egress)
+    channels: dict[str, list[Channel]] = {
+        "webhook": [
+            WebhookChannel(name, url, settings.webhook_secrets.get(name), egress=egress)
+            for name, url in settings.webhook_urls.items()
+        ],
+        "slack": [SlackChannel(name, url, egress) for name, url in delivery.slack_urls.items()],
+        "teams": [TeamsChannel(name, url, egress) for name, url in delivery.teams_urls.items()],
+        "ntfy": [
+            NtfyChannel(name, url, delivery.ntfy_tokens.get(name), egress)
+            for name, url in delivery.ntfy_urls.items()
+        ],
+    }
+    for kind, made in channels.items():
+        yield from ((kind, channel) for channel in made)
 
 
 def console_address(settings: Settings) -> str:

@@ -23,7 +23,7 @@ from alerting.definitions.wording.clean_text import clean_text
 from alerting.reporting.base import messages
 
 _GAP = 2
-_LEAST_TEXT = 28  # a column of text narrower than this is hard to read: the text goes below its row
+_LEAST_TEXT = 28  # a column of text narrower than this is hard to read
 _INDENT = "    "
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 
@@ -213,53 +213,38 @@ def colored(text: str, style: str) -> Text:
 def table_lines(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int
 ) -> Iterator[Text]:
-    """Return the lines of a table of at most this width. Ids, times and numbers stay whole; text
-    that does not fit into its column is wrapped, and columns that do not fit stand below their
-    row."""
+    """Return the lines of a table of at most this width: ids, times and numbers stay whole, and
+    columns that do not fit stand below their row."""
     titles = [column.replace("_", " ") for column in columns]
     cells = [[cell(row.get(column)) for column in columns] for row in rows]
     right = [_all_numbers([row.get(column) for row in rows]) for column in columns]
-    widths = [
-        max(_widest(title), *(_widest(row[i]) for row in cells)) for i, title in enumerate(titles)
-    ]
-    beside = _fit(
-        widths,
-        cells,
-        width,
-        {i for i, c in enumerate(columns) if any(_is_time(row.get(c)) for row in rows)},
-    )
-    below = [i for i in range(len(columns)) if i not in beside]
-    yield Text(_line([titles[i] for i in beside], beside, right), style="bold")
+    times = {i for i, c in enumerate(columns) if any(_is_time(row.get(c)) for row in rows)}
+    beside = _fit([titles, *cells], width, times)
+    yield Text(_line(titles, beside, right), style="bold")
     for row in cells:
-        for parts in _physical_lines([row[i] for i in beside], beside):
-            yield Text(_line(parts, beside, right))
-        rest = [f"{titles[i]}: {row[i]}" for i in below if row[i]]
+        yield Text(_line(row, beside, right))
+        rest = [f"{titles[i]}: {text}" for i, text in enumerate(row) if text and i not in beside]
         joined = ", ".join(rest)
         for text in [joined] if cell_len(joined) + len(_INDENT) <= width else rest:
             yield from map(Text, _wrap_indented(text, width))
-    if not _running.zone_shown and any(
-        _is_time(row.get(column)) for row in rows for column in columns
-    ):
+    if times and not _running.zone_shown:
         yield Text(f"times: {zone()}{_running.line_clock}", style="dim")
         _running.zone_shown = True
 
 
-def _fit(
-    widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]
-) -> dict[int, int]:
-    """Return columns that fit side by side, with widths: without empty, then the widest."""
-    beside = dict(enumerate(widths))
+def _fit(cells: Sequence[Sequence[str]], width: int, times: Collection[int]) -> dict[int, int]:
+    """Return columns of lines that fit side by side, with widths: without empty, then the widest.
+    Text of several lines never does."""
+    columns = dict(enumerate(zip(*cells, strict=True)))
+    beside = {
+        i: max(map(cell_len, column))
+        for i, column in columns.items()
+        if not any("\n" in text for text in column)
+    }
     if _used_width(beside) > width:
-        beside = {i: w for i, w in beside.items() if i == 0 or any(row[i] for row in cells)}
+        beside = {i: w for i, w in beside.items() if i == 0 or any(columns[i][1:])}
     while _used_width(beside) > width and len(beside) > 1:
-        widest = max(list(beside)[1:], key=lambda i: (i not in times, beside[i]))
-        width_before = beside.pop(widest)
-        room = width - _used_width(beside) - _GAP
-        longest_word = max(
-            (cell_len(word) for row in cells for word in row[widest].split()), default=0
-        )
-        if room >= max(_LEAST_TEXT, longest_word) and width_before > room:
-            return dict(sorted({**beside, widest: room}.items()))
+        del beside[max(list(beside)[1:], key=lambda i: (i not in times, beside[i]))]
     return beside
 
 
@@ -267,42 +252,25 @@ def _used_width(beside: Mapping[int, int]) -> int:
     return sum(beside.values()) + _GAP * (len(beside) - 1)
 
 
-def _physical_lines(row: Sequence[str], beside: Mapping[int, int]) -> Iterator[list[str]]:
-    columns = [_lines(text, width) for text, width in zip(row, beside.values(), strict=True)]
-    for number in range(max(map(len, columns))):
-        yield [lines[number] if number < len(lines) else "" for lines in columns]
-
-
-def _lines(text: str, width: int) -> list[str]:
-    return [
-        part
-        for line in text.split("\n")
-        for part in (_wrap(line, width) if cell_len(line) > width else [line])
-    ] or [""]
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    return wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False)
-
-
 def _wrap_indented(text: str, width: int) -> list[str]:
     return [
         f"{_INDENT}{part}"
         for line in text.split("\n")
-        for part in _wrap(line, max(width - len(_INDENT), _LEAST_TEXT))
+        for part in wrap(
+            line,
+            max(width - len(_INDENT), _LEAST_TEXT),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
     ]
 
 
 def _line(parts: Sequence[str], beside: Mapping[int, int], right: Sequence[bool]) -> str:
     padded = []
-    for text, (column, width) in zip(parts, beside.items(), strict=True):
-        space = " " * max(width - cell_len(text), 0)
-        padded.append(space + text if right[column] else text + space)
+    for column, width in beside.items():
+        space = " " * max(width - cell_len(parts[column]), 0)
+        padded.append(space + parts[column] if right[column] else parts[column] + space)
     return (" " * _GAP).join(padded).rstrip()
-
-
-def _widest(text: str) -> int:
-    return max((cell_len(line) for line in text.split("\n")), default=0)
 
 
 def _all_numbers(values: Sequence[Any]) -> bool:

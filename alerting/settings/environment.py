@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.definitions.assets import USUAL_LATENCY
-from alerting.definitions.faults import LONGEST, Fault, UserError
+from alerting.definitions.faults import LONGEST, Fault, UserError, parse_duration
 from alerting.definitions.upkeep import (
     AlarmBudget,
     GateMode,
@@ -25,7 +25,7 @@ from alerting.settings.secrets import SecretRules, read_secret_rules
 from alerting.settings.variables import (
     Variables,
     address,
-    duration,
+    bounded,
     listed,
     one_of,
     port_number,
@@ -41,8 +41,12 @@ LINK_KEY = "feedback_link_key"
 MODEL_KEY = "model_key"
 UTC = ZoneInfo("UTC")
 
-_speed = positive_number(
-    100_000, "is not a speed: give seconds of the line per second, above 0 and at most 100000"
+_LEAST = 1e-9  # of numbers above 0
+_speed = bounded(
+    positive_number,
+    _LEAST,
+    100_000,
+    " is not a speed: give seconds of the line per second, above 0 and at most 100000",
 )
 _mlflow_uri = address(
     {"http", "https", "sqlite", "postgresql", "postgresql+psycopg2"},
@@ -55,22 +59,41 @@ _airflow_uri = address(
 _webhook_url = address(
     {"http", "https"}, "not a webhook address: it starts with http:// or https:// and names a host"
 )
-_latency = duration(
+_latency = bounded(
+    parse_duration,
     timedelta(0),
     timedelta(hours=1),
-    "evaluation waits 1h at most; readings that come later than that are evaluated again",
+    ": evaluation waits 1h at most; readings that come later than that are evaluated again",
 )
-_slots = whole_number(1, 64, "is not a number of tasks: give a whole number from 1 to 64")
-_tasks = whole_number(1, 256, "is not a number of tasks: give a whole number from 1 to 256")
-_rows = whole_number(
-    1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000"
+_slots = bounded(whole_number, 1, 64, " is not a number of tasks: give a whole number from 1 to 64")
+_tasks = bounded(
+    whole_number, 1, 256, " is not a number of tasks: give a whole number from 1 to 256"
+)
+_rows = bounded(
+    whole_number,
+    1_000,
+    1_000_000_000,
+    " is not a number of rows: give a whole number from 1000 to 1000000000",
 )
 BUDGET = "ALERTING_ALARM_BUDGET"
-_alarms = positive_number(100_000, "is not a number of alarms a day: give one above 0, e.g. 144")
-lasting = duration(
-    timedelta(days=14), LONGEST, "what is older is deleted; give a duration from 14d to 3650d"
+_alarms = bounded(
+    positive_number,
+    _LEAST,
+    100_000,
+    " is not a number of alarms a day: give one above 0, e.g. 144",
 )
-_duration = duration(timedelta(minutes=1), timedelta(days=365), "give a duration from 1m to 365d")
+lasting = bounded(
+    parse_duration,
+    timedelta(days=14),
+    LONGEST,
+    ": what is older is deleted; give a duration from 14d to 3650d",
+)
+_duration = bounded(
+    parse_duration,
+    timedelta(minutes=1),
+    timedelta(days=365),
+    ": give a duration from 1m to 365d",
+)
 
 
 _FIXED = {name: f"ALERTING_{name.upper()}_LAST" for name in ("notifications", "predictions")}

@@ -1,13 +1,13 @@
 """The environment variables of the platform: read one by one, with all faults collected."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from alerting.definitions.faults import Fault, parse_duration
+from alerting.definitions.faults import Fault
 
 T = TypeVar("T")
 
@@ -70,41 +70,28 @@ def _plain_name(name: str, prefix: str, suffix: str) -> str:
     return name.removeprefix(prefix).removesuffix(suffix).lower().replace("_", "-")
 
 
-def whole_number(least: int, most: int, refusal: str) -> Callable[[str], int]:
-    """Return a parser of whole numbers. `refusal` follows the text in its ValueError."""
+def bounded(parse: Callable[[str], T], least: Any, most: Any, refusal: str) -> Callable[[str], T]:
+    """Return a parser of values between two. `refusal` follows the text in its ValueError."""
 
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise ValueError(f"{text!r} {refusal}")
-        return int(text)
+    def read(text: str) -> T:
+        value = parse(text)
+        if not least <= value <= most:
+            raise ValueError(f"{text!r}{refusal}")
+        return value
 
-    return parse
-
-
-def positive_number(most: float, refusal: str) -> Callable[[str], float]:
-    """Return a parser of numbers in (0, most]. `refusal` follows the text in its ValueError."""
-
-    def parse(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = 0.0
-        if not 0 < number <= most:
-            raise ValueError(f"{text!r} {refusal}")
-        return number
-
-    return parse
+    return read
 
 
-def duration(least: timedelta, most: timedelta, refusal: str) -> Callable[[str], timedelta]:
-    """Return a parser of durations between two. `refusal` follows the text in its ValueError."""
+def whole_number(text: str) -> int:
+    """Return a number, below every bound for a text that is none."""
+    return int(text) if text.isdecimal() else -1
 
-    def parse(text: str) -> timedelta:
-        if not least <= (found := parse_duration(text)) <= most:
-            raise ValueError(f"{text!r}: {refusal}")
-        return found
 
-    return parse
+def positive_number(text: str) -> float:
+    """Return a number, below every bound for a text that is none."""
+    with suppress(ValueError):
+        return float(text)
+    return 0.0
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -144,4 +131,4 @@ def address(schemes: set[str], refusal: str, *, needs_host: bool = True) -> Call
     return parse
 
 
-port_number = whole_number(1, 65535, "is not a port: give a whole number from 1 to 65535")
+port_number = bounded(whole_number, 1, 65535, " is not a port: give a whole number from 1 to 65535")

@@ -11,9 +11,7 @@ from datetime import timedelta
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from pymongo.errors import PyMongoError
-
-from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
+from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.sources.claims import poll_claimed
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.source import PolledFields
@@ -105,40 +103,27 @@ class PollService:
 
     def _read(self, one: PolledHere) -> None:
         """Read a source, and say when it is read next: soon, if another reader has it now."""
+        name = one.source.name
         began = time.monotonic()
         every = one.source.every.total_seconds()
         fault = None
         try:
-            if not self._poll(one.source.name):
+            clock = self._platform.clock
+            if poll_claimed(self._platform, self._readers, name, "service", clock) is None:
                 every = min(every, TAKEN_S)
             one.read_at = time.monotonic()
         except UserError as refusal:
             fault = refusal.message
-        except (PyMongoError, DatabaseDown) as error:
+        except Exception as error:
             fault = f"the database does not answer: {first_line(error)}"
+            if not is_outage(error):  # of a client library; its text can hold the address
+                fault = translatable(
+                    "source {name}: cannot be read: {fault}", name=name, fault=type(error).__name__
+                )
+                self._platform.deliveries.set_fault(name, fault)
         finally:
             one.next_at = max(began + every, time.monotonic())
             one.is_reading = False
         if fault is not None and fault != one.fault:
-            _log.warning("source %s is not read: %s", one.source.name, fault)
+            _log.warning("source %s is not read: %s", name, fault)
         one.fault = fault
-
-    def _poll(self, name: str) -> bool:
-        """Read a source on. Return whether this process has read it. Raises UserError if it cannot
-        be read."""
-        try:
-            found = poll_claimed(
-                self._platform, self._readers, name, "service", self._platform.clock
-            )
-            return found is not None
-        except UserError:
-            raise
-        except Exception as error:
-            # of a client library; its text can hold the address, with a password
-            if is_outage(error):
-                raise
-            fault = translatable(
-                "source {name}: cannot be read: {fault}", name=name, fault=type(error).__name__
-            )
-            self._platform.deliveries.set_fault(name, fault)
-            raise UserError(fault) from None
