@@ -18,7 +18,7 @@ from alerting.stores.documents import (
     read_one,
     read_stored,
     to_bson,
-    to_document,
+    to_identified,
     upsert,
 )
 
@@ -34,12 +34,12 @@ class Accounts:
 
     def insert(self, account: Account) -> bool:
         """Store a new account; return False if there is one of this name."""
-        return insert_new(self._accounts, _with_id(account))
+        return insert_new(self._accounts, to_identified(account))
 
     def replace(self, account: Account) -> bool:
         """Store the next version; return False unless `version - 1` is stored."""
         before = {"_id": account.id, "version": account.version - 1}
-        return self._accounts.replace_one(before, _with_id(account)).matched_count == 1
+        return self._accounts.replace_one(before, to_identified(account)).matched_count == 1
 
     def get(self, id: str) -> Account | None:
         return _read_account(self._accounts.find_one({"_id": id}))
@@ -64,7 +64,7 @@ class AccessTokens:
 
     def insert(self, token: AccessToken) -> bool:
         """Store a token; return False if its hash is stored already."""
-        return insert_new(self._tokens, _with_id(token))
+        return insert_new(self._tokens, to_identified(token))
 
     def get(self, id: str) -> AccessToken | None:
         found = self._tokens.find_one({"_id": id})
@@ -92,7 +92,7 @@ class Sessions:
         self._wrong = database[WRONG_ATTEMPTS]
 
     def add(self, session: Session) -> None:
-        insert_new(self._sessions, _with_id(session))
+        insert_new(self._sessions, to_identified(session))
 
     def get(self, id: str) -> Session | None:
         return read_one(SESSIONS, Session, self._sessions.find_one({"_id": id}), "id")
@@ -153,12 +153,6 @@ def _without_scope(account: Document) -> Document:
 def _over_with_scope(token: Document) -> Document:
     """Return a token that was limited to some assets before 0.2.0 as one that is over."""
     return token if token.get("scope") is None else {**token, "ends_at": token["made_at"]}
-
-
-def _with_id(value: Account | AccessToken | Session) -> Document:
-    document = to_document(value)
-    document["_id"] = document.pop("id")
-    return document
 
 
 def _remove(collection: MongoCollection, id: str) -> bool:

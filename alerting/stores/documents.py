@@ -163,6 +163,17 @@ def to_bson(value: Any) -> Any:
     return _CONVERTER.unstructure(value)
 
 
+def to_identified(value: Any) -> Document:
+    """Return a dataclass as a document whose `_id` is its `id`."""
+    document = to_document(value)
+    return {"_id": document.pop("id"), **document}
+
+
+def with_ids(documents: Iterable[Document]) -> Iterator[Document]:
+    """Yield documents with their `_id` as `id` too."""
+    return ({**document, "id": document["_id"]} for document in documents)
+
+
 def stored_text(field: str, text: str | None) -> Document:
     """Return the fields that store a text: English, and beside it template and values for other
     languages, None without any."""

@@ -25,8 +25,9 @@ from alerting.stores.documents import (
     MongoDatabase,
     Read,
     read_each,
+    with_ids,
 )
-from alerting.stores.episodes.mutes import parse_mute, with_ids
+from alerting.stores.episodes.mutes import parse_mute
 
 _PARSERS: dict[str, Callable[[Document], Any]] = {
     ASSETS: parse_stored_asset,

@@ -27,6 +27,7 @@ from alerting.stores.documents import (
     read_stored,
     to_bson,
     to_document,
+    with_ids,
 )
 
 _CONTENT = {"page": False, "content": False, "picture": False}
@@ -80,8 +81,9 @@ class Reports:
 
     def metrics_of(self, ids: Collection[str]) -> dict[str, Document]:
         found = self._reports.find({"_id": {"$in": sorted(ids)}}, {"content": True})
-        named = ({**one, "id": one["_id"]} for one in found)
-        return dict(good(REPORTS, named, lambda one: (one["id"], _unpack(one)["metrics"])))
+        return dict(
+            good(REPORTS, with_ids(found), lambda one: (one["id"], _unpack(one)["metrics"]))
+        )
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None
@@ -226,7 +228,7 @@ class Backtests:
 
 
 def _runs(found: Iterable[Document]) -> list[Document]:
-    return good(BACKTESTS, ({**document, "id": document["_id"]} for document in found), _run)
+    return good(BACKTESTS, with_ids(found), _run)
 
 
 def _run(document: Document) -> Document:

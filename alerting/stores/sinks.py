@@ -42,6 +42,7 @@ from alerting.stores.documents import (
     to_document,
     upsert,
     utc,
+    with_ids,
 )
 
 _LOST = (136, 260, 280, 286)
@@ -80,7 +81,7 @@ class SinkDeliveries:
     def advance(self, name: str, before: str | None, step: SinkStep) -> bool:
         """Store what was delivered, the position last: a process that dies before it delivers
         these messages once more, under the same keys."""
-        self._add_letters(step)
+        insert_all_new(self._letters, [{**to_document(one), "_id": one.id} for one in step.letters])
         self._note_alarms(name, step)
         change: Document = {
             "$set": {"position": step.position, "until": to_bson(step.until)},
@@ -127,9 +128,6 @@ class SinkDeliveries:
         """Mark all dead letters of a sink to be sent once more. Return how many there are."""
         done = self._letters.update_many({"sink": name}, {"$set": {"again": True}})
         return done.matched_count
-
-    def _add_letters(self, step: SinkStep) -> None:
-        insert_all_new(self._letters, [{**to_document(one), "_id": one.id} for one in step.letters])
 
     def _note_alarms(self, name: str, step: SinkStep) -> None:
         updates = [
@@ -193,7 +191,7 @@ class SinkFeed:
             query: Document = {"backfilled": False, "$or": found_by}
             episodes = self._database[EPISODES].find(query, sort=[("raised_at", 1), ("_id", 1)])
             for document in episodes:
-                yield from good(EPISODES, [_with_id(document)], _episode)
+                yield from good(EPISODES, with_ids([document]), _episode)
 
 
 class SinkReader:
@@ -241,11 +239,7 @@ def _changes(event: Document) -> list[SinkChange]:
     position = str(event["_id"]["_data"])
     collection = SCORES if is_score else EPISODES
     read = _score if is_score else _episode
-    return [SinkChange(position, at, one) for one in good(collection, [_with_id(document)], read)]
-
-
-def _with_id(document: Document) -> Document:
-    return {**document, "id": document["_id"]}
+    return [SinkChange(position, at, one) for one in good(collection, with_ids([document]), read)]
 
 
 def _episode(document: Document) -> Any:

@@ -113,7 +113,14 @@ class Egress:
     def check(self, host: str, address: str) -> None:
         """Check one address of a host. Raises EgressRefused if it may not be reached."""
         try:
-            reached = [where for where in meant(address) if not self._has(where)]
+            reached = [
+                where
+                for where in meant(address)
+                if not any(
+                    where.version == network.version and where in network
+                    for network in self._networks
+                )
+            ]
         except ValueError:
             raise EgressRefused(host, "it is not an address") from None
         if not reached:
@@ -127,11 +134,6 @@ class Egress:
         for where in reached:
             if not is_public(where):
                 raise EgressRefused(host, f"{where!s} is not a public address")
-
-    def _has(self, where: Address) -> bool:
-        return any(
-            where.version == network.version and where in network for network in self._networks
-        )
 
 
 def _is_network(entry: str) -> bool:

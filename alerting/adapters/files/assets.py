@@ -34,14 +34,9 @@ def read_assets(
     Raises UserError, with line or position, if the content is unreadable.
     """
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
-        return list(_documents(path))
+        magic(path)
+        return [given for part in read_yaml(path) for given in _list_assets(path, part)]
     return _table(path, layout, TextNames("asset", layout.asset_prefix, stored))
-
-
-def _documents(path: Path) -> Iterator[GivenAsset]:
-    magic(path)
-    for part in read_yaml(path):
-        yield from _list_assets(path, part)
 
 
 def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:

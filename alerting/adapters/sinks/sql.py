@@ -11,8 +11,13 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from alerting.adapters.sinks.receivers import Surroundings
-from alerting.adapters.sources.sql_sessions import STATEMENT_S, engine_of, write_transaction
-from alerting.definitions.faults import UserError, first_line
+from alerting.adapters.sources.sql_sessions import (
+    STATEMENT_S,
+    engine_of,
+    reason_of,
+    write_transaction,
+)
+from alerting.definitions.faults import UserError
 from alerting.definitions.sinks.fields import SinkContent
 from alerting.definitions.sinks.sink import SqlSink
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
@@ -78,17 +83,15 @@ def rows_of(message: SinkMessage) -> list[dict[str, Any]]:
     names = [name for name, _ in COLUMNS[message.sends]]
     row = {name: content.get("limit" if name == "limit_value" else name) for name in names}
     row |= {"key": message.key, "at": message.at}
-    row |= {name: _instant(row[name]) for name in ("raised_at", "closed_at") if name in row}
+    for name in ("raised_at", "closed_at"):
+        if row.get(name) is not None:
+            row[name] = datetime.fromisoformat(str(row[name]))
     if message.sends != "forecasts":
         return [row]
     return [
         {**row, **value, "key": f"{message.key}:{value['ahead_s']:g}"}
         for value in content["values"]
     ]
-
-
-def _instant(text: Any) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(str(text))
 
 
 class SqlReceiver:
@@ -120,7 +123,7 @@ class SqlReceiver:
             with write_transaction(self._connection, STATEMENT_S):
                 metadata.create_all(self._connection)
         except (SQLAlchemyError, TimeoutError) as error:
-            raise ReceiverAway(f"the database refuses: {_reason(error)}") from error
+            raise ReceiverAway(f"the database refuses: {reason_of(error)}") from error
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
         for start in range(0, len(messages), _AT_ONCE):
@@ -135,7 +138,7 @@ class SqlReceiver:
             with write_transaction(self._connection, STATEMENT_S):
                 self._connection.execute(sa.select(sa.literal(1)))
         except (SQLAlchemyError, TimeoutError) as error:
-            raise ReceiverAway(f"the database is away: {_reason(error)}") from error
+            raise ReceiverAway(f"the database is away: {reason_of(error)}") from error
 
     def probe(self, message: SinkMessage) -> str:  # noqa: ARG002 - a test stores no row
         try:
@@ -143,7 +146,7 @@ class SqlReceiver:
                 for table in self._tables.values():
                     self._connection.execute(sa.select(table).limit(0))
         except (SQLAlchemyError, TimeoutError) as error:
-            raise UserError(f"a table has other columns: {_reason(error)}") from error
+            raise UserError(f"a table has other columns: {reason_of(error)}") from error
         names = ", ".join(sorted({str(table) for table in self._tables.values()}))
         return f"the database has the tables {names}; no row was stored"
 
@@ -163,10 +166,10 @@ class SqlReceiver:
                     self._connection.execute(_insert_new(self._engine.dialect.name, table), rows)
         except DBAPIError as error:
             if not _concerns_rows(error):
-                raise ReceiverAway(f"the database refuses: {_reason(error)}") from error
-            return Answer("refused", f"the database refuses: {_reason(error)}")
+                raise ReceiverAway(f"the database refuses: {reason_of(error)}") from error
+            return Answer("refused", f"the database refuses: {reason_of(error)}")
         except (SQLAlchemyError, TimeoutError) as error:
-            raise ReceiverAway(f"the database is away: {_reason(error)}") from error
+            raise ReceiverAway(f"the database is away: {reason_of(error)}") from error
         return ACCEPTED
 
     def _value(self, value: Any) -> Any:
@@ -207,8 +210,3 @@ def _concerns_rows(error: DBAPIError) -> bool:
     """Return whether the values of a row are refused, and not the connection or the table."""
     code = error.orig.args[0] if error.orig is not None and error.orig.args else None
     return isinstance(error, DataError | IntegrityError) or code in _OF_THE_ROW
-
-
-def _reason(error: Exception) -> str:
-    cause = getattr(error, "orig", None)
-    return first_line(cause if isinstance(cause, Exception) else error)

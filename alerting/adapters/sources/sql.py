@@ -16,8 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerting.adapters.sources.secrets import Resolve
-from alerting.adapters.sources.sql_sessions import STATEMENT_S, engine_of, leave, read_transaction
-from alerting.definitions.faults import UserError, first_line, shown
+from alerting.adapters.sources.sql_sessions import (
+    STATEMENT_S,
+    engine_of,
+    leave,
+    read_transaction,
+    reason_of,
+)
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.source import SqlSource
 from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import Records
@@ -69,7 +75,7 @@ class SqlReader:
                 )
         except SQLAlchemyError as error:
             raise UserError(
-                f"source {source.name}: the database refuses: {_reason(error)}"
+                f"source {source.name}: the database refuses: {reason_of(error)}"
             ) from error
         except TimeoutError as late:
             raise UserError(
@@ -270,8 +276,3 @@ def _read_cursor(name: str, text: object) -> Cursor:
             f"alerting read {name} --again"
         ) from None
     return number
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    cause = getattr(error, "orig", None)
-    return first_line(cause if isinstance(cause, Exception) else error)

@@ -150,3 +150,9 @@ def _break_off(raw: Any) -> None:
                 same.shutdown(socket.SHUT_RDWR)
         else:  # Oracle
             raw.cancel()
+
+
+def reason_of(error: Exception) -> str:
+    """Return what the database said, without what the library adds."""
+    cause = getattr(error, "orig", None)
+    return first_line(cause if isinstance(cause, Exception) else error)

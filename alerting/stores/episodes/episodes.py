@@ -29,8 +29,9 @@ from alerting.stores.documents import (
     insert_new,
     read_each,
     repeated,
-    to_document,
+    to_identified,
     utc,
+    with_ids,
 )
 from alerting.stores.indexes import OVER_UNACKNOWLEDGED
 from alerting.stores.transactions import conflicts, session_of
@@ -255,8 +256,7 @@ def _text(value: Any) -> str:
 
 
 def _document(episode: Episode) -> Document:
-    document = to_document(episode)
-    document["_id"] = document.pop("id")
+    document = to_identified(episode)
     if (key := _open_key(episode)) is not None:
         document["open_key"] = key
     return document
@@ -268,7 +268,7 @@ def _open_key(episode: Episode) -> str | None:
 
 
 def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
-    return good(EPISODES, ({**document, "id": document["_id"]} for document in found), _parse)
+    return good(EPISODES, with_ids(found), _parse)
 
 
 @lru_cache(_MOST_REMEMBERED)  # the front page takes 41 to 61 % less CPU

@@ -1,6 +1,6 @@
 """Mutes in MongoDB. Ended mutes stay, with actor and reason."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 
@@ -9,7 +9,15 @@ from pydantic import TypeAdapter, ValidationError
 from alerting.definitions.faults import DocumentRefused, Fault
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.operators.mutes import Mute
-from alerting.stores.documents import MUTES, Document, MongoDatabase, good, insert_new, to_document
+from alerting.stores.documents import (
+    MUTES,
+    Document,
+    MongoDatabase,
+    good,
+    insert_new,
+    to_identified,
+    with_ids,
+)
 
 _MUTE = TypeAdapter(Mute)
 
@@ -27,11 +35,12 @@ class MongoMutes:
         self._mutes = database[MUTES]
 
     def insert(self, mute: Mute) -> bool:
-        return insert_new(self._mutes, _document(mute))
+        return insert_new(self._mutes, {**to_identified(mute), "end": mute.end})
 
     def replace(self, mute: Mute) -> bool:
         stored = {"_id": mute.id, "version": mute.version - 1}
-        return self._mutes.replace_one(stored, _document(mute)).matched_count == 1
+        document = {**to_identified(mute), "end": mute.end}
+        return self._mutes.replace_one(stored, document).matched_count == 1
 
     def get(self, id: str) -> Mute | None:
         return next(iter(_read(self._mutes.find({"_id": id}))), None)
@@ -44,11 +53,6 @@ class MongoMutes:
         if start is not None:
             query["end"] = {"$gt": start}
         return _read(self._mutes.find(query).sort([("since", -1), ("_id", -1)]).limit(limit))
-
-
-def with_ids(documents: Iterable[Document]) -> Iterator[Document]:
-    """Yield documents with their `_id` as `id` too."""
-    return ({**document, "id": document["_id"]} for document in documents)
 
 
 def parse_mute(document: Document) -> Mute:
@@ -67,8 +71,3 @@ def parse_mute(document: Document) -> Mute:
 
 def _read(documents: Iterable[Document]) -> list[Mute]:
     return good(MUTES, with_ids(documents), parse_mute)
-
-
-def _document(mute: Mute) -> Document:
-    document = to_document(mute)
-    return {"_id": document.pop("id"), **document, "end": mute.end}

@@ -45,14 +45,7 @@ class MongoNotifications:
                 return int(
                     self._notifications.bulk_write(writes, session=session_of(unit)).upserted_count
                 )
-        added = 0
-
-        def write() -> None:
-            nonlocal added
-            added = self._notifications.bulk_write(writes).upserted_count
-
-        upsert(write)
-        return added
+        return int(upsert(lambda: self._notifications.bulk_write(writes)).upserted_count)
 
     def change(self, changes: Sequence[Change], unit: Unit | None = None) -> int:
         if not changes:

@@ -42,6 +42,7 @@ from alerting.stores.documents import (
     to_bson,
     to_document,
     utc,
+    with_ids,
 )
 from alerting.stores.transactions import LONGEST_WRITE_MS, conflicts, session_of
 
@@ -96,9 +97,7 @@ class MongoStates:
         ranges = _ranges({shard_of(definition) for definition, _ in keys})
         columns = ["definition", "asset", "watermark"]
         stored = self._shards.find({"$or": ranges}, columns) if ranges else ()
-        shards = good(
-            STATES, ({**document, "id": document["_id"]} for document in stored), _read_watermarks
-        )
+        shards = good(STATES, with_ids(stored), _read_watermarks)
         found = {key: watermark for shard in shards for key, watermark in shard.items()}
         return [found.get(key, NO_TIME) for key in keys]
 
@@ -176,9 +175,7 @@ class MongoStates:
         ranges = _ranges(numbers)
         self._last.update({number: {} for number in numbers})
         found = self._shards.find({"$or": ranges}) if ranges else ()
-        for id, version, table in good(
-            STATES, ({**document, "id": document["_id"]} for document in found), _read_shard
-        ):
+        for id, version, table in good(STATES, with_ids(found), _read_shard):
             self._last[int(id[:2])][id] = version, table
 
     def _write(self, shard: str, version: int, table: ConditionTable, unit: Unit | None) -> None:

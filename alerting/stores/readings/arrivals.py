@@ -20,7 +20,7 @@ from alerting.stores.documents import (
     read_stored,
     repeated,
     to_bson,
-    to_document,
+    to_identified,
     upsert,
     utc,
 )
@@ -88,9 +88,7 @@ class MongoArrivals:
         self._own.setdefault(arrival.id)
         if len(self._own) > _MOST_OWN:
             del self._own[next(iter(self._own))]
-        document = to_document(arrival)
-        document.pop("id")
-        document["waits"] = True
+        document = {**to_identified(arrival), "waits": True}
         self._arrivals.replace_one({"_id": arrival.id}, document, upsert=True)
 
     def remove(self, id: str) -> None:

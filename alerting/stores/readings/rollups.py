@@ -29,6 +29,7 @@ from alerting.stores.documents import (
     read_one,
     read_stored,
     to_document,
+    to_identified,
     upsert,
     utc,
 )
@@ -102,7 +103,9 @@ class Rollups:
         of: Document = {} if variables is None else {"variable": {"$in": list(variables)}}
         limit = from_millis(before)
         deleted = 0
-        for size, longest in (("minutes", limit - _DAY), ("hours", _month_before(limit))):
+        month, _ = month_interval(month_of(limit))
+        last_whole_month, _ = month_interval(month_of(month - _DAY))
+        for size, longest in (("minutes", limit - _DAY), ("hours", last_whole_month)):
             old = {"asset": asset, **of, "size": size, "start": {"$lte": longest}}
             deleted += self._rollups.delete_many(old).deleted_count
         return deleted
@@ -151,12 +154,6 @@ def _document_span(size: RollupSize, at: datetime) -> tuple[datetime, datetime]:
     return start, start + _DAY
 
 
-def _month_before(limit: datetime) -> datetime:
-    """Return the beginning of the last month that ends by an instant."""
-    start, _ = month_interval(month_of(limit))
-    return month_interval(month_of(start - _DAY))[0]
-
-
 class MongoLabels:
     """Port `IntervalLabels`. A faulty document is left out: it labels nothing."""
 
@@ -164,7 +161,7 @@ class MongoLabels:
         self._labels = database[LABELS]
 
     def insert(self, label: IntervalLabel) -> bool:
-        return insert_new(self._labels, _document(label))
+        return insert_new(self._labels, to_identified(label))
 
     def store_undone(self, label: IntervalLabel) -> bool:
         undone = {"undone_at": label.undone_at, "undone_by": label.undone_by}
@@ -199,8 +196,3 @@ class MongoLabels:
     ) -> list[IntervalLabel]:
         found = self._labels.find(query).sort(list(order)).limit(limit)
         return read_stored(LABELS, IntervalLabel, found, "id")
-
-
-def _document(label: IntervalLabel) -> Document:
-    document = to_document(label)
-    return {"_id": document.pop("id"), **document}

@@ -92,14 +92,12 @@ class LocalClock:
                 run = np.concatenate([before, local[rows[mine]]])
                 later[mine] = _passes(run, order)[len(before) :]
                 still_open[name] = run
-                self._note(datetime.fromtimestamp(int(day) * 86_400, UTC).date(), later[mine])
+                date_of_day = datetime.fromtimestamp(int(day) * 86_400, UTC).date()
+                change = self.changes.setdefault(date_of_day, ClockChange())
+                change.first += int((later[mine] == 0).sum())
+                change.second += int((later[mine] == 1).sum())
         self._open = still_open
         return later
-
-    def _note(self, day: date, later: npt.NDArray[np.int8]) -> None:
-        change = self.changes.setdefault(day, ClockChange())
-        change.first += int((later == 0).sum())
-        change.second += int((later == 1).sum())
 
 
 class _Order(NamedTuple):

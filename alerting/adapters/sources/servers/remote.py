@@ -239,23 +239,20 @@ class RemoteDrop:
                         f"source {self._name}: {folder} is a link at the server: name the folder "
                         "itself"
                     )
-            target = self._free(f"{there}/", file.path.rpartition("/")[2], fault)
+            target = next(
+                target
+                for free in free_names(file.path.rpartition("/")[2], fault)
+                if not (
+                    self._system.exists(target := f"{there}/{free}")
+                    or (fault and self._system.exists(f"{target}{REASON}"))
+                )
+            )
             if fault is not None:
                 with self._system.open(
                     f"{target}{REASON}", "wxb" if self._root else "wb"
                 ) as reason:
                     reason.write(f"{storable(fault)}\n".encode())
             self._system.mv(self._there(file.path), target)
-
-    def _free(self, folder: str, name: str, fault: str | None) -> str:
-        return next(
-            target
-            for free in free_names(name, fault)
-            if not (
-                self._system.exists(target := folder + free)
-                or (fault and self._system.exists(f"{target}{REASON}"))
-            )
-        )
 
     @contextmanager
     def _errors(self, path: str) -> Iterator[None]:
