@@ -11,6 +11,7 @@ from alerting.adapters.memory import platform as sandbox
 from alerting.ports import DeliveryFailed, ModelUnavailable, Platform, SandboxPorts
 from tests.builders import at
 from tests.helpers.lane_stores import lane_stores
+from tests.helpers.twins import sandbox_platform
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Mailbox:
 
 def memory_platform(*, backfilled=False):
     """Return an empty platform in memory."""
-    return with_lane_stores(sandbox.memory_platform(backfilled=backfilled))
+    return with_lane_stores(sandbox_platform(backfilled=backfilled))
 
 
 def with_lane_stores(ports):

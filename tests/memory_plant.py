@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.memory.readings import MemoryReadings
-from alerting.adapters.memory.states import MemoryArrivals
+from tests.helpers.twins import Arrivals
 
 
 class Assets(MemoryAssets):
@@ -69,7 +69,7 @@ class Plant:
 
     assets: Assets = field(default_factory=Assets)
     readings: Readings = field(default_factory=Readings)
-    arrivals: MemoryArrivals = field(default_factory=MemoryArrivals)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     audit: Audit = field(default_factory=Audit)
 
     @property

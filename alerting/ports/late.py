@@ -1,7 +1,7 @@
 """Ports for late data: arrival records, reprocessing requests, and checkpoints from which
 reprocessing begins."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -97,19 +97,6 @@ class Arrivals(Protocol):
 
     def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
         """Return arrivals from this instant on, oldest first."""
-
-    def written_by_others(self, stop: Callable[[], bool]) -> Iterator[tuple[LatePart, ...]]:
-        """Yield what is written from now on otherwise than by this object, each time once it is
-        written, until `stop`; nothing at the start and now and then. End where the database cannot
-        tell."""
-
-    def as_another(self) -> "Arrivals":
-        """Return the same records for another writer of this process: `written_by_others` of this
-        object yields what it writes."""
-
-    def forget(self, before: datetime) -> int:
-        """Remove the arrival records before an instant that are routed already; return their
-        number."""
 
     def request_reprocessing(
         self,

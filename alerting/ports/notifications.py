@@ -90,7 +90,8 @@ class Links(Protocol):
 
 
 class Notifications(Protocol):
-    """Notifications of episodes, mutes, summaries and the platform, one document each."""
+    """Notifications of episodes, mutes, summaries and the platform, one document each, as they are
+    made and changed; `MongoNotifications` delivers them, too."""
 
     def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:
         """Store those whose key is new, and leave the others as they are. Return how many are new.
@@ -103,44 +104,9 @@ class Notifications(Protocol):
         Without a first one it is stored anyway. In a unit of work raises Conflict unless all were.
         """
 
-    def due(self, now: datetime, limit: int) -> list[Notification]:
-        """Return notifications that are due now, by the instant at which they became due."""
-
-    def claim(
-        self, notifications: Sequence[Notification], now: datetime, until: datetime
-    ) -> list[Notification]:
-        """Claim notifications that are due now, and count the attempt. Return those that no other
-        process has claimed."""
-
-    def get(self, keys: Collection[str]) -> list[Notification]:
-        """Return the stored notifications of these keys."""
-
     def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
         """Return the notifications of each of these episodes, oldest first; empty for one without
         any."""
 
-    def waiting(self, limit: int | None = None) -> list[Notification]:
-        """Return notifications that are still to be delivered, due or not, oldest first."""
-
-    def dead(self) -> list[Notification]:
-        """Return notifications whose delivery was given up, oldest first."""
-
     def raised_since(self, asset: str, since: datetime) -> list[Notification]:
         """Return notifications of raises on this asset made after this instant."""
-
-    def sent_since(self, since: datetime) -> list[Notification]:
-        """Return notifications that were delivered since this instant."""
-
-    def forget(
-        self,
-        before: datetime,
-        episodes: Collection[str],
-        keys: Collection[str],
-        *,
-        dry: bool = False,
-    ) -> int:
-        """Delete finished notifications made before an instant, except those of these episodes or
-        keys. Return how many.
-
-        With `dry` nothing is deleted.
-        """

@@ -212,20 +212,9 @@ class IntervalLabels(Protocol):
     def insert(self, label: IntervalLabel) -> bool:
         """Insert; return False if this id is stored already."""
 
-    def store_undone(self, label: IntervalLabel) -> bool:
-        """Store that a label is undone; return False if it is stored already, or is unknown."""
-
-    def get(self, id: str) -> IntervalLabel | None: ...
-
     def in_force(self, assets: Collection[str], at: datetime | None) -> list[IntervalLabel]:
         """Return the labels of assets that were in force at an instant (None: that nobody has
         undone), by start."""
-
-    def newest_labels(
-        self, asset: str, limit: int, before: tuple[datetime, str] | None = None
-    ) -> list[IntervalLabel]:
-        """Return labels of an asset, undone ones among them, those made last first. `before`: when
-        the last one of the page before was made, and its id."""
 
 
 HourlyParts = Mapping[str, Mapping[int, bytes]]

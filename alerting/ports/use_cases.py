@@ -57,10 +57,12 @@ from alerting.ports.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
     from alerting.stores.access import AccessTokens, Accounts, Sessions
+    from alerting.stores.episodes.notifications import MongoNotifications
     from alerting.stores.episodes.operators import FeedbackLog
     from alerting.stores.leases import Leases
     from alerting.stores.live import ChangeFeed
-    from alerting.stores.readings.rollups import Rollups
+    from alerting.stores.readings.arrivals import MongoArrivals
+    from alerting.stores.readings.rollups import MongoLabels, Rollups
     from alerting.stores.reports import Backtests, Reports
     from alerting.stores.sinks import SinkDeliveries, SinkFeed
     from alerting.stores.sources import DeadMessages, SourceDeliveries
@@ -176,6 +178,7 @@ class EpisodePorts(MutePorts):
 class SeriesPorts(EpisodePorts, LabelPorts):
     """Read series of readings, also from their rollups, and what stands beside them."""
 
+    labels: MongoLabels
     rollups: Rollups
 
 
@@ -281,6 +284,7 @@ class ChartPorts(RegistryPorts, KindPorts):
 class DeliveryPorts(ChartPorts, MutingPorts):
     """Make and deliver notifications."""
 
+    notifications: MongoNotifications
     platform_alerts: PlatformAlerts
     clock: Clock
     reports: Reports
@@ -368,6 +372,9 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPo
     alerts about itself. `disks`: the disks on which it stores data; `database`: its server.
     """
 
+    arrivals: MongoArrivals
+    labels: MongoLabels
+    notifications: MongoNotifications
     sweeps: Sweeps
     retention: Retention = field(default_factory=Retention)
     health_limits: HealthLimits = field(default_factory=HealthLimits)

@@ -8,7 +8,6 @@ from dataclasses import fields
 
 import pytest
 
-from alerting.adapters.memory import platform as sandbox
 from alerting.adapters.memory.episodes import MemoryAudit
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.episodes.lifecycle import ConditionState
@@ -16,7 +15,11 @@ from alerting.ports import Platform
 from alerting.stores.documents import SCHEMA, MongoDatabase
 from tests.helpers.contracts import is_without_store
 from tests.helpers.databases import empty_database
+from tests.helpers.twins import sandbox_platform
 from tests.in_memory_platform import memory_platform
+
+IN_MEMORY = ("alerting.adapters", "tests.helpers.twins")
+"""Modules of stores in memory."""
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def broken_in_memory(module: Mapping[str, object]) -> dict[str, str]:
         if "stores" not in wanted:
             continue
         with pytest.MonkeyPatch.context() as patch:
-            given = {"stores": sandbox.memory_platform(), "monkeypatch": patch}
+            given = {"stores": sandbox_platform(), "monkeypatch": patch}
             try:
                 claim(**{parameter: given[parameter] for parameter in wanted})
             except (Exception, pytest.fail.Exception) as error:
@@ -81,7 +84,9 @@ def contents(platform: Platform) -> dict[str, object]:
         stores = [
             f.name
             for f in fields(platform)
-            if type(getattr(platform, f.name)).__module__.startswith("alerting.adapters")
+            if type(getattr(platform, f.name)).__module__.startswith(
+                ("alerting.adapters", "tests.helpers.twins")
+            )
         ]
         in_memory = {
             name: pickle.dumps(getattr(platform, name))

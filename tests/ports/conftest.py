@@ -2,12 +2,12 @@
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.stores.documents import SCHEMA
 from tests.helpers.contracts import broken_claims
 from tests.helpers.databases import empty_database
 from tests.helpers.stores import another_real, real  # noqa: F401 - fixtures
+from tests.helpers.twins import sandbox_platform
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def broken(real):  # noqa: F811 - a fixture
 
     def find(claims):
         found = {
-            "in memory": broken_claims(claims, memory_platform),
+            "in memory": broken_claims(claims, sandbox_platform),
             "real": broken_claims(claims, new_real),
         }
         return {where: wrong for where, wrong in found.items() if wrong}

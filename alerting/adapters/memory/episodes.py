@@ -267,59 +267,16 @@ class MemoryNotifications:
             before is None or (stored.status, stored.attempts) == (before.status, before.attempts)
         )
 
-    def due(self, now: datetime, limit: int) -> list[Notification]:
-        due = self._chosen(lambda n: n.next_attempt_at is not None and n.next_attempt_at <= now)
-        due.sort(key=lambda n: n.transition, reverse=True)  # the raise before its end
-        return sorted(due, key=lambda n: n.next_attempt_at or now)[:limit]
-
-    def claim(
-        self, notifications: Sequence[Notification], now: datetime, until: datetime
-    ) -> list[Notification]:
-        stored = [self._rows[n.key] for n in notifications if n.key in self._rows]
-        due = [n for n in stored if n.next_attempt_at is not None and n.next_attempt_at <= now]
-        claimed = [
-            replace(n, status="claimed", attempts=n.attempts + 1, next_attempt_at=until)
-            for n in due
-        ]
-        self._rows |= {n.key: n for n in claimed}
-        return claimed
-
-    def get(self, keys: Collection[str]) -> list[Notification]:
-        return [self._rows[key] for key in keys if key in self._rows]
-
     def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
-        return {id: tuple(_in_order(self.get(self._keys.get(id, ())))) for id in episodes}
-
-    def waiting(self, limit: int | None = None) -> list[Notification]:
-        return self._chosen(lambda n: n.next_attempt_at is not None)[:limit]
-
-    def dead(self) -> list[Notification]:
-        return self._chosen(lambda n: n.status == "dead")
+        return {
+            id: tuple(_in_order(self._rows[key] for key in self._keys.get(id, ())))
+            for id in episodes
+        }
 
     def raised_since(self, asset: str, since: datetime) -> list[Notification]:
         return self._chosen(
             lambda n: (n.asset, n.transition) == (asset, "raised") and n.created_at > since
         )
-
-    def sent_since(self, since: datetime) -> list[Notification]:
-        return self._chosen(
-            lambda n: n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since
-        )
-
-    def forget(
-        self,
-        before: datetime,
-        episodes: Collection[str],
-        keys: Collection[str],
-        *,
-        dry: bool = False,
-    ) -> int:
-        finished = self._chosen(lambda n: n.created_at < before and n.next_attempt_at is None)
-        gone = {n.key for n in finished if n.episode not in episodes and n.key not in keys}
-        self._rows = (
-            self._rows if dry else {key: n for key, n in self._rows.items() if key not in gone}
-        )
-        return len(gone)
 
     def _chosen(self, fits: Callable[[Notification], bool]) -> list[Notification]:
         return _in_order(filter(fits, self._rows.values()))

@@ -17,7 +17,6 @@ from alerting.episodes.targets import (
     EvaluationPlan,
     PlanEdits,
     PlanRevisions,
-    SourceHash,
     hash_to_store,
     valid_sources,
 )
@@ -26,7 +25,6 @@ from alerting.ports import (
     Checkpoint,
     Conflict,
     Document,
-    LatePart,
     PastEvaluation,
     ReprocessingRequest,
     Score,
@@ -93,11 +91,13 @@ class MemoryEvaluationPlans:
         self._assets = assets
         self._decisions = decisions
         self._plan: tuple[str, EvaluationPlan] | None = None
-        self._made_of: tuple[PlanRevisions, dict[str, Document]] | None = None
 
     def source_hash(self, read_plan: bool = False) -> str:  # noqa: ARG002 - the port has it
         revisions = sum(r.number for r in self._definitions.latest_revisions())
-        definitions = _hash_of(self._unmarked().values())
+        definitions = _hash_of(
+            {key: value for key, value in document.items() if key != "_faults"}
+            for document in self._definitions.documents()
+        )
         others = _hash_of([self._assets.all(), self._assets.event_types()])
         return f"{definitions}/{others}/{revisions}.{self._decisions.promotions}"
 
@@ -115,30 +115,12 @@ class MemoryEvaluationPlans:
         self,
         source_hash: str,
         evaluation_plan: EvaluationPlan,
-        made_of: PlanRevisions | None = None,
+        made_of: PlanRevisions | None = None,  # noqa: ARG002
     ) -> None:
         self._plan = hash_to_store(source_hash, evaluation_plan), evaluation_plan
-        self._made_of = made_of and (made_of, self._unmarked())
 
-    def find_edits(self, source_hash: str) -> PlanEdits | None:
-        present = SourceHash.read(source_hash)
-        stored = self._plan and SourceHash.read(self._plan[0])
-        if present is None or not stored or self._plan is None or self._made_of is None:
-            return None
-        added = present.added_revisions(stored)
-        made_of, before = self._made_of
-        now = self._unmarked()
-        if added is None or not before.keys() <= now.keys():
-            return None
-        edited = tuple(name for name, document in now.items() if before.get(name) != document)
-        return PlanEdits(self._plan[1], made_of, edited, added)
-
-    def _unmarked(self) -> dict[str, Document]:
-        """Return all definition documents by name, without the marks of faults."""
-        return {
-            document["name"]: {k: v for k, v in document.items() if k != "_faults"}
-            for document in self._definitions.documents()
-        }
+    def find_edits(self, source_hash: str) -> PlanEdits | None:  # noqa: ARG002 - the port has it
+        return None  # the next plan is made of all definitions
 
 
 def _hash_of(sources: Iterable[object]) -> str:
@@ -233,24 +215,8 @@ class MemoryArrivals:
     def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
         return [arrival for arrival in self._sorted() if arrival.arrived_at >= arrived_from]
 
-    def written_by_others(self, stop: Callable[[], bool]) -> Iterator[tuple[LatePart, ...]]:  # noqa: ARG002
-        yield from ()  # no other process writes
-
-    def as_another(self) -> "MemoryArrivals":
-        return self
-
     def _sorted(self) -> list[Arrival]:
         return sorted(self._arrivals.values(), key=lambda arrival: arrival.arrived_at)
-
-    def forget(self, before: datetime) -> int:
-        old = [
-            a.id
-            for a in self._arrivals.values()
-            if a.arrived_at < before and a.routed_at is not None
-        ]
-        for id in old:
-            del self._arrivals[id]
-        return len(old)
 
     def request_reprocessing(
         self,

@@ -120,8 +120,12 @@ class MongoArrivals:
         return _arrivals(found.sort(_OLDEST_FIRST))
 
     def written_by_others(self, stop: Callable[[], bool]) -> Iterator[tuple[LatePart, ...]]:
-        """Follow the records by a change stream: a record is stored before its rows, and removed
-        or completed after them."""
+        """Yield what is written from now on otherwise than by this object, each time once it is
+        written, until `stop`; nothing at the start and now and then.
+
+        A change stream follows the records: one is stored before its rows, and removed or completed
+        after them.
+        """
         announced = OrderedDict[str, tuple[LatePart, ...]]()
         with self._arrivals.watch(_WRITES, max_await_time_ms=_WAIT_MS) as stream:
             yield ()
@@ -130,6 +134,8 @@ class MongoArrivals:
                 yield () if change is None else self._written(change, announced)
 
     def as_another(self) -> "MongoArrivals":
+        """Return the same records for another writer of this process: `written_by_others` of this
+        object yields what it writes."""
         return MongoArrivals(self._database)
 
     def _written(
@@ -164,6 +170,8 @@ class MongoArrivals:
 
     @repeated
     def forget(self, before: datetime) -> int:
+        """Remove the arrival records before an instant that are routed already; return their
+        number."""
         old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
         return self._arrivals.delete_many(old).deleted_count
 

@@ -19,6 +19,7 @@ from alerting.ports import (
     NewestReading,
     ReadingColumns,
     Readings,
+    SeriesPorts,
     Wanted,
 )
 from alerting.readings.history import Doubts, History, Millis, has_data, millis, no_instants
@@ -201,7 +202,7 @@ def mark_interval(
 
 
 def undo_label(
-    platform: LabelPorts, audit: Audit, id: str, by: str, now: datetime, reason: str = ""
+    platform: SeriesPorts, audit: Audit, id: str, by: str, now: datetime, reason: str = ""
 ) -> IntervalLabel:
     """End a label, and return it; the document stays. Idempotent. Raises NotFound."""
     found = platform.labels.get(id)
@@ -217,7 +218,7 @@ def undo_label(
 
 
 def list_labels(
-    platform: LabelPorts, asset: str, limit: int, before: LabelPosition | None = None
+    platform: SeriesPorts, asset: str, limit: int, before: LabelPosition | None = None
 ) -> list[IntervalLabel]:
     """Return labels of an asset, undone ones among them, those made last first. Raises NotFound."""
     if platform.assets.get(asset) is None:

@@ -23,7 +23,6 @@ from alerting.ports import (
     DeliveryFailed,
     DeliveryPorts,
     Message,
-    MutingPorts,
 )
 from alerting.ports.logs import id_logger, log_run
 from alerting.reporting.base.messages import clock_time
@@ -52,7 +51,7 @@ def announce_due(platform: DeliveryPorts, now: datetime) -> int:
 
 
 def _of_open_episodes(
-    platform: MutingPorts, routes: Sequence[Route], now: datetime
+    platform: DeliveryPorts, routes: Sequence[Route], now: datetime
 ) -> list[Notification]:
     open_episodes = platform.episodes.find(open_only=True)
     if not open_episodes:
@@ -79,7 +78,7 @@ def _of_open_episodes(
 
 
 def _heartbeats(
-    platform: MutingPorts, routes: Sequence[Route], now: datetime
+    platform: DeliveryPorts, routes: Sequence[Route], now: datetime
 ) -> list[Notification]:
     """Return one heartbeat for each whole multiple of the period, with counts of the assets of its
     route; heartbeats missed during an outage are not sent later."""
@@ -396,7 +395,7 @@ def _clean_message(original: Message) -> Message:
     )
 
 
-def retry(platform: MutingPorts, id: str, actor: str, now: datetime) -> int:
+def retry(platform: DeliveryPorts, id: str, actor: str, now: datetime) -> int:
     """Make dead letters due again: the one of this id, or with `all` all of them; their keys stay.
     Return how many.
 

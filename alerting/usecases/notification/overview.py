@@ -11,7 +11,7 @@ from alerting.definitions.hours import end_of
 from alerting.definitions.routes import Route
 from alerting.notifications.notification import Notification
 from alerting.notifications.routing import channels_of, is_on_shift
-from alerting.ports import DeliveryPorts, MutingPorts
+from alerting.ports import DeliveryPorts
 from alerting.usecases.notification.deliver import send_test
 from alerting.usecases.notification.routes import ROUTES
 
@@ -63,7 +63,7 @@ class RoutesOverview:
     dead: tuple[Notification, ...]
 
 
-def routes_overview(platform: MutingPorts, now: datetime) -> RoutesOverview:
+def routes_overview(platform: DeliveryPorts, now: datetime) -> RoutesOverview:
     """Return the overview of routes, channels and waiting messages now."""
     since = now - LOOK_BACK
     routes, faulty = ROUTES.read(platform)

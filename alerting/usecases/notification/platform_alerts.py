@@ -14,11 +14,11 @@ from alerting.ports import (
     Channel,
     DeliveryPorts,
     Message,
-    Notifications,
     PlatformAlert,
     PlatformAlerts,
     RoutePorts,
 )
+from alerting.stores.episodes.notifications import MongoNotifications
 from alerting.usecases.notification.messages import content_message
 
 _LOOK_BACK = timedelta(days=2)
@@ -128,7 +128,7 @@ def _opening_message(
 
 
 def _end_messages(
-    notifications: Notifications,
+    notifications: MongoNotifications,
     channels: Mapping[str, Channel],
     ended: Sequence[PlatformAlert],
     now: datetime,

@@ -12,7 +12,7 @@ from alerting.definitions.model import SEVERITIES, SEVERITY_NAMES
 from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
-from alerting.ports import Conflict, MutingPorts
+from alerting.ports import Conflict, DeliveryPorts
 from alerting.reporting.base.sentences import sentence
 from alerting.usecases.notification.muting import withhold
 from alerting.usecases.notification.routes import ROUTES, language_of
@@ -30,7 +30,7 @@ def waits_for_others(notification: Notification) -> bool:
     return notification.postponed_by in ("flood", "digest")
 
 
-def summarise(platform: MutingPorts, now: datetime) -> int:
+def summarise(platform: DeliveryPorts, now: datetime) -> int:
     """Store one message per flood (asset, channel and slot) that is over, and one digest per
     channel. Return how many.
 
@@ -52,7 +52,9 @@ def summarise(platform: MutingPorts, now: datetime) -> int:
     return sum(_write(platform, members[:_MOST], titles, now) for members in due)
 
 
-def _write(platform: MutingPorts, members: Sequence[Member], titles: Titles, now: datetime) -> bool:
+def _write(
+    platform: DeliveryPorts, members: Sequence[Member], titles: Titles, now: datetime
+) -> bool:
     """Store the message of these members. Return False if another process has changed one of them
     meanwhile."""
     first = members[0][1]

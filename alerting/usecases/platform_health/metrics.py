@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.model import SEVERITIES, AssetIndex, Revision
 from alerting.episodes.targets import EvaluationTarget
-from alerting.ports import EvaluationPorts, PlanPorts, Readings, States
+from alerting.ports import PlanPorts, Readings, States, UpkeepPorts
 from alerting.readings.history import NO_TIME, to_millis
 from alerting.usecases.definitions.targets import answering_revisions, list_targets, source_hash_of
 from alerting.usecases.ingestion.lateness import count_late
@@ -84,9 +84,7 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
     return Inventory(written, Counter(r.definition.state for r in revisions), active, targets)
 
 
-def platform_metrics(
-    platform: EvaluationPorts, inventory: Inventory, now: datetime
-) -> PlatformMetrics:
+def platform_metrics(platform: UpkeepPorts, inventory: Inventory, now: datetime) -> PlatformMetrics:
     """Measure the platform as of now. Writes nothing."""
     open_episodes = Counter(
         e.severity for e in platform.episodes.find(open_only=True, limit=COUNTED)

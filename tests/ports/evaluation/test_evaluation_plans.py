@@ -4,7 +4,6 @@ from functools import partial
 
 import pytest
 
-from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.revisions import question_of
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
@@ -142,8 +141,10 @@ def test_a_promotion_leaves_the_plan_in_force_unless_an_edited_definition_waits_
 
 
 @pytest.mark.parametrize("is_whole", [True, False])
-def test_what_is_written_while_an_edit_gets_its_revision_is_in_the_plan(is_whole, monkeypatch):
-    platform = plant(memory_platform())
+def test_what_is_written_while_an_edit_gets_its_revision_is_in_the_plan(
+    is_whole, real, monkeypatch
+):
+    platform = plant(real)
     first = current_plan(platform)
     platform.definitions.store_document(too_hot(above=230))
 

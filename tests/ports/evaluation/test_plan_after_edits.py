@@ -11,7 +11,6 @@ from alerting.usecases.definitions.plan_after_edits import read_edits
 from alerting.usecases.definitions.sync import apply, sync
 from alerting.usecases.definitions.targets import current_plan, source_hash_of
 from tests.builders import at, oven, too_hot, too_moist
-from tests.helpers.stores import broken_in_memory
 from tests.in_memory_platform import HandClock, platform_on
 
 ASSETS = [oven().model_copy(update={"name": f"oven-{number}"}) for number in (1, 2, 3)]
@@ -127,7 +126,3 @@ def test_revisions_are_counted_where_nothing_else_changed():
     now = SourceHash.read("aa/bb/7.3-60000")
     assert {since: now.added_revisions(SourceHash.read(since)) for since in added} == added
     assert SourceHash.read("a text of another form") is None
-
-
-def test_the_stores_in_memory_keep_this_contract():
-    assert broken_in_memory(globals()) == {}
