@@ -149,7 +149,7 @@ def check(
     Of a trained definition without stride or windows it says what was derived from the data, or
     would be.
     """
-    from alerting.usecases.definitions import checking, lookup
+    from alerting.usecases.definitions import lookup, sync
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     documents, origins = read_documents([file for file in files if file not in names])
@@ -158,11 +158,11 @@ def check(
     with platform() as p:
         if found == DEFINITION:
             stored = [lookup.require_document(p.definitions, str(name)) for name in sorted(names)]
-            good = checking.check(p, documents + stored, origins + [""] * len(stored))
+            good = sync.check(p, documents + stored, origins + [""] * len(stored))
             derived = {d.name: {"derived": _derived(p, d)} for d in good}
             notes = {name: derived[name] | of for name, of in definition_notes(p, good).items()}
         else:
-            good = kinds()[found].check(p, documents)
+            good = kinds()[found].check(p, documents, origins)
     columns = kinds()[found].columns
     rows = rows_of(good, columns)
     table = OutputTable(rows, columns, "no documents in these files")
@@ -217,7 +217,7 @@ def apply(
     budget of a position, nothing is applied. Of new sources it waits until the stream service has
     subscribed at their brokers, 20 seconds at most: many keep nothing until then.
     """
-    from alerting.usecases.definitions import checking, next_steps
+    from alerting.usecases.definitions import next_steps
     from alerting.usecases.sources.documents import subscribed_by_stream
 
     documents, origins = read_documents(files)
@@ -225,14 +225,11 @@ def apply(
     kind = kinds()[found]
     with platform() as p:
         now = p.clock.now()
-        if found == DEFINITION:
-            checking.check(p, documents, origins)  # whose refusal names the file
-        if dry_run:
-            reviews = kind.plan(p, documents)
-        else:
-            reviews = kind.apply(p, documents, user(), now, reason, accepted=accept_load)
+        reviews = kind.plan(p, documents, origins)
         rows = [_planned(review) for review in reviews]
         print_lines(_lines_of_plan(rows))
+        if not dry_run:
+            kind.apply_plan(p, reviews, user(), now, reason, accepted=accept_load)
         if found == "source" and not (dry_run or prints_json()):
             wait_for_brokers(p, subscribed_by_stream(reviews), now)
         pages = {} if dry_run else _start_trainings(p, reviews)

@@ -18,7 +18,6 @@ from alerting.console.api.plant_times import plant_times
 from alerting.console.web.prefix import address_of
 from alerting.console.web.rendering import language_of, render
 from alerting.definitions.faults import (
-    ChangedMeanwhile,
     Conflicting,
     DocumentRefused,
     Fault,
@@ -30,6 +29,7 @@ from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import template, translatable
 from alerting.operators.actions import NotAllowed
 from alerting.ports import ModelUnavailable
+from alerting.usecases.documents import ChangedMeanwhile
 
 API = "/api/"
 METRICS = "/metrics"

@@ -98,18 +98,6 @@ class NotFound(UserError):
     """Refusal because what was named does not exist."""
 
 
-class ChangedMeanwhile(UserError):
-    """Refusal of a change that was made from another state than the newest.
-
-    `detail`: the message, and what to do.
-    """
-
-    @property
-    def detail(self) -> str:
-        """Return the message and what to do."""
-        return f"{self.message}; read it again and repeat the change"
-
-
 class Conflicting(UserError):
     """Refusal because of what another person or process did before."""
 

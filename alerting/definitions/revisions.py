@@ -4,16 +4,13 @@ the question that a model answers, whatever else the document says."""
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from alerting.definitions.fields.common import Schedule
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.definitions.suppression import Suppression
 from alerting.definitions.wording.language import translatable
-
-Action = Literal["new", "changed", "unchanged"]
 
 
 def question_hash(definition: ModelDefinition) -> str:
@@ -28,16 +25,6 @@ def question_of(revision: Revision) -> str | None:
     if not isinstance(revision.definition, ModelDefinition):
         return None
     return revision.question or question_hash(revision.definition)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Effect of applying a definition: `changes` maps a field to its value before and after."""
-
-    name: str
-    action: Action
-    definition: Definition
-    changes: dict[str, tuple[Any, Any]]
 
 
 def definition_document(definition: Definition) -> dict[str, Any]:
@@ -85,16 +72,6 @@ def definition_hash(definition: Definition) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def plan_change(definition: Definition, latest: Revision | None) -> Plan:
-    """Return the plan that compares a definition with its latest revision."""
-    if latest is None:
-        return Plan(definition.name, "new", definition, {})
-    if latest.definition == definition:
-        return Plan(definition.name, "unchanged", definition, {})
-    changed = flat_changes(definition_document(latest.definition), definition_document(definition))
-    return Plan(definition.name, "changed", definition, changed)
-
-
 def flat_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return the fields that differ between two documents, by their dotted paths, sorted, each
     with its value before and after; None where it is not written."""
@@ -105,20 +82,6 @@ def flat_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[st
         for path in sorted({*old, *new})
         if old.get(path) != new.get(path)
     }
-
-
-def recorded_change(
-    before: Revision | None, after: Revision
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """Return the numbers of two revisions and their fields that differ, before and after."""
-    new = {"revision": after.number, **definition_document(after.definition)}
-    if before is None:
-        return None, new
-    old = {"revision": before.number, **definition_document(before.definition)}
-    return (
-        {field: value for field, value in old.items() if new.get(field) != value},
-        {field: value for field, value in new.items() if old.get(field) != value},
-    )
 
 
 def next_revision(

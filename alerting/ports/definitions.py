@@ -54,7 +54,10 @@ class DocumentStore(Protocol):
         """Store a revision; return False if that number exists already."""
 
     def revisions(self, name: str) -> list[DocumentRevision]:
-        """Return all revisions of one, oldest first."""
+        """Return all valid revisions of one, oldest first."""
+
+    def last_number(self, name: str) -> int:
+        """Return the highest number of its revisions, valid or not; 0 if it has none."""
 
 
 ParseRevisions = Callable[[Mapping[str, Definition]], tuple[list[Revision], list[FaultyDocument]]]

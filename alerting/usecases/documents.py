@@ -12,7 +12,6 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel
 
 from alerting.definitions.faults import (
-    ChangedMeanwhile,
     DocumentRefused,
     Fault,
     NotFound,
@@ -41,6 +40,8 @@ EDITOR = "MongoDB"
 """The actor of an edit in the database: which of its users made it the platform cannot know."""
 Changes = Mapping[str, tuple[Any, Any]]
 """Fields that differ, each with its value before and after."""
+NO_CHANGES: Changes = {}
+ANY_REVISION: Mapping[str, int] = {}
 
 
 class Audited(Protocol):
@@ -55,6 +56,30 @@ class Named(Protocol):
 
     @property
     def name(self) -> str: ...
+
+
+class ChangedMeanwhile(UserError):
+    """Refusal of a change that was made from another revision than the newest.
+
+    `newest`: None if there is none; `changes`: fields that it changed, before and after.
+    """
+
+    def __init__(
+        self, message: str, newest: DocumentRevision | None = None, changes: Changes = NO_CHANGES
+    ) -> None:
+        self.newest = newest
+        self.changes = changes
+        super().__init__(message)
+
+    @property
+    def detail(self) -> str:
+        """Return the message with the fields that changed, and what to do."""
+        fields = "; ".join(
+            f"{field}: {shown(before)} → {shown(after)}"
+            for field, (before, after) in self.changes.items()
+        )
+        what = f"; it changed {fields}" if fields else ""
+        return f"{self.message}{what}; read it again and apply your change to its newest revision"
 
 
 P_contra = TypeVar("P_contra", bound=Audited, contravariant=True)
@@ -139,18 +164,35 @@ class DocumentKind(Generic[P_contra, T]):
         the host but those that it uses already, each at the same place: kind, address and path; for
         people there may not see or move any file of the host.
         """
+        (review,) = self.review_all(ports, [document], on_host=on_host)
+        return review
+
+    def review_all(
+        self, ports: P_contra, documents: Sequence[Mapping[str, Any]], *, on_host: bool
+    ) -> list[DocumentReview[T]]:
+        """Return the effect of each document as it would be beside the others. Writes nothing."""
+        return [self._review_one(ports, document, on_host) for document in documents]
+
+    def _review_one(
+        self, ports: P_contra, document: Mapping[str, Any], on_host: bool
+    ) -> DocumentReview[T]:
         try:
             one = self.complete(ports, self.parse(document))
         except DocumentRefused as refusal:
             return DocumentReview(refusal.name, "new", refusal.faults)
-        stored = self.store(ports).find(one.name)
-        before = self.get(ports, one.name)
         faults = list(self.faults(ports, one))
         if not on_host:
             message = "a path on the host is given there: `alerting apply FILE`"
+            before = self.get(ports, one.name)
             faults += [Fault(path, message) for path in new_host_paths(one, before)]
         if faults:
             return DocumentReview(one.name, "new", tuple(faults))
+        return self.compare(ports, one)
+
+    def compare(self, ports: P_contra, one: T) -> DocumentReview[T]:
+        """Return the effect of a valid document: what it changes of the stored one."""
+        stored = self.store(ports).find(one.name)
+        before = self.get(ports, one.name)
         written = stored or {} if before is None else self.write(before)
         changes = flat_changes(written, self.write(one))
         if before is not None and not changes:
@@ -160,23 +202,45 @@ class DocumentKind(Generic[P_contra, T]):
             return DocumentReview(one.name, "new", (), {}, one, effects)
         return DocumentReview(one.name, "changed", (), changes, one, effects)
 
-    def check(self, ports: P_contra, documents: Sequence[Mapping[str, Any]]) -> list[T]:
+    def check(
+        self,
+        ports: P_contra,
+        documents: Sequence[Mapping[str, Any]],
+        origins: Sequence[str] = (),
+    ) -> list[T]:
         """Read documents of a person on the host. Raises UserError with the faults of all."""
-        return [review.read for review in self.plan(ports, documents) if review.read is not None]
+        reviews = self.plan(ports, documents, origins)
+        return [review.read for review in reviews if review.read is not None]
 
     def plan(
-        self, ports: P_contra, documents: Sequence[Mapping[str, Any]], *, on_host: bool = True
+        self,
+        ports: P_contra,
+        documents: Sequence[Mapping[str, Any]],
+        origins: Sequence[str] = (),
+        *,
+        on_host: bool = True,
     ) -> list[DocumentReview[T]]:
-        """Return the changes that `apply` would make. Raises UserError with all faults."""
-        reviews = [self.review(ports, document, on_host=on_host) for document in documents]
-        refusals = [self.refused(one.name, one.faults) for one in reviews if one.faults]
-        if refusals and len(reviews) == 1:
-            raise refusals[0]
-        names = [one.name for one in reviews if not one.faults]
-        messages = [str(refusal) for refusal in refusals] + [
-            f"{self.word} {name!r} is given {names.count(name)} times"
-            for name in sorted(set(names))
-            if names.count(name) > 1
+        """Return the changes that `apply` would make. `origins`: the file of each document, for
+        messages, empty for a stored one. Raises UserError with all faults."""
+        reviews = self.review_all(ports, documents, on_host=on_host)
+        of = len(reviews)
+        if of == 1 and reviews[0].faults and not any(origins):
+            raise self.refused(reviews[0].name, reviews[0].faults)
+        messages = []
+        positions: dict[str, list[str]] = {}
+        for number, (document, one) in enumerate(zip(documents, reviews, strict=True), 1):
+            if not one.faults:
+                positions.setdefault(one.name, []).append(str(number))
+                continue
+            is_found_by_name = "name" in document or of == 1
+            label = one.name if is_found_by_name else f"{one.name}, document {number} of {of}"
+            origin = origins[number - 1] if origins else ""
+            refusal = str(self.refused(label, one.faults))
+            messages.append(f"{origin}: {refusal}" if origin else refusal)
+        messages += [
+            f"{self.word} {name!r} occurs twice in these documents: {' and '.join(numbers)} of {of}"
+            for name, numbers in sorted(positions.items())
+            if len(numbers) > 1
         ]
         if messages:
             raise UserError("\n".join(messages))
@@ -197,21 +261,38 @@ class DocumentKind(Generic[P_contra, T]):
         on_host: bool = True,
         accepted: str = "",
     ) -> list[DocumentReview[T]]:
-        """Apply documents, all of them or none. Raises UserError for faulty ones, and
-        ChangedMeanwhile if the newest revision of a document is not the expected one.
+        """Apply documents, all of them or none. Raises ChangedMeanwhile if the newest revision of a
+        document is not the expected one, and UserError for faulty ones.
 
         `accepted`: why what a kind refuses for its effects is accepted.
         """
-        del accepted
+        read = {
+            name: self.require_revision(ports, name, expected, at)
+            for name in (str(document.get("name")) for document in documents)
+            if expected is not None
+        }
         reviews = self.plan(ports, documents, on_host=on_host)
-        if expected is not None:
-            for review in reviews:
-                self.require_revision(ports, review.name, expected, at)
-        self.prepare(ports, [one.name for one in reviews if one.action == "new"], at)
-        for review in reviews:
-            if review.action != "unchanged" and review.read is not None:
-                self._store(ports, review.read, self.applied, actor, at, reason)
+        self.apply_plan(ports, reviews, actor, at, reason, read=read, accepted=accepted)
         return reviews
+
+    def apply_plan(
+        self,
+        ports: P_contra,
+        reviews: Sequence[DocumentReview[T]],
+        actor: str,
+        at: datetime,
+        reason: str = "",
+        *,
+        read: Mapping[str, int] = ANY_REVISION,
+        accepted: str = "",
+    ) -> None:
+        """Store the changes of a plan, each with its revision. `read`: numbers of the revisions
+        from which documents were changed, by name. Raises ChangedMeanwhile."""
+        del accepted
+        self.prepare(ports, [one.name for one in reviews if one.action == "new"], at)
+        for one in reviews:
+            if one.action != "unchanged" and one.read is not None:
+                self._store(ports, one.read, self.applied, actor, at, reason, read.get(one.name))
 
     def change_state(
         self,
@@ -229,12 +310,11 @@ class DocumentKind(Generic[P_contra, T]):
         unknown or faulty one, ChangedMeanwhile for another revision than expected."""
         del accepted
         found = self.find(ports, name)
-        if expected is not None:
-            self.require_revision(ports, name, expected, at)
+        read = None if expected is None else self.require_revision(ports, name, expected, at)
         wanted = self.acts[act]
         changed = self.parse({**self.write(found), "state": wanted.state})
         if self.write(changed) != self.write(found):
-            self._store(ports, changed, wanted.audited, actor, at, reason)
+            self._store(ports, changed, wanted.audited, actor, at, reason, read)
         return changed
 
     def restore(
@@ -285,7 +365,12 @@ class DocumentKind(Generic[P_contra, T]):
     def get(self, ports: P_contra, name: str) -> T | None:
         """Return one; None if there is none of this name, or if its document is faulty."""
         stored = self.store(ports).find(name)
-        return None if stored is None else next(iter(read_each([stored], self.parse)[0]), None)
+        return None if stored is None else self.read_stored(ports, stored)
+
+    def read_stored(self, ports: P_contra, document: Document) -> T | None:
+        """Return what a stored document says; None of a faulty one."""
+        del ports
+        return next(iter(read_each([document], self.parse)[0]), None)
 
     def find(self, ports: P_contra, name: str) -> T:
         """Return one. Raises NotFound if there is none of this name, and UserError if its document
@@ -331,60 +416,98 @@ class DocumentKind(Generic[P_contra, T]):
         store = self.store(ports)
         found = store.documents() if names is None else map(store.find, names)
         edited = []
-        for one in read_each(filter(None, found), self.parse)[0]:
-            revisions = store.revisions(one.name)
-            document = self.write(one)
-            if not revisions or flat_changes(revisions[-1].document, document):
-                self.add_revision(ports, one, self.unrecorded[0], at, self.unrecorded[1])
+        for document in filter(None, found):
+            one = self.read_stored(ports, document)
+            if one is not None and self.record_edit(ports, one, at):
                 edited.append(one.name)
         return edited
 
-    def require_revision(
-        self, ports: P_contra, name: str, expected: Expected, at: datetime
-    ) -> None:
-        """Raise ChangedMeanwhile if the newest revision is not the expected one. An edit of the
-        document in the database gets its revision first."""
-        store = self.store(ports)
-        self.record_edits(ports, at, [name])
-        exists = store.find(name) is not None
-        newest = next(reversed(store.revisions(name)), None)
-        if expected == "new" and not exists:
-            return
-        if expected == (newest.number if newest else 0) and exists:
-            return
-        if expected == "new":
-            message = translatable("there is already one of this name: {name}", name=name)
-        elif newest is None:
-            message = translatable("{name} has another content than expected", name=name)
-        else:
-            message = translatable(
-                "{name} was changed by {author} at {when}",
-                name=name,
-                author=newest.actor,
-                when=newest.at.isoformat(timespec="seconds"),
-            )
-        raise ChangedMeanwhile(message)
+    def record_edit(self, ports: P_contra, one: T, at: datetime) -> int:
+        """Store a revision of a document that was edited in the database; return its number, 0 if
+        the newest one says the same."""
+        return self.add_revision(ports, one, self.unrecorded[0], at, self.unrecorded[1])
 
-    def add_revision(self, ports: P_contra, one: T, actor: str, at: datetime, reason: str) -> None:
-        """Store a revision under the next free number."""
+    def require_revision(self, ports: P_contra, name: str, expected: Expected, at: datetime) -> int:
+        """Return the number of the newest revision, 0 without one. Raises ChangedMeanwhile if it is
+        not the expected one. An edit of the document in the database gets its revision first."""
+        self.record_edits(ports, at, [name])
+        exists = self.store(ports).find(name) is not None
+        newest = next(reversed(self.store(ports).revisions(name)), None)
+        number = newest.number if newest else 0
+        if expected == "new" and exists:
+            message = translatable("there is already one of this name: {name}", name=name)
+            raise ChangedMeanwhile(message, newest)
+        if expected != "new" and not (exists and expected == number):
+            raise self._changed_meanwhile(ports, name, expected)
+        return number
+
+    def _changed_meanwhile(self, ports: P_contra, name: str, read: int) -> ChangedMeanwhile:
+        """Return the refusal of a change that was made from a revision that is not the newest."""
+        revisions = self.store(ports).revisions(name)
+        if not revisions:
+            return ChangedMeanwhile(
+                translatable("{name} has another content than expected", name=name)
+            )
+        newest = revisions[-1]
+        message = translatable(
+            "{name} was changed by {author} at {at} (revision {number}: {reason})",
+            name=name,
+            author=newest.actor,
+            at=newest.at.isoformat(timespec="seconds"),
+            number=str(newest.number),
+            reason=newest.reason,
+        )
+        known = next((one.document for one in revisions if one.number == read), newest.document)
+        return ChangedMeanwhile(message, newest, flat_changes(known, newest.document))
+
+    def add_revision(
+        self,
+        ports: P_contra,
+        one: T,
+        actor: str,
+        at: datetime,
+        reason: str,
+        read: int | None = None,
+    ) -> int:
+        """Store a revision under the next free number; return that, 0 if the newest one says the
+        same. `read`: the number of the newest one so far: another process that stores the next one
+        first is found by the store. Raises ChangedMeanwhile."""
         store = self.store(ports)
         document = self.write(one)
         while True:
-            number = max((old.number for old in store.revisions(one.name)), default=0) + 1
+            newest = next(reversed(store.revisions(one.name)), None)
+            if newest is not None and not flat_changes(newest.document, document):
+                return 0
+            if read is not None and read != (newest.number if newest else 0):
+                raise self._changed_meanwhile(ports, one.name, read)
+            number = store.last_number(one.name) + 1
             if store.add_revision(DocumentRevision(one.name, number, at, actor, document, reason)):
-                return
+                return number
 
     def _store(
-        self, ports: P_contra, changed: T, what: str, actor: str, at: datetime, reason: str
+        self,
+        ports: P_contra,
+        changed: T,
+        what: str,
+        actor: str,
+        at: datetime,
+        reason: str,
+        read: int | None,
     ) -> None:
         store = self.store(ports)
         stored = store.find(changed.name)
         before = self.get(ports, changed.name)
         document = self.write(changed)
         store.store_document(document)
-        self.add_revision(ports, changed, actor, at, reason)
+        try:
+            number = self.add_revision(ports, changed, actor, at, reason, read)
+        except ChangedMeanwhile as refusal:
+            if refusal.newest is not None:  # whose document was written over a moment ago
+                store.store_document(dict(refusal.newest.document))
+            raise
         written = stored if before is None else self.write(before)
-        ports.audit.add(actor, what, changed.name, at, written, document, reason)
+        after = {**document, "revision": number} if number else document
+        ports.audit.add(actor, what, changed.name, at, written, after, reason)
 
     def _require(self, ports: P_contra, name: str) -> Document:
         store = self.store(ports)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.usecases.definitions.sync import retire
+from alerting.usecases.definitions.sync import DEFINITION_DOCUMENTS
 from tests.builders import too_hot
 from tests.helpers.command_line import output, run, write
 from tests.humid_line import NAME, learned_quickly
@@ -66,7 +66,9 @@ def folder(unchanged_plant):
     write("hot.yaml", too_hot())
     output("apply", write("moist.yaml", learned_quickly()))
     output("apply", write("gone.yaml", too_hot(name="gone")))
-    retire(unchanged_plant, "gone", "engineer", unchanged_plant.clock.now(), "over")
+    DEFINITION_DOCUMENTS.change_state(
+        unchanged_plant, "gone", "retire", "engineer", unchanged_plant.clock.now(), "over"
+    )
     return unchanged_plant
 
 

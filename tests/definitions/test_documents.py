@@ -15,8 +15,8 @@ from alerting.definitions.model import Revision
 from alerting.definitions.revisions import (
     definition_document,
     definition_hash,
+    flat_changes,
     in_force,
-    plan_change,
     question_hash,
 )
 from alerting.definitions.routes import Route, parse_route, route_document
@@ -210,14 +210,16 @@ def test_only_another_question_has_another_hash():
     assert len({definition_hash(classifier(**changes)) for changes in others}) == len(others)
 
 
-def test_a_change_is_planned_field_by_field_and_defaults_written_out_are_none():
-    before = revision(classifier())
-    plan = plan_change(classifier(horizon="1h", guidance={"action": "slow down"}), before)
-    assert (plan.action, plan.changes) == (
-        "changed",
-        {"horizon": ("30m", "1h"), "guidance.action": (None, "slow down")},
-    )
-    assert plan_change(classifier(severity="medium", gap="0s"), before).action == "unchanged"
+def test_a_change_is_found_field_by_field_and_defaults_written_out_are_none():
+    def changes(**written):
+        before, after = (definition_document(one) for one in (classifier(), classifier(**written)))
+        return flat_changes(before, after)
+
+    assert changes(horizon="1h", guidance={"action": "slow down"}) == {
+        "horizon": ("30m", "1h"),
+        "guidance.action": (None, "slow down"),
+    }
+    assert changes(severity="medium", gap="0s") == {}
 
 
 def test_the_past_is_judged_by_the_revision_in_force_there():

@@ -2,8 +2,7 @@
 its past."""
 
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.checking import check
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.sync import apply, check
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.reports.make import make_report

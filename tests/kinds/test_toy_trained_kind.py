@@ -4,8 +4,7 @@ nothing else is touched."""
 import pytest
 
 from alerting.kinds.registry import registered, trained_kinds
-from alerting.usecases.definitions.checking import check
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.sync import apply, check
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings

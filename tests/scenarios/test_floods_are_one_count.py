@@ -5,14 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.definitions.revisions import Plan
 from alerting.definitions.upkeep import AlarmBudget
-from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.sync import apply, plan
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
@@ -64,7 +62,7 @@ def test_figures_gate_and_backtest_count_the_same_floods(above, floods, periods)
         above,
     )
     assert f"more than {above}" in made.page
-    definition = parse_definition(too_hot(name="again", stale_after="2h"))
-    [forecast] = forecasts(platform, [Plan("again", "new", definition, {})], at(DAY))
+    again = plan(platform, [too_hot(name="again", stale_after="2h")])
+    [forecast] = forecasts(platform, again, at(DAY))
     [load] = forecast.loads
     assert load.floods_now == pytest.approx(periods / 144)

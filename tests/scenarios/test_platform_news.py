@@ -1,6 +1,6 @@
 """Faults of the platform told to people: each is a scenario of its own."""
 
-from alerting.usecases.definitions.sync import apply, retire, sync
+from alerting.usecases.definitions.sync import DEFINITION_DOCUMENTS, apply, sync
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import ROUTES
 from tests.builders import at, oven, too_moist
@@ -64,6 +64,6 @@ def test_an_unreadable_champion_is_over_when_its_definition_is_retired_and_no_ea
     platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
     sync(platform, at(1))
     assert [(a.kind, a.subject) for a in platform.platform_alerts.open()] == [UNREADABLE]
-    retire(platform, "too-moist", "engineer", at(2), "test")
+    DEFINITION_DOCUMENTS.change_state(platform, "too-moist", "retire", "engineer", at(2), "test")
     sync(platform, at(3))
     assert platform.platform_alerts.open() == []

@@ -103,6 +103,9 @@ class MemoryDocumentStore:
     def revisions(self, name: str) -> list[DocumentRevision]:
         return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
 
+    def last_number(self, name: str) -> int:
+        return max(self._revisions.get(name, ()), default=0)
+
 
 class MemoryEpisodes(MemoryTable[Episode]):
     """Port `Episodes`. `backfilled`: all are stored as found in past times."""

@@ -11,8 +11,8 @@ from alerting.console.definitions.documents import (
 )
 from alerting.ports import Document
 from alerting.usecases.alarm_load.overview import definition_lines
-from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.scenarios import run_scenarios
+from alerting.usecases.definitions.sync import check
 
 router = APIRouter(prefix="/api/v1", tags=["definitions"])
 

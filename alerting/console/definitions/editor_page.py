@@ -21,7 +21,7 @@ from alerting.console.definitions.documents import (
     write_yaml,
 )
 from alerting.console.definitions.form import definition_schema, variables_of
-from alerting.console.definitions.list_page import show_refusal
+from alerting.console.definitions.list_page import page_values
 from alerting.console.definitions.preview_api import PreviewId, RunningPreviews, begin_preview
 from alerting.console.definitions.preview_shapes import preview_shape
 from alerting.console.definitions.previews import PreviewJob, Previews
@@ -44,7 +44,6 @@ from alerting.console.documents.kinds import (
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import language_of, render, zone_of
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.changes import DEFINITIONS, DefinitionEffects
@@ -228,10 +227,6 @@ class DefinitionReviewView(ReviewView):
     next: str | None = None
 
 
-def _status(platform: Platform, definition: Definition, now: datetime) -> DefinitionSummary:
-    return summary_view(definition_line(platform, now, definition.name))
-
-
 DEFINITION_PAGES = ConsoleKind(
     DEFINITIONS,
     example=EXAMPLE,
@@ -239,11 +234,12 @@ DEFINITION_PAGES = ConsoleKind(
     new=translatable("New definition"),
     reads="read",
     own_list=True,
-    own_page=True,
-    refused_page=show_refusal,
+    page="definitions/definition.html",
     line_view=DefinitionSummary,
     review_view=DefinitionReviewView,
-    status=_status,
+    status=lambda platform, one, now: definition_line(platform, now, one.name),
+    view=summary_view,
+    more=page_values,
     as_form=False,
     editor="definitions/editor.html",
     editing=_edit_values,

@@ -187,7 +187,7 @@ class DocumentApi:
         now = platform.clock.now()
         found = self._kind.show(platform, name, now)
         response.headers["etag"] = etag_of(found.number)
-        status = found.read and self._shown.status(platform, found.read, now)
+        status = found.read and self._shown.view(self._shown.status(platform, found.read, now))
         lines = [RevisionLine.model_validate(one) for one in found.revisions]
         return DocumentView(
             name=name,

@@ -28,7 +28,6 @@ from alerting.console.documents.kinds import (
 from alerting.console.web.forms import read_revision
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import (
-    ChangedMeanwhile,
     DocumentRefused,
     NotFound,
     UserError,
@@ -36,7 +35,7 @@ from alerting.definitions.faults import (
 from alerting.definitions.revisions import flat_changes
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document, Platform
-from alerting.usecases.documents import Expected
+from alerting.usecases.documents import ChangedMeanwhile, Expected
 
 LONGEST_TEXT = 60_000
 LONGEST_PATH = 300

@@ -13,12 +13,13 @@ from alerting.console.access import Person
 from alerting.console.api.views import View
 from alerting.console.definitions.form import FIRST, FormSchema
 from alerting.console.definitions.views import FieldChange, field_changes
-from alerting.definitions.faults import ChangedMeanwhile, Fault, UserError
+from alerting.definitions.faults import Fault, UserError
 from alerting.kinds.schema import document_schema
 from alerting.operators.permissions import Permission
 from alerting.ports import Document, Platform
 from alerting.usecases.documents import (
     ChangeAction,
+    ChangedMeanwhile,
     Changes,
     DocumentKind,
     DocumentReview,
@@ -132,10 +133,9 @@ class ConsoleKind:
     may see the list, and its page `lists_page`.
 
     `title`, `new`, `intro`, `note`: texts of pages. `list_page`, `page`, `editor`: templates;
-    `own_list`, `own_page`: whether another router has these; `refused_page`:
-    the page with the reason of a refusal. `status`: of a valid one, as
-    `line_view` of answers; `more`: what its templates show of one. `starts`: texts of new ones by
-    kind.
+    `own_list`, `own_page`: whether another router has these. `status`: of a valid one, for its
+    page; `view`: that as `line_view` of answers; `more`: what its templates show of one with its
+    status. `starts`: texts of new ones by kind.
     `offered`: names to choose from with their titles, by path. `buttons`: of the editor, by
     name; `editing`: what its template shows beside the usual. `schema`: of the form, if it does not
     follow from the model; `new_page`: the address of a new one. `as_form`: whether the editor
@@ -156,13 +156,11 @@ class ConsoleKind:
     editor: str = "documents/editor.html"
     own_list: bool = False
     own_page: bool = False
-    refused_page: Callable[[Request, Platform, str, UserError], Response] | None = None
     line_view: type[object] = DocumentLine
     review_view: type[ReviewView] = ReviewView
-    status: Callable[[Platform, Any, datetime], object] = lambda _, one, __: one
-    more: Callable[[Request, Platform, StoredDocument[Any], datetime], Mapping[str, Any]] = (
-        lambda *_: {}
-    )
+    status: Callable[[Platform, Any, datetime], Any] = lambda _, one, __: one
+    view: Callable[[Any], object] = lambda status: status
+    more: Callable[[Request, Platform, StoredDocument[Any], Any], Mapping[str, Any]] = lambda *_: {}
     starts: Mapping[str, str] = field(default_factory=dict)
     kinds: Callable[[], Sequence[str]] = tuple
     fields: FormFields = field(default_factory=FormFields)

@@ -15,11 +15,11 @@ from alerting.console.documents.editor import Sent, render_editor, show_editor, 
 from alerting.console.documents.kinds import ConsoleKind, Draft
 from alerting.console.web.forms import FormEngineer, read_revision
 from alerting.console.web.rendering import render
-from alerting.definitions.faults import ChangedMeanwhile, NotFound, UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.revisions import flat_changes
 from alerting.operators.permissions import Permission
 from alerting.ports import Platform
-from alerting.usecases.documents import StoredDocument, list_history
+from alerting.usecases.documents import ChangedMeanwhile, StoredDocument, list_history
 
 REVISIONS_SHOWN = 50
 Number = Annotated[int, Query(ge=0, le=MOST_NUMBER)]
@@ -210,8 +210,6 @@ class DocumentPages:
         except NotFound:
             raise
         except UserError as refusal:
-            if self._shown.refused_page is not None:
-                return self._shown.refused_page(request, platform, name, refusal)
             if self._shown.own_page:
                 raise
             return render_refusal(self._shown, request, platform, name, refusal)
@@ -242,17 +240,18 @@ def render_page(
     """Return the page of a document. `given`: what its template shows beside it, e.g. a refusal."""
     now = platform.clock.now()
     found = shown.kind.show(platform, name, now)
+    status = found.read and shown.status(platform, found.read, now)
     values = {
         "kind": shown,
         "own": f"/{shown.plural}/{quote(name)}",
-        "s": found.read and shown.status(platform, found.read, now),
+        "s": status,
         "title": found.document.get("title") or name,
         "condition": found.document.get("state", "active"),
         "text": write_yaml_document(shown_document(found.document)),
         "refusal": "",
         "now": now,
         **describe_revisions(shown, platform, found, start, end),
-        **shown.more(request, platform, found, now),
+        **shown.more(request, platform, found, status),
         **given,
     }
     return HTMLResponse(render(shown.page, request, **values), status_code)

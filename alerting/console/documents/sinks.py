@@ -1,7 +1,6 @@
 """Sinks at the console: what each delivers, a test message, dead letters."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -118,7 +117,7 @@ def _test(request: Request, platform: Platform, name: str, actor: str) -> str:
 
 
 def _more(
-    _: Request, platform: Platform, found: StoredDocument[Sink], __: datetime
+    _: Request, platform: Platform, found: StoredDocument[Sink], __: object
 ) -> dict[str, Any]:
     letters = platform.sink_deliveries.letters(found.name, LETTERS_SHOWN)
     return {"letters": letters, "done": ""}

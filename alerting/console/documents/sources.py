@@ -201,7 +201,7 @@ def _status(platform: Platform, source: Source, now: datetime) -> SourceStatus:
 
 
 def _more(
-    _: Request, platform: Platform, found: StoredDocument[Source], __: datetime
+    _: Request, platform: Platform, found: StoredDocument[Source], __: object
 ) -> dict[str, Any]:
     dead = first_dead_messages(platform, found.name)
     return {

@@ -53,8 +53,8 @@ from alerting.usecases.alarm_load.asset_overview import newest_importance
 from alerting.usecases.alarm_load.changes import DEFINITIONS, document_with_point
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED
-from alerting.usecases.definitions.sync import ChangedSince
 from alerting.usecases.definitions.versions import line_of_champions
+from alerting.usecases.documents import ChangedMeanwhile
 from alerting.usecases.registry.registration import ModelEvidence
 from alerting.usecases.report_material.charted import load_served_values
 from alerting.usecases.training.overview import ModelReport, model_lines, model_report
@@ -340,7 +340,7 @@ def act(
     except (NotFound, NotAllowed):
         raise
     except UserError as refusal:
-        status = 409 if isinstance(refusal, Conflicting | ChangedSince) else 422
+        status = 409 if isinstance(refusal, Conflicting | ChangedMeanwhile) else 422
         page = _page(request, platform, name, act, typed, refusal.message)
         return HTMLResponse(page, status)
     return RedirectResponse(f"/models/{name}", 303)

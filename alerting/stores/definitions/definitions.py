@@ -9,14 +9,12 @@ import bson
 from bson.errors import InvalidBSON
 from pydantic import ValidationError
 from pymongo import DESCENDING
-from pymongo.errors import WriteError
 
-from alerting.definitions.faults import DefinitionRefused, Fault
-from alerting.definitions.model import LAST_NUMBER, Definition, Revision
+from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import definition_fields
 from alerting.kinds.validation import parse_revision
 from alerting.ports import FaultyDocument, ParseRevisions
-from alerting.stores.definitions.written import note_written
+from alerting.stores.definitions.document_store import MongoDocuments
 from alerting.stores.documents import (
     CODEC,
     DEFINITIONS,
@@ -31,21 +29,17 @@ from alerting.stores.documents import (
     raw_documents,
     read_each,
     to_document,
-    upsert,
 )
 
-_FAILED_VALIDATION = 121
 _DEFINITION = b"\x03definition\0"  # type and name of the field of a revision
 _OURS = ("_id", "_faults", "_label")
 
 
-class MongoDefinitions:
+class MongoDefinitions(MongoDocuments):
     """Port `Definitions`. The server refuses malformed documents once `ensure` has run."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
-        self._documents = database[DEFINITIONS]
-        self._revisions = database[REVISIONS]
+        super().__init__(database, DEFINITIONS, REVISIONS, "definition")
         self._faults = database[FAULTS]
 
     def documents(self, names: Collection[str] | None = None) -> list[Document]:
@@ -53,24 +47,6 @@ class MongoDefinitions:
         marks = _marks(self._faults.find(wanted and {"_id": wanted}))
         found = self._documents.find(wanted and {"name": wanted}).sort("name")
         return [_with_marks(document, marks) for document in found.to_list()]
-
-    def store_document(self, document: Document) -> None:
-        """Insert or replace the document of a name. Raises DefinitionRefused if refused."""
-        written = {key: value for key, value in document.items() if key not in _OURS}
-        name = written.get("name")
-        note_written(self._database, DEFINITIONS, {str(name): written})
-        try:
-            upsert(lambda: self._documents.replace_one({"name": name}, written, upsert=True))
-        except WriteError as error:
-            if error.code != _FAILED_VALIDATION:
-                raise
-            why = (
-                "the validator of the database refuses it; run `alerting prepare` with this "
-                "version of the platform"
-            )
-            raise DefinitionRefused(
-                str(name or "without a name"), [Fault("document", why)]
-            ) from error
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
         if faults:
@@ -99,17 +75,6 @@ class MongoDefinitions:
         if found is not None and not valid:
             valid = self.revisions(name)
         return valid[-1] if valid else None
-
-    def last_number(self, name: str) -> int:
-        numbers = [
-            found.get("number") for found in self._revisions.find({"name": name}, {"number": True})
-        ]
-        return int(
-            max(
-                (n for n in numbers if isinstance(n, int | float) and 0 < n <= LAST_NUMBER),
-                default=0,
-            )
-        )
 
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
         found = self._revisions.find({"name": {"$in": list(names)}}).sort(

@@ -3,6 +3,7 @@
 from pymongo.errors import WriteError
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.model import LAST_NUMBER
 from alerting.ports import DocumentRevision
 from alerting.stores.definitions.written import note_written
 from alerting.stores.documents import (
@@ -17,8 +18,8 @@ from alerting.stores.documents import (
 _VALIDATION = 121  # code of DocumentValidationFailure
 
 
-class MongoDocumentStore:
-    """Port `DocumentStore`. `word`: what a document is called."""
+class MongoDocuments:
+    """Documents by name, and the numbers of their revisions. `word`: what a document is called."""
 
     def __init__(self, database: MongoDatabase, collection: str, revisions: str, word: str) -> None:
         self._database = database
@@ -26,17 +27,14 @@ class MongoDocumentStore:
         self._revisions = database[revisions]
         self._word = word
 
-    def documents(self) -> list[Document]:
-        return list(self._documents.find({}, {"_id": False}).sort("name", 1))
-
     def find(self, name: str) -> Document | None:
         return self._documents.find_one({"name": name}, {"_id": False})
 
     def store_document(self, document: Document) -> None:
         """Insert or replace the document of that name. Raises UserError if the server refuses
         it."""
-        name = document["name"]
-        note_written(self._database, self._documents.name, {name: document})
+        name = document.get("name")
+        note_written(self._database, self._documents.name, {str(name): document})
         try:
             upsert(lambda: self._documents.replace_one({"name": name}, document, upsert=True))
         except WriteError as error:
@@ -50,6 +48,19 @@ class MongoDocumentStore:
     def remove(self, name: str) -> bool:
         note_written(self._database, self._documents.name, {name: None})
         return self._documents.delete_one({"name": name}).deleted_count == 1
+
+    def last_number(self, name: str) -> int:
+        found = self._revisions.find({"name": name}, {"number": True})
+        numbers = [one.get("number") for one in found]
+        legal = [n for n in numbers if isinstance(n, int | float) and 0 < n <= LAST_NUMBER]
+        return int(max(legal, default=0))
+
+
+class MongoDocumentStore(MongoDocuments):
+    """Port `DocumentStore`."""
+
+    def documents(self) -> list[Document]:
+        return list(self._documents.find({}, {"_id": False}).sort("name", 1))
 
     def add_revision(self, revision: DocumentRevision) -> bool:
         return insert_new(self._revisions, to_document(revision))

@@ -14,11 +14,10 @@ from alerting.alarm_kpis.load import Alarms, PositionLoad, flood_share
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Definition, Revision, matching_assets
-from alerting.definitions.revisions import Plan
 from alerting.definitions.upkeep import AlarmBudget
-from alerting.definitions.wording.language import joined, template, translatable
+from alerting.definitions.wording.language import joined, translatable
 from alerting.episodes.extract import Alarm
-from alerting.ports import BacktestPorts, Definitions, Document, PlatformAlerts
+from alerting.ports import BacktestPorts, Definitions, PlatformAlerts
 from alerting.usecases.alarm_load.expected_load import (
     DAY,
     LEAST_HISTORY,
@@ -27,11 +26,9 @@ from alerting.usecases.alarm_load.expected_load import (
     expected_load,
     position_by_asset,
 )
-from alerting.usecases.definitions import sync
 from alerting.usecases.definitions.platform_alerts import LOAD
 from alerting.usecases.definitions.versions import first_instant
-from alerting.usecases.documents import Expected
-from alerting.usecases.evaluation.evaluate import close_orphans
+from alerting.usecases.documents import DocumentReview
 
 _MOST_YOUNG = (
     20  # definitions in service for less than a day whose load is not known from experience
@@ -78,10 +75,14 @@ class LoadForecast:
         return (*(joined("", load.message, over) for load in self.loads), *self.notes, *helps)
 
 
-def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> list[LoadForecast]:
+def forecasts(
+    platform: BacktestPorts, plans: Sequence[DocumentReview[Definition]], now: datetime
+) -> list[LoadForecast]:
     """Forecast the load of a plan's definitions, one on top of the other; empty if off."""
-    gated = [plan.definition for plan in plans if _changes_load(plan)]
-    if platform.budget.mode == "off" or not gated:
+    if platform.budget.mode == "off":
+        return []
+    gated = [plan.read for plan in plans if plan.read and _changes_load(platform.definitions, plan)]
+    if not gated:
         return []
     revisions = {r.name: r for r in platform.definitions.latest_revisions()}
     before, others = _load_now(platform, revisions, {d.name for d in gated}, now)
@@ -101,36 +102,25 @@ def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> 
     return found
 
 
-def apply_within_budget(
-    platform: BacktestPorts,
-    documents: Sequence[Document],
-    forecasts_made: Sequence[LoadForecast],
-    author: str,
-    at: datetime,
-    reason: str,
-    accepted: str = "",
-    expected: Expected | None = None,
-) -> list[Plan]:
-    """Apply documents, and end the open episodes of assets that they name no more. Raises UserError
-    if one breaks the budget and nothing is `accepted`.
-
-    `expected`: of a single document; see `sync.apply`.
-    """
-    broken = [forecast for forecast in forecasts_made if forecast.breaks]
-    if broken and platform.budget.mode == "refuse" and not accepted.strip():
-        raise UserError(_refusal(broken))
-    plans = sync.apply(platform, documents, author, at, reason, expected)
-    for forecast in broken:
-        platform.audit.add(
-            author,
-            template("alarm load accepted"),
-            forecast.definition,
-            at,
-            after=list(forecast.messages),
-            why=accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)",
+def require_within_budget(
+    budget: AlarmBudget, broken: Sequence[LoadForecast], accepted: str
+) -> None:
+    """Raise UserError if forecasts break the budget, which refuses that, and nothing is
+    `accepted`."""
+    if not broken or budget.mode != "refuse" or accepted.strip():
+        return
+    lines = [f"{f.definition}: {message}" for f in broken for message in f.messages]
+    raise UserError(
+        "\n".join(
+            [
+                "the alarm budget is exceeded, and no definition was applied:",
+                *(f"  - {line}" for line in lines),
+                "Show the alerts that it would raise with `alerting backtest`; then widen its "
+                "limits, add `for:`, a clear limit or suppression; or accept the load with a "
+                "reason (`alerting apply --accept-load REASON`)",
+            ]
         )
-    close_orphans(platform, at)
-    return plans
+    )
 
 
 def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
@@ -146,7 +136,8 @@ def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
     edited = [r for r in latest if r.author == "database" and r.definition.state == "active"]
     checked = platform.platform_alerts.subjects(LOAD) if edited else set()
     unknown = [r for r in edited if _subject(r) not in checked][:_CHECKED_AT_ONCE]
-    made = forecasts(platform, [Plan(r.name, "new", r.definition, {}) for r in unknown], as_of)
+    reviews = [DocumentReview(r.name, "new", read=r.definition) for r in unknown]
+    made = forecasts(platform, reviews, as_of)
     for revision, forecast in zip(unknown, made, strict=True):
         platform.platform_alerts.report(
             LOAD, _subject(revision), "; ".join(forecast.messages), as_of
@@ -177,23 +168,17 @@ def _subject(revision: Revision) -> str:
     return f"{revision.name} revision {revision.number}"
 
 
-def _changes_load(plan: Plan) -> bool:
-    changed = {field.split(".")[0] for field in plan.changes}
-    irrelevant = plan.action == "changed" and changed <= _NO_LOAD
-    return plan.definition.state == "active" and plan.action != "unchanged" and not irrelevant
-
-
-def _refusal(broken: Sequence[LoadForecast]) -> str:
-    lines = [f"{f.definition}: {message}" for f in broken for message in f.messages]
-    return "\n".join(
-        [
-            "the alarm budget is exceeded, and no definition was applied:",
-            *(f"  - {line}" for line in lines),
-            "Show the alerts that it would raise with `alerting backtest`; then widen its limits, "
-            "add `for:`, a clear limit or suppression; or accept the load with a reason "
-            "(`alerting apply --accept-load REASON`)",
-        ]
+def _changes_load(definitions: Definitions, review: DocumentReview[Definition]) -> bool:
+    """Return whether a change may add alarms; that of a definition in force may concern other
+    fields alone."""
+    changed = {field.split(".")[0] for field in review.changes}
+    irrelevant = (
+        review.action == "changed"
+        and changed <= _NO_LOAD
+        and definitions.newest_revision(review.name) is not None
     )
+    is_active = review.read is not None and review.read.state == "active"
+    return is_active and review.action != "unchanged" and not irrelevant
 
 
 # --- present load

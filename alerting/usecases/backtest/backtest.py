@@ -64,9 +64,8 @@ from alerting.stores.reports import Backtests
 from alerting.usecases.backtest.checkpoint import checkpoint_files, restore
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject, cadence
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.lookup import require_revision
-from alerting.usecases.definitions.sync import sync
+from alerting.usecases.definitions.sync import check, sync
 from alerting.usecases.definitions.versions import champion_at, serves_twin
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.evaluate import evaluate

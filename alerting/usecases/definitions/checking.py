@@ -7,7 +7,7 @@ from typing import Any
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults, inhibitors_of
-from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
+from alerting.definitions.faults import DefinitionRefused, Fault, shown
 from alerting.definitions.model import AssetIndex, Definition
 from alerting.definitions.revisions import in_plant_zone
 from alerting.definitions.wording.language import join_with_or, translatable
@@ -25,40 +25,6 @@ class CheckedDocument:
     name: str
     definition: Definition | None
     faults: tuple[Fault, ...] = ()
-
-
-def check(
-    platform: DefinitionPorts, documents: Sequence[Document], origins: Sequence[str] = ()
-) -> list[Definition]:
-    """Read documents and check them against the known assets. `origins`: the file of each, for the
-    message, empty for a stored document. Raises UserError with the faults of all of them."""
-    checked = check_each(platform, documents)
-    messages = []
-    for number, (document, one) in enumerate(zip(documents, checked, strict=True), 1):
-        if one.faults:
-            label = _label_document(document, one, number, len(documents))
-            origin = origins[number - 1] if origins else ""
-            refusal = str(DefinitionRefused(label, one.faults))
-            messages.append(f"{origin}: {refusal}" if origin else refusal)
-    good = [one.definition for one in checked if one.definition is not None and not one.faults]
-    positions: dict[str, list[str]] = {}
-    for number, one in enumerate(checked, 1):
-        if not one.faults:
-            positions.setdefault(one.name, []).append(str(number))
-    messages += [
-        f"definition {name!r} occurs twice in these documents: "
-        f"{' and '.join(numbers)} of {len(documents)}"
-        for name, numbers in sorted(positions.items())
-        if len(numbers) > 1
-    ]
-    if messages:
-        raise UserError("\n".join(messages))
-    return good
-
-
-def _label_document(document: Document, read: CheckedDocument, number: int, of: int) -> str:
-    """Return the name of a document; among several one without a name is found by its place."""
-    return read.name if "name" in document or of == 1 else f"{read.name}, document {number} of {of}"
 
 
 def check_each(

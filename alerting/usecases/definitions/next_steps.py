@@ -9,7 +9,7 @@ from croniter import croniter
 
 from alerting.definitions.faults import format_duration
 from alerting.definitions.model import Definition, ModelDefinition, matching_assets
-from alerting.definitions.revisions import Plan, question_after
+from alerting.definitions.revisions import question_after
 from alerting.definitions.wording.language import translatable
 from alerting.definitions.wording.weekly_hours import hours_text
 from alerting.ports import Assets, Decisions, Definitions, Trainings
@@ -24,15 +24,14 @@ def next_steps(
     definitions: Definitions,
     decisions: Decisions,
     trainings: Trainings,
-    plans: Sequence[Plan],
+    changed: Sequence[Definition],
     wall: datetime,
 ) -> list[str]:
     """Return a sentence for each definition that changes. `wall`: the real time, by which trainings
     are scheduled.
 
-    The plans need not be applied yet.
+    The changes need not be applied yet.
     """
-    changed = [plan.definition for plan in plans if plan.action != "unchanged"]
     return [
         translatable(
             "{name}: {text}",

@@ -1,32 +1,27 @@
-"""Definitions: plan and apply documents, and make revisions of documents edited directly in the
+"""Definitions: the life of their documents, and revisions of documents edited directly in the
 database."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from alerting.definitions.assets import EventType
 from alerting.definitions.checks.inhibition import inhibitors_of
-from alerting.definitions.faults import (
-    ChangedMeanwhile,
-    Fault,
-    UserError,
-    shown,
-)
+from alerting.definitions.faults import DefinitionRefused, Fault
 from alerting.definitions.model import AssetIndex, Definition, Revision
-from alerting.definitions.revisions import (
-    Plan,
-    definition_document,
-    in_plant_zone,
-    next_revision,
-    plan_change,
-    recorded_change,
+from alerting.definitions.revisions import definition_document, in_plant_zone, next_revision
+from alerting.definitions.wording.language import template
+from alerting.kinds.registry import definition_types
+from alerting.kinds.validation import parse_definition
+from alerting.ports import (
+    DefinitionPorts,
+    Definitions,
+    Document,
+    DocumentRevision,
+    FaultyDocument,
 )
-from alerting.definitions.wording.language import template, translatable
-from alerting.ports import DefinitionPorts, Definitions, Document, FaultyDocument
 from alerting.usecases.definitions.checking import (
-    check,
     check_each,
     faults_in_force,
     index_assets,
@@ -39,8 +34,14 @@ from alerting.usecases.definitions.platform_alerts import (
     record_definition_faults,
     record_document_faults,
 )
-from alerting.usecases.documents import Expected
+from alerting.usecases.documents import (
+    DocumentKind,
+    DocumentReview,
+    StateChange,
+    StoredDocument,
+)
 
+P_contra = TypeVar("P_contra", bound=DefinitionPorts, contravariant=True)
 _BESIDE_ASSETS = ("event_types", "mutes", "routes", "sinks", "sources")
 
 
@@ -62,193 +63,131 @@ class Synced:
     has_faulty_revisions: bool = False
 
 
-def plan(
-    platform: DefinitionPorts, documents: Sequence[Document], origins: Sequence[str] = ()
-) -> list[Plan]:
-    """Return the changes that applying these documents makes. Raises the same UserError as
-    `check`."""
-    latest = {r.name: r for r in platform.definitions.latest_revisions()}
-    return [plan_change(d, latest.get(d.name)) for d in check(platform, documents, origins)]
+class DefinitionDocuments:
+    """Port `DocumentStore` of definitions, whose revisions hold every field."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+
+    def documents(self) -> list[Document]:
+        return [_without_marks(document) for document in self._definitions.documents()]
+
+    def find(self, name: str) -> Document | None:
+        """Return the document of a name; if that was removed in the database, its revision that
+        stays in force."""
+        document = next(map(_without_marks, self._definitions.documents([name])), None)
+        newest = None if document else self._definitions.newest_revision(name)
+        return document if newest is None else definition_document(newest.definition)
+
+    def store_document(self, document: Document) -> None:
+        self._definitions.store_document(document)
+
+    def remove(self, name: str) -> bool:
+        """Remove nothing: a definition is retired."""
+        del name
+        return False
+
+    def add_revision(self, revision: DocumentRevision) -> bool:
+        definition = parse_definition(revision.document)
+        before = self._definitions.newest_revision(revision.name)
+        made = next_revision(definition, before, revision.actor, revision.at, revision.reason)
+        return self._definitions.add_revision(made.model_copy(update={"number": revision.number}))
+
+    def revisions(self, name: str) -> list[DocumentRevision]:
+        return [_as_document(revision) for revision in self._definitions.revisions(name)]
+
+    def last_number(self, name: str) -> int:
+        return self._definitions.last_number(name)
 
 
-def apply(
-    platform: DefinitionPorts,
-    documents: Sequence[Document],
-    author: str,
-    at: datetime,
-    reason: str,
-    expected: Expected | None = None,
-) -> list[Plan]:
-    """Apply documents, each with its revision. If one of them is refused, none is written.
+class DefinitionKind(DocumentKind[P_contra, Definition]):
+    """The life of definitions, which are checked beside each other and the assets. What is in force
+    is the newest valid revision."""
 
-    `expected`: of a single document. Raises ChangedSince if its newest revision is another one.
-    """
-    plans = plan(platform, documents)
-    for item in plans:
-        if expected is not None:
-            require_expected(platform, item.name, expected, at)
-        if item.action != "unchanged":
-            _store(platform, item.definition, author, at, reason, expected)
-    return plans
+    def review_all(
+        self, ports: P_contra, documents: Sequence[Mapping[str, Any]], *, on_host: bool
+    ) -> list[DocumentReview[Definition]]:
+        """Return the effect of each document as it would be beside the others. Writes nothing."""
+        del on_host  # no definition names a path of the host
+        return [
+            DocumentReview(one.name, "new", one.faults)
+            if one.faults or one.definition is None
+            else self.compare(ports, one.definition)
+            for one in check_each(ports, [dict(document) for document in documents])
+        ]
 
+    def get(self, ports: P_contra, name: str) -> Definition | None:
+        """Return the definition that is in force."""
+        newest = ports.definitions.newest_revision(name)
+        return None if newest is None else newest.definition
 
-class ChangedSince(ChangedMeanwhile):
-    """Refusal of a change that was made from another revision than the newest.
+    def read_stored(self, ports: P_contra, document: Document) -> Definition | None:
+        """Return what a stored document says; None of a faulty one. Its clock times without a zone
+        are in that of the revision in force, so that those of before stay what they were."""
+        try:
+            (found,) = check_each(ports, [document], "UTC")
+        except Exception:  # any content of a document, as in `sync`, which marks it as faulty
+            return None
+        if found.definition is None or found.faults:
+            return None
+        before = self.get(ports, found.name)
+        return in_plant_zone(found.definition, str(ports.zone), before)
 
-    `newest`: None if there is none; `changes`: fields that it changed, before and after.
-    """
+    def show(self, ports: P_contra, name: str, at: datetime) -> StoredDocument[Definition]:
+        """Return a definition, valid or not, with its revisions. Raises NotFound."""
+        del at  # an edit in the database gets its revision from `sync`
+        return StoredDocument(
+            name,
+            self._require(ports, name),
+            self.get(ports, name),
+            tuple(ports.definitions.faulty().get(name, ())),
+            tuple(self.store(ports).revisions(name)),
+        )
 
-    def __init__(
-        self, name: str, newest: Revision | None, changes: Mapping[str, tuple[Any, Any]]
+    def _store(
+        self,
+        ports: P_contra,
+        changed: Definition,
+        what: str,
+        actor: str,
+        at: datetime,
+        reason: str,
+        read: int | None,
     ) -> None:
-        self.newest = newest
-        self.changes = changes
-        if newest is None:
-            what = translatable("definition {name} has another state than expected", name=name)
-        else:
-            what = translatable(
-                "definition {name} was changed by {author} at {at} (revision {number}: {reason})",
-                name=name,
-                author=newest.author,
-                at=newest.at.isoformat(timespec="seconds"),
-                number=str(newest.number),
-                reason=newest.reason,
-            )
-        super().__init__(what)
-
-    @property
-    def detail(self) -> str:
-        """Return the message with the fields that changed, and what to do."""
-        fields = "; ".join(
-            f"{field}: {shown(before)} → {shown(after)}"
-            for field, (before, after) in self.changes.items()
-        )
-        what = f"; it changed {fields}" if fields else ""
-        return f"{self.message}{what}; read it again and apply your change to its newest revision"
+        super()._store(ports, changed, what, actor, at, reason, read)
+        record_definition_faults(ports.platform_alerts, changed.name, [], at)
+        ports.definitions.mark_faulty(changed.name, [])
 
 
-def require_expected(
-    platform: DefinitionPorts, name: str, expected: Expected, at: datetime
-) -> Revision | None:
-    """Return the newest revision of a definition if it is the expected one. Raises ChangedSince.
-
-    A document that was edited in the database gets its revision first, as `sync` does.
-    """
-    document = next(iter(platform.definitions.documents([name])), None)
-    newest = platform.definitions.newest_revision(name)
-    if document is not None:
-        edited = _edited(platform, document, newest)
-        if edited is not None:
-            newest = _add_edited(platform, edited, at)
-    if expected == "new":
-        if document is not None or newest is not None:
-            raise ChangedSince(name, newest, {})
-    elif (newest.number if newest else 0) != expected:
-        raise _changed_since(platform.definitions, name, newest, expected)
-    return newest
-
-
-def _changed_since(
-    definitions: Definitions, name: str, newest: Revision | None, expected: Expected
-) -> ChangedSince:
-    known = next((r for r in definitions.revisions(name) if r.number == expected), None)
-    compared = plan_change(newest.definition, known) if newest and known else None
-    return ChangedSince(name, newest, compared.changes if compared else {})
-
-
-def _edited(
-    platform: DefinitionPorts, document: Document, newest: Revision | None
-) -> Definition | None:
-    """Return the definition of a valid document without its own revision, None of any other."""
-    read = {key: value for key, value in document.items() if not key.startswith("_")}
-    try:
-        (found,) = check_each(platform, [read], "UTC")
-    except Exception:  # any content of a document, as in `sync`, which marks it as faulty
-        return None
-    if found.definition is None or found.faults:
-        return None
-    definition = _in_own_zone(platform, found.definition, newest)
-    return definition if newest is None or newest.definition != definition else None
-
-
-def _in_own_zone(
-    platform: DefinitionPorts, definition: Definition, newest: Revision | None
-) -> Definition:
-    """Return the definition of a stored document: its clock times without a zone are in that of the
-    revision in force, so that those of before stay what they were."""
-    return in_plant_zone(definition, str(platform.zone), newest.definition if newest else None)
-
-
-def _add_edited(platform: DefinitionPorts, definition: Definition, at: datetime) -> Revision:
-    return _add_revision(
-        platform.definitions, definition, "database", at, "edited in the database"
-    )[0]
-
-
-def _store(
-    platform: DefinitionPorts,
-    definition: Definition,
-    author: str,
-    at: datetime,
-    reason: str,
-    expected: Expected | None = None,
-) -> Revision:
-    platform.definitions.store_document(definition_document(definition))
-    platform.definitions.mark_faulty(definition.name, [])
-    record_definition_faults(platform.platform_alerts, definition.name, [], at)
-    try:
-        revision, before = _add_revision(
-            platform.definitions, definition, author, at, reason, expected
-        )
-    except ChangedSince as changed:
-        if changed.newest is not None:  # whose document was written over a moment ago
-            platform.definitions.store_document(definition_document(changed.newest.definition))
-        raise
-    platform.audit.add(
-        author,
-        template("definition applied"),
-        definition.name,
-        at,
-        *recorded_change(before, revision),
-        reason,
+def _as_document(revision: Revision) -> DocumentRevision:
+    document = definition_document(revision.definition)
+    return DocumentRevision(
+        revision.name, revision.number, revision.at, revision.author, document, revision.reason
     )
-    return revision
 
 
-def _add_revision(
-    definitions: Definitions,
-    definition: Definition,
-    author: str,
-    at: datetime,
-    reason: str,
-    expected: Expected | None = None,
-) -> tuple[Revision, Revision | None]:
-    """Store the next revision. If another process stored that number first, take it if it is equal,
-    else use the next number; raise ChangedSince where the number before it is not as expected."""
-    while True:
-        before = definitions.newest_revision(definition.name)
-        if before is not None and before.definition == definition:
-            return before, before
-        number = before.number if before is not None else 0
-        if expected is not None and number != (0 if expected == "new" else expected):
-            raise _changed_since(definitions, definition.name, before, expected)
-        last_number = definitions.last_number(definition.name)
-        revision = next_revision(definition, before, author, at, reason, last_number)
-        if definitions.add_revision(revision):
-            return revision, before
+def _without_marks(document: Document) -> Document:
+    return {key: value for key, value in document.items() if not key.startswith("_")}
 
 
-def retire(
-    platform: DefinitionPorts, name: str, author: str, at: datetime, reason: str
-) -> Revision:
-    """Retire a definition; its history stays. Raises UserError if there is none, or if it is
-    retired already."""
-    revision = require_revision(platform.definitions, name)
-    if revision.definition.state == "retired":
-        raise UserError(f"definition {name!r} is already retired, since revision {revision.number}")
-    return _store(
-        platform, revision.definition.model_copy(update={"state": "retired"}), author, at, reason
-    )
+DEFINITION_DOCUMENTS: DefinitionKind[DefinitionPorts] = DefinitionKind(
+    word="definition",
+    store=lambda platform: DefinitionDocuments(platform.definitions),
+    model=lambda document: definition_types().get(str(document.get("kind"))),
+    parse=parse_definition,
+    write=definition_document,
+    refused=DefinitionRefused,
+    applied=template("definition applied"),
+    acts={
+        "activate": StateChange("active", template("definition applied")),
+        "retire": StateChange("retired", template("definition applied")),
+    },
+    columns=("name", "kind", "assets", "state"),
+)
+"""Definitions without the effects of a change on the alarm load."""
+check = DEFINITION_DOCUMENTS.check
+plan = DEFINITION_DOCUMENTS.plan
+apply = DEFINITION_DOCUMENTS.apply
 
 
 def sync(platform: DefinitionPorts, at: datetime) -> Synced:
@@ -323,13 +262,15 @@ def _take_documents(
 
     def take(name: str, definition: Definition) -> None:
         """Store a changed definition, unless it is faulty; one that others inhibit then waits."""
-        definition = _in_own_zone(platform, definition, latest.get(name))
+        before = latest[name].definition if name in latest else None
+        definition = in_plant_zone(definition, str(platform.zone), before)
         found = faults_in_force(definition, in_force, beside.assets, beside.types)
         faulty[name] = [str(fault) for fault in found]
         if faulty[name] and inhibitors_of(definition):
             waiting[name] = definition
         elif not faulty[name] and (name not in latest or latest[name].definition != definition):
-            revision = _add_edited(platform, definition, at)
+            DEFINITION_DOCUMENTS.record_edit(platform, definition, at)
+            revision = require_revision(platform.definitions, name)
             new.append(revision)
             in_force[revision.name] = revision.definition
 

@@ -42,11 +42,11 @@ BY_STATE = {
     "POST /api/v1/definitions:test": "is not a scenario file|has faults",
     "POST /api/v1/definitions:preview": "has faults|needs a model|must lie before|after now|"
     "at most",
-    "POST /api/v1/definitions/{name}:activate": "is active already|was changed by",
+    "POST /api/v1/definitions/{name}:activate": "is already active|was changed by",
     "POST /api/v1/definitions/{name}:restore": "was changed by",
     "POST /api/v1/definitions/{name}:retire": "is already retired|was changed by",
     "PUT /api/v1/definitions/{name}": f"{UNREADABLE}|has faults|of another definition|"
-    "was changed by|has another state|send If-Match",
+    "was changed by|has another|already one of this name|send If-Match",
     "POST /api/v1/episodes/{id}/close": (
         "only an alert whose predicted problem has come|no episode is open"
     ),

@@ -7,7 +7,7 @@ import yaml
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.definitions.revisions import definition_document
+from alerting.definitions.revisions import definition_document, flat_changes
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, too_hot
 from tests.helpers.console.api import ADMIN, TOKENS, VIEWER, episode, expect_problem, read
@@ -111,14 +111,13 @@ def test_a_change_is_applied_on_the_revision_it_was_made_from_by_the_person_sign
     made = newest_revision(platform)
     assert (made.number, made.author, made.reason) == (2, "ada", "too late")
     entry = audit_entries(platform)[-1]
-    expected = {
-        "actor": "ada",
-        "subject": "too-hot",
-        "before": {"revision": 1, "title": "Oven too hot", "above": 215.0},
-        "after": {"revision": 2, "above": 210.0},
-        "why": "too late",
+    found = (entry["actor"], entry["subject"], entry["why"])
+    assert found == ("ada", "too-hot", "too late")
+    assert flat_changes(entry["before"], entry["after"]) == {
+        "above": (215.0, 210.0),
+        "revision": (None, 2),
+        "title": ("Oven too hot", None),
     }
-    assert entry | expected == entry
 
 
 def test_a_change_of_an_older_revision_is_refused_with_who_changed_what_since(client, platform):
@@ -191,7 +190,7 @@ def test_a_definition_is_retired_with_its_open_alarms_and_activated_again(client
     assert "already retired" in expect_problem(act(client, "too-hot:retire"), 422)
     active = act(client, "too-hot:activate")
     assert (active.json()["state"], active.headers["etag"]) == ("active", '"3"')
-    assert "active already" in expect_problem(act(client, "too-hot:activate"), 422)
+    assert "already active" in expect_problem(act(client, "too-hot:activate"), 422)
     expect_problem(act(client, "nope:retire"), 404)
     stale = client.post(f"{URL}/too-hot:retire", headers=ADMIN | {"if-match": '"1"'})
     expect_problem(stale, 412)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pymongo.errors import WriteError
 
-from alerting.definitions.faults import DefinitionRefused
+from alerting.definitions.faults import UserError
 from alerting.learning.features.planning import DerivedFeatures
 from tests.builders import at, revision, threshold, too_hot, too_moist
 from tests.helpers.contracts import each, step
@@ -138,8 +138,8 @@ def test_a_document_that_the_server_refuses_is_refused_and_not_stored(real):
     for what, document in REFUSED.items():
         try:
             real.definitions.store_document(document)
-        except DefinitionRefused as error:
-            refused[what] = "the validator of the database refuses it" in str(error)
+        except UserError as error:
+            refused[what] = "the database refuses definition" in str(error)
     assert refused == dict.fromkeys(REFUSED, True)
     assert real.definitions.documents() == []
     real.definitions.store_document(too_hot())

@@ -9,8 +9,7 @@ from alerting.definitions.revisions import question_hash
 from alerting.kinds.validation import parse_definition
 from alerting.learning.metrics.graded_values import GradedValues
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.checking import check
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.sync import apply, check
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import ModelCache

@@ -15,7 +15,8 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.upkeep import AlarmBudget
 from alerting.readings.history import History
 from alerting.settings.environment import SettingsRefused, read_settings
-from alerting.usecases.alarm_load.budget_gate import apply_within_budget, forecasts
+from alerting.usecases.alarm_load.budget_gate import forecasts
+from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.upkeep.retention import maintain
@@ -76,15 +77,8 @@ def foreseen(platform, *documents):
 
 
 def gated(platform, *documents, accepted=""):
-    return apply_within_budget(
-        platform,
-        documents,
-        foreseen(platform, *documents),
-        "engineer",
-        platform.clock.now(),
-        "test",
-        accepted,
-    )
+    now = platform.clock.now()
+    return DEFINITIONS.apply(platform, documents, "engineer", now, "test", accepted=accepted)
 
 
 def load_of(platform, *documents):

@@ -4,7 +4,7 @@ import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
-from alerting.usecases.definitions.checking import check
+from alerting.usecases.definitions.sync import check
 from tests.builders import oven, too_hot
 from tests.in_memory_platform import in_memory_platform
 

@@ -10,7 +10,7 @@ from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import run_scenarios
-from alerting.usecases.definitions.sync import apply, plan, require_expected, sync
+from alerting.usecases.definitions.sync import DEFINITION_DOCUMENTS, apply, plan, sync
 from alerting.usecases.notification.routes import ROUTES
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
@@ -74,7 +74,7 @@ def test_what_was_applied_in_utc_stays_until_it_is_applied_again(utc, berlin):
         kept.get("suppression", {}).pop("timezone", None)
         utc.definitions.store_document(kept)
     assert sync(berlin, at(1)).new == ()
-    assert require_expected(berlin, "too-hot", 1, at(1)).number == 1
+    assert DEFINITION_DOCUMENTS.require_revision(berlin, "too-hot", 1, at(1)) == 1
     assert newest_definition(berlin).suppression.timezone == "UTC"
     (change,) = plan(berlin, [QUIET])
     assert change.changes == {"suppression.timezone": ("UTC", "Europe/Berlin")}

@@ -3,7 +3,7 @@ import pytest
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply, retire
+from alerting.usecases.definitions.sync import DEFINITION_DOCUMENTS, apply
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -116,7 +116,9 @@ def test_what_is_in_service_again_raises_again_what_still_holds():
     for is_maintained in (True, False):
         line = Line(**SLOW)
         line.live((10, {1: 230}))
-        retire(line.platform, "too-hot", "engineer", at(11), "rebuilt")
+        DEFINITION_DOCUMENTS.change_state(
+            line.platform, "too-hot", "retire", "engineer", at(11), "rebuilt"
+        )
         if is_maintained:
             maintain(line.platform, at(12))
         define(line, 20, **SLOW)

@@ -7,7 +7,7 @@ from alerting.definitions.faults import Conflicting, NotFound
 from alerting.learning.selection.values import describe_worse
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import WAITING
-from alerting.usecases.definitions.sync import apply, retire
+from alerting.usecases.definitions.sync import DEFINITION_DOCUMENTS, apply
 from alerting.usecases.definitions.training_state import describe_trainings
 from alerting.usecases.training.due import (
     PAUSES,
@@ -192,7 +192,7 @@ def test_a_training_is_for_definitions_in_service_with_a_model(platform):
         "needs no model", request_training, platform, "too-hot", "ann", "", fault=NotFound
     )
     assert_refused("", cancel_training, platform, "nothing", "ann", "x", fault=NotFound)
-    retire(platform, NAME, "ann", at(101), "over")
+    DEFINITION_DOCUMENTS.change_state(platform, NAME, "retire", "ann", at(101), "over")
     assert_refused("is not in service", request_training, platform, NAME, "ann", "")
 
 
