@@ -179,9 +179,6 @@ class Assets(DocumentStore, Protocol):
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:
         """Return the valid assets of these names, by name."""
 
-    def faulty(self) -> dict[str, list[str]]:
-        """Return, by name, the faults of the asset documents that are left out."""
-
     def store_assets(self, assets: Sequence[Asset]) -> None: ...
 
     def event_types(self) -> list[EventType]: ...

@@ -128,9 +128,9 @@ class StoredDocument(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DocumentKind(Generic[P_contra, T]):
-    """A kind of documents. `word`: what one is called; `model`: the fields of a document, None if
-    it does not say which; `applied`, `removed`: entries in the audit, the latter of a kind whose
-    documents can be removed.
+    """A kind of documents. `word`: what one is called; `model`: the fields of a document, or
+    `models`: returns these by its field `kind`; `applied`, `removed`: entries in the audit, the
+    latter of a kind whose documents can be removed.
 
     `complete`: adds what a document leaves to the plant. `faults`: yields what is refused of a new
     one. `effects`: what else a valid one concerns. `prepare`: is called with the names of new ones
@@ -140,12 +140,13 @@ class DocumentKind(Generic[P_contra, T]):
 
     word: str
     store: Callable[[P_contra], DocumentStore]
-    model: Callable[[Document], type[BaseModel] | None]
     parse: Callable[[Mapping[str, Any]], T]
     write: Callable[[T], Document]
     refused: type[DocumentRefused]
     applied: str
     removed: str = ""
+    model: type[BaseModel] | None = None
+    models: Callable[[], Mapping[str, type[BaseModel]]] = dict
     acts: Mapping[str, StateChange] = field(default_factory=dict)
     complete: Callable[[P_contra, T], T] = lambda _, one: one
     faults: Callable[[P_contra, T], Iterable[Fault]] = lambda *_: ()

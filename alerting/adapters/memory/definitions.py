@@ -105,9 +105,6 @@ class MemoryAssets(MemoryDocumentStore):
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:
         return {name: self._assets[name] for name in names if name in self._assets}
 
-    def faulty(self) -> dict[str, list[str]]:
-        return {}
-
     def store_assets(self, assets: Sequence[Asset]) -> None:
         self._assets |= {asset.name: asset for asset in assets}
 

@@ -59,7 +59,7 @@ def assets(
         text=wanted,
         address=address,
         is_first=after == 0,
-        faulty=platform.assets.faulty(),
+        faulty={one.name: one.reasons for one in platform.assets.read_all()[1]},
         now=now,
     )
 
@@ -127,7 +127,7 @@ ASSET_PAGES = ConsoleKind(
     review_view=AssetReviewView,
     fields=FormFields(
         first=("name", "title", "parent", "position"),
-        starting=frozenset({"attributes"}),
+        starting=lambda _: frozenset({"attributes"}),
         named=frozenset({"of", "minus", "by", "variable"}),
         parts="variables",
     ),

@@ -20,7 +20,7 @@ from alerting.console.definitions.documents import (
     read_yaml_document,
     write_yaml,
 )
-from alerting.console.definitions.form import definition_schema, variables_of
+from alerting.console.definitions.form import variables_of
 from alerting.console.definitions.list_page import page_values
 from alerting.console.definitions.preview_api import PreviewId, RunningPreviews, begin_preview
 from alerting.console.definitions.preview_shapes import preview_shape
@@ -28,7 +28,6 @@ from alerting.console.definitions.previews import PreviewJob, Previews
 from alerting.console.definitions.views import (
     DefinitionSummary,
     ForecastView,
-    asset_titles,
     describe_definition,
     summary_view,
 )
@@ -37,14 +36,17 @@ from alerting.console.documents.kinds import (
     ConsoleKind,
     Draft,
     EditorAnswer,
+    FormFields,
     PressedButton,
     ReviewView,
     SentDraft,
 )
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import language_of, render, zone_of
+from alerting.definitions.assets import asset_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
+from alerting.kinds.registry import definition_types
 from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.changes import DEFINITIONS, DefinitionEffects
 from alerting.usecases.alarm_load.overview import definition_line
@@ -185,7 +187,7 @@ def _edit_values(
         "running": job is not None and not job.ended.is_set(),
         "made": made,
         "shape": shape,
-        "asset_titles": asset_titles(platform, _named_assets(made, shape)),
+        "asset_titles": asset_titles(platform.assets.get_many(_named_assets(made, shape)).values()),
         "budget": platform.budget.per_day,
         "all_weeks": WEEKS,
         "weeks": answer.more.get("weeks") or _chosen_weeks(answer.sent),
@@ -227,6 +229,12 @@ class DefinitionReviewView(ReviewView):
     next: str | None = None
 
 
+def _starting_fields(document: Document) -> frozenset[str]:
+    """Return the fields with which a definition of the kind of a document begins."""
+    starts_of_kind = definition_types()[str(document["kind"])].starts
+    return frozenset(key for one in starts_of_kind for key in one.fields("", 0.0))
+
+
 DEFINITION_PAGES = ConsoleKind(
     DEFINITIONS,
     example=EXAMPLE,
@@ -243,7 +251,7 @@ DEFINITION_PAGES = ConsoleKind(
     as_form=False,
     editor="definitions/editor.html",
     editing=_edit_values,
-    schema=definition_schema,
+    fields=FormFields(starting=_starting_fields, named=frozenset({"variable", "by"})),
     new_page="/definitions/new",
     buttons={
         "preview": _preview,

@@ -10,10 +10,7 @@ from typing import Any
 
 from alerting.console.definitions.documents import write_yaml
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.kinds.registry import definition_types
-from alerting.kinds.schema import json_schema
 from alerting.ports import Document
 
 Schema = dict[str, Any]
@@ -254,22 +251,9 @@ def humanize(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def definition_schema(document: Document) -> FormSchema:
-    """Return the fields of a definition of the kind of a document. Raises UserError without a kind
-    that is known."""
-    kind = document.get("kind")
-    known = definition_types()
-    if kind not in known:
-        raise UserError(f"kind: a form needs one of {', '.join(known)}; write it in the text")
-    schema = json_schema()
-    starting = frozenset(key for one in known[kind].starts for key in one.fields("", 0.0))
-    return FormSchema(schema["$defs"][known[kind].__name__], schema["$defs"], starting=starting)
-
-
-def draw_form(document: Document, schema: FormSchema | None = None, at: str = "") -> FormGroup:
-    """Return the form of a document, of a definition without a schema; with `at` that of the part
-    at this path. Raises UserError for a definition without a kind that is known."""
-    builder = FormBuilder(schema or definition_schema(document))
+def draw_form(document: Document, schema: FormSchema, at: str = "") -> FormGroup:
+    """Return the form of a document; with `at` that of the part at this path."""
+    builder = FormBuilder(schema)
     below = builder.schema.root
     value: Any = document
     for key in at.split(".") if at else ():

@@ -5,14 +5,8 @@ from copy import deepcopy
 from typing import Any
 
 from alerting.adapters.files.yaml_documents import parse_yaml
-from alerting.console.definitions.form import (
-    FormBuilder,
-    FormSchema,
-    Schema,
-    definition_schema,
-)
+from alerting.console.definitions.form import FormBuilder, FormSchema, Schema
 from alerting.definitions.faults import UserError
-from alerting.kinds.registry import definition_types
 from alerting.ports import Document
 
 MARKS = frozenset("gaz")
@@ -61,17 +55,12 @@ def replace_part(document: Document, form: Document, at: str, apart: Collection[
     return made
 
 
-def change_form(
-    document: Document, act: str, path: str, way: int = 0, schema: FormSchema | None = None
-) -> Document:
-    """Return a document, a definition without a schema, with the field of a path added, removed, or
-    written in another way."""
+def change_form(document: Document, act: str, path: str, way: int, schema: FormSchema) -> Document:
+    """Return a document with the field of a path added, removed, or written in another way."""
     keys = path.split(".")
     if act == "remove":
         return _without_field(document, keys)
-    if schema is None and document.get("kind") not in definition_types():
-        return document
-    builder = FormBuilder(schema or definition_schema(document))
+    builder = FormBuilder(schema)
     below: Schema = builder.schema.root
     for key in keys:
         found = [one for branch in builder.branches(below)[0] for one in builder.step(branch, key)]

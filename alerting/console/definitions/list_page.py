@@ -9,9 +9,10 @@ from fastapi.responses import HTMLResponse
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import NAME, NameQuery
 from alerting.console.definitions.preview_shapes import raises_shape
-from alerting.console.definitions.views import asset_titles, shown_assets, written_assets
+from alerting.console.definitions.views import shown_assets, written_assets
 from alerting.console.mutes.mutes import present_mutes
 from alerting.console.web.rendering import render
+from alerting.definitions.assets import asset_titles
 from alerting.definitions.model import Definition, ModelDefinition
 from alerting.ports import Platform
 from alerting.usecases.alarm_load.overview import (
@@ -42,9 +43,8 @@ def definitions(
     """Return the list of definitions, those that are wanted, from a name on."""
     wanted = WantedDefinitions(text.strip(), state if state in STATES else "", asset.strip())
     found = find_definitions(platform, platform.clock.now(), wanted, after, LINES_SHOWN)
-    titles = asset_titles(
-        platform, {name for line in found.lines for name in written_assets(line.latest)}
-    )
+    named = {name for line in found.lines for name in written_assets(line.latest)}
+    titles = asset_titles(platform.assets.get_many(named).values())
 
     def address(**changed: str) -> str:
         given = {key: value for key, value in (vars(wanted) | changed).items() if value}
@@ -77,9 +77,8 @@ def page_values(
     now = platform.clock.now()
     line = status or definition_line(platform, now, found.name)
     episodes = platform.episodes.find(definition=found.name, limit=EPISODES_SHOWN)
-    titles = asset_titles(
-        platform, {*(episode.asset for episode in episodes), *written_assets(line.latest)}
-    )
+    named = {*(episode.asset for episode in episodes), *written_assets(line.latest)}
+    titles = asset_titles(platform.assets.get_many(named).values())
     return {
         "d": line,
         "clock_times": clock_times(found.read) if found.read else (),

@@ -1,6 +1,6 @@
 """Answers of the API on definitions."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -167,12 +167,6 @@ def written_assets(latest: Revision | None) -> Sequence[str]:
 def shown_assets(latest: Revision | None, titles: Mapping[str, str]) -> str:
     """Return the assets of a definition by their titles, and patterns as they are written."""
     return ", ".join(titles.get(name, name) for name in written_assets(latest))
-
-
-def asset_titles(platform: Platform, names: Collection[str]) -> dict[str, str]:
-    """Return the titles of those of these assets that have one, by name."""
-    assets = platform.assets.get_many(set(names)).values() if names else ()
-    return {asset.name: asset.title for asset in assets if asset.title}
 
 
 def describe_definition(platform: Platform, definition: Definition | None) -> str:

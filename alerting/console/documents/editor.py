@@ -176,7 +176,7 @@ def render_editor(
     values: dict[str, Any] = {
         "kind": shown,
         "own": f"/{shown.plural}",
-        "kinds": () if draft.name else shown.kinds(),
+        "kinds": () if draft.name else list(shown.kind.models()),
         "chosen": kind or document.get("kind"),
         "draft": draft,
         "shown": answer,

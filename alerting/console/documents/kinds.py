@@ -52,11 +52,11 @@ class ReviewView(View):
 
 @dataclass(frozen=True)
 class FormFields:
-    """Fields of a form: see `FormSchema`. `parts`: the field whose members have forms of their
-    own."""
+    """Fields of a form: see `FormSchema`. `starting`: returns those of a document; `parts`: the
+    field whose members have forms of their own."""
 
     first: tuple[str, ...] = FIRST
-    starting: frozenset[str] = frozenset()
+    starting: Callable[[Document], frozenset[str]] = lambda _: frozenset()
     named: frozenset[str] = frozenset()
     parts: str = ""
 
@@ -137,9 +137,8 @@ class ConsoleKind:
     page; `view`: that as `line_view` of answers; `more`: what its templates show of one with its
     status. `starts`: texts of new ones by kind.
     `offered`: names to choose from with their titles, by path. `buttons`: of the editor, by
-    name; `editing`: what its template shows beside the usual. `schema`: of the form, if it does not
-    follow from the model; `new_page`: the address of a new one. `as_form`: whether the editor
-    begins with the form.
+    name; `editing`: what its template shows beside the usual. `new_page`: the address of a new one.
+    `as_form`: whether the editor begins with the form.
     """
 
     kind: DocumentKind[Platform, Any]
@@ -162,12 +161,10 @@ class ConsoleKind:
     view: Callable[[Any], object] = lambda status: status
     more: Callable[[Request, Platform, StoredDocument[Any], Any], Mapping[str, Any]] = lambda *_: {}
     starts: Mapping[str, str] = field(default_factory=dict)
-    kinds: Callable[[], Sequence[str]] = tuple
     fields: FormFields = field(default_factory=FormFields)
     offered: Callable[[Platform, Document], Mapping[str, Mapping[str, str]]] = lambda *_: {}
     buttons: Mapping[str, EditorButton] = field(default_factory=dict)
     editing: Callable[[Request, Platform, Draft, EditorAnswer], Mapping[str, Any]] = lambda *_: {}
-    schema: Callable[[Document], FormSchema] | None = None
     new_page: str = ""
     as_form: bool = True
 
@@ -199,14 +196,18 @@ class ConsoleKind:
 
     def form_schema(self, document: Document) -> FormSchema:
         """Return the fields of a document. Raises UserError if it does not say which these are."""
-        if self.schema is not None:
-            return self.schema(document)
-        model = self.kind.model(document)
+        models = self.kind.models()
+        model = self.kind.model or models.get(str(document.get("kind")))
         if model is None:
-            known = ", ".join(self.kinds())
-            raise UserError(f"kind: a form needs one of {known}; write it in the text")
+            raise UserError(f"kind: a form needs one of {', '.join(models)}; write it in the text")
         schema = document_schema(model)
         fields = self.fields
         apart = frozenset({fields.parts} - {""})
-        models = schema.get("$defs", {})
-        return FormSchema(schema, models, fields.first, fields.starting, apart, fields.named)
+        return FormSchema(
+            schema,
+            schema.get("$defs", {}),
+            fields.first,
+            fields.starting(document),
+            apart,
+            fields.named,
+        )

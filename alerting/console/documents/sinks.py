@@ -15,7 +15,7 @@ from alerting.console.documents.sources import PASSWORDS
 from alerting.console.documents.trials import Trials
 from alerting.console.web.forms import FormEngineer
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.sinks.sink import Sink, sink_kinds
+from alerting.definitions.sinks.sink import Sink
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Platform, SinkLetter
 from alerting.usecases.documents import StoredDocument
@@ -139,6 +139,5 @@ SINK_PAGES = ConsoleKind(
     status=sink_status,
     more=_more,
     starts=SINK_STARTS,
-    kinds=lambda: list(sink_kinds()),
     as_form=False,
 )

@@ -19,7 +19,7 @@ from alerting.console.documents.pages import render_page, render_refusal
 from alerting.console.documents.trials import Trials
 from alerting.console.web.forms import FormEngineer
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.sources.source import Source, source_kinds
+from alerting.definitions.sources.source import Source
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeadMessage, Document, Platform
 from alerting.usecases.documents import StoredDocument
@@ -196,10 +196,6 @@ def _text(message: DeadMessage) -> str:
     return message.payload[:LONGEST_PAYLOAD].decode("utf-8", "backslashreplace")
 
 
-def _status(platform: Platform, source: Source, now: datetime) -> SourceStatus:
-    return source_status(platform, source, platform.sources.revisions(source.name), now)
-
-
 def _more(
     _: Request, platform: Platform, found: StoredDocument[Source], __: object
 ) -> dict[str, Any]:
@@ -227,10 +223,9 @@ SOURCE_PAGES = ConsoleKind(
     page="documents/source.html",
     editor="documents/source_editor.html",
     line_view=SourceStatus,
-    status=_status,
+    status=source_status,
     more=_more,
     starts=STARTS,
-    kinds=lambda: list(source_kinds()),
     buttons={"look": _look_at_draft},
     as_form=False,
 )

@@ -112,11 +112,6 @@ class MongoAssets(MongoDocumentStore):
         where a faulty one would be lost."""
         self.store_assets([parse_asset(document)])
 
-    def faulty(self) -> dict[str, list[str]]:
-        return {
-            one.name: list(one.reasons) for one in read_whole(self._whole()) if one.value is None
-        }
-
     def store_assets(self, assets: Sequence[Asset]) -> None:
         """Insert or replace by name. Raises UserError, before writing, for an unreadable one."""
         _store_documents(

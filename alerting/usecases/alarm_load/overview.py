@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from alerting.definitions.assets import Variable, event_titles
+from alerting.definitions.assets import event_titles
 from alerting.definitions.faults import NotFound
 from alerting.definitions.model import AssetIndex, Revision
 from alerting.episodes.extract import Alarm
@@ -45,7 +45,7 @@ class DefinitionLine:
     alarms over the days of the alarm budget; None if it is not active. `raises`: on each of the
     last 28 days, oldest first; `found_in_past`: alarms of these days that were found in past data,
     which do not count. `precision`: over them; None without an alarm with an outcome.
-    `variables`: of the first asset that it watches; `events`: the titles of event types.
+    `phrase`: what its newest valid revision watches; empty without one.
     """
 
     document: Document
@@ -57,8 +57,7 @@ class DefinitionLine:
     raises: tuple[int, ...] = (0,) * RAISES_DAYS
     found_in_past: int = 0
     precision: AlarmPrecision | None = None
-    variables: Mapping[str, Variable] = field(default_factory=dict)
-    events: Mapping[str, str] = field(default_factory=dict)
+    phrase: str = ""
 
     @property
     def name(self) -> str:
@@ -81,11 +80,6 @@ class DefinitionLine:
     def state(self) -> str:
         """Return faulty, or the state that the current document states."""
         return state_of(self.document)
-
-    @property
-    def phrase(self) -> str:
-        """Return what its newest valid revision watches, as a phrase; empty without one."""
-        return self.latest.definition.describe(self.variables, self.events) if self.latest else ""
 
 
 @dataclass(frozen=True)
@@ -214,8 +208,9 @@ def _lines(
                 _raises(own, now),
                 in_past[name],
                 _precision([one for one in own if one.raised_at >= now - RAISES_DAYS * DAY]),
-                targets[0].variables if targets else {},
-                events,
+                latest.definition.describe(targets[0].variables if targets else {}, events)
+                if latest
+                else "",
             )
         )
     return found

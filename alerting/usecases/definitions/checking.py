@@ -74,25 +74,16 @@ def label_of(document: Document) -> str:
 def read_beside_assets(
     document: Document, assets: AssetIndex, types: Sequence[EventType]
 ) -> Definition | list[Fault]:
-    """Return the definition of a document, or its faults whatever it holds."""
+    """Return the definition of a document, or its faults whatever it holds, also those of the rest
+    on the assets."""
     try:
-        return parse_beside_assets(document, assets, types)
-    except DefinitionRefused as refusal:
-        return list(refusal.faults)
+        read = _read_definition(document)
+        if read.definition is not None and not read.faults:
+            return read.definition
+        faults = _name_titled(_all_faults(read, assets, types), document, assets)
     except Exception as error:  # any content of a document: no document stops the others
         return [_unreadable_fault(error)]
-
-
-def parse_beside_assets(
-    document: Document, assets: AssetIndex, types: Sequence[EventType]
-) -> Definition:
-    """Return the definition of a document. Raises DefinitionRefused with all its faults, also those
-    of the rest on the assets."""
-    read = _read_definition(document)
-    if read.definition is None or read.faults:
-        faults = _name_titled(_all_faults(read, assets, types), document, assets)
-        raise DefinitionRefused(read.name, faults)
-    return read.definition
+    return list(DefinitionRefused(read.name, faults).faults)
 
 
 def faults_in_force(

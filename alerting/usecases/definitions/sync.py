@@ -173,7 +173,7 @@ def _without_marks(document: Document) -> Document:
 DEFINITION_DOCUMENTS: DefinitionKind[DefinitionPorts] = DefinitionKind(
     word="definition",
     store=lambda platform: DefinitionDocuments(platform.definitions),
-    model=lambda document: definition_types().get(str(document.get("kind"))),
+    models=definition_types,
     parse=parse_definition,
     write=definition_document,
     refused=DefinitionRefused,

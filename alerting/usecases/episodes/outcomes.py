@@ -149,8 +149,8 @@ def _outcome_record(
     asset = platform.assets.get(episode.asset)
     definition = definition if asset is None else definition.for_assets([asset])
     window = _outcome_window(platform.derived_features, definition, episode)
-    if (
-        asset is None and episode.asset in platform.assets.faulty()
+    if asset is None and any(
+        one.name == episode.asset for one in platform.assets.read_all()[1]
     ):  # determined once it is corrected
         unknown = Observed("unknown", reason=translatable("the document of the asset is faulty"))
         return episode.outcome_record or determine_outcome(

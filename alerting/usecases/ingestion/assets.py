@@ -305,7 +305,7 @@ def _with_asset(index: AssetIndex, asset: Asset) -> AssetIndex:
 ASSETS: DocumentKind[IngestionPorts, Asset] = DocumentKind(
     word="asset",
     store=lambda plant: plant.assets,
-    model=lambda _: Asset,
+    model=Asset,
     parse=parse_asset,
     write=asset_as_written,
     refused=AssetRefused,

@@ -52,7 +52,7 @@ def _unknown_channels(platform: RoutePorts, route: Route) -> list[Fault]:
 ROUTES: DocumentKind[RoutePorts, Route] = DocumentKind(
     word="route",
     store=lambda platform: platform.routes,
-    model=lambda _: Route,
+    model=Route,
     parse=parse_route,
     write=route_document,
     refused=RouteRefused,

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from pydantic import BaseModel
-
 from alerting.definitions.sinks.sink import (
     Sink,
     SinkRefused,
@@ -13,7 +11,7 @@ from alerting.definitions.sinks.sink import (
     sink_kinds,
 )
 from alerting.definitions.wording.language import template
-from alerting.ports import Document, SinkPorts
+from alerting.ports import SinkPorts
 from alerting.usecases.documents import DocumentKind, StateChange
 from alerting.usecases.sinks.status import SinkStatus, sink_status
 
@@ -31,14 +29,10 @@ def _begin(plant: SinkPorts, names: Sequence[str], at: datetime) -> None:
         plant.sink_deliveries.begin(name, position, at)
 
 
-def _sink_model(document: Document) -> type[BaseModel] | None:
-    return sink_kinds().get(str(document.get("kind")))
-
-
 SINKS: DocumentKind[SinkPorts, Sink] = DocumentKind(
     word="sink",
     store=lambda plant: plant.sinks,
-    model=_sink_model,
+    models=sink_kinds,
     parse=parse_sink,
     write=sink_document,
     refused=SinkRefused,

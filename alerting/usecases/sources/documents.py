@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel
-
 from alerting.definitions.sources.source import (
     FilesSource,
     Source,
@@ -17,20 +15,16 @@ from alerting.definitions.sources.source import (
 )
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import template
-from alerting.ports import DeadMessage, Document, SourcePorts
+from alerting.ports import DeadMessage, SourcePorts
 from alerting.usecases.documents import DocumentKind, DocumentReview, StateChange
 
 DEAD_SHOWN = 20
 
 
-def _source_model(document: Document) -> type[BaseModel] | None:
-    return source_kinds().get(str(document.get("kind")))
-
-
 SOURCES: DocumentKind[SourcePorts, Source] = DocumentKind(
     word="source",
     store=lambda plant: plant.sources,
-    model=_source_model,
+    models=source_kinds,
     parse=parse_source,
     write=source_document,
     refused=SourceRefused,

@@ -1,6 +1,6 @@
 """SourceDeliveries of each source, and whether it is stale."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import PolledBy, PolledFields, Source
 from alerting.definitions.wording.language import ENGLISH
-from alerting.ports import DocumentRevision, PollReader, SourcePorts, SourceProgress
+from alerting.ports import PollReader, SourcePorts, SourceProgress
 from alerting.readings.spacing import SKEW, rough_duration
 from alerting.usecases.sources.documents import SOURCES
 
@@ -58,20 +58,16 @@ class SourceStatus:
 
 def source_statuses(plant: SourcePorts, now: datetime) -> list[SourceStatus]:
     """Return the status of every valid source, sorted by name. Writes nothing."""
-    return [
-        source_status(plant, source, plant.sources.revisions(source.name), now)
-        for source in SOURCES.read(plant)[0]
-    ]
+    return [source_status(plant, source, now) for source in SOURCES.read(plant)[0]]
 
 
-def source_status(
-    plant: SourcePorts, source: Source, revisions: Sequence[DocumentRevision], now: datetime
-) -> SourceStatus:
+def source_status(plant: SourcePorts, source: Source, now: datetime) -> SourceStatus:
     """Return the status of a source. Silence counts from its last revision at the earliest, e.g.
     when it was resumed.
 
     One without a revision was written into the database just now.
     """
+    revisions = plant.sources.revisions(source.name)
     progress = plant.deliveries.progress(source.name)
     since = max((revision.at for revision in revisions), default=now)
     silent = max(now - max(progress.arrived_at or since, since), timedelta(0))

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.console.definitions.documents import line_of_path, write_yaml_document
+from alerting.console.definitions.editor_page import DEFINITION_PAGES
 from alerting.console.definitions.form import FormGroup, draw_form
 from alerting.console.definitions.form_document import change_form, read_form
 from alerting.console.definitions.starts import list_starts
@@ -170,8 +171,16 @@ def test_a_new_definition_is_about_what_was_named_and_nothing_is_guessed(enginee
 # The form
 
 
+def drawn(document):
+    return draw_form(document, DEFINITION_PAGES.form_schema(document))
+
+
+def changed_form(document, act, path, way=0):
+    return change_form(document, act, path, way, DEFINITION_PAGES.form_schema(document))
+
+
 def through_form(document):
-    return parse_definition(read_form(inputs_of(draw_form(document))))
+    return parse_definition(read_form(inputs_of(drawn(document))))
 
 
 def test_each_example_goes_through_the_form_and_through_yaml_and_back_unchanged():
@@ -187,20 +196,20 @@ def test_each_example_goes_through_the_form_and_through_yaml_and_back_unchanged(
 
 
 def test_a_form_has_only_the_branches_in_use():
-    assert len(list(inputs_of(draw_form(too_hot())))) < 40
-    changed = change_form(too_hot(), "add", "suppression")
-    changed = change_form(changed, "add", "suppression.when")
+    assert len(list(inputs_of(drawn(too_hot())))) < 40
+    changed = changed_form(too_hot(), "add", "suppression")
+    changed = changed_form(changed, "add", "suppression.when")
     assert changed["suppression"] == {"when": [{}]}
-    learned = change_form(too_hot(), "way", "above", 2)
+    learned = changed_form(too_hot(), "way", "above", 2)
     assert learned["above"] == {"learned": {"quantile": ""}}
-    assert read_form(inputs_of(draw_form(learned))) == learned
-    assert change_form(learned, "remove", "above") == change_form(learned, "way", "above", 0)
+    assert read_form(inputs_of(drawn(learned))) == learned
+    assert changed_form(learned, "remove", "above") == changed_form(learned, "way", "above", 0)
 
 
 def test_null_that_means_never_is_a_state_of_its_own():
     for schedule in ({"retrain": None}, {}):
         document = {**EXAMPLES[0], "schedule": schedule}
-        assert read_form(inputs_of(draw_form(document)))["schedule"] == schedule
+        assert read_form(inputs_of(drawn(document)))["schedule"] == schedule
 
 
 def test_text_and_form_change_each_other_over_the_server(engineer, platform):
@@ -208,7 +217,7 @@ def test_text_and_form_change_each_other_over_the_server(engineer, platform):
     form = send(engineer, EDIT, "form", text, revision="1")
     assert form.status_code == 200
     assert 'name="n:above" value="210"' in form.text
-    inputs = dict(inputs_of(draw_form(too_hot(above=210)))) | {"n:above": "212,5"}
+    inputs = dict(inputs_of(drawn(too_hot(above=210)))) | {"n:above": "212,5"}
     page = send(engineer, EDIT, "yaml", revision="1", shape="form", **inputs)
     assert "above: 212.5" in text_of(page)
     answer = send(engineer, EDIT, "apply", revision="1", shape="form", **inputs)
@@ -229,14 +238,14 @@ def test_an_event_type_is_offered_with_its_title_and_described_with_it(engineer,
 
 
 def test_a_fault_stands_beside_its_field_in_the_form(engineer):
-    inputs = dict(inputs_of(draw_form(too_hot()))) | {"n:above": "hot"}
+    inputs = dict(inputs_of(drawn(too_hot()))) | {"n:above": "hot"}
     page = send(engineer, EDIT, "check", revision="1", shape="form", **inputs)
     assert page.status_code == 422
     assert re.search(r'value="hot".*?<small class="fault"', page.text, re.S)
 
 
 def test_a_form_that_the_console_did_not_draw_breaks_nothing(engineer):
-    usual = dict(inputs_of(draw_form(too_hot())))
+    usual = dict(inputs_of(drawn(too_hot())))
     odd = {
         "n:" + ".".join(["a"] * 99): "1",
         "y:problem": "!!python/object:os.system {}",

@@ -42,7 +42,7 @@ WRITE = partial(Recipe.model_dump, exclude_defaults=True)
 RECIPES = DocumentKind(
     word="recipe",
     store=lambda _: STORE,
-    model=lambda _: Recipe,
+    model=Recipe,
     parse=parse,
     write=WRITE,
     refused=DocumentRefused,

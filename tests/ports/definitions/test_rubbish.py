@@ -324,4 +324,4 @@ def test_a_date_after_the_year_9999_and_half_a_character_stop_no_query(real):
     for document in ({"name": "oven-2", "title": DatetimeMS(2**60)}, RawBSONDocument(broken)):
         real.database["assets"].insert_one(document, bypass_document_validation=True)
     assert "oven-1" in {asset.name for asset in real.assets.all()}
-    assert real.assets.faulty().keys() >= {"oven-2"}
+    assert "oven-2" in {one.name for one in real.assets.read_all()[1]}
