@@ -14,7 +14,7 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import definition_fields
 from alerting.kinds.validation import parse_revision
 from alerting.ports import FaultyDocument, ParseRevisions
-from alerting.stores.definitions.document_store import MongoDocuments
+from alerting.stores.definitions.document_store import NamedDocuments
 from alerting.stores.documents import (
     CODEC,
     DEFINITIONS,
@@ -35,7 +35,7 @@ _DEFINITION = b"\x03definition\0"  # type and name of the field of a revision
 _OURS = ("_id", "_faults", "_label")
 
 
-class MongoDefinitions(MongoDocuments):
+class MongoDefinitions(NamedDocuments):
     """Port `Definitions`. The server refuses malformed documents once `ensure` has run."""
 
     def __init__(self, database: MongoDatabase) -> None:

@@ -18,7 +18,7 @@ from alerting.stores.documents import (
 _VALIDATION = 121  # code of DocumentValidationFailure
 
 
-class MongoDocuments:
+class NamedDocuments:
     """Documents by name, and the numbers of their revisions. `word`: what a document is called."""
 
     def __init__(self, database: MongoDatabase, collection: str, revisions: str, word: str) -> None:
@@ -56,7 +56,7 @@ class MongoDocuments:
         return int(max(legal, default=0))
 
 
-class MongoDocumentStore(MongoDocuments):
+class MongoDocumentStore(NamedDocuments):
     """Port `DocumentStore`."""
 
     def documents(self) -> list[Document]:
