@@ -49,13 +49,11 @@ __all__ = [
     "USUAL_LATENCY",
     "VARIABLE_PATTERN",
     "Asset",
-    "AssetRefused",
     "AssetTree",
     "Closed",
     "Computed",
     "Direction",
     "EventType",
-    "EventTypeRefused",
     "Instant",
     "Line",
     "LongerThanZero",
@@ -335,26 +333,14 @@ def event_titles(types: Iterable[EventType]) -> dict[str, str]:
     return {type_.name: type_.title or type_.name for type_ in types}
 
 
-class AssetRefused(DocumentRefused):
-    """Refusal of a whole asset because of its faults."""
-
-    what = "asset"
-
-
-class EventTypeRefused(DocumentRefused):
-    """Refusal of a whole event type because of its faults."""
-
-    what = "event type"
-
-
 def parse_asset(document: Mapping[str, Any]) -> Asset:
-    """Return the asset of a document. Raises AssetRefused with every fault."""
+    """Return the asset of a document. Raises DocumentRefused with every fault."""
     try:
         asset = Asset.model_validate(dict(document))
     except ValidationError as error:
-        raise AssetRefused(document.get("name"), asset_faults(error)) from error
+        raise DocumentRefused(document.get("name"), asset_faults(error), "asset") from error
     if faults := list(computed_faults(asset)):
-        raise AssetRefused(asset.name, faults)
+        raise DocumentRefused(asset.name, faults, "asset")
     return asset
 
 
@@ -386,12 +372,12 @@ def is_type_open(variable: Variable) -> bool:
 
 
 def parse_event_type(document: Mapping[str, Any]) -> EventType:
-    """Return the event type of a document. Raises EventTypeRefused with every fault."""
+    """Return the event type of a document. Raises DocumentRefused with every fault."""
     try:
         return EventType.model_validate(dict(document))
     except ValidationError as error:
-        raise EventTypeRefused(
-            document.get("name"), model_faults(error.errors(), EventType.model_fields)
+        raise DocumentRefused(
+            document.get("name"), model_faults(error.errors(), EventType.model_fields), "event type"
         ) from error
 
 

@@ -111,11 +111,10 @@ class TrainingRefused(UserError):
 
 
 class DocumentRefused(UserError):
-    """Refusal of a whole document because of its faults. The first `MOST_FAULTS` are named."""
+    """Refusal of a whole document because of its faults. The first `MOST_FAULTS` are named.
+    `word`: what the document is."""
 
-    what = "document"
-
-    def __init__(self, name: object, faults: Sequence[Fault]) -> None:
+    def __init__(self, name: object, faults: Sequence[Fault], word: str = "document") -> None:
         self.name = name if isinstance(name, str) else shown(name)
         self.faults = tuple(faults[:MOST_FAULTS])
         if len(faults) > MOST_FAULTS:
@@ -126,25 +125,18 @@ class DocumentRefused(UserError):
                 ),
             )
         super().__init__(
-            f"{self.what} {shown(self.name)} has faults:\n"
-            + "\n".join(f"  - {f}" for f in self.faults)
+            f"{word} {shown(self.name)} has faults:\n" + "\n".join(f"  - {f}" for f in self.faults)
         )
-
-
-class DefinitionRefused(DocumentRefused):
-    """Refusal of a whole definition because of its faults."""
-
-    what = "definition"
 
 
 def read_document(
     validate: Callable[[Mapping[str, Any]], T],
     document: Mapping[str, Any],
-    refused: type[DocumentRefused],
+    word: str,
     faults_of: Callable[[Sequence[Any]], list[Fault]],
     across: Callable[[T], Iterable[Fault]],
 ) -> T:
-    """Return what a document says. Raises the refusal with every fault: those of its fields, by
+    """Return what a document says. Raises DocumentRefused with every fault: those of its fields, by
     pydantic's errors, and those across fields, also of the rest without the faulty ones."""
     name = document.get("name", "without a name")
     try:
@@ -157,9 +149,9 @@ def read_document(
             faults += [fault for fault in rest if fault.path not in paths]
         except ValidationError:
             pass  # the rest alone is no document
-        raise refused(name, faults) from error
+        raise DocumentRefused(name, faults, word) from error
     if faults := list(across(found)):
-        raise refused(name, faults)
+        raise DocumentRefused(name, faults, word)
     return found
 
 

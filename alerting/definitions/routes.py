@@ -10,7 +10,6 @@ from pydantic import Field, StringConstraints
 
 from alerting.definitions.assets import Closed, Name, Tag
 from alerting.definitions.faults import (
-    DocumentRefused,
     Duration,
     Fault,
     format_duration,
@@ -23,12 +22,6 @@ from alerting.definitions.wording.fault_messages import model_faults, name_fault
 from alerting.definitions.wording.language import LanguageCode, translatable
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
-
-
-class RouteRefused(DocumentRefused):
-    """Refusal of a whole route because of its faults."""
-
-    what = "route"
 
 
 class Match(Closed):
@@ -160,11 +153,11 @@ def is_for(route: Route, asset: str) -> bool:
 
 
 def parse_route(document: Mapping[str, Any]) -> Route:
-    """Return the route of a document. Raises RouteRefused with every fault."""
+    """Return the route of a document. Raises DocumentRefused with every fault."""
     return read_document(
         Route.model_validate,
         document,
-        RouteRefused,
+        "route",
         lambda errors: [_fault(error) for error in _first_causes(errors)],
         _cross_faults,
     )

@@ -14,8 +14,6 @@ from pydantic_core import core_schema
 
 from alerting.definitions.faults import format_duration
 from alerting.definitions.model import Revision
-from alerting.definitions.sinks.sink import sink_union
-from alerting.definitions.sources.source import source_union
 from alerting.kinds.registry import definition_union
 
 Schema = dict[str, Any]
@@ -74,22 +72,11 @@ def mongo_validator() -> Schema:
     Instants may be dates or text, whole numbers may be doubles. Raises ValueError if the model uses
     a keyword without a translation, so that no rule is lost unseen.
     """
-    schema = json_schema()
-    kinds = [_kind(branch, schema["$defs"]) for branch in schema["oneOf"]]
-    return {"$jsonSchema": {"bsonType": "object", "oneOf": kinds}}
+    return mongo_union_validator(definition_union())
 
 
-def mongo_source_validator() -> Schema:
-    """Return the validator of sources, made in the same way."""
-    return _union_validator(source_union())
-
-
-def mongo_sink_validator() -> Schema:
-    """Return the validator of sinks, made in the same way."""
-    return _union_validator(sink_union())
-
-
-def _union_validator(union: TypeAdapter[Any]) -> Schema:
+def mongo_union_validator(union: TypeAdapter[Any]) -> Schema:
+    """Return the validator of the documents of a union, made in the same way."""
     schema = union.json_schema(by_alias=True, schema_generator=_Generator)
     return {
         "$jsonSchema": {

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from alerting.definitions.checks.cross_fields import cross_faults
 from alerting.definitions.faults import (
     MISSING,
-    DefinitionRefused,
     DocumentRefused,
     Fault,
     close_names,
@@ -42,25 +41,19 @@ _CHOICES = (
 )
 
 
-class RevisionRefused(DocumentRefused):
-    """Refusal of a whole revision because of its faults."""
-
-    what = "revision"
-
-
 def parse_definition(document: Mapping[str, Any]) -> Definition:
     """Return the definition of a document.
 
-    Raises DefinitionRefused with every fault that shows without knowledge of the assets.
+    Raises DocumentRefused with every fault that shows without knowledge of the assets.
     """
     definition, faults = _read(document)
     if faults or definition is None:
-        raise DefinitionRefused(document.get("name", "without a name"), faults)
+        raise DocumentRefused(document.get("name", "without a name"), faults, "definition")
     return definition
 
 
 def parse_revision(document: Mapping[str, Any]) -> Revision:
-    """Return the revision of a document. Raises RevisionRefused with every fault, also those of its
+    """Return the revision of a document. Raises DocumentRefused with every fault, also those of its
     definition."""
     name = f"{document.get('name')} r{document.get('number')}"
     errors: list[Any] = []
@@ -74,7 +67,7 @@ def parse_revision(document: Mapping[str, Any]) -> Revision:
     except ValidationError as error:
         errors += [one for one in error.errors() if one["loc"][0] != "definition"]
     if errors:
-        raise RevisionRefused(name, model_faults(errors, Revision.model_fields))
+        raise DocumentRefused(name, model_faults(errors, Revision.model_fields), "revision")
     faults = list(cross_faults(revision.definition))
     if revision.definition.name != revision.name:
         faults.append(
@@ -84,7 +77,7 @@ def parse_revision(document: Mapping[str, Any]) -> Revision:
             )
         )
     if faults:
-        raise RevisionRefused(name, faults)
+        raise DocumentRefused(name, faults, "revision")
     return revision
 
 

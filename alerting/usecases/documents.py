@@ -142,7 +142,6 @@ class DocumentKind(Generic[P_contra, T]):
     store: Callable[[P_contra], DocumentStore]
     parse: Callable[[Mapping[str, Any]], T]
     write: Callable[[T], Document]
-    refused: type[DocumentRefused]
     applied: str
     removed: str = ""
     model: type[BaseModel] | None = None
@@ -226,7 +225,7 @@ class DocumentKind(Generic[P_contra, T]):
         reviews = self.review_all(ports, documents, on_host=on_host)
         of = len(reviews)
         if of == 1 and reviews[0].faults and not any(origins):
-            raise self.refused(reviews[0].name, reviews[0].faults)
+            raise DocumentRefused(reviews[0].name, reviews[0].faults, self.word)
         messages = []
         positions: dict[str, list[str]] = {}
         for number, (document, one) in enumerate(zip(documents, reviews, strict=True), 1):
@@ -236,7 +235,7 @@ class DocumentKind(Generic[P_contra, T]):
             is_found_by_name = "name" in document or of == 1
             label = one.name if is_found_by_name else f"{one.name}, document {number} of {of}"
             origin = origins[number - 1] if origins else ""
-            refusal = str(self.refused(label, one.faults))
+            refusal = str(DocumentRefused(label, one.faults, self.word))
             messages.append(f"{origin}: {refusal}" if origin else refusal)
         messages += [
             f"{self.word} {name!r} occurs twice in these documents: {' and '.join(numbers)} of {of}"

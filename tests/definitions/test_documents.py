@@ -21,8 +21,9 @@ from alerting.definitions.revisions import (
 )
 from alerting.definitions.routes import Route, parse_route, route_document
 from alerting.definitions.sinks.fields import fill_pattern
-from alerting.definitions.sinks.sink import SINK_KINDS, parse_sink, sink_document
-from alerting.definitions.sources.source import parse_source, source_document
+from alerting.definitions.sinks.sink import SINK_KINDS, parse_sink
+from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources.union import kind_document
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.kinds.validation import parse_definition
@@ -62,10 +63,10 @@ WRITTEN = [
             DATES,
         )
     ),
-    (parse_source, source_document, {"name": "gate", "kind": "http"}),
-    (parse_source, source_document, {"name": "lab", "kind": "files", "pattern": "/data/*.csv"}),
-    (parse_source, source_document, SQL),
-    *((parse_sink, sink_document, {"name": "o", "kind": kind, "url": URL}) for kind in SINK_KINDS),
+    (parse_source, kind_document, {"name": "gate", "kind": "http"}),
+    (parse_source, kind_document, {"name": "lab", "kind": "files", "pattern": "/data/*.csv"}),
+    (parse_source, kind_document, SQL),
+    *((parse_sink, kind_document, {"name": "o", "kind": kind, "url": URL}) for kind in SINK_KINDS),
     (parse_route, route_document, {"name": "all", "channels": ["log"]}),
     (
         parse_route,

@@ -7,12 +7,12 @@ import pytest
 
 from alerting.adapters.mongo import prepare
 from alerting.definitions import left
-from alerting.definitions.assets import AssetRefused, parse_asset
-from alerting.definitions.faults import DefinitionRefused
+from alerting.definitions.assets import parse_asset
+from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.left import LEFT_IN_0_2_0, Left, find_left
-from alerting.definitions.routes import RouteRefused, parse_route
-from alerting.definitions.sinks.sink import SinkRefused, parse_sink, sink_kinds
-from alerting.definitions.sources.source import SourceRefused, parse_source, source_kinds
+from alerting.definitions.routes import parse_route
+from alerting.definitions.sinks.sink import parse_sink, sink_kinds
+from alerting.definitions.sources.source import parse_source, source_kinds
 from alerting.kinds.validation import parse_definition
 from alerting.local.up import read_what_left
 from tests.builders import too_hot
@@ -20,7 +20,7 @@ from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tools.pages.upgrade import upgrade_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "upgrade.md"
-PARSERS = {"sink": (parse_sink, SinkRefused), "source": (parse_source, SourceRefused)}
+PARSERS = {"sink": parse_sink, "source": parse_source}
 GONE = (
     Left("field", "definition.colour", "tags"),
     Left("field", "sink.match.colour", "definitions"),
@@ -41,8 +41,8 @@ def gone(monkeypatch):
     "one", [o for o in LEFT_IN_0_2_0 if o.what.startswith("kind of s")], ids=str
 )
 def test_a_kind_that_left_is_refused_with_what_does_it_now(one):
-    parse, refused = PARSERS[one.what.removeprefix("kind of ")]
-    with pytest.raises(refused) as refusal:
+    parse = PARSERS[one.what.removeprefix("kind of ")]
+    with pytest.raises(DocumentRefused) as refusal:
         parse({"name": "old", "kind": one.name, "url": {"env": "OLD_URL"}})
     (fault,) = refusal.value.faults
     assert fault.hint == f"left in 0.2.0: {one.instead}"
@@ -50,19 +50,19 @@ def test_a_kind_that_left_is_refused_with_what_does_it_now(one):
 
 
 def test_a_field_that_left_is_refused_with_what_does_it_now(gone):
-    def hint(parse, refused, document):
-        with pytest.raises(refused) as refusal:
+    def hint(parse, document):
+        with pytest.raises(DocumentRefused) as refusal:
             parse(document)
         return refusal.value.faults[0].hint
 
     asset = {"name": "oven-1", "colour": "red"}
     route = {"name": "night", "channels": ["mail"], "colour": "red"}
-    assert hint(parse_asset, AssetRefused, asset) == "left in 0.2.0: attributes"
-    assert hint(parse_route, RouteRefused, route) == "left in 0.2.0: severity"
+    assert hint(parse_asset, asset) == "left in 0.2.0: attributes"
+    assert hint(parse_route, route) == "left in 0.2.0: severity"
     hot = {**too_hot(), "colour": "red"}
-    assert hint(parse_definition, DefinitionRefused, hot) == "left in 0.2.0: tags"
+    assert hint(parse_definition, hot) == "left in 0.2.0: tags"
     scada = {"name": "s", "kind": "mqtt", "url": {"env": "A_URL"}, "match": {"colour": "red"}}
-    assert hint(parse_sink, SinkRefused, scada) == "left in 0.2.0: definitions"
+    assert hint(parse_sink, scada) == "left in 0.2.0: definitions"
 
 
 def test_every_entry_is_found_by_its_name_and_says_what_to_do():

@@ -5,7 +5,7 @@ import pytest
 
 from alerting.adapters.files.yaml_documents import parse_yaml
 from alerting.definitions.assets import parse_asset, parse_event_type
-from alerting.definitions.faults import DefinitionRefused
+from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.hours import Hours
 from alerting.definitions.routes import parse_route
 from alerting.definitions.sinks.sink import parse_sink
@@ -657,7 +657,7 @@ def test_all_faults_are_told_at_once():
 
 
 def test_of_thousands_of_faults_fifty_are_named():
-    with pytest.raises(DefinitionRefused) as refusal:
+    with pytest.raises(DocumentRefused) as refusal:
         parse_definition(too_hot(**{f"field{number}": 1 for number in range(2000)}))
     assert str(refusal.value).count("\n") == 51
     assert "has 1950 more faults" in str(refusal.value)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.faults import DefinitionRefused, unknown_name
+from alerting.definitions.faults import DocumentRefused, unknown_name
 from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.normal.training import propose_end
 from alerting.kinds.protocol.training import NormalTime
@@ -69,7 +69,7 @@ def approved():
 
 
 def faults_of(**changes):
-    with pytest.raises(DefinitionRefused) as refused:
+    with pytest.raises(DocumentRefused) as refused:
         parse_definition(too_moist(**changes))
     return str(refused.value)
 

@@ -1,6 +1,7 @@
 """The JSON Schema and the MongoDB validator say what the model says."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -104,6 +105,7 @@ def test_bounds_instants_and_whole_numbers_are_written_as_the_server_reads_them(
 
 def test_a_rule_that_cannot_be_translated_is_an_error(monkeypatch):
     untranslatable = {"oneOf": [{"type": "string", "contentEncoding": "base64"}], "$defs": {}}
-    monkeypatch.setattr(schema, "json_schema", lambda: untranslatable)
+    union = SimpleNamespace(json_schema=lambda **_: untranslatable)
+    monkeypatch.setattr(schema, "definition_union", lambda: union)
     with pytest.raises(ValueError, match="contentEncoding"):
         mongo_validator()

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import AssetRefused, Variable, parse_asset
+from alerting.definitions.assets import Variable, parse_asset
+from alerting.definitions.faults import DocumentRefused
 from alerting.readings.computed import lookback, read_computed, with_computed
 from tests.builders import at, history, oven, with_quality
 
@@ -171,7 +172,7 @@ def test_all_faults_of_computed_variables_are_reported_at_once():
         },
         "relations": [{"variable": "a", "kind": "equal", "of": "gas"}],
     }
-    with pytest.raises(AssetRefused) as refused:
+    with pytest.raises(DocumentRefused) as refused:
         parse_asset(document)
     assert [str(fault) for fault in refused.value.faults] == [
         "variables.slow.computed.within: 10m is shorter than the sampling of 'lab', 1h (lengthen "
@@ -181,7 +182,7 @@ def test_all_faults_of_computed_variables_are_reported_at_once():
         "variables: computed variables depend on each other in a circle: b -> c -> b",
         "relations.0: 'a' is computed, and moves with its parts (name measured variables)",
     ]
-    with pytest.raises(AssetRefused, match="remove delay, controllable"):
+    with pytest.raises(DocumentRefused, match="remove delay, controllable"):
         parse_asset(
             {
                 "name": "x",
@@ -191,7 +192,7 @@ def test_all_faults_of_computed_variables_are_reported_at_once():
                 },
             }
         )
-    with pytest.raises(AssetRefused, match="by goes together with kind: ratio"):
+    with pytest.raises(DocumentRefused, match="by goes together with kind: ratio"):
         parse_asset(
             {
                 "name": "x",

@@ -5,7 +5,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import Asset, AssetRefused, parse_asset
+from alerting.definitions.assets import Asset, parse_asset
+from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.wording.language import spoken_share
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
@@ -225,5 +226,5 @@ def test_relations_that_cannot_be_are_refused():
         ([equal | {"kind": "difference"}], "minus goes together with kind: difference"),
     ]
     for relations, fault in forged:
-        with pytest.raises(AssetRefused, match=fault):
+        with pytest.raises(DocumentRefused, match=fault):
             parse_asset({"name": "line", "relations": relations})

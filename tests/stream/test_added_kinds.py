@@ -15,11 +15,11 @@ import pytest
 
 from alerting.adapters.mongo import prepare
 from alerting.adapters.sources.brokers import look_at
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.sinks import sink
-from alerting.definitions.sinks.sink import SinkRefused, parse_sink
+from alerting.definitions.sinks.sink import parse_sink
 from alerting.definitions.sources import source
-from alerting.definitions.sources.source import SourceRefused, parse_source
+from alerting.definitions.sources.source import parse_source
 from alerting.ports import ACCEPTED, Answer
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.service import StreamService
@@ -63,7 +63,7 @@ def installed(folder, monkeypatch, files, points):
 
 def forget():
     """Forget what was loaded once."""
-    for union in (sink._UNION, source._UNION):
+    for union in (sink.SINK_UNION, source.SOURCE_UNION):
         for name in ("kinds", "adapter"):
             union.__dict__.pop(name, None)
         union._unusable.clear()
@@ -150,10 +150,10 @@ def test_a_sink_of_an_added_kind_gives_the_answer_to_each_message(package, gatew
 
 
 def test_the_schema_of_an_added_kind_is_closed(package):
-    with pytest.raises(SinkRefused) as refusal:
+    with pytest.raises(DocumentRefused) as refusal:
         parse_sink({**SINK, "wait_s": 900, "wait": 1, "url": {}})
     assert {fault.path for fault in refusal.value.faults} == {"wait_s", "wait", "url"}
-    with pytest.raises(SourceRefused, match="topic: is not a field"):
+    with pytest.raises(DocumentRefused, match="topic: is not a field"):
         parse_source({**SOURCE, "topic": "line"})
 
 
@@ -187,7 +187,7 @@ def test_a_package_that_cannot_be_used_is_named_where_its_kind_is_and_others_go_
 ):
     points = {"alerting.sinks": {kind: value, "fine": "added:Fine", "mqtt": "added:Mqtt"}}
     with installed(tmp_path, monkeypatch, {"added.py": MODEL}, points):
-        with pytest.raises(SinkRefused) as refusal:
+        with pytest.raises(DocumentRefused) as refusal:
             parse_sink({**SINK, "kind": kind})
         (fault,) = refusal.value.faults
         assert fault.hint.startswith("the package tcp-lines adds this kind, but ")

@@ -25,13 +25,12 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.left import left_names, left_of_documents
 from alerting.definitions.routes import Route
-from alerting.definitions.sinks.sink import sink_kinds
-from alerting.definitions.sources.source import source_kinds
+from alerting.definitions.sinks.sink import SINK_UNION, sink_kinds
+from alerting.definitions.sources.source import SOURCE_UNION, source_kinds
 from alerting.kinds.schema import (
     mongo_model_validator,
     mongo_revision_validator,
-    mongo_sink_validator,
-    mongo_source_validator,
+    mongo_union_validator,
     mongo_validator,
 )
 from alerting.readings.history import LAST_INSTANT
@@ -405,8 +404,8 @@ VALIDATORS: dict[str, Callable[[], Document]] = {
     ASSETS: partial(mongo_model_validator, Asset),
     EVENT_TYPES: partial(mongo_model_validator, EventType),
     ROUTES: partial(mongo_model_validator, Route),
-    SOURCES: mongo_source_validator,
-    SINKS: mongo_sink_validator,
+    SOURCES: lambda: mongo_union_validator(SOURCE_UNION.adapter),
+    SINKS: lambda: mongo_union_validator(SINK_UNION.adapter),
     SOURCE_FILES: source_file_validator,
     BACKTEST_FILES: backtest_file_validator,
     LABELS: label_validator,

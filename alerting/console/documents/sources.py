@@ -18,7 +18,7 @@ from alerting.console.documents.kinds import ConsoleKind, EditorAnswer, PressedB
 from alerting.console.documents.pages import render_page, render_refusal
 from alerting.console.documents.trials import Trials
 from alerting.console.web.forms import FormEngineer
-from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.faults import DocumentRefused, NotFound, UserError
 from alerting.definitions.sources.source import Source
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeadMessage, Document, Platform
@@ -163,7 +163,7 @@ def look_at(request: Request, platform: Platform, document: Document) -> SourceT
     """Return rows of a document that need not be applied. Raises UserError."""
     (review,) = SOURCES.plan(platform, [document], on_host=False)
     if review.read is None:
-        raise SOURCES.refused(review.name, review.faults)
+        raise DocumentRefused(review.name, review.faults, SOURCES.word)
     return _look(request, platform, review.read)
 
 

@@ -1,15 +1,15 @@
 """Kinds of sinks, as one closed union by `kind`, and the reader of their documents."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, Field, StringConstraints
 
-from alerting.definitions.faults import DocumentRefused, Fault
+from alerting.definitions.faults import Fault
 from alerting.definitions.sinks.fields import SinkFields, pattern_faults
 from alerting.definitions.sources.mapping import Secret, Text
 from alerting.definitions.sources.streamed import Tls
-from alerting.definitions.sources.union import KindUnion, kind_document
+from alerting.definitions.sources.union import KindUnion
 
 TableName = Annotated[
     str,
@@ -17,12 +17,6 @@ TableName = Annotated[
         pattern=r"^([A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_{}]*$", max_length=100
     ),
 ]
-
-
-class SinkRefused(DocumentRefused):
-    """Refusal of a whole sink because of its faults."""
-
-    what = "sink"
 
 
 class WebhookSink(SinkFields):
@@ -119,28 +113,10 @@ SINK_KINDS: Mapping[str, type[SinkFields]] = {
 }
 
 
-def _faults(sink: Sink) -> Iterator[Fault]:
-    return sink.faults()
-
-
-_UNION: KindUnion[Sink] = KindUnion(SINK_KINDS, SinkFields, _faults, SinkRefused)
+SINK_UNION: KindUnion[Sink] = KindUnion(SINK_KINDS, SinkFields, lambda sink: sink.faults(), "sink")
+parse_sink = SINK_UNION.parse
 
 
 def sink_kinds() -> Mapping[str, type[BaseModel]]:
     """Return the models of all kinds of sinks, those that installed packages add among them."""
-    return _UNION.kinds
-
-
-def sink_union() -> TypeAdapter[Sink]:
-    """Return the closed union of all kinds of sinks, told apart by `kind`."""
-    return _UNION.adapter
-
-
-def parse_sink(document: Mapping[str, Any]) -> Sink:
-    """Return the sink of a document. Raises SinkRefused with every fault."""
-    return _UNION.parse(document)
-
-
-def sink_document(sink: Sink) -> dict[str, Any]:
-    """Return the document of a sink as people would write it: without fields at their default."""
-    return kind_document(sink, sink.name, sink.kind)
+    return SINK_UNION.kinds

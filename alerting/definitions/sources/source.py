@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, Field, StringConstraints
 
 from alerting.definitions.assets import USUAL_LATENCY, LongerThanZero
-from alerting.definitions.faults import DocumentRefused, Duration, Fault, format_duration, shown
+from alerting.definitions.faults import Duration, Fault, format_duration, shown
 from alerting.definitions.sources.mapping import Secret, SourceFields, Text, Title
 from alerting.definitions.sources.opc_ua import OpcUaSource
 from alerting.definitions.sources.streamed import (
@@ -16,7 +16,7 @@ from alerting.definitions.sources.streamed import (
     MqttSource,
     StreamedSource,
 )
-from alerting.definitions.sources.union import KindUnion, kind_document
+from alerting.definitions.sources.union import KindUnion
 
 PolledBy = Literal["service", "scheduler"]
 SHORTEST_INTERVAL = timedelta(seconds=5)
@@ -28,12 +28,6 @@ cheap."""
 LEASE_LASTS = timedelta(seconds=15)
 """Time without a renewal after which a lease is over: its holder was killed."""
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
-
-
-class SourceRefused(DocumentRefused):
-    """Refusal of a whole source because of its faults."""
-
-    what = "source"
 
 
 class PolledFields(SourceFields):
@@ -206,22 +200,7 @@ POLLED = tuple(kind for kind, model in KINDS.items() if issubclass(model, Polled
 
 def source_kinds() -> Mapping[str, type[BaseModel]]:
     """Return the models of all kinds of sources, those that installed packages add among them."""
-    return _UNION.kinds
-
-
-def source_union() -> TypeAdapter[Source]:
-    """Return the closed union of all kinds of sources, told apart by `kind`."""
-    return _UNION.adapter
-
-
-def parse_source(document: Mapping[str, Any]) -> Source:
-    """Return the source of a document. Raises SourceRefused with every fault."""
-    return _UNION.parse(document)
-
-
-def source_document(source: Source) -> dict[str, Any]:
-    """Return the document of a source as people would write it: without fields at their default."""
-    return kind_document(source, source.name, source.kind)
+    return SOURCE_UNION.kinds
 
 
 def _cross_faults(source: Source) -> Iterator[Fault]:
@@ -249,7 +228,8 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
         )
 
 
-_UNION: KindUnion[Source] = KindUnion(KINDS, StreamedSource, _cross_faults, SourceRefused)
+SOURCE_UNION: KindUnion[Source] = KindUnion(KINDS, StreamedSource, _cross_faults, "source")
+parse_source = SOURCE_UNION.parse
 
 
 def _reader_faults(source: PolledFields) -> Iterator[Fault]:

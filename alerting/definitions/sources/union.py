@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from alerting.definitions.faults import (
     MISSING,
-    DocumentRefused,
     Fault,
     first_line,
     name_hint,
@@ -35,20 +34,20 @@ _log = logging.getLogger(__name__)
 
 class KindUnion(Generic[T]):
     """The documents of some kinds. `built_in`: the models of the platform; `base`: what those of
-    packages are made from; `faults`: yields the faults of several fields together; `refused`: the
-    refusal of a whole document."""
+    packages are made from; `faults`: yields the faults of several fields together; `word`: what
+    a document is called."""
 
     def __init__(
         self,
         built_in: Mapping[str, type[BaseModel]],
         base: type[BaseModel],
         faults: Callable[[T], Iterator[Fault]],
-        refused: type[DocumentRefused],
+        word: str,
     ) -> None:
         self._built_in = built_in
         self._base = base
         self._faults = faults
-        self._refused = refused
+        self._word = word
         self._unusable: dict[str, str] = {}
 
     @cached_property
@@ -56,7 +55,7 @@ class KindUnion(Generic[T]):
         """Return the models by kind, those of installed packages among them; these are loaded once,
         and a warning names each that cannot be used."""
         found = dict(self._built_in)
-        group = f"alerting.{self._refused.what}s"
+        group = f"alerting.{self._word}s"
         for point in entry_points(group=group):
             try:
                 model = point.load()
@@ -96,11 +95,11 @@ class KindUnion(Generic[T]):
         return TypeAdapter(hint)
 
     def parse(self, document: Mapping[str, Any]) -> T:
-        """Return what a document says. Raises the refusal with every fault."""
+        """Return what a document says. Raises DocumentRefused with every fault."""
         return read_document(
             self.adapter.validate_python,
             document,
-            self._refused,
+            self._word,
             lambda errors: [self._fault(one, document) for one in errors],
             self._faults,
         )
@@ -108,7 +107,7 @@ class KindUnion(Generic[T]):
     def _fault(self, error: Any, document: Mapping[str, Any]) -> Fault:
         path = [str(part) for part in error["loc"] if part != "[key]"]
         path = path[1:] if path and path[0] in self.kinds else path
-        word = self._refused.what
+        word = self._word
         match error["type"]:
             case "union_tag_not_found":
                 kinds = join_with_or(*(f"kind: {kind}" for kind in self.kinds))
@@ -144,10 +143,8 @@ def _host_paths(document: object) -> dict[str, tuple[object, ...]]:
     return {field: (kind, address, path) for field, path in paths.items() if path is not None}
 
 
-def kind_document(document: BaseModel, name: str, kind: str) -> dict[str, Any]:
-    """Return a document as people would write it: without fields at their default."""
-    return {
-        "name": name,
-        "kind": kind,
-        **document.model_dump(mode="json", exclude_defaults=True),
-    }
+def kind_document(document: BaseModel) -> dict[str, Any]:
+    """Return a document as people would write it: without fields at their default, but with its
+    kind."""
+    head = document.model_dump(mode="json", include={"name", "kind"})
+    return head | document.model_dump(mode="json", exclude_defaults=True)

@@ -176,7 +176,7 @@ def _read_asset(raw: bytes) -> Read[Asset]:
 
 def parse_stored_asset(document: Document) -> Asset:
     """Return the asset of a stored document, without a field of before 0.2.0 (`find_left_parts`
-    names it). Raises AssetRefused with every fault."""
+    names it). Raises DocumentRefused with every fault."""
     return parse_asset(_without_left_field(document))
 
 

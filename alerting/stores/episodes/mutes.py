@@ -22,12 +22,6 @@ from alerting.stores.documents import (
 _MUTE = TypeAdapter(Mute)
 
 
-class MuteRefused(DocumentRefused):
-    """Error: a mute has faults."""
-
-    what = "mute"
-
-
 class MongoMutes:
     """Port `Mutes`. A faulty document is left out: it mutes nothing. `end`: when it is over."""
 
@@ -56,16 +50,16 @@ class MongoMutes:
 
 
 def parse_mute(document: Document) -> Mute:
-    """Return the mute of a document. Raises MuteRefused with every fault."""
+    """Return the mute of a document. Raises DocumentRefused with every fault."""
     try:
         mute = _MUTE.validate_python(document)
     except ValidationError as error:
-        raise MuteRefused(document.get("id"), model_faults(error.errors())) from error
+        raise DocumentRefused(document.get("id"), model_faults(error.errors()), "mute") from error
     instants = [(one.name, getattr(mute, one.name)) for one in fields(mute)]
     naive = [name for name, at in instants if isinstance(at, datetime) and at.tzinfo is None]
     if naive:
         faults = [Fault(name, "is an instant without a time zone") for name in naive]
-        raise MuteRefused(mute.id, faults)
+        raise DocumentRefused(mute.id, faults, "mute")
     return mute
 
 

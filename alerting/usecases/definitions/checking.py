@@ -7,7 +7,7 @@ from typing import Any
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults, inhibitors_of
-from alerting.definitions.faults import DefinitionRefused, Fault, shown
+from alerting.definitions.faults import DocumentRefused, Fault, shown
 from alerting.definitions.model import AssetIndex, Definition
 from alerting.definitions.revisions import in_plant_zone
 from alerting.definitions.wording.language import join_with_or, translatable
@@ -83,7 +83,7 @@ def read_beside_assets(
         faults = _name_titled(_all_faults(read, assets, types), document, assets)
     except Exception as error:  # any content of a document: no document stops the others
         return [_unreadable_fault(error)]
-    return list(DefinitionRefused(read.name, faults).faults)
+    return list(DocumentRefused(read.name, faults, "definition").faults)
 
 
 def faults_in_force(
@@ -126,7 +126,7 @@ def index_assets(valid: Sequence[Asset], faulty: Sequence[FaultyDocument]) -> As
 def _read_definition(document: Document) -> CheckedDocument:
     try:
         definition = parse_definition(document)
-    except DefinitionRefused as refusal:
+    except DocumentRefused as refusal:
         return CheckedDocument(
             refusal.name, readable_part(document, refusal.faults), tuple(refusal.faults)
         )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from alerting.definitions.assets import EventType
 from alerting.definitions.checks.inhibition import inhibitors_of
-from alerting.definitions.faults import DefinitionRefused, Fault
+from alerting.definitions.faults import Fault
 from alerting.definitions.model import AssetIndex, Definition, Revision
 from alerting.definitions.revisions import definition_document, in_plant_zone, next_revision
 from alerting.definitions.wording.language import template
@@ -176,7 +176,6 @@ DEFINITION_DOCUMENTS: DefinitionKind[DefinitionPorts] = DefinitionKind(
     models=definition_types,
     parse=parse_definition,
     write=definition_document,
-    refused=DefinitionRefused,
     applied=template("definition applied"),
     acts={
         "activate": StateChange("active", template("definition applied")),

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from alerting.definitions.assets import (
     Asset,
-    AssetRefused,
     AssetTree,
     EventType,
     Variable,
@@ -308,7 +307,6 @@ ASSETS: DocumentKind[IngestionPorts, Asset] = DocumentKind(
     model=Asset,
     parse=parse_asset,
     write=asset_as_written,
-    refused=AssetRefused,
     applied="asset applied",
     faults=_faults_in_plant,
     effects=_effects,

@@ -9,7 +9,6 @@ from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import (
     Route,
-    RouteRefused,
     in_zone,
     parse_route,
     route_document,
@@ -55,7 +54,6 @@ ROUTES: DocumentKind[RoutePorts, Route] = DocumentKind(
     model=Route,
     parse=parse_route,
     write=route_document,
-    refused=RouteRefused,
     applied=template("route applied"),
     removed=template("route removed"),
     complete=lambda platform, route: in_zone(route, str(platform.zone)),

@@ -5,11 +5,10 @@ from datetime import datetime
 
 from alerting.definitions.sinks.sink import (
     Sink,
-    SinkRefused,
     parse_sink,
-    sink_document,
     sink_kinds,
 )
+from alerting.definitions.sources.union import kind_document
 from alerting.definitions.wording.language import template
 from alerting.ports import SinkPorts
 from alerting.usecases.documents import DocumentKind, StateChange
@@ -34,8 +33,7 @@ SINKS: DocumentKind[SinkPorts, Sink] = DocumentKind(
     store=lambda plant: plant.sinks,
     models=sink_kinds,
     parse=parse_sink,
-    write=sink_document,
-    refused=SinkRefused,
+    write=kind_document,
     applied=template("sink applied"),
     acts={
         "pause": StateChange("paused", template("sink paused")),

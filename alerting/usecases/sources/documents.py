@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from alerting.definitions.sources.source import (
     FilesSource,
     Source,
-    SourceRefused,
     SqlSource,
     folder_faults,
     parse_source,
-    source_document,
     source_kinds,
 )
 from alerting.definitions.sources.streamed import StreamedSource
+from alerting.definitions.sources.union import kind_document
 from alerting.definitions.wording.language import template
 from alerting.ports import DeadMessage, SourcePorts
 from alerting.usecases.documents import DocumentKind, DocumentReview, StateChange
@@ -26,8 +25,7 @@ SOURCES: DocumentKind[SourcePorts, Source] = DocumentKind(
     store=lambda plant: plant.sources,
     models=source_kinds,
     parse=parse_source,
-    write=source_document,
-    refused=SourceRefused,
+    write=kind_document,
     applied=template("source applied"),
     acts={
         "pause": StateChange("paused", template("source paused")),

@@ -11,8 +11,8 @@ import pytest
 
 from alerting.adapters.sources.addresses import read_address
 from alerting.adapters.sources.brokers import STREAMS, open_stream
-from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import SourceRefused, parse_source
+from alerting.definitions.faults import DocumentRefused, UserError
+from alerting.definitions.sources.source import parse_source
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SCHEMES = {
@@ -58,7 +58,7 @@ def test_certificates_without_encryption_and_a_key_without_certificate_are_fault
         read_address(source("amqp", tls={"ca": "/x.pem"}), "amqp://host", PORTS)
     with pytest.raises(UserError, match=r"tls: /nothing\.pem cannot be read: No such file"):
         read_address(source("amqp", tls={"ca": "/nothing.pem"}), "amqps://host", PORTS)
-    with pytest.raises(SourceRefused, match="is the key of no certificate"):
+    with pytest.raises(DocumentRefused, match="is the key of no certificate"):
         source("amqp", tls={"key": "/x.pem"})
 
 

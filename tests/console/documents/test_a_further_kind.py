@@ -45,7 +45,6 @@ RECIPES = DocumentKind(
     model=Recipe,
     parse=parse,
     write=WRITE,
-    refused=DocumentRefused,
     applied="recipe applied",
     removed="recipe removed",
     columns=("name", "minutes"),

@@ -4,8 +4,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import SourceRefused, parse_source
+from alerting.definitions.faults import DocumentRefused, UserError
+from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.documents import SOURCES
 from tests.in_memory_platform import in_memory_platform
 
@@ -56,6 +56,6 @@ FAULTS = [
 
 @pytest.mark.parametrize(("plain", "changes", "fields"), FAULTS)
 def test_faults_of_a_document_are_named_with_their_fields(plain, changes, fields):
-    with pytest.raises(SourceRefused) as refusal:
+    with pytest.raises(DocumentRefused) as refusal:
         parse_source(plain | changes)
     assert [fault.path for fault in refusal.value.faults] == fields

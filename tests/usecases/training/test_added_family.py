@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alerting.definitions import families
-from alerting.definitions.faults import DefinitionRefused
+from alerting.definitions.faults import DocumentRefused
 from alerting.kinds.validation import parse_definition
 from alerting.learning.models.families.contract import get_family
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -75,7 +75,7 @@ def test_an_added_family_becomes_the_champion_and_evaluates(installed):
 
 def test_a_family_that_is_not_installed_or_has_another_name_is_refused(installed):
     with pytest.raises(
-        DefinitionRefused,
+        DocumentRefused,
         match="'mean_diference' is not a family that can be trained here; did you mean mean_diff",
     ):
         parse_definition(document("mean_diference"))
