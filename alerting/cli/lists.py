@@ -76,7 +76,7 @@ def _with_faulty(
 
 def _list_definitions(p: "Platform") -> Output:
     from alerting.local.processes import may_run
-    from alerting.usecases.definitions import lookup, sync
+    from alerting.usecases.definitions import sync
     from alerting.usecases.definitions.training_state import describe_trainings
     from alerting.usecases.platform_health.last_runs import last_runs
     from alerting.usecases.training.due import end_dead_trainings
@@ -87,9 +87,18 @@ def _list_definitions(p: "Platform") -> Output:
     latest = p.definitions.latest_revisions()
     states = describe_trainings(p.definitions, p.decisions, p.trainings, latest, p.zone)
     runs = last_runs(p, latest)
-    rows = [
-        lookup.summary(r, faults.get(r.name, []))
-        | {"training": states.get(r.name)}
+    rows: list[dict[str, Any]] = [
+        {
+            "name": r.name,
+            "kind": r.definition.kind,
+            "state": "faulty" if faults.get(r.name) else r.definition.state,
+            "revision": r.number,
+            "assets": ", ".join(r.definition.assets),
+            "severity": r.definition.severity,
+            "since": r.at.isoformat(),
+            "faults": faults.get(r.name, []),
+            "training": states.get(r.name),
+        }
         | vars(runs[r.name])
         for r in latest
     ]

@@ -1,12 +1,13 @@
 """Drawings of an asset's page as SVG shapes: values of a day, and times of ninety days."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from fastapi import Request
 
+from alerting.console.definitions.preview_shapes import bands_of_times
 from alerting.console.web.rendering import language_of, zone_of
 from alerting.readings.history import to_millis
 from alerting.reporting.figures.bars import BarChart, importance_bars
@@ -16,7 +17,6 @@ from alerting.usecases.trends.catalogue import VariableLine, VariablePage
 WIDTH = 150
 HEIGHT = 36
 _HOUR = 3_600_000
-_LEAST = 0.25  # share of the width, in percent, that a band has at least
 _TICKS = 3
 _VARIABLES = 8
 
@@ -49,36 +49,19 @@ def lane_shapes(
     request: Request, lanes: Sequence[Lane], start: datetime, end: datetime
 ) -> dict[str, Any]:
     """Return each lane with its bands in percent of the time, and the dates below them."""
-    whole = (end - start) / timedelta(seconds=1)
-
-    def percent_at(at: datetime) -> float:
-        return 100 * min(max((at - start) / timedelta(seconds=1) / whole, 0.0), 1.0)
-
     language = language_of(request)
     zone = zone_of(request)
-    ticks = [start + (end - start) * n / _TICKS for n in range(_TICKS + 1)]
+    ticks = [(n / _TICKS, start + (end - start) * n / _TICKS) for n in range(_TICKS + 1)]
     return {
         "lanes": [
-            (lane, _bands([(percent_at(a), percent_at(b or end)) for a, b in lane.times]))
+            (lane, bands_of_times([(a, b or end) for a, b in lane.times], start, end))
             for lane in lanes
         ],
         "ticks": [
-            {"x": round(percent_at(at), 1), "label": language.month_day(at.astimezone(zone))}
-            for at in ticks
+            {"x": round(100 * part, 1), "label": language.month_day(at.astimezone(zone))}
+            for part, at in ticks
         ],
     }
-
-
-def _bands(times: Sequence[tuple[float, float]]) -> list[dict[str, float]]:
-    """Return times as bands; those that would touch are one."""
-    found: list[list[float]] = []
-    for left, end in sorted(times):
-        right = max(end, left + _LEAST)
-        if found and left <= found[-1][1]:
-            found[-1][1] = max(found[-1][1], right)
-        else:
-            found.append([left, right])
-    return [{"x": round(a, 2), "width": round(b - a, 2)} for a, b in found]
 
 
 def importance_of(request: Request, found: AssetOverview) -> list[tuple[str, str, BarChart]]:

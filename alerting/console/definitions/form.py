@@ -65,7 +65,7 @@ class FormWay:
 
 @dataclass(frozen=True)
 class FormSchema:
-    """The fields of a document: `root`, and the models to which it refers.
+    """The fields of a document, which it draws: `root`, and the models to which it refers.
 
     `first`: those at the head of a form, whether they are written or not; `starting`: those behind
     them; `apart`: those that the form of the whole leaves out; `named`: those whose value is the
@@ -78,13 +78,6 @@ class FormSchema:
     starting: frozenset[str] = frozenset()
     apart: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset({"variable", "by"})
-
-
-@dataclass(frozen=True)
-class FormBuilder:
-    """Draws the fields of a schema."""
-
-    schema: FormSchema
 
     def group(
         self, schema: Schema, path: str, value: Mapping[str, Any], label: str, **given: Any
@@ -100,13 +93,13 @@ class FormBuilder:
             for name, one in value.items()
             if one is not None or names.get(name, {}).get("default") is not None
         }
-        top = [name for name in names if name not in self.schema.apart]
+        top = [name for name in names if name not in self.apart]
         ordered = names if path else sorted(top, key=self._rank)
         for name in ordered:
             below = f"{path}.{name}" if path else name
             resolved = self.resolve(names[name])
             is_used = name in value or name in required
-            at_top = not path and name in {*self.schema.first, *self.schema.starting}
+            at_top = not path and name in {*self.first, *self.starting}
             if not is_used and not self._is_line(resolved):
                 more.append((below, humanize(name), resolved.get("description", "")))
             else:
@@ -127,10 +120,8 @@ class FormBuilder:
 
     def _rank(self, name: str) -> int:
         """Return where a field at the top stands: the first ones, those of its kind, the others."""
-        first = self.schema.first
-        return (
-            first.index(name) if name in first else len(first) + (name not in self.schema.starting)
-        )
+        first = self.first
+        return first.index(name) if name in first else len(first) + (name not in self.starting)
 
     def draw(
         self, schema: Schema, path: str, value: Any, required: bool, written: bool
@@ -183,7 +174,7 @@ class FormBuilder:
         usual = schema.get("default")
         letter, shape, choices = _letter(branch, value)
         shown = "" if value is None else _shown(letter, value)
-        is_variable = path.rpartition(".")[2] in self.schema.named and letter == "s"
+        is_variable = path.rpartition(".")[2] in self.named and letter == "s"
         return FormInput(
             f"{letter.upper() if required else letter}:{path}",
             path,
@@ -204,7 +195,7 @@ class FormBuilder:
         if "$ref" not in schema:
             return schema
         return {
-            **self.schema.models[schema["$ref"].removeprefix("#/$defs/")],
+            **self.models[schema["$ref"].removeprefix("#/$defs/")],
             **{key: value for key, value in schema.items() if key != "$ref"},
         }
 
@@ -253,15 +244,14 @@ def humanize(name: str) -> str:
 
 def draw_form(document: Document, schema: FormSchema, at: str = "") -> FormGroup:
     """Return the form of a document; with `at` that of the part at this path."""
-    builder = FormBuilder(schema)
-    below = builder.schema.root
+    below = schema.root
     value: Any = document
     for key in at.split(".") if at else ():
-        below = next(iter(builder.step(builder.branches(below)[0][0], key)), {})
+        below = next(iter(schema.step(schema.branches(below)[0][0], key)), {})
         value = value.get(key) if isinstance(value, dict) else None
     found = value if isinstance(value, dict) else {}
     label = at.rpartition(".")[2]
-    return builder.group(below, at, found, label, is_removable=bool(at))
+    return schema.group(below, at, found, label, is_removable=bool(at))
 
 
 def variables_of(assets: Iterable[Asset]) -> list[tuple[str, str]]:

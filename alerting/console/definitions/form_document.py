@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from alerting.adapters.files.yaml_documents import parse_yaml
-from alerting.console.definitions.form import FormBuilder, FormSchema, Schema
+from alerting.console.definitions.form import FormSchema, Schema
 from alerting.definitions.faults import UserError
 from alerting.ports import Document
 
@@ -60,17 +60,16 @@ def change_form(document: Document, act: str, path: str, way: int, schema: FormS
     keys = path.split(".")
     if act == "remove":
         return _without_field(document, keys)
-    builder = FormBuilder(schema)
-    below: Schema = builder.schema.root
+    below: Schema = schema.root
     for key in keys:
-        found = [one for branch in builder.branches(below)[0] for one in builder.step(branch, key)]
+        found = [one for branch in schema.branches(below)[0] for one in schema.step(branch, key)]
         if not found:
             return document
         below = found[0]
-    branches = builder.branches(below)[0]
+    branches = schema.branches(below)[0]
     branch = branches[way] if way < len(branches) else branches[0]
     made: dict[str, Any] = deepcopy(document)
-    value = _blank(builder, branch)
+    value = _blank(schema, branch)
     if value is None:
         return _without_field(made, keys)
     try:
@@ -80,18 +79,18 @@ def change_form(document: Document, act: str, path: str, way: int, schema: FormS
     return made
 
 
-def _blank(builder: FormBuilder, branch: Schema) -> Any:
+def _blank(schema: FormSchema, branch: Schema) -> Any:
     """Return the value with which a way to write a field begins; None for a single value."""
     if "properties" in branch:
         names = branch["properties"]
         firsts = {
-            name: builder.branches(builder.resolve(names[name]))[0][0]
+            name: schema.branches(schema.resolve(names[name]))[0][0]
             for name in branch.get("required", ())
         }
-        return {name: _blank(builder, first) or "" for name, first in firsts.items()}
+        return {name: _blank(schema, first) or "" for name, first in firsts.items()}
     if "items" in branch:
-        item = builder.resolve(branch["items"])
-        return [_blank(builder, item)] if "properties" in item else []
+        item = schema.resolve(branch["items"])
+        return [_blank(schema, item)] if "properties" in item else []
     return None
 
 

@@ -31,7 +31,7 @@ def preview_shape(
     shape = chart_shape(chart, zone, language)
     limits = _movable(document)
     bands = {
-        name: _bands(getattr(drawn, name), drawn.start, drawn.end)
+        name: bands_of_times(getattr(drawn, name), drawn.start, drawn.end)
         for name in ("suppressed", "draft", "served", "both")
     }
     return {
@@ -85,7 +85,7 @@ def _limits(
     }
 
 
-def _bands(
+def bands_of_times(
     spans: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime
 ) -> list[dict[str, float]]:
     """Return spans in percent of the width; those that would touch are one."""

@@ -1,6 +1,7 @@
 """Pages of the documents of a kind: the list, one with its revisions, and the editor."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -131,20 +132,18 @@ class DocumentPages:
             raise UserError(f"act: {', '.join(self._kind.acts)}")
         expected = read_revision(revision)
         now = platform.clock.now()
-
-        def apply_state() -> None:
-            self._kind.change_state(
-                platform,
-                name,
-                act,
-                person.name,
-                now,
-                reason.strip(),
-                expected=expected,
-                accepted=accept_load,
-            )
-
-        return self._answer(request, platform, name, apply_state)
+        change = partial(
+            self._kind.change_state,
+            platform,
+            name,
+            act,
+            person.name,
+            now,
+            reason.strip(),
+            expected=expected,
+            accepted=accept_load,
+        )
+        return self._answer(request, platform, name, change)
 
     def restore(
         self,
@@ -162,20 +161,18 @@ class DocumentPages:
         expected = read_revision(revision)
         why = reason.strip()
         now = platform.clock.now()
-
-        def apply_earlier() -> None:
-            self._kind.restore(
-                platform,
-                name,
-                chosen,
-                person.name,
-                now,
-                why,
-                expected=expected,
-                accepted=accept_load,
-            )
-
-        return self._answer(request, platform, name, apply_earlier)
+        change = partial(
+            self._kind.restore,
+            platform,
+            name,
+            chosen,
+            person.name,
+            now,
+            why,
+            expected=expected,
+            accepted=accept_load,
+        )
+        return self._answer(request, platform, name, change)
 
     def remove(
         self,
@@ -190,18 +187,17 @@ class DocumentPages:
         expected = read_revision(revision)
         now = platform.clock.now()
         why = reason.strip()
-
-        def remove_one() -> None:
-            self._kind.remove(platform, name, person.name, now, why, expected=expected)
-
-        return self._answer(request, platform, name, remove_one, f"/{self._shown.plural}")
+        change = partial(
+            self._kind.remove, platform, name, person.name, now, why, expected=expected
+        )
+        return self._answer(request, platform, name, change, f"/{self._shown.plural}")
 
     def _answer(
         self,
         request: Request,
         platform: Platform,
         name: str,
-        change: Callable[[], None],
+        change: Callable[[], object],
         then: str = "",
     ) -> Response:
         """Return the way to the page after a change, or the page with the reason of a refusal."""

@@ -19,16 +19,13 @@ from alerting.console.documents.pages import render_page, render_refusal
 from alerting.console.documents.trials import Trials
 from alerting.console.web.forms import FormEngineer
 from alerting.definitions.faults import DocumentRefused, NotFound, UserError
-from alerting.definitions.sources.source import Source
+from alerting.definitions.sources.source import FilesSource, Source, SqlSource
+from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeadMessage, Document, Platform
 from alerting.usecases.documents import StoredDocument
 from alerting.usecases.sources.documents import (
-    DEAD_SHOWN,
     SOURCES,
-    FirstDeadMessages,
-    can_be_looked_at,
-    first_dead_messages,
 )
 from alerting.usecases.sources.poll import Readers, try_source
 from alerting.usecases.sources.status import SourceStatus, source_status
@@ -37,6 +34,7 @@ from alerting.usecases.sources.trial import SourceTrial
 
 router = APIRouter(prefix="/api/v1", tags=["sources"])
 pages = APIRouter(include_in_schema=False)
+DEAD_SHOWN = 20
 LONGEST_PAYLOAD = 2000
 WAIT_S = 8.0
 """How long messages of a broker are waited for; a person waits for the page as long."""
@@ -130,8 +128,7 @@ def look_at_source(name: Id, platform: Served, _: Engineer, request: Request) ->
 def list_dead_messages(name: Id, platform: Served, _: Engineer) -> DeadMessagesView:
     """List the first messages of a broker that could not be stored. Role: engineer."""
     SOURCES.find(platform, name)
-    found = first_dead_messages(platform, name)
-    return DeadMessagesView(items=dead_views(found), more=found.more)
+    return first_dead_messages(platform, name)
 
 
 @router.post("/sources/{name}/dead-messages:retry")
@@ -178,9 +175,10 @@ def _look_at_draft(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer
     return replace(answer, more={"looked": found})
 
 
-def dead_views(found: FirstDeadMessages) -> list[DeadMessageView]:
-    """Return the views of the dead messages that are shown."""
-    return [
+def first_dead_messages(platform: Platform, name: str) -> DeadMessagesView:
+    """Return the first messages of a source that could not be stored."""
+    found = platform.dead_messages.dead(name, DEAD_SHOWN + 1)
+    items = [
         DeadMessageView(
             id=message.id,
             at=message.at,
@@ -188,8 +186,9 @@ def dead_views(found: FirstDeadMessages) -> list[DeadMessageView]:
             payload=_text(message),
             reason=message.reason,
         )
-        for message in found.items
+        for message in found[:DEAD_SHOWN]
     ]
+    return DeadMessagesView(items=items, more=len(found) > DEAD_SHOWN)
 
 
 def _text(message: DeadMessage) -> str:
@@ -201,9 +200,9 @@ def _more(
 ) -> dict[str, Any]:
     dead = first_dead_messages(platform, found.name)
     return {
-        "dead": dead_views(dead),
+        "dead": dead.items,
         "dead_more": dead.more,
-        "can_look": can_be_looked_at(found.read),
+        "can_look": isinstance(found.read, FilesSource | SqlSource | StreamedSource),
         "trial": None,
     }
 

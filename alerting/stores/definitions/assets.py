@@ -58,7 +58,7 @@ class MongoAssets(MongoDocumentStore):
         return self.read_all()[0]
 
     def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
-        documents = self._whole()
+        documents = whole_collection(self._documents)
         reads = read_whole(documents)
         faulty = [
             FaultyDocument(ASSETS, read.name, read.reasons) for read in reads if read.value is None
@@ -99,9 +99,6 @@ class MongoAssets(MongoDocumentStore):
     def _latencies(self, assets: Sequence[Asset]) -> Mapping[str, timedelta]:
         is_named = any(variable.source for asset in assets for variable in asset.variables.values())
         return source_latencies(self._database) if is_named else {}
-
-    def _whole(self) -> bytes:
-        return whole_collection(self._documents)
 
     def find(self, name: str) -> Document | None:
         found = super().find(name)

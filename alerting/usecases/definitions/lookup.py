@@ -1,8 +1,5 @@
 """Find definitions and their revisions by name."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from alerting.definitions.faults import NotFound, UserError, shown, unknown_definition
 from alerting.definitions.model import Revision
 from alerting.definitions.wording.language import translatable
@@ -54,18 +51,3 @@ def require_revision(definitions: Definitions, name: str, number: int | None = N
 def active(definitions: Definitions) -> list[Revision]:
     """Return the newest revisions of the definitions in service, sorted by name."""
     return [r for r in definitions.latest_revisions() if r.definition.state == "active"]
-
-
-def summary(revision: Revision, faults: Sequence[str]) -> dict[str, Any]:
-    """Return one line of a list of definitions."""
-    d = revision.definition
-    return {
-        "name": d.name,
-        "kind": d.kind,
-        "state": "faulty" if faults else d.state,
-        "revision": revision.number,
-        "assets": ", ".join(d.assets),
-        "severity": d.severity,
-        "since": revision.at.isoformat(),
-        "faults": list(faults),
-    }
