@@ -39,7 +39,6 @@ from alerting.ports import (
     Progress,
     ReadingBatch,
     ReadingColumns,
-    ReadingRow,
     Readings,
     SampleColumn,
     Wanted,
@@ -250,13 +249,11 @@ class ParquetStore(Readings):
         self._waiting: dict[str, list[pa.Table]] = {}
         self._rows = self._number = 0
 
-    def write(self, batches: Iterable[Sequence[ReadingRow]]) -> int:
+    def write(self, batches: Iterable[ReadingBatch]) -> int:
         """Write all batches; return the number of rows. Raises UserError if the disk refuses."""
         written = 0
         for batch in batches:
-            for asset, table in _tables(
-                batch if isinstance(batch, ReadingBatch) else _batch(batch)
-            ):
+            for asset, table in _tables(batch):
                 self._waiting.setdefault(asset, []).append(table)
             written = written + len(batch)
             self._rows = self._rows + len(batch)
@@ -430,22 +427,6 @@ def _array(column: SampleColumn) -> Any:
     is_text = column.values.dtype == object
     values = column.values if is_text else column.values.astype(np.float64)
     return pa.array(values, pa.string() if is_text else pa.float64(), mask=~column.present)
-
-
-def _batch(rows: Sequence[ReadingRow]) -> ReadingBatch:
-    names = dict.fromkeys(name for row in rows for name in row.values)
-    columns = {}
-    for name in names:
-        given = [row.values.get(name) for row in rows]
-        is_text = any(isinstance(value, str) for value in given)
-        values = np.array(
-            [value if value is not None else ("" if is_text else np.nan) for value in given],
-            object if is_text else float,
-        )
-        columns[name] = SampleColumn(values, np.array([value is not None for value in given]))
-    at = np.array([to_millis(row.ts) for row in rows], np.int64)
-    quality = {i: dict(row.quality) for i, row in enumerate(rows) if row.quality}
-    return ReadingBatch(np.array([row.asset for row in rows], object), at, columns, quality)
 
 
 def _stamp() -> Any:

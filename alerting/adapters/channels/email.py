@@ -190,7 +190,10 @@ def _picture(message: Message) -> Picture | None:
 
 def _html(message: Message, picture: Picture | None, cid: str) -> str:
     first, *others = message.text.splitlines() or [message.subject]
-    lines = [f"<h2>{escape(first)}</h2>", *(_paragraph(line) for line in others if line.strip())]
+    lines = [f"<h2>{escape(first)}</h2>"]
+    for line in filter(str.strip, others):
+        style = ' style="color:#555;font-size:90%"' if line.startswith("(") else ""
+        lines.append(f"<p{style}>{escape(line)}</p>")
     buttons = [
         f'<a href="{escape(link.url)}" style="display:inline-block;margin:4px 8px 4px '
         "0;padding:12px 18px;border:1px solid #555;"
@@ -209,14 +212,6 @@ def _html(message: Message, picture: Picture | None, cid: str) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="{message.language}"><head>{head}</head><body '
         f'style="{style}">\n{body}\n</body></html>\n'
-    )
-
-
-def _paragraph(line: str) -> str:
-    return (
-        f'<p style="color:#555;font-size:90%">{escape(line)}</p>'
-        if line.startswith("(")
-        else f"<p>{escape(line)}</p>"
     )
 
 

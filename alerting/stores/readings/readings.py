@@ -101,7 +101,7 @@ class MongoReadings:
             query: Document = {"asset": asset.name}
             if within := {op: at for op, at in (("$gt", since), ("$lte", end)) if at is not None}:
                 query["ts"] = within
-            return joined_frame(self._pieces(asset.name, query, types), types)
+            return joined_frame(list(read_pieces(self._readings, asset.name, query, types)), types)
 
         event_types = tuple(self._assets.event_types()) if with_events else ()
         readings, doubts = read_computed(
@@ -168,7 +168,8 @@ class MongoReadings:
         within = {"$gt": start, "$lte": end}
         if len(types) == 1:
             ((asset, of),) = types.items()
-            pieces = self._pieces(asset, {"asset": asset, "ts": within}, of)
+            one: Document = {"asset": asset, "ts": within}
+            pieces = list(read_pieces(self._readings, asset, one, of))
             return {asset: join_columns(pieces, of, sum(len(piece.ts) for piece in pieces))}
         query: Document = {"asset": {"$in": list(types)}, "ts": within}
         cursor = (
@@ -183,12 +184,6 @@ class MongoReadings:
             for name in types
         }
 
-    def _pieces(
-        self, asset: str, query: Document, types: Mapping[str, VariableType]
-    ) -> list[ReadingColumns]:
-        """Return readings of one asset, batch after batch."""
-        return list(read_pieces(self._readings, asset, query, types))
-
     @repeated
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
@@ -199,7 +194,13 @@ class MongoReadings:
         Raises UserError if a stored value is not of its variable's type.
         """
         measured = {name: start for name, start in since.items() if not asset.is_computed(name)}
-        found = newest_readings(self._readings, asset, measured, until)
+        at: dict[datetime, Document] = {}
+        for name, start in measured.items():
+            document = _newest_of_bucket(self._readings, asset, name, start, until)
+            if document is not None:
+                at.setdefault(utc(document["ts"]), {}).update(document.get("v", {}))
+        documents = ({"ts": ts, "v": at[ts]} for ts in sorted(at))
+        found = readings_frame(asset.name, documents, types_of(asset, measured))[0]
         computed = {name: start for name, start in since.items() if name not in measured}
         return (
             joined_newest(found, newest_frame(self.load, asset, computed, until))
@@ -208,7 +209,16 @@ class MongoReadings:
         )
 
     def index_newest(self, variables: Iterable[str]) -> None:
-        index_newest(self._readings, variables)
+        """Create the index of each variable, unless the server refuses it. Idempotent."""
+        keys = [("asset", ASCENDING), ("ts", DESCENDING)]
+        for name in variables:
+            there = {f"v.{name}": {"$exists": True}}
+            try:
+                self._readings.create_index(keys, name=_index(name), partialFilterExpression=there)
+            except OperationFailure as error:
+                # codes of Unauthorized and CannotCreateIndex: a collection has at most 64
+                if error.code not in (13, 67):
+                    raise
 
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None
@@ -438,37 +448,6 @@ def _offsets(document: bytes) -> dict[str, int] | None:
 
 def _eight(rows: Bytes, offset: int) -> Bytes:
     return np.ascontiguousarray(rows[:, offset : offset + 8]).reshape(-1)
-
-
-def newest_readings(
-    readings: MongoCollection, asset: Asset, since: Mapping[str, datetime], until: datetime
-) -> pd.DataFrame:
-    """Return the newest value of each variable in (since, until] within its engineering range, as
-    readings of a history.
-
-    Raises UserError if a stored value is not of its variable's type.
-    """
-    found: dict[datetime, Document] = {}
-    for name, start in since.items():
-        document = _newest_of_bucket(readings, asset, name, start, until)
-        if document is not None:
-            found.setdefault(utc(document["ts"]), {}).update(document.get("v", {}))
-    documents = ({"ts": ts, "v": found[ts]} for ts in sorted(found))
-    return readings_frame(asset.name, documents, types_of(asset, since))[0]
-
-
-def index_newest(readings: MongoCollection, names: Iterable[str]) -> None:
-    """Create the index of each variable, unless the server refuses it. Idempotent."""
-    keys = [("asset", ASCENDING), ("ts", DESCENDING)]
-    for name in names:
-        try:
-            readings.create_index(
-                keys, name=_index(name), partialFilterExpression={f"v.{name}": {"$exists": True}}
-            )
-        except OperationFailure as error:
-            # codes of Unauthorized and CannotCreateIndex: a collection has at most 64
-            if error.code not in (13, 67):
-                raise
 
 
 def _newest_of_bucket(

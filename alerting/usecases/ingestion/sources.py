@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from alerting.deferred import np
 from alerting.definitions.assets import VariableType
-from alerting.ports import EventRow, Progress, ReadingRow
+from alerting.ports import EventRow, Progress, ReadingBatch
 from alerting.readings.column_titles import Units
 from alerting.readings.history import Millis
 from alerting.readings.inference import BadLine, ColumnProfile
@@ -171,7 +171,7 @@ class ReadingSource(Source, Protocol):
 
     def read(
         self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
-    ) -> Iterator[Sequence[ReadingRow]]:
+    ) -> Iterator[ReadingBatch]:
         """Yield batches of rows with the columns of these types. Every bad line is passed to
         `reject`."""
         ...

@@ -9,7 +9,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision, matching_assets
 from alerting.kinds.protocol.evaluation import ScoredRows
-from alerting.ports import EvaluationPorts, Progress, ReadingRow, Readings, silent
+from alerting.ports import EvaluationPorts, Progress, ReadingBatch, ReadingRow, Readings, silent
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.evaluation.evaluate import check_unseen
 from alerting.usecases.ingestion.sources import ReadingSource
@@ -25,7 +25,7 @@ _ANY = datetime.max.replace(tzinfo=UTC)
 class ReadingStore(Readings, Protocol):
     """Readings that are written first, in any order, and then read by time."""
 
-    def write(self, batches: Iterable[Sequence[ReadingRow]]) -> int:
+    def write(self, batches: Iterable[ReadingBatch]) -> int:
         """Write all batches; return the number of rows."""
 
 
@@ -34,6 +34,7 @@ class FileScores:
     """A checked file and its plan. `notes`: what the scores lack, as sentences."""
 
     platform: EvaluationPorts
+    source: ReadingSource
     checked: Checked[ReadingRow]
     plan: ScoringPlan
     store: ReadingStore
@@ -41,7 +42,8 @@ class FileScores:
 
     def scores(self, progress: Progress = silent) -> Iterator[tuple[str, ScoredRows]]:
         """Yield asset and scores, step by step. Raises UserError if the model fails."""
-        self.store.write(self.checked.rows(self.checked.reject or refuse_line, progress))
+        reject = self.checked.reject or refuse_line
+        self.store.write(self.source.read(self.checked.types, reject, progress))
         platform = replace(
             self.platform,
             readings=GivenReadings(self.store, self.checked.profile.assets, self.platform.readings),
@@ -89,7 +91,7 @@ def plan_file(
             f"{source.name}: {name!r} applies to {patterns}, and the file has readings of {names}"
         )
     plan = plan_assets(platform.clock, platform.decisions, revision, version, matching, models)
-    return FileScores(platform, checked, plan, store, _notes(name, found, plan, checked))
+    return FileScores(platform, source, checked, plan, store, _notes(name, found, plan, checked))
 
 
 def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]:
