@@ -28,8 +28,7 @@ import yaml
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.demo.line_store import MongoLines
-from alerting.demo.run import advance_line, fill, stored_line
+from alerting.demo.run import MongoLines, advance_line, fill, stored_line
 from alerting.local import parts
 from alerting.ports import Platform, ReadingRow
 from alerting.readings.history import NO_TIME

@@ -37,8 +37,7 @@ from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.documents import READINGS
 from alerting.stream.evaluator import Evaluator
-from alerting.stream.run import interpreter_for_messages
-from alerting.stream.service import StreamService
+from alerting.stream.service import StreamService, interpreter_for_messages
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.sources.documents import SOURCES
 from alerting.wiring import assemble

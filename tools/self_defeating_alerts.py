@@ -24,10 +24,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from alerting.demo.asset import EVENT_TYPES, demo_asset
-from alerting.demo.chance import DAY
+from alerting.demo.disturbances import DAY
 from alerting.demo.line import DemoLineState, new_line, simulate
-from alerting.demo.line_store import SetPointRequest
-from alerting.demo.set_points import take_over
+from alerting.demo.run import SetPointRequest, take_over
 from alerting.episodes.predictions import alarm_end_of
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.validation import parse_definition

@@ -31,10 +31,8 @@ from alerting.definitions.sources.streamed import MessageSource
 from alerting.ports import Platform, ReadingRow, silent
 from alerting.readings.column_titles import derive_name
 from alerting.settings.environment import read_settings
-from alerting.settings.secrets import read_secret_rules
-from alerting.settings.variables import Variables
-from alerting.stream.lease import new_process
-from alerting.stream.run import run
+from alerting.settings.variables import Variables, read_secret_rules
+from alerting.stream.service import new_process, run
 from alerting.usecases.ingestion.tables import check_readings, refuse_line
 from alerting.usecases.notification import deliver
 from alerting.usecases.sinks.documents import SINKS, retry_letters

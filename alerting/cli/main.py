@@ -13,8 +13,11 @@ COMMANDS = MappingProxyType({
     "import": ("imports:import_group", "Import readings, events and assets from files"),
     "check": ("documents:check", "Check files of definitions, sources, sinks or routes"),
     "apply": ("documents:apply", "Apply files of definitions, sources, sinks or routes"),
-    "list": ("lists:list_documents", "List definitions, sources, sinks, routes or dead messages"),
-    "show": ("lists:show_document", "Show documents as YAML, with their revisions"),
+    "list": (
+        "documents:list_documents",
+        "List definitions, sources, sinks, routes or dead messages",
+    ),
+    "show": ("documents:show_document", "Show documents as YAML, with their revisions"),
     "train": ("models:train", "Train a model and decide on its promotion"),
     "models": ("models:models", "Show the models of a definition and the decisions on them"),
     "evaluate": ("runs:evaluate", "Evaluate new readings, or a past interval again"),
@@ -36,7 +39,7 @@ COMMANDS = MappingProxyType({
     "backup": ("home:backup", "Back up database, models and secrets"),
     "restore": ("home:restore", "Restore a backup into an empty home"),
     "export": ("home:export", "Write readings of an asset to a Parquet file"),
-    "demo": ("demo:demo_group", "Show the simulated line, change its set-points, try the advice"),
+    "demo": ("home:demo_group", "Show the simulated line, change its set-points, try the advice"),
 })  # fmt: skip
 """Of each command or group, the everyday ones first: its module and name, and its line in the
 help."""

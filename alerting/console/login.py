@@ -21,7 +21,7 @@ from alerting.console.gate import COOKIE, DEVICE_COOKIE
 from alerting.console.web.forms import FormViewer
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable
-from alerting.local.sign_in import PATH, take_link
+from alerting.local.secrets import SIGN_IN_PATH, take_link
 from alerting.operators.actions import ACTION_NAMES, Role
 from alerting.operators.people import (
     DEVICE_SESSION_LASTS,
@@ -320,7 +320,9 @@ def sign_in_routes(
     """Return the route of the link. `folder`: where its hash is stored."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.api_route(f"{PATH}{{code}}", methods=["GET", "HEAD"], response_class=HTMLResponse)
+    @routes.api_route(
+        f"{SIGN_IN_PATH}{{code}}", methods=["GET", "HEAD"], response_class=HTMLResponse
+    )
     def sign_in(code: str, request: Request) -> Response:
         if request.method == "HEAD":
             return Response()  # nor must a program that only looks

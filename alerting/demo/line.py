@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from math import exp, pi, sin
 
 from alerting.demo.asset import ASSET, MINUTE, SET_POINTS, demo_asset
-from alerting.demo.chance import DAY, DayOfChance, day_of_chance
-from alerting.demo.disturbances import Disturbance, LineSchedule
+from alerting.demo.disturbances import DAY, DayOfChance, Disturbance, LineSchedule, day_of_chance
 from alerting.demo.machines import (
     AIR_FILTER,
     CHECKWEIGHER,

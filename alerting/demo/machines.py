@@ -11,8 +11,14 @@ from typing import NamedTuple
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.demo.asset import MINUTE
-from alerting.demo.chance import DAY, Stream, generator, normal_of_day
-from alerting.demo.disturbances import Disturbance, LineSchedule
+from alerting.demo.disturbances import (
+    DAY,
+    Disturbance,
+    LineSchedule,
+    Stream,
+    generator,
+    normal_of_day,
+)
 
 CHECKWEIGHER = "checkweigher-1"
 WEIGHT = "biscuit_weight"

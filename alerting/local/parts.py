@@ -117,11 +117,6 @@ def airflow_uri(settings: Settings) -> str:
     return f"http://{LOOPBACK}:{settings.airflow_port}"
 
 
-def api_uri(settings: Settings) -> str:
-    """Return the API's address for people and parts."""
-    return settings.api_address
-
-
 def airflow_environment(
     settings: Settings, secrets: Secrets, shared: Mapping[str, str]
 ) -> dict[str, str]:
@@ -180,7 +175,7 @@ def all_parts(
     )
     if demo:
         needs = (*mlflow, "airflow-scheduler", "airflow-dags")
-        parts.append(_job("first-training", "training", "first_training", environ, needs))
+        parts.append(_job("first-training", "training", "demo train", environ, needs))
         parts.append(
             Part("demo-line", "demo line", _module("demo run"), environ, ("first-training",))
         )
@@ -231,7 +226,7 @@ def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, .
         (sys.executable, "-m", "alerting.console.serve"),
         environ,
         needs,
-        answers(f"{api_uri(settings)}/api/v1/health", tls_cert=settings.tls_cert),
+        answers(f"{settings.api_address}/api/v1/health", tls_cert=settings.tls_cert),
     )
 
 

@@ -22,8 +22,7 @@ from alerting.definitions.faults import UserError
 from alerting.local import parts
 from alerting.local.prepare import prepare_home
 from alerting.local.processes import run_guarded
-from alerting.local.secrets import Secrets
-from alerting.local.sign_in import VALID, make_link
+from alerting.local.secrets import VALID, Secrets, make_link
 from alerting.local.supervisor import StartFailed, Supervisor
 from alerting.settings.environment import Settings
 from alerting.settings.home import database_of, make_private_folder, record_last_home
@@ -204,9 +203,9 @@ def _welcome(
     The journal of the system, which others may read, gets the address of the console alone.
     """
     if is_journal(environ, sys.stdout):
-        screen.say(f"ready: {parts.api_uri(settings)}")
+        screen.say(f"ready: {settings.api_address}")
         return
-    link = make_link(secrets.folder, parts.api_uri(settings), datetime.now(UTC))
+    link = make_link(secrets.folder, settings.api_address, datetime.now(UTC))
     screen.print(f"\nOpen this first: {link}")
     screen.print(
         f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this "
@@ -267,7 +266,7 @@ def _sections(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, list[
         for role in MAY
         if role in secrets.api_tokens
     ]
-    yield "Console", [parts.api_uri(settings), *tokens]
+    yield "Console", [settings.api_address, *tokens]
     yield (
         "Airflow",
         [parts.airflow_uri(settings), f"{'admin':<8} password {secrets.airflow_password}"],

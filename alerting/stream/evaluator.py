@@ -91,7 +91,9 @@ class Evaluator:
         """Note what other processes store, as the API does: by their arrival records."""
         for parts in self._platform.arrivals.written_by_others(self._stopped.is_set):
             if not self._follows.is_set():
-                self._announce()
+                # of rows stored before the first evaluation of a plant there is no arrival record
+                targets = current_plan(self._platform).targets
+                announce_evaluation(self._platform.arrivals, targets, self._platform.clock.now())
                 self._follows.set()
             if parts:
                 with self._lock:
@@ -101,12 +103,6 @@ class Evaluator:
                 self._evaluated.set()
         self._follows.set()  # the store names no other process
         self._stopped.wait(PAUSE_AFTER_FAULT_S)
-
-    def _announce(self) -> None:
-        """Record that targets are evaluated from now on: of rows that are stored before the first
-        evaluation of a plant there is no arrival record, so that no other process hears of them."""
-        targets = current_plan(self._platform).targets
-        announce_evaluation(self._platform.arrivals, targets, self._platform.clock.now())
 
     def evaluate(self) -> None:
         """Evaluate the targets that are due, then pause."""

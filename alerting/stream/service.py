@@ -4,12 +4,19 @@ Three kinds of threads: this one looks at the documents and stores; each source 
 its connection (`adapters/sources/threaded.py`); the evaluator has its own.
 """
 
+import gc
 import logging
+import os
+import socket
+import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
+from threading import Event
 
 from pymongo.errors import PyMongoError
 
@@ -20,10 +27,12 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Streamed
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import Platform, SourceLoss
-from alerting.settings.secrets import read_secret_rules
-from alerting.settings.variables import Variables
-from alerting.stores.leases import STREAM
-from alerting.stream.lease import new_process
+from alerting.settings.environment import Settings, read_settings
+from alerting.settings.variables import Variables, read_secret_rules
+from alerting.stores.leases import STREAM, Leases
+from alerting.stream.evaluator import Evaluator
+from alerting.stream.polls import PollService
+from alerting.stream.sinks import SinkService
 from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.status import SERVICE
 from alerting.usecases.sources.stream import (
@@ -37,6 +46,53 @@ from alerting.usecases.sources.stream import (
     ignore,
     store_messages,
 )
+from alerting.wiring import sink_surroundings, source_readers
+
+READ_AGAIN_S = 5.0
+
+
+def new_process() -> str:
+    """Return the name of this process: host, number, and what no earlier one had."""
+    return f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+
+
+def await_lease(leases: Leases, process: str, alive: Path | None, stopped: Event) -> bool:
+    """Return whether this process has the lease of the service, once no other one has it; false if
+    it is stopped before. Of several processes all others wait here, and one of them goes on where
+    the first has stopped."""
+    while not stopped.is_set():
+        with suppress(PyMongoError, DatabaseDown):  # asked again once the database answers
+            if claim_stream(leases, process):
+                return True
+        if alive is not None:
+            alive.touch()
+        stopped.wait(READ_AGAIN_S)
+    return False
+
+
+def claim_stream(leases: Leases, process: str) -> bool:
+    """Claim the lease of the service, at once where its holder ran on this machine and ended."""
+    lease = leases.find(STREAM)
+    if lease is not None and _was_killed_here(lease.holder, process):
+        leases.release(STREAM, lease.holder)
+    return leases.claim(STREAM, process)
+
+
+def _was_killed_here(holder: str, process: str) -> bool:
+    """Return whether another process ran on this machine and ended: no need to wait."""
+    if holder == process:
+        return False
+    host, pid, _ = holder.rsplit("-", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return int(pid) == os.getpid()
+
 
 LOOK_S = 5.0
 """Time between two looks at the documents, each with a renewal of the lease; what waits is tried
@@ -322,3 +378,99 @@ class StreamService:
         while found.losses:
             self._platform.deliveries.record_loss(found.source.name, found.losses[0], self._now)
             found.losses.pop(0)
+
+
+Opened = Callable[[], AbstractContextManager[Platform]]
+_SWITCH_S = 0.0005
+
+
+def run(
+    opened: Opened,
+    environ: Mapping[str, str],
+    alive: Path | None,
+    stopped: Event,
+    process: str,
+    say: Callable[[str], None],
+) -> None:
+    """Store messages and evaluate them until `stopped` is set, or another process has taken over.
+    `opened`: opens the platform.
+
+    `alive`: a file that is touched every few seconds while the service works. `process`:
+    the name by which it has the lease of the service.
+    """
+    with ExitStack() as stack:
+        settings = read_settings(environ)
+        p = await_platform(stack, opened, settings, alive, stopped)
+        if p is None or not await_lease(p.leases, process, alive, stopped):
+            return
+        stack.enter_context(interpreter_for_messages())
+        say(
+            "storing messages of brokers and rows of polled sources, evaluating them, delivering "
+            "sinks; stop with Ctrl-C"
+        )
+        evaluator = Evaluator(p)
+        polls = PollService(p, source_readers(settings, environ))
+        sinks = SinkService(p, sink_surroundings(settings, environ))
+
+        def look() -> Collection[str]:
+            polls.look()
+            sinks.look()
+            return polls.reads()
+
+        service = StreamService(p, environ, evaluator.add, process, look)
+        evaluator.start()
+        try:
+            while not stopped.is_set():
+                service.turn()
+                polls.start_due()
+                evaluator.stored_until = service.stored_until
+                if alive is not None and evaluator.is_alive:
+                    alive.touch()
+        except LeaseLost as lost:
+            logging.getLogger(__name__).warning("%s", lost)
+        finally:
+            polls.close()
+            service.close()
+            evaluator.close()
+            sinks.close()
+
+
+def await_platform(
+    stack: ExitStack, opened: Opened, settings: Settings, alive: Path | None, stopped: Event
+) -> Platform | None:
+    """Open the platform once its database answers; return None if the service is stopped before.
+
+    Raises DatabaseDown for a database of its own that cannot be started.
+    """
+    is_said = False
+    while not stopped.is_set():
+        try:
+            return stack.enter_context(opened())
+        except DatabaseDown as fault:
+            if settings.mongodb_uri is None:
+                raise
+            if not is_said:
+                logging.getLogger(__name__).warning("waiting for the database: %s", fault)
+            is_said = True
+        if alive is not None:
+            alive.touch()
+        stopped.wait(1.0)
+    return None
+
+
+@contextmanager
+def interpreter_for_messages() -> Iterator[None]:
+    """Let a thread that got a packet run after half a millisecond instead of five, and look for
+    garbage rarely, among new objects alone.
+
+    A client of a broker reads a message by several calls of the system, and after each it waits for
+    its turn while another thread computes.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_S)
+    gc.freeze()
+    gc.set_threshold(100_000)  # messages make many objects, and little garbage
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

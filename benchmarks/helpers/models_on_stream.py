@@ -35,8 +35,7 @@ from alerting.ports import DecisionRecord, Message, Platform
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stream.evaluator import Evaluator
-from alerting.stream.run import interpreter_for_messages
-from alerting.stream.service import StreamService
+from alerting.stream.service import StreamService, interpreter_for_messages
 from alerting.usecases.sources.documents import SOURCES
 from alerting.wiring import assemble
 from benchmarks.helpers import modelled_lines

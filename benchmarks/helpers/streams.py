@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alerting.ports import Platform
-from alerting.stream.run import interpreter_for_messages
-from alerting.stream.service import StreamService
+from alerting.stream.service import StreamService, interpreter_for_messages
 from alerting.usecases.sources.documents import SOURCES
 
 MESSAGES = 6_000

@@ -13,7 +13,7 @@ from starlette.routing import Match
 from alerting.console.app import create_app
 from alerting.console.imports.imports import Imports
 from alerting.definitions.faults import UserError
-from alerting.settings.delivery import _public_url
+from alerting.settings.environment import _public_url
 from tests.builders import at
 from tests.helpers.console.full_plant import FIRST, NOW, plant
 

@@ -19,8 +19,7 @@ from alerting.console.attempts import REQUESTS, RateLimit
 from alerting.console.serve import tls_options
 from alerting.definitions.faults import UserError
 from alerting.local.parts import answers
-from alerting.local.secrets import ROLES
-from alerting.local.sign_in import VALID, make_link, take_link
+from alerting.local.secrets import ROLES, VALID, make_link, take_link
 from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.usecases.access import people
 from tests.builders import at

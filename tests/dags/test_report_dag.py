@@ -14,8 +14,7 @@ from aiosmtpd.controller import Controller
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.clock import MongoClock
 from alerting.ports import Platform, ReadingRow
-from alerting.settings.delivery import Delivery, Smtp
-from alerting.settings.environment import Settings
+from alerting.settings.environment import Delivery, Settings, Smtp
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings

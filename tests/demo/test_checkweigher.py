@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from alerting.demo.chance import DAY
-from alerting.demo.disturbances import LineSchedule
+from alerting.demo.disturbances import DAY, LineSchedule
 from alerting.demo.line import causes, new_line, simulate, weigh
 from alerting.demo.machines import CHECKWEIGHER, SPREAD, USUAL, calibration_steps, weights
 from alerting.detection.control_charts.phase_one import estimate

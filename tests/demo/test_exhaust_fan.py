@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from alerting.demo.chance import DAY
-from alerting.demo.disturbances import LineSchedule
+from alerting.demo.disturbances import DAY, LineSchedule
 from alerting.demo.line import causes, new_line, simulate
 from alerting.demo.machines import EXHAUST_FLOW, belt_slips, fan_values
 

@@ -10,8 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from alerting.demo.asset import demo_asset
-from alerting.demo.chance import DAY
-from alerting.demo.disturbances import Cause, Disturbance
+from alerting.demo.disturbances import DAY, Cause, Disturbance
 from alerting.demo.line import (
     HOLD,
     DemoLineState,

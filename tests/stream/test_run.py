@@ -10,8 +10,7 @@ import pytest
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.sources import brokers
 from alerting.settings.environment import Settings
-from alerting.stream.lease import new_process
-from alerting.stream.run import await_platform, run
+from alerting.stream.service import await_platform, new_process, run
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.sources.documents import SOURCES
 from tests.builders import at, oven, too_hot

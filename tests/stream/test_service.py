@@ -15,7 +15,6 @@ from alerting.adapters.sources import brokers, threaded
 from alerting.definitions.faults import UserError
 from alerting.stores.leases import STREAM
 from alerting.stream import service
-from alerting.stream.lease import claim_stream
 from alerting.stream.service import (
     LONGEST_BEHIND,
     LOOK_S,
@@ -23,6 +22,7 @@ from alerting.stream.service import (
     UNDER_WAY,
     LeaseLost,
     StreamService,
+    claim_stream,
 )
 from alerting.usecases.sources import stream
 from alerting.usecases.sources.documents import SOURCES

@@ -10,7 +10,7 @@ from alerting.adapters.channels.egress import Egress
 from alerting.adapters.channels.email import EmailChannel
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
-from alerting.settings.delivery import Smtp
+from alerting.settings.environment import Smtp
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.tables import check_readings
 from alerting.usecases.notification.deliver import deliver_now

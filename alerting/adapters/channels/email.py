@@ -15,7 +15,7 @@ from typing import Any
 from alerting.adapters.channels.egress import Egress
 from alerting.definitions.wording.language import language, template, translatable
 from alerting.ports import DeliveryFailed, Message, Picture
-from alerting.settings.delivery import Smtp
+from alerting.settings.environment import Smtp
 
 TIMEOUT_S = 10.0
 WIDTH_PX = 640

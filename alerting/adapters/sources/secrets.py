@@ -5,7 +5,7 @@ from pathlib import Path
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.mapping import Secret
-from alerting.settings.secrets import SecretRules
+from alerting.settings.variables import SecretRules
 
 Resolve = Callable[[Secret], str]
 

@@ -20,7 +20,7 @@ from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.definitions.wording.language import translatable
 from alerting.operators.people import SESSION_LASTS
-from alerting.settings.secrets import read_private_file
+from alerting.settings.variables import read_private_file
 from alerting.usecases.access.directory import admit_from_directory
 from alerting.usecases.access.sign_in import record_sign_in
 

@@ -19,7 +19,7 @@ from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.console.app import create_app
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.ports import DeliveryFailed, Message
-from alerting.settings.delivery import Smtp
+from alerting.settings.environment import Smtp
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot

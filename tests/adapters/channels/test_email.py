@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from alerting.adapters.channels.egress import Egress, EgressRefused
 from alerting.adapters.channels.email import EmailChannel
 from alerting.ports import DeliveryFailed, Message, MessageLink, Picture
-from alerting.settings.delivery import Smtp
+from alerting.settings.environment import Smtp
 from tests.helpers.console.pages import lacks
 from tests.helpers.mail_server import Inbox, serving_mail
 from tests.support import free_port

@@ -9,7 +9,7 @@ from bson.codec_options import CodecOptions
 from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.mongo.prepare import VALIDATORS
-from alerting.demo.line_store import MongoLines
+from alerting.demo.run import MongoLines
 from alerting.stores.documents import SCHEMA, WRITTEN
 from alerting.stores.indexes import INDEXES
 
