@@ -105,6 +105,7 @@ class BudgetedDefinitions(DefinitionKind[BacktestPorts]):
     ) -> Definition:
         """Put a definition into service, or take it out and close its open episodes. Raises
         UserError if it is in that state already, NotFound, ChangedMeanwhile."""
+        self._require(ports, name)
         if expected is not None:
             self.require_revision(ports, name, expected, at)
         newest = require_revision(ports.definitions, name)
