@@ -32,7 +32,7 @@ from alerting.readings.rollups import pack
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.documents import READINGS, ROLLUPS
-from alerting.usecases.upkeep.rollups import roll_up
+from alerting.usecases.upkeep.retention import roll_up
 from alerting.wiring import assemble
 from benchmarks.helpers import preview_times
 

@@ -42,7 +42,7 @@ from alerting.console.documents.trials import Trials
 from alerting.console.gate import BODY_SECONDS, SIGN_IN, Gate
 from alerting.console.imports import import_pages
 from alerting.console.live import live_api
-from alerting.console.live.changes import LiveChanges
+from alerting.console.live.live_api import LiveChanges
 from alerting.console.login import Entrance, sign_in_routes
 from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.models import model_api, model_pages

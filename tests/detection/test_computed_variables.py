@@ -23,7 +23,7 @@ from alerting.usecases.ingestion.assets import GivenAsset, import_assets
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.reports.make import make_report
-from alerting.usecases.sources.declare import fit_readings
+from alerting.usecases.sources.deliver import fit_readings
 from alerting.usecases.sources.records import map_readings
 from tests import small_models
 from tests.builders import at

@@ -12,7 +12,7 @@ from alerting.detection.anomalies.threshold import (
     threshold_for_share,
 )
 from alerting.detection.categories import CategoryValues
-from alerting.kinds.anomaly.contributions import responsible
+from alerting.kinds.anomaly.evaluate import responsible
 from alerting.kinds.anomaly.model import FittedDetector
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from tests.helpers.former_detectors import former_detector

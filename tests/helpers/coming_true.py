@@ -37,7 +37,7 @@ def last_humidity():
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: made)
-        patch.setattr("alerting.kinds.prediction.explanation.advise", lambda *_: None)
+        patch.setattr("alerting.kinds.prediction.prediction_kind.advise", lambda *_: None)
         yield made
 
 

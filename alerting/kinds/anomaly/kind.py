@@ -19,9 +19,14 @@ from alerting.detection.evaluation import Evaluation
 from alerting.detection.problems import predicts
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.kinds.anomaly.contributions import contributions, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.evaluate import THRESHOLD, categories_at, evaluate_part
+from alerting.kinds.anomaly.evaluate import (
+    THRESHOLD,
+    categories_at,
+    contributions,
+    evaluate_part,
+    responsible,
+)
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, from_files
 from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence, ScoredRows
 from alerting.kinds.protocol.kind import (

@@ -2,14 +2,16 @@
 unseen time."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from alerting.definitions.faults import TrainingRefused
+from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.wording.language import translatable
+from alerting.detection.anomalies.category_space import LEAST_ROWS as LEAST_OF_CATEGORY
 from alerting.detection.anomalies.category_space import Spaces, around_own_level, encode, fit_spaces
 from alerting.detection.anomalies.fitting import VARIANCE, fit_detector
 from alerting.detection.anomalies.normal_space import (
@@ -18,10 +20,13 @@ from alerting.detection.anomalies.normal_space import (
     spread_floors,
     take_logarithms,
 )
-from alerting.detection.anomalies.threshold import Threshold
+from alerting.detection.anomalies.threshold import (
+    Threshold,
+    threshold_for_rate,
+    threshold_for_share,
+)
 from alerting.detection.categories import Labels
 from alerting.detection.problems import BoolArray
-from alerting.kinds.anomaly.by_category import are_in, describe_categories, known_categories
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import (
@@ -30,6 +35,7 @@ from alerting.kinds.anomaly.model import (
     FittedDetector,
     spread_columns,
     to_files,
+    usual_clear_for,
     windows_of,
 )
 from alerting.kinds.anomaly.normal_time import (
@@ -42,7 +48,6 @@ from alerting.kinds.anomaly.normal_time import (
     rows_of,
     steady_variables,
 )
-from alerting.kinds.anomaly.unseen_scores import UnseenScores, score_unseen
 from alerting.kinds.normal.training import no_readings, normal_time
 from alerting.kinds.protocol.training import (
     Comparison,
@@ -54,8 +59,144 @@ from alerting.kinds.protocol.training import (
 )
 from alerting.learning.data.point_in_time import long_view
 from alerting.learning.features.plan import FeaturePlan
-from alerting.readings.history import Millis, to_millis
+from alerting.readings.history import Millis, duration_millis, to_millis
 from alerting.readings.long_history import LongHistory
+
+Positions = npt.NDArray[np.int64]
+_FOLDS = 4
+_INTERVALS = 40
+
+
+class UnseenScores(NamedTuple):
+    """Raw scores of normal rows that the fits had not seen, and the threshold by them."""
+
+    scores: Floats
+    threshold: Threshold
+
+
+def score_unseen(
+    definition: AnomalyDefinition,
+    plan: FeaturePlan,
+    at: Millis,
+    matrix: Floats,
+    categories: Labels,
+) -> UnseenScores:
+    """Fit four times, each time without a quarter of the rows of normal operation, and score that
+    quarter. `at`: instants (ms); `categories`: None of rows that are compared with all others."""
+    scores = np.empty(len(at))
+    spreads = spread_columns(plan)
+    for fit, unseen in split_rows(at, plan.longest_window_ms):
+        spaces = fit_spaces(matrix[fit], categories[fit], spreads)
+        detector = fit_detector(encode(spaces, matrix[fit], categories[fit]), spreads)
+        scores[unseen] = detector.score(encode(spaces, matrix[unseen], categories[unseen]))
+    return UnseenScores(scores, find_threshold(definition, plan, at, scores))
+
+
+def split_rows(at: Millis, window_ms: int) -> Iterator[tuple[Positions, Positions]]:
+    """Split rows into short intervals, dealt to the folds in turn; rows within a window of an
+    unseen interval do not fit.
+
+    So every fold has fitted on all regimes of the history, and its unseen rows share no reading
+    with those of its fit.
+    """
+    length = max(window_ms, (int(at[-1]) - int(at[0])) // _INTERVALS + 1)
+    of = ((at - at[0]) // length) % _FOLDS
+    for number in range(_FOLDS):
+        unseen = np.flatnonzero(of == number)
+        if not len(unseen):
+            continue
+        nearest = at[unseen][np.clip(np.searchsorted(at[unseen], at), 0, len(unseen) - 1)]
+        before = at[unseen][
+            np.clip(np.searchsorted(at[unseen], at, side="right") - 1, 0, len(unseen) - 1)
+        ]
+        fit = np.flatnonzero(
+            (np.abs(nearest - at) >= window_ms) & (np.abs(at - before) >= window_ms)
+        )
+        if len(fit) < len(at) // 4:  # a history of few windows
+            fit = np.flatnonzero(of != number)
+        yield fit, unseen
+
+
+def find_threshold(
+    definition: AnomalyDefinition, plan: FeaturePlan, at: Millis, scores: Floats
+) -> Threshold:
+    """Return the threshold of raw scores by the way that the definition states."""
+    if definition.threshold.time_in_alarm is not None:
+        return threshold_for_share(at, scores, plan.stride_ms, definition.threshold.time_in_alarm)
+    apart = (
+        usual_clear_for(plan)
+        if definition.clear_for is None
+        else duration_millis(definition.clear_for)
+    )
+    hold = duration_millis(definition.hold)
+    per_week = definition.false_alarms_per_week
+    return threshold_for_rate(
+        at, scores, plan.stride_ms, max(apart, plan.stride_ms), hold, per_week
+    )
+
+
+_SHOWN = 20
+
+
+def known_categories(at: Millis, categories: Labels, window_ms: int) -> frozenset[str]:
+    """Return the categories of which every fold has fitted on at least `LEAST_OF_CATEGORY` rows:
+    also without its unseen time."""
+    known = frozenset(name for name in categories.tolist() if name is not None)
+    while known:
+        inside = are_in(categories, known)
+        labels = categories[inside]
+        fits = [Counter(labels[fit].tolist()) for fit, _ in split_rows(at[inside], window_ms)]
+        few = {name for name in known if any(fit[name] < LEAST_OF_CATEGORY for fit in fits)}
+        if not few:
+            break
+        known -= few
+    return known
+
+
+def are_in(categories: Labels, names: Collection[str]) -> BoolArray:
+    """Return which rows are of one of these categories."""
+    return np.array([category in names for category in categories.tolist()], np.bool_)
+
+
+def describe_categories(
+    by: str,
+    categories: Labels,
+    learned: Collection[str],
+    plan: FeaturePlan,
+    changes: float,
+    together: Threshold,
+) -> Iterator[str]:
+    """Yield sentences on the categories of the rows that were learned from.
+
+    `learned`: those with a level of their own; `changes`: share of normal rows whose windows lie
+    over a change; `together`: the threshold of the detector of all rows.
+    """
+    rows = Counter(name for name in categories.tolist() if name is not None)
+    window = format_duration(plan.lookback)
+    few = [f"{name}: {count} rows" for name, count in sorted(rows.items()) if name not in learned]
+    if not learned:
+        seen = f" ({_listed(few)})" if few else ""
+        yield (
+            f"all rows are compared with each other: no {by} is in force throughout windows of "
+            f"{window} in {LEAST_OF_CATEGORY} rows of "
+            f"every fit{seen}; write a longer normal history, or shorter windows"
+        )
+        return
+    own = _listed([f"{name} ({rows[name]} rows)" for name in sorted(learned)])
+    yield f"rows are compared with those of their own {by}: {own}"
+    others = f"with too little normal time ({_listed(few)}) or never seen" if few else "never seen"
+    yield (
+        f"a {by} {others} is compared with all rows together: threshold by {together.method}, from "
+        f"{7 * together.weeks:.2g} days"
+    )
+    if changes:
+        yield f"unknown in {changes:.0%} of normal time: the {by} changed within the last {window}"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
 
 LEAST_ROWS = 100
 _FAMILIES = {

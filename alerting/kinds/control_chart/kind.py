@@ -3,21 +3,42 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import cast
+from typing import NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from alerting.alarm_kpis.intervals import merge
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
+from alerting.definitions.faults import first_line
 from alerting.definitions.model import Condition
-from alerting.definitions.wording.language import joined
-from alerting.detection.evaluation import Evaluation
+from alerting.definitions.wording.language import joined, translatable
+from alerting.definitions.wording.phrases import variable_title
+from alerting.detection.carried import Carried
+from alerting.detection.control_charts.chart import Chart, ChartState, Point
+from alerting.detection.evaluation import Evaluation, Status, StatusInterval
+from alerting.detection.messages.condition_messages import (
+    bad_quality_message,
+    stale_message,
+    waiting_message,
+)
 from alerting.detection.problems import predicts
+from alerting.detection.suppression import is_covered
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.control_chart.definition import ControlChartDefinition
-from alerting.kinds.control_chart.evaluate import evaluate_part, find_samples, usual_gap
-from alerting.kinds.control_chart.messages import statistic_text
-from alerting.kinds.control_chart.model import ControlChartModel, from_files
-from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence
+from alerting.kinds.control_chart.messages import describe_points, shift_message, statistic_text
+from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, from_files
+from alerting.kinds.normal.model import EpisodeRule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.protocol.evaluation import (
+    EvaluationSources,
+    Raise,
+    RaiseEvidence,
+    ScoredRows,
+    TargetEvaluation,
+    VersionInterval,
+)
 from alerting.kinds.protocol.kind import (
     Charted,
     Gap,
@@ -33,10 +54,306 @@ from alerting.kinds.protocol.spacing import (
     describe_unfulfillable,
     usual_distance,
 )
+from alerting.kinds.protocol.unknown_reasons import NO_LIMITS
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
-from alerting.readings.history import History, from_millis
+from alerting.readings.history import (
+    History,
+    Instants,
+    duration_millis,
+    from_millis,
+    has_data,
+    millis,
+    no_instants,
+    to_millis,
+)
 from alerting.reporting.figures.episode_chart import ChartLevel
+
+_STATUSES: tuple[Status, ...] = ("clear", "triggered", "unknown")
+_CLEAR, _TRIGGERED, _UNKNOWN = range(3)
+_NONE = timedelta(0)
+_WARMING_UP = translatable("too few readings in a row since the last gap")
+
+
+class Sample(NamedTuple):
+    """A reading at an instant (ms); without a value it is of bad quality, or impossible."""
+
+    at: int
+    value: float | None
+
+
+def find_samples(definition: ControlChartDefinition, history: History) -> list[Sample]:
+    """Return the readings of the variable. A value that is not finite, or outside the engineering
+    range, counts as none."""
+    bad: Instants = history.doubts.bad.get(definition.variable, no_instants())
+    found = [Sample(at, None) for at in bad.tolist()]
+    if definition.variable in history.readings:
+        values = history.readings[definition.variable].to_numpy(np.float64)
+        ts = millis(pd.DatetimeIndex(history.readings.index))
+        possible = has_data(history, definition.variable)
+        found += [
+            Sample(t, v)
+            for t, v in zip(ts[possible].tolist(), values[possible].tolist(), strict=True)
+        ]
+        found += [Sample(t, None) for t in ts[~possible & ~np.isnan(values)].tolist()]
+    return sorted(set(found), key=lambda sample: sample.at)
+
+
+def evaluate_part(
+    definition: ControlChartDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    before: TargetEvaluation,
+) -> TargetEvaluation:
+    """Chart every reading of a part with the model in force there; a model that cannot be read ends
+    the evaluation."""
+
+    def evaluate(model: ControlChartModel, fitted: FittedChart, version: int) -> TargetEvaluation:
+        samples = _samples_between(definition, sources, part.start, part.end)
+        earlier = list[Sample]()
+        carried = before.state.carried
+        if not _is_of(carried, definition, version):
+            earlier = _samples_between(definition, sources, part.start - fitted.warm_up, part.start)
+        try:
+            title = variable_title(definition.variable, sources.asset.variables)
+            run = _ChartRun(
+                definition, title, fitted, version, to_millis(model.training_cutoff), carried
+            )
+            if earlier:
+                run.warm_up(earlier)
+            intervals = run.intervals(samples, to_millis(part.start) + 1, to_millis(part.end) + 1)
+        except Exception as fault:  # of one target, which is then unknown; the round continues
+            return stopped(before, f"{definition.variable} cannot be charted: {first_line(fault)}")
+        clear_for = definition.off_delay(fitted.clear_for)
+        after = advance_part(
+            before,
+            part,
+            intervals,
+            EpisodeRule(_NONE, clear_for, definition.severities()),
+            lambda at: _evidence(
+                definition, sources.asset, fitted.chart, run.point_at(at), at, version
+            ),
+        )
+        return replace(
+            after,
+            state=replace(after.state, carried=run.carried()),
+            scores=[*before.scores, _scored(run.points, fitted.chart, model, version)],
+            unknown=run.reason if intervals[-1].status == "unknown" else None,
+        )
+
+    too_little = translatable(
+        "no limits for {asset}: it had too few readings in phase I", asset=sources.asset.name
+    )
+    return evaluate_fitted(definition, sources, part, before, evaluate, NO_LIMITS, too_little)
+
+
+def _samples_between(
+    definition: ControlChartDefinition,
+    sources: EvaluationSources,
+    start: datetime,
+    end: datetime,
+) -> list[Sample]:
+    """Return the readings in (start, end] as they are charted, without those of suppressed times,
+    which are not learned from."""
+    history = sources.platform.readings.load(sources.asset, start, end, list(definition.needs))
+    samples = find_samples(definition, history)
+    covered = is_covered(
+        sources.suppressed(definition, start, end),
+        np.array([sample.at for sample in samples], np.int64),
+    )
+    return [sample for sample, is_left_out in zip(samples, covered, strict=True) if not is_left_out]
+
+
+def _evidence(
+    definition: ControlChartDefinition,
+    asset: Asset,
+    chart: Chart,
+    point: Point | None,
+    at: datetime,
+    version: int,
+) -> RaiseEvidence:
+    limits = chart.limits
+    if point is None:
+        return RaiseEvidence(
+            Evaluation(at, "triggered", "the process has shifted", model_version=version)
+        )
+    nearest = limits.upper if point.statistic >= limits.centre else limits.lower
+    reason = shift_message(definition, asset, chart, point)
+    inputs: dict[str, float | str | None] = {
+        chart.statistic: point.statistic,
+        "LCL": limits.lower,
+        "CL": limits.centre,
+        "UCL": limits.upper,
+    }
+    if point.spread is not None:
+        inputs["standard deviation in the subgroup"] = point.spread
+    return RaiseEvidence(
+        Evaluation(at, "triggered", reason, point.statistic, nearest, version), inputs=inputs
+    )
+
+
+def _scored(
+    points: Sequence[Point], chart: Chart, model: ControlChartModel, version: int
+) -> ScoredRows:
+    at = np.array([point.at for point in points], np.int64)
+    values: npt.NDArray[np.float64] = np.array([point.statistic for point in points], np.float64)
+    nothing = np.full(len(at), np.nan)
+    unknown = np.full(len(at), "", object)
+    facts = tuple(describe_points(points[-1])) if points else ()
+    return ScoredRows(
+        at,
+        values,
+        nothing,
+        unknown,
+        cast("TrainedModel", model),
+        version,
+        chart.limits.upper,
+        facts,
+    )
+
+
+def _is_of(carried: Carried | None, definition: ControlChartDefinition, version: int) -> bool:
+    """Return whether a carried state is that of this version's chart."""
+    return (
+        carried is not None
+        and carried.variable == definition.variable
+        and carried.memory[:1] == (float(version),)
+    )
+
+
+class _ChartRun:
+    """A chart on its way through the readings of one part. `points`: charted in it; `reason`: why
+    it is unknown at the end."""
+
+    def __init__(
+        self,
+        definition: ControlChartDefinition,
+        title: str,
+        fitted: FittedChart,
+        version: int,
+        cutoff: int,
+        carried: Carried | None,
+    ) -> None:
+        self._variable = definition.variable
+        self._title = title
+        self._chart = fitted.chart
+        self._version = version
+        self._cutoff = cutoff
+        self._stale = duration_millis(definition.stale_time(fitted.stale_after))
+        self.points: list[Point] = []
+        self._state = ChartState()
+        self._status = _UNKNOWN
+        self.reason = waiting_message(title)
+        self._at: int | None = None
+        self._value: float | None = None
+        if carried is not None and _is_of(carried, definition, version):
+            self._at = to_millis(carried.at)
+            self._value = cast("float | None", carried.value)
+            self._status = int(carried.memory[1])
+            self._state = ChartState.from_numbers(carried.memory[2:])
+            if self._status == _UNKNOWN:
+                self.reason = bad_quality_message(title) if carried.bad else _WARMING_UP
+
+    def warm_up(self, samples: Sequence[Sample]) -> None:
+        """Take in readings that are not evaluated: of before the part, so that a new version does
+        not forget them."""
+        for sample in samples:
+            self._take(sample)
+        self.points = []
+        self._status = _UNKNOWN
+        self.reason = _WARMING_UP
+
+    def intervals(self, samples: Sequence[Sample], begin: int, end: int) -> list[StatusInterval]:
+        """Return the status from `begin` to `end` (ms) without a hole: that of each reading holds
+        until the next, or is stale."""
+        found: list[tuple[int, int, int]] = []
+        since = begin
+        for sample in samples:
+            if sample.at <= self._cutoff:
+                self.warm_up([sample])
+                self.reason = translatable(
+                    "the limits were estimated from times up to {until}",
+                    until=from_millis(self._cutoff).isoformat(),
+                )
+                continue
+            found += self._in_force(since, sample.at)
+            since = max(sample.at, begin)
+            self._take(sample)
+        found += self._in_force(since, end)
+        return [
+            StatusInterval(from_millis(a), from_millis(b), _STATUSES[status])
+            for a, b, status in _joined(found)
+        ]
+
+    def _in_force(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the status from one instant to another, by the last reading before."""
+        if start >= end:
+            return
+        valid_until = start if self._at is None else min(max(self._at + self._stale, start), end)
+        if start < valid_until:
+            yield start, valid_until, self._status
+        if valid_until < end:
+            if self._at is not None:
+                self.reason = stale_message(self._title, timedelta(milliseconds=self._stale))
+            yield valid_until, end, _UNKNOWN
+
+    def _take(self, sample: Sample) -> None:
+        if self._at is not None and sample.at - self._at > self._stale:
+            self._state.break_off()
+            self._status = _UNKNOWN
+        self._at = sample.at
+        self._value = sample.value
+        if sample.value is None:
+            self._state.break_off()
+            self._status = _UNKNOWN
+            self.reason = bad_quality_message(self._title)
+            return
+        point = self._state.add(self._chart, sample.at, sample.value)
+        if point is not None:
+            self.points.append(point)
+            self._status = _TRIGGERED if point.signals else _CLEAR
+        elif self._status == _UNKNOWN:
+            self.reason = _WARMING_UP
+
+    def point_at(self, at: datetime) -> Point | None:
+        """Return the point in force at an instant; None if it lies before this part."""
+        return next((point for point in reversed(self.points) if point.at <= to_millis(at)), None)
+
+    def carried(self) -> Carried | None:
+        """Return what the next part needs to know."""
+        if self._at is None:
+            return None
+        memory = (float(self._version), float(self._status), *self._state.to_numbers())
+        return Carried(
+            self._variable,
+            from_millis(self._at),
+            self._value,
+            bad=self._value is None,
+            memory=memory,
+        )
+
+
+def _joined(found: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Return intervals in which equal neighbours are one."""
+    joined: list[tuple[int, int, int]] = []
+    for start, end, status in found:
+        if joined and joined[-1][2] == status and joined[-1][1] == start:
+            joined[-1] = joined[-1][0], end, status
+        else:
+            joined.append((start, end, status))
+    return joined
+
+
+def usual_gap(definition: ControlChartDefinition, history: History) -> timedelta:
+    """Return after which time a reading is stale: as written, or ten usual intervals of these
+    readings."""
+    if definition.stale_after is not None:
+        return definition.stale_after
+    at = [sample.at for sample in find_samples(definition, history)]
+    return (
+        timedelta(milliseconds=10 * float(np.median(np.diff(at)))) if len(at) > 1 else timedelta(0)
+    )
+
 
 _LOOK_BACK = timedelta(days=1)
 _LONGEST = timedelta(days=28)

@@ -15,8 +15,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, Floats
 from alerting.kinds.prediction.evaluation import evaluate_part
-from alerting.kinds.prediction.explanation import explain_raise
-from alerting.kinds.prediction.why import explain_instant
+from alerting.kinds.prediction.prediction_kind import explain_instant, explain_raise
 from alerting.kinds.protocol.evaluation import (
     EvaluationSources,
     Raise,

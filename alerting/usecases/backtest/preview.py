@@ -31,13 +31,14 @@ from alerting.readings.history import History, from_millis, millis, to_millis
 from alerting.reporting.base.table import to_document
 from alerting.usecases.backtest.backtest import in_service, require_past
 from alerting.usecases.backtest.cached_readings import CachedReadings, SeriesCache
-from alerting.usecases.backtest.past_alarms import FoundAlarms, find_past_alarms
 from alerting.usecases.backtest.preview_chart import (
+    FoundAlarms,
     PreviewChart,
     PreviewComparison,
     compare_alarms,
     draw_preview,
     draw_problems,
+    find_past_alarms,
 )
 from alerting.usecases.backtest.run import Subject
 from alerting.usecases.definitions.next_steps import clock_times

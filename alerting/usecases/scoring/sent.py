@@ -9,7 +9,7 @@ from alerting.ports import BacktestPorts, Readings, Record
 from alerting.readings.column_titles import units_by_name
 from alerting.usecases.episodes.store import require_asset
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.sources.declare import fit_readings
+from alerting.usecases.sources.deliver import fit_readings
 from alerting.usecases.sources.records import map_readings
 
 _SHOWN = 20

@@ -6,7 +6,7 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.definitions.sinks.sink import Sink
 from alerting.ports import ReceiverAway, SinkClient
-from alerting.usecases.sinks.messages import message_for_a_test
+from alerting.usecases.sinks.deliver import message_for_a_test
 
 OpenSink = Callable[[Sink], SinkClient]
 

@@ -34,7 +34,7 @@ def platform(monkeypatch):
         training_cutoff=SINCE - HOUR,
     )
     monkeypatch.setattr(model_files, "model_from_files", lambda _: model)
-    monkeypatch.setattr("alerting.kinds.prediction.explanation.advise", lambda *_: None)
+    monkeypatch.setattr("alerting.kinds.prediction.prediction_kind.advise", lambda *_: None)
     made = in_memory_platform()
     made.assets.store_assets([small_models.line(1).asset])
     written = definition_document(small_models.definition())

@@ -13,9 +13,8 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.ports import EventRow, ReadingRow, silent
 from alerting.usecases.backtest.backtest import backtest, written_subject
 from alerting.usecases.backtest.cached_readings import SeriesCache
-from alerting.usecases.backtest.past_alarms import PastAlarm
 from alerting.usecases.backtest.preview import preview
-from alerting.usecases.backtest.preview_chart import PreviewComparison, compare_alarms
+from alerting.usecases.backtest.preview_chart import PastAlarm, PreviewComparison, compare_alarms
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import at, too_hot, too_moist

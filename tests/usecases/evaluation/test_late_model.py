@@ -49,7 +49,7 @@ def models():
     known = {b"1": model(2.0, SINCE - HOUR), b"2": replace(second, refit=refit)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: known[files["version"]])
-        patch.setattr("alerting.kinds.prediction.explanation.advise", lambda *_: None)
+        patch.setattr("alerting.kinds.prediction.prediction_kind.advise", lambda *_: None)
         yield SimpleNamespace(training_cutoff={1: SINCE - HOUR, 2: SECOND + HOUR / 2})
 
 

@@ -22,7 +22,7 @@ from alerting.usecases.labels.overlay import (
 )
 from alerting.usecases.trends.rolled import read_buckets
 from alerting.usecases.trends.series import read_series
-from alerting.usecases.upkeep.rollups import roll_up
+from alerting.usecases.upkeep.retention import roll_up
 from tests.builders import at
 from tests.helpers.refusals import assert_refused
 from tests.in_memory_platform import in_memory_platform

@@ -16,8 +16,7 @@ from alerting.readings.history import to_millis
 from alerting.readings.rollups import WIDTHS
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.trends.rolled import read_buckets
-from alerting.usecases.upkeep.retention import retain
-from alerting.usecases.upkeep.rollups import roll_up
+from alerting.usecases.upkeep.retention import retain, roll_up
 from tests.builders import at, oven
 from tests.in_memory_platform import HandClock, in_memory_platform, platform_on
 

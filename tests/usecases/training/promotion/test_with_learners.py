@@ -356,7 +356,7 @@ def models():
 @pytest.fixture
 def twin_plant(models, monkeypatch):
     serve(monkeypatch, models)
-    monkeypatch.setattr("alerting.kinds.prediction.explanation.advise", lambda *_: None)
+    monkeypatch.setattr("alerting.kinds.prediction.prediction_kind.advise", lambda *_: None)
 
     def made(version, *decisions):
         return small_plant(80, decided(SINCE), *decisions, version=version)
