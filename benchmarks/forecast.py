@@ -27,7 +27,7 @@ import yaml
 from alerting.definitions.assets import Asset
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.distribution import MEDIAN, covered, crps
-from alerting.kinds.forecast.explain import forecast_in
+from alerting.kinds.forecast.kind import forecast_in
 from alerting.kinds.forecast.training import (
     ForecastTraining,
     calibrated,

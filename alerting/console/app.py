@@ -53,7 +53,6 @@ from alerting.console.people import access_page, account_page, audit_page, direc
 from alerting.console.problems import METRICS, handle_problems
 from alerting.console.routes import route_pages
 from alerting.console.trends import page as trend_page
-from alerting.console.trends import trend_api
 from alerting.console.web import operate_pages, pages, platform_page, report_pages
 from alerting.console.web.prefix import Prefix, prefix_of, require_free
 from alerting.console.web.rendering import language_routes
@@ -187,7 +186,7 @@ PROGRAMS = (
     route_pages.router,
     access_page.api,
     audit_page.api,
-    trend_api.router,
+    trend_page.router,
     live_api.router,
     mutes.api,
 )

@@ -2,7 +2,7 @@
 
 from alerting.operators.mutes import Matcher, new_mute
 from alerting.usecases.mutes import mutes_at
-from alerting.usecases.operators.muting import end_mute, start_mute
+from alerting.usecases.operators.operate import end_mute, start_mute
 from tests.builders import at
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from alerting.definitions.assets import Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.alarm_load.expected_load import expected_load
+from alerting.usecases.alarm_load.budget_gate import expected_load
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

@@ -19,7 +19,7 @@ from alerting.stores.evaluation import scores as decisions
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.operators.muting import list_mutes
+from alerting.usecases.operators.operate import list_mutes
 from alerting.usecases.upkeep.retention import maintain
 from tests.builders import at
 from tests.helpers.notifications import notifications_of

@@ -14,8 +14,13 @@ from alerting.console.api.views import View
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
 from alerting.usecases.trends.bands import EventBand, find_bands
-from alerting.usecases.trends.catalogue import VariableLine, asset_lines, variable_page
-from alerting.usecases.trends.series import MOST_VARIABLES, read_series
+from alerting.usecases.trends.series import (
+    MOST_VARIABLES,
+    VariableLine,
+    asset_lines,
+    read_series,
+    variable_page,
+)
 
 router = APIRouter(prefix="/api/v1", tags=["trends"])
 Seconds = Annotated[float, Field(description="Unix time in seconds.")]

@@ -30,7 +30,7 @@ from alerting.usecases.alarm_load.asset_overview import (
     asset_tree,
 )
 from alerting.usecases.ingestion.assets import ASSETS, AffectedDefinition
-from alerting.usecases.trends.catalogue import VariableLine, VariablePage
+from alerting.usecases.trends.series import VariableLine, VariablePage
 
 WIDTH = 150
 HEIGHT = 36

@@ -1,4 +1,4 @@
-"""REST API, version 1: the stream of what changes."""
+"""What changes, read once for all who look, and its stream in the REST API, version 1."""
 
 import asyncio
 import json

@@ -55,7 +55,7 @@ from alerting.usecases.alarm_load.asset_overview import assets_in_tree
 from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.mutes import mutes_at
 from alerting.usecases.notification.muting import describe_matcher, raised_meanwhile
-from alerting.usecases.operators.muting import (
+from alerting.usecases.operators.operate import (
     MuteList,
     end_mute,
     find_mute,

@@ -16,7 +16,7 @@ from alerting.operators.mutes import Matcher
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.now.overview import OPEN_READ, OVER_READ
 from alerting.usecases.operators import operate
-from alerting.usecases.operators.muting import start_mute
+from alerting.usecases.operators.operate import start_mute
 
 router = APIRouter(include_in_schema=False)
 LIST = "/#unacknowledged"

@@ -4,28 +4,236 @@ problem."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import Step
 from alerting.kinds.forecast.definition import ForecastDefinition
-from alerting.kinds.forecast.explain import (
-    evaluate_forecast,
-    explain_at,
-    explain_forecast,
-    fan_of,
-    predict_all,
+from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, Floats
+from alerting.kinds.prediction.evaluation import evaluate_part
+from alerting.kinds.prediction.prediction_kind import PredictionKind, explain_instant, explain_raise
+from alerting.kinds.protocol.evaluation import (
+    EvaluationSources,
+    ModelVerification,
+    Raise,
+    RaiseEvidence,
+    ScoredRows,
+    Served,
+    TargetEvaluation,
+    VersionInterval,
 )
-from alerting.kinds.prediction.prediction_kind import PredictionKind
-from alerting.kinds.protocol.evaluation import ModelVerification, ScoredRows, Served
 from alerting.kinds.protocol.kind import Charted, IntervalsByAsset, TrainedKind, Why, WhyQuestion
 from alerting.kinds.protocol.scoring import ScoreDetails
 from alerting.kinds.protocol.shared_inputs import SharedInputs
-from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Files
-from alerting.readings.history import History
+from alerting.learning.models.trained import Estimator, TrainedModel
+from alerting.ports import Files, Predicted
+from alerting.readings.history import History, Millis, to_millis
+from alerting.reporting.figures.episode_chart import Fan
+
+if TYPE_CHECKING:
+    from alerting.kinds.forecast.model import FittedForecast
+
+
+_NUMBERS = {"low": LOWEST, "median": MEDIAN, "high": HIGHEST}
+
+
+def evaluate_forecast(
+    definition: TrainedDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    before: TargetEvaluation,
+) -> TargetEvaluation:
+    """Evaluate a part as that of any prediction, with the values that were predicted there."""
+    after = evaluate_part(definition, sources, part, before)
+    if after.history is None:
+        return after
+    scored = after.scores[len(before.scores) :]
+    served = [_with_values(rows, after.history, sources.shared) for rows in scored]
+    return replace(after, scores=[*before.scores, *served])
+
+
+def _with_values(rows: ScoredRows, history: History, shared: SharedInputs) -> ScoredRows:
+    """Return scored rows with the predicted values, NaN where they are not known."""
+    predicted = shared.predicted_values(
+        rows.model,
+        history.asset,
+        rows.at,
+        lambda: _predict_rows(
+            rows.model, shared.features(rows.model.plan, history, rows.at).matrix, rows.at
+        ),
+    )
+    values = np.where((rows.unknown == "")[:, None, None], predicted, np.nan)
+    return replace(rows, values=values, leads_ms=forecast_of(rows.model).leads_ms)
+
+
+def _predict_rows(model: TrainedModel, matrix: Floats, at: Millis) -> Floats:
+    """Return low, median and high at each lead, of the refit after its training cutoff."""
+    values = np.empty((len(at), len(forecast_of(model).leads_ms), len(_NUMBERS)))
+    refit = model.refit
+    is_later = at > (np.inf if refit is None else to_millis(refit.training_cutoff))
+    for one, own in ((model, ~is_later), (refit, is_later)):
+        if one is not None and own.any():
+            quantiles = forecast_of(one).quantiles(matrix[own])
+            values[own] = quantiles[..., list(_NUMBERS.values())]
+    return values
+
+
+def predict(model: TrainedModel, row: Floats) -> dict[str, float]:
+    """Return a row's forecast as named numbers: `forecast +3600s median`, low and high."""
+    forecast = forecast_of(model)
+    quantiles = forecast.quantiles(row)[0]
+    return {
+        _name(lead, side): float(quantiles[number, position])
+        for number, lead in enumerate(forecast.leads_ms)
+        for side, position in _NUMBERS.items()
+    }
+
+
+def predict_all(model: TrainedModel, row: Floats) -> tuple[Predicted, ...]:
+    """Return the forecast of one row of the model's matrix, one value for each time ahead."""
+    predicted = predict(model, row)
+    return tuple(
+        Predicted(
+            timedelta(milliseconds=lead),
+            *(predicted[_name(lead, side)] for side in ("low", "median", "high")),
+        )
+        for lead in forecast_of(model).leads_ms
+    )
+
+
+def explain_forecast(
+    definition: TrainedDefinition,
+    asset: Asset,
+    step: Step,
+    at_raise: Raise,
+    history: History | None,
+) -> RaiseEvidence:
+    """Return a prediction's content with the values predicted at the raise."""
+    found = explain_raise(definition, asset, step, at_raise, history)
+    if at_raise.model is None or at_raise.row is None:
+        return found
+    predicted = predict(at_raise.model, at_raise.model.estimator.columns.matrix(at_raise.row))
+    return replace(found, inputs={**found.inputs, **predicted})
+
+
+def fan_of(definition: TrainedDefinition, episode: Episode) -> Fan | None:
+    """Return the fan of the forecast at the raise; None without its values."""
+    last = episode.inputs.get(definition.problem.variable or "")
+    leads = sorted(
+        int(name.split()[1][1:-1])
+        for name in episode.inputs
+        if name.startswith("forecast ") and name.endswith(" low")
+    )
+    if not isinstance(last, int | float) or not leads:
+        return None
+    sides = {
+        side: [float(last), *(_number(episode, 1000 * lead, side) for lead in leads)]
+        for side in _NUMBERS
+    }
+    begin = to_millis(episode.raised_at)
+    at = [begin + 1000 * lead for lead in (0, *leads)]
+    after = _crossing(definition, [1000 * lead for lead in leads], sides["median"])
+    crossing = None if after is None else begin + after
+    return Fan(
+        tuple(at), tuple(sides["low"]), tuple(sides["median"]), tuple(sides["high"]), crossing
+    )
+
+
+def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
+    """Explain the risk as that of any prediction, with the values predicted at that instant."""
+    name = definition.problem.variable or ""
+    unit = question.asset.variables[name].unit if name in question.asset.variables else None
+
+    def describe(model: TrainedModel, row: pd.DataFrame) -> list[str]:
+        return describe_forecast(
+            definition,
+            unit,
+            float(row[f"{name}.last"].iloc[0]),
+            forecast_of(model).leads_ms,
+            predict(model, model.estimator.columns.matrix(row)),
+        )
+
+    return explain_instant(definition, question, describe)
+
+
+def describe_forecast(
+    definition: TrainedDefinition,
+    unit: str | None,
+    last: float,
+    leads: Sequence[int],
+    predicted: dict[str, float],
+) -> list[str]:
+    """Return a sentence on each lead (ms), and when the median leaves its limit."""
+    found = [_sentence(definition.problem.variable or "", unit, lead, predicted) for lead in leads]
+    crossing = _crossing(
+        definition, leads, [last, *(predicted[_name(lead, "median")] for lead in leads)]
+    )
+    if crossing:  # 0: the last value is outside already
+        found.append(
+            f"the median leaves its limit in about {spoken_duration(_whole_minutes(crossing))}"
+        )
+    return found
+
+
+def forecast_of(model: TrainedModel) -> FittedForecast:
+    """Return the forecaster of a model."""
+    return forecast_in(model.estimator)
+
+
+def forecast_in(estimator: Estimator) -> FittedForecast:
+    """Return the forecaster of an estimator."""
+    return cast("FittedForecast", estimator.model)
+
+
+def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float]) -> str:
+    low, middle, high = (
+        f"{predicted[_name(lead, side)]:.4g}" for side in ("low", "median", "high")
+    )
+    shown = f"{middle} {unit}" if unit else middle
+    return (
+        f"forecast of {name} in {spoken_duration(timedelta(milliseconds=lead))}: {shown} (90 %: "
+        f"{low} to {high})"
+    )
+
+
+def _crossing(
+    definition: TrainedDefinition, leads: Sequence[int], middle: Sequence[float]
+) -> int | None:
+    """Return when (ms) the median leaves its limits. `middle`: last known value, then medians."""
+    problem = definition.problem
+    at = [0, *leads]
+    for limit, sign in ((problem.above, 1), (problem.below, -1)):
+        if limit is None:
+            continue
+        off = [sign * (value - limit) for value in middle]
+        first = next((number for number, value in enumerate(off) if value > 0), None)
+        if first is not None:
+            if first == 0:
+                return at[0]
+            share = -off[first - 1] / (off[first] - off[first - 1])
+            return round(at[first - 1] + share * (at[first] - at[first - 1]))
+    return None
+
+
+def _whole_minutes(millis: int) -> timedelta:
+    return timedelta(minutes=max(1, round(millis / 60_000)))
+
+
+def _name(lead_ms: int, side: str) -> str:
+    return f"forecast +{lead_ms // 1000}s {side}"
+
+
+def _number(episode: Episode, lead_ms: int, side: str) -> float:
+    value = episode.inputs.get(_name(lead_ms, side))
+    return float(value) if isinstance(value, int | float) else float("nan")
 
 
 class ForecastKind(PredictionKind):

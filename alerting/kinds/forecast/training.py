@@ -16,8 +16,8 @@ from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
 from alerting.kinds.forecast.distribution import MEDIAN, Floats, conformal_shifts, covered, crps
-from alerting.kinds.forecast.explain import forecast_in, forecast_of
 from alerting.kinds.forecast.families import FORECASTERS, Forecaster, Positions, Task
+from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import FittedForecast
 from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
 from alerting.kinds.protocol.training import Challenger, KindTraining
@@ -28,9 +28,8 @@ from alerting.learning.features.encoding import Columns, Encoding
 from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.learning.metrics.bootstrap import time_blocks
 from alerting.learning.models.calibration import Platt, sigmoid
-from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.files import model_files
-from alerting.learning.models.trained import TrainedModel, model_hash
+from alerting.learning.models.trained import Estimator, TrainedModel, model_hash
 from alerting.learning.search.candidates import (
     Candidate,
     Fold,

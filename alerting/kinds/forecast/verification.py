@@ -14,7 +14,7 @@ from alerting.definitions.wording.language import Styled, measured, translatable
 from alerting.detection.problems import predicts
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.forecast.distribution import Floats, covered, crps
-from alerting.kinds.forecast.explain import forecast_of
+from alerting.kinds.forecast.kind import forecast_of
 from alerting.kinds.protocol.evaluation import ModelVerification, Served
 from alerting.learning.data.asset_rows import future_values
 from alerting.learning.data.labels import label_instants

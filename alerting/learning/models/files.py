@@ -37,10 +37,15 @@ from alerting.learning.features.encoding import (
 from alerting.learning.features.plan import STORED, FeaturePlan, Length, Name
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.calibration import Platt
-from alerting.learning.models.estimator import Estimator, FittedModel
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.normal import MOST_ROWS, MOST_VALUES, NEAREST, NormalSample
-from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
+from alerting.learning.models.trained import (
+    Estimator,
+    FittedModel,
+    ModelRefused,
+    TrainedModel,
+    model_hash,
+)
 from alerting.readings.history import duration_millis
 
 META = "model.json"

@@ -17,16 +17,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import FARTHEST, Dense, Encoding
-from alerting.learning.models.estimator import (
+from alerting.learning.models.trained import (
     CATEGORICAL,
     DEFAULT_LEFT,
     NAN_IS_MISSING,
     ZERO_IS_MISSING,
     Estimator,
+    TrainedModel,
     Trees,
     WeightedSum,
 )
-from alerting.learning.models.trained import TrainedModel
 
 INPUT = "features"
 OUTPUT = "probability"

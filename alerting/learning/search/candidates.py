@@ -19,7 +19,7 @@ from alerting.learning.data.split import walk_forward_folds
 from alerting.learning.metrics.bootstrap import bootstrap_rows, time_blocks
 from alerting.learning.metrics.confidence import enclosing_interval, percentile_interval
 from alerting.learning.metrics.metrics import Floats, row_metrics
-from alerting.learning.models.estimator import Estimator
+from alerting.learning.models.trained import Estimator
 from alerting.learning.search.sample import Positions, search_sample
 
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float

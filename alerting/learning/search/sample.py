@@ -19,8 +19,8 @@ from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import STRONGEST
+from alerting.learning.models.trained import Estimator
 
 Labels = npt.NDArray[np.int8]
 MOST_SEARCHED = 150_000  # rows, of a table with at most MOST_CELLS

@@ -11,8 +11,8 @@ from alerting.definitions.fields.learning import Learning
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Floats
-from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params, get_family
+from alerting.learning.models.trained import Estimator
 from alerting.learning.search.candidates import (
     Candidate,
     Fold,

@@ -10,9 +10,8 @@ import numpy as np
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.row_limit import THINNED
-from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.normal import sample_normal, take_levels
-from alerting.learning.models.trained import TrainedModel, model_hash
+from alerting.learning.models.trained import Estimator, TrainedModel, model_hash
 from alerting.learning.selection.challenger import (
     fit_rows,
     ordinary_ranges,

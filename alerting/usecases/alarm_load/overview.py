@@ -12,7 +12,7 @@ from alerting.definitions.model import AssetIndex, Revision
 from alerting.episodes.extract import Alarm
 from alerting.learning.metrics.confidence import wilson_interval
 from alerting.ports import BacktestPorts, Document
-from alerting.usecases.alarm_load.expected_load import DAY
+from alerting.usecases.alarm_load.budget_gate import DAY
 from alerting.usecases.definitions.training_state import champion_versions, describe_trainings
 from alerting.usecases.platform_health.last_runs import LastRuns, last_runs
 

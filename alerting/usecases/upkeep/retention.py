@@ -1,4 +1,5 @@
-"""Deletion of what is too old and unused; what people did and decided stays."""
+"""Rollups of readings, and deletion of what is too old and unused; what people did and decided
+stays."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

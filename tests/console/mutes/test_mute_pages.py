@@ -11,7 +11,7 @@ from alerting.episodes.episode import episode_id
 from alerting.ports import EventRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events
-from alerting.usecases.operators.muting import list_mutes
+from alerting.usecases.operators.operate import list_mutes
 from tests.builders import at, too_hot
 from tests.helpers.console.api import TOKENS, episode
 from tests.helpers.console.pages import ADMIN_TOKEN, lacks, log_in, send_form, text_of

@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from alerting.learning.features.encoding import Columns, Dense, Encoding
-from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily
-from alerting.learning.models.trained import ModelRefused
+from alerting.learning.models.trained import Estimator, ModelRefused
 
 FILE = "weights.json"
 

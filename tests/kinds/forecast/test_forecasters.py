@@ -14,8 +14,8 @@ from alerting.kinds.forecast.distribution import (
     in_order,
     log_odds_outside,
 )
-from alerting.kinds.forecast.explain import describe_forecast
 from alerting.kinds.forecast.families import FORECASTERS, Task
+from alerting.kinds.forecast.kind import describe_forecast
 from alerting.kinds.forecast.model import FILE
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.encoding import Columns

@@ -10,7 +10,7 @@ from alerting.ports import EventRow
 from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.ingestion.arrivals import add_events
-from alerting.usecases.operators.muting import end_mute, list_mutes, prolong_mute, start_mute
+from alerting.usecases.operators.operate import end_mute, list_mutes, prolong_mute, start_mute
 from alerting.usecases.report_material.material import gather_material
 from tests.builders import at
 from tests.helpers.ovens import ANN, define, live, oven_platform, ovens, run, the_episode

@@ -25,7 +25,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import Problem
 from alerting.definitions.wording.language import template, translatable
 from alerting.learning.features.encoding import Columns, Floats
-from alerting.learning.models.estimator import ALL_THREADS, Estimator, FittedModel
+from alerting.learning.models.trained import ALL_THREADS, Estimator, FittedModel
 
 if TYPE_CHECKING:
     import optuna

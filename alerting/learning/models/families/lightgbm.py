@@ -10,7 +10,8 @@ import numpy as np
 
 from alerting.deferred import lightgbm
 from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
-from alerting.learning.models.estimator import (
+from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
+from alerting.learning.models.trained import (
     ALL_THREADS,
     CATEGORICAL,
     SMALL,
@@ -18,7 +19,6 @@ from alerting.learning.models.estimator import (
     Trees,
     threads_for,
 )
-from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 
 if TYPE_CHECKING:
     import optuna

@@ -13,14 +13,13 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from threadpoolctl import threadpool_limits
 
 from alerting.learning.features.encoding import Columns, Dense, Encoding, Floats
-from alerting.learning.models.estimator import ALL_THREADS, Estimator, WeightedSum
 from alerting.learning.models.families.contract import (
     STRONGEST,
     LabelledRows,
     ModelFamily,
     Params,
 )
-from alerting.learning.models.trained import ModelRefused
+from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused, WeightedSum
 
 if TYPE_CHECKING:
     import optuna

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from alerting.deferred import lightgbm
 from alerting.learning.features.encoding import Floats
-from alerting.learning.models.estimator import threads_for
 from alerting.learning.models.families.lightgbm import trees_text
+from alerting.learning.models.trained import threads_for
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_matrix, csr_matrix
