@@ -48,6 +48,7 @@ from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.protocol.unknown_reasons import NO_MODEL, carried_reason
 from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, has_needed_value
 from alerting.learning.features.build import grid
+from alerting.learning.features.reading_counts import TOO_FEW, most_have_enough_readings
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import ModelUnavailable
 from alerting.readings.history import (
@@ -379,11 +380,14 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
             duration=duration_value(timedelta(milliseconds=model.plan.carry_ms(name))),
         )
         reasons.append((~has_needed_value(inputs.definition, model.plan, inputs.history, at), why))
-    span = duration_value(model.plan.lookback)
-    lacking = ~has_any_value(model.plan, inputs.history, at)
-    reasons.append(
-        (lacking, translatable("no values are known of the last {duration}", duration=span))
-    )
+    enough = most_have_enough_readings(model.plan, inputs.history, at)
+    reasons.append((~enough, TOO_FEW))
+    if not model.plan.usual or not enough.all():  # half of the usual readings are values
+        span = duration_value(model.plan.lookback)
+        lacking = ~has_any_value(model.plan, inputs.history, at)
+        reasons.append(
+            (lacking, translatable("no values are known of the last {duration}", duration=span))
+        )
     uncounted = why_not_counted(
         at, rule.occurrences, not rule.state, recovered_at=inputs.rearm_at - rule.horizon_ms
     )

@@ -10,6 +10,7 @@ from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.reading_counts import most_have_enough_readings
 from alerting.readings.history import (
     History,
     Millis,
@@ -93,8 +94,9 @@ def evaluated_instants(
 def is_known(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> npt.NDArray[np.bool_]:
-    """Return when a model is asked: values are known."""
-    return has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
+    """Return when a model is asked: values are known, and most windows have enough readings."""
+    known = has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
+    return known & most_have_enough_readings(plan, history, at)
 
 
 def has_needed_value(

@@ -85,7 +85,7 @@ class FeaturePlan:
     `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the
     plan was made. `carried_forward`: the variables whose last value is carried forward longer, or
     less long, than the longest window. `lagged`: numbers with lags of their own, beside `lags_ms`.
-    `usual`: counts of readings of an anomaly's model; below half of them nothing is scored.
+    `usual`: counts of readings; below half of them nothing is scored. Models of before have none.
     """
 
     __pydantic_config__ = STORED

@@ -20,6 +20,7 @@ from alerting.learning.features.plan import (
     Lagged,
     NumberSource,
 )
+from alerting.learning.features.reading_counts import with_usual_counts
 from alerting.readings.history import History, duration_millis, has_data, millis
 from alerting.readings.spacing import distances, sampling_ms
 
@@ -268,7 +269,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
                 exclude=str(list(definition.exclude)),
             ),
         )
-    return plan
+    return plan if definition.is_of_unit else with_usual_counts(plan, histories)
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:

@@ -6,10 +6,11 @@ A mean of one reading varies more than the mean of ten from which a model has le
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple, TypeAlias
 
-from alerting.deferred import np, npt
+from alerting.deferred import np, npt, pd
 from alerting.definitions.wording.language import translatable
 from alerting.learning.features import moments
 from alerting.learning.features.moments import (
@@ -223,10 +224,22 @@ def count_readings(
 
     The first reading ends a pause: the history reaches back by half a window more.
     """
+    counts, times = _count_values(history, names, windows_ms, at)
+    return Windowed(
+        counts,
+        np.stack([_runs(times, at, w) for w in windows_ms], axis=1),
+        np.stack([_is_whole(times, at, w) for w in windows_ms], axis=1),
+    )
+
+
+def _count_values(
+    history: History, names: Sequence[str], windows_ms: Sequence[int], at: Millis
+) -> tuple[Counts, Millis]:
+    """Return the counts of `count_readings`, and the instants in its windows, and half a window
+    before, with a reading of any variable."""
     counts = np.zeros((len(at), len(names) * len(windows_ms)), np.int32)
     if not len(at):
-        none = np.zeros((0, len(windows_ms)), np.bool_)
-        return Windowed(counts, none, none)
+        return counts, np.empty(0, np.int64)
     readings = AssetReadings(history)
     begin = int(at.min()) - 3 * max(windows_ms) // 2
     rows = readings.rows_known(0, begin, int(at.max()))
@@ -244,12 +257,7 @@ def count_readings(
         for number, start in enumerate(since):
             columns = (first + np.arange(len(some))) * len(windows_ms) + number
             counts[:, columns] = (sums[:, until] - sums[:, start]).T
-    times = ts[any_there]
-    return Windowed(
-        counts,
-        np.stack([_runs(times, at, w) for w in windows_ms], axis=1),
-        np.stack([_is_whole(times, at, w) for w in windows_ms], axis=1),
-    )
+    return counts, ts[any_there]
 
 
 def _runs(times: Millis, at: Millis, window: int) -> BoolArray:
@@ -301,6 +309,28 @@ def usual_counts(
     return tuple(usual)
 
 
+def with_usual_counts(plan: FeaturePlan, histories: Sequence[History]) -> FeaturePlan:
+    """Return the plan of a model of a problem, with the usual counts of its shortest window.
+
+    Longer windows are not waited for: they would silence a model for hours after each pause.
+    """
+    names = [
+        name
+        for name in (regular_names(plan, histories[0]) if histories else ())
+        if all(name in regular_names(plan, history) for history in histories)
+    ]
+    parts = []
+    windows = plan.windows_ms[:1]
+    for history in histories:
+        ts = millis(pd.DatetimeIndex(history.readings.index))
+        chosen = ts[:: max(1, len(ts) // _MOST_INSTANTS)]
+        parts.append(count_readings(history, names, windows, chosen))
+    if not parts or not names:
+        return plan
+    found = Windowed(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    return replace(plan, usual=usual_counts(names, windows, found))
+
+
 def has_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> BoolArray:
     """Return where no window of a variable is filled to less than half, most are filled, and no
     pause ends in one.
@@ -315,20 +345,47 @@ def has_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> Bool
     return _are_filled(plan, names, windows, count_readings(history, names, windows, at))
 
 
+def most_have_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> BoolArray:
+    """Return where at least half of the variables have half of their usual readings: a silent
+    sensor is no pause."""
+    return _mostly_filled(_usual_windows(plan, history, at), plan)
+
+
 def are_filled(plan: FeaturePlan, history: History, found: Windowed) -> BoolArray:
     """Return for counted instants what `has_enough_readings` returns."""
     return _are_filled(plan, regular_names(plan, history), plan.windows_ms, found)
 
 
+def _usual_windows(plan: FeaturePlan, history: History, at: Millis) -> Counts:
+    if not plan.usual:
+        return np.zeros((len(at), 0), np.int32)
+    names = tuple(dict.fromkeys(one.name for one in plan.usual))
+    windows = tuple(sorted({one.window_ms for one in plan.usual}))
+    return _of_usual(plan, names, windows, _count_values(history, names, windows, at)[0])
+
+
+def _of_usual(
+    plan: FeaturePlan, names: Sequence[str], windows: Sequence[int], counts: Counts
+) -> Counts:
+    """Return the counts of the windows that have a usual one (instants x usual counts)."""
+    return counts[
+        :,
+        [names.index(one.name) * len(windows) + windows.index(one.window_ms) for one in plan.usual],
+    ]
+
+
+def _short(counts: Counts, plan: FeaturePlan) -> BoolArray:
+    return np.asarray(2 * counts < np.array([one.readings for one in plan.usual], np.int32))
+
+
+def _mostly_filled(counts: Counts, plan: FeaturePlan) -> BoolArray:
+    return np.asarray(2 * _short(counts, plan).sum(axis=1) <= len(plan.usual))
+
+
 def _are_filled(
     plan: FeaturePlan, names: Sequence[str], windows: Sequence[int], found: Windowed
 ) -> BoolArray:
-    places = [
-        names.index(one.name) * len(windows) + windows.index(one.window_ms) for one in plan.usual
-    ]
-    counts = found.counts[:, places]
-    is_short = 2 * counts < np.array([one.readings for one in plan.usual], np.int32)
-    are_most_filled = 2 * is_short.sum(axis=1) <= len(plan.usual)
-    partly = (is_short & (counts > 0)).any(axis=1)
+    counts = _of_usual(plan, names, windows, found.counts)
+    partly = (_short(counts, plan) & (counts > 0)).any(axis=1)
     counted = [windows.index(one) for one in {one.window_ms for one in plan.usual}]
-    return np.asarray(are_most_filled & ~partly & found.whole[:, counted].all(axis=1))
+    return np.asarray(_mostly_filled(counts, plan) & ~partly & found.whole[:, counted].all(axis=1))

@@ -1,5 +1,6 @@
 """A line whose sensors fall silent: a model's alert is unknown, and says why."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import language
 from alerting.kinds.protocol.unknown_reasons import NO_MODEL, NOT_ASKED
+from alerting.learning.features.plan import UsualCount
+from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -21,14 +24,17 @@ pytestmark = pytest.mark.models
 HOUR = timedelta(hours=1)
 SINCE = small_models.START + 20 * HOUR
 SILENT = SINCE + 4 * HOUR
+QUARTER_MS = 15 * 60_000
+USUAL = (UsualCount("humidity", QUARTER_MS, 3),)
 
 
-@pytest.fixture
-def platform(monkeypatch):
-    """A platform with a champion, whose readings end at SILENT."""
+@pytest.fixture(params=[()])
+def platform(request, monkeypatch):
+    """A platform with a champion, whose readings end at SILENT. `param`: the counts that the model
+    knows as usual."""
     data = small_models.dataset(hours=60)
     model = small_models.linear_model(
-        data.plan,
+        replace(data.plan, usual=request.param),
         data.rows,
         {"humidity.last": 2.0},
         training_cutoff=SINCE - HOUR,
@@ -67,6 +73,13 @@ def test_a_model_without_any_value_in_its_longest_window_says_so(platform):
     for seconds in (20, 40):  # it stays unknown between two strides
         later = 3 * HOUR + timedelta(seconds=seconds)
         assert [*unknown_after(platform, later).values()] == [reason]
+
+
+@pytest.mark.parametrize("platform", [USUAL], indirect=True)
+def test_a_model_with_too_few_values_says_so_while_it_has_any(platform):
+    (reason,) = unknown_after(platform, timedelta(minutes=40)).values()
+    assert reason == TOO_FEW
+    assert language("fr").translate(reason) == "trop peu de mesures depuis la pause"
 
 
 def test_after_a_promotion_between_two_strides_it_does_not_say_that_it_has_no_model(platform):

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset, Variable
+from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.reading_counts import (
     count_readings,
     has_enough_readings,
+    most_have_enough_readings,
     regular_names,
     usual_counts,
+    with_usual_counts,
 )
 from alerting.readings.history import History
 
@@ -61,6 +64,13 @@ def test_after_a_stop_nothing_is_known_until_every_window_has_its_usual_count_ag
     assert FeaturePlan.from_document(counted.to_document()) == counted
 
 
+def test_a_model_of_a_problem_waits_for_its_shortest_window_alone():
+    plan = with_usual_counts(PLAN, [RUNNING])
+    assert {one.window_ms for one in plan.usual} == {10 * MINUTE}
+    at = (2 * DAY + 360 + np.array([0, 3, 4, 28])) * MINUTE
+    assert most_have_enough_readings(plan, RUNNING, at).tolist() == [False, False, True, True]
+
+
 def test_a_count_depends_on_what_lies_before_its_instant_alone():
     plan = replace(PLAN, usual=usual_of(RUNNING))
     at = np.arange(DAY + 300, DAY + 500) * MINUTE
@@ -89,3 +99,17 @@ def test_a_silent_sensor_is_no_pause():
     history = line(nights(5), b=np.where(np.asarray(nights(5)) > 3 * DAY, np.nan, 1.0))
     at = np.array([4 * DAY + 500]) * MINUTE
     assert has_enough_readings(plan, history, at).all()
+    assert most_have_enough_readings(plan, history, at).all()
+
+
+def test_where_most_windows_are_filled_a_value_is_known():
+    """So that an evaluation need not ask again whether any is."""
+    plan = with_usual_counts(PLAN, [RUNNING])
+    minutes = nights(5)
+    a, b = np.where(np.random.default_rng(1).random((2, len(minutes))) < 0.2, 1.0, np.nan)
+    history = line(minutes, a=a, b=b)
+    at = np.arange(DAY, 4 * DAY) * MINUTE
+    enough = most_have_enough_readings(plan, history, at)
+    known = has_any_value(plan, history, at)
+    assert known[enough].all()
+    assert enough.any() and not known.all()

@@ -69,6 +69,7 @@ def model():
     plan = replace(
         plan,
         numbers=tuple(n for n in plan.numbers if n.name in ("humidity", "belt")),
+        usual=tuple(u for u in plan.usual if u.name in ("humidity", "belt")),
     )
     rows = build_features(plan, history, millis(history.readings.index)[::2])
     weights = {
