@@ -39,7 +39,7 @@ from alerting.stores.documents import READINGS
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.service import StreamService, interpreter_for_messages
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from alerting.wiring import assemble
 from benchmarks.helpers import models_on_stream
 from benchmarks.helpers.models_on_stream import Taken

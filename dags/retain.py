@@ -32,8 +32,7 @@ def delete() -> dict[str, int]:
 def verify() -> dict[str, str]:
     """Compare the last day of each variable of the models in service with their training, and what
     they predicted with the values that came; return a sentence on each."""
-    from alerting.usecases.platform_health.drift import check_drift
-    from alerting.usecases.platform_health.worse_models import verify_models
+    from alerting.usecases.platform_health.drift import check_drift, verify_models
 
     with background_platform() as platform:
         at = read_instant(run_as_of(platform))

@@ -118,9 +118,8 @@ def linear_model(
     weight 0."""
     # imported here, because tests of datasets need no library of models
     from alerting.learning.features.encoding import Columns, Dense, Encoding
-    from alerting.learning.models.calibration import Platt
     from alerting.learning.models.families.logistic_regression import LinearModel
-    from alerting.learning.models.trained import Estimator, TrainedModel, model_hash
+    from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash
     from alerting.learning.selection.challenger import ordinary_ranges, usual_values
 
     columns = Columns.from_plan(plan)

@@ -39,9 +39,9 @@ from alerting.usecases.sinks.documents import SINKS, retry_letters
 from alerting.usecases.sinks.trial import try_sink
 from alerting.usecases.sources.deliver import deliver as deliver_rows
 from alerting.usecases.sources.deliver import require_active
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.json_rows import read_json, read_lines
 from alerting.usecases.sources.poll import Readers, try_source
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import retry_dead
 from alerting.usecases.sources.trial import try_records
 

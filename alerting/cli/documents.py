@@ -230,7 +230,7 @@ def apply(
     subscribed at their brokers, 20 seconds at most: many keep nothing until then.
     """
     from alerting.usecases.definitions import next_steps
-    from alerting.usecases.sources.documents import subscribed_by_stream
+    from alerting.usecases.sources.status import subscribed_by_stream
 
     documents, origins = read_documents(files)
     found = sort_of(documents, sort)

@@ -21,7 +21,7 @@ from alerting.operators.people import (
 )
 from alerting.operators.permissions import Permission, may
 from alerting.ports import AccessPorts
-from alerting.usecases.access.sign_in import begin_session, find_session, find_session_account
+from alerting.usecases.access.people import begin_session, find_session, find_session_account
 from alerting.usecases.access.tokens import find_token_user
 
 _LEAST_LENGTH = 16

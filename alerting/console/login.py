@@ -18,8 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from alerting.console.access import Access, Person
 from alerting.console.attempts import WrongAttempts, client_of
 from alerting.console.gate import COOKIE, DEVICE_COOKIE
-from alerting.console.web.forms import FormViewer
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import FormViewer, render
 from alerting.definitions.wording.language import translatable
 from alerting.local.secrets import SIGN_IN_PATH, take_link
 from alerting.operators.actions import ACTION_NAMES, Role
@@ -32,8 +31,7 @@ from alerting.operators.people import (
 )
 from alerting.ports import AccessPorts
 from alerting.usecases.access.devices import list_signers, sign_by_pin
-from alerting.usecases.access.people import Passwords
-from alerting.usecases.access.sign_in import begin_session, check_password, record_sign_in
+from alerting.usecases.access.people import Passwords, begin_session, check_password, record_sign_in
 
 if TYPE_CHECKING:
     from alerting.console.people.directory_page import Directory

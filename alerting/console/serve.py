@@ -43,8 +43,7 @@ from alerting.usecases.notification.platform_alerts import (
     record_outage,
 )
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.platform_health.check import check_platform
-from alerting.usecases.platform_health.conditions import LATE
+from alerting.usecases.platform_health.check import LATE, check_platform
 from alerting.usecases.platform_health.metrics import Inventory, read_inventory
 from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
 

@@ -19,8 +19,14 @@ from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.model import Condition, Severity
-from alerting.detection.carried import Carried, ReadingInForce
-from alerting.detection.evaluation import MISSING, Fact, Status, StatusInterval
+from alerting.detection.evaluation import (
+    MISSING,
+    Carried,
+    Fact,
+    ReadingInForce,
+    Status,
+    StatusInterval,
+)
 from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.occurrences import ends_of_runs
 from alerting.detection.threshold import Evaluated, evaluate_series, evaluate_values, lookback

@@ -21,8 +21,8 @@ from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of, learned_sides
 from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import Styled, joined, template, translatable
-from alerting.detection.carried import LimitInForce
 from alerting.detection.categories import CategoryValues, Labels, labels_at
+from alerting.detection.evaluation import LimitInForce
 from alerting.readings.history import Millis
 
 Numbers: TypeAlias = "npt.NDArray[np.float64]"

@@ -15,8 +15,14 @@ from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, Condition, Severity
-from alerting.detection.carried import INSIDE, Carried, ReadingInForce
-from alerting.detection.evaluation import MISSING, Fact, StatusInterval
+from alerting.detection.evaluation import (
+    INSIDE,
+    MISSING,
+    Carried,
+    Fact,
+    ReadingInForce,
+    StatusInterval,
+)
 from alerting.detection.learned_limits import (
     LearnedLimits,
     LearnedSide,

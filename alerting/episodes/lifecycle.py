@@ -12,8 +12,7 @@ from typing import Literal
 
 from alerting.definitions.model import SEVERITIES, SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import translatable
-from alerting.detection.carried import Carried
-from alerting.detection.evaluation import Status, StatusInterval
+from alerting.detection.evaluation import Carried, Status, StatusInterval
 
 
 @dataclass(frozen=True)

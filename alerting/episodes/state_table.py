@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from alerting.deferred import np, npt
 from alerting.definitions.model import Severity
-from alerting.detection.carried import INSIDE, Carried
+from alerting.detection.evaluation import INSIDE, Carried
 from alerting.detection.threshold_batch import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Unchanged
 from alerting.episodes.lifecycle import ConditionState, LastingState, SeverityState
 from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis

@@ -16,7 +16,7 @@ from alerting.adapters.sources.claims import poll_claimed
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.source import PolledFields
 from alerting.definitions.wording.language import translatable
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 
 if TYPE_CHECKING:
     from alerting.ports import Platform

@@ -108,7 +108,7 @@ def plan_arrived() -> list[dict[str, object]]:
     from alerting.definitions.sources.source import POLLED
     from alerting.usecases.evaluation.arrived import evaluate_arrived as evaluate_shard
     from alerting.usecases.evaluation.arrived import plan_arrived as plan_round
-    from alerting.usecases.sources.documents import SOURCES
+    from alerting.usecases.sources.status import SOURCES
 
     triggered = {asset.name for asset in get_current_context()["triggering_asset_events"]}
     with opened_platform() as platform:

@@ -9,8 +9,8 @@ from alerting.cli.deliveries import messages
 from alerting.cli.main import app
 from alerting.definitions.sources.source import parse_source
 from alerting.ports import ReadingRow
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.records import map_readings
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import BrokerMessage, topic_reader
 from tests.builders import at
 

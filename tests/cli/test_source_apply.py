@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from alerting.cli import documents as sources
-from alerting.usecases.sources.documents import SOURCES, subscribed_by_stream
+from alerting.usecases.sources.status import SOURCES, subscribed_by_stream
 from tests.builders import at
 from tests.in_memory_platform import HandClock, memory_platform
 

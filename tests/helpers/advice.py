@@ -15,9 +15,7 @@ import pytest
 from alerting.definitions.assets import Asset, Variable
 from alerting.learning.features.encoding import Columns, Encoding
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
-from alerting.learning.models.calibration import Platt
-from alerting.learning.models.normal import NormalSample
-from alerting.learning.models.trained import Estimator, TrainedModel
+from alerting.learning.models.trained import Estimator, NormalSample, Platt, TrainedModel
 from alerting.readings.history import History
 from alerting.recommendation.levers import ANY_CHANGE
 from alerting.recommendation.whatif import MARGIN, recommend

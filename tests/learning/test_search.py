@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import ColumnPairs, Columns, Dense
-from alerting.learning.models.calibration import fit_platt, sigmoid
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import LightGbm
 from alerting.learning.models.files import model_files, model_from_files
+from alerting.learning.models.trained import fit_platt, sigmoid
 from alerting.learning.search import sample
 from alerting.learning.search.candidates import (
     candidate_files,

@@ -28,7 +28,7 @@ from alerting.local.demo import EXAMPLES
 from alerting.settings.machine import is_free
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import present_answer
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.training.due import find_due_trainings
 from alerting.wiring import predict_files
 from tests.helpers.up import HANG_S, MODEL, PORTS, SHORT, Up, ended

@@ -11,7 +11,7 @@ from alerting.definitions.assets import Relation, Variable
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import CategorySource, NumberSource
 from alerting.learning.features.set_point_effects import SetPointEffects
-from alerting.learning.models.normal import NormalSample
+from alerting.learning.models.trained import NormalSample
 from alerting.recommendation import search
 from alerting.recommendation.levers import ANY_CHANGE
 from alerting.recommendation.whatif import recommend

@@ -11,8 +11,7 @@ from alerting.definitions.wording.language import spoken_share
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
 from alerting.learning.models.files import META, model_files, model_from_files
-from alerting.learning.models.normal import MOST_ROWS, sample_normal
-from alerting.learning.models.trained import ModelRefused
+from alerting.learning.models.trained import MOST_ROWS, ModelRefused, sample_normal
 from alerting.readings.history import to_millis
 from alerting.recommendation.levers import find_levers
 from alerting.recommendation.situation import base_row

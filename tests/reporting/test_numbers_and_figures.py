@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alerting.alarm_kpis.floods import ABOVE
 from alerting.definitions.fields.problem import Problem
 from alerting.definitions.wording.language import language
-from alerting.detection.carried import ReadingInForce
+from alerting.detection.evaluation import ReadingInForce
 from alerting.detection.messages.condition_messages import limit_message
 from alerting.detection.messages.problem_messages import current_value_message
 from alerting.episodes.episode import Change, Contribution, PresentAdvice, RecommendationResult

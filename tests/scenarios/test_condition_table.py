@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
-from alerting.detection.carried import Carried
+from alerting.detection.evaluation import Carried
 from alerting.detection.threshold_batch import (
     LimitColumns,
     ending_message,

@@ -23,7 +23,7 @@ from alerting.definitions.sources.source import parse_source
 from alerting.ports import ACCEPTED, Answer
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.service import StreamService
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven
 from tests.helpers.receivers import surroundings, wait_until
 from tests.helpers.stores import real  # noqa: F401 - a fixture

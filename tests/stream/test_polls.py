@@ -19,8 +19,8 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
 from alerting.stream import polls
 from alerting.stream.polls import PolledHere, PollService
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
 from tests.helpers.receivers import looking, wait_until
 from tests.in_memory_platform import memory_platform

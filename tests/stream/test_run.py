@@ -12,7 +12,7 @@ from alerting.adapters.sources import brokers
 from alerting.settings.environment import Settings
 from alerting.stream.service import await_platform, new_process, run
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven, too_hot
 from tests.helpers.receivers import wait_until
 from tests.helpers.streamed_messages import NOON, SOURCE, Batches, message

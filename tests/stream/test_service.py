@@ -25,7 +25,7 @@ from alerting.stream.service import (
     claim_stream,
 )
 from alerting.usecases.sources import stream
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
 from tests.helpers.streamed_messages import (
     NOON,

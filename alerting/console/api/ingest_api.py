@@ -20,8 +20,8 @@ from alerting.definitions.sources.source import HttpSource
 from alerting.ports import Platform
 from alerting.stores.sources import SourceDeliveries
 from alerting.usecases.sources.deliver import deliver, require_active
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
+from alerting.usecases.sources.status import SOURCES
 
 AT_ONCE = 4
 BODIES_AT_ONCE = 64 << 20  # bytes of bodies that are under way or wait to be stored

@@ -13,11 +13,12 @@ from alerting.console.api.parameters import NAME, Id, Instant, NameQuery
 from alerting.console.api.views import View
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
-from alerting.usecases.trends.bands import EventBand, find_bands
 from alerting.usecases.trends.series import (
     MOST_VARIABLES,
+    EventBand,
     VariableLine,
     asset_lines,
+    find_bands,
     read_series,
     variable_page,
 )

@@ -41,8 +41,7 @@ from alerting.console.documents.kinds import (
     ReviewView,
     SentDraft,
 )
-from alerting.console.web.forms import FormEngineer
-from alerting.console.web.rendering import language_of, render, zone_of
+from alerting.console.web.rendering import FormEngineer, language_of, render, zone_of
 from alerting.definitions.assets import asset_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable

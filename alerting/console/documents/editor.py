@@ -25,8 +25,7 @@ from alerting.console.documents.kinds import (
     PressedButton,
     SentDraft,
 )
-from alerting.console.web.forms import read_revision
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import read_revision, render
 from alerting.definitions.faults import (
     DocumentRefused,
     NotFound,

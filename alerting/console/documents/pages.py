@@ -14,8 +14,7 @@ from alerting.console.definitions.documents import write_yaml_document
 from alerting.console.definitions.views import shown_document
 from alerting.console.documents.editor import Sent, render_editor, show_editor, submit
 from alerting.console.documents.kinds import ConsoleKind, Draft
-from alerting.console.web.forms import FormEngineer, read_revision
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import FormEngineer, read_revision, render
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.revisions import flat_changes
 from alerting.operators.permissions import Permission

@@ -13,7 +13,7 @@ from alerting.console.documents.kinds import ConsoleKind
 from alerting.console.documents.pages import render_page, render_refusal
 from alerting.console.documents.sources import PASSWORDS
 from alerting.console.documents.trials import Trials
-from alerting.console.web.forms import FormEngineer
+from alerting.console.web.rendering import FormEngineer
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.sinks.sink import Sink
 from alerting.definitions.wording.language import translatable

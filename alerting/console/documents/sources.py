@@ -17,18 +17,19 @@ from alerting.console.definitions.documents import Sent, describe_body
 from alerting.console.documents.kinds import ConsoleKind, EditorAnswer, PressedButton
 from alerting.console.documents.pages import render_page, render_refusal
 from alerting.console.documents.trials import Trials
-from alerting.console.web.forms import FormEngineer
+from alerting.console.web.rendering import FormEngineer
 from alerting.definitions.faults import DocumentRefused, NotFound, UserError
 from alerting.definitions.sources.source import FilesSource, Source, SqlSource
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeadMessage, Document, Platform
 from alerting.usecases.documents import StoredDocument
-from alerting.usecases.sources.documents import (
-    SOURCES,
-)
 from alerting.usecases.sources.poll import Readers, try_source
-from alerting.usecases.sources.status import SourceStatus, source_status
+from alerting.usecases.sources.status import (
+    SOURCES,
+    SourceStatus,
+    source_status,
+)
 from alerting.usecases.sources.stream import StreamCount, retry_dead
 from alerting.usecases.sources.trial import SourceTrial
 

@@ -25,8 +25,7 @@ from alerting.console.imports.imports import (
     Imports,
     receive_form,
 )
-from alerting.console.web.forms import FormEngineer
-from alerting.console.web.rendering import render, zone_of
+from alerting.console.web.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, storable
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow, ReadingRow

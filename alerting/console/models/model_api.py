@@ -17,17 +17,15 @@ from alerting.ports import DecisionRecord, Platform, Training
 from alerting.reporting.figures.operating_curve import CurvePoint, operating_points
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.registry.registration import ModelEvidence, SetPointEffect
-from alerting.usecases.training.overview import (
+from alerting.usecases.training.promote import rollback
+from alerting.usecases.training.runs import (
     ModelLine,
     ModelState,
+    answer_waiting,
+    cancel_training,
     model_line,
     model_lines,
     model_report,
-)
-from alerting.usecases.training.promote import rollback
-from alerting.usecases.training.runs import (
-    answer_waiting,
-    cancel_training,
     request_training,
     training_state,
 )

@@ -14,8 +14,7 @@ from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.trends.picture import trend_of_variables
 from alerting.console.web.chart import chart_shape
-from alerting.console.web.forms import FormEngineer
-from alerting.console.web.rendering import language_of, render, zone_of
+from alerting.console.web.rendering import FormEngineer, language_of, render, zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Conflicting, NotFound, UserError
 from alerting.definitions.model import (
@@ -57,10 +56,16 @@ from alerting.usecases.definitions.versions import line_of_champions
 from alerting.usecases.documents import ChangedMeanwhile
 from alerting.usecases.registry.registration import ModelEvidence
 from alerting.usecases.report_material.charted import load_served_values
-from alerting.usecases.training.overview import ModelReport, model_lines, model_report
 from alerting.usecases.training.progress import training_under_way
 from alerting.usecases.training.promote import rollback
-from alerting.usecases.training.runs import answer_waiting, cancel_training, request_training
+from alerting.usecases.training.runs import (
+    ModelReport,
+    answer_waiting,
+    cancel_training,
+    model_lines,
+    model_report,
+    request_training,
+)
 
 router = APIRouter(include_in_schema=False)
 STATE_NAMES = {

@@ -34,9 +34,8 @@ from alerting.console.api.parameters import (
 from alerting.console.api.plant_times import with_plant_times
 from alerting.console.api.views import MUTE_ENDS
 from alerting.console.trends.picture import read_instant
-from alerting.console.web.forms import FormOperator
 from alerting.console.web.pages import lead_back
-from alerting.console.web.rendering import language_of, render
+from alerting.console.web.rendering import FormOperator, language_of, render
 from alerting.definitions.assets import Asset, asset_titles, event_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import SEVERITIES, Severity

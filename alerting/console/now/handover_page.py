@@ -11,8 +11,7 @@ from alerting.console.api.api import Delivery, Served, Viewer
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, FormText, Instant, NameQuery
 from alerting.console.now.page import known_plant
-from alerting.console.web.forms import FormOperator
-from alerting.console.web.rendering import language_of, render
+from alerting.console.web.rendering import FormOperator, language_of, render
 from alerting.definitions.faults import NotFound, UserError
 from alerting.operators.shifts import Shift
 from alerting.ports import Platform

@@ -27,7 +27,6 @@ from alerting.console.attempts import client_of
 from alerting.console.gate import DEVICE_COOKIE
 from alerting.console.login import entrance_of
 from alerting.console.mutes.mutes import with_texts
-from alerting.console.web.forms import FormOperator
 from alerting.console.web.pages import (
     MUTE_REASONS,
     NOT_NOTIFIED_WITHIN,
@@ -35,7 +34,7 @@ from alerting.console.web.pages import (
     address_of,
     lead_back,
 )
-from alerting.console.web.rendering import language_of, render, zone_of
+from alerting.console.web.rendering import FormOperator, language_of, render, zone_of
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.definitions.wording.language import translatable

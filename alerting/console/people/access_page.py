@@ -12,15 +12,14 @@ from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Served, require
 from alerting.console.api.parameters import FormField, Id, Instant
 from alerting.console.login import entrance_of
-from alerting.console.web.forms import FormAdministrator
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import FormAdministrator, render
 from alerting.definitions.faults import UserError
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import Account, hash_secret
 from alerting.ports import Platform
 from alerting.usecases.access import people, tokens
 from alerting.usecases.access.devices import remove_pin
-from alerting.usecases.access.sign_in import end_session
+from alerting.usecases.access.people import end_session
 
 api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)

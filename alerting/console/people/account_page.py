@@ -19,8 +19,7 @@ from alerting.console.login import (
     entrance_of,
     is_confidential,
 )
-from alerting.console.web.forms import FormViewer
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import FormViewer, render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LANGUAGES, translatable
 from alerting.operators.people import DEVICE_SESSION_LASTS, Account, hash_secret, may_answer
@@ -28,11 +27,11 @@ from alerting.ports import Platform
 from alerting.usecases.access.devices import change_pin, remove_pin, set_pin, start_device
 from alerting.usecases.access.people import (
     change_password,
+    end_session,
     find_link,
     set_password,
     set_preferences,
 )
-from alerting.usecases.access.sign_in import end_session
 
 pages = APIRouter(include_in_schema=False)
 

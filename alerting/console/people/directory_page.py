@@ -22,7 +22,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.operators.people import SESSION_LASTS
 from alerting.settings.variables import read_private_file
 from alerting.usecases.access.directory import admit_from_directory
-from alerting.usecases.access.sign_in import record_sign_in
+from alerting.usecases.access.people import record_sign_in
 
 LEAST_SECRET = 16
 _Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]

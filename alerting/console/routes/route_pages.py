@@ -10,8 +10,7 @@ from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.documents.kinds import ConsoleKind, FormFields
-from alerting.console.web.forms import FormEngineer
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import FormEngineer, render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.notification import Notification, PostponedBy

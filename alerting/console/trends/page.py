@@ -48,8 +48,7 @@ from alerting.console.trends.picture import (
     read_time,
     ticks,
 )
-from alerting.console.web.forms import FormEngineer
-from alerting.console.web.rendering import language_of, render, zone_of
+from alerting.console.web.rendering import FormEngineer, language_of, render, zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import Language, translatable

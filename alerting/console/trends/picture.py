@@ -25,8 +25,7 @@ from alerting.ports import Platform
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import Interval
 from alerting.usecases.explain.explain import LONGEST_SELECTED
-from alerting.usecases.trends.bands import find_bands
-from alerting.usecases.trends.series import VariableSeries
+from alerting.usecases.trends.series import VariableSeries, find_bands
 
 MOST_VARIABLES = 12
 _BEFORE = timedelta(hours=2)

@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from alerting.console.api.api import Delivery, Served
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, Id, read_duration
-from alerting.console.web.forms import FormOperator
 from alerting.console.web.pages import episode_page, lead_back
+from alerting.console.web.rendering import FormOperator
 from alerting.definitions.faults import NotFound, UserError
 from alerting.operators.mutes import Matcher
 from alerting.usecases.episodes.store import find_episode

@@ -19,8 +19,7 @@ from alerting.console.attempts import WITHIN, RateLimit, client_of
 from alerting.console.gate import LINKS
 from alerting.console.trends.picture import trend_of_episode
 from alerting.console.web.chart import chart_shape
-from alerting.console.web.forms import FormOperator
-from alerting.console.web.rendering import language_of, render, stylesheet, zone_of
+from alerting.console.web.rendering import FormOperator, language_of, render, stylesheet, zone_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.fault_messages import fault_of

@@ -13,8 +13,7 @@ from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id
 from alerting.console.login import entrance_of
 from alerting.console.metrics import PlatformReader
-from alerting.console.web.forms import FormEngineer
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import FormEngineer, render
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import LEASE_LASTS
 from alerting.definitions.wording.language import template
@@ -30,7 +29,7 @@ from alerting.usecases.definitions.platform_alerts import (
 )
 from alerting.usecases.notification.platform_alerts import platform_recipients
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.platform_health.conditions import (
+from alerting.usecases.platform_health.check import (
     BEHIND,
     FAILED,
     LOST,

@@ -16,8 +16,7 @@ from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import NAME, FormField, FormText, Id, Instant, NameQuery
 from alerting.console.api.report_api import find_report
 from alerting.console.now.page import known_plant
-from alerting.console.web.forms import FormOperator
-from alerting.console.web.rendering import language_of, menu_style, render, zone_of
+from alerting.console.web.rendering import FormOperator, language_of, menu_style, render, zone_of
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import matching_assets
 from alerting.definitions.wording.language import template, translatable

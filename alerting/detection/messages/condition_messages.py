@@ -19,8 +19,7 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.definitions.wording.phrases import variable_title
-from alerting.detection.carried import ReadingInForce
-from alerting.detection.evaluation import Fact
+from alerting.detection.evaluation import Fact, ReadingInForce
 
 if TYPE_CHECKING:  # it loads the library of frames
     from alerting.detection.conditions import ConditionAt

@@ -15,9 +15,8 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.model import Condition
 from alerting.definitions.wording.language import joined, translatable
 from alerting.definitions.wording.phrases import variable_title
-from alerting.detection.carried import Carried
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
-from alerting.detection.evaluation import Evaluation, Status, StatusInterval
+from alerting.detection.evaluation import Carried, Evaluation, Status, StatusInterval
 from alerting.detection.messages.condition_messages import (
     bad_quality_message,
     stale_message,

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from alerting.learning.models.calibration import sigmoid
+from alerting.learning.models.trained import sigmoid
 
 Floats = npt.NDArray[np.float64]
 

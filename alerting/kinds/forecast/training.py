@@ -27,9 +27,8 @@ from alerting.learning.data.split import walk_forward_folds
 from alerting.learning.features.encoding import Columns, Encoding
 from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.learning.metrics.bootstrap import time_blocks
-from alerting.learning.models.calibration import Platt, sigmoid
 from alerting.learning.models.files import model_files
-from alerting.learning.models.trained import Estimator, TrainedModel, model_hash
+from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash, sigmoid
 from alerting.learning.search.candidates import (
     Candidate,
     Fold,

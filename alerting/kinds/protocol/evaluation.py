@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from alerting.deferred import pd
     from alerting.definitions.assets import Asset
-    from alerting.detection.carried import ReadingInForce
     from alerting.detection.classifier import Scores
-    from alerting.detection.evaluation import Evaluation
+    from alerting.detection.evaluation import Evaluation, ReadingInForce
     from alerting.detection.learned_limits import LearnedLimits
     from alerting.detection.suppression import SuppressedInterval
     from alerting.episodes.episode import Contribution, RecommendationResult

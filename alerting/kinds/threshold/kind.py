@@ -13,7 +13,6 @@ from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.limits import severities
 from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import translatable
-from alerting.detection.carried import Carried
 from alerting.detection.conditions import (
     all_series,
     combine_carried,
@@ -25,7 +24,7 @@ from alerting.detection.conditions import (
     under_another_revision,
 )
 from alerting.detection.data_gaps import data_gaps
-from alerting.detection.evaluation import Evaluation
+from alerting.detection.evaluation import Carried, Evaluation
 from alerting.detection.learned_limits import LearnedLimits, Numbers, learned_sides_at
 from alerting.detection.messages.condition_messages import (
     combined_message,

@@ -12,8 +12,8 @@ from alerting.definitions.limits import learned_sides
 from alerting.definitions.model import Condition
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import spoken_duration, spoken_number
-from alerting.detection.carried import Carried
 from alerting.detection.conditions import ConditionAt, all_series, evaluate_combination
+from alerting.detection.evaluation import Carried
 from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.messages.condition_messages import fact_message
 from alerting.episodes.lifecycle import ConditionState

@@ -36,13 +36,16 @@ from alerting.learning.features.encoding import (
 )
 from alerting.learning.features.plan import STORED, FeaturePlan, Length, Name
 from alerting.learning.features.set_point_effects import effects_from
-from alerting.learning.models.calibration import Platt
 from alerting.learning.models.families.contract import get_family
-from alerting.learning.models.normal import MOST_ROWS, MOST_VALUES, NEAREST, NormalSample
 from alerting.learning.models.trained import (
+    MOST_ROWS,
+    MOST_VALUES,
+    NEAREST,
     Estimator,
     FittedModel,
     ModelRefused,
+    NormalSample,
+    Platt,
     TrainedModel,
     model_hash,
 )

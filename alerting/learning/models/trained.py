@@ -7,17 +7,223 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns, Encoding
-from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.plan import STORED, FeaturePlan
 from alerting.learning.features.set_point_effects import SetPointEffects
-from alerting.learning.models.calibration import Platt, sigmoid
-from alerting.learning.models.normal import NormalSample
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"
+NEAREST = 5
+MOST_ROWS = 2_000
+MOST_VALUES = 100_000
+DIGITS = 6  # significant ones that are stored
+
+
+@dataclass(frozen=True, eq=False)
+class NormalSample:
+    """A sample of normal training rows. `columns`: of levels; `scale`: their deviations.
+
+    `rows`: (rows x columns), in deviations from the median, without missing values; `centre`: the
+    median. `distances`: of each sampled row to the others, increasing.
+    """
+
+    columns: tuple[str, ...]
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    rows: Floats
+    distances: Floats
+
+    def distance(self, values: Floats) -> Floats:
+        """Return each row's mean distance to the five nearest normal rows; missing is median."""
+        nearest, _ = self._tree.query(self._scaled(values), min(NEAREST, len(self.rows)), p=1)
+        return np.asarray(nearest.mean(axis=1), np.float64)
+
+    def unusual(self, distance: Floats) -> Floats:
+        """Return the share of the sampled rows that lie nearer to the others than this."""
+        return np.asarray(
+            np.searchsorted(self.distances, distance, side="left") / max(len(self.distances), 1)
+        )
+
+    def limit(self, share: float) -> float:
+        """Return the distance within which this share of the sampled rows lies."""
+        return float(np.quantile(self.distances, share))
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return _tree_of(self.rows)
+
+    def _scaled(self, values: Floats) -> Floats:
+        scaled = (values - np.asarray(self.centre)) / np.asarray(self.scale)
+        return np.where(np.isnan(scaled), 0.0, scaled)
+
+
+def _tree_of(rows: Floats) -> cKDTree:
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - commands that score nothing load no library of models
+
+    return cKDTree(rows)
+
+
+def sample_normal(
+    plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int
+) -> NormalSample | None:
+    """Return at most 2,000 normal rows and 100,000 values, by the seed; None of too few."""
+    columns = level_columns(plan)
+    normal = np.flatnonzero(label == 0)
+    most = min(MOST_ROWS, MOST_VALUES // max(len(columns), 1))
+    if not columns or min(len(normal), most) <= NEAREST:
+        return None
+    if len(normal) > most:
+        normal = np.sort(np.random.default_rng(seed).choice(normal, most, replace=False))
+    values = rows[list(columns)].to_numpy(np.float64)[normal]
+    values = np.where(np.isfinite(values), values, np.nan)
+    known = [column[~np.isnan(column)] for column in values.T]
+    centre = [_round(float(np.median(column))) if len(column) else 0.0 for column in known]
+    scale = [
+        _round(_deviation(column, middle)) for column, middle in zip(known, centre, strict=True)
+    ]
+    empty = NormalSample(
+        columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0)
+    )
+    scaled = np.vectorize(_round, otypes=[np.float64])(empty._scaled(values))
+    nearest, _ = _tree_of(scaled).query(scaled, NEAREST + 1, p=1)  # the nearest is the row itself
+    distances = np.array([_round(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
+    return NormalSample(columns, empty.centre, empty.scale, scaled, distances)
+
+
+def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
+    """Return the level column of each number: its last value, else its shortest mean."""
+    found: dict[str, str] = {}
+    for aggregation in ("last", "mean"):
+        for column in plan.layout:
+            if (
+                column.kind == "variable"
+                and column.aggregation == aggregation
+                and column.name not in plan.levels
+            ):
+                found.setdefault(column.source, column.name)
+    return tuple(found[number.name] for number in plan.numbers if number.name in found)
+
+
+def take_levels(plan: FeaturePlan, rows: pd.DataFrame, used: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """Return the level columns of the used rows, without a copy of the others."""
+    return rows[list(level_columns(plan))][used]
+
+
+def _deviation(values: Floats, middle: float) -> float:
+    """Return the median absolute deviation; where 0 the mean one, 1 if all are equal."""
+    off = np.abs(values - middle)
+    return (
+        next((d for d in (float(np.median(off)), float(off.mean())) if d > 0), 1.0)
+        if len(off)
+        else 1.0
+    )
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+@dataclass(frozen=True)
+class Platt:
+    """p = 1 / (1 + exp(-(slope * margin + intercept))), with slope > 0."""
+
+    __pydantic_config__ = STORED
+    slope: float
+    intercept: float
+
+    def probability(self, margin: Floats) -> Floats:
+        """Return the calibrated probability of each margin."""
+        return sigmoid(self.slope * margin + self.intercept)
+
+    def slope_between(self, base: float, margin: float) -> float:
+        """Return the change of the probability per unit of margin, or its limit."""
+        score, usual = (float(p) for p in self.probability(np.array([margin, base])))
+        # the limit of the ratio: the sigmoid's own slope
+        at_base = self.slope * usual * (1 - usual)
+        return (score - usual) / (margin - base) if abs(margin - base) > 1e-9 else at_base
+
+
+def sigmoid(z: Floats) -> Floats:
+    """Return the logistic function, without overflow."""
+    small = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+
+
+def fit_platt(
+    margin: Floats,
+    label: npt.NDArray[np.int8],
+    weight: Floats | None = None,
+    iterations: int = 100,
+    problems: int | None = None,
+) -> Platt:
+    """Fit by Newton's method with Platt's smoothed targets (Platt 1999; Lin, Lin and Weng 2007).
+
+    Smoothing keeps both numbers finite when classes separate, and with one class only. If higher
+    margins do not mean more problems here, the slope stays at 1 / spread of the margins and only
+    the intercept is fitted: the model decides the order. `weight`: of each row; all count alike
+    without. `problems`: how many problems the positive rows are of, which together say no more than
+    that many observations; None: each row is one.
+    """
+    rows = int(label.sum())
+    positives = rows if problems is None else min(problems, rows)
+    negatives = (len(label) - rows) * (positives / rows if rows else 1)
+    target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    weight = np.ones(len(label)) if weight is None else weight
+    centre = float(np.mean(margin))
+    scale = float(np.std(margin)) or 1.0
+    z = (margin - centre) / scale
+    slope, intercept = _newton(z, target, weight, iterations)
+    if slope <= 1e-6:
+        slope = 1.0
+        intercept = _newton_intercept(z, target, weight, iterations)
+    return Platt(slope / scale, intercept - slope * centre / scale)
+
+
+def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple[float, float]:
+    mean = float(np.average(target, weights=weight))
+    theta = np.array([0.0, float(np.log(mean / (1 - mean)))])
+    design = np.column_stack([z, np.ones_like(z)])
+    loss = _loss(design @ theta, target, weight)
+    for _ in range(iterations):
+        p = sigmoid(design @ theta)
+        gradient = design.T @ (weight * (p - target))
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        length = 1.0
+        while (
+            new := _loss(design @ (theta - length * step), target, weight)
+        ) > loss and length > 1e-6:
+            length /= 2
+        if loss - new < 1e-12 * max(1.0, abs(loss)):
+            break
+        theta = theta - length * step
+        loss = new
+    return float(theta[0]), float(theta[1])
+
+
+def _newton_intercept(z: Floats, target: Floats, weight: Floats, iterations: int) -> float:
+    intercept = 0.0
+    for _ in range(iterations):
+        p = sigmoid(z + intercept)
+        step = float((weight * (p - target)).sum() / max((weight * p * (1 - p)).sum(), 1e-9))
+        intercept -= float(np.clip(step, -2, 2))
+        if abs(step) < 1e-10:
+            break
+    return intercept
+
+
+def _loss(z: Floats, target: Floats, weight: Floats) -> float:
+    return float(np.sum(weight * (np.logaddexp(0.0, z) - target * z)))
+
+
 # values in a matrix up to which threads that wait for each other, on cores that others use too,
 # cost most
 SMALL = 5_000_000

@@ -29,10 +29,17 @@ from alerting.learning.metrics.bootstrap import (
 )
 from alerting.learning.metrics.confidence import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import EventMetrics
-from alerting.learning.models.calibration import Floats, fit_platt
 from alerting.learning.models.families.contract import LabelledRows, get_family
-from alerting.learning.models.normal import sample_normal, take_levels
-from alerting.learning.models.trained import AT_ONCE, Estimator, TrainedModel, model_hash
+from alerting.learning.models.trained import (
+    AT_ONCE,
+    Estimator,
+    Floats,
+    TrainedModel,
+    fit_platt,
+    model_hash,
+    sample_normal,
+    take_levels,
+)
 from alerting.learning.search.candidates import Candidate, margin_out_of_fold, rows_out_of_fold
 from alerting.learning.search.chance import count_problems, placed_share
 from alerting.learning.search.sample import ColumnLimit, take_part

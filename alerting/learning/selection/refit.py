@@ -10,8 +10,13 @@ import numpy as np
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.row_limit import THINNED
-from alerting.learning.models.normal import sample_normal, take_levels
-from alerting.learning.models.trained import Estimator, TrainedModel, model_hash
+from alerting.learning.models.trained import (
+    Estimator,
+    TrainedModel,
+    model_hash,
+    sample_normal,
+    take_levels,
+)
 from alerting.learning.selection.challenger import (
     fit_rows,
     ordinary_ranges,

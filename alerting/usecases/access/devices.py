@@ -23,17 +23,15 @@ from alerting.operators.people import (
 from alerting.ports import AccessPorts
 from alerting.usecases.access.people import (
     Passwords,
+    begin_session,
     check_own_password,
     end_sessions,
     find_account,
     find_linked,
-    update_account,
-    use_link,
-)
-from alerting.usecases.access.sign_in import (
-    begin_session,
     find_session,
     find_session_account,
+    update_account,
+    use_link,
 )
 
 

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from alerting.definitions.faults import NotFound, UserError, unknown_name
@@ -11,11 +11,14 @@ from alerting.definitions.wording.language import LanguageCode, translatable
 from alerting.operators.actions import Role
 from alerting.operators.people import (
     LINK_LASTS,
+    SESSION_LASTS,
     Account,
     AccountKind,
+    Session,
     check_account_name,
     check_password_rules,
     hash_secret,
+    is_active,
     refuse_reserved,
 )
 from alerting.ports import AccessPorts
@@ -353,3 +356,65 @@ def _refuse_directory(account: Account) -> None:
 def _refuse_own(account: Account, actor: str, what: str) -> None:
     if account.id == actor:
         raise UserError(f"you cannot {what} your own account: another administrator can")
+
+
+def check_password(
+    platform: AccessPorts, passwords: Passwords, name: str, password: str
+) -> Account | None:
+    """Return the person with this name and password, None otherwise.
+
+    An unknown name takes as long as a wrong password.
+    """
+    account = platform.accounts.get(name)
+    stored = account.password if account is not None else None
+    if not passwords.matches(stored, password) or account is None:
+        return None
+    return account if account.disabled_at is None else None
+
+
+def begin_session(
+    platform: AccessPorts,
+    account: str,
+    now: datetime,
+    address: str,
+    token: str | None = None,
+    lasts: timedelta = SESSION_LASTS,
+) -> str:
+    """Store a new session; return the value of its cookie. `token`: hash of the token, if any."""
+    cookie = secrets.token_urlsafe(32)
+    platform.sessions.add(Session(hash_secret(cookie), account, now, now + lasts, token, address))
+    return cookie
+
+
+def find_session(platform: AccessPorts, cookie: str, now: datetime) -> Session | None:
+    """Return the session of a cookie, None if there is none or it is over."""
+    session = platform.sessions.get(hash_secret(cookie))
+    return session if session is not None and session.ends_at > now else None
+
+
+def find_session_account(platform: AccessPorts, session: Session) -> Account | None:
+    """Return the account of a session; None if it is gone, disabled, or ended its sessions."""
+    account = platform.accounts.get(session.account)
+    if account is None or not is_active(account, session.began_at):
+        return None
+    return account
+
+
+def end_session(platform: AccessPorts, key: str, actor: str, now: datetime) -> None:
+    """End another's session by its key. Raises NotFound if it is over already."""
+    session = next((one for one in platform.sessions.all(now) if one.key == key), None)
+    if session is None:
+        raise NotFound("this session is over already")
+    platform.sessions.end(session.id)
+    before = {"began_at": session.began_at, "address": session.address}
+    platform.audit.add(actor, "session ended", session.account, now, before)
+
+
+def record_sign_in(
+    platform: AccessPorts, name: str, address: str, now: datetime, why: str = ""
+) -> None:
+    """Audit a sign-in, and store its time with the account."""
+    account = platform.accounts.get(name)
+    if account is not None:
+        platform.accounts.replace(account.next_version(signed_in_at=now))
+    platform.audit.add(name, "signed in", name, now, after={"address": address}, why=why)

@@ -17,8 +17,13 @@ from alerting.usecases.alarm_load.overview import (
     find_definitions,
 )
 from alerting.usecases.ingestion.assets import ASSETS
-from alerting.usecases.trends.bands import Bands, find_bands
-from alerting.usecases.trends.series import VariablePage, silent_variables, variable_page
+from alerting.usecases.trends.series import (
+    Bands,
+    VariablePage,
+    find_bands,
+    silent_variables,
+    variable_page,
+)
 
 HISTORY = timedelta(days=90)
 """Time over which the episodes and events of an asset are shown."""

@@ -23,7 +23,7 @@ from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
 from alerting.usecases.evaluation.run import EvaluationCounts, ProcessInputs, RoundPlan
 from alerting.usecases.ingestion.lateness import targets_by_asset, uses
 from alerting.usecases.registry.registration import ModelCache
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 
 MODELS_AT_ONCE = 10
 """Targets of models after which a portion takes no further shard: they are read and written

@@ -14,7 +14,7 @@ import numpy as np
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
-from alerting.detection.carried import Carried
+from alerting.detection.evaluation import Carried
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, smallest_latency

@@ -1,41 +1,342 @@
 """Check the platform itself: gather facts, and raise or resolve its alerts."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from shlex import quote
 from typing import NamedTuple
 
-from alerting.alarm_kpis.intervals import Interval, intersection, merge
+from alerting.alarm_kpis.intervals import Interval, intersection, length, merge
+from alerting.definitions.faults import format_duration
 from alerting.definitions.model import ModelDefinition
+from alerting.definitions.shards import evaluation_dag
 from alerting.definitions.suppression import Suppression
-from alerting.ports import DeliveryPorts, EpisodePorts, Models, ModelUnavailable, UpkeepPorts
+from alerting.definitions.upkeep import HealthLimits
+from alerting.definitions.wording.language import (
+    Styled,
+    Value,
+    join_first,
+    template,
+    translatable,
+    translatable_count,
+)
+from alerting.ports import (
+    DecisionRecord,
+    Declarations,
+    DeliveryPorts,
+    Disk,
+    EpisodePorts,
+    Models,
+    ModelUnavailable,
+    NewestReading,
+    PlatformAlert,
+    Training,
+    UpkeepPorts,
+)
 from alerting.usecases.definitions.platform_alerts import (
+    DATABASE,
+    DOCUMENT,
     DRIFTED,
+    LOAD,
     MISCALIBRATED,
     WAITING,
     record_faults,
 )
 from alerting.usecases.episodes.suppression import suppressed_between
 from alerting.usecases.notification.platform_alerts import DeliveredMessage, delivered_message
-from alerting.usecases.platform_health.conditions import (
-    BEHIND,
-    DISK,
-    FAILED,
-    HOURS_BACK,
-    KINDS,
-    LEFT_KINDS,
-    REFUSALS,
-    REFUSED,
-    REGISTRY,
-    AssetFreshness,
-    PlatformFacts,
-    PlatformFault,
-    platform_conditions,
+from alerting.usecases.platform_health.metrics import (
+    DefinitionLag,
+    Inventory,
+    evaluation_lags,
+    read_inventory,
 )
-from alerting.usecases.platform_health.metrics import Inventory, evaluation_lags, read_inventory
 from alerting.usecases.sinks.documents import sink_statuses
-from alerting.usecases.sources.status import source_statuses
-from alerting.usecases.training.due import newest_trainings
+from alerting.usecases.sinks.status import SinkStatus
+from alerting.usecases.sources.headroom import spoken
+from alerting.usecases.sources.status import SourceStatus, source_statuses
+from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
+
+LATE = template("evaluation late")
+STALE = template("source stale")
+STOPPED = template("source stopped")
+LOST = template("values lost")
+SURPLUS = template("declarations refused")
+BEHIND = template("sink behind")
+FAILED = template("training failed")
+REFUSED = template("promotion refused")
+DISK = template("disk filling")
+REGISTRY = template("registry away")
+# The kinds of platform alerts that these facts raise and resolve.
+KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, BEHIND, FAILED, REFUSED, DISK, REGISTRY)
+LEFT_KINDS = ("backup overdue",)
+"""Of faults that left: those still open in an existing home are resolved."""
+REFUSALS = 3
+_SAMPLINGS = 5  # times its usual interval without a reading
+_RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
+MOST_NAMED = 3
+_LOST_FOR = timedelta(days=1)  # after the last loss of a source
+# after the last row that was refused because it would declare too much
+_SURPLUS_FOR = timedelta(days=1)
+# for which suppressed times are looked up: what is silent for longer is no holiday
+HOURS_BACK = timedelta(days=14)
+
+
+_COMMANDS = {
+    **dict.fromkeys((STALE, LOST, SURPLUS), "alerting list sources"),
+    LATE: "alerting evaluate",
+    REGISTRY: "alerting up",
+    DATABASE: "alerting up",
+    DRIFTED: "alerting models",
+    LOAD: "alerting backtest {first}",
+}
+_DOCUMENTS = {
+    "assets": "alerting import assets FILE",
+    "routes": "alerting apply FILE",
+    "sources": "alerting apply FILE",
+    "sinks": "alerting apply FILE",
+}
+
+
+class PlatformFault(NamedTuple):
+    """A fault that an engineer must correct, in the words of a platform alert."""
+
+    kind: str
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class AssetFreshness:
+    """The newest reading of an asset of a target.
+
+    `sampling`: declared interval of its fastest variable. `at_rest`: times since then in which all
+    definitions on the asset are suppressed by design; they do not overlap.
+    """
+
+    asset: str
+    line: str
+    newest: NewestReading
+    sampling: timedelta | None
+    at_rest: tuple[Interval, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlatformFacts:
+    """Facts at one instant.
+
+    `lags`: of the most overdue definitions. `trainings`: the newest of the present question of
+    each; `decisions`: its last `REFUSALS`, oldest first. `declarations`: of each source or sender.
+    `registry_fault`: why the registry of models does not answer. `is_open`: kind and subject of
+    open platform alerts.
+    """
+
+    lags: Mapping[str, DefinitionLag]
+    readings: Sequence[AssetFreshness] = ()
+    trainings: Sequence[Training] = ()
+    decisions: Mapping[str, Sequence[DecisionRecord]] = field(default_factory=dict)
+    disks: Sequence[Disk] = ()
+    registry_fault: str | None = None
+    sources: Sequence[SourceStatus] = ()
+    sinks: Sequence[SinkStatus] = ()
+    declarations: Mapping[str, Declarations] = field(default_factory=dict)
+    is_open: frozenset[tuple[str, str]] = frozenset()
+
+
+def platform_conditions(
+    facts: PlatformFacts, limits: HealthLimits, now: datetime
+) -> list[PlatformFault]:
+    """Return the faults of the platform at `now`; a fault that is not among them is over."""
+    return [
+        *_late(facts.lags, limits.evaluation_late, now),
+        *_stale(facts.readings, limits.source_stale, now),
+        *_silent(facts.sources, now),
+        *_stopped(facts.sources),
+        *_lost(facts.sources, now),
+        *_surplus(facts.declarations, now),
+        *_behind(facts.sinks, now),
+        *_failed(facts.trainings, now),
+        *_refused(facts.decisions),
+        *_filling(facts, limits.disk_least),
+        *(
+            [PlatformFault(REGISTRY, "MLflow", facts.registry_fault)]
+            if facts.registry_fault
+            else []
+        ),
+    ]
+
+
+def _late(
+    lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime
+) -> Iterator[PlatformFault]:
+    """Yield a fault for each cadence with late definitions: one DAG evaluates them."""
+    overdue = defaultdict[timedelta, list[str]](list)
+    for name, lag in sorted(lags.items(), key=lambda item: (-item[1].lag, item[0])):
+        if lag.lag > lag.every + late:
+            overdue[lag.every].append(name)
+    for every, names in overdue.items():
+        since = now - lags[names[0]].lag
+        yield PlatformFault(
+            LATE,
+            evaluation_dag(format_duration(every)),
+            translatable(
+                "{names} not evaluated since {since}; none of these alarms can come meanwhile; see "
+                "this DAG in Airflow",
+                names=join_first(names, MOST_NAMED),
+                since=since.isoformat(timespec="seconds"),
+            ),
+        )
+
+
+def _stale(
+    readings: Sequence[AssetFreshness], stale: timedelta, now: datetime
+) -> Iterator[PlatformFault]:
+    """Yield a fault for each line no longer read live; an imported history is not live."""
+    stopped = defaultdict[str, list[AssetFreshness]](list)
+    for found in sorted(readings, key=lambda found: (found.newest.ts, found.asset)):
+        longest = max(stale, _SAMPLINGS * (found.sampling or timedelta(0)))
+        was_live = found.newest.arrived_at - found.newest.ts <= longest
+        if was_live and now - found.newest.ts - length(found.at_rest) > longest:
+            stopped[found.line].append(found)
+    for line, found_stopped in stopped.items():
+        since = found_stopped[0].newest.ts.isoformat(timespec="seconds")
+        assets = join_first([found.asset for found in found_stopped], MOST_NAMED)
+        why = translatable(
+            "no reading of {assets} since {since}, so no alarm can come; check its source",
+            assets=assets,
+            since=since,
+        )
+        yield PlatformFault(STALE, line, why)
+
+
+def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each source that has delivered nothing for too long."""
+    for source in sources:
+        if source.is_stale:
+            since = (now - source.silent).isoformat(timespec="seconds")
+            why = (
+                translatable(
+                    "no row of this source since {since}: {fault}", since=since, fault=source.fault
+                )
+                if source.fault
+                else translatable(
+                    "no row of this source since {since}; see: {command}",
+                    since=since,
+                    command=f"alerting try {source.name}",
+                )
+            )
+            yield PlatformFault(STALE, f"source {source.name}", why)
+
+
+def _stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
+    """Yield one fault for each source that the stream service has paused."""
+    for source in sources:
+        if source.is_stopped:
+            yield PlatformFault(
+                STOPPED,
+                f"source {source.name}",
+                source.fault or translatable("paused: too many messages could not be stored"),
+            )
+
+
+def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each source that lost values for ever within the last day."""
+    for source in sources:
+        if source.lost_at is not None and now - source.lost_at < _LOST_FOR:
+            values: dict[str, Value] = {
+                "fault": source.last_lost or "",
+                "number": Styled(source.lost, "count"),
+            }
+            why = (
+                translatable("values are lost ({number} so far): {fault}", **values)
+                if source.lost
+                else translatable("values are lost: {fault}", **values)
+            )
+            yield PlatformFault(LOST, f"source {source.name}", why)
+
+
+def _behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each sink that stands still, or has messages that were refused."""
+    for sink in sinks:
+        subject = f"sink {sink.name}"
+        if sink.is_stale:
+            since = (now - sink.lag).isoformat(timespec="seconds")
+            why = sink.fault or translatable("no stream service delivers it: `alerting stream`")
+            yield PlatformFault(
+                BEHIND,
+                subject,
+                translatable("nothing has gone out since {since}: {why}", since=since, why=why),
+            )
+        elif sink.letters:
+            yield PlatformFault(
+                BEHIND,
+                subject,
+                translatable_count(
+                    "its receiver refused {number} message; see: {command}",
+                    "its receiver refused {number} messages; see: {command}",
+                    sink.letters,
+                    command="alerting list dead",
+                ),
+            )
+
+
+def _surplus(declarations: Mapping[str, Declarations], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each sender that tried to declare too much within a day."""
+    for name, found in declarations.items():
+        if found.surplus_at is not None and now - found.surplus_at < _SURPLUS_FOR:
+            yield PlatformFault(
+                SURPLUS,
+                spoken(name),
+                translatable("rows are refused, for example: {fault}", fault=found.surplus or ""),
+            )
+
+
+def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFault]:
+    for training in trainings:
+        if training.failure is not None:
+            yield PlatformFault(FAILED, training.definition, training.failure)
+        elif training.ended_at is None and now - training.started_at > ABANDONED_AFTER:
+            began = training.started_at.isoformat(timespec="seconds")
+            why = translatable("the training that began at {began} has not ended", began=began)
+            yield PlatformFault(FAILED, training.definition, why)
+
+
+def is_refused(decision: DecisionRecord) -> bool:
+    """Return whether a decision put no model into service, challenger or refit."""
+    return decision.verdict in ("keep", "cannot_tell", "no_challenger", "rejected", "stale")
+
+
+def _refused(decisions: Mapping[str, Sequence[DecisionRecord]]) -> Iterator[PlatformFault]:
+    for name, made in decisions.items():
+        if len(made) >= REFUSALS and all(map(is_refused, made)):
+            why = translatable(
+                "the last {number} trainings put no model into service: {why}",
+                number=REFUSALS,
+                why=made[-1].reason,
+            )
+            yield PlatformFault(REFUSED, name, why)
+
+
+def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
+    for disk in facts.disks:
+        if disk.free < least * (_RESOLVED_ABOVE if (DISK, disk.name) in facts.is_open else 1.0):
+            why = translatable(
+                "less than {free} free: free some space, or shorten the retention ({command})",
+                free=Styled(least / (1 << 30), ".1f GiB"),
+                command="ALERTING_READINGS_LAST",
+            )
+            yield PlatformFault(DISK, disk.name, why)
+
+
+def mending_command(alert: PlatformAlert) -> str:
+    """Return the one command that mends a fault, or shows what to correct in its documents: of
+    faults that no page of the console mends."""
+    if alert.kind == DOCUMENT:
+        collection = alert.subject.partition("/")[0]
+        return _DOCUMENTS.get(collection, "alerting list")
+    first = quote(alert.subject.partition(" ")[0])
+    return _COMMANDS.get(alert.kind, "alerting list").format(first=first)
+
 
 # Faults during which every alarm still comes.
 _ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, DRIFTED, REFUSED, FAILED, DISK, BEHIND})

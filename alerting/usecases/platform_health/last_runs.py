@@ -19,8 +19,8 @@ from alerting.readings.history import NO_TIME, from_millis
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.targets import target_keys
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.platform_health.conditions import is_refused
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.platform_health.check import is_refused
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.training.due import newest_trainings
 from alerting.usecases.training.progress import unfinished_training
 

@@ -36,7 +36,7 @@ from alerting.reporting.page.sentences import mail_sentences
 from alerting.stores.reports import Reports
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at
-from alerting.usecases.platform_health.worse_models import verify_model
+from alerting.usecases.platform_health.drift import verify_model
 from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.report_material.material import gather_material
 

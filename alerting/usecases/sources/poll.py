@@ -12,8 +12,8 @@ from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import count_in_english
 from alerting.ports import Delivered, RecordReader, SourcePorts
 from alerting.usecases.sources.deliver import fit, require_active, store
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.files import FileDrop, IsOutage, read_files, try_files
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.trial import Look, SourceTrial, try_messages, try_records
 
 TRIAL_S = 10.0

@@ -1,16 +1,52 @@
 """SourceDeliveries of each source, and whether it is stale."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.definitions.sources.mapping import SourceState
-from alerting.definitions.sources.source import PolledBy, PolledFields, Source
-from alerting.definitions.wording.language import ENGLISH
+from alerting.definitions.sources.source import (
+    PolledBy,
+    PolledFields,
+    Source,
+    folder_faults,
+    parse_source,
+    source_kinds,
+)
+from alerting.definitions.sources.streamed import StreamedSource
+from alerting.definitions.sources.union import kind_document
+from alerting.definitions.wording.language import ENGLISH, template
 from alerting.ports import PollReader, SourcePorts, SourceProgress
 from alerting.readings.spacing import SKEW, rough_duration
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.documents import DocumentKind, DocumentReview, StateChange
+
+SOURCES: DocumentKind[SourcePorts, Source] = DocumentKind(
+    word="source",
+    store=lambda plant: plant.sources,
+    models=source_kinds,
+    parse=parse_source,
+    write=kind_document,
+    applied=template("source applied"),
+    acts={
+        "pause": StateChange("paused", template("source paused")),
+        "resume": StateChange("active", template("source active")),
+        "retire": StateChange("retired", template("source retired")),
+    },
+    faults=lambda _, source: folder_faults(source),
+    columns=("name", "kind", "delivers", "state"),
+)
+
+
+def subscribed_by_stream(reviews: Sequence[DocumentReview[Source]]) -> list[str]:
+    """Return the new and changed sources to whose broker the stream service subscribes, by name."""
+    sources = [review.read for review in reviews if review.action != "unchanged"]
+    return [
+        s.name
+        for s in sources
+        if isinstance(s, StreamedSource) and s.state == "active" and not s.is_sent_once
+    ]
+
 
 SERVICE = "alerting stream"
 """The actor of what the stream service changes."""

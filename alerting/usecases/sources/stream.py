@@ -25,9 +25,9 @@ from alerting.ports import (
 )
 from alerting.stores.sources import DeadMessages
 from alerting.usecases.sources.deliver import fit, store
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.json_rows import RepeatedName, parse_json
 from alerting.usecases.sources.records import VALUES
+from alerting.usecases.sources.status import SOURCES
 
 MOST_DEAD = 10_000
 MOST_DEAD_BYTES = 256 << 20

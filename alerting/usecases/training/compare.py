@@ -29,7 +29,7 @@ from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at, last_promotion, serves_twin
-from alerting.usecases.labels.learning import record_labels
+from alerting.usecases.labels.overlay import record_labels
 from alerting.usecases.registry.onnx_export import log_onnx
 from alerting.usecases.registry.registration import FOLDER as EVIDENCE
 from alerting.usecases.registry.registration import (

@@ -27,8 +27,7 @@ from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import sync
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
-from alerting.usecases.labels.learning import labelled_intervals, labels_read
-from alerting.usecases.labels.overlay import without_bad_values
+from alerting.usecases.labels.overlay import labelled_intervals, labels_read, without_bad_values
 
 
 def fix_features(

@@ -33,8 +33,7 @@ from alerting.ports import Files, Readings, TrainingPorts
 from alerting.readings.history import History, millis, to_millis
 from alerting.readings.long_history import LongHistory
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
-from alerting.usecases.labels.learning import labelled_intervals
-from alerting.usecases.labels.overlay import without_bad_values
+from alerting.usecases.labels.overlay import labelled_intervals, without_bad_values
 from alerting.usecases.training.run import DATASET
 
 BYTES_PER_VALUE = 20

@@ -35,7 +35,7 @@ from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.versions import champion_at
-from alerting.usecases.labels.learning import labelled_times, with_labels
+from alerting.usecases.labels.overlay import labelled_times, with_labels
 from alerting.usecases.registry.registration import search_run
 from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.dataset import dataset_at, fix_features, require_model

@@ -53,7 +53,7 @@ from alerting.usecases.notification.platform_alerts import opening_keys
 from alerting.usecases.notification.routes import ROUTES, correct_if_known_late
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.sinks.documents import SINKS, read_sinks
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.trends.samples import load_columns, samples_of
 
 MOST_READINGS = 500_000

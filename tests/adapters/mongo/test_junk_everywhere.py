@@ -23,7 +23,7 @@ from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.reports.issue import make_due_reports
 from alerting.usecases.sinks.documents import SINKS
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.upkeep.retention import maintain, retain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, VIEWER

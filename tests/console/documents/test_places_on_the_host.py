@@ -19,8 +19,8 @@ from alerting.definitions.sources.union import (
     SERVED_PATH_FIELDS,
     new_host_paths,
 )
-from alerting.usecases.sources.documents import SOURCES as KIND
 from alerting.usecases.sources.poll import Readers, poll
+from alerting.usecases.sources.status import SOURCES as KIND
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, TOKENS
 from tests.helpers.console.forms import expect_detail

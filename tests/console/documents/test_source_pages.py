@@ -12,8 +12,8 @@ from alerting.console.app import create_app
 from alerting.console.documents.sources import STARTS
 from alerting.definitions.sources.source import KINDS, parse_source
 from alerting.usecases.sources.deliver import deliver
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import BrokerMessage, store_messages
 from alerting.usecases.sources.trial import Look
 from tests.builders import at

@@ -27,7 +27,7 @@ from alerting.console.imports.imports import Imports
 from alerting.operators.people import SESSION_LASTS, hash_secret
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
-from alerting.usecases.access.sign_in import end_session
+from alerting.usecases.access.people import end_session
 from alerting.usecases.access.tokens import create_token, revoke_token
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, oven, too_hot

@@ -12,7 +12,7 @@ from alerting.console.app import create_app
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.training.due import begin_training, end_run
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, episode

@@ -10,7 +10,7 @@ from alerting.adapters.mongo.disk import read_database
 from alerting.console.app import create_app
 from alerting.ports import DatabaseState, DeadMessage
 from alerting.usecases.definitions.platform_alerts import FAULTY, UNREADABLE
-from alerting.usecases.platform_health.conditions import (
+from alerting.usecases.platform_health.check import (
     BEHIND,
     FAILED,
     LOST,

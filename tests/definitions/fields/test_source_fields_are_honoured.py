@@ -17,9 +17,8 @@ from alerting.definitions.sources.streamed import (
     MqttSource,
 )
 from alerting.usecases.sources.deliver import deliver, require_active
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
-from alerting.usecases.sources.status import source_statuses
+from alerting.usecases.sources.status import SOURCES, source_statuses
 from alerting.usecases.sources.stream import BrokerMessage, store_messages, subscription
 from tests.builders import at
 from tests.helpers.fields import leaves

@@ -27,7 +27,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.lateness import _WRITER_GIVEN_UP
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.sources.documents import SOURCES as KIND
+from alerting.usecases.sources.status import SOURCES as KIND
 from tests.faults.account import (
     Account,
     Recovered,

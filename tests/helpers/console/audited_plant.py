@@ -17,7 +17,7 @@ from alerting.cli import main
 from alerting.definitions.sources.source import parse_source
 from alerting.notifications.notification import Notification
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import store_messages
 from alerting.usecases.upkeep.retention import maintain
 from tests.builders import at, oven, too_hot

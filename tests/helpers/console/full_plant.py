@@ -35,7 +35,7 @@ from alerting.usecases.now.handover import ChosenShift, write_note
 from alerting.usecases.operators.operate import Actor
 from alerting.usecases.sinks.documents import SINKS
 from alerting.usecases.sources.deliver import deliver
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
 from tests.helpers.learning.waiting import add_waiting

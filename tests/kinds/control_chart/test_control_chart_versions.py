@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.detection.carried import Carried
 from alerting.detection.control_charts.chart import Chart
+from alerting.detection.evaluation import Carried
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.control_chart import training

@@ -23,7 +23,7 @@ from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.explain.explain import why
 from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.platform_health.worse_models import verify_models
+from alerting.usecases.platform_health.drift import verify_models
 from alerting.usecases.registry.registration import ModelCache, load_model
 from alerting.usecases.reports.make import make_report
 from tests.builders import at

@@ -11,9 +11,8 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
-from alerting.learning.models.calibration import Platt
 from alerting.learning.models.families.contract import LabelledRows, get_family
-from alerting.learning.models.trained import TrainedModel
+from alerting.learning.models.trained import Platt, TrainedModel
 from alerting.usecases.registry.onnx_export import onnx_file
 from tests.builders import at
 

@@ -10,7 +10,7 @@ from alerting.definitions.faults import UserError
 from alerting.operators.people import TooManyPins, WrongPin
 from alerting.ports import AuditFilter
 from alerting.usecases.access import devices, people
-from alerting.usecases.access.sign_in import begin_session, find_session
+from alerting.usecases.access.people import begin_session, find_session
 from alerting.usecases.access.tokens import create_token
 from tests.builders import at
 from tests.in_memory_platform import memory_platform

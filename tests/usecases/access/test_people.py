@@ -11,7 +11,7 @@ from alerting.operators.people import LINK_LASTS, is_reserved
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
 from alerting.usecases.access.directory import admit_from_directory
-from alerting.usecases.access.sign_in import (
+from alerting.usecases.access.people import (
     begin_session,
     check_password,
     find_session,

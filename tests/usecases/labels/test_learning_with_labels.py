@@ -7,8 +7,7 @@ from alerting.readings.history import to_millis
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.labels.learning import labelled_times
-from alerting.usecases.labels.overlay import mark_interval, undo_label
+from alerting.usecases.labels.overlay import labelled_times, mark_interval, undo_label
 from alerting.usecases.training.dataset import dataset_of, suppressed_at
 from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.readings import load_learning_data

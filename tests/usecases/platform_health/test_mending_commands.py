@@ -7,8 +7,8 @@ from typer.main import get_command
 from alerting.cli.main import app
 from alerting.ports import PlatformAlert
 from alerting.usecases.definitions import platform_alerts
-from alerting.usecases.platform_health import conditions
-from alerting.usecases.platform_health.conditions import mending_command
+from alerting.usecases.platform_health import check as conditions
+from alerting.usecases.platform_health.check import mending_command
 from tests.builders import at
 
 KINDS = [

@@ -16,14 +16,14 @@ from alerting.ports import (
 )
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.platform_health.check import read_facts
-from alerting.usecases.platform_health.conditions import (
+from alerting.usecases.platform_health.check import (
     AssetFreshness,
     PlatformFacts,
     platform_conditions,
+    read_facts,
 )
 from alerting.usecases.platform_health.metrics import DefinitionLag
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import memory_platform
 

@@ -20,7 +20,7 @@ from alerting.usecases.evaluation.arrived import (
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_now
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.late_line import FIELDS, Line
 from tests.helpers.stores import states_of

@@ -11,8 +11,7 @@ import pytest
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.deliver import deliver, fit
-from alerting.usecases.sources.documents import SOURCES
-from alerting.usecases.sources.status import source_statuses
+from alerting.usecases.sources.status import SOURCES, source_statuses
 from tests.builders import at, oven
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, memory_platform, platform_on

@@ -6,7 +6,7 @@ import pytest
 
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.fast

@@ -9,8 +9,8 @@ from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll, try_source
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
 from tests.in_memory_platform import memory_platform
 

@@ -14,8 +14,8 @@ from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
 from tests.helpers.hostile_files import GOOD, make_files, table
 from tests.in_memory_platform import memory_platform

@@ -12,7 +12,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from alerting.stream.service import StreamService
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
 from tests.helpers.brokers import SERVERS
 from tests.helpers.proxy import Proxy

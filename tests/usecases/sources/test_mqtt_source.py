@@ -5,7 +5,7 @@ import pytest
 
 from alerting.definitions.sources.source import parse_source
 from alerting.stream.service import StreamService
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import store_messages
 from tests.builders import at
 from tests.helpers.mosquitto import Broker

@@ -10,7 +10,7 @@ import pytest
 from alerting.adapters.sources.brokers import look_at
 from alerting.definitions.sources.source import parse_source
 from alerting.stream.service import StreamService
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.trial import try_messages
 from tests.builders import at
 from tests.helpers.proxy import Proxy

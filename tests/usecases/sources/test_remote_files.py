@@ -14,8 +14,8 @@ from alerting.adapters.sources.servers import remote
 from alerting.adapters.sources.servers.remote import SourceFiles
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
+from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
 from tests.helpers.file_servers import create_bucket, s3_server, sftp_server  # noqa: F401 - fixtures
 from tests.in_memory_platform import memory_platform

@@ -11,9 +11,8 @@ from alerting.definitions.sources.source import parse_source
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import SourceLoss
 from alerting.usecases.sources.deliver import deliver
-from alerting.usecases.sources.documents import SOURCES
 from alerting.usecases.sources.poll import Readers, poll
-from alerting.usecases.sources.status import SERVICE, source_statuses
+from alerting.usecases.sources.status import SERVICE, SOURCES, source_statuses
 from alerting.usecases.upkeep.retention import maintain
 from tests.builders import at
 from tests.in_memory_platform import memory_platform

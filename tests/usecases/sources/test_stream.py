@@ -9,7 +9,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, WriteError
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources import stream
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import earlier_subscriptions, store_messages
 from tests.builders import at
 from tests.helpers.streamed_messages import NOON, ROW, SOURCE, Refusing, dead, message

@@ -13,9 +13,8 @@ from alerting.definitions.model import Problem
 from alerting.detection.problems import risk_of
 from alerting.learning.features.encoding import Columns, Encoding, Floats
 from alerting.learning.features.plan import STORED
-from alerting.learning.models.calibration import fit_platt
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
-from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused
+from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused, fit_platt
 
 if TYPE_CHECKING:
     import optuna

@@ -13,10 +13,9 @@ from alerting.definitions.families import BUILT_IN, PERSISTENCE
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
-from alerting.learning.models.calibration import Platt
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.files import META, model_files, model_from_files
-from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
+from alerting.learning.models.trained import ModelRefused, Platt, TrainedModel, model_hash
 from tests.helpers.learning.mean_difference import FAMILY
 
 pytestmark = pytest.mark.models

@@ -16,7 +16,6 @@ from alerting.usecases.training.due import (
     find_due_trainings,
     require_not_cancelled,
 )
-from alerting.usecases.training.overview import model_line, model_lines
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from alerting.usecases.training.run import report_waiting
 from alerting.usecases.training.runs import (
@@ -24,6 +23,8 @@ from alerting.usecases.training.runs import (
     answer_waiting,
     cancel_training,
     is_decided,
+    model_line,
+    model_lines,
     request_training,
 )
 from tests.builders import at, oven, too_hot, too_moist
