@@ -1,4 +1,5 @@
-"""Rendering of pages from templates; all text written by people is escaped."""
+"""Rendering of pages from templates, and the people who send forms; all text written by people is
+escaped."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,5 +1,5 @@
-"""Readings with the labels of people laid over them: a value that is labelled bad is of bad
-quality. Stored readings stay as they are."""
+"""Labels of people: left out of learning, and laid over readings: a value that is labelled bad is
+of bad quality. Stored readings stay as they are."""
 
 from __future__ import annotations
 
