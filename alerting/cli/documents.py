@@ -427,8 +427,7 @@ def _list_definitions(p: "Platform") -> Output:
 
 
 def _list_sources(p: "Platform") -> Output:
-    from alerting.usecases.sources.documents import SOURCES
-    from alerting.usecases.sources.status import source_statuses
+    from alerting.usecases.sources.status import SOURCES, source_statuses
 
     statuses = source_statuses(p, p.clock.now())
     columns = ["name", "title", "kind", "state", "rows", "refused", "rate", "lag", "unread", "by"]

@@ -33,8 +33,7 @@ from alerting.stores.leases import STREAM, Leases
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.polls import PollService
 from alerting.stream.sinks import SinkService
-from alerting.usecases.sources.documents import SOURCES
-from alerting.usecases.sources.status import SERVICE
+from alerting.usecases.sources.status import SERVICE, SOURCES
 from alerting.usecases.sources.stream import (
     BrokerMessage,
     MessageStream,

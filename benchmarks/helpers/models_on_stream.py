@@ -36,7 +36,7 @@ from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.service import StreamService, interpreter_for_messages
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 from alerting.wiring import assemble
 from benchmarks.helpers import modelled_lines
 from benchmarks.helpers.mosquitto import Mosquitto

@@ -8,7 +8,7 @@ from typing import Any
 
 from alerting.ports import Platform
 from alerting.stream.service import StreamService, interpreter_for_messages
-from alerting.usecases.sources.documents import SOURCES
+from alerting.usecases.sources.status import SOURCES
 
 MESSAGES = 6_000
 VARIABLES = 52
