@@ -318,16 +318,17 @@ def longest(get):
 
 def test_pages_come_in_time_for_many_viewers_and_say_what_is_missing(client, platform):
     assert {client.get(path, headers=ADMIN).status_code for path in PAGES} == {200}
-    with served(platform) as get:
-        usual = longest(get)
     with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
         away = f"http://127.0.0.1:{silent.getsockname()[1]}"  # takes connections, answers none
         registry = MlflowModels(away)
         unread = replace(platform, runs=registry, models=registry)
-        with served(unread, mlflow=away, airflow=away) as get:
-            # two seconds of waiting, and the work of a machine that may be busy
-            assert longest(get) < 2.5 + 3 * usual
-            assert longest(get) < 0.5 + 3 * usual
+        with served(platform) as answered, served(unread, mlflow=away, airflow=away) as get:
+            usual = [longest(answered)]
+            times = [longest(get), longest(get)]
+            usual.append(longest(answered))  # other work may begin on the machine meanwhile
+            # two seconds of waiting once, and the work of a machine that may be busy
+            assert times[0] < 2.5 + 3 * max(usual)
+            assert times[1] < 0.5 + 3 * max(usual)
             models, about = (get(path)[0] for path in (f"/models/{NAME}", "/platform"))
     unreadable = ("The registry of models cannot be read.", "MLflow does not answer")
     assert lacks(models, *unreadable) == []
