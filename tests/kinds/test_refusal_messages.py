@@ -147,7 +147,7 @@ TABLE = {
     "a training is under way": (
         described,
         ("is being trained since 2026-01-05 00:02 UTC",),
-        "waits, or follows it: `alerting train NAME`",
+        "waits; its result: `alerting models NAME`",
     ),
     "a training failed": (
         lambda: described(ended_at=at(3), failure="no readings of moisture; import readings"),

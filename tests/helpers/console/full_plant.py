@@ -231,7 +231,6 @@ def _add_messages(made, line):
         [
             notice(f"{first}:raised:mail", 9000, episode=first, **of),
             notice(f"{second}:raised:mail", 9010, episode=second, status="dead", error=line, **of),
-            notice(f"mute:{line}", 9020, mute=names_of(line).mutes[0], route="all"),
             notice(
                 f"digest:{line}", 9030, content=Content(f"digest {line}", f"on {line}"), route="all"
             ),
