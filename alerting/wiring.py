@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from alerting.adapters.mongo.mongo import MongoStores
     from alerting.adapters.predictions import PredictFolder
     from alerting.adapters.sinks.receivers import Surroundings
-    from alerting.stores.documents import MongoDatabase
-    from alerting.usecases.sinks.trial import OpenSink
+    from alerting.stores.database.documents import MongoDatabase
+    from alerting.usecases.sinks import OpenSink
     from alerting.usecases.sources.poll import Readers
 
 HEALTH_TIMEOUT_S = 1.0
@@ -160,7 +160,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
     """Return a platform of these stores."""
     from alerting.adapters.mlflow.file_cache import FolderFileCache
     from alerting.adapters.mongo.clock import MongoClock
-    from alerting.adapters.mongo.disk import list_disks, read_database
+    from alerting.adapters.mongo.mongo import list_disks, read_database
 
     delivers = _channels(settings) if channels else {}
     clock = MongoClock(stores.database)
@@ -197,10 +197,10 @@ def source_readers(
     """Return the readers of sources. `connection`: finds a connection of Airflow by its id; None
     outside of a DAG."""
     from alerting.adapters.mongo.mongo import is_outage
+    from alerting.adapters.sources.addresses import allowed_secrets
     from alerting.adapters.sources.brokers import look_at
     from alerting.adapters.sources.folder import FolderDrop
-    from alerting.adapters.sources.secrets import allowed_secrets
-    from alerting.adapters.sources.servers.remote import SourceFiles
+    from alerting.adapters.sources.remote import SourceFiles
     from alerting.adapters.sources.sql import SqlReader
     from alerting.usecases.sources.poll import Readers
 
@@ -220,7 +220,7 @@ def sink_surroundings(
     """Return what the receivers of sinks need of this process."""
     from alerting.adapters.channels.egress import Egress
     from alerting.adapters.sinks.receivers import Surroundings
-    from alerting.adapters.sources.secrets import allowed_secrets
+    from alerting.adapters.sources.addresses import allowed_secrets
 
     return Surroundings(
         allowed_secrets(environ, settings.secret_rules),
@@ -337,8 +337,12 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
 
 def _http_channels(settings: Settings, egress: "Egress") -> Iterator[tuple[str, Channel]]:
     """Yield webhooks and chats; apart from the others, because the client of HTTP loads slowly."""
-    from alerting.adapters.channels.chat import NtfyChannel, SlackChannel, TeamsChannel
-    from alerting.adapters.channels.webhook import WebhookChannel
+    from alerting.adapters.channels.http_channels import (
+        NtfyChannel,
+        SlackChannel,
+        TeamsChannel,
+        WebhookChannel,
+    )
 
     delivery = settings.delivery
     channels: dict[str, list[Channel]] = {

@@ -30,8 +30,7 @@ from alerting.kinds.validation import parse_definition
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.features.build import build_features
 from alerting.learning.features.reading_counts import has_enough_readings
-from alerting.readings.history import History, from_millis, millis, to_millis
-from alerting.readings.long_history import in_memory
+from alerting.readings.history import History, from_millis, in_memory, millis, to_millis
 from benchmarks.helpers.public_data import ABSENT, folder
 
 NORMAL_ROWS = 400

@@ -36,7 +36,7 @@ from alerting.operators.actions import Role
 from alerting.ports import ReportContent, ReportHead
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
-from alerting.stores.documents import EPISODES, REPORTS, Document, to_document
+from alerting.stores.database.documents import EPISODES, REPORTS, Document, to_document
 from alerting.wiring import assemble
 from benchmarks.helpers.timing import medians
 

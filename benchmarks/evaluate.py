@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.memory.models import MemoryModels
+from alerting.adapters.memory.evaluation import MemoryModels
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, connect
@@ -42,7 +42,7 @@ from alerting.kinds.registry import kind_of
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Platform, ReadingRow, WritePorts
 from alerting.settings.machine import free_port
-from alerting.stores.documents import DEFINITIONS, READINGS, REVISIONS
+from alerting.stores.database.documents import DEFINITIONS, READINGS, REVISIONS
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from benchmarks.helpers.memory import peak_mib

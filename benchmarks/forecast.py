@@ -26,8 +26,8 @@ import yaml
 
 from alerting.definitions.assets import Asset
 from alerting.kinds.forecast.definition import ForecastDefinition
-from alerting.kinds.forecast.distribution import MEDIAN, covered, crps
 from alerting.kinds.forecast.kind import forecast_in
+from alerting.kinds.forecast.model import MEDIAN, covered, crps
 from alerting.kinds.forecast.training import (
     ForecastTraining,
     calibrated,
@@ -36,7 +36,7 @@ from alerting.kinds.forecast.training import (
     task_of,
 )
 from alerting.learning.data.dataset import Dataset, build_dataset
-from alerting.learning.features.encoding import Columns
+from alerting.learning.features.plan import Columns
 from alerting.learning.search.candidates import Candidate
 from alerting.ports import silent
 from alerting.readings.history import History

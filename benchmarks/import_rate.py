@@ -23,15 +23,15 @@ import numpy as np
 import pandas as pd
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.ports import Platform, ReadingBatch, silent
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
-from alerting.stores.documents import READINGS, MongoDatabase
-from alerting.stores.indexes import INDEXES
+from alerting.stores.database.documents import READINGS, MongoDatabase
+from alerting.stores.database.indexes import INDEXES
 from alerting.stores.readings.writes import MongoReadingWrites
 from alerting.usecases.ingestion.tables import check_readings, refuse_line
 from alerting.wiring import assemble

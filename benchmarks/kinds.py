@@ -30,9 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from alerting.adapters.memory.definitions import MemoryAssets
+from alerting.adapters.memory.plant import MemoryAssets, MemoryReadings
 from alerting.adapters.memory.platform import memory_platform
-from alerting.adapters.memory.readings import MemoryReadings
 from alerting.definitions.assets import Asset, Variable
 from alerting.ports import FixedClock, ReadingRow, SandboxPorts
 from alerting.readings.history import from_millis, to_millis

@@ -28,14 +28,14 @@ import yaml
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.demo.run import MongoLines, advance_line, fill, stored_line
+from alerting.demo.stored_line import MongoLines, advance_line, fill, stored_line
 from alerting.local import parts
 from alerting.ports import Platform, ReadingRow
 from alerting.readings.history import NO_TIME
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
-from alerting.stores.documents import STATES
-from alerting.stores.evaluation.states import from_shard
+from alerting.stores.database.documents import STATES
+from alerting.stores.states import from_shard
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.promote import promote_run

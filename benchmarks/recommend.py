@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import RecommendationResult
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.features.encoding import Columns
+from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate, Trial

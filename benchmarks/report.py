@@ -30,8 +30,8 @@ from alerting.reporting.page.details import tables
 from alerting.reporting.page.page import draw, render_page
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
-from alerting.stores.documents import EPISODES, to_document
-from alerting.usecases.report_material.material import gather_material
+from alerting.stores.database.documents import EPISODES, to_document
+from alerting.usecases.report_material import gather_material
 from alerting.wiring import assemble
 from benchmarks.helpers.memory import peak_mib
 

@@ -26,13 +26,12 @@ from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, Variable
 from alerting.operators.actions import Role
 from alerting.ports import FixedClock, Platform, ReadingBatch, SampleColumn
-from alerting.readings.buckets import DAY, HOUR, MINUTE, merge_buckets, sample_buckets
+from alerting.readings.buckets import DAY, HOUR, MINUTE, merge_buckets, pack, sample_buckets
 from alerting.readings.history import no_instants, to_millis
-from alerting.readings.rollups import pack
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
-from alerting.stores.documents import READINGS, ROLLUPS
-from alerting.usecases.upkeep.retention import roll_up
+from alerting.stores.database.documents import READINGS, ROLLUPS
+from alerting.usecases.upkeep import roll_up
 from alerting.wiring import assemble
 from benchmarks.helpers import preview_times
 

@@ -30,12 +30,12 @@ from paho.mqtt.properties import Properties
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.adapters.sources.threaded import BATCH, MOST_UNACKNOWLEDGED
+from alerting.adapters.sources.brokers import BATCH, MOST_UNACKNOWLEDGED
 from alerting.definitions.assets import Asset, Variable
 from alerting.ports import Platform
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
-from alerting.stores.documents import READINGS
+from alerting.stores.database.documents import READINGS
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.service import StreamService, interpreter_for_messages
 from alerting.usecases.definitions.sync import apply

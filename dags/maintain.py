@@ -21,7 +21,7 @@ def clean_up() -> dict[str, object]:
     deliver repeats, escalations, summaries, digests and heartbeats, also if the maintenance
     failed."""
     from alerting.usecases.notification.deliver import deliver_due
-    from alerting.usecases.upkeep.retention import maintain
+    from alerting.usecases.upkeep import maintain
 
     with opened_platform() as platform, ExitStack() as stack:
         stack.callback(

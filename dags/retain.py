@@ -18,7 +18,7 @@ from alerting_tasks.predictions import clean_jobs
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)
 def delete() -> dict[str, int]:
     """Delete what is too old as of the run's instant, and return how much by kind."""
-    from alerting.usecases.upkeep.retention import retain
+    from alerting.usecases.upkeep import retain
 
     with background_platform() as platform:
         found = retain(platform, read_instant(run_as_of(platform)))
@@ -32,7 +32,7 @@ def delete() -> dict[str, int]:
 def verify() -> dict[str, str]:
     """Compare the last day of each variable of the models in service with their training, and what
     they predicted with the values that came; return a sentence on each."""
-    from alerting.usecases.platform_health.drift import check_drift, verify_models
+    from alerting.usecases.platform_health.models_in_service import check_drift, verify_models
 
     with background_platform() as platform:
         at = read_instant(run_as_of(platform))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from airflow.sdk import dag
 from alerting_tasks import trained_definitions
-from alerting_tasks.approval import Approval
 from alerting_tasks.training import (
+    Approval,
     ask,
     candidate,
     candidate_timeout,
@@ -21,7 +21,7 @@ from alerting_tasks.training import (
     training_options,
 )
 
-from alerting.definitions.families import longest_first
+from alerting.definitions.fields.learning import longest_first
 from alerting.definitions.model import ModelDefinition
 
 

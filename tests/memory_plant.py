@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from alerting.adapters.memory.definitions import MemoryAssets
-from alerting.adapters.memory.readings import MemoryReadings
+from alerting.adapters.memory.plant import MemoryAssets, MemoryReadings
 from tests.helpers.twins import Arrivals
 
 

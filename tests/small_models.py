@@ -117,7 +117,7 @@ def linear_model(
     """Return a logistic regression with the given weights per scaled column; the other columns have
     weight 0."""
     # imported here, because tests of datasets need no library of models
-    from alerting.learning.features.encoding import Columns, Dense, Encoding
+    from alerting.learning.features.plan import Columns, Dense, Encoding
     from alerting.learning.models.families.logistic_regression import LinearModel
     from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash
     from alerting.learning.selection.challenger import ordinary_ranges, usual_values

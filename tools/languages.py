@@ -13,7 +13,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from alerting.console.web.rendering import IN_ENGLISH as PAGES_IN_ENGLISH
+from alerting.console.rendering import IN_ENGLISH as PAGES_IN_ENGLISH
 from alerting.definitions.wording.language import LANGUAGES
 
 PACKAGE = Path(__file__).parents[1] / "alerting"

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from alerting.demo.asset import EVENT_TYPES, demo_asset
 from alerting.demo.disturbances import DAY
 from alerting.demo.line import DemoLineState, new_line, simulate
-from alerting.demo.run import SetPointRequest, take_over
+from alerting.demo.stored_line import SetPointRequest, take_over
 from alerting.episodes.predictions import alarm_end_of
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.validation import parse_definition

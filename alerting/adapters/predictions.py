@@ -1,5 +1,5 @@
-"""Scores of a file of readings, written to a file: by the command, and as a predict job; readings
-in Parquet files, one folder per asset.
+"""Scores of a file of readings, written piece by piece to a CSV or Parquet file: by the command,
+and as a predict job; readings in Parquet files, one folder per asset.
 
 The name of a file of readings says which times it holds, so a search opens only the files that it
 needs. Columns are `time (UTC)`, `quality (JSON)` (of samples that are not good, by variable), and
@@ -17,6 +17,7 @@ import re
 import shutil
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -27,12 +28,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
-from alerting.adapters.files.tables.score_table import require_score_table, write_scores
-from alerting.deferred import ds, pa, pc, pd, pq
+from alerting.deferred import arrow_csv, ds, pa, pc, pd, pq
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import NotFound, UserError, first_line
+from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.ports import (
     EvaluationPorts,
     NewestReading,
@@ -48,7 +49,7 @@ from alerting.readings.computed import read_computed
 from alerting.readings.history import Doubts, History, from_millis, no_events, to_millis
 from alerting.readings.spacing import LEAST_FAR, usual_instants
 from alerting.stores.readings.columns import frame_of, newest_frame, without_bad
-from alerting.usecases.scoring.file_scores import plan_file
+from alerting.usecases.scoring.past_scores import plan_file
 
 JOB_ID = "[0-9a-f]{12}"
 MOST_WAITING = 20
@@ -431,3 +432,72 @@ def _array(column: SampleColumn) -> Any:
 
 def _stamp() -> Any:
     return pa.timestamp("ms", "UTC")
+
+
+def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counter[str]:
+    """Write one row for each instant, with the score or the reason without one. Count the instants
+    by reason, "" for scores.
+
+    The file appears when all is written, and replaces one of that name. Raises UserError for
+    another ending than .csv or .parquet, and if the file cannot be written.
+    """
+    require_score_table(path)
+    part = path.with_name(f"{path.name}.part")
+    counts = Counter[str]()
+    try:
+        with (
+            arrow_csv.CSVWriter(part, _score_schema())
+            if path.suffix == ".csv"
+            else pq.ParquetWriter(part, _score_schema()) as writer
+        ):
+            for asset, rows in scored:
+                counts.update(rows.unknown.tolist())
+                writer.write_table(_score_table(asset, rows))
+        part.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); name another file with --out"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return counts
+
+
+def require_score_table(path: Path) -> None:
+    """Raise UserError if scores cannot be written to a file of this name."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise UserError(f"--out {path}: name a file that ends in .csv or .parquet")
+    if not path.parent.is_dir():
+        raise UserError(
+            f"{path}: cannot be written (there is no such folder); name another file with --out"
+        )
+
+
+def _score_table(asset: str, rows: ScoredRows) -> Any:
+    size = len(rows.at)
+    values = np.full((size, 3), np.nan) if rows.values is None else rows.values[:, 0]
+    columns = {
+        "time": pa.array(rows.at, pa.timestamp("ms", "UTC")),
+        "asset": pa.repeat(asset, size),
+        "score": pa.array(rows.score, pa.float64(), from_pandas=True),
+        "threshold": pa.repeat(
+            pa.scalar(rows.threshold if rows.has_alarm else None, pa.float64()), size
+        ),
+        "model_version": pa.repeat(pa.scalar(rows.model_version, pa.int64()), size),
+        "reason": pa.array(rows.unknown, pa.string(), mask=rows.unknown == ""),
+        **{
+            name: pa.array(values[:, side], pa.float64(), from_pandas=True)
+            for side, name in enumerate(("low", "median", "high"))
+        },
+    }
+    return pa.table(columns, schema=_score_schema())
+
+
+def _score_schema() -> Any:
+    number = pa.float64()
+    text = pa.string()
+    return pa.schema([
+        *(("time", pa.timestamp("ms", "UTC")), ("asset", text), ("score", number)),
+        *(("threshold", number), ("model_version", pa.int64()), ("reason", text)),
+        *((name, number) for name in ("low", "median", "high")),  # of the nearest predicted value
+    ])  # fmt: skip

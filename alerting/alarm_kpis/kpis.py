@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from alerting.alarm_kpis.floods import (
+from alerting.alarm_kpis.intervals import Interval, length
+from alerting.alarm_kpis.load import (
     ABOVE,
     PERIOD,
     FloodInterval,
@@ -19,10 +20,8 @@ from alerting.alarm_kpis.floods import (
     find_floods,
     time_in_flood,
 )
-from alerting.alarm_kpis.intervals import Interval, length
 from alerting.definitions.wording.language import Styled, translatable, translatable_count
-from alerting.episodes.episode import Episode
-from alerting.episodes.extract import Alarm, EpisodeFields, alarm_of
+from alerting.episodes.episode import Alarm, Episode, EpisodeFields, alarm_of
 from alerting.readings.history import Millis, duration_millis, to_millis
 
 USUAL = 1

@@ -1,22 +1,29 @@
-"""Alarm load of an operator position and its budget, after EEMUA 191 and ISA-18.2.
+"""Alarm load of an operator position and its budget, floods of alarms, and limits or on-delays that
+would quieten a condition, after EEMUA 191 and ISA-18.2.
 
 For an expected load the past is evaluated with a definition that is not in service yet, by the
-functions of live evaluation.
+functions of live evaluation. Alarm metrics, reports, backtests and the alarm budget count floods
+here, and under one setting.
 """
 
-from collections.abc import Iterable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isclose
+from typing import NamedTuple
 
-from alerting.alarm_kpis.floods import count_by_period, find_floods, time_in_flood
+from alerting.deferred import np
+from alerting.definitions.faults import format_duration
 from alerting.definitions.limits import severities
 from alerting.definitions.model import Condition, Severity
+from alerting.definitions.upkeep import NO_GATE
 from alerting.definitions.wording.language import Styled, Value, joined, translatable
 from alerting.detection.suppression import SuppressedInterval, first_free
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, Step, advance
-from alerting.readings.history import History
+from alerting.readings.history import History, Millis, duration_millis, to_millis
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class Alarms:
     per_day: float = 0.0
     at: tuple[datetime, ...] = ()
 
-    def plus(self, other: "Alarms") -> "Alarms":
+    def plus(self, other: Alarms) -> Alarms:
         """Return the sum of both."""
         return Alarms(self.per_day + other.per_day, (*self.at, *other.at))
 
@@ -165,3 +172,185 @@ def flood_share(at: Iterable[datetime], start: datetime, end: datetime, above: i
     """Return the share of ten-minute periods in a flood, of more than `above` alarms."""
     counts = count_by_period(at, start, end)
     return time_in_flood(find_floods(counts, start, above), len(counts))
+
+
+_DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 15, 30, 60, 120, 300, 600, 1800))
+Fields = dict[str, float | str]
+
+
+class LimitChange(NamedTuple):
+    """Fields of a definition as an engineer would write them, and the condition with them."""
+
+    fields: Fields
+    condition: Condition
+
+
+@dataclass(frozen=True)
+class LimitProposal:
+    """A change that makes alarms rare enough, with the number of raises before and after."""
+
+    change: Fields
+    raises_before: int
+    raises_after: int
+    message: str
+
+
+def quieten(
+    definition: Condition,
+    history: History,
+    start: datetime,
+    end: datetime,
+    quiet: Callable[[list[Step]], bool],
+) -> tuple[LimitProposal, ...]:
+    """Return the least clear limit and on-delay with `quiet` steps; none if quiet already."""
+    before = replay(definition, history, start, end)
+    if quiet(before):
+        return ()
+    proposals = []
+    for changes, advice in (
+        (_clear_limits(definition, history), "it clears further inside its limits"),
+        (_delays(definition), "only where an alarm that clears at once needs no action"),
+    ):
+        for change in changes:
+            after = replay(change.condition, history, start, end)
+            if quiet(after):
+                proposals.append(_proposal(change.fields, _raises(before), _raises(after), advice))
+                break
+    return tuple(proposals)
+
+
+def noise(values: np.ndarray) -> float:
+    """Return the noise: 1.4826 times the median distance of neighbours, over √2.
+
+    Differences remove the trend, the median removes the jumps; for the factor see Rousseeuw and
+    Croux, 1993. Where more than half of the neighbours are equal: the smallest difference that
+    occurs.
+    """
+    differences = np.abs(np.diff(values[np.isfinite(values)]))
+    changes = differences[differences > 0]
+    if not len(changes):
+        return 0.0
+    return float(1.4826 * np.median(differences) / np.sqrt(2)) or float(changes.min())
+
+
+def _clear_limits(condition: Condition, history: History) -> Iterator[LimitChange]:
+    above = condition.above
+    below = condition.below
+    if condition.variable not in history.readings or not _plain(above, below):
+        return
+    sigma = noise(history.readings[condition.variable].to_numpy(np.float64))
+    for step in (1, 2, 3, 4, 6, 8) if sigma else ():
+        fields: Fields = {}
+        if isinstance(above, int | float):
+            fields["clear_above_at"] = _round_to_noise(above - step * sigma, sigma)
+        if isinstance(below, int | float):
+            fields["clear_below_at"] = _round_to_noise(below + step * sigma, sigma)
+        if _further_inside(condition, fields) and _apart(fields):
+            yield LimitChange(fields, condition.model_copy(update=fields))
+
+
+def _plain(*limits: object) -> bool:
+    """Return whether limits are written as numbers, at least one of them."""
+    given = [limit for limit in limits if limit is not None]
+    return bool(given) and all(isinstance(limit, int | float) for limit in given)
+
+
+def _further_inside(definition: Condition, change: Fields) -> bool:
+    high = definition.clear_above_at
+    low = definition.clear_below_at
+    above = not isinstance(high, int | float) or float(change.get("clear_above_at", high)) <= high
+    below = not isinstance(low, int | float) or float(change.get("clear_below_at", low)) >= low
+    return above and below
+
+
+def _apart(change: Fields) -> bool:
+    return (
+        "clear_above_at" not in change
+        or "clear_below_at" not in change
+        or float(change["clear_below_at"]) < float(change["clear_above_at"])
+    )
+
+
+def _round_to_noise(value: float, sigma: float) -> float:
+    """Return the value with no more digits than the noise allows: one of the noise itself."""
+    return round(value, -int(np.floor(np.log10(sigma))))
+
+
+def _delays(condition: Condition) -> Iterator[LimitChange]:
+    for delay in _DELAYS:
+        if delay > condition.hold:
+            fields: Fields = {"for": format_duration(delay)}
+            yield LimitChange(fields, condition.model_copy(update={"hold": delay}))
+
+
+def _raises(steps: list[Step]) -> int:
+    return sum(step.kind == "raised" for step in steps)
+
+
+def _proposal(change: Fields, before: int, after: int, advice: str) -> LimitProposal:
+    what = ", ".join(
+        f"{name}: {value if isinstance(value, str) else format(value, 'g')}"
+        for name, value in change.items()
+    )
+    return LimitProposal(
+        change,
+        before,
+        after,
+        f"{what} ({advice}): raised {after} times instead of {before} on these readings",
+    )
+
+
+PERIOD = timedelta(minutes=10)
+ABOVE = NO_GATE.flood_above  # default without a setting
+
+
+@dataclass(frozen=True)
+class FloodInterval:
+    """Interval from a period above a flood's start to before one below its end."""
+
+    start: datetime
+    end: datetime
+    alarms: int
+    peak: int
+
+
+def ends_below(above: int) -> int:
+    """Return below how many alarms a flood ends: half of what begins it, at least one."""
+    return max(above // 2, 1)
+
+
+def count_by_period(
+    at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD
+) -> Millis:
+    """Return the alarms in each period of [start, end); the last one may be shorter."""
+    begin = to_millis(start)
+    width = duration_millis(period)
+    number = max(-(-(to_millis(end) - begin) // width), 0)
+    indices = [index for t in at if 0 <= (index := (to_millis(t) - begin) // width) < number]
+    return np.bincount(np.array(indices, np.int64), minlength=number).astype(np.int64)
+
+
+def find_floods(
+    counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None
+) -> tuple[FloodInterval, ...]:
+    """Return the floods: from above one to below another of the periods' `counts`."""
+    least = ends_below(above) if below is None else below
+    floods: list[FloodInterval] = []
+    began: int | None = None
+    for i, count in enumerate([*counts.tolist(), -1]):
+        if began is None and count > above:
+            began = i
+        elif began is not None and count < least:
+            inside = counts[began:i]
+            floods.append(
+                FloodInterval(
+                    start + began * PERIOD, start + i * PERIOD, int(inside.sum()), int(inside.max())
+                )
+            )
+            began = None
+    return tuple(floods)
+
+
+def time_in_flood(floods: Sequence[FloodInterval], periods: int) -> float:
+    """Return the share of ten-minute periods in a flood. `periods`: of all."""
+    return sum((f.end - f.start for f in floods), timedelta(0)) / (max(periods, 1) * PERIOD)

@@ -18,7 +18,7 @@ from alerting.cli.support import (
     require_past,
     write_file,
 )
-from alerting.definitions.checks.trained import advice_warnings
+from alerting.definitions.checks.definition import advice_warnings
 from alerting.definitions.faults import NotFound, UserError, close_names
 from alerting.definitions.model import TrainedDefinition, matching_assets
 from alerting.episodes.episode import Episode
@@ -26,12 +26,12 @@ from alerting.notifications.notification import Notification
 from alerting.operators.actions import ISA_LETTERS
 from alerting.operators.mutes import describe_mute
 from alerting.ports import Platform, ReportContent, ReportHead
-from alerting.reporting.base import sentences
-from alerting.reporting.base.messages import OUTCOME_NAMES
-from alerting.reporting.base.periods import read_period
-from alerting.reporting.base.table import Table
-from alerting.usecases.episodes.store import episodes_of, find_episode, group_of, in_groups
-from alerting.usecases.explain.explain import why as explain
+from alerting.reporting import sentences
+from alerting.reporting.estimates import Table
+from alerting.reporting.periods import read_period
+from alerting.reporting.phrases import OUTCOME_NAMES
+from alerting.usecases.episodes.changes import episodes_of, find_episode, group_of, in_groups
+from alerting.usecases.explain import why as explain
 from alerting.usecases.operators.operate import operator_state
 from alerting.usecases.reports.issue import issue_by_hand
 from alerting.usecases.reports.make import make_report

@@ -18,32 +18,30 @@ import typer
 
 from alerting import wiring
 from alerting.adapters.mongo.mongo import is_outage
+from alerting.adapters.sources.addresses import allowed_secrets
 from alerting.adapters.sources.claims import poll_claimed
-from alerting.adapters.sources.secrets import allowed_secrets
 from alerting.cli import files as options
 from alerting.cli.documents import As, Sort, sort_of, sort_of_name, stored_names
 from alerting.cli.files import file_layout
 from alerting.cli.output import Output, OutputTable, colored, console, table_output
 from alerting.cli.support import command, platform, progress, read_document, user, writes
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import Source
-from alerting.definitions.sources.streamed import MessageSource
+from alerting.definitions.source_fields import MessageSource
+from alerting.definitions.sources import Source
 from alerting.ports import Platform, ReadingRow, silent
-from alerting.readings.column_titles import derive_name
+from alerting.readings.foreign_columns import derive_name
 from alerting.settings.environment import read_settings
 from alerting.settings.variables import Variables, read_secret_rules
 from alerting.stream.service import new_process, run
 from alerting.usecases.ingestion.tables import check_readings, refuse_line
 from alerting.usecases.notification import deliver
-from alerting.usecases.sinks.documents import SINKS, retry_letters
-from alerting.usecases.sinks.trial import try_sink
+from alerting.usecases.sinks import SINKS, retry_letters, try_sink
 from alerting.usecases.sources.deliver import deliver as deliver_rows
 from alerting.usecases.sources.deliver import require_active
 from alerting.usecases.sources.json_rows import read_json, read_lines
 from alerting.usecases.sources.poll import Readers, try_source
 from alerting.usecases.sources.status import SOURCES
-from alerting.usecases.sources.stream import retry_dead
-from alerting.usecases.sources.trial import try_records
+from alerting.usecases.sources.stream import retry_dead, try_records
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 
@@ -236,7 +234,7 @@ def replay(
 ) -> Output:
     """Send the readings of a file to a source, in its own topics and fields, as a line would: each
     row has the time at which it is sent. Ctrl-C ends it."""
-    from alerting.adapters.files.readings import ReadingsFile
+    from alerting.adapters.files.readings_and_events import ReadingsFile
 
     layout = file_layout(
         asset=asset, asset_column=asset_column, time=time, time_format=time_format, zone=tz

@@ -89,8 +89,8 @@ def sort_of(documents: Sequence[Mapping[str, Any]], given: Sort | None = None) -
 
 
 def _sort_of_one(document: Mapping[str, Any]) -> Sort:
-    from alerting.definitions.sinks.sink import sink_kinds
-    from alerting.definitions.sources.source import source_kinds
+    from alerting.definitions.sinks import sink_kinds
+    from alerting.definitions.sources import source_kinds
 
     kind = document.get("kind")
     if kind is None or not isinstance(kind, str):
@@ -161,7 +161,7 @@ def check(
     Of a trained definition without stride or windows it says what was derived from the data, or
     would be.
     """
-    from alerting.usecases.definitions import lookup, sync
+    from alerting.usecases.definitions import sync, versions
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     documents, origins = read_documents([file for file in files if file not in names])
@@ -169,7 +169,7 @@ def check(
     notes: dict[str, dict[str, Any]] = {}
     with platform() as p:
         if found == DEFINITION:
-            stored = [lookup.require_document(p.definitions, str(name)) for name in sorted(names)]
+            stored = [versions.require_document(p.definitions, str(name)) for name in sorted(names)]
             good = sync.check(p, documents + stored, origins + [""] * len(stored))
             derived = {d.name: {"derived": _derived(p, d)} for d in good}
             notes = {name: derived[name] | of for name, of in definition_notes(p, good).items()}
@@ -184,7 +184,7 @@ def check(
 
 def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, Any]]:
     """Return the fields of documents that a table shows."""
-    from alerting.reporting.base.messages import match_text
+    from alerting.reporting.phrases import match_text
 
     return [
         {
@@ -372,10 +372,10 @@ def _with_faulty(
 
 
 def _list_definitions(p: "Platform") -> Output:
-    from alerting.local.processes import may_run
+    from alerting.local.supervisor import may_run
+    from alerting.usecases.alarm_load.definition_overview import last_runs
     from alerting.usecases.definitions import sync
-    from alerting.usecases.definitions.training_state import describe_trainings
-    from alerting.usecases.platform_health.last_runs import last_runs
+    from alerting.usecases.definitions.next_steps import describe_trainings
     from alerting.usecases.training.due import end_dead_trainings
 
     sync.sync(p, p.clock.now())
@@ -455,7 +455,7 @@ def _lines_of_source(one: Any) -> Iterator[Line]:
 
 
 def _list_sinks(p: "Platform") -> Output:
-    from alerting.usecases.sinks.documents import SINKS, sink_statuses
+    from alerting.usecases.sinks import SINKS, sink_statuses
 
     statuses = sink_statuses(p, p.clock.now())
     columns = ["name", "kind", "state", "sent", "left_out", "letters", "lag"]
@@ -521,10 +521,10 @@ def show_document(
             of = sort_of_name(p, names[0], sort, list(stored_names(p)))
             return _show_one(p, of, names[0], revision)
         from alerting.definitions.revisions import definition_document
-        from alerting.usecases.definitions import lookup, sync
+        from alerting.usecases.definitions import sync, versions
 
         sync.sync(p, p.clock.now())
-        chosen = [lookup.require_revision(p.definitions, name) for name in names or ()]
+        chosen = [versions.require_revision(p.definitions, name) for name in names or ()]
         documents = [
             definition_document(r.definition) for r in chosen or p.definitions.latest_revisions()
         ]
@@ -575,8 +575,8 @@ def _notes_of(p: "Platform", sort: str, one: Any) -> list[str]:
     """Return what is known of a document in force: what was derived, and when it is trained; what
     was refused last."""
     from alerting.definitions.model import ModelDefinition, TrainedDefinition
-    from alerting.usecases.definitions.derived import stored_features
-    from alerting.usecases.definitions.training_state import describe_trainings
+    from alerting.usecases.definitions.next_steps import describe_trainings
+    from alerting.usecases.definitions.versions import stored_features
 
     if sort == "source":
         refused = p.deliveries.progress(one.name).last_refused

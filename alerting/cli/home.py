@@ -11,7 +11,7 @@ import typer
 
 from alerting import wiring
 from alerting.adapters.mongo.clock import MongoClock
-from alerting.cli.help import command_group
+from alerting.cli.main import command_group
 from alerting.cli.output import Line, Output, OutputTable, note_line_clock, short
 from alerting.cli.support import (
     End,
@@ -30,17 +30,17 @@ from alerting.definitions.faults import UserError
 from alerting.demo.asset import ASSET, demo_asset
 from alerting.demo.line import DemoLineState
 from alerting.demo.line import causes as find_causes
-from alerting.demo.run import (
+from alerting.demo.stored_line import (
     MongoLines,
     SetPointRequest,
     check_set_point,
     present_setting,
     stored_line,
 )
+from alerting.local.backup import SECRETS, disk_errors, restore_backup, save_backup
 from alerting.local.demo import fill_up
 from alerting.local.prepare import prepare as prepare_home
 from alerting.local.up import up as run
-from alerting.local.upkeep.backup import SECRETS, disk_errors, restore_backup, save_backup
 from alerting.operators.actions import ROLES
 from alerting.settings.environment import read_settings
 from alerting.usecases.access import people

@@ -14,11 +14,16 @@ import typer
 
 from alerting.cli import files as options
 from alerting.cli.files import file_layout
-from alerting.cli.help import command_group
+from alerting.cli.main import command_group
 from alerting.cli.output import Line, Output, OutputTable, print_lines, short
 from alerting.cli.support import platform, progress, user, writes
 from alerting.usecases.ingestion.assets import AssetsResult, import_assets
-from alerting.usecases.ingestion.sources import FileForm, Reject, Understood, UnderstoodColumn
+from alerting.usecases.ingestion.imported_files import (
+    FileForm,
+    Reject,
+    Understood,
+    UnderstoodColumn,
+)
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
@@ -107,7 +112,7 @@ def readings(
     the sample is good. A row of bad quality speaks of its filled cells, or of
     all its columns when none is filled.
     """
-    from alerting.adapters.files.readings import ReadingsFile
+    from alerting.adapters.files.readings_and_events import ReadingsFile
     from alerting.adapters.files.rows import QualityLayout
 
     layout = replace(
@@ -168,7 +173,7 @@ def events(
     Unknown assets and event types are declared. The same event given again,
     e.g. with its end, is merged.
     """
-    from alerting.adapters.files.events import EventColumns, EventsFile
+    from alerting.adapters.files.readings_and_events import EventColumns, EventsFile
 
     layout = file_layout(
         asset=asset,
@@ -286,7 +291,7 @@ def _rejects(
 ) -> AbstractContextManager[Reject | None]:
     """Return the receiver of bad lines: a rejects file, none in a dry run, or None without
     --skip-bad."""
-    from alerting.adapters.files.rejects import RejectsFile, rejects_path
+    from alerting.adapters.files.checks import RejectsFile, rejects_path
 
     if rejects and not skip_bad:
         raise typer.BadParameter("goes with --skip-bad only", param_hint="--rejects")

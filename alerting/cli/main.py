@@ -1,12 +1,154 @@
-"""The command `alerting`: a sub-command per use case, which DAGs and API call, too."""
+"""The command `alerting`: a sub-command per use case, which DAGs and API call, too, loaded at its
+first use; the help of groups, and suggestions for a mistyped command."""
 
 import gc
+import re
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from types import MappingProxyType
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from alerting.cli.help import HELP_OPTIONS, LazyGroup
 from alerting.cli.output import readable_output
+from alerting.definitions.faults import close_names
+from alerting.definitions.left import find_left
+
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+
+class CommandGroup(TyperGroup):
+    """Group that answers an unknown command with the nearest commands of the whole tree."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command whose help is wrapped by the terminal, not by the source."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and command.help:
+            command.help = join_lines(command.help)
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return name, command and rest of the arguments. Fails with 2 for no such command."""
+        typed = args[0]
+        if (
+            self.get_command(ctx, typed) is None
+            and not typed.startswith("-")
+            and not ctx.resilient_parsing
+        ):
+            root = ctx.find_root()
+            if said := _left(ctx, args):
+                ctx.fail(said)
+            found = nearest_commands(root.command, typed)
+            meant = " or ".join(
+                f"`{' '.join([root.info_name or 'alerting', *path])}`" for path in found
+            )
+            ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
+        return super().resolve_command(ctx, args)
+
+
+def _left(ctx: Any, args: list[str]) -> str:
+    """Return what does now what a command that left did; empty if none of that name did."""
+    words = list(args)
+    while ctx.parent is not None:
+        words.insert(0, ctx.info_name)
+        ctx = ctx.parent
+    for count in range(min(len(words), 3), 0, -1):
+        name = " ".join(words[:count])
+        found = find_left("command", name) or find_left("command", f"{name} ")
+        if found and len(found.name.split()) in (count, count + (found.name[-1] == "*")):
+            return f"alerting {name} left in 0.2.0: {found.instead}"
+    return ""
+
+
+class LoadedCommands(Mapping[str, Any]):
+    """The commands of a group, each of which is loaded at its first use: `locations`."""
+
+    def __init__(self, locations: Mapping[str, tuple[str, str]]) -> None:
+        self._locations = locations
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            module, _, attribute = self._locations[name][0].partition(":")
+            found = getattr(import_module(f"alerting.cli.{module}"), attribute)
+            group = found if isinstance(found, typer.Typer) else command_group("")
+            if group is not found:
+                group.command(name)(found)
+            self._loaded[name] = typer.main.get_command(group)
+            self._loaded[name].name = name
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._locations)
+
+    def __len__(self) -> int:
+        return len(self._locations)
+
+
+class LazyGroup(CommandGroup):
+    """The `alerting` command: its help names the commands without loading them, in their order."""
+
+    locations: Mapping[str, tuple[str, str]] = {}
+    panel = ""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands: Any = LoadedCommands(self.locations)
+
+    def list_commands(self, _: Any) -> list[str]:
+        """Return the names of the commands in the order of the help."""
+        return [*self.locations]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        loaded = self.commands
+        self.commands = {
+            name: TyperCommand(name, short_help=summary, rich_help_panel=self.panel)
+            for name, (_, summary) in self.locations.items()
+        }
+        super().format_help(ctx, formatter)
+        self.commands = loaded
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, hidden from the help: people know them, or use them once."""
+        found: list[Any] = super().get_params(ctx)
+        for parameter in found:
+            parameter.hidden = True
+        return found
+
+
+def command_group(help: str, epilog: str | None = None) -> typer.Typer:
+    """Return an empty group of commands."""
+    return typer.Typer(
+        cls=CommandGroup,
+        help=help,
+        epilog=epilog,
+        no_args_is_help=True,
+        add_completion=False,
+        context_settings=HELP_OPTIONS,
+    )
+
+
+def join_lines(text: str) -> str:
+    """Return a text with each paragraph in one line; lists keep their lines."""
+    return re.sub(r"(?<!\n)\n(?!\n|\s*- )\s*", " ", text)
+
+
+def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every group and command of a tree: `("model",)`, `("model", "approve")`."""
+    for name, command in group.commands.items():
+        yield (*before, name)
+        if isinstance(command, TyperGroup):
+            yield from command_paths(command, (*before, name))
+
+
+def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
+    """Return at most three commands whose last word is most similar, nearest first."""
+    paths = list(command_paths(root))
+    near = close_names(typed, [path[-1] for path in paths])
+    return [path for name in near for path in paths if path[-1] == name]
+
 
 COMMANDS = MappingProxyType({
     "up": ("home:up", "Start the platform on this machine"),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from alerting.cli.help import command_group
+from alerting.cli.main import command_group
 from alerting.cli.output import Line, Output, OutputTable, colored, short, table_output
 from alerting.cli.support import (
     DefinitionName,
@@ -25,18 +25,21 @@ from alerting.cli.support import (
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import format_threshold
 from alerting.learning.data.findings import Finding, describe_findings
-from alerting.learning.selection.proposal import CandidateSummary, Proposal
-from alerting.learning.selection.values import WORSE
-from alerting.local.processes import may_run, own_identity
+from alerting.learning.selection.decision import WORSE, CandidateSummary, Proposal
+from alerting.local.supervisor import may_run, own_identity
 from alerting.ports import Platform, Progress
-from alerting.reporting.base.messages import seconds
 from alerting.reporting.page import decision_text
-from alerting.usecases.definitions.lookup import require_revision
-from alerting.usecases.registry.onnx_export import export_onnx
+from alerting.reporting.phrases import seconds
+from alerting.usecases.definitions.versions import require_revision
+from alerting.usecases.model_registry import export_onnx
 from alerting.usecases.scoring.past_scores import champion
 from alerting.usecases.training.dataset import dataset_of, profile
-from alerting.usecases.training.due import end_dead_trainings, find_due_trainings
-from alerting.usecases.training.progress import UnderWay, training_under_way
+from alerting.usecases.training.due import (
+    UnderWay,
+    end_dead_trainings,
+    find_due_trainings,
+    training_under_way,
+)
 from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.promote import rollback as roll_back
 from alerting.usecases.training.runs import answer_run, require_none_under_way

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.wording.clean_text import clean_text
-from alerting.reporting.base import messages
+from alerting.reporting import phrases
 
 _GAP = 2
 _LEAST_TEXT = 28  # a column of text narrower than this is hard to read
@@ -50,7 +50,7 @@ class _Plain(Console):
 
 def readable(sentence: str) -> str:
     """Return a sentence with times of the plant, and control characters escaped."""
-    return clean_text(messages.zoned_times(sentence, zone()), visible=True)
+    return clean_text(phrases.zoned_times(sentence, zone()), visible=True)
 
 
 console = _Plain()
@@ -297,7 +297,7 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if _is_time(value):
-        return messages.instant(
+        return phrases.instant(
             value if isinstance(value, datetime) else datetime.fromisoformat(value), zone()
         )
     return readable(format_duration(value) if isinstance(value, timedelta) else str(value))
@@ -309,7 +309,7 @@ def cell(value: Any) -> str:
 
 def note_line_clock(speed: float | None) -> None:
     """Name a simulated line's clock where the time zone is named; `messages.line_clock`."""
-    described = messages.line_clock(speed)
+    described = phrases.line_clock(speed)
     _running.line_clock = f", {described}" if described else ""
 
 
@@ -327,7 +327,7 @@ def zone() -> tzinfo:
 
 def short(value: datetime | None) -> str:
     """Return an instant to the minute in the plant's zone: `2026-01-05 07:00 CET`."""
-    return "" if value is None else messages.moment(value, zone())
+    return "" if value is None else phrases.moment(value, zone())
 
 
 def readable_output() -> None:

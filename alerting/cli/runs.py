@@ -33,12 +33,12 @@ from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Platform
 from alerting.readings.history import from_millis
-from alerting.reporting.base import messages
+from alerting.reporting import phrases
 from alerting.reporting.page.decision_text import METRIC_TITLES, counts, format_metric
 from alerting.usecases.backtest import backtest as backtesting
 from alerting.usecases.backtest.backtest import named_subject, written_subject
-from alerting.usecases.backtest.run import Backtest, Retrain, Subject
-from alerting.usecases.definitions import lookup, sync
+from alerting.usecases.backtest.sandbox import Backtest, Retrain, Subject
+from alerting.usecases.definitions import sync, versions
 from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
 from alerting.usecases.evaluation import evaluate as evaluation
 from alerting.usecases.notification.deliver import deliver_due
@@ -116,7 +116,7 @@ def evaluate(
     if end is None:
         [count] = counts.values()
         latency = timedelta(seconds=count.latency_s)
-        lines.append(colored(messages.evaluated_to(now - latency, latency, zone()), "dim"))
+        lines.append(colored(phrases.evaluated_to(now - latency, latency, zone()), "dim"))
     for count in counts.values():
         lines += count.notes
         lines += (f"unknown: {target}: {reason}" for target, reason in count.unknown.items())
@@ -215,7 +215,7 @@ def _score_stored(
     name: str, start: datetime | None, end: datetime | None, model: str | None, out: Path | None
 ) -> Output:
     """Return the newest score of each asset, or write those of an interval to a file."""
-    from alerting.adapters.files.tables.score_table import write_scores
+    from alerting.adapters.predictions import write_scores
 
     with platform() as p, progress() as report:
         require_past(p.clock.now(), start, end)
@@ -443,4 +443,4 @@ def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
         return read_document(beside)
     with platform() as p:
         sync.sync(p, p.clock.now())
-        return definition_document(lookup.require_revision(p.definitions, written).definition)
+        return definition_document(versions.require_revision(p.definitions, written).definition)

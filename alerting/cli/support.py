@@ -42,8 +42,8 @@ from alerting.ports import Progress as ProgressPort
 from alerting.settings.environment import read_settings
 from alerting.settings.home import find_home
 from alerting.settings.logs import configure_logging
+from alerting.usecases.definitions.checking import warnings_of
 from alerting.usecases.definitions.next_steps import clock_times
-from alerting.usecases.definitions.spacing import warnings_of
 
 P = ParamSpec("P")
 
@@ -105,8 +105,7 @@ def platform(service: bool = False) -> Iterator["Platform"]:
             note_line_clock(opened.line_speed())
             yield opened
     except DatabaseDown as down:
-        from alerting.adapters.embedded.embedded_mongod import LOG
-        from alerting.adapters.embedded.mongod_causes import cause
+        from alerting.adapters.embedded.embedded_mongod import LOG, cause
         from alerting.adapters.embedded.shared_mongod import data_folder
 
         folder = data_folder(settings.home)

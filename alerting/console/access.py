@@ -15,14 +15,15 @@ from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import (
     ACTORS_OF_THE_PLATFORM,
     Account,
+    Permission,
     hash_secret,
     is_active,
+    may,
     may_answer,
 )
-from alerting.operators.permissions import Permission, may
 from alerting.ports import AccessPorts
 from alerting.usecases.access.people import begin_session, find_session, find_session_account
-from alerting.usecases.access.tokens import find_token_user
+from alerting.usecases.access.sign_in import find_token_user
 
 _LEAST_LENGTH = 16
 _ACCOUNT_IS_RECENT_FOR = timedelta(seconds=1)

@@ -18,61 +18,56 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.adapters.deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords import Argon2Passwords
-from alerting.console import login, scripts
+from alerting.console import audit_page, login, people_pages, platform_health, scripts
 from alerting.console.access import Access
-from alerting.console.api import (
-    api,
-    ingest_api,
-    openapi,
-    operate_api,
-    predict_api,
-    report_api,
-    series_api,
+from alerting.console.alarms import (
+    episode_pages,
+    handover_page,
+    live_api,
+    mute_pages,
+    now_page,
+    report_pages,
 )
+from alerting.console.alarms.live_api import LiveChanges
+from alerting.console.api import api, ingest_api, openapi, predict_api
 from alerting.console.api.predict_api import Predictor
-from alerting.console.assets import asset_pages
-from alerting.console.attempts import Turns, WrongAttempts
-from alerting.console.definitions import definition_api, editor_page, list_page, preview_api
-from alerting.console.definitions.previews import Previews
-from alerting.console.documents import sinks, sources
-from alerting.console.documents.api import DocumentApi
-from alerting.console.documents.kinds import ConsoleKind
-from alerting.console.documents.pages import DocumentPages
-from alerting.console.documents.trials import Trials
-from alerting.console.gate import BODY_SECONDS, SIGN_IN, Gate
-from alerting.console.imports import import_pages
-from alerting.console.live import live_api
-from alerting.console.live.live_api import LiveChanges
+from alerting.console.documents import (
+    definition_api,
+    definition_pages,
+    previews,
+    route_pages,
+    sources_and_sinks,
+)
+from alerting.console.documents.console_kind import ConsoleKind
+from alerting.console.documents.document_api import DocumentApi
+from alerting.console.documents.document_pages import DocumentPages
+from alerting.console.documents.previews import Previews
+from alerting.console.documents.sources_and_sinks import Trials
+from alerting.console.gate import BODY_SECONDS, SIGN_IN, Gate, Turns, WrongAttempts
 from alerting.console.login import Entrance, sign_in_routes
-from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.models import model_api, model_pages
-from alerting.console.mutes import mutes
-from alerting.console.now import handover_page
-from alerting.console.now import page as now_page
-from alerting.console.people import access_page, account_page, audit_page, directory_page
+from alerting.console.plant import asset_pages, import_pages, trend_page
+from alerting.console.platform_health import PlatformReader, metrics_routes
+from alerting.console.prefix import Prefix, prefix_of, require_free
 from alerting.console.problems import METRICS, handle_problems
-from alerting.console.routes import route_pages
-from alerting.console.trends import page as trend_page
-from alerting.console.web import operate_pages, pages, platform_page, report_pages
-from alerting.console.web.prefix import Prefix, prefix_of, require_free
-from alerting.console.web.rendering import language_routes
+from alerting.console.rendering import language_routes
 from alerting.definitions.wording.language import Language, LanguageCode
 from alerting.operators.actions import Role
-from alerting.operators.refusals import RefusalLog
+from alerting.operators.people import RefusalLog
 from alerting.ports import Platform
 from alerting.ports.logs import id_logger, log_context
-from alerting.reporting.base import messages
+from alerting.reporting import phrases
 from alerting.settings.environment import UTC
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
 from alerting.usecases.document_kinds import KINDS
-from alerting.usecases.now.known_plant import RecentPlant
+from alerting.usecases.operators.known_plant import RecentPlant
 
 if TYPE_CHECKING:
     from alerting.adapters.predictions import PredictFolder
-    from alerting.console.imports.imports import Imports
-    from alerting.console.people.directory_page import Directory
-    from alerting.usecases.sinks.trial import OpenSink
+    from alerting.console.login import Directory
+    from alerting.console.plant.import_jobs import Imports
+    from alerting.usecases.sinks import OpenSink
     from alerting.usecases.sources.poll import Readers
 
 
@@ -166,63 +161,58 @@ class PageClock:
             self._again_at = time.monotonic() + _READ_AGAIN_S
             with suppress(Exception):  # of a database that is away: the page says so itself
                 self._speed = self._read()
-        return messages.line_clock(self._speed, language)
+        return phrases.line_clock(self._speed, language)
 
 
 PROGRAMS = (
     predict_api.router,
     api.router,
     definition_api.router,
-    preview_api.router,
-    sources.router,
-    sinks.router,
+    previews.router,
+    sources_and_sinks.source_api,
+    sources_and_sinks.sink_api,
     model_api.router,
-    operate_api.router,
-    report_api.router,
-    ingest_api.router,
-    series_api.router,
-    now_page.api,
     report_pages.api,
+    ingest_api.router,
+    asset_pages.api,
+    now_page.api,
     route_pages.router,
-    access_page.api,
+    people_pages.api,
     audit_page.api,
     trend_page.router,
     live_api.router,
-    mutes.api,
+    mute_pages.api,
 )
 """Routes for programs."""
 DOCUMENTS: Mapping[str, ConsoleKind] = {
     one.kind.word: one
     for one in (
-        sources.SOURCE_PAGES,
-        sinks.SINK_PAGES,
+        sources_and_sinks.SOURCE_PAGES,
+        sources_and_sinks.SINK_PAGES,
         route_pages.ROUTE_PAGES,
         asset_pages.ASSET_PAGES,
-        editor_page.DEFINITION_PAGES,
+        definition_pages.DEFINITION_PAGES,
     )
 }
 """How the console shows each kind of documents that has its own parts of pages."""
 PEOPLE = (
     now_page.pages,
-    pages.router,
+    episode_pages.router,
     scripts.router,
     handover_page.pages,
-    operate_pages.router,
-    mutes.pages,
-    editor_page.router,
-    list_page.router,
+    mute_pages.pages,
+    definition_pages.editor_routes,
+    definition_pages.router,
     model_pages.router,
     report_pages.router,
     report_pages.pages,
     route_pages.pages,
     asset_pages.pages,
-    sources.pages,
-    sinks.pages,
-    platform_page.pages,
+    sources_and_sinks.pages,
+    platform_health.pages,
     trend_page.pages,
     import_pages.pages,
-    access_page.pages,
-    account_page.pages,
+    people_pages.pages,
     audit_page.pages,
 )
 # sessions expire by it, independent of the platform's clock
@@ -314,7 +304,7 @@ def create_app(
         body_seconds=body_seconds,
         audit=platform.audit,
         refusals=refusals,
-        by_proxy=directory_page.enter_by_proxy,
+        by_proxy=login.enter_by_proxy,
     )
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)
@@ -351,7 +341,7 @@ def _add_routes(
     now: Callable[[], datetime],
 ) -> None:
     entrances = (
-        pages.link_routes(now),
+        episode_pages.link_routes(now),
         login.routes,
         language_routes(),
     )

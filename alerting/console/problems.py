@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
-from alerting.console.api.plant_times import plant_times
-from alerting.console.web.prefix import address_of
-from alerting.console.web.rendering import language_of, render
+from alerting.console.api.views import plant_times
+from alerting.console.prefix import address_of
+from alerting.console.rendering import language_of, render
 from alerting.definitions.faults import (
     Conflicting,
     DocumentRefused,

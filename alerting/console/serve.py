@@ -25,9 +25,9 @@ from alerting.adapters.embedded.running import running
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
-from alerting.console.imports.imports import Imports
-from alerting.console.people.directory_page import open_directory
-from alerting.console.web.prefix import prefix_of, without_prefix
+from alerting.console.login import open_directory
+from alerting.console.plant.import_jobs import Imports
+from alerting.console.prefix import prefix_of, without_prefix
 from alerting.definitions.faults import UserError, first_line
 from alerting.local.parts import airflow_uri, mlflow_uri
 from alerting.ports import DeliveryFailed, Platform, PlatformAlert
@@ -37,12 +37,12 @@ from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
 from alerting.usecases.definitions.platform_alerts import DATABASE
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.platform_alerts import (
+from alerting.usecases.notification.routes import (
+    ROUTES,
     outage_message,
     platform_recipients,
     record_outage,
 )
-from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.platform_health.check import LATE, check_platform
 from alerting.usecases.platform_health.metrics import Inventory, read_inventory
 from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers

@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import shown
-from alerting.definitions.fields.limits import Learned, LearnedLimit
+from alerting.definitions.fields.conditions import Learned, LearnedLimit
 from alerting.definitions.model import (
     SEVERITIES,
     Band,

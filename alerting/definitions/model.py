@@ -14,9 +14,7 @@ from zlib import crc32
 from pydantic import Field, SerializeAsAny
 
 from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line, Name, Tag
-from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Duration, Fault, format_duration
-from alerting.definitions.fields.alarm import AlarmFields, PredictionWindow
 from alerting.definitions.fields.common import (
     REPORT_PERIODS,
     SEVERITIES,
@@ -26,10 +24,12 @@ from alerting.definitions.fields.common import (
     CommonFields,
     ReportPeriod,
     Severity,
+    Start,
     period_of_cron,
 )
-from alerting.definitions.fields.condition import Condition
+from alerting.definitions.fields.conditions import Band, Condition, FromAttribute, LevelLimits
 from alerting.definitions.fields.learning import (
+    PERSISTENCE,
     Features,
     FeedbackUse,
     Learning,
@@ -39,10 +39,13 @@ from alerting.definitions.fields.learning import (
     PromotionMode,
     Recommendation,
 )
-from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
 from alerting.definitions.fields.names import Number
-from alerting.definitions.fields.problem import Problem, describe_problem
-from alerting.definitions.fields.starts import Start
+from alerting.definitions.fields.problem import (
+    AlarmFields,
+    PredictionWindow,
+    Problem,
+    describe_problem,
+)
 from alerting.definitions.wording import phrases
 from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables
 

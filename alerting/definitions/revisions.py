@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from alerting.definitions.fields.common import Schedule
+from alerting.definitions.fields.common import Schedule, Suppression
 from alerting.definitions.model import Definition, ModelDefinition, Revision
-from alerting.definitions.suppression import Suppression
 from alerting.definitions.wording.language import translatable
 
 

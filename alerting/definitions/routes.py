@@ -16,7 +16,7 @@ from alerting.definitions.faults import (
     read_document,
     shown,
 )
-from alerting.definitions.hours import Hours, TimeZone, time_zone
+from alerting.definitions.fields.hours import Hours, TimeZone, time_zone
 from alerting.definitions.model import AssetPattern, Severity
 from alerting.definitions.wording.fault_messages import model_faults, name_fault
 from alerting.definitions.wording.language import LanguageCode, translatable

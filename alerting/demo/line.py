@@ -2,7 +2,7 @@
 events.
 
 Pure. Simulating [0, n) at once or in any chunks gives the same bits: randomness is stateless
-(`chance.py`), and the whole state of the line is in `DemoLineState`, whose document survives
+(`disturbances.py`), and the whole state of the line is in `DemoLineState`, whose document survives
 JSON and BSON unchanged.
 """
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset
-from alerting.definitions.fields.limits import HOUR_OF_DAY
+from alerting.definitions.fields.conditions import HOUR_OF_DAY
 from alerting.readings.history import Millis, duration_millis, millis
 
 Labels: TypeAlias = "npt.NDArray[np.object_]"

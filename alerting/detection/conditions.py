@@ -304,3 +304,32 @@ def _intervals(
     stops = [*(from_millis(start) for start, *_ in found[1:]), end]
     for (start, status, severity, fact), stop in zip(found, stops, strict=True):
         yield StatusInterval(from_millis(start), stop, status, severity, fact)
+
+
+_MOMENT = timedelta(milliseconds=1)
+Gap = tuple[datetime, datetime]
+
+
+def data_gaps(
+    definition: Conditions, history: History, start: datetime, end: datetime
+) -> tuple[Gap, ...]:
+    """Return the intervals in (start, end] with an unknown status, as live evaluation finds them.
+
+    `history` begins before `start`, so that the value in force there is known.
+    """
+    first = (
+        min(start, history.readings.index[0].to_pydatetime() - _MOMENT)
+        if len(history.readings)
+        else start
+    )
+    gaps: list[Gap] = []
+    for interval in status_intervals(definition, history, first, end):
+        begin = max(interval.start, start)
+        stop = min(interval.end, end)
+        if interval.status != "unknown" or begin >= stop:
+            continue
+        if gaps and gaps[-1][1] == begin:
+            gaps[-1] = (gaps[-1][0], stop)
+        else:
+            gaps.append((begin, stop))
+    return tuple(gaps)

@@ -17,7 +17,7 @@ from math import ceil, log
 from typing import NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
+from alerting.definitions.fields.conditions import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of, learned_sides
 from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import Styled, joined, template, translatable

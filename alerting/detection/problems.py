@@ -1,18 +1,27 @@
 """Find the occurrences of a definition's problem: by a condition on a variable, by conditions of
-several, or by events."""
+several, or by events; and describe one that has come."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
-from alerting.detection.conditions import changes_of_conditions, known_truths
-from alerting.detection.counted_times import starts_uncounted
+from alerting.detection.conditions import (
+    changes_of_conditions,
+    conditions_at,
+    conditions_that_count,
+    known_truths,
+)
+from alerting.detection.messages import (
+    combined_happening_message,
+    happening_message,
+    instant_event_message,
+)
 from alerting.detection.occurrences import (
     NOT_YET,
     BoolArray,
@@ -25,8 +34,17 @@ from alerting.detection.occurrences import (
     no_occurrences,
     occurrences_of_events,
     occurrences_of_samples,
+    starts_uncounted,
 )
-from alerting.readings.history import FAR_FUTURE, History, Millis, duration_millis, millis
+from alerting.readings.history import (
+    FAR_FUTURE,
+    History,
+    Millis,
+    duration_millis,
+    from_millis,
+    millis,
+    to_millis,
+)
 
 LOOKBACK_FOR_CLEAR = timedelta(days=7)
 
@@ -264,3 +282,34 @@ def _frame(start: Millis, last: Millis, end: Millis, known_at: Millis) -> pd.Dat
     return pd.DataFrame(
         {n: pd.Series(v.astype("datetime64[ms]")).dt.tz_localize("UTC") for n, v in columns.items()}
     )
+
+
+Scores: TypeAlias = "npt.NDArray[np.float64]"
+
+
+def describe_happening(
+    problem: Problem, history: History, occurrences: Occurrences, at: datetime
+) -> str:
+    """Return what has come, as known at an instant: the value, its limit, and since when."""
+    now = to_millis(at)
+    begun = np.flatnonzero((occurrences.known_at <= now) & (occurrences.over_at >= now))
+    since = from_millis(int(occurrences.start[begun[-1]]))
+    delay = problem_delay(problem, history.asset, history.event_types)
+    if (
+        problem.event is not None
+        and occurrences.over_at[begun[-1]] == occurrences.true_at[begun[-1]]
+    ):
+        return instant_event_message(problem, history.event_types, since)
+    if (combination := problem.combination) is not None:
+        found = conditions_at(combination, history, at - delay)
+        return combined_happening_message(
+            combination, history.asset, conditions_that_count(combination, found), since
+        )
+    ts, _ = problem_samples(problem, history)
+    known = int(np.searchsorted(ts + duration_millis(delay), now, side="right"))
+    value = (
+        history.readings[problem.variable].dropna().iloc[known - 1]
+        if problem.variable and known
+        else None
+    )
+    return happening_message(problem, history.asset, history.event_types, value, since)

@@ -11,14 +11,13 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from alerting.deferred import np
-from alerting.definitions.hours import spans
+from alerting.definitions.fields.common import LineState, Suppression
+from alerting.definitions.fields.hours import hours_in_zone, spans
 from alerting.definitions.model import Condition
-from alerting.definitions.suppression import LineState, Suppression
 from alerting.definitions.wording.language import joined, translatable
 from alerting.definitions.wording.phrases import condition_phrase
-from alerting.definitions.wording.weekly_hours import hours_in_zone
 from alerting.detection.evaluation import StatusInterval
-from alerting.detection.messages.condition_messages import fact_message
+from alerting.detection.messages import fact_message
 from alerting.detection.problems import NOT_YET, BoolArray
 from alerting.detection.threshold import evaluate_values
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis

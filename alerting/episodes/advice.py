@@ -1,5 +1,5 @@
 """The present advice of a prediction: kept on its episode beside that of the raise, with the advice
-that it replaced.
+that it replaced; and open alerts of one asset whose advice points opposite ways.
 
 Advice is replaced by other advice only. If an instant gives none, because the risk is lower or
 nothing lowers it, the episode takes over its risk, and reasons and advice are those of the raise,
@@ -10,6 +10,7 @@ evaluated.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import combinations
 
 from alerting.definitions.wording.language import Styled, template, translatable
 from alerting.episodes.episode import (
@@ -136,3 +137,48 @@ def split_reasons(
     others = [c for c in ranked if c not in moved]
     first = ([*moved, *others] if any(c.share > 0 for c in moved) else ranked)[:REASONS_SHOWN]
     return first, [c for c in ranked if c not in first]
+
+
+_OPPOSITES = (
+    template(
+        "Opposite advice: this alert says lower {variable}, “{other}” says raise it. Decide which "
+        "matters more."
+    ),
+    template(
+        "Opposite advice: this alert says raise {variable}, “{other}” says lower it. Decide which "
+        "matters more."
+    ),
+)
+
+
+def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
+    """Return, by episode id, a sentence for each other open alert that advises the opposite."""
+    found: dict[str, list[str]] = {}
+    for one, other in combinations(
+        [e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps],
+        2,
+    ):
+        if one.asset == other.asset:
+            directions = _directions(one)
+            others = _directions(other)
+            for variable in sorted(directions.keys() & others.keys()):
+                if directions[variable] != others[variable]:
+                    found.setdefault(one.id, []).append(
+                        _sentence(variable, directions[variable], other)
+                    )
+                    found.setdefault(other.id, []).append(
+                        _sentence(variable, others[variable], one)
+                    )
+    return found
+
+
+def _directions(episode: Episode) -> dict[str, bool]:
+    return {
+        change.variable: change.after > change.before
+        for change in (episode.advice.changes if episode.advice else ())
+        if not isinstance(change.after, str) and not isinstance(change.before, str)
+    }
+
+
+def _sentence(variable: str, raises: bool, other: Episode) -> str:
+    return translatable(_OPPOSITES[raises], variable=variable, other=other.title)

@@ -1,10 +1,14 @@
 """The episode: one continuous time of trouble of one definition on one asset. People call it an
-alert."""
+alert.
+
+Metrics count very many episodes at once, by an extract of each.
+"""
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.language import Translatable
@@ -347,3 +351,146 @@ class Episode:
 def episode_id(definition: str, asset: str, raised_at: datetime) -> str:
     """Return the identity of an episode: the same for every evaluation of the same history."""
     return hashlib.sha256(f"{definition}|{asset}|{raised_at.isoformat()}".encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class ExpectedWindow:
+    """The times between which a problem is expected."""
+
+    start: datetime
+    end: datetime
+
+
+def expected_window(episode: Episode, horizon: timedelta) -> ExpectedWindow | None:
+    """Return when the problem of an episode is expected; None unless it is.
+
+    The window moves with the risk: from the last high score + gap to that + gap + horizon.
+    """
+    if episode.phase != "expected" or episode.valid_until is None:
+        return None
+    start = max(episode.raised_at, episode.valid_until - horizon)
+    return ExpectedWindow(min(start, episode.valid_until), episode.valid_until)
+
+
+TOGETHER = timedelta(minutes=1)
+FirstOut = Literal["first", "later"]
+
+
+def first_out(
+    episode: Episode, others: Iterable[Episode], together: timedelta = TOGETHER
+) -> FirstOut | None:
+    """Return `first` if others of the asset follow within `together` and none came so shortly
+    before; else `later`.
+
+    Alarms of the same instant are all first, because their order is unknown. None for an alarm that
+    was raised alone.
+    """
+    gaps = [
+        o.raised_at - episode.raised_at
+        for o in others
+        if o.asset == episode.asset and o.id != episode.id and not o.withdrawn
+    ]
+    if any(-together <= gap < timedelta(0) for gap in gaps):
+        return "later"
+    return "first" if any(timedelta(0) <= gap <= together for gap in gaps) else None
+
+
+# transitions without a notification
+_OF_ITSELF: tuple[TransitionKind, ...] = (
+    "closed",
+    "severity",
+    "revised",
+    "outcome",
+)
+
+
+class EpisodeFields(Protocol):
+    """Fields that an episode and its extract share."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def definition(self) -> str: ...
+    @property
+    def asset(self) -> str: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def raised_at(self) -> datetime: ...
+    @property
+    def closed_at(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Extract of an episode.
+
+    `silent`: no recipient was notified of it (see `was_silent`), or it was raised in maintenance.
+    `suppressed`: by design, at some time. `in_maintenance`: raised in it, and so in no figure.
+    `withdrawn`: false where late data alone withdrew the episode, because recipients were
+    notified of it. `outcome`: None while it is not determined.
+    """
+
+    id: str
+    definition: str
+    asset: str
+    severity: Severity
+    raised_at: datetime
+    closed_at: datetime | None
+    acknowledged_at: datetime | None
+    backfilled: bool
+    withdrawn: bool
+    silent: bool
+    suppressed: bool
+    outcome: Outcome | None = None
+    in_maintenance: bool = False
+
+
+def alarm_of(episode: Episode | Alarm) -> Alarm:
+    """Return the extract of an episode."""
+    if isinstance(episode, Alarm):
+        return episode
+    transitions = [(t.kind, t.at) for t in episode.transitions]
+    return Alarm(
+        id=episode.id,
+        definition=episode.definition,
+        asset=episode.asset,
+        severity=episode.severity,
+        raised_at=episode.raised_at,
+        closed_at=episode.closed_at,
+        acknowledged_at=episode.acknowledged.at if episode.acknowledged else None,
+        backfilled=episode.backfilled,
+        withdrawn=episode.withdrawn and episode.late_data_status is None,
+        silent=was_silent(transitions, episode.detected_at),
+        suppressed=was_suppressed(transitions),
+        outcome=episode.outcome_record.outcome if episode.outcome_record else None,
+        in_maintenance=was_in_maintenance(transitions),
+    )
+
+
+def was_silent(
+    transitions: Sequence[tuple[TransitionKind, datetime]], detected_at: datetime
+) -> bool:
+    """Return whether an alarm was muted as soon as it was known, and never notified afterwards; or
+    was raised in maintenance, also if it was notified when that ended.
+
+    A mute and suppression do so. An alarm that was notified first, and muted later, is
+    not silent.
+    """
+    if was_in_maintenance(transitions):
+        return True
+    kinds = [(kind, at) for kind, at in transitions if kind not in _OF_ITSELF]
+    if len(kinds) < 2 or any(kind == "unmuted" for kind, _ in kinds):
+        return False
+    kind, at = kinds[1]
+    return kind in ("muted", "suppressed") and at <= detected_at
+
+
+def was_suppressed(transitions: Sequence[tuple[TransitionKind, datetime]]) -> bool:
+    """Return whether an alarm was suppressed by design at some time."""
+    return any(kind == "suppressed" for kind, _ in transitions)
+
+
+def was_in_maintenance(transitions: Sequence[tuple[TransitionKind, datetime]]) -> bool:
+    """Return whether an alarm was raised in maintenance."""
+    return any(kind == "maintenance" for kind, _ in transitions)

@@ -1,6 +1,7 @@
 """Outcome of an episode: one table from problem, action and verdict (record 0012 says what feedback
-changes)."""
+changes); and reported misses: an operator says that an alert should have been raised."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -131,3 +132,22 @@ def _without_problem(acted: bool, verdict: Verdict | None) -> tuple[Outcome, str
     if verdict == "true_alarm":
         return "hit", translatable("the operator says it was right; the problem did not occur")
     return "false_alarm", translatable("the problem did not occur")
+
+
+@dataclass(frozen=True)
+class ReportedMiss:
+    """A problem without an alert: `missed_at` is when it happened, `at` when `actor` reported it.
+    Never overwritten."""
+
+    definition: str
+    asset: str
+    missed_at: datetime
+    comment: str
+    actor: str
+    at: datetime
+
+    @property
+    def id(self) -> str:
+        """Return its id: the same for the same definition, asset and time of the problem."""
+        key = f"miss|{self.definition}|{self.asset}|{self.missed_at.isoformat()}"
+        return hashlib.sha256(key.encode()).hexdigest()[:16]

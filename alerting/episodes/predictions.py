@@ -1,5 +1,9 @@
 """The rule of predictions in event time: expected while the risk stays, happening, over. Live
-evaluation, backtest and training metrics share it."""
+evaluation, backtest and training metrics share it.
+
+A chain of episodes counts as one hit at most; one in vain is a false alarm for each window that it
+began.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from math import exp, log
+from math import ceil, exp, log
 from typing import NamedTuple
 
 from alerting.deferred import np
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import Occurrences
-from alerting.episodes.counting import PredictedEpisode
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
-from alerting.readings.history import (
-    FAR_FUTURE,
-    Millis,
-    duration_millis,
-    from_millis,
-    to_millis,
-)
-from alerting.readings.ragged import Flags, Numbers, Positions
+from alerting.readings.history import FAR_FUTURE, Millis, duration_millis, from_millis, to_millis
+from alerting.readings.series import Flags, Numbers, Positions
 
 CLEAR_BELOW = 0.5  # log-odds between the threshold and the risk below which an alarm clears
 CLEAR_STRIDES = 2
@@ -383,3 +380,63 @@ def predicted_episodes(risk: RiskSeries, rule: PredictionRule) -> list[Predicted
         found.append(PredictedEpisode(raised, course.ended_at, course.last_high_at, continues))
         before = course
     return found
+
+
+class PredictedEpisode(NamedTuple):
+    """One episode of a model (ms): raise, end of the prediction, last high score, and whether it
+    continues the one before."""
+
+    raised: int
+    ended: int
+    last_high: int
+    continues: bool = False
+
+
+class CountedEpisode(NamedTuple):
+    """One episode in ms, as metrics count it.
+
+    `last_high`: the last score that held it, from which its prediction window reaches; None: its
+    raise. `false_alarms`: how many it is if its problem does not come. `continues`: the one before,
+    with which it is one hit at most.
+    """
+
+    raised: int
+    ended: int
+    last_high: int | None = None
+    false_alarms: int = 1
+    continues: bool = False
+
+
+def count_episodes(
+    episodes: Sequence[PredictedEpisode], gap_ms: int, horizon_ms: int
+) -> list[CountedEpisode]:
+    """Return the predictions of one asset, in the order of time, as metrics count them.
+
+    Predictions of the unit just made (gap below zero) are each about another unit.
+    """
+    if gap_ms < 0:
+        return [CountedEpisode(e.raised, e.ended) for e in episodes]
+    false = false_alarms_of(episodes, gap_ms + horizon_ms)
+    return [
+        CountedEpisode(e.raised, e.ended, e.last_high, count, e.continues)
+        for e, count in zip(episodes, false, strict=True)
+    ]
+
+
+def false_alarms_of(episodes: Sequence[PredictedEpisode], window_ms: int) -> list[int]:
+    """Return how many false alarms each episode is, should its problem not come: the prediction
+    windows that it has begun.
+
+    Those of a chain of episodes are counted from its first raise, each once. `episodes`: of one
+    asset, in the order of time.
+    """
+    counts = []
+    start = counted = 0
+    for raised, ended, _, continues in episodes:
+        if not continues:
+            start = raised
+            counted = 0
+        begun = max(ceil((ended - start) / window_ms), (raised - start) // window_ms + 1)
+        counts.append(max(0, begun - max(counted, (raised - start) // window_ms)))
+        counted = max(counted, begun)
+    return counts

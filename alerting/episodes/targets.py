@@ -1,17 +1,30 @@
-"""Evaluation plan: every target with the parameters that its evaluation needs."""
+"""Evaluation plan: every target with the parameters that its evaluation needs; and the condition
+states of many targets as columns, to advance all unchanged targets in one vectorised step."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from alerting.deferred import np, npt
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
 from alerting.definitions.shards import shard_of
-from alerting.detection.threshold_batch import BatchLimits
-from alerting.episodes.state_table import TargetKey
-from alerting.readings.history import Millis
+from alerting.detection.evaluation import INSIDE, Carried
+from alerting.detection.threshold_batch import (
+    CLEAR,
+    NO_VALUE,
+    TRIGGERED,
+    BatchLimits,
+    CarriedColumns,
+    Unchanged,
+)
+from alerting.episodes.lifecycle import ConditionState, LastingState, SeverityState
+from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
+from alerting.readings.series import Flags, Numbers, Positions
 
 _SOURCE_HASH = re.compile(r"(\w*)/(\w*)/(\d+)(\.\d+)?(.*)")
 _USUAL_SAMPLING = 1000  # ms
@@ -88,7 +101,7 @@ class EvaluationPlan:
         one with a model was edited."""
         return any(target.needs_model and target.revision > 1 for target in self.targets)
 
-    def select_definitions(self, names: Collection[str]) -> "EvaluationPlan":
+    def select_definitions(self, names: Collection[str]) -> EvaluationPlan:
         """Return the plan of these definitions."""
         chosen = set(names)
         return EvaluationPlan(
@@ -96,7 +109,7 @@ class EvaluationPlan:
             tuple(w for w in self.targets if w.definition in chosen),
         )
 
-    def select(self, is_wanted: Callable[[str], bool]) -> "EvaluationPlan":
+    def select(self, is_wanted: Callable[[str], bool]) -> EvaluationPlan:
         """Return the plan of the definitions whose name is wanted."""
         return self.select_definitions([name for name in self.names if is_wanted(name)])
 
@@ -141,12 +154,12 @@ class SourceHash(NamedTuple):
     rest: str
 
     @classmethod
-    def read(cls, text: str) -> "SourceHash | None":
+    def read(cls, text: str) -> SourceHash | None:
         """Return the parts of a text; None if it has another form."""
         found = _SOURCE_HASH.fullmatch(text)
         return found and cls(found[1], found[2], int(found[3]), found[4] or "", found[5])
 
-    def added_revisions(self, since: "SourceHash") -> int | None:
+    def added_revisions(self, since: SourceHash) -> int | None:
         """Return how many revisions were added since an earlier hash; None if more than definitions
         and their revisions has changed."""
         is_same = (self.others, self.rest) == (since.others, since.rest)
@@ -197,3 +210,288 @@ def batches(
         size += values
     if batch:
         yield batch
+
+
+Objects: TypeAlias = "npt.NDArray[np.object_]"
+TargetKey = tuple[str, str]  # a definition and an asset, by name
+
+
+@dataclass(frozen=True)
+class LastingCondition(LastingState):
+    """Part of a `ConditionState` that new readings leave unchanged while the condition is
+    unchanged.
+
+    `rate`, `beyond`, `recent`, `bad`, `memory`, `parts`: of the carried reading.
+    `text`: the carried reading itself, where it is a text.
+    """
+
+    rate: float | None = None
+    beyond: tuple[str, ...] = ()
+    recent: tuple[int, ...] = ()
+    text: Carried | None = None
+    bad: bool = False
+    memory: tuple[float, ...] = ()
+    parts: tuple[Carried | None, ...] = ()
+
+
+NORMAL = LastingCondition()
+_CARRIED = ("watermark", "at", "value", "since")
+_COLUMNS = (
+    *_CARRIED,
+    "variable",
+    "unknown_count",
+    "unknown_reason",
+    "conditions",
+    "earlier_conditions",
+)
+_OF_NUMBER = ("rate", "beyond", "recent", "bad", "memory", "parts")
+_LASTING = tuple(field.name for field in fields(LastingState))
+
+
+@dataclass(frozen=True)
+class CarriedState:
+    """Position of many targets at some time: watermark (ms; NO_TIME: not known) and carried reading
+    of each."""
+
+    watermark: Millis
+    at: Millis
+    value: Numbers
+    since: Millis
+
+    @staticmethod
+    def empty(rows: int) -> CarriedState:
+        """Return the positions of `rows` targets of which nothing is known."""
+        return CarriedState(
+            np.full(rows, NO_TIME),
+            np.full(rows, NO_TIME),
+            np.full(rows, np.nan),
+            np.full(rows, NO_TIME),
+        )
+
+    def take(self, rows: Sequence[int]) -> CarriedState:
+        """Return a copy of these rows, in this order."""
+        at = np.asarray(rows, np.int64)
+        return CarriedState(self.watermark[at], self.at[at], self.value[at], self.since[at])
+
+    def write_rows(self, rows: Sequence[int], others: CarriedState) -> None:
+        """Write all rows of another one at these indices."""
+        at = np.asarray(rows, np.int64)
+        for name in _CARRIED:
+            getattr(self, name)[at] = getattr(others, name)
+
+
+class ConditionTable:
+    """`ConditionState` of many targets, one row each.
+
+    Columns store the parts that every reading may change, `conditions` the rest. `watermark`: ms,
+    NO_TIME for a target without a state. `variable`, `at`, `value`, `since`: the carried reading,
+    if it is a number: its variable, when it was taken, NaN for none yet, since when it has been the
+    same; `at` is NO_TIME if none is carried. `earlier`: watermark and carried reading one step
+    before, NO_TIME where that is not known, with `earlier_conditions` (None: the same as now).
+    """
+
+    def __init__(self, keys: Sequence[TargetKey]) -> None:
+        rows = len(keys)
+        self.keys = list(keys)
+        self.watermark: Millis = np.full(rows, NO_TIME)
+        self.variable: Objects = np.full(rows, None)
+        self.at: Millis = np.full(rows, NO_TIME)
+        self.value: Numbers = np.full(rows, np.nan)
+        self.since: Millis = np.full(rows, NO_TIME)
+        self.earlier = CarriedState.empty(rows)
+        self.unknown_count: Positions = np.zeros(rows, np.int64)
+        self.unknown_reason: Objects = np.full(rows, None)
+        self.conditions: Objects = np.full(rows, NORMAL)
+        self.earlier_conditions: Objects = np.full(rows, None)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def take(self, rows: Sequence[int]) -> ConditionTable:
+        """Return a separate table with these rows, in this order."""
+        selected = ConditionTable([self.keys[i] for i in rows])
+        at = np.asarray(rows, np.int64)
+        for name in _COLUMNS:
+            setattr(selected, name, getattr(self, name)[at])
+        selected.earlier = self.earlier.take(rows)
+        return selected
+
+    def put_rows(self, rows: Sequence[int], others: ConditionTable) -> None:
+        """Write all rows of another table at these indices."""
+        at = np.asarray(rows, np.int64)
+        for name in _COLUMNS:
+            getattr(self, name)[at] = getattr(others, name)
+        self.earlier.write_rows(rows, others.earlier)
+
+    def special_rows(self) -> list[int]:
+        """Return the rows whose condition is not `NORMAL`."""
+        return [
+            row for row, condition in enumerate(self.conditions.tolist()) if condition is not NORMAL
+        ]
+
+    def carried_state(self) -> CarriedState:
+        """Return the position of each target."""
+        return CarriedState(self.watermark, self.at, self.value, self.since).take(range(len(self)))
+
+    def restore_earlier(self, rows: Sequence[int]) -> None:
+        """Restore the position of these targets one step before."""
+        at = np.asarray(rows, np.int64)
+        for name in _CARRIED:
+            getattr(self, name)[at] = getattr(self.earlier, name)[at]
+        for row in rows:
+            self.conditions[row] = self.earlier_conditions[row] or self.conditions[row]
+
+    def state(self, row: int) -> ConditionState | None:
+        """Return the whole state of one target, None if it has none."""
+        if self.watermark[row] == NO_TIME:
+            return None
+        condition = self.conditions[row]
+        return ConditionState(
+            watermark=from_millis(self.watermark[row]),
+            carried=self._carried_reading(row, condition),
+            unknown_count=int(self.unknown_count[row]),
+            unknown_reason=self.unknown_reason[row],
+            **{name: getattr(condition, name) for name in _LASTING},
+        )
+
+    def _carried_reading(self, row: int, condition: LastingCondition) -> Carried | None:
+        variable = self.variable[row]
+        if variable is None or self.at[row] == NO_TIME:
+            return condition.text
+        value = None if np.isnan(self.value[row]) else float(self.value[row])
+        since = None if self.since[row] == NO_TIME else from_millis(self.since[row])
+        of_number = {name: getattr(condition, name) for name in _OF_NUMBER}
+        return Carried(variable, from_millis(self.at[row]), value, same_since=since, **of_number)
+
+    def write_state(
+        self, row: int, state: ConditionState, earlier: ConditionState | None = None
+    ) -> None:
+        """Write the whole state of one target, and the one before it, if that is known."""
+        carried_columns = state.carried
+        text = (
+            carried_columns
+            if carried_columns is not None and isinstance(carried_columns.value, str)
+            else None
+        )
+        self.watermark[row] = to_millis(state.watermark)
+        self.unknown_count[row] = state.unknown_count
+        self.unknown_reason[row] = state.unknown_reason
+        self.variable[row] = None
+        self.at[row] = NO_TIME
+        self.value[row] = np.nan
+        self.since[row] = NO_TIME
+        self.earlier.write_rows([row], CarriedState.empty(1))
+        self.earlier_conditions[row] = None
+        if carried_columns is not None and not isinstance(carried_columns.value, str):
+            self.variable[row] = carried_columns.variable
+            self.at[row] = to_millis(carried_columns.at)
+            self.value[row] = np.nan if carried_columns.value is None else carried_columns.value
+            self.since[row] = (
+                NO_TIME
+                if carried_columns.same_since is None
+                else to_millis(carried_columns.same_since)
+            )
+        number = carried_columns if text is None else None
+        of_number = {name: getattr(number, name) for name in _OF_NUMBER} if number else {}
+        condition = LastingCondition(
+            text=text, **of_number, **{name: getattr(state, name) for name in _LASTING}
+        )
+        self.conditions[row] = NORMAL if condition == NORMAL else condition
+        if earlier is not None:
+            self._put_earlier(row, earlier)
+
+    def _put_earlier(self, row: int, state: ConditionState) -> None:
+        single = ConditionTable([self.keys[row]])
+        single.write_state(0, state)
+        if (
+            single.variable[0] == self.variable[row]
+        ):  # else another revision evaluates another variable
+            self.earlier.write_rows([row], single.carried_state())
+            self.earlier_conditions[row] = (
+                None if single.conditions[0] == self.conditions[row] else single.conditions[0]
+            )
+
+    def carried_columns(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
+        """Return the carried readings as columns. `severities`: of each row's definition, the least
+        severe first."""
+        since = np.where(self.since == NO_TIME, self.at, self.since)
+        sides = np.zeros((3, len(self)), np.bool_)
+        for row in self.special_rows():
+            sides[:, row] = _sides(self.conditions[row], severities[row])
+        return CarriedColumns(self.at, self.value, since, *sides)
+
+
+def _sides(condition: LastingCondition, severities: Sequence[Severity]) -> tuple[bool, bool, bool]:
+    if not condition.beyond:
+        return False, False, False
+    above, below, inside = (
+        f"{severities[0]}.{side}" in condition.beyond for side in ("above", "below", INSIDE)
+    )
+    return above, below, inside
+
+
+def find_unchanged(
+    table: ConditionTable, severities: Sequence[Sequence[Severity]], found: Unchanged
+) -> Flags:
+    """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins
+    to."""
+    without_transition = np.array([len(of_row) == 1 for of_row in severities], np.bool_)
+    normal = np.ones(len(table), np.bool_)
+    for row in table.special_rows():
+        without_transition[row] = _is_in_no_transition(table.conditions[row], severities[row])
+        normal[row] = table.conditions[row].raised_at is None
+    stays_normal = normal & (found.status == CLEAR)
+    stays_open = ~normal & np.isin(found.status, TRIGGERED)
+    unchanged: Flags = without_transition & (stays_normal | stays_open | (found.status == NO_VALUE))
+    return unchanged
+
+
+def _is_in_no_transition(condition: LastingCondition, severities: Sequence[Severity]) -> bool:
+    """Return whether nothing is pending or clearing, and of the readings only the side of the
+    limits is stored."""
+    in_transition = (
+        condition.pending_since
+        or condition.clearing_since
+        or condition.recent
+        or condition.text
+        or condition.bad
+    )
+    if in_transition or condition.rate is not None:
+        return False
+    if condition.raised_at is None:
+        return not condition.beyond and condition.levels == tuple(
+            SeverityState(s) for s in severities[1:]
+        )
+    return (
+        not condition.levels
+        and len(severities) == 1
+        and condition.severity == severities[0]
+        and _own_sides(condition)
+    )
+
+
+def _own_sides(condition: LastingCondition) -> bool:
+    """Return whether the stored sides are those of the present severity, not of an earlier
+    revision's."""
+    return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
+
+
+def advance_states(
+    table: ConditionTable, found: Unchanged, unknown: Sequence[str | None], until: Millis
+) -> ConditionTable:
+    """Return the states at `until` (ms) of targets that stay unchanged.
+
+    `unknown`: why the status there is unknown, None where it is known.
+    """
+    after = table.take(range(len(table)))
+    after.watermark = until
+    after.at = found.carried.at
+    after.value = found.carried.value
+    after.since = found.carried.since
+    after.unknown_count = np.where(
+        [reason is not None for reason in unknown], table.unknown_count + 1, 0
+    )
+    after.unknown_reason = np.array(unknown, object)
+    after.earlier = table.carried_state()
+    after.earlier_conditions = np.full(len(table), None)
+    return after

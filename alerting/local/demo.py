@@ -17,7 +17,7 @@ from alerting import wiring
 from alerting.adapters.mongo.clock import MongoClock
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ModelDefinition
-from alerting.demo.run import DAYS, Filled, MongoLines, fill, run_line
+from alerting.demo.stored_line import DAYS, Filled, MongoLines, fill, run_line
 from alerting.local import parts, secrets
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
 from alerting.ports import ModelUnavailable, Platform
@@ -26,8 +26,7 @@ from alerting.usecases.definitions import sync
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.reports.make import make_report
-from alerting.usecases.training.due import DueTraining, find_due_trainings
-from alerting.usecases.training.progress import unfinished_training
+from alerting.usecases.training.due import DueTraining, find_due_trainings, unfinished_training
 
 EXAMPLES = parts.ROOT / "config" / "examples" / "demo"
 FIRST = ("biscuits-too-moist", "oven-too-hot")

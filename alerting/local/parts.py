@@ -13,8 +13,8 @@ from pathlib import Path
 
 from alerting.adapters.airflow.dag_files import dag_folder, write_pools
 from alerting.adapters.embedded import embedded_mongod
+from alerting.adapters.embedded.embedded_mongod import cause
 from alerting.adapters.embedded.mongod_access import address
-from alerting.adapters.embedded.mongod_causes import cause
 from alerting.adapters.embedded.shared_mongod import data_folder
 from alerting.deferred import httpx
 from alerting.definitions.faults import UserError
@@ -171,7 +171,7 @@ def all_parts(
     )
     parts.append(stream_part(settings, environ, ("airflow-dags",)))
     parts.append(
-        Part("clean", "nightly cleaning", _module("upkeep.clean"), airflow, ("airflow-scheduler",))
+        Part("clean", "nightly cleaning", _module("clean"), airflow, ("airflow-scheduler",))
     )
     if demo:
         needs = (*mlflow, "airflow-scheduler", "airflow-dags")

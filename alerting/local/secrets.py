@@ -74,7 +74,7 @@ def load_or_create(folder: Path, without: Collection[str] = ()) -> Secrets:
     )
 
 
-VALID = timedelta(minutes=10)
+LINK_VALID = timedelta(minutes=10)
 SIGN_IN_PATH = "/sign-in/"
 _FILE = "sign_in_link.json"
 
@@ -85,7 +85,7 @@ def make_link(folder: Path, console: str, now: datetime) -> str:
     draft = folder / f"{_FILE}.new"
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"hash": _digest(code), "expires": (now + VALID).timestamp()}, file)
+        json.dump({"hash": _digest(code), "expires": (now + LINK_VALID).timestamp()}, file)
     draft.replace(folder / _FILE)
     return f"{console}{SIGN_IN_PATH}{code}"
 

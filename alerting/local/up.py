@@ -21,9 +21,8 @@ from alerting.adapters.mlflow.connection import public_address
 from alerting.definitions.faults import UserError
 from alerting.local import parts
 from alerting.local.prepare import prepare_home
-from alerting.local.processes import run_guarded
-from alerting.local.secrets import VALID, Secrets, make_link
-from alerting.local.supervisor import StartFailed, Supervisor
+from alerting.local.secrets import LINK_VALID, Secrets, make_link
+from alerting.local.supervisor import StartFailed, Supervisor, run_guarded
 from alerting.settings.environment import Settings
 from alerting.settings.home import database_of, make_private_folder, record_last_home
 from alerting.settings.machine import check_ports
@@ -208,7 +207,7 @@ def _welcome(
     link = make_link(secrets.folder, settings.api_address, datetime.now(UTC))
     screen.print(f"\nOpen this first: {link}")
     screen.print(
-        f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this "
+        f"(it signs you in once, within {int(LINK_VALID.total_seconds() // 60)} minutes, on this "
         "machine)\n"
     )
     for line in address_lines(settings, secrets):

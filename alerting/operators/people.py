@@ -1,20 +1,26 @@
-"""People and programs that use the platform: accounts, tokens of programs, sessions of browsers.
+"""People and programs that use the platform: accounts, tokens of programs, sessions of browsers,
+the permissions of each role, and refused sign-ins.
 
-Secrets (passwords, tokens, codes of links, cookies) are stored as hashes only.
+Secrets (passwords, tokens, codes of links, cookies) are stored as hashes only. Permissions are one
+table, asked by every page, endpoint and command. The first refusal of an address is an entry of the
+audit at once; those that follow within ten minutes are counted, and become one entry when the time
+is over. So a scan of 100,000 requests is two entries.
 """
 
 import hashlib
 import itertools
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, get_args
 from unicodedata import normalize
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import LanguageCode, translatable
 from alerting.operators.actions import ROLES, Role
-from alerting.operators.permissions import lesser_role
 
 AccountKind = Literal["person", "service", "device"]
 SESSION_LASTS = timedelta(hours=12)
@@ -263,3 +269,127 @@ def wait_for_pin(account: Account, limit: PinLimit, now: datetime) -> timedelta:
 def count_pin(account: Account, limit: PinLimit, now: datetime) -> datetime:
     """Return `wrong_pins_until` with one more wrong PIN."""
     return max(account.wrong_pins_until or now, now) + limit.every
+
+
+Permission = Literal["describe", "send", "read", "operate", "configure", "administer"]
+PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType({
+    "describe": frozenset({"sender", "viewer", "operator", "engineer", "admin"}),
+    "send": frozenset({"sender", "engineer", "admin"}),
+    "read": frozenset({"viewer", "operator", "engineer", "admin"}),
+    "operate": frozenset({"operator", "engineer", "admin"}),
+    "configure": frozenset({"engineer", "admin"}),
+    "administer": frozenset({"admin"}),
+})  # fmt: skip
+"""The roles with each permission. `describe`: read what the API offers; `send`: readings and
+events; `operate`: answer alarms; `configure`: definitions, routes, sources and models;
+`administer`: people, tokens, sessions."""
+LEAST_ROLES: Mapping[Permission, str] = MappingProxyType({
+    "describe": "sender or viewer", "send": "sender or engineer", "read": "viewer",
+    "operate": "operator", "configure": "engineer", "administer": "admin",
+})  # fmt: skip
+"""The least roles with each permission, in words."""
+
+
+def may(role: Role, permission: Permission) -> bool:
+    """Return whether a role has a permission; False for any role or permission that is unknown."""
+    return role in PERMISSIONS.get(permission, frozenset())
+
+
+def lesser_role(wanted: Role, owner: Role) -> Role | None:
+    """Return the role that a token works with: the wanted one if all that it may do its owner may
+    do as well, else the owner's own; None if the owner's role is `sender` and the wanted one not.
+    """
+    if all(may(owner, p) for p in get_args(Permission) if may(wanted, p)):
+        return wanted
+    return None if owner == "sender" else owner
+
+
+JOINED = timedelta(minutes=10)
+"""For how long refusals of an address are joined in one entry."""
+MOST_ADDRESSES = 200
+"""Addresses counted one by one; those beyond are joined as `OTHERS`."""
+OTHERS = "other addresses"
+_MOST_NAMES = 5
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A refused sign-in or request, without its secrets.
+
+    `person`: name of the account, empty without one. `what`: the action of its entry;
+    `subject`: the name that was typed, or method and path.
+    """
+
+    address: str
+    person: str
+    what: str
+    subject: str
+    why: str
+
+
+@dataclass
+class RefusalCount:
+    """Refusals of one address, person and action that are not an entry yet, since `began`."""
+
+    began: datetime
+    last: datetime
+    count: int = 0
+    subjects: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class JoinedRefusals:
+    """An entry of the audit on `count` refusals, the last of them `at`."""
+
+    address: str
+    person: str
+    what: str
+    at: datetime
+    since: datetime
+    count: int
+    subjects: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+class RefusalLog:
+    """Refusals of the last ten minutes, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str, str], RefusalCount] = {}
+
+    def add(self, refusal: Refusal, now: datetime) -> list[JoinedRefusals]:
+        """Count a refusal; return the entries that are due."""
+        due = self.due(now)
+        known = {address for address, _, _ in self._counts}
+        is_known = refusal.address in known or len(known) < MOST_ADDRESSES
+        address = refusal.address if is_known else OTHERS
+        key = (address, refusal.person if is_known else "", refusal.what)
+        counted = self._counts.get(key)
+        if counted is None:
+            self._counts[key] = RefusalCount(now, now)
+            subjects = (refusal.subject,)
+            return [*due, JoinedRefusals(*key, now, now, 1, subjects, (refusal.why,))]
+        counted.count += 1
+        counted.last = now
+        for counter, text in ((counted.subjects, refusal.subject), (counted.reasons, refusal.why)):
+            if text in counter or len(counter) < _MOST_NAMES:
+                counter[text] += 1
+        return due
+
+    def due(self, now: datetime, *, all_of_them: bool = False) -> list[JoinedRefusals]:
+        """Return an entry for each count whose time is over, and forget it."""
+        over = [
+            (key, counted)
+            for key, counted in self._counts.items()
+            if all_of_them or not timedelta(0) <= now - counted.began < JOINED
+        ]
+        for key, _ in over:
+            del self._counts[key]
+        return [
+            JoinedRefusals(
+                *key, one.last, one.began, one.count, tuple(one.subjects), tuple(one.reasons)
+            )
+            for key, one in over
+            if one.count
+        ]

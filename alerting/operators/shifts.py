@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from alerting.definitions.hours import Hours, spans
+from alerting.definitions.fields.hours import Hours, spans
 
 CHANGE_LASTS = timedelta(minutes=30)
 """Time before and after a change of shift in which a shift is handed over."""

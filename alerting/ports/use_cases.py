@@ -30,9 +30,27 @@ from alerting.ports.definitions import (
     Documents,
     DocumentStore,
 )
-from alerting.ports.episodes import Episodes, Misses, Mutes
-from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
-from alerting.ports.late import Arrivals, Checkpoints
+from alerting.ports.deliveries import Channel, Links, Notifications
+from alerting.ports.episodes import (
+    Audit,
+    DatabaseState,
+    Disk,
+    Episodes,
+    Misses,
+    Mutes,
+    PlatformAlerts,
+    no_database,
+    no_disks,
+)
+from alerting.ports.evaluation import (
+    Arrivals,
+    Checkpoints,
+    EvaluationPlans,
+    PastEvaluations,
+    Scores,
+    States,
+    UnitOfWork,
+)
 from alerting.ports.models import (
     NO_MODEL_FILE_CACHE,
     UNLIMITED,
@@ -43,30 +61,18 @@ from alerting.ports.models import (
     TrainingRuns,
     Trainings,
 )
-from alerting.ports.notifications import Channel, Links, Notifications
-from alerting.ports.platform_alerts import (
-    Audit,
-    DatabaseState,
-    Disk,
-    PlatformAlerts,
-    no_database,
-    no_disks,
-)
 from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites
-from alerting.ports.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
-    from alerting.stores.access import AccessTokens, Accounts, Sessions
-    from alerting.stores.episodes.notifications import MongoNotifications
-    from alerting.stores.episodes.operators import FeedbackLog
-    from alerting.stores.leases import Leases
+    from alerting.stores.database.leases import Leases
+    from alerting.stores.database.sweeps import Sweeps
+    from alerting.stores.deliveries import DeadMessages, SinkDeliveries, SinkFeed, SourceDeliveries
+    from alerting.stores.episodes import MongoNotifications
     from alerting.stores.live import ChangeFeed
+    from alerting.stores.operators import AccessTokens, Accounts, FeedbackLog, Sessions
     from alerting.stores.readings.arrivals import MongoArrivals
     from alerting.stores.readings.rollups import MongoLabels, Rollups
     from alerting.stores.reports import Backtests, Reports
-    from alerting.stores.sinks import SinkDeliveries, SinkFeed
-    from alerting.stores.sources import DeadMessages, SourceDeliveries
-    from alerting.stores.sweeps import Sweeps
 
 
 class Clock(Protocol):

@@ -1,5 +1,5 @@
 """Instants in milliseconds, the quality of samples, and readings and events of one asset, as the
-pure core uses them.
+pure core uses them; a history larger than memory is read piece by piece.
 
 Conventions: instants are UTC; frames are indexed by `datetime64[ms, UTC]`, strictly increasing.
 Numbers and booleans are float64 columns (true is 1.0, missing is NaN), categories are object
@@ -9,10 +9,11 @@ columns (missing is None).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Literal, TypeAlias, cast
 
 from alerting.deferred import np, npt, pd
@@ -320,3 +321,68 @@ def has_data(history: History, variable: str) -> BoolArray:
     values = column.to_numpy(np.float64)
     there: BoolArray = np.isfinite(values) & ~is_outside_range(history.asset, variable, values)
     return there
+
+
+_EVER = (-(2**63), 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class LongHistory:
+    """Data of one asset over some interval. `head`: all but its readings; `variables`: of which
+    there are readings.
+
+    `ends`: the last instant (ms) of each piece, increasing; a piece has at most some 100,000
+    readings.
+    """
+
+    head: History
+    variables: tuple[str, ...]
+    ends: Sequence[int]
+    # variables with start < ts <= end (ms), as a frame with the conventions of `History`
+    read: Callable[[Sequence[str], int, int], pd.DataFrame]
+
+    @property
+    def asset(self) -> Asset:
+        """Return the asset."""
+        return self.head.asset
+
+    def load_interval(self, start: int, end: int, names: Sequence[str] | None = None) -> History:
+        """Return the history with readings, start < ts <= end (ms), of these variables."""
+        there = [name for name in self.variables if names is None or name in names]
+        return replace(self.head, readings=self.read(there, start, end))
+
+    def load_all(self, names: Sequence[str] | None = None) -> History:
+        """Return the history with all readings of these variables: only for few ones."""
+        return self.load_interval(*_EVER, names)
+
+    def pieces(self, names: Sequence[str] | None = None) -> Iterator[History]:
+        """Yield the history piece by piece, with the readings of these variables."""
+        for start, end in pairwise([_EVER[0], *self.ends]):
+            yield self.load_interval(start, end, names)
+
+
+def in_memory(history: History, rows: int = 100_000) -> LongHistory:
+    """Return a history that is in memory as one of pieces of so many rows."""
+    readings = history.readings
+    ts = millis(pd.DatetimeIndex(history.readings.index))
+
+    def read(names: Sequence[str], start: int, end: int) -> pd.DataFrame:
+        first, last = np.searchsorted(ts, [start, end], side="right")
+        return readings[list(names)].iloc[int(first) : int(last)]
+
+    ends = [int(ts[min(first + rows, len(ts)) - 1]) for first in range(0, len(ts), rows)]
+    return LongHistory(
+        replace(history, readings=readings.iloc[:0]), tuple(map(str, readings)), ends, read
+    )
+
+
+def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[slice]:
+    """Yield runs of increasing instants (ms) of some pieces, `least` ms long at least."""
+    first = 0
+    for end in history.ends:
+        last = int(np.searchsorted(at, end, side="right"))
+        if last > first and end - int(at[first]) >= least:
+            yield slice(first, last)
+            first = last
+    if first < len(at):
+        yield slice(first, len(at))

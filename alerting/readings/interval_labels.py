@@ -10,8 +10,8 @@ from typing import Literal
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError, name_hint
 from alerting.definitions.wording.language import translatable
+from alerting.readings.buckets import Interval, merge_intervals
 from alerting.readings.history import from_millis, to_millis
-from alerting.readings.rollups import Interval, merge_intervals
 
 LabelKind = Literal["bad", "not_to_learn_from"]
 LONGEST_LABEL = timedelta(days=366)

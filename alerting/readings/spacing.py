@@ -1,12 +1,13 @@
-"""Times between the values of a variable."""
+"""Times between the values of a variable, and statistics of the values within a selected time."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.deferred import np
+from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import Styled, count_in_english, templates
 from alerting.readings.history import (
@@ -193,3 +194,36 @@ def rough_duration(value: timedelta) -> Styled:
 
 def _is_far(times: Millis, before: int, after: int, others_last: int) -> bool:
     return bool(times[after] - times[before] >= min(_YEAR, max(others_last, LEAST_FAR)))
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Statistics of values, in their unit. `spread`: standard deviation, None of one value. `low`,
+    `high`: 5 and 95 % of the values are below."""
+
+    count: int
+    mean: float
+    spread: float | None
+    lowest: float
+    low: float
+    median: float
+    high: float
+    highest: float
+
+
+def statistics_of(values: npt.NDArray[np.float64]) -> Statistics | None:
+    """Return the statistics of finite values; None of none."""
+    if not len(values):
+        return None
+    low, median, high = np.percentile(values, (5, 50, 95)).tolist()
+    spread = float(values.std(ddof=1)) if len(values) > 1 else None
+    return Statistics(
+        len(values),
+        float(values.mean()),
+        spread,
+        float(values.min()),
+        low,
+        median,
+        high,
+        float(values.max()),
+    )

@@ -1,1 +1,1 @@
-"""The ports on MongoDB: connection, documents, collections and indexes."""
+"""The stores in MongoDB, a class each."""

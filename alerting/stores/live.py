@@ -10,7 +10,7 @@ from pymongo.change_stream import DatabaseChangeStream
 
 from alerting.definitions.model import SEVERITIES
 from alerting.ports import ChangedThing, LiveChange, LiveEpisode
-from alerting.stores.documents import (
+from alerting.stores.database.documents import (
     ACCESS_TOKENS,
     ACCOUNTS,
     EPISODES,

@@ -14,7 +14,7 @@ from pymongo import ReplaceOne
 
 from alerting.episodes.episode import Episode
 from alerting.ports import ReportContent, ReportHead
-from alerting.stores.documents import (
+from alerting.stores.database.documents import (
     BACKTEST_EPISODES,
     BACKTEST_FILES,
     BACKTESTS,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.sources.claims import poll_claimed
 from alerting.definitions.faults import UserError, first_line
-from alerting.definitions.sources.source import PolledFields
+from alerting.definitions.sources import PolledFields
 from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.status import SOURCES
 

@@ -1,7 +1,7 @@
 """The subscriptions of `alerting stream`, one turn after another.
 
 Three kinds of threads: this one looks at the documents and stores; each source has one that keeps
-its connection (`adapters/sources/threaded.py`); the evaluator has its own.
+its connection (`adapters/sources/brokers.py`); the evaluator has its own.
 """
 
 import gc
@@ -21,15 +21,15 @@ from threading import Event
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
-from alerting.adapters.sources import brokers, threaded
-from alerting.adapters.sources.secrets import allowed_secrets
+from alerting.adapters.sources import brokers
+from alerting.adapters.sources.addresses import allowed_secrets
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import Streamed
-from alerting.definitions.sources.streamed import StreamedSource
+from alerting.definitions.source_fields import StreamedSource
+from alerting.definitions.sources import Streamed
 from alerting.ports import Platform, SourceLoss
 from alerting.settings.environment import Settings, read_settings
 from alerting.settings.variables import Variables, read_secret_rules
-from alerting.stores.leases import STREAM, Leases
+from alerting.stores.database.leases import STREAM, Leases
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.polls import PollService
 from alerting.stream.sinks import SinkService
@@ -127,8 +127,8 @@ class Connection:
         """Return waiting messages, else the next ones. Raises UserError if none is left and the
         broker is away."""
         if self.waiting:
-            batch = self.waiting[: threaded.BATCH]
-            self.waiting = self.waiting[threaded.BATCH :]
+            batch = self.waiting[: brokers.BATCH]
+            self.waiting = self.waiting[brokers.BATCH :]
             return batch
         return self.stream.batch()
 
@@ -266,7 +266,7 @@ class StreamService:
         except TooManyDead as fault:
             self._give_up(found, fault)
             return
-        if len(batch) >= threaded.BATCH:
+        if len(batch) >= brokers.BATCH:
             self._behind.append(batch[-1].received_at)
         if count.messages:
             self._faults[name] = None  # what is stored has ended a fault

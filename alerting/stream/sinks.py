@@ -17,18 +17,18 @@ from pymongo.errors import PyMongoError
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.sinks.receivers import Surroundings, open_receiver
 from alerting.definitions.faults import UserError
-from alerting.definitions.sinks.sink import Sink
+from alerting.definitions.sinks import Sink
 from alerting.definitions.wording.language import Translatable, template, translatable
 from alerting.ports import PositionLost, ReceiverAway, SinkClient, SinkProgress
-from alerting.stores.sinks import SinkFeed, SinkReader
-from alerting.usecases.sinks.deliver import (
+from alerting.stores.deliveries import SinkFeed, SinkReader
+from alerting.usecases.sinks import (
     MOST_MISSED,
     DeliveredElsewhere,
     SinkDelivery,
+    read_sinks,
     selected_by,
     selection_of,
 )
-from alerting.usecases.sinks.documents import read_sinks
 
 if TYPE_CHECKING:
     from alerting.ports import Platform

@@ -7,7 +7,7 @@ from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.documents import DocumentKind
 from alerting.usecases.ingestion.assets import ASSETS
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.sinks.documents import SINKS
+from alerting.usecases.sinks import SINKS
 from alerting.usecases.sources.status import SOURCES
 
 KINDS: dict[str, DocumentKind[UpkeepPorts, Any]] = {

@@ -21,7 +21,7 @@ from alerting.definitions.faults import (
     shown,
 )
 from alerting.definitions.revisions import flat_changes
-from alerting.definitions.sources.union import new_host_paths
+from alerting.definitions.sources import new_host_paths
 from alerting.definitions.wording.language import translatable
 from alerting.ports import (
     AUDIT_ORIGIN,

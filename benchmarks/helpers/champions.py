@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from alerting.ports import Files, SandboxPorts
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.model_registry import register_model
 
 
 def copy_champion(

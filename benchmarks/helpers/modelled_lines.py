@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from alerting.adapters.memory.models import MemoryModels
+from alerting.adapters.memory.evaluation import MemoryModels
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import question_of
 from alerting.ports import DecisionRecord, Platform, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.model_registry import register_model
 from alerting.usecases.training.train import train
 
 MODEL = "moist"

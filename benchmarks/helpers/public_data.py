@@ -20,7 +20,7 @@ from sklearn.model_selection import StratifiedKFold
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
-from alerting.readings.column_titles import derive_name
+from alerting.readings.foreign_columns import derive_name
 from alerting.readings.history import History
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples"

@@ -13,7 +13,7 @@ from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from alerting.ports import Platform
-    from alerting.usecases.evaluation.run import EvaluationCounts, RoundPlan
+    from alerting.usecases.evaluation.target import EvaluationCounts, RoundPlan
 
 SLOTS = read_settings(os.environ).evaluation_slots
 
@@ -105,7 +105,7 @@ def plan_arrived() -> list[dict[str, object]]:
     Evaluate and return as `plan` does. There is no data interval: the run's instant is the clock's
     at its first try.
     """
-    from alerting.definitions.sources.source import POLLED
+    from alerting.definitions.sources import POLLED
     from alerting.usecases.evaluation.arrived import evaluate_arrived as evaluate_shard
     from alerting.usecases.evaluation.arrived import plan_arrived as plan_round
     from alerting.usecases.sources.status import SOURCES

@@ -18,7 +18,6 @@ def read(name: str) -> dict[str, int]:
     New rows are an event of the source's asset. A source that another reader reads at this moment
     is left to it.
     """
-    from alerting.adapters.airflow.connections import connection_address
     from alerting.adapters.sources.claims import poll_claimed
     from alerting.settings.environment import read_settings
     from alerting.wiring import source_readers
@@ -35,3 +34,21 @@ def read(name: str) -> dict[str, int]:
             source_asset(name), extra={"new": found.new}
         )
     return {"rows": found.rows, "new": found.new, "refused": found.refused}
+
+
+def connection_address(id: str) -> str:
+    """Return a connection's address as SQLAlchemy writes it. Raises UserError for none."""
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowException
+
+    from alerting.definitions.faults import UserError, first_line
+
+    try:
+        address: str = Connection.get(id).get_uri()
+    except AirflowException as fault:
+        raise UserError(f"Airflow has no connection {id!r}: {first_line(fault)}") from fault
+    return (
+        f"postgresql{address.removeprefix('postgres')}"
+        if address.startswith("postgres://")
+        else address
+    )

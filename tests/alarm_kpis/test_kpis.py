@@ -7,11 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.alarm_kpis.floods import count_by_period, find_floods
 from alerting.alarm_kpis.intervals import find_gaps, intersection, length, merge
 from alerting.alarm_kpis.kpis import Targets, find_chattering, find_stale, kpis, most_frequent
-from alerting.alarm_kpis.load import notification_instants
-from alerting.alarm_kpis.other_limits import noise, quieten
+from alerting.alarm_kpis.load import (
+    count_by_period,
+    find_floods,
+    noise,
+    notification_instants,
+    quieten,
+)
 from alerting.definitions.wording.language import ENGLISH
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.episode import Transition

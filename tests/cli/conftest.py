@@ -11,7 +11,7 @@ import typer.testing
 from alerting import wiring
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.ports import ReadingRow
-from alerting.stores.documents import SCHEMA
+from alerting.stores.database.documents import SCHEMA
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings

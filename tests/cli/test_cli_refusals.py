@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.learning.selection.proposal import PROPOSAL
+from alerting.learning.selection.decision import PROPOSAL
 from alerting.ports import DecisionRecord, Training
 from alerting.usecases.definitions.platform_alerts import record_waiting
 from tests.builders import at, too_hot

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import pytest
 import typer
 
-from alerting.cli.help import command_paths
-from alerting.cli.main import app
+from alerting.cli.main import app, command_paths
 from tools.pages.commands import commands_page
 
 pytestmark = pytest.mark.fast

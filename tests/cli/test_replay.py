@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from alerting.cli.deliveries import messages
 from alerting.cli.main import app
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.ports import ReadingRow
 from alerting.usecases.sources.records import map_readings
 from alerting.usecases.sources.status import SOURCES

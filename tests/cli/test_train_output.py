@@ -8,9 +8,9 @@ import pytest
 
 from alerting.cli.models import lines_of_proposal
 from alerting.cli.output import print_lines
-from alerting.definitions.fields.alarm import ALARM_RULE
+from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
-from alerting.local.processes import own_identity
+from alerting.local.supervisor import own_identity
 from alerting.ports import Training
 from alerting.usecases.training.due import find_due_trainings
 from alerting.usecases.training.train import train

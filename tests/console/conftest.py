@@ -8,7 +8,7 @@ from anyio.from_thread import start_blocking_portal
 from fastapi.testclient import TestClient
 
 from alerting.adapters.mongo.mongo import open_stores
-from alerting.console.live.live_api import LiveStream
+from alerting.console.alarms.live_api import LiveStream
 from tests.helpers.console.api import client, platform  # noqa: F401 - fixtures
 from tests.helpers.console.desk import chromium, desk, plant_address  # noqa: F401 - fixtures
 from tests.helpers.console.pages import browser, wall  # noqa: F401 - fixtures

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from alerting.console.app import create_app
-from alerting.console.imports.imports import Imports
+from alerting.console.plant.import_jobs import Imports
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at
 from tests.helpers.console.api import TOKENS

@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
-from alerting.console.imports.imports import Imports
+from alerting.console.plant.import_jobs import Imports
 from alerting.operators.actions import ROLES
-from alerting.operators.permissions import PERMISSIONS
+from alerting.operators.people import PERMISSIONS
 from alerting.usecases.access import people
 from tests.builders import at
 from tests.helpers.console.full_plant import (

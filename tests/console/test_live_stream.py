@@ -11,9 +11,9 @@ from time import monotonic
 import httpx
 import pytest
 
+from alerting.console.alarms import live_api
+from alerting.console.alarms import live_api as live_changes
 from alerting.console.app import create_app
-from alerting.console.live import live_api
-from alerting.console.live import live_api as live_changes
 from alerting.episodes.episode import ActorStamp
 from alerting.operators.people import hash_secret
 from alerting.ports import LiveChange

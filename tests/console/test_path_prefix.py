@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from starlette.routing import Match
 
 from alerting.console.app import create_app
-from alerting.console.imports.imports import Imports
+from alerting.console.plant.import_jobs import Imports
 from alerting.definitions.faults import UserError
 from alerting.settings.environment import _public_url
 from tests.builders import at

@@ -15,11 +15,11 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
-from alerting.console.attempts import REQUESTS, RateLimit
+from alerting.console.gate import REQUESTS, RateLimit
 from alerting.console.serve import tls_options
 from alerting.definitions.faults import UserError
 from alerting.local.parts import answers
-from alerting.local.secrets import ROLES, VALID, make_link, take_link
+from alerting.local.secrets import LINK_VALID, ROLES, make_link, take_link
 from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.usecases.access import people
 from tests.builders import at
@@ -74,7 +74,7 @@ def test_the_link_expires_and_a_new_one_makes_the_one_before_worthless(
 ):
     newer = make_link(tmp_path, HERE, NOW + timedelta(minutes=1))
     assert open_browser().get(link).status_code == 410
-    wall.instant = NOW + timedelta(minutes=1) + VALID
+    wall.instant = NOW + timedelta(minutes=1) + LINK_VALID
     assert open_browser().get(newer).status_code == 410
     wall.instant -= timedelta(seconds=1)
     assert open_browser().get(newer).status_code == 200

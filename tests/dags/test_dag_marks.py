@@ -10,14 +10,14 @@ from threading import Event, Thread
 import pymongo
 import pytest
 
-from alerting.adapters.airflow import dag_marks
 from alerting.adapters.airflow.dag_files import (
     EVALUATION_FILE,
     SOURCE_FILES,
     dag_folder,
     training_file,
 )
-from alerting.adapters.airflow.dag_marks import DagMarks
+from alerting.local.airflow import dag_processor
+from alerting.local.airflow.dag_processor import DagMarks
 
 HANG_S = 120.0
 EDITED = {EVALUATION_FILE, training_file("too-moist")}
@@ -106,7 +106,7 @@ def test_every_host_marks_the_files_of_a_revision_and_no_others(database, tmp_pa
 def test_a_source_that_the_stream_service_reads_no_more_marks_the_file_of_sources_alone(
     database, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(dag_marks, "_LOOK_S", 0.2)
+    monkeypatch.setattr(dag_processor, "_LOOK_S", 0.2)
     host = Host(tmp_path)
     leases = database["leases"]
 

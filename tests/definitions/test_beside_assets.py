@@ -4,7 +4,7 @@ line."""
 import pytest
 
 from alerting.definitions.assets import Asset, AssetTree, EventType, Variable
-from alerting.definitions.checks.against_assets import ASSET_REMEDY, faults_against_assets
+from alerting.definitions.checks.definition import ASSET_REMEDY, faults_against_assets
 from alerting.kinds.validation import parse_definition
 from tests.builders import oven, several, threshold, too_hot, too_moist
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.checks.trained import training_warnings
-from alerting.definitions.families import longest_first
+from alerting.definitions.checks.definition import training_warnings
 from alerting.definitions.faults import format_duration, parse_duration
+from alerting.definitions.fields.learning import longest_first
 from alerting.definitions.model import Revision
 from alerting.definitions.revisions import (
     definition_document,
@@ -20,10 +20,8 @@ from alerting.definitions.revisions import (
     question_hash,
 )
 from alerting.definitions.routes import Route, parse_route, route_document
-from alerting.definitions.sinks.fields import fill_pattern
-from alerting.definitions.sinks.sink import SINK_KINDS, parse_sink
-from alerting.definitions.sources.source import parse_source
-from alerting.definitions.sources.union import kind_document
+from alerting.definitions.sinks import SINK_KINDS, fill_pattern, parse_sink
+from alerting.definitions.sources import kind_document, parse_source
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.kinds.validation import parse_definition

@@ -11,8 +11,8 @@ from alerting.definitions.assets import parse_asset
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.left import LEFT_IN_0_2_0, Left, find_left
 from alerting.definitions.routes import parse_route
-from alerting.definitions.sinks.sink import parse_sink, sink_kinds
-from alerting.definitions.sources.source import parse_source, source_kinds
+from alerting.definitions.sinks import parse_sink, sink_kinds
+from alerting.definitions.sources import parse_source, source_kinds
 from alerting.kinds.validation import parse_definition
 from alerting.local.up import read_what_left
 from tests.builders import too_hot

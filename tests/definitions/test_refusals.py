@@ -6,10 +6,10 @@ import pytest
 from alerting.adapters.files.yaml_documents import parse_yaml
 from alerting.definitions.assets import parse_asset, parse_event_type
 from alerting.definitions.faults import DocumentRefused
-from alerting.definitions.hours import Hours
+from alerting.definitions.fields.hours import Hours
 from alerting.definitions.routes import parse_route
-from alerting.definitions.sinks.sink import parse_sink
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sinks import parse_sink
+from alerting.definitions.sources import parse_source
 from alerting.kinds.registry import definition_types
 from alerting.kinds.validation import parse_definition
 from tests.builders import too_hot, too_moist

@@ -19,7 +19,7 @@ from alerting.cli.main import app
 from alerting.definitions.faults import UserError
 from alerting.demo.asset import ASSET, demo_asset
 from alerting.demo.line import new_line, simulate
-from alerting.demo.run import SEED, MongoLines, SetPointRequest, fill, run_line
+from alerting.demo.stored_line import SEED, MongoLines, SetPointRequest, fill, run_line
 
 pytestmark = pytest.mark.models
 
@@ -28,9 +28,9 @@ END = datetime(2026, 3, 31, tzinfo=UTC)
 
 RUN = """
 import sys, time
-from alerting.demo.run import run_line
+from alerting.demo.stored_line import run_line
 from alerting.adapters.mongo.clock import MongoClock
-from alerting.demo.run import MongoLines
+from alerting.demo.stored_line import MongoLines
 from alerting.adapters.mongo.mongo import open_stores
 with open_stores(sys.argv[1], sys.argv[2]) as stores:
     wait = lambda seconds: bool(time.sleep(0.02))

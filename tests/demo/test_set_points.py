@@ -7,7 +7,7 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.demo.asset import demo_asset
 from alerting.demo.line import new_line, simulate
-from alerting.demo.run import SetPointRequest, check_set_point, take_over
+from alerting.demo.stored_line import SetPointRequest, check_set_point, take_over
 
 pytestmark = pytest.mark.fast
 

@@ -6,7 +6,7 @@ import pytest
 
 from alerting.definitions.assets import Asset, Relation, Variable
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import HttpSource
+from alerting.definitions.sources import HttpSource
 from alerting.learning.data.dataset import build_dataset
 from alerting.ports import ReadingRow
 from alerting.readings.computed import with_computed
@@ -17,11 +17,11 @@ from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.explain.explain import why
+from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
-from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.episode_values import chart_of
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.sources.deliver import fit_readings
 from alerting.usecases.sources.records import map_readings

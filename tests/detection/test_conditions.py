@@ -12,7 +12,7 @@ from alerting.detection.conditions import (
     status_intervals,
     under_another_revision,
 )
-from alerting.detection.messages.condition_messages import combined_message, unknown_message
+from alerting.detection.messages import combined_message, unknown_message
 from tests.builders import at, history, oven, several, threshold
 
 pytestmark = pytest.mark.fast

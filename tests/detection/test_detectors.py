@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from alerting.detection.anomalies.normal_space import NormalSpace, far_from_others
-from alerting.detection.anomalies.threshold import (
+from alerting.detection.categories import CategoryValues
+from alerting.kinds.anomaly.detectors import (
     WEEK_MS,
     cluster_peaks,
     lasting_scores,
     threshold_for_rate,
     threshold_for_share,
 )
-from alerting.detection.categories import CategoryValues
 from alerting.kinds.anomaly.evaluate import responsible
 from alerting.kinds.anomaly.model import FittedDetector
+from alerting.kinds.anomaly.normal_space import NormalSpace, far_from_others
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from tests.helpers.former_detectors import former_detector
 

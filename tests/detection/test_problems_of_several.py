@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.usecases.episodes.happening import current_progress
-from alerting.usecases.episodes.outcomes import determine_due_outcomes
-from alerting.usecases.explain.explain import why
-from alerting.usecases.notification.chart import chart_of
+from alerting.usecases.episodes.outcomes import current_progress, determine_due_outcomes
+from alerting.usecases.explain import why
+from alerting.usecases.notification.episode_values import chart_of
 from alerting.usecases.reports.make import make_report
 from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.definitions.suppression import Suppression
+from alerting.definitions.fields.common import Suppression
 from alerting.detection.suppression import (
     SuppressedInterval,
     first_free,

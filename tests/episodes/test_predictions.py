@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from alerting.detection.occurrences import KnownProblem
-from alerting.episodes.counting import PredictedEpisode, false_alarms_of
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import (
+    PredictedEpisode,
     RiskSeries,
     advance_predictions,
     clear_threshold,
+    false_alarms_of,
 )
 from alerting.readings.history import to_millis
 from tests.builders import at

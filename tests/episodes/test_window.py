@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.episodes.window import ExpectedWindow, expected_window
+from alerting.episodes.episode import ExpectedWindow, expected_window
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 

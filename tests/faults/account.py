@@ -12,7 +12,7 @@ from alerting.adapters.mongo.mongo import MongoStores
 from alerting.episodes.episode import Episode
 from alerting.episodes.reconciliation import start_of
 from alerting.notifications.notification import Notification
-from alerting.stores.episodes.notifications import _read
+from alerting.stores.episodes import _read_notifications
 from tests.faults.parts import Part
 from tests.faults.world import World
 
@@ -275,7 +275,7 @@ def recovered_now(stores: MongoStores) -> Recovered:
 def notifications_of(stores: MongoStores, *statuses: str) -> list[Notification]:
     """Return the notifications of these statuses, without any: all."""
     query = {"status": {"$in": statuses}} if statuses else {}
-    return list(_read(stores.database["notifications"].find(query)))
+    return list(_read_notifications(stores.database["notifications"].find(query)))
 
 
 def report(

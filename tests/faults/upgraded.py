@@ -9,8 +9,8 @@ from pymongo import IndexModel
 
 from alerting.adapters.mongo import prepare
 from alerting.adapters.mongo.mongo import open_stores
-from alerting.stores.documents import READINGS
-from alerting.stores.indexes import INDEXES
+from alerting.stores.database.documents import READINGS
+from alerting.stores.database.indexes import INDEXES
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.wiring import open_platform

@@ -13,8 +13,13 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.learning.features.encoding import Columns, Encoding
-from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
+from alerting.learning.features.plan import (
+    CategorySource,
+    Columns,
+    Encoding,
+    FeaturePlan,
+    NumberSource,
+)
 from alerting.learning.models.trained import Estimator, NormalSample, Platt, TrainedModel
 from alerting.readings.history import History
 from alerting.recommendation.levers import ANY_CHANGE

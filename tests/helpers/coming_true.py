@@ -12,8 +12,8 @@ from alerting.ports import DecisionRecord, EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.model_registry import register_model
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.registry.registration import register_model
 from tests import small_models
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -37,7 +37,7 @@ def last_humidity():
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: made)
-        patch.setattr("alerting.kinds.prediction.prediction_kind.advise", lambda *_: None)
+        patch.setattr("alerting.kinds.prediction_kind.advise", lambda *_: None)
         yield made
 
 

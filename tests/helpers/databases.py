@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from alerting.stores.documents import MongoDatabase
+from alerting.stores.database.documents import MongoDatabase
 
 
 def empty_database(database: MongoDatabase, stays: Collection[str] = ()) -> None:

@@ -10,7 +10,7 @@ from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.upkeep.retention import roll_up
+from alerting.usecases.upkeep import roll_up
 from tests.builders import T0, too_moist
 from tests.in_memory_platform import Mailbox, in_memory_platform
 

@@ -18,9 +18,9 @@ from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.model_registry import register_model
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.train import train
 from tests import small_models
 from tests.builders import at as first_minute_and

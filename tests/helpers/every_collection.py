@@ -26,12 +26,12 @@ from alerting.ports import (
     SourceProgress,
     Training,
 )
+from alerting.readings.buckets import RollupState
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.readings.rollups import RollupState
-from alerting.stores import documents as c
-from alerting.stores.documents import Document, to_document
-from alerting.stores.indexes import INDEXES
-from alerting.stores.leases import LEASES
+from alerting.stores.database import documents as c
+from alerting.stores.database.documents import Document, to_document
+from alerting.stores.database.indexes import INDEXES
+from alerting.stores.database.leases import LEASES
 from tests.builders import at
 
 NAMES = {

@@ -4,13 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from alerting.detection.anomalies.detectors import (
+from alerting.kinds.anomaly.detectors import (
     Autoencoder,
     IsolationTrees,
     LocalOutliers,
     Neighbours,
+    fit_components,
 )
-from alerting.detection.anomalies.fitting import fit_components
 
 FAMILIES = ("autoencoder", "isolation_forest", "local_outliers", "nearest_neighbours", "pca")
 _NEAREST = np.array([5.0])

@@ -13,7 +13,7 @@ from pymongo import MongoClient, monitoring
 from alerting.adapters.embedded import mongod_access
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect, open_stores
-from alerting.stores.documents import MongoDatabase
+from alerting.stores.database.documents import MongoDatabase
 from tests.helpers.databases import empty_database, filled_collections
 
 HANDSHAKE = ("hello", "ismaster", "saslStart", "saslContinue", "ping")

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from alerting.definitions.revisions import next_revision
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable
+from alerting.episodes.targets import ConditionTable
 from alerting.kinds.protocol.evaluation import EvaluationSources, TargetEvaluation, VersionInterval
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import trained_kind_of

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pymongo
 
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.stores import indexes
+from alerting.stores.database import indexes
 from tests.helpers.databases import empty_database
 
 WITHOUT_TWIN = (

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from alerting.detection.counted_times import why_not_counted
 from alerting.detection.occurrences import (
     ConditionSamples,
     KnownProblem,
     occurrences_of_samples,
+    why_not_counted,
 )
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import (

@@ -11,7 +11,7 @@ import pytest
 
 from alerting.adapters.channels.egress import Egress
 from alerting.adapters.sinks.receivers import Surroundings
-from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.addresses import resolver
 from tests.helpers import brokers
 from tests.helpers.http_receiver import http_receiver
 from tests.helpers.mariadb import mariadb_server
@@ -177,7 +177,7 @@ class SqlReceiver(Receiver):
     def __init__(self, url):
         import sqlalchemy as sa
 
-        from alerting.adapters.sources.sql_sessions import engine_of
+        from alerting.adapters.sources.sql import engine_of
 
         self._url = sa.make_url(url)
         self._engine = engine_of("test", url)

@@ -12,7 +12,7 @@ from alerting.adapters.memory.episodes import MemoryAudit
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import Platform
-from alerting.stores.documents import SCHEMA, MongoDatabase
+from alerting.stores.database.documents import SCHEMA, MongoDatabase
 from tests.helpers.contracts import is_without_store
 from tests.helpers.databases import empty_database
 from tests.helpers.twins import sandbox_platform

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from alerting.adapters.files.assets import read_assets
-from alerting.adapters.files.events import EventColumns, EventsFile
-from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.readings_and_events import EventColumns, EventsFile, ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.definitions.faults import UserError
 from alerting.usecases.ingestion.assets import import_assets

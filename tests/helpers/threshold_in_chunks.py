@@ -11,9 +11,9 @@ from alerting.definitions.limits import severities
 from alerting.detection.conditions import all_series, evaluate_combination, severity_of_missing
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, advance
-from alerting.episodes.state_table import ConditionTable
-from alerting.stores.documents import from_document, to_document
-from alerting.stores.evaluation.states import from_shard, to_shard
+from alerting.episodes.targets import ConditionTable
+from alerting.stores.database.documents import from_document, to_document
+from alerting.stores.states import from_shard, to_shard
 from tests.builders import at, history, oven, several, threshold, with_quality
 
 BAD = "bad"

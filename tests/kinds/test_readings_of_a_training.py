@@ -15,7 +15,7 @@ from alerting.ports import EventRow, ReadingRow, TrainingLimits
 from alerting.readings.history import History
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.training.readings import (
+from alerting.usecases.training.run_files import (
     BYTES_PER_VALUE,
     ReadingsWriter,
     load_learning_data,

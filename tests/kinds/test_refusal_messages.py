@@ -10,17 +10,15 @@ import pytest
 
 from alerting.definitions.faults import DocumentRefused, unknown_name
 from alerting.kinds.control_chart.training import Signals
-from alerting.kinds.normal.training import propose_end
+from alerting.kinds.normal_training import propose_end
 from alerting.kinds.protocol.training import NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.selection.choice import ChanceTest
-from alerting.learning.selection.decision_table import add_objection, decide, met_condition
+from alerting.learning.selection.decision import add_objection, decide, met_condition
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.ports import Training
 from alerting.reporting.page.decision_text import result_line
-from alerting.usecases.definitions.missing_champion import describe_waiting
-from alerting.usecases.definitions.next_steps import one_step
-from alerting.usecases.definitions.training_state import describe_training
+from alerting.usecases.definitions.next_steps import describe_training, describe_waiting, one_step
 from tests.builders import at, too_moist
 from tests.helpers.learning.proposals import proposal
 

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from alerting.definitions.assets import EventType
 from alerting.definitions.faults import UserError
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol import asset_inputs, shared_inputs
+from alerting.kinds.protocol import shared_inputs
 from alerting.kinds.protocol.evaluation import VersionInterval
-from alerting.kinds.protocol.model_scores import score_matrix
-from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol.shared_inputs import SharedInputs, score_matrix
 from alerting.learning.features.build import build_features, grid
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import millis, to_millis
@@ -148,7 +147,7 @@ def test_shared_is_alone_bit_for_bit(platform, models, asked):
     spans = {}
     for most_values in (10**6, 600):  # the second time also with parts that are given up
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(asset_inputs, "MOST_VALUES", most_values)
+            patch.setattr(shared_inputs, "MOST_VALUES", most_values)
             patch.setattr(shared_inputs, "MOST_VALUES", most_values)
             shared = SharedInputs(platform.readings, spans)
             shared.expect(assets, LAST)

@@ -6,9 +6,9 @@ import pytest
 from alerting.kinds.registry import registered, trained_kinds
 from alerting.usecases.definitions.sync import apply, check
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.explain.explain import why
+from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import load_model
+from alerting.usecases.model_registry import load_model
 from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.helpers.kind_life import assert_past_agrees_with_live

@@ -19,12 +19,12 @@ from alerting.learning.features.build import build_features
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow
 from alerting.readings.history import History, from_millis, millis, to_millis
-from alerting.stores.documents import READINGS
+from alerting.stores.database.documents import READINGS
 from alerting.usecases.backtest.sandbox import ReadingsUntil
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.model_registry import register_model
 from alerting.usecases.training.promote import rollback
 from tests import small_models
 from tests.frame_readings import FrameReadings

@@ -8,12 +8,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from alerting.definitions.faults import UserError
-from alerting.learning.features.encoding import ColumnPairs, Columns, Dense
+from alerting.learning.features.plan import ColumnPairs, Columns, Dense
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import LightGbm
 from alerting.learning.models.files import model_files, model_from_files
 from alerting.learning.models.trained import fit_platt, sigmoid
-from alerting.learning.search import sample
+from alerting.learning.search import candidates
 from alerting.learning.search.candidates import (
     candidate_files,
     candidate_from_files,
@@ -222,7 +222,7 @@ def test_a_search_on_a_sample_fits_and_tries_each_fold_on_its_part_and_its_figur
     monkeypatch,
 ):
     """As if a search of 150 rows were a long one: a small table stands for a large one."""
-    monkeypatch.setattr(sample, "MOST_SEARCHED", 150)
+    monkeypatch.setattr(candidates, "MOST_SEARCHED", 150)
     fitted = []
     fit = LightGbm.fit_with_validation
 

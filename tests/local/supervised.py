@@ -4,8 +4,7 @@ named for what they do."""
 import sys
 from pathlib import Path
 
-from alerting.local.processes import run_guarded
-from alerting.local.supervisor import Part, StartFailed, Supervisor
+from alerting.local.supervisor import Part, StartFailed, Supervisor, run_guarded
 
 # leaves a grandchild in a session of its own, as a daemon does
 PARENT = """

@@ -10,9 +10,17 @@ from hypothesis import strategies as st
 from alerting.definitions.routes import Flood, parse_route
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import ActorStamp, Episode
-from alerting.notifications.policy import STAGES, Situation, announcements, decide, is_overtaken
-from alerting.notifications.retries import after_failure, retry_delay
-from alerting.notifications.routing import Recipient, escalations, recipients
+from alerting.notifications.notification import after_failure, retry_delay
+from alerting.notifications.policy import (
+    STAGES,
+    Recipient,
+    Situation,
+    announcements,
+    decide,
+    escalations,
+    is_overtaken,
+    recipients,
+)
 from tests.builders import at, threshold
 
 pytestmark = pytest.mark.fast

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.episodes.first_out import first_out
+from alerting.episodes.episode import first_out
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import is_muted_with
 from alerting.operators.actions import (

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.episodes.episode import ActorStamp, OutcomeRecord
-from alerting.operators.causes import group_by_cause, group_by_day, group_ended, is_of
+from alerting.operators.alarm_views import group_by_cause, group_by_day, group_ended, is_of
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 

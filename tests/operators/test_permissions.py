@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from alerting.operators.actions import ROLES
-from alerting.operators.permissions import (
+from alerting.operators.people import (
     LEAST_ROLES,
     PERMISSIONS,
     Permission,

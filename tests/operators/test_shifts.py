@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerting.definitions.hours import Hours
+from alerting.definitions.fields.hours import Hours
 from alerting.operators.shifts import (
     Shift,
     ShiftHours,

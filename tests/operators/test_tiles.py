@@ -1,13 +1,13 @@
 import pytest
 
-from alerting.operators.mutes import MuteMark
-from alerting.operators.tiles import (
+from alerting.operators.alarm_views import (
     PlantAsset,
     find_parts,
     find_tile_assets,
     join_lone_parts,
     make_tiles,
 )
+from alerting.operators.mutes import MuteMark
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 

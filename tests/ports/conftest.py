@@ -3,7 +3,7 @@
 import pytest
 
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.stores.documents import SCHEMA
+from alerting.stores.database.documents import SCHEMA
 from tests.helpers.contracts import broken_claims
 from tests.helpers.databases import empty_database
 from tests.helpers.stores import another_real, real  # noqa: F401 - fixtures

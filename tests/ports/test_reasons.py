@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from alerting.definitions.wording.language import language, translatable
-from alerting.detection.messages.condition_messages import stale_message
+from alerting.detection.messages import stale_message
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable
+from alerting.episodes.targets import ConditionTable
 from alerting.ports import Training
-from alerting.stores.evaluation.states import MongoStates
+from alerting.stores.states import MongoStates
 from tests.builders import at
 from tests.helpers.notifications import notice
 

@@ -14,8 +14,7 @@ from alerting.episodes.episode import (
     Quantity,
     RecommendationResult,
 )
-from alerting.recommendation.experience import find_similar, summarise
-from alerting.recommendation.recognition import SettingChange, recognise
+from alerting.recommendation.experience import SettingChange, find_similar, recognise, summarise
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 

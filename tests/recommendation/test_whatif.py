@@ -11,7 +11,7 @@ from alerting.definitions.wording.language import spoken_share
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
 from alerting.learning.models.files import META, model_files, model_from_files
-from alerting.learning.models.trained import MOST_ROWS, ModelRefused, sample_normal
+from alerting.learning.models.trained import MOST_NORMAL_ROWS, ModelRefused, sample_normal
 from alerting.readings.history import to_millis
 from alerting.recommendation.levers import find_levers
 from alerting.recommendation.situation import base_row
@@ -177,7 +177,7 @@ def test_a_model_keeps_normal_rows_of_its_training_and_says_how_unusual_a_row_is
     normal = model.normal
     train = data.part == "train"
     assert normal.columns == ("belt.last", "humidity.last", "moisture.last", "setpoint.last")
-    assert len(normal.rows) == min(MOST_ROWS, int((train & (data.label == 0)).sum()))
+    assert len(normal.rows) == min(MOST_NORMAL_ROWS, int((train & (data.label == 0)).sum()))
     levels = data.rows.loc[train & (data.label == 0), list(normal.columns)].to_numpy(np.float64)
     unusual = normal.unusual(normal.distance(levels))
     assert 0.2 < np.median(unusual) < 0.6, (
@@ -192,7 +192,7 @@ def test_normal_rows_are_sampled_by_the_seed_and_bounded(trained):
     many = data.rows.loc[np.repeat(np.arange(len(data.rows)), 5)].reset_index(drop=True)
     label = np.zeros(len(many), np.int8)
     one, same, other = (sample_normal(data.plan, many, label, seed) for seed in (1, 1, 2))
-    assert len(one.rows) == MOST_ROWS
+    assert len(one.rows) == MOST_NORMAL_ROWS
     assert np.array_equal(one.rows, same.rows)
     assert not np.array_equal(one.rows, other.rows)
     assert sample_normal(data.plan, many, label + 1, 1) is None

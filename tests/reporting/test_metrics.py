@@ -14,21 +14,20 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.model import Costs
-from alerting.episodes.counting import CountedEpisode
 from alerting.episodes.episode import ActorStamp, RecommendationResult
-from alerting.episodes.misses import ReportedMiss
+from alerting.episodes.outcome import ReportedMiss
+from alerting.episodes.predictions import CountedEpisode
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.metrics.metrics import event_metrics, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
-from alerting.reporting.base.table import to_document
-from alerting.reporting.definition.conclusion import conclude
+from alerting.reporting.definition.conclusion import conclude, found_late, head_sentences
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.definition.material import ModelInService
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.definition.money import Amount
+from alerting.reporting.estimates import to_document
 from alerting.reporting.page.details import key_metrics, tables
 from alerting.reporting.page.page import draw, render_page
-from alerting.reporting.page.sentences import found_late, head_sentences
 from alerting.usecases.reports.make import with_misses
 from tests import report_material
 from tests.report_material import (

@@ -10,18 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.alarm_kpis.floods import ABOVE
+from alerting.alarm_kpis.load import ABOVE
 from alerting.definitions.fields.problem import Problem
 from alerting.definitions.wording.language import language
 from alerting.detection.evaluation import ReadingInForce
-from alerting.detection.messages.condition_messages import limit_message
-from alerting.detection.messages.problem_messages import current_value_message
+from alerting.detection.messages import current_value_message, limit_message
 from alerting.episodes.episode import Change, Contribution, PresentAdvice, RecommendationResult
-from alerting.reporting.base.estimates import Cases, median, rate_per_week, share
-from alerting.reporting.base.messages import moment, number, percent, seconds
-from alerting.reporting.base.periods import period_at, period_before, periods_within, read_period
-from alerting.reporting.figures.bars import SHOWN, risk_steps, waterfall
-from alerting.reporting.figures.charts import (
+from alerting.reporting.charts import (
     Plot,
     evidence_charts,
     number_ticks,
@@ -30,11 +25,20 @@ from alerting.reporting.figures.charts import (
     swarm,
     time_ticks,
 )
-from alerting.reporting.figures.episode_chart import ChartLevel
-from alerting.reporting.figures.operating_curve import curve_line, limit_choosing, operating_points
-from alerting.reporting.figures.sparkline import sparkline
-from alerting.reporting.page.backtest import operator_load
+from alerting.reporting.estimates import Cases, median, rate_per_week, share
+from alerting.reporting.model_charts import (
+    SHOWN,
+    curve_line,
+    limit_choosing,
+    operating_points,
+    risk_steps,
+    waterfall,
+)
+from alerting.reporting.page.details import operator_load
 from alerting.reporting.page.page import importance
+from alerting.reporting.periods import period_at, period_before, periods_within, read_period
+from alerting.reporting.phrases import moment, number, percent, seconds
+from alerting.reporting.variable_charts import ChartLevel, sparkline
 from tests.builders import at, oven, threshold
 from tests.helpers.episodes import episode
 from tests.helpers.learning.curves import curve_point

@@ -14,15 +14,14 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Costs
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import RecommendationResult
-from alerting.episodes.misses import ReportedMiss
+from alerting.episodes.outcome import ReportedMiss
 from alerting.readings.history import History
-from alerting.reporting.base.table import to_document
-from alerting.reporting.definition.conclusion import conclude
+from alerting.reporting.definition.conclusion import conclude, head_sentences, mail_sentences
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.definition.money import Amount
+from alerting.reporting.estimates import to_document
 from alerting.reporting.page.page import draw, render_page
-from alerting.reporting.page.sentences import head_sentences, mail_sentences
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.reports.issue import announce_reports
 from tests.builders import at, oven, too_hot

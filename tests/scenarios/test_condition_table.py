@@ -17,12 +17,11 @@ from alerting.detection.threshold_batch import (
     limits_of,
 )
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable, advance_states, find_unchanged
+from alerting.episodes.targets import ConditionTable, advance_states, find_unchanged
 from alerting.kinds.protocol.evaluation import TargetEvaluation, VersionInterval
 from alerting.kinds.threshold.kind import evaluate_threshold_interval
 from alerting.readings.history import millis, to_millis
-from alerting.readings.ragged import pack, summarise_windows
-from alerting.readings.series import series_of
+from alerting.readings.series import pack, series_of, summarise_windows
 from tests.builders import at, history, oven, revision, threshold
 
 ASSET = oven(temperature=Variable(low=-50, high=500)).model_copy(

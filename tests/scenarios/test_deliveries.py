@@ -8,7 +8,7 @@ from alerting.definitions.upkeep import Retention
 from alerting.ports import DeliveryFailed, Swept
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import CLAIM, SILENT_AFTER, deliver_due
-from alerting.usecases.upkeep.retention import retain
+from alerting.usecases.upkeep import retain
 from tests.builders import at
 from tests.helpers.notifications import notifications_of
 from tests.helpers.ovens import feed, oven_platform, run

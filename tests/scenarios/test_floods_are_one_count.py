@@ -7,8 +7,8 @@ import pytest
 
 from alerting.definitions.upkeep import AlarmBudget
 from alerting.ports import ReadingRow
+from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.alarm_load.budget_gate import forecasts
-from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, plan
 from alerting.usecases.evaluation.evaluate import evaluate

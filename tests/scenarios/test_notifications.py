@@ -7,8 +7,8 @@ from typing import get_args
 import httpx
 from fastapi.testclient import TestClient
 
+from alerting.adapters.channels.http_channels import WebhookChannel
 from alerting.adapters.channels.links import SignedLinks
-from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.console.app import create_app
 from alerting.notifications.links import Purpose
 from alerting.usecases.definitions.sync import apply

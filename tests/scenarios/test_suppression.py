@@ -5,11 +5,11 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.operators.actions import isa_state
-from alerting.usecases.alarm_load.kpis import alarm_quality
+from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, sync
 from alerting.usecases.episodes.suppression import list_suppressed
-from alerting.usecases.explain.explain import why
+from alerting.usecases.explain import why
 from alerting.usecases.operators import operate
 from tests.builders import at, oven, too_hot
 from tests.helpers.ovens import live, muted, receivers_broken, run, the_episode

@@ -11,12 +11,12 @@ from unittest.mock import Mock
 
 import pytest
 
+from alerting.adapters.sources.addresses import resolver
 from alerting.adapters.sources.claims import poll_claimed
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.stream import polls
 from alerting.stream.polls import PolledHere, PollService
 from alerting.usecases.sources.poll import Readers

@@ -11,9 +11,9 @@ from unittest.mock import Mock
 import pytest
 from pymongo.errors import AutoReconnect
 
-from alerting.adapters.sources import brokers, threaded
+from alerting.adapters.sources import brokers
 from alerting.definitions.faults import UserError
-from alerting.stores.leases import STREAM
+from alerting.stores.database.leases import STREAM
 from alerting.stream import service
 from alerting.stream.service import (
     LONGEST_BEHIND,
@@ -151,7 +151,7 @@ def test_a_database_that_is_away_when_clock_is_read_closes_subscriptions_and_doe
 def test_turn_waits_for_more_messages_unless_batch_was_full_evaluation_waits_for_those_are_left(
     servers, monkeypatch
 ):
-    monkeypatch.setattr(threaded, "BATCH", 2)
+    monkeypatch.setattr(brokers, "BATCH", 2)
     platform = replace(memory_platform(), clock=HandClock(NOON + timedelta(seconds=1)))
     full = [message(ROW), replace(message(ROW), received_at=NOON + timedelta(milliseconds=200))]
     long_ago = [replace(message(ROW), received_at=NOON - timedelta(hours=1))] * 2

@@ -10,7 +10,7 @@ import pytest
 from alerting.ports import Platform, Score
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.sinks import SinkService
-from alerting.usecases.sinks.documents import SINKS
+from alerting.usecases.sinks import SINKS
 from tests.builders import at, oven
 from tests.helpers.episodes import episode
 from tests.helpers.proxy import Proxy

@@ -13,7 +13,7 @@ import typer
 from alerting.cli.main import app
 from alerting.definitions.left import find_left
 from alerting.kinds.registry import definition_types
-from alerting.stores.indexes import INDEXES
+from alerting.stores.database.indexes import INDEXES
 from tools.pages.api_description import describe_api
 
 ROOT = Path(__file__).parents[2]

@@ -4,15 +4,13 @@ import ast
 import re
 from pathlib import Path
 
-from alerting.definitions.families import BUILT_IN
+from alerting.definitions.fields.learning import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = ROOT / "alerting" / "learning" / "models" / "families"
-NAMES = ROOT / "alerting" / "definitions" / "families.py"
+NAMES = ROOT / "alerting" / "definitions" / "fields" / "learning.py"
 # its trees are part of no model
 EFFECTS = ROOT / "alerting" / "learning" / "features" / "set_point_effects.py"
-# its isolation forest learns without labels
-FOREST = ROOT / "alerting" / "detection" / "anomalies" / "fitting.py"
 # loads libraries, with OpenMP where the machine has none
 LOADED = ROOT / "alerting" / "deferred.py"
 LIBRARIES = (
@@ -28,7 +26,7 @@ MODULES = [
     path
     for part in ("alerting", "dags")
     for path in sorted((ROOT / part).rglob("*.py"))
-    if FAMILIES not in path.parents and path not in (NAMES, EFFECTS, FOREST, LOADED)
+    if FAMILIES not in path.parents and path not in (NAMES, EFFECTS, LOADED)
 ]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typer.main import get_command
 
 from alerting.cli.main import app
-from alerting.stores.indexes import INDEXES
+from alerting.stores.database.indexes import INDEXES
 
 ROOT = Path(__file__).parents[2]
 LINES = [

@@ -4,7 +4,7 @@ import re
 from itertools import chain
 from pathlib import Path
 
-from alerting.console.web.rendering import stylesheet
+from alerting.console.rendering import stylesheet
 
 PACKAGE = Path(__file__).parents[2] / "alerting"
 OF_THE_LIBRARY = re.compile(r"u-[a-z-]+")  # of charts

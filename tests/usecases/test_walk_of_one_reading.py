@@ -8,7 +8,7 @@ import pytest
 
 from alerting.adapters.channels.egress import Egress
 from alerting.adapters.channels.email import EmailChannel
-from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.settings.environment import Smtp
 from alerting.usecases.evaluation.evaluate import evaluate

@@ -13,11 +13,11 @@ from pydantic_core import PydanticUndefined
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import format_duration
-from alerting.definitions.fields.limits import Learned, LearnedLimit
+from alerting.definitions.fields.conditions import Learned, LearnedLimit
 from alerting.definitions.model import FromAttribute
 from alerting.definitions.routes import Route
-from alerting.definitions.sinks.sink import SINK_KINDS
-from alerting.definitions.sources.source import KINDS
+from alerting.definitions.sinks import SINK_KINDS
+from alerting.definitions.sources import KINDS
 from alerting.kinds.registry import definition_types
 
 Row = tuple[str, str, str, str]

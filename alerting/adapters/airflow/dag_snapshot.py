@@ -22,7 +22,7 @@ from pymongo.errors import PyMongoError
 from alerting.definitions.faults import format_duration, parse_duration, shown
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.shards import shard_of
-from alerting.definitions.sources.source import (
+from alerting.definitions.sources import (
     LEASE_LASTS,
     POLLED,
     SHORTEST_SCHEDULED,

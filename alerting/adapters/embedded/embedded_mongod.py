@@ -1,9 +1,11 @@
 """A MongoDB server on this machine's loopback address, from the Python wheel of the extra
-`embedded`.
+`embedded`, with the shared libraries that it needs, and the causes for its end, each with its
+remedy.
 
 It runs as a one-node replica set, so that it acknowledges a write only when its journal is on disk.
 It tolerates `kill -9`: the next start recovers from the journal and takes over the lock file. It
-refuses clients without the secrets in its data folder (`mongod_access`).
+refuses clients without the secrets in its data folder (`mongod_access`). Where this machine has no
+libcurl, the server uses that of pycurl's wheel.
 
 Each server has the kernel's lock on `server.lock` in its data folder from before its start until
 its process has ended, so that a successor can wait for that moment.
@@ -11,7 +13,9 @@ its process has ended, so that a successor can wait for that moment.
 
 import fcntl
 import importlib.util
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,8 +34,6 @@ from alerting.adapters.embedded.mongod_access import (
     TRANSACTION_LIFETIME_S,
     Client,
 )
-from alerting.adapters.embedded.mongod_causes import cause
-from alerting.adapters.embedded.server_libraries import library_path
 from alerting.definitions.faults import UserError
 from alerting.settings.machine import is_free
 
@@ -337,3 +339,165 @@ def _ensure_membership(client: Client, port: int) -> None:
         config["members"] = [{**config["members"][0], "host": here}]
         config["version"] += 1
         client.admin.command("replSetReconfig", config, force=True)
+
+
+_FULL_DISK = 32 << 20  # bytes; with less free space the server cannot even complete its log
+_END_OF_LOG_BYTES = 200_000
+
+
+def cause(log: Path, folder: Path) -> str | None:
+    """Return the cause that ended the last start, with its remedy; None if unknown."""
+    text = _last_start(log)
+    full = f"the disk of {folder} is full: free some space; all acknowledged data are kept"
+    if _free_bytes(folder) < _FULL_DISK:
+        return full
+    for signs, message in (
+        (("No space left on device", "OutOfDiskSpace", "ENOSPC", '"error":28'), full),
+        (
+            ("Disk quota exceeded",),
+            f"the disk quota for {folder} is used up: free some space; all acknowledged data are "
+            "kept",
+        ),
+        (
+            ("Read-only file system",),
+            f"{folder} is on a read-only file system: make it writable, or set ALERTING_HOME to "
+            "another folder",
+        ),
+        (("DBPathInUse",), f"another MongoDB server is using {folder}: stop it first"),
+        (
+            ("Too many open files",),
+            "the system allows too few open files: raise the limit, e.g. `ulimit -n 64000`",
+        ),
+        (
+            ("Permission denied", "Operation not permitted"),
+            f"{folder} holds files that this user may not read or write: change their owner, e.g. "
+            "with chown",
+        ),
+        (
+            ("Address already in use",),
+            "its port is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a "
+            "free port",
+        ),
+        (
+            (
+                "WT_TRY_SALVAGE",
+                "failed to read",
+                "checksum error",
+                "fatal read error",
+                "metadata corruption",
+                "Unrecoverable error",
+                "unsupported WiredTiger file version",
+                "does not appear to be a",
+                "WT_PANIC: WiredTiger library panic",
+                # any other fatal error of the storage engine
+                '"s":"F",  "c":"STORAGE"',
+                '"s":"F",  "c":"WT"',
+            ),
+            f"the database in {folder} is damaged: move this folder away and put a backup in its "
+            "place, "
+            "or start with an empty one (docs/operations.md, “Damaged database”)",
+        ),
+    ):
+        if any(sign in text for sign in signs):
+            return message
+    return None
+
+
+def _free_bytes(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return _FULL_DISK
+
+
+def _last_start(log: Path) -> str:
+    """Return the log since the last start; only errors, where lines can be parsed."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _END_OF_LOG_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    lines = text.rpartition("SERVER RESTARTED")[2].splitlines()
+    return "\n".join(line for line in lines if _reports_error(line))
+
+
+def _reports_error(line: str) -> bool:
+    try:
+        severity = json.loads(line).get("s")
+    except (ValueError, AttributeError):
+        return True
+    return severity in ("W", "E", "F") or "error" in line
+
+
+LIBCURL = "libcurl.so.4"
+PACKAGES = {  # of Debian and Ubuntu, by the library that they bring
+    LIBCURL: "libcurl4",
+    "libcrypto.so.3": "libssl3",
+    "libssl.so.3": "libssl3",
+    "liblzma.so.5": "liblzma5",
+    "libgcc_s.so.1": "libgcc-s1",
+}
+_LINKS = "libraries"
+_LINKER_PATIENCE_S = 30.0
+
+
+def library_path(binary: Path, folder: Path) -> str:
+    """Return the `LD_LIBRARY_PATH` with which the server finds all libraries that it needs: that of
+    this process, unless the machine has no libcurl.
+
+    A link to pycurl's libcurl is made in `folder`. Raises UserError with the missing libraries and
+    what installs them.
+    """
+    path = os.environ.get("LD_LIBRARY_PATH", "")
+    missing = missing_libraries(binary, path)
+    if LIBCURL in missing and (wheel := libcurl_of_wheel()) is not None:
+        path = ":".join(filter(None, [_link_libcurl(wheel, folder / _LINKS), path]))
+        missing = missing_libraries(binary, path)
+    if missing:
+        packages = " ".join(sorted({PACKAGES.get(name, name) for name in missing}))
+        raise UserError(
+            f"the embedded MongoDB server needs {', '.join(missing)}, which this machine does not "
+            f"have: install it (Debian and Ubuntu: apt-get install {packages}), or set "
+            "ALERTING_MONGODB_URI to a server of your own"
+        )
+    return path
+
+
+def missing_libraries(binary: Path, path: str) -> list[str]:
+    """Return the libraries that a program needs and the loader does not find, by name, with `path`
+    as its `LD_LIBRARY_PATH`. The program is not run."""
+    environ = {"LD_TRACE_LOADED_OBJECTS": "1", "LC_ALL": "C", "LD_LIBRARY_PATH": path}
+    listed = subprocess.run(
+        [binary],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=_LINKER_PATIENCE_S,
+        check=False,
+    ).stdout
+    return sorted(
+        {line.split()[0] for line in listed.splitlines() if line.endswith("=> not found")}
+    )
+
+
+def libcurl_of_wheel() -> Path | None:
+    """Return the file of libcurl in pycurl's wheel; None if it brings none."""
+    package = importlib.util.find_spec("pycurl")
+    if package is None or package.origin is None:
+        return None
+    libraries = Path(package.origin).parents[1] / "pycurl.libs"
+    return next(iter(sorted(libraries.glob("libcurl-*.so.4*"))), None)
+
+
+def _link_libcurl(wheel: Path, folder: Path) -> str:
+    """Make libcurl known under the name that the server asks for; return the path of search. Its
+    own libraries stand beside it in the wheel."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    link = folder / LIBCURL
+    if not link.is_symlink() or link.readlink() != wheel:
+        new = folder / f"{LIBCURL}.{os.getpid()}"
+        new.unlink(missing_ok=True)
+        new.symlink_to(wheel)
+        new.replace(link)
+    return f"{folder}:{wheel.parent}"

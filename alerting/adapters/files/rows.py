@@ -1,4 +1,5 @@
-"""Rows of an imported table: instant and asset of each, and columns that become variables."""
+"""Rows of an imported table, in a file of any format: instant and asset of each, and columns that
+become variables."""
 
 from __future__ import annotations
 
@@ -14,32 +15,34 @@ import numpy.typing as npt
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import Check, read_names
-from alerting.adapters.files.recognition import (
-    JOINED,
-    NumberForm,
-    number_form,
-    sample,
-    stamp_format,
-    time_columns,
-    with_order,
-)
-from alerting.adapters.files.stamps.formats import StampFormat, iso_or_epoch, named_format
-from alerting.adapters.files.stamps.instants import (
+from alerting.adapters.files.instants import (
     DEFAULT_START,
     SequenceStamps,
     StampReader,
     find_zone,
     zone_shown,
 )
-from alerting.adapters.files.tables.chunks import Chunk, ChunkedTable, column
-from alerting.adapters.files.tables.opening import open_table
+from alerting.adapters.files.recognition import (
+    JOINED,
+    NumberForm,
+    StampFormat,
+    iso_or_epoch,
+    named_format,
+    number_form,
+    sample,
+    stamp_format,
+    time_columns,
+    with_order,
+)
+from alerting.adapters.files.tables.chunks import PARQUET, Chunk, ChunkedTable, column, magic
+from alerting.adapters.files.tables.csv_table import CsvTable
+from alerting.adapters.files.tables.parquet_table import ParquetTable
 from alerting.deferred import pa, pc
 from alerting.definitions.assets import variable_name
 from alerting.definitions.faults import UserError, shown
-from alerting.readings.column_titles import Units, column_names
+from alerting.readings.foreign_columns import ColumnProfile, Units, column_names
 from alerting.readings.history import Codes, Millis, duration_millis, grade, why_no_quality
-from alerting.readings.inference import ColumnProfile
-from alerting.usecases.ingestion.sources import DuplicatesRule, FileForm
+from alerting.usecases.ingestion.imported_files import DuplicatesRule, FileForm
 from alerting.usecases.ingestion.text_names import TextNames, Titles
 
 Grades = npt.NDArray[np.int8]
@@ -500,3 +503,17 @@ def _given_name(title: str, layout: Layout) -> str:
             f"'{title}={variable_name(wanted or title)}'"
         )
     return wanted
+
+
+def open_table(
+    path: Path, separator: str | None = None, encoding: str | None = "utf-8"
+) -> ChunkedTable:
+    """Return a table over this file and read only its header. Raises UserError if it has none.
+
+    Without an encoding, the table detects it from the bytes.
+    """
+    return (
+        ParquetTable(path)
+        if magic(path).startswith(PARQUET)
+        else CsvTable(path, separator, encoding)
+    )

@@ -6,9 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from alerting.episodes.episode import Episode
-from alerting.episodes.extract import Alarm, alarm_of
-from alerting.episodes.misses import ReportedMiss
+from alerting.episodes.episode import Alarm, Episode, alarm_of
+from alerting.episodes.outcome import ReportedMiss
 from alerting.notifications.notification import Notification
 from alerting.operators.mutes import Mute
 from alerting.ports import (

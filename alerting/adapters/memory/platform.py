@@ -2,11 +2,6 @@
 
 from datetime import UTC, datetime
 
-from alerting.adapters.memory.definitions import (
-    MemoryAssets,
-    MemoryDefinitions,
-    MemoryDerivedFeatures,
-)
 from alerting.adapters.memory.episodes import (
     MemoryAudit,
     MemoryDocumentStore,
@@ -16,16 +11,24 @@ from alerting.adapters.memory.episodes import (
     MemoryNotifications,
     MemoryPlatformAlerts,
 )
-from alerting.adapters.memory.models import MemoryDecisions, MemoryModels, MemoryTrainings
-from alerting.adapters.memory.readings import MemoryLabels, MemoryReadings
-from alerting.adapters.memory.states import (
+from alerting.adapters.memory.evaluation import (
     MemoryArrivals,
     MemoryCheckpoints,
+    MemoryDecisions,
     MemoryEvaluationPlans,
+    MemoryModels,
     MemoryPastEvaluations,
     MemoryScores,
     MemoryStates,
+    MemoryTrainings,
     MemoryUnitOfWork,
+)
+from alerting.adapters.memory.plant import (
+    MemoryAssets,
+    MemoryDefinitions,
+    MemoryDerivedFeatures,
+    MemoryLabels,
+    MemoryReadings,
 )
 from alerting.ports import FixedClock, SandboxPorts
 

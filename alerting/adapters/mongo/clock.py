@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from alerting.readings.history import whole_millis
-from alerting.stores.documents import CLOCK, Document, MongoDatabase
+from alerting.stores.database.documents import CLOCK, Document, MongoDatabase
 
 _ID = "clock"
 _real_time = partial(datetime.now, UTC)

@@ -1,8 +1,11 @@
-"""The connection to MongoDB, its errors as messages for people, and all stores behind the ports."""
+"""The connection to MongoDB, its errors as messages for people, all stores behind the ports, and
+the state of the server and of the disks."""
 
 import atexit
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pymongo
@@ -24,13 +27,9 @@ from alerting import ports
 from alerting.adapters.embedded.mongod_access import TRANSACTION_LIFETIME_S
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.definitions.faults import UserError
-from alerting.ports import Platform
-from alerting.stores.access import AccessTokens, Accounts, Sessions
-from alerting.stores.definitions.assets import MongoAssets
-from alerting.stores.definitions.definitions import MongoDefinitions
-from alerting.stores.definitions.derived_features import MongoDerivedFeatures
-from alerting.stores.definitions.document_store import MongoDocumentStore
-from alerting.stores.documents import (
+from alerting.ports import DatabaseState, Disk, Platform
+from alerting.stores.assets import MongoAssets
+from alerting.stores.database.documents import (
     CODEC,
     ROUTE_REVISIONS,
     ROUTES,
@@ -41,35 +40,37 @@ from alerting.stores.documents import (
     Document,
     MongoDatabase,
 )
-from alerting.stores.episodes.episodes import MongoEpisodes
-from alerting.stores.episodes.mutes import MongoMutes
-from alerting.stores.episodes.notifications import MongoNotifications
-from alerting.stores.episodes.operators import (
-    FeedbackLog,
-    MongoAudit,
-    MongoMisses,
-    MongoPlatformAlerts,
-)
-from alerting.stores.evaluation.evaluation_plans import MongoEvaluationPlans
-from alerting.stores.evaluation.scores import (
+from alerting.stores.database.faulty_documents import MongoDocuments
+from alerting.stores.database.leases import Leases
+from alerting.stores.database.sweeps import Sweeps
+from alerting.stores.database.transactions import ELECTION_S, MongoUnitOfWork
+from alerting.stores.definitions import MongoDefinitions, MongoDerivedFeatures, MongoDocumentStore
+from alerting.stores.deliveries import DeadMessages, SinkDeliveries, SinkFeed, SourceDeliveries
+from alerting.stores.episodes import MongoEpisodes, MongoNotifications
+from alerting.stores.evaluation import (
     MongoDecisions,
+    MongoEvaluationPlans,
     MongoPastEvaluations,
     MongoScores,
     MongoTrainings,
 )
-from alerting.stores.evaluation.states import MongoCheckpoints, MongoStates
-from alerting.stores.faulty_documents import MongoDocuments
-from alerting.stores.leases import Leases
 from alerting.stores.live import ChangeFeed
+from alerting.stores.operators import (
+    AccessTokens,
+    Accounts,
+    FeedbackLog,
+    MongoAudit,
+    MongoMisses,
+    MongoMutes,
+    MongoPlatformAlerts,
+    Sessions,
+)
 from alerting.stores.readings.arrivals import MongoArrivals
 from alerting.stores.readings.readings import MongoReadings
 from alerting.stores.readings.rollups import MongoLabels, Rollups
 from alerting.stores.readings.writes import MongoReadingWrites
 from alerting.stores.reports import Backtests, Reports
-from alerting.stores.sinks import SinkDeliveries, SinkFeed
-from alerting.stores.sources import DeadMessages, SourceDeliveries
-from alerting.stores.sweeps import Sweeps
-from alerting.stores.transactions import ELECTION_S, MongoUnitOfWork
+from alerting.stores.states import MongoCheckpoints, MongoStates
 
 TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
@@ -336,3 +337,34 @@ def _hosts(client: MongoClient[Document]) -> str:
 
 def _brief(error: PyMongoError) -> str:
     return str(error).split(", Timeout:")[0].split(", full error:")[0].splitlines()[0][:200]
+
+
+def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:
+    """Return the disk of the home, and the database's, if its server tells its size."""
+    found = shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.exists()))
+    disks = [Disk("home", found.free)]
+    try:
+        stats = database.command("dbStats")
+    except OperationFailure:  # a user without this right
+        return disks
+    total, used = (int(stats.get(name, 0)) for name in ("fsTotalSize", "fsUsedSize"))
+    return disks if total in (0, found.total) else [*disks, Disk("database", total - used)]
+
+
+def read_database(database: MongoDatabase) -> DatabaseState:
+    """Return name, size and members of the database server. Raises PyMongoError if it is away.
+
+    An account that may not read the state of the replica set gets the names of its members.
+    """
+    stats = database.command("dbStats")
+    size = int(stats.get("storageSize", 0)) + int(stats.get("indexSize", 0))
+    server = f"MongoDB {database.client.server_info()['version']}"
+    try:
+        found = database.client.admin.command("replSetGetStatus")["members"]
+        members = {str(one["name"]): str(one["stateStr"]).lower() for one in found}
+    except OperationFailure:  # an account without this right
+        hello = database.client.admin.command("hello")
+        primary = hello.get("primary")
+        hosts = hello.get("hosts", [])
+        members = {host: "primary" if host == primary else "member" for host in hosts}
+    return DatabaseState(server, size, members)

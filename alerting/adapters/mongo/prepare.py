@@ -25,9 +25,9 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.left import left_names, left_of_documents
 from alerting.definitions.routes import Route
-from alerting.definitions.sinks.sink import SINK_UNION, sink_kinds
-from alerting.definitions.sources.source import SOURCE_UNION, source_kinds
-from alerting.kinds.schema import (
+from alerting.definitions.sinks import SINK_UNION, sink_kinds
+from alerting.definitions.sources import SOURCE_UNION, source_kinds
+from alerting.kinds.validation import (
     mongo_model_validator,
     mongo_revision_validator,
     mongo_union_validator,
@@ -39,8 +39,7 @@ from alerting.readings.interval_labels import (
     MOST_LABELLED_VARIABLES,
     LabelKind,
 )
-from alerting.stores.definitions.written import note_existing
-from alerting.stores.documents import (
+from alerting.stores.database.documents import (
     ACCESS_TOKENS,
     ACCOUNTS,
     ASSETS,
@@ -60,7 +59,8 @@ from alerting.stores.documents import (
     MongoCollection,
     MongoDatabase,
 )
-from alerting.stores.indexes import INDEXES, RETIRED_INDEXES
+from alerting.stores.database.indexes import INDEXES, RETIRED_INDEXES
+from alerting.stores.definitions import note_existing
 
 READABLE_FROM = "0.1.0"
 """The oldest version whose processes may work on a database that this one has prepared. A version

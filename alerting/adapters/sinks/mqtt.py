@@ -9,12 +9,11 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from alerting.adapters.channels.checked_http import write_json
+from alerting.adapters.channels.http_channels import write_json
 from alerting.adapters.sinks.receivers import Surroundings
 from alerting.adapters.sources.addresses import CONNECT_S
 from alerting.adapters.sources.mqtt import new_client
-from alerting.definitions.sinks.fields import fill_pattern
-from alerting.definitions.sinks.sink import MqttSink
+from alerting.definitions.sinks import MqttSink, fill_pattern
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _AT_ONCE = 100

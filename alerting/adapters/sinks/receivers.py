@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alerting.adapters.channels.egress import Egress
+from alerting.adapters.sources.addresses import Resolve
 from alerting.adapters.sources.brokers import load_client
-from alerting.adapters.sources.secrets import Resolve
 from alerting.definitions.faults import UserError
-from alerting.definitions.sinks.sink import Sink
+from alerting.definitions.sinks import Sink
 from alerting.ports import ReceiverAway, SinkClient
 
 _HERE = "alerting.adapters.sinks"

@@ -11,15 +11,14 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from alerting.adapters.sinks.receivers import Surroundings
-from alerting.adapters.sources.sql_sessions import (
+from alerting.adapters.sources.sql import (
     STATEMENT_S,
     engine_of,
     reason_of,
     write_transaction,
 )
 from alerting.definitions.faults import UserError
-from alerting.definitions.sinks.fields import SinkContent
-from alerting.definitions.sinks.sink import SqlSink
+from alerting.definitions.sinks import SinkContent, SqlSink
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _AT_ONCE = 500

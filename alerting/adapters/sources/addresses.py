@@ -1,16 +1,17 @@
-"""Addresses of brokers, and the certificates of connections to them."""
+"""Addresses of the servers of sources and sinks, certificates of connections to them, and their
+secrets: from the environment, or from files that only their owner may read."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 from urllib.parse import unquote, urlsplit
 
-from alerting.adapters.sources.secrets import require_private
-from alerting.definitions.faults import UserError
-from alerting.definitions.sources.streamed import Tls
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.source_fields import Secret, Tls
 from alerting.definitions.wording.language import ENGLISH
+from alerting.settings.variables import SecretRules
 
 CONNECT_S = 10
 ADDRESSED = ("source", "sink")
@@ -101,3 +102,73 @@ def tls_context(source: Encrypted) -> ssl.SSLContext:
             f"{ENGLISH.say(source.word)} {source.name}: tls: {file!s} cannot be read: {reason}"
         ) from error
     return context
+
+
+Resolve = Callable[[Secret], str]
+
+
+def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None = None) -> Resolve:
+    """Return the function that finds any secret; a source gets `allowed_secrets`. `connection`: of
+    Airflow by its id, in a DAG.
+
+    The function raises UserError, without the secret, if it is not there.
+    """
+
+    def resolve(secret: Secret) -> str:
+        if secret.env is not None:
+            found = environ.get(secret.env, "")
+            if not found:
+                raise UserError(
+                    f"the environment variable {secret.env} is not set; the process that connects "
+                    "needs "
+                    "it"
+                )
+            return found
+        if secret.file is not None:
+            return _read_secret(Path(secret.file))
+        if connection is None:
+            name = secret.airflow_connection
+            raise UserError(
+                f"the connection {shown(name)} is known to Airflow only: the DAG of the source "
+                "reads it"
+            )
+        return connection(str(secret.airflow_connection))
+
+    return resolve
+
+
+def allowed_secrets(
+    environ: Mapping[str, str], rules: SecretRules, connection: Callable[[str], str] | None = None
+) -> Resolve:
+    """Return the function that finds secrets. It raises UserError for those not allowed."""
+    resolve = resolver(environ, connection)
+
+    def find(secret: Secret) -> str:
+        refusal = rules.name_refusal(secret.env) if secret.env is not None else None
+        refusal = rules.file_refusal(secret.file) if secret.file is not None else refusal
+        if refusal is not None:
+            raise UserError(refusal)
+        return resolve(secret)
+
+    return find
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise UserError(
+            f"the file of the secret, {path!s}, cannot be read: {fault.strerror!s}"
+        ) from fault
+    except UnicodeDecodeError:
+        raise UserError(f"the file of the secret, {path!s}, is no text in UTF-8") from None
+    require_private(path)
+    return text.strip()
+
+
+def require_private(path: Path) -> None:
+    """Raise UserError if others than its owner may read a file, OSError if it is not there."""
+    if path.stat().st_mode & 0o077:
+        raise UserError(
+            f"the file of the secret, {path!s}, may be read by others: run `chmod 600` on it"
+        )

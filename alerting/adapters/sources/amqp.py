@@ -9,9 +9,9 @@ import pika
 from pika.exceptions import AMQPError
 
 from alerting.adapters.sources.addresses import CONNECT_S, Address, Encrypted, read_address
-from alerting.adapters.sources.threaded import MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
+from alerting.adapters.sources.brokers import MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line
-from alerting.definitions.sources.streamed import AmqpSource
+from alerting.definitions.source_fields import AmqpSource
 from alerting.usecases.sources.stream import subscription
 
 _AT_ONCE = 1 << 20

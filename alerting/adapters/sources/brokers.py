@@ -1,17 +1,24 @@
-"""The client of each kind of source of the stream service, imported when a source uses it."""
+"""The client of each kind of source of the stream service, imported when a source uses it; a
+subscription through a blocking client, in its own thread, and opened again if broken."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pkgutil import resolve_name
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
 
-from alerting.adapters.sources.threaded import Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line
-from alerting.definitions.sinks.fields import SinkFields
-from alerting.definitions.sources.streamed import StreamedSource
+from alerting.definitions.sinks import SinkFields
+from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.wording.language import ENGLISH
-from alerting.usecases.sources.stream import BrokerMessage, MessageStream
-from alerting.usecases.sources.trial import Look
+from alerting.ports import SourceLoss
+from alerting.usecases.sources.stream import BrokerMessage, Look, MessageStream, gap
 
 _HERE = "alerting.adapters.sources"
 STREAMS: Mapping[str, str] = {kind: f"{_HERE}.{kind}" for kind in ("mqtt", "amqp", "opcua")}
@@ -92,3 +99,372 @@ def load_client(document: StreamedSource | SinkFields, where: str) -> Any:
             f"{ENGLISH.say(document.word)} {document.name}: the client of {kind} cannot be "
             f"loaded ({first_line(error)}): {remedy}"
         ) from error
+
+
+MOST_UNACKNOWLEDGED = 1000
+"""Messages of a source that are here and not acknowledged: the bound of memory, with MOST_BYTES."""
+MOST_WAITING = 50_000
+"""The same of a source whose server sends a value once: about 40 MB, or 17 minutes of 50 values a
+second."""
+MOST_BYTES = 64 << 20
+LARGEST_MESSAGE = 1 << 20
+"""Size of the largest message that can be stored (bytes)."""
+BATCH = 500
+WAIT_S = 0.1
+_BEGINNING = 64 << 10
+_FIRST_WAIT_S = 0.5
+_MOST_REASONS = 100
+_TOO_MANY = f"more than {MOST_WAITING} values waited to be stored"
+_MILLISECOND = timedelta(milliseconds=1)
+_LONGEST_WAIT_S = 30.0
+_GOOD_S = 60.0  # after which a connection was a good one
+_CLOSE_S = 10.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message as a client got it. `token`: acknowledges it. `at`: when the broker got it."""
+
+    topic: str
+    payload: bytes
+    token: Any
+    at: datetime | None = None
+
+
+class BrokerClient(Protocol):
+    """A connection to a broker, used by one thread. Any exception means that it is broken, and it
+    is opened again.
+
+    `sends_again`: whether messages of an earlier connection that were not acknowledged come again.
+    """
+
+    @property
+    def sends_again(self) -> bool: ...
+
+    def receive(self, most: int) -> Sequence[Received]:
+        """Return about `most` next messages, after at most WAIT_S; with 0 only keep alive."""
+
+    def acknowledge(self, tokens: Sequence[Any]) -> None:
+        """Tell the broker that messages need not be sent again."""
+
+    def close(self) -> None:
+        """Disconnect."""
+
+
+class Losses:
+    """Counts of values that a subscription lost, by reason, until taken. For several threads."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._counts = Counter[str]()
+        self._logged = set[str]()
+
+    def add(self, reason: str, count: int = 0) -> None:
+        """Note values that are lost; `count`: 0 where they cannot be counted."""
+        with self._lock:
+            if reason in self._counts or len(self._counts) < _MOST_REASONS:
+                self._counts[reason] += count
+            is_new = reason not in self._logged
+            self._logged = (self._logged if len(self._logged) < _MOST_REASONS else set()) | {reason}
+        if is_new:
+            _log.warning("source %s: values are lost: %s", self._name, reason)
+
+    def take(self) -> list[SourceLoss]:
+        """Return what was added since the last call."""
+        with self._lock:
+            taken = self._counts
+            self._counts = Counter()
+        return [SourceLoss(reason, count) for reason, count in taken.items()]
+
+
+class _Connection:
+    """The messages of one connection that are not acknowledged yet. Those of an earlier one come
+    again, and are dropped.
+
+    `most`: bound of these messages. Only the thread of the client adds messages and counts them.
+    """
+
+    def __init__(self, most: int = MOST_UNACKNOWLEDGED) -> None:
+        self.messages: deque[BrokerMessage] = deque()
+        self.done: SimpleQueue[tuple[Any, int]] = SimpleQueue()
+        self.unacknowledged = 0
+        self.bytes = 0
+        self._most = most
+        self._largest = 0
+
+    def take_over(self, earlier: "_Connection") -> int:
+        """Take messages that never come again. Return how many find no room."""
+        with suppress(IndexError):
+            while self.headroom:
+                message = earlier.messages.popleft()
+                self._queue_message(
+                    message.topic, message.payload, message.received_at, None, message.fault
+                )
+        return len(earlier.messages)
+
+    def add(self, received: Received, now: datetime) -> None:
+        payload = received.payload
+        size = len(received.payload)
+        fault = None
+        self._largest = max(self._largest, size)
+        if size > LARGEST_MESSAGE:
+            payload = payload[:_BEGINNING]
+            fault = (
+                f"has {size} bytes, more than {LARGEST_MESSAGE}; only its first {_BEGINNING} are "
+                "kept"
+            )
+        self._queue_message(received.topic, payload, received.at or now, received.token, fault)
+
+    def _queue_message(
+        self, topic: str, payload: bytes, at: datetime, token: Any, fault: str | None
+    ) -> None:
+        self.unacknowledged = self.unacknowledged + 1
+        self.bytes = self.bytes + len(payload)
+        left = [(token, len(payload))]
+
+        def acknowledge() -> None:  # one that is stored again after an outage is acknowledged once
+            if left:
+                self.done.put(left.pop())
+
+        self.messages.append(BrokerMessage(topic, payload, at, acknowledge, fault))
+
+    def drop_oldest(self) -> int:
+        """Drop the oldest messages that are beyond the bounds; return how many."""
+        dropped = 0
+        with suppress(IndexError):  # all others are being stored
+            while self.unacknowledged > self._most or self.bytes > MOST_BYTES:
+                message = self.messages.popleft()
+                self._forget(len(message.payload))
+                dropped += 1
+        return dropped
+
+    def take_done(self, wait: float) -> list[Any]:
+        """Return the tokens of stored messages. `wait`: seconds to wait for the first of them."""
+        tokens: list[Any] = []
+        with suppress(Empty):
+            while True:
+                token, size = (
+                    self.done.get(timeout=wait) if wait and not tokens else self.done.get_nowait()
+                )
+                self._forget(size)
+                tokens.append(token)
+        return [token for token in tokens if token is not None]
+
+    def _forget(self, size: int) -> None:
+        self.unacknowledged = self.unacknowledged - 1
+        self.bytes = self.bytes - size
+
+    @property
+    def headroom(self) -> int:
+        """Return how many messages may come: as large as the largest, first LARGEST_MESSAGE."""
+        left = MOST_BYTES - self.bytes
+        return max(
+            min(
+                self._most - self.unacknowledged,
+                max(left // (self._largest or LARGEST_MESSAGE), left > 0),
+            ),
+            0,
+        )
+
+
+class ThreadedStream:
+    """Port `MessageStream` over a client that blocks."""
+
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], BrokerClient],
+        now: Callable[[], datetime],
+        losses: Losses | None = None,
+        is_sent_once: bool = False,
+        history: timedelta = timedelta(0),
+    ) -> None:
+        """Connect in the background. `connect`: returns an open client, or raises anything.
+        `losses`: those of the client.
+
+        `is_sent_once`: the server sends a value once. Then MOST_WAITING of them are kept, also
+        while none can be stored; of more the oldest are dropped. `history`: how far back a new
+        connection reads, so after such a drop there is a new one.
+        """
+        self._name = name
+        self._connect = connect
+        self._now = now
+        self._is_sent_once = is_sent_once
+        self._history = history
+        self._losses = losses or Losses(name)
+        self._fault: str | None = "the broker has not answered yet"
+        self._connection = _Connection()
+        self._stamps = _Stamps()
+        self._broken_at: datetime | None = None
+        self._dropped: list[tuple[datetime, int]] = []
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
+        self._thread.start()
+
+    def batch(self) -> list[BrokerMessage]:
+        """Return the next messages. Raises UserError when none is left and the broker is away."""
+        found: list[BrokerMessage] = []
+        messages = self._connection.messages
+        with suppress(IndexError):
+            while len(found) < BATCH:
+                found.append(messages.popleft())
+        if not found and self._fault is not None:
+            raise UserError(f"source {self._name}: {self._fault}")
+        return found
+
+    def losses(self) -> list[SourceLoss]:
+        """Return what was lost for ever since the last call."""
+        return self._losses.take()
+
+    def close(self) -> None:
+        """Acknowledge what is stored, and disconnect; the broker keeps the rest."""
+        self._closed.set()
+        self._thread.join(_CLOSE_S)
+
+    def _run(self) -> None:
+        wait = _FIRST_WAIT_S
+        while not self._closed.is_set():
+            began = time.monotonic()
+            try:
+                self._serve_connection()
+            except (
+                Exception
+            ) as error:  # of any client library, or of the platform: the connection is opened again
+                wait = _FIRST_WAIT_S if time.monotonic() - began > _GOOD_S else wait
+                own = (
+                    "the stream service itself fails, not the broker: "
+                    f"{f'{type(error).__name__}: {first_line(error)}'}"
+                )
+                reason = error.message if isinstance(error, UserError) else own
+                self._fault = reason
+                _log.warning("source %s: %s; trying again in %.1f s", self._name, reason, wait)
+                self._closed.wait(wait)
+                wait = min(2 * wait, _LONGEST_WAIT_S)
+
+    def _serve_connection(self) -> None:
+        with _faults_of_the_broker():
+            client = self._connect()
+        connection = _Connection(MOST_WAITING if self._is_sent_once else MOST_UNACKNOWLEDGED)
+        if not client.sends_again and (dropped := connection.take_over(self._connection)):
+            self._losses.add("too many messages of earlier connections waited", dropped)
+        self._connection = connection
+        self._fault = None
+        self._note_gap()
+        waiting: list[Received] = []
+        try:
+            while not (
+                self._closed.is_set() or (self._dropped and connection.unacknowledged < BATCH)
+            ):
+                tokens = connection.take_done(0 if connection.headroom else WAIT_S)
+                with _faults_of_the_broker():
+                    if tokens:
+                        client.acknowledge(tokens)
+                    waiting += client.receive(max(connection.headroom - len(waiting), 0))
+                waiting = self._add(connection, waiting)
+                self._drop_oldest(connection)
+            if tokens := connection.take_done(0):
+                with _faults_of_the_broker():
+                    client.acknowledge(tokens)
+        finally:
+            if self._is_sent_once:
+                self._add_last(client, connection, waiting)
+            with suppress(Exception):
+                client.close()
+
+    def _add(self, connection: _Connection, found: list[Received]) -> list[Received]:
+        """Add messages stamped now. Return those that wait because the clock fails."""
+        if not found:
+            return found
+        try:
+            now = self._now()
+        except Exception as error:
+            fault = f"the clock of the platform cannot be read: {first_line(error)}"
+            if self._fault != fault:
+                _log.warning("source %s: %s", self._name, fault)
+            self._fault = fault
+            if self._is_sent_once and len(found) > MOST_WAITING:
+                self._losses.add(
+                    "the clock of the platform could not be read", len(found) - MOST_WAITING
+                )
+                return found[-MOST_WAITING:]
+            return found
+        self._fault = None
+        for received, at in zip(found, self._stamps.stamp_messages(found, now), strict=True):
+            connection.add(received, at)
+        return []
+
+    def _add_last(
+        self, client: BrokerClient, connection: _Connection, waiting: list[Received]
+    ) -> None:
+        with suppress(Exception):
+            waiting = [*waiting, *client.receive(0)]
+        if left := self._add(connection, waiting):
+            self._losses.add(
+                "the clock of the platform could not be read when the connection ended", len(left)
+            )
+        self._drop_oldest(connection)
+        with suppress(Exception):
+            self._broken_at = self._broken_at or self._now()
+
+    def _drop_oldest(self, connection: _Connection) -> None:
+        """Drop the oldest values beyond the bounds: lost, unless the history has them."""
+        first = next(iter(connection.messages), None)
+        dropped = connection.drop_oldest() if self._is_sent_once else 0
+        if not dropped or first is None:
+            return
+        if self._history:
+            since = self._dropped[0][0] if self._dropped else first.received_at
+            self._dropped = [(since, dropped + sum(count for _, count in self._dropped))]
+        else:
+            self._losses.add(_TOO_MANY, dropped)
+
+    def _note_gap(self) -> None:
+        """Note what a server that sends once had before a connection, beyond its history."""
+        if self._broken_at is None and not self._dropped:
+            return
+        try:
+            now = self._now()
+        except (
+            Exception
+        ):  # of a clock in a database that is away: it is noted at the next connection
+            return
+        if self._broken_at is not None and now - self._broken_at > self._history:
+            self._losses.add(gap("there was no connection", self._broken_at, now))
+        for since, count in self._dropped:
+            if now - since > self._history:
+                self._losses.add(_TOO_MANY, count)
+        self._broken_at = None
+        self._dropped = []
+
+
+@contextmanager
+def _faults_of_the_broker() -> Iterator[None]:
+    """Raise UserError that names the connection, for what a client raises of its library."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"the connection to the broker fails: {first_line(error)}") from error
+
+
+class _Stamps:
+    """When messages were received. The clock is asked once for many of them, as it may be in the
+    database.
+
+    Each message is at least a millisecond after the one before of its topic: stamped with it, none
+    replaces another.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, datetime] = {}
+
+    def stamp_messages(self, found: Sequence[Received], now: datetime) -> Iterator[datetime]:
+        """Yield the stamps of messages that are received at once."""
+        self._last = {topic: at for topic, at in self._last.items() if at + _MILLISECOND > now}
+        for received in found:
+            last = self._last.get(received.topic)
+            self._last[received.topic] = now if last is None else last + _MILLISECOND
+            yield self._last[received.topic]

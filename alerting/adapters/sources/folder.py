@@ -14,20 +14,18 @@ from itertools import count
 from pathlib import Path
 from stat import S_ISREG
 
-from alerting.adapters.files.events import (
+from alerting.adapters.files.readings_and_events import (
     DEFAULT_END_COLUMN,
     DEFAULT_TYPE_COLUMN,
     EventColumns,
     EventsFile,
+    ReadingsFile,
 )
-from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.recognition import has_stamps
-from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, QualityLayout
-from alerting.adapters.files.stamps.formats import named_format
+from alerting.adapters.files.recognition import has_stamps, named_format
+from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, QualityLayout, open_table
 from alerting.adapters.files.tables.chunks import RepeatedTitle
-from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.faults import UserError, storable
-from alerting.definitions.sources.source import FilesSource
+from alerting.definitions.sources import FilesSource
 from alerting.usecases.sources.files import FoundFile
 
 REASON = ".reason.txt"

@@ -16,7 +16,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from alerting.adapters.sources.addresses import CONNECT_S, Encrypted, read_address
-from alerting.adapters.sources.threaded import (
+from alerting.adapters.sources.brokers import (
     LARGEST_MESSAGE,
     MOST_UNACKNOWLEDGED,
     WAIT_S,
@@ -25,7 +25,7 @@ from alerting.adapters.sources.threaded import (
     ThreadedStream,
 )
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.sources.streamed import MqttSource
+from alerting.definitions.source_fields import MqttSource
 
 _TRIED = 10
 _PORTS = {"mqtt": 1883, "mqtts": 8883}

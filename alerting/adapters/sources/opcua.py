@@ -15,9 +15,9 @@ from asyncua import Client, ua
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
 from alerting.adapters.sources.addresses import CONNECT_S, tls_context
-from alerting.adapters.sources.threaded import WAIT_S, Losses, Received, ThreadedStream
+from alerting.adapters.sources.brokers import WAIT_S, Losses, Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line, shown
-from alerting.definitions.sources.opc_ua import OpcUaSource
+from alerting.definitions.source_fields import OpcUaSource
 
 QUEUE = 1000
 """Values of a node that the server keeps between two messages, and after a broken connection until

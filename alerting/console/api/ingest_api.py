@@ -16,9 +16,9 @@ from alerting.console.api.api import MAY_NAME_NOTHING, Served, require
 from alerting.console.api.parameters import NameQuery
 from alerting.console.gate import LARGEST_DELIVERY
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import HttpSource
+from alerting.definitions.sources import HttpSource
 from alerting.ports import Platform
-from alerting.stores.sources import SourceDeliveries
+from alerting.stores.deliveries import SourceDeliveries
 from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
 from alerting.usecases.sources.status import SOURCES

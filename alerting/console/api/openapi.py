@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 
 from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Viewer, require
 from alerting.console.api.ingest_api import BODIES
-from alerting.console.definitions.documents import YAML, describe_schema
+from alerting.console.api.parameters import YAML, describe_schema
 from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
-from alerting.console.web.rendering import render
+from alerting.console.rendering import render
 
 _AT = "2026-01-05T09:45:00Z"
 _REASON = {"reason": "agreed with the shift"}

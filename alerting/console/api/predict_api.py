@@ -20,16 +20,15 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.predictions import JOB_ID, JobsFull, PredictFolder, PredictJob
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import NAME, Id, Instant, NameText
-from alerting.console.api.plant_times import plant_times, with_plant_times
-from alerting.console.api.views import View
-from alerting.console.web.prefix import address_of
+from alerting.console.api.views import View, plant_times, with_plant_times
+from alerting.console.prefix import address_of
 from alerting.deferred import load
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import Definition
 from alerting.ports import ModelUnavailable, Platform
-from alerting.usecases.registry.registration import ModelCache
-from alerting.usecases.scoring.file_scores import require_scores
-from alerting.usecases.scoring.question import Prediction, PredictQuestion
+from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.scoring.past_scores import require_scores
+from alerting.usecases.scoring.predict import Prediction, PredictQuestion
 
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel
@@ -376,8 +375,7 @@ def require_definition(platform: Platform, name: str) -> None:
 def _predict_sent(
     platform: Platform, predictor: Predictor, name: str, body: PredictBody
 ) -> Prediction:
-    from alerting.usecases.scoring.predict import predict
-    from alerting.usecases.scoring.sent import sent_readings
+    from alerting.usecases.scoring.predict import predict, sent_readings
 
     rows = [row.model_dump(exclude_none=True) for row in body.rows or ()]
     given = sent_readings(platform, body.asset, rows)

@@ -1,15 +1,18 @@
-"""Responses and request bodies of the API: a contract with programs, so written out."""
+"""Responses and request bodies of the API: a contract with programs, so written out. Times in their
+sentences are the plant's; fields keep instants in UTC."""
 
-from datetime import UTC, datetime, tzinfo
-from typing import Any, Self
+import re
+from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import to_jsonable_python
 
 from alerting.console.api.parameters import Instant, NameText, Short, Text
-from alerting.console.api.plant_times import with_plant_times
-from alerting.console.web.prefix import address_of
+from alerting.console.prefix import address_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import (
@@ -30,7 +33,8 @@ from alerting.episodes.episode import (
 from alerting.notifications.notification import Notification
 from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis
-from alerting.reporting.base import sentences
+from alerting.reporting import sentences
+from alerting.reporting.phrases import moment
 
 _ACTED: JsonDict = {"required": ["acted"], "properties": {"acted": {"const": True}}}
 FEEDBACK_RULES: JsonDict = {
@@ -310,3 +314,65 @@ def read_cursor(cursor: str) -> tuple[datetime, str]:
         raise UserError(
             "cursor: not a cursor of this API; take it from `next` of the page before"
         ) from fault
+
+
+T = TypeVar("T")
+_SENTENCES = frozenset(
+    {"reason", "message", "answer", "facts", "unknown", "why", "because", "step", "end_reason"}
+)
+"""Names of fields whose texts are sentences."""
+_WITHOUT_TEXT = frozenset({type(None), bool, int, float, datetime, timedelta})
+_STAMP = re.compile(
+    r"(?<![\w'\"])(?<!example "
+    r")\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)(?!\w)"
+)
+"""A stamp that the platform wrote: no example, and none of a request, which is shown in quotes as
+it was sent."""
+
+
+def plant_times(text: str, zone: tzinfo) -> str:
+    """Return a sentence with ISO stamps in the plant's zone: `2026-01-05 07:00 CET`."""
+    if "T" not in text:
+        return text
+    return _STAMP.sub(lambda found: _local(found[0], zone), text)
+
+
+def with_plant_times(value: T, zone: tzinfo) -> T:
+    """Return a dataclass, or several, with the plant's times in sentences at every depth."""
+    return _converted(value, zone, is_sentence=False)  # type: ignore[no-any-return]
+
+
+def _converted(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
+    if type(value) in _WITHOUT_TEXT:
+        return value
+    if isinstance(value, str):
+        return plant_times(value, zone) if is_sentence else value
+    if isinstance(value, tuple | list):
+        return (
+            type(value)(_converted(one, zone, is_sentence) for one in value)
+            if type(value) in (tuple, list)
+            else value
+        )
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    different = {}
+    for name in _field_names(type(value)):
+        found = getattr(value, name)
+        changed = _converted(found, zone, name in _SENTENCES)
+        if changed is not found and changed != found:
+            different[name] = changed
+    return replace(value, **different) if different else value
+
+
+@cache
+def _field_names(of: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(of) if field.init)
+
+
+def _local(stamp: str, zone: tzinfo) -> str:
+    try:
+        at = datetime.fromisoformat(stamp).astimezone(zone)
+    except (ValueError, OverflowError):
+        return stamp
+    day, clock, name = moment(at, zone).split(" ", 2)
+    return f"{day} {clock}{f':{at:%S}' if at.second else ''} {name}"

@@ -8,15 +8,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from alerting.console.api.api import MAY_CONFLICT, Engineer, Served, Viewer
 from alerting.console.api.parameters import Id, Short, SomeShort, require_number
-from alerting.console.api.plant_times import plant_times
-from alerting.console.api.views import View
+from alerting.console.api.views import View, plant_times
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.definitions.revisions import question_of
-from alerting.learning.selection.proposal import CandidateSummary, Proposal
+from alerting.learning.selection.decision import CandidateSummary, Proposal
 from alerting.ports import DecisionRecord, Platform, Training
-from alerting.reporting.figures.operating_curve import CurvePoint, operating_points
-from alerting.usecases.definitions.lookup import require_revision
-from alerting.usecases.registry.registration import ModelEvidence, SetPointEffect
+from alerting.reporting.model_charts import CurvePoint, operating_points
+from alerting.usecases.definitions.versions import require_revision
+from alerting.usecases.model_registry import ModelEvidence, SetPointEffect
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.runs import (
     ModelLine,

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.console.access import Person
+from alerting.console.alarms.shapes import chart_shape
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
-from alerting.console.trends.picture import trend_of_variables
-from alerting.console.web.chart import chart_shape
-from alerting.console.web.rendering import FormEngineer, language_of, render, zone_of
+from alerting.console.plant.trend_picture import trend_of_variables
+from alerting.console.rendering import FormEngineer, language_of, render, zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Conflicting, NotFound, UserError
 from alerting.definitions.model import (
@@ -26,19 +26,16 @@ from alerting.definitions.model import (
 from alerting.definitions.wording.language import Language, Styled, template, translatable
 from alerting.learning.metrics.confidence import merge_metrics
 from alerting.learning.metrics.graded_values import ServedValues
-from alerting.learning.selection.proposal import Proposal
+from alerting.learning.selection.decision import Proposal
 from alerting.operators.actions import NotAllowed
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform, PlatformAlert
 from alerting.readings.history import from_millis, to_millis
-from alerting.reporting.base.messages import NONE, number, seconds
 from alerting.reporting.definition.decisions import (
     describe_unseen,
     explain_waiting,
     summarise_decision,
 )
-from alerting.reporting.figures.bars import importance_bars
-from alerting.reporting.figures.episode_chart import EpisodeChart, Fan, Panel, problem_levels
-from alerting.reporting.figures.operating_curve import curve_line, operating_points
+from alerting.reporting.model_charts import curve_line, importance_bars, operating_points
 from alerting.reporting.page.decision_text import (
     candidate_titles,
     cut_short_lines,
@@ -48,15 +45,15 @@ from alerting.reporting.page.decision_text import (
     ranked,
     side_by_side,
 )
+from alerting.reporting.phrases import NONE, number, seconds
+from alerting.reporting.variable_charts import EpisodeChart, Fan, Panel, problem_levels
 from alerting.usecases.alarm_load.asset_overview import newest_importance
 from alerting.usecases.alarm_load.changes import DEFINITIONS, document_with_point
-from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED
-from alerting.usecases.definitions.versions import line_of_champions
+from alerting.usecases.definitions.versions import line_of_champions, require_revision
 from alerting.usecases.documents import ChangedMeanwhile
-from alerting.usecases.registry.registration import ModelEvidence
-from alerting.usecases.report_material.charted import load_served_values
-from alerting.usecases.training.progress import training_under_way
+from alerting.usecases.model_registry import ModelEvidence
+from alerting.usecases.training.due import training_under_way
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.runs import (
     ModelReport,
@@ -66,6 +63,7 @@ from alerting.usecases.training.runs import (
     model_report,
     request_training,
 )
+from alerting.usecases.trends.charted import load_served_values
 
 router = APIRouter(include_in_schema=False)
 STATE_NAMES = {

@@ -1,13 +1,22 @@
-"""Find faults of a condition: across its fields, and beside the known assets."""
+"""Find faults of conditions: across the fields of one, among several of them, and beside the known
+assets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
-from alerting.definitions.assets import TYPES, Asset
-from alerting.definitions.checks.limits import category_faults, order_faults, variable_faults
-from alerting.definitions.faults import MISSING, Fault, format_duration, shown
-from alerting.definitions.fields.limits import HOUR_OF_DAY, LearnedLimit
+from alerting.definitions.assets import TYPES, Asset, VariableType
+from alerting.definitions.faults import MISSING, Fault, format_duration, name_hint, shown
+from alerting.definitions.fields.conditions import (
+    DEFAULTS,
+    HOUR_OF_DAY,
+    Condition,
+    Conditions,
+    LearnedLimit,
+)
+from alerting.definitions.fields.problem import Problem
 from alerting.definitions.limits import (
     Level,
     learned_limits,
@@ -15,7 +24,7 @@ from alerting.definitions.limits import (
     levels_on,
     unknown_limits,
 )
-from alerting.definitions.model import Band, Condition, FromAttribute, LevelLimits
+from alerting.definitions.model import Band, FromAttribute, LevelLimits
 from alerting.definitions.wording.language import join_with_and
 
 MIDDLE = 0.5
@@ -351,3 +360,183 @@ def _numbers(level: Level) -> str:
     return ", ".join(
         f"{name} {getattr(level, name)}" for name in names if getattr(level, name) is not None
     )
+
+
+_OF_ONE = (
+    *(
+        "variable",
+        "above",
+        "below",
+        "clear_above_at",
+        "clear_below_at",
+        "outside",
+        "inside",
+        "equals",
+        "clear_inside",
+    ),
+    *("clear_outside", "levels", "rate_per", "at_least", "frozen_after"),
+)
+
+
+def combination_faults(definition: Conditions) -> Iterable[Fault]:
+    """Return the faults across the fields of a definition with conditions of several variables."""
+    yield from _faults("", definition, _OF_ONE, definition)
+
+
+def combined_problem_faults(problem: Problem) -> Iterable[Fault]:
+    """Return the faults across the fields of a problem with conditions of several variables."""
+    yield from _faults(
+        "problem.", problem, ("variable", "above", "below", "equals", "event"), DEFAULTS
+    )
+
+
+def combination_faults_on(
+    written: Conditions | Problem, targets: Sequence[Asset], path: str = ""
+) -> Iterable[Fault]:
+    """Return the faults of each condition on matched assets. `path`: where they are."""
+    for own, condition in _conditions(
+        path, written, written if isinstance(written, Conditions) else DEFAULTS
+    ):
+        for fault in faults_on_assets(condition, targets):
+            yield fault if fault.path == "assets" else replace(fault, path=own + fault.path)
+
+
+def _faults(
+    path: str, written: Conditions | Problem, of_one: Sequence[str], shared: Condition
+) -> Iterable[Fault]:
+    how = "all" if written.any is None else "any"
+    for name in (
+        n for n in of_one if n in written.model_fields_set and getattr(written, n) not in (None, "")
+    ):
+        yield Fault(
+            f"{path}{name}",
+            f"cannot stand beside {how}",
+            f"write it in a condition of {how}, or remove {how}",
+        )
+    yield from _list_faults(path, written)
+    for own, condition in _conditions(path, written, shared):
+        if not condition.variable:
+            yield Fault(
+                f"{own}variable",
+                MISSING,
+                "write variable: and a limit, or any: or all:",
+            )
+        else:
+            yield from (
+                replace(fault, path=own + fault.path) for fault in faults_across_fields(condition)
+            )
+
+
+def _list_faults(path: str, group: Any) -> Iterable[Fault]:
+    lists = {how: members for how in ("any", "all") if (members := getattr(group, how)) is not None}
+    if len(lists) > 1:
+        yield Fault(
+            f"{path}all",
+            "cannot stand beside any",
+            "write one of them within the other",
+        )
+    for how, members in lists.items():
+        if len(members) < 2:
+            yield Fault(
+                f"{path}{how}",
+                "needs at least two conditions",
+                "write a single one with variable: and its limit",
+            )
+        for i, member in enumerate(members):
+            if getattr(member, "any", None) is not None or getattr(member, "all", None) is not None:
+                inner = f"{path}{how}.{i}."
+                given = [
+                    n
+                    for n in type(member).model_fields
+                    if n not in ("any", "all") and getattr(member, n) is not None
+                ]
+                yield from (
+                    Fault(
+                        f"{inner}{name}",
+                        "cannot stand beside any or all",
+                        "write another condition",
+                    )
+                    for name in given
+                )
+                yield from _list_faults(inner, member)
+
+
+def _conditions(path: str, written: Any, shared: Condition) -> Iterator[tuple[str, Condition]]:
+    nested = [
+        (how, i, member)
+        for how in ("any", "all")
+        for i, member in enumerate(getattr(written, how, None) or ())
+    ]
+    for how, i, member in nested:
+        inner = f"{path}{how}.{i}."
+        yield from list(_conditions(inner, member, shared)) or [
+            (inner, member.condition(member.variable or "", shared))
+        ]
+
+
+def order_faults(path: str, above: float | None, below: float | None) -> Iterable[Fault]:
+    """Return the fault of a lower limit that is not below the upper one."""
+    if above is not None and below is not None and below >= above:
+        yield Fault(
+            path,
+            f"below {below!s} must be less than above {above!s}",
+            "the good range lies between them",
+        )
+
+
+def variable_faults(
+    path: str,
+    name: str,
+    types: Mapping[str, VariableType],
+    equals: bool | float | str | None = None,
+) -> Iterable[Fault]:
+    """Return the faults of a variable with a numeric limit, or with the value that it must have.
+
+    `types`: those of the variables of all matched assets.
+    """
+    if name not in types:
+        yield Fault(
+            path,
+            f"none of the matched assets has a variable {shown(name)}",
+            name_hint(name, types, "known variables"),
+        )
+    elif equals is not None and not isinstance(equals, TYPES[types[name]][0]):
+        kind = types[name]
+        wanted = TYPES[types[name]][1]
+        yield Fault(
+            path,
+            f"{shown(equals)} is not a possible value of {shown(name)}, a {kind}",
+            f"after equals: write {wanted}",
+        )
+    elif equals is None and types[name] == "category":
+        yield Fault(
+            path,
+            f"{shown(name)} is a category; a limit needs a number",
+            "write equals: and its text",
+        )
+
+
+def category_faults(
+    path: str, name: str, targets: Sequence[Asset], *others: str
+) -> Iterable[Fault]:
+    """Return faults of a variable that groups readings. `others`: what else may be named."""
+    types = {n: v.type for asset in targets for n, v in asset.variables.items()}
+    choices = f"name a category, or {', '.join(others)}" if others else "name a category"
+    if name not in types:
+        yield Fault(
+            path,
+            f"none of the matched assets has a variable {shown(name)}",
+            name_hint(name, [*types, *others], "known variables"),
+        )
+    elif types[name] == "number":
+        yield Fault(
+            path,
+            f"{shown(name)} is a number; a group needs a category",
+            choices,
+        )
+    elif any(asset.delay(name) for asset in targets):
+        yield Fault(
+            path,
+            f"{shown(name)} has a delay: it is not known at the instant that it groups",
+            "name another variable",
+        )

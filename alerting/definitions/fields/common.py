@@ -1,21 +1,255 @@
 """Fields that every kind of definition has: identity, guidance, schedule, notification,
-suppression, lateness."""
+suppression by design (the line's states and hours, evaluated but not notified), lateness; and the
+questions that lead to a kind."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
+from zoneinfo import ZoneInfo
 
 from croniter import croniter
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
 
-from alerting.definitions.assets import Closed, Line, Name, Paragraph, Tag
-from alerting.definitions.faults import Duration
-from alerting.definitions.hours import TimeZone
-from alerting.definitions.suppression import Suppression
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.assets import (
+    TYPES,
+    Asset,
+    AssetTree,
+    Closed,
+    EventType,
+    Line,
+    Name,
+    Paragraph,
+    Tag,
+    VariableName,
+)
+from alerting.definitions.faults import Duration, Fault, format_duration, name_hint, shown
+from alerting.definitions.fields.hours import Hours, TimeZone, time_zone
+from alerting.definitions.fields.names import Number
+from alerting.definitions.wording.language import join_with_and, translatable
+
+
+class LineState(Closed):
+    """A state without notifications: a variable has some value, or an event goes on."""
+
+    variable: VariableName | None = Field(
+        None,
+        description=(
+            "Variable that shows the state: of the asset itself, or else of the nearest one above "
+            "it (parent)."
+        ),
+    )
+    equals: StrictBool | Number | Line | None = Field(
+        None,
+        description=(
+            "It has exactly this value: a number, true or false, or the text of a category."
+        ),
+    )
+    above: Number | None = Field(None, description="It is above this value.")
+    below: Number | None = Field(
+        None, description="It is below this value. With above too: outside of both."
+    )
+    hold: Duration = Field(
+        timedelta(0), alias="for", description="Time for which the state must hold."
+    )
+    stale_after: Duration = Field(
+        timedelta(minutes=10),
+        description="A value stays in force until the next one, at most this long; then the state "
+        "is unknown, "
+        "and recipients are notified.",
+    )
+    event: Tag | None = Field(
+        None,
+        description=(
+            "Instead: an event of this type goes on (* matches any text), on the asset or any "
+            "above it."
+        ),
+    )
+    recovery: Duration = Field(
+        timedelta(0),
+        description="Time after the end of the state that is suppressed as well: the start-up.",
+    )
+
+
+class OtherAlert(Closed):
+    """Another alert on the same asset, whose open episodes inhibit this one."""
+
+    definition: Name = Field(description="Name of the other definition.")
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+class Suppression(Closed):
+    """Times without notifications, by design of the plant. Evaluation goes on; an episode still
+    open afterwards is announced."""
+
+    when: Annotated[tuple[LineState, ...], BeforeValidator(_one_or_more)] = Field(
+        (), max_length=50, description="States of the line, of which one is enough."
+    )
+    inhibited: Annotated[tuple[OtherAlert, ...], BeforeValidator(_one_or_more)] = Field(
+        (),
+        alias="while",
+        max_length=20,
+        exclude_if=lambda others: not others,
+        description=(
+            "Other alerts, of which one is enough: no notification while an episode of it is open "
+            "on the same asset."
+        ),
+    )
+    windows: tuple[Hours, ...] = Field((), max_length=100, description="Hours of the week.")
+    timezone: TimeZone = Field(
+        "UTC",
+        description="IANA time zone of the windows, e.g. Europe/Berlin; that of the plant "
+        "(ALERTING_TIMEZONE) when left out.",
+    )
+    still_notify: tuple[Literal["low", "medium", "high", "critical"], ...] = Field(
+        (),
+        max_length=10,
+        description="Severities that are announced even then; none when left out: an alert without "
+        "meaning in that state is "
+        "never announced.",
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return the time zone of the windows."""
+        return time_zone(self.timezone)
+
+    @property
+    def of_plant(self) -> "Suppression":
+        """Return it by states and calendar alone, without other alerts."""
+        return self.model_copy(update={"inhibited": ()}) if self.inhibited else self
+
+
+def suppression_faults(suppression: Suppression) -> Iterable[Fault]:
+    """Return the faults that show without knowledge of the assets."""
+    if not suppression.when and not suppression.windows and not suppression.inhibited:
+        yield Fault(
+            "suppression",
+            "is empty",
+            "add when: {variable: line_state, equals: stopped}, while: or windows:",
+        )
+    for i, state in enumerate(suppression.when):
+        yield from _state_faults(f"suppression.when.{i}", state)
+
+
+def _state_faults(path: str, state: LineState) -> Iterable[Fault]:
+    limited = state.above is not None or state.below is not None
+    if (state.variable is None) == (state.event is None):
+        yield Fault(path, "needs either a variable with a value, or an event type")
+    if state.variable is not None and state.equals is None and not limited:
+        yield Fault(
+            path,
+            f"has no value for {state.variable}",
+            "add equals:, above: or below:",
+        )
+    if state.equals is not None and limited:
+        yield Fault(
+            f"{path}.equals",
+            "cannot stand beside above or below",
+            "write two states: one is enough",
+        )
+    if state.event is not None and (state.equals is not None or limited or state.hold):
+        yield Fault(
+            path,
+            "an event has no value and no `for`",
+            "remove equals, above, below and for",
+        )
+    if state.above is not None and state.below is not None and state.below >= state.above:
+        yield Fault(
+            f"{path}.below",
+            f"{state.below!s} must be less than above {state.above!s}",
+        )
+    if state.stale_after <= timedelta(0):
+        yield Fault(f"{path}.stale_after", "must be longer than 0s")
+
+
+def suppression_faults_on(
+    suppression: Suppression,
+    targets: Sequence[Asset],
+    assets: Sequence[Asset],
+    event_types: Sequence[EventType],
+) -> Iterable[Fault]:
+    """Return the faults that show beside the assets of a definition and those above them.
+
+    These are unknown variables and events, and values of a wrong type.
+    """
+    tree = AssetTree(
+        assets if any(state.variable is not None for state in suppression.when) else ()
+    )
+    for i, state in enumerate(suppression.when):
+        path = f"suppression.when.{i}"
+        if state.event is not None:
+            yield from _event_faults(path, state.event, event_types)
+        for asset in targets if state.variable is not None else ():
+            if faults := list(_variable_faults(path, state, tree.asset_and_ancestors(asset))):
+                yield from faults
+                break
+
+
+def _event_faults(path: str, pattern: str, event_types: Sequence[EventType]) -> Iterable[Fault]:
+    found = [t for t in event_types if fnmatchcase(t.name, pattern)]
+    lasting = [t.name for t in event_types if t.duration == "lasting"]
+    if not found:
+        hint = name_hint(pattern, lasting, "known event types that last")
+        yield Fault(
+            f"{path}.event",
+            f"no event type is called {shown(pattern)}",
+            hint,
+        )
+    elif not any(t.duration == "lasting" for t in found):
+        hint = name_hint(pattern, lasting, "event types that last")
+        yield Fault(
+            f"{path}.event",
+            f"{shown(pattern)} is an instant event and has no duration",
+            hint,
+        )
+
+
+def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Iterable[Fault]:
+    name = state.variable or ""
+    holder = next((a for a in chain if name in a.variables), None)
+    if holder is None:
+        names = {variable for asset in chain for variable in asset.variables}
+        where = join_with_and(*(shown(a.name) for a in chain))
+        yield Fault(
+            f"{path}.variable",
+            f"there is no variable {shown(name)} on {where}",
+            name_hint(name, names, "known variables"),
+        )
+        return
+    variable = holder.variables[name]
+    kind, wanted = TYPES[variable.type]
+    if state.equals is None and variable.type == "category":
+        yield Fault(
+            f"{path}.variable",
+            f"{shown(name)} is a category; above and below need a number",
+            "write equals:",
+        )
+    if state.equals is not None and not isinstance(state.equals, kind):
+        yield Fault(
+            f"{path}.equals",
+            f"{shown(state.equals)} is not a possible value of {shown(name)}, a {variable.type}",
+            f"write {wanted}",
+        )
+    if variable.sampling and state.stale_after < variable.sampling:
+        usual = format_duration(variable.sampling)
+        message = (
+            f"{format_duration(state.stale_after)} is shorter than the sampling of {shown(name)} "
+            "on "
+            f"{shown(holder.name)}, {usual}"
+        )
+        yield Fault(
+            f"{path}.stale_after",
+            message,
+            "lengthen it; otherwise the state is unknown between two readings",
+        )
+
 
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
@@ -142,3 +376,16 @@ def period_of_cron(cron: str) -> ReportPeriod:
     if longest <= timedelta(days=7):
         return "week"
     return "month" if longest <= timedelta(days=31) else "quarter"
+
+
+class Start(NamedTuple):
+    """A question of an engineer: what is there, and what is wanted.
+
+    `order`: in the list of all, the simplest first. `fields`: returns the fields beside name, kind
+    and assets, for a variable and a limit of it, which is None where none is known.
+    """
+
+    order: int
+    given: str
+    wanted: str
+    fields: Callable[[str, float | None], dict[str, Any]]

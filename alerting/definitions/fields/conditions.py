@@ -1,23 +1,260 @@
-"""Conditions of several variables: `any` or `all` of them, of which each may be such a list once
-more."""
+"""Fields of conditions: the limits of one variable, reading by reading, what to do without data,
+and conditions of several variables.
 
-from collections.abc import Iterator
+Limits are numbers, attributes of the asset, or learned. Of several conditions `any` or `all` must
+hold, of which each may be such a list once more.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Discriminator, Field, StrictBool
+from pydantic import Tag as PydanticTag
 
-from alerting.definitions.assets import Closed, Line, VariableName
+from alerting.definitions.assets import Closed, Line, Tag, VariableName
 from alerting.definitions.faults import Duration
-from alerting.definitions.fields.condition import Condition
-from alerting.definitions.fields.limits import (
-    Band,
-    FromAttribute,
-    LearnableLimit,
-    LearnedLimit,
-    Limit,
-)
+from alerting.definitions.fields.common import Severity
 from alerting.definitions.fields.names import Number
+
+HOUR_OF_DAY = "hour_of_day"
+
+
+class FromAttribute(Closed):
+    """A limit that every asset states for itself."""
+
+    attribute: Tag = Field(
+        description=(
+            "Name of the asset attribute that holds the limit; an asset without it is refused."
+        )
+    )
+
+
+class Learned(Closed):
+    """A quantile of the variable's own readings over the last time before each estimate, in
+    groups."""
+
+    quantile: Number = Field(
+        gt=0,
+        lt=1,
+        description="Share of the readings below the limit, e.g. 0.999 for above and 0.001 for "
+        "below. A group needs so many "
+        "readings that its greatest or smallest one lies beyond the quantile with 95 %: 2,995 for "
+        "0.999, 299 for 0.99.",
+    )
+    over: Duration = Field(
+        timedelta(days=28),
+        description=(
+            "Time before an estimate that it is made from; suppressed times and problems do not "
+            "count."
+        ),
+    )
+    by: tuple[VariableName, ...] = Field(
+        (),
+        max_length=3,
+        description="Groups with a limit of their own, the coarsest first: names of categories, "
+        "and hour_of_day (in the time "
+        "zone of `schedule`). A group never seen, or with too few readings, takes the limit "
+        "without the last name, at last the "
+        "one of all readings.",
+    )
+
+
+class LearnedLimit(Closed):
+    """A limit that is estimated from readings, again by schedule."""
+
+    learned: Learned = Field(
+        description="The limit is a quantile of the readings before the estimate."
+    )
+
+
+Limit = Number | FromAttribute
+
+
+def limit_form(value: object) -> str:
+    """Return how a limit is written, as the name of its group of fields."""
+    if isinstance(value, float | int):
+        return "float"
+    if isinstance(value, LearnedLimit) or (isinstance(value, Mapping) and "learned" in value):
+        return "LearnedLimit"
+    return "FromAttribute" if isinstance(value, Mapping | FromAttribute) else "float"
+
+
+LearnableLimit = Annotated[
+    Annotated[Number, PydanticTag("float")]
+    | Annotated[FromAttribute, PydanticTag("FromAttribute")]
+    | Annotated[LearnedLimit, PydanticTag("LearnedLimit")],
+    Discriminator(limit_form),
+]
+
+
+class Band(Closed):
+    """A range of values; both ends belong to it."""
+
+    low: Limit = Field(description="Lower end of the band: a number, or {attribute: name}.")
+    high: Limit = Field(description="Upper end of the band: a number, or {attribute: name}.")
+
+
+class AtLeast(Closed):
+    """A share of the last readings."""
+
+    readings: int = Field(
+        ge=1, le=100, description="This many readings must be beyond the limit ..."
+    )
+    of: int = Field(
+        ge=2,
+        le=100,
+        description="... among this many last ones; missing, frozen, impossible and bad readings "
+        "do not count.",
+    )
+
+
+class LevelLimits(Closed):
+    """The limits of one severity."""
+
+    above: LearnableLimit | None = Field(
+        None,
+        description=(
+            "This severity is reached by a value above: a number, {attribute: name}, or {learned: "
+            "…}."
+        ),
+    )
+    below: LearnableLimit | None = Field(
+        None,
+        description=(
+            "This severity is reached by a value below: a number, {attribute: name}, or {learned: "
+            "…}."
+        ),
+    )
+    clear_above_at: Limit | None = Field(
+        None, description="After `above` it is left only at or below this value (hysteresis)."
+    )
+    clear_below_at: Limit | None = Field(
+        None, description="After `below` it is left only at or above this value (hysteresis)."
+    )
+
+
+class Levels(Closed):
+    """Limits by severity; the worst one that holds counts."""
+
+    low: LevelLimits | None = Field(None, description="Limits of severity low.")
+    medium: LevelLimits | None = Field(None, description="Limits of severity medium.")
+    high: LevelLimits | None = Field(None, description="Limits of severity high.")
+    critical: LevelLimits | None = Field(None, description="Limits of severity critical.")
+
+
+class Condition(Closed):
+    """A variable leaves its limits."""
+
+    severity: Severity = Field(
+        "medium", description="Severity of an episode: low, medium, high, critical."
+    )
+    variable: VariableName = Field(description="Variable that is evaluated, reading by reading.")
+    above: LearnableLimit | None = Field(
+        None,
+        description=(
+            "Triggered by a value above this limit: a number, {attribute: name}, or {learned: …}."
+        ),
+    )
+    below: LearnableLimit | None = Field(
+        None,
+        description="Triggered by a value below this limit: a number, {attribute: name}, or "
+        "{learned: …}. With above too: "
+        "outside of both.",
+    )
+    clear_above_at: Limit | None = Field(
+        None,
+        description=(
+            "After `above` was triggered it clears only at or below this value (hysteresis)."
+        ),
+    )
+    clear_below_at: Limit | None = Field(
+        None,
+        description=(
+            "After `below` was triggered it clears only at or above this value (hysteresis)."
+        ),
+    )
+    outside: Band | None = Field(
+        None, description="Triggered by a value outside of this band; the same as below and above."
+    )
+    inside: Band | None = Field(None, description="Triggered by a value inside this band.")
+    equals: StrictBool | Number | Line | FromAttribute | None = Field(
+        None,
+        description=(
+            "Triggered by exactly this value: a number, true or false, the text of a category, or "
+            "{attribute: name}."
+        ),
+    )
+    clear_inside: Band | None = Field(
+        None,
+        description="After `outside` was triggered it clears only inside this band (hysteresis): "
+        "after too high at or below its "
+        "upper end, after too low at or above its lower end; the same as clear_above_at and "
+        "clear_below_at.",
+    )
+    clear_outside: Band | None = Field(
+        None,
+        description="After `inside`, or `equals` with a number, was triggered it clears only "
+        "outside of this wider band "
+        "(hysteresis).",
+    )
+    levels: Levels | None = Field(
+        None,
+        description="Instead of one limit: limits by severity. One episode, whose severity rises "
+        "and falls; the worst one counts. The field severity then counts for missing "
+        "data only.",
+    )
+    rate_per: Duration | None = Field(
+        None,
+        description="Evaluate the change of the value per this time instead of the value: the "
+        "limits are rates.",
+    )
+    at_least: AtLeast | None = Field(
+        None, description="Triggered only by this many of the last readings, not by each one."
+    )
+    hold: Duration = Field(
+        timedelta(0),
+        alias="for",
+        description=(
+            "On-delay: the condition must hold this long, and still hold then, before the episode "
+            "opens."
+        ),
+    )
+    clear_for: Duration = Field(
+        timedelta(0),
+        description=(
+            "Off-delay: the condition must be gone this long, and still be gone then, before the "
+            "episode closes."
+        ),
+    )
+    stale_after: Duration = Field(
+        timedelta(minutes=10),
+        description="A value holds until the next reading, which may come at the last instant, at "
+        "most this long; "
+        "then data are missing.",
+    )
+    frozen_after: Duration | None = Field(
+        None,
+        description="A sensor with the same value for this long is frozen, also across a gap in "
+        "the data: "
+        "its value counts as missing from then on.",
+    )
+    no_data: Literal["hold", "alert", "ignore"] = Field(
+        "hold",
+        description="Policy where data are missing, frozen, of bad quality, or outside the "
+        "variable's engineering range. "
+        "hold: the state is unknown, which neither raises nor closes an episode; alert: that is "
+        "itself a reason to raise; "
+        "ignore: each value counts, until the next one comes (for values that are sent only when "
+        "they change); a value of bad "
+        "quality is unknown nevertheless.",
+    )
+
+
+DEFAULTS = Condition.model_construct(variable="")
+"""A condition without limits, for the defaults that the conditions of a problem share."""
+
 
 How = Literal["any", "all"]
 MOST_MEMBERS = 20

@@ -1,4 +1,5 @@
-"""The problem that an alert warns of."""
+"""The problem that an alert warns of, where it is expected, and how long an alarm of a model
+lasts."""
 
 from datetime import timedelta
 from typing import Literal, NamedTuple
@@ -7,14 +8,16 @@ from pydantic import Field, StrictBool
 
 from alerting.definitions.assets import Closed, Line, Tag, VariableName
 from alerting.definitions.faults import Duration, format_duration
-from alerting.definitions.fields.condition import DEFAULTS, Condition
 from alerting.definitions.fields.conditions import (
+    DEFAULTS,
     MOST_MEMBERS,
+    Band,
     Combination,
+    Condition,
+    FromAttribute,
     ProblemMember,
     combination_of,
 )
-from alerting.definitions.fields.limits import Band, FromAttribute
 from alerting.definitions.fields.names import LongerThanZero, Number
 from alerting.definitions.wording.language import spoken_number
 
@@ -200,4 +203,47 @@ def _limit(limit: float | str | bool | FromAttribute) -> str:
         else spoken_number(limit)
         if isinstance(limit, float)
         else limit
+    )
+
+
+# version of the rule by which an alarm ends and announces; 1: it ended one horizon after its raise;
+# 2: at raise + gap, too, a problem was announced
+ALARM_RULE = 3
+
+
+class PredictionWindow(NamedTuple):
+    """Where a problem is predicted, relative to the instant of the prediction: (after, until]."""
+
+    after: timedelta
+    until: timedelta
+
+    @property
+    def length(self) -> timedelta:
+        """Return its length."""
+        return self.until - self.after
+
+
+class AlarmFields(Closed):
+    """When an alarm of a model ends whose problem does not come."""
+
+    clear_at: Number | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        exclude_if=lambda value: value is None,
+        description="Risk below which an alarm clears (hysteresis), between 0 and 1; at most the "
+        "threshold that raises it. Left out: 0.5 in log-odds below the threshold, e.g. 0.71 for "
+        "0.8.",
+    )
+    clear_for: Duration | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Off-delay: the risk must be low for this long before the alarm ends; two "
+        "strides when left out.",
+    )
+    longest_time: Duration | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Longest time of one alarm whose problem does not come; four horizons when "
+        "left out.",
     )

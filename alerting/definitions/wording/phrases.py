@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
-from alerting.definitions.fields.condition import Condition
-from alerting.definitions.fields.conditions import Combination
-from alerting.definitions.fields.limits import Band, FromAttribute, LearnedLimit
+from alerting.definitions.fields.conditions import (
+    Band,
+    Combination,
+    Condition,
+    FromAttribute,
+    LearnedLimit,
+)
 from alerting.definitions.fields.problem import Problem
 from alerting.definitions.fields.variables import Variable
 from alerting.definitions.wording.language import (

@@ -8,16 +8,15 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from alerting.definitions.assets import Asset, Closed, EventType, Tag, VariableName
-from alerting.definitions.checks.limits import category_faults
+from alerting.definitions.checks.conditions import category_faults
 from alerting.definitions.faults import Duration, Fault
-from alerting.definitions.fields.common import SEVERITIES, Severity
+from alerting.definitions.fields.common import SEVERITIES, Severity, Start
 from alerting.definitions.fields.learning import PromotionMode
 from alerting.definitions.fields.names import Number
-from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import Problem
 from alerting.definitions.wording.language import translatable
 from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables
-from alerting.kinds.normal.fields import USUAL_PERIOD, NormalDefinition, NormalPeriod
+from alerting.kinds.normal_definition import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
 Candidate = Literal[
     "pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder"

@@ -26,16 +26,17 @@ from alerting.detection.suppression import touches
 from alerting.episodes.episode import Contribution, Quantity
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
-from alerting.kinds.normal.model import EpisodeRule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.normal_model import EpisodeRule, advance_part, evaluate_fitted, stopped
 from alerting.kinds.protocol.evaluation import (
+    NO_MODEL,
     EvaluationSources,
     RaiseEvidence,
     ScoredRows,
     TargetEvaluation,
     VersionInterval,
+    carried_reason,
 )
 from alerting.kinds.protocol.shared_inputs import SharedInputs
-from alerting.kinds.protocol.unknown_reasons import NO_MODEL, carried_reason
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import Column
 from alerting.learning.features.reading_counts import (

@@ -33,20 +33,19 @@ from alerting.kinds.protocol.kind import (
     Charted,
     Gap,
     Inputs,
+    ScoreDetails,
     Statistic,
     TrainedKind,
     Why,
     WhyQuestion,
 )
-from alerting.kinds.protocol.scoring import ScoreDetails
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.protocol.spacing import LEAST, Times, usual_distance
-from alerting.learning.features.encoding import Columns
-from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.ports import Files
 from alerting.readings.history import History, from_millis, has_data, millis
-from alerting.reporting.figures.episode_chart import ChartLevel
+from alerting.reporting.variable_charts import ChartLevel
 
 _BEFORE = timedelta(hours=1)
 _LONGEST = timedelta(days=28)

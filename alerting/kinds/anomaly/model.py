@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from alerting.detection.anomalies.category_space import group_rows
-from alerting.detection.anomalies.detectors import Detector, IsolationTrees, arrays_of, detector_of
-from alerting.detection.anomalies.normal_space import Floats, NormalSpace
 from alerting.detection.categories import CategoryValues, Labels, Windows
 from alerting.detection.problems import BoolArray
-from alerting.kinds.normal.model import NormalModel, read_header
+from alerting.kinds.anomaly.detectors import Detector, IsolationTrees, arrays_of, detector_of
+from alerting.kinds.anomaly.normal_space import Floats, NormalSpace, group_rows
+from alerting.kinds.normal_model import NormalModel, read_header
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import Files

@@ -26,8 +26,15 @@ from alerting.learning.features.reading_counts import (
     usual_counts,
 )
 from alerting.learning.models.trained import Floats
-from alerting.readings.history import Millis, duration_millis, has_data, millis, to_millis
-from alerting.readings.long_history import LongHistory, split_instants
+from alerting.readings.history import (
+    LongHistory,
+    Millis,
+    duration_millis,
+    has_data,
+    millis,
+    split_instants,
+    to_millis,
+)
 from alerting.readings.spacing import UsualDistance, declared_ms
 
 ROWS = 10_000

@@ -11,24 +11,17 @@ import numpy.typing as npt
 
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.wording.language import translatable
-from alerting.detection.anomalies.category_space import LEAST_ROWS as LEAST_OF_CATEGORY
-from alerting.detection.anomalies.category_space import Spaces, around_own_level, encode, fit_spaces
-from alerting.detection.anomalies.fitting import VARIANCE, fit_detector
-from alerting.detection.anomalies.normal_space import (
-    Floats,
-    far_from_others,
-    spread_floors,
-    take_logarithms,
-)
-from alerting.detection.anomalies.threshold import (
-    Threshold,
-    threshold_for_rate,
-    threshold_for_share,
-)
 from alerting.detection.categories import Labels
 from alerting.detection.problems import BoolArray
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
+from alerting.kinds.anomaly.detectors import (
+    VARIANCE,
+    Threshold,
+    fit_detector,
+    threshold_for_rate,
+    threshold_for_share,
+)
 from alerting.kinds.anomaly.model import (
     AnomalyModel,
     ByCategory,
@@ -37,6 +30,17 @@ from alerting.kinds.anomaly.model import (
     to_files,
     usual_clear_for,
     windows_of,
+)
+from alerting.kinds.anomaly.normal_space import LEAST_ROWS as LEAST_OF_CATEGORY
+from alerting.kinds.anomaly.normal_space import (
+    Floats,
+    Spaces,
+    around_own_level,
+    encode,
+    far_from_others,
+    fit_spaces,
+    spread_floors,
+    take_logarithms,
 )
 from alerting.kinds.anomaly.normal_time import (
     MOST_CELLS,
@@ -48,7 +52,7 @@ from alerting.kinds.anomaly.normal_time import (
     rows_of,
     steady_variables,
 )
-from alerting.kinds.normal.training import no_readings, normal_time
+from alerting.kinds.normal_training import no_readings, normal_time
 from alerting.kinds.protocol.training import (
     Comparison,
     Estimated,
@@ -59,8 +63,7 @@ from alerting.kinds.protocol.training import (
 )
 from alerting.learning.data.point_in_time import long_view
 from alerting.learning.features.plan import FeaturePlan
-from alerting.readings.history import Millis, duration_millis, to_millis
-from alerting.readings.long_history import LongHistory
+from alerting.readings.history import LongHistory, Millis, duration_millis, to_millis
 
 Positions = npt.NDArray[np.int64]
 _FOLDS = 4

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.checks.trained import feature_faults, training_faults
+from alerting.definitions.checks.definition import feature_faults, training_faults
 from alerting.definitions.faults import Fault
-from alerting.definitions.fields.starts import Start
+from alerting.definitions.fields.common import Start
 from alerting.definitions.model import TrainedDefinition
 
 

@@ -1,7 +1,7 @@
 """Kind `classifier`: a trained model predicts the problem."""
 
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.kinds.prediction.prediction_kind import PredictionKind
+from alerting.kinds.prediction_kind import PredictionKind
 from alerting.kinds.protocol.kind import TrainedKind
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files

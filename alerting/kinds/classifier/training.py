@@ -11,10 +11,9 @@ from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.challenger import finish_challenger, sample_shares
+from alerting.learning.selection.challenger import finish_challenger, refit, sample_shares
 from alerting.learning.selection.choice import ChanceTest, choose
 from alerting.learning.selection.promotion import compare
-from alerting.learning.selection.refit import refit
 from alerting.ports import Files
 
 

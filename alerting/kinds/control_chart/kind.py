@@ -15,9 +15,8 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.model import Condition
 from alerting.definitions.wording.language import joined, translatable
 from alerting.definitions.wording.phrases import variable_title
-from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.evaluation import Carried, Evaluation, Status, StatusInterval
-from alerting.detection.messages.condition_messages import (
+from alerting.detection.messages import (
     bad_quality_message,
     stale_message,
     waiting_message,
@@ -27,10 +26,18 @@ from alerting.detection.suppression import is_covered
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.control_chart.definition import ControlChartDefinition
-from alerting.kinds.control_chart.messages import describe_points, shift_message, statistic_text
-from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, from_files
-from alerting.kinds.normal.model import EpisodeRule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.control_chart.evaluate import describe_points, shift_message, statistic_text
+from alerting.kinds.control_chart.model import (
+    Chart,
+    ChartState,
+    ControlChartModel,
+    FittedChart,
+    Point,
+    from_files,
+)
+from alerting.kinds.normal_model import EpisodeRule, advance_part, evaluate_fitted, stopped
 from alerting.kinds.protocol.evaluation import (
+    NO_LIMITS,
     EvaluationSources,
     Raise,
     RaiseEvidence,
@@ -53,7 +60,6 @@ from alerting.kinds.protocol.spacing import (
     describe_unfulfillable,
     usual_distance,
 )
-from alerting.kinds.protocol.unknown_reasons import NO_LIMITS
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 from alerting.readings.history import (
@@ -66,7 +72,7 @@ from alerting.readings.history import (
     no_instants,
     to_millis,
 )
-from alerting.reporting.figures.episode_chart import ChartLevel
+from alerting.reporting.variable_charts import ChartLevel
 
 _STATUSES: tuple[Status, ...] = ("clear", "triggered", "unknown")
 _CLEAR, _TRIGGERED, _UNKNOWN = range(3)

@@ -1,7 +1,17 @@
-"""Phase I of a control chart: limits of a normal period, and their comparison on unseen time."""
+"""Phase I of a control chart: limits of a normal period, and their comparison on unseen time.
+
+Limits follow from the average run length in control, from tables. Points are independent and
+normal, and the level and deviation are known. EWMA: asymptotic limits, by the integral equation of
+S. V. Crowder (Technometrics 29 (1987) 401-407; the published table is that of J. M. Lucas and M. S.
+Saccucci, Technometrics 32 (1990)). CUSUM, two-sided: by that of E. S. Page (Biometrika 41 (1954)
+100-115; table 9.4 of D. C. Montgomery, Introduction to Statistical Quality Control), the smallest
+allowances by D. Siegmund's approximation (1985). Zones: simulated for the first three rules of
+Western Electric together. Between the entries limits are linear in the logarithm of the run length.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,18 +20,24 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import chi2, norm
 
 from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import translatable
-from alerting.detection.control_charts.chart import Chart, ChartState, Point
-from alerting.detection.control_charts.limits import limit_of, spread_limits
-from alerting.detection.control_charts.phase_one import LEAST_POINTS, estimate
 from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import is_covered
-from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
-from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
-from alerting.kinds.normal.training import (
+from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, RULES, ControlChartDefinition
+from alerting.kinds.control_chart.model import (
+    Chart,
+    ChartState,
+    ControlChartModel,
+    FittedChart,
+    Point,
+    to_files,
+)
+from alerting.kinds.control_chart.phase_one import LEAST_POINTS, estimate
+from alerting.kinds.normal_training import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
     FoundProblems,
@@ -41,7 +57,7 @@ from alerting.kinds.protocol.training import (
     TrainingSource,
 )
 from alerting.learning.metrics.confidence import poisson_interval
-from alerting.learning.selection.decision_table import Objection, decide
+from alerting.learning.selection.decision import Objection, decide
 from alerting.readings.history import History, Millis, duration_millis, has_data, millis, to_millis
 
 _WEEK = timedelta(days=7)
@@ -380,3 +396,60 @@ class Signals(NamedTuple):
     @property
     def is_too_many(self) -> bool:
         return is_too_many(self.signals, self.expected, self.in_alarm)
+
+
+_LOG_LENGTHS = np.log([20, 100, 370, 1_000, 10_000, 100_000, 1_000_000])
+# by the weight of the newest point
+_EWMA: Mapping[float, Sequence[float]] = {
+    0.05: (1.053, 1.879, 2.490, 2.884, 3.627, 4.229, 4.749),
+    0.1: (1.334, 2.148, 2.701, 3.059, 3.749, 4.322, 4.824),
+    0.2: (1.603, 2.360, 2.859, 3.187, 3.834, 4.384, 4.871),
+    0.3: (1.739, 2.453, 2.925, 3.238, 3.866, 4.404, 4.885),
+    0.5: (1.874, 2.534, 2.977, 3.277, 3.886, 4.415, 4.891),
+    1.0: (1.960, 2.576, 3.000, 3.291, 3.891, 4.417, 4.892),
+}
+# by the allowance k
+_CUSUM: Mapping[float, Sequence[float]] = {
+    0.05: (4.56, 10.30, 17.68, 24.94, 45.45, 68.0, 90.9),
+    0.125: (3.851, 7.841, 12.083, 15.697, 24.634, 33.80, 43.0),
+    0.25: (3.019, 5.597, 8.008, 9.931, 14.492, 19.091, 23.695),
+    0.5: (2.032, 3.502, 4.774, 5.757, 8.053, 10.355, 12.657),
+    0.75: (1.461, 2.481, 3.339, 3.999, 5.531, 7.066, 8.601),
+    1.0: (1.066, 1.874, 2.516, 3.009, 4.160, 5.312, 6.463),
+    1.5: (0.472, 1.131, 1.604, 1.942, 2.700, 3.462, 4.232),
+}
+_ZONES = (0.722, 0.967, 1.138, 1.264, 1.557, 1.832, 2.078)
+
+
+def limit_of(chart: Chart, run_length: float) -> float:
+    """Return the limit of a chart, or the width of its zones, at which it gives a false alarm in so
+    many points on average."""
+    if chart.kind == "ewma":
+        return _interpolated(_EWMA, chart.smoothing, run_length)
+    if chart.kind == "cusum":
+        return _interpolated(_CUSUM, chart.allowance, run_length)
+    if all(RULES[name].points == 1 for name in chart.rules):
+        return _point_limit(run_length) / 3
+    return float(np.interp(math.log(run_length), _LOG_LENGTHS, _ZONES))
+
+
+def spread_limits(size: int, run_length: float) -> tuple[float, float]:
+    """Return lowest and highest standard deviation of a subgroup, in those of a reading (S chart).
+
+    From the chi-squared distribution, so that each side has half of the false alarms.
+    """
+    share = float(norm.cdf(_point_limit(run_length)))
+    low, high = (float(chi2.ppf(side, size - 1)) for side in (1 - share, share))
+    return math.sqrt(low / (size - 1)), math.sqrt(high / (size - 1))
+
+
+def _point_limit(run_length: float) -> float:
+    return float(norm.isf(0.5 / run_length))
+
+
+def _interpolated(
+    table: Mapping[float, Sequence[float]], parameter: float, run_length: float
+) -> float:
+    of_rows = [np.interp(math.log(run_length), _LOG_LENGTHS, limits) for limits in table.values()]
+    # over the reciprocal, on which limits depend nearly as a line
+    return float(np.interp(-1 / parameter, [-1 / row for row in table], of_rows))

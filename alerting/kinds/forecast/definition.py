@@ -8,11 +8,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from alerting.definitions.assets import Asset, EventType, VariableName
-from alerting.definitions.checks.trained import feature_faults, training_faults
-from alerting.definitions.families import PERSISTENCE
+from alerting.definitions.checks.definition import feature_faults, training_faults
 from alerting.definitions.faults import Duration, Fault, format_duration, shown
-from alerting.definitions.fields.learning import Learning
-from alerting.definitions.fields.starts import Start
+from alerting.definitions.fields.common import Start
+from alerting.definitions.fields.learning import PERSISTENCE, Learning
 from alerting.definitions.model import Problem, TrainedDefinition, describe_problem
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables, variable_title

@@ -9,19 +9,20 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
-from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.kinds.forecast.definition import SEASONAL
-from alerting.kinds.forecast.distribution import QUANTILES, Floats
 from alerting.kinds.forecast.model import (
     FILE,
+    QUANTILES,
     Boosted,
     FittedForecast,
+    Floats,
     LinearForecaster,
     Naive,
     Smoothing,
 )
-from alerting.learning.features.encoding import Columns, Dense
+from alerting.learning.features.plan import Columns, Dense
 from alerting.learning.models.families.quantile_trees import (
     PACKAGES,
     StoredQuantileTrees,

@@ -17,9 +17,9 @@ from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.forecast.definition import ForecastDefinition
-from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, Floats
-from alerting.kinds.prediction.evaluation import evaluate_part
-from alerting.kinds.prediction.prediction_kind import PredictionKind, explain_instant, explain_raise
+from alerting.kinds.forecast.model import HIGHEST, LOWEST, MEDIAN, Floats
+from alerting.kinds.prediction_evaluation import evaluate_part
+from alerting.kinds.prediction_kind import PredictionKind, explain_instant, explain_raise
 from alerting.kinds.protocol.evaluation import (
     EvaluationSources,
     ModelVerification,
@@ -30,13 +30,19 @@ from alerting.kinds.protocol.evaluation import (
     TargetEvaluation,
     VersionInterval,
 )
-from alerting.kinds.protocol.kind import Charted, IntervalsByAsset, TrainedKind, Why, WhyQuestion
-from alerting.kinds.protocol.scoring import ScoreDetails
+from alerting.kinds.protocol.kind import (
+    Charted,
+    IntervalsByAsset,
+    ScoreDetails,
+    TrainedKind,
+    Why,
+    WhyQuestion,
+)
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.models.trained import Estimator, TrainedModel
 from alerting.ports import Files, Predicted
 from alerting.readings.history import History, Millis, to_millis
-from alerting.reporting.figures.episode_chart import Fan
+from alerting.reporting.variable_charts import Fan
 
 if TYPE_CHECKING:
     from alerting.kinds.forecast.model import FittedForecast

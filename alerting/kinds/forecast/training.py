@@ -10,23 +10,27 @@ from typing import Any
 import numpy as np
 import optuna
 
-from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import TrainingRefused, UserError
+from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
-from alerting.kinds.forecast.distribution import MEDIAN, Floats, conformal_shifts, covered, crps
 from alerting.kinds.forecast.families import FORECASTERS, Forecaster, Positions, Task
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
-from alerting.kinds.forecast.model import FittedForecast
+from alerting.kinds.forecast.model import (
+    MEDIAN,
+    FittedForecast,
+    Floats,
+    conformal_shifts,
+    covered,
+    crps,
+)
 from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
 from alerting.kinds.protocol.training import Challenger, KindTraining
-from alerting.learning.data.asset_rows import leads_of
 from alerting.learning.data.dataset import Dataset, at_stride
-from alerting.learning.data.split import walk_forward_folds
-from alerting.learning.features.encoding import Columns, Encoding
-from alerting.learning.features.plan import FeaturePlan, describe_window
-from alerting.learning.metrics.bootstrap import time_blocks
+from alerting.learning.data.rows import leads_of, walk_forward_folds
+from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
+from alerting.learning.metrics.metrics import time_blocks
 from alerting.learning.models.files import model_files
 from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash, sigmoid
 from alerting.learning.search.candidates import (
@@ -44,6 +48,7 @@ from alerting.learning.selection.challenger import (
     finish_challenger,
     importance_by_source,
     ordinary_ranges,
+    refit,
     sample_shares,
     training_cutoff,
     usual_values,
@@ -55,8 +60,7 @@ from alerting.learning.selection.choice import (
     compare_best,
     evaluate_onset,
 )
-from alerting.learning.selection.refit import refit
-from alerting.learning.selection.values import ValueEvidence, ValueTest, describe_worse
+from alerting.learning.selection.decision import ValueEvidence, ValueTest, describe_worse
 from alerting.ports import Files
 from alerting.readings.history import duration_millis
 

@@ -13,15 +13,15 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import Styled, measured, translatable
 from alerting.detection.problems import predicts
 from alerting.detection.suppression import SuppressedInterval
-from alerting.kinds.forecast.distribution import Floats, covered, crps
 from alerting.kinds.forecast.kind import forecast_of
+from alerting.kinds.forecast.model import Floats, covered, crps
 from alerting.kinds.protocol.evaluation import ModelVerification, Served
-from alerting.learning.data.asset_rows import future_values
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
+from alerting.learning.data.rows import future_values
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.decision_table import Objection, PromotionDecision, decide
+from alerting.learning.selection.decision import Objection, PromotionDecision, decide
 from alerting.learning.selection.promotion import (
     DAY_MS,
     ActedWindow,

@@ -1,4 +1,5 @@
-"""Input and result of an evaluation of one target, for every kind."""
+"""Input and result of an evaluation of one target, for every kind; and why the state of a target
+with a model is unknown where no model was asked."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from alerting.definitions.model import Condition, Definition, Revision, TrainedDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.readings.history import History, Millis, from_millis
 from alerting.readings.series import Series
 
@@ -17,9 +19,9 @@ if TYPE_CHECKING:
 
     from alerting.deferred import pd
     from alerting.definitions.assets import Asset
-    from alerting.detection.classifier import Scores
     from alerting.detection.evaluation import Evaluation, ReadingInForce
     from alerting.detection.learned_limits import LearnedLimits
+    from alerting.detection.problems import Scores
     from alerting.detection.suppression import SuppressedInterval
     from alerting.episodes.episode import Contribution, RecommendationResult
     from alerting.episodes.lifecycle import ConditionState, Step
@@ -211,3 +213,24 @@ class TargetEvaluation:
     learned: LearnedLimits | None = None
     valid_until: Mapping[datetime, datetime] = field(default_factory=dict)
     has_model: bool = True
+
+
+OUT_OF_SERVICE = translatable("the definition is not in service")
+NO_MODEL = translatable("no model is in service yet")
+NO_LIMITS = translatable("no limits are in service yet")
+NO_LEARNED_LIMITS = translatable("no learned limits are in service yet")
+NOT_ASKED = translatable("the model has just gone into service and has not given a score yet")
+WITHOUT_MODEL = frozenset({NO_MODEL, NO_LIMITS, NO_LEARNED_LIMITS})
+"""The reasons that no longer hold once there is a champion, whatever an evaluation of before has
+stored."""
+
+
+def carried_reason(before: TargetEvaluation) -> str | None:
+    """Return why the state is unknown with a model that was asked at no instant of its part: as it
+    was, but not that there was no model, or no definition in service."""
+    if not before.has_model:
+        return NOT_ASKED
+    if before.scores:
+        return before.unknown
+    reason = before.state.unknown_reason
+    return NOT_ASKED if reason in WITHOUT_MODEL | {OUT_OF_SERVICE} else reason

@@ -1,4 +1,5 @@
-"""The protocol of a kind: its methods for evaluation, outcomes, explanations, charts and reports.
+"""The protocol of a kind: its methods for evaluation, outcomes, explanations, charts, reports and
+scores.
 
 A kind is one package with two modules. `definition` holds `DEFINITION`, the class of its documents,
 from which schema, validator and reference page are made; it states the variables that it reads and
@@ -7,10 +8,12 @@ kind with a model has a third one: `training` holds `TRAINING` (`alerting.kinds.
 with libraries that no evaluation needs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
@@ -30,7 +33,15 @@ from alerting.kinds.protocol.evaluation import (
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts
 from alerting.readings.history import History
-from alerting.reporting.figures.episode_chart import ChartLevel, Fan, MovingLevel
+from alerting.reporting.variable_charts import ChartLevel, Fan, MovingLevel
+
+if TYPE_CHECKING:
+    from alerting.deferred import pd
+    from alerting.episodes.episode import Contribution
+    from alerting.kinds.protocol.evaluation import ScoredRows
+    from alerting.kinds.protocol.shared_inputs import SharedInputs
+    from alerting.learning.features.plan import FeaturePlan
+    from alerting.ports import Predicted
 
 D_contra = TypeVar("D_contra", bound=Definition, contravariant=True)
 Gap = tuple[datetime, datetime]
@@ -75,7 +86,7 @@ class Charted(NamedTuple):
     stale_after: timedelta | None = None
     scored: bool = False
     statistic: Statistic | None = None
-    others: tuple["Charted", ...] = ()
+    others: tuple[Charted, ...] = ()
     fan: Fan | None = None
 
 
@@ -211,3 +222,30 @@ class TrainedKind(Kind[D_contra], Protocol[D_contra]):
 
     def load(self, files: Files) -> TrainedModel:
         """Return the model of these files. Raises any exception for files that it cannot read."""
+
+
+class ScoreDetails(NamedTuple):
+    """Contributions to a score, the largest first, and the predicted values of kinds that predict
+    any."""
+
+    contributions: tuple[Contribution, ...] = ()
+    forecast: tuple[Predicted, ...] = ()
+
+
+@runtime_checkable
+class ScoringKind(Protocol):
+    """Methods of a kind whose score at an instant depends on a window of readings alone, and not on
+    the scores before it."""
+
+    def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan | None:
+        """Return the plan of the features of an asset; None if the model has learned nothing of
+        this asset."""
+
+    def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the score of each row of features, in one column, with their index. Raises
+        UserError if columns are missing."""
+
+    def details(
+        self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs
+    ) -> ScoreDetails:
+        """Explain the last of these scores. `history`: the readings from which it was computed."""

@@ -17,7 +17,7 @@ from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.model import Condition, Definition
 from alerting.definitions.wording.language import joined
-from alerting.detection.rates import rates_of_change
+from alerting.detection.threshold import rates_of_change
 from alerting.readings.history import Millis, duration_millis
 
 Times = Mapping[str, Millis]

@@ -17,12 +17,10 @@ from alerting.learning.search.candidates import Candidate
 from alerting.learning.search.ceiling import ReadTime
 from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.choice import ChanceTest
-from alerting.learning.selection.decision_table import PromotionDecision
+from alerting.learning.selection.decision import PromotionDecision, ValueEvidence
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset
-from alerting.learning.selection.values import ValueEvidence
 from alerting.ports import Files, Progress, Readings
-from alerting.readings.history import History
-from alerting.readings.long_history import LongHistory
+from alerting.readings.history import History, LongHistory
 
 T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
 

@@ -7,13 +7,16 @@ from typing import Any, ClassVar, Literal, Self, cast
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.checks.combinations import combination_faults, combination_faults_on
-from alerting.definitions.checks.conditions import faults_across_fields, faults_on_assets
+from alerting.definitions.checks.conditions import (
+    combination_faults,
+    combination_faults_on,
+    faults_across_fields,
+    faults_on_assets,
+)
 from alerting.definitions.faults import Duration, Fault
-from alerting.definitions.fields.conditions import Conditions
+from alerting.definitions.fields.common import Start
+from alerting.definitions.fields.conditions import HOUR_OF_DAY, Conditions, Learned
 from alerting.definitions.fields.learning import PromotionMode
-from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
-from alerting.definitions.fields.starts import Start
 from alerting.definitions.limits import key_of, learned_limits, severities
 from alerting.definitions.model import (
     SEVERITIES,

@@ -17,16 +17,16 @@ from alerting.detection.conditions import (
     all_series,
     combine_carried,
     conditions_that_count,
+    data_gaps,
     evaluate_combination,
     longest_lookback,
     search_from,
     severity_of_missing,
     under_another_revision,
 )
-from alerting.detection.data_gaps import data_gaps
 from alerting.detection.evaluation import Carried, Evaluation
 from alerting.detection.learned_limits import LearnedLimits, Numbers, learned_sides_at
-from alerting.detection.messages.condition_messages import (
+from alerting.detection.messages import (
     combined_message,
     fact_message,
     limit_message,
@@ -36,8 +36,9 @@ from alerting.detection.threshold import evaluate_series, lookback
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step, advance
-from alerting.kinds.normal.model import stopped
+from alerting.kinds.normal_model import stopped
 from alerting.kinds.protocol.evaluation import (
+    NO_LEARNED_LIMITS,
     EvaluationSources,
     Raise,
     RaiseEvidence,
@@ -46,7 +47,6 @@ from alerting.kinds.protocol.evaluation import (
 )
 from alerting.kinds.protocol.kind import Charted, Inputs, TrainedKind
 from alerting.kinds.protocol.spacing import Times, describe_unfulfillable, lasting_condition
-from alerting.kinds.protocol.unknown_reasons import NO_LEARNED_LIMITS
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.model import LearnedLimitsModel, from_files
 from alerting.kinds.threshold.why import explain_instant
@@ -54,7 +54,7 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, ModelUnavailable
 from alerting.readings.history import History, Millis, to_millis
 from alerting.readings.series import Series, is_text, series_of
-from alerting.reporting.figures.episode_chart import (
+from alerting.reporting.variable_charts import (
     AT_RAISE,
     ChartLevel,
     MovingLevel,

@@ -10,7 +10,7 @@ from typing import Any
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import template
 from alerting.detection.learned_limits import Group, GroupLimit, LimitTable, least_readings
-from alerting.kinds.normal.model import NormalModel, read_header
+from alerting.kinds.normal_model import NormalModel, read_header
 from alerting.kinds.protocol.training import NoteTable
 from alerting.ports import Files
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.checks.conditions import MIDDLE
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
+from alerting.definitions.fields.conditions import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of
 from alerting.definitions.wording.language import translatable
 from alerting.detection.categories import CategoryValues, category_values, labels_at
@@ -23,7 +23,7 @@ from alerting.detection.learned_limits import (
 )
 from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered
-from alerting.kinds.normal.training import compared_rows, times_of_readings
+from alerting.kinds.normal_training import compared_rows, times_of_readings
 from alerting.kinds.protocol.training import (
     Comparison,
     Estimated,
@@ -34,7 +34,7 @@ from alerting.kinds.protocol.training import (
 )
 from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
 from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, to_files
-from alerting.learning.selection.decision_table import decide
+from alerting.learning.selection.decision import decide
 from alerting.readings.history import (
     History,
     Millis,

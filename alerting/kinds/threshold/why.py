@@ -15,7 +15,7 @@ from alerting.definitions.wording.language import spoken_duration, spoken_number
 from alerting.detection.conditions import ConditionAt, all_series, evaluate_combination
 from alerting.detection.evaluation import Carried
 from alerting.detection.learned_limits import LearnedLimits
-from alerting.detection.messages.condition_messages import fact_message
+from alerting.detection.messages import fact_message
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.threshold.definition import ThresholdDefinition

@@ -19,8 +19,6 @@ from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval
-from alerting.learning.data.asset_rows import AssetRows, JoinedRows, join_assets, label_asset
-from alerting.learning.data.bursts import burst_findings
 from alerting.learning.data.findings import Consequence, Finding
 from alerting.learning.data.labels import (
     EFFECTS,
@@ -29,27 +27,28 @@ from alerting.learning.data.labels import (
     describe_feedback,
 )
 from alerting.learning.data.point_in_time import point_in_time_view, without_strays
-from alerting.learning.data.quality import find_oddities, find_strays
-from alerting.learning.data.row_limit import (
+from alerting.learning.data.quality import burst_findings, find_oddities, find_strays
+from alerting.learning.data.rows import (
+    PARTS,
     THINNED,
+    AssetRows,
+    Borders,
+    JoinedRows,
+    Parts,
+    join_assets,
+    label_asset,
     limit_rows,
+    purge_length,
     readings_interval,
+    require_all_parts,
     require_both_classes,
     require_problem,
     require_strides,
-)
-from alerting.learning.data.split import (
-    PARTS,
-    Borders,
-    Parts,
-    purge_length,
-    require_all_parts,
     split_borders,
 )
 from alerting.learning.features.build import build_features
-from alerting.learning.features.encoding import Columns
 from alerting.learning.features.moments import Floats
-from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import DerivedFeatures, derive_features, plan_features
 from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis

@@ -14,7 +14,7 @@ from typing import Literal
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.model import FeedbackUse, Problem, TrainedDefinition
-from alerting.detection.counted_times import is_unknown_start, why_not_counted
+from alerting.detection.occurrences import is_unknown_start, why_not_counted
 from alerting.detection.problems import (
     NOT_YET,
     BoolArray,
@@ -28,8 +28,7 @@ from alerting.detection.problems import (
 )
 from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.episodes.episode import Episode, Verdict
-from alerting.episodes.misses import ReportedMiss
-from alerting.episodes.outcome import acted_within, consensus
+from alerting.episodes.outcome import ReportedMiss, acted_within, consensus
 from alerting.learning.features.moments import Floats
 from alerting.readings.history import (
     FAR_FUTURE,

@@ -13,6 +13,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.reading_counts import most_have_enough_readings
 from alerting.readings.history import (
     History,
+    LongHistory,
     Millis,
     duration_millis,
     event_delays,
@@ -20,7 +21,6 @@ from alerting.readings.history import (
     millis,
     no_events,
 )
-from alerting.readings.long_history import LongHistory
 from alerting.readings.spacing import usual_instants
 
 

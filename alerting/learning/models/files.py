@@ -25,21 +25,24 @@ from pydantic import (
 )
 
 from alerting.definitions.faults import UserError
-from alerting.learning.features.encoding import (
+from alerting.learning.features.plan import (
     MOST_COLUMNS,
+    STORED,
     ColumnPairs,
     Columns,
     Dense,
     Encoding,
+    FeaturePlan,
+    Length,
+    Name,
     Position,
     Positions,
 )
-from alerting.learning.features.plan import STORED, FeaturePlan, Length, Name
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.trained import (
-    MOST_ROWS,
-    MOST_VALUES,
+    MOST_NORMAL_ROWS,
+    MOST_NORMAL_VALUES,
     NEAREST,
     Estimator,
     FittedModel,
@@ -58,7 +61,7 @@ MOST_BYTES = 16 << 20
 _FIRST_YEAR = 1970
 _LAST_YEAR = 2200
 
-Row = Annotated[tuple[float, ...], Field(max_length=MOST_VALUES)]
+Row = Annotated[tuple[float, ...], Field(max_length=MOST_NORMAL_VALUES)]
 Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 REFIT = "refit-"
@@ -149,7 +152,7 @@ class NormalMeta(_Closed):
     columns: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
     centre: Row
     scale: Row
-    rows: Annotated[tuple[Row, ...], Field(min_length=NEAREST + 1, max_length=MOST_ROWS)]
+    rows: Annotated[tuple[Row, ...], Field(min_length=NEAREST + 1, max_length=MOST_NORMAL_ROWS)]
     distances: Annotated[Row, Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -159,7 +162,7 @@ class NormalMeta(_Closed):
             raise ValueError("distances must increase, one for each row")
         if (
             any(len(part) != width for part in (self.centre, self.scale, *self.rows))
-            or width * len(self.rows) > MOST_VALUES
+            or width * len(self.rows) > MOST_NORMAL_VALUES
         ):
             raise ValueError("centre, scale and rows do not fit the columns, or are too large")
         if any(scale <= 0 for scale in self.scale):

@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from alerting.definitions.faults import UserError
-from alerting.learning.features.encoding import FARTHEST, Dense, Encoding
+from alerting.learning.features.plan import FARTHEST, Dense, Encoding
 from alerting.learning.models.trained import (
     CATEGORICAL,
     DEFAULT_LEFT,

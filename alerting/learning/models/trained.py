@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
-from alerting.learning.features.encoding import Columns, Encoding
-from alerting.learning.features.plan import STORED, FeaturePlan
+from alerting.learning.features.plan import STORED, Columns, Encoding, FeaturePlan
 from alerting.learning.features.set_point_effects import SetPointEffects
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 NEAREST = 5
-MOST_ROWS = 2_000
-MOST_VALUES = 100_000
+MOST_NORMAL_ROWS = 2_000
+MOST_NORMAL_VALUES = 100_000
 DIGITS = 6  # significant ones that are stored
 
 
@@ -77,7 +76,7 @@ def sample_normal(
     """Return at most 2,000 normal rows and 100,000 values, by the seed; None of too few."""
     columns = level_columns(plan)
     normal = np.flatnonzero(label == 0)
-    most = min(MOST_ROWS, MOST_VALUES // max(len(columns), 1))
+    most = min(MOST_NORMAL_ROWS, MOST_NORMAL_VALUES // max(len(columns), 1))
     if not columns or min(len(normal), most) <= NEAREST:
         return None
     if len(normal) > most:

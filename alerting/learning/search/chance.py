@@ -23,8 +23,7 @@ import numpy.typing as npt
 from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.moments import Floats
-from alerting.learning.search.candidates import Fold
-from alerting.learning.search.sample import MOST_SEARCHED, Positions, evenly
+from alerting.learning.search.candidates import MOST_SEARCHED, Fold, Positions, evenly
 
 SHIFTS = 400
 PLACEMENTS = 2_000

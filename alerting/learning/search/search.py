@@ -10,25 +10,23 @@ import optuna
 from alerting.definitions.fields.learning import Learning
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.features.encoding import Floats
+from alerting.learning.features.plan import Floats
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params, get_family
 from alerting.learning.models.trained import Estimator
 from alerting.learning.search.candidates import (
     Candidate,
+    ColumnLimit,
     Fold,
+    Positions,
+    SearchSample,
     Trial,
     assemble,
+    search_sample,
+    take_part,
     usable_folds,
 )
 from alerting.learning.search.ceiling import ReadTime, run_trials
 from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
-from alerting.learning.search.sample import (
-    ColumnLimit,
-    Positions,
-    SearchSample,
-    search_sample,
-    take_part,
-)
 
 # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most
 # variables

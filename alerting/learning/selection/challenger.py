@@ -1,11 +1,12 @@
 """The challenger: fit the chosen candidate once, set calibration and threshold, score the test
-period once."""
+period once; and its refit: the same parameters fitted on all mature rows, and whether that is worse
+than its twin."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -14,21 +15,21 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.fields.alarm import ALARM_RULE
+from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.features.encoding import Columns
-from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.metrics.bootstrap import (
+from alerting.learning.data.rows import THINNED
+from alerting.learning.features.plan import Columns, FeaturePlan
+from alerting.learning.metrics.confidence import flatten_metrics, merge_metrics
+from alerting.learning.metrics.metrics import (
+    EventMetrics,
     evaluate_rows,
     reliability_with_intervals,
     time_blocks,
 )
-from alerting.learning.metrics.confidence import flatten_metrics, merge_metrics
-from alerting.learning.metrics.metrics import EventMetrics
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import (
     AT_ONCE,
@@ -40,10 +41,16 @@ from alerting.learning.models.trained import (
     sample_normal,
     take_levels,
 )
-from alerting.learning.search.candidates import Candidate, margin_out_of_fold, rows_out_of_fold
+from alerting.learning.search.candidates import (
+    Candidate,
+    ColumnLimit,
+    margin_out_of_fold,
+    rows_out_of_fold,
+    take_part,
+)
 from alerting.learning.search.chance import count_problems, placed_share
-from alerting.learning.search.sample import ColumnLimit, take_part
 from alerting.learning.selection.choice import ValidationChance
+from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.operating_point import (
     OUT_OF_FOLD,
     VALIDATION,
@@ -54,7 +61,8 @@ from alerting.learning.selection.operating_point import (
     lower_to_reach,
     observe_rows,
 )
-from alerting.readings.history import from_millis, millis
+from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, compare
+from alerting.readings.history import History, from_millis, millis
 
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
 USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual
@@ -455,3 +463,99 @@ def importance_by_source(plan: FeaturePlan, estimator: Estimator) -> dict[str, f
         source = plan.source_of(column)
         by_source[source] = by_source.get(source, 0.0) + share
     return dict(sorted(by_source.items(), key=lambda item: -item[1]))
+
+
+def refit(
+    dataset: Dataset,
+    twin: TrainedModel,
+    definition: TrainedDefinition,
+    fit: Callable[..., Estimator] = fit_rows,
+) -> TrainedModel | None:
+    """Return the twin with its parameters fitted on all mature rows of the dataset, which has the
+    twin's plan, as its refit.
+
+    `fit`: of the kind, with the arguments of `fit_rows`. Plan, calibration and threshold are the
+    twin's. None if the dataset reaches no further than what the model has learned from.
+    """
+    every = next(
+        (int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1
+    )
+    rows = np.asarray(dataset.fit & (dataset.at // dataset.plan.stride_ms % every == 0), np.bool_)
+    # a problem known at once ends the label of a row early
+    cutoff = min(training_cutoff(dataset, rows), dataset.as_of)
+    if cutoff <= (twin.refit or twin).training_cutoff:
+        return None
+    matrix = dataset.matrix
+    estimator = fit(dataset, twin, definition, matrix, rows, dataset.label)
+    ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, rows)
+    fitted = replace(
+        twin,
+        revision=dataset.revision,
+        estimator=estimator,
+        training_cutoff=cutoff,
+        as_of=dataset.as_of,
+        usual=usual_values(dataset.plan, dataset.rows, rows),
+        ranges=ranges,
+        usual_ranges=usual_ranges,
+        hash=model_hash(
+            estimator, twin.calibration, twin.threshold, twin.plan, has_alarm=twin.has_alarm
+        ),
+        refit=None,
+        normal=sample_normal(
+            dataset.plan,
+            take_levels(dataset.plan, dataset.rows, rows),
+            dataset.label[rows],
+            definition.learning.seed,
+        ),
+        effects=dataset.effects,
+    )
+    return replace(twin, refit=fitted)
+
+
+def compare_with_twin(
+    definition: TrainedDefinition,
+    twin: TrainedModel,
+    histories: Sequence[History],
+    excluded: Sequence[ActedWindow],
+    as_of: datetime,
+    suppressed: IntervalsByAsset,
+) -> PromotionDecision | None:
+    """Return the decision that a refit gives way to its twin; None while it is not worse beyond
+    chance, or that is unknown.
+
+    By the rules of `compare`, with the twin in the part of the challenger: enough problems since
+    the refit's training cutoff, and the twin better in enough samples.
+    """
+    if twin.refit is None:
+        return None
+    found = compare(
+        definition,
+        twin,
+        twin.refit,
+        histories,
+        excluded,
+        as_of,
+        definition.learning.seed,
+        suppressed,
+    )
+    if not found.promote:
+        return None
+    counted = found.evidence["acted_left_out"]
+    window = found.evidence["window"]
+    evidence = {
+        "window": window,
+        "events": found.evidence["events"],
+        "twin_ap": counted["challenger_ap"],
+        "refit_ap": counted["champion_ap"],
+        "share_better": counted["share_better"],
+        "samples": counted["samples"],
+    }
+    reason = (
+        f"The refit gives way to its twin, which serves from now on: since {window['start']} the "
+        "twin's average precision is "
+        f"{evidence['twin_ap']:.3f}, the refit's {evidence['refit_ap']:.3f}, over "
+        f"{evidence['events']} problems; "
+        f"the twin is better in {evidence['share_better']:.0%} of {evidence['samples']} samples "
+        f"({definition.promotion.confidence:.0%} needed)."
+    )
+    return PromotionDecision(verdict="gave_way", reason=reason, evidence=evidence)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import format_duration
+from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.definitions.fields.names import NAME_LENGTH
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.occurrences import Occurrences

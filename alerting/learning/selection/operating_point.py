@@ -19,11 +19,12 @@ from alerting.definitions.wording.language import (
     spoken_number,
 )
 from alerting.detection.problems import BoolArray, Occurrences
-from alerting.episodes.counting import CountedEpisode, count_episodes
 from alerting.episodes.predictions import (
     AlarmEnd,
+    CountedEpisode,
     PredictionRule,
     RiskSeries,
+    count_episodes,
     predicted_episodes,
 )
 from alerting.learning.metrics.metrics import (

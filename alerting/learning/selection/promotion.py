@@ -21,10 +21,9 @@ from alerting.learning.data.labels import Labels as InstantLabels
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
 from alerting.learning.features.build import build_features
-from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
-from alerting.learning.metrics.metrics import Floats, Labels
+from alerting.learning.metrics.metrics import Floats, Labels, evaluate_rows, time_blocks
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.decision_table import Objection, PromotionDecision, decide
+from alerting.learning.selection.decision import Objection, PromotionDecision, decide
 from alerting.learning.selection.operating_point import (
     ObservedRows,
     evaluate_threshold,

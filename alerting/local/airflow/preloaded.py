@@ -17,14 +17,14 @@ from alerting.adapters.channels import egress, links, log
 from alerting.adapters.embedded import running
 from alerting.adapters.memory import platform
 from alerting.adapters.mlflow import file_cache, mlflow_registry
-from alerting.adapters.mongo import clock, disk, mongo
+from alerting.adapters.mongo import clock, mongo
 from alerting.adapters.mongo.prepare import code_hash
 from alerting.kinds.registry import load_kinds
+from alerting.usecases import upkeep as maintain
 from alerting.usecases.evaluation import arrived
 from alerting.usecases.notification import deliver
 from alerting.usecases.operators import links as links_of_operators
 from alerting.usecases.training import due
-from alerting.usecases.upkeep import retention as maintain
 
 load_kinds()
 code_hash()  # opening the database compares it

@@ -21,9 +21,9 @@ from alerting.definitions.wording.language import (
     templates,
     translatable,
 )
-from alerting.episodes.counting import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.episodes.episode import Episode, Outcome
-from alerting.episodes.misses import ReportedMiss
+from alerting.episodes.outcome import ReportedMiss
+from alerting.episodes.predictions import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.learning.metrics.graded_values import GradedValues, ServedValues
 from alerting.learning.metrics.metrics import (
     ProblemIntervals,
@@ -32,9 +32,9 @@ from alerting.learning.metrics.metrics import (
     problem_intervals,
 )
 from alerting.readings.history import History, duration_millis, to_millis
-from alerting.reporting.base.estimates import Cases, Estimate, median, nothing, share
 from alerting.reporting.definition.decisions import DecisionMade
-from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
+from alerting.reporting.estimates import Cases, Estimate, median, nothing, share
+from alerting.reporting.variable_charts import NO_MOVING_LEVELS, LevelsInForce
 
 LEAST_BEFORE = 0.1
 """Share of a period's evaluated time from which on the period before is compared with it."""

@@ -13,18 +13,6 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus, undetermined_reason
-from alerting.reporting.base.estimates import (
-    CASES_COUNTED,
-    CASES_FALSE_ALARMS,
-    CASES_WITH_OUTCOME,
-    CASES_WITHOUT_AVOIDED,
-    Estimate,
-    RowMetrics,
-    compute_row_metrics,
-    nothing,
-    rate_per_week,
-    share,
-)
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.definition.material import (
     Material,
@@ -47,6 +35,18 @@ from alerting.reporting.definition.operators import (
     VerdictMetrics,
     drivers,
     verdict_metrics,
+)
+from alerting.reporting.estimates import (
+    CASES_COUNTED,
+    CASES_FALSE_ALARMS,
+    CASES_WITH_OUTCOME,
+    CASES_WITHOUT_AVOIDED,
+    Estimate,
+    RowMetrics,
+    compute_row_metrics,
+    nothing,
+    rate_per_week,
+    share,
 )
 
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from alerting.definitions.model import Costs
 from alerting.definitions.wording.language import Styled, translatable
-from alerting.reporting.base.messages import number
+from alerting.reporting.phrases import number
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from datetime import timedelta
 from alerting.definitions.wording.language import template, templates
 from alerting.episodes.episode import Episode
 from alerting.episodes.outcome import consensus
-from alerting.reporting.base.estimates import Cases, Estimate, share
-from alerting.reporting.base.sentences import last_taken
+from alerting.reporting.estimates import Cases, Estimate, share
+from alerting.reporting.sentences import last_taken
 
 _NOTIFIED = Cases(
     templates("{number} alarm with a notification", "{number} alarms with a notification"),

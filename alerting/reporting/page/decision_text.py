@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alerting.definitions.fields.alarm import ALARM_RULE
+from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.wording.language import format_threshold
 from alerting.learning.metrics.confidence import merge_metrics
-from alerting.learning.selection.proposal import (
+from alerting.learning.selection.decision import (
     CandidateSummary,
     DatasetProfile,
     Proposal,
 )
-from alerting.reporting.base.messages import seconds
-from alerting.reporting.base.templates import render
+from alerting.reporting.phrases import seconds
+from alerting.reporting.templates import render
 
 METRIC_TITLES = {
     "ap": "average precision",

@@ -1,28 +1,39 @@
-"""Single episodes and missed problems of a period, as far as a page shows them one by one."""
+"""What a report has beside its metrics: single episodes and missed problems, as far as a page shows
+them one by one, its tables, and what a backtest adds: its trainings, and the load on operators."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
+from alerting.alarm_kpis.load import PERIOD, count_by_period, find_floods
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.common import SEVERITIES
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Condition, Definition
-from alerting.definitions.wording.language import ENGLISH, Language, template
+from alerting.definitions.wording.language import ENGLISH, Language, template, templates
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
+from alerting.learning.metrics.metrics import EventMetrics
 from alerting.readings.history import History, millis, to_millis
-from alerting.reporting.base.estimates import Estimate
-from alerting.reporting.base.messages import amount
-from alerting.reporting.base.sentences import last_taken
-from alerting.reporting.base.table import Table, by_name, table, table_of
 from alerting.reporting.definition.material import Material, outcome_of
 from alerting.reporting.definition.metrics import DataMetrics, ModelMetrics, ReportMetrics
 from alerting.reporting.definition.operators import VerdictMetrics
-from alerting.reporting.figures.bars import BarChart, titles_of, waterfall
-from alerting.reporting.figures.episode_chart import (
+from alerting.reporting.estimates import (
+    Cases,
+    Estimate,
+    Table,
+    by_name,
+    rate_per_week,
+    table,
+    table_of,
+)
+from alerting.reporting.model_charts import BarChart, titles_of, waterfall
+from alerting.reporting.phrases import amount
+from alerting.reporting.sentences import last_taken
+from alerting.reporting.variable_charts import (
     ChartLevel,
     Panel,
     condition_levels,
@@ -296,3 +307,136 @@ def _shown(estimate: Estimate) -> str:
         f"{value} ({amount(estimate.low, estimate.unit)} \u2013 "
         f"{amount(estimate.high, estimate.unit)})"
     )
+
+
+_EPISODES = Cases(
+    templates("{number} alarm", "{number} alarms"),
+    templates("{count} of {number} alarm", "{count} of {number} alarms"),
+    template("no alarms"),
+)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Episodes of all assets together, over the evaluated interval [start, end).
+
+    `peak`: most raised within any ten minutes, the first such ten minutes beginning at `peak_at`.
+    `floods`: their number, each beginning with a ten-minute period from `start` on with more than
+    `flood_above`. `longest_s`: the longest episode. `days_without`: days (UTC) with no episode.
+    """
+
+    start: datetime
+    end: datetime
+    episodes: int
+    per_day: float | None
+    per_week: Estimate
+    busiest_day: date | None
+    busiest_day_episodes: int
+    days_without: int
+    peak: int
+    peak_at: datetime | None
+    floods: int
+    flood_above: int
+    longest_s: float | None
+
+
+def operator_load(
+    episodes: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int
+) -> Load:
+    """Compute the load of episodes on operators; over `flood_above` in ten minutes is a flood."""
+    raised = sorted(at for at, _ in episodes)
+    days = (end - start) / timedelta(days=1)
+    by_day = Counter(at.astimezone(UTC).date() for at in raised)
+    busiest = max(by_day, key=lambda day: (by_day[day], -day.toordinal()), default=None)
+    peak, peak_at = _peak(raised)
+    last_day = (end - timedelta(microseconds=1)).astimezone(UTC).date()
+    return Load(
+        start=start,
+        end=end,
+        episodes=len(raised),
+        per_day=len(raised) / days if days > 0 else None,
+        per_week=replace(
+            rate_per_week(len(raised), days / 7, _EPISODES), unit=template("per week")
+        ),
+        busiest_day=busiest,
+        busiest_day_episodes=by_day[busiest] if busiest else 0,
+        days_without=(last_day - start.astimezone(UTC).date()).days + 1 - len(by_day),
+        peak=peak,
+        peak_at=peak_at,
+        floods=len(find_floods(count_by_period(raised, start, end), start, flood_above)),
+        flood_above=flood_above,
+        longest_s=max(((ended - at).total_seconds() for at, ended in episodes), default=None),
+    )
+
+
+def _peak(raised: Sequence[datetime]) -> tuple[int, datetime | None]:
+    """Return the most instants within ten minutes of one of them, and the first such instant."""
+    best = 0
+    best_at = None
+    after = 0
+    for i, at in enumerate(raised):
+        while after < len(raised) and raised[after] < at + PERIOD:
+            after += 1
+        if after - i > best:
+            best = after - i
+            best_at = at
+    return best, best_at
+
+
+@dataclass(frozen=True)
+class SegmentMetrics:
+    """An interval (start, end] of one champion: the training at its start, and its results.
+
+    `verdict`, `reason`: of the training's decision; "not_trained" where history did not suffice, ""
+    without training. `approved`: a person would have had to approve it. `episodes`: found by its
+    evaluation, which begins by the latency before it. `version`, `family`, `model_hash`,
+    `training_cutoff`: of the model in service during the segment, None without one. `cut_short`:
+    families whose search hit its time budget, so that another machine may find another model.
+    """
+
+    number: int
+    start: datetime
+    end: datetime
+    verdict: str = ""
+    reason: str = ""
+    promoted: bool = False
+    approved: bool = False
+    version: int | None = None
+    family: str | None = None
+    model_hash: str | None = None
+    training_cutoff: datetime | None = None
+    cut_short: tuple[str, ...] = ()
+    episodes: int = 0
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of missed problems and false alarms; `per_week` of the calendar."""
+
+    misses: float
+    false_alarms: float
+    total: float
+    per_week: float
+
+
+@dataclass(frozen=True)
+class BacktestMetrics:
+    """The head of a backtest's page. `subject`: the tested alert; `trained`: how often.
+
+    `events`: result of `learning.metrics.event_metrics`, which also evaluates candidates; None
+    without a problem in the data. `beside_acted`: episodes within the outcome window of a live
+    episode on which operators acted: if no problem followed there, their action may be the cause.
+    `cost`: None where the definition names no costs. `bursts`: a sentence on problems that come in
+    bursts, with their number as written and as proposed; empty elsewhere.
+    """
+
+    run: str
+    subject: str
+    trained: str
+    segments: tuple[SegmentMetrics, ...]
+    load: Load | None
+    events: EventMetrics | None
+    cost: Cost | None
+    beside_acted: int
+    bursts: str = ""

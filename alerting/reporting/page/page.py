@@ -12,17 +12,11 @@ from markupsafe import Markup
 
 from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language
-from alerting.episodes.misses import ReportedMiss
+from alerting.episodes.outcome import ReportedMiss
 from alerting.learning.metrics.graded_values import ServedValues
 from alerting.readings.history import to_millis
-from alerting.reporting.base import messages
-from alerting.reporting.base.estimates import RowMetrics
-from alerting.reporting.base.templates import render
-from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
-from alerting.reporting.definition.material import Material
-from alerting.reporting.definition.metrics import ReportMetrics
-from alerting.reporting.figures.bars import titles_of
-from alerting.reporting.figures.charts import (
+from alerting.reporting import phrases
+from alerting.reporting.charts import (
     MOST_VARIABLES,
     WIDTH,
     Plot,
@@ -36,16 +30,21 @@ from alerting.reporting.figures.charts import (
     svg,
     time_ticks,
 )
-from alerting.reporting.figures.episode_chart import Panel, describe_moving
-from alerting.reporting.page.backtest import BacktestMetrics
+from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement, head_sentences
+from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.estimates import RowMetrics
+from alerting.reporting.model_charts import titles_of
 from alerting.reporting.page.details import (
+    BacktestMetrics,
     ExplainedEpisode,
     MissedProblem,
     episode_details,
     missed_details,
     panel_of,
 )
-from alerting.reporting.page.sentences import head_sentences
+from alerting.reporting.templates import render
+from alerting.reporting.variable_charts import Panel, describe_moving
 
 LANES = 20
 _HALF = WIDTH / 2
@@ -161,7 +160,7 @@ def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
     if metrics.lead_time.value is not None:
         middle = metrics.lead_time.value
         plot.moment(middle / divisor)
-        said = language.say("median {duration}", duration=messages.seconds(middle, language))
+        said = language.say("median {duration}", duration=phrases.seconds(middle, language))
         plot.title = f"{title}; {said}"
     if gap:
         plot.moment(gap, "problem", dashed=True)
@@ -267,14 +266,14 @@ def missed_problem(missed: MissedProblem, zone: tzinfo = UTC, language: Language
         "{asset}, {variable}: around the problem of {when}",
         asset=missed.asset,
         variable=panel.name,
-        when=messages.instant(missed.start, zone),
+        when=phrases.instant(missed.start, zone),
     )
     label = "; ".join([label, *(describe_moving(panel, one, language) for one in panel.moving)])
     return svg([plot], label, _HALF)
 
 
 def _zone(zone: tzinfo, language: Language) -> str:
-    return language.say("time ({zone})", zone=messages.zone_name(zone))
+    return language.say("time ({zone})", zone=phrases.zone_name(zone))
 
 
 @dataclass(frozen=True)
@@ -370,7 +369,7 @@ def render_page(
         drawn=drawn,
         lanes=LANES,
         zone=zone,
-        zone_name=messages.zone_name(zone),
+        zone_name=phrases.zone_name(zone),
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
         most_missed=50,
         most_alarms=500,
@@ -394,8 +393,8 @@ def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
         else language.say("model version {version}", version=m.version)
         for m in metrics.models
     ]
-    start = messages.instant(metrics.start)
-    end = messages.instant(metrics.end)
+    start = phrases.instant(metrics.start)
+    end = phrases.instant(metrics.end)
     parts = [
         language.say(
             "{definition} revision {number}", definition=metrics.definition, number=metrics.revision

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from pymongo import WriteConcern
 from pymongo.client_session import ClientSession
 
-from alerting.episodes.state_table import TargetKey
+from alerting.episodes.targets import TargetKey
 from alerting.ports import Arrival, LatePart, ReprocessingRequest, Unfinished, Unit
-from alerting.stores.documents import (
+from alerting.stores.database.documents import (
     ARRIVALS,
     EVALUATED_UNTIL,
     REPROCESSING_REQUESTS,
@@ -24,7 +24,7 @@ from alerting.stores.documents import (
     upsert,
     utc,
 )
-from alerting.stores.transactions import session_of
+from alerting.stores.database.transactions import session_of
 
 _DOCUMENT_ID = "evaluated_until"
 _OLDEST_FIRST = {"arrived_at": 1, "_id": 1}

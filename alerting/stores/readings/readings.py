@@ -34,8 +34,8 @@ from alerting.readings.history import (
     to_millis,
 )
 from alerting.readings.spacing import LEAST_FAR, usual_instants
-from alerting.stores.definitions.assets import MongoAssets
-from alerting.stores.documents import (
+from alerting.stores.assets import MongoAssets
+from alerting.stores.database.documents import (
     EVENTS,
     READINGS,
     Document,

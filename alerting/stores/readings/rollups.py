@@ -11,11 +11,10 @@ from pymongo import UpdateOne
 
 from alerting.definitions.faults import shown
 from alerting.ports import HourlyParts
-from alerting.readings.buckets import HOUR, Buckets, join_buckets
+from alerting.readings.buckets import HOUR, Buckets, RollupSize, RollupState, join_buckets, unpack
 from alerting.readings.history import from_millis, month_interval, month_of, to_millis
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.readings.rollups import RollupSize, RollupState, unpack
-from alerting.stores.documents import (
+from alerting.stores.database.documents import (
     CODEC,
     LABELS,
     ROLLUP_STATES,

@@ -38,7 +38,7 @@ from alerting.readings.history import (
     to_millis,
     whole_millis,
 )
-from alerting.stores.documents import (
+from alerting.stores.database.documents import (
     EVENTS,
     READINGS,
     Document,

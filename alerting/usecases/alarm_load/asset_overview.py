@@ -9,9 +9,9 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import AssetIndex, ModelDefinition, matching_assets
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.confidence import poisson_interval
-from alerting.operators.tiles import counting_order
+from alerting.operators.alarm_views import counting_order
 from alerting.ports import DecisionRecord, UpkeepPorts
-from alerting.usecases.alarm_load.overview import (
+from alerting.usecases.alarm_load.definition_overview import (
     DefinitionLine,
     WantedDefinitions,
     find_definitions,

@@ -15,9 +15,9 @@ from alerting.alarm_kpis.load import (
     PositionLoad,
     flood_share,
     notification_instants,
+    quieten,
     time_in_alarm,
 )
-from alerting.alarm_kpis.other_limits import quieten
 from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.conditions import single_condition
@@ -34,7 +34,7 @@ from alerting.definitions.upkeep import AlarmBudget
 from alerting.definitions.wording.language import Styled, joined, translatable
 from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import lookback
-from alerting.episodes.extract import Alarm
+from alerting.episodes.episode import Alarm
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.kinds.registry import kind_of
@@ -45,7 +45,7 @@ from alerting.usecases.definitions.versions import champion_at, first_instant
 from alerting.usecases.documents import DocumentReview
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.registry.registration import ModelCache
+from alerting.usecases.model_registry import ModelCache
 
 DAY = timedelta(days=1)
 LEAST_HISTORY = DAY  # less history than this is not enough for an estimate

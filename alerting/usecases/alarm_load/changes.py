@@ -12,10 +12,10 @@ from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import template
 from alerting.ports import BacktestPorts, Document
 from alerting.usecases.alarm_load.budget_gate import LoadForecast, forecasts, require_within_budget
-from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.definitions.checking import warnings_of
 from alerting.usecases.definitions.next_steps import clock_times, next_steps
-from alerting.usecases.definitions.spacing import warnings_of
 from alerting.usecases.definitions.sync import DEFINITION_DOCUMENTS, DefinitionKind
+from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.documents import ANY_REVISION, DocumentReview, Expected
 from alerting.usecases.evaluation.evaluate import close_orphans
 

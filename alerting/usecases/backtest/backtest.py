@@ -28,9 +28,9 @@ from alerting.definitions.model import (
     matching_assets,
 )
 from alerting.definitions.revisions import definition_document, next_revision
-from alerting.episodes.counting import CountedEpisode
 from alerting.episodes.episode import Episode
-from alerting.learning.data.bursts import find_bursts
+from alerting.episodes.predictions import CountedEpisode
+from alerting.learning.data.quality import find_bursts
 from alerting.learning.metrics.metrics import (
     EventMetrics,
     ProblemIntervals,
@@ -49,11 +49,11 @@ from alerting.ports import (
 )
 from alerting.ports.logs import log_context
 from alerting.readings.history import millis, to_millis
-from alerting.reporting.base.table import to_document
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.material import Material, as_counted, gap_and_horizon
 from alerting.reporting.definition.metrics import compute_metrics
-from alerting.reporting.page.backtest import (
+from alerting.reporting.estimates import to_document
+from alerting.reporting.page.details import (
     BacktestMetrics,
     Cost,
     Load,
@@ -61,15 +61,20 @@ from alerting.reporting.page.backtest import (
     operator_load,
 )
 from alerting.stores.reports import Backtests
-from alerting.usecases.backtest.checkpoint import checkpoint_files, restore
-from alerting.usecases.backtest.run import Backtest, Retrain, Subject, cadence
-from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.backtest.sandbox import (
+    Backtest,
+    Retrain,
+    Sandbox,
+    Subject,
+    cadence,
+    checkpoint_files,
+    restore,
+)
 from alerting.usecases.definitions.sync import check, sync
-from alerting.usecases.definitions.versions import champion_at, serves_twin
+from alerting.usecases.definitions.versions import champion_at, require_revision, serves_twin
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.report_material.material import gather_material
+from alerting.usecases.report_material import gather_material
 from alerting.usecases.training.dataset import fix_features
 from alerting.usecases.training.promote import promote_run
 from alerting.usecases.training.train import train
@@ -161,17 +166,9 @@ def backtest(
     segments = [_FIGURE.validate_python(s) for s in run["segments"]]
     for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
         if number > done:
+            report = _of_all(progress, number, len(cuts))
             segments.append(
-                walk_segment(
-                    platform.backtests,
-                    sandbox,
-                    subject,
-                    id,
-                    number,
-                    a,
-                    b,
-                    _of_all(progress, number, len(cuts)),
-                )
+                walk_segment(platform.backtests, sandbox, subject, id, number, a, b, report)
             )
     progress("counting", len(cuts), len(cuts))
     return finish(platform, sandbox, subject, id, start, end, retrain, segments, done)

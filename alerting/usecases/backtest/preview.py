@@ -25,12 +25,12 @@ from alerting.detection.problems import (
 )
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import kind_of
-from alerting.learning.data.bursts import Bursts, find_bursts
+from alerting.learning.data.quality import Bursts, find_bursts
 from alerting.ports import BacktestPorts, Document, Progress
 from alerting.readings.history import History, from_millis, millis, to_millis
-from alerting.reporting.base.table import to_document
+from alerting.reporting.estimates import to_document
 from alerting.usecases.backtest.backtest import in_service, require_past
-from alerting.usecases.backtest.cached_readings import CachedReadings, SeriesCache
+from alerting.usecases.backtest.past_alarms import CachedReadings, SeriesCache
 from alerting.usecases.backtest.preview_chart import (
     FoundAlarms,
     PreviewChart,
@@ -40,11 +40,11 @@ from alerting.usecases.backtest.preview_chart import (
     draw_problems,
     find_past_alarms,
 )
-from alerting.usecases.backtest.run import Subject
+from alerting.usecases.backtest.sandbox import Subject
+from alerting.usecases.definitions.checking import warnings_of
 from alerting.usecases.definitions.next_steps import clock_times
-from alerting.usecases.definitions.spacing import warnings_of
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
-from alerting.usecases.labels.overlay import without_bad_values
+from alerting.usecases.labels import without_bad_values
 
 LONGEST_PREVIEW = timedelta(days=92)
 MOST_PREVIEW_READINGS = 10_000_000

@@ -30,19 +30,19 @@ from alerting.kinds.registry import kind_of
 from alerting.ports import BacktestPorts, Readings, SeriesPorts
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import Floats, Millis, millis, to_millis
-from alerting.reporting.figures.episode_chart import (
+from alerting.reporting.page.details import Load, operator_load
+from alerting.reporting.variable_charts import (
     ChartLevel,
     Panel,
     condition_levels,
     new_panel,
     problem_levels,
 )
-from alerting.reporting.page.backtest import Load, operator_load
 from alerting.usecases.episodes.suppression import never_notified
 from alerting.usecases.evaluation.compose import new_episodes
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.registry.registration import ModelCache
-from alerting.usecases.trends.rolled import read_buckets
+from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.trends.samples import read_buckets
 
 STEP = timedelta(days=1)
 """Time that is evaluated at once."""

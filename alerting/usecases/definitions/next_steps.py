@@ -1,20 +1,35 @@
-"""Next steps after definitions are applied: when they are evaluated, and when their models are
-trained."""
+"""What comes next for a definition, in sentences: when it is evaluated, how far the training of its
+model is, and why its question has no champion, with what to do."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, tzinfo
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
-from alerting.definitions.faults import format_duration
-from alerting.definitions.model import Definition, ModelDefinition, matching_assets
-from alerting.definitions.revisions import question_after
-from alerting.definitions.wording.language import translatable
-from alerting.definitions.wording.weekly_hours import hours_text
-from alerting.ports import Assets, Decisions, Definitions, Trainings
-from alerting.reporting.base import messages
-from alerting.usecases.definitions.versions import last_promotion, present_answer
+from alerting.definitions.faults import UserError, format_duration
+from alerting.definitions.fields.hours import hours_text
+from alerting.definitions.model import Definition, ModelDefinition, Revision, matching_assets
+from alerting.definitions.revisions import question_after, question_of
+from alerting.definitions.wording.language import joined, translatable
+from alerting.learning.selection.decision import PROPOSAL, Proposal
+from alerting.ports import (
+    Assets,
+    Decisions,
+    Definitions,
+    Models,
+    ModelUnavailable,
+    Training,
+    TrainingRuns,
+    Trainings,
+)
+from alerting.reporting import phrases
+from alerting.usecases.definitions.versions import (
+    describe_worse_forecasts,
+    last_promotion,
+    present_answer,
+)
 
 _TRAINED = "is new: training starts within two minutes in Airflow"
 
@@ -130,7 +145,7 @@ def _training(
         following: datetime = croniter(cron, wall.astimezone(zone)).get_next(datetime)
         trains = translatable(
             "trains next at {when} by its schedule, or now with `alerting train {name}`",
-            when=messages.moment(following, zone),
+            when=phrases.moment(following, zone),
             name=name,
         )
     if serving is not None:
@@ -167,3 +182,163 @@ def _training(
         "--due`); {until}",
         until=until,
     )
+
+
+_SEARCHED = 5  # open runs, the newest; killed trainings stay open
+
+
+class ChampionPorts(Protocol):
+    """The ports that the sentence is made from. `zone`: time zone of the plant."""
+
+    @property
+    def runs(self) -> TrainingRuns: ...
+
+    @property
+    def models(self) -> Models: ...
+
+    @property
+    def decisions(self) -> Decisions: ...
+
+    @property
+    def trainings(self) -> Trainings: ...
+
+    @property
+    def zone(self) -> tzinfo: ...
+
+
+def describe_missing_champion(platform: ChampionPorts, revision: Revision, step: str = "") -> str:
+    """Return why the question of a revision has no champion, and what to do. `step`: of its
+    training, if that is under way."""
+    name = revision.name
+    question = question_of(revision)
+    made = [d for d in platform.decisions.for_definition(name) if d.question in (None, question)]
+    waiting = waiting_proposal(platform.runs, name, {d.run_id for d in made})
+    if waiting is not None and waiting.question in (None, question):
+        return describe_waiting(waiting)
+    training = next(
+        (t for t in platform.trainings.for_definitions([name]) if t.question == question), None
+    )
+    if training is not None and training.ended_at is None:
+        return joined("", _it(training, platform.zone), step)
+    if training is not None and training.failure is not None:
+        return describe_training(training, False, platform.zone) or ""
+    refused = next((d for d in reversed(made) if not d.promoted), None)
+    if refused is not None:
+        return translatable(
+            "the last training put no model into service: {reason}", reason=refused.reason
+        )
+    if training is not None:
+        return _it(training, platform.zone)
+    return translatable(
+        "its training is due and starts by itself while the platform runs, or at once with "
+        "`alerting train {name}`",
+        name=name,
+    )
+
+
+def _it(training: Training, zone: tzinfo) -> str:
+    state = describe_training(training, False, zone) or ""
+    return translatable("it {state}", state=state)
+
+
+def describe_waiting(proposal: Proposal) -> str:
+    """Return which version waits for a person, and the commands that answer."""
+    return translatable(
+        "version {version} waits for approval: `alerting model approve {run}`, or with `--reject "
+        "REASON`",
+        version=str(proposal.refreshed_version or proposal.challenger_version),
+        run=proposal.run_id,
+    )
+
+
+def waiting_proposal(
+    runs: TrainingRuns, name: str, decided: Collection[str | None]
+) -> Proposal | None:
+    """Return the newest proposal of a definition that waits for a person; None without one, or if
+    the registry is away."""
+    try:
+        for run in runs.open_runs(name)[:_SEARCHED]:
+            data = runs.files(run.id, "decision").get(PROPOSAL) if run.id not in decided else None
+            found = None if data is None else Proposal.from_json(data, run.id)
+            if found is not None and found.promote:
+                return found
+    except (ModelUnavailable, UserError):  # the registry is away, or a proposal is damaged
+        return None
+    return None
+
+
+def describe_trainings(
+    definitions: Definitions,
+    decisions: Decisions,
+    trainings: Trainings,
+    newest: Sequence[Revision],
+    zone: tzinfo,
+) -> dict[str, str]:
+    """Return a sentence for each definition in service whose present question has no champion yet,
+    or whose training failed.
+
+    `newest`: the newest revision of each. `zone`: of the plant.
+    """
+    trained = [
+        r
+        for r in newest
+        if isinstance(r.definition, ModelDefinition) and r.definition.state == "active"
+    ]
+    names = [r.name for r in trained]
+    histories = definitions.histories(names) if names else {}
+    made = decisions.histories(names) if names else {}
+    by_question = {(t.definition, t.question): t for t in trainings.for_definitions(names)}
+    found = dict[str, str]()
+    for revision in trained:
+        answer = present_answer(
+            histories.get(revision.name, [revision]), made.get(revision.name, [])
+        )
+        training = by_question.get((revision.name, question_of(revision) or ""))
+        serves = answer.version is not None and answer.awaited is None
+        state = describe_training(training, serves, zone)
+        worse = describe_worse_forecasts(made.get(revision.name, []), answer.version)
+        sentences = [s for s in (answer.message, state, worse) if s]
+        if sentences:
+            found[revision.name] = joined("; ", *sentences)
+    return found
+
+
+def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> str | None:
+    """Describe the training of a question; None if it has ended and needs no word. `serves`: the
+    question has a champion."""
+    if training is None:
+        return None if serves else translatable("its training is due")
+    since = phrases.moment(training.started_at, zone)
+    if training.ended_at is None:
+        return translatable("is being trained since {when}", when=since)
+    if training.failure is not None:
+        ended = phrases.moment(training.ended_at, zone)
+        if training.failures > 1:
+            return translatable(
+                "its training failed {number} times, last at {when}: {reason}",
+                number=training.failures,
+                when=ended,
+                reason=training.failure,
+            )
+        return translatable(
+            "its training failed at {when}: {reason}", when=ended, reason=training.failure
+        )
+    if serves:
+        return None
+    return translatable("was trained at {when} without a champion", when=since)
+
+
+def champion_versions(
+    definitions: Definitions, decisions: Decisions, newest: Sequence[Revision]
+) -> dict[str, int]:
+    """Return the registry version that evaluates each trained definition in service, by name; one
+    without a model is absent."""
+    names = [
+        r.name
+        for r in newest
+        if isinstance(r.definition, ModelDefinition) and r.definition.state == "active"
+    ]
+    histories = definitions.histories(names) if names else {}
+    made = decisions.histories(names) if names else {}
+    answers = {name: present_answer(histories.get(name, []), made.get(name, [])) for name in names}
+    return {name: a.version for name, a in answers.items() if a.version is not None}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from alerting.definitions.assets import EventType
-from alerting.definitions.checks.inhibition import inhibitors_of
+from alerting.definitions.checks.definition import inhibitors_of
 from alerting.definitions.faults import Fault
 from alerting.definitions.model import AssetIndex, Definition, Revision
 from alerting.definitions.revisions import definition_document, in_plant_zone, next_revision
@@ -28,12 +28,12 @@ from alerting.usecases.definitions.checking import (
     label_of,
     read_documents,
 )
-from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import (
     forget_deleted,
     record_definition_faults,
     record_document_faults,
 )
+from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.documents import (
     DocumentKind,
     DocumentReview,

@@ -1,5 +1,10 @@
 """The current evaluation plan: from the cache, or read again from definitions and assets if one of
-them was written."""
+them was written.
+
+After edits of a few definitions the targets of all others stay as they are. What is left out needs
+all definitions: an alert that suppresses others or is suppressed, a deleted document, and any
+change of an asset, event type or source.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,20 +16,19 @@ from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.model import AssetIndex, ModelDefinition, Revision
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.definitions.wording.phrases import variable_title
-from alerting.episodes.state_table import TargetKey
-from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, PlanRevisions
+from alerting.episodes.targets import (
+    EvaluationPlan,
+    EvaluationTarget,
+    PlanEdits,
+    PlanRevisions,
+    SourceHash,
+    TargetKey,
+)
 from alerting.kinds.registry import kind_of
 from alerting.ports import Decisions, Definitions, PlanPorts
 from alerting.readings.history import duration_millis, to_millis
 from alerting.usecases.definitions.checking import all_assets
-from alerting.usecases.definitions.plan_after_edits import (
-    add_plan_revisions,
-    find_plan_revisions,
-    is_all_that_changed,
-    merge_plan,
-    read_edits,
-)
-from alerting.usecases.definitions.sync import sync
+from alerting.usecases.definitions.sync import Synced, sync, sync_edited
 from alerting.usecases.definitions.versions import present_answer
 
 
@@ -208,3 +212,66 @@ def _turn(definition: str, asset: str) -> int:
     """Return the turn of a target (see `EvaluationTarget`). Targets whose states are stored
     together follow one another."""
     return (shard_of(definition) * 2**32 + crc32(f"{definition}|{asset}".encode())) // SHARDS
+
+
+_MOST_EDITS = 1000  # more are not worth a search for what changed
+
+
+class EditedRevisions(NamedTuple):
+    """The definitions that were edited since the stored plan was made, with their revisions."""
+
+    edits: PlanEdits
+    synced: Synced
+
+
+def find_plan_revisions(synced: Synced) -> PlanRevisions | None:
+    """Return the revisions that the plan of all definitions is made of; None where one cannot be
+    read."""
+    if synced.has_faulty_revisions:
+        return None
+    numbers = {revision.name: revision.number for revision in synced.latest}
+    return PlanRevisions(numbers, synced.linked)
+
+
+def read_edits(platform: PlanPorts, source_hash: str) -> EditedRevisions | None:
+    """Store a revision of each definition that was edited since the stored plan was made, and
+    return them; None if the whole plan must be made. `source_hash`: of now."""
+    edits = platform.evaluation_plans.find_edits(source_hash)
+    if edits is None or len(edits.names) > _MOST_EDITS or edits.made_of.linked & set(edits.names):
+        return None
+    numbers = edits.made_of.numbers
+    histories = platform.definitions.histories(edits.names)
+    latest = [history[-1] for history in histories.values()]
+    if sum(one.number - numbers.get(one.name, 0) for one in latest) != edits.added:
+        return None
+    synced = sync_edited(platform, edits.names, latest, platform.clock.now())
+    return None if synced is None else EditedRevisions(edits, synced)
+
+
+def is_all_that_changed(before: str, after: str, new: int) -> bool:
+    """Return whether nothing but `new` revisions was written between two hashes of the sources."""
+    was = SourceHash.read(before)
+    now = SourceHash.read(after)
+    return (
+        was is not None and now is not None and now._replace(revisions=now.revisions - new) == was
+    )
+
+
+def merge_plan(
+    plan: EvaluationPlan, edited: Sequence[Revision], targets: Iterable[EvaluationTarget]
+) -> EvaluationPlan:
+    """Return a plan with these targets in place of those of the edited definitions, in the order of
+    the plan of all definitions."""
+    names = {revision.name for revision in edited}
+    in_service = {revision.name for revision in edited if revision.definition.state == "active"}
+    kept = (target for target in plan.targets if target.definition not in names)
+    return EvaluationPlan(
+        tuple(sorted({*plan.names} - names | in_service)),
+        tuple(sorted([*kept, *targets], key=lambda target: (target.asset, target.definition))),
+    )
+
+
+def add_plan_revisions(made_of: PlanRevisions, edited: Sequence[Revision]) -> PlanRevisions:
+    """Return the revisions of a plan with those of the edited definitions."""
+    numbers = {revision.name: revision.number for revision in edited}
+    return PlanRevisions({**made_of.numbers, **numbers}, made_of.linked)

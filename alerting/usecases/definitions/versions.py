@@ -1,17 +1,70 @@
-"""Versions in force over time: the revision and the champion by which each past instant is
-evaluated."""
+"""Definitions and their revisions by name, and their versions in force over time: the revision and
+the champion by which each past instant is evaluated.
+
+Stride and windows derived from the data are as stored at the first training of a question.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.revisions import in_force, question_of
+from alerting.definitions.faults import NotFound, UserError, shown, unknown_definition
+from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
+from alerting.definitions.revisions import in_force, question_hash, question_of
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol.evaluation import VersionInterval
-from alerting.learning.selection.values import WORSE
-from alerting.ports import DecisionRecord, Definitions
+from alerting.learning.features.planning import DerivedFeatures
+from alerting.learning.selection.decision import WORSE
+from alerting.ports import DecisionRecord, Definitions, DerivedFeatureStore, Document
+
+
+def require_document(definitions: Definitions, name: str) -> Document:
+    """Return the stored document of a definition, also a faulty one. Raises UserError with the
+    names that may be meant."""
+    found = next(
+        (one for one in definitions.documents() if name in (one.get("name"), one.get("_label"))),
+        None,
+    )
+    if found is None:
+        names = [r.name for r in definitions.latest_revisions()]
+        raise UserError(unknown_definition(name, names))
+    return {key: value for key, value in found.items() if not key.startswith("_")}
+
+
+def newest_of_target(definitions: Definitions, name: str) -> Revision | None:
+    """Return the newest valid revision for work on a target of a definition, as an episode or a
+    mute, which an account may do that does not see all its assets; None without one."""
+    return next(reversed(definitions.revisions(name)), None)
+
+
+def require_revision(definitions: Definitions, name: str, number: int | None = None) -> Revision:
+    """Return the newest (or the given) revision. Raises UserError if there is none; its message
+    names the existing ones, or the faults of this one."""
+    newest = definitions.newest_revision(name)
+    if newest is None and (faults := definitions.faulty().get(name)):
+        raise NotFound(
+            translatable(
+                "the definition {name} has faults and no valid revision yet: {faults}",
+                name=shown(name),
+                faults="; ".join(faults),
+            )
+        )
+    if newest is None:
+        names = [r.name for r in definitions.latest_revisions()]
+        raise NotFound(unknown_definition(name, names))
+    if number in (None, newest.number):
+        return newest
+    found = next((r for r in definitions.revisions(name) if r.number == number), None)
+    if found is None:
+        raise NotFound(f"definition {name!r} has no revision {number}; it has 1 to {newest.number}")
+    return found
+
+
+def active(definitions: Definitions) -> list[Revision]:
+    """Return the newest revisions of the definitions in service, sorted by name."""
+    return [r for r in definitions.latest_revisions() if r.definition.state == "active"]
+
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -192,3 +245,21 @@ def newest_title(definitions: Definitions, name: str) -> str:
     """Return the title of a definition by its newest valid revision; its name without any."""
     revision = definitions.newest_revision(name)
     return name if revision is None else revision.definition.title or name
+
+
+def stored_features(
+    derived_features: DerivedFeatureStore, definition: TrainedDefinition
+) -> DerivedFeatures | None:
+    """Return what was derived at the first training of the question; None before it, and where
+    nothing needs to be derived."""
+    if definition.features.stride and definition.features.windows:
+        return None
+    return derived_features.get(definition.name, question_hash(definition))
+
+
+def with_stored_features(
+    derived_features: DerivedFeatureStore, definition: TrainedDefinition
+) -> TrainedDefinition:
+    """Return the definition with stride and windows as they were derived, where it states none."""
+    stored = stored_features(derived_features, definition)
+    return definition if stored is None else stored.fill(definition)

@@ -1,15 +1,107 @@
-"""Changes of episodes, with the notifications that they cause, composed in memory and written in
-one unit of work."""
+"""Stored episodes: found, listed, and changed with the notifications that a change causes, composed
+in memory and written in one unit of work; and why nothing evaluates an open one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal, get_args
 
+from alerting.definitions.assets import Asset
+from alerting.definitions.checks.definition import ASSET_REMEDY
+from alerting.definitions.faults import NotFound, unknown_name
+from alerting.definitions.model import Revision, names_asset
+from alerting.definitions.revisions import does_not_name, out_of_service
+from alerting.definitions.wording.language import translatable
+from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import ConditionState, without_episode
+from alerting.episodes.targets import TargetKey
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import dropped, is_overtaken
-from alerting.ports import Conflict, OutcomePorts, Unit
-from alerting.usecases.episodes.store import log_transitions
+from alerting.ports import (
+    Assets,
+    Conflict,
+    EpisodePorts,
+    Episodes,
+    KindPorts,
+    OutcomePorts,
+    States,
+    Unit,
+)
+from alerting.ports.logs import id_logger
+from alerting.readings.history import duration_millis
+from alerting.usecases.definitions.versions import require_revision
+
+_log = id_logger(__name__)
+
+
+def require_asset(assets: Assets, name: str) -> Asset:
+    """Return an asset. Raises NotFound for an unknown name, with the names that it may mean."""
+    asset = assets.get(name)
+    if asset is None:
+        raise NotFound(
+            unknown_name("asset", name, [one.name for one in assets.all()], ASSET_REMEDY)
+        )
+    return asset
+
+
+def find_episode(episodes: Episodes, id: str) -> Episode:
+    """Return the episode of this id, or of this unique beginning of an id (four characters or
+    more).
+
+    Raises NotFound if none or several begin so.
+    """
+    episode = episodes.get(id)
+    if episode is not None:
+        return episode
+    close = episodes.starting_with(id) if len(id) >= 4 else []
+    if len(close) == 1:
+        return close[0]
+    if close:
+        raise NotFound(f"{len(close)} episodes begin with {id!r}; give more of the id")
+    raise NotFound(translatable("there is no episode {id}; see: alerting episodes", id=repr(id)))
+
+
+def log_transitions(episode: Episode, logged: int = 0) -> None:
+    """Log the transitions of an episode beyond the first `logged` ones."""
+    for transition in episode.transitions[logged:]:
+        _log.info(
+            "episode %s",
+            transition.kind,
+            definition=episode.definition,
+            asset=episode.asset,
+            episode=episode.id,
+        )
+
+
+Group = Literal["happening", "expected", "over, not acknowledged", "earlier"]
+
+
+def group_of(episode: Episode) -> Group:
+    """Return the part of a list in which an episode stands. Open alarms that predict nothing are
+    happening."""
+    if episode.phase != "over":
+        return episode.phase
+    is_seen = episode.acknowledged is not None or episode.backfilled or episode.withdrawn
+    return "earlier" if is_seen else "over, not acknowledged"
+
+
+def in_groups(episodes: Iterable[Episode]) -> list[Episode]:
+    """Return episodes group by group, each group in the given order."""
+    order = get_args(Group)
+    return sorted(episodes, key=lambda episode: order.index(group_of(episode)))
+
+
+def episodes_of(
+    platform: EpisodePorts, name: str | None, start: datetime | None, end: datetime | None
+) -> list[Episode]:
+    """Return the episodes that were open at some time in [start, end), newest first, without
+    withdrawn ones. Raises UserError for an unknown definition name."""
+    if name is not None:
+        require_revision(platform.definitions, name)
+    found = platform.episodes.find(definition=name, start=start, end=end, with_earlier=True)
+    return [e for e in found if not e.withdrawn]
+
 
 _ATTEMPTS = 20  # with pauses of half a minute altogether
 _NOTIFICATION_BYTES = 600  # about
@@ -181,3 +273,77 @@ def update(
             continue
         changes.log()
         return after
+
+
+_BEHIND = timedelta(minutes=15)
+"""How far an evaluation may be behind its cadence before nothing is evaluated."""
+_NOT_DEFINED = translatable("there is no definition of this name any more")
+
+
+def why_not_in_service(revision: Revision | None, asset: str) -> str | None:
+    """Return why a definition is not evaluated on an asset by its newest revision, None if it
+    is."""
+    if revision is None:
+        return _NOT_DEFINED
+    if revision.definition.state != "active":
+        return out_of_service(revision)
+    is_named = names_asset(revision.definition, asset)
+    return None if is_named else does_not_name(revision, asset)
+
+
+def without_asset(asset: str) -> str:
+    """Return the reason of an end: there is no such asset."""
+    return translatable("there is no asset {asset} any more", asset=asset)
+
+
+def why_not_evaluated(platform: KindPorts, episode: Episode, now: datetime) -> str | None:
+    """Return why no evaluation ends an open episode now; None if one does."""
+    revision = next(reversed(platform.definitions.revisions(episode.definition)), None)
+    why = why_not_in_service(revision, episode.asset)
+    if why is not None or revision is None:
+        return why
+    if platform.assets.get(episode.asset) is None:
+        return translatable("the asset {asset} is not there, or faulty", asset=episode.asset)
+    state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
+    definition = revision.definition
+    behind = _BEHIND + 3 * definition.schedule.every
+    return why_unknown(state, behind, now, is_bounded=definition.problem is not None)
+
+
+def why_unknown(
+    state: ConditionState | None, behind: timedelta, now: datetime, *, is_bounded: bool
+) -> str | None:
+    """Return why the state of a target does not tell whether its open episode goes on; None if it
+    does. `behind`: how far its evaluation may be behind; `is_bounded`: it ends in time also where
+    nothing is known, as predictions do."""
+    if state is None or state.raised_at is None:
+        return translatable("no evaluation knows of it")
+    if state.watermark < now - behind:
+        return translatable(
+            "nothing has been evaluated since {when}", when=state.watermark.isoformat()
+        )
+    if state.unknown_reason is not None and not is_bounded:
+        return translatable("it is not known now: {reason}", reason=state.unknown_reason)
+    return None
+
+
+def forget_open(
+    states: States, key: TargetKey, revision: Revision | None, at: datetime, unit: Unit
+) -> None:
+    """Write the state of a target without its open episode, which ends at an instant, so that it
+    can be raised again. Raises Conflict if an evaluation is faster."""
+    before = states.load_many([key])
+    state = before.state(0)
+    if state is None or state.raised_at is None:
+        return
+    after = before.take([0])
+    after.write_state(0, without_episode(state, at))
+    every = 0 if revision is None else duration_millis(revision.definition.schedule.every)
+    states.advance(before, after, unit, every)
+
+
+def opposite_open(episodes: Episodes, episode: Episode) -> Sequence[str]:
+    """Return sentences on open alerts of the asset with the opposite advice."""
+    if episode.advice is None or not episode.advice.helps:
+        return ()
+    return opposite_advice(episodes.find(asset=episode.asset, open_only=True)).get(episode.id, ())

@@ -1,17 +1,26 @@
-"""Determine the outcomes of episodes from the readings of their outcome window and from
-feedback."""
+"""What came of episodes: outcomes, from the readings of the outcome window and from feedback; the
+current state of a predicted problem that has come; whether a recommendation was followed, which is
+proposed to the operator who answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from alerting.deferred import np, pd
 from alerting.definitions.assets import Asset
+from alerting.definitions.fields.conditions import Combination, Condition
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import joined, translatable
+from alerting.detection.conditions import combined_truth, conditions_at, conditions_that_count
+from alerting.detection.messages import (
+    combined_happening_message,
+    current_value_message,
+    unknown_message,
+    unknown_since_message,
+)
 from alerting.detection.problems import (
     NOT_YET,
     find_problems,
@@ -19,7 +28,7 @@ from alerting.detection.problems import (
     problem_lookback,
     problem_samples,
 )
-from alerting.episodes.episode import Episode, OutcomeRecord
+from alerting.episodes.episode import Episode, OutcomeRecord, RecommendationResult
 from alerting.episodes.outcome import (
     IN_TIME_FROM_GAP,
     RULES,
@@ -31,9 +40,18 @@ from alerting.episodes.outcome import (
 )
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import last_known_instant
-from alerting.ports import DerivedFeatureStore, OutcomePorts, Readings
+from alerting.ports import (
+    Assets,
+    Definitions,
+    DerivedFeatureStore,
+    EpisodePorts,
+    OutcomePorts,
+    Readings,
+)
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
-from alerting.usecases.definitions.derived import with_stored_features
+from alerting.recommendation.experience import Recognition, recognise
+from alerting.recommendation.levers import narrow
+from alerting.usecases.definitions.versions import with_stored_features
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 
 _SOON = timedelta(hours=6)
@@ -281,3 +299,155 @@ def _without_occurrence(
             ),
         )
     return Observed("no")
+
+
+_STALE_AFTER: timedelta = Condition.model_fields["stale_after"].default
+_LONGEST = timedelta(days=400)
+
+
+@dataclass(frozen=True)
+class ProblemProgress:
+    """State of a current problem, as a sentence. `is_known`: its last value is not stale."""
+
+    is_known: bool
+    message: str
+
+
+def current_progress(
+    platform: EpisodePorts, episode: Episode, now: datetime
+) -> ProblemProgress | None:
+    """Return the current state of the problem of an episode; None if it is not happening, or its
+    definition is gone."""
+    asset = platform.assets.get(episode.asset)
+    revision = next(
+        (
+            r
+            for r in platform.definitions.revisions(episode.definition)
+            if r.number == episode.revision
+        ),
+        None,
+    )
+    problem = revision.definition.problem if revision else None
+    if (
+        episode.phase != "happening"
+        or episode.happening_at is None
+        or asset is None
+        or problem is None
+    ):
+        return None
+    if (combination := problem.combination) is not None:
+        return _last_values(platform.readings, asset, problem, combination, now)
+    if problem.variable is None:
+        return ProblemProgress(True, translatable("Its event has no end yet."))
+    return _last_value(
+        platform.readings, asset, problem, problem.variable, episode.happening_at, now
+    )
+
+
+def _last_values(
+    readings: Readings, asset: Asset, problem: Problem, combination: Combination, now: datetime
+) -> ProblemProgress:
+    """Return the state of a problem of several variables, by the values that are in force."""
+    at = now - problem_delay(problem, asset, ())
+    found = conditions_at(
+        combination,
+        readings.load(asset, at - 2 * problem_lookback(problem), at, problem.variables),
+        at,
+    )
+    truth = combined_truth(combination, found)
+    if truth == "unknown":
+        return ProblemProgress(
+            False, joined("; ", translatable("Not known now"), unknown_message(asset, found))
+        )
+    if truth == "clear":
+        return ProblemProgress(True, translatable("Its conditions do not hold any more."))
+    return ProblemProgress(
+        True,
+        combined_happening_message(combination, asset, conditions_that_count(combination, found)),
+    )
+
+
+def _last_value(
+    readings: Readings,
+    asset: Asset,
+    problem: Problem,
+    variable: str,
+    happening_at: datetime,
+    now: datetime,
+) -> ProblemProgress:
+    known = asset.variables.get(variable)
+    delay = asset.delay(variable)
+    newest = readings.newest_values(asset, {variable: happening_at - _LONGEST}, now - delay)
+    if newest.empty:
+        return ProblemProgress(False, unknown_since_message(asset, variable, happening_at))
+    at = newest.index[-1].to_pydatetime()
+    value = newest[variable].dropna().iloc[-1]
+    usual = known.sampling if known and known.sampling else timedelta(0)
+    if now - delay - at > max(_STALE_AFTER, 2 * usual):
+        return ProblemProgress(False, unknown_since_message(asset, variable, at))
+    return ProblemProgress(True, current_value_message(problem, asset, value, at))
+
+
+# in which a set-point that the model does not use must have been reported before the raise
+_BEFORE = timedelta(hours=1)
+_MOST_VARIABLES = 50
+
+
+def recommendation_taken(
+    platform: EpisodePorts, episode: Episode, now: datetime
+) -> Recognition | None:
+    """Return what the readings show from the raise to the end of the prediction, at most to now;
+    None where nothing is known."""
+    asset = _asset(platform.assets, platform.definitions, episode)
+    if asset is None or not episode.is_prediction:
+        return None
+    advice = all_advice(episode)
+    names = {c.variable for result in advice for c in result.changes}
+    names |= {name for name, variable in asset.variables.items() if variable.controllable}
+    chosen = sorted(names & asset.variables.keys())[:_MOST_VARIABLES]
+    if not chosen:
+        return None
+    until = min(now, episode.ended_at or now)
+    readings = platform.readings.load(asset, episode.raised_at - _BEFORE, until, chosen).readings
+    before = readings.loc[: episode.raised_at]
+    at_raise = {
+        name: before[name].dropna().iloc[-1]
+        for name in chosen
+        if name in before and before[name].notna().any()
+    }
+    at_raise |= {
+        name: episode.inputs[name] for name in chosen if episode.inputs.get(name) is not None
+    }
+    at_raise |= {
+        change.variable: change.before
+        for change in (episode.recommendation.changes if episode.recommendation else ())
+    }
+    return recognise(advice, asset, at_raise, readings.loc[readings.index > episode.raised_at])
+
+
+def _asset(assets: Assets, definitions: Definitions, episode: Episode) -> Asset | None:
+    """Return the asset of an episode, its variables within the narrower limits of the
+    definition."""
+    asset = assets.get(episode.asset)
+    revision = next(
+        (r for r in definitions.revisions(episode.definition) if r.number == episode.revision),
+        None,
+    )
+    if asset is None or revision is None or not isinstance(revision.definition, TrainedDefinition):
+        return asset
+    limits = revision.definition.recommendation.variables
+    variables = {
+        name: narrow(variable, limits.get(name)) for name, variable in asset.variables.items()
+    }
+    return asset.model_copy(update={"variables": variables})
+
+
+def all_advice(episode: Episode) -> list[RecommendationResult]:
+    """Return the advice of the raise, that of now, and the settings of the advice between them."""
+    present = episode.present
+    found = [episode.recommendation, present.recommendation if present else None]
+    found += [
+        RecommendationResult(e.changes, e.risk, e.risk, helps=False, message=e.message)
+        for e in (present.earlier if present else ())
+    ]
+    return [one for one in found if one is not None]

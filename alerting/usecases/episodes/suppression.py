@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.fields.common import Suppression
 from alerting.definitions.model import AssetIndex, Definition, Severity, matching_assets
-from alerting.definitions.suppression import Suppression
 from alerting.detection.suppression import (
     LineCondition,
     SuppressedInterval,
@@ -22,7 +22,7 @@ from alerting.detection.suppression import (
 from alerting.episodes.episode import Episode
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings
 from alerting.readings.history import History
-from alerting.usecases.definitions.lookup import newest_of_target, require_revision
+from alerting.usecases.definitions.versions import newest_of_target, require_revision
 from alerting.usecases.mutes import (
     assets_upwards,
     maintenance_intervals,

@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from alerting.definitions.shards import task_of
-from alerting.episodes.state_table import TargetKey
-from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, smallest_latency
-from alerting.kinds.protocol.scoring import ScoringKind
+from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, TargetKey, smallest_latency
+from alerting.kinds.protocol.kind import ScoringKind
 from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts, EventRow, LatePart, ReadingRow, SourcePorts, UpkeepPorts
 from alerting.ports.logs import log_run
@@ -20,9 +19,9 @@ from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
 from alerting.usecases.evaluation.evaluate import evaluate_targets
 from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
-from alerting.usecases.evaluation.run import EvaluationCounts, ProcessInputs, RoundPlan
-from alerting.usecases.ingestion.lateness import targets_by_asset, uses
-from alerting.usecases.registry.registration import ModelCache
+from alerting.usecases.evaluation.target import EvaluationCounts, ProcessInputs, RoundPlan
+from alerting.usecases.ingestion.arrivals import targets_by_asset, uses
+from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.sources.status import SOURCES
 
 MODELS_AT_ONCE = 10

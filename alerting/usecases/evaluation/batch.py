@@ -12,17 +12,17 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import (
+from alerting.episodes.targets import (
     CarriedState,
     ConditionTable,
+    EvaluationTarget,
     advance_states,
     find_unchanged,
 )
-from alerting.episodes.targets import EvaluationTarget
 from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.ports import Wanted
 from alerting.readings.history import NO_TIME, from_millis, to_millis
-from alerting.readings.ragged import Flags, Positions, RaggedReadings, summarise_windows
+from alerting.readings.series import Flags, Positions, RaggedReadings, summarise_windows
 from alerting.usecases.definitions.versions import answer_at, segments
 from alerting.usecases.evaluation.commit import (
     RAISES_OF_TARGET,
@@ -31,15 +31,16 @@ from alerting.usecases.evaluation.commit import (
     by_shard,
     commit_shard,
 )
-from alerting.usecases.evaluation.run import (
+from alerting.usecases.evaluation.target import (
     Batch,
     BatchInputs,
     BatchReadings,
     EvaluationCounts,
     EvaluationRun,
     Versions,
+    evaluate_parts,
+    scores_of,
 )
-from alerting.usecases.evaluation.target import evaluate_parts, scores_of
 
 _AT_ONCE = 500
 _VALUES_AT_ONCE = 5_000_000

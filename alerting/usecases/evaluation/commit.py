@@ -17,16 +17,20 @@ import numpy as np
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable
+from alerting.episodes.targets import ConditionTable
 from alerting.kinds.protocol.evaluation import Refresh, TargetEvaluation
 from alerting.ports import Conflict, EvaluationPorts, ReprocessingRequest
 from alerting.ports.logs import id_logger
-from alerting.readings.ragged import Flags
+from alerting.readings.series import Flags
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed, Composition, compose_live
-from alerting.usecases.evaluation.reconcile import compose_reprocessed
-from alerting.usecases.evaluation.reprocess import LateUpdates, late_updates, make_outcomes_due
-from alerting.usecases.evaluation.run import Batch, EvaluationRun
+from alerting.usecases.evaluation.reprocess import (
+    LateUpdates,
+    compose_reprocessed,
+    late_updates,
+    make_outcomes_due,
+)
+from alerting.usecases.evaluation.target import Batch, EvaluationRun
 
 RAISES_OF_TARGET = 500
 # a unit of work is full from here on; the last target may double it

@@ -12,8 +12,7 @@ from alerting.definitions.shards import task_of
 from alerting.definitions.wording.language import latency_note
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import TargetKey
-from alerting.episodes.targets import EvaluationPlan, batches
+from alerting.episodes.targets import EvaluationPlan, TargetKey, batches
 from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.ports import (
     Definitions,
@@ -27,33 +26,38 @@ from alerting.ports import (
 )
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
-from alerting.usecases.definitions.lookup import require_revision
-from alerting.usecases.definitions.missing_champion import ChampionPorts, describe_missing_champion
+from alerting.usecases.definitions.next_steps import ChampionPorts, describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
-from alerting.usecases.definitions.versions import last_promotion, segments
-from alerting.usecases.episodes.changes import EpisodeChanges, update
-from alerting.usecases.episodes.outcomes import determine_due_outcomes
-from alerting.usecases.episodes.unevaluated import (
+from alerting.usecases.definitions.versions import last_promotion, require_revision, segments
+from alerting.usecases.episodes.changes import (
+    EpisodeChanges,
     forget_open,
+    update,
     why_not_in_service,
     without_asset,
 )
+from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_batch
-from alerting.usecases.evaluation.reconcile import persist_past
-from alerting.usecases.evaluation.reprocess import base_states, begin_round, plan_of_round
-from alerting.usecases.evaluation.run import (
+from alerting.usecases.evaluation.reprocess import (
+    base_states,
+    begin_round,
+    persist_past,
+    plan_of_round,
+)
+from alerting.usecases.evaluation.target import (
     Batch,
     EvaluationCounts,
     EvaluationRun,
     ProcessInputs,
     RoundPlan,
+    evaluate_parts,
+    scores_of,
     starts_of,
 )
-from alerting.usecases.evaluation.target import evaluate_parts, scores_of
+from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.notification.routes import change_notifications, correct_if_known_late
-from alerting.usecases.registry.registration import ModelCache
 
 _log = id_logger(__name__)
 

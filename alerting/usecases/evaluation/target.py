@@ -1,16 +1,24 @@
-"""Evaluation of one target by the kinds in force: from its watermark to steps of episodes."""
+"""Evaluation of targets by the kinds in force, from the watermark to steps of episodes: of one
+target, and the data of a run of many, with their inputs and the results so far."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import cached_property
 from math import isnan
+from typing import NamedTuple
+
+import numpy as np
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Definition, ModelDefinition, names_asset
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import Condition, Definition, ModelDefinition, Revision, names_asset
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
+from alerting.episodes.targets import ConditionTable, EvaluationTarget, TargetKey
 from alerting.kinds.protocol.evaluation import (
+    OUT_OF_SERVICE,
     EvaluationSources,
     LoadedModels,
     Read,
@@ -18,14 +26,26 @@ from alerting.kinds.protocol.evaluation import (
     TargetEvaluation,
     VersionInterval,
 )
-from alerting.kinds.protocol.shared_inputs import SharedInputs
-from alerting.kinds.protocol.unknown_reasons import OUT_OF_SERVICE
+from alerting.kinds.protocol.shared_inputs import ReadSpan, SharedInputs
 from alerting.kinds.registry import kind_of
-from alerting.ports import KindPorts, Predicted, Readings, Score, TargetScores
-from alerting.readings.history import from_millis
-from alerting.readings.series import Series, series_of
+from alerting.ports import (
+    DecisionRecord,
+    EvaluationPorts,
+    KindPorts,
+    Predicted,
+    Readings,
+    ReprocessingRequest,
+    Score,
+    TargetScores,
+    Wanted,
+)
+from alerting.readings.history import NO_TIME, Millis, from_millis, no_instants, to_millis
+from alerting.readings.series import Flags, RaggedReadings, Series, pack, series_of
+from alerting.usecases.definitions.versions import first_instant
+from alerting.usecases.episodes.changes import why_not_in_service
 from alerting.usecases.episodes.suppression import suppressed_between
-from alerting.usecases.episodes.unevaluated import why_not_in_service
+from alerting.usecases.ingestion.arrivals import LateCounts
+from alerting.usecases.model_registry import ModelCache
 
 
 def scores_of(name: str, asset: Asset, result: TargetEvaluation) -> list[TargetScores]:
@@ -179,3 +199,265 @@ def _values_of(scored: ScoredRows) -> list[tuple[Predicted, ...]]:
         else tuple(Predicted(lead, *numbers) for lead, numbers in zip(leads, row, strict=True))
         for row in scored.values.tolist()
     ]
+
+
+Name = tuple[str, str | None]  # an asset and a variable
+_SCORES_AT_ONCE = 20_000
+
+
+class BatchReadings:
+    """Readings fetched for a batch. A request beyond the fetched interval is answered from the
+    store."""
+
+    def __init__(self, stored: Readings, wanted: Sequence[Wanted], until: datetime) -> None:
+        self._stored = stored
+        self._until = until
+        self._starts = {w.asset: w.start for w in wanted}
+        self._fetched = stored.load_many(wanted, until)
+
+    def pack_series(self) -> tuple[RaggedReadings, dict[Name, int]]:
+        """Return all numeric series side by side, and the index of each. A series with samples of
+        bad quality is left out."""
+        numbers = {
+            (asset, variable): (fetched.ts, values)
+            for asset, fetched in self._fetched.items()
+            for variable, values in fetched.values.items()
+            if values.dtype == np.float64 and variable not in fetched.doubts.bad
+        }
+        return pack(list(numbers.values())), {name: index for index, name in enumerate(numbers)}
+
+    def reader_for(self, asset: Asset) -> Read:
+        """Return the function that reads readings of an asset.
+
+        The function raises UserError for a stored value that is not of its variable's type.
+        """
+        stored = stored_series(self._stored, asset)
+        fetched = self._fetched.get(asset.name)
+
+        def read(definition: Condition, start: datetime, end: datetime) -> Series:
+            if fetched is None or start < self._starts[asset.name] or end > self._until:
+                return stored(definition, start, end)
+            if definition.variable in fetched.faults:
+                raise UserError(fetched.faults[definition.variable])
+            if definition.variable not in fetched.values:
+                return stored(definition, start, end)
+            first, last = np.searchsorted(
+                fetched.ts, [to_millis(start), to_millis(end)], side="right"
+            )
+            bad = fetched.doubts.bad.get(definition.variable, no_instants())
+            return Series(
+                fetched.ts[first:last], fetched.values[definition.variable][first:last], bad
+            )
+
+        return read
+
+
+@dataclass
+class EvaluationCounts:
+    """Counts of one run of evaluation. `unknown` maps `definition on asset` to the reason.
+
+    `unreadable` maps each definition whose champion could not be read to the reason. `late`: rows
+    that came after their time was evaluated; `too_late`: those of them that were older than every
+    allowed lateness. `latency_s`: the greatest latency of their targets. Of a past interval:
+    `found`, all its episodes, also those that were stored before, and `notes`, sentences on the
+    versions that evaluated it.
+    """
+
+    targets: int = 0
+    raised: int = 0
+    closed: int = 0
+    elsewhere: int = 0
+    determined: int = 0
+    unknown: dict[str, str] = field(default_factory=dict)
+    withdrawn: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+    latency_s: int = 0
+    late: int = 0
+    too_late: int = 0
+    found: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, others: "EvaluationCounts") -> None:
+        """Add those of another run."""
+        for one in fields(self):
+            mine = getattr(self, one.name)
+            more = getattr(others, one.name)
+            if one.name == "latency_s":
+                self.latency_s = max(mine, more)
+            elif isinstance(mine, dict):
+                mine.update(more)
+            else:
+                setattr(self, one.name, mine + more)
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late
+    readings. `is_small`: its targets are so few that one process evaluates them all."""
+
+    shards: list[int]
+    source_hash: str
+    late: LateCounts
+    is_small: bool = False
+
+
+class Versions(NamedTuple):
+    """All revisions of a definition, oldest first, and the decisions on its models without their
+    evidence."""
+
+    revisions: list[Revision]
+    decisions: list[DecisionRecord]
+
+
+@dataclass(frozen=True)
+class BatchInputs:
+    """Inputs of the targets of a batch that are evaluated one by one.
+
+    `versions`: by definition; none of one without a revision. `assets`: by name. `shared`: what
+    models on the same asset have in common.
+    """
+
+    readings: BatchReadings
+    shared: SharedInputs
+    versions: Mapping[str, Versions]
+    assets: Mapping[str, Asset]
+
+
+@dataclass(frozen=True)
+class ProcessInputs:
+    """Inputs that a process keeps from one run of evaluation to the next: models, and by asset the
+    readings that they need."""
+
+    models: ModelCache
+    spans: dict[str, ReadSpan] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """One run of evaluation up to `as_of`, with its results so far.
+
+    `requests`: reprocessing requests that are not done. `scores`: computed, and stored with the
+    next unit of work. `spans`: by asset, what models have read of it; the process may keep it for
+    its next runs. Revisions, decisions and assets are read once a run.
+    """
+
+    platform: EvaluationPorts
+    as_of: datetime
+    models: ModelCache
+    counts: EvaluationCounts
+    requests: dict[TargetKey, ReprocessingRequest]
+    spans: dict[str, ReadSpan] = field(default_factory=dict)
+    scores: list[TargetScores] = field(default_factory=list)
+    _versions: dict[str, Versions] = field(default_factory=dict)
+    _assets: dict[str, Asset] = field(default_factory=dict)
+
+    def load_inputs(
+        self, targets: Sequence[EvaluationTarget], readings: BatchReadings
+    ) -> BatchInputs:
+        """Return everything with which these targets are evaluated one by one."""
+        versions = self.load_versions({target.definition for target in targets})
+        valid = {name: found for name, found in versions.items() if found.revisions}
+        names = {target.asset for target in targets if target.definition in valid}
+        assets = self._load_assets(names)
+        shared = SharedInputs(self.platform.readings, self.spans)
+        if self.spans:
+            latency = min((target.latency for target in targets), default=0)
+            coming = [assets[target.asset] for target in targets if target.asset in assets]
+            shared.expect(coming, self.as_of - timedelta(milliseconds=latency))
+        return BatchInputs(readings, shared, valid, assets)
+
+    def load_versions(self, names: set[str]) -> dict[str, Versions]:
+        """Return the versions of these definitions."""
+        if missing := names - self._versions.keys():
+            found = self.platform.definitions.histories(missing)
+            trained = [name for name in missing if _has_models(found.get(name, []))]
+            decisions = self.platform.decisions.histories(trained) if trained else {}
+            for name in missing:
+                self._versions[name] = Versions(found.get(name, []), decisions.get(name, []))
+        return {name: self._versions[name] for name in names}
+
+    def _load_assets(self, names: set[str]) -> dict[str, Asset]:
+        if missing := names - self._assets.keys():
+            self._assets.update(self.platform.assets.get_many(missing))
+        return {name: self._assets[name] for name in names if name in self._assets}
+
+    def first_instants(
+        self, targets: Sequence[EvaluationTarget], rows: Sequence[int]
+    ) -> dict[int, int | None]:
+        """Return, by row, when the target's definition was first put in service (ms), None if
+        never."""
+        changed = {targets[row].definition for row in rows if targets[row].revision > 1}
+        versions = self.load_versions(changed)
+        first = {name: first_instant(found.revisions) for name, found in versions.items()}
+        instants = {name: None if at is None else to_millis(at) for name, at in first.items()}
+        return {row: instants.get(targets[row].definition, targets[row].since) for row in rows}
+
+    def add_scores(self, scores: Sequence[TargetScores]) -> None:
+        """Take scores to store with the next unit of work, or at once when there are many."""
+        self.scores.extend(scores)
+        if sum(len(target.rows) for target in self.scores) > _SCORES_AT_ONCE:
+            self.store_scores()
+
+    def store_scores(self) -> None:
+        """Store the scores computed so far. Idempotent."""
+        self.platform.scores.add_many(self.scores)
+        self.scores.clear()
+
+
+def _has_models(revisions: Sequence[Revision]) -> bool:
+    return any(isinstance(one.definition, ModelDefinition) for one in revisions)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Targets to evaluate together. `starts`: per row, the watermark, or when the target was first
+    in service (ms).
+
+    `base`: the states to evaluate from: those of `before`, or earlier ones for targets to
+    reprocess.
+    """
+
+    targets: Sequence[EvaluationTarget]
+    before: ConditionTable
+    starts: Millis
+    base: ConditionTable
+
+    @cached_property
+    def evaluated_from(self) -> Millis:
+        """Return the instant from which each target is evaluated (ms)."""
+        return np.where(self.base.watermark == NO_TIME, self.starts, self.base.watermark)
+
+    @cached_property
+    def reprocessed(self) -> Flags:
+        """Return which targets are reprocessed."""
+        return self.evaluated_from < self.starts
+
+    def take(self, rows: Sequence[int]) -> "Batch":
+        """Return the batch of the targets in these rows."""
+        return Batch(
+            [self.targets[row] for row in rows],
+            self.before.take(rows),
+            self.starts[rows],
+            self.base.take(rows),
+        )
+
+    def go_on(self, rows: Sequence[int], after: ConditionTable) -> "Batch":
+        """Return the batch of the targets in these rows, evaluated from their states `after` on."""
+        states = after.take(rows)
+        return Batch([self.targets[row] for row in rows], states, states.watermark.copy(), states)
+
+    def evaluation_end(self, row: int, as_of: datetime) -> datetime:
+        """Return the instant up to which a target is evaluated: as_of less its latency."""
+        return as_of - timedelta(milliseconds=self.targets[row].latency)
+
+
+def starts_of(
+    run: EvaluationRun, targets: Sequence[EvaluationTarget], states: ConditionTable
+) -> Millis:
+    """Return the start of evaluation of each target (ms): its watermark, or when its definition was
+    first put in service."""
+    starts = states.watermark.copy()
+    new = np.flatnonzero(states.watermark == NO_TIME).tolist()
+    for row, first in run.first_instants(targets, new).items():
+        starts[row] = to_millis(run.as_of) if first is None else first
+    return starts

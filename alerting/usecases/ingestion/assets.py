@@ -18,7 +18,7 @@ from alerting.definitions.assets import (
     is_type_open,
     parse_asset,
 )
-from alerting.definitions.checks.against_assets import faults_against_assets
+from alerting.definitions.checks.definition import faults_against_assets
 from alerting.definitions.faults import Fault, UserError, name_hint, shown
 from alerting.definitions.model import AssetIndex, Definition, matching_assets
 from alerting.definitions.revisions import flat_changes

@@ -23,19 +23,25 @@ from alerting.definitions.assets import Asset, EventType, Variable, VariableType
 from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.ports import EventRow, IngestionPorts, Progress, ReadingRow, Readings, silent
-from alerting.readings.column_titles import split_title, units_by_name, whole_title
+from alerting.readings.foreign_columns import (
+    BadLine,
+    ColumnProfile,
+    split_title,
+    units_by_name,
+    whole_title,
+)
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT
-from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.arrivals import (
     add_events,
     add_readings,
+    late_rows,
     remove_events,
     remove_readings,
     same_events,
     same_readings,
 )
-from alerting.usecases.ingestion.lateness import late_rows
-from alerting.usecases.ingestion.sources import (
+from alerting.usecases.ingestion.imported_files import (
+    SHOWN,
     Duration,
     EventSource,
     EventsProfile,
@@ -44,8 +50,10 @@ from alerting.usecases.ingestion.sources import (
     Reject,
     Source,
     Understood,
+    refuse_bad,
+    refuse_doubtful,
+    understand,
 )
-from alerting.usecases.ingestion.summary import SHOWN, refuse_bad, refuse_doubtful, understand
 from alerting.usecases.ingestion.text_names import titles_by_name
 
 

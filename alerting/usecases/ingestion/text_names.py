@@ -10,7 +10,7 @@ from unicodedata import normalize
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, Asset, EventType
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import ENGLISH, join_with_and
-from alerting.readings.column_titles import TITLE_LENGTH, without_accents
+from alerting.readings.foreign_columns import TITLE_LENGTH, without_accents
 
 Titles = Mapping[str, str | None]
 """Titles by name; None of a name without one."""

@@ -14,9 +14,13 @@ from alerting.definitions.routes import Route, is_for
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
 from alerting.definitions.wording.language import Language, template, translatable
 from alerting.episodes.episode import Episode
-from alerting.notifications.notification import Notification, new_message
-from alerting.notifications.retries import after_failure, retry_delay
-from alerting.notifications.routing import channels_of
+from alerting.notifications.notification import (
+    Notification,
+    after_failure,
+    new_message,
+    retry_delay,
+)
+from alerting.notifications.policy import channels_of
 from alerting.ports import (
     Change,
     Channel,
@@ -25,17 +29,16 @@ from alerting.ports import (
     Message,
 )
 from alerting.ports.logs import id_logger, log_run
-from alerting.reporting.base.messages import clock_time
+from alerting.reporting.phrases import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
-from alerting.usecases.episodes.conflicts import opposite_open
-from alerting.usecases.notification.chart import draw_episode, draw_report
+from alerting.usecases.episodes.changes import opposite_open
+from alerting.usecases.notification.episode_values import draw_episode, draw_report, present_value
 from alerting.usecases.notification.messages import content_message, is_later, message
 from alerting.usecases.notification.muting import record_suppression, tend_mutes, withhold
-from alerting.usecases.notification.platform_alerts import platform_notifications
-from alerting.usecases.notification.present_values import present_value
 from alerting.usecases.notification.routes import (
     ROUTES,
     language_of,
+    platform_notifications,
     timed_notifications,
 )
 from alerting.usecases.notification.summaries import summarise, waits_for_others

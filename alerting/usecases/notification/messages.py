@@ -20,7 +20,7 @@ from alerting.episodes.predictions import HORIZON_PASSED, LONGEST_PASSED, RISK_L
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
 from alerting.ports import Links, Message
-from alerting.reporting.base.messages import (
+from alerting.reporting.phrases import (
     GUIDANCE_NAMES,
     clock_time,
     distance,
@@ -28,7 +28,7 @@ from alerting.reporting.base.messages import (
     local_times,
     time_range,
 )
-from alerting.reporting.base.sentences import (
+from alerting.reporting.sentences import (
     OTHERWISE,
     advice_shown,
     advised_at,
@@ -41,7 +41,7 @@ from alerting.reporting.base.sentences import (
     step_with_time,
     what_to_do,
 )
-from alerting.reporting.base.sentences import message as in_one_line
+from alerting.reporting.sentences import message as in_one_line
 
 
 def stated_severity(episode: Episode, notification: Notification) -> Severity:

@@ -24,8 +24,7 @@ from alerting.notifications.policy import (
 )
 from alerting.operators.mutes import MUTE_KINDS, Matcher, Mute, describe_mute
 from alerting.ports import MutingPorts, OutcomePorts
-from alerting.usecases.definitions.lookup import newest_of_target
-from alerting.usecases.definitions.versions import newest_title
+from alerting.usecases.definitions.versions import newest_of_target, newest_title
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
 from alerting.usecases.mutes import (

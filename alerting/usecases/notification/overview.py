@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.hours import end_of
+from alerting.definitions.fields.hours import end_of
 from alerting.definitions.routes import Route
 from alerting.notifications.notification import Notification
-from alerting.notifications.routing import channels_of, is_on_shift
+from alerting.notifications.policy import channels_of, is_on_shift
 from alerting.ports import DeliveryPorts
 from alerting.usecases.notification.deliver import send_test
 from alerting.usecases.notification.routes import ROUTES

@@ -13,7 +13,7 @@ from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from alerting.ports import Conflict, DeliveryPorts
-from alerting.reporting.base.sentences import sentence
+from alerting.reporting.sentences import sentence
 from alerting.usecases.notification.muting import withhold
 from alerting.usecases.notification.routes import ROUTES, language_of
 

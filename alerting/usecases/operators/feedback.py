@@ -7,11 +7,10 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import join_with_and, translatable
 from alerting.episodes.episode import Episode, Feedback, Transition
 from alerting.ports import OperatorPorts
-from alerting.reporting.base.messages import TAKEN_NAMES, VERDICT_NAMES
-from alerting.stores.episodes.operators import FeedbackLog
-from alerting.usecases.episodes.changes import update
+from alerting.reporting.phrases import TAKEN_NAMES, VERDICT_NAMES
+from alerting.stores.operators import FeedbackLog
+from alerting.usecases.episodes.changes import find_episode, update
 from alerting.usecases.episodes.outcomes import update_outcome
-from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.notification.routes import correct_if_known_late
 
 

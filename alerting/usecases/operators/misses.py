@@ -8,7 +8,7 @@ from alerting.definitions.faults import NotFound, UserError, close_names
 from alerting.definitions.model import Definition, matching_assets
 from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.episodes.episode import Episode
-from alerting.episodes.misses import ReportedMiss
+from alerting.episodes.outcome import ReportedMiss
 from alerting.operators.actions import permit
 from alerting.ports import Episodes, OperatorPorts, PlantPorts
 from alerting.usecases.operators.operate import Actor

@@ -10,8 +10,7 @@ from alerting.definitions.faults import Conflicting, NotFound, UserError, close_
 from alerting.definitions.model import Severity, matching_assets
 from alerting.definitions.wording.language import template, translatable
 from alerting.detection.suppression import LineCondition
-from alerting.episodes.episode import ActorStamp, Episode, Feedback
-from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
+from alerting.episodes.episode import TOGETHER, ActorStamp, Episode, Feedback, FirstOut, first_out
 from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
 from alerting.operators.mutes import (
     EndingEvent,
@@ -31,12 +30,16 @@ from alerting.ports import (
     Unit,
 )
 from alerting.readings.history import from_millis, to_millis
-from alerting.usecases.definitions.lookup import newest_of_target, require_revision
-from alerting.usecases.episodes.changes import EpisodeChanges, update
-from alerting.usecases.episodes.happening import current_progress
-from alerting.usecases.episodes.store import find_episode
+from alerting.usecases.definitions.versions import newest_of_target, require_revision
+from alerting.usecases.episodes.changes import (
+    EpisodeChanges,
+    find_episode,
+    forget_open,
+    update,
+    why_not_evaluated,
+)
+from alerting.usecases.episodes.outcomes import current_progress
 from alerting.usecases.episodes.suppression import line_condition
-from alerting.usecases.episodes.unevaluated import forget_open, why_not_evaluated
 from alerting.usecases.mutes import MutesInForce, end_by_event, mutes_at
 from alerting.usecases.notification.muting import (
     audit_subject,

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from alerting.alarm_kpis.intervals import Interval, intersection, length, merge
 from alerting.definitions.faults import format_duration
+from alerting.definitions.fields.common import Suppression
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.shards import evaluation_dag
-from alerting.definitions.suppression import Suppression
 from alerting.definitions.upkeep import HealthLimits
 from alerting.definitions.wording.language import (
     Styled,
@@ -44,16 +44,15 @@ from alerting.usecases.definitions.platform_alerts import (
     record_faults,
 )
 from alerting.usecases.episodes.suppression import suppressed_between
-from alerting.usecases.notification.platform_alerts import DeliveredMessage, delivered_message
+from alerting.usecases.notification.routes import DeliveredMessage, delivered_message
 from alerting.usecases.platform_health.metrics import (
     DefinitionLag,
     Inventory,
     evaluation_lags,
     read_inventory,
 )
-from alerting.usecases.sinks.documents import sink_statuses
-from alerting.usecases.sinks.status import SinkStatus
-from alerting.usecases.sources.headroom import spoken
+from alerting.usecases.sinks import SinkStatus, sink_statuses
+from alerting.usecases.sources.declare import spoken
 from alerting.usecases.sources.status import SourceStatus, source_statuses
 from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
 

@@ -10,7 +10,7 @@ from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import PlanPorts, Readings, States, UpkeepPorts
 from alerting.readings.history import NO_TIME, to_millis
 from alerting.usecases.definitions.targets import answering_revisions, list_targets, source_hash_of
-from alerting.usecases.ingestion.lateness import count_late
+from alerting.usecases.ingestion.arrivals import count_late
 
 # Number of definitions, and of assets, with an own label: the most overdue ones, and those with the
 # oldest newest reading.

@@ -15,8 +15,8 @@ from alerting.detection.problems import problem_delay
 from alerting.notifications.notification import new_message
 from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.base.periods import Period, period_before, periods_within
-from alerting.usecases.definitions.lookup import active, require_revision
+from alerting.reporting.periods import Period, period_before, periods_within
+from alerting.usecases.definitions.versions import active, require_revision
 from alerting.usecases.reports.make import (
     ComposedReport,
     compose_report,

@@ -14,7 +14,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import in_force
 from alerting.definitions.wording.language import Language, language, translatable
-from alerting.episodes.misses import ReportedMiss
+from alerting.episodes.outcome import ReportedMiss
 from alerting.ports import (
     Decisions,
     Definitions,
@@ -25,20 +25,19 @@ from alerting.ports import (
     ReportHead,
     ReportPorts,
 )
-from alerting.reporting.base.messages import money
-from alerting.reporting.base.table import to_document
-from alerting.reporting.definition.conclusion import Judgement, conclude
+from alerting.reporting.definition.conclusion import Judgement, conclude, mail_sentences
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics
 from alerting.reporting.definition.money import DefinitionNumbers, read_summary, sum_money
+from alerting.reporting.estimates import to_document
 from alerting.reporting.page.details import key_metrics, tables
-from alerting.reporting.page.sentences import mail_sentences
+from alerting.reporting.phrases import money
 from alerting.stores.reports import Reports
-from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at
-from alerting.usecases.platform_health.drift import verify_model
-from alerting.usecases.registry.registration import ModelCache
-from alerting.usecases.report_material.material import gather_material
+from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.platform_health.models_in_service import verify_model
+from alerting.usecases.report_material import gather_material
 
 _LEAST_DISTANCE = timedelta(minutes=5)
 _NEWEST = 500

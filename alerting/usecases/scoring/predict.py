@@ -1,40 +1,89 @@
-"""The score of one asset at one instant, as live evaluation. Nothing is stored."""
+"""The score of one asset at one instant, as live evaluation, from stored readings or from readings
+that were sent with the question, checked as a whole against their asset. Nothing is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import NotFound, UserError, unknown_definition
+from alerting.definitions.faults import NotFound, UserError, name_hint, shown, unknown_definition
 from alerting.definitions.model import Definition, ModelDefinition, matching_assets
+from alerting.definitions.sources import HttpSource
+from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol.asset_inputs import ReadSpan
 from alerting.kinds.protocol.evaluation import (
     LoadedModels,
     ScoredRows,
     TargetEvaluation,
     VersionInterval,
 )
-from alerting.kinds.protocol.scoring import ScoreDetails, ScoringKind
-from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol.kind import ScoreDetails, ScoringKind
+from alerting.kinds.protocol.shared_inputs import ReadSpan, SharedInputs
 from alerting.kinds.registry import kind_of
 from alerting.ports import (
+    BacktestPorts,
     EvaluationPorts,
     ModelUnavailable,
     NewestReading,
     ReadingColumns,
     Readings,
+    Record,
     Wanted,
 )
+from alerting.readings.foreign_columns import units_by_name
 from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
-from alerting.usecases.episodes.store import require_asset
+from alerting.usecases.episodes.changes import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.scoring.question import PredictedValue, Prediction, PredictQuestion
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.sources.deliver import fit_readings
+from alerting.usecases.sources.records import map_readings
+
+
+class PredictQuestion(NamedTuple):
+    """A question about the score of an asset at the last evaluated instant up to `at`; now less the
+    latency when left out, and at most that."""
+
+    asset: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class PredictedValue:
+    """A value predicted at a time ahead; 90 % of its distribution lie between `low` and `high`."""
+
+    lead: timedelta
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer about one asset. `at`: the instant that was scored, None without.
+
+    `score` is None where it is `unknown`, which then says why, and of a model whose values serve
+    without an alarm. `would_raise`: whether the score is at or above the threshold. `revision`,
+    `model_version`: the versions that answer; None where there is none.
+    """
+
+    definition: str
+    asset: str
+    at: datetime | None
+    score: float | None
+    threshold: float | None
+    would_raise: bool | None
+    unknown: str | None
+    revision: int | None
+    model_version: int | None
+    contributions: tuple[Contribution, ...] = ()
+    forecast: tuple[PredictedValue, ...] = ()
+
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -310,3 +359,38 @@ class GivenReadings(Readings):
 
     def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
         return self._readings_for(asset).span(asset, until)
+
+
+_FAULTS_SHOWN = 20
+
+
+def sent_readings(platform: BacktestPorts, asset_name: str, records: Sequence[Record]) -> Readings:
+    """Return rows of `ts`, `values` and perhaps `quality` as readings of an asset, in memory.
+
+    Raises UserError that names every fault: a row that cannot be read, and a variable that the
+    asset does not have.
+    """
+    asset = require_asset(platform.assets, asset_name)
+    source = HttpSource(name="sent", kind="http", asset=asset.name, quality="quality")
+    found = fit_readings(
+        platform.assets,
+        source,
+        map_readings(source, records, platform.zone, lambda: units_by_name([asset])),
+        None,
+    )
+    faults = [f"row {refused.line}: {refused.reason}" for refused in found.refused]
+    faults += [f for changed in found.assets for f in _unknown(asset, changed)]
+    if faults:
+        more = [f"and {len(faults) - _FAULTS_SHOWN} more"] if len(faults) > _FAULTS_SHOWN else []
+        raise UserError("; ".join([*faults[:_FAULTS_SHOWN], *more]))
+    memory = platform.in_memory()
+    add_readings(memory, found.readings, platform.clock.now())
+    return memory.readings
+
+
+def _unknown(asset: Asset, changed: Asset) -> Iterator[str]:
+    for name in sorted(changed.variables.keys() - asset.variables.keys()):
+        yield (
+            f"{asset.name} has no variable {shown(name)}; "
+            f"{name_hint(name, asset.variables, 'its variables')}"
+        )

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from alerting.definitions.assets import Asset, EventType, Variable, VariableType
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.sources.mapping import SourceFields
+from alerting.definitions.source_fields import SourceFields
 from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import join_with_and
 from alerting.ports import (
@@ -28,12 +28,12 @@ from alerting.ports import (
     Record,
     SourcePorts,
 )
-from alerting.readings.column_titles import Units, split_title, units_by_name, whole_title
-from alerting.stores.sources import SourceDeliveries
+from alerting.readings.foreign_columns import Units, split_title, units_by_name, whole_title
+from alerting.stores.deliveries import SourceDeliveries
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.ingestion.text_names import Titles, titles_by_name
-from alerting.usecases.sources import row_refusals
-from alerting.usecases.sources.headroom import (
+from alerting.usecases.sources import records
+from alerting.usecases.sources.declare import (
     Headroom,
     NewNames,
     RowBeyondBounds,
@@ -46,11 +46,12 @@ from alerting.usecases.sources.records import (
     MappedRows,
     RefusedRow,
     Row,
+    RowRefused,
     Scalar,
     map_events,
     map_readings,
+    refuse_value,
 )
-from alerting.usecases.sources.row_refusals import RowRefused, refuse_value
 
 _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}
 
@@ -254,8 +255,8 @@ def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
             return value
         if value in (0.0, 1.0):
             return bool(value)
-    said = row_refusals.KINDS[kind]
-    raise refuse_value(name, row_refusals.OTHER_TYPE, value, kind=said)
+    said = records.KINDS[kind]
+    raise refuse_value(name, records.OTHER_TYPE, value, kind=said)
 
 
 def _digits(value: float) -> str:

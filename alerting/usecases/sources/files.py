@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError, first_line, storable
-from alerting.definitions.sources.source import FilesSource
+from alerting.definitions.sources import FilesSource
 from alerting.definitions.upkeep import DeclarationLimits
 from alerting.definitions.wording.language import ENGLISH, Translatable
 from alerting.ports import (
@@ -28,8 +28,8 @@ from alerting.ports import (
     SourcePorts,
 )
 from alerting.ports.logs import id_logger
-from alerting.stores.sources import SourceDeliveries
-from alerting.usecases.ingestion.sources import Duration, EventSource, ReadingSource
+from alerting.stores.deliveries import SourceDeliveries
+from alerting.usecases.ingestion.imported_files import Duration, EventSource, ReadingSource
 from alerting.usecases.ingestion.tables import (
     Checked,
     CheckedFile,
@@ -39,16 +39,16 @@ from alerting.usecases.ingestion.tables import (
     ignore_line,
     name_options,
 )
-from alerting.usecases.sources.deliver import record_declared
-from alerting.usecases.sources.headroom import (
+from alerting.usecases.sources.declare import (
     BeyondBounds,
     Headroom,
     NewNames,
     new_names,
     refuse_surplus,
 )
+from alerting.usecases.sources.deliver import record_declared
 from alerting.usecases.sources.records import RefusedRow
-from alerting.usecases.sources.trial import SHOWN, SourceTrial, described
+from alerting.usecases.sources.stream import SHOWN, SourceTrial, described
 
 FORGET_AFTER = timedelta(days=90)
 """Time after which a file that is no longer there is forgotten. If it comes again, it is read

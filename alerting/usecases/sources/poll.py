@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import FilesSource, Source, SqlSource
-from alerting.definitions.sources.streamed import StreamedSource
+from alerting.definitions.source_fields import StreamedSource
+from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import count_in_english
 from alerting.ports import Delivered, RecordReader, SourcePorts
 from alerting.usecases.sources.deliver import fit, require_active, store
 from alerting.usecases.sources.files import FileDrop, IsOutage, read_files, try_files
 from alerting.usecases.sources.status import SOURCES
-from alerting.usecases.sources.trial import Look, SourceTrial, try_messages, try_records
+from alerting.usecases.sources.stream import Look, SourceTrial, try_messages, try_records
 
 TRIAL_S = 10.0
 """Time that a trial waits for messages."""

@@ -1,5 +1,7 @@
 """Rows of a source as readings or events, one by one: each is stored as it stands, or refused with
-a reason."""
+a reason, for readers of every language."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,16 +13,14 @@ from typing import Any, Generic, TypeVar, cast
 
 from alerting.definitions.assets import variable_name
 from alerting.definitions.faults import shown
-from alerting.definitions.hours import time_zone
-from alerting.definitions.sources.mapping import SourceFields
-from alerting.definitions.sources.source import SqlSource
+from alerting.definitions.fields.hours import time_zone
+from alerting.definitions.source_fields import SourceFields
+from alerting.definitions.sources import SqlSource
 from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import EventRow, ReadingRow, Record
-from alerting.readings.column_titles import Units, column_name, derive_name
+from alerting.readings.foreign_columns import Units, column_name, derive_name
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Quality, grade, whole_millis
 from alerting.usecases.ingestion.text_names import TextNames, Titles
-from alerting.usecases.sources import row_refusals
-from alerting.usecases.sources.row_refusals import RowRefused, refuse_column, refuse_value
 
 VALUES = "values"
 """Field of a message that may hold its values as one object; without it, the other fields are the
@@ -90,7 +90,7 @@ def map_events(
 
 
 def _map(
-    mapping: "RecordMapping", records: Sequence[Record], read: Callable[[Record], Row]
+    mapping: RecordMapping, records: Sequence[Record], read: Callable[[Record], Row]
 ) -> MappedRows[Row]:
     rows: list[tuple[int, Row]] = []
     refused: list[RefusedRow] = []
@@ -100,7 +100,7 @@ def _map(
         except RowRefused as refusal:
             refused.append(RefusedRow(line, refusal.reason))
         except RecursionError:
-            refused.append(RefusedRow(line, row_refusals.TOO_DEEP))
+            refused.append(RefusedRow(line, TOO_DEEP))
     return MappedRows(rows, refused, mapping.titles, mapping.assets.texts, mapping.types.texts)
 
 
@@ -152,7 +152,7 @@ class RecordMapping:
                 if value is not None and quality.get(name) != "bad"
             }
         if not values and not quality:
-            raise RowRefused(row_refusals.NO_VALUE)
+            raise RowRefused(NO_VALUE)
         return ReadingRow(
             asset,
             at,
@@ -170,7 +170,7 @@ class RecordMapping:
         has_end = record.get(columns.end_column) not in (None, "")
         end = self._instant(record, columns.end_column) if has_end else None
         if end is not None and end < start:
-            raise refuse_value(columns.end_column, row_refusals.END_FIRST)
+            raise refuse_value(columns.end_column, END_FIRST)
         keys = (
             self._keys
             | {columns.end_column}
@@ -189,15 +189,15 @@ class RecordMapping:
     def _instant(self, record: Record, column: str) -> datetime:
         given = record.get(column)
         if given is None or given == "":
-            raise refuse_value(column, row_refusals.NO_TIME)
+            raise refuse_value(column, NO_TIME)
         try:
             at = _instant(given)
             at = (at if at.tzinfo else at.replace(tzinfo=self._zone)).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
-            raise refuse_value(column, row_refusals.NOT_A_TIME, given) from None
+            raise refuse_value(column, NOT_A_TIME, given) from None
         if not FIRST_INSTANT <= at < LAST_INSTANT:
             years = {"first": FIRST_INSTANT.year, "last": LAST_INSTANT.year}
-            raise refuse_value(column, row_refusals.OUTSIDE, given, **years)
+            raise refuse_value(column, OUTSIDE, given, **years)
         return whole_millis(at)
 
     def _known_numbers(self, fields: Mapping[str, Any]) -> dict[str, float] | None:
@@ -228,7 +228,7 @@ class RecordMapping:
             if name is None:
                 continue
             if name in found:
-                raise refuse_value(title, row_refusals.TWICE, variable=name)
+                raise refuse_value(title, TWICE, variable=name)
             found[name] = (
                 value if type(value) is float and math.isfinite(value) else _scalar(title, value)
             )
@@ -249,7 +249,7 @@ class RecordMapping:
         if mapped is None and self._source.others == "ignore":
             return None
         if not _is_utf8(str(title)):
-            raise refuse_value(shown(title), row_refusals.HALF_TITLE)
+            raise refuse_value(shown(title), HALF_TITLE)
         if mapped and mapped.name:
             return mapped.name
         name = variable_name(str(title))
@@ -280,7 +280,7 @@ class RecordMapping:
     def _grade(self, title: str, text: Any) -> Quality | None:
         found = grade(str(text), self._source.quality_codes)
         if found is None:
-            raise refuse_value(title, row_refusals.NO_QUALITY, text)
+            raise refuse_value(title, NO_QUALITY, text)
         return None if found == "good" else found
 
 
@@ -295,20 +295,20 @@ def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
     )
     if len(fields) > _MOST_VALUES:
         counts = {"number": len(fields), "most": _MOST_VALUES}
-        raise RowRefused(ENGLISH.say(row_refusals.MOST_VALUES, **counts))
+        raise RowRefused(ENGLISH.say(MOST_VALUES, **counts))
     return fields
 
 
 def _name(record: Record, column: str, names: TextNames) -> str:
     given = record.get(column)
     if given is None or given == "":
-        raise refuse_value(column, row_refusals.MISSING[names.what])
+        raise refuse_value(column, MISSING[names.what])
     if (
         isinstance(given, bool)
         or not isinstance(given, str | int | float | Decimal)
         or given != given  # noqa: PLR0124 - not a number
     ):
-        raise refuse_value(column, row_refusals.NO_NAME[names.what], given)
+        raise refuse_value(column, NO_NAME[names.what], given)
     try:
         return names.read(str(given))
     except ValueError as reason:
@@ -351,9 +351,9 @@ def _float(title: str, value: float | Decimal) -> float | None:
     if math.isnan(number):
         return None
     if math.isinf(number):
-        raise refuse_value(title, row_refusals.NOT_FINITE, value)
+        raise refuse_value(title, NOT_FINITE, value)
     if value and not number:
-        raise refuse_column(title, ENGLISH.say(row_refusals.TOO_SMALL, value=str(value)))
+        raise refuse_column(title, ENGLISH.say(TOO_SMALL, value=str(value)))
     return number
 
 
@@ -364,12 +364,62 @@ def _scalar(title: str, value: Any) -> Scalar | None:
         return value
     if isinstance(value, str):
         if len(value) > _LONGEST_TEXT:
-            raise refuse_value(title, row_refusals.LONG, count=len(value), most=_LONGEST_TEXT)
+            raise refuse_value(title, LONG, count=len(value), most=_LONGEST_TEXT)
         if not _is_utf8(value):
-            raise refuse_value(title, row_refusals.HALF_TEXT, value)
+            raise refuse_value(title, HALF_TEXT, value)
         return value or None
     if isinstance(value, int | float | Decimal):
         return _float(title, value)
     if isinstance(value, datetime):
         return value.isoformat()
-    raise refuse_value(title, row_refusals.NO_SCALAR, value)
+    raise refuse_value(title, NO_SCALAR, value)
+
+
+NO_VALUE = "has no value"
+TOO_DEEP = "nests too deeply"
+MOST_VALUES = "has {number} values; at most {most} are allowed"
+NO_TIME = "there is no time"
+NOT_A_TIME = "{value} is not a time; write ISO 8601, or seconds or milliseconds since 1970"
+OUTSIDE = "{value} does not lie between the years {first} and {last}"
+END_FIRST = "the end lies before the start"
+TWICE = "the variable {variable} occurs twice"
+HALF_TITLE = "the title holds half a character"
+HALF_TEXT = "{value} holds half a character"
+NO_QUALITY = "{value} is not a quality: good, uncertain, bad, or a code of OPC UA or OPC DA"
+MISSING = {
+    "asset": "there is no asset",
+    "event type": "there is no event type",
+}
+NO_NAME = {
+    "asset": "{value} is not a name of an asset, which is text or a number",
+    "event type": "{value} is not a name of an event type, which is text or a number",
+}
+NOT_FINITE = "{value} is not a finite number"
+TOO_SMALL = "{value} is too small a number to be stored"
+LONG = "the text has {count} characters; at most {most} are allowed"
+NO_SCALAR = "{value} is not a number, text, true or false"
+OTHER_TYPE = "{value} is not a {kind}, as which the variable is declared"
+KINDS = {
+    "number": "number",
+    "category": "category",
+    "boolean": "boolean",
+}
+
+
+class RowRefused(Exception):
+    """Error: a row cannot be stored, and why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def refuse_value(column: str, text: str, value: Any = None, **values: str | int) -> RowRefused:
+    """Return the refusal of a row for the value of one column. `text`: a template."""
+    said = ENGLISH.say(text, value=shown(value), **values)
+    return refuse_column(column, said)
+
+
+def refuse_column(column: str, reason: str) -> RowRefused:
+    """Return the refusal of a row for what one column holds."""
+    return RowRefused(f"{column}: {reason}")

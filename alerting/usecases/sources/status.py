@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerting.definitions.sources.mapping import SourceState
-from alerting.definitions.sources.source import (
+from alerting.definitions.source_fields import SourceState, StreamedSource
+from alerting.definitions.sources import (
     PolledBy,
     PolledFields,
     Source,
     folder_faults,
+    kind_document,
     parse_source,
     source_kinds,
 )
-from alerting.definitions.sources.streamed import StreamedSource
-from alerting.definitions.sources.union import kind_document
 from alerting.definitions.wording.language import ENGLISH, template
 from alerting.ports import PollReader, SourcePorts, SourceProgress
 from alerting.readings.spacing import SKEW, rough_duration

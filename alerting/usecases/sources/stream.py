@@ -1,9 +1,11 @@
 """Messages of a broker become rows: stored in batches, and acknowledged only when they are in the
-journal of the database.
+journal of the database. A look at the rows of any source as they would be stored writes nothing.
 
 A message that cannot be stored goes to the dead messages with its reason before it is acknowledged:
 none is lost, and none blocks the others.
 """
+
+from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,8 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import numpy as np
+
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.sources.streamed import MessageSource, StreamedSource
+from alerting.definitions.source_fields import MessageSource, SourceFields, StreamedSource
 from alerting.ports import (
     DeadMessage,
     Delivered,
@@ -23,10 +27,12 @@ from alerting.ports import (
     SourceLoss,
     SourcePorts,
 )
-from alerting.stores.sources import DeadMessages
+from alerting.readings.history import to_millis
+from alerting.readings.spacing import describe_doubtful
+from alerting.stores.deliveries import DeadMessages
 from alerting.usecases.sources.deliver import fit, store
 from alerting.usecases.sources.json_rows import RepeatedName, parse_json
-from alerting.usecases.sources.records import VALUES
+from alerting.usecases.sources.records import VALUES, RefusedRow
 from alerting.usecases.sources.status import SOURCES
 
 MOST_DEAD = 10_000
@@ -310,3 +316,100 @@ def retry_dead(
     after = {"dead": tried - stored, "stored": stored}
     plant.audit.add(actor, "dead messages tried again", name, now, before, after)
     return StreamCount(tried, stored, tried - stored)
+
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Look:
+    """Copies of messages; the broker keeps all of them for the stream service. `notes`: how many
+    came, or why none did."""
+
+    messages: Sequence[BrokerMessage]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class SourceTrial:
+    """The first rows of a source as they would be stored, and refused ones. `read`: the number of
+    rows looked at.
+
+    `notes`: sentences on what was found, e.g. the format of a file.
+    """
+
+    source: str
+    read: int
+    rows: Sequence[Mapping[str, Any]]
+    refused: Sequence[RefusedRow]
+    notes: Sequence[str] = ()
+
+
+def try_records(
+    plant: SourcePorts,
+    source: SourceFields,
+    records: Sequence[Record],
+    now: datetime | None = None,
+) -> SourceTrial:
+    """Return the first rows of records as they would be stored, and the first refused ones. `now`:
+    readings after it are told of."""
+    found = fit(plant, source, records, source.name)
+    rows = [*described(found.readings), *described(found.events)]
+    return SourceTrial(
+        source.name,
+        len(records),
+        rows[:SHOWN],
+        found.refused[:SHOWN],
+        [*_notes(found.readings, now)],
+    )
+
+
+def try_messages(
+    plant: SourcePorts, source: StreamedSource, look: Look, now: datetime | None = None
+) -> SourceTrial:
+    """Return the first rows of messages as they would be stored, and the first refused ones, by the
+    number of their message. `now`: readings after it are told of."""
+    read = topic_reader(source)
+    records: list[Record] = []
+    owners: list[int] = []
+    refused: list[RefusedRow] = []
+    for number, message in enumerate(look.messages, 1):
+        try:
+            rows = read(message)
+        except ValueError as fault:
+            refused.append(RefusedRow(number, str(fault)))
+            continue
+        records += rows
+        owners += [number] * len(rows)
+    found = fit(plant, source, records, source.name)
+    refused += [RefusedRow(owners[row.line - 1], row.reason) for row in found.refused]
+    rows_shown = [*described(found.readings), *described(found.events)][:SHOWN]
+    refused.sort(key=lambda row: row.line)
+    notes = [*look.notes, *_notes(found.readings, now)]
+    return SourceTrial(source.name, len(look.messages), rows_shown, refused[:SHOWN], notes)
+
+
+def _notes(rows: Sequence[ReadingRow], now: datetime | None) -> Iterator[str]:
+    """Yield sentences on readings far from all others, and after now."""
+    return describe_doubtful(np.array([to_millis(row.ts) for row in rows], np.int64), now)
+
+
+def described(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str, Any]]:
+    """Yield rows for people: asset and instant first, then the values, or type, end and
+    attributes."""
+    for row in rows:
+        if isinstance(row, ReadingRow):
+            yield {
+                "asset": row.asset,
+                "ts": row.ts,
+                **row.values,
+                **{f"{name} (quality)": q for name, q in row.quality.items()},
+            }
+        else:
+            yield {
+                "asset": row.asset,
+                "ts": row.start,
+                "type": row.type,
+                "end": row.end,
+                **row.attributes,
+            }

@@ -8,33 +8,44 @@ from datetime import datetime
 from typing import Any
 
 from alerting.definitions.model import ModelDefinition, TrainedDefinition, matching_assets
-from alerting.kinds.normal.model import NormalModel
+from alerting.kinds.normal_model import NormalModel
 from alerting.kinds.protocol.training import Challenger
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import candidate_from_files
-from alerting.learning.selection.challenger import ChallengerEvidence
+from alerting.learning.selection.challenger import ChallengerEvidence, compare_with_twin
 from alerting.learning.selection.choice import ChanceTest
-from alerting.learning.selection.decision_table import PromotionDecision, add_objection, decide
+from alerting.learning.selection.decision import (
+    PROPOSAL,
+    WORSE,
+    CandidateSummary,
+    PromotionDecision,
+    Proposal,
+    ValueEvidence,
+    ValueTest,
+    add_objection,
+    decide,
+)
 from alerting.learning.selection.operating_point import VALIDATION
-from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
-from alerting.learning.selection.refit import compare_with_twin
-from alerting.learning.selection.values import WORSE, ValueEvidence, ValueTest
 from alerting.ports import DecisionRecord, Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.figures import charts as charts_of
+from alerting.reporting import charts as charts_of
 from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
-from alerting.usecases.definitions.derived import with_stored_features
-from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.platform_alerts import record_model_faults
-from alerting.usecases.definitions.versions import champion_at, last_promotion, serves_twin
-from alerting.usecases.labels.overlay import record_labels
-from alerting.usecases.registry.onnx_export import log_onnx
-from alerting.usecases.registry.registration import FOLDER as EVIDENCE
-from alerting.usecases.registry.registration import (
+from alerting.usecases.definitions.versions import (
+    champion_at,
+    last_promotion,
+    require_revision,
+    serves_twin,
+    with_stored_features,
+)
+from alerting.usecases.labels import record_labels
+from alerting.usecases.model_registry import (
+    EVIDENCE,
     ModelCache,
     effects_file,
+    log_onnx,
     register_model,
     search_run,
 )
@@ -46,13 +57,13 @@ from alerting.usecases.training.dataset import (
 )
 from alerting.usecases.training.due import end_run, require_not_cancelled
 from alerting.usecases.training.promote import PLATFORM, description, follow
-from alerting.usecases.training.readings import load_learning_data
-from alerting.usecases.training.run import (
+from alerting.usecases.training.run_files import (
     ACCOUNT,
     TrainingRun,
     column_types,
     load_candidates,
     load_dataset,
+    load_learning_data,
     load_model_definition,
     load_profile,
     profile,

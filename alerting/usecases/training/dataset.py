@@ -18,16 +18,15 @@ from alerting.learning.data.labels import (
     collect_feedback_labels,
     collect_misses,
 )
-from alerting.learning.data.split import PARTS
+from alerting.learning.data.rows import PARTS
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import Episodes, LabelPorts, TrainingPorts
 from alerting.readings.history import History, from_millis
-from alerting.usecases.definitions.derived import stored_features
-from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import sync
+from alerting.usecases.definitions.versions import require_revision, stored_features
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
-from alerting.usecases.labels.overlay import labelled_intervals, labels_read, without_bad_values
+from alerting.usecases.labels import labelled_intervals, labels_read, without_bad_values
 
 
 def fix_features(

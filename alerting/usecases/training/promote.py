@@ -8,8 +8,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition, matching_assets
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import template
-from alerting.learning.selection.decision_table import met_condition
-from alerting.learning.selection.proposal import Proposal
+from alerting.learning.selection.decision import Proposal, met_condition
 from alerting.ports import (
     Clock,
     DecisionRecord,
@@ -22,19 +21,19 @@ from alerting.ports import (
 )
 from alerting.ports.logs import id_logger
 from alerting.reporting.page.decision_text import MAIN_METRICS, decision_markdown
-from alerting.usecases.definitions.lookup import require_revision
-from alerting.usecases.definitions.missing_champion import describe_missing_champion
+from alerting.usecases.definitions.next_steps import describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.versions import (
     last_promotion,
     line_of_champions,
     present_answer,
     promotions,
+    require_revision,
     serves_twin,
 )
-from alerting.usecases.registry.registration import ModelCache
-from alerting.usecases.training.progress import describe_step, unfinished_training
-from alerting.usecases.training.run import (
+from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.training.due import describe_step, unfinished_training
+from alerting.usecases.training.run_files import (
     decision_line,
     last_training,
     newest_estimate,

@@ -10,7 +10,7 @@ from alerting.definitions.faults import Conflicting, NotFound, UserError, shown
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import template, translatable
-from alerting.learning.selection.proposal import CandidateSummary, Proposal
+from alerting.learning.selection.decision import CandidateSummary, Proposal
 from alerting.ports import (
     DecisionRecord,
     Decisions,
@@ -20,16 +20,18 @@ from alerting.ports import (
     TrainingPorts,
     TrainingRuns,
 )
-from alerting.reporting.base import messages
+from alerting.reporting import phrases
 from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.page.decision_text import proposed_alert, ranked
-from alerting.usecases.definitions.lookup import require_revision
-from alerting.usecases.definitions.missing_champion import waiting_proposal
+from alerting.usecases.definitions.next_steps import waiting_proposal
 from alerting.usecases.definitions.platform_alerts import WAITING, why_waiting
-from alerting.usecases.definitions.versions import describe_worse_forecasts, last_promotion
-from alerting.usecases.registry.registration import ModelEvidence, load_evidence
-from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
-from alerting.usecases.training.progress import describe_step
+from alerting.usecases.definitions.versions import (
+    describe_worse_forecasts,
+    last_promotion,
+    require_revision,
+)
+from alerting.usecases.model_registry import ModelEvidence, load_evidence
+from alerting.usecases.training.due import ABANDONED_AFTER, describe_step, newest_trainings
 from alerting.usecases.training.promote import model_history, promote_run
 
 _LEAST_BEGINNING = 4
@@ -103,7 +105,7 @@ def _who_decided(platform: TrainingPorts, decided: DecisionRecord) -> str:
     facts = {
         "version": str(decided.challenger_version),
         "actor": decided.actor,
-        "at": messages.moment(decided.acted_at, platform.zone),
+        "at": phrases.moment(decided.acted_at, platform.zone),
     }
     if decided.verdict == "rejected":
         return translatable("{actor} rejected version {version} at {at} already", **facts)
@@ -139,7 +141,7 @@ def request_training(
             translatable(
                 "a training of {definition} is under way since {at}; cancel it to start another",
                 definition=shown(name),
-                at=messages.moment(newest.started_at, platform.zone),
+                at=phrases.moment(newest.started_at, platform.zone),
             )
         )
     asked = replace(newest, ended_at=newest.ended_at or now, requested_by=actor, requested_at=now)
@@ -258,7 +260,7 @@ def require_none_under_way(platform: TrainingPorts, name: str) -> None:
     revision = require_revision(platform.definitions, name)
     newest = newest_training(platform, revision)
     if newest is not None and is_under_way(newest, platform.clock.now()):
-        since = messages.moment(newest.started_at, platform.zone)
+        since = phrases.moment(newest.started_at, platform.zone)
         raise Conflicting(
             f"a training of {shown(name)} is under way since {since}"
             f"{describe_step(platform, revision)}; `alerting models {name}` shows its result; to "

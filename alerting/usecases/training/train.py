@@ -17,7 +17,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_files
 from alerting.learning.features.plan import describe_window
 from alerting.learning.search.candidates import candidate_files, candidate_from_files
-from alerting.learning.selection.proposal import (
+from alerting.learning.selection.decision import (
     CandidateSummary,
     DatasetProfile,
     EstimateSummary,
@@ -31,12 +31,14 @@ from alerting.reporting.page.decision_text import (
     candidate_metrics,
     describe_experiment,
 )
-from alerting.usecases.definitions.derived import with_stored_features
-from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import sync
-from alerting.usecases.definitions.versions import champion_at
-from alerting.usecases.labels.overlay import labelled_times, with_labels
-from alerting.usecases.registry.registration import search_run
+from alerting.usecases.definitions.versions import (
+    champion_at,
+    require_revision,
+    with_stored_features,
+)
+from alerting.usecases.labels import labelled_times, with_labels
+from alerting.usecases.model_registry import search_run
 from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.dataset import dataset_at, fix_features, require_model
 from alerting.usecases.training.due import (
@@ -48,8 +50,7 @@ from alerting.usecases.training.due import (
     require_not_cancelled,
 )
 from alerting.usecases.training.promote import description, promote_run
-from alerting.usecases.training.readings import load_learning_data, read_histories
-from alerting.usecases.training.run import (
+from alerting.usecases.training.run_files import (
     ACCOUNT,
     CANDIDATE,
     DATASET,
@@ -58,8 +59,10 @@ from alerting.usecases.training.run import (
     candidate_families,
     column_types,
     load_dataset,
+    load_learning_data,
     load_model_definition,
     profile,
+    read_histories,
     read_run,
 )
 from alerting.usecases.training.runs import same_result_before

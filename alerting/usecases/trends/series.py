@@ -18,11 +18,16 @@ from alerting.ports import Definitions, EpisodePorts, PlantPorts, Readings, Seri
 from alerting.readings.buckets import (
     DAY,
     HOUR,
+    WIDTHS,
     Buckets,
+    Interval,
+    RollupSize,
     find_bad,
     find_gaps,
     gap_limit,
     merge_buckets,
+    merge_intervals,
+    subtract,
 )
 from alerting.readings.history import (
     Floats,
@@ -32,10 +37,8 @@ from alerting.readings.history import (
     from_millis,
     to_millis,
 )
-from alerting.readings.rollups import WIDTHS, Interval, RollupSize, merge_intervals, subtract
-from alerting.usecases.labels.overlay import without_bad_values
-from alerting.usecases.trends.rolled import IntervalBuckets, read_buckets
-from alerting.usecases.trends.samples import read_samples
+from alerting.usecases.labels import without_bad_values
+from alerting.usecases.trends.samples import IntervalBuckets, read_buckets, read_samples
 
 MOST_VARIABLES = 12
 LONGEST = timedelta(days=3653)

@@ -6,16 +6,16 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from alerting.adapters.channels.chat import (
+from alerting.adapters.channels.egress import Egress, EgressRefused
+from alerting.adapters.channels.http_channels import (
     LONGEST_HEADER,
     LONGEST_OF_NTFY,
     LONGEST_SECTION,
     NtfyChannel,
     SlackChannel,
     TeamsChannel,
+    WebhookChannel,
 )
-from alerting.adapters.channels.egress import Egress, EgressRefused
-from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.ports import DeliveryFailed, Message, MessageLink
 from tests.helpers.http_receiver import http_receiver
 

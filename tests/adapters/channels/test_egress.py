@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.channels.egress import Egress, EgressRefused
 from alerting.adapters.channels.email import EmailChannel
+from alerting.adapters.channels.http_channels import WebhookChannel
 from alerting.adapters.channels.log import LogChannel
-from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.console.app import create_app
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.ports import DeliveryFailed, Message

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.adapters.embedded.embedded_mongod import LOG, EmbeddedMongod
-from alerting.adapters.embedded.mongod_causes import cause
+from alerting.adapters.embedded.embedded_mongod import LOG, EmbeddedMongod, cause
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
 from alerting.settings.home import create_home

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from alerting.adapters.embedded import server_libraries
-from alerting.adapters.embedded.embedded_mongod import find_mongod
-from alerting.adapters.embedded.server_libraries import (
+from alerting.adapters.embedded import embedded_mongod
+from alerting.adapters.embedded.embedded_mongod import (
     LIBCURL,
+    find_mongod,
     libcurl_of_wheel,
     library_path,
     missing_libraries,
@@ -22,7 +22,7 @@ def test_a_server_without_libcurl_gets_that_of_pycurl_also_after_a_new_environme
 ):
     real = missing_libraries
     monkeypatch.setattr(
-        server_libraries,
+        embedded_mongod,
         "missing_libraries",
         lambda binary, path: real(binary, path) if path else [LIBCURL],
     )
@@ -40,8 +40,8 @@ def test_a_server_without_libcurl_gets_that_of_pycurl_also_after_a_new_environme
 
 
 def test_a_missing_library_is_named_with_the_package_that_brings_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(server_libraries, "missing_libraries", lambda *_: [LIBCURL, "libssl.so.3"])
-    monkeypatch.setattr(server_libraries, "libcurl_of_wheel", lambda: None)
+    monkeypatch.setattr(embedded_mongod, "missing_libraries", lambda *_: [LIBCURL, "libssl.so.3"])
+    monkeypatch.setattr(embedded_mongod, "libcurl_of_wheel", lambda: None)
     with pytest.raises(UserError) as refusal:
         library_path(find_mongod(), tmp_path)
     words = ("needs libcurl.so.4, libssl.so.3", "apt-get install libcurl4 libssl3")

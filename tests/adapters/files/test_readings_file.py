@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from alerting.adapters.files import readings
-from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files import readings_and_events
+from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.definitions.faults import UserError
 from alerting.ports import silent
@@ -45,7 +45,7 @@ def test_a_small_file_is_parsed_once_and_gives_the_same_rows_unless_it_has_chang
     source = ReadingsFile(file, Layout())
     parsed_once = read(source)
     assert parsed_once == read_again(source), "the second time, it is parsed again"
-    monkeypatch.setattr(readings, "PARSED_ONCE", 0)
+    monkeypatch.setattr(readings_and_events, "PARSED_ONCE", 0)
     large = ReadingsFile(file, Layout())
     assert (read(large), large._parsed) == (parsed_once, None)
     assert len(parsed_once) == 500

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from alerting.adapters.files.tables import text
-from alerting.adapters.files.tables.opening import open_table
+from alerting.adapters.files.rows import open_table
+from alerting.adapters.files.tables import chunks
 from alerting.definitions.faults import UserError
 
 pytestmark = pytest.mark.fast
@@ -136,7 +136,7 @@ def test_whatever_a_csv_writer_wrote_is_read_back_with_its_lines(table, block):
         expected.append((line, list(row)))
         line += 1 + sum(cell.count("\n") for cell in row)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "BLOCK_BYTES", block)
+        patch.setattr(chunks, "BLOCK_BYTES", block)
         assert rows_of(written(Path(folder), out.getvalue()), separator=",") == (expected, [])
 
 

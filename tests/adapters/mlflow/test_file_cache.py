@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.adapters.memory.models import MemoryDecisions
+from alerting.adapters.memory.evaluation import MemoryDecisions
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.learning.models import files as model_files
 from alerting.ports import ModelUnavailable, RegistryPorts
-from alerting.usecases.registry.registration import load_model, register_model
+from alerting.usecases.model_registry import load_model, register_model
 from tests.builders import classifier
 from tests.in_memory_platform import MemoryModels
 

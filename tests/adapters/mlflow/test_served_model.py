@@ -12,8 +12,8 @@ from alerting.definitions.faults import UserError
 from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.registry import trained_kind_of
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.registry.registration import ModelCache
-from alerting.usecases.training.run import column_types
+from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.training.run_files import column_types
 from tests.builders import at
 from tests.helpers.scored_lines import CLASSIFIER
 from tests.humid_line import DAY

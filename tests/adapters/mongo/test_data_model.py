@@ -9,9 +9,9 @@ from bson.codec_options import CodecOptions
 from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.mongo.prepare import VALIDATORS
-from alerting.demo.run import MongoLines
-from alerting.stores.documents import SCHEMA, WRITTEN
-from alerting.stores.indexes import INDEXES
+from alerting.demo.stored_line import MongoLines
+from alerting.stores.database.documents import SCHEMA, WRITTEN
+from alerting.stores.database.indexes import INDEXES
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from alerting.episodes.episode import Episode
-from alerting.stores.documents import from_document, to_bson, to_document
+from alerting.stores.database.documents import from_document, to_bson, to_document
 from tests.builders import at
 from tests.helpers.episodes import full_episode
 

@@ -14,7 +14,7 @@ from alerting.console.app import create_app
 from alerting.definitions.assets import EventType
 from alerting.definitions.shards import shard_of
 from alerting.ports import EventRow, ReadingRow
-from alerting.stores.indexes import INDEXES
+from alerting.stores.database.indexes import INDEXES
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
@@ -22,9 +22,9 @@ from alerting.usecases.ingestion.assets import ASSETS
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.reports.issue import make_due_reports
-from alerting.usecases.sinks.documents import SINKS
+from alerting.usecases.sinks import SINKS
 from alerting.usecases.sources.status import SOURCES
-from alerting.usecases.upkeep.retention import maintain, retain
+from alerting.usecases.upkeep import maintain, retain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, VIEWER
 from tests.helpers.console.pages import log_in

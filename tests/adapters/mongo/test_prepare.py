@@ -10,9 +10,9 @@ from alerting.adapters.mongo.mongo import DatabaseDown, open_database
 from alerting.adapters.mongo.prepare import NotPrepared, prepare_database, schema_hash
 from alerting.local.prepare import prepare, prepare_home
 from alerting.settings.environment import Settings
-from alerting.stores.documents import EPISODES, SCHEMA
-from alerting.stores.episodes.mutes import MongoMutes
-from alerting.stores.indexes import INDEXES
+from alerting.stores.database.documents import EPISODES, SCHEMA
+from alerting.stores.database.indexes import INDEXES
+from alerting.stores.operators import MongoMutes
 from alerting.wiring import open_platform
 from alerting.wiring import prepare_database as prepare_by_settings
 from tests.builders import at

@@ -3,9 +3,9 @@
 import pytest
 
 from alerting.adapters.sinks.mqtt import MqttReceiver
-from alerting.definitions.sinks.sink import parse_sink
+from alerting.definitions.sinks import parse_sink
 from alerting.ports import ReceiverAway, Score, TargetScore
-from alerting.usecases.sinks.deliver import alarm_messages, message_for_a_test, value_messages
+from alerting.usecases.sinks import alarm_messages, message_for_a_test, value_messages
 from tests.builders import at
 from tests.helpers.episodes import episode
 from tests.helpers.receivers import RECEIVERS, surroundings, wait_until

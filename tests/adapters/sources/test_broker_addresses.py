@@ -12,7 +12,7 @@ import pytest
 from alerting.adapters.sources.addresses import read_address
 from alerting.adapters.sources.brokers import STREAMS, open_stream
 from alerting.definitions.faults import DocumentRefused, UserError
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SCHEMES = {

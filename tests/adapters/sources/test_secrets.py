@@ -3,9 +3,9 @@ they are sent."""
 
 import pytest
 
-from alerting.adapters.sources.secrets import allowed_secrets
+from alerting.adapters.sources.addresses import allowed_secrets
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.mapping import Secret
+from alerting.definitions.source_fields import Secret
 from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.wiring import source_readers
 

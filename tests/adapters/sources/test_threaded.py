@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.sources import threaded
-from alerting.adapters.sources.threaded import (
+from alerting.adapters.sources import brokers
+from alerting.adapters.sources.brokers import (
     LARGEST_MESSAGE,
     MOST_BYTES,
     Received,
@@ -132,11 +132,11 @@ FIVE = [b"%d" % i for i in range(5)]
 
 
 def test_of_values_that_are_sent_once_the_oldest_are_lost_beyond_a_bound_and_counted(monkeypatch):
-    monkeypatch.setattr(threaded, "MOST_WAITING", 3)
+    monkeypatch.setattr(brokers, "MOST_WAITING", 3)
     stream = idle_stream(is_sent_once=True)
     serve(stream, *FIVE)
     assert [message.payload for message in stream.batch()] == [b"2", b"3", b"4"]
-    assert [(loss.reason, loss.count) for loss in stream.losses()] == [(threaded._TOO_MANY, 2)]
+    assert [(loss.reason, loss.count) for loss in stream.losses()] == [(brokers._TOO_MANY, 2)]
     assert stream.losses() == []
 
 

@@ -14,7 +14,7 @@ import pytest
 from alerting.adapters.channels.log import LogChannel
 from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
-from alerting.console.imports.imports import Imports
+from alerting.console.plant.import_jobs import Imports
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.rubbish import ADMIN_TOKEN, filled, no_messages, takes_all
 from tests.helpers.console.server import serving_thread

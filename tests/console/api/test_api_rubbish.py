@@ -17,8 +17,8 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
-from alerting.console.imports.imports import Imports
-from alerting.stores.documents import SCHEMA
+from alerting.console.plant.import_jobs import Imports
+from alerting.stores.database.documents import SCHEMA
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.pages import csrf_of

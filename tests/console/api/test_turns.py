@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 
-from alerting.console.attempts import Turns
+from alerting.console.gate import Turns
 
 
 class Slow:

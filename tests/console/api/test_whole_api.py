@@ -19,7 +19,7 @@ from alerting.adapters.predictions import PredictFolder
 from alerting.console.api.predict_api import PARQUET
 from alerting.console.app import create_app
 from alerting.console.gate import largest_body
-from alerting.console.imports.imports import Imports
+from alerting.console.plant.import_jobs import Imports
 from alerting.local.secrets import make_link
 from tests.builders import at
 from tests.helpers.console.api import (

@@ -10,12 +10,10 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from alerting.console.api.parameters import line_of_path, write_yaml_document
 from alerting.console.app import create_app
-from alerting.console.definitions.documents import line_of_path, write_yaml_document
-from alerting.console.definitions.editor_page import DEFINITION_PAGES
-from alerting.console.definitions.form import FormGroup, draw_form
-from alerting.console.definitions.form_document import change_form, read_form
-from alerting.console.definitions.starts import list_starts
+from alerting.console.documents.definition_pages import DEFINITION_PAGES, list_starts
+from alerting.console.documents.form import FormGroup, change_form, draw_form, read_form
 from alerting.definitions.assets import EventType
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.validation import parse_definition

@@ -7,11 +7,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.console.definitions.previews import PreviewJob, Previews, PreviewsFull
+from alerting.console.documents.previews import PreviewJob, Previews, PreviewsFull
 from alerting.definitions.faults import NotFound, UserError
 from alerting.ports import silent
 from alerting.usecases.backtest.backtest import written_subject
-from alerting.usecases.backtest.cached_readings import SeriesCache
+from alerting.usecases.backtest.past_alarms import SeriesCache
 from alerting.usecases.backtest.preview import preview
 from tests.builders import at, too_hot
 from tests.helpers.console.api import ADMIN, TOKENS, expect_problem

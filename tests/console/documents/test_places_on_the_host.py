@@ -7,17 +7,18 @@ from itertools import product
 import pytest
 from fastapi.testclient import TestClient
 
+from alerting.adapters.sources.addresses import resolver
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.secrets import resolver
-from alerting.adapters.sources.servers.remote import SourceFiles
+from alerting.adapters.sources.remote import SourceFiles
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
-from alerting.definitions.sinks.sink import SINK_KINDS, parse_sink
-from alerting.definitions.sources.source import KINDS, parse_source
-from alerting.definitions.sources.union import (
+from alerting.definitions.sinks import SINK_KINDS, parse_sink
+from alerting.definitions.sources import (
+    KINDS,
     PATH_FIELDS,
     SERVED_PATH_FIELDS,
     new_host_paths,
+    parse_source,
 )
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SOURCES as KIND

@@ -9,13 +9,12 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.console.app import create_app
-from alerting.console.documents.sources import STARTS
-from alerting.definitions.sources.source import KINDS, parse_source
+from alerting.console.documents.sources_and_sinks import STARTS
+from alerting.definitions.sources import KINDS, parse_source
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.poll import Readers
 from alerting.usecases.sources.status import SOURCES
-from alerting.usecases.sources.stream import BrokerMessage, store_messages
-from alerting.usecases.sources.trial import Look
+from alerting.usecases.sources.stream import BrokerMessage, Look, store_messages
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, TOKENS, expect_problem
 from tests.helpers.console.pages import ADMIN_TOKEN, lacks, log_in, send_form

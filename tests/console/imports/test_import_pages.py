@@ -17,8 +17,8 @@ from pymongo.errors import AutoReconnect
 from typer.testing import CliRunner
 
 from alerting.cli.main import app
-from alerting.console.imports import imports as module
-from alerting.console.imports.imports import Choices, Imports, file_name
+from alerting.console.plant import import_jobs as module
+from alerting.console.plant.import_jobs import Choices, Imports, file_name
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.ports import AuditFilter
@@ -140,7 +140,7 @@ def test_a_form_of_another_session_or_none_or_on_a_full_disk_stores_no_file(
     assert answers == [403] + [422] * len(NO_FORMS)
     imports = browser.app.state.import_files
     real = imports.require_space
-    monkeypatch.setattr("alerting.console.imports.imports._ASKED_EVERY", 1000)
+    monkeypatch.setattr("alerting.console.plant.import_jobs._ASKED_EVERY", 1000)
     sizes = iter([0, 1 << 60, 1 << 60])  # it fills while the file comes
     monkeypatch.setattr(imports, "require_space", lambda size=0: real(next(sizes)))
     assert sent(browser, european_file()).status_code == 429

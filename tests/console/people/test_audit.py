@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from alerting.operators.refusals import JOINED
+from alerting.operators.people import JOINED
 from alerting.ports import AuditFilter
-from alerting.stores.documents import SCHEMA
+from alerting.stores.database.documents import SCHEMA
 from alerting.usecases.access.people import make_link, register_services
 from alerting.usecases.notification.muting import tend_mutes
-from alerting.usecases.upkeep.retention import retain
+from alerting.usecases.upkeep import retain
 from tests.builders import at, too_hot
 from tests.helpers.console.audited_plant import ACCOUNT, AuditedPlant
 from tests.helpers.console.pages import lacks

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from alerting.console.people.directory_page import open_directory
+from alerting.console.login import open_directory
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people

@@ -21,14 +21,13 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.app import create_app
-from alerting.console.attempts import WrongAttempts
-from alerting.console.gate import OPEN
-from alerting.console.imports.imports import Imports
+from alerting.console.gate import OPEN, WrongAttempts
+from alerting.console.plant.import_jobs import Imports
 from alerting.operators.people import SESSION_LASTS, hash_secret
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
 from alerting.usecases.access.people import end_session
-from alerting.usecases.access.tokens import create_token, revoke_token
+from alerting.usecases.access.sign_in import create_token, revoke_token
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import OPERATOR, TOKENS, episode, expect_problem

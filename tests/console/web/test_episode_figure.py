@@ -9,10 +9,10 @@ import matplotlib.image
 import pytest
 
 from alerting.ports import ReadingRow, Score
-from alerting.reporting.figures.episode_chart import describe
+from alerting.reporting.variable_charts import describe
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.chart import chart_of, draw_episode
+from alerting.usecases.notification.episode_values import chart_of, draw_episode
 from tests.builders import at, oven, too_moist
 from tests.helpers.console.episode_page import hot_now
 from tests.helpers.episodes import full_episode

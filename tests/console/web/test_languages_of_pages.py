@@ -8,7 +8,7 @@ import pytest
 
 from alerting.definitions.wording.language import NATIVE_NAMES, language
 from alerting.episodes.episode import Episode, Feedback
-from alerting.stores.documents import from_document, to_document
+from alerting.stores.database.documents import from_document, to_document
 from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.reports.make import make_report
 from tests.builders import at
@@ -208,7 +208,7 @@ def by_engineers(platform, revision):
 
 def test_no_page_has_a_word_outside_the_language_files(line, monkeypatch):
     _, platform, name, report = line
-    monkeypatch.setattr("alerting.console.web.rendering.language", lambda _: marked_language())
+    monkeypatch.setattr("alerting.console.rendering.language", lambda _: marked_language())
     formats = (language("de").locale.months["format"], language("de").locale.days["format"])
     dates = {one.strip(".") for names in formats for one in names["abbreviated"].values()}
     ids = {word for e in platform.episodes.find() for word in re.findall(r"[^\W\d_]{2,}", e.id)}

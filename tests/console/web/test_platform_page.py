@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters.mongo.disk import read_database
+from alerting.adapters.mongo.mongo import read_database
 from alerting.console.app import create_app
 from alerting.ports import DatabaseState, DeadMessage
 from alerting.usecases.definitions.platform_alerts import FAULTY, UNREADABLE

@@ -8,7 +8,7 @@ import pytest
 
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
-from alerting.reporting.page.backtest import BacktestMetrics, SegmentMetrics
+from alerting.reporting.page.details import BacktestMetrics, SegmentMetrics
 from alerting.reporting.page.page import draw, render_page
 from alerting.usecases.backtest.backtest import cost_of, events_of, load_of
 from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS

@@ -10,10 +10,10 @@ from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, EventType
 from alerting.episodes.episode import ActorStamp
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable
+from alerting.episodes.targets import ConditionTable
 from alerting.ports import EventRow, ReadingRow
-from alerting.reporting.base.table import to_document
 from alerting.reporting.definition.money import Amount, DefinitionNumbers, Money
+from alerting.reporting.estimates import to_document
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings

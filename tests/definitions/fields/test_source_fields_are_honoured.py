@@ -6,16 +6,16 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from alerting.adapters.sources.addresses import resolver
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.secrets import resolver
-from alerting.adapters.sources.servers.remote import SourceFiles
+from alerting.adapters.sources.remote import SourceFiles
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import FilesSource, HttpSource, SqlSource, parse_source
-from alerting.definitions.sources.streamed import (
+from alerting.definitions.source_fields import (
     AmqpSource,
     MqttSource,
 )
+from alerting.definitions.sources import FilesSource, HttpSource, SqlSource, parse_source
 from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SOURCES, source_statuses

@@ -18,9 +18,9 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.detection.evaluation import Evaluation
-from alerting.detection.messages.problem_messages import risk_message
-from alerting.reporting.base.messages import clock_time, distance, local_times
-from alerting.stores.documents import from_document, to_document
+from alerting.detection.messages import risk_message
+from alerting.reporting.phrases import clock_time, distance, local_times
+from alerting.stores.database.documents import from_document, to_document
 from tests.builders import at, classifier, oven
 
 GERMAN = language("de")

@@ -146,7 +146,7 @@ def constants(node):
 
 
 def visible(name):
-    source = (PACKAGE / "console" / name).read_text(encoding="utf-8")
+    source = (PACKAGE / "console" / "templates" / name).read_text(encoding="utf-8")
     found = [text.strip() for text in literals(source)]
     return [
         text
@@ -158,7 +158,7 @@ def visible(name):
 
 
 def test_a_page_has_no_text_outside_the_language_files():
-    console = PACKAGE / "console"
+    console = PACKAGE / "console" / "templates"
     pages = {str(path.relative_to(console)) for path in console.rglob("*.html")} - PROGRAMS
     found = {name: visible(name) for name in sorted(pages)}
     assert {name: shown for name, shown in found.items() if shown} == {}

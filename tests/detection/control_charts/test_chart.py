@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.detection.control_charts.chart import LIMIT, SPREAD, Chart, ChartState
-from alerting.detection.control_charts.limits import limit_of, spread_limits
-from alerting.detection.control_charts.phase_one import estimate
-from alerting.detection.control_charts.rules import RULES, violated
+from alerting.kinds.control_chart.definition import RULES, violated
+from alerting.kinds.control_chart.model import LIMIT, SPREAD, Chart, ChartState
+from alerting.kinds.control_chart.phase_one import estimate
+from alerting.kinds.control_chart.training import limit_of, spread_limits
 
 MONTGOMERY = [
     *(

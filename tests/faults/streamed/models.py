@@ -16,10 +16,10 @@ from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown, MongoStores, open_stores
 from alerting.ports import DecisionRecord, Platform
-from alerting.stores.documents import ARRIVALS, DECISIONS, SCORES
+from alerting.stores.database.documents import ARRIVALS, DECISIONS, SCORES
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import load_model
+from alerting.usecases.model_registry import load_model
 from alerting.usecases.training.promote import promote_run
 from alerting.usecases.training.train import train
 from benchmarks.helpers import modelled_lines

@@ -24,8 +24,7 @@ from alerting.readings.history import to_millis
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.ingestion.lateness import _WRITER_GIVEN_UP
+from alerting.usecases.ingestion.arrivals import _WRITER_GIVEN_UP, add_readings
 from alerting.usecases.notification.routes import ROUTES
 from alerting.usecases.sources.status import SOURCES as KIND
 from tests.faults.account import (

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from alerting.adapters.channels.links import SignedLinks
 from alerting.cli import main
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.notifications.notification import Notification
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import store_messages
-from alerting.usecases.upkeep.retention import maintain
+from alerting.usecases.upkeep import maintain
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import ADMIN
 from tests.helpers.console.pages import WallClock, csrf_of

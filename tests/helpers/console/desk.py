@@ -3,7 +3,7 @@
 import pytest
 
 from alerting.console.app import create_app
-from alerting.console.imports.imports import Imports
+from alerting.console.plant.import_jobs import Imports
 from tests.builders import at
 from tests.helpers.console.chromium import open_chromium
 from tests.helpers.console.full_plant import FIRST, NOW, TOKENS_FILE, plant

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from alerting.console.gate import COOKIE
 from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.episodes.episode import Feedback, Transition
-from alerting.episodes.misses import ReportedMiss
+from alerting.episodes.outcome import ReportedMiss
 from alerting.notifications.notification import Content
 from alerting.operators.actions import ROLES
 from alerting.operators.mutes import EndingEvent
@@ -31,9 +31,9 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.now.handover import ChosenShift, write_note
+from alerting.usecases.operators.handover import ChosenShift, write_note
 from alerting.usecases.operators.operate import Actor
-from alerting.usecases.sinks.documents import SINKS
+from alerting.usecases.sinks import SINKS
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, too_hot

@@ -6,8 +6,8 @@ from fastapi.testclient import TestClient
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.console.app import create_app
 from alerting.ports import AuditFilter
-from alerting.usecases.access.devices import set_pin
 from alerting.usecases.access.people import add_person, make_link, set_password
+from alerting.usecases.access.sign_in import set_pin
 from tests.helpers.console.api import TOKENS
 
 PASSWORD = "correct horse battery"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.console.imports.imports import Imports
+from alerting.console.plant.import_jobs import Imports
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.pages import csrf_of, log_in
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alerting.learning.features.encoding import Columns, Dense, Encoding
+from alerting.learning.features.plan import Columns, Dense, Encoding
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily
 from alerting.learning.models.trained import Estimator, ModelRefused
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from alerting.learning.selection.proposal import Proposal
+from alerting.learning.selection.decision import Proposal
 from tests.builders import at
 
 PROFILE = {

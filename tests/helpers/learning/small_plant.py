@@ -5,7 +5,7 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.model_registry import register_model
 from tests import small_models
 from tests.in_memory_platform import in_memory_platform
 

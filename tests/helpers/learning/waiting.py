@@ -3,9 +3,9 @@
 import json
 
 from alerting.definitions.revisions import question_of
-from alerting.learning.selection.proposal import PROPOSAL
-from alerting.usecases.registry.registration import register_model
-from alerting.usecases.training.run import report_waiting
+from alerting.learning.selection.decision import PROPOSAL
+from alerting.usecases.model_registry import register_model
+from alerting.usecases.training.run_files import report_waiting
 from tests.helpers.learning.curves import curve_point
 from tests.helpers.learning.proposals import proposal
 

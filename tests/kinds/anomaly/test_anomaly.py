@@ -13,10 +13,10 @@ from alerting.episodes.episode import Feedback
 from alerting.kinds.anomaly.model import FILE, NUMBERS, from_files, to_files
 from alerting.kinds.validation import parse_definition
 from alerting.learning.models.trained import ModelRefused
-from alerting.usecases.explain.explain import why
-from alerting.usecases.notification.chart import chart_of
+from alerting.usecases.explain import why
+from alerting.usecases.model_registry import load_model
+from alerting.usecases.notification.episode_values import chart_of
 from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.promote import model_history
 from tests.builders import at
 from tests.helpers.fan_line import ASSET, BROKEN, DAY, END, REPAIRED, TRAINED, fan, rows

@@ -7,16 +7,15 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.detection.anomalies.fitting import fit_components
-from alerting.detection.anomalies.normal_space import NormalSpace
 from alerting.kinds.anomaly import comparison
 from alerting.kinds.anomaly.comparison import AnomalyEvidence, compare_models, list_objections
+from alerting.kinds.anomaly.detectors import fit_components
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
+from alerting.kinds.anomaly.normal_space import NormalSpace
 from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.plan import FeaturePlan, NumberSource
-from alerting.readings.history import History
-from alerting.readings.long_history import in_memory
+from alerting.readings.history import History, in_memory
 from tests.builders import at
 
 GOOD = AnomalyEvidence(

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable, types_of
-from alerting.detection.anomalies.fitting import fit_detector
-from alerting.detection.anomalies.normal_space import NormalSpace, spread_floors
 from alerting.detection.suppression import SuppressedInterval
+from alerting.kinds.anomaly.detectors import fit_detector
 from alerting.kinds.anomaly.model import (
     AnomalyModel,
     FittedDetector,
@@ -21,6 +20,7 @@ from alerting.kinds.anomaly.model import (
     spread_columns,
     to_files,
 )
+from alerting.kinds.anomaly.normal_space import NormalSpace, spread_floors
 from alerting.kinds.anomaly.normal_time import plan_of, rows_of
 from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
@@ -29,9 +29,8 @@ from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCoun
 from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import ReadingRow
-from alerting.readings.history import History, to_millis
-from alerting.readings.long_history import in_memory
-from alerting.usecases.training.readings import ReadingsWriter, stored_history
+from alerting.readings.history import History, in_memory, to_millis
+from alerting.usecases.training.run_files import ReadingsWriter, stored_history
 from tests.builders import at
 from tests.helpers.former_detectors import FAMILIES, former_detector
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of

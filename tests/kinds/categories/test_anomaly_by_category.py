@@ -19,10 +19,10 @@ from alerting.kinds.anomaly.training import TRAINING
 from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
-from alerting.readings.long_history import in_memory
+from alerting.readings.history import in_memory
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.training.readings import load_learning_data
+from alerting.usecases.training.run_files import load_learning_data
 from alerting.usecases.training.train import prepare
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of

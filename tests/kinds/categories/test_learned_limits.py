@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.console.web.chart import chart_shape
+from alerting.console.alarms.shapes import chart_shape
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.limits import key_of
@@ -21,16 +21,15 @@ from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, fro
 from alerting.kinds.threshold.training import TRAINING
 from alerting.kinds.validation import parse_definition
 from alerting.ports import EventRow, ModelUnavailable, ReadingRow
-from alerting.readings.history import from_millis, to_millis
-from alerting.readings.long_history import in_memory
-from alerting.reporting.figures.episode_chart import describe
+from alerting.readings.history import from_millis, in_memory, to_millis
+from alerting.reporting.variable_charts import describe
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
-from alerting.usecases.explain.explain import why
+from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.notification.chart import chart_of, draw_episode
-from alerting.usecases.report_material.material import gather_material
+from alerting.usecases.notification.episode_values import chart_of, draw_episode
+from alerting.usecases.report_material import gather_material
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.train import train
 from tests.builders import at, history
@@ -344,7 +343,7 @@ def test_a_backtest_whose_limits_cannot_be_read_has_no_figures(monkeypatch):
     platform = running(days=3, state="draft")
     platform.clock.instant = at(4 * DAY)
     subject = named_subject(platform, DOCUMENT["name"])
-    monkeypatch.setattr("alerting.usecases.registry.registration.parse_model", unavailable)
+    monkeypatch.setattr("alerting.usecases.model_registry.parse_model", unavailable)
     with pytest.raises(
         UserError, match=r"the backtest stopped at 2026-.*: the limits cannot be read: .*no limits"
     ):
@@ -519,7 +518,7 @@ def test_a_model_that_cannot_be_read_is_said_and_the_limit_of_the_raise_is_drawn
         raise ModelUnavailable("no limits")
 
     platform, episode = line
-    monkeypatch.setattr("alerting.usecases.registry.registration.parse_model", unavailable)
+    monkeypatch.setattr("alerting.usecases.model_registry.parse_model", unavailable)
     chart = chart_of(platform, episode, at(NOW))
     assert [level.label for level in chart.panels[0].levels] == ["limit at the raise"]
     assert chart.cut == "the limits in force are not drawn, for they cannot be read: no limits"

@@ -7,7 +7,7 @@ import pytest
 
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import language
-from alerting.kinds.protocol.unknown_reasons import NO_MODEL, NOT_ASKED
+from alerting.kinds.protocol.evaluation import NO_MODEL, NOT_ASKED
 from alerting.learning.features.plan import UsualCount
 from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models import files as model_files
@@ -15,7 +15,7 @@ from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.model_registry import register_model
 from tests import small_models
 from tests.in_memory_platform import in_memory_platform
 
@@ -40,7 +40,7 @@ def platform(request, monkeypatch):
         training_cutoff=SINCE - HOUR,
     )
     monkeypatch.setattr(model_files, "model_from_files", lambda _: model)
-    monkeypatch.setattr("alerting.kinds.prediction.prediction_kind.advise", lambda *_: None)
+    monkeypatch.setattr("alerting.kinds.prediction_kind.advise", lambda *_: None)
     made = in_memory_platform()
     made.assets.store_assets([small_models.line(1).asset])
     written = definition_document(small_models.definition())

@@ -7,9 +7,9 @@ import pytest
 
 from alerting.kinds.control_chart import training
 from alerting.usecases.evaluation.evaluate import evaluate_past
-from alerting.usecases.explain.explain import why
-from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.registry.registration import load_model
+from alerting.usecases.explain import why
+from alerting.usecases.model_registry import load_model
+from alerting.usecases.notification.episode_values import chart_of
 from alerting.usecases.training.promote import model_history
 from tests.builders import at
 from tests.helpers.kind_life import (

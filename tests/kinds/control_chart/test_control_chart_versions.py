@@ -10,22 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.detection.control_charts.chart import Chart
 from alerting.detection.evaluation import Carried
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.control_chart import training
-from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, from_files, to_files
+from alerting.kinds.control_chart.model import (
+    Chart,
+    ControlChartModel,
+    FittedChart,
+    from_files,
+    to_files,
+)
 from alerting.kinds.control_chart.training import TRAINING
 from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
-from alerting.readings.long_history import in_memory
+from alerting.readings.history import in_memory
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.ingestion.lateness import route_arrivals
+from alerting.usecases.ingestion.arrivals import add_readings, route_arrivals
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluate_part, evaluated_to, sources_of
 from tests.in_memory_platform import in_memory_platform

@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.console.web.chart import chart_shape
+from alerting.console.alarms.shapes import chart_shape
 from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable
+from alerting.episodes.targets import ConditionTable
 from alerting.kinds.forecast import verification
 from alerting.kinds.forecast.verification import compare_forecasts, coverage_of, share_of_samples
-from alerting.learning.selection.decision_table import PromotionDecision
+from alerting.learning.selection.decision import PromotionDecision
 from alerting.readings.history import to_millis
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.explain.explain import why
-from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.platform_health.drift import verify_models
-from alerting.usecases.registry.registration import ModelCache, load_model
+from alerting.usecases.explain import why
+from alerting.usecases.model_registry import ModelCache, load_model
+from alerting.usecases.notification.episode_values import chart_of
+from alerting.usecases.platform_health.models_in_service import verify_models
 from alerting.usecases.reports.make import make_report
 from tests.builders import at
 from tests.helpers.filter_line import (

@@ -6,7 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.kinds.forecast.distribution import (
+from alerting.kinds.forecast.families import FORECASTERS, Task
+from alerting.kinds.forecast.kind import describe_forecast
+from alerting.kinds.forecast.model import (
+    FILE,
     QUANTILES,
     conformal_shifts,
     covered,
@@ -14,11 +17,8 @@ from alerting.kinds.forecast.distribution import (
     in_order,
     log_odds_outside,
 )
-from alerting.kinds.forecast.families import FORECASTERS, Task
-from alerting.kinds.forecast.kind import describe_forecast
-from alerting.kinds.forecast.model import FILE
 from alerting.kinds.validation import parse_definition
-from alerting.learning.features.encoding import Columns
+from alerting.learning.features.plan import Columns
 from alerting.learning.models.trained import ModelRefused
 
 pytestmark = pytest.mark.models

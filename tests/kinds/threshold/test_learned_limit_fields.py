@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from alerting.definitions.assets import Variable
-from alerting.definitions.fields.limits import Learned
+from alerting.definitions.fields.conditions import Learned
 from alerting.definitions.revisions import question_hash
 from alerting.detection.learned_limits import GroupLimit, LimitTable
 from alerting.kinds.protocol.training import LearningData, NormalTime
@@ -16,7 +16,7 @@ from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefiniti
 from alerting.kinds.threshold.model import FittedLimits, from_files, to_files
 from alerting.kinds.threshold.training import TRAINING
 from alerting.kinds.validation import parse_definition
-from alerting.readings.long_history import in_memory
+from alerting.readings.history import in_memory
 from tests.builders import at, history, oven, too_hot
 
 pytestmark = pytest.mark.fast

@@ -5,7 +5,7 @@ from alerting.learning.search.candidates import Trial, assemble, usable_folds
 from alerting.learning.search.chance import NOTHING_TRIED
 from alerting.learning.selection.challenger import ChallengerEvidence, training_cutoff
 from alerting.learning.selection.choice import ChanceTest
-from alerting.learning.selection.decision_table import PromotionDecision
+from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.operating_point import ThresholdChoice
 
 from .model import UsualValues, to_files

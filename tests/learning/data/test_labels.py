@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.detection.counted_times import INSIDE_PROBLEM, RECOVERY
+from alerting.detection.occurrences import INSIDE_PROBLEM, RECOVERY
 from alerting.detection.problems import problem_samples
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.labels import IMMATURE, NO_SAMPLE, label_instants, persistence

@@ -12,10 +12,12 @@ from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.data.findings import Finding, describe_findings
-from alerting.learning.data.row_limit import BYTES_PER_CELL, count_cells, default_max_rows
-from alerting.learning.data.split import (
+from alerting.learning.data.rows import (
+    BYTES_PER_CELL,
     PARTS,
     assign_parts,
+    count_cells,
+    default_max_rows,
     purge_length,
     require_all_parts,
     split_borders,

@@ -12,8 +12,8 @@ from alerting.definitions.model import Problem
 from alerting.detection.problems import find_problems
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.validation import parse_definition
-from alerting.learning.data.bursts import find_bursts, longest_in_burst
 from alerting.learning.data.dataset import build_dataset
+from alerting.learning.data.quality import find_bursts, longest_in_burst
 from alerting.learning.selection.promotion import common_window
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import from_millis, to_millis

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.faults import UserError, parse_duration
-from alerting.learning.features.encoding import _FEW_ROWS, Columns
+from alerting.learning.features.plan import _FEW_ROWS, Columns
 from alerting.learning.features.planning import MOST_CELLS, MOST_ROWS, derive, derive_stride
 from tests.builders import classifier
 

@@ -6,16 +6,16 @@ import json
 import numpy as np
 import pytest
 
-from alerting.learning.metrics.bootstrap import (
+from alerting.learning.metrics.confidence import flatten_metrics, merge_metrics
+from alerting.learning.metrics.metrics import (
     DAY_MS,
     MOST_BLOCKS,
     bootstrap_rows,
     evaluate_rows,
     reliability_with_intervals,
+    row_metrics,
     time_blocks,
 )
-from alerting.learning.metrics.confidence import flatten_metrics, merge_metrics
-from alerting.learning.metrics.metrics import row_metrics
 from tests.helpers.learning.bootstrap import rows
 
 pytestmark = pytest.mark.models

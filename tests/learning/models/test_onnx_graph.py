@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.learning.features.encoding import Columns
-from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
+from alerting.learning.features.plan import CategorySource, Columns, FeaturePlan, NumberSource
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import Platt, TrainedModel
-from alerting.usecases.registry.onnx_export import onnx_file
+from alerting.usecases.model_registry import onnx_file
 from tests.builders import at
 
 pytestmark = pytest.mark.models

@@ -14,8 +14,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
 from alerting.deferred import lightgbm
-from alerting.definitions.families import BUILT_IN as FAMILIES
-from alerting.learning.features.encoding import Columns
+from alerting.definitions.fields.learning import BUILT_IN as FAMILIES
+from alerting.learning.features.plan import Columns
 from alerting.learning.models.families import lightgbm as family
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import BoosterMean, LightGbm

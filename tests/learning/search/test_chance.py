@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from alerting.learning.search.candidates import usable_folds
+from alerting.learning.search.candidates import evenly, search_sample, usable_folds
 from alerting.learning.search.chance import SHIFTS, ShiftedLabels, count_problems, placed_share
-from alerting.learning.search.sample import evenly, search_sample
 
 pytestmark = pytest.mark.models
 

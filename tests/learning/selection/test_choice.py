@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.definitions.families import PERSISTENCE
+from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.learning.search.candidates import Trial, assemble, average_precision, usable_folds
 from alerting.learning.search.chance import ShiftedLabels, placed_share
 from alerting.learning.search.search import search_candidate
@@ -18,7 +18,7 @@ from alerting.learning.selection.choice import (
     combine_shares,
     find_present,
 )
-from alerting.learning.selection.decision_table import add_objection, decide
+from alerting.learning.selection.decision import add_objection, decide
 from tests import small_models
 
 pytestmark = pytest.mark.models

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from alerting.learning.selection.decision_table import (
+from alerting.learning.selection.decision import (
     RULES,
     Objection,
     PromotionDecision,

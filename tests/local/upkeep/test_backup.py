@@ -14,16 +14,16 @@ from alerting.adapters.embedded.shared_mongod import data_folder
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
+from alerting.local.backup import restore_backup, save_backup
 from alerting.local.prepare import prepare
-from alerting.local.upkeep.backup import restore_backup, save_backup
 from alerting.settings.environment import Settings
 from alerting.settings.home import database_of
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.model_registry import load_model
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.registry.registration import load_model
 from alerting.usecases.training.train import train
 from tests.builders import at, oven
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
@@ -168,7 +168,7 @@ def test_an_interrupted_restore_leaves_no_platform(homes, tmp_path, monkeypatch)
     prepare(Settings(home=old))
     save_backup(Settings(home=old), tmp_path / "backup")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("alerting.local.upkeep.backup.prepare_database", _interrupt)
+        patch.setattr("alerting.local.backup.prepare_database", _interrupt)
         restore_backup(Settings(home=new), tmp_path / "backup")
     assert database_of(new) is None
     with pytest.raises(UserError, match=r"a restore into .* was interrupted"):

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
-from alerting.local.upkeep import clean as module
-from alerting.local.upkeep.clean import clean, shorten
+from alerting.local import clean as module
+from alerting.local.clean import clean, shorten
 from alerting.settings.environment import Settings
 
 pytestmark = pytest.mark.models

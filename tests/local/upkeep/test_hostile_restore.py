@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from alerting.adapters.mongo.mongo import open_database
 from alerting.cli.main import app
 from alerting.definitions.faults import UserError
-from alerting.local.upkeep.backup import path_inside, restore_backup
+from alerting.local.backup import path_inside, restore_backup
 from alerting.settings.environment import Settings
 
 OUTSIDE = [

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.local.upkeep import clean
-from alerting.local.upkeep.backup import disk_errors
+from alerting.local import clean
+from alerting.local.backup import disk_errors
 
 pytestmark = pytest.mark.fast
 

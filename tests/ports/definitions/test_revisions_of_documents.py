@@ -3,7 +3,7 @@ were."""
 
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.validation import parse_definition
-from alerting.stores.documents import to_document
+from alerting.stores.database.documents import to_document
 from tests.builders import at, revision, threshold, too_hot, too_moist
 from tests.helpers.stores import broken_in_memory
 from tests.rubbish import rubbish

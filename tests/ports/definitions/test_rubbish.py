@@ -13,13 +13,13 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.shards import SHARDS
 from alerting.ports import ReadingRow
-from alerting.stores.documents import to_document
+from alerting.stores.database.documents import to_document
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.reports.issue import due_reports
-from alerting.usecases.upkeep.retention import maintain
+from alerting.usecases.upkeep import maintain
 from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 from tests.rubbish import NAMES, rubbish

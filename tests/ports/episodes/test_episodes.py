@@ -16,10 +16,10 @@ from alerting.episodes.episode import (
     LeverReport,
     PresentAdvice,
     RecommendationResult,
+    alarm_of,
 )
-from alerting.episodes.extract import alarm_of
 from alerting.ports import Conflict
-from alerting.stores.episodes.episodes import _document
+from alerting.stores.episodes import _episode_document
 from tests.builders import at
 from tests.helpers.contracts import each, step, unit_step
 from tests.helpers.episodes import closed, episode, full_episode
@@ -229,7 +229,7 @@ QUERIES = {
 
 @pytest.fixture(scope="module")
 def many(real_server):
-    template = _document(closed(full_episode(), outcome_due_at=None))
+    template = _episode_document(closed(full_episode(), outcome_due_at=None))
     with open_stores(real_server, "many", prepare=True) as stores:
         documents = (
             template

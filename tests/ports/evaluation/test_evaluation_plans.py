@@ -8,8 +8,8 @@ from alerting.definitions.revisions import question_of
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.ports import DecisionRecord
-from alerting.stores.evaluation import evaluation_plans
-from alerting.usecases.definitions import plan_after_edits, targets
+from alerting.stores import evaluation
+from alerting.usecases.definitions import targets
 from alerting.usecases.definitions.sync import apply, sync, sync_edited
 from alerting.usecases.definitions.targets import current_plan, source_hash_of
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -44,7 +44,7 @@ LIST = EvaluationPlan(
 def test_a_list_comes_back_equal_for_just_what_it_was_made_of_whole_or_of_wanted_definitions(
     stores, monkeypatch
 ):
-    monkeypatch.setattr(evaluation_plans, "_PART", 3)
+    monkeypatch.setattr(evaluation, "_PART", 3)
     plans = stores.evaluation_plans
     plans.store_plan("a", LIST)
     wanted = ({"moist", "fast"}, {"late"}, set[str]())
@@ -60,7 +60,7 @@ def test_a_list_comes_back_equal_for_just_what_it_was_made_of_whole_or_of_wanted
 
 
 def test_a_list_of_which_a_part_is_of_somebody_else_is_none(real, monkeypatch):
-    monkeypatch.setattr(evaluation_plans, "_PART", 2)
+    monkeypatch.setattr(evaluation, "_PART", 2)
     real.evaluation_plans.store_plan("a", LIST)
     real.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"source_hash": "b"}})
     assert [real.evaluation_plans.get(hash) for hash in "ab"] == [None, None]
@@ -159,7 +159,7 @@ def test_what_is_written_while_an_edit_gets_its_revision_is_in_the_plan(
         platform.evaluation_plans.store_plan("another", LIST)
         monkeypatch.setattr(targets, "sync", partial(raced, sync))
     else:
-        monkeypatch.setattr(plan_after_edits, "sync_edited", partial(raced, sync_edited))
+        monkeypatch.setattr(targets, "sync_edited", partial(raced, sync_edited))
     edited = current_plan(platform)
     hot = [(one.asset, one.limits.above) for one in edited.targets if one.definition == "too-hot"]
     assert hot == [("oven-1", 240.0), ("oven-2", 240.0)]

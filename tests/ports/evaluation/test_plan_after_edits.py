@@ -7,9 +7,8 @@ from bson.datetime_ms import DatetimeMS
 
 from alerting.episodes.targets import EvaluationPlan, SourceHash
 from alerting.usecases.definitions import targets
-from alerting.usecases.definitions.plan_after_edits import read_edits
 from alerting.usecases.definitions.sync import apply, sync
-from alerting.usecases.definitions.targets import current_plan, source_hash_of
+from alerting.usecases.definitions.targets import current_plan, read_edits, source_hash_of
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import HandClock, platform_on
 

@@ -13,11 +13,11 @@ from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models.files import model_files
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.proposal import PROPOSAL
+from alerting.learning.selection.decision import PROPOSAL
 from alerting.ports import ModelUnavailable, silent
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import champion_at, line_of_champions
-from alerting.usecases.registry.registration import ModelCache, register_model
+from alerting.usecases.model_registry import ModelCache, register_model
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from tests import small_models
 from tests.builders import at, classifier, oven, too_moist

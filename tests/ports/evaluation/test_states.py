@@ -7,10 +7,10 @@ import pytest
 from alerting.definitions.shards import shard_of
 from alerting.detection.evaluation import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
-from alerting.episodes.state_table import ConditionTable
+from alerting.episodes.targets import ConditionTable
 from alerting.ports import Conflict
 from alerting.readings.history import NO_TIME, to_millis
-from alerting.stores.evaluation.states import MongoStates
+from alerting.stores.states import MongoStates
 from tests.builders import at
 from tests.helpers.contracts import step
 from tests.helpers.stores import broken_in_memory, states_of

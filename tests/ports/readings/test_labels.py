@@ -6,7 +6,7 @@ import pytest
 from pymongo.errors import WriteError
 
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.stores.documents import LABELS
+from alerting.stores.database.documents import LABELS
 from tests.builders import at
 from tests.helpers.contracts import each, step
 

@@ -2,9 +2,18 @@
 
 import numpy as np
 
-from alerting.readings.buckets import DAY, HOUR, MINUTE, merge_buckets, sample_buckets
+from alerting.readings.buckets import (
+    DAY,
+    HOUR,
+    MINUTE,
+    WIDTHS,
+    RolledInterval,
+    RollupState,
+    merge_buckets,
+    pack,
+    sample_buckets,
+)
 from alerting.readings.history import to_millis
-from alerting.readings.rollups import WIDTHS, RolledInterval, RollupState, pack
 from tests.builders import at, oven
 from tests.helpers.contracts import step
 

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import LEASE_LASTS
+from alerting.definitions.sources import LEASE_LASTS
 from alerting.ports import (
     DeadMessage,
     Declarations,

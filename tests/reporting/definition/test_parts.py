@@ -8,7 +8,7 @@ import pytest
 from alerting.definitions.model import Costs
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import PresentAdvice, RecommendationResult
-from alerting.learning.selection.decision_table import RULES
+from alerting.learning.selection.decision import RULES
 from alerting.reporting.definition.decisions import explain_waiting, summarise_decision
 from alerting.reporting.definition.money import Amount, CountedCosts, compute_money
 from alerting.reporting.definition.operators import drivers, frequent_actions, verdict_metrics

@@ -10,14 +10,14 @@ from alerting.episodes.episode import PLATFORM
 from alerting.operators.people import LINK_LASTS, is_reserved
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
-from alerting.usecases.access.directory import admit_from_directory
 from alerting.usecases.access.people import (
+    admit_from_directory,
     begin_session,
     check_password,
     find_session,
     find_session_account,
 )
-from alerting.usecases.access.tokens import create_token, find_token_user, revoke_token
+from alerting.usecases.access.sign_in import create_token, find_token_user, revoke_token
 from alerting.usecases.documents import EDITOR
 from tests.builders import at
 from tests.in_memory_platform import memory_platform

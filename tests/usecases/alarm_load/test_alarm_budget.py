@@ -19,7 +19,7 @@ from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.upkeep.retention import maintain
+from alerting.usecases.upkeep import maintain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.frame_readings import OneByOne
 from tests.helpers.episodes import episode

@@ -4,7 +4,7 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.ports import DecisionRecord
-from alerting.usecases.alarm_load.kpis import alarm_quality
+from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from tests.builders import at, too_hot, too_moist

@@ -14,7 +14,7 @@ from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.definitions import sync
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.model_registry import register_model
 from tests import small_models
 from tests.in_memory_platform import in_memory_platform
 

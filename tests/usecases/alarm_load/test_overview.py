@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.episodes.episode import OutcomeRecord
-from alerting.usecases.alarm_load.overview import (
+from alerting.usecases.alarm_load.definition_overview import (
     WantedDefinitions,
     definition_line,
     find_definitions,

@@ -13,7 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.learning.metrics.metrics import EventMetrics
 from alerting.ports import NoDocuments, ReadingRow, SandboxPorts
 from alerting.readings.history import to_millis
-from alerting.reporting.page.backtest import Cost
+from alerting.reporting.page.details import Cost
 from alerting.usecases.backtest.backtest import (
     backtest,
     cost_of,

@@ -12,7 +12,7 @@ import pytest
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.ports import EventRow, ReadingRow, silent
 from alerting.usecases.backtest.backtest import backtest, written_subject
-from alerting.usecases.backtest.cached_readings import SeriesCache
+from alerting.usecases.backtest.past_alarms import SeriesCache
 from alerting.usecases.backtest.preview import preview
 from alerting.usecases.backtest.preview_chart import PastAlarm, PreviewComparison, compare_alarms
 from alerting.usecases.definitions.sync import apply

@@ -10,10 +10,10 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingRow, silent
 from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.backtest.backtest import written_subject
-from alerting.usecases.backtest.cached_readings import SeriesCache
+from alerting.usecases.backtest.past_alarms import SeriesCache
 from alerting.usecases.backtest.preview import preview
+from alerting.usecases.definitions.checking import warnings_of
 from alerting.usecases.definitions.scenarios import run_scenarios
-from alerting.usecases.definitions.spacing import warnings_of
 from alerting.usecases.definitions.sync import check
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at

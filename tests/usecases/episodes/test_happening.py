@@ -12,7 +12,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_document
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.episodes.happening import current_progress
+from alerting.usecases.episodes.outcomes import current_progress
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operators import operate

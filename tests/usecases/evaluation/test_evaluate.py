@@ -4,12 +4,12 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import DEFINITION_DOCUMENTS, apply
-from alerting.usecases.episodes.store import find_episode
+from alerting.usecases.episodes.changes import find_episode
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.upkeep.retention import maintain
+from alerting.usecases.upkeep import maintain
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.late_line import Line, told
 from tests.helpers.ovens import feed, oven_platform

@@ -5,7 +5,7 @@ import pytest
 
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
-from alerting.usecases.episodes.store import episodes_of
+from alerting.usecases.episodes.changes import episodes_of
 from alerting.usecases.ingestion.arrivals import add_readings, remove_readings
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge

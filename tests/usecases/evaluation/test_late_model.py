@@ -15,7 +15,7 @@ from alerting.ports import DecisionRecord
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.model_registry import register_model
 from tests import small_models
 from tests.helpers.stores import states_of
 from tests.in_memory_platform import in_memory_platform
@@ -49,7 +49,7 @@ def models():
     known = {b"1": model(2.0, SINCE - HOUR), b"2": replace(second, refit=refit)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: known[files["version"]])
-        patch.setattr("alerting.kinds.prediction.prediction_kind.advise", lambda *_: None)
+        patch.setattr("alerting.kinds.prediction_kind.advise", lambda *_: None)
         yield SimpleNamespace(training_cutoff={1: SINCE - HOUR, 2: SECOND + HOUR / 2})
 
 

@@ -11,7 +11,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import register_model
+from alerting.usecases.model_registry import register_model
 from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.helpers import press_line

@@ -10,7 +10,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import close_orphans, plan_round
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate
-from alerting.usecases.upkeep.retention import maintain
+from alerting.usecases.upkeep import maintain
 from tests.builders import at, too_hot
 from tests.helpers.ovens import EVE, feed, oven_platform, ovens, run
 from tests.helpers.stores import real  # noqa: F401 - a fixture

@@ -3,7 +3,7 @@ import pytest
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.explain.explain import why
+from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate

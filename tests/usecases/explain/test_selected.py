@@ -8,7 +8,7 @@ import pytest
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import NotFound
 from alerting.ports import ReadingRow
-from alerting.usecases.explain.explain import (
+from alerting.usecases.explain import (
     LimitCondition,
     find_times,
     numeric_variables,

@@ -7,7 +7,7 @@ import pytest
 
 from alerting.learning.models import files as model_files
 from alerting.ports import ModelUnavailable
-from alerting.usecases.explain.explain import why
+from alerting.usecases.explain import why
 from tests import small_models
 from tests.helpers.learning.small_plant import decided, serve, small_plant
 

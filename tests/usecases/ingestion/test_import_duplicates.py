@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.adapters.files.rows import QualityLayout
-from alerting.adapters.files.tables import text
+from alerting.adapters.files.tables import chunks
 
 MINUTE = timedelta(minutes=1)
 # as a German historian writes: semicolons, decimal commas, instants that two collectors have
@@ -34,7 +34,7 @@ LAYOUT = {"asset_column": "Anlage", "zone": "UTC"}
 def test_duplicates_are_refused_or_merged_across_blocks_and_counted(
     importer, monkeypatch, rule, six, note, block
 ):
-    monkeypatch.setattr(text, "BLOCK_BYTES", block)
+    monkeypatch.setattr(chunks, "BLOCK_BYTES", block)
     reason = "another value than on an earlier line of"
     way_out = "--duplicates last or mean merges the lines of one instant"
     importer.expect_refusal("line 3, column Temperatur", reason, way_out, content=TWICE, **LAYOUT)

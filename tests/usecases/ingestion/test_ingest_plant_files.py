@@ -16,7 +16,7 @@ from alerting.definitions.assets import Asset
 from tests.helpers.tables import Importer
 
 BERLIN = ZoneInfo("Europe/Berlin")
-TEXT = "alerting.adapters.files.tables.text"
+TEXT = "alerting.adapters.files.tables.chunks"
 INSTANT = datetime(2026, 3, 14, 6, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 

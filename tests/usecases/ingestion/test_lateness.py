@@ -3,9 +3,8 @@
 from alerting.definitions.assets import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.explain.explain import why
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.ingestion.lateness import late_rows
+from alerting.usecases.explain import why
+from alerting.usecases.ingestion.arrivals import add_readings, late_rows
 from tests.builders import at, too_hot
 from tests.helpers.late_line import Line
 

@@ -5,12 +5,12 @@ import pytest
 
 from alerting.readings.history import to_millis
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.lookup import require_revision
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.labels.overlay import labelled_times, mark_interval, undo_label
+from alerting.usecases.definitions.versions import require_revision
+from alerting.usecases.labels import labelled_times, mark_interval, undo_label
 from alerting.usecases.training.dataset import dataset_of, suppressed_at
 from alerting.usecases.training.promote import model_history
-from alerting.usecases.training.readings import load_learning_data
+from alerting.usecases.training.run_files import load_learning_data
 from alerting.usecases.training.train import prepare, train
 from tests.builders import at, too_moist
 from tests.helpers.learning.training import MINUTES, oven_platform

@@ -12,17 +12,17 @@ from alerting.definitions.fields.variables import Computed
 from alerting.ports import AuditFilter, ReadingRow, Wanted
 from alerting.readings.buckets import columns_of
 from alerting.readings.history import to_millis
+from alerting.usecases import labels as marking
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.labels import overlay as marking
-from alerting.usecases.labels.overlay import (
+from alerting.usecases.labels import (
     list_labels,
     mark_interval,
     undo_label,
     without_bad_values,
 )
-from alerting.usecases.trends.rolled import read_buckets
+from alerting.usecases.trends.samples import read_buckets
 from alerting.usecases.trends.series import read_series
-from alerting.usecases.upkeep.retention import roll_up
+from alerting.usecases.upkeep import roll_up
 from tests.builders import at
 from tests.helpers.refusals import assert_refused
 from tests.in_memory_platform import in_memory_platform

@@ -7,11 +7,11 @@ from alerting.definitions.faults import NotFound
 from alerting.operators.actions import NotAllowed
 from alerting.operators.mutes import EndingEvent, Matcher
 from alerting.ports import EventRow
-from alerting.usecases.alarm_load.kpis import alarm_quality
+from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.operators.operate import end_mute, list_mutes, prolong_mute, start_mute
-from alerting.usecases.report_material.material import gather_material
+from alerting.usecases.report_material import gather_material
 from tests.builders import at
 from tests.helpers.ovens import ANN, define, live, oven_platform, ovens, run, the_episode
 from tests.helpers.stores import audit_entries

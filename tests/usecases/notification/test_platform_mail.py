@@ -14,7 +14,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import ROUTES
-from alerting.usecases.upkeep.retention import maintain
+from alerting.usecases.upkeep import maintain
 from tests.builders import at
 from tests.humid_line import DAY, humid_oven, learned_quickly, line
 from tests.in_memory_platform import Mailbox, in_memory_platform

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from alerting.ports import ReadingRow
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.present_values import present_values
+from alerting.usecases.notification.episode_values import present_values
 from tests.builders import at, oven, threshold
 from tests.helpers.console.api import episode
 from tests.in_memory_platform import in_memory_platform

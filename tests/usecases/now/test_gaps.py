@@ -6,10 +6,9 @@ from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.now import gaps as gaps_module
-from alerting.usecases.now.gaps import find_gaps
-from alerting.usecases.now.known_plant import RecentPlant, read_plant
-from alerting.usecases.now.overview import NowFilters, read_now
+from alerting.usecases.operators import known_plant as gaps_module
+from alerting.usecases.operators.known_plant import RecentPlant, find_gaps, read_plant
+from alerting.usecases.operators.overview import NowFilters, read_now
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
 

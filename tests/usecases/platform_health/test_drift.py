@@ -9,9 +9,13 @@ import pytest
 from alerting.definitions.wording.language import language
 from alerting.usecases.definitions.platform_alerts import DRIFTED
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.labels.overlay import mark_interval
+from alerting.usecases.labels import mark_interval
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.platform_health.drift import check_drift, compare_hours, compare_texts
+from alerting.usecases.platform_health.models_in_service import (
+    check_drift,
+    compare_hours,
+    compare_texts,
+)
 from tests.builders import too_moist
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.drifting_line import (

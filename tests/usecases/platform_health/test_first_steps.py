@@ -1,6 +1,6 @@
 """The steps to a first alarm, by what there is."""
 
-from alerting.usecases.platform_health.last_runs import first_steps
+from alerting.usecases.alarm_load.definition_overview import first_steps
 
 STEPS = ["connect", "look", "ask", "preview", "apply", "notify"]
 # whether there are data, definitions, active ones and routes -> what is done, and what is next

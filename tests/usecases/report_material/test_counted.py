@@ -6,8 +6,8 @@ import pandas as pd
 
 from alerting.detection.suppression import SuppressedInterval
 from alerting.ports import DecisionRecord
-from alerting.usecases.platform_health.drift import learned_from
-from alerting.usecases.report_material.material import (
+from alerting.usecases.platform_health.models_in_service import learned_from
+from alerting.usecases.report_material import (
     decisions_made,
     notifiable_scores,
     raised_unscored,

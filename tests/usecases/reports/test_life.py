@@ -12,7 +12,7 @@ from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import PastEvaluation, ReadingRow
-from alerting.reporting.base.periods import read_period
+from alerting.reporting.periods import read_period
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings

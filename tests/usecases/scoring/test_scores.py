@@ -10,20 +10,22 @@ import pytest
 
 from alerting.adapters import predictions as parquet
 from alerting.adapters.files.rows import Layout
-from alerting.adapters.files.tables.score_table import write_scores
-from alerting.adapters.predictions import score_file
+from alerting.adapters.predictions import score_file, write_scores
 from alerting.definitions.faults import NotFound
 from alerting.episodes.advice import split_reasons
 from alerting.ports import FixedClock
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate_past
-from alerting.usecases.explain.explain import why
-from alerting.usecases.registry.registration import ModelCache
+from alerting.usecases.explain import why
+from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.scoring import past_scores
 from alerting.usecases.scoring.past_scores import plan_scoring, score_past
-from alerting.usecases.scoring.predict import PredictionBatch, predict
-from alerting.usecases.scoring.question import PredictQuestion
-from alerting.usecases.scoring.sent import sent_readings
+from alerting.usecases.scoring.predict import (
+    PredictionBatch,
+    PredictQuestion,
+    predict,
+    sent_readings,
+)
 from tests import small_models
 from tests.builders import at, too_hot
 from tests.helpers.learning.small_plant import decided, serve, small_plant

@@ -16,9 +16,14 @@ from alerting.ports import (
     SinkChanges,
     TargetScore,
 )
-from alerting.usecases.sinks import deliver
-from alerting.usecases.sinks.deliver import DeliveredElsewhere, SinkDelivery, selection_of
-from alerting.usecases.sinks.documents import SINKS, retry_letters
+from alerting.usecases import sinks
+from alerting.usecases.sinks import (
+    SINKS,
+    DeliveredElsewhere,
+    SinkDelivery,
+    retry_letters,
+    selection_of,
+)
 from tests.builders import at
 from tests.helpers.episodes import episode
 from tests.in_memory_platform import memory_platform
@@ -176,7 +181,7 @@ def test_a_refused_message_is_a_dead_letter_that_can_be_sent_again():
 def test_a_message_that_fails_again_and_again_is_given_up():
     sink = Sink()
     sink.receiver.answers["bad"] = Answer("failed", "an error of its own")
-    for _ in range(deliver.GIVE_UP_AFTER - 1):
+    for _ in range(sinks.GIVE_UP_AFTER - 1):
         with pytest.raises(ReceiverAway):
             sink.change(alarm(1, definition="bad"), alarm(2))
     sink.change(alarm(1, definition="bad"), alarm(2))
@@ -185,7 +190,7 @@ def test_a_message_that_fails_again_and_again_is_given_up():
 
 
 def test_a_sink_with_too_many_dead_letters_stands_still(monkeypatch):
-    monkeypatch.setattr(deliver, "MOST_LETTERS", 1)
+    monkeypatch.setattr(sinks, "MOST_LETTERS", 1)
     sink = Sink()
     sink.receiver.answers["bad"] = Answer("refused", "no")
     sink.change(alarm(1, definition="bad"))

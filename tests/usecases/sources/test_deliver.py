@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.usecases.sources.deliver import deliver, fit
 from alerting.usecases.sources.status import SOURCES, source_statuses
 from tests.builders import at, oven

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 
 from alerting.definitions.faults import DocumentRefused, UserError
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.usecases.sources.status import SOURCES
 from tests.in_memory_platform import in_memory_platform
 

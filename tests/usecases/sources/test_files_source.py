@@ -4,11 +4,11 @@ import os
 
 import pytest
 
+from alerting.adapters.sources.addresses import resolver
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.definitions.assets import MOST_VARIABLES, Asset, Variable
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import AuditFilter
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
 from alerting.usecases.sources.deliver import deliver
-from alerting.usecases.upkeep.retention import maintain
+from alerting.usecases.upkeep import maintain
 from tests.builders import at
 from tests.in_memory_platform import memory_platform
 

@@ -10,8 +10,8 @@ from pymongo.errors import AutoReconnect
 
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.sources import folder as folders
+from alerting.adapters.sources.addresses import resolver
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.usecases.sources.poll import Readers, poll

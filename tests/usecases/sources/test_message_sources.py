@@ -160,7 +160,7 @@ def test_a_broken_connection_is_said_and_what_came_meanwhile_is_stored_once(line
 
 def test_a_trial_shows_rows_as_they_would_be_stored_and_takes_none_from_the_service(line):
     from alerting.adapters.sources.brokers import look_at
-    from alerting.usecases.sources.trial import try_messages
+    from alerting.usecases.sources.stream import try_messages
 
     source = SOURCES.get(line.platform, line.name)
     line.turns(lambda: line.progress.fault is None)

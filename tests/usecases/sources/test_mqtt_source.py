@@ -3,7 +3,7 @@ breaks."""
 
 import pytest
 
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import store_messages

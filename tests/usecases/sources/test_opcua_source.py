@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.adapters.sources.brokers import look_at
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.status import SOURCES
-from alerting.usecases.sources.trial import try_messages
+from alerting.usecases.sources.stream import try_messages
 from tests.builders import at
 from tests.helpers.proxy import Proxy
 from tests.helpers.receivers import wait_until

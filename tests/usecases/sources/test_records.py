@@ -4,7 +4,7 @@ from datetime import UTC
 
 import pytest
 
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.usecases.sources.records import RecordMapping, RowRefused
 
 pytestmark = pytest.mark.fast

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from alerting.adapters.object_store import object_store
+from alerting.adapters.sources import remote
+from alerting.adapters.sources.addresses import resolver
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.secrets import resolver
-from alerting.adapters.sources.servers import remote
-from alerting.adapters.sources.servers.remote import SourceFiles
+from alerting.adapters.sources.remote import SourceFiles, object_store
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.usecases.sources.poll import Readers, poll

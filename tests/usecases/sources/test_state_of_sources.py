@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from alerting.adapters.sources.addresses import resolver
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import SourceLoss
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SERVICE, SOURCES, source_statuses
-from alerting.usecases.upkeep.retention import maintain
+from alerting.usecases.upkeep import maintain
 from tests.builders import at
 from tests.in_memory_platform import memory_platform
 

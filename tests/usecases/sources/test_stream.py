@@ -7,7 +7,7 @@ import pytest
 from pymongo.errors import AutoReconnect, BulkWriteError, WriteError
 
 from alerting.adapters.mongo.mongo import is_outage
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.usecases.sources import stream
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import earlier_subscriptions, store_messages

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from alerting.definitions import families
 from alerting.definitions.faults import DocumentRefused
+from alerting.definitions.fields import learning
 from alerting.kinds.validation import parse_definition
 from alerting.learning.models.families.contract import get_family
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import load_model
+from alerting.usecases.model_registry import load_model
 from tests.builders import at, classifier
 from tests.helpers.learning import mean_difference
 from tests.helpers.learning.training import train_document
@@ -46,7 +46,7 @@ def installed(tmp_path, monkeypatch):
 
 
 def _forget():
-    families.find_added.cache_clear()
+    learning.find_added.cache_clear()
     get_family.cache_clear()
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.ports import FixedClock, Training
-from alerting.usecases.definitions.lookup import require_revision
+from alerting.usecases.alarm_load.definition_overview import last_runs
+from alerting.usecases.definitions.next_steps import describe_trainings
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.definitions.training_state import describe_trainings
+from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.platform_health.check import check_platform
-from alerting.usecases.platform_health.last_runs import last_runs
 from alerting.usecases.training.due import (
     PAUSES,
     NotDue,
@@ -21,8 +21,8 @@ from alerting.usecases.training.due import (
     failure_recorded,
     find_due_trainings,
     next_attempt,
+    training_under_way,
 )
-from alerting.usecases.training.progress import training_under_way
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.refusals import assert_refused
 from tests.in_memory_platform import memory_platform

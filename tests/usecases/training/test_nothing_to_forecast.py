@@ -16,9 +16,9 @@ from alerting.readings.history import to_millis
 from alerting.reporting.page.decision_text import decision_markdown, proposed_alert
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.registry.registration import load_model
+from alerting.usecases.model_registry import load_model
 from alerting.usecases.reports.make import make_report
-from alerting.usecases.training.run import load_dataset
+from alerting.usecases.training.run_files import load_dataset
 from tests.builders import at, classifier, too_moist
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.learning.training import oven_platform, train_document

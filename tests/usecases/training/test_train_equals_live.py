@@ -15,11 +15,11 @@ from alerting.usecases.backtest.backtest import events_of
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.evaluate import evaluate_past
-from alerting.usecases.explain.explain import why
+from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.report_material.material import gather_material
+from alerting.usecases.report_material import gather_material
 from alerting.usecases.reports.make import make_report
-from alerting.usecases.training.run import load_dataset, read_proposal
+from alerting.usecases.training.run_files import load_dataset, read_proposal
 from alerting.usecases.training.train import train
 from tests.builders import at, oven, too_moist
 from tests.helpers.learning.stored_platforms import stored_platform

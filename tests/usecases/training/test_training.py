@@ -26,13 +26,12 @@ from alerting.reporting.page.decision_text import cut_short_lines, decision_mark
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.model_registry import export_onnx, load_model
 from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.registry.onnx_export import export_onnx
-from alerting.usecases.registry.registration import load_model
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.dataset import dataset_of
 from alerting.usecases.training.promote import model_history, promote_run
-from alerting.usecases.training.run import load_dataset
+from alerting.usecases.training.run_files import load_dataset
 from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at, classifier, too_moist
 from tests.helpers.console.episode_page import browser_of

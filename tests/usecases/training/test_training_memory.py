@@ -11,7 +11,7 @@ import pytest
 from alerting.definitions.assets import Asset
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
-from alerting.learning.data.row_limit import BYTES_PER_CELL, count_cells
+from alerting.learning.data.rows import BYTES_PER_CELL, count_cells
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History

@@ -10,7 +10,7 @@ from alerting.ports import DecisionRecord, PastEvaluation, ReadingRow, Score
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.upkeep.retention import retain
+from alerting.usecases.upkeep import retain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.ovens import ovens
 from tests.helpers.reports import store_report

@@ -1,25 +1,30 @@
-"""Rows of a table in chunks."""
+"""Rows of a table in chunks, and files as blocks of whole lines: unpacked, any encoding turned into
+UTF-8, in bounded pieces."""
 
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
 import re
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.tables.text import Position
+from alerting.deferred import pa
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import (
-    ENGLISH,
-    Styled,
-    join_first,
-    join_with_or,
-)
-from alerting.readings.inference import BadLine
+from alerting.definitions.wording.language import ENGLISH, Styled, join_first, join_with_or
+from alerting.readings.foreign_columns import BadLine
 
 Cells = Any  # pyarrow.StringArray; pyarrow ships no types
 
@@ -141,3 +146,306 @@ def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
             f"{path!s}: the header names {named} more than once; give each column its own title"
         )
     return titles
+
+
+BLOCK_BYTES = 4 << 20
+LONGEST_LINE = 4 << 20
+# bytes; an unclosed quotation mark must not load the whole file into memory
+LONGEST_RECORD = 8 << 20
+WINDOWS = "cp1252"
+_NO_FILE_ENCODINGS = (
+    "idna",
+    "punycode",
+    "unicode_escape",
+    "raw_unicode_escape",
+    "undefined",
+    "unicode-escape",
+    "raw-unicode-escape",
+)
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_OPENERS = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lambda raw, _: io.BufferedReader(_XzFile(raw), BLOCK_BYTES),
+}
+_XZ_MEMORY = 128 << 20  # bytes; `xz -9` needs half
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_ZIP = b"PK\x03\x04"
+PARQUET = b"PAR1"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines in UTF-8; `first_line` counts from 1."""
+
+    first_line: int
+    data: bytes
+    lines: int
+
+
+class Position:
+    """Number of bytes read of the file itself (compressed ones, if it is compressed)."""
+
+    def __init__(self, path: Path) -> None:
+        stat = path.stat()
+        self.total = stat.st_size
+        self._written_at = stat.st_mtime_ns
+        self._path = path
+        self.done = 0
+
+    def reopen(self) -> Position:
+        """Return the start of the same file. Raises UserError if the file has changed since."""
+        now = Position(self._path)
+        if (now.total, now._written_at) != (self.total, self._written_at):
+            raise UserError(f"{self._path!s} changed during its import; import it again")
+        return now
+
+
+def magic(path: Path) -> bytes:
+    """Return the first bytes of a file. Raises UserError if it does not exist, or is empty."""
+    if not path.exists():
+        raise UserError(f"{path}: file not found{_neighbours(path)}")
+    if not path.is_file():
+        raise UserError(
+            f"{path!s} is not a regular file; the import reads a file twice, first to check "
+            "it, then to write it"
+        )
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except PermissionError as error:
+        raise UserError(f"{path!s}: no permission to read this file") from error
+    if not start:
+        raise UserError(f"{path!s}: the file is empty")
+    if start.startswith(_ZIP):
+        raise UserError(
+            f"{path!s} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, "
+            "and import that"
+        )
+    return start
+
+
+class TextEncoding:
+    """Encoding of a file: the given name, or detected from its first bytes.
+
+    Without a name it is UTF-8, or UTF-16 or 32 with a byte order mark; other text is read as
+    Windows-1252. Raises UserError if the name is not that of a text encoding.
+    """
+
+    def __init__(self, path: Path, named: str | None) -> None:
+        self.guessed = named is None
+        self.name = _check_encoding(named) if named is not None else _encoding_by_mark(path)
+
+
+def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[Block, None, None]:
+    """Yield the file in blocks of whole lines, about 4 MiB each; a record with line breaks inside
+    quotation marks is not cut.
+
+    Raises UserError if bytes are not in this encoding, a line is too long for a table, or a
+    compressed file is damaged.
+    """
+    line = 1
+    rest = b""
+    reader = _BlockReader(path, encoding)
+    with _open_unpacked(path) as (stream, raw):
+        for piece in _pieces(path, stream, encoding.name):
+            position.done = min(raw.tell(), position.total)
+            data = rest + piece
+            cut = _cut(data)
+            rest = data[cut:]
+            _refuse_long_line(path, line, data, cut)
+            if cut:
+                block = reader.block(line, data[:cut])
+                line += block.lines
+                yield block
+    if rest:
+        yield reader.block(line, rest)
+    position.done = position.total
+
+
+def _cut(data: bytes) -> int:
+    """Return the end of the last whole record: after an even number of quotation marks."""
+    end = data.rfind(b"\n") + 1
+    return end if data.count(b'"', 0, end) % 2 == 0 or len(data) > LONGEST_RECORD else 0
+
+
+def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
+    last = max(cut, data.rfind(b"\n", cut) + 1)
+    if len(data) - last > LONGEST_LINE:
+        line += data.count(b"\n", 0, last)
+        raise UserError(
+            f"{path!s}: line {line} is longer than {LONGEST_LINE >> 20} MiB, too long for a "
+            "table; nothing was written. Import a text file with one line for each instant"
+        )
+
+
+class _BlockReader:
+    """Conversion of a file into UTF-8 blocks, with late detection of Windows-1252 after ASCII."""
+
+    def __init__(self, path: Path, encoding: TextEncoding) -> None:
+        self._path = path
+        self._encoding = encoding
+        self._ascii = True
+        self._windows = False
+
+    def block(self, first_line: int, data: bytes) -> Block:
+        if first_line == 1:
+            data = data.removeprefix(codecs.BOM_UTF8)
+        if not data.isascii():
+            data = self._utf8(first_line, data)
+            self._ascii = False
+        return Block(first_line, data, data.count(b"\n") + (not data.endswith(b"\n")))
+
+    def _utf8(self, first_line: int, data: bytes) -> bytes:
+        if self._windows:
+            return self._from_windows(first_line, data)
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            if (
+                self._encoding.guessed
+                and codecs.lookup(self._encoding.name).name == "utf-8"
+                and self._ascii
+                and not _is_damaged_utf8(data)
+            ):
+                self._windows = True
+                self._encoding.name = WINDOWS
+                return self._from_windows(first_line, data)
+            raise self._refusal(first_line, data, error, self._encoding.name) from error
+        return data
+
+    def _from_windows(self, first_line: int, data: bytes) -> bytes:
+        try:
+            return data.decode(WINDOWS).encode()
+        except UnicodeDecodeError as error:
+            raise self._refusal(first_line, data, error, f"utf-8, nor in {WINDOWS}") from error
+
+    def _refusal(
+        self, first_line: int, data: bytes, error: UnicodeDecodeError, name: str
+    ) -> UserError:
+        line = first_line + data.count(b"\n", 0, error.start)
+        return UserError(
+            f"{self._path!s}: line {line} is not written in {name}; name its encoding, e.g. "
+            "--encoding cp1252 for a Windows export"
+        )
+
+
+def _is_damaged_utf8(data: bytes) -> bool:
+    """Return whether the bytes hold characters that only UTF-8 encodes so, beside bytes that are
+    invalid in UTF-8.
+
+    Text in Windows-1252 has no such sequences.
+    """
+    text = data.decode("utf-8", "replace")
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
+    return foreign > text.count("\ufffd") or _SURROGATE.search(data) is not None
+
+
+def _check_encoding(name: str) -> str:
+    try:
+        info = codecs.lookup(name)
+    except (LookupError, ValueError) as error:
+        raise UserError(
+            f"{shown(name)} is not a known encoding; write for example utf-8, cp1252 or utf-16"
+        ) from error
+    if not getattr(info, "_is_text_encoding", True) or info.name in _NO_FILE_ENCODINGS:
+        raise UserError(
+            f"{shown(name)} is not an encoding of text files; write for example utf-8, cp1252 "
+            "or utf-16"
+        )
+    return name
+
+
+def _encoding_by_mark(path: Path) -> str:
+    with _open_unpacked(path) as (stream, _):
+        start = _read(path, stream, 4096)
+    if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    even = start[::2].count(0)
+    odd = start[1::2].count(0)
+    if even + odd > len(start) // 4 and min(even, odd) == 0:
+        return "utf-16-be" if even else "utf-16-le"
+    return "utf-8"
+
+
+def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
+    """Yield the unpacked file as UTF-8; lone carriage returns become line feeds if it has none."""
+    info = codecs.lookup(encoding)
+    decoder = None if info.name == "utf-8" else cast("Any", info.incrementaldecoder)()
+    returns: bool | None = None
+    try:
+        while piece := _read(path, stream, BLOCK_BYTES):
+            piece = decoder.decode(piece).encode() if decoder else piece
+            if returns is None:
+                returns = b"\n" not in piece and b"\r" in piece
+            yield piece.replace(b"\r", b"\n") if returns else piece
+        if decoder:
+            yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as error:
+        raise UserError(
+            f"{path!s} is not written in {encoding}: {getattr(error, 'reason', error)!s}"
+        ) from error
+
+
+def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
+    try:
+        return stream.read(size)
+    except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+        raise UserError(
+            f"{path!s}: the file cannot be read to its end, it may be damaged: {error!s}"
+        ) from error
+
+
+class _XzFile(io.RawIOBase):
+    """An unpacked xz file. Its packer chose how much of it is remembered while it is unpacked;
+    reading raises LZMAError for more than `_XZ_MEMORY`."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        """Fill the target; return the number of bytes, 0 at the end of the file."""
+        while True:
+            given = b""
+            if self._decoder.eof:  # another one may follow, after zeros
+                given = self._decoder.unused_data.lstrip(b"\0")
+                while not given and (more := self._raw.read(1 << 16)):
+                    given = more.lstrip(b"\0")
+                if not given:
+                    return 0
+                self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+            elif self._decoder.needs_input and not (given := self._raw.read(1 << 16)):
+                raise EOFError("it ends before its end mark")
+            piece = self._decoder.decompress(given, len(target))
+            if piece:
+                target[: len(piece)] = piece
+                return len(piece)
+
+
+@contextmanager
+def _open_unpacked(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    start = magic(path)
+    with path.open("rb") as raw:
+        if start.startswith(_ZSTD):
+            with pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd") as unpacked:
+                yield unpacked, raw
+            return
+        opener = next((o for m, o in _OPENERS.items() if start.startswith(m)), None)
+        if opener is None:
+            yield raw, raw
+            return
+        with cast("Any", opener)(raw, "rb") as unpacked:
+            yield unpacked, raw
+
+
+def _neighbours(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"; there is no folder {path.parent} either"
+    close = get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=3, cutoff=0.75)
+    return f"; did you mean {' or '.join(close)}?" if close else ""

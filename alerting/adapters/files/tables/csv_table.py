@@ -16,12 +16,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alerting.adapters.files.tables.chunks import MOST_COLUMNS, Chunk, read_titles
-from alerting.adapters.files.tables.text import Block, Position, TextEncoding, blocks
+from alerting.adapters.files.tables.chunks import (
+    MOST_COLUMNS,
+    Block,
+    Chunk,
+    Position,
+    TextEncoding,
+    blocks,
+    read_titles,
+)
 from alerting.deferred import arrow_csv, pa
 from alerting.definitions.faults import UserError, shown
-from alerting.readings.column_titles import split_title
-from alerting.readings.inference import BadLine
+from alerting.readings.foreign_columns import BadLine, split_title
 
 _HEADER_BYTES = 5 << 20
 _MOST = 0.5  # least share of lines with the header's number of fields

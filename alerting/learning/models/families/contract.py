@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from alerting.definitions.families import (
+from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import (
     BUILT_IN,
     PERSISTENCE,
     find_added,
     require_family,
 )
-from alerting.definitions.faults import UserError
 from alerting.definitions.model import Problem
 from alerting.definitions.wording.language import template, translatable
-from alerting.learning.features.encoding import Columns, Floats
+from alerting.learning.features.plan import Columns, Floats
 from alerting.learning.models.trained import ALL_THREADS, Estimator, FittedModel
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from alerting.deferred import lightgbm
-from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
+from alerting.learning.features.plan import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import (
     ALL_THREADS,

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from skops.io.exceptions import UntrustedTypesFoundException
 from threadpoolctl import threadpool_limits
 
-from alerting.learning.features.encoding import Columns, Dense, Encoding, Floats
+from alerting.learning.features.plan import Columns, Dense, Encoding, Floats
 from alerting.learning.models.families.contract import (
     STRONGEST,
     LabelledRows,

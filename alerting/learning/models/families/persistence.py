@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from alerting.definitions.families import PERSISTENCE
+from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.definitions.model import Problem
 from alerting.detection.problems import risk_of
-from alerting.learning.features.encoding import Columns, Encoding, Floats
-from alerting.learning.features.plan import STORED
+from alerting.learning.features.plan import STORED, Columns, Encoding, Floats
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused, fit_platt
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import lightgbm
-from alerting.learning.features.encoding import Floats
+from alerting.learning.features.plan import Floats
 from alerting.learning.models.families.lightgbm import trees_text
 from alerting.learning.models.trained import threads_for
 

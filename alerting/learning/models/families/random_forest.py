@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.tree._tree import NODE_DTYPE, Tree
 
-from alerting.learning.features.encoding import Columns, Dense, Encoding, Floats
+from alerting.learning.features.plan import Columns, Dense, Encoding, Floats
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.lightgbm import MOST_PAIRED, informative_pairs
 from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused, Trees

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from alerting.definitions.families import BUILT_IN, PERSISTENCE
 from alerting.definitions.faults import UserError
-from alerting.learning.features.encoding import Columns
-from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
+from alerting.definitions.fields.learning import BUILT_IN, PERSISTENCE
+from alerting.learning.features.plan import CategorySource, Columns, FeaturePlan, NumberSource
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.files import META, model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused, Platt, TrainedModel, model_hash

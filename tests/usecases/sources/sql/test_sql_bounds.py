@@ -6,9 +6,9 @@ import time
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from alerting.adapters.sources import sql, sql_sessions
+from alerting.adapters.sources import sql
+from alerting.adapters.sources.addresses import resolver
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.usecases.sources.poll import Readers, poll
@@ -76,7 +76,7 @@ def database(request, kind, tmp_path):
 
 
 def opened(address):
-    return sql_sessions.engine_of("test", address).begin()
+    return sql.engine_of("test", address).begin()
 
 
 def count(address):
@@ -109,11 +109,11 @@ def test_a_query_with_a_side_effect_is_refused_by_the_server_and_changes_nothing
 
 
 def test_the_transaction_of_every_chunk_refuses_to_write(database):
-    with sql_sessions.engine_of("test", database).connect() as connection:
+    with sql.engine_of("test", database).connect() as connection:
         for _ in range(2):
             with (
                 pytest.raises(DBAPIError, match=r"(?i)read.?only"),
-                sql_sessions.read_transaction(connection, 5.0),
+                sql.read_transaction(connection, 5.0),
             ):
                 connection.exec_driver_sql("DELETE FROM results")
     assert count(database) == 8
@@ -136,7 +136,7 @@ def test_what_takes_too_long_is_ended_or_left_and_the_next_poll_reads_on(
     platform = platform_with(LONG[kind])
     told = r"timeout|max_statement_time|no answer within 0\.5 s"
     if not ends_by_itself:
-        monkeypatch.setattr(sql_sessions, "_limits", lambda *_: ())
+        monkeypatch.setattr(sql, "_limits", lambda *_: ())
         told = r"the database gave no answer within 0\.5 s, and was left; an index"
     began = time.monotonic()
     with pytest.raises(UserError, match=told):

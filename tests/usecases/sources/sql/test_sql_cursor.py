@@ -7,11 +7,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql
 
+from alerting.adapters.sources.addresses import resolver
 from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader, _Fetched, _statement
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.source import parse_source
+from alerting.definitions.sources import parse_source
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at

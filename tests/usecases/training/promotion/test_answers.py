@@ -4,11 +4,11 @@ second person is told."""
 import pytest
 
 from alerting.definitions.faults import Conflicting, NotFound
-from alerting.learning.selection.values import describe_worse
-from alerting.usecases.definitions.lookup import require_revision
+from alerting.learning.selection.decision import describe_worse
+from alerting.usecases.definitions.next_steps import describe_trainings
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.sync import DEFINITION_DOCUMENTS, apply
-from alerting.usecases.definitions.training_state import describe_trainings
+from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.training.due import (
     PAUSES,
     begin_training,
@@ -17,7 +17,7 @@ from alerting.usecases.training.due import (
     require_not_cancelled,
 )
 from alerting.usecases.training.promote import model_history, promote_run, rollback
-from alerting.usecases.training.run import report_waiting
+from alerting.usecases.training.run_files import report_waiting
 from alerting.usecases.training.runs import (
     answer_run,
     answer_waiting,

@@ -10,20 +10,20 @@ import pytest
 from alerting.definitions.revisions import question_of
 from alerting.episodes.episode import Feedback
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable
+from alerting.episodes.targets import ConditionTable
 from alerting.learning.models.files import REFIT
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
-from alerting.usecases.explain.explain import why
+from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.registry.registration import ModelCache
 from alerting.usecases.training.compare import compare_run, review_refit
 from alerting.usecases.training.due import find_due_trainings
 from alerting.usecases.training.promote import model_history, promote_run, rollback
-from alerting.usecases.training.run import candidate_families, read_proposal
+from alerting.usecases.training.run_files import candidate_families, read_proposal
 from alerting.usecases.training.train import fit, prepare, train
 from tests import small_models
 from tests.builders import at, classifier
@@ -356,7 +356,7 @@ def models():
 @pytest.fixture
 def twin_plant(models, monkeypatch):
     serve(monkeypatch, models)
-    monkeypatch.setattr("alerting.kinds.prediction.prediction_kind.advise", lambda *_: None)
+    monkeypatch.setattr("alerting.kinds.prediction_kind.advise", lambda *_: None)
 
     def made(version, *decisions):
         return small_plant(80, decided(SINCE), *decisions, version=version)

@@ -1,0 +1,309 @@
+"""Conversion of the time stamps of one file into instants, by the format and zone of its form."""
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.cells import NO_INSTANT, Cells, FloatArray, Instants
+from alerting.adapters.files.recognition import StampFormat
+from alerting.deferred import pd
+from alerting.definitions.faults import UserError, format_duration, shown
+from alerting.definitions.wording.language import join_with_or, joined
+from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Millis, from_millis, to_millis
+
+_DAY_MS = 86_400_000
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass
+class ClockChange:
+    """Stamps in a repeated hour: how many are assigned to the first and the second hour."""
+
+    first: int = 0
+    second: int = 0
+
+
+@dataclass
+class LocalClock:
+    """Reader of the stamps of a file, chunk by chunk in order; `changes`: its findings by day."""
+
+    zone: ZoneInfo
+    changes: dict[date, ClockChange] = field(default_factory=dict)
+    _open: dict[str | None, Millis] = field(default_factory=dict)
+
+    def instants(self, local: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
+        """Return local milliseconds as instants, or `NO_INSTANT`; `series`: each row's asset."""
+        stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
+        at: Millis = stamps.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT").asi8.copy()
+        unclear = np.flatnonzero((at == NO_INSTANT) & (local != NO_INSTANT))
+        if not len(unclear):
+            self._open.clear()
+            return at
+        first = self._localize(local[unclear], summer=True)
+        second = self.second(local[unclear])
+        twice = first != NO_INSTANT
+        later = self._second_time(local, unclear[twice], series)
+        at[unclear[twice]] = np.where(
+            later == 1, second[twice], np.where(later == 0, first[twice], NO_INSTANT)
+        )
+        return at
+
+    def second(self, local: Millis) -> Millis:
+        """Return local milliseconds as instants; a repeated time is the second one."""
+        return self._localize(local, summer=False)
+
+    def _localize(self, local: Millis, *, summer: bool) -> Millis:
+        stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
+        found = stamps.tz_localize(
+            self.zone, ambiguous=np.full(len(stamps), summer), nonexistent="NaT"
+        )
+        return np.asarray(found.as_unit("ms").asi8)
+
+    def _second_time(
+        self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None
+    ) -> npt.NDArray[np.int8]:
+        """Return 0 or 1: first or second of a repeated time; -1 without an order."""
+        later = np.zeros(len(rows), dtype=np.int8)
+        codes, names = (
+            pd.factorize(series, use_na_sentinel=False) if series is not None else (None, [None])
+        )
+        still_open: dict[str | None, Millis] = {}
+        for code, name in enumerate(names):
+            own = np.arange(len(rows)) if codes is None else np.flatnonzero(codes[rows] == code)
+            if not len(own):
+                continue
+            everything = local if codes is None else local[codes == code]
+            steps = np.diff(everything[everything != NO_INSTANT])
+            order = _Order(
+                int((steps < 0).sum()) > int((steps > 0).sum()), int((steps == 0).sum()) > 1
+            )
+            days = local[rows[own]] // _DAY_MS
+            for day in np.unique(days):
+                mine = own[days == day]
+                carried = self._open.get(name, np.empty(0, dtype=np.int64))
+                before = carried[carried // _DAY_MS == day]
+                run = np.concatenate([before, local[rows[mine]]])
+                later[mine] = _passes(run, order)[len(before) :]
+                still_open[name] = run
+                date_of_day = datetime.fromtimestamp(int(day) * 86_400, UTC).date()
+                change = self.changes.setdefault(date_of_day, ClockChange())
+                change.first += int((later[mine] == 0).sum())
+                change.second += int((later[mine] == 1).sum())
+        self._open = still_open
+        return later
+
+
+class _Order(NamedTuple):
+    """Order of a series' lines: is the newest first, and have instants several lines?"""
+
+    backwards: bool
+    repeated: bool
+
+
+def _passes(run: Millis, order: _Order) -> npt.NDArray[np.int8]:
+    """Return whether each stamp of a repeated hour is its first or second; -1 without an order."""
+    steps = np.diff(run)
+    turns = np.flatnonzero(steps > 0 if order.backwards else steps < 0)
+    passes = np.zeros(len(run), dtype=np.int8)
+    if len(turns) > 1:
+        passes[:] = -1
+    elif len(turns) == 1:
+        passes[turns[0] + 1 :] = 1
+    elif len(run) == 2 and run[0] == run[1] and not order.repeated:  # a value an hour
+        passes[1] = 1
+    return 1 - passes if order.backwards and passes.any() and passes[0] >= 0 else passes
+
+
+def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInfo | None:
+    """Return the European zone in which these stamps, read as UTC, show a set-back of the clocks;
+    None if they show none.
+
+    Europe sets all clocks back at 01:00 UTC, so that the repeated hour reveals the offset.
+    """
+    for name in ("Europe/Berlin", "Europe/London", "Europe/Helsinki"):
+        clock = LocalClock(ZoneInfo(name))
+        clock.instants(local, series)
+        if any(change.first > 1 and change.second > 1 for change in clock.changes.values()):
+            return clock.zone
+    return None
+
+
+def find_zone(name: str | None) -> ZoneInfo | None:
+    """Return a time zone; None without a name. Raises UserError for an unknown one."""
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        close = get_close_matches(name, available_timezones(), n=3, cutoff=0.5)
+        hint = (
+            f"did you mean {join_with_or(*close)}?" if close else "write for example Europe/Berlin"
+        )
+        raise UserError(f"{shown(name)} is not a time zone; {hint}") from error
+
+
+DEFAULT_START = "2000-01-01T00:00:00Z"
+
+
+@dataclass
+class SequenceStamps:
+    """Reader of instants chunk by chunk, with the methods of `Stamps`. `start`, `step`: ms.
+
+    `title`: of the column whose cells hold the number of the unit, from 1; without it the rows of
+    each asset are counted.
+    """
+
+    start: int
+    step: int
+    title: str | None
+    clock: None = None
+    _counted: dict[str, int] = field(default_factory=dict)
+
+    def read(self, cells: Cells, series: npt.NDArray[np.object_] | None = None) -> Instants:
+        """Return the instants of the next rows; `series`: each row's asset, None for one asset."""
+        absent = np.zeros(len(cells), np.bool_)
+        if self.title is not None:
+            absent = ~cell.filled_cells(cells)
+            number, _ = cell.numbers(cells)
+            position = np.where(number == np.floor(number), number, np.nan) - 1
+        else:
+            position = self._count(
+                np.full(len(cells), "", dtype=object) if series is None else series
+            )
+        good = (position >= 0) & (position <= (_LAST - 1 - self.start) // self.step)
+        at = np.full(len(cells), NO_INSTANT)
+        at[good] = self.start + position[good].astype(np.int64) * self.step
+        return Instants(at, absent, ~good & ~absent, 0, 0, at)
+
+    def _count(self, series: npt.NDArray[np.object_]) -> FloatArray:
+        codes, names = pd.factorize(series, use_na_sentinel=False)
+        within = pd.Series(codes).groupby(codes).cumcount().to_numpy(np.int64)
+        before = np.array([self._counted.get(name, 0) for name in names], np.int64)
+        for name, rows in zip(
+            names, np.bincount(codes, minlength=len(names)).tolist(), strict=True
+        ):
+            self._counted[name] = self._counted.get(name, 0) + rows
+        return np.asarray(before[codes] + within, np.float64)
+
+    def ends(self, cells: Cells, start: Millis) -> Instants:
+        """Return the ends of events, by the number of their last unit."""
+        del start
+        return self.read(cells)
+
+    def why(self, text: str | None) -> str:
+        """Return, as text for people, the reason why this cell holds no number of a unit."""
+        if self.title is None:
+            return f"the sequence passes the year {LAST_INSTANT.year}; shorten --sequence"
+        return f"{text!r} is not the number of a unit: a whole number, counted from 1"
+
+    @property
+    def message(self) -> str:
+        """Describe the rule in words: `rows in order, 1m apart from 2000-01-01T00:00:00Z`."""
+        start = from_millis(self.start).strftime("%Y-%m-%dT%H:%M:%SZ")
+        rows = "rows in order" if self.title is None else f"units by their number in {self.title!r}"
+        return f"{rows}, {format_duration(timedelta(milliseconds=self.step))} apart from {start}"
+
+
+_FIRST = to_millis(FIRST_INSTANT)
+_LAST = to_millis(LAST_INSTANT)
+
+
+@dataclass
+class StampReader:
+    """Reader of stamps chunk by chunk.
+
+    `format`: None for ISO 8601 and numbers since 1970. `zone`: of stamps without one (None: UTC).
+    """
+
+    format: StampFormat | None
+    zone: ZoneInfo | None
+    clock: LocalClock | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = LocalClock(self.zone) if self.zone else None
+
+    def read(self, cells: Cells, series: npt.NDArray[np.object_] | None = None) -> Instants:
+        """Return cleaned cells as instants; `series` names the asset of each row, None if it is the
+        same for all.
+
+        A stamp before the year 1900 or after 2199 is none: it is the null date of a program, or a
+        wrong clock.
+        """
+        absent = ~cell.filled_cells(cells)
+        if self.format is None:
+            local, naive, cut = cell.iso_stamps(cells)
+        else:
+            local = (stamps := self.format.read(cells)).at
+            naive = stamps.naive
+            cut = stamps.cut
+        local = _within_bounds(local)
+        at = local
+        if self.clock and naive.any():
+            at = local.copy()
+            at[naive] = self.clock.instants(
+                local[naive], series[naive] if series is not None else None
+            )
+        at = _within_bounds(at)
+        return Instants(
+            at,
+            absent,
+            (at == NO_INSTANT) & ~absent,
+            0 if self.zone else int((naive & ~absent).sum()),
+            cut,
+            local,
+        )
+
+    def ends(self, cells: Cells, start: Millis) -> Instants:
+        """Return ends of events, as `read`; a repeated time is the first after the start."""
+        reader = StampReader(self.format, self.zone)
+        ends = reader.read(cells, np.arange(len(cells)).astype(object))
+        if reader.clock is None or not reader.clock.changes:
+            return ends
+        early = (ends.at < start) & (ends.at != NO_INSTANT) & (ends.at != ends.local)
+        at = ends.at.copy()
+        at[early] = reader.clock.second(ends.local[early])
+        return replace(ends, at=at)
+
+    def why(self, text: str) -> str:
+        """Return, as text for people, the reason why this cell holds no instant."""
+        if self.format is None or not self.format.matches(cell.column([text])).any():
+            at = int(cell.iso_stamps(cell.column([text]))[0][0])
+            if at != NO_INSTANT and not _FIRST <= at < _LAST:
+                return _beyond(text)
+            written = (
+                f"the stamps of this file are written {self.format.name}"
+                if self.format
+                else _how_to_name_it(text)
+            )
+            return joined("; ", cell.why_no_instant(text, self.zone), written)
+        local = int(self.format.read(cell.column([text])).at[0])
+        if local != NO_INSTANT and not _FIRST <= local < _LAST:
+            return _beyond(text)
+        if local == NO_INSTANT or self.zone is None:
+            return f"{shown(text)} is not a date and time of the calendar"
+        return cell.why_not_in_zone(
+            text, datetime.fromtimestamp(local / 1000, UTC).replace(tzinfo=None), self.zone
+        )
+
+
+def _within_bounds(at: Millis) -> Millis:
+    beyond = (at < _FIRST) | (at >= _LAST)
+    return np.where(beyond, NO_INSTANT, at) if beyond.any() else at
+
+
+def _beyond(text: str) -> str:
+    return (
+        f"{shown(text)} does not lie between the years {FIRST_INSTANT.year} and {LAST_INSTANT.year}"
+    )
+
+
+def _how_to_name_it(text: str) -> str:
+    looks_like_one = re.match(r"^\d{1,4}[-./]\w{1,3}[-./]\d{1,4}", text) is not None
+    return "name the format of the stamps, e.g. --time-format dd.mm.yyyy" if looks_like_one else ""

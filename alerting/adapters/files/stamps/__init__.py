@@ -1,1 +1,0 @@
-"""Time stamps in files: formats, local time, instants."""

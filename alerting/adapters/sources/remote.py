@@ -1,0 +1,372 @@
+"""Files of a source at an SFTP server or object store: copied one at a time, moved there. S3 and
+its like, Google Cloud Storage and Azure are reached by their address, through Arrow."""
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from fsspec.implementations.arrow import ArrowFSWrapper
+
+from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
+from alerting.adapters.sources.addresses import Resolve
+from alerting.adapters.sources.folder import REASON, FolderDrop, free_names
+from alerting.deferred import fs, pa
+from alerting.definitions.faults import UserError, first_line, legible, storable
+from alerting.definitions.sources import FilesSource, level_matches
+from alerting.usecases.sources.files import FileRefused, FoundFile
+
+MOST_BYTES = 1 << 30  # of one file
+MOST_ENTRIES = 100_000  # of all folders in which a pattern looks
+_LONGEST_FETCH_S = 1800
+_SECOND = 10**9  # ns
+_LONGEST_LOCAL_NAME = 60  # characters
+
+
+class SourceFiles:
+    """Port `FileDrop`: of local folders, or of the server of a source, connected when listed."""
+
+    def __init__(self, folders: FolderDrop, resolve: Resolve) -> None:
+        self._folders = folders
+        self._resolve = resolve
+        self._remote: RemoteDrop | None = None
+
+    def found(self, source: FilesSource) -> list[FoundFile]:
+        """Return files that match, the oldest first. Raises UserError if none can be reached."""
+        if self._remote is not None:
+            self._remote.close()
+            self._remote = None
+        if source.url is None:
+            return self._folders.found(source)
+        self._remote = open_remote(source, self._resolve(source.url), self._folders)
+        return self._remote.found(source)
+
+    def sha256(self, file: FoundFile) -> str:
+        return (self._remote or self._folders).sha256(file)
+
+    def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
+        return (self._remote or self._folders).readings(source, file)
+
+    def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
+        return (self._remote or self._folders).events(source, file)
+
+    def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
+        return (self._remote or self._folders).may_be_quoted(source, file)
+
+    def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
+        (self._remote or self._folders).put_away(source, file, fault)
+
+
+def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "RemoteDrop":
+    """Connect the server of an address. Raises UserError, without the address, if it fails."""
+    scheme = address.partition(":")[0]
+    if scheme in ("sftp", "ssh"):
+        try:
+            from alerting.adapters.sources.sftp import FAULTS, open_sftp
+        except ModuleNotFoundError as error:
+            remedy = "pip install 'alerting[sftp]'"
+            raise UserError(
+                f"source {source.name}: the client of SFTP is not installed ({error.name!s}): "
+                f"{remedy}"
+            ) from error
+        return RemoteDrop(source.name, open_sftp(source, address), folders, "/", FAULTS)
+    if scheme not in SCHEMES:
+        raise UserError(
+            f"source {source.name}: its url is no address of a server: write sftp://…, s3://…, "
+            "gs://… or az://…"
+        )
+    try:
+        system = ArrowFSWrapper(object_store(address), skip_instance_cache=True)
+    except UserError as error:
+        raise UserError(f"source {source.name}: {error.message}") from error
+    return RemoteDrop(source.name, system, folders, "", (OSError, pa.ArrowException))
+
+
+class RemoteDrop:
+    """Files at one server. `root`: where absolute paths begin. One local copy at a time."""
+
+    def __init__(
+        self,
+        name: str,
+        system: Any,
+        folders: FolderDrop,
+        root: str,
+        faults: tuple[type[Exception], ...],
+    ) -> None:
+        self._name = name
+        self._system = system
+        self._folders = folders
+        self._root = root
+        self._faults = faults
+        self._copies = TemporaryDirectory(prefix="alerting-source-")
+        self._copy: tuple[FoundFile, Path] | None = None
+        self._entries = 0
+
+    def close(self) -> None:
+        """End the connection, and delete the local copy."""
+        self._copies.cleanup()
+        if hasattr(self._system, "close"):
+            self._system.close()
+
+    def found(self, source: FilesSource) -> list[FoundFile]:
+        """Return files that match, the oldest first; no links, none that may still be written."""
+        self._entries = 0
+        latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
+        with self._errors(source.pattern):
+            found = [
+                file
+                for file in self._below("", source.pattern.strip("/").split("/"))
+                if file.modified <= latest
+            ]
+        return sorted(found, key=lambda file: (file.modified, file.path))
+
+    def _below(self, folder: str, levels: list[str]) -> Iterator[FoundFile]:
+        """Yield files below a folder that match a pattern's levels, the last of them files'."""
+        level = levels[0]
+        deeper = levels[1:]
+        if deeper and not re.search(r"[*?\[]", level):
+            yield from self._below(f"{folder}/{level}", deeper)
+            return
+        for entry in self._list(folder):
+            name = str(entry["name"]).rstrip("/").rpartition("/")[2]
+            if name in ("", ".", "..") or not level_matches(name, level):
+                continue
+            if deeper and entry["type"] == "directory":
+                yield from self._below(f"{folder}/{name}", deeper)
+            elif not deeper and entry["type"] == "file":
+                yield _found(f"{folder}/{name}", entry)
+
+    def _list(self, folder: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self._system.ls(self._there(folder), detail=True)
+        self._entries += len(entries)
+        if self._entries > MOST_ENTRIES:
+            raise UserError(
+                f"source {self._name}: more than {MOST_ENTRIES} files and folders where the "
+                "pattern "
+                f"looks, up to {folder}: move stored files away (done), or write a narrower pattern"
+            )
+        return entries
+
+    def _there(self, path: str) -> str:
+        return self._root + path.lstrip("/")
+
+    def sha256(self, file: FoundFile) -> str:
+        with self._fetched(file).open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+
+    def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
+        return self._folders.readings(source, replace(file, path=str(self._fetched(file))))
+
+    def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
+        return self._folders.events(source, replace(file, path=str(self._fetched(file))))
+
+    def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
+        return self._folders.may_be_quoted(source, replace(file, path=str(self._fetched(file))))
+
+    def _fetched(self, file: FoundFile) -> Path:
+        """Return the local copy. Raises UserError if too large, too slow, or changed."""
+        if self._copy is not None and self._copy[0] == file:
+            return self._copy[1]
+        if self._copy is not None:
+            self._copy[1].unlink(missing_ok=True)
+            self._copy = None
+        if file.size > MOST_BYTES:
+            raise FileRefused(
+                f"source {self._name}: {file.name} has {file.size} bytes; at most {MOST_BYTES} of "
+                "a "
+                "file are read"
+            )
+        local = Path(self._copies.name) / _local_name(file)
+        try:
+            self._fetch(file, local)
+        except BaseException:
+            local.unlink(missing_ok=True)
+            raise
+        self._copy = (file, local)
+        return local
+
+    def _fetch(self, file: FoundFile, local: Path) -> None:
+        until = time.monotonic() + _LONGEST_FETCH_S
+        size = 0
+        with (
+            self._errors(file.path),
+            self._system.open(self._there(file.path), "rb") as remote,
+            local.open("wb") as copy,
+        ):
+            while (piece := remote.read(1 << 20)) and size <= file.size:
+                copy.write(piece)
+                size += len(piece)
+                if time.monotonic() > until:
+                    raise UserError(
+                        f"source {self._name}: {file.name} takes longer than "
+                        f"{int(_LONGEST_FETCH_S // 60)} minutes "
+                        "to read"
+                    )
+        if size != file.size or not self._is_unchanged(file):
+            raise UserError(
+                f"source {self._name}: {file.name} changed while it was read; it is read at the "
+                "next poll"
+            )
+
+    def _is_unchanged(self, file: FoundFile) -> bool:
+        """Return whether a file is as listed: to the second, for MinIO drops milliseconds."""
+        with self._errors(file.path):
+            now = _found(file.path, self._system.info(self._there(file.path)))
+        return (now.size, now.modified // _SECOND) == (file.size, file.modified // _SECOND)
+
+    def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
+        """Move a file, under another name if there is one of its name; a refused one with the
+        reason beside it.
+
+        A file that was changed since it was found stays, and is read at the next poll.
+        """
+        folder = source.done if fault is None else source.bad
+        if folder is None or not self._is_unchanged(file):
+            return
+        with self._errors(file.path):
+            there = self._there(folder).rstrip("/")
+            if self._root:  # object stores have no folders, and no links
+                self._system.makedirs(there, exist_ok=True)
+                if self._system.is_link(there):
+                    raise UserError(
+                        f"source {self._name}: {folder} is a link at the server: name the folder "
+                        "itself"
+                    )
+            target = next(
+                target
+                for free in free_names(file.path.rpartition("/")[2], fault)
+                if not (
+                    self._system.exists(target := f"{there}/{free}")
+                    or (fault and self._system.exists(f"{target}{REASON}"))
+                )
+            )
+            if fault is not None:
+                with self._system.open(
+                    f"{target}{REASON}", "wxb" if self._root else "wb"
+                ) as reason:
+                    reason.write(f"{storable(fault)}\n".encode())
+            self._system.mv(self._there(file.path), target)
+
+    @contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        shown = storable(path)
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise UserError(
+                f"source {self._name}: {shown}: there is no such file or folder at the server"
+            ) from error
+        except self._faults as error:
+            raise UserError(
+                f"source {self._name}: {shown}: the server refuses: {first_line(error)}"
+            ) from error
+
+
+def _local_name(file: FoundFile) -> str:
+    """Return the name of the local copy of a file: printable, and short enough for any disk."""
+    name = legible(storable(file.path.rpartition("/")[2]), _LONGEST_LOCAL_NAME)
+    return name[:_LONGEST_LOCAL_NAME]
+
+
+def _found(path: str, entry: dict[str, Any]) -> FoundFile:
+    modified = entry.get("mtime")
+    return FoundFile(
+        path,
+        int(entry["size"] or 0),
+        int(modified.timestamp() * _SECOND) if isinstance(modified, datetime) else 0,
+    )
+
+
+# aws and wasb: as Airflow writes its connections
+SCHEMES = {
+    "s3": "s3",
+    "aws": "s3",
+    "gs": "gs",
+    "az": "az",
+    "wasb": "az",
+}
+_REQUEST_S = 60
+_ADDRESS_FIELDS = {"s3": {"endpoint_url", "region_name"}, "gs": set[str](), "az": set[str]()}
+
+
+def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
+    """Return the file system of an address such as
+    `s3://KEY:SECRET@?endpoint_url=https://minio:9000`.
+
+    Without a key the credentials are those of the environment (AWS_…,
+    GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_…), or of the machine. The connection is encrypted
+    and the certificate checked, except where the endpoint is written with http://. Raises
+    UserError, without any part of the address, if it is none.
+    """
+    try:
+        url = urlsplit(address)
+        kind = SCHEMES[url.scheme]
+        query = {
+            name: values[-1]
+            for name, values in parse_qs(url.query, strict_parsing=bool(url.query)).items()
+        }
+        key, secret = (unquote(part) if part else None for part in (url.username, url.password))
+        if unknown := query.keys() - _ADDRESS_FIELDS[kind]:
+            raise UserError(
+                f"the address of the object store has unknown fields: {', '.join(sorted(unknown))}"
+            )
+        if kind == "s3" and (key is None) != (secret is None):
+            raise UserError(
+                "the address of the object store has a key without its secret, or a secret without "
+                "its key"
+            )
+    except (KeyError, ValueError):
+        hint = (
+            "write for example s3://KEY:SECRET@?endpoint_url=https://minio:9000, in a secret %2F "
+            "for / and %2B for +"
+        )
+        raise UserError(f"this is not the address of an object store; {hint}") from None
+    if kind == "gs":
+        return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=_REQUEST_S))
+    if kind == "az":
+        account = key or environ.get("AZURE_STORAGE_ACCOUNT_NAME")
+        if not account:
+            raise UserError(
+                "the address of the object store names no account: az://ACCOUNT:KEY@, or "
+                "AZURE_STORAGE_ACCOUNT_NAME"
+            )
+        return fs.AzureFileSystem(account, secret or environ.get("AZURE_STORAGE_ACCOUNT_KEY"))
+    return _s3(key, secret, query, environ)
+
+
+def _s3(
+    key: str | None, secret: str | None, query: Mapping[str, str], environ: Mapping[str, str]
+) -> Any:
+    given = (
+        query.get("endpoint_url")
+        or environ.get("AWS_ENDPOINT_URL_S3")
+        or environ.get("AWS_ENDPOINT_URL")
+        or ""
+    )
+    scheme, _, endpoint = given.rpartition("://")
+    if scheme not in ("", "http", "https"):
+        raise UserError(
+            "the endpoint of the object store is no address: write for example "
+            "https://minio.plant:9000"
+        )
+    region = (
+        query.get("region_name") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    )
+    return fs.S3FileSystem(
+        access_key=key,
+        secret_key=secret,
+        region=region or ("us-east-1" if endpoint else None),
+        scheme=scheme or "https",
+        endpoint_override=endpoint.rstrip("/") or None,
+        tls_ca_file_path=environ.get("AWS_CA_BUNDLE") or None,
+        connect_timeout=10,
+        request_timeout=_REQUEST_S,
+    )

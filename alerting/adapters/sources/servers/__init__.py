@@ -1,1 +1,0 @@
-"""Files at servers: SFTP and object stores."""

@@ -1,0 +1,420 @@
+"""Pages of episodes: one with its feedback and the forms of operators, suppressions, and what a
+link in a message opens."""
+
+import logging
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from pydantic import ValidationError
+
+from alerting.console.access import Person
+from alerting.console.alarms.shapes import chart_shape
+from alerting.console.api import views
+from alerting.console.api.api import Delivery, Served, Viewer, actor_of, record_feedback
+from alerting.console.api.parameters import FormField, FormText, Id, NameQuery, read_duration
+from alerting.console.gate import LINKS, WITHIN, RateLimit, client_of
+from alerting.console.plant.trend_picture import trend_of_episode
+from alerting.console.rendering import FormOperator, language_of, render, stylesheet, zone_of
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.model import Severity
+from alerting.definitions.wording.fault_messages import fault_of
+from alerting.definitions.wording.language import Language, translatable
+from alerting.episodes.episode import Episode
+from alerting.notifications.links import LinkRefused
+from alerting.operators.mutes import MUTE_KINDS, Matcher
+from alerting.ports import Platform
+from alerting.recommendation.experience import Recognition
+from alerting.reporting import phrases, sentences
+from alerting.reporting.model_charts import CAVEAT, reasons_waterfall, risk_steps
+from alerting.reporting.variable_charts import EpisodeChart
+from alerting.usecases.episodes.changes import find_episode, opposite_open
+from alerting.usecases.episodes.outcomes import all_advice, current_progress, recommendation_taken
+from alerting.usecases.episodes.suppression import list_suppressed
+from alerting.usecases.explain import watermark_of
+from alerting.usecases.notification.episode_values import chart_of, present_value
+from alerting.usecases.operators import operate
+from alerting.usecases.operators.links import LABELS, has_answered, open_link, use_link
+from alerting.usecases.operators.operate import can_be_closed, operator_state, start_mute
+from alerting.usecases.operators.overview import (
+    OPEN_READ,
+    OVER_READ,
+    NowFilters,
+    experience_of,
+    find_windows,
+)
+
+# the front page with filters, or an alarm, and a part of it
+_BACK = re.compile(r"/(episodes/\w{1,100})?(\?[\w=&%+.~-]{0,1500})?(#[\w-]{1,100})?", re.ASCII)
+
+
+async def _filters(
+    line: NameQuery | None = None,
+    asset: NameQuery | None = None,
+    severity: Annotated[
+        Severity | None, Query(description="Only alarms of this severity or a worse one.")
+    ] = None,
+    shift: NameQuery | None = None,
+    mine: Annotated[
+        Literal["yes"] | None,
+        Query(description="yes: only alarms that you took over or acknowledged."),
+    ] = None,
+) -> NowFilters:
+    """Return the filters in an address."""
+    return NowFilters(line, asset, severity, shift, mine == "yes")
+
+
+AskedFilters = Annotated[NowFilters, Depends(_filters)]
+
+
+def address_of(filters: NowFilters, **changes: str | None) -> str:
+    """Return the address of the front page with these filters, some of them changed."""
+    values: dict[str, str | None] = {
+        "line": filters.line,
+        "asset": filters.asset,
+        "severity": filters.severity,
+        "shift": filters.shift,
+        "mine": "yes" if filters.mine else None,
+    }
+    given = {name: value for name, value in {**values, **changes}.items() if value}
+    return f"/?{urlencode(given)}" if given else "/"
+
+
+def lead_back(wanted: str, otherwise: str) -> str:
+    """Return where a form leads after it was sent: the front page or an alarm, else `otherwise`."""
+    return wanted if wanted and _BACK.fullmatch(wanted) else otherwise
+
+
+router = APIRouter(include_in_schema=False)
+MUTE_REASONS = (
+    translatable("maintenance"),
+    translatable("cleaning"),
+    translatable("sensor fault"),
+    translatable("nuisance alarm"),
+    translatable("product change"),
+    translatable("start-up or shut-down"),
+    translatable("known, being repaired"),
+    translatable("test"),
+)
+NOT_NOTIFIED_WITHIN = timedelta(hours=24)
+
+
+@router.get("/episodes/{id}", response_class=HTMLResponse)
+def episode(id: Id, request: Request, platform: Served, person: Viewer) -> str:
+    """Return the page of one episode: instructions, chart, reasons, outcome and feedback."""
+    return episode_page(request, platform, person, id)
+
+
+@router.post("/episodes/{id}/feedback", response_class=HTMLResponse)
+def say(
+    id: Id,
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    verdict: FormField = "",
+    acted: FormField = "",
+    action: FormText = "",
+    comment: FormText = "",
+    taken: FormField = "",
+    next: FormField = "",
+) -> Response:
+    """Record feedback from the page by the API's use case. A change implies an action."""
+    has_acted = acted == "yes" or bool(action) or taken in ("yes", "partly", "other")
+    body = _body(
+        verdict=verdict or None,
+        acted=has_acted,
+        action=action or None,
+        comment=comment or None,
+        recommendation_taken=taken or None,
+    )
+    try:
+        record_feedback(platform, id, body, person)
+    except UserError as refusal:
+        return HTMLResponse(episode_page(request, platform, person, id, refusal.message), 422)
+    return RedirectResponse(lead_back(next, f"/episodes/{id}#said"), 303)
+
+
+@router.get("/suppressed", response_class=HTMLResponse)
+def suppressed(request: Request, platform: Served, _: Viewer) -> str:
+    """Return the page of suppressions by design, with the last day's silent episodes."""
+    now = platform.clock.now()
+    found = list_suppressed(platform, now, now - NOT_NOTIFIED_WITHIN)
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for target in found.targets:
+        if target.suppressed:
+            by_reason.setdefault((target.definition, target.reason), []).append(target.asset)
+    unknown = {
+        reason: None
+        for target in found.targets
+        if not target.suppressed
+        for reason in target.unknown
+    }
+    return render(
+        "suppressed.html", request, by_reason=by_reason, unknown=list(unknown), found=found, now=now
+    )
+
+
+@router.get("/style.css")
+def style() -> Response:
+    """Return the stylesheet of all pages."""
+    return PlainTextResponse(stylesheet(), media_type="text/css")
+
+
+def episode_page(
+    request: Request,
+    platform: Platform,
+    person: Person,
+    id: str,
+    refusal: str = "",
+    muting: str = "",
+    closing: str = "",
+) -> str:
+    """Return the page of one episode. `refusal` and others: faults of submitted forms."""
+    found = find_episode(platform.episodes, id)
+    now = platform.clock.now()
+    strongest, weaker = sentences.reasons(found)
+    language = language_of(request)
+    asset = platform.assets.get(found.asset)
+    chart = _chart(platform, found, now, language)
+    reached = watermark_of(platform, found)
+    seen = recognition_of(platform, found, now)
+    definition = platform.definitions.newest_revision(found.definition)
+    return render(
+        "episode.html",
+        request,
+        e=found,
+        windows=find_windows([found], {d.name: d.definition for d in [definition] if d}),
+        experience=experience_of(platform.episodes, found),
+        progress=current_progress(platform, found, now),
+        closable=can_be_closed(platform, found, now),
+        evaluated_to=phrases.data_up_to(reached[0], now, zone_of(request), language)
+        if reached
+        else None,
+        present=present_value(platform, found, now, zone_of(request), language)
+        if found.condition == "open"
+        else None,
+        conflicts=opposite_open(platform.episodes, found),
+        strongest=strongest,
+        weaker=weaker,
+        advice=sentences.advice_shown(found),
+        course=sentences.risk_since_raise(found, seen.proposed if seen else None, language),
+        seen=seen,
+        taken=sentences.last_taken(found, person.name) or (seen.proposed if seen else None),
+        risk_steps=risk_steps(found, language),
+        waterfall=reasons_waterfall(found, asset, language),
+        caveat=CAVEAT,
+        reasons_at=sentences.reasons_at(found),
+        scale=max((abs(c.share) for c in (*strongest, *weaker)), default=1.0) or 1.0,
+        trend=trend_of_episode(asset, found, now),
+        chart=None if chart is None else chart_shape(chart, zone_of(request), language),
+        own=sentences.last_answer(found, person.name),
+        acted=sentences.has_acted(found, person.name),
+        history=sentences.history(
+            found, platform.notifications.of_episodes([found.id])[found.id], language
+        ),
+        guidance_names=phrases.GUIDANCE_NAMES,
+        presets=MUTE_REASONS,
+        operator_state=operator_state(platform, found, now),
+        mute_kinds=MUTE_KINDS,
+        variables=asset.variables if asset else {},
+        asset_title=asset.title if asset and asset.title else found.asset,
+        refusal=refusal,
+        muting=muting,
+        closing=closing,
+        now=now,
+    )
+
+
+def recognition_of(platform: Platform, episode: Episode, now: datetime) -> Recognition | None:
+    """Return what the readings show of the recommendation; None if they cannot be read."""
+    try:
+        return recommendation_taken(platform, episode, now)
+    except (
+        UserError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+    ):  # caused by data that people wrote
+        logging.getLogger(__name__).exception("no look at the set-points of episode %s", episode.id)
+        return None
+
+
+def _chart(
+    platform: Platform, episode: Episode, now: datetime, language: Language
+) -> EpisodeChart | None:
+    """Return the chart of an episode; None if it cannot be drawn, for a page without."""
+    try:
+        return chart_of(platform, episode, now, language)
+    except (
+        UserError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+    ):  # caused by data that people wrote
+        logging.getLogger(__name__).exception("no chart for episode %s", episode.id)
+        return None
+
+
+def _body(**fields: object) -> views.FeedbackBody:
+    try:
+        return views.FeedbackBody.model_validate(fields)
+    except ValidationError as fault:
+        message = "; ".join(str(fault_of(error)) for error in fault.errors())
+        raise HTTPException(422, message) from fault
+
+
+Taken = Annotated[Literal["yes", "partly", "other", "no", ""], Form()]
+
+
+def link_routes(now: Callable[[], datetime]) -> APIRouter:
+    """Return the routes of feedback links: GET shows the action, POST performs it."""
+    routes = APIRouter(include_in_schema=False)
+    limit = RateLimit()
+
+    def check(request: Request, platform: Platform, token: str) -> None:
+        """Count a request by client address and recipient, so that recipients behind one address do
+        not share a limit; an unknown link counts by the address alone. Raises HTTPException 429
+        above the limit."""
+        try:
+            sender = f"link of {open_link(platform, token)[0].recipient}"
+        except LinkRefused:
+            sender = "no link"
+        if not limit.allows(f"{client_of(request)} {sender}", now()):
+            raise HTTPException(
+                429,
+                translatable("too many requests; wait a minute"),
+                {"retry-after": str(int(WITHIN.total_seconds()))},
+            )
+
+    @routes.get(LINKS + "{token}", response_class=HTMLResponse)
+    def show(token: str, request: Request, platform: Served) -> Response:
+        check(request, platform, token)
+        return _page(request, platform, token, done=False)
+
+    @routes.post(LINKS + "{token}", response_class=HTMLResponse)
+    def act(
+        token: str,
+        request: Request,
+        platform: Served,
+        confirm: FormField = "",
+        taken: Taken = "",
+    ) -> Response:
+        check(request, platform, token)
+        if confirm != "yes":
+            raise HTTPException(422, translatable("open the link and confirm on its page"))
+        try:
+            use_link(platform, token, platform.clock.now(), taken or None)
+        except LinkRefused as refusal:
+            raise HTTPException(410, refusal.message) from refusal
+        return _page(request, platform, token, done=True)
+
+    return routes
+
+
+def _page(request: Request, platform: Platform, token: str, done: bool) -> Response:
+    try:
+        grant, episode = open_link(platform, token)
+    except LinkRefused as refusal:
+        raise HTTPException(410, refusal.message) from refusal
+    answered = done or has_answered(grant, episode)
+    now = platform.clock.now()
+    asks = (
+        grant.purpose == "acted"
+        and not answered
+        and any(one.changes for one in all_advice(episode))
+    )
+    seen = recognition_of(platform, episode, now) if asks else None
+    asset = platform.assets.get(episode.asset)
+    page = render(
+        "link.html",
+        request,
+        e=episode,
+        asset_title=(asset and asset.title) or episode.asset,
+        grant=grant,
+        answer=LABELS[grant.purpose],
+        answered=answered,
+        asks=asks,
+        taken=seen.proposed if seen else None,
+        now=now,
+    )
+    return HTMLResponse(
+        page, headers={"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
+    )
+
+
+LIST = "/#unacknowledged"
+MOST_AT_ONCE = OPEN_READ + OVER_READ
+
+
+@router.post("/episodes/{id}/ack", response_class=HTMLResponse)
+def acknowledge(id: Id, platform: Served, person: FormOperator, next: FormField = "") -> Response:
+    """Acknowledge an episode. `next`: the place on the front page, if its form was used."""
+    operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
+    return RedirectResponse(lead_back(next, f"/episodes/{id}"), 303)
+
+
+@router.post("/episodes/{id}/close", response_class=HTMLResponse)
+def close(
+    id: Id,
+    request: Request,
+    platform: Served,
+    deliver: Delivery,
+    person: FormOperator,
+    reason: FormField = "",
+) -> Response:
+    """Close by hand an alert whose problem has come, when no reading shows whether it goes on."""
+    try:
+        operate.close(platform, id, actor_of(person), platform.clock.now(), reason)
+    except UserError as refusal:
+        return HTMLResponse(
+            episode_page(request, platform, person, id, closing=refusal.message), 422
+        )
+    deliver()
+    return RedirectResponse(f"/episodes/{id}", 303)
+
+
+@router.post("/acknowledge", response_class=HTMLResponse)
+def acknowledge_listed(
+    platform: Served,
+    person: FormOperator,
+    episode: Annotated[list[str], Form(max_length=MOST_AT_ONCE)],
+    next: FormField = "",
+) -> Response:
+    """Acknowledge all episodes that the front page showed together; the audit names each."""
+    for id in episode:
+        with suppress(NotFound):  # from an outdated list
+            operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
+    return RedirectResponse(lead_back(next, LIST), 303)
+
+
+@router.post("/episodes/{id}/mute", response_class=HTMLResponse)
+def mute(
+    id: Id,
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    lasting: FormField = "",
+    preset: FormField = "",
+    reason: FormField = "",
+    next: FormField = "",
+) -> Response:
+    """Mute a target for a time, with a preset reason, a written one, or both."""
+    text = ": ".join(part for part in (preset.strip(), reason.strip()) if part)
+    episode = find_episode(platform.episodes, id)
+    target = Matcher(asset=episode.asset, definition=episode.definition)
+    now = platform.clock.now()
+    try:
+        until = now + read_duration(lasting)
+        start_mute(platform, "plain", target, None, until, None, text, (), actor_of(person), now)
+    except (UserError, ValueError) as refusal:
+        said = refusal.message if isinstance(refusal, UserError) else str(refusal)
+        page = episode_page(request, platform, person, id, muting=said)
+        return HTMLResponse(page, 422)
+    return RedirectResponse(lead_back(next, f"/episodes/{id}"), 303)

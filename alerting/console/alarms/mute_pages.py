@@ -1,0 +1,484 @@
+"""Pages and API of mutes: those present, planned and past, one of them, and a new one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple, Self, cast
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import ConfigDict, Field, model_validator
+
+from alerting.console.access import Person
+from alerting.console.alarms.episode_pages import lead_back
+from alerting.console.api import views
+from alerting.console.api.api import (
+    MAY_CONFLICT,
+    MAY_NAME_NOTHING,
+    Body,
+    Delivery,
+    Operator,
+    Served,
+    Viewer,
+    actor_of,
+)
+from alerting.console.api.parameters import (
+    Duration,
+    FormField,
+    Id,
+    Instant,
+    NameQuery,
+    NameText,
+    Short,
+    SomeShort,
+    read_duration,
+)
+from alerting.console.api.views import MUTE_ENDS, with_plant_times
+from alerting.console.plant.trend_picture import read_instant
+from alerting.console.rendering import FormOperator, language_of, render
+from alerting.definitions.assets import Asset, asset_titles, event_titles
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.model import SEVERITIES, Severity
+from alerting.definitions.wording.language import translatable
+from alerting.operators.alarm_views import counting_order
+from alerting.operators.mutes import MOST_NOTIFIED, EndingEvent, Matcher, Mute, MuteKind, MutePhase
+from alerting.ports import Platform
+from alerting.usecases.alarm_load.asset_overview import assets_in_tree
+from alerting.usecases.definitions.versions import newest_title
+from alerting.usecases.mutes import mutes_at
+from alerting.usecases.notification.muting import describe_matcher, raised_meanwhile
+from alerting.usecases.operators.operate import (
+    MuteList,
+    end_mute,
+    find_mute,
+    list_mutes,
+    prolong_mute,
+    start_mute,
+)
+
+api = APIRouter(prefix="/api/v1", tags=["operators"])
+pages = APIRouter(include_in_schema=False)
+LENGTHS = (
+    ("30m", translatable("30 minutes")),
+    ("1h", translatable("1 hour")),
+    ("2h", translatable("2 hours")),
+    ("4h", translatable("4 hours")),
+    ("8h", translatable("8 hours")),
+)
+"""How long a mute lasts, to choose from."""
+REASONS = (
+    translatable("repair"),
+    translatable("cleaning"),
+    translatable("product change"),
+    translatable("sensor fault"),
+    translatable("start-up or shut-down"),
+    translatable("test"),
+)
+MOST_PARTS = 500
+RAISED_SHOWN = 100
+_USUAL = "1h"
+
+
+class EndingEventBody(Body):
+    """The event that ends a mute."""
+
+    type: NameText = Field(description="Type of the event.")
+    asset: NameText = Field(description="Asset on which it comes.")
+
+
+class MuteBody(Body):
+    """A new mute: which alarms (each given field narrows it; one is needed), from when, until when,
+    and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=MUTE_ENDS)
+
+    kind: MuteKind = Field(
+        "plain",
+        description="maintenance: alarms are left out of learning, outcomes and figures too. "
+        "out_of_service: of one definition on one asset; needs the role engineer, and may have no "
+        "end.",
+    )
+    part: NameText | None = Field(None, description="An asset, with everything below it.")
+    asset: NameText | None = Field(None, description="An asset alone.")
+    definition: NameText | None = Field(None, description="Name of a definition.")
+    up_to: Severity | None = Field(None, description="Only alarms up to this severity.")
+    since: Instant | None = Field(None, description="Begin; now when left out.")
+    until: Instant | None = Field(None, description="End; or give `for`, or `until_event`.")
+    lasting: Duration | None = Field(
+        None, alias="for", description="Duration from its begin, e.g. 2h; or give `until`."
+    )
+    until_event: EndingEventBody | None = Field(
+        None, description="Event that ends it earlier; at most 24 hours."
+    )
+    reason: SomeShort = Field(description="Reason, for other operators.")
+    notified: Annotated[list[NameText], Field(max_length=MOST_NOTIFIED)] = Field(
+        [], description="Channels that get a message at its begin and its end."
+    )
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.until is not None and self.lasting is not None:
+            raise ValueError("give until or for, not both")
+        return self
+
+
+class EndBody(Body):
+    """The reason to end a mute early."""
+
+    reason: Short = ""
+
+
+class ProlongBody(Body):
+    """A new end of a mute."""
+
+    until: Instant = Field(description="The new end.")
+
+
+class MuteDetail(views.View):
+    """A mute with the alarms that were raised while it covered them, newest first."""
+
+    mute: Mute
+    phase: MutePhase
+    raised: list[views.EpisodeSummary]
+
+
+@api.get("/mutes", operation_id="list_mutes")
+def show_mutes(
+    platform: Served, _: Viewer, definition: NameQuery | None = None, asset: NameQuery | None = None
+) -> MuteList:
+    """List the mutes that are present or planned, and those of the last month; of those that name a
+    definition or cover alarms of an asset."""
+    found = list_mutes(platform, platform.clock.now(), definition, asset)
+    return with_plant_times(found, platform.zone)
+
+
+@api.get("/mutes/{id}", operation_id="show_mute")
+def show_mute(id: Id, platform: Served, _: Viewer) -> MuteDetail:
+    """Show a mute, and the alarms that were raised while it covered them."""
+    now = platform.clock.now()
+    found = find_mute(platform, id)
+    raised = raised_meanwhile(platform, found, now)
+    return MuteDetail(
+        mute=with_plant_times(found, platform.zone),
+        phase=found.phase(now),
+        raised=[views.episode_summary(episode, platform.zone) for episode in raised],
+    )
+
+
+@api.post("/mutes", operation_id="start_mute", openapi_extra=MAY_NAME_NOTHING | MAY_CONFLICT)
+def start_by_api(body: MuteBody, platform: Served, person: Operator) -> Mute:
+    """Mute a definition on an asset, a part of the plant, a definition or severities, now or later.
+    Of what is muted already the new end and reason count. Role: operator (for at most 8 hours); out
+    of service: engineer."""
+    now = platform.clock.now()
+    until = body.until
+    if body.lasting is not None:
+        until = max(body.since or now, now) + body.lasting
+    event = body.until_event
+    return start_mute(
+        platform,
+        body.kind,
+        Matcher(body.part, body.asset, body.definition, body.up_to),
+        body.since,
+        until,
+        None if event is None else EndingEvent(event.type, event.asset),
+        body.reason,
+        body.notified,
+        actor_of(person),
+        now,
+    )
+
+
+@api.post("/mutes/{id}/end", operation_id="end_mute")
+def end_by_api(
+    id: Id, platform: Served, deliver: Delivery, person: Operator, body: EndBody | None = None
+) -> Mute:
+    """End a mute before its time, or cancel a planned one; an alarm that is still open is announced
+    once. Idempotent. Role: operator; out of service: engineer."""
+    reason = body.reason if body else ""
+    over = end_mute(platform, id, actor_of(person), platform.clock.now(), reason)
+    deliver()
+    return with_plant_times(over, platform.zone)
+
+
+@api.post("/mutes/{id}/prolong", operation_id="prolong_mute")
+def prolong_by_api(id: Id, body: ProlongBody, platform: Served, person: Operator) -> Mute:
+    """Move the end of a mute that is not over. Role: operator (at most 8 hours from now); out of
+    service: engineer."""
+    return prolong_mute(platform, id, body.until, actor_of(person), platform.clock.now())
+
+
+class MuteForm(NamedTuple):
+    """The fields of the form of a new mute, as they were sent."""
+
+    kind: str = "maintenance"
+    part: str = ""
+    definition: str = ""
+    up_to: str = ""
+    since: str = ""
+    lasting: str = _USUAL
+    until: str = ""
+    event: str = ""
+    event_asset: str = ""
+    preset: str = ""
+    reason: str = ""
+    notified: tuple[str, ...] = ()
+
+
+@pages.get("/mutes", response_class=HTMLResponse)
+def mutes(request: Request, platform: Served, person: Viewer) -> str:
+    """Return the page of mutes that are present, planned and past."""
+    now = platform.clock.now()
+    found = list_mutes(platform, now)
+    every = [*found.present, *found.planned, *found.past]
+    return render(
+        "mutes/mutes.html",
+        request,
+        found=found,
+        texts=texts_of(request, platform, every),
+        may_answer=person.may_answer,
+        now=now,
+    )
+
+
+@pages.get("/mutes/{id}", response_class=HTMLResponse)
+def mute(id: Id, request: Request, platform: Served, person: Viewer) -> str:
+    """Return the page of a mute, with the alarms that were raised meanwhile."""
+    return _one(request, platform, id, person)
+
+
+@pages.get("/new-mute", response_class=HTMLResponse)
+def new_mute(
+    request: Request,
+    platform: Served,
+    person: Viewer,
+    part: NameQuery = "",
+    definition: NameQuery = "",
+) -> str:
+    """Return the form of a new mute, of a part of the plant or a definition."""
+    return _form(request, platform, person, MuteForm(part=part, definition=definition))
+
+
+@pages.post("/new-mute", response_class=HTMLResponse)
+def submit(
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    kind: FormField = "",
+    part: FormField = "",
+    definition: FormField = "",
+    up_to: FormField = "",
+    since: FormField = "",
+    lasting: FormField = "",
+    until: FormField = "",
+    event: FormField = "",
+    event_asset: FormField = "",
+    preset: FormField = "",
+    reason: FormField = "",
+    notified: Annotated[list[str], Form(max_length=MOST_NOTIFIED)] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Mute what the form names; a refusal is shown on the same page."""
+    sent = MuteForm(
+        kind,
+        part,
+        definition,
+        up_to,
+        since,
+        lasting,
+        until,
+        event,
+        event_asset,
+        preset,
+        reason,
+        tuple(notified),
+    )
+    now = platform.clock.now()
+    try:
+        begin = read_instant(request, since) if since else None
+        if kind not in ("maintenance", "plain"):
+            raise UserError(translatable("choose mute or maintenance"))
+        highest = next((one for one in SEVERITIES if one == up_to), None)
+        if up_to and highest is None:
+            raise UserError(translatable("choose a severity of the list"))
+        made = start_mute(
+            platform,
+            cast(MuteKind, kind),
+            Matcher(part or None, None, definition or None, highest),
+            begin,
+            _end(request, sent, max(begin or now, now)),
+            EndingEvent(event, event_asset or part) if event else None,
+            ": ".join(text for text in (preset.strip(), reason.strip()) if text),
+            notified,
+            actor_of(person),
+            now,
+        )
+    except UserError as refusal:
+        status = 404 if isinstance(refusal, NotFound) else 422
+        page = _form(request, platform, person, sent, refusal.message)
+        return HTMLResponse(page, status)
+    return RedirectResponse(f"/mutes/{made.id}", 303)
+
+
+@pages.post("/mutes/{id}/end", response_class=HTMLResponse)
+def end(
+    id: Id,
+    platform: Served,
+    deliver: Delivery,
+    person: FormOperator,
+    reason: FormField = "",
+    next: FormField = "",
+) -> Response:
+    """End a mute, return a target to service, or cancel a planned one. `next`: the page that it was
+    sent from, if that is another."""
+    end_mute(platform, id, actor_of(person), platform.clock.now(), reason)
+    deliver()
+    return RedirectResponse(lead_back(next, f"/mutes/{id}"), 303)
+
+
+@pages.post("/mutes/{id}/prolong", response_class=HTMLResponse)
+def prolong(
+    id: Id,
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    lasting: FormField = "",
+    next: FormField = "",
+) -> Response:
+    """Move the end of a mute by a duration; a refusal is shown on its page."""
+    found = find_mute(platform, id)
+    try:
+        if found.until is None:
+            raise UserError(translatable("it has no end, so it cannot end later"))
+        until = found.until + read_duration(lasting)
+        prolong_mute(platform, id, until, actor_of(person), platform.clock.now())
+    except (UserError, ValueError) as refusal:
+        text = refusal.message if isinstance(refusal, UserError) else str(refusal)
+        return HTMLResponse(_one(request, platform, id, person, text), 422)
+    return RedirectResponse(lead_back(next, f"/mutes/{id}"), 303)
+
+
+@dataclass(frozen=True)
+class MuteTexts:
+    """A mute for people: what it covers, and the titles of the event that ends it and of its
+    asset."""
+
+    scope: str
+    event: str
+    event_asset: str
+
+
+def texts_of(
+    request: Request, platform: Platform, found: Sequence[Mute]
+) -> Mapping[str, MuteTexts]:
+    """Return the texts of each mute by its id."""
+    names = {name for one in found for name in (one.part, one.asset, one.event_asset) if name}
+    known = platform.assets.get_many(names) if names else {}
+    assets = {name: asset.title for name, asset in known.items() if asset.title}
+    has_events = any(one.event for one in found)
+    events = event_titles(platform.assets.event_types()) if has_events else {}
+    definitions = {one.definition for one in found if one.definition}
+    titles = {name: newest_title(platform.definitions, name) for name in definitions}
+    language = language_of(request)
+    return {
+        one.id: MuteTexts(
+            describe_matcher(
+                one,
+                assets.get(one.asset or one.part or ""),
+                titles.get(one.definition or ""),
+                language,
+            ),
+            events.get(one.event or "", one.event or ""),
+            assets.get(one.event_asset or "", one.event_asset or ""),
+        )
+        for one in found
+    }
+
+
+def present_mutes(
+    request: Request,
+    platform: Platform,
+    now: datetime,
+    asset: str | None = None,
+    definition: str | None = None,
+) -> dict[str, Any]:
+    """Return the mutes of this instant with their texts, for other pages; of one asset and those
+    above it, or that name one definition."""
+    found = mutes_at(platform, now).select_for(definition, asset)
+    return with_texts(request, platform, [one for one in found if one.phase(now) == "present"])
+
+
+def with_texts(request: Request, platform: Platform, present: Sequence[Mute]) -> dict[str, Any]:
+    """Return mutes with their texts, for the list on other pages."""
+    return {"present": present, "texts": texts_of(request, platform, present)}
+
+
+def _one(request: Request, platform: Platform, id: str, person: Person, refusal: str = "") -> str:
+    now = platform.clock.now()
+    found = find_mute(platform, id)
+    raised = raised_meanwhile(platform, found, now)
+    return render(
+        "mutes/mute.html",
+        request,
+        s=found,
+        phase=found.phase(now),
+        texts=texts_of(request, platform, [found])[found.id],
+        raised=raised[:RAISED_SHOWN],
+        asset_titles=asset_titles(
+            platform.assets.get_many({e.asset for e in raised[:RAISED_SHOWN]}).values()
+        ),
+        more=len(raised) - len(raised[:RAISED_SHOWN]),
+        may_change=person.may_answer
+        and (found.kind != "out_of_service" or person.may("configure")),
+        refusal=refusal,
+        now=now,
+    )
+
+
+def _form(
+    request: Request, platform: Platform, person: Person, filled: MuteForm, refusal: str = ""
+) -> str:
+    assets = platform.assets.all()
+    return render(
+        "mutes/new.html",
+        request,
+        f=filled,
+        parts=_tree(assets, filled.part),
+        definitions=sorted(
+            (r.definition.title or r.name, r.name)
+            for r in platform.definitions.latest_revisions()
+            if r.definition.state == "active"
+        ),
+        severities=SEVERITIES[:-1],
+        events=sorted(
+            event_titles(platform.assets.event_types()).items(),
+            key=lambda one: counting_order(one[1]),
+        ),
+        channels=sorted(platform.channels),
+        lengths=LENGTHS,
+        reasons=REASONS,
+        may_answer=person.may_answer,
+        refusal=refusal,
+        now=platform.clock.now(),
+    )
+
+
+def _tree(assets: Sequence[Asset], chosen: str) -> list[tuple[str, str]]:
+    """Return name and indented title of assets, each below the one above it; of very many only
+    those with others below, and the chosen one."""
+    above = {one.parent for one in assets}
+    return [
+        (one.name, "\u2003" * depth + (one.title or one.name))
+        for one, depth in assets_in_tree(assets)
+        if len(assets) <= MOST_PARTS or one.name in above or one.name == chosen
+    ]
+
+
+def _end(request: Request, sent: MuteForm, begin: datetime) -> datetime | None:
+    if sent.until:
+        return read_instant(request, sent.until)
+    if not sent.lasting:
+        return None
+    try:
+        return begin + read_duration(sent.lasting)
+    except ValueError as fault:
+        raise UserError(str(fault)) from fault

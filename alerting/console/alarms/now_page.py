@@ -1,0 +1,531 @@
+"""The front page: the present state of the plant, and earlier alarms by day."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import AwareDatetime
+
+from alerting.console.access import Person
+from alerting.console.alarms.episode_pages import (
+    MUTE_REASONS,
+    NOT_NOTIFIED_WITHIN,
+    AskedFilters,
+    address_of,
+    lead_back,
+)
+from alerting.console.alarms.mute_pages import with_texts
+from alerting.console.api import views
+from alerting.console.api.api import Served, Viewer, actor_of
+from alerting.console.api.parameters import (
+    Cursor,
+    FormField,
+    FormText,
+    Id,
+    NameQuery,
+    read_duration,
+)
+from alerting.console.api.views import with_plant_times
+from alerting.console.gate import DEVICE_COOKIE, client_of
+from alerting.console.login import entrance_of
+from alerting.console.rendering import FormOperator, language_of, render, zone_of
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.model import SEVERITIES, Severity
+from alerting.definitions.wording.language import translatable
+from alerting.episodes.advice import opposite_advice
+from alerting.episodes.episode import Episode, ExpectedWindow, Outcome
+from alerting.operators.alarm_views import Cause, DayOfAlarms, TileState, group_by_day
+from alerting.operators.mutes import MuteMark
+from alerting.operators.people import DEVICE_SESSION_LASTS
+from alerting.operators.shifts import find_change
+from alerting.ports import Platform
+from alerting.recommendation.experience import outcome_of
+from alerting.reporting import sentences
+from alerting.usecases.access.sign_in import renew_display
+from alerting.usecases.alarm_load.definition_overview import describe_work
+from alerting.usecases.episodes.changes import find_episode
+from alerting.usecases.episodes.suppression import find_not_notified
+from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.operators import operate
+from alerting.usecases.operators.handover import shift_hours
+from alerting.usecases.operators.known_plant import Gap, KnownPlant, RecentPlant
+from alerting.usecases.operators.misses import NoMiss, report_miss
+from alerting.usecases.operators.overview import (
+    Earlier,
+    Now,
+    NowFilters,
+    experience_of,
+    is_part,
+    read_earlier,
+    read_now,
+)
+from alerting.usecases.platform_health.check import alarms_off
+from alerting.usecases.reports.make import read_numbers, worth_sentences
+
+pages = APIRouter(include_in_schema=False)
+EARLIER_SHOWN = 50
+OVER_UNFOLDED = 3
+CAUSES_UNFOLDED = 12
+"""Causes with their answers; the more urgent ones are first, and acknowledged ones last."""
+GAPS_SHOWN = 6
+_NEAR = {0: translatable("Today"), 1: translatable("Yesterday")}
+
+
+class Chip(NamedTuple):
+    """A filter to choose: its name, its address, and whether it is chosen."""
+
+    label: str
+    address: str
+    is_chosen: bool
+
+
+@pages.get("/", response_class=HTMLResponse)
+def now_page(
+    request: Request,
+    platform: Served,
+    person: Viewer,
+    filters: AskedFilters,
+    cursor: Cursor | None = None,
+) -> Response:
+    """Return the front page; with a cursor a page of older alarms."""
+    if cursor:
+        plant = known_plant(request, platform)
+        routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
+        before = views.read_cursor(cursor)
+        found = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN, before)
+        now = platform.clock.now()
+        return HTMLResponse(
+            render(
+                "now/older.html",
+                request,
+                days=_days(request, found.episodes, now),
+                asset_titles=plant.asset_titles,
+                older=_address_behind(filters, found),
+                windows={},
+                now=now,
+            )
+        )
+    present = _present(request, platform, person, filters)
+    answer = _unless_known(request, render("now/now.html", request, **present))
+    _stay_signed_in(request, person, answer)
+    return answer
+
+
+@pages.get("/now", response_class=HTMLResponse)
+def now_part(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> Response:
+    """Return the part of the front page that changes, without the page around it."""
+    present = _present(request, platform, person, filters)
+    answer = _unless_known(request, render("now/now_main.html", request, **present))
+    _stay_signed_in(request, person, answer)
+    return answer
+
+
+def _stay_signed_in(request: Request, person: Person, answer: Response) -> None:
+    """Renew the session of a device that only shows, as a screen in the hall, while it shows."""
+    if person.device is None or person.session is None or person.signs:
+        return
+    entrance = entrance_of(request)
+    renewed = renew_display(entrance.platform, person.session, entrance.now(), client_of(request))
+    if renewed is not None:
+        entrance.set_cookie(answer, request, DEVICE_COOKIE, renewed, DEVICE_SESSION_LASTS)
+
+
+def _unless_known(request: Request, page: str) -> Response:
+    """Return a page with its tag; no page if the browser shows the same one already."""
+    tag = f'"{blake2b(page.encode(), digest_size=12).hexdigest()}"'
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"etag": tag})
+    return HTMLResponse(page, headers={"etag": tag})
+
+
+def known_plant(request: Request, platform: Platform) -> KnownPlant:
+    """Return what is known of the plant now."""
+    known: RecentPlant = request.app.state.known_plant
+    return known.find(platform, request.app.state.entrance.now())
+
+
+def _present(
+    request: Request, platform: Platform, person: Person, filters: NowFilters
+) -> dict[str, Any]:
+    plant = known_plant(request, platform)
+    routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
+    now = read_now(platform, plant, filters, person.name, routes)
+    still_open = now.still_open
+    listed = {e.id for e in still_open} | {e.id for group in now.over for e in group.episodes}
+    found = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN)
+    earlier = [e for e in found.episodes if e.id not in listed]
+    is_quiet = not found.episodes and not filters.is_set
+    return {
+        "state": now,
+        "filters": filters,
+        "back": address_of(filters),
+        "chips": _chips(plant, filters, [route.name for route in routes]),
+        "all_address": address_of(NowFilters()),
+        "windows": now.windows,
+        "values": now.values,
+        "titles": plant.titles,
+        "asset_titles": plant.asset_titles,
+        "conflicts": opposite_advice(still_open),
+        "own": {e.id: sentences.last_answer(e, person.name) for e in still_open},
+        "days": _days(request, earlier, now.at),
+        "older": _address_behind(filters, found),
+        "work": describe_work(platform, 12) if is_quiet else None,
+        "muted": [one for one in now.mutes if one.is_target],
+        "mutes": with_texts(request, platform, [one for one in now.mutes if not one.is_target]),
+        "not_notified": sum(
+            is_part(episode.asset, filters, plant)
+            for episode in find_not_notified(
+                platform.episodes, plant.suppressible, now.at - NOT_NOTIFIED_WITHIN, now.at
+            )
+        ),
+        "off": alarms_off(platform),
+        "may_answer": person.may_answer,
+        "worth": ()
+        if person.may("operate") or person.signs
+        else worth_sentences(read_numbers(platform.reports), language_of(request)),
+        "handed_over": find_change(shift_hours(routes), now.at),
+        "presets": MUTE_REASONS,
+        "causes_unfolded": CAUSES_UNFOLDED,
+        "over_unfolded": OVER_UNFOLDED,
+        "gaps_shown": GAPS_SHOWN,
+        "now": now.at,
+    }
+
+
+def _chips(plant: KnownPlant, filters: NowFilters, shifts: Sequence[str]) -> dict[str, list[Chip]]:
+    """Return the filters to choose, by what they filter; none where there is no choice."""
+
+    def chips(name: str, chosen: str | None, options: Iterable[tuple[str, str]]) -> list[Chip]:
+        return [
+            Chip(
+                label,
+                address_of(filters, **{name: None if v == chosen else v}),
+                v == chosen,
+            )
+            for v, label in options
+        ]
+
+    return {
+        "line": chips("line", filters.line, plant.lines.items()),
+        "severity": chips("severity", filters.severity, [(s, s) for s in SEVERITIES[1:]]),
+        "shift": chips("shift", filters.shift, [(name, name) for name in shifts]),
+        "mine": chips("mine", "yes" if filters.mine else None, [("yes", "mine")]),
+    }
+
+
+def _days(
+    request: Request, episodes: Sequence[Episode], now: datetime
+) -> list[tuple[str, list[DayOfAlarms]]]:
+    """Return earlier alarms by day, each day with its name."""
+    zone = zone_of(request)
+    language = language_of(request)
+    today = now.astimezone(zone).date()
+    local = {e.id: e.raised_at.astimezone(zone) for e in episodes}
+    found = group_by_day(episodes, {id: f"{at:%Y-%m-%d}" for id, at in local.items()})
+
+    def name(at: datetime) -> str:
+        passed = (today - at.date()).days
+        return language.translate(_NEAR[passed]) if passed in _NEAR else language.day(at)
+
+    return [(name(local[groups[0].newest_alarm.id]), groups) for groups in found.values()]
+
+
+def _address_behind(filters: NowFilters, found: Earlier) -> str | None:
+    """Return the address of the alarms behind these, None where there are none."""
+    if found.last is None:
+        return None
+    return address_of(filters, cursor=views.cursor_after(found.last))
+
+
+AGO = (
+    ("0m", translatable("just now")),
+    ("15m", translatable("15 minutes ago")),
+    ("1h", translatable("1 hour ago")),
+    ("4h", translatable("4 hours ago")),
+    ("8h", translatable("8 hours ago")),
+)
+"""When a problem that nobody was told of came, to choose from."""
+_LONGEST_AGO = timedelta(days=7)
+
+
+@pages.post("/episodes/{id}/take", response_class=HTMLResponse)
+def take(id: Id, platform: Served, person: FormOperator, next: FormField = "") -> Response:
+    """Assign an episode to the person who sends the form."""
+    operate.assign(platform, id, actor_of(person), platform.clock.now(), person.name)
+    return RedirectResponse(lead_back(next, f"/episodes/{id}"), 303)
+
+
+@pages.get("/miss", response_class=HTMLResponse)
+def miss_page(
+    request: Request,
+    platform: Served,
+    _: Viewer,
+    asset: NameQuery,
+    reported: NameQuery = "",
+    at: AwareDatetime | None = None,
+) -> str:
+    """Return the page on which an operator names the alarm that should have come. `reported`, `at`:
+    the miss that was stored, which the page confirms."""
+    if at is None or not _is_stored(platform, reported, asset, at):
+        return _page(request, platform, asset)
+    return _page(request, platform, asset, reported=reported, at=at)
+
+
+@pages.post("/miss", response_class=HTMLResponse)
+def submit_miss(
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    definition: FormField = "",
+    asset: FormField = "",
+    ago: FormField = "0m",
+    comment: FormText = "",
+) -> Response:
+    """Record a miss. `ago`: how long ago the problem came, of the full minute, so that a second tap
+    stores no second miss."""
+    now = platform.clock.now()
+    try:
+        missed_at = now.replace(second=0, microsecond=0) - _read_ago(ago)
+        report_miss(platform, definition, asset, missed_at, comment, actor_of(person), now)
+    except NotFound:
+        raise
+    except NoMiss as fault:
+        page = _page(request, platform, asset, "", comment, ago, raised=fault.raised)
+        return HTMLResponse(page, 422)
+    except UserError as fault:
+        return HTMLResponse(_page(request, platform, asset, fault.message, comment, ago), 422)
+    stored = {"asset": asset, "reported": definition, "at": missed_at.isoformat()}
+    return RedirectResponse(f"/miss?{urlencode(stored)}", 303)
+
+
+def _is_stored(platform: Platform, definition: str, asset: str, at: datetime) -> bool:
+    until = at + timedelta(milliseconds=1)  # the least that the database tells apart
+    return bool(platform.misses.for_interval(at, until, definition, 1, [asset]))
+
+
+def _read_ago(text: str) -> timedelta:
+    try:
+        found = read_duration(text)
+    except ValueError:
+        raise UserError(translatable("say how long ago the problem came")) from None
+    if found > _LONGEST_AGO:
+        raise UserError(
+            translatable("a problem of more than a week ago is reported on the page of reports")
+        )
+    return found
+
+
+def _page(
+    request: Request,
+    platform: Platform,
+    asset: str,
+    refusal: str = "",
+    comment: str = "",
+    ago: str = "0m",
+    reported: str = "",
+    at: datetime | None = None,
+    raised: Episode | None = None,
+) -> str:
+    """Return the page. `raised`: the alarm that did come, so that none was missed."""
+    plant = known_plant(request, platform)
+    if asset not in plant.assets:
+        raise NotFound(translatable("there is no asset “{name}”", name=asset))
+    names = sorted({t.definition for t in plant.targets if t.asset == asset})
+    titles = {
+        name: plant.latest[name].definition.title or name for name in names if name in plant.latest
+    }
+    return render(
+        "now/miss.html",
+        request,
+        asset=plant.assets[asset],
+        titles=dict(sorted(titles.items(), key=lambda item: item[1])),
+        choices=AGO,
+        ago=ago,
+        comment=comment,
+        refusal=refusal,
+        raised=raised,
+        reported=titles.get(reported, reported),
+        at=at,
+        now=platform.clock.now(),
+    )
+
+
+api = APIRouter(prefix="/api/v1")
+
+
+class TileView(views.View):
+    """The state of one asset: the worst of its alarms, or that it is not evaluated. `part`: of the
+    plant. `muted`: whether its alarms are muted, or some of them; null if none is."""
+
+    asset: str
+    title: str
+    part: str
+    state: TileState
+    severity: Severity | None
+    alarms: int
+    episode: str | None
+    muted: MuteMark | None
+
+
+class PresentAlarm(views.View):
+    """An open alarm. `value`: of its variable now, with `course`, and the limit nearest to it."""
+
+    episode: views.EpisodeSummary
+    acknowledged_by: str | None
+    assigned_to: str | None
+    is_muted: bool
+    window: ExpectedWindow | None
+    value: float | None
+    limit: float | None
+    course: str | None
+
+
+class CauseView(views.View):
+    """The first of several alarms that came together, and those that followed it."""
+
+    first: PresentAlarm
+    is_first_out: bool
+    others: list[PresentAlarm]
+
+
+class NowView(views.View):
+    """The present state of the plant: tiles by state, open alarms by cause, urgent first, ended
+    ones that wait to be acknowledged, and what is not evaluated."""
+
+    at: datetime
+    evaluated_until: datetime | None
+    unacknowledged: int
+    tiles: list[TileView]
+    happening: list[CauseView]
+    expected: list[CauseView]
+    over: list[views.EpisodeSummary]
+    not_evaluated: list[Gap]
+
+
+class SimilarView(views.View):
+    """An earlier episode, how much it is like the one asked for (1: the same), and its outcome."""
+
+    id: str
+    asset: str
+    raised_at: datetime
+    likeness: float
+    outcome: Outcome | None
+
+
+class ActionView(views.View):
+    """An action in similar episodes, with its uses, and how often the problem was avoided or came
+    after it. `is_advice`: used often enough, and mostly helpful."""
+
+    action: str
+    uses: int
+    avoided: int
+    came: int
+    actors: tuple[str, ...]
+    usual_minutes: float | None
+    is_advice: bool
+
+
+class ExperienceView(views.View):
+    """Earlier episodes like one. `is_enough`: at least three of them were answered; below that no
+    action is listed. `contradicts`: following the recommendation mostly did not help."""
+
+    similar: list[SimilarView]
+    answered: int
+    is_enough: bool
+    actions: list[ActionView]
+    contradicts: bool
+
+
+@api.get("/now", tags=["operators"])
+def show_now(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> NowView:
+    """Show the present state of the plant: what is wrong, where, and what is not evaluated."""
+    plant = known_plant(request, platform)
+    routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
+    now = read_now(platform, plant, filters, person.name, routes)
+    return NowView(
+        at=now.at,
+        evaluated_until=now.evaluated_until,
+        unacknowledged=now.unacknowledged,
+        tiles=[
+            TileView(
+                asset=tile.asset,
+                title=tile.title,
+                part=part.name,
+                state=tile.state,
+                severity=tile.severity,
+                alarms=tile.alarms,
+                episode=tile.episode,
+                muted=tile.muted,
+            )
+            for part in now.parts
+            for tile in part.tiles
+        ],
+        happening=[_cause(now, cause, platform) for cause in now.happening],
+        expected=[_cause(now, cause, platform) for cause in now.expected],
+        over=[
+            views.episode_summary(episode, platform.zone)
+            for group in now.over
+            for episode in group.episodes
+        ],
+        not_evaluated=list(with_plant_times(now.gaps, platform.zone)),
+    )
+
+
+@api.get("/episodes/{id}/experience", tags=["episodes"])
+def show_experience(id: Id, platform: Served, _: Viewer) -> ExperienceView:
+    """Show what helped last time: earlier episodes most like one, what was done, and what came of
+    it."""
+    found = experience_of(platform.episodes, find_episode(platform.episodes, id))
+    return ExperienceView(
+        similar=[
+            SimilarView(
+                id=one.episode.id,
+                asset=one.episode.asset,
+                raised_at=one.episode.raised_at,
+                likeness=round(one.likeness, 3),
+                outcome=outcome_of(one.episode),
+            )
+            for one in found.similar
+        ],
+        answered=found.answered,
+        is_enough=found.is_enough,
+        actions=[
+            ActionView(
+                action=one.action,
+                uses=one.uses,
+                avoided=one.avoided,
+                came=one.came,
+                actors=one.actors,
+                usual_minutes=None if one.took is None else one.took.total_seconds() / 60,
+                is_advice=one.is_advice,
+            )
+            for one in found.actions
+            if found.is_enough
+        ],
+        contradicts=found.contradicts,
+    )
+
+
+def _cause(now: Now, cause: Cause, platform: Served) -> CauseView:
+    first, *others = (_alarm(now, cause, n, platform) for n in range(cause.size))
+    return CauseView(first=first, is_first_out=cause.is_first_out, others=others)
+
+
+def _alarm(now: Now, cause: Cause, position: int, platform: Served) -> PresentAlarm:
+    episode = cause.episodes[position]
+    line = now.values.get(episode.id)
+    seen = episode.acknowledged
+    return PresentAlarm(
+        episode=views.episode_summary(episode, platform.zone),
+        acknowledged_by=None if seen is None else seen.actor,
+        assigned_to=episode.assigned_to,
+        is_muted=episode.muted_by is not None,
+        window=now.windows.get(episode.id),
+        value=None if line is None else line.value,
+        limit=None if line is None else line.limit,
+        course=None if line is None else line.direction,
+    )

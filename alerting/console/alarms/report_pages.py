@@ -1,0 +1,406 @@
+"""Reports for people and over the REST API, version 1: periods side by side, one with its tables,
+numbers of all definitions, and reported misses."""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from markupsafe import Markup
+
+from alerting.alarm_kpis.kpis import MANAGEABLE, USUAL
+from alerting.console.alarms.now_page import known_plant
+from alerting.console.api import views
+from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer, actor_of
+from alerting.console.api.parameters import NAME, FormField, FormText, Id, Instant, NameQuery
+from alerting.console.rendering import FormOperator, language_of, menu_style, render, zone_of
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.model import matching_assets
+from alerting.definitions.wording.language import template, translatable
+from alerting.ports import Platform, ReportContent, ReportHead
+from alerting.reporting.estimates import Table
+from alerting.reporting.phrases import money
+from alerting.usecases.alarm_load.alarm_metrics import AlarmQuality, alarm_quality
+from alerting.usecases.operators.misses import report_miss
+from alerting.usecases.reports.make import read_numbers, worth_sentences
+
+router = APIRouter(include_in_schema=False)
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+"""Policy of a report: a file for itself, with its style within it, and without scripts."""
+
+
+class PeriodTable(NamedTuple):
+    """Reports on periods of one length: a row per definition."""
+
+    title: str
+    periods: tuple[str, ...]
+    rows: tuple[tuple[str | None, dict[str, ReportHead]], ...]
+
+
+class TypedMiss(NamedTuple):
+    """The values typed into the form of a miss; they are shown again after a refusal."""
+
+    asset: str = ""
+    at: str = ""
+    comment: str = ""
+
+
+NOTHING_TYPED = TypedMiss()
+
+
+@router.get("/reports", response_class=HTMLResponse)
+def reports(
+    request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
+) -> str:
+    """Return the page of performance reports: of all definitions or one."""
+    return reports_page(request, platform, definition)
+
+
+@router.get("/plant", response_class=HTMLResponse)
+def plant(request: Request, platform: Served, _: Viewer) -> str:
+    """Return the newest reports' numbers of each definition: precision, load and money."""
+    found = read_numbers(platform.reports)
+    language = language_of(request)
+    return render(
+        "plant.html",
+        request,
+        rows=found,
+        sums=worth_sentences(found, language),
+        money=lambda amount, currency: money(amount.low, amount.high, currency, language),
+        now=platform.clock.now(),
+    )
+
+
+@router.get("/reports/{id}", response_class=HTMLResponse)
+def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
+    """Return the report below the menu, in its language; then tables."""
+    head, content = find_report(platform, id)
+    titles = _titles(platform)
+    of_period = platform.reports.of_period(head.period) if head.period else {}
+
+    def part(name: str) -> str:
+        return render(
+            "report.html",
+            request,
+            part=name,
+            style=Markup(menu_style()),  # noqa: S704 - a file of the platform
+            r=head,
+            title=titles.get(head.definition, head.definition) or translatable("the plant"),
+            is_of_definition=head.definition in titles,
+            newest=of_period.get(head.definition, head),
+            tables=list(content.tables),
+        )
+
+    page = framed(content.page, part("bar"), part("end"))
+    return HTMLResponse(page, headers={"content-security-policy": _POLICY})
+
+
+def framed(page: str, head: str, end: str) -> str:
+    """Return a stored page with other markup at the begin and end of its body."""
+    before, body, after = page.partition("<body>")
+    if not body:
+        return f"{head}{page}{end}"
+    main, closing, rest = after.rpartition("</body>")
+    return f"{before}{body}\n{head}{main}{end}{closing}{rest}"
+
+
+def _titles(platform: Platform) -> dict[str | None, str]:
+    return {
+        revision.name: revision.definition.title or revision.name
+        for revision in platform.definitions.latest_revisions()
+    }
+
+
+@router.post("/misses", response_class=HTMLResponse)
+def send_miss(
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    definition: FormField = "",
+    asset: FormField = "",
+    at: FormField = "",
+    comment: FormText = "",
+) -> Response:
+    """Record a reported miss. `at`: local time of the plant, as the form gives it."""
+    typed = TypedMiss(asset, at, comment)
+    try:
+        missed_at = datetime.fromisoformat(at)
+        local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=zone_of(request))
+        moment = local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        missing = translatable("give the time at which the problem happened")
+        refusal = translatable("“{text}” is not a time", text=at) if at else missing
+        return HTMLResponse(reports_page(request, platform, definition, refusal, typed), 422)
+    try:
+        report_miss(
+            platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
+        )
+    except NotFound:
+        raise
+    except UserError as fault:
+        return HTMLResponse(reports_page(request, platform, definition, fault.message, typed), 422)
+    return RedirectResponse(f"/reports?definition={definition}#misses", 303)
+
+
+def reports_page(
+    request: Request,
+    platform: Platform,
+    definition: str | None,
+    refusal: str = "",
+    typed: TypedMiss = NOTHING_TYPED,
+) -> str:
+    """Return the page of reports. `refusal`: the fault in a miss submitted as `typed`."""
+    revision = platform.definitions.newest_revision(definition) if definition else None
+    if definition and revision is None:
+        raise NotFound(translatable("there is no definition “{name}”", name=definition))
+    found = (
+        platform.reports.for_definition(definition)
+        if definition
+        else platform.reports.newest_reports(500)
+    )
+    heads = [head for head in found if not head.empty]
+    assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
+    return render(
+        "reports.html",
+        request,
+        tables=period_tables([head for head in heads if head.period], None if definition else 4),
+        others=[head for head in heads if not head.period],
+        definition=definition,
+        titles=_titles(platform),
+        assets=[asset.name for asset in assets],
+        misses=platform.misses.for_interval(definition=definition, limit=20),
+        refusal=refusal,
+        typed=typed,
+        now=platform.clock.now(),
+    )
+
+
+def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodTable]:
+    """Return reports on weeks, months, quarters as tables: the newest `most` of each."""
+    tables = []
+    for title, mark in (
+        (template("Weeks"), "-W"),
+        (template("Months"), ""),
+        (template("Quarters"), "-Q"),
+    ):
+        own = [h for h in heads if h.period and _mark(h.period) == mark]
+        periods = tuple(sorted({h.period for h in own if h.period}, reverse=True)[:most])
+        names = sorted(
+            {h.definition for h in own if h.period in periods},
+            key=lambda name: (name is not None, name or ""),
+        )
+        rows = tuple(
+            (name, _newest_by_period([h for h in own if h.definition == name])) for name in names
+        )
+        if periods:
+            tables.append(PeriodTable(title, periods, rows))
+    return tables
+
+
+def _newest_by_period(heads: Sequence[ReportHead]) -> dict[str, ReportHead]:
+    return {head.period or "": head for head in sorted(heads, key=lambda head: head.as_of)}
+
+
+def _mark(period: str) -> str:
+    return next((mark for mark in ("-W", "-Q") if mark in period), "")
+
+
+api = APIRouter(prefix="/api/v1")
+pages = APIRouter(include_in_schema=False)
+MONTH = timedelta(days=30)
+LONGEST = timedelta(days=1100)
+BANDS = (
+    (USUAL, translatable("acceptable")),
+    (MANAGEABLE, translatable("manageable")),
+)
+
+
+@api.get("/kpi", tags=["kpi"])
+def show_alarm_metrics(
+    platform: Served,
+    _: Viewer,
+    start: Annotated[
+        Instant | None, Query(alias="from", description="30 days before the end when left out.")
+    ] = None,
+    end: Annotated[Instant | None, Query(alias="to", description="Now when left out.")] = None,
+    asset: Annotated[
+        str | None, Query(max_length=NAME, description="Only assets of this name or pattern.")
+    ] = None,
+    past: Annotated[
+        bool,
+        Query(description="Count also alarms found by evaluating past data, without notification."),
+    ] = False,
+) -> AlarmQuality:
+    """Return alarm metrics after ISA-18.2 / EEMUA 191, of all and of each operator position.
+    Durations are ISO 8601."""
+    until = end or platform.clock.now()
+    begin = start or until - MONTH
+    if until - begin > LONGEST:
+        raise UserError(
+            f"from, to: {(until - begin).days} days are too many; ask for at most {LONGEST.days} "
+            "at a time"
+        )
+    return alarm_quality(platform, begin, until, asset, past=past)
+
+
+@pages.get("/kpi", response_class=HTMLResponse)
+def quality(
+    request: Request,
+    platform: Served,
+    _: Viewer,
+    days: Annotated[int, Query(ge=1, le=366)] = 30,
+    position: NameQuery | None = None,
+    past: bool | None = None,
+) -> str:
+    """Return the page of alarm metrics of some days, of all or of a position."""
+    now = platform.clock.now()
+    zone: ZoneInfo = zone_of(request)
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = (midnight - timedelta(days=days)).astimezone(UTC)
+    found = alarm_quality(platform, start, now, past=past)
+    chosen = next((p for p in found.positions if p.name == position), None)
+    k = chosen.kpis if chosen else found.kpis
+    most = math.log10(1 + max(k.distribution)) or 1.0
+    plant = known_plant(request, platform)
+    return render(
+        "quality.html",
+        request,
+        k=k,
+        chosen=chosen,
+        positions=found.positions if len(found.positions) > 1 else (),
+        past=found.past,
+        findings={f.metric: f for f in k.findings},
+        days=days,
+        periods=(1, 7, 30, 90),
+        titles=plant.titles,
+        asset_titles=plant.asset_titles,
+        bars=[
+            (number, _band(number, len(k.distribution) - 2), count, math.log10(1 + count) / most)
+            for number, count in enumerate(k.distribution)
+        ],
+        now=now,
+    )
+
+
+def _band(number: int, most: int) -> str:
+    """Return the name that EEMUA gives to so many alarms within ten minutes."""
+    if number > most:
+        return translatable("unacceptable")
+    return next((name for least, name in BANDS if number <= least), translatable("over-demanding"))
+
+
+class CsvResponse(PlainTextResponse):
+    """A table as CSV."""
+
+    media_type = "text/csv"
+
+
+@api.get("/reports", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
+def list_reports(
+    platform: Served,
+    _: Viewer,
+    definition: NameQuery | None = None,
+    plant: Annotated[bool, Query(description="true: only the reports on the whole plant.")] = False,
+) -> list[views.ReportSummary]:
+    """List performance reports by definition, newest first; those on the plant come first."""
+    if definition is not None and platform.definitions.newest_revision(definition) is None:
+        raise NotFound(f"there is no definition {definition!r}")
+    every = [None, *(revision.name for revision in platform.definitions.latest_revisions())]
+    names = [definition] if definition else [None] if plant else every
+    return [
+        views.report_summary(head)
+        for name in names
+        for head in platform.reports.for_definition(name)
+        if not head.empty
+    ]
+
+
+@api.get("/reports/{id}", tags=["reports"], response_class=HTMLResponse)
+def show_report(id: Id, platform: Served, _: Viewer) -> HTMLResponse:
+    """Return the page of a report as one self-contained HTML file."""
+    page = platform.reports.page(id)
+    if page is None:
+        raise NotFound(f"there is no report {id!r}")
+    return HTMLResponse(page)
+
+
+@api.get("/reports/{id}/metrics", tags=["reports"], operation_id="show_report_metrics")
+def show_metrics(id: Id, platform: Served, _: Viewer) -> views.ReportDetail:
+    """Show a report as JSON: its sentences and all its metrics."""
+    return views.report_detail(*find_report(platform, id))
+
+
+@api.get("/reports/{id}/tables/{table}", tags=["reports"], operation_id="show_report_table")
+def show_table(id: Id, table: Id, platform: Served, _: Viewer) -> views.TableView:
+    """Show a table of a report as JSON."""
+    found = find_table(platform, id, table)
+    return views.TableView(name=found.name, columns=list(found.columns), rows=found.to_records())
+
+
+@api.get(
+    "/reports/{id}/tables/{table}/csv",
+    tags=["reports"],
+    response_class=CsvResponse,
+    operation_id="download_report_table",
+)
+def download_table(id: Id, table: Id, platform: Served, _: Viewer) -> CsvResponse:
+    """Return a table of a report as CSV."""
+    return CsvResponse(find_table(platform, id, table).to_csv())
+
+
+@api.get("/misses", tags=["reports"])
+def list_misses(
+    platform: Served,
+    _: Viewer,
+    definition: NameQuery | None = None,
+    start: Annotated[
+        Instant | None, Query(alias="from", description="Happened at or after this instant.")
+    ] = None,
+    end: Annotated[
+        Instant | None, Query(alias="to", description="Happened before this instant.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> list[views.MissView]:
+    """List reported misses, newest first."""
+    return [
+        views.MissView.model_validate(miss)
+        for miss in platform.misses.for_interval(start, end, definition, limit)
+    ]
+
+
+@api.post("/misses", tags=["reports"], openapi_extra=MAY_NAME_NOTHING, operation_id="report_miss")
+def submit_miss(body: views.MissBody, platform: Served, person: Operator) -> views.MissView:
+    """Report a problem for which no alert was raised; it enters reports and the next training.
+    Role: operator."""
+    now = platform.clock.now()
+    miss = report_miss(
+        platform, body.definition, body.asset, body.at, body.comment, actor_of(person), now
+    )
+    return views.MissView.model_validate(miss)
+
+
+def find_report(platform: Platform, id: str) -> tuple[ReportHead, ReportContent]:
+    """Return a stored report. Raises NotFound for an unknown id, or an empty report."""
+    head = platform.reports.get(id)
+    content = platform.reports.content(id)
+    if head is None or content is None or head.empty:
+        raise NotFound(f"there is no report {id!r}")
+    return head, content
+
+
+def find_table(platform: Platform, id: str, name: str) -> Table:
+    """Return a table of a stored report. Raises NotFound if the report or the table is unknown."""
+    _, content = find_report(platform, id)
+    if name not in content.tables:
+        raise NotFound(
+            f"the report {id!r} has no table {name!r}; its tables: "
+            f"{', '.join(content.tables) or 'none'}"
+        )
+    stored = content.tables[name]
+    return Table(name, tuple(stored["columns"]), tuple(tuple(row) for row in stored["rows"]))

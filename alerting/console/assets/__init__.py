@@ -1,1 +1,0 @@
-"""Assets: their pages, and their changes through the API."""

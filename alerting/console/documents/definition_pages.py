@@ -1,0 +1,471 @@
+"""Definitions at the console: the list, one with its revisions, and the editor, with texts to start
+from, a preview on the past, scenarios, and the effects of a change.
+
+A text to start from follows from what is there and what is wanted, on the asset and variable that
+were chosen. Where there are several and none was chosen, the text leaves them empty.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import Field
+
+from alerting.adapters.files.yaml_documents import parse_yaml
+from alerting.console.alarms.mute_pages import present_mutes
+from alerting.console.alarms.shapes import preview_shape, raises_shape
+from alerting.console.api.api import Engineer, Served, Viewer
+from alerting.console.api.parameters import (
+    EXAMPLE,
+    MOST_VALUES,
+    NAME,
+    SCENARIO_EXAMPLE,
+    NameQuery,
+    read_yaml_document,
+    write_yaml,
+    write_yaml_document,
+)
+from alerting.console.documents.console_kind import (
+    ConsoleKind,
+    Draft,
+    EditorAnswer,
+    FormFields,
+    PressedButton,
+    ReviewView,
+    SentDraft,
+)
+from alerting.console.documents.definition_api import (
+    DefinitionSummary,
+    ForecastView,
+    describe_definition,
+    shown_assets,
+    summary_view,
+    written_assets,
+)
+from alerting.console.documents.document_pages import apply_draft, render_editor, review_draft
+from alerting.console.documents.form import variables_of
+from alerting.console.documents.previews import (
+    PreviewId,
+    PreviewJob,
+    Previews,
+    RunningPreviews,
+    begin_preview,
+)
+from alerting.console.rendering import FormEngineer, language_of, render, zone_of
+from alerting.definitions.assets import Asset, asset_titles
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.fields.common import Start
+from alerting.definitions.model import Definition, ModelDefinition
+from alerting.definitions.wording.language import translatable
+from alerting.kinds.registry import definition_types
+from alerting.ports import Document, Platform
+from alerting.usecases.alarm_load.changes import DEFINITIONS, DefinitionEffects
+from alerting.usecases.alarm_load.definition_overview import (
+    STATES,
+    DefinitionLine,
+    WantedDefinitions,
+    definition_line,
+    find_definitions,
+)
+from alerting.usecases.backtest.past_alarms import CACHED_S
+from alerting.usecases.backtest.preview import PreviewedAlarms
+from alerting.usecases.definitions.next_steps import clock_times
+from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
+from alerting.usecases.documents import StoredDocument
+
+router = APIRouter(include_in_schema=False)
+LINES_SHOWN = 50
+EPISODES_SHOWN = 10
+
+
+@router.get("/definitions", response_class=HTMLResponse)
+def definitions(
+    request: Request,
+    platform: Served,
+    _: Viewer,
+    text: NameQuery = "",
+    state: NameQuery = "",
+    asset: NameQuery = "",
+    after: Annotated[str, Query(max_length=NAME)] = "",
+) -> str:
+    """Return the list of definitions, those that are wanted, from a name on."""
+    wanted = WantedDefinitions(text.strip(), state if state in STATES else "", asset.strip())
+    found = find_definitions(platform, platform.clock.now(), wanted, after, LINES_SHOWN)
+    named = {name for line in found.lines for name in written_assets(line.latest)}
+    titles = asset_titles(platform.assets.get_many(named).values())
+
+    def address(**changed: str) -> str:
+        given = {key: value for key, value in (vars(wanted) | changed).items() if value}
+        return f"/definitions?{urlencode(given)}" if given else "/definitions"
+
+    return render(
+        "definitions/definitions.html",
+        request,
+        found=found,
+        shapes={line.name: raises_shape(line.raises) for line in found.lines},
+        assets={line.name: shown_assets(line.latest, titles) for line in found.lines},
+        wanted=wanted,
+        states=STATES,
+        number=sum(found.states.values()),
+        address=address,
+        budget=platform.budget.per_day,
+        first=not after,
+        now=platform.clock.now(),
+    )
+
+
+def page_values(
+    request: Request,
+    platform: Platform,
+    found: StoredDocument[Definition],
+    status: DefinitionLine | None,
+) -> dict[str, Any]:
+    """Return what the page of a definition shows. `status`: its line, None of one that was never
+    valid."""
+    now = platform.clock.now()
+    line = status or definition_line(platform, now, found.name)
+    episodes = platform.episodes.find(definition=found.name, limit=EPISODES_SHOWN)
+    named = {*(episode.asset for episode in episodes), *written_assets(line.latest)}
+    titles = asset_titles(platform.assets.get_many(named).values())
+    return {
+        "d": line,
+        "clock_times": clock_times(found.read) if found.read else (),
+        "shape": raises_shape(line.raises),
+        "is_trained": isinstance(found.read, ModelDefinition),
+        "episodes": episodes,
+        "asset_titles": titles,
+        "assets": shown_assets(line.latest, titles),
+        "budget": platform.budget.per_day,
+        "days": platform.budget.days,
+        "mutes": present_mutes(request, platform, now, definition=found.name),
+    }
+
+
+editor_routes = APIRouter(include_in_schema=False)
+WEEKS = (1, 2, 4, 8, 13)
+USUAL_WEEKS = 4
+_PATIENCE_S = 1.5  # for a preview, before its page shows progress
+_ORIGIN = translatable("the text")
+_SCENARIOS = translatable("the scenarios")
+
+
+@editor_routes.get("/definitions/new", response_class=HTMLResponse)
+def choose_start(
+    request: Request,
+    platform: Served,
+    _: Engineer,
+    start: NameQuery = "",
+    asset: NameQuery = "",
+    variable: NameQuery = "",
+) -> str:
+    """Return the page that asks what is wanted, or the editor with the text to start from."""
+    subject = find_subject(platform, asset, variable)
+    if not start:
+        named = subject if asset or variable else ChosenSubject()
+        return render("definitions/starts.html", request, starts=list_starts(), subject=named)
+    if not asks_for_variable(start):
+        subject = replace(subject, variables=())
+    draft = Draft(starting_text(platform, start, subject), as_form=False)
+    answer = EditorAnswer(more={"start": start, "subject": subject})
+    return render_editor(DEFINITION_PAGES, request, platform, draft, answer)
+
+
+@editor_routes.get("/previews/{id}", response_class=HTMLResponse)
+def show_preview(
+    id: PreviewId, request: Request, platform: Served, person: Engineer, previews: RunningPreviews
+) -> str:
+    """Return the editor with one's own preview: its progress, or its result."""
+    job = previews.find(person.name, id)
+    if job.draft is None:
+        raise NotFound(f"preview {id!r} was begun by a program")
+    weeks = max(1, round((job.identity[2] - job.identity[1]) / timedelta(weeks=1)))
+    answer = EditorAnswer(more={"preview": job, "weeks": weeks})
+    return render_editor(DEFINITION_PAGES, request, platform, job.draft, answer)
+
+
+@editor_routes.post("/previews/{id}/end", response_class=Response, status_code=204)
+def end_preview(id: PreviewId, person: FormEngineer, previews: RunningPreviews) -> None:
+    """Stop one's own preview, because its page is left; a result stays."""
+    previews.find(person.name, id).cancelled.set()
+
+
+def _run(document: Document, text: str, zone: tzinfo) -> Sequence[ScenarioResult]:
+    """Return the results of scenarios, of a text that is a list or a scenario file. Raises
+    UserError."""
+    found = parse_yaml(text, _SCENARIOS, MOST_VALUES)
+    written = found[0] if len(found) == 1 else None
+    listed = written.get("scenarios") if isinstance(written, dict) else written
+    if not isinstance(listed, list) or not listed:
+        raise UserError(
+            translatable("the scenarios: write a list, each with a title, readings, and expect")
+        )
+    return run_scenarios(document, listed, _SCENARIOS, zone)
+
+
+def _run_scenarios(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
+    zone = pressed.platform.zone
+    tested = _run(pressed.document, pressed.sent.draft.scenarios, zone)
+    return replace(answer, more={"tested": tested})
+
+
+def _save_draft(pressed: PressedButton, _: EditorAnswer) -> Response:
+    document = {**pressed.document, "state": "draft"}
+    return apply_draft(DEFINITION_PAGES, replace(pressed, document=document))
+
+
+def _stop_preview(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
+    pressed.request.app.state.previews.cancel_newest(pressed.person.name)
+    return review_draft(DEFINITION_PAGES, pressed, answer)
+
+
+def _preview(pressed: PressedButton, _: EditorAnswer) -> Response:
+    previews: Previews = pressed.request.app.state.previews
+    owner = pressed.person.name
+    platform = pressed.platform
+    weeks = _chosen_weeks(pressed.sent)
+    start, end = _period(previews.find_newest(owner), platform.clock.now(), weeks)
+    draft = pressed.sent.draft
+    job = begin_preview(platform, previews, owner, pressed.document, start, end, draft)
+    job.ended.wait(_PATIENCE_S)
+    return RedirectResponse(f"/previews/{job.id}", 303)
+
+
+def _chosen_weeks(sent: SentDraft | None) -> int:
+    weeks = sent.input("weeks") if sent else ""
+    return int(weeks) if weeks in map(str, WEEKS) else USUAL_WEEKS
+
+
+def _period(before: PreviewJob | None, now: datetime, weeks: int) -> tuple[datetime, datetime]:
+    """Return the last weeks; those of a person's preview just before, whose series are held."""
+    length = timedelta(weeks=weeks)
+    if before is not None:
+        _, start, end = before.identity
+        if end - start == length and timedelta(0) <= now - end < timedelta(seconds=CACHED_S):
+            return start, end
+    return now - length, now
+
+
+def _edit_values(
+    request: Request, platform: Platform, draft: Draft, answer: EditorAnswer
+) -> dict[str, Any]:
+    """Return what the editor of definitions shows beside a draft: its preview and scenarios."""
+    job: PreviewJob | None = answer.more.get("preview")
+    newest = platform.definitions.newest_revision(draft.name) if draft.name else None
+    made = job.made if job else None
+    assets = platform.assets.all() if draft.as_form else ()
+    events = platform.assets.event_types() if draft.as_form else ()
+    shape = _shape(request, job)
+    review = answer.review
+    accepted = answer.sent.accepted if answer.sent else ""
+    effects = review.effects if review else None
+    is_beyond = isinstance(effects, DefinitionEffects) and effects.breaks_budget
+    return {
+        "variables": variables_of(assets),
+        "offered": {
+            "assets": {asset.name: asset.title or "" for asset in assets},
+            "problem.event": {one.name: one.title or "" for one in events},
+        },
+        "described": describe_definition(platform, review.read) if review else "",
+        "title": (newest.definition.title or draft.name) if newest else draft.name,
+        "may_be_draft": not newest or newest.definition.state == "draft",
+        "job": job,
+        "running": job is not None and not job.ended.is_set(),
+        "made": made,
+        "shape": shape,
+        "asset_titles": asset_titles(platform.assets.get_many(_named_assets(made, shape)).values()),
+        "budget": platform.budget.per_day,
+        "all_weeks": WEEKS,
+        "weeks": answer.more.get("weeks") or _chosen_weeks(answer.sent),
+        "example": write_yaml([SCENARIO_EXAMPLE]),
+        "most_offered": MOST_OFFERED,
+        "tested": answer.more.get("tested", ()),
+        "start": answer.more.get("start", ""),
+        "about": answer.more.get("subject"),
+        "accepted": accepted,
+        "asks_for_load": bool(accepted) or (is_beyond and bool(answer.fault)),
+    }
+
+
+def _shape(request: Request, job: PreviewJob | None) -> dict[str, Any] | None:
+    """Return what is drawn of a preview: its result, or a sketch while it is under way."""
+    if job is None or job.draft is None:
+        return None
+    document = read_yaml_document(job.draft.text, _ORIGIN)
+    drawn = job.made.drawn if job.made else None if job.ended.is_set() else job.sketch
+    if drawn is None:
+        return None
+    return preview_shape(drawn, zone_of(request), language_of(request), document)
+
+
+def _named_assets(made: PreviewedAlarms | None, shape: dict[str, Any] | None) -> set[str]:
+    named = {one.asset for one in made.newest} if made else set()
+    problems = made.problems.newest if made and made.problems else ()
+    return named | {one.asset for one in problems} | ({shape["asset"]} if shape else set())
+
+
+class DefinitionReviewView(ReviewView):
+    """The effect of a document; a faulty one has faults alone. `clock_times`: its hours and
+    schedule, with their time zones; `load`: null if the change cannot cause alarms; `next`: when it
+    is evaluated or trained."""
+
+    warnings: list[str] = Field(default_factory=list)
+    clock_times: list[str] = Field(default_factory=list)
+    load: ForecastView | None = None
+    next: str | None = None
+
+
+def _starting_fields(document: Document) -> frozenset[str]:
+    """Return the fields with which a definition of the kind of a document begins."""
+    starts_of_kind = definition_types()[str(document["kind"])].starts
+    return frozenset(key for one in starts_of_kind for key in one.fields("", 0.0))
+
+
+DEFINITION_PAGES = ConsoleKind(
+    DEFINITIONS,
+    example=EXAMPLE,
+    title=translatable("Definitions"),
+    new=translatable("New definition"),
+    reads="read",
+    own_list=True,
+    page="definitions/definition.html",
+    line_view=DefinitionSummary,
+    review_view=DefinitionReviewView,
+    status=lambda platform, one, now: definition_line(platform, now, one.name),
+    view=summary_view,
+    more=page_values,
+    as_form=False,
+    editor="definitions/editor.html",
+    editing=_edit_values,
+    fields=FormFields(starting=_starting_fields, named=frozenset({"variable", "by"})),
+    new_page="/definitions/new",
+    buttons={
+        "preview": _preview,
+        "test": _run_scenarios,
+        "draft": _save_draft,
+        "stop": _stop_preview,
+    },
+)
+
+
+EMPTY = "empty"
+_ASSET = "oven-1"  # of an example, in a plant without assets
+_VARIABLE = "temperature"
+_LIMIT = 100.0
+_RECENT = timedelta(days=1)
+MOST_OFFERED = 50
+
+
+@dataclass(frozen=True)
+class ChosenSubject:
+    """What a new definition is about. `asset`, `variable`: as they were named, else the only ones
+    there are; None and empty where a person has to choose among `assets`, or `variables`.
+
+    `is_example`: the plant has no assets yet.
+    """
+
+    asset: Asset | None = None
+    variable: str = ""
+    assets: Sequence[Asset] = ()
+    variables: Sequence[tuple[str, str]] = ()
+    is_example: bool = False
+
+    def address(self, start: str = "", asset: str = "", variable: str = "") -> str:
+        """Return the address of a new definition of this subject, or of a part that is chosen."""
+        named = {
+            "start": start,
+            "asset": asset or (self.asset.name if self.asset else ""),
+            "variable": variable or self.variable,
+        }
+        query = urlencode({name: value for name, value in named.items() if value})
+        return f"/definitions/new?{query}" if query else "/definitions/new"
+
+
+def find_subject(platform: Platform, asset: str, variable: str) -> ChosenSubject:
+    """Return what a new definition is about, of an asset and a variable that are named or empty.
+    Raises NotFound for names that are not known."""
+    named = platform.assets.get(asset) if asset else None
+    if asset and named is None:
+        raise NotFound(translatable("there is no such asset"))
+    fitting = [named] if named else [a for a in platform.assets.all() if _fits(a, variable)]
+    if variable and not any(variable in one.variables for one in fitting):
+        raise NotFound(translatable("there is no such variable"))
+    if not fitting:
+        return ChosenSubject(is_example=not platform.assets.all())
+    if len(fitting) > 1:
+        return ChosenSubject(None, variable, fitting)
+    numbers = _numbers(fitting[0])
+    if variable or len(numbers) == 1:
+        return ChosenSubject(fitting[0], variable or numbers[0])
+    titles = [(name, fitting[0].variables[name].title or "") for name in numbers]
+    return ChosenSubject(fitting[0], variables=titles)
+
+
+def list_starts() -> list[dict[str, Any]]:
+    """Return the questions of all kinds with the names under which they are chosen, the simplest
+    first."""
+    found: list[dict[str, Any]] = [
+        {"name": f"{kind}-{number}", "kind": kind, "start": start}
+        for kind, definition in definition_types().items()
+        for number, start in enumerate(definition.starts, 1)
+    ]
+    return sorted(found, key=lambda one: one["start"].order)
+
+
+def starting_text(platform: Platform, chosen: str, subject: ChosenSubject) -> str:
+    """Return the YAML to start from, with nothing where a person has to choose. Raises NotFound for
+    a name that is none of the questions."""
+    assets = [_ASSET] if subject.is_example else [subject.asset.name] if subject.asset else []
+    if chosen == EMPTY:
+        named: dict[str, Any] = {"assets": assets} if subject.asset else {}
+        named |= {"variable": subject.variable} if subject.variable else {}
+        return write_yaml_document(named) if named else ""
+    variable = _VARIABLE if subject.is_example else subject.variable
+    limit = _LIMIT if subject.is_example else _limit(platform, subject)
+    one = _start(chosen)
+    head = {"name": "a-name", "kind": one["kind"], "assets": assets, "title": "A title"}
+    return write_yaml_document(head | one["start"].fields(variable, limit))
+
+
+def asks_for_variable(chosen: str) -> bool:
+    """Return whether the text of a question names a variable. Raises NotFound for a name that is
+    none of the questions."""
+    if chosen == EMPTY:
+        return False
+    start: Start = _start(chosen)["start"]
+    return start.fields("a", _LIMIT) != start.fields("b", _LIMIT)
+
+
+def _start(chosen: str) -> dict[str, Any]:
+    one = next((one for one in list_starts() if one["name"] == chosen), None)
+    if one is None:
+        raise NotFound(f"there is no start {chosen!r}")
+    return one
+
+
+def _fits(asset: Asset, variable: str) -> bool:
+    return variable in asset.variables if variable else bool(_numbers(asset))
+
+
+def _numbers(asset: Asset) -> list[str]:
+    return [name for name, one in asset.variables.items() if one.type == "number"]
+
+
+def _limit(platform: Platform, subject: ChosenSubject) -> float | None:
+    """Return a limit a little above the newest value of the variable, or its range's end; None
+    where none can be proposed."""
+    asset = subject.asset
+    if asset is None or subject.variable not in _numbers(asset):
+        return None
+    declared = asset.variables[subject.variable]
+    span = platform.readings.span(asset.name, platform.clock.now())
+    if span is not None:
+        since = {subject.variable: span[1] - _RECENT}
+        values = platform.readings.newest_values(asset, since, span[1])[subject.variable].dropna()
+        if len(values):
+            value = float(values.iloc[-1])
+            return float(f"{value + abs(value) * 0.1:.3g}")
+    return _LIMIT if declared.high is None else declared.high

@@ -1,0 +1,357 @@
+"""REST API, version 1: the documents of a kind, their check, changes, states and revisions."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from alerting.console.api.api import Engineer, Served, require
+from alerting.console.api.parameters import (
+    ETAG,
+    MOST_NUMBER,
+    Id,
+    IfMatch,
+    IfNoneMatch,
+    Number,
+    Reason,
+    Sent,
+    Short,
+    describe_body,
+    etag_of,
+    expected_of,
+    require_number,
+)
+from alerting.console.api.views import View
+from alerting.console.documents.console_kind import ConsoleKind, ReviewView
+from alerting.console.documents.definition_api import DifferenceView, field_changes, shown_document
+from alerting.definitions.faults import UserError
+from alerting.definitions.revisions import flat_changes
+from alerting.operators.people import Permission
+
+L = TypeVar("L")
+AcceptLoad = Annotated[
+    Short,
+    Query(
+        description="Of a definition: why more alarms than the budget allows are accepted; else "
+        "refused."
+    ),
+]
+
+
+class ListView(View, Generic[L]):
+    """All documents by name. `faulty`: those that are not used, with their faults."""
+
+    items: list[L]
+    faulty: dict[str, list[str]]
+
+
+class RevisionLine(View):
+    """The author, time and reason of a revision."""
+
+    number: int
+    at: datetime
+    actor: str
+    reason: str
+
+
+class RevisionView(RevisionLine):
+    """A revision with its document."""
+
+    document: Any
+
+
+class DocumentView(View, Generic[L]):
+    """A document as people write it, without fields at their default, and its revisions, oldest
+    first. `faults`: of one that is not used, which has no status; `revision`: the newest, 0 without
+    one."""
+
+    name: str
+    revision: int
+    document: Any
+    status: L | None
+    faults: list[str]
+    revisions: list[RevisionLine]
+
+
+class RevisionPage(View):
+    """Revisions, newest first; `next` is `before` of the page after this one, null on the last."""
+
+    items: list[RevisionLine]
+    next: int | None
+
+
+class StateView(View):
+    """The state of a document after it was changed."""
+
+    name: str
+    state: str
+    revision: int
+
+
+class ChangeBody(BaseModel):
+    """Why a state is changed; `accept_load`: of a definition, why alarms beyond the budget are
+    accepted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Short = Field("", description="Recorded with the revision and in the audit.")
+    accept_load: Short = ""
+
+
+class RestoreBody(ChangeBody):
+    """The revision that becomes the newest, and why."""
+
+    revision: Annotated[int, BeforeValidator(require_number)] = Field(ge=1, le=MOST_NUMBER)
+
+
+class DocumentApi:
+    """The operations on the documents of a kind."""
+
+    def __init__(self, shown: ConsoleKind) -> None:
+        self._shown = shown
+        self._kind = shown.kind
+        self._router = APIRouter(prefix="/api/v1", tags=[shown.plural])
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        shown = self._shown
+        word = self._kind.word
+        whole = f"/{shown.plural}"
+        named = f"{whole}/{{name}}"
+        one = f"{whole}/{{name:without_colon}}"
+        body: dict[str, Any] = {"openapi_extra": describe_body(word, shown.example)}
+        tagged: dict[str, Any] = {"responses": {200: ETAG}}
+        made = {200: ETAG, 201: {"model": shown.review_view, "description": "Made."} | ETAG}
+        detail = DocumentView.__class_getitem__(shown.line_view)
+        if not shown.own_list:
+            lines = ListView.__class_getitem__(shown.line_view)
+            self._add("GET", whole, self.list_all, f"list_{word}s", lines, shown.lists)
+        self._add("POST", f"{whole}:check", self.check, f"check_{word}", shown.review_view, **body)
+        self._add("GET", one, self.show, f"show_{word}", detail, shown.reads, **tagged)
+        self._add(
+            "PUT", one, self.apply, f"apply_{word}", shown.review_view, **body, responses=made
+        )
+        for act in self._kind.acts:
+            change = self._state_change(act)
+            self._add("POST", f"{named}:{act}", change, f"{act}_{word}", StateView, **tagged)
+        self._add(
+            "POST", f"{named}:restore", self.restore, f"restore_{word}", shown.review_view, **tagged
+        )
+        if self._kind.removed:
+            self._add("DELETE", one, self.remove, f"remove_{word}", None, status_code=204)
+        revision = f"{named}/revisions/{{number}}"
+        reads = shown.reads
+        listed = f"list_{word}_revisions"
+        self._add("GET", f"{named}/revisions", self.list_revisions, listed, RevisionPage, reads)
+        self._add("GET", revision, self.show_revision, f"show_{word}_revision", RevisionView, reads)
+        compare = f"compare_{word}_revisions"
+        self._add("GET", f"{named}/diff", self.compare, compare, DifferenceView, reads)
+        return self._router
+
+    def _add(
+        self,
+        method: str,
+        path: str,
+        endpoint: Callable[..., Any],
+        id: str,
+        answer: Any,
+        permission: Permission = "configure",
+        **more: Any,
+    ) -> None:
+        text = (endpoint.__doc__ or "").replace("document", self._kind.word)
+        role = " Role: engineer." if permission == "configure" else ""
+        self._router.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            operation_id=id,
+            response_model=answer,
+            description=f"{text}{role}",
+            dependencies=[Depends(require(permission))],
+            **more,
+        )
+
+    def list_all(self, platform: Served) -> ListView[Any]:
+        """List all documents by name, and those that are faulty."""
+        now = platform.clock.now()
+        lines = self._shown.list_lines(platform, now)
+        return ListView(items=list(lines), faulty=self._kind.read(platform)[1])
+
+    def check(self, platform: Served, document: Sent) -> ReviewView:
+        """Check a document without applying it: all its faults, or what it would change."""
+        return self._shown.view_review(self._kind.review(platform, document))
+
+    def show(self, name: Id, platform: Served, response: Response) -> DocumentView[Any]:
+        """Show a document with its revisions. The ETag is the newest revision."""
+        now = platform.clock.now()
+        found = self._kind.show(platform, name, now)
+        response.headers["etag"] = etag_of(found.number)
+        status = found.read and self._shown.view(self._shown.status(platform, found.read, now))
+        lines = [RevisionLine.model_validate(one) for one in found.revisions]
+        return DocumentView(
+            name=name,
+            revision=found.number,
+            document=shown_document(found.document),
+            status=status,
+            faults=list(found.faults),
+            revisions=lines,
+        )
+
+    def apply(
+        self,
+        name: Id,
+        platform: Served,
+        person: Engineer,
+        document: Sent,
+        response: Response,
+        reason: Reason = "",
+        accept_load: AcceptLoad = "",
+        if_match: IfMatch = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> ReviewView:
+        """Apply a document: as a change of the revision in If-Match, or, with If-None-Match: *, as
+        a new one. Fields that it leaves out are removed.
+
+        412: it was changed since, by whom and when. It may name no path of the host that it does
+        not use yet, at the same address: that is applied there.
+        """
+        expected = expected_of(if_match, if_none_match)
+        word = self._kind.word
+        if expected is None:
+            raise HTTPException(
+                428,
+                f"send If-Match with the ETag of the {word} that was changed, or If-None-Match: * "
+                "for a new one",
+            )
+        given = {"name": name, **document}
+        if given["name"] != name:
+            raise UserError(f"name: the document is of another {word} than {name!r}")
+        now = platform.clock.now()
+        why = reason or "applied through the API"
+        (made,) = self._kind.apply(
+            platform,
+            [given],
+            person.name,
+            now,
+            why,
+            expected=expected,
+            on_host=False,
+            accepted=accept_load,
+        )
+        response.status_code = 201 if made.action == "new" else 200
+        return self._shown.view_review(made, self._tag(platform, name, response))
+
+    def restore(
+        self,
+        name: Id,
+        body: RestoreBody,
+        platform: Served,
+        person: Engineer,
+        response: Response,
+        if_match: IfMatch = None,
+    ) -> ReviewView:
+        """Make an earlier revision of a document the newest one."""
+        now = platform.clock.now()
+        expected = expected_of(if_match, None)
+        made = self._kind.restore(
+            platform,
+            name,
+            body.revision,
+            person.name,
+            now,
+            body.reason,
+            expected=expected,
+            accepted=body.accept_load,
+        )
+        return self._shown.view_review(made, self._tag(platform, name, response))
+
+    def remove(
+        self,
+        name: Id,
+        platform: Served,
+        person: Engineer,
+        reason: Reason = "",
+        if_match: IfMatch = None,
+    ) -> Response:
+        """Remove a document, valid or not; the audit holds its content, and its revisions stay."""
+        expected = expected_of(if_match, None)
+        why = reason or "removed through the API"
+        now = platform.clock.now()
+        self._kind.remove(platform, name, person.name, now, why, expected=expected)
+        return Response(status_code=204)
+
+    def list_revisions(
+        self,
+        name: Id,
+        platform: Served,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        before: Annotated[
+            int | None, Query(ge=1, le=MOST_NUMBER, description="`next` of the page before.")
+        ] = None,
+    ) -> RevisionPage:
+        """List the revisions of a document, newest first, page by page."""
+        found = [
+            one
+            for one in reversed(self._kind.show(platform, name, platform.clock.now()).revisions)
+            if before is None or one.number < before
+        ]
+        return RevisionPage(
+            items=[RevisionLine.model_validate(one) for one in found[:limit]],
+            next=found[limit - 1].number if len(found) > limit else None,
+        )
+
+    def show_revision(self, name: Id, number: Number, platform: Served) -> RevisionView:
+        """Show a revision of a document with its content."""
+        return RevisionView.model_validate(self._kind.find_revision(platform, name, number))
+
+    def compare(
+        self,
+        name: Id,
+        platform: Served,
+        start: Annotated[int, Query(alias="from", ge=1, le=MOST_NUMBER)],
+        end: Annotated[
+            int | None,
+            Query(alias="to", ge=1, le=MOST_NUMBER, description="The newest if left out."),
+        ] = None,
+    ) -> DifferenceView:
+        """Show the fields that differ between two revisions of a document."""
+        newest = self._kind.show(platform, name, platform.clock.now()).number
+        one = self._kind.find_revision(platform, name, start)
+        other = self._kind.find_revision(platform, name, end or newest)
+        changes = field_changes(flat_changes(one.document, other.document))
+        return DifferenceView.model_validate(
+            {"name": name, "from": one.number, "to": other.number, "changes": changes}
+        )
+
+    def _state_change(self, act: str) -> Callable[..., StateView]:
+        def change_state(
+            name: Id,
+            platform: Served,
+            person: Engineer,
+            response: Response,
+            body: ChangeBody | None = None,
+            if_match: IfMatch = None,
+        ) -> StateView:
+            given = body or ChangeBody(reason="")
+            self._kind.change_state(
+                platform,
+                name,
+                act,
+                person.name,
+                platform.clock.now(),
+                given.reason,
+                expected=expected_of(if_match, None),
+                accepted=given.accept_load,
+            )
+            number = self._tag(platform, name, response)
+            return StateView(name=name, state=self._kind.acts[act].state, revision=number)
+
+        change_state.__doc__ = f"{act.capitalize()} a document; its revisions stay."
+        return change_state
+
+    def _tag(self, platform: Served, name: str, response: Response) -> int:
+        number = self._kind.show(platform, name, platform.clock.now()).number
+        response.headers["etag"] = etag_of(number)
+        return number

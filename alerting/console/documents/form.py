@@ -1,0 +1,481 @@
+"""The form of a document, drawn from its JSON Schema, with only the branches in use, and the
+document that a submitted form holds.
+
+The name of an input is the type of its value and its path: `n:problem.above`. A capital letter says
+that an empty value stays. So a submitted form is read without the schema.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from alerting.adapters.files.yaml_documents import parse_yaml
+from alerting.console.api.parameters import write_yaml
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
+from alerting.ports import Document
+
+Schema = dict[str, Any]
+FIRST = ("name", "title", "assets", "kind", "severity")
+"""Fields at the head of a form, whether they are written or not."""
+_LETTERS = {"string": "s", "number": "n", "integer": "i", "boolean": "b"}
+
+
+@dataclass(frozen=True)
+class FormInput:
+    """An input. `shape`: line, lines, choice, fixed or yaml; `usual`: what holds if it is empty;
+    `never`: whether null is chosen, None where it means nothing else than left out."""
+
+    name: str
+    path: str
+    label: str
+    help: str
+    shape: str
+    value: str
+    usual: str = ""
+    choices: tuple[str, ...] = ()
+    never: bool | None = None
+    suggest: str = ""
+    is_number: bool = False
+    ways: "tuple[FormWay, ...]" = ()
+
+
+@dataclass(frozen=True)
+class FormGroup:
+    """Inputs and groups below a field. `mark`: type of the field; `rest`: those not in use, folded;
+    `more`: fields that can be added; `item`: the path of the next item of a list."""
+
+    path: str
+    label: str
+    help: str
+    mark: str
+    parts: "tuple[FormInput | FormGroup, ...]"
+    rest: "tuple[FormInput | FormGroup, ...]" = ()
+    more: tuple[tuple[str, str, str], ...] = ()
+    item: str = ""
+    is_removable: bool = True
+    ways: "tuple[FormWay, ...]" = ()
+
+
+@dataclass(frozen=True)
+class FormWay:
+    """Another way to write a field."""
+
+    number: int
+    label: str
+
+
+@dataclass(frozen=True)
+class FormSchema:
+    """The fields of a document, which it draws: `root`, and the models to which it refers.
+
+    `first`: those at the head of a form, whether they are written or not; `starting`: those behind
+    them; `apart`: those that the form of the whole leaves out; `named`: those whose value is the
+    name of a variable.
+    """
+
+    root: Schema
+    models: Mapping[str, Schema]
+    first: tuple[str, ...] = FIRST
+    starting: frozenset[str] = frozenset()
+    apart: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset({"variable", "by"})
+
+    def group(
+        self, schema: Schema, path: str, value: Mapping[str, Any], label: str, **given: Any
+    ) -> FormGroup:
+        """Return the fields of a group: those in use, the others folded, groups to be added."""
+        required = {*schema.get("required", ())}
+        first: list[FormInput | FormGroup] = []
+        rest: list[FormInput | FormGroup] = []
+        more = []
+        names = schema.get("properties", {})
+        value = {  # null is the same as left out, but where it means never
+            name: one
+            for name, one in value.items()
+            if one is not None or names.get(name, {}).get("default") is not None
+        }
+        top = [name for name in names if name not in self.apart]
+        ordered = names if path else sorted(top, key=self._rank)
+        for name in ordered:
+            below = f"{path}.{name}" if path else name
+            resolved = self.resolve(names[name])
+            is_used = name in value or name in required
+            at_top = not path and name in {*self.first, *self.starting}
+            if not is_used and not self._is_line(resolved):
+                more.append((below, humanize(name), resolved.get("description", "")))
+            else:
+                drawn = self.draw(resolved, below, value.get(name), name in required, name in value)
+                (first if is_used or at_top or len(names) <= 6 else rest).append(drawn)
+        if not first:
+            first, rest = rest, first
+        return FormGroup(
+            path,
+            label,
+            schema.get("description", ""),
+            "g",
+            tuple(first),
+            tuple(rest),
+            tuple(more),
+            **given,
+        )
+
+    def _rank(self, name: str) -> int:
+        """Return where a field at the top stands: the first ones, those of its kind, the others."""
+        first = self.first
+        return first.index(name) if name in first else len(first) + (name not in self.starting)
+
+    def draw(
+        self, schema: Schema, path: str, value: Any, required: bool, written: bool
+    ) -> FormInput | FormGroup:
+        """Return the input or group of a field, in the way that its value is written."""
+        label = humanize(path.rpartition(".")[2])
+        branches, nullable = self.branches(schema)
+        chosen = _chosen(branches, value)
+        ways = tuple(
+            FormWay(number, _way_label(one))
+            for number, one in enumerate(branches)
+            if number != chosen
+        )
+        branch = branches[chosen]
+        if "properties" in branch and isinstance(value, dict | None):
+            help = schema.get("description") or branch.get("description", "")
+            return self.group(
+                {**branch, "description": help},
+                path,
+                value or {},
+                label,
+                is_removable=not required,
+                ways=ways,
+            )
+        items = self.resolve(branch.get("items", {}))
+        if "properties" in items and isinstance(value, list | None):
+            return self._list(items, path, value or [], label, schema.get("description", ""))
+        return self._input(schema, branch, path, value, required, written, nullable, ways)
+
+    def _list(
+        self, items: Schema, path: str, value: Sequence[Any], label: str, help: str
+    ) -> FormGroup:
+        parts = [
+            self.draw(items, f"{path}.{number}", one, required=False, written=True)
+            for number, one in enumerate(value)
+        ]
+        return FormGroup(path, label, help, "a", tuple(parts), item=f"{path}.{len(value)}")
+
+    def _input(
+        self,
+        schema: Schema,
+        branch: Schema,
+        path: str,
+        value: Any,
+        required: bool,
+        written: bool,
+        nullable: bool,
+        ways: tuple[FormWay, ...],
+    ) -> FormInput:
+        usual = schema.get("default")
+        letter, shape, choices = _letter(branch, value)
+        shown = "" if value is None else _shown(letter, value)
+        is_variable = path.rpartition(".")[2] in self.named and letter == "s"
+        return FormInput(
+            f"{letter.upper() if required else letter}:{path}",
+            path,
+            humanize(path.rpartition(".")[2]),
+            schema.get("description") or branch.get("description", ""),
+            shape,
+            shown,
+            usual="" if usual is None else _shown(letter, usual),
+            choices=choices,
+            never=(written and value is None) if nullable and usual is not None else None,
+            suggest="variables" if is_variable else "",
+            is_number=letter in "ni",
+            ways=ways,
+        )
+
+    def resolve(self, schema: Schema) -> Schema:
+        """Return a schema with its reference replaced; what is written beside it counts."""
+        if "$ref" not in schema:
+            return schema
+        return {
+            **self.models[schema["$ref"].removeprefix("#/$defs/")],
+            **{key: value for key, value in schema.items() if key != "$ref"},
+        }
+
+    def branches(self, schema: Schema) -> tuple[list[Schema], bool]:
+        """Return the ways to write a field, all single values as one, and whether null is legal."""
+        flat = [self.resolve(one) for one in self._flat(schema)]
+        nullable = any(one.get("type") == "null" for one in flat)
+        given = [one for one in flat if one.get("type") != "null"]
+        values = [one for one in given if one.get("type") in _LETTERS or "enum" in one]
+        others = [one for one in given if one not in values]
+        if len(values) > 1:
+            values = [{"scalar": True}]
+        return [*values, *others] or [schema], nullable
+
+    def step(self, branch: Schema, key: str) -> list[Schema]:
+        """Return the schema of a field, an item or a member of a branch; none of an unknown one."""
+        if key.isdecimal() and "items" in branch:
+            return [self.resolve(branch["items"])]
+        names = branch.get("properties", {})
+        members = [one for one in branch.get("patternProperties", {}).values() if not names]
+        found = [names[key]] if key in names else members
+        return [self.resolve(one) for one in found]
+
+    def _flat(self, schema: Schema) -> Iterable[Schema]:
+        below = schema.get("anyOf") or schema.get("oneOf")
+        if not below or "properties" in schema:
+            yield schema
+            return
+        for one in below:
+            yield from self._flat(one)
+
+    def _is_line(self, schema: Schema) -> bool:
+        """Return whether the first way to write a field is one input."""
+        first = self.branches(schema)[0][0]
+        items = self.resolve(first.get("items", {}))
+        return "properties" not in first and "properties" not in items
+
+
+def humanize(name: str) -> str:
+    """Return the name of a field for people: `clear_above_at` as `Clear above at`, `2` as `3.`."""
+    if name.isdecimal():
+        return f"{int(name) + 1}."
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def draw_form(document: Document, schema: FormSchema, at: str = "") -> FormGroup:
+    """Return the form of a document; with `at` that of the part at this path."""
+    below = schema.root
+    value: Any = document
+    for key in at.split(".") if at else ():
+        below = next(iter(schema.step(schema.branches(below)[0][0], key)), {})
+        value = value.get(key) if isinstance(value, dict) else None
+    found = value if isinstance(value, dict) else {}
+    label = at.rpartition(".")[2]
+    return schema.group(below, at, found, label, is_removable=bool(at))
+
+
+def variables_of(assets: Iterable[Asset]) -> list[tuple[str, str]]:
+    """Return the variables of assets with title and unit, each once, by name."""
+    found = {
+        name: ", ".join(part for part in (one.title, one.unit) if part)
+        for asset in assets
+        for name, one in asset.variables.items()
+    }
+    return sorted(found.items())
+
+
+def _chosen(branches: Sequence[Schema], value: Any) -> int:
+    """Return the number of the way in which a value is written, the first if it is in none."""
+    for number, branch in enumerate(branches):
+        if isinstance(value, dict) and {*value} <= {*branch.get("properties", ())}:
+            return number
+        if isinstance(value, list) and "items" in branch:
+            return number
+    return 0
+
+
+def _way_label(branch: Schema) -> str:
+    if "properties" in branch:
+        return ", ".join(branch.get("required") or [*branch["properties"]][:3])
+    return translatable("list") if "items" in branch else translatable("value")
+
+
+def _letter(branch: Schema, value: Any) -> tuple[str, str, tuple[str, ...]]:
+    """Return type, shape and choices of an input; values that do not fit are edited as YAML."""
+    type_ = branch.get("type")
+    found: tuple[str, str, tuple[str, ...]] = ("y", "yaml", ())
+    if isinstance(value, list | None) and type_ == "array":
+        if all(isinstance(one, str) and "\n" not in one for one in value or ()):
+            found = ("l", "lines", ())
+    elif isinstance(value, dict | list):
+        pass
+    elif "const" in branch and type_ == "string":
+        found = ("s", "fixed", ())
+    elif "enum" in branch and isinstance(value, str | None):
+        found = ("s", "choice", tuple(branch["enum"]))
+    elif type_ == "boolean" and isinstance(value, bool | None):
+        found = ("b", "choice", ("true", "false"))
+    elif type_ in _LETTERS:
+        found = (_LETTERS[type_], "line", ())
+    elif "scalar" in branch:
+        found = ("y", "line", ())
+    return found
+
+
+def _shown(letter: str, value: Any) -> str:
+    if letter == "l":
+        return "\n".join(value)
+    if letter == "y":
+        return write_yaml(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+MARKS = frozenset("gaz")
+"""Types of inputs without a value: a group, a list, and null."""
+_MOST_VALUES = 5_000
+_DEEPEST = 20
+_LONGEST_LIST = 1_000
+
+
+def read_form(items: Iterable[tuple[str, str]]) -> Document:
+    """Return the document that a submitted form holds. Raises UserError for a form that this
+    console did not draw."""
+    found: dict[str, Any] = {}
+    for name, text in items:
+        letter, colon, path = name.partition(":")
+        if not colon or len(letter) != 1:
+            continue
+        keys = path.split(".")
+        if len(keys) > _DEEPEST or not all(keys):
+            raise UserError("the form cannot be read; open the page again")
+        if letter in MARKS:
+            _set(found, keys, {"g": {}, "a": [], "z": None}[letter], over=letter == "z")
+            continue
+        written = text.replace("\r\n", "\n").strip()
+        if written or letter.isupper():
+            _set(found, keys, _read(letter.lower(), written), over=True)
+    document: Document = _compact(found)
+    return document
+
+
+def replace_part(document: Document, form: Document, at: str, apart: Collection[str]) -> Document:
+    """Return a document with what a form holds: of the part at a path, or, with an empty path, of
+    all but the fields that it leaves out."""
+    if not at:
+        return form | {name: document[name] for name in apart if name in document}
+    keys = at.split(".")
+    value: Any = form
+    made: dict[str, Any] = deepcopy(document)
+    below = made
+    for key in keys[:-1]:
+        value = value.get(key) if isinstance(value, dict) else None
+        below = below.setdefault(key, {})
+        if not isinstance(below, dict):
+            return document
+    below[keys[-1]] = value.get(keys[-1], {}) if isinstance(value, dict) else {}
+    return made
+
+
+def change_form(document: Document, act: str, path: str, way: int, schema: FormSchema) -> Document:
+    """Return a document with the field of a path added, removed, or written in another way."""
+    keys = path.split(".")
+    if act == "remove":
+        return _without_field(document, keys)
+    below: Schema = schema.root
+    for key in keys:
+        found = [one for branch in schema.branches(below)[0] for one in schema.step(branch, key)]
+        if not found:
+            return document
+        below = found[0]
+    branches = schema.branches(below)[0]
+    branch = branches[way] if way < len(branches) else branches[0]
+    made: dict[str, Any] = deepcopy(document)
+    value = _blank(schema, branch)
+    if value is None:
+        return _without_field(made, keys)
+    try:
+        _set_in(made, keys, value)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return document  # nothing stands above the path
+    return made
+
+
+def _blank(schema: FormSchema, branch: Schema) -> Any:
+    """Return the value with which a way to write a field begins; None for a single value."""
+    if "properties" in branch:
+        names = branch["properties"]
+        firsts = {
+            name: schema.branches(schema.resolve(names[name]))[0][0]
+            for name in branch.get("required", ())
+        }
+        return {name: _blank(schema, first) or "" for name, first in firsts.items()}
+    if "items" in branch:
+        item = schema.resolve(branch["items"])
+        return [_blank(schema, item)] if "properties" in item else []
+    return None
+
+
+def _read(letter: str, text: str) -> Any:
+    """Return the value of an input, or its text where it is none: the check names the fault."""
+    try:
+        match letter:
+            case "n":
+                number = float(text.replace(",", "."))
+                return int(number) if number.is_integer() and abs(number) < 1e15 else number
+            case "i":
+                return int(text)
+            case "b":
+                return {"true": True, "false": False}.get(text, text)
+            case "l":
+                return [line.strip() for line in text.split("\n") if line.strip()]
+            case "y":
+                return next(iter(parse_yaml(text, "the form", _MOST_VALUES)), None)
+    except (ValueError, OverflowError, UserError):
+        pass
+    return text
+
+
+def _set(found: dict[str, Any], keys: Sequence[str], value: Any, over: bool) -> None:
+    """Set a value below groups, whose lists are still groups by number."""
+    below = found
+    for key in keys[:-1]:
+        inner = below.get(key)
+        if not isinstance(inner, dict):
+            inner = {_LIST: True} if isinstance(inner, list) else {}
+            below[key] = inner
+        below = inner
+    last = keys[-1]
+    if over or last not in below:
+        below[last] = value
+    elif isinstance(value, list) and isinstance(below[last], dict):
+        below[last][_LIST] = True
+
+
+_LIST = "[]"  # marks a group that is a list; no field has this name
+
+
+def _compact(value: Any) -> Any:
+    """Return a value with groups by number as lists."""
+    if not isinstance(value, dict):
+        return value
+    if value.pop(_LIST, False):
+        numbers = sorted((key for key in value if key.isdecimal()), key=int)[:_LONGEST_LIST]
+        return [_compact(value[key]) for key in numbers]
+    return {key: _compact(one) for key, one in value.items()}
+
+
+def _set_in(document: Any, keys: Sequence[str], value: Any) -> None:
+    for key in keys[:-1]:
+        document = document[int(key)] if isinstance(document, list) else document[key]
+    if isinstance(document, list):
+        document[int(keys[-1]) : int(keys[-1]) + 1] = [value]
+    else:
+        document[keys[-1]] = value
+
+
+def _without_field(document: Document, keys: Sequence[str]) -> Document:
+    rest: Document = _without(document, keys)
+    return rest
+
+
+def _without(document: Any, keys: Sequence[str]) -> Any:
+    """Return a copy of a document without the field at a path."""
+    key, *rest = keys
+    if isinstance(document, list):
+        if not key.isdecimal() or int(key) >= len(document):
+            return document
+        inner = [_without(document[int(key)], rest)] if rest else []
+        return [*document[: int(key)], *inner, *document[int(key) + 1 :]]
+    if not isinstance(document, dict) or key not in document:
+        return document
+    if not rest:
+        return {name: value for name, value in document.items() if name != key}
+    return {**document, key: _without(document[key], rest)}

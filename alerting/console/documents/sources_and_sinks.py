@@ -1,0 +1,382 @@
+"""Sources and sinks at the console: what each delivers, rows as they would be stored, a test
+message, and the messages that could not be stored or sent. A few connections are tried at once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from threading import BoundedSemaphore
+from typing import Any, Generic, TypeVar
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import Field
+
+from alerting.adapters.mongo.mongo import is_outage
+from alerting.console.api import views
+from alerting.console.api.api import Engineer, Served
+from alerting.console.api.parameters import Id, Sent, describe_body
+from alerting.console.documents.console_kind import ConsoleKind, EditorAnswer, PressedButton
+from alerting.console.documents.document_pages import render_page, render_refusal
+from alerting.console.rendering import FormEngineer
+from alerting.definitions.faults import DocumentRefused, NotFound, UserError
+from alerting.definitions.sinks import Sink
+from alerting.definitions.source_fields import StreamedSource
+from alerting.definitions.sources import FilesSource, Source, SqlSource
+from alerting.definitions.wording.language import translatable
+from alerting.ports import DeadMessage, Document, Platform, SinkLetter
+from alerting.usecases.documents import StoredDocument
+from alerting.usecases.sinks import (
+    LETTERS_SHOWN,
+    SINKS,
+    OpenSink,
+    SinkStatus,
+    retry_letters,
+    sink_status,
+    try_sink,
+)
+from alerting.usecases.sources.poll import Readers, try_source
+from alerting.usecases.sources.status import SOURCES, SourceStatus, source_status
+from alerting.usecases.sources.stream import SourceTrial, StreamCount, retry_dead
+
+TRIALS_AT_ONCE = 2
+Opened = TypeVar("Opened")
+R = TypeVar("R")
+
+
+class Trials(Generic[Opened]):
+    """The trials of one console. `what`: a document is called; `opener`: makes what connects; None
+    where the console cannot connect."""
+
+    def __init__(self, what: str, opener: Callable[[], Opened] | None) -> None:
+        self._what = what
+        self._opener = opener
+        self._free = BoundedSemaphore(TRIALS_AT_ONCE)
+
+    def run(self, attempt: Callable[[Opened], R]) -> R:
+        """Return the result of a trial. Raises UserError if it cannot connect, HTTPException 429 if
+        others are under way."""
+        if self._opener is None:
+            raise UserError(f"this console connects to no {self._what}; use `alerting try`")
+        if not self._free.acquire(blocking=False):
+            raise HTTPException(429, f"other {self._what}s are being tried; try again in a moment")
+        try:
+            return attempt(self._opener())
+        finally:
+            self._free.release()
+
+
+source_api = APIRouter(prefix="/api/v1", tags=["sources"])
+pages = APIRouter(include_in_schema=False)
+DEAD_SHOWN = 20
+LONGEST_PAYLOAD = 2000
+WAIT_S = 8.0
+"""How long messages of a broker are waited for; a person waits for the page as long."""
+_EXAMPLE: Document = {"name": "line-3", "kind": "http", "stale_after": "10m"}
+_ASSETS = """asset_column: asset   # or, if all rows are of one asset: asset: oven-1
+stale_after: 15m
+"""
+STARTS: Mapping[str, str] = {
+    "http": f"""name: line-3
+kind: http   # programs send rows: POST /api/v1/readings?source=line-3
+{_ASSETS}""",
+    "files": f"""name: line-3-files
+kind: files
+url: {{env: LAB_FILES_URL}}   # files of this machine: apply the source there
+pattern: /line-3/*.csv
+every: 1m
+{_ASSETS}""",
+    "sql": f"""name: line-3-database
+kind: sql
+url: {{env: QUALITY_DB_URL}}
+table: quality.results
+cursor: id
+time: measured_at
+every: 1m
+{_ASSETS}""",
+    "mqtt": """name: line-3
+kind: mqtt
+url: {env: BROKER_URL}   # mqtts://user:password@broker:8883
+topic: line-3/{asset}/{variable}
+payload: value
+stamp: receipt
+""",
+    "amqp": """name: line-3
+kind: amqp
+url: {env: BROKER_URL}   # amqps://user:password@broker/virtual-host
+topic: line-3.{asset}.readings
+""",
+    "opcua": """name: line-3
+kind: opcua
+url: {env: OPCUA_URL}   # opc.tcp://user:password@server:4840
+history: 8h
+nodes:
+  ns=2;s=Oven1.Zone2: {variable: zone_2, asset: oven-1}
+""",
+}
+"""A document of each kind, to be completed."""
+PASSWORDS = translatable(
+    "Passwords are not written here: a document names the variable of the environment, or the "
+    "file, that holds an address with its password."
+)
+
+
+class DeadMessageView(views.View):
+    """A message that could not be stored. `payload`: its first 2,000 characters."""
+
+    id: str
+    at: datetime
+    topic: str
+    payload: str
+    reason: str
+
+
+class DeadMessagesView(views.View):
+    """Dead messages, oldest first. `more`: there are more than these."""
+
+    items: list[DeadMessageView]
+    more: bool = Field(description=f"More than {DEAD_SHOWN}.")
+
+
+@source_api.post(
+    "/sources:test",
+    openapi_extra=describe_body("source", _EXAMPLE),
+    operation_id="test_source_document",
+)
+def look_at_document(
+    platform: Served, _: Engineer, request: Request, document: Sent
+) -> SourceTrial:
+    """Show ten rows as a source that is not applied yet would store them. Stores nothing, takes no
+    message from a broker. Role: engineer."""
+    return look_at(request, platform, document)
+
+
+@source_api.post("/sources/{name}:test", operation_id="test_source")
+def look_at_source(name: Id, platform: Served, _: Engineer, request: Request) -> SourceTrial:
+    """Show ten rows as they would be stored, and what is refused and why. Stores nothing. Role:
+    engineer."""
+    return _look(request, platform, SOURCES.find(platform, name))
+
+
+@source_api.get("/sources/{name}/dead-messages")
+def list_dead_messages(name: Id, platform: Served, _: Engineer) -> DeadMessagesView:
+    """List the first messages of a broker that could not be stored. Role: engineer."""
+    SOURCES.find(platform, name)
+    return first_dead_messages(platform, name)
+
+
+@source_api.post("/sources/{name}/dead-messages:retry")
+def retry_dead_messages(name: Id, platform: Served, person: Engineer) -> StreamCount:
+    """Store the dead messages of a source once more. Role: engineer."""
+    return retry_dead(platform, name, person.name, platform.clock.now(), is_outage)
+
+
+@pages.post("/sources/{name}/look", response_class=HTMLResponse)
+def look_at_rows(name: Id, request: Request, platform: Served, _: FormEngineer) -> Response:
+    """Show ten rows as they would be stored."""
+    try:
+        found = _look(request, platform, SOURCES.find(platform, name))
+    except NotFound:
+        raise
+    except UserError as refusal:
+        return render_refusal(SOURCE_PAGES, request, platform, name, refusal)
+    return render_page(SOURCE_PAGES, request, platform, name, trial=found)
+
+
+@pages.post("/sources/{name}/retry", response_class=HTMLResponse)
+def retry_messages(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
+    """Store dead messages once more."""
+    retry_dead(platform, name, person.name, platform.clock.now(), is_outage)
+    return RedirectResponse(f"{request.url.path.removesuffix('/retry')}#dead", 303)
+
+
+def look_at(request: Request, platform: Platform, document: Document) -> SourceTrial:
+    """Return rows of a document that need not be applied. Raises UserError."""
+    (review,) = SOURCES.plan(platform, [document], on_host=False)
+    if review.read is None:
+        raise DocumentRefused(review.name, review.faults, SOURCES.word)
+    return _look(request, platform, review.read)
+
+
+def _look(request: Request, platform: Platform, source: Source) -> SourceTrial:
+    trials: Trials[Readers] = request.app.state.source_trials
+    now = platform.clock.now()
+    return trials.run(lambda readers: try_source(platform, readers, source, WAIT_S, now))
+
+
+def _look_at_draft(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
+    found = look_at(pressed.request, pressed.platform, pressed.document)
+    return replace(answer, more={"looked": found})
+
+
+def first_dead_messages(platform: Platform, name: str) -> DeadMessagesView:
+    """Return the first messages of a source that could not be stored."""
+    found = platform.dead_messages.dead(name, DEAD_SHOWN + 1)
+    items = [
+        DeadMessageView(
+            id=message.id,
+            at=message.at,
+            topic=message.topic,
+            payload=_text(message),
+            reason=message.reason,
+        )
+        for message in found[:DEAD_SHOWN]
+    ]
+    return DeadMessagesView(items=items, more=len(found) > DEAD_SHOWN)
+
+
+def _text(message: DeadMessage) -> str:
+    return message.payload[:LONGEST_PAYLOAD].decode("utf-8", "backslashreplace")
+
+
+def _more_of_source(
+    _: Request, platform: Platform, found: StoredDocument[Source], __: object
+) -> dict[str, Any]:
+    dead = first_dead_messages(platform, found.name)
+    return {
+        "dead": dead.items,
+        "dead_more": dead.more,
+        "can_look": isinstance(found.read, FilesSource | SqlSource | StreamedSource),
+        "trial": None,
+    }
+
+
+SOURCE_PAGES = ConsoleKind(
+    SOURCES,
+    example=_EXAMPLE,
+    title=translatable("Sources"),
+    new=translatable("New source"),
+    intro=translatable(
+        "A source is where readings and events come from. Choose its kind, complete the document, "
+        "look at ten rows, then apply it."
+    ),
+    note=PASSWORDS,
+    lists_page="read",
+    list_page="documents/sources.html",
+    page="documents/source.html",
+    editor="documents/source_editor.html",
+    line_view=SourceStatus,
+    status=source_status,
+    more=_more_of_source,
+    starts=STARTS,
+    buttons={"look": _look_at_draft},
+    as_form=False,
+)
+
+
+sink_api = APIRouter(prefix="/api/v1", tags=["sinks"])
+_ALARMS = "sends: [alarms, acknowledgements]   # also scores, forecasts\n"
+SINK_STARTS: Mapping[str, str] = {
+    "mqtt": f"""name: scada
+kind: mqtt
+url: {{env: BROKER_URL}}   # mqtts://user:password@broker:8883
+topic: alerting/{{asset}}/{{definition}}/{{sends}}
+{_ALARMS}""",
+    "webhook": f"""name: mes
+kind: webhook
+url: {{env: MES_URL}}   # https://mes.plant/alarms
+{_ALARMS}""",
+    "sql": """name: reporting
+kind: sql
+url: {env: REPORTING_DB_URL}   # postgresql://user:password@host/name
+table: alerting_{sends}
+sends: [alarms, acknowledgements, scores, forecasts]
+""",
+}
+"""A document of each kind, to be completed."""
+
+
+class SinkTestView(views.View):
+    """The result of a test."""
+
+    name: str
+    result: str
+
+
+class SinkLettersView(views.View):
+    """The first dead letters of a sink, oldest first. `all`: the number of all."""
+
+    items: list[SinkLetter]
+    all: int
+
+
+class RetriedLettersView(views.View):
+    """The number of dead letters that are sent once more."""
+
+    letters: int
+
+
+@sink_api.post("/sinks/{name}:test")
+def test_sink(name: Id, platform: Served, person: Engineer, request: Request) -> SinkTestView:
+    """Send the receiver a message that is marked as a test. A database is looked at, and gets no
+    row. Role: engineer."""
+    return SinkTestView(name=name, result=_test(request, platform, name, person.name))
+
+
+@sink_api.get("/sinks/{name}/dead-letters")
+def list_letters(name: Id, platform: Served, _: Engineer) -> SinkLettersView:
+    """List the first messages that the receiver refused. Role: engineer."""
+    SINKS.find(platform, name)
+    letters = platform.sink_deliveries.letters(name, LETTERS_SHOWN)
+    number = platform.sink_deliveries.count_letters(name)
+    return SinkLettersView(items=letters, all=number)
+
+
+@sink_api.post("/sinks/{name}/dead-letters:retry")
+def retry_sink_letters(name: Id, platform: Served, person: Engineer) -> RetriedLettersView:
+    """Let the stream service send the dead letters of a sink once more. Role: engineer."""
+    count = retry_letters(platform, name, person.name, platform.clock.now())
+    return RetriedLettersView(letters=count)
+
+
+@pages.post("/sinks/{name}/test", response_class=HTMLResponse)
+def send_test(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
+    """Send the receiver a message that is marked as a test."""
+    try:
+        done = _test(request, platform, name, person.name)
+    except NotFound:
+        raise
+    except UserError as refusal:
+        return render_refusal(SINK_PAGES, request, platform, name, refusal)
+    return render_page(SINK_PAGES, request, platform, name, done=done)
+
+
+@pages.post("/sinks/{name}/retry", response_class=HTMLResponse)
+def retry_dead_letters(
+    name: Id, request: Request, platform: Served, person: FormEngineer
+) -> Response:
+    """Let the stream service send dead letters once more."""
+    retry_letters(platform, name, person.name, platform.clock.now())
+    return RedirectResponse(f"{request.url.path.removesuffix('/retry')}#dead", 303)
+
+
+def _test(request: Request, platform: Platform, name: str, actor: str) -> str:
+    trials: Trials[OpenSink] = request.app.state.sink_trials
+    sink = SINKS.find(platform, name)
+    return trials.run(lambda opened: try_sink(opened, sink, actor, platform.clock.now()))
+
+
+def _more_of_sink(
+    _: Request, platform: Platform, found: StoredDocument[Sink], __: object
+) -> dict[str, Any]:
+    letters = platform.sink_deliveries.letters(found.name, LETTERS_SHOWN)
+    return {"letters": letters, "done": ""}
+
+
+SINK_PAGES = ConsoleKind(
+    SINKS,
+    example={"name": "scada", "kind": "mqtt", "url": {"env": "BROKER_URL"}},
+    title=translatable("Sinks"),
+    new=translatable("New sink"),
+    intro=translatable(
+        "A sink is where values and alarms go out. Choose its kind, complete the document, then "
+        "apply it and send a test."
+    ),
+    note=PASSWORDS,
+    list_page="documents/sinks.html",
+    page="documents/sink.html",
+    line_view=SinkStatus,
+    status=sink_status,
+    more=_more_of_sink,
+    starts=SINK_STARTS,
+    as_form=False,
+)

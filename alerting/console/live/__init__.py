@@ -1,1 +1,0 @@
-"""What changes while a page is open, as server-sent events."""

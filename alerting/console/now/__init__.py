@@ -1,1 +1,0 @@
-"""The front page: what is wrong now, where, and what to do."""

@@ -1,1 +1,0 @@
-"""Pages of people: access, their own account, the audit."""

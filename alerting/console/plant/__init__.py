@@ -1,0 +1,1 @@
+"""The plant: its assets and variables, their trends, and imports of readings from files."""

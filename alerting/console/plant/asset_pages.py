@@ -1,0 +1,460 @@
+"""Assets at the console: their tree, one with all that is known of it, effects of a change; and
+over the REST API, version 1, with their variables, series of these, and events."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import Field, StringConstraints
+from pydantic_core import to_json
+
+from alerting.console.alarms.mute_pages import present_mutes
+from alerting.console.alarms.shapes import bands_of_times, raises_shape
+from alerting.console.api.api import MAY_NAME_NOTHING, Served, Viewer
+from alerting.console.api.parameters import NAME, Id, Instant, NameQuery
+from alerting.console.api.views import View
+from alerting.console.documents.console_kind import ConsoleKind, FormFields, ReviewView
+from alerting.console.documents.document_pages import Number, describe_revisions
+from alerting.console.plant.trend_picture import trend_of_variables
+from alerting.console.rendering import language_of, render, zone_of
+from alerting.definitions.assets import VariableType
+from alerting.definitions.model import Severity
+from alerting.definitions.wording.language import translatable
+from alerting.ports import Document, Platform
+from alerting.readings.history import to_millis
+from alerting.reporting.model_charts import BarChart, importance_bars
+from alerting.usecases.alarm_load.asset_overview import (
+    HISTORY,
+    AssetOverview,
+    Lane,
+    asset_overview,
+    asset_tree,
+)
+from alerting.usecases.ingestion.assets import ASSETS, AffectedDefinition
+from alerting.usecases.trends.series import (
+    MOST_VARIABLES,
+    EventBand,
+    VariableLine,
+    VariablePage,
+    asset_lines,
+    find_bands,
+    read_series,
+    variable_page,
+)
+
+WIDTH = 150
+HEIGHT = 36
+_HOUR = 3_600_000
+_TICKS = 3
+_VARIABLES = 8
+
+
+def spark_shape(line: VariableLine, page: VariablePage) -> str:
+    """Return the path of the hourly means of a number, in a box of 150 by 36; empty without any.
+    The line is broken where values are missing for much longer than usual."""
+    hours = line.hours.has_good()
+    if line.variable.type != "number" or len(hours.start) < 2:
+        return ""
+    means = hours.total / hours.count
+    low = float(np.min(means))
+    height = float(np.max(means)) - low or 1.0
+    start = to_millis(page.since)
+    length = to_millis(page.until) - start
+    longest = 2.5 * max(_HOUR, float(np.median(np.diff(hours.start))))
+    path = []
+    before = None
+    for at, mean in zip(hours.start.tolist(), means.tolist(), strict=True):
+        x = WIDTH * min(max((at + _HOUR / 2 - start) / length, 0.0), 1.0)
+        y = 3 + (HEIGHT - 6) * (1 - (mean - low) / height)
+        path.append(
+            f"{'L' if before is not None and at - before <= longest else 'M'}{x:.1f} {y:.1f}"
+        )
+        before = at
+    return "".join(path)
+
+
+def lane_shapes(
+    request: Request, lanes: Sequence[Lane], start: datetime, end: datetime
+) -> dict[str, Any]:
+    """Return each lane with its bands in percent of the time, and the dates below them."""
+    language = language_of(request)
+    zone = zone_of(request)
+    ticks = [(n / _TICKS, start + (end - start) * n / _TICKS) for n in range(_TICKS + 1)]
+    return {
+        "lanes": [
+            (lane, bands_of_times([(a, b or end) for a, b in lane.times], start, end))
+            for lane in lanes
+        ],
+        "ticks": [
+            {"x": round(100 * part, 1), "label": language.month_day(at.astimezone(zone))}
+            for part, at in ticks
+        ],
+    }
+
+
+def importance_of(request: Request, found: AssetOverview) -> list[tuple[str, str, BarChart]]:
+    """Return name, title and bars of the variables that the model of each definition uses most."""
+    titles = {name: one.title or name for name, one in found.asset.variables.items()}
+    made = []
+    for line in found.definitions:
+        decision = found.importance.get(line.name)
+        if decision is None:
+            continue
+        shares = decision.evidence["importance"]["variables"]
+        most = dict(sorted(shares.items(), key=lambda item: -item[1])[:_VARIABLES])
+        bars = importance_bars(most, titles, language_of(request))
+        if bars is not None:
+            made.append((line.name, line.title, bars))
+    return made
+
+
+pages = APIRouter(include_in_schema=False)
+ASSETS_SHOWN = 40
+VARIABLES_SHOWN = 30
+_DAY = timedelta(days=1)
+_MOST_ASSETS = 100_000
+
+
+@pages.get("/assets", response_class=HTMLResponse)
+def assets(
+    request: Request,
+    platform: Served,
+    _: Viewer,
+    text: NameQuery = "",
+    after: Annotated[int, Query(ge=0, le=_MOST_ASSETS)] = 0,
+) -> str:
+    """Return the tree of assets, or those with a text in name or title."""
+    now = platform.clock.now()
+    wanted = text.strip()
+    found = asset_tree(platform, now, wanted, after, ASSETS_SHOWN)
+
+    def address(position: int) -> str:
+        given = {"text": wanted, "after": position or ""}
+        query = urlencode({key: value for key, value in given.items() if value})
+        return f"/assets?{query}" if query else "/assets"
+
+    return render(
+        "assets/assets.html",
+        request,
+        found=found,
+        text=wanted,
+        address=address,
+        is_first=after == 0,
+        faulty={one.name: one.reasons for one in platform.assets.read_all()[1]},
+        now=now,
+    )
+
+
+@pages.get("/assets/{name}", response_class=HTMLResponse)
+def asset(
+    name: Id,
+    request: Request,
+    platform: Served,
+    viewer: Viewer,
+    after: NameQuery = "",
+    start: Annotated[Number, Query(alias="from")] = 0,
+    end: Annotated[Number, Query(alias="to")] = 0,
+) -> str:
+    """Return the page of an asset; with `from` and `to` the difference of two revisions."""
+    now = platform.clock.now()
+    found = asset_overview(platform, name, now, VARIABLES_SHOWN, after or None)
+    runs = viewer.may("configure")
+    stored = ASSETS.show(platform, name, now) if runs else None
+    revisions = describe_revisions(ASSET_PAGES, platform, stored, start, end) if stored else {}
+    return render(
+        "assets/asset.html",
+        request,
+        o=found,
+        asset=found.asset,
+        sparks={line.name: spark_shape(line, found.variables) for line in found.variables.items},
+        trends=_trends(found, now),
+        raises={line.name: raises_shape(line.raises) for line in found.definitions},
+        lanes=lane_shapes(request, found.lanes, now - HISTORY, now),
+        importance=importance_of(request, found),
+        **revisions,
+        runs=runs,
+        is_first=not after,
+        mutes=present_mutes(request, platform, now, asset=name),
+        now=now,
+    )
+
+
+class AssetReviewView(ReviewView):
+    """The effect of a document of an asset; a faulty one has faults alone. `dropped`: variables
+    that it declares no more."""
+
+    affected: list[AffectedDefinition] = Field(default_factory=list)
+    dropped: list[str] = Field(default_factory=list)
+
+
+def _offered(platform: Platform, _: Document) -> dict[str, dict[str, str]]:
+    known = platform.assets.all()
+    positions = {asset.position for asset in known if asset.position}
+    return {
+        "parent": {asset.name: asset.title or "" for asset in known[:500]},
+        "position": dict.fromkeys(sorted(positions), ""),
+    }
+
+
+ASSET_PAGES = ConsoleKind(
+    ASSETS,
+    example={"name": "oven-1", "variables": {"temperature": {"unit": "°C"}}},
+    title=translatable("Assets"),
+    new=translatable("New asset"),
+    reads="read",
+    own_list=True,
+    own_page=True,
+    editor="assets/edit.html",
+    review_view=AssetReviewView,
+    fields=FormFields(
+        first=("name", "title", "parent", "position"),
+        starting=lambda _: frozenset({"attributes"}),
+        named=frozenset({"of", "minus", "by", "variable"}),
+        parts="variables",
+    ),
+    offered=_offered,
+)
+
+
+def _trends(found: AssetOverview, now: datetime) -> dict[str, Any]:
+    """Return the address of the trend of each variable that is a number, over the last day."""
+    return {
+        line.name: trend_of_variables(found.asset, [line.name], now - _DAY, now)
+        for line in found.variables.items
+    }
+
+
+api = APIRouter(prefix="/api/v1", tags=["trends"])
+Seconds = Annotated[float, Field(description="Unix time in seconds.")]
+Interval = Annotated[list[Seconds], Field(min_length=2, max_length=2)]
+Start = Annotated[Instant, Query(description="Beginning of the span.")]
+End = Annotated[Instant, Query(description="End of the span, which is not part of it.")]
+_VariableName = Annotated[str, StringConstraints(max_length=NAME)]
+
+
+class AssetView(View):
+    """An asset. `variables`: their number; `last_reading`: the instant of its newest one."""
+
+    name: str
+    title: str | None
+    parent: str | None
+    variables: int
+    last_reading: datetime | None
+
+
+class VariableView(View):
+    """A variable with what came of it since `since` of the page.
+
+    `delay`: seconds after its stamp at which a value is known. `last_value`: the newest good one.
+    `good`, `bad`: numbers of samples; bad ones are of bad quality or outside the range. `coverage`:
+    share of the time without gaps, from 0 to 1 (null if nothing was read). `definitions`: those
+    that read it, drafts among them.
+    """
+
+    name: str
+    title: str
+    type: VariableType
+    unit: str | None
+    low: float | None
+    high: float | None
+    delay: float
+    controllable: bool
+    computed: bool
+    last_value: float | str | bool | None
+    last_at: datetime | None
+    good: int
+    bad: int
+    coverage: float | None
+    definitions: list[str]
+
+
+class VariablePageView(View):
+    """Variables of an asset by name, with what came in [since, until), except for the times of
+    `unread`, whose readings are too many to read now. `next`: for `after` of the next page."""
+
+    asset: str
+    since: datetime
+    until: datetime
+    unread: list[Interval]
+    items: list[VariableView]
+    next: str | None
+
+
+class VariableSeriesView(View):
+    """One variable. Each point is a reading, or a bucket of time that begins at `t`; null where
+    there is no good value.
+
+    `source`: of what points are made; `gaps`: times without a good value; `bad`: times with values
+    of bad quality or outside the range; `count`: good values in the span.
+    """
+
+    variable: str
+    title: str
+    unit: str | None
+    source: Literal["readings", "minutes", "hours"]
+    t: list[Seconds]
+    low: list[float | None]
+    high: list[float | None]
+    mean: list[float | None]
+    gaps: list[Interval]
+    bad: list[Interval]
+    count: int
+
+
+class SeriesView(View):
+    """Series of an asset's variables. `unread`: times whose readings are too many to read now; they
+    are missing in every series."""
+
+    asset: str
+    start: datetime
+    end: datetime
+    series: list[VariableSeriesView]
+    unread: list[Interval]
+
+
+class EpisodeBandView(View):
+    """An episode; `closed_at` is null while it is open."""
+
+    id: str
+    definition: str
+    title: str
+    severity: Severity
+    raised_at: datetime
+    closed_at: datetime | None
+    backfilled: bool
+    withdrawn: bool
+
+
+class BandsView(View):
+    """Events and episodes of a span, oldest first. `cut`: there are more than the newest 1,000 of
+    each, which are given."""
+
+    asset: str
+    start: datetime
+    end: datetime
+    events: list[EventBand]
+    episodes: list[EpisodeBandView]
+    cut: bool
+
+
+@api.get("/assets")
+def list_assets(platform: Served, _: Viewer) -> list[AssetView]:
+    """List all assets by name."""
+    return [
+        AssetView(
+            name=line.asset.name,
+            title=line.asset.title,
+            parent=line.asset.parent,
+            variables=len(line.asset.variables),
+            last_reading=line.last_reading,
+        )
+        for line in asset_lines(platform, platform.clock.now())
+    ]
+
+
+@api.get("/assets/{asset}/variables")
+def list_variables(
+    asset: Id,
+    platform: Served,
+    _: Viewer,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    after: Annotated[NameQuery | None, Query(description="`next` of the page before.")] = None,
+) -> VariablePageView:
+    """List the variables of an asset with what came of them over the last day, page by page."""
+    found = variable_page(platform, asset, platform.clock.now(), limit, after)
+    return VariablePageView(
+        asset=found.asset,
+        since=found.since,
+        until=found.until,
+        unread=_spans(found.unread),
+        items=[variable_view(line) for line in found.items],
+        next=found.next,
+    )
+
+
+@api.get("/series", response_model=SeriesView, openapi_extra=MAY_NAME_NOTHING)
+def show_series(
+    platform: Served,
+    _: Viewer,
+    asset: NameQuery,
+    variable: Annotated[list[_VariableName], Query(min_length=1, max_length=MOST_VARIABLES)],
+    start: Start,
+    end: End,
+    points: Annotated[
+        int, Query(ge=50, le=4000, description="About how many points a variable has at most.")
+    ] = 800,
+) -> Response:
+    """Show series of up to 12 numbers of an asset, decimated so that minimum and maximum stay.
+
+    At most 4,000 readings of a variable are given as they are: low, high and mean are the value.
+    Texts and booleans have no series.
+    """
+    found = read_series(platform, asset, variable, start, end, points, platform.clock.now())
+    columns = ("low", "high", "mean")
+    # a model of each number would take longer than reading it
+    series = [
+        {
+            "variable": one.variable,
+            "title": one.title,
+            "unit": one.unit,
+            "source": one.source,
+            "t": (one.t / 1000).tolist(),
+            **{name: getattr(one, name).tolist() for name in columns},
+            "gaps": _spans(one.gaps),
+            "bad": _spans(one.bad),
+            "count": one.count,
+        }
+        for one in found.series
+    ]
+    answer = {
+        "asset": found.asset,
+        "start": found.start,
+        "end": found.end,
+        "series": series,
+        "unread": _spans(found.unread),
+    }
+    return Response(to_json(answer, inf_nan_mode="null"), media_type="application/json")
+
+
+@api.get("/events", openapi_extra=MAY_NAME_NOTHING, operation_id="list_events")
+def list_bands(platform: Served, _: Viewer, asset: NameQuery, start: Start, end: End) -> BandsView:
+    """List the events of an asset and those above it, and its episodes, that overlap a span."""
+    found = find_bands(platform, asset, start, end)
+    return BandsView(
+        asset=asset,
+        start=start,
+        end=end,
+        events=found.events,
+        episodes=[EpisodeBandView.model_validate(one) for one in found.episodes],
+        cut=found.cut,
+    )
+
+
+def variable_view(line: VariableLine) -> VariableView:
+    """Return the view of a variable."""
+    declared = line.variable
+    return VariableView(
+        name=line.name,
+        title=declared.title or line.name,
+        type=declared.type,
+        unit=declared.unit,
+        low=declared.low,
+        high=declared.high,
+        delay=line.delay / timedelta(seconds=1),
+        controllable=declared.controllable,
+        computed=declared.computed is not None,
+        last_value=line.last.value if line.last else None,
+        last_at=line.last.at if line.last else None,
+        good=line.good,
+        bad=line.bad,
+        coverage=line.coverage,
+        definitions=line.definitions,
+    )
+
+
+def _spans(spans: Iterable[Sequence[int]]) -> list[list[float]]:
+    return [[start / 1000, end / 1000] for start, end in spans]

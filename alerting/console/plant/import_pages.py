@@ -1,0 +1,384 @@
+"""Pages of imports: choose a file, see what was recognised, choose, write, follow the result."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from pydantic import ValidationError
+
+from alerting.adapters.files.recognition import FORMATS, ISO, ORDERS
+from alerting.console.access import confirms
+from alerting.console.api.api import Engineer, Served
+from alerting.console.api.parameters import Id
+from alerting.console.plant.import_jobs import (
+    MOST_BYTES,
+    Choices,
+    Fields,
+    Import,
+    Imports,
+    receive_form,
+)
+from alerting.console.rendering import FormEngineer, render, zone_of
+from alerting.definitions.faults import NotFound, UserError, storable
+from alerting.definitions.wording.fault_messages import fault_of
+from alerting.ports import EventRow, ReadingRow
+from alerting.usecases.explain import LONGEST_SELECTED
+from alerting.usecases.ingestion.tables import name_options
+
+pages = APIRouter(include_in_schema=False)
+MOST_OFFERED = 500
+COLUMNS_SHOWN = 100
+VARIABLES_DRAWN = 4
+_LISTS = frozenset({"title", "before", "name"})
+_OTHER_SESSION = "this form belongs to another session; open the page again and repeat"
+LABELS: Mapping[str, str] = {
+    "what": "What the lines are",
+    "asset": "Asset",
+    "zone": "Time zone",
+    "time_format": "Format of times",
+    "time": "Column of the time",
+    "event_type": "Type of all events",
+    "type_column": "Column of the type",
+    "end_column": "Column of the end",
+    "duration": "Duration of new types",
+    "asset_column": "Column of the asset",
+    "separator": "Separator",
+    "decimal": "Decimal mark",
+    "encoding": "Encoding",
+    "missing": "Texts that mean: no value",
+    "duplicates": "Lines of the same time",
+    "skip_bad": "Bad lines",
+    "take_back": "What becomes of the lines",
+}
+"""The choices, in their order."""
+_FIRST = frozenset({"what", "asset", "zone", "time_format", "time"})
+"""Choices that are offered at once; the others after a tap, unless a refusal asks for them."""
+_OF_EVENTS = frozenset({"event_type", "type_column", "end_column", "duration"})
+"""Choices of a file of events alone, at once."""
+_OPTIONS: Mapping[str, str] = {
+    **{f"--{field.replace('_', '-')}": field for field in LABELS},
+    "--tz": "zone",
+    "--sep": "separator",
+    "--type": "event_type",
+    "--lasting": "duration",
+    "--instant": "duration",
+}
+"""The choice that does what an option of the command does, which messages of the import name."""
+_LABELLED: Mapping[str, str] = {
+    "--rename": "Name",
+    "--only": "Import",
+}
+_FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
+    "what": (
+        ("", "as recognised"),
+        ("readings", "readings"),
+        ("events", "events"),
+    ),
+    "duration": (
+        ("", "lasting if there are ends, else instant"),
+        ("lasting", "lasting"),
+        ("instant", "instant"),
+    ),
+    "take_back": (
+        ("", "store them"),
+        ("yes", "remove those that are stored exactly so"),
+    ),
+    "duplicates": (
+        ("refuse", "refuse them if their values differ"),
+        ("last", "the last value counts"),
+        ("mean", "the mean counts"),
+    ),
+    "skip_bad": (("", "refuse the file"), ("yes", "leave them out")),
+}
+
+
+def the_imports(request: Request, _: Engineer) -> Imports:
+    """Return the imports of this server. Raises HTTPException 503 without a folder for them."""
+    found: Imports | None = request.app.state.import_files
+    if found is None:
+        raise HTTPException(503, "this server takes no imports")
+    return found
+
+
+async def read_choices(request: Request) -> Choices:
+    """Return the choices of a form. Raises HTTPException 422 for what is none."""
+    form = await request.form()
+    given = {key: form.getlist(key) if key in _LISTS else form[key] for key in form if form[key]}
+    try:
+        return Choices.model_validate(given)
+    except ValidationError as fault:
+        said = "; ".join(str(fault_of(error)) for error in fault.errors()[:5])
+        raise HTTPException(422, said) from fault
+
+
+TheImports = Annotated[Imports, Depends(the_imports)]
+TheChoices = Annotated[Choices, Depends(read_choices)]
+
+
+@pages.get("/import", response_class=HTMLResponse)
+def start_page(request: Request, platform: Served, imports: TheImports, _: Engineer) -> str:
+    """Return the page to choose a file, with the imports of the last day."""
+    return _start_page(request, platform, imports)
+
+
+@pages.post("/import", response_class=HTMLResponse)
+async def send_file(
+    request: Request, platform: Served, imports: TheImports, person: Engineer
+) -> Response:
+    """Take a file from the form, and lead to what is recognised in it."""
+    admitted: list[Import] = []
+    typed: Fields = {}
+
+    def admit(fields: Fields, name: str) -> Path:
+        if not confirms(person, fields.get("csrf", "")) or person.device is not None:
+            raise HTTPException(403, _OTHER_SESSION)
+        size = int(request.headers.get("content-length", "0"))
+        try:
+            given = {key: fields[key].strip() for key in ("asset", "what") if fields.get(key)}
+            choices = Choices.model_validate(given)
+        except ValidationError as fault:
+            raise UserError("the form is not one of this page") from fault
+        admitted.append(imports.admit(name, person.name, size, choices))
+        return admitted[0].file
+
+    try:
+        await receive_form(request, typed, admit, imports.require_space)
+        await run_in_threadpool(imports.check, platform, admitted[0], admitted[0].choices)
+    except BaseException as fault:
+        for one in admitted:
+            await run_in_threadpool(imports.remove, one)
+        is_full = isinstance(fault, HTTPException) and fault.status_code == 429
+        if not is_full and not isinstance(fault, UserError):
+            raise
+        why = fault.message if isinstance(fault, UserError) else fault.detail  # type: ignore[attr-defined]
+        page = await run_in_threadpool(_start_page, request, platform, imports, why, typed)
+        headers = {"retry-after": "60"} if is_full else None
+        return HTMLResponse(page, 429 if is_full else 422, headers)
+    return await run_in_threadpool(_to, admitted[0])
+
+
+@pages.get("/import/{id}", response_class=HTMLResponse)
+def import_page(
+    id: Id, request: Request, platform: Served, imports: TheImports, _: Engineer
+) -> str:
+    """Return the page of an import."""
+    return _import_page(request, platform, imports.find(id))
+
+
+@pages.get("/import/{id}/rejects", response_class=FileResponse)
+def send_rejects(id: Id, imports: TheImports, _: Engineer) -> FileResponse:
+    """Send the bad lines that an import left out, with their reasons, as CSV."""
+    one = imports.find(id)
+    if not one.rejects.exists():
+        raise NotFound("this import rejected no line")
+    return FileResponse(one.rejects, media_type="text/csv", filename=f"rejects-{one.id}.csv")
+
+
+@pages.post("/import/{id}/check", response_class=HTMLResponse)
+def check_again(
+    id: Id,
+    request: Request,
+    platform: Served,
+    imports: TheImports,
+    _: FormEngineer,
+    choices: TheChoices,
+) -> Response:
+    """Check the file again with the choices of the form."""
+    return _check(request, platform, imports, imports.find(id), choices)
+
+
+@pages.post("/import/{id}/take-back", response_class=HTMLResponse)
+def take_back(
+    id: Id, request: Request, platform: Served, imports: TheImports, _: FormEngineer
+) -> Response:
+    """Check which lines of an imported file are stored, before they are removed; of one whose lines
+    were removed, how it is imported rightly."""
+    one = imports.find(id)
+    choices = one.choices.model_copy(update={"take_back": not one.choices.take_back})
+    return _check(request, platform, imports, one, choices)
+
+
+@pages.post("/import/{id}/write", response_class=HTMLResponse)
+def write_file(
+    id: Id, request: Request, platform: Served, imports: TheImports, person: FormEngineer
+) -> Response:
+    """Begin to write the lines of a file, or to remove them."""
+    one = imports.find(id)
+    try:
+        imports.write(platform, one, person.name)
+    except UserError as fault:
+        return HTMLResponse(_import_page(request, platform, one, fault.message), 422)
+    return _to(one)
+
+
+@pages.post("/import/{id}/delete", response_class=HTMLResponse)
+def delete_import(id: Id, imports: TheImports, _: FormEngineer) -> RedirectResponse:
+    """Delete an import; one under way stops."""
+    imports.remove(imports.find(id))
+    return RedirectResponse("/import", 303)
+
+
+def _check(
+    request: Request, platform: Served, imports: Imports, one: Import, choices: Choices
+) -> Response:
+    try:
+        imports.check(platform, one, choices)
+    except UserError as fault:
+        return HTMLResponse(_import_page(request, platform, one, fault.message), 422)
+    return _to(one)
+
+
+def _to(one: Import) -> RedirectResponse:
+    """Return the way to the page of an import; work that is done at once is done by then."""
+    one.over.wait(1)
+    return RedirectResponse(f"/import/{one.id}", 303)
+
+
+def _start_page(
+    request: Request,
+    platform: Served,
+    imports: Imports,
+    refusal: str = "",
+    typed: Fields | None = None,
+) -> str:
+    """Return the page to choose a file. `typed`: the fields of a form that was refused."""
+    names = sorted(asset.name for asset in platform.assets.all())
+    return render(
+        "import.html",
+        request,
+        found=imports.all(),
+        assets=names[:MOST_OFFERED],
+        most_gib=MOST_BYTES >> 30,
+        refusal=refusal,
+        typed={name: (typed or {}).get(name, "") for name in ("what", "asset")},
+    )
+
+
+def _import_page(request: Request, platform: Served, one: Import, refusal: str = "") -> str:
+    zone = zone_of(request)
+    understood = one.checked.understood if one.checked else None
+    labels = {field: f"“{label}”" for field, label in LABELS.items()}
+    names = {option: labels[field] for option, field in _OPTIONS.items()}
+    names |= {o: f"“{n}”" for o, n in _LABELLED.items()}
+    asked = _asked(" ".join([one.fault, *(understood.notes if understood else ())]))
+    is_event = one.choices.what == "events" or isinstance(next(iter(one.rows), None), EventRow)
+    first = _FIRST | asked | (_OF_EVENTS if is_event else frozenset())
+
+    def show(text: str) -> str:
+        return name_options(storable(text.replace(str(one.file), one.name)), names)
+
+    def local(instant: datetime) -> str:
+        return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+    def exact(value: object) -> str:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return f"{value:.15g}" if is_number else str(value)[:200]
+
+    headline, *details = show(one.fault).split("\n")
+    return render(
+        "import_job.html",
+        request,
+        job=one,
+        u=understood,
+        rows=[_row(row) for row in one.rows],
+        labels=LABELS,
+        first_choices=[f for f in LABELS if f in first],
+        other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
+        asked=asked,
+        options=_options(one),
+        offered=_offered(one, platform),
+        fault=headline,
+        is_event=is_event,
+        has_file=one.file.exists(),
+        fault_details=[line.strip().removeprefix("- ") for line in details],
+        show=show,
+        columns_shown=COLUMNS_SHOWN,
+        drawn=_drawn(one),
+        local=local,
+        exact=exact,
+        refusal=refusal,
+    )
+
+
+def _asked(text: str) -> frozenset[str]:
+    """Return the choices that a text of the import asks for, by the options it names."""
+    named = re.findall(r"--[a-z][a-z-]*", text)
+    return frozenset(_OPTIONS[option] for option in named if option in _OPTIONS)
+
+
+def _row(row: ReadingRow | EventRow) -> dict[str, Any]:
+    if isinstance(row, ReadingRow):
+        return {"asset": row.asset, "ts": row.ts, "values": row.values}
+    begun = {"asset": row.asset, "ts": row.start, "values": row.attributes}
+    return {**begun, "type": row.type, "end": row.end}
+
+
+def _options(one: Import) -> dict[str, list[tuple[str, str]]]:
+    """Return the options of each choice from a list: its value and text; what a refusal names, or
+    was chosen, is first."""
+    form = one.checked.understood.form if one.checked else None
+    detected = "as recognised"
+    lists = {
+        "zone": _zones(),
+        "time_format": _formats(),
+        "separator": (";", ",", "tab", "|"),
+        "decimal": (".", ","),
+        "encoding": ("utf-8", "cp1252", "iso-8859-15", "utf-16"),
+    }
+    options = {}
+    for field, values in lists.items():
+        found = getattr(form, field, None)
+        chosen = getattr(one.choices, field)
+        usual = ("", detected if chosen or not found else f"{found} ({detected})")
+        named = [value for value in values if value in one.fault]
+        ordered = dict.fromkeys([*named, *([chosen] if chosen else []), *values])
+        options[field] = [usual, *((value, value) for value in ordered)]
+    for field, fixed in _FIXED.items():
+        options[field] = [*fixed]
+    return options
+
+
+def _offered(one: Import, platform: Served) -> dict[str, list[str]]:
+    """Return what is offered while a name is typed."""
+    understood = one.checked.understood if one.checked else None
+    columns = [column.title for column in understood.columns] if understood else []
+    times = [*understood.form.time_columns, *columns] if understood else []
+    named = dict.fromkeys(("asset_column", "type_column", "end_column"), columns)
+    offered = {
+        **named,
+        "time": times,
+        "asset": sorted(asset.name for asset in platform.assets.all()),
+        "event_type": [type.name for type in platform.assets.event_types()],
+    }
+    return {field: names[:MOST_OFFERED] for field, names in offered.items()}
+
+
+def _drawn(one: Import) -> tuple[str, list[str], str, str]:
+    """Return the asset, the variables and the time, at most a year, that the link to the data
+    shows."""
+    result = one.result
+    if result is None or result.first is None or result.last is None:
+        return "", [], "", ""
+    numbers = [name for name, kind in result.variables.items() if kind == "number"]
+    end = result.last + timedelta(minutes=1)  # which shows the last reading, too
+    start = max(result.first, end - LONGEST_SELECTED)
+    names = (numbers or [*result.variables])[:VARIABLES_DRAWN]
+    return (result.assets or ("",))[0], names, start.isoformat(), end.isoformat()
+
+
+@cache
+def _zones() -> tuple[str, ...]:
+    return tuple(sorted(name for name in available_timezones() if "/" in name or name == "UTC"))
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    orders = [one.name for both in ORDERS.values() for one in both]
+    return tuple(dict.fromkeys([ISO, *(found.name for found in FORMATS), *orders]))

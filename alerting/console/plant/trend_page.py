@@ -1,0 +1,545 @@
+"""The trend of variables of an asset over a time: a page, drawn by the server, and again by
+scripts, where they run, for zooming; and over the REST API, version 1, statistics of a selected
+time, the times at which a condition held, and labels.
+
+Everything that is shown is in the address, so that it can be sent to a colleague.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, cast, get_args
+from urllib.parse import parse_qs
+
+import yaml
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Engineer, Served, Viewer
+from alerting.console.api.parameters import (
+    NAME,
+    Cursor,
+    Duration,
+    FormField,
+    Id,
+    Instant,
+    NameQuery,
+    NameText,
+    Short,
+    SomeShort,
+    read_duration,
+)
+from alerting.console.api.views import View, read_cursor
+from alerting.console.plant.trend_picture import (
+    KIND_NAMES,
+    MOST_VARIABLES,
+    NOTHING_TYPED,
+    SPANS,
+    USUAL_SPAN,
+    Asked,
+    ShownTime,
+    Typed,
+    find_marks,
+    lane,
+    marks_shape,
+    moved,
+    numeric_names,
+    read_instant,
+    read_time,
+    ticks,
+)
+from alerting.console.rendering import FormEngineer, language_of, render, zone_of
+from alerting.console.scripts import has_uplot
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.wording.language import Language, translatable
+from alerting.operators.actions import NotAllowed
+from alerting.ports import Platform
+from alerting.readings.history import to_millis
+from alerting.readings.interval_labels import MOST_LABELLED_VARIABLES, IntervalLabel, LabelKind
+from alerting.usecases.explain import (
+    MOST_SELECTED,
+    FoundTimes,
+    LimitCondition,
+    find_times,
+    numeric_variables,
+    selected_statistics,
+)
+from alerting.usecases.labels import (
+    LabelPosition,
+    list_labels,
+    mark_interval,
+    undo_label,
+    without_bad_values,
+)
+from alerting.usecases.trends.series import read_series
+
+router = APIRouter(prefix="/api/v1", tags=["trends"])
+Variables = Annotated[
+    list[Annotated[str, Field(max_length=NAME)]], Query(min_length=1, max_length=MOST_VARIABLES)
+]
+Start = Annotated[Instant, Query(description="Readings after this instant.")]
+End = Annotated[Instant, Query(description="Readings up to this instant.")]
+Limit = Annotated[float | None, Query(allow_inf_nan=False)]
+
+
+class VariableStatistics(View):
+    """Statistics of one variable, null without a value. `spread`: standard deviation, of one value
+    null; `low`, `high`: 5 and 95 % of the values are below."""
+
+    variable: str
+    title: str
+    unit: str | None
+    count: int
+    mean: float | None
+    spread: float | None
+    lowest: float | None
+    low: float | None
+    median: float | None
+    high: float | None
+    highest: float | None
+
+
+@router.get("/statistics", openapi_extra=MAY_NAME_NOTHING)
+def show_statistics(
+    platform: Served, _: Viewer, asset: NameQuery, variable: Variables, start: Start, end: End
+) -> list[VariableStatistics]:
+    """Return statistics of numeric variables over a time, of the readings themselves: at most
+    3 million readings within a year."""
+    return statistic_views(platform, asset, variable, start, end)
+
+
+@router.get("/occurrences", openapi_extra=MAY_NAME_NOTHING)
+def show_occurrences(
+    platform: Served,
+    _: Viewer,
+    asset: NameQuery,
+    variable: NameQuery,
+    start: Start,
+    end: End,
+    above: Limit = None,
+    below: Limit = None,
+    lasting: Annotated[Duration, Query(alias="for")] = timedelta(0),
+) -> FoundTimes:
+    """Find the times at which a variable was above a value, below one, or outside of both, for at
+    least a time: as the problem of a definition is found."""
+    of = numeric_variables(platform.assets.get(asset), [variable])
+    condition = LimitCondition(variable, above, below, lasting)
+    readings = without_bad_values(platform).readings
+    return find_times(readings, of, condition, start, end)
+
+
+def statistic_views(
+    platform: Platform,
+    asset: str,
+    variables: Sequence[str],
+    start: datetime,
+    end: datetime,
+    most: int = MOST_SELECTED,
+) -> list[VariableStatistics]:
+    """Return the statistics of variables with title and unit. Raises UserError as the use case."""
+    of = numeric_variables(platform.assets.get(asset), variables)
+    readings = without_bad_values(platform).readings
+    found = selected_statistics(readings, of, variables, start, end, most)
+    return [
+        VariableStatistics.model_validate(
+            {
+                **dict.fromkeys(VariableStatistics.model_fields),
+                "count": 0,
+                **(vars(statistics) if statistics else {}),
+                "variable": name,
+                "title": title_of(of, name),
+                "unit": of.variables[name].unit,
+            }
+        )
+        for name, statistics in found.items()
+    ]
+
+
+def title_of(asset: Asset, variable: str) -> str:
+    """Return the name of a variable for people."""
+    return asset.variables[variable].title or variable.replace("_", " ")
+
+
+class LabelBody(BaseModel):
+    """A time to label."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    asset: NameText
+    variables: Annotated[list[NameText], Field(max_length=MOST_LABELLED_VARIABLES)] = Field(
+        [], description="Variables that are concerned; empty for all of the asset."
+    )
+    start: Instant = Field(description="First instant of the time.")
+    end: Instant = Field(description="End of the time, which is not part of it; at most a year on.")
+    kind: LabelKind = Field(
+        description="bad: the values count as of bad quality. not_to_learn_from: no model learns "
+        "from the time, or is measured by it."
+    )
+    reason: SomeShort = Field(description="Why, for those who look at this time later.")
+
+
+class UndoBody(BaseModel):
+    """Why a label is undone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Short = ""
+
+
+class LabelPage(View):
+    """Labels, those made last first; `next` is the cursor of the page after this one, null on the
+    last."""
+
+    items: list[IntervalLabel]
+    next: str | None
+
+
+@router.get("/labels", operation_id="list_marks", openapi_extra=MAY_NAME_NOTHING)
+def show_labels(
+    platform: Served,
+    _: Viewer,
+    asset: NameQuery,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Cursor | None = None,
+) -> LabelPage:
+    """List the labels of an asset, undone ones among them, page by page."""
+    before = LabelPosition(*read_cursor(cursor)) if cursor else None
+    found = list_labels(platform, asset, limit + 1, before)
+    items = found[:limit]
+    last = items[-1] if len(found) > limit else None
+    return LabelPage(items=items, next=last and f"{to_millis(last.made_at)}_{last.id}")
+
+
+@router.post("/labels", openapi_extra=MAY_NAME_NOTHING | MAY_CONFLICT, operation_id="mark_time")
+def label(body: LabelBody, platform: Served, person: Engineer) -> IntervalLabel:
+    """Label a time of an asset. Idempotent: the same label in force is returned as it is. Role:
+    engineer."""
+    return mark_interval(
+        platform,
+        platform.audit,
+        body.asset,
+        body.variables,
+        body.start,
+        body.end,
+        body.kind,
+        body.reason,
+        person.name,
+        platform.clock.now(),
+    )
+
+
+@router.post("/labels/{id}:undo", operation_id="undo_mark")
+def undo_by_api(
+    id: Id, platform: Served, person: Engineer, body: UndoBody | None = None
+) -> IntervalLabel:
+    """Undo a label; its document stays. Idempotent. Role: engineer."""
+    reason = body.reason if body else ""
+    return undo_label(platform, platform.audit, id, person.name, platform.clock.now(), reason)
+
+
+pages = APIRouter(include_in_schema=False)
+FIRST_VARIABLES = 3
+POINTS = 1000
+MOST_ASSETS_OFFERED = 500
+MOST_VARIABLES_OFFERED = 200
+COMPUTED_AT_ONCE = 100_000
+"""Readings of which the page shows statistics without being asked: reading more takes time."""
+_TEXT = 40
+ShortText = Annotated[str, Query(max_length=_TEXT)]
+
+
+@pages.get("/trends", response_class=HTMLResponse)
+def trends(
+    request: Request,
+    platform: Served,
+    _: Viewer,
+    asset: NameQuery = "",
+    variable: Annotated[
+        list[Annotated[str, Field(max_length=NAME)]], Query(max_length=MOST_VARIABLES)
+    ] = [],  # noqa: B006 - FastAPI copies it
+    start: ShortText = "",
+    end: ShortText = "",
+    span: ShortText = "",
+    find: NameQuery = "",
+    above: ShortText = "",
+    below: ShortText = "",
+    lasting: Annotated[str, Query(alias="for", max_length=_TEXT)] = "",
+    statistics: bool = False,
+    part: bool = False,
+    mark: LabelKind | None = None,
+) -> Response:
+    """Return the page of a trend. `start`, `end`: ISO 8601, local times of the plant without a
+    zone; `span`: the last hours or days instead. `find`: the variable whose times beyond limits are
+    listed. `statistics`: also of many readings. `part`: without pictures, for a script that draws
+    them. `mark`: with the form open that marks the time so."""
+    asked = Asked(asset, tuple(variable), start, end, span, find, above, below, lasting)
+    typed = Typed(kind=mark or "")
+    return trend_page(request, platform, asked, typed, statistics=statistics, part=part)
+
+
+def trend_page(
+    request: Request,
+    platform: Platform,
+    asked: Asked,
+    typed: Typed = NOTHING_TYPED,
+    *,
+    statistics: bool = False,
+    part: bool = False,
+) -> Response:
+    """Return the page of what is asked for. `typed`: a mark that was refused. Raises NotFound for
+    an unknown asset or variable, UserError for a variable that is no number."""
+    assets = [one for one in platform.assets.all() if numeric_names(one)]
+    if not assets:
+        return HTMLResponse(render("trends.html", request, of=None, assets=[]))
+    of, asked = choose(platform, asked, assets)
+    now = platform.clock.now()
+    language = language_of(request)
+    shown, note, refusal = read_time(request, platform, asked, now)
+    found = find_part(platform, of, asked, shown)
+    marks = find_marks(platform, of, shown, language)
+    names = asked.variables
+    page = render(
+        "trends.html",
+        request,
+        asked=asked,
+        names=names,
+        shown=shown,
+        moved=moved(asked, shown),
+        note=note,
+        refusal=refusal,
+        typed=typed,
+        kind_names=KIND_NAMES,
+        spans=SPANS,
+        usual=USUAL_SPAN,
+        titles={n: (title_of(of, n), of.variables[n].unit or "") for n in names},
+        statistics=_statistics(
+            platform, of, names, shown, MOST_SELECTED if statistics else COMPUTED_AT_ONCE
+        ),
+        has_uplot=has_uplot(),
+        now=now,
+        **offers(of, assets),
+        **found,
+        **_drawn(platform, asked, shown, found["levels"], language, now, without=part),
+        **_background(request, marks, shown, language),
+    )
+    return HTMLResponse(page, 422 if refusal or found["wrong"] or typed.refusal else 200)
+
+
+def choose(platform: Platform, asked: Asked, assets: Sequence[Asset]) -> tuple[Asset, Asked]:
+    """Return the asset that is asked for, the first one if none is, and what is asked of it: its
+    first variables if none are named. Raises NotFound and UserError."""
+    of = platform.assets.get(asked.asset) if asked.asset else assets[0]
+    if of is None:
+        raise NotFound(translatable("there is no such asset"))
+    usual = tuple(numeric_names(of)[:FIRST_VARIABLES])
+    names = tuple(dict.fromkeys(name for name in asked.variables if name)) or usual
+    numeric_variables(of, names)
+    return of, asked._replace(asset=of.name, variables=names)
+
+
+def offers(of: Asset, assets: Sequence[Asset]) -> dict[str, Any]:
+    """Return the assets and variables that the page offers."""
+    numbers = numeric_names(of)[:MOST_VARIABLES_OFFERED]
+    return {
+        "of": of,
+        "assets": [(one.name, one.title) for one in assets[:MOST_ASSETS_OFFERED]],
+        "offered": [(name, title_of(of, name)) for name in numbers],
+    }
+
+
+def _drawn(
+    platform: Platform,
+    asked: Asked,
+    shown: ShownTime,
+    levels: Sequence[float],
+    language: Language,
+    now: datetime,
+    *,
+    without: bool,
+) -> dict[str, Any]:
+    """Return the lanes, none `without` pictures, and whether readings are too many to be read."""
+    if without or not asked.variables:
+        return {"lanes": [], "unread": False}
+    found = read_series(platform, asked.asset, asked.variables, *shown, POINTS, now)
+    lanes = [
+        {
+            "name": one.variable,
+            "count": one.count,
+            **lane(one, shown, levels if one.variable == asked.find else [], language),
+        }
+        for one in found.series
+    ]
+    return {"lanes": lanes, "unread": bool(found.unread)}
+
+
+def _background(
+    request: Request, marks: dict[str, Any], shown: ShownTime, language: Language
+) -> dict[str, Any]:
+    """Return what stands behind the lanes, for the server's picture and for the script's."""
+    zone = zone_of(request)
+    drawn = marks.pop("drawn")
+    return {
+        **marks,
+        "bands_data": [
+            (b.kind, b.title, b.start.timestamp(), b.end.timestamp(), b.variables) for b in drawn
+        ],
+        "places": marks_shape(drawn, shown),
+        "minute": timedelta(minutes=1),
+        "ticks": ticks(shown, zone, language),
+        "local": lambda at: f"{at.astimezone(zone):%Y-%m-%dT%H:%M}",
+        "local_seconds": lambda at: f"{at.astimezone(zone):%Y-%m-%dT%H:%M:%S}",
+    }
+
+
+def _statistics(
+    platform: Platform, asset: Asset, names: Sequence[str], shown: ShownTime, most: int
+) -> Sequence[Any] | None:
+    """Return the statistics of what is shown; None of more readings than these."""
+    try:
+        return statistic_views(platform, asset.name, names, *shown, most)
+    except UserError:
+        return None
+
+
+def find_part(platform: Platform, asset: Asset, asked: Asked, shown: ShownTime) -> dict[str, Any]:
+    """Return the condition that is asked for, its limits, the times at which it held, why they
+    cannot be found, and the definition that raises an alarm at it. Raises NotFound, and UserError
+    for a variable that is no number."""
+    found: dict[str, Any] = {
+        "condition": None,
+        "levels": [],
+        "found": None,
+        "wrong": "",
+        "draft": "",
+    }
+    if not asked.find:
+        return found
+    numeric_variables(asset, [asked.find])
+    try:
+        condition = _condition(asked)
+        found["condition"] = condition
+        found["levels"] = [v for v in (condition.above, condition.below) if v is not None]
+        found["draft"] = _draft(asset, condition)
+        readings = without_bad_values(platform).readings
+        found["found"] = find_times(readings, asset, condition, *shown)
+    except UserError as fault:
+        found["wrong"] = fault.message
+    except ValueError as fault:
+        found["wrong"] = f"“{asked.lasting}” {fault}"
+    return found
+
+
+def _condition(asked: Asked) -> LimitCondition:
+    lasting = read_duration(asked.lasting) if asked.lasting.strip() else timedelta(0)
+    condition = LimitCondition(asked.find, _number(asked.above), _number(asked.below), lasting)
+    condition.problem()
+    return condition
+
+
+def _number(text: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        found = float(text.replace(",", "."))
+    except ValueError:
+        found = float("nan")
+    if not abs(found) < 1e300:
+        raise UserError(translatable("“{text}” is not a number", text=text))
+    return found
+
+
+def _draft(asset: Asset, condition: LimitCondition) -> str:
+    """Return the definition that raises an alarm at a condition, as YAML."""
+    sides = {"above": condition.above, "below": condition.below}
+    side = "high" if condition.above is not None else "low"
+    name = f"{asset.name}-{condition.variable}-{side}".lower().replace("_", "-")
+    document = {
+        "name": name,
+        "kind": "threshold",
+        "assets": [asset.name],
+        "variable": condition.variable,
+        **{key: value for key, value in sides.items() if value is not None},
+    }
+    if condition.lasting:
+        document["for"] = f"{int(condition.lasting.total_seconds())}s"
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+_PAGE = "/trends"
+_ADDRESS = 4000
+_FIELD = 200
+Back = Annotated[str, Form(max_length=_ADDRESS)]
+VariableFields = Annotated[
+    list[Annotated[str, Field(max_length=NAME)]], Form(alias="variable", max_length=MOST_VARIABLES)
+]
+
+
+@pages.post("/trends/labels", response_class=HTMLResponse)
+def mark(
+    request: Request,
+    platform: Served,
+    person: FormEngineer,
+    asset: FormField = "",
+    variables: VariableFields = [],  # noqa: B006 - FastAPI copies it
+    start: FormField = "",
+    end: FormField = "",
+    kind: FormField = "",
+    whole: FormField = "",
+    reason: FormField = "",
+    back: Back = "",
+) -> Response:
+    """Mark a time, and go back to the trend; a refusal is shown on the same page."""
+    typed = Typed(start, end, kind, bool(whole), reason)
+    now = platform.clock.now()
+    try:
+        if kind not in get_args(LabelKind):
+            raise UserError(translatable("choose what the mark means"))
+        mark_interval(
+            platform,
+            platform.audit,
+            asset,
+            () if whole else variables,
+            read_instant(request, start),
+            read_instant(request, end),
+            cast(LabelKind, kind),
+            reason,
+            person.name,
+            now,
+        )
+    except (NotFound, NotAllowed):
+        raise
+    except UserError as refusal:
+        asked = _asked(back)._replace(asset=asset)
+        return trend_page(request, platform, asked, typed._replace(refusal=refusal.message))
+    return RedirectResponse(_address(back, asset), 303)
+
+
+@pages.post("/trends/labels/{id}/undo", response_class=HTMLResponse)
+def undo(
+    id: Id, platform: Served, person: FormEngineer, reason: FormField = "", back: Back = ""
+) -> Response:
+    """Undo a mark, and go back to the trend."""
+    undone = undo_label(
+        platform, platform.audit, id, person.name, platform.clock.now(), reason.strip()
+    )
+    return RedirectResponse(_address(back, undone.asset), 303)
+
+
+def _address(back: str, asset: str) -> str:
+    """Return the address of the trend from which a form was sent, rebuilt from its parameters."""
+    return f"{_asked(back)._replace(asset=asset).address()}#marks"
+
+
+def _asked(back: str) -> Asked:
+    """Return what the address of a trend asks for."""
+    given = parse_qs(back.partition("?")[2], max_num_fields=100)
+
+    def field(name: str) -> str:
+        return given.get(name, [""])[0][:_FIELD]
+
+    return Asked(
+        field("asset"),
+        tuple(name[:NAME] for name in given.get("variable", ())[:MOST_VARIABLES]),
+        *(field(name) for name in ("start", "end", "span", "find", "above", "below", "for")),
+    )

@@ -1,0 +1,426 @@
+"""The health of the platform itself: its page, with the faults for everyone and for engineers what
+it runs on, and `/metrics` for Prometheus, collected on request, in bounded time."""
+
+import platform as python
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from threading import Lock
+from typing import Annotated
+from urllib.parse import quote
+
+import pymongo
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from pymongo.errors import ConnectionFailure, PyMongoError
+
+from alerting.adapters.deadline import find_silent
+from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
+from alerting.console.api.api import Served, Viewer
+from alerting.console.api.parameters import Id
+from alerting.console.login import entrance_of
+from alerting.console.problems import METRICS
+from alerting.console.rendering import FormEngineer, render
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources import LEASE_LASTS
+from alerting.definitions.wording.clean_text import clean_line
+from alerting.definitions.wording.language import template
+from alerting.ports import Platform, PlatformAlert
+from alerting.stores.database.leases import STREAM
+from alerting.usecases.access.audit import backup_age
+from alerting.usecases.definitions.platform_alerts import (
+    DRIFTED,
+    FAULTY,
+    MISCALIBRATED,
+    UNREADABLE,
+    WAITING,
+)
+from alerting.usecases.notification.routes import ROUTES, platform_recipients
+from alerting.usecases.platform_health.check import (
+    BEHIND,
+    FAILED,
+    LOST,
+    REFUSED,
+    STALE,
+    STOPPED,
+    SURPLUS,
+    mending_command,
+)
+from alerting.usecases.platform_health.metrics import (
+    LABELLED,
+    Inventory,
+    PlatformMetrics,
+    platform_metrics,
+    read_inventory,
+)
+from alerting.usecases.sinks import SinkStatus, sink_statuses
+from alerting.usecases.sources.status import SourceStatus, source_statuses
+from alerting.usecases.sources.stream import retry_dead
+
+pages = APIRouter(include_in_schema=False)
+SHOWN = 8
+"""Definitions with their lag, the most overdue first."""
+
+_SOURCE = ("source ", "/sources/{}", template("Open the source"))
+_MENDED_AT = {
+    FAULTY: ("", "/definitions/{}", template("Open the definition")),
+    WAITING: ("", "/models/{}/decide", template("Compare and decide")),
+    **dict.fromkeys((FAILED, UNREADABLE), ("", "/models/{}/train", template("Train now"))),
+    **dict.fromkeys((REFUSED, MISCALIBRATED), ("", "/models/{}", template("Open the models"))),
+    DRIFTED: ("", "/trends?asset={}", template("Open in trends")),
+    BEHIND: ("sink ", "/sinks/{}", template("Open the sink")),
+    **dict.fromkeys((STALE, STOPPED, LOST, SURPLUS), _SOURCE),
+}
+"""Of a kind of fault: how its subject begins, the page on which it is mended, and the link."""
+
+
+@pages.get("/platform", response_class=HTMLResponse)
+def faults(request: Request, platform: Served, _: Viewer) -> str:
+    """Return the page of the platform: faults, and for engineers what runs, waits and is stored."""
+    return _page(request, platform)
+
+
+@pages.post("/platform/sources/{name}/retry", response_class=HTMLResponse)
+def retry_by_form(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
+    """Store the dead messages of a source once more."""
+    try:
+        retry_dead(platform, name, person.name, platform.clock.now(), is_outage)
+    except UserError as refusal:
+        return HTMLResponse(_page(request, platform, str(refusal)), 422)
+    return RedirectResponse("/platform#sources", 303)
+
+
+def _mending_page(alert: PlatformAlert) -> tuple[str, str] | None:
+    """Return the page on which a fault is mended, as address and text of its link."""
+    begins, page, label = _MENDED_AT.get(alert.kind, ("", "", ""))
+    if not page or not alert.subject.startswith(begins):
+        return None
+    return page.format(quote(alert.subject.removeprefix(begins), safe="")), label
+
+
+def _page(request: Request, platform: Platform, refusal: str = "") -> str:
+    """Return the page. `refusal`: why dead messages could not be tried again."""
+    now = platform.clock.now()
+    routes = ROUTES.read(platform)[0]
+    runs_it = request.state.person.may("configure")
+    reader: PlatformReader = request.app.state.reader
+    return render(
+        "platform.html",
+        request,
+        still_open=[
+            (alert, mending_command(alert), _mending_page(alert))
+            for alert in platform.platform_alerts.open()
+        ],
+        resolved=platform.platform_alerts.resolved_since(now - timedelta(days=7)),
+        recipients=platform_recipients(platform, routes, now),
+        is_asked=any(route.platform for route in routes),
+        scrape=reader.read() if runs_it else None,
+        service=platform.leases.find(STREAM) if runs_it else None,
+        at=entrance_of(request).now(),
+        dead_messages=_dead_messages(platform) if runs_it else {},
+        disks=platform.disks() if runs_it else (),
+        disk_least=platform.health_limits.disk_least,
+        database=platform.database() if runs_it else None,
+        backup_age=backup_age(platform.audit, datetime.now(UTC)) if runs_it else None,
+        shown=SHOWN,
+        gone=LEASE_LASTS,
+        version=version("alerting"),
+        refusal=refusal,
+        silent=find_silent(request.app.state.others),
+        now=now,
+    )
+
+
+def _dead_messages(platform: Platform) -> dict[str, int]:
+    """Return how many messages of each source could not be stored."""
+    names = sorted(str(document.get("name")) for document in platform.sources.documents())
+    counted = {name: platform.dead_messages.count_dead(name) for name in names}
+    return {name: count for name, count in counted.items() if count}
+
+
+LIMIT_S = 8.0
+"""Time within which a scrape must have read the database: less than the ten seconds that Prometheus
+waits by default."""
+FRESH_S = 10.0
+"""Time for which figures are answered again without reading the database."""
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """Result of one collection. `metrics`: None if not read, or not within the limit."""
+
+    database_up: bool
+    seconds: float
+    metrics: PlatformMetrics | None
+    sources: Sequence[SourceStatus] = ()
+    sinks: Sequence[SinkStatus] = ()
+    backup_age: timedelta | None = None
+
+
+class PlatformReader:
+    """Reads the metrics of a platform at most every `FRESH_S` seconds, one reader at a time."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        stopwatch: Callable[[], float] = time.monotonic,
+        limit: float = LIMIT_S,
+    ) -> None:
+        self._platform = platform
+        self._stopwatch = stopwatch
+        self._limit = limit
+        self._lock = Lock()
+        self._inventory: Inventory | None = None
+        self._last: Scrape | None = None
+        self._read_at = 0.0
+
+    def read(self) -> Scrape:
+        """Return metrics, a few seconds old at most. Never raises for a database that is slow."""
+        if not self._lock.acquire(timeout=self._limit):
+            return Scrape(True, self._limit, None)
+        try:
+            if self._last is None or self._stopwatch() - self._read_at >= FRESH_S:
+                self._last = self._measure()
+                self._read_at = self._stopwatch()
+            return self._last
+        finally:
+            self._lock.release()
+
+    def _measure(self) -> Scrape:
+        began = self._stopwatch()
+        is_up = True
+        metrics = None
+        sources = list[SourceStatus]()
+        sinks = list[SinkStatus]()
+        backup = None
+        try:
+            with pymongo.timeout(self._limit):
+                self._inventory = read_inventory(self._platform, self._inventory)
+                now = self._platform.clock.now()
+                sources = source_statuses(self._platform, now)
+                sinks = sink_statuses(self._platform, now)
+                backup = backup_age(self._platform.audit, datetime.now(UTC))
+                metrics = platform_metrics(self._platform, self._inventory, now)
+        except (ConnectionFailure, DatabaseDown) as fault:
+            is_up = isinstance(fault, PyMongoError) and fault.timeout and self._answers()
+        except (PyMongoError, UserError):
+            is_up = self._answers()
+        return Scrape(is_up, self._stopwatch() - began, metrics, sources, sinks, backup)
+
+    def _answers(self) -> bool:
+        try:
+            with pymongo.timeout(1.0):
+                self._platform.definitions.faulty()
+        except (PyMongoError, UserError):
+            return False
+        return True
+
+
+class PlatformCollector(Collector):
+    """Collector that converts the metrics of a reader to metric families."""
+
+    def __init__(self, reader: PlatformReader) -> None:
+        self._reader = reader
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric families of one scrape; the platform's only if it could be read."""
+        yield InfoMetricFamily(
+            "alerting_build",
+            "Version of the platform.",
+            value={"version": version("alerting"), "python": python.python_version()},
+        )
+        scrape = self._reader.read()
+        yield _gauge("alerting_database_up", "1 if the database answers.", scrape.database_up)
+        yield _gauge(
+            "alerting_scrape_complete",
+            "1 if all metrics were read within the time limit.",
+            scrape.metrics is not None,
+        )
+        yield _gauge(
+            "alerting_scrape_seconds",
+            "Duration of reading these metrics from the database.",
+            scrape.seconds,
+        )
+        if scrape.metrics is not None:
+            yield from _families(scrape.metrics)
+            yield from _source_families(scrape.sources[:LABELLED])
+            yield from _sink_families(scrape.sinks[:LABELLED])
+            if scrape.backup_age is not None:
+                about = "Age of the newest backup."
+                yield _gauge("alerting_backup_age_seconds", about, scrape.backup_age)
+
+
+def metrics_routes(reader: PlatformReader) -> APIRouter:
+    """Return the route of `/metrics` with a registry of its own. Role: viewer."""
+    routes = APIRouter(include_in_schema=False)
+    registry = CollectorRegistry()
+    registry.register(PlatformCollector(reader))
+
+    @routes.get(METRICS)
+    def metrics(_: Viewer, accept: Annotated[str, Header(max_length=1000)] = "") -> Response:
+        encode, content_type = choose_encoder(accept)
+        return Response(encode(registry), media_type=content_type)
+
+    return routes
+
+
+_GaugeValue = float | timedelta | Mapping[str, float | timedelta]
+_GAUGES: tuple[tuple[str, str, Callable[[PlatformMetrics], _GaugeValue], str], ...] = (
+    ("alerting_open_episodes", "Open episodes.", lambda m: m.open_episodes, "severity"),
+    (
+        "alerting_definitions",
+        "Definitions; a faulty one counts also under its state.",
+        lambda m: m.definitions,
+        "state",
+    ),
+    ("alerting_targets", "Definitions in service, times their assets.", lambda m: m.targets, ""),
+    (
+        "alerting_targets_never_evaluated",
+        "Targets without any evaluation.",
+        lambda m: m.never_evaluated,
+        "",
+    ),
+    (
+        "alerting_evaluation_lag_seconds",
+        "Now minus watermark, largest of all assets; of the most overdue definitions.",
+        lambda m: {n: lag.lag for n, lag in m.lag.items()},
+        "definition",
+    ),
+    (
+        "alerting_evaluation_interval_seconds",
+        "Interval between two evaluations of these definitions.",
+        lambda m: {n: lag.every for n, lag in m.lag.items()},
+        "definition",
+    ),
+    (
+        "alerting_evaluation_overdue_seconds",
+        "Largest lag of all targets beyond their interval and latency.",
+        lambda m: m.overdue,
+        "",
+    ),
+    (
+        "alerting_newest_reading_age_seconds",
+        "Age of the newest reading of an asset; only the assets with the oldest ones.",
+        lambda m: m.reading_age,
+        "asset",
+    ),
+    (
+        "alerting_newest_reading_age_max_seconds",
+        "Age of the newest reading, largest of all assets of targets.",
+        lambda m: m.oldest_reading_age,
+        "",
+    ),
+    (
+        "alerting_assets_without_readings",
+        "Assets of targets that have no reading.",
+        lambda m: m.assets_without_readings,
+        "",
+    ),
+    (
+        "alerting_late_readings",
+        "Readings and events that came late, within the last hour.",
+        lambda m: m.late_rows,
+        "",
+    ),
+    (
+        "alerting_too_late_readings",
+        "Readings and events that came too late to be reprocessed, within the last hour.",
+        lambda m: m.too_late_rows,
+        "",
+    ),
+    (
+        "alerting_late_arrivals_waiting",
+        "Late arrivals that no evaluation has used yet.",
+        lambda m: m.unrouted_arrivals,
+        "",
+    ),
+    (
+        "alerting_notifications",
+        "Notifications: due or retried, delayed by a rule, undelivered.",
+        lambda m: m.notifications,
+        "state",
+    ),
+    (
+        "alerting_delivery_overdue_seconds",
+        "Time since the oldest pending notification became due.",
+        lambda m: m.delivery_overdue,
+        "",
+    ),
+    (
+        "alerting_platform_alerts",
+        "Open faults of the platform itself.",
+        lambda m: m.platform_alerts,
+        "kind",
+    ),
+)
+"""Name, help, value and label of each gauge of the platform."""
+
+
+def _families(m: PlatformMetrics) -> Iterator[Metric]:
+    for name, about, read, label in _GAUGES:
+        yield _gauge(name, about, read(m), label)
+
+
+_SOURCE_GAUGES: tuple[tuple[str, str, Callable[[SourceStatus], float | timedelta | None]], ...] = (
+    ("rows", "Rows of a source that changed anything, so far.", lambda s: s.rows),
+    ("refused_rows", "Rows of a source that could not be stored, so far.", lambda s: s.refused),
+    (
+        "lost_values",
+        "Values of a source that were lost and could be counted, so far.",
+        lambda s: s.lost,
+    ),
+    ("lag_seconds", "Now minus the newest time stamp of a source.", lambda s: s.lag),
+    ("silent_seconds", "Time since the last row of a source came.", lambda s: s.silent),
+    ("unread_seconds", "Time since a polled source was read last.", lambda s: s.unread),
+    ("rows_per_minute", "Rows per minute of the last deliveries of a source.", lambda s: s.rate),
+    (
+        "stale",
+        "1 if an active source has delivered nothing for its `stale_after`.",
+        lambda s: s.is_stale,
+    ),
+)
+
+
+def _source_families(sources: Sequence[SourceStatus]) -> Iterator[Metric]:
+    for name, about, read in _SOURCE_GAUGES:
+        found = {s.name: value for s in sources if (value := read(s)) is not None}
+        yield _gauge(f"alerting_source_{name}", about, found, "source")
+
+
+_SINK_GAUGES: tuple[tuple[str, str, Callable[[SinkStatus], float | timedelta]], ...] = (
+    ("sent_messages", "Messages of a sink that its receiver accepted, so far.", lambda s: s.sent),
+    ("left_out_values", "Values of a sink that waited too long, so far.", lambda s: s.left_out),
+    ("dead_letters", "Messages of a sink that its receiver refused.", lambda s: s.letters),
+    ("lag_seconds", "Time since everything of a sink had gone out.", lambda s: s.lag),
+    ("stale", "1 if an active sink is behind for its `stale_after`.", lambda s: s.is_stale),
+)
+
+
+def _sink_families(sinks: Sequence[SinkStatus]) -> Iterator[Metric]:
+    for name, about, read in _SINK_GAUGES:
+        yield _gauge(f"alerting_sink_{name}", about, {s.name: read(s) for s in sinks}, "sink")
+
+
+def _gauge(
+    name: str,
+    help: str,
+    value: _GaugeValue,
+    label: str = "",
+) -> GaugeMetricFamily:
+    """Return a gauge: one value, or with a label one for each name; durations in seconds."""
+    family = GaugeMetricFamily(name, help, labels=[label] if label else [])
+    values = (
+        {clean_line(text): v for text, v in value.items()}
+        if isinstance(value, Mapping)
+        else {"": value}
+    )
+    for text, measured in values.items():
+        seconds = measured.total_seconds() if isinstance(measured, timedelta) else float(measured)
+        family.add_metric([text] if label else [], seconds)
+    return family

@@ -1,1 +1,0 @@
-"""Routes of notifications: their pages, and their changes through the API."""

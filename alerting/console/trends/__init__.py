@@ -1,1 +1,0 @@
-"""The trend of variables: a page, and its API."""

@@ -1,0 +1,184 @@
+"""Hours of the week in a zone, as shifts and quiet hours, across daylight saving; and as text for
+people."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+from alerting.definitions.faults import shown
+from alerting.definitions.fields.names import Closed
+from alerting.definitions.wording.language import joined, template, translatable
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = get_args(Day)
+
+
+_ZONE_PATTERN = r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,3}$"
+_LONGEST_ZONE = 64
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """Return the IANA time zone of a name.
+
+    Raises ValueError for any other text, also for a folder or file beside the zones.
+    """
+    try:
+        if len(name) > _LONGEST_ZONE or not re.fullmatch(_ZONE_PATTERN, name):
+            raise ZoneInfoNotFoundError(name)
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{shown(name)} is not an IANA time zone (e.g. Europe/Berlin)") from None
+
+
+def _zone_name(name: str) -> str:
+    time_zone(name)
+    return name
+
+
+TimeZone = Annotated[
+    str,
+    AfterValidator(_zone_name),
+    WithJsonSchema({"type": "string", "pattern": _ZONE_PATTERN, "maxLength": _LONGEST_ZONE}),
+]
+
+
+def _from_yaml(value: object) -> object:
+    """Return hours as text of two digits; readers of YAML take 22:00 as the number 1320."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1440:
+        return f"{value // 60:02d}:{value % 60:02d}"
+    return (
+        f"0{value}" if isinstance(value, str) and re.fullmatch("[0-9]:[0-9]{2}", value) else value
+    )
+
+
+TimeOfDay = Annotated[
+    str,
+    StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
+    BeforeValidator(_from_yaml),
+]
+
+
+class Hours(Closed):
+    """Hours of some days of the week; hours that end before they start go on into the next day."""
+
+    days: tuple[Day, ...] = Field(
+        DAYS,
+        min_length=1,
+        max_length=7,
+        description="Days on which it starts: mon, tue, wed, thu, fri, sat, sun.",
+    )
+    start: TimeOfDay = Field(alias="from", description="Local time at which it starts, e.g. 22:00.")
+    to: TimeOfDay = Field(
+        description="Local time at which it ends, e.g. 06:00; the same as from: a whole day."
+    )
+
+
+def spans(
+    hours: Sequence[Hours], zone: ZoneInfo, start: datetime, end: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Return intervals [begin, stop) that meet [start, end), in UTC, sorted by begin."""
+    first = start.astimezone(zone).date() - timedelta(days=2)
+    last = end.astimezone(zone).date() + timedelta(days=1)
+    return sorted(
+        (a, b) for a, b in _hours_between(hours, zone, first, last) if a < end and start < b
+    )
+
+
+def is_within(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> bool:
+    """Return whether `now` lies in any of the intervals [start, end)."""
+    return any(start <= now < end for start, end in _around(hours, zone, now))
+
+
+def end_of(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> datetime | None:
+    """Return the end of the intervals around `now`; None outside of all.
+
+    Intervals that follow without a break are taken together.
+    """
+    until = None
+    for start, end in sorted(_around(hours, zone, now)):
+        if start <= (until or now) < end:
+            until = end
+    return until
+
+
+def _around(
+    hours: Sequence[Hours], zone: ZoneInfo, now: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """Return the intervals from two days before to eight days after the day of `now`."""
+    today = now.astimezone(zone).date()
+    return _hours_between(hours, zone, today - timedelta(days=2), today + timedelta(days=8))
+
+
+def _hours_between(
+    hours: Sequence[Hours], zone: ZoneInfo, first: date, last: date
+) -> Iterator[tuple[datetime, datetime]]:
+    for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
+        for period in hours:
+            if DAYS[day.weekday()] in period.days:
+                last = day if period.start < period.to else day + timedelta(days=1)
+                yield _instant(day, period.start, zone), _instant(last, period.to, zone)
+
+
+def _instant(day: date, clock: str, zone: ZoneInfo) -> datetime:
+    """Return a local time's instant: the first of two, or the first that exists after."""
+    if clock == "24:00":
+        day = day + timedelta(days=1)
+        clock = "00:00"
+    local = datetime.combine(day, time.fromisoformat(clock), zone)
+    instant = local.astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return instant
+    # the clocks are put forward between these two
+    before = local.replace(fold=1).astimezone(UTC)
+    after = instant
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) / 2
+        if middle.astimezone(zone).utcoffset() == before.astimezone(zone).utcoffset():
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
+
+
+_DAY_NAMES: Mapping[Day, str] = {
+    "mon": template("mon"),
+    "tue": template("tue"),
+    "wed": template("wed"),
+    "thu": template("thu"),
+    "fri": template("fri"),
+    "sat": template("sat"),
+    "sun": template("sun"),
+}
+
+
+def hours_text(weekly: Sequence[Hours]) -> str:
+    """Return hours of the week: `mon to fri 22:00 to 06:00; sat, sun all day`."""
+    return joined("; ", *map(_hours, weekly))
+
+
+def hours_in_zone(weekly: Sequence[Hours], zone: str) -> str:
+    """Return hours of the week with the time zone in which they are."""
+    return translatable("{hours} ({zone})", hours=hours_text(weekly), zone=zone)
+
+
+def _hours(hours: Hours) -> str:
+    days = _days(hours)
+    if hours.start == hours.to:
+        return translatable("{days} all day", days=days)
+    return translatable(
+        "{days} {start} to {end}", days=days, start=str(hours.start), end=str(hours.to)
+    )
+
+
+def _days(hours: Hours) -> str:
+    days = sorted(DAYS.index(day) for day in hours.days)
+    names = [translatable(_DAY_NAMES[DAYS[day]]) for day in days]
+    if len(days) == len(DAYS):
+        return translatable("daily")
+    if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
+        return translatable("{first} to {last}", first=names[0], last=names[-1])
+    return joined(", ", *names)

@@ -1,1 +1,0 @@
-"""Sink documents: where values and alarms go out."""

@@ -1,0 +1,456 @@
+"""Fields of sources: name, secrets, and how rows become readings or events; and of those that the
+stream service reads: topics of brokers, nodes of an OPC UA server."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from alerting.definitions.assets import Closed, Line, LongerThanZero, Name, Tag, VariableName
+from alerting.definitions.faults import Duration, Fault, shown
+from alerting.definitions.fields.hours import TimeZone
+
+Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
+SourceState = Literal["active", "paused", "retired"]
+QualityCodes = Literal["opc-ua", "opc-da"]
+
+
+class Secret(Closed):
+    """Where a secret is found; it is never in the document itself. Exactly one of these is
+    given."""
+
+    env: EnvironmentName | None = Field(None, description="Environment variable that holds it.")
+    file: Title | None = Field(
+        None, description="Mounted file that holds it, which only its owner may read."
+    )
+    airflow_connection: Title | None = Field(
+        None,
+        description="Connection of Airflow that holds it; known to the DAGs only, not to commands.",
+    )
+
+
+class SourceVariable(Closed):
+    """The variable that a column or field becomes."""
+
+    name: VariableName | None = Field(
+        None, description="Name of the variable; derived from the column when left out."
+    )
+    unit: Tag | None = Field(
+        None,
+        description=(
+            "Unit of a variable that no asset has declared yet; that in the column's title when "
+            "left out."
+        ),
+    )
+
+
+class SourceEvents(Closed):
+    """Where a row of events has its type and its end; the column of `time` is its start."""
+
+    type: Name | None = Field(None, description="The one type of all events.")
+    type_column: Title = Field(
+        "type", description="Column with the type of each event, where `type` is left out."
+    )
+    type_prefix: str = Field(
+        "", max_length=50, description="Text before every type of `type_column`."
+    )
+    end_column: Title = Field(
+        "end", description="Column with the end; a lasting event without one is still going on."
+    )
+    lasting: bool | None = Field(
+        None,
+        description=(
+            "Whether events of new types have a duration; if rows have `end_column`, when left out."
+        ),
+    )
+
+
+class SourceFields(Closed):
+    """Fields that every kind of source has."""
+
+    word: ClassVar[str] = "source"
+
+    name: Name = Field(description="Unique name.")
+    title: Line | None = Field(None, description="Name for people; the name when left out.")
+    state: SourceState = Field(
+        "active",
+        description=(
+            "active: rows are stored. paused: none is read or accepted for now. retired: no "
+            "longer in use."
+        ),
+    )
+    delivers: Literal["readings", "events"] = Field(
+        "readings", description="What its rows are: readings or events."
+    )
+    time: Title = Field("ts", description="Column with the time stamp, of events with the start.")
+    timezone: TimeZone | None = Field(
+        None,
+        description=(
+            "Time zone of stamps that name none, e.g. Europe/Berlin; that of the plant when left "
+            "out."
+        ),
+    )
+    asset: Name | None = Field(
+        None,
+        description="The one asset of all rows; `asset_column` names it in each row when left out.",
+    )
+    asset_column: Title = Field(
+        "asset", description="Column with the name of the asset, where `asset` is left out."
+    )
+    asset_prefix: str = Field(
+        "", max_length=50, description="Text before every name of `asset_column`."
+    )
+    variables: dict[Title, SourceVariable] = Field(
+        default_factory=dict,
+        max_length=10_000,
+        description="Variables by the title of their column; of events, attributes.",
+    )
+    others: Literal["include", "ignore"] = Field(
+        "include",
+        description=(
+            "Columns that `variables` does not name: include makes variables of them too, ignore "
+            "leaves them out."
+        ),
+    )
+    quality: Title | None = Field(
+        None,
+        description=(
+            "Column with the quality of all samples of a row: good, uncertain, bad, or codes of "
+            "OPC UA or OPC DA."
+        ),
+    )
+    quality_codes: QualityCodes | None = Field(
+        None, description="Kind of numeric codes of quality, where they are ambiguous."
+    )
+    events: SourceEvents = Field(
+        default_factory=SourceEvents, description="Type and end of events."
+    )
+    latency: Duration | None = Field(
+        None,
+        description="Time for which evaluation waits for values of this source, for variables "
+        "without a latency of their own. "
+        "When left out: of a polled source its interval plus 10 s, of others the platform's "
+        "(ALERTING_LATENCY).",
+    )
+    stale_after: LongerThanZero = Field(
+        timedelta(hours=1),
+        description=(
+            "Time without a row after which the platform raises an alert about this source."
+        ),
+    )
+
+    @property
+    def waits(self) -> timedelta | None:
+        """Return how long evaluation waits for its values; None for the platform's latency."""
+        return self.latency
+
+
+_NAMED = {"{asset}": "asset", "{variable}": "variable"}
+
+
+@dataclass(frozen=True)
+class TopicForm:
+    """How the topics of a broker are written.
+
+    `one` stands for any one level; `rest`, as the last level alone, for all levels below, or none.
+    """
+
+    separator: str
+    one: str
+    rest: str | None = None
+
+    def pattern(self, topic: str) -> re.Pattern[str]:
+        """Return a pattern of topics, with groups `asset` and `variable` of named levels."""
+        between = re.escape(self.separator)
+        any_level = f"[^{re.escape(self.separator)}]*"
+        levels = topic.split(self.separator)
+        has_rest = self.rest is not None and levels[-1] == self.rest
+        if has_rest:
+            levels.pop()
+        written = [self._written(level, any_level) for level in levels]
+        below = "" if not has_rest else ".*" if not levels else f"({between}.*)?"
+        return re.compile(between.join(written) + below, re.DOTALL)
+
+    def _written(self, level: str, any_level: str) -> str:
+        return (
+            f"(?P<{_NAMED[level]}>{any_level})"
+            if level in _NAMED
+            else any_level
+            if level == self.one
+            else re.escape(level)
+        )
+
+    def subscription(self, topic: str) -> str:
+        """Return the topic to subscribe, in which `one` stands for each named level."""
+        return topic.replace("{asset}", self.one).replace("{variable}", self.one)
+
+    def example(self, *levels: str) -> str:
+        return self.separator.join(levels)
+
+
+class Tls(Closed):
+    """Certificates of an encrypted connection; without them those of the system are trusted, and
+    none is shown."""
+
+    ca: Text | None = Field(
+        None, description="File of the authority that signed the certificate of the server, in PEM."
+    )
+    certificate: Text | None = Field(
+        None, description="File of the certificate by which the server knows the platform, in PEM."
+    )
+    key: Text | None = Field(
+        None,
+        description=(
+            "File of its private key, which only its owner may read; in that of it, if left out."
+        ),
+    )
+
+
+class StreamedSource(SourceFields):
+    """Fields of the kinds that the stream service reads: `alerting stream`."""
+
+    client: ClassVar[str] = ""
+    """Where the class behind the port `BrokerClient` is, of a kind that a package adds:
+    `module:Class`."""
+    is_sent_once: ClassVar[bool] = False
+    """Whether the server sends a value once, and keeps none that is not stored."""
+
+    url: Secret = Field(description="Where the address of the server is found.")
+    tls: Tls | None = Field(
+        None,
+        description="Certificates of an encrypted connection; those of the system when left out.",
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield the faults of several fields together."""
+        if self.url.airflow_connection is not None:
+            yield Fault(
+                "url", "the stream service knows no connection of Airflow", "url: {env: BROKER_URL}"
+            )
+        if self.tls is not None and self.tls.key is not None and self.tls.certificate is None:
+            yield Fault(
+                "tls.key",
+                "is the key of no certificate",
+                "tls: {certificate: /run/secrets/line.pem, key: …}",
+            )
+
+
+class MessageSource(StreamedSource):
+    """Fields of the kinds that read the messages of a broker."""
+
+    form: ClassVar[TopicForm]
+
+    topic: Text = Field(description="Topic to subscribe.")
+    payload: Literal["json", "value"] = Field(
+        "json",
+        description=(
+            "json: each message is a row or a list of rows. value: it is the one value of the "
+            "topic's {variable}."
+        ),
+    )
+    stamp: Literal["message", "receipt"] = Field(
+        "message",
+        description=(
+            "Where a row has its time: in the message, or when it is received; a payload of one "
+            "value has none."
+        ),
+    )
+
+    @property
+    def plain_topic(self) -> str:
+        """Return the topic as messages have it."""
+        return self.topic
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield the faults of several fields together."""
+        form = self.form
+        levels = self.topic.split(self.form.separator)
+        rest = form.rest
+        if rest and rest in self.topic and (levels[-1] != rest or self.topic.count(rest) > 1):
+            line = form.example("line-3", rest)
+            yield Fault(
+                "topic", f"{rest} stands for all levels below, so it is the last level alone", line
+            )
+        for level in levels:
+            if (form.one in level and level != form.one) or ("{" in level and level not in _NAMED):
+                remedy = (
+                    f"write a name, {form.one}, {{asset}} or {{variable}} between two "
+                    f"{form.separator}"
+                )
+                yield Fault("topic", f"{shown(level)} is not a level", remedy)
+        for name in sorted(name for name in _NAMED if levels.count(name) > 1):
+            yield Fault(
+                "topic",
+                f"names {name} at {levels.count(name)} levels",
+                f"keep one, and write {form.one} for the others",
+            )
+        if self.payload == "value":
+            if "{variable}" not in levels:
+                line = form.example("line-3", "{asset}", "{variable}")
+                yield Fault("topic", "names no {variable}, of which a payload is the value", line)
+            if self.stamp == "message":
+                yield Fault("stamp", "a payload of one value has no time", "stamp: receipt")
+            if self.delivers == "events":
+                yield Fault("payload", "a value is no event", "payload: json")
+        yield from super().faults()
+
+
+class MqttSource(MessageSource):
+    """Messages of an MQTT broker, which the stream service stores: `alerting stream`."""
+
+    form = TopicForm("/", "+", "#")
+
+    kind: Literal["mqtt"]
+    url: Secret = Field(
+        description=(
+            "Where the address of the broker is found, e.g. mqtts://user:password@broker:8883."
+        )
+    )
+    topic: Text = Field(
+        description="Topic to subscribe, with + and # as in MQTT, and with {asset} and {variable} "
+        "for levels that name these: "
+        "line-3/{asset}/{variable}."
+    )
+
+    @property
+    def plain_topic(self) -> str:
+        """Return the topic without the prefix of a shared subscription."""
+        return re.sub(r"^\$share/[^/]*/", "", self.topic)
+
+
+class AmqpSource(MessageSource):
+    """Messages of an AMQP 0-9-1 broker such as RabbitMQ, which the stream service stores: `alerting
+    stream`."""
+
+    form = TopicForm(".", "*", "#")
+
+    kind: Literal["amqp"]
+    url: Secret = Field(
+        description=(
+            "Where the address of the broker is found, e.g. "
+            "amqps://user:password@broker:5671/virtual-host."
+        )
+    )
+    topic: Text = Field(
+        "#",
+        description="Routing keys, with * and # as in AMQP, and with {asset} and {variable} for "
+        "words that name these: "
+        "line-3.{asset}.{variable}.",
+    )
+    exchange: Title = Field(
+        "amq.topic",
+        description=(
+            "Exchange to which the platform binds a durable queue of its own, where `queue` is "
+            "left out."
+        ),
+    )
+    queue: Title | None = Field(
+        None,
+        description=(
+            "A queue that is there already: nothing is declared or bound, and all its messages "
+            "must fit `topic`."
+        ),
+    )
+
+
+_NODE = re.compile(r"(ns=[0-9]{1,5};)?(i=[0-9]{1,10}|[sgb]=.+)")
+
+
+class OpcUaNode(Closed):
+    """The value that a node holds."""
+
+    variable: Title = Field(
+        description="Title of the value, which `variables` may map as the title of a column."
+    )
+    asset: Name | None = Field(
+        None, description="Asset of the value, where the source names none for all."
+    )
+
+
+class OpcUaSource(StreamedSource):
+    """Values of nodes of an OPC UA server, which the stream service subscribes: `alerting
+    stream`."""
+
+    is_sent_once = True
+
+    kind: Literal["opcua"]
+    url: Secret = Field(
+        description=(
+            "Where the address of the server is found, e.g. "
+            "opc.tcp://user:password@server:4840/path."
+        )
+    )
+    quality: Title | None = Field(
+        "quality",
+        description=(
+            "Field of a row with the quality of its values: that of the server, good, uncertain "
+            "or bad."
+        ),
+    )
+    nodes: dict[Text, OpcUaNode] = Field(
+        max_length=10_000, description="Nodes by their identifier, e.g. ns=2;s=Oven1.Zone2."
+    )
+    interval: LongerThanZero = Field(
+        timedelta(seconds=1),
+        description="Interval at which the server samples the nodes; it sends values that changed.",
+    )
+    history: Duration = Field(
+        timedelta(0),
+        description=(
+            "History that is read whenever a connection is opened, of nodes that have one: 8h, at "
+            "most 31d."
+        ),
+    )
+    security: Literal["none", "sign", "encrypt"] = Field(
+        "none",
+        description="sign or encrypt: the connection by Basic256Sha256, with certificate and key "
+        "of `tls`; its `ca` is then the "
+        "certificate of the server.",
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield the faults of several fields together."""
+        if self.quality is None:
+            yield Fault("quality", "is needed for the quality of values", "leave it out")
+        if not self.nodes:
+            yield Fault(
+                "nodes",
+                "names no node",
+                "nodes: {ns=2;s=Oven1.Zone2: {variable: zone_2, asset: oven-1}}",
+            )
+        if unreadable := [node for node in self.nodes if not _NODE.fullmatch(node)]:
+            yield Fault(
+                "nodes",
+                f"{shown(unreadable[0])} is no identifier of a node",
+                "write for example ns=2;s=Oven1.Zone2",
+            )
+        without = [node for node, value in self.nodes.items() if value.asset is None]
+        if self.asset is None and without:
+            yield Fault(
+                "nodes",
+                f"{without[0]!r} names no asset",
+                "asset: oven-1, of the node or of the source",
+            )
+        if self.asset is not None and len(without) < len(self.nodes):
+            yield Fault(
+                "asset", "is given for all nodes, and nodes name their own", "give one of both"
+            )
+        if self.delivers == "events":
+            yield Fault("delivers", "values of nodes are no events", "delivers: readings")
+        if self.history > timedelta(days=31):
+            yield Fault("history", "is too long", "the longest is 31d")
+        tls = self.tls
+        if self.security != "none" and not (tls and tls.ca and tls.certificate and tls.key):
+            yield Fault(
+                "tls",
+                "needs ca, certificate and key for an encrypted connection",
+                "tls: {ca: …, certificate: …, key: …}",
+            )
+        if self.security == "none" and tls is not None:
+            yield Fault("tls", "is not used by a connection without security", "security: encrypt")
+        yield from super().faults()

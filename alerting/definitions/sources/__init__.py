@@ -1,1 +1,0 @@
-"""Source documents: where readings and events come from."""

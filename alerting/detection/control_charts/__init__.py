@@ -1,2 +1,0 @@
-"""Statistics of control charts: rules, the charted points, run lengths, and the estimation of phase
-I."""

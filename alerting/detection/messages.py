@@ -1,0 +1,494 @@
+"""Sentences in the language of the plant: why a condition is met or unknown, and how a predicted
+problem goes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.fields.conditions import Combination
+from alerting.definitions.limits import Level, levels_on, unknown_limits
+from alerting.definitions.model import Condition, Problem, Severity, TrainedDefinition
+from alerting.definitions.wording.language import (
+    Styled,
+    Translatable,
+    digits_beside,
+    join_with_and,
+    join_with_or,
+    joined,
+    measured,
+    template,
+    translatable,
+)
+from alerting.definitions.wording.phrases import variable_title
+from alerting.detection.evaluation import Fact, ReadingInForce
+
+if TYPE_CHECKING:
+    from alerting.detection.conditions import ConditionAt
+
+
+def limit_message(
+    definition: Condition, asset: Asset, reading: ReadingInForce, severity: Severity | None
+) -> tuple[str, float | None]:
+    """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C
+    for 3 min`."""
+    if reading.fact is not None:
+        return fact_message(definition, asset, reading.fact, reading), None
+    levels = levels_on(definition, asset)
+    level = next((x for x in levels if x.severity == severity), levels[0])
+    learned = [one for one in reading.learned if one.severity == level.severity]
+    numbers = {one.side: one.limit for one in learned}
+    level = replace(
+        level, above=numbers.get("above", level.above), below=numbers.get("below", level.below)
+    )
+    name = _title(definition, asset)
+    if isinstance(reading.value, str):
+        return joined(
+            "",
+            translatable("{name} is {value}", name=name, value=reading.value),
+            *_duration(definition),
+        ), None
+    number = reading.evaluated if reading.evaluated is not None else reading.value
+    if number is None:
+        return translatable("{name} is not known", name=name), None
+    relation, limit = _beyond_message(definition, asset, level, number)
+    style = (
+        "g"
+        if level.equals is not None
+        else f".{digits_beside(number, level.below, level.above, *(level.inside or ()))}g"
+    )
+    value = rated(definition, asset, number, style)
+    if definition.rate_per:
+        state = translatable("{name} changes by {value}", name=name, value=value)
+    else:
+        state = translatable("{name} is {value}", name=name, value=value)
+    found = [
+        translatable(" ({learned})", learned=one.description)
+        for one in learned
+        if one.limit == limit and limit is not None
+    ]
+    return joined("", state, relation, *found[:1], *_duration(definition)), limit
+
+
+def _beyond_message(
+    definition: Condition, asset: Asset, level: Level, number: float
+) -> tuple[str, float | None]:
+    if level.inside is not None:
+        low_end = Styled(level.inside[0], "g")
+        high_end = rated(definition, asset, level.inside[1])
+        return translatable(", inside {low} … {high}", low=low_end, high=high_end), None
+    if level.equals is not None:
+        return "", None
+    low = level.below is not None and (
+        level.above is None or abs(number - level.below) < abs(number - level.above)
+    )
+    limit = level.below if low else level.above
+    if limit is None:
+        return "", None
+    beyond = rated(definition, asset, limit)
+    return translatable(", below {limit}", limit=beyond) if low else translatable(
+        ", above {limit}", limit=beyond
+    ), limit
+
+
+def combined_message(
+    definition: Condition, asset: Asset, found: "Sequence[ConditionAt]", is_missing: bool = False
+) -> str:
+    """Return which of several conditions hold, with their values; where data are missing, also
+    which."""
+    met = [
+        limit_message(one.condition, asset, one.reading, None)[0]
+        for one in found
+        if one.status == "triggered" and one.reading
+    ]
+    said = (
+        [joined("", join_with_and(*met), *(() if is_missing else _duration(definition)))]
+        if met
+        else []
+    )
+    return joined("; ", *said, unknown_message(asset, found)) if is_missing or not met else said[0]
+
+
+def unknown_message(asset: Asset, found: "Sequence[ConditionAt]") -> str:
+    """Return why conditions are unknown."""
+    reasons = (
+        fact_message(one.condition, asset, one.fact, one.reading)
+        for one in found
+        if one.fact is not None
+    )
+    return joined("; ", *dict.fromkeys(reasons))
+
+
+def fact_message(
+    definition: Condition, asset: Asset, fact: Fact, reading: ReadingInForce | None
+) -> str:
+    """Return a description of the fault of the data."""
+    variable = asset.variables.get(definition.variable)
+    name = _title(definition, asset)
+    match fact:
+        case "waiting":
+            return waiting_message(name)
+        case "stale":
+            return stale_message(name, definition.stale_after)
+        case "frozen" if definition.frozen_after is not None:
+            frozen = template("{name} has not changed for {duration}: the sensor may be frozen")
+            return translatable(frozen, name=name, duration=duration_value(definition.frozen_after))
+        case "out_of_range" if variable is not None:
+            return _out_of_range_message(name, variable, reading)
+        case "no_limit":
+            unknown = [sentence for _, sentence in unknown_limits(definition, asset)]
+            unknown += [
+                one.description
+                for one in (reading.learned if reading else ())
+                if one.limit is None and one.description
+            ]
+            return (
+                joined("; ", *dict.fromkeys(unknown))
+                if unknown
+                else translatable("a limit is not known")
+            )
+    return (
+        bad_quality_message(name)
+        if fact == "bad_quality"
+        else translatable("no earlier reading of {name} to compare with", name=name)
+    )
+
+
+def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce | None) -> str:
+    low, high = ("…" if x is None else Styled(x, "g") for x in (variable.low, variable.high))
+    if reading and isinstance(reading.value, float):
+        known = template(
+            "the value {value} of {name} lies outside its engineering range, {low} to {high}"
+        )
+        shown = Styled(
+            reading.value, f".{digits_beside(reading.value, variable.low, variable.high)}g"
+        )
+        return translatable(known, value=shown, name=name, low=low, high=high)
+    return translatable(
+        "the value of {name} lies outside its engineering range, {low} to {high}",
+        name=name,
+        low=low,
+        high=high,
+    )
+
+
+def waiting_message(title: str) -> str:
+    """Return the reason for a target without any reading since its definition is in service."""
+    return translatable("no reading of {name} since this alert is evaluated", name=title)
+
+
+def bad_quality_message(title: str) -> str:
+    """Return the reason for a last sample that its source calls bad."""
+    return translatable(
+        "bad quality: the source marks the last sample of {name} as bad", name=title
+    )
+
+
+def stale_message(title: str, stale_after: timedelta) -> str:
+    """Return the reason for a last reading that is too old."""
+    return translatable(
+        "no reading of {name} within {duration}",
+        name=title,
+        duration=duration_value(stale_after),
+    )
+
+
+def unit_of(asset: Asset, variable: str) -> str:
+    """Return the unit of a variable; empty without one."""
+    declared = asset.variables.get(variable)
+    return declared.unit if declared and declared.unit else ""
+
+
+def _title(definition: Condition, asset: Asset) -> str:
+    return variable_title(definition.variable, asset.variables)
+
+
+def rated(
+    definition: Condition, asset: Asset, value: float, style: str = "g"
+) -> Styled | Translatable:
+    """Return a value of the condition: in the variable's unit, of a rate per its time."""
+    number = measured(value, style, unit_of(asset, definition.variable))
+    if not definition.rate_per:
+        return number
+    return translatable(
+        "{value} per {duration}", value=number, duration=duration_value(definition.rate_per)
+    )
+
+
+def _duration(definition: Condition) -> list[str]:
+    found: list[str] = []
+    if definition.at_least:
+        counts = {"number": str(definition.at_least.readings), "all": str(definition.at_least.of)}
+        found.append(translatable(" in {number} of {all} readings", **counts))
+    if definition.hold:
+        found.append(translatable(" for {duration}", duration=duration_value(definition.hold)))
+    return found
+
+
+def duration_value(value: timedelta) -> Styled:
+    """Return a duration that each language writes in its own way."""
+    return Styled(value.total_seconds(), "duration")
+
+
+_PROBABLE = 0.5
+_EQUALS = template("{name} may be {value}"), template("{name} will probably be {value}")
+_LEAVES = (
+    template("{name} may leave {low} … {high}"),
+    template("{name} will probably leave {low} … {high}"),
+)
+_EXCEEDS = template("{name} may exceed {limit}"), template("{name} will probably exceed {limit}")
+_FALLS = (
+    template("{name} may fall below {limit}"),
+    template("{name} will probably fall below {limit}"),
+)
+_SIDES = {"above": template("{name} above {limit}"), "below": template("{name} below {limit}")}
+_OCCURS = template("{event} may occur"), template("{event} will probably occur")
+_GOES_ON = template("{event} may go on now"), template("{event} probably goes on now")
+_BAD_UNIT = (
+    template("The unit just made may be bad"),
+    template("The unit just made is probably bad"),
+)
+
+
+def risk_message(
+    definition: TrainedDefinition,
+    asset: Asset,
+    event_types: Iterable[EventType],
+    risk: float,
+    threshold: float | None,
+) -> str:
+    """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm
+    at 89 %)`."""
+    is_probable = risk >= _PROBABLE
+    if definition.is_of_unit:
+        expected = _problem_of_unit(definition.problem, event_types, is_probable)
+        window = ""
+    else:
+        expected = _expected_problem(definition.problem, asset, event_types, is_probable)
+        window = _window(definition)
+    share = Styled(risk, "share")
+    if threshold is None:
+        return joined("", expected, window, translatable(" ({risk})", risk=share))
+    alarm = translatable(
+        " ({risk}; alarm at {threshold})", risk=share, threshold=Styled(threshold, "threshold")
+    )
+    return joined("", expected, window, alarm)
+
+
+def combination_message(combination: Combination, asset: Asset) -> str:
+    """Return conditions of several variables in words: `Moisture above 4.5 % and Zone 2 temperature
+    below 180 °C`."""
+    said = [
+        translatable("({conditions})", conditions=combination_message(one, asset))
+        if isinstance(one, Combination)
+        else _condition_message(one, asset)
+        for one in combination.members
+    ]
+    return join_with_and(*said) if combination.how == "all" else join_with_or(*said)
+
+
+def _condition_message(condition: Condition, asset: Asset) -> str:
+    name = _name(asset, condition.variable)
+    if condition.equals is not None and not unknown_limits(condition, asset):
+        value = (
+            condition.equals
+            if isinstance(condition.equals, bool)
+            else levels_on(condition, asset)[0].equals
+        )
+        spoken = "" if value is None else _spoken_value(value, unit_of(asset, condition.variable))
+        return translatable("{name} is {value}", name=name, value=spoken)
+    if unknown_limits(condition, asset):
+        return name
+    level = levels_on(condition, asset)[0]
+    sides = {"above": level.above, "below": level.below}
+    said = [
+        translatable(_SIDES[side], name=name, limit=rated(condition, asset, limit))
+        for side, limit in sides.items()
+        if limit is not None
+    ]
+    if level.inside is not None:
+        low = Styled(level.inside[0], "g")
+        high = rated(condition, asset, level.inside[1])
+        said.append(translatable("{name} inside {low} … {high}", name=name, low=low, high=high))
+    return join_with_or(*said)
+
+
+def _problem_of_unit(problem: Problem, event_types: Iterable[EventType], is_probable: bool) -> str:
+    if problem.event is not None:
+        return translatable(_GOES_ON[is_probable], event=_event_name(problem, event_types))
+    return translatable(_BAD_UNIT[is_probable])
+
+
+def _expected_problem(
+    problem: Problem, asset: Asset, event_types: Iterable[EventType], is_probable: bool
+) -> str:
+    if (combination := problem.combination) is not None:
+        return translatable(_OCCURS[is_probable], event=combination_message(combination, asset))
+    if problem.variable is None:
+        return translatable(_OCCURS[is_probable], event=_event_name(problem, event_types))
+    name = _name(asset, problem.variable)
+    unit = unit_of(asset, problem.variable)
+    if problem.equals is not None:
+        return translatable(
+            _EQUALS[is_probable], name=name, value=_spoken_value(problem.equals, unit)
+        )
+    if problem.above is not None and problem.below is not None:
+        low = Styled(problem.below, "g")
+        high = measured(problem.above, "g", unit)
+        return translatable(_LEAVES[is_probable], name=name, low=low, high=high)
+    if problem.above is not None:
+        return translatable(
+            _EXCEEDS[is_probable], name=name, limit=measured(problem.above, "g", unit)
+        )
+    return translatable(
+        _FALLS[is_probable], name=name, limit=measured(problem.below or 0.0, "g", unit)
+    )
+
+
+def happening_message(
+    problem: Problem,
+    asset: Asset,
+    event_types: Iterable[EventType],
+    value: float | str | None,
+    since: datetime,
+) -> str:
+    """Return what has come: `Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T17:07:00+00:00`.
+    `value`: None if not known."""
+    begun = since.isoformat()
+    if problem.variable is None:
+        return translatable(
+            "{event} since {since}", event=_event_name(problem, event_types), since=begun
+        )
+    name = _name(asset, problem.variable)
+    unit = unit_of(asset, problem.variable)
+    if problem.equals is not None or isinstance(value, str):
+        return translatable(
+            "{name} is {value}, since {since}",
+            name=name,
+            value=_spoken_state(problem, value, unit),
+            since=begun,
+        )
+    limit = _limit_message(problem, value, unit)
+    if value is None:
+        return translatable(
+            "{name}, limit {limit}, since {since}", name=name, limit=limit, since=begun
+        )
+    now = measured(value, f".{digits_beside(value, problem.below, problem.above)}g", unit)
+    return translatable(
+        "{name} is {value}, limit {limit}, since {since}",
+        name=name,
+        value=now,
+        limit=limit,
+        since=begun,
+    )
+
+
+def instant_event_message(problem: Problem, event_types: Iterable[EventType], at: datetime) -> str:
+    """Return which event without a duration has come: `Failure, 2026-01-05T17:07:00+00:00`."""
+    return translatable(
+        "{event}, {when}", event=_event_name(problem, event_types), when=at.isoformat()
+    )
+
+
+def combined_happening_message(
+    combination: Combination,
+    asset: Asset,
+    found: "Sequence[ConditionAt]",
+    since: datetime | None = None,
+) -> str:
+    """Return the conditions that hold, with their values; all of them without values where none is
+    known to hold.
+
+    `since`: as in `Moisture is 4.7 %, above 4.5 % and Oven is 170 °C, below 180 °C since
+    2026-01-05T17:07:00+00:00`.
+    """
+    met = [
+        limit_message(one.condition, asset, one.reading, None)[0]
+        for one in found
+        if one.status == "triggered" and one.reading
+    ]
+    said = join_with_and(*met) if met else combination_message(combination, asset)
+    return (
+        said
+        if since is None
+        else translatable("{event} since {since}", event=said, since=since.isoformat())
+    )
+
+
+def current_value_message(problem: Problem, asset: Asset, value: float | str, at: datetime) -> str:
+    """Return the last value of a problem that goes on: `Moisture is 4.9 %, limit 4.5 %
+    (2026-01-05T17:40:00+00:00)`."""
+    variable = problem.variable or ""
+    stamp = at.isoformat()
+    name = _name(asset, variable)
+    unit = unit_of(asset, variable)
+    if problem.equals is not None or isinstance(value, str):
+        return translatable(
+            "{name} is {value} ({at})",
+            name=name,
+            value=_spoken_state(problem, value, unit),
+            at=stamp,
+        )
+    now = measured(value, f".{digits_beside(value, problem.below, problem.above)}g", unit)
+    limit = _limit_message(problem, value, unit)
+    return translatable(
+        "{name} is {value}, limit {limit} ({at})", name=name, value=now, limit=limit, at=stamp
+    )
+
+
+def unknown_since_message(asset: Asset, variable: str, at: datetime) -> str:
+    """Return that the variable of a problem that goes on has no value."""
+    name = _name(asset, variable)
+    since = at.isoformat()
+    return translatable(
+        "Not known since {since}: no reading of {name}; it may be over", since=since, name=name
+    )
+
+
+def _spoken_value(value: bool | float | str, unit: str) -> str | Styled:
+    if isinstance(value, bool):
+        return translatable("true") if value else translatable("false")
+    return value if isinstance(value, str) else measured(value, "g", unit)
+
+
+def _spoken_state(problem: Problem, value: float | str | None, unit: str) -> str | Styled:
+    """Return a value beside a problem that is one value: true or false where that is; the problem's
+    own if it is not known."""
+    if value is None:
+        return "" if problem.equals is None else _spoken_value(problem.equals, unit)
+    return _spoken_value(bool(value) if isinstance(problem.equals, bool) else value, unit)
+
+
+def _limit_message(problem: Problem, value: float | None, unit: str) -> Styled | Translatable:
+    limits = [limit for limit in (problem.below, problem.above) if limit is not None]
+    if len(limits) == 1 or value is None:
+        last = measured(limits[-1], "g", unit)
+        return (
+            last
+            if len(limits) == 1
+            else translatable("{low} … {high}", low=Styled(limits[0], "g"), high=last)
+        )
+    return measured(min(limits, key=lambda limit: abs(value - limit)), "g", unit)
+
+
+def _event_name(problem: Problem, event_types: Iterable[EventType]) -> str:
+    """Return the title of a problem's event type; without one its name in words."""
+    name = problem.event or ""
+    title = next((one.title for one in event_types if one.name == name and one.title), None)
+    event = title or name.rstrip("*-_. ").replace("_", " ")
+    return event[:1].upper() + event[1:] if event else translatable("The problem")
+
+
+def _window(definition: TrainedDefinition) -> str:
+    end = duration_value(definition.gap + definition.horizon)
+    if not definition.gap:
+        return translatable(" within {duration}", duration=end)
+    return translatable(" in {start} to {end}", start=duration_value(definition.gap), end=end)
+
+
+def _name(asset: Asset, variable: str) -> str:
+    declared = asset.variables.get(variable)
+    if declared and declared.title:
+        return declared.title
+    return variable[:1].upper() + variable[1:].replace("_", " ")

@@ -1,1 +1,0 @@
-"""Sentences on evaluations in the language of the plant: of conditions, and of problems."""

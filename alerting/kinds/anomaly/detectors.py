@@ -1,0 +1,412 @@
+"""Detectors: fitted to encoded rows of normal operation, from encoded rows to a raw score, higher
+is less like normal; and the threshold of the score from its values in normal time: for a rate of
+false alarms, or for a share of time in alarm.
+
+Each is plain arrays of numbers. The same rows give the same bits. Trainings fit the first two; the
+others are of models that were trained before. A row has the same bits whatever the other rows are.
+No library of models is needed to score.
+
+Peaks over a threshold: scores above a high quantile come in clusters, whose maxima follow a
+generalized Pareto distribution (Pickands 1975; declustering by runs: Coles 2001, chapters 4 and 5).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from alerting.detection.problems import BoolArray
+from alerting.kinds.anomaly.normal_space import Arrays, Floats, product, squared_length
+from alerting.readings.history import Millis
+
+AT_ONCE = 2_000_000  # distances that are computed together
+
+
+class Nearest(NamedTuple):
+    """Positions of the nearest normal rows of each row, the nearest first, and their distances."""
+
+    which: npt.NDArray[np.int64]
+    distance: Floats
+
+
+class Detector(Protocol):
+    """A fitted detector of one family."""
+
+    family: ClassVar[str]
+
+    def score(self, rows: Floats) -> Floats:
+        """Return how unlike normal each encoded row is, in the detector's own unit."""
+
+
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """Hotelling's T² inside a subspace and the squared error (SPE, Q) beside it, each in units of
+    its limit, added up.
+
+    `components` (k x a); `inverse` (a), of the variances; `limits`: of T² and SPE. Combined index:
+    Yue and Qin 2001.
+    """
+
+    components: Floats
+    inverse: Floats
+    limits: Floats
+    family: ClassVar[str] = "pca"
+
+    def score(self, rows: Floats) -> Floats:
+        inside = product(rows, self.components)
+        beside = squared_length(rows - product(inside, np.ascontiguousarray(self.components.T)))
+        index = (
+            squared_length(inside * np.sqrt(self.inverse)) / self.limits[0]
+            + beside / self.limits[1]
+        )
+        return np.asarray(np.sqrt(index))
+
+
+@dataclass(frozen=True)
+class LevelsAndSpreads:
+    """The larger score of two principal components, of levels and of spreads, each in units of the
+    score that one normal row in a hundred exceeds.
+
+    `spreads` (k): 1 of a column that is a spread, else 0; `components` (k x a), each of one of
+    both; `inverse` (a); `limits` (2 x 3): of T², SPE and score, of levels and of spreads. In one
+    space the noise of spreads would hide a small break between levels.
+    """
+
+    spreads: Floats
+    components: Floats
+    inverse: Floats
+    limits: Floats
+    family: ClassVar[str] = "levels_and_spreads"
+
+    def score(self, rows: Floats) -> Floats:
+        found = np.zeros(len(rows))
+        groups = (self.spreads == 0, self.spreads == 1)
+        for columns, limits in zip(groups, self.limits, strict=True):
+            own = self.components[columns].any(axis=0)
+            components = np.ascontiguousarray(self.components[np.ix_(columns, own)])
+            part = PrincipalComponents(components, self.inverse[own], limits[:2])
+            found = np.maximum(found, part.score(rows[:, columns]) / limits[2])
+        return found
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Mean distance to the nearest of some normal rows (k-nearest neighbours; Ramaswamy and others
+    2000).
+
+    `normal` (r x k); `nearest` (1): how many.
+    """
+
+    normal: Floats
+    nearest: Floats
+    family: ClassVar[str] = "nearest_neighbours"
+
+    def score(self, rows: Floats) -> Floats:
+        return _by_neighbours(
+            rows, self.normal, self.nearest, lambda found: found.distance.mean(axis=1)
+        )
+
+
+@dataclass(frozen=True)
+class LocalOutliers:
+    """Local outlier factor (Breunig and others 2000): how much sparser a row lies than its
+    neighbours among normal rows.
+
+    `radius` (r): distance of each normal row to its k-th neighbour; `density` (r): its local
+    density.
+    """
+
+    normal: Floats
+    nearest: Floats
+    radius: Floats
+    density: Floats
+    family: ClassVar[str] = "local_outliers"
+
+    def score(self, rows: Floats) -> Floats:
+        def factor(found: Nearest) -> Floats:
+            own = np.maximum(found.distance, self.radius[found.which]).mean(axis=1)
+            return np.asarray(self.density[found.which].mean(axis=1) * own)
+
+        return _by_neighbours(rows, self.normal, self.nearest, factor)
+
+
+@dataclass(frozen=True)
+class IsolationTrees:
+    """Isolation forest (Liu and others 2008): how few random cuts separate a row. Nodes of all
+    trees in one table.
+
+    `column`: of a node's cut, -1 of a leaf; `cut`: values at most this go `left`, others `right`;
+    `depth`: path length of a leaf; `roots`: of the trees; `usual` (1): path length of a random
+    search tree.
+    """
+
+    column: Floats
+    cut: Floats
+    left: Floats
+    right: Floats
+    depth: Floats
+    roots: Floats
+    usual: Floats
+    family: ClassVar[str] = "isolation_forest"
+
+    def score(self, rows: Floats) -> Floats:
+        column, left, right = (
+            part.astype(np.int64) for part in (self.column, self.left, self.right)
+        )
+        every = np.arange(len(rows))
+        total = np.zeros(len(rows))
+        for root in self.roots.astype(np.int64).tolist():
+            node = np.full(len(rows), root)
+            while (inner := column[node] >= 0).any():
+                goes_left = rows[every, np.maximum(column[node], 0)] <= self.cut[node]
+                node = np.where(inner, np.where(goes_left, left[node], right[node]), node)
+            total += self.depth[node]
+        return np.asarray(1.0 - total / (len(self.roots) * self.usual[0]))
+
+    def check(self, width: int) -> None:
+        """Raise ValueError if a path would leave the table or the columns of a row, or would never
+        end at a leaf."""
+        count = len(self.column)
+        tables = (self.column, self.left, self.right, self.roots)
+        if any(len(part) != count for part in (self.cut, self.left, self.right, self.depth)):
+            raise ValueError("the trees have tables of unequal length")
+        if not all(np.isfinite(part).all() and (part == np.floor(part)).all() for part in tables):
+            raise ValueError("a node of a tree is no whole number")
+        inner = np.flatnonzero(self.column >= 0)
+        children = np.stack([self.left[inner], self.right[inner]])
+        if (children <= inner).any() or (children >= count).any() or (self.column >= width).any():
+            raise ValueError(
+                "a cut of a tree leads back, out of the tree, or to a column that is not there"
+            )
+        if not len(self.roots) or (self.roots < 0).any() or (self.roots >= count).any():
+            raise ValueError("a root lies outside of the trees")
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A small network that copies its input through a narrow layer: the error of the copy, in units
+    of its usual error.
+
+    Layers `into` (k x m), `middle` (m x b), `out` (b x m), `back` (m x k) with their biases; ReLU
+    between them. `usual` (k): mean squared error of each column.
+    """
+
+    into: Floats
+    into_bias: Floats
+    middle: Floats
+    middle_bias: Floats
+    out: Floats
+    out_bias: Floats
+    back: Floats
+    back_bias: Floats
+    usual: Floats
+    family: ClassVar[str] = "autoencoder"
+
+    def score(self, rows: Floats) -> Floats:
+        hidden = np.clip(rows, -_FAR, _FAR)
+        for weights, bias in (
+            (self.into, self.into_bias),
+            (self.middle, self.middle_bias),
+            (self.out, self.out_bias),
+        ):
+            hidden = np.maximum(product(hidden, weights) + bias, 0.0)
+        off = (rows - (product(hidden, self.back) + self.back_bias)) / np.sqrt(self.usual)
+        return np.asarray(np.sqrt(squared_length(off) / rows.shape[1]))
+
+
+_FAR = 6.0  # usual deviations beyond which a network has learned nothing
+DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
+    {
+        one.family: one
+        for one in (
+            PrincipalComponents,
+            LevelsAndSpreads,
+            Neighbours,
+            LocalOutliers,
+            IsolationTrees,
+            Autoencoder,
+        )
+    }
+)
+
+
+def arrays_of(detector: Any) -> dict[str, Floats]:
+    """Return the arrays of a detector by name."""
+    return {
+        field.name: np.asarray(getattr(detector, field.name), np.float64)
+        for field in fields(detector)
+    }
+
+
+def detector_of(family: str, arrays: Arrays) -> Detector:
+    """Return the detector of these arrays. Raises KeyError or TypeError if they are not those of
+    the family."""
+    return DETECTORS[family](**arrays)
+
+
+def _by_neighbours(
+    rows: Floats, normal: Floats, nearest: Floats, compute: Callable[[Nearest], Floats]
+) -> Floats:
+    """Return what `compute` makes of the neighbours of each row, of a bounded number of rows at
+    once."""
+    size = max(1, AT_ONCE // max(len(normal), 1))
+    count = int(nearest[0])
+    parts = (rows[first : first + size] for first in range(0, max(len(rows), 1), size))
+    return np.concatenate([compute(_nearest(part, normal, count)) for part in parts])
+
+
+def _nearest(rows: Floats, normal: Floats, count: int) -> Nearest:
+    """Return the positions of the nearest normal rows of each row, the nearest first, and their
+    distances."""
+    squared = np.zeros((len(rows), len(normal)))
+    for column in range(rows.shape[1]):
+        squared += (rows[:, column, None] - normal[:, column]) ** 2
+    which = np.argsort(squared, axis=1, kind="stable")[:, :count]
+    return Nearest(which, np.sqrt(np.take_along_axis(squared, which, axis=1)))
+
+
+VARIANCE = 0.9  # share of it that the components explain
+_LIMIT = 0.99  # share of normal rows within the limits of T², SPE and score
+
+
+def fit_detector(rows: Floats, spreads: BoolArray) -> Detector:
+    """Fit a detector to encoded rows (n x k), of which some columns are spreads (k)."""
+    if spreads.all() or not spreads.any():
+        return fit_components(rows)
+    groups = (~spreads, spreads)
+    parts = [fit_components(rows[:, columns]) for columns in groups]
+    inverse = np.concatenate([part.inverse for part in parts])
+    components = np.zeros((len(spreads), len(inverse)))
+    of = np.repeat([False, True], [len(part.inverse) for part in parts])
+    limits = []
+    for columns, own, part in zip(groups, (~of, of), parts, strict=True):
+        components[np.ix_(columns, own)] = part.components
+        usual = max(float(np.quantile(part.score(rows[:, columns]), _LIMIT)), 1e-9)
+        limits.append([*part.limits, usual])
+    return LevelsAndSpreads(spreads.astype(np.float64), components, inverse, np.array(limits))
+
+
+def fit_components(rows: Floats) -> PrincipalComponents:
+    """Fit a detector to encoded rows (n x k), in one thread."""
+    with threadpool_limits(1):
+        values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+        values = np.maximum(values[::-1], 1e-9)
+        vectors = np.ascontiguousarray(vectors[:, ::-1])
+        share = np.cumsum(values) / values.sum()
+        count = min(int(np.searchsorted(share, VARIANCE)) + 1, max(rows.shape[1] - 1, 1))
+        vectors = vectors[:, :count] * np.where(vectors[:, :count].sum(axis=0) < 0, -1.0, 1.0)
+        inverse = 1.0 / values[:count]
+        inside = rows @ vectors
+        t2 = (inside**2 * inverse).sum(axis=1)
+        spe = ((rows - inside @ vectors.T) ** 2).sum(axis=1)
+    limits = np.maximum([np.quantile(t2, _LIMIT), np.quantile(spe, _LIMIT)], 1e-9)
+    return PrincipalComponents(np.ascontiguousarray(vectors), inverse, limits)
+
+
+WEEK_MS = 7 * 86_400_000
+_HIGH = 0.95  # quantile from which scores count as peaks
+_LEAST_PEAKS = 20  # for a distribution of their heights
+_SHAPES = -0.5, 0.5
+_BEYOND = 10.0  # times fewer than one in the normal time: further is no estimate
+_MARGIN = 1.2
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The value, how it was found, the normal time it rests on (weeks), and false alarms a week
+    that it should give."""
+
+    value: float
+    method: str
+    weeks: float
+    expected: float
+
+
+def threshold_for_rate(
+    at: Millis, scores: Floats, stride_ms: int, apart_ms: int, hold_ms: int, per_week: float
+) -> Threshold:
+    """Return the threshold that normal scores pass in `per_week` episodes a week.
+
+    `at` increases, with gaps; scores less than `apart_ms` apart are one episode, and it must last
+    for `hold_ms`.
+    """
+    from scipy.stats import genpareto  # noqa: PLC0415 - takes half a second to import; only trainings need it
+
+    lasting = lasting_scores(at, scores, stride_ms, hold_ms)
+    weeks = len(at) * stride_ms / WEEK_MS
+    known = lasting[np.isfinite(lasting)]
+    if not len(known):
+        return Threshold(
+            float(scores.max(initial=0.0)) * _MARGIN,
+            "the largest score of too little normal time",
+            weeks,
+            0.0,
+        )
+    floor = float(np.quantile(known, _HIGH))
+    peaks = cluster_peaks(at, lasting, floor, apart_ms)
+    if len(peaks) < _LEAST_PEAKS or per_week * weeks * _BEYOND < 1:
+        value = float(known.max()) + (_MARGIN - 1) * (float(known.max()) - float(np.median(known)))
+        return Threshold(
+            value, _too_little(weeks, len(peaks), per_week), weeks, 1 / max(weeks, 1e-9)
+        )
+    rate = len(peaks) / weeks
+    if rate <= per_week:
+        return Threshold(floor, "the 95 % quantile: scores pass it seldom enough", weeks, rate)
+    shape, _, size = genpareto.fit(peaks - floor, floc=0.0)
+    if not _SHAPES[0] <= shape <= _SHAPES[1]:
+        shape = float(np.clip(shape, *_SHAPES))
+        size = float(np.mean(peaks - floor)) * (1 - shape)
+    value = floor + float(genpareto.isf(per_week / rate, shape, 0.0, size))
+    method = f"peaks over a threshold: generalized Pareto, shape {shape:.2g}, of {len(peaks)} peaks"
+    return Threshold(value, method, weeks, per_week)
+
+
+def threshold_for_share(at: Millis, scores: Floats, stride_ms: int, share: float) -> Threshold:
+    """Return the threshold that this share of normal scores passes."""
+    value = float(np.quantile(scores, 1 - share))
+    return Threshold(
+        value,
+        f"the {1 - share:.4g} quantile of normal scores",
+        len(at) * stride_ms / WEEK_MS,
+        float("nan"),
+    )
+
+
+def _too_little(weeks: float, peaks: int, per_week: float) -> str:
+    return (
+        f"the largest score and a fifth more: {weeks * 7:.2g} days of normal time with {peaks} "
+        "peaks are too little to set "
+        f"{per_week:g} false alarms a week"
+    )
+
+
+def lasting_scores(at: Millis, scores: Floats, stride_ms: int, hold_ms: int) -> Floats:
+    """Return, at each instant, the score that was reached without a break for `hold_ms`; -inf where
+    that is not known."""
+    steps = -(-hold_ms // stride_ms)
+    if not steps:
+        return scores
+    lasting = np.full(len(scores), -np.inf)
+    if len(scores) > steps:
+        windows = np.lib.stride_tricks.sliding_window_view(scores, steps + 1)
+        whole = at[steps:] - at[:-steps] == steps * stride_ms
+        lasting[steps:] = np.where(whole, windows.min(axis=1), -np.inf)
+    return lasting
+
+
+def cluster_peaks(at: Millis, scores: Floats, floor: float, apart_ms: int) -> Floats:
+    """Return the largest score of each cluster of scores above `floor`; clusters are more than
+    `apart_ms` apart."""
+    above = np.flatnonzero(scores > floor)
+    if not len(above):
+        return np.empty(0)
+    return np.maximum.reduceat(scores[above], first_of_clusters(at[above], apart_ms))
+
+
+def first_of_clusters(at: Millis, apart_ms: int) -> npt.NDArray[np.int64]:
+    """Return the positions at which a new cluster of instants begins."""
+    return np.concatenate([[0], np.flatnonzero(np.diff(at) > apart_ms) + 1]).astype(np.int64)

@@ -1,1 +1,0 @@
-"""Shared by kinds that learn normal operation: anomaly, control chart, learned limits."""

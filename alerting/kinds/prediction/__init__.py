@@ -1,1 +1,0 @@
-"""Shared by kinds that predict a problem: classifier and forecast."""

@@ -1,0 +1,599 @@
+"""Evaluate a model of a problem over one interval of event time: from histories to steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.deferred import pd
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.faults import first_line
+from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.phrases import variable_title
+from alerting.detection.messages import duration_value
+from alerting.detection.occurrences import REASONS, why_not_counted
+from alerting.detection.problems import (
+    BoolArray,
+    KnownProblem,
+    Scores,
+    describe_happening,
+    find_occurrences,
+    first_lookback,
+    predicts,
+    problem_delay,
+    problem_lookback,
+)
+from alerting.episodes.episode import PLATFORM
+from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.predictions import (
+    AdvancedPredictions,
+    Course,
+    PredictionRule,
+    RiskSeries,
+    advance_predictions,
+    alarm_end_of,
+    rearm,
+)
+from alerting.kinds.protocol.evaluation import (
+    NO_MODEL,
+    EvaluationSources,
+    Raise,
+    Refresh,
+    ScoredRows,
+    TargetEvaluation,
+    VersionInterval,
+    carried_reason,
+)
+from alerting.kinds.protocol.shared_inputs import ModelScores, SharedInputs
+from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, has_needed_value
+from alerting.learning.features.build import grid
+from alerting.learning.features.reading_counts import TOO_FEW, most_have_enough_readings
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Definitions, Episodes, ModelUnavailable
+from alerting.readings.history import (
+    History,
+    Millis,
+    duration_millis,
+    from_millis,
+    to_millis,
+    with_older,
+)
+from alerting.recommendation.levers import with_drivers
+
+_MOMENT = timedelta(milliseconds=1)
+_REFRESHED_EVERY = 60_000  # ms
+
+
+@dataclass(frozen=True)
+class OpenPrediction:
+    """The open prediction of a target, and its current problem, as they are before an evaluation.
+
+    `raising`: the definition as it was when the prediction was raised, whose problem ends it;
+    without an open prediction the present one. `closed_by_hand`: when an operator ended the problem
+    that goes on.
+    """
+
+    raising: TrainedDefinition
+    known_problem: KnownProblem
+    closed_by_hand: datetime | None
+
+    def is_about(self, definition: TrainedDefinition) -> bool:
+        """Return whether it predicts the problem of this definition."""
+        return self.raising.problem == definition.problem
+
+    def rule(self, history: History, stride: timedelta) -> PredictionRule:
+        """Return how it ends."""
+        return prediction_rule(
+            self.raising, history, self.known_problem, stride, self.closed_by_hand
+        )
+
+
+def read_open_prediction(
+    definition: TrainedDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    state: ConditionState,
+) -> OpenPrediction:
+    """Return the prediction that is open at the start of a part."""
+    platform = sources.platform
+    return OpenPrediction(
+        _raising_definition(platform.definitions, state, part, definition),
+        _known_problem(state, part),
+        _closed_by_operator(platform.episodes, state, definition.name, sources.asset),
+    )
+
+
+def state_at_end(
+    before: ConditionState,
+    after: ConditionState,
+    part: VersionInterval,
+    of_open: PredictionRule,
+    rule: PredictionRule,
+    rearm_at: int,
+) -> ConditionState:
+    """Return the state at the end of a part, with what the next one needs to know of the problem
+    and of the raise."""
+    is_same = after.raised_at is not None and after.raised_at == before.raised_at
+    raised_here = part.revision.number if part.revision and after.raised_at else None
+    occurrences = (of_open if is_same else rule).occurrences
+    return replace(
+        after,
+        watermark=part.end,
+        raised_by=before.raised_by if is_same else raised_here,
+        problem_since=occurrences.start_at(part.end) if occurrences.is_carried else None,
+        rearm_at=from_millis(rearm_at),
+    )
+
+
+def _known_problem(state: ConditionState, part: VersionInterval) -> KnownProblem:
+    """Return the problem in the state at the start of a part; nothing if the problem may be another
+    one."""
+    if part.is_new and state.raised_at is None:
+        return KnownProblem(part.start)
+    return KnownProblem(part.start, state.problem_since, is_first=state.rearm_at is None)
+
+
+def prediction_rule(
+    definition: TrainedDefinition,
+    history: History,
+    earlier: KnownProblem,
+    stride: timedelta,
+    closed_by_hand: datetime | None = None,
+) -> PredictionRule:
+    """Return how predictions of a definition end. `closed_by_hand`: when an operator ended the
+    problem that goes on.
+
+    A prediction of the unit just made is about one stride.
+    """
+    occurrences = find_occurrences(definition, history, earlier)
+    if closed_by_hand is not None:
+        occurrences = occurrences.ended_at(closed_by_hand)
+    state = predicts(definition, history.asset) == "state"
+    times = (
+        (stride, stride) if definition.is_of_unit else (definition.window.until, definition.horizon)
+    )
+    window, horizon = (duration_millis(d) for d in times)
+    return PredictionRule(
+        occurrences,
+        window,
+        horizon,
+        alarm_end_of(definition, stride),
+        state,
+        definition.is_of_unit,
+    )
+
+
+def read_from(
+    asset: Asset,
+    event_types: Sequence[EventType],
+    part: VersionInterval,
+    definitions: Sequence[TrainedDefinition],
+    model: TrainedModel | None,
+    is_first: bool,
+) -> datetime:
+    """Return the first instant of needed data: for the features, and for values of the problem that
+    are known now.
+
+    The first evaluation also needs the problems whose recovery, or the horizon after it, reaches
+    into the part.
+    """
+    before = (
+        max(
+            (d.problem.recovery or timedelta(0)) + 2 * d.horizon + d.gap + first_lookback(d.problem)
+            for d in definitions
+        )
+        if is_first
+        else timedelta(0)
+    )
+    delays = [problem_delay(d.problem, asset, event_types) for d in definitions]
+    delays += [t.delay for t in event_types if model and t.name in model.plan.events]
+    hold = max(d.problem.hold for d in definitions)
+    lookback = max(model.plan.lookback, before) if model else before
+    carried = max(problem_lookback(d.problem) for d in definitions)
+    return part.start - lookback - hold - max(delays) - carried - _MOMENT
+
+
+def _raising_definition(
+    definitions: Definitions,
+    state: ConditionState,
+    part: VersionInterval,
+    definition: TrainedDefinition,
+) -> TrainedDefinition:
+    """Return the definition by which the open episode was raised, whose problem decides how it
+    ends."""
+    if state.raised_by is None or part.revision is None or state.raised_by == part.revision.number:
+        return definition
+    raising = next(
+        (r for r in definitions.revisions(definition.name) if r.number == state.raised_by), None
+    )
+    return (
+        raising.definition
+        if raising is not None and isinstance(raising.definition, TrainedDefinition)
+        else definition
+    )
+
+
+def _closed_by_operator(
+    episodes: Episodes, state: ConditionState, name: str, asset: Asset
+) -> datetime | None:
+    """Return when an operator closed the episode that is happening, None otherwise."""
+    if state.happening_since is None or state.raised_at is None:
+        return None
+    found = episodes.find(name, asset.name, start=state.raised_at, end=state.watermark + _MOMENT)
+    closed = (
+        t.at
+        for e in found
+        if not e.withdrawn
+        for t in e.transitions
+        if t.kind == "closed" and t.actor != PLATFORM
+    )
+    return max(closed, default=None)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Inputs of the evaluation of a part: its model, if any, readings, and instants (ms) to score.
+
+    `rule`: how predictions of the definition end; `open_rule`: how the open one ends. `rearm_at`:
+    until when (ms) a high score raises nothing unless a lower one came first.
+    """
+
+    definition: TrainedDefinition
+    part: VersionInterval
+    state: ConditionState
+    model: TrainedModel | None
+    shared: SharedInputs
+    history: History
+    stride: timedelta
+    at: Millis
+    open_one: OpenPrediction
+    open_rule: PredictionRule
+    rule: PredictionRule
+    rearm_at: int
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Scores at the instants of a part, NaN where unknown, with the reason there, else "".
+
+    `twin`: scores of the twin in shadow, NaN also where the refit does not score. `rows`: features.
+    """
+
+    score: Scores
+    twin: Scores
+    unknown: npt.NDArray[np.object_]
+    rows: pd.DataFrame | None = None
+
+
+def evaluate_part(
+    definition: TrainedDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    before: TargetEvaluation,
+) -> TargetEvaluation:
+    """Score every stride of a part with the champion in force there; a model that cannot be read
+    ends the evaluation."""
+    try:
+        inputs = _read_inputs(definition, sources, part, before.state)
+        scored = _score_instants(inputs)
+    except ModelUnavailable as unavailable:
+        why = f"the model cannot be read: {unavailable}"
+        return replace(before, unknown=why, unreadable=why)
+    advanced = _advance(inputs, scored)
+    return TargetEvaluation(
+        advanced.state,
+        [*before.steps, *((step, part) for step in advanced.steps)],
+        before.raises | _raises(inputs, scored, advanced.steps),
+        before.changes,
+        [*before.scores, *_scored_rows(inputs, scored)],
+        _unknown_at_end(before, inputs, scored),
+        history=inputs.history,
+        refreshes=before.refreshes | _refreshes(inputs, scored, advanced.courses),
+        valid_until={**before.valid_until, **_valid_until(inputs, advanced.courses)},
+        has_model=inputs.model is not None,
+    )
+
+
+def _read_inputs(
+    definition: TrainedDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    state: ConditionState,
+) -> _Inputs:
+    """Read the model in force, the open prediction, and what both need of the history."""
+    asset = sources.asset
+    model = _model_in_force(definition, sources, part)
+    open_one = read_open_prediction(definition, sources, part, state)
+    definitions = (definition, open_one.raising)
+    known = open_one.known_problem if open_one.is_about(definition) else KnownProblem(part.start)
+    by_events = any(d.problem.event is not None for d in definitions) or bool(
+        model is not None and model.plan.events
+    )
+    event_types = sources.platform.assets.event_types() if by_events else ()
+    start = read_from(asset, event_types, part, definitions, model, known.is_first)
+    history = _read_history(
+        sources.shared, asset, start, part, model, definitions, with_events=by_events
+    )
+    stride = stride_of(definition, model)
+    open_rule = open_one.rule(history, stride)
+    is_own = open_one.raising is definition
+    return _Inputs(
+        definition,
+        part,
+        state,
+        model,
+        sources.shared,
+        history,
+        stride,
+        _evaluated_instants(definition, stride, model, history, part),
+        open_one,
+        open_rule,
+        open_rule if is_own else prediction_rule(definition, history, known, stride),
+        0 if known.is_first or state.rearm_at is None else to_millis(state.rearm_at),
+    )
+
+
+def _model_in_force(
+    definition: TrainedDefinition, sources: EvaluationSources, part: VersionInterval
+) -> TrainedModel | None:
+    """Return the champion of a part, without a refit that has given way; None without a
+    champion."""
+    if part.model_version is None:
+        return None
+    model = sources.models.get(definition, part.model_version)
+    return replace(model, refit=None) if part.by_twin else model
+
+
+def _advance(inputs: _Inputs, scored: _Scored) -> AdvancedPredictions:
+    """Return the state at the end of a part, and the steps on the way."""
+    part = inputs.part
+    has_alarm = inputs.model is not None and inputs.model.has_alarm
+    threshold = inputs.model.threshold if inputs.model and has_alarm else np.inf
+    risk = RiskSeries(inputs.at, scored.score, threshold)
+    rearming = rearm(risk, inputs.rule, to_millis(part.end), inputs.rearm_at)
+    advanced = advance_predictions(
+        inputs.state,
+        risk,
+        rearming.may_raise,
+        inputs.rule,
+        part.end,
+        inputs.open_rule,
+        inputs.open_one.is_about(inputs.definition),
+    )
+    after = state_at_end(
+        inputs.state, advanced.state, part, inputs.open_rule, inputs.rule, rearming.rearm_at
+    )
+    steps = [_with_reason(inputs, step) for step in advanced.steps]
+    return AdvancedPredictions(after, steps, advanced.courses)
+
+
+def _valid_until(inputs: _Inputs, courses: Mapping[datetime, Course]) -> dict[datetime, datetime]:
+    """Return the end of the prediction window of each prediction, by its raise: gap and horizon
+    after its last high score."""
+    windows = {
+        raised: (inputs.open_one.raising if raised == inputs.state.raised_at else inputs.definition)
+        for raised in courses
+    }
+    return {
+        raised: from_millis(course.last_high_at) + windows[raised].gap + windows[raised].horizon
+        for raised, course in courses.items()
+    }
+
+
+def _with_reason(inputs: _Inputs, step: Step) -> Step:
+    """Return a step; with the problem that has come as its reason, if it is the one of its
+    episode."""
+    if step.kind != "happening":
+        return step
+    is_open_one = step.raised_at == inputs.state.raised_at
+    definition = inputs.open_one.raising if is_open_one else inputs.definition
+    occurrences = (inputs.open_rule if is_open_one else inputs.rule).occurrences
+    reason = describe_happening(definition.problem, inputs.history, occurrences, step.at)
+    return replace(step, reason=reason)
+
+
+def _raises(inputs: _Inputs, scored: _Scored, steps: Sequence[Step]) -> dict[datetime, Raise]:
+    """Return the values at each raise of a part."""
+    raised = [step.at for step in steps if step.kind == "raised"]
+    if not raised:
+        return {}
+    rows = np.searchsorted(inputs.at, [to_millis(at) for at in raised]).tolist()
+    return {at: _values_at(inputs, scored, row) for at, row in zip(raised, rows, strict=True)}
+
+
+def _refreshes(
+    inputs: _Inputs, scored: _Scored, courses: Mapping[datetime, Course]
+) -> dict[datetime, Refresh]:
+    """Return where reasons and advice of predictions are computed again; nowhere without a model of
+    their problem."""
+    if inputs.model is None or not inputs.open_one.is_about(inputs.definition):
+        return {}
+    # of the one that was open before, if its problem had not come, and of those raised here
+    ends = {
+        raised_at: course.ended_at
+        for raised_at, course in courses.items()
+        if raised_at != inputs.state.raised_at or inputs.state.happening_since is None
+    }
+    stride = duration_millis(inputs.stride)
+    rows = refreshed_rows(ends, inputs.at, scored.score, inputs.rule, stride)
+    return {
+        raised_at: Refresh(
+            from_millis(int(inputs.at[row])), _values_at(inputs, scored, row), inputs.definition
+        )
+        for raised_at, row in rows.items()
+    }
+
+
+def _values_at(inputs: _Inputs, scored: _Scored, row: int) -> Raise:
+    """Return score, features and model of one scored instant."""
+    at = from_millis(int(inputs.at[row]))
+    return Raise(
+        float(scored.score[row]),
+        row=None if scored.rows is None else scored.rows.iloc[[row]],
+        model=None if inputs.model is None else inputs.model.serving(at),
+        model_version=inputs.part.model_version,
+        history=inputs.history,
+        shared=inputs.shared,
+    )
+
+
+def _scored_rows(inputs: _Inputs, scored: _Scored) -> list[ScoredRows]:
+    version = inputs.part.model_version
+    if inputs.model is None or version is None:
+        return []
+    rows = ScoredRows(
+        inputs.at,
+        scored.score,
+        scored.twin,
+        scored.unknown,
+        inputs.model,
+        version,
+        has_alarm=inputs.model.has_alarm,
+    )
+    return [rows]
+
+
+def _unknown_at_end(before: TargetEvaluation, inputs: _Inputs, scored: _Scored) -> str | None:
+    """Return why the last instant up to the end of a part is unknown, None if it is known."""
+    if inputs.model is None:
+        return NO_MODEL
+    return (scored.unknown[-1] or None) if len(scored.unknown) else carried_reason(before)
+
+
+def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> timedelta:
+    """Return the time between two scores: as the definition states it, or that of the model, which
+    was derived for it."""
+    if definition.features.stride or model is None:
+        return definition.stride
+    return timedelta(milliseconds=model.plan.stride_ms)
+
+
+def _evaluated_instants(
+    definition: TrainedDefinition,
+    stride: timedelta,
+    model: TrainedModel | None,
+    history: History,
+    part: VersionInterval,
+) -> Millis:
+    """Return the instants (ms) of a part that are evaluated; without a model, those of the
+    stride."""
+    start = to_millis(part.start)
+    end = to_millis(part.end)
+    if model is None:
+        return grid(start, end, duration_millis(stride))
+    plan = replace(model.plan, stride_ms=duration_millis(stride))
+    return evaluated_instants(definition, plan, history, start, end)
+
+
+def _read_history(
+    shared: SharedInputs,
+    asset: Asset,
+    start: datetime,
+    part: VersionInterval,
+    model: TrainedModel | None,
+    definitions: Sequence[TrainedDefinition],
+    with_events: bool,
+) -> History:
+    """Return what problems, features of a model and advice need from `start` to the end of a part:
+    no other variables, and events only if they need some.
+
+    Before `start` these are the values that may be carried forward into it, the last event of each
+    type, and ongoing events.
+    """
+    names = {
+        *(v for d in definitions for v in d.problem.variables),
+        *(with_drivers(asset, model.plan.variables) if model else ()),
+    }
+    history = shared.load(asset, start, part.end, names, with_events)
+    longest = model.plan.carried_longer if model else {}
+    since = {name: start - carry for name, carry in longest.items() if name in history.readings}
+    return (
+        with_older(history, shared.newest_values(history.asset, since, start)) if since else history
+    )
+
+
+def _score_instants(inputs: _Inputs) -> _Scored:
+    """Score the instants of a part. Raises ModelUnavailable if the model fails in any way."""
+    at = inputs.at
+    model = inputs.model
+    if model is None:
+        nothing = np.full(len(at), np.nan)
+        return _Scored(nothing, nothing, np.full(len(at), NO_MODEL, dtype=object))
+    rows, scored = _score_features(inputs.shared, model, inputs.history, at)
+    unknown = np.full(len(at), "", dtype=object)
+    for mask, reason in _reasons_of_unknown(inputs, model):
+        unknown[mask] = reason
+    is_known = (unknown == "") & model.has_alarm
+    return _Scored(
+        np.where(is_known, scored.score, np.nan),
+        np.where(is_known, scored.twin, np.nan),
+        unknown,
+        rows,
+    )
+
+
+def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[BoolArray, str]]:
+    """Return at which instants the problem cannot be predicted, and why; the last reason counts."""
+    at = inputs.at
+    rule = inputs.rule
+    until = model.training_cutoff.isoformat()
+    learned = translatable("the model has learned from times up to {until}", until=until)
+    reasons: list[tuple[BoolArray, str]] = [(at <= to_millis(model.training_cutoff), learned)]
+    if (name := inputs.definition.must_know) is not None:
+        why = translatable(
+            "{name} is not known: it has no value of the last {duration}",
+            name=variable_title(name, inputs.history.asset.variables),
+            duration=duration_value(timedelta(milliseconds=model.plan.carry_ms(name))),
+        )
+        reasons.append((~has_needed_value(inputs.definition, model.plan, inputs.history, at), why))
+    enough = most_have_enough_readings(model.plan, inputs.history, at)
+    reasons.append((~enough, TOO_FEW))
+    if not model.plan.usual or not enough.all():  # half of the usual readings are values
+        span = duration_value(model.plan.lookback)
+        lacking = ~has_any_value(model.plan, inputs.history, at)
+        reasons.append(
+            (lacking, translatable("no values are known of the last {duration}", duration=span))
+        )
+    uncounted = why_not_counted(
+        at, rule.occurrences, not rule.state, recovered_at=inputs.rearm_at - rule.horizon_ms
+    )
+    return [*reasons, *((uncounted == name, reason) for name, reason in REASONS.items())]
+
+
+def _score_features(
+    shared: SharedInputs, model: TrainedModel, history: History, at: Millis
+) -> tuple[pd.DataFrame, ModelScores]:
+    """Return feature rows and scores. Raises ModelUnavailable if a model fails in any way, so that
+    the round continues."""
+    try:
+        rows, scored = shared.score(model, history, at)
+    except Exception as fault:
+        raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
+    return rows.frame, scored
+
+
+def refreshed_rows(
+    ends: Mapping[datetime, int], at: Millis, score: Scores, rule: PredictionRule, stride: int
+) -> dict[datetime, int]:
+    """Return, by raise, the row of the last known score after it and before the end of its
+    prediction, of those that are the first in their minute; none without one. `stride`: between two
+    scored instants (ms).
+
+    Instants at which the condition is already true count only for a model of the state. The row
+    depends on what is evaluated, and not on how many evaluations that took.
+    """
+    means_nothing = np.isnan(score) | (at % _REFRESHED_EVERY >= stride)
+    if not rule.state:
+        means_nothing |= rule.occurrences.hold_at(at)
+    known = np.flatnonzero(~means_nothing)
+    found = {}
+    for raised_at, end in ends.items():
+        last = int(np.searchsorted(at[known], end)) - 1
+        if last >= 0 and at[known[last]] > to_millis(raised_at):
+            found[raised_at] = int(known[last])
+    return found

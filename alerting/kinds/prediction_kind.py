@@ -1,0 +1,325 @@
+"""The part that kinds share whose model predicts a problem: its score is a probability, an episode
+has a prediction window, and the score at an instant is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+
+from alerting.alarm_kpis.intervals import merge
+from alerting.deferred import pd
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import first_line
+from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import (
+    format_threshold,
+    joined,
+    spoken_share,
+    spoken_threshold,
+    translatable,
+)
+from alerting.detection.evaluation import Evaluation
+from alerting.detection.messages import risk_message
+from alerting.detection.problems import find_occurrences, predicts
+from alerting.episodes.advice import split_reasons
+from alerting.episodes.episode import Contribution, Episode, RecommendationResult
+from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.predictions import clear_threshold
+from alerting.kinds.prediction_evaluation import evaluate_part
+from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence, ScoredRows
+from alerting.kinds.protocol.kind import Charted, Gap, Inputs, ScoreDetails, Why, WhyQuestion
+from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.learning.features.build import build_features
+from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.models.trained import TrainedModel
+from alerting.readings.history import History, from_millis, to_millis
+from alerting.recommendation.contributions import (
+    Explanation,
+    contributions,
+    explain,
+    explain_matrix,
+)
+from alerting.recommendation.whatif import recommend
+from alerting.reporting.variable_charts import ChartLevel, levels_by_variable, problem_levels
+
+T = TypeVar("T")
+
+
+def explain_raise(
+    definition: TrainedDefinition,
+    asset: Asset,
+    step: Step,
+    at_raise: Raise,
+    history: History | None,
+) -> RaiseEvidence:
+    """Return the content of a new episode: the risk, the last values of the model's variables,
+    contributions and advice."""
+    model = at_raise.model
+    why, advice, fault = _explain(definition, asset, at_raise, history, step.at)
+    risk = risk_message(
+        definition,
+        asset,
+        history.event_types if history is not None else (),
+        at_raise.value or 0.0,
+        model.threshold if model else None,
+    )
+    reason = joined("; ", risk, fault)
+    evaluation = Evaluation(
+        step.at,
+        "triggered",
+        reason,
+        at_raise.value,
+        model.threshold if model else None,
+        at_raise.model_version,
+    )
+    if model is None or history is None:
+        return RaiseEvidence(evaluation, True, {}, why, advice)
+    inputs = _share(
+        at_raise,
+        history,
+        step.at,
+        "inputs",
+        lambda: {name: _last_value(history, name, step.at) for name in model.plan.variables},
+    )
+    return RaiseEvidence(evaluation, True, inputs, why, advice)
+
+
+def _share(
+    at_raise: Raise, history: History | None, at: datetime, limits: str, compute: Callable[[], T]
+) -> T:
+    """Return what `compute` makes of the model and the readings at an instant, or what it made for
+    another definition."""
+    if at_raise.shared is None or at_raise.model is None or history is None:
+        return compute()
+    return at_raise.shared.explain(at_raise.model, history, at, limits, compute)
+
+
+def _last_value(history: History, variable: str, at: datetime) -> float | str | None:
+    if variable not in history.readings:
+        return None
+    values = history.readings[variable].dropna().loc[: at - history.delay(variable)]
+    last: float | str | None = values.iloc[-1] if len(values) else None
+    return last
+
+
+def _explain(
+    definition: TrainedDefinition,
+    asset: Asset,
+    at_raise: Raise,
+    history: History | None,
+    at: datetime,
+) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
+    """Return contributions, advice, and an empty text; without both, and with the fault as text, if
+    the model fails."""
+    model = at_raise.model
+    row = at_raise.row
+    if model is None or row is None:
+        return (), None, ""
+
+    def compute() -> tuple[tuple[Contribution, ...], RecommendationResult | None]:
+        explained = explain(model, row)
+        advice = None if history is None else advise(definition, model, history, at, explained)
+        return contributions(model, row, asset, explained), advice
+
+    try:
+        return (
+            *_share(at_raise, history, at, definition.recommendation.model_dump_json(), compute),
+            "",
+        )
+    except Exception as fault:
+        return (
+            (),
+            None,
+            translatable("the model cannot explain it: {fault}", fault=first_line(fault)),
+        )
+
+
+def advise(
+    definition: TrainedDefinition,
+    model: TrainedModel,
+    history: History,
+    at: datetime,
+    explained: Explanation | None = None,
+) -> RecommendationResult:
+    """Return the recommendation at an instant, within the limits of the definition."""
+    wanted = definition.recommendation
+    return recommend(model, history, at, wanted.max_changes, wanted.variables, explained)
+
+
+Describe: TypeAlias = "Callable[[TrainedModel, pd.DataFrame], list[str]]"
+
+
+def describe_nothing(model: TrainedModel, row: pd.DataFrame) -> list[str]:  # noqa: ARG001
+    """Return no fact."""
+    return []
+
+
+def explain_instant(
+    definition: TrainedDefinition, question: WhyQuestion, describe: Describe = describe_nothing
+) -> Why:
+    """Explain the score of the last stride at an instant, with the three strongest contributions.
+
+    `describe`: facts of the kind, from the model that scored the instant and its feature row.
+    """
+    blank = question.blank
+    recovery = definition.problem.recovery or timedelta(0)
+    begin = question.at - definition.longest_window - definition.stride - recovery
+    evaluated = question.evaluate(ConditionState(watermark=begin))
+    scored = next((s for s in reversed(evaluated.scores) if len(s.at)), None)
+    has_score = scored is not None and not scored.unknown[-1]
+    if evaluated.unknown or scored is None or not has_score:
+        none = (
+            "no unit was made in the last stride"
+            if definition.is_of_unit
+            else "no instant of the stride lies in the interval"
+        )
+        reason = evaluated.unknown or none
+        return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason)
+    when = scored.at[-1:]
+    serving = scored.last_model
+    if not scored.has_alarm:
+        facts = (
+            describe(serving, build_features(serving.plan, evaluated.history, when))
+            if evaluated.history is not None
+            else []
+        )
+        return replace(
+            blank,
+            verdict="normal",
+            answer="; ".join(["its values serve without an alarm", *facts]),
+            model_version=scored.model_version,
+        )
+    score = float(scored.score[-1])
+    facts = [
+        f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is "
+        f"{format_threshold(scored.threshold)}"
+    ]
+    if evaluated.history is not None:
+        row = build_features(serving.plan, evaluated.history, when)
+        facts += describe(serving, row)
+        facts += [c.message for c in split_reasons(contributions(serving, row, question.asset))[0]]
+    found = replace(
+        blank,
+        score=score,
+        threshold=scored.threshold,
+        model_version=scored.model_version,
+        facts=tuple(facts),
+    )
+    risk = f"the risk is {spoken_share(score)} (alarm at {spoken_threshold(scored.threshold)})"
+    state = evaluated.state
+    if state.raised_at is not None:
+        return replace(
+            found, verdict="open", answer=_describe_open(definition, state, risk, scored)
+        )
+    if score < scored.threshold:
+        return replace(found, verdict="normal", answer=f"not raised: {risk}")
+    if (
+        question.covering is None
+        and state.raised_at is None
+        and state.rearm_at is not None
+        and state.rearm_at > question.at
+    ):
+        held = (
+            f"not raised: {risk}, but it has not been lower than that since the last problem was "
+            "over"
+        )
+        until = (
+            f"an alert is raised after a lower risk, or from {state.rearm_at.isoformat()} on, one "
+            "horizon after the recovery"
+        )
+        return replace(found, verdict="pending", answer=f"{held}; {until}", due_at=state.rearm_at)
+    return replace(found, verdict="open", answer=risk)
+
+
+def _describe_open(
+    definition: TrainedDefinition, state: ConditionState, risk: str, scored: ScoredRows
+) -> str:
+    """Return why an alarm is open at an instant: the problem has come, or the risk stays."""
+    if state.happening_since is not None:
+        return f"{risk}; the problem goes on since {state.happening_since.isoformat()}"
+    clear = clear_threshold(scored.threshold, definition.clear_at)
+    stays = f"{risk}; the alarm stays while the risk is not below {spoken_threshold(clear)}"
+    if state.clearing_since is None:
+        return stays
+    return f"{stays}, and has been low since {state.clearing_since.isoformat()}"
+
+
+class PredictionKind:
+    """All methods of such a kind but `load`."""
+
+    evaluate = staticmethod(evaluate_part)
+    explain = staticmethod(explain_raise)
+    outcome = staticmethod(predicts)
+
+    def why(self, definition: TrainedDefinition, question: WhyQuestion) -> Why:
+        return explain_instant(definition, question)
+
+    def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan:
+        return model.plan
+
+    def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the probability of the problem for each row, by the refit where there is one."""
+        return pd.DataFrame({"probability": (model.refit or model).score(rows)}, index=rows.index)
+
+    def details(
+        self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs
+    ) -> ScoreDetails:
+        model = scored.last_model
+        rows = shared.features(scored.model.plan, history, scored.at[-1:])
+        return ScoreDetails(
+            contributions(model, rows.frame, asset, explain_matrix(model, rows.matrix[0]))
+        )
+
+    def inputs(self, definition: TrainedDefinition, asset: Asset) -> Inputs:
+        return Inputs()
+
+    def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
+        """Draw the risk, and the variables of the problem; for a predicted event the variable that
+        contributed most."""
+        if (combination := definition.problem.combination) is not None:
+            first, *others = (
+                Charted(*drawn) for drawn in levels_by_variable(combination, asset).items()
+            )
+            return first._replace(scored=True, others=tuple(others))
+        strongest = max(episode.contributions, key=lambda c: abs(c.share), default=None)
+        if definition.problem.variable is not None or strongest is None:
+            variable = definition.problem.variable
+            return Charted(variable, problem_levels(definition.problem), scored=True)
+        usual: tuple[ChartLevel, ...] = (
+            (ChartLevel(float(strongest.usual), "usual", is_limit=False),)
+            if isinstance(strongest.usual, int | float)
+            else ()
+        )
+        if strongest.usual_low is not None and strongest.usual_high is not None:
+            usual = (
+                ChartLevel(strongest.usual_low, "usual from", is_limit=False),
+                ChartLevel(strongest.usual_high, "usual to", is_limit=False),
+            )
+        return Charted(strongest.variable, usual, scored=True)
+
+    def has_score_each_stride(self, definition: TrainedDefinition) -> bool:
+        """Return whether it has strides: the unit just made is scored as it comes."""
+        return not definition.is_of_unit
+
+    def data_gaps(
+        self, definition: TrainedDefinition, history: History, start: datetime, end: datetime
+    ) -> tuple[Gap, ...]:
+        """Return the times that do not count, and the time after the last reading."""
+        last = history.readings.index[-1].to_pydatetime()
+        gaps = [(max(last, start), end)] if last < end else []
+        if predicts(definition, history.asset) == "onset":
+            problems = find_occurrences(definition, history)
+            of = problems.lasted
+            latest = to_millis(end)
+            known = problems.known_at[of]
+            recovered = np.minimum(problems.recovered_at[of], latest)
+            gaps += [
+                (from_millis(a), from_millis(b))
+                for a, b in zip(known.tolist(), recovered.tolist(), strict=True)
+                if a < b
+            ]
+        return tuple(merge(gaps, start, end))

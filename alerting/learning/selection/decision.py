@@ -1,0 +1,503 @@
+"""What a training offers and the decision on it: its proposal, as it is stored on the run and shown
+to people, the evidence of predicted values that serve without an alarm, and one table that decides.
+
+Objections are facts of a comparison. A kind says which objections hold; the first row of the table
+that holds gives the verdict. This module needs no library of frames or models: DAG files and
+commands import it.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ModelDefinition
+from alerting.definitions.wording.language import translatable
+from alerting.learning.data.findings import Finding
+
+if TYPE_CHECKING:
+    from alerting.learning.search.candidates import Candidate
+
+PROPOSAL = "proposal.json"  # in the folder `decision` of a run
+Verdict = Literal[
+    "promote", "keep", "refreshed", "cannot_tell", "provisional", "no_challenger", "gave_way"
+]
+DecidedVerdict = Verdict | Literal["rejected", "stale", "rollback"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+
+class CandidateSummary(_Frozen):
+    """The search of one family: means over the folds, and 95 % confidence intervals by metric where
+    they can be known. `crps`: of kinds that predict values.
+
+    `trials_asked`: of which a ceiling let `trials` be done; None in trainings of earlier versions.
+    """
+
+    family: str
+    trials: int
+    trials_asked: int | None = None
+    cut_short: bool
+    ap: float | None
+    roc_auc: float | None
+    intervals: dict[str, tuple[float, float]]
+    crps: float | None = None
+
+    @staticmethod
+    def from_candidate(candidate: "Candidate") -> "CandidateSummary":
+        """Return the summary of a candidate."""
+        metrics = candidate.metrics
+        return CandidateSummary(
+            family=candidate.family,
+            trials=candidate.trials,
+            trials_asked=candidate.trials_asked,
+            cut_short=candidate.cut_short,
+            ap=metrics.get("ap"),
+            roc_auc=metrics.get("roc_auc"),
+            crps=metrics.get("crps"),
+            intervals={
+                k: (metrics[f"{k}_low"], metrics[f"{k}_high"])
+                for k in ("ap", "roc_auc")
+                if f"{k}_low" in metrics
+            },
+        )
+
+    @property
+    def title(self) -> str:
+        """Return the family in words."""
+        return self.family.replace("_", " ")
+
+
+class EstimateSummary(_Frozen):
+    """The estimation of a model from readings alone: their number, and sentences on them."""
+
+    family: str
+    used: int
+    notes: tuple[str, ...]
+
+
+class PartProfile(_Frozen):
+    """The rows of one part of a dataset, those with a problem ahead, and its first and last
+    instant."""
+
+    rows: int
+    positives: int
+    start: AwareDatetime
+    end: AwareDatetime
+
+
+class DatasetProfile(_Frozen):
+    """The composition of a dataset in numbers that a person can check. `dropped`: rows by reason;
+    `notes`: findings by kind."""
+
+    hash: str
+    parts: dict[str, PartProfile]
+    assets: int
+    problems: int
+    variables: int
+    columns: int
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+
+
+class Proposal(_Frozen):
+    """Proposal of a training; after `promote_run` with its decision.
+
+    `approved_by`: the person who put it into service. `promote`: the challenger goes into service,
+    or `refreshed_version`, the champion with a newer refit. `waiting`: only if a person approves.
+    `test`: metrics of the challenger on the test period (`Evidence.summary`); `evidence`: champion
+    against challenger. `importance`: share by raw variable. `answers`: the effect of operators'
+    feedback on rows, empty without feedback.
+    """
+
+    definition: str
+    revision: int
+    question: str | None = None
+    run_id: str
+    as_of: AwareDatetime
+    verdict: DecidedVerdict
+    promote: bool
+    waiting: bool
+    objection: str | None = None
+    provisional: bool
+    reason: str
+    approved_by: str | None = None
+    challenger_version: int | None
+    champion_version: int | None
+    refreshed_version: int | None = None
+    leaderboard: tuple[CandidateSummary, ...] = ()
+    test: Mapping[str, Any] = Field(default_factory=dict)
+    evidence: Mapping[str, Any]
+    importance: Mapping[str, float] = Field(default_factory=dict)
+    dataset: DatasetProfile
+    findings: tuple[Finding, ...] = ()
+    answers: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_earlier_fields(cls, document: Any) -> Any:
+        """Leave out the comparison with a model without feedback, which trainings of earlier
+        versions stored."""
+        return (
+            {k: v for k, v in document.items() if k != "answers_difference"}
+            if isinstance(document, dict)
+            else document
+        )
+
+    def to_json(self) -> bytes:
+        """Return the proposal as its file."""
+        return self.model_dump_json(indent=1).encode()
+
+    @staticmethod
+    def from_json(data: bytes, run_id: str) -> "Proposal":
+        """Read the file of a run's proposal. Raises UserError if it is damaged."""
+        try:
+            return Proposal.model_validate_json(data)
+        except ValidationError as fault:
+            raise UserError(
+                translatable(
+                    "the proposal of run {run} in the registry is damaged; train again", run=run_id
+                )
+            ) from fault
+
+
+WORSE = "worse than the last known value"
+
+
+def describe_worse(error: float, last_error: float) -> list[str]:
+    """Return a sentence if the median of predicted values is off by more than the last known value,
+    on average on the test period; nothing otherwise."""
+    if not error > last_error:
+        return []
+    return [
+        f"On the test period its median is {WORSE}: off by {error:.4g} on average, that one by "
+        f"{last_error:.4g}."
+    ]
+
+
+@dataclass(frozen=True)
+class ValueTest:
+    """Predicted values beside the last known one on the same unseen rows.
+
+    `values`: how many came. `crps`, `error`: mean CRPS, and mean absolute error of the median, in
+    the unit of the variable; `last_crps`, `last_error`: of the last known value. `coverage`: share
+    that the 90 % interval held. `share_better`: of block samples in which the CRPS is less; None
+    with fewer than two blocks. `confidence`: the least share that is asked.
+    """
+
+    variable: str
+    values: int
+    crps: float
+    last_crps: float
+    error: float
+    last_error: float
+    coverage: float
+    share_better: float | None
+    confidence: float
+
+    @property
+    def passed(self) -> bool:
+        """Return whether the predicted values are better than the last known one."""
+        return self.share_better is not None and self.share_better >= self.confidence
+
+    @property
+    def message(self) -> str:
+        """Describe the result in two sentences."""
+        if self.share_better is None:
+            return (
+                f"Whether predicted values of {self.variable} are better than the last known one "
+                f"cannot be told: {self.values} unseen values came. Use a longer history, or a "
+                "longer periods.test."
+            )
+        better = "better than" if self.passed else "not better than"
+        return (
+            f"Predicted values of {self.variable} are {better} the last known one: on "
+            f"{self.values} unseen values the CRPS is {self.crps:.4g}, that of the last known one "
+            f"{self.last_crps:.4g}; it is less in {self.share_better:.0%} of the samples "
+            f"({self.confidence:.0%} needed). The median is off by {self.error:.4g} on average, "
+            f"the last known value by {self.last_error:.4g}; the 90 % interval holds "
+            f"{self.coverage:.1%}."
+        )
+
+    @property
+    def remedy(self) -> str:
+        """Return what may lead to a model after a test that was not passed."""
+        return (
+            f"What may help: a longer history, or variables that move with {self.variable} before "
+            "it is known."
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """Return figures, result and sentence; JSON-able."""
+        return {**asdict(self), "passed": self.passed, "message": self.message}
+
+
+@dataclass(frozen=True)
+class ValueEvidence:
+    """Evidence of a model whose values serve without an alarm. `importance`: by raw variable, its
+    share of what the predicted median depends on."""
+
+    test: ValueTest
+    importance: Mapping[str, float]
+    notes: Sequence[str]
+    shap: None = None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Return the figures of the test period, flat."""
+        names = ("values", "crps", "last_crps", "error", "last_error", "coverage")
+        return {f"test_{name}": float(getattr(self.test, name)) for name in names}
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Return the test and the notes; JSON-able."""
+        return {"value": self.test.to_document(), "notes": list(self.notes)}
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Return summary and importance as JSON files."""
+        documents = {"summary": self.summary, "importance": dict(self.importance)}
+        return {f"{name}.json": json.dumps(d, indent=1).encode() for name, d in documents.items()}
+
+
+Objection = Literal[
+    "not_above_chance", "same_model", "same_estimate", "unreadable_champion", "no_champion",
+    "first_values",
+    "no_mature_label", "too_few_problems", "one_class", "verdict_by_acted_rows", "not_better",
+    "worse_forecasts", "lost_assets", "moved", "no_unseen_time", "champion_raises_too_many",
+    "lasting_alarms", "too_many_alarms", "lasting_signals", "too_many_signals", "too_little_time",
+    "too_few_points", "too_few_points_of_first", "fewer_problems", "no_synthetic_time",
+    "fewer_synthetic", "too_many_on_new_assets", "finds_nothing",
+    "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
+]  # fmt: skip
+PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
+_APPROVED = "goes into service only if a person approves."
+_CONDITION = re.compile(r"goes into service only if a person approves(: `[^`]*`)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionDecision:
+    """Verdict on a challenger, and its reason. `objection`: why a person must approve its
+    promotion, None if it needs no approval.
+
+    `provisional`: the model that serves then was not compared with another one. `evidence` is
+    JSON-able.
+    """
+
+    verdict: Verdict
+    reason: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    objection: Objection | None = None
+    provisional: bool = False
+
+    @property
+    def by_person(self) -> bool:
+        """Return whether a person must approve the promotion."""
+        return self.objection is not None
+
+    @property
+    def promote(self) -> bool:
+        """Return whether another model goes into service."""
+        return self.verdict in PROMOTING
+
+    def waits(self, definition: ModelDefinition) -> bool:
+        """Return whether the promotion waits for a person: for this decision, or for any."""
+        return self.promote and (self.by_person or definition.promotion.mode == "approval")
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """One row of the table. `sentence`: the reason, with the names of facts in braces.
+
+    `verdict`: None where the objection is added to a promotion (`add_objection`), whose verdict
+    stays.
+    """
+
+    objection: Objection
+    verdict: Verdict | None
+    by_person: bool
+    sentence: str
+
+
+RULES: tuple[DecisionRule, ...] = (
+    DecisionRule("not_above_chance", "no_challenger", False, "{chance}{stays} {remedy}"),
+    DecisionRule(
+        "same_model", "keep", False,
+        "The challenger is the same model as the champion; the champion stays.",
+    ),
+    DecisionRule("same_estimate", "keep", False, "The {subject} the same."),
+    DecisionRule(
+        "unreadable_champion", "provisional", True,
+        "The champion, version {version}, cannot be read, so the comparison is impossible "
+        f"({{fault}}). The challenger {_APPROVED}",
+    ),
+    DecisionRule(
+        "no_champion", "provisional", False,
+        "First model. It is clearly better than chance and can be used until a comparison is "
+        "possible.",
+    ),
+    DecisionRule(
+        "first_values", "provisional", False,
+        "First model. Its values serve, without an alarm, until a comparison is possible.",
+    ),
+    DecisionRule(
+        "no_mature_label", "cannot_tell", False,
+        "Cannot tell: no row after {start}, the first instant that neither model has used, has a "
+        "mature label. The champion stays.",
+    ),
+    DecisionRule(
+        "too_few_problems", "cannot_tell", False,
+        "Cannot tell: {problems} problems {period}, {least} are needed. The champion stays.",
+    ),
+    DecisionRule(
+        "one_class", "cannot_tell", False,
+        "Cannot tell: the rows {period} are all of one class once acted-upon episodes are left "
+        "out. The champion stays.",
+    ),
+    DecisionRule(
+        "verdict_by_acted_rows", "cannot_tell", False,
+        "Cannot tell: {summary}, but the answer depends on {acted} rows of acted-upon episodes: "
+        "better in {positive} if they count as problems, in {negative} if not. The champion "
+        "stays.",
+    ),
+    DecisionRule("not_better", "keep", False, "The champion stays: {summary}."),
+    DecisionRule(
+        "worse_forecasts", "keep", False,
+        "The champion stays: the challenger warns better, but forecasts worse: {summary}.",
+    ),
+    DecisionRule(
+        "lost_assets", "provisional", True,
+        f"{{found}} It no longer watches {{lost}}. It {_APPROVED}",
+    ),
+    DecisionRule(
+        "moved", "provisional", True, f"{{moved}}. The {{new}} limits {_APPROVED} {{found}}"
+    ),
+    DecisionRule(
+        "no_unseen_time", "provisional", True,
+        "{found} There is no unseen normal time on which its false alarms could be counted. It "
+        f"{_APPROVED}",
+    ),
+    DecisionRule(
+        "champion_raises_too_many", "provisional", True,
+        "{found} Those of the one in service are too many: normal operation has moved, or a fault "
+        f"goes on. It {_APPROVED}",
+    ),
+    DecisionRule(
+        "lasting_alarms", "provisional", True,
+        "{found} It is in alarm for {in_alarm:.0%} of unseen normal time, and at most "
+        f"{{most_in_alarm:.0%}} are allowed. It {_APPROVED}",
+    ),
+    DecisionRule(
+        "too_many_alarms", "provisional", True,
+        f"{{found}} These false alarms are too many. It {_APPROVED}",
+    ),
+    DecisionRule(
+        "lasting_signals", "provisional", True,
+        "{found} They last for {in_alarm:.0%} of these points, of which at most "
+        f"{{most_in_alarm:.0%}} are allowed, so it {_APPROVED}",
+    ),
+    DecisionRule(
+        "too_many_signals", "provisional", True,
+        f"{{found}} These are too many, so it {_APPROVED}",
+    ),
+    DecisionRule(
+        "too_little_time", "provisional", True,
+        "{found} This is too little unseen normal time: {least_allowed:g} false alarms must be "
+        f"allowed in it.{{alone}} It {_APPROVED}",
+    ),
+    DecisionRule("too_few_points", "provisional", True, f"{{stays}}{{found}} So it {_APPROVED}"),
+    DecisionRule("too_few_points_of_first", "provisional", False, "{found}"),
+    DecisionRule(
+        "fewer_problems", "provisional", True,
+        f"{{found}} It finds fewer of the problems than the one in service. It {_APPROVED}",
+    ),
+    DecisionRule(
+        "no_synthetic_time", "provisional", True,
+        f"{{found}} There is no unseen time for synthetic anomalies. It {_APPROVED}",
+    ),
+    DecisionRule(
+        "fewer_synthetic", "provisional", True,
+        f"{{found}} It finds fewer synthetic anomalies than the one in service. It {_APPROVED}",
+    ),
+    DecisionRule(
+        "too_many_on_new_assets", "provisional", True,
+        "{found} On assets that the one in service does not watch it raises {on_new_assets} false "
+        f"alarms: too many. It {_APPROVED}",
+    ),
+    DecisionRule(
+        "finds_nothing", None, True,
+        "{reason} Its threshold finds no problem in {period}, so it goes into service only if "
+        "a person approves: `alerting model approve`.",
+    ),
+    DecisionRule(
+        "chosen_out_of_fold", None, False,
+        "{reason} The validation period has no rows both with and without a problem ahead, so its "
+        "threshold was chosen on {period}.",
+    ),
+    DecisionRule("worse_than_last", None, False, "{reason} {worse}"),
+    DecisionRule(
+        "none_of_few_found", None, False,
+        "{reason} In the validation period its threshold finds {found} of {problems} problems: too "
+        "few to tell how many it will find.",
+    ),
+    DecisionRule(
+        "found_by_chance", None, True,
+        "{reason} But its scores before the {problems} problems of the validation period, of which "
+        "its threshold finds {found}, are as high by chance in {share:.0%} of the cases, and they "
+        "and its average precision out of fold in {together:.1%} (at most {most:.1%} are "
+        "allowed), so it goes into service only if a person approves: `alerting model approve`.",
+    ),
+)  # fmt: skip
+
+
+def met_condition(reason: str) -> str:
+    """Return the reason of a promotion that a person approved: what needed it, in the past."""
+    return _CONDITION.sub("could go into service only by approval", reason)
+
+
+def decide(
+    objections: Mapping[Objection, bool],
+    facts: Mapping[str, Any],
+    accepted: str = "",
+    evidence: Mapping[str, Any] = MappingProxyType({}),
+    note: str = "",
+) -> PromotionDecision:
+    """Return the decision by the first row of the table whose objection holds.
+
+    Without one the challenger is promoted for the reason `accepted`. `facts`: those that sentences
+    name. `note`: the end of the reason of a promotion.
+    """
+    rule = next((one for one in RULES if one.verdict and objections.get(one.objection)), None)
+    verdict = "promote" if rule is None or rule.verdict is None else rule.verdict
+    reason = accepted if rule is None else rule.sentence.format_map(facts)
+    return PromotionDecision(
+        verdict=verdict,
+        reason=reason + (note if verdict in PROMOTING else ""),
+        evidence=evidence,
+        objection=rule.objection if rule is not None and rule.by_person else None,
+        provisional=verdict == "provisional",
+    )
+
+
+def add_objection(
+    decision: PromotionDecision,
+    objection: Objection,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> PromotionDecision:
+    """Return a promotion with an objection that its comparison could not know. `facts`: those that
+    its sentence names; they become evidence."""
+    rule = next(one for one in RULES if one.objection == objection)
+    reason = rule.sentence.format(reason=decision.reason, **facts)
+    return replace(
+        decision,
+        reason=reason,
+        objection=rule.objection if rule.by_person else decision.objection,
+        evidence={**decision.evidence, **({objection: dict(facts)} if facts else {})},
+    )

@@ -1,1 +1,0 @@
-"""Backup of a platform, its restore into an empty home, cleaning of Airflow and MLflow."""

@@ -1,0 +1,425 @@
+"""Open alarms as people look at them: in their order, a flood folded under its cause, by day, and
+on the tiles of the asset tree: grey while an asset is normal, worst first."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from alerting.definitions.model import SEVERITIES, Severity
+from alerting.episodes.episode import TOGETHER, Episode, Phase
+from alerting.operators.mutes import MuteMark
+
+_LONGEST = timedelta(minutes=10)  # between the first alarm of a flood and its last
+
+Parents = Mapping[str, str | None]
+"""The name of the parent by the name of each asset."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The first of several alarms that came together, and those that followed it.
+
+    `is_first_out`: it came before the others, not at the same instant as one of them.
+    """
+
+    first: Episode
+    others: tuple[Episode, ...] = ()
+    is_first_out: bool = False
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        return (self.first, *self.others)
+
+    @property
+    def size(self) -> int:
+        return len(self.episodes)
+
+    @property
+    def severity(self) -> Severity:
+        """Return the worst severity of them."""
+        return max((e.severity for e in self.episodes), key=SEVERITIES.index)
+
+    @property
+    def phase(self) -> Phase:
+        """Return `happening` if one of them is."""
+        phases = {e.phase for e in self.episodes}
+        return next(p for p in ("happening", "expected", "over") if p in phases)
+
+    @property
+    def unacknowledged(self) -> tuple[Episode, ...]:
+        return tuple(e for e in self.episodes if e.acknowledged is None)
+
+
+def group_by_cause(episodes: Iterable[Episode], parents: Parents) -> list[Cause]:
+    """Return open alarms as causes, urgent first.
+
+    An alarm follows a cause if it came at most a minute after the last one of it, on the same
+    asset, on one above or below, or on one with the same parent. Of the same instant the most
+    severe is the first.
+    """
+    ordered = sorted(episodes, key=lambda e: (e.raised_at, -SEVERITIES.index(e.severity), e.id))
+    groups: list[list[Episode]] = []
+    for episode in ordered:
+        group = next(
+            (g for g in reversed(groups) if _follows(episode, g, parents)),
+            None,
+        )
+        if group is None:
+            groups.append([episode])
+        else:
+            group.append(episode)
+    return sorted((_cause(group) for group in groups), key=_cause_order)
+
+
+def _follows(episode: Episode, group: Sequence[Episode], parents: Parents) -> bool:
+    if (
+        episode.raised_at - group[-1].raised_at > TOGETHER
+        or episode.raised_at - group[0].raised_at > _LONGEST
+        or (episode.muted_by is None) != (group[0].muted_by is None)
+    ):
+        return False
+    return any(_are_related(episode.asset, other.asset, parents) for other in group)
+
+
+def _are_related(one: str, other: str, parents: Parents) -> bool:
+    if one == other or parents.get(one) == other or parents.get(other) == one:
+        return True
+    return parents.get(one) is not None and parents.get(one) == parents.get(other)
+
+
+def _cause(group: Sequence[Episode]) -> Cause:
+    first = group[0]
+    others = tuple(sorted(group[1:], key=lambda e: (-SEVERITIES.index(e.severity), e.raised_at)))
+    is_first_out = bool(others) and group[1].raised_at > first.raised_at
+    return Cause(first, others, is_first_out)
+
+
+def _cause_order(cause: Cause) -> tuple[bool, bool, int, float]:
+    """Return the sort key of a cause: not muted, not acknowledged, severe, new."""
+    newest = max(e.raised_at for e in cause.episodes)
+    return (
+        cause.first.muted_by is not None,
+        not cause.unacknowledged,
+        -SEVERITIES.index(cause.severity),
+        -newest.timestamp(),
+    )
+
+
+@dataclass(frozen=True)
+class EndedAlarms:
+    """Ended alarms of one definition on one asset, newest first."""
+
+    episodes: tuple[Episode, ...]
+
+    @property
+    def newest_alarm(self) -> Episode:
+        return self.episodes[0]
+
+    @property
+    def size(self) -> int:
+        return len(self.episodes)
+
+
+def group_ended(episodes: Iterable[Episode]) -> list[EndedAlarms]:
+    """Return ended alarms by definition and asset: severe first, then new."""
+    found: dict[tuple[str, str], list[Episode]] = {}
+    for episode in sorted(episodes, key=lambda e: e.raised_at, reverse=True):
+        found.setdefault((episode.definition, episode.asset), []).append(episode)
+    return sorted(
+        (EndedAlarms(tuple(group)) for group in found.values()),
+        key=lambda g: (
+            -max(SEVERITIES.index(e.severity) for e in g.episodes),
+            -g.newest_alarm.raised_at.timestamp(),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class DayOfAlarms:
+    """Alarms of one definition on one asset that were raised on a day, newest first, with counts
+    of their outcomes."""
+
+    episodes: tuple[Episode, ...]
+    outcomes: Mapping[str, int]
+
+    @property
+    def newest_alarm(self) -> Episode:
+        return self.episodes[0]
+
+    @property
+    def size(self) -> int:
+        return len(self.episodes)
+
+
+def group_by_day(
+    episodes: Iterable[Episode], day_of: Mapping[str, str]
+) -> dict[str, list[DayOfAlarms]]:
+    """Return earlier alarms by day and, in a day, by definition and asset; both newest first.
+
+    `day_of`: the day of the plant by the id of each episode.
+    """
+    found: dict[str, dict[tuple[str, str], list[Episode]]] = {}
+    for episode in episodes:
+        of_day = found.setdefault(day_of[episode.id], {})
+        of_day.setdefault((episode.definition, episode.asset), []).append(episode)
+    return {
+        day: [DayOfAlarms(tuple(group), _outcomes(group)) for group in groups.values()]
+        for day, groups in found.items()
+    }
+
+
+def _outcomes(episodes: Sequence[Episode]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for episode in episodes:
+        record = episode.outcome_record
+        if record is not None and record.outcome != "undetermined":
+            counts[record.outcome] = counts.get(record.outcome, 0) + 1
+    return counts
+
+
+def is_of(episode: Episode, person: str) -> bool:
+    """Return whether a person took an alarm over, or acknowledged it."""
+    seen = episode.acknowledged
+    return episode.assigned_to == person or (seen is not None and seen.actor == person)
+
+
+def raised_in(episode: Episode, spans: Iterable[tuple[datetime, datetime]]) -> bool:
+    """Return whether an alarm was raised in one of some spans of time."""
+    return any(start <= episode.raised_at < end for start, end in spans)
+
+
+TileState = Literal[
+    "happening", "expected", "not evaluated", "over", "muted", "normal", "not watched"
+]
+_NUMBER = re.compile(r"([0-9]{1,18})")
+_RANKS: tuple[TileState, ...] = get_args(TileState)
+MOST_NORMAL = 60
+"""Normal assets that are shown one by one; of more, their number is, without those that are
+muted by themselves."""
+NOT_MUTED: Mapping[str, MuteMark] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class PlantAsset:
+    """An asset as the front page needs it: `title` for people, `parent`, None for the topmost."""
+
+    name: str
+    title: str
+    parent: str | None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The state of one asset. `alarms`: open ones, or ended ones that wait to be acknowledged.
+
+    `episode`: the worst of them. `unknown`: number of definitions that are not evaluated on it, of
+    `definitions` if it is not normal. `muted`: what is muted on it, if anything is.
+    """
+
+    asset: str
+    title: str
+    state: TileState
+    severity: Severity | None = None
+    alarms: int = 0
+    episode: str | None = None
+    unknown: int = 0
+    definitions: int = 0
+    muted: MuteMark | None = None
+
+    @property
+    def is_evaluated_in_part(self) -> bool:
+        """Return whether some of its definitions are evaluated and others are not."""
+        return 0 < self.unknown < self.definitions
+
+
+@dataclass(frozen=True)
+class PartTiles:
+    """A part of the plant: its tiles, worst first, and how many assets of each state are not shown
+    one by one. `muted`: what is muted on all of it."""
+
+    name: str
+    title: str
+    tiles: tuple[Tile, ...]
+    normal: int = 0
+    without_definition: int = 0
+    muted: MuteMark | None = None
+
+    @property
+    def worst(self) -> Tile | None:
+        """Return the first of its tiles, None if none is shown."""
+        return self.tiles[0] if self.tiles else None
+
+
+@dataclass(frozen=True)
+class TileAssets:
+    """The assets of a plant, and which of them have a definition.
+
+    `definition_counts`: of how many; `parts`: the part of each asset; `evaluated_of_part`,
+    `others_of_part`: numbers of such assets and of others, by part.
+    """
+
+    assets: Mapping[str, PlantAsset]
+    parts: Mapping[str, str]
+    definition_counts: Mapping[str, int]
+    evaluated: frozenset[str]
+    evaluated_of_part: Mapping[str, int]
+    others_of_part: Mapping[str, int]
+
+
+def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
+    """Return the asset, its parent and so on, as far as known; rings end."""
+    chain = [asset]
+    while (found := assets.get(chain[-1])) is not None:
+        if found.parent is None or found.parent not in assets or found.parent in chain:
+            break
+        chain.append(found.parent)
+    return chain
+
+
+def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
+    """Return the part of each asset, by name: the topmost asset above it; if all are below the same
+    one, and several of those next to it have others below, the one next to it."""
+    roots = [one.name for one in assets.values() if one.parent not in assets]
+    above = {one.parent for one in assets.values()}
+    lines = [one for one in assets.values() if one.parent in roots and one.name in above]
+    is_plant = len(roots) == 1 and len(lines) > 1
+    found: dict[str, str] = {}
+    for name in assets:
+        chain = chain_above(name, assets)
+        found[name] = chain[-2] if is_plant and len(chain) > 1 else chain[-1]
+    return found
+
+
+def find_tile_assets(
+    assets: Mapping[str, PlantAsset],
+    parts: Mapping[str, str],
+    definition_counts: Mapping[str, int],
+) -> TileAssets:
+    """Return which assets have a definition. `parts`: the part of each asset; `definition_counts`:
+    how many definitions are evaluated on each."""
+    evaluated = frozenset(n for n, number in definition_counts.items() if number and n in assets)
+    by_part = Counter(parts.get(name, name) for name in evaluated)
+    others = Counter(parts.get(name, name) for name in assets if name not in evaluated)
+    return TileAssets(assets, parts, definition_counts, evaluated, by_part, others)
+
+
+def make_tiles(
+    plant: TileAssets,
+    still_open: Sequence[Episode],
+    unacknowledged: Iterable[Episode],
+    unknown: Mapping[str, int],
+    muted: Mapping[str, MuteMark] = NOT_MUTED,
+) -> list[PartTiles]:
+    """Return the parts of the plant with their tiles, the worst first.
+
+    `unknown`: on how many definitions of an asset it is not known whether all is well;
+    `muted`: what is muted on assets.
+    """
+    assets = plant.assets
+    open_on = _by_asset(still_open)
+    over_on = _by_asset(unacknowledged)
+    normal = Counter(plant.evaluated_of_part)
+    without = Counter(plant.others_of_part)
+    tiles: dict[str, list[Tile]] = {part: [] for part in (*normal, *without)}
+    wrong = {*open_on, *over_on, *(name for name in unknown if name in assets)}
+    for name in wrong:
+        part = plant.parts.get(name, name)
+        one = assets.get(name) or PlantAsset(name, name, None)
+        tile = _tile(one, open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
+        definitions = plant.definition_counts.get(name, 0)
+        tiles.setdefault(part, []).append(
+            replace(tile, definitions=definitions, muted=muted.get(name))
+        )
+        if name in assets:
+            (normal if name in plant.evaluated else without)[part] -= 1
+    is_small = len(plant.evaluated) <= MOST_NORMAL
+    for name in (plant.evaluated if is_small or muted else frozenset[str]()) - wrong:
+        part = plant.parts.get(name, name)
+        mark = muted.get(name)
+        if is_small or mark != muted.get(part):
+            tiles[part].append(Tile(name, assets[name].title, "normal", muted=mark))
+            normal[part] -= 1
+    found = [
+        PartTiles(
+            name,
+            assets[name].title if name in assets else name,
+            tuple(sorted(of_part, key=_tile_order)),
+            normal[name],
+            without[name],
+            muted.get(name),
+        )
+        for name, of_part in tiles.items()
+    ]
+    return sorted(found, key=_part_order)
+
+
+def join_lone_parts(parts: Sequence[PartTiles]) -> list[PartTiles]:
+    """Return the parts in their order, but those of a single asset that follow one another as one
+    part without name and title: a title above a tile that bears it would say it twice."""
+    found: list[PartTiles] = []
+    for is_lone, group in groupby(parts, key=_is_lone):
+        if is_lone:
+            found.append(PartTiles("", "", tuple(part.tiles[0] for part in group)))
+        else:
+            found += group
+    return found
+
+
+def _is_lone(part: PartTiles) -> bool:
+    return len(part.tiles) == 1 and not part.normal and not part.without_definition
+
+
+def _by_asset(episodes: Iterable[Episode]) -> dict[str, list[Episode]]:
+    found: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        found.setdefault(episode.asset, []).append(episode)
+    return found
+
+
+def _tile(
+    asset: PlantAsset, still_open: Sequence[Episode], over: Sequence[Episode], unknown: int
+) -> Tile:
+    sounding = [e for e in still_open if e.muted_by is None]
+    for state, alarms in (
+        ("happening", [e for e in sounding if e.phase == "happening"]),
+        ("expected", [e for e in sounding if e.phase == "expected"]),
+    ):
+        if alarms:
+            return _alarm_tile(asset, state, alarms, len(sounding), unknown)
+    if unknown:
+        return Tile(asset.name, asset.title, "not evaluated", unknown=unknown)
+    if over:
+        return _alarm_tile(asset, "over", over, len(over), unknown)
+    return _alarm_tile(asset, "muted", still_open, len(still_open), unknown)
+
+
+def _alarm_tile(
+    asset: PlantAsset, state: str, alarms: Sequence[Episode], count: int, unknown: int
+) -> Tile:
+    worst = max(alarms, key=lambda e: (SEVERITIES.index(e.severity), e.raised_at, e.id))
+    known = _RANKS[_RANKS.index(state)]
+    return Tile(asset.name, asset.title, known, worst.severity, count, worst.id, unknown)
+
+
+def _tile_order(tile: Tile) -> tuple[int, int, tuple[str | int, ...], str]:
+    return *_urgency(tile), counting_order(tile.title), tile.asset
+
+
+def _part_order(part: PartTiles) -> tuple[int, int, tuple[str | int, ...], str]:
+    urgency = _urgency(part.tiles[0]) if part.tiles else (len(_RANKS), 0)
+    return *urgency, counting_order(part.title), part.name
+
+
+def _urgency(tile: Tile) -> tuple[int, int]:
+    severity = -1 if tile.severity is None else SEVERITIES.index(tile.severity)
+    return _RANKS.index(tile.state), -severity
+
+
+def counting_order(title: str) -> tuple[str | int, ...]:
+    """Return a title as texts and numbers by turns: "Press 2" comes before "Press 10"."""
+    return tuple(int(part) if n % 2 else part for n, part in enumerate(_NUMBER.split(title)))

@@ -1,0 +1,392 @@
+"""Ports for what is delivered. Notifications: messages, channels and feedback links. Sources: how
+far they have delivered, readers of polled ones, imports of files. Sinks: what is committed after a
+position, how far each has delivered, and the receivers."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from alerting.definitions.fields.common import Severity
+from alerting.definitions.sinks import SinkContent
+from alerting.definitions.sources import SqlSource
+from alerting.definitions.wording.language import LanguageCode
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import Notification
+from alerting.ports.definitions import Document
+from alerting.ports.evaluation import Score, Unit
+
+if TYPE_CHECKING:
+    from alerting.notifications.links import Grant
+
+Change = tuple[Notification | None, Notification]
+"""A notification as it was read, and as it is to be stored."""
+
+
+@dataclass(frozen=True)
+class MessageLink:
+    """Label and address of a link. The address itself grants the permission, so it must not be
+    logged."""
+
+    label: str
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG, and its description for people who cannot see it."""
+
+    png: bytes = field(repr=False)
+    description: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message that a channel delivers. `draw` makes its chart, if it has one, for channels that
+    show charts."""
+
+    key: str
+    subject: str
+    text: str
+    payload: Document
+    links: tuple["MessageLink", ...] = ()
+    draw: Callable[[], Picture | None] | None = field(default=None, compare=False)
+    language: LanguageCode = "en"
+
+
+class DeliveryFailed(Exception):
+    """Error: a delivery did not succeed. `permanent`: another attempt is useless. `status`: of the
+    answer of a web server; None if it gave none."""
+
+    def __init__(self, reason: str, permanent: bool = False, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.permanent = permanent
+        self.status = status
+
+
+class Channel(Protocol):
+    """A way to deliver messages to people or systems."""
+
+    name: str
+
+    def deliver(self, message: Message) -> None:
+        """Deliver a message. Raises DeliveryFailed if it is not delivered."""
+
+
+class Links(Protocol):
+    """Feedback links of messages, made and read."""
+
+    def answer_links(
+        self, episode: str, recipient: str, acknowledge: bool = False
+    ) -> tuple[MessageLink, ...]:
+        """Return one link for each answer that this recipient can give to this episode, and one to
+        its page.
+
+        With `acknowledge` also one that acknowledges the episode.
+        """
+
+    def page(self, path: str, label: str) -> MessageLink:
+        """Return a link to a page of the console, which grants nothing: `path` begins with a
+        slash."""
+
+    def read(self, token: str) -> "Grant":
+        """Return the grant of a link. Raises LinkRefused if this installation did not make it, or
+        it has expired."""
+
+
+class Notifications(Protocol):
+    """Notifications of episodes, mutes, summaries and the platform, one document each, as they are
+    made and changed; `MongoNotifications` delivers them, too."""
+
+    def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:
+        """Store those whose key is new, and leave the others as they are. Return how many are new.
+        Idempotent."""
+
+    def change(self, changes: Sequence[Change], unit: Unit | None = None) -> int:
+        """Store the second notification of each pair, if the first one is still stored. Return how
+        many were.
+
+        Without a first one it is stored anyway. In a unit of work raises Conflict unless all were.
+        """
+
+    def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
+        """Return the notifications of each of these episodes, oldest first; empty for one without
+        any."""
+
+    def raised_since(self, asset: str, since: datetime) -> list[Notification]:
+        """Return notifications of raises on this asset made after this instant."""
+
+
+PollReader = Literal["service", "scheduler", "command"]
+"""Readers of a polled source: the stream service, a task of Airflow, `alerting read`."""
+
+MOST_IN_FUTURE = timedelta(days=1)
+"""How far ahead of the platform's clock the newest stamp of a source may lie, as in a wrong zone; a
+later one is a wrong date."""
+
+
+@dataclass(frozen=True)
+class DeliveryCount:
+    """When rows of a source were stored, and how many changed anything."""
+
+    at: datetime
+    rows: int
+
+
+@dataclass(frozen=True)
+class SourceProgress:
+    """SourceDeliveries of a source so far.
+
+    `cursor`: how far a polled source is read; `cursor_of`: hash of what it belongs to. `rows`:
+    stored ones that changed anything; `refused`: those that could not be stored. `arrived_at`: when
+    the last of `rows` came; `newest`: the latest stamp; `last`: the last row. `fault`: why the last
+    attempt to read it failed; None after one that succeeded. `recent`: the last deliveries, oldest
+    first. `last_refused`: the reason of the last refused row or file, which stays. `lost`: values
+    that were lost for ever, where they could be counted; `last_lost`: how the last were lost, at
+    `lost_at`. `read_until`: up to when a process has read it, of a source that sends a value once;
+    of a broker, with the document of that instant. `polled_at`: when a polled source was read last,
+    with or without a new row; `polled_by`: by whom.
+    """
+
+    cursor: str | None = None
+    cursor_of: str | None = None
+    rows: int = 0
+    refused: int = 0
+    arrived_at: datetime | None = None
+    newest: datetime | None = None
+    last: Mapping[str, Any] | None = None
+    fault: str | None = None
+    last_refused: str | None = None
+    lost: int = 0
+    last_lost: str | None = None
+    lost_at: datetime | None = None
+    read_until: datetime | None = None
+    recent: Sequence[DeliveryCount] = field(default_factory=tuple)
+    polled_at: datetime | None = None
+    polled_by: PollReader | None = None
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """Assets and variables, types of events among them, that the rows of a source have declared so
+    far.
+
+    `surplus`: why the last row or file that declared too much was refused, at `surplus_at`.
+    """
+
+    declared_assets: int = 0
+    declared_variables: int = 0
+    surplus: str | None = None
+    surplus_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One delivery to count: the rows that changed anything, and the refused ones; `newest` and
+    `last` of the stored rows.
+
+    `newest` lies at most `MOST_IN_FUTURE` after `at`, so that a row with a wrong stamp does not
+    stand for all later ones.
+
+    `why`: the reason of the last refused row or file.
+    """
+
+    at: datetime
+    rows: int
+    refused: int = 0
+    newest: datetime | None = None
+    last: Mapping[str, Any] | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class SourceLoss:
+    """Values of a source that are lost for ever, and how. `count`: at least so many, 0 where they
+    cannot be counted."""
+
+    reason: str
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class FileMark:
+    """A file of a source that was read: its `rows`, of which `new` changed anything, or the `fault`
+    for which it was refused.
+
+    `modified`: ns since 1970.
+    """
+
+    source: str
+    path: str
+    size: int
+    modified: int
+    sha256: str
+    at: datetime
+    rows: int = 0
+    new: int = 0
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class DeadMessage:
+    """A message of a broker that could not be stored: topic, whole payload, and the reason."""
+
+    id: str
+    source: str
+    topic: str
+    payload: bytes
+    reason: str
+    at: datetime
+
+
+Record = Mapping[str, Any]
+"""One row of a source: values by column or field."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Some rows of a polled source, and its cursor after them."""
+
+    rows: Sequence[Record]
+    cursor: str
+
+
+class RecordReader(Protocol):
+    """Reads the rows of a polled source in pieces. Raises UserError if the source cannot be reached
+    or read."""
+
+    def read(self, source: SqlSource, cursor: str | None) -> Iterator[Records]: ...
+
+
+@dataclass(frozen=True)
+class SinkMessage:
+    """One change of an alarm, or one value, that goes out. `key`: never changes, so that a receiver
+    can drop a repeated message. `at`: when it happened, or the instant of the value."""
+
+    key: str
+    sends: SinkContent
+    definition: str
+    asset: str
+    at: datetime
+    content: Document
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True)
+class SinkLetter:
+    """A message that its receiver refused for ever, with the reason. `again`: a person asked for
+    another attempt."""
+
+    id: str
+    sink: str
+    message: SinkMessage
+    reason: str
+    at: datetime
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class SinkProgress:
+    """How far a sink has delivered.
+
+    `position`: where it stands in the order of all changes of the database; None of a sink that
+    nobody has read yet. `until`: instant up to which everything has gone out, at first that at
+    which it was accepted. `sent`, `left_out`: messages so far, and values that waited too long.
+    `sent_at`: of the last one that was accepted. `fault`: why nothing goes out now, since
+    `fault_at`. `selected`: what it selected when the open alarms went out as a whole; None before.
+    """
+
+    position: str | None = None
+    until: datetime | None = None
+    sent: int = 0
+    left_out: int = 0
+    sent_at: datetime | None = None
+    fault: str | None = None
+    fault_at: datetime | None = None
+    selected: str | None = None
+
+
+@dataclass(frozen=True)
+class SinkStep:
+    """What was delivered up to a position. `alarms`: the number of transitions that are out, by
+    episode. `selected`: what the sink selects, of a step with all open alarms."""
+
+    position: str
+    until: datetime
+    sent: int
+    left_out: int
+    at: datetime
+    alarms: Mapping[str, int]
+    letters: Sequence[SinkLetter] = ()
+    selected: str | None = None
+
+
+@dataclass(frozen=True)
+class TargetScore:
+    """The score of one definition on one asset at one instant."""
+
+    definition: str
+    asset: str
+    score: Score
+
+
+@dataclass(frozen=True)
+class SinkChange:
+    """An episode as it was stored, or a score. `position`: of the change in the order of all;
+    `at`: when it was committed, by the clock of the database."""
+
+    position: str
+    at: datetime
+    changed: Episode | TargetScore
+
+
+@dataclass(frozen=True)
+class SinkChanges:
+    """Changes in their order, and where a reader stands after them. `read_at`: when they were read,
+    by the clock of the database. `is_all`: nothing more was committed by then."""
+
+    changes: Sequence[SinkChange]
+    position: str
+    read_at: datetime
+    is_all: bool
+
+
+class PositionLost(Exception):
+    """Error: the database no longer has the changes after a position."""
+
+
+Verdict = Literal["accepted", "refused", "failed"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a receiver did with a message: accepted; refused for ever; or failed, so that another
+    attempt may succeed."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+ACCEPTED = Answer("accepted")
+
+
+class ReceiverAway(Exception):
+    """Error: the receiver cannot be reached now; what it was sent may have arrived or not."""
+
+
+class SinkClient(Protocol):
+    """A connection to the receiver of a sink, used by one thread."""
+
+    def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
+        """Yield an answer for each message, in their order. Raises ReceiverAway."""
+
+    def keep_alive(self) -> None:
+        """Keep the connection while nothing is sent, every few seconds. Raises ReceiverAway."""
+
+    def probe(self, message: SinkMessage) -> str:
+        """Send a message for a test, or look without changing anything. Return what was done, for
+        people. Raises ReceiverAway, UserError."""
+
+    def close(self) -> None:
+        """Disconnect."""

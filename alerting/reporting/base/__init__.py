@@ -1,1 +1,0 @@
-"""Shared by all reports: estimates, scores, sentences, tables, templates."""

@@ -1,0 +1,299 @@
+"""Estimates: numbers with unit, 95 % interval, basis, and a doubt where there is one; and tables of
+them, as a report exports them to CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic_core import to_jsonable_python
+
+from alerting.deferred import pd
+from alerting.definitions.wording.clean_text import spreadsheet_text
+from alerting.definitions.wording.language import (
+    Styled,
+    Translatable,
+    template,
+    templates,
+    translatable,
+    translatable_count,
+)
+from alerting.learning.metrics.confidence import poisson_interval, weighted_median, wilson_interval
+from alerting.learning.metrics.metrics import (
+    Labels,
+    evaluate_rows,
+    reliability_with_intervals,
+    row_metrics,
+    time_blocks,
+)
+from alerting.readings.history import millis
+
+LEAST_EVENTS = 5
+_TAIL = 0.025
+
+
+class Cases(NamedTuple):
+    """Texts for one case and several: `{number} problems`, `{count} of {number} problems`, none."""
+
+    number: tuple[str, str]
+    share: tuple[str, str]
+    none: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`value` in `unit` with its 95 % interval; `basis` states its cases, e.g. "7 of 9 problems".
+
+    `value` is None if there are no data to compute it from. A `doubt` is the reason against any
+    conclusion from it: pages print "cannot tell" and show value and interval only beside that.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    basis: str
+    doubt: str = ""
+
+
+def nothing(unit: str, reason: str) -> Estimate:
+    """Return an estimate without a value, with the reason."""
+    return Estimate(None, None, None, unit, reason, reason)
+
+
+def counted(number: int, of: Cases) -> Translatable:
+    """Return a number of cases as text: `3 episodes with an outcome`."""
+    return translatable_count(*of.number, number)
+
+
+def share(count: int, total: int, of: Cases) -> Estimate:
+    """Estimate a share of `total` cases with its Wilson interval; doubtful below five cases."""
+    if total == 0:
+        return nothing("%", translatable(of.none))
+    low, high = wilson_interval(count, total)
+    return Estimate(
+        count / total,
+        low,
+        high,
+        "%",
+        translatable_count(*of.share, total, count=count),
+        _too_few(total, of),
+    )
+
+
+def rate_per_week(count: int, weeks: float, of: Cases) -> Estimate:
+    """Estimate cases per week and asset, exact Poisson interval (Garwood 1936)."""
+    unit = template("per week and asset")
+    if weeks <= 0:
+        return nothing(unit, translatable("no time was evaluated"))
+    low, high = (bound / weeks for bound in poisson_interval(count))
+    days = Styled(weeks * 7, ".1f")
+    doubt = translatable("only {days} asset-days were evaluated", days=days) if weeks < 1 else ""
+    basis = translatable(
+        "{cases} in {weeks} asset-weeks", cases=counted(count, of), weeks=Styled(weeks, ".1f")
+    )
+    return Estimate(count / weeks, low, high, unit, basis, doubt)
+
+
+def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
+    """Estimate the median with its exact interval from order statistics."""
+    n = len(values)
+    if n == 0:
+        return nothing(unit, translatable(of.none))
+    ordered = np.sort(np.asarray(values, float))
+    from scipy.special import bdtr  # noqa: PLC0415 - takes 15 MB; only reports estimate
+
+    rank = max(int(np.searchsorted(bdtr(np.arange(n + 1.0), n, 0.5), _TAIL)), 1)
+    low = float(ordered[rank - 1])
+    high = float(ordered[n - rank])
+    middle = float(weighted_median(ordered, np.ones((1, n)))[0])
+    return Estimate(middle, low, high, unit, counted(n, of), _too_few(n, of))
+
+
+def _too_few(number: int, of: Cases) -> str:
+    return translatable("only {cases}", cases=counted(number, of)) if number < LEAST_EVENTS else ""
+
+
+CASES_FALSE_ALARMS = Cases(
+    templates("{number} false alarm", "{number} false alarms"),
+    templates("{count} of {number} false alarm", "{count} of {number} false alarms"),
+    template("no false alarms"),
+)
+CASES_WITH_OUTCOME = Cases(
+    templates("{number} alarm with an outcome", "{number} alarms with an outcome"),
+    templates(
+        "{count} of {number} alarm with an outcome", "{count} of {number} alarms with an outcome"
+    ),
+    template("no alarms with an outcome"),
+)
+CASES_WITHOUT_AVOIDED = Cases(
+    templates(
+        "{number} alarm with an outcome, without the avoided ones",
+        "{number} alarms with an outcome, without the avoided ones",
+    ),
+    templates(
+        "{count} of {number} alarm with an outcome, without the avoided ones",
+        "{count} of {number} alarms with an outcome, without the avoided ones",
+    ),
+    template("no alarms with an outcome, without the avoided ones"),
+)
+# where an alarm counts more than once, or several as one: `counted_outcomes`
+CASES_COUNTED = Cases(
+    templates("{number} counted alarm", "{number} counted alarms"),
+    templates("{count} of {number} counted alarm", "{count} of {number} counted alarms"),
+    template("no counted alarms"),
+)
+
+
+LEAST_POSITIVES = 5
+
+Points = Sequence[Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class RowMetrics:
+    """Metrics over scored instants whose label is known; None where one class is missing.
+
+    `intervals`: 95 % confidence intervals of `ap`, `roc_auc` and `brier` by a bootstrap over time
+    blocks of each asset.
+    `persistence_ap` is that of a ranking by the last known value alone, `ap_beside_persistence` the
+    model's on the same rows; `twin_ap` that of the twin in shadow, `ap_beside_twin` the refit's.
+    `calibration`: the points of `learning.metrics`. `doubt`: the reason against any conclusion.
+    """
+
+    rows: int
+    positives: int
+    immature: int
+    prevalence: float | None
+    ap: float | None
+    roc_auc: float | None
+    brier: float | None
+    brier_of_prevalence: float | None
+    intervals: Mapping[str, Sequence[float]]
+    persistence_ap: float | None
+    ap_beside_persistence: float | None
+    twin_ap: float | None
+    ap_beside_twin: float | None
+    calibration: Points
+    doubt: str
+
+
+def compute_row_metrics(
+    scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed: int
+) -> RowMetrics:
+    """Compute metrics of `scores` (see `Material`); rows without a label only count as immature."""
+    mature = scores[scores["label"].notna()]
+    label = mature["label"].to_numpy(np.int8)
+    score = mature["score"].to_numpy(np.float64)
+    positives = int(label.sum())
+    at = millis(pd.DatetimeIndex(mature["ts"]))
+    block = time_blocks(at, mature["asset"].to_numpy(object), gap_ms, horizon_ms)
+    metrics = evaluate_rows(label, score, block, seed)
+    prevalence = metrics["prevalence"]
+    persistence_ap, beside_persistence = _beside(mature, "persistence")
+    twin_ap, beside_twin = _beside(mature, "twin")
+    return RowMetrics(
+        rows=len(label),
+        positives=positives,
+        immature=len(scores) - len(mature),
+        prevalence=prevalence,
+        ap=metrics["ap"],
+        roc_auc=metrics["roc_auc"],
+        brier=metrics["brier"],
+        brier_of_prevalence=prevalence * (1 - prevalence) if prevalence is not None else None,
+        intervals=metrics["intervals"],
+        persistence_ap=persistence_ap,
+        ap_beside_persistence=beside_persistence,
+        twin_ap=twin_ap,
+        ap_beside_twin=beside_twin,
+        calibration=reliability_with_intervals(label, score, block, seed),
+        doubt=_doubt(len(label), positives),
+    )
+
+
+def _doubt(rows: int, positives: int) -> str:
+    if rows == 0:
+        return translatable("no score has a known label yet")
+    if positives == 0:
+        return translatable("the problem followed none of {rows} scores", rows=rows)
+    if positives == rows:
+        return translatable("the problem followed every one of {rows} scores", rows=rows)
+    few = translatable(
+        "the problem followed only {positives} of {rows} scores", positives=positives, rows=rows
+    )
+    return few if positives < LEAST_POSITIVES else ""
+
+
+def _beside(mature: pd.DataFrame, other: str) -> tuple[float | None, float | None]:
+    """Return the average precision of other scores, and the model's on the same rows."""
+    rows = mature[mature[other].notna()] if other in mature else mature[:0]
+    label = rows["label"].to_numpy(np.int8)
+    return (_ap(label, rows[other]), _ap(label, rows["score"])) if len(rows) else (None, None)
+
+
+def _ap(label: Labels, score: pd.Series) -> float | None:
+    return row_metrics(label, score.to_numpy(np.float64))["ap"]
+
+
+Cell = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under column names: instants ISO 8601 in UTC, durations s, shares 0 to 1."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def to_csv(self) -> str:
+        """Return the table as CSV with a head line. Empty cells are unknown."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(map(_csv_cell, row) for row in self.rows)
+        return out.getvalue()
+
+    def to_records(self) -> list[dict[str, Cell]]:
+        """Return one mapping of column to cell for each row, for JSON."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def table(name: str, columns: str, rows: Iterable[Iterable[Any]]) -> Table:
+    """Return a table of values, instants as text, under column names with a space in between."""
+    cells = tuple(tuple(_cell(value) for value in row) for row in rows)
+    return Table(name, tuple(columns.split()), cells)
+
+
+def table_of(name: str, columns: str, items: Iterable[object], **attributes: str) -> Table:
+    """Return a row of attributes for each item; `attributes`: of columns with another name."""
+    read = [attrgetter(attributes.get(column, column)) for column in columns.split()]
+    return table(name, columns, [[value(item) for value in read] for item in items])
+
+
+def by_name(tables: Sequence[Table]) -> Mapping[str, Table]:
+    """Return the tables by name, in their order."""
+    return {t.name: t for t in tables}
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def _csv_cell(cell: Cell) -> Cell:
+    return spreadsheet_text(cell) if isinstance(cell, str) else "" if cell is None else cell
+
+
+def to_document(value: Any) -> Any:
+    """Return JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
+    return to_jsonable_python(value, inf_nan_mode="null")

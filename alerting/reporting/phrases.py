@@ -1,0 +1,412 @@
+"""Numbers in a readable format, the same on pages and in sentences."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
+
+from alerting.definitions.fields.hours import hours_in_zone
+from alerting.definitions.model import SEVERITY_NAMES
+from alerting.definitions.routes import Match, Route
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    NATIVE_NAMES,
+    Language,
+    Styled,
+    Translatable,
+    join_with_or,
+    joined,
+    spoken_number,
+    template,
+    translatable,
+)
+
+if TYPE_CHECKING:
+    from alerting.reporting.estimates import Estimate
+
+OUTCOME_NAMES = {
+    "hit": translatable("right"),
+    "avoided": translatable("avoided"),
+    "false_alarm": translatable("false alarm"),
+    "undetermined": translatable("undetermined"),
+}
+NONE = "\u2013"
+_STAMP = re.compile(r"(?<!['\"“\d])\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?[+-]\d\d:\d\d")
+VERDICT_NAMES = {
+    "true_alarm": translatable("right"),
+    "false_alarm": translatable("wrong"),
+    "unsure": translatable("unsure"),
+}
+TAKEN_NAMES = {
+    "yes": translatable("followed the recommendation"),
+    "partly": translatable("followed it in part"),
+    "other": translatable("changed something else"),
+    "no": translatable("did not follow the recommendation"),
+}
+OPERATOR_TOOK = {
+    "yes": translatable("The operator followed the recommendation"),
+    "partly": translatable("The operator followed it in part"),
+    "other": translatable("The operator changed something else"),
+    "no": translatable("The operator did not follow the recommendation"),
+}
+NO_VERDICT = translatable("no verdict")
+
+
+def line_clock(speed: float | None, language: Language = ENGLISH) -> str | None:
+    """Name the clock of a simulated line of this speed, 0 while it stands; None for none."""
+    if speed is None:
+        return None
+    if speed == 0:
+        return language.say("time of the simulated line, which stands still")
+    return language.say(
+        "time of the simulated line, {speed} times real time", speed=language.digits(f"{speed:g}")
+    )
+
+
+def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -> str:
+    """Format with significant digits and a thin space between thousands; a dash for none."""
+    if value is None:
+        return NONE
+    if abs(value) >= 10**digits - 0.5:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return language.digits(spoken_number(value, f".{digits}g"))
+
+
+def exact_number(value: float, language: Language = ENGLISH) -> str:
+    """Format a stated fact with all its digits and no marks between thousands: a year, a model."""
+    return language.digits(f"{value:.15g}")
+
+
+def percent(value: float | None, language: Language = ENGLISH) -> str:
+    """Format a share as whole percent, with one decimal below 10 %."""
+    if value is None:
+        return NONE
+    return language.share(value)
+
+
+def share_or_number(value: float | None, like: str, language: Language = ENGLISH) -> str:
+    """Format a value as its target is written: as a share where that has a percent sign."""
+    return percent(value, language) if "%" in like else number(value, 3, language)
+
+
+_METRIC_TITLES = {
+    "event_recall": template("problems announced in time"),
+    "episode_precision": template("alarms that were right"),
+    "false_alarms_per_week": template("false alarms a week and asset"),
+}
+
+
+def metric_title(name: str) -> str:
+    """Return the title of a metric that is measured at a promotion."""
+    return _METRIC_TITLES.get(name, name.replace("_", " "))
+
+
+def false_alarms(per_asset: float, assets: int) -> Translatable:
+    """Return a weekly number per asset as that of all: `60 … on all 20 assets (3 on each)`."""
+    if assets <= 1:
+        return translatable("{rate} false alarms a week", rate=Styled(per_asset, ".3g"))
+    return translatable(
+        "{rate} false alarms a week on all {assets} assets together ({each} on each)",
+        rate=Styled(per_asset * assets, ".3g"),
+        assets=assets,
+        each=Styled(per_asset, ".3g"),
+    )
+
+
+def money(low: float, high: float, currency: str, language: Language = ENGLISH) -> str:
+    """Format a sum of money between its bounds: `EUR 1,200`, `EUR -300 to 4,500`."""
+    if round(low) == round(high):
+        return f"{currency} {number(round(low))}"
+    return (
+        f"{currency} "
+        f"{language.say('{low} to {high}', low=number(round(low)), high=number(round(high)))}"
+    )
+
+
+def seconds(value: float | None, language: Language = ENGLISH) -> str:
+    """Format a duration in its two largest units: `2 h 10 min`; a dash for none."""
+    return NONE if value is None else language.format_rough_duration(timedelta(seconds=value))
+
+
+def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
+    """Format an instant to the minute, in this zone: `2026-01-05 06:00`."""
+    return value.astimezone(zone).strftime("%Y-%m-%d %H:%M") if value else NONE
+
+
+def moment(value: datetime, zone: tzinfo) -> str:
+    """Format an instant with its zone: `2026-01-05 07:00 CET`, `UTC-03` without letters."""
+    local = value.astimezone(zone)
+    letters = local.strftime("%Z")
+    return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
+
+
+def zoned_times(text: str, zone: tzinfo) -> str:
+    """Return a sentence with its ISO 8601 stamps as moments of this zone; quoted ones stay.
+
+    Sentences are composed where no zone is known; each surface shows them in that of the plant.
+    """
+    return _STAMP.sub(
+        lambda found: _local_moment(datetime.fromisoformat(found.group()), zone), text
+    )
+
+
+def _local_moment(value: datetime, zone: tzinfo) -> str:
+    """Format as `moment`, with the seconds where there are any."""
+    text = moment(value, zone)
+    minute = instant(value, zone)
+    return text.replace(minute, f"{minute}:{value:%S}", 1) if value.second else text
+
+
+def zone_name(zone: tzinfo) -> str:
+    """Return the name of a time zone: `UTC`, `Europe/Berlin`."""
+    return str(zone)
+
+
+def data_up_to(
+    watermark: datetime, now: datetime, zone: tzinfo, language: Language = ENGLISH
+) -> str:
+    """Say up to when readings are evaluated: `Evaluated up to 19:52 (2 min ago).`"""
+    local = watermark.astimezone(zone)
+    age = max(now - watermark, timedelta(0))
+    until = (
+        f"{local:%H:%M}"
+        if local.date() == now.astimezone(zone).date()
+        else instant(watermark, zone)
+    )
+    if age < timedelta(minutes=1):
+        return language.say("Evaluated up to {until}.", until=until)
+    old = language.format_rough_duration(age // timedelta(minutes=1) * timedelta(minutes=1))
+    return language.say("Evaluated up to {until} ({duration} ago).", until=until, duration=old)
+
+
+def evaluated_to(
+    watermark: datetime, latency: timedelta, zone: tzinfo, language: Language = ENGLISH
+) -> str:
+    """Say how far targets are evaluated: `evaluated to 2026-01-05 11:59:50 (latency 10 s)`."""
+    until = f"{watermark.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    if not latency:
+        return language.say("evaluated to {until}", until=until)
+    return language.say(
+        "evaluated to {until} (latency {duration})",
+        until=until,
+        duration=language.duration(latency),
+    )
+
+
+def amount(value: float | None, unit: str, language: Language = ENGLISH) -> str:
+    """Format a value in the unit of its estimate."""
+    if unit == "%":
+        return percent(value, language)
+    return seconds(value, language) if unit == "s" else number(value, 2, language)
+
+
+def interval(estimate: "Estimate", language: Language = ENGLISH) -> str:
+    """Format the 95 % interval of an estimate: `38 % to 86 %`; empty without an interval."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    low, high = (amount(bound, estimate.unit, language) for bound in (estimate.low, estimate.high))
+    return language.say("{low} to {high}", low=low, high=high)
+
+
+# Pages translate the phase of an episode itself: these give its words to the language files.
+PHASE_NAMES = {
+    "expected": translatable("expected"),
+    "happening": translatable("happening"),
+    "over": translatable("over"),
+}
+GUIDANCE_NAMES = {
+    "cause": translatable("Cause"),
+    "consequence": translatable("Consequence"),
+    "action": translatable("Action"),
+    "time_to_respond": translatable("Time to respond"),
+}
+
+
+_ANY = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
+_STAMPS = re.compile(rf"\b(?P<start>{_ANY})(?: (?:to|bis|\u2013) (?P<end>{_ANY}))?(?!\w)")
+_NEAR = {
+    -1: template("yesterday {time}"),
+    0: template("today {time}"),
+    1: template("tomorrow {time}"),
+}
+_HALF_A_YEAR = timedelta(days=183)
+
+
+def clock_time(
+    value: datetime,
+    now: datetime,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
+    dated: bool = False,
+) -> str:
+    """Format an instant for operators: `today 14:05`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`.
+
+    `dated`: without words such as `today`, for what may be read on another day.
+    """
+    local = value.astimezone(zone)
+    days = (local.date() - now.astimezone(zone).date()).days
+    time = f"{local:%H:%M}"
+    if days in _NEAR and not dated:
+        return language.say(_NEAR[days], time=time)
+    if abs(local - now) <= _HALF_A_YEAR:
+        return f"{language.day(local)} {time}"
+    return f"{language.month_day(local)} {local.year} {time}"
+
+
+def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> str:
+    """Describe the distance of an instant from now: `just now`, `12 min ago`, `in 18 min`."""
+    passed = now - value
+    if abs(passed) < timedelta(minutes=1):
+        return language.say("just now")
+    duration = format_minutes(abs(passed), language)
+    return (
+        language.say("{duration} ago", duration=duration)
+        if passed > timedelta(0)
+        else language.say("in {duration}", duration=duration)
+    )
+
+
+def format_minutes(span: timedelta, language: Language = ENGLISH) -> str:
+    """Format a duration to the minute: `3 h 20 min`; in seconds below one minute."""
+    minute = timedelta(minutes=1)
+    return language.format_rough_duration(span // minute * minute if span >= minute else span)
+
+
+def local_times(
+    text: str,
+    now: datetime,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
+    dated: bool = False,
+) -> str:
+    """Return a text in the language, with every ISO 8601 stamp as the time of the plant."""
+
+    def format_stamp(found: re.Match[str]) -> str:
+        try:
+            start = datetime.fromisoformat(found["start"])
+            end = datetime.fromisoformat(found["end"]) if found["end"] else None
+            if end is None:
+                return clock_time(start, now, zone, language, dated)
+            return time_range(start, end, now, zone, language, dated)
+        except (ValueError, OverflowError):
+            return found[0]
+
+    return _STAMPS.sub(format_stamp, language.translate(text))
+
+
+def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+    """Return a text in the language with dates and times of a zone, for documents."""
+
+    def format_stamp(found: re.Match[str]) -> str:
+        stamps = [
+            datetime.fromisoformat(stamp) for stamp in (found["start"], found["end"]) if stamp
+        ]
+        shown = [instant(stamp, zone) for stamp in stamps]
+        return (
+            shown[0]
+            if len(shown) == 1
+            else language.say("{start} to {end}", start=shown[0], end=shown[1])
+        )
+
+    return _STAMPS.sub(format_stamp, language.translate(text))
+
+
+def time_range(
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
+    dated: bool = False,
+) -> str:
+    """Format an interval: `today 14:05 to 14:35 (30 min)`."""
+    same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
+    since = clock_time(start, now, zone, language, dated)
+    until = (
+        f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone, language, dated)
+    )
+    duration = format_minutes(end - start, language)
+    return language.say("{start} to {end} ({duration})", start=since, end=until, duration=duration)
+
+
+def route_terms(route: Route) -> list[tuple[str, str]]:
+    """Return the terms of a route with their text: alerts, times, frequency, escalation."""
+    return [
+        (translatable("Alerts"), match_text(route.match)),
+        (
+            translatable("In force"),
+            hours_in_zone(route.shifts, route.timezone) if route.shifts else translatable("always"),
+        ),
+        (
+            translatable("Quiet"),
+            translatable(
+                "{hours}; critical alerts are sent nevertheless",
+                hours=hours_in_zone(route.quiet, route.timezone),
+            )
+            if route.quiet
+            else translatable("never"),
+        ),
+        *_further_terms(route),
+    ]
+
+
+def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
+    if route.repeat is not None:
+        yield (
+            translatable("Repeated"),
+            translatable(
+                "every {duration}, until an operator acknowledges it or it is over",
+                duration=_duration(route.repeat),
+            ),
+        )
+    for step in route.escalation:
+        yield (
+            translatable("Escalation"),
+            translatable(
+                "not acknowledged for {duration}: {channels}",
+                duration=_duration(step.after),
+                channels=", ".join(step.channels),
+            ),
+        )
+    if flood := route.flood:
+        yield (
+            translatable("Flood"),
+            translatable(
+                "more than {number} alerts of one asset within {duration} become one message",
+                number=flood.more_than,
+                duration=_duration(flood.within),
+            ),
+        )
+    if route.language is not None:
+        yield translatable("Language"), NATIVE_NAMES[route.language]
+    if route.acknowledge_by_link:
+        yield (
+            translatable("Links"),
+            translatable("each message has a link that acknowledges the alert without a login"),
+        )
+    if route.platform:
+        yield (
+            translatable("Platform"),
+            translatable("faults of the platform itself are sent as well"),
+        )
+
+
+def match_text(match: Match) -> str:
+    """Return which alerts a route matches: `critical or high, of oven-*, tagged line-3`."""
+    parts = [
+        join_with_or(*(translatable(SEVERITY_NAMES[one]) for one in match.severity))
+        if match.severity
+        else translatable("every severity")
+    ]
+    if match.definitions != ("*",):
+        parts.append(translatable("alert {names}", names=join_with_or(*match.definitions)))
+    if match.assets != ("*",):
+        parts.append(translatable("of {names}", names=join_with_or(*match.assets)))
+    if match.tags:
+        parts.append(translatable("tagged {names}", names=join_with_or(*match.tags)))
+    is_any = len(parts) == 1 and not match.severity
+    return translatable("every alert") if is_any else joined(", ", *parts)
+
+
+def _duration(value: timedelta) -> Styled:
+    return Styled(value.total_seconds(), "duration")

@@ -1,0 +1,468 @@
+"""Charts of variables as numbers: of an episode, with panels, limits, instants and a text
+alternative; and the last values as a small line, with the present one in words.
+
+Pages draw them as SVG, e-mails as PNG. The chart of an episode has no more points than a chart can
+show: first, lowest, highest and last per column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
+from statistics import median
+from typing import Literal, NamedTuple, TypeAlias
+
+from alerting.deferred import np, npt
+from alerting.definitions.assets import Asset
+from alerting.definitions.fields.conditions import Combination
+from alerting.definitions.limits import levels_on, unknown_limits
+from alerting.definitions.model import Condition, Problem
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Language,
+    Styled,
+    digits_beside,
+    measured,
+    template,
+    translatable,
+)
+from alerting.episodes.episode import Episode
+from alerting.readings.history import duration_millis, from_millis, to_millis
+from alerting.reporting.phrases import format_minutes, number
+
+COLUMNS = 320
+AT_RAISE = translatable("limit at the raise")
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+Millis: TypeAlias = "npt.NDArray[np.int64]"
+
+
+@dataclass(frozen=True)
+class ChartLevel:
+    """A dashed line across a panel. `is_limit`: not what is usual or to be expected."""
+
+    value: float
+    label: str
+    is_limit: bool = True
+
+
+@dataclass(frozen=True)
+class MovingLevel:
+    """A dashed line: a value holds from its instant (ms) to the next or `end`; NaN: no limit."""
+
+    at: Millis
+    values: Floats
+    end: int
+    label: str
+
+    def parts(self, low: float, high: float) -> list[tuple[Millis, Floats]]:
+        """Return its unbroken parts between two values, each with the instant at which it ends."""
+        at = np.append(self.at, self.end)
+        inside = (self.values >= low) & (self.values <= high)
+        edges = np.flatnonzero(np.diff(np.r_[False, inside, False])).reshape(-1, 2).tolist()
+        return [
+            (at[first : last + 1], np.append(self.values[first:last], self.values[last - 1]))
+            for first, last in edges
+        ]
+
+    def cut_before(self, start: int) -> MovingLevel:
+        """Return the line from an instant (ms) on."""
+        first = max(int(np.searchsorted(self.at, start, side="right")) - 1, 0)
+        return replace(self, at=np.maximum(self.at[first:], start), values=self.values[first:])
+
+    @property
+    def values_in_force(self) -> Floats:
+        """Return the values that were in force."""
+        return self.values[~np.isnan(self.values)]
+
+    @property
+    def gap(self) -> timedelta:
+        """Return for how long no limit was in force."""
+        return timedelta(
+            milliseconds=int(np.diff(np.append(self.at, self.end))[np.isnan(self.values)].sum())
+        )
+
+
+class LevelsInForce(NamedTuple):
+    """Limits that change, by variable, and why they are not known, empty if they are."""
+
+    by_variable: Mapping[str, tuple[MovingLevel, ...]]
+    missing: str = ""
+
+
+NO_MOVING_LEVELS = LevelsInForce({})
+
+
+@dataclass(frozen=True)
+class Fan:
+    """A forecast at a raise: instants ahead (ms), the median and the 90 % interval.
+
+    It begins with the last known value. `crossing`: the instant at which the median leaves its
+    limit, if it does.
+    """
+
+    at: tuple[int, ...]
+    low: tuple[float, ...]
+    middle: tuple[float, ...]
+    high: tuple[float, ...]
+    crossing: int | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One variable, or the risk as shares from 0 to 1 (`share`), over time.
+
+    `hold`: the longest time for which a value is carried forward without a next one; then the line
+    breaks.
+    """
+
+    name: str
+    unit: str | None
+    at: Millis
+    values: Floats
+    levels: tuple[ChartLevel, ...] = ()
+    share: bool = False
+    hold: timedelta = timedelta(days=1)
+    fan: Fan | None = None
+    moving: tuple[MovingLevel, ...] = ()
+    note: str = ""
+
+    def heading(self, language: Language) -> str:
+        """Return name and unit; the name of a statistic of the platform in the language."""
+        name = language.translate(self.name)
+        return f"{name}, {self.unit}" if self.unit else name
+
+    def show(self, value: float, language: Language, digits: int = 4) -> str:
+        """Return a value as the chart shows it."""
+        return language.share(value) if self.share else language.show(Styled(value, f".{digits}g"))
+
+
+@dataclass(frozen=True)
+class EpisodeChart:
+    """Panels from `start` to `end`. `window`: of the prediction. `cut`: what lies outside."""
+
+    panels: tuple[Panel, ...]
+    start: datetime
+    end: datetime
+    raised_at: datetime
+    happening_at: datetime | None
+    closed_at: datetime | None
+    now: datetime | None
+    window: tuple[datetime, datetime] | None = None
+    cut: str = ""
+
+
+def problem_levels(problem: Problem) -> tuple[ChartLevel, ...]:
+    """Return the limits of a problem, or its value if that is a number."""
+    if isinstance(problem.equals, float):
+        return (ChartLevel(problem.equals, translatable("problem")),)
+    return tuple(
+        ChartLevel(value, translatable("limit"))
+        for value in (problem.below, problem.above)
+        if value is not None
+    )
+
+
+def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tuple[ChartLevel, ...]]:
+    """Return the limits of conditions of several variables, by variable as they are written."""
+    found: dict[str, tuple[ChartLevel, ...]] = {}
+    for leaf in combination.leaves():
+        found[leaf.variable] = (*found.get(leaf.variable, ()), *condition_levels(leaf, asset))
+    return found
+
+
+def condition_levels(definition: Condition, asset: Asset) -> tuple[ChartLevel, ...]:
+    """Return the limits on the values of a variable, the least severe first; none of a rate."""
+    if definition.rate_per or unknown_limits(definition, asset):
+        return ()
+    several = definition.levels is not None
+    found = []
+    for level in levels_on(definition, asset):
+        label = level.severity if several else translatable("limit")
+        numbers = [level.below, level.above, *(level.inside or ())]
+        if isinstance(level.equals, float | int) and not isinstance(level.equals, bool):
+            numbers.append(float(level.equals))
+        found += [ChartLevel(value, label) for value in numbers if value is not None]
+    return tuple(found)
+
+
+def new_panel(panel: Panel) -> Panel:
+    """Return the panel with at most four points for each column of a chart."""
+    at, values = thin_out(panel.at, panel.values, COLUMNS)
+    width = timedelta(milliseconds=int(at[-1] - at[0]) / COLUMNS) if len(at) else timedelta(0)
+    return replace(panel, at=at, values=values, hold=max(panel.hold, 2 * width))
+
+
+def thin_out(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
+    """Return first, lowest, highest and last value of each column, without missing ones."""
+    there = ~np.isnan(values)
+    at = at[there]
+    values = values[there]
+    if len(at) <= 4 * columns:
+        return at, values
+    column = (at - at[0]) * columns // max(1, int(at[-1] - at[0]) + 1)
+    starts = np.flatnonzero(np.r_[True, column[1:] != column[:-1]])
+    chosen: set[int] = set()
+    for first, last in zip(starts.tolist(), [*(starts[1:] - 1).tolist(), len(at) - 1], strict=True):
+        part = values[first : last + 1]
+        chosen |= {first, last, first + int(part.argmin()), first + int(part.argmax())}
+    indices = np.array(sorted(chosen))
+    return at[indices], values[indices]
+
+
+def episode_chart(
+    episode: Episode,
+    panels: Sequence[Panel],
+    start: datetime,
+    now: datetime,
+    gap: timedelta,
+    cut: str = "",
+) -> EpisodeChart | None:
+    """Return the chart of an episode from `start` on; None without a number to draw."""
+    panels_drawn = tuple(p for p in panels if len(p.at))
+    if not panels_drawn:
+        return None
+    drawn_from = max(to_millis(start), min(int(p.at[0]) for p in panels_drawn))
+    panels_drawn = tuple(
+        replace(p, moving=tuple(one.cut_before(drawn_from) for one in p.moving))
+        for p in panels_drawn
+    )
+    window_end = episode.valid_until
+    window = (episode.raised_at + gap, window_end) if window_end and episode.is_prediction else None
+    last = from_millis(max(int(p.at[-1]) for p in panels_drawn))
+    ends = [
+        last,
+        *([min(window_end, now + (now - start))] if window and window_end else []),
+        *([now] if episode.condition == "open" else []),
+    ]
+    return EpisodeChart(
+        panels=panels_drawn,
+        start=from_millis(drawn_from),
+        end=max(*ends, episode.raised_at),
+        raised_at=episode.raised_at,
+        happening_at=episode.happening_at,
+        closed_at=episode.closed_at,
+        now=now if episode.condition == "open" else None,
+        window=window,
+        cut=cut,
+    )
+
+
+def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+    """Return the text alternative of the chart."""
+    start = _stamp(chart.start, zone, language)
+    end = _stamp(chart.end, zone, language)
+    panels = "; ".join(_describe_panel(panel, language) for panel in chart.panels)
+    return f"{panels}; {language.say('from {start} to {end}', start=start, end=end)}"
+
+
+def _describe_panel(panel: Panel, language: Language) -> str:
+    unit = f" {panel.unit}" if panel.unit else ""
+    limits = "".join(
+        f", {language.translate(level.label)} {panel.show(level.value, language)}{unit}"
+        for level in panel.levels
+    )
+    limits += "".join(f", {describe_moving(panel, level, language)}" for level in panel.moving)
+    name = language.translate(panel.name)
+    if not len(panel.values):
+        return f"{language.say('{label} not known', label=name)}{limits}"
+    low, high, last = (
+        panel.show(float(v), language)
+        for v in (panel.values.min(), panel.values.max(), panel.values[-1])
+    )
+    shown = language.say(
+        "{name} {low} to {high}, last {last}",
+        name=name,
+        low=low,
+        high=f"{high}{unit}",
+        last=f"{last}{unit}",
+    )
+    return f"{shown}{limits}"
+
+
+def describe_moving(panel: Panel, level: MovingLevel, language: Language) -> str:
+    """Return a changing limit in words: label, lowest and highest value, time without one."""
+    label = language.translate(level.label)
+    values = level.values_in_force
+    if not len(values):
+        return language.say("{label} not known", label=label)
+    low, high = (panel.show(float(value), language) for value in (values.min(), values.max()))
+    unit = f" {panel.unit}" if panel.unit else ""
+    shown = (
+        f"{label} {low}{unit}"
+        if low == high
+        else language.say("{label} {low} to {high}", label=label, low=low, high=high + unit)
+    )
+    if not level.gap:
+        return shown
+    return language.say(
+        "{limit}, not known for {duration}",
+        limit=shown,
+        duration=format_minutes(level.gap, language),
+    )
+
+
+def _stamp(value: datetime, zone: tzinfo, language: Language) -> str:
+    local = value.astimezone(zone)
+    return f"{language.month_day(local)} {local:%H:%M}"
+
+
+def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
+    """Return the unbroken parts of a line; a value is carried forward for at most `hold`."""
+    if not len(panel.at):
+        return []
+    hold = duration_millis(panel.hold)
+    breaks = np.flatnonzero(np.diff(panel.at) > hold) + 1
+    parts = zip(np.split(panel.at, breaks), np.split(panel.values, breaks), strict=True)
+    found = [(np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts]
+    last_at, last_values = found[-1]
+    # no line after the last value, where the variable is unknown
+    found[-1] = (last_at[:-1], last_values[:-1])
+    return found
+
+
+def value_range(panel: Panel) -> tuple[float, float]:
+    """Return the range of a chart: all values, what was predicted of them, and the limits that lie
+    near; of a variable without a value yet that of its prediction alone."""
+    if panel.share:
+        return 0.0, 1.0
+    fan = () if panel.fan is None else (*panel.fan.low, *panel.fan.high)
+    shown = (*fan, *panel.values.tolist())
+    low = min(shown, default=0.0)
+    high = max(shown, default=0.0)
+    levels = [level.value for level in panel.levels] + [
+        value for level in panel.moving for value in level.values_in_force.tolist()
+    ]
+    nearest = min(levels, key=lambda v: max(low - v, v - high), default=low)
+    low = min(low, nearest)
+    high = max(high, nearest)
+    evaluated_until = high - low or abs(high) or 1.0
+    near = [value for value in levels if low - evaluated_until <= value <= high + evaluated_until]
+    low = min([low, *near])
+    high = max([high, *near])
+    pad = 0.08 * (high - low or abs(high) or 1.0)
+    return low - pad, high + pad
+
+
+SPARKLINE_COLUMNS = 30
+_ENOUGH = 6
+_SIDE = 100.0
+_LEAST_MOVE = 0.02  # of the range of values and limit
+_LEAST_JUMP = 0.25
+_JUMP_STEPS = 4
+_PARTS = 3  # of the last third
+_LEAST_PART = 2
+_TURN_STEPS = 2.5
+_LEAST_TURN = 0.05
+_CLEAR_STEPS = 5
+_LEAST_PROGRESS = 0.125  # of a move between thirds; steady rising gives a third of it
+Direction = Literal["rising", "falling", "steady"]
+_NOW = {
+    "rising": template("{value}, rising"),
+    "falling": template("{value}, falling"),
+    "steady": template("{value}, steady"),
+}
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """The line in a square of 100 units (path data), the height of its limit, and the last value.
+
+    `direction`: None where there are too few values to see one. `at`: of the last value (ms).
+    `title`: of the variable, where the sentence on the alarm need not name it. `is_old`: a newer
+    value should have come; then the course is not known.
+    """
+
+    path: str
+    limit_y: float | None
+    limit: float | None
+    value: float
+    unit: str | None
+    at: int
+    direction: Direction | None
+    title: str | None = None
+    is_old: bool = False
+
+    @property
+    def when(self) -> datetime:
+        """Return the instant of the last value."""
+        return datetime.fromtimestamp(self.at / 1000, UTC)
+
+    def describe(self, language: Language = ENGLISH) -> str:
+        """Return the last value and its course: `3.9 %, rising`, `Belt speed 2 m/min, steady`."""
+        digits = digits_beside(self.value, self.limit)
+        value = f"{number(self.value, digits, language)}{f' {self.unit}' if self.unit else ''}"
+        shown = f"{self.title} {value}" if self.title else value
+        if self.direction is None or self.is_old:
+            return shown
+        return language.say(_NOW[self.direction], value=shown)
+
+    def describe_limit(self, language: Language = ENGLISH) -> str | None:
+        """Return the limit as reasons name it, not rounded further: `limit 216.5 °C`; None without
+        one."""
+        if self.limit is None:
+            return None
+        return language.say("limit {value}", value=measured(self.limit, "g", self.unit))
+
+
+def sparkline(
+    at: Millis,
+    values: Floats,
+    levels: Sequence[ChartLevel],
+    unit: str | None,
+    title: str | None = None,
+) -> Sparkline | None:
+    """Return the line of the last values, with the limit nearest to the last one; None without a
+    value. A usual or expected value is no limit."""
+    at, values = thin_out(at, values, SPARKLINE_COLUMNS)
+    if not len(at):
+        return None
+    last = float(values[-1])
+    limit = min(
+        (level.value for level in levels if level.is_limit),
+        key=lambda v: abs(v - last),
+        default=None,
+    )
+    low = float(min(values.min(), last if limit is None else limit))
+    high = float(max(values.max(), last if limit is None else limit))
+    height = high - low or abs(high) or 1.0
+    low -= 0.06 * height
+    height *= 1.12
+    width = max(1, int(at[-1] - at[0]))
+    xs = (_SIDE * (at - at[0]) / width).round(1).tolist()
+    ys = (_SIDE * (1 - (values - low) / height)).round(1).tolist()
+    path = "M" + "L".join(f"{x:g} {y:g}" for x, y in zip(xs, ys, strict=True))
+    limit_y = None if limit is None else round(_SIDE * (1 - (limit - low) / height), 1)
+    direction = _direction(values.tolist(), height)
+    return Sparkline(path, limit_y, limit, last, unit, int(at[-1]), direction, title)
+
+
+def _direction(values: Sequence[float], height: float) -> Direction | None:
+    """Return where the last third of values lies beside the third before: further than the usual
+    step between two values, and than a small part of the range.
+
+    After a jump that most of the third does not show yet, the last value decides: it lies a quarter
+    of the range away from the others, and four of their usual steps. What has moved and stays where
+    it is, is steady; what turns within the last third has its new direction.
+    """
+    if len(values) < _ENOUGH:
+        return None
+    third = len(values) // 3
+    moved = median(values[-third:]) - median(values[-2 * third : -third])
+    step = median(abs(later - earlier) for earlier, later in pairwise(values))
+    least_jump = max(_JUMP_STEPS * step, _LEAST_JUMP * height)
+    jump = values[-1] - median(values[-2 * third :])
+    if abs(jump) > least_jump:
+        moved = jump
+    part = third // _PARTS
+    last = median(values[-max(part, 1) :])
+    if part >= _LEAST_PART and abs(values[-1] - last) <= least_jump:
+        late = last - median(values[-2 * part : -part])
+        if abs(late) > max(_TURN_STEPS * step, _LEAST_TURN * height):
+            moved = late
+        elif abs(moved) > _CLEAR_STEPS * step and late * moved < _LEAST_PROGRESS * moved * moved:
+            return "steady"
+    if abs(moved) <= max(step, _LEAST_MOVE * height):
+        return "steady"
+    return "rising" if moved > 0 else "falling"

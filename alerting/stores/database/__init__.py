@@ -1,0 +1,1 @@
+"""What concerns all collections of MongoDB: their documents, indexes, transactions and leases."""

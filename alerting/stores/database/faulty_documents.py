@@ -1,0 +1,67 @@
+"""Unreadable documents that people may edit, or miss, and edits that they made in MongoDB."""
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from alerting.definitions.assets import parse_event_type
+from alerting.definitions.routes import parse_route
+from alerting.definitions.sinks import parse_sink
+from alerting.definitions.sources import parse_source
+from alerting.ports import DocumentEdit, FaultyDocument
+from alerting.stores.assets import parse_stored_asset, read_whole, whole_collection
+from alerting.stores.database.documents import (
+    ASSETS,
+    EVENT_TYPES,
+    MUTES,
+    ROUTES,
+    SINKS,
+    SOURCES,
+    Document,
+    MongoDatabase,
+    Read,
+    read_each,
+    with_ids,
+)
+from alerting.stores.definitions import find_edits, note_written
+from alerting.stores.operators import parse_mute
+
+_PARSERS: dict[str, Callable[[Document], Any]] = {
+    ASSETS: parse_stored_asset,
+    EVENT_TYPES: parse_event_type,
+    MUTES: parse_mute,
+    ROUTES: parse_route,
+    SOURCES: parse_source,
+    SINKS: parse_sink,
+}
+
+
+class MongoDocuments:
+    """Port `Documents`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
+
+    def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
+        chosen = [name for name in _PARSERS if collections is None or name in collections]
+        found = [
+            FaultyDocument(collection, read.name, read.reasons)
+            for collection in chosen
+            for read in self._read(collection)
+            if read.value is None
+        ]
+        return sorted(found, key=lambda one: (one.collection, one.name))
+
+    def edits(self) -> list[DocumentEdit]:
+        return find_edits(self._database)
+
+    def note(self, edit: DocumentEdit) -> None:
+        note_written(self._database, edit.collection, {edit.name: edit.after})
+
+    def _read(self, collection: str) -> Iterable[Read[Any]]:
+        if collection == ASSETS:
+            return read_whole(whole_collection(self._database[ASSETS]))
+        found = self._database[collection]
+        documents = (
+            with_ids(found.find({"ended_at": None})) if collection == MUTES else found.find()
+        )
+        return read_each(documents, _PARSERS[collection])

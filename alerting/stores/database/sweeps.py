@@ -1,0 +1,118 @@
+"""Deletion of old documents from MongoDB, in slices of bounded length."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Literal
+
+from alerting.ports import Swept
+from alerting.stores.database.documents import (
+    AUDIT,
+    BACKTESTS,
+    PAST_EVALUATIONS,
+    PLATFORM_ALERTS,
+    READINGS,
+    REPORTS,
+    SCORES,
+    Document,
+    MongoCollection,
+    MongoDatabase,
+    to_bson,
+)
+from alerting.stores.reports import Backtests
+
+Log = Literal["audit", "platform_alerts", "reports", "backtests", "past_evaluations"]
+"""Collections of which documents are deleted by their age alone."""
+_LOGS: dict[Log, tuple[str, str]] = {
+    "audit": (AUDIT, "at"),
+    "platform_alerts": (PLATFORM_ALERTS, "resolved_at"),
+    "reports": (REPORTS, "at"),
+    "backtests": (BACKTESTS, "begun_at"),
+    "past_evaluations": (PAST_EVALUATIONS, "at"),
+}
+"""Collection, and the field with the instant by which its documents grow old."""
+
+
+class Sweeps:
+    """Deletion of old documents. With `dry` nothing is deleted. Idempotent.
+
+    Bytes are the mean size of a document of the collection, times the number.
+    """
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
+
+    def readings(self, asset: str, before: datetime, *, dry: bool) -> Swept:
+        """Delete from the oldest reading on, and stop at the first slice without any to delete.
+
+        So a long history that was imported a short time ago costs one slice a day, and what lies
+        behind it waits for it.
+        """
+        readings = self._database[READINGS]
+        limit = to_bson(before)
+        count = 0
+        within = dict[str, Any]()
+        while (last := _end_of_slice(readings, asset, {**within, "$lt": limit})) is not None:
+            old: Document = {
+                "asset": asset,
+                "ts": {**within, "$lte": last},
+                "arrived_at": {"$lt": limit},
+            }
+            found = (
+                readings.count_documents(old) if dry else readings.delete_many(old).deleted_count
+            )
+            if not found:
+                break
+            count = count + found
+            within = {"$gt": last}
+        return self._swept("readings", READINGS, count)
+
+    def scores(self, definition: str, before: datetime, *, dry: bool) -> Swept:
+        return self._sweep(
+            "scores", SCORES, {"definition": definition, "ts": {"$lt": to_bson(before)}}, dry
+        )
+
+    def log(self, what: Log, before: datetime, keep: Collection[str] = (), *, dry: bool) -> Swept:
+        """Delete documents that were written before an instant; of platform alerts those resolved
+        before it.
+
+        `keep`: subjects of platform alerts that stay.
+        """
+        collection, field = _LOGS[what]
+        old: Document = {
+            field: {"$lt": to_bson(before)},
+            **({"subject": {"$nin": list(keep)}} if keep else {}),
+        }
+        if what == "backtests" and not dry:
+            backtests = Backtests(self._database)
+            ids = [found["_id"] for found in self._database[collection].find(old, {"_id": True})]
+            for id in ids:
+                backtests.forget(id)
+            return self._swept(what, collection, len(ids))
+        return self._sweep(what, collection, old, dry)
+
+    def _sweep(self, what: str, collection: str, old: Document, dry: bool) -> Swept:
+        stored = self._database[collection]
+        return self._swept(
+            what,
+            collection,
+            stored.count_documents(old) if dry else stored.delete_many(old).deleted_count,
+        )
+
+    def _swept(self, what: str, collection: str, count: int) -> Swept:
+        if not count:
+            return Swept(what, 0, 0)
+        sizes = next(
+            iter(self._database[collection].aggregate([{"$collStats": {"storageStats": {}}}]))
+        )["storageStats"]
+        return Swept(what, count, count * int(sizes.get("avgObjSize", 0)))
+
+
+def _end_of_slice(readings: MongoCollection, asset: str, within: Document) -> Any | None:
+    """Return the instant of the last reading of the first slice; None without readings."""
+    found = (
+        readings.find({"asset": asset, "ts": within}, {"_id": False, "ts": True})
+        .sort("ts", 1)
+        .limit(10_000)
+    )
+    instants = [document["ts"] for document in found]
+    return instants[-1] if instants else None

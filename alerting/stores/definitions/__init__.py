@@ -1,1 +1,0 @@
-"""Assets, definitions and routes in MongoDB."""

@@ -1,0 +1,443 @@
+"""How far each source and each sink has delivered, messages that could not be stored or delivered,
+and the changes that sinks deliver: episodes and scores in order of commit, from the change stream.
+"""
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from pymongo import UpdateOne, WriteConcern
+from pymongo.change_stream import DatabaseChangeStream
+from pymongo.errors import OperationFailure
+
+from alerting.definitions.sources import parse_source
+from alerting.episodes.episode import Episode
+from alerting.ports import (
+    DeadMessage,
+    Declarations,
+    Delivered,
+    FileMark,
+    PollReader,
+    PositionLost,
+    Predicted,
+    Score,
+    SinkChange,
+    SinkChanges,
+    SinkLetter,
+    SinkProgress,
+    SinkStep,
+    SourceLoss,
+    SourceProgress,
+    TargetScore,
+)
+from alerting.stores.database.documents import (
+    DEAD_MESSAGES,
+    DELIVERY_ANSWERS,
+    EPISODES,
+    SCORES,
+    SINK_ALARMS,
+    SINK_LETTERS,
+    SINK_PROGRESS,
+    SOURCE_FILES,
+    SOURCE_PROGRESS,
+    SOURCES,
+    Document,
+    MongoDatabase,
+    from_document,
+    good,
+    insert_all_new,
+    insert_new,
+    read_one,
+    read_stored,
+    stored_text,
+    to_bson,
+    to_document,
+    upsert,
+    utc,
+    with_ids,
+)
+
+_RECENT = 20
+_MOST_FORGOTTEN = 10_000
+
+
+class SourceDeliveries:
+    """Deliveries and declarations of sources, and how far each source is read."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._progress = database[SOURCE_PROGRESS]
+        self._counts = database[SOURCE_PROGRESS].with_options(write_concern=WriteConcern(w=1))
+        self._answers = database[DELIVERY_ANSWERS]
+        self._files = database[SOURCE_FILES]
+
+    def progress(self, name: str) -> SourceProgress:
+        return (
+            read_one(SOURCE_PROGRESS, SourceProgress, self._progress.find_one({"_id": name}))
+            or SourceProgress()
+        )
+
+    def record(self, name: str, delivered: Delivered) -> None:
+        """Count a delivery without waiting for the journal: a power cut may cost some counts."""
+        change: Document = {
+            "$inc": {"rows": delivered.rows, "refused": delivered.refused},
+            "$unset": {"fault": "", "fault_template": ""},
+        }
+        if delivered.why is not None:
+            change["$set"] = stored_text("last_refused", delivered.why)
+        if delivered.rows:
+            recent = {"at": delivered.at, "rows": delivered.rows}
+            arrived = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
+            change["$set"] = change.get("$set", {}) | arrived
+            change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -_RECENT}}
+        if delivered.newest is not None:
+            change["$max"] = {"newest": to_bson(delivered.newest)}
+        upsert(lambda: self._counts.update_one({"_id": name}, change, upsert=True))
+
+    def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
+        self._change(
+            name,
+            {
+                "$inc": {"lost": loss.count},
+                "$set": {**stored_text("last_lost", loss.reason), "lost_at": to_bson(at)},
+            },
+        )
+
+    def declarations(self) -> Mapping[str, Declarations]:
+        """Return what each source has declared, of those whose rows have declared anything, or too
+        much, by name.
+
+        A sender of rows without a source is among them, under a name with a blank: `sender NAME`.
+        """
+        fields = [field.name for field in dataclasses.fields(Declarations)]
+        counted = [{field: {"$gt": 0}} for field in ("declared_assets", "declared_variables")]
+        found = self._progress.find(
+            {"$or": [*counted, {"surplus_at": {"$type": "date"}}]}, fields
+        ).sort("_id", 1)
+        read = {str(one["_id"]): read_one(SOURCE_PROGRESS, Declarations, one) for one in found}
+        return {name: declared for name, declared in read.items() if declared is not None}
+
+    def count_declared(self, name: str, assets: int, variables: int) -> None:
+        self._change(name, {"$inc": {"declared_assets": assets, "declared_variables": variables}})
+
+    def note_surplus(self, name: str, why: str, at: datetime) -> None:
+        self._change(name, {"$set": {"surplus": why, "surplus_at": to_bson(at)}})
+
+    def note_read(self, name: str, at: datetime) -> None:
+        self._change(name, {"$max": {"read_until": to_bson(at)}})
+
+    def note_polled(self, name: str, by: PollReader, at: datetime) -> None:
+        """Store when and by whom a polled source was read."""
+        noted: Document = {"$set": {"polled_at": to_bson(at), "polled_by": by}}
+        upsert(lambda: self._counts.update_one({"_id": name}, noted, upsert=True))
+
+    def set_cursor(self, name: str, cursor: str, of: str) -> None:
+        """Store how far a polled source is read. `of`: hash of what the cursor belongs to."""
+        self._change(name, {"$set": {"cursor": cursor, "cursor_of": of}})
+
+    def set_fault(self, name: str, fault: str | None) -> None:
+        """Store why the last attempt to read a source failed; None once it is over."""
+        self._change(name, {"$set": stored_text("fault", fault)})
+
+    def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:
+        found = self._files.find({"source": name, "path": {"$in": list(paths)}})
+        return read_stored(SOURCE_FILES, FileMark, found)
+
+    def mark_file(self, mark: FileMark) -> None:
+        key = {"source": mark.source, "path": mark.path, "size": mark.size, "sha256": mark.sha256}
+        upsert(lambda: self._files.replace_one(key, to_document(mark), upsert=True))
+
+    def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
+        """Remove the marks of a source from before an instant, except of paths that are still
+        there. Return how many."""
+        old = self._files.find({"source": name, "at": {"$lt": to_bson(before)}}, {"path": True})
+        gone = [mark["_id"] for mark in old if mark.get("path") not in there]
+        return (
+            self._files.delete_many({"_id": {"$in": gone[:_MOST_FORGOTTEN]}}).deleted_count
+            if gone
+            else 0
+        )
+
+    def answer(self, key: str) -> Document | None:
+        """Return the stored answer to a delivery with this key; None without one of the last
+        day."""
+        found = self._answers.find_one({"_id": key})
+        stored = None if found is None else found.get("answer")
+        return dict(stored) if isinstance(stored, dict) else None
+
+    def keep_answer(self, key: str, answer: Document) -> None:
+        """Store the answer with the time of the server, which deletes it a day later."""
+        change = {"$setOnInsert": {"answer": answer}, "$currentDate": {"at": True}}
+        upsert(lambda: self._answers.update_one({"_id": key}, change, upsert=True))
+
+    def _change(self, name: str, change: Document) -> None:
+        upsert(lambda: self._progress.update_one({"_id": name}, change, upsert=True))
+
+
+class DeadMessages:
+    """Messages of brokers that could not be stored as rows."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._dead = database[DEAD_MESSAGES]
+
+    def add_dead(self, messages: Sequence[DeadMessage]) -> None:
+        insert_all_new(
+            self._dead,
+            [{**to_document(one), "_id": one.id, "size": len(one.payload)} for one in messages],
+        )
+
+    def dead(
+        self, name: str | None, limit: int, after: DeadMessage | None = None
+    ) -> list[DeadMessage]:
+        """Return such messages of a source, or of all, oldest first; with `after`, those that
+        follow it."""
+        chosen: Document = {} if name is None else {"source": name}
+        if after is not None:
+            chosen["$or"] = [{"at": {"$gt": after.at}}, {"at": after.at, "_id": {"$gt": after.id}}]
+        found = self._dead.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
+        return read_stored(DEAD_MESSAGES, DeadMessage, found, id="id")
+
+    def dead_bytes(self, name: str) -> int:
+        """Return the sum of the sizes, from an index alone."""
+        total = {"$group": {"_id": None, "bytes": {"$sum": "$size"}}}
+        return sum(
+            int(found["bytes"])
+            for found in self._dead.aggregate(
+                [{"$match": {"source": name}}, total], hint={"source": 1, "size": 1}
+            )
+        )
+
+    def count_dead(self, name: str) -> int:
+        return self._dead.count_documents({"source": name})
+
+    def remove_dead(self, ids: Sequence[str]) -> None:
+        self._dead.delete_many({"_id": {"$in": list(ids)}})
+
+
+def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:
+    """Return how long evaluation waits for values of each source that states it and is valid."""
+    found = good(SOURCES, database[SOURCES].find(), parse_source)
+    return {source.name: source.waits for source in found if source.waits is not None}
+
+
+_LOST = (136, 260, 280, 286)
+# codes of CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost
+_WAIT_MS = 250
+_UNDER_WAY = timedelta(minutes=1)
+"""How long before its commit the id of a score may be made, and how far clocks may differ."""
+_AFTER_CLOSING = timedelta(days=1)
+
+
+class SinkDeliveries:
+    """How far each sink has delivered, and its dead letters."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._progress = database[SINK_PROGRESS]
+        self._alarms = database[SINK_ALARMS]
+        self._letters = database[SINK_LETTERS]
+
+    def progress(self, name: str) -> SinkProgress:
+        found = self._progress.find_one({"_id": name})
+        return read_one(SINK_PROGRESS, SinkProgress, found) or SinkProgress()
+
+    def begin(self, name: str, position: str | None, at: datetime) -> None:
+        """Store where a new sink begins; change nothing of one that has begun."""
+        first: Document = {"position": position, "until": to_bson(at), "sent": 0, "left_out": 0}
+        with_a_fault_only: Document = {"_id": name, "until": None}
+        if not self._progress.update_one(with_a_fault_only, {"$set": first}).matched_count:
+            insert_new(self._progress, {"_id": name, **first})
+
+    def sent_alarms(self, name: str, episodes: Collection[str]) -> Mapping[str, int]:
+        if not episodes:
+            return {}
+        found = self._alarms.find({"sink": name, "episode": {"$in": list(episodes)}})
+        return {str(one["episode"]): int(one["sent"]) for one in found}
+
+    def advance(self, name: str, before: str | None, step: SinkStep) -> bool:
+        """Store what was delivered, the position last: a process that dies before it delivers
+        these messages once more, under the same keys."""
+        insert_all_new(self._letters, [{**to_document(one), "_id": one.id} for one in step.letters])
+        self._note_alarms(name, step)
+        change: Document = {
+            "$set": {"position": step.position, "until": to_bson(step.until)},
+            "$inc": {"sent": step.sent, "left_out": step.left_out},
+            "$unset": {"fault": "", "fault_at": ""},
+        }
+        if step.sent:
+            change["$set"]["sent_at"] = to_bson(step.at)
+        if step.selected is not None:
+            change["$set"]["selected"] = step.selected
+        done = self._progress.update_one({"_id": name, "position": before}, change)
+        if done.matched_count or before is not None:
+            return bool(done.matched_count)
+        return insert_new(
+            self._progress,
+            {"_id": name, **change["$set"], "sent": step.sent, "left_out": step.left_out},
+        )
+
+    def set_fault(self, name: str, fault: str, at: datetime) -> None:
+        """Store why nothing goes out; `at` stays that of an earlier fault."""
+        text = stored_text("fault", fault)
+        since: Document = {"$set": {**text, "fault_at": to_bson(at)}}
+        stored: Document = {"_id": name, "fault": {"$type": "string"}}
+        if not self._progress.update_one(stored, {"$set": text}).matched_count:
+            upsert(lambda: self._progress.update_one({"_id": name}, since, upsert=True))
+
+    def letters(self, name: str, limit: int, *, again: bool = False) -> list[SinkLetter]:
+        """Return dead letters of a sink, oldest first; with `again` those to be sent once more."""
+        chosen: Document = {"sink": name, "again": True} if again else {"sink": name}
+        found = self._letters.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
+        return read_stored(SINK_LETTERS, SinkLetter, found, id="id")
+
+    def count_letters(self, name: str) -> int:
+        return self._letters.count_documents({"sink": name})
+
+    def replace_letter(self, letter: SinkLetter) -> None:
+        document = {**to_document(letter), "_id": letter.id}
+        upsert(lambda: self._letters.replace_one({"_id": letter.id}, document, upsert=True))
+
+    def remove_letters(self, ids: Collection[str]) -> None:
+        self._letters.delete_many({"_id": {"$in": list(ids)}})
+
+    def retry_letters(self, name: str) -> int:
+        """Mark all dead letters of a sink to be sent once more. Return how many there are."""
+        done = self._letters.update_many({"sink": name}, {"$set": {"again": True}})
+        return done.matched_count
+
+    def _note_alarms(self, name: str, step: SinkStep) -> None:
+        updates = [
+            UpdateOne(
+                {"sink": name, "episode": episode},
+                {"$max": {"sent": count}, "$set": {"at": to_bson(step.at)}},
+                upsert=True,
+            )
+            for episode, count in step.alarms.items()
+        ]
+        if updates:
+            upsert(lambda: self._alarms.bulk_write(updates, ordered=False))
+
+
+class SinkFeed:
+    """The changes of alarms and scores as they are committed."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
+
+    @contextmanager
+    def read(self, position: str | None, *, alarms: bool, values: bool) -> Iterator["SinkReader"]:
+        """Yield a reader of what is committed after a position, or from now on. Raises
+        PositionLost."""
+        collections = [name for name, is_read in ((EPISODES, alarms), (SCORES, values)) if is_read]
+        pipeline: list[Document] = [
+            {
+                "$match": {
+                    "ns.coll": {"$in": collections},
+                    "operationType": {"$in": ["insert", "update", "replace"]},
+                    "fullDocument.backfilled": {"$ne": True},
+                }
+            }
+        ]
+        after = None if position is None else {"_data": position}
+        with _faults(position):
+            stream = self._database.watch(
+                pipeline,
+                full_document="updateLookup",
+                resume_after=after,
+                max_await_time_ms=_WAIT_MS,
+            )
+        with stream:
+            yield SinkReader(stream)
+
+    def missed(
+        self, since: datetime | None, *, alarms: bool, values_since: datetime | None, most: int
+    ) -> Iterator[Episode | TargetScore]:
+        """Yield what may have been committed since an instant: first the newest `most` scores, the
+        oldest of them first, then every episode that was open then or later (None: is open)."""
+        if values_since is not None:
+            oldest = ObjectId.from_datetime(values_since - _UNDER_WAY)
+            found = self._database[SCORES].find({"_id": {"$gte": oldest}}, sort=[("_id", -1)])
+            scores = good(SCORES, reversed(found.limit(most).to_list()), _score)
+            yield from scores
+        if alarms:
+            found_by: list[Document] = [{"condition": "open"}]
+            if since is not None:
+                late = {"$gte": since - _AFTER_CLOSING}
+                found_by += [{"raised_at": late}, {"closed_at": late}]
+            query: Document = {"backfilled": False, "$or": found_by}
+            episodes = self._database[EPISODES].find(query, sort=[("raised_at", 1), ("_id", 1)])
+            for document in episodes:
+                yield from good(EPISODES, with_ids([document]), _episode)
+
+
+class SinkReader:
+    """The changes after a position."""
+
+    def __init__(self, stream: DatabaseChangeStream[Document]) -> None:
+        self._stream = stream
+
+    def next(self, most: int) -> SinkChanges:
+        """Return the next changes; none after a short wait."""
+        found: list[SinkChange] = []
+        is_all = False
+        read_at = datetime.now(UTC)
+        with _faults():
+            while len(found) < most:
+                event = self._stream.try_next()
+                if event is None:
+                    is_all = True
+                    break
+                found += _changes(event)
+        token = self._stream.resume_token or {}
+        return SinkChanges(found, str(token.get("_data", "")), read_at, is_all)
+
+
+@contextmanager
+def _faults(position: str | None = None) -> Iterator[None]:
+    """Name the faults of a stream. `position`: at which it is opened; any other refusal then is one
+    of the position."""
+    try:
+        yield
+    except OperationFailure as fault:
+        is_passing = fault.has_error_label("ResumableChangeStreamError")
+        if fault.code in _LOST or (position is not None and not is_passing):
+            raise PositionLost(str(fault)[:200]) from fault
+        raise
+
+
+def _changes(event: Document) -> list[SinkChange]:
+    """Return the change in an event; none for a document that is gone or cannot be read."""
+    document = event.get("fullDocument")
+    if document is None:
+        return []
+    is_score = event["ns"]["coll"] == SCORES
+    at = utc(event.get("wallTime") or event["clusterTime"].as_datetime())
+    position = str(event["_id"]["_data"])
+    collection = SCORES if is_score else EPISODES
+    read = _score if is_score else _episode
+    return [SinkChange(position, at, one) for one in good(collection, with_ids([document]), read)]
+
+
+def _episode(document: Document) -> Any:
+    return from_document(Episode, document)
+
+
+def _score(document: Document) -> Any:
+    """Return the score in a document. Raises an error for a faulty one."""
+    values = tuple(
+        Predicted(timedelta(milliseconds=lead), low, median, high)
+        for lead, low, median, high in document.get("values", ())
+    )
+    definition = document["definition"]
+    asset = document["asset"]
+    if not (isinstance(definition, str) and isinstance(asset, str)):
+        raise TypeError("its definition or asset is no text")
+    score = Score(
+        utc(document["ts"]),
+        document["score"],
+        document["threshold"],
+        int(document["model_version"]),
+        values=values,
+    )
+    return TargetScore(definition, asset, score)

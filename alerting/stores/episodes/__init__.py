@@ -1,1 +1,0 @@
-"""Episodes, feedback, mutes and the audit log in MongoDB."""

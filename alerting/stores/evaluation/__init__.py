@@ -1,1 +1,0 @@
-"""Plans, condition states, scores, decisions and past evaluations in MongoDB."""

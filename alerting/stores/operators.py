@@ -1,0 +1,368 @@
+"""People and what they did, in MongoDB: accounts, tokens of programs and sessions of browsers;
+feedback, reported misses, mutes and the audit log; and alerts about the platform. Ended mutes stay,
+with actor and reason."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from bson.errors import InvalidId
+from pydantic import TypeAdapter, ValidationError
+from pymongo import ReturnDocument
+
+from alerting.definitions.faults import DocumentRefused, Fault, UserError
+from alerting.definitions.wording.fault_messages import model_faults
+from alerting.episodes.episode import Feedback
+from alerting.episodes.outcome import ReportedMiss
+from alerting.operators.mutes import Mute
+from alerting.operators.people import AccessToken, Account, Session
+from alerting.ports import AUDIT_ORIGIN, AuditEntry, AuditFilter, PlatformAlert, WrongCount
+from alerting.stores.database.documents import (
+    ACCESS_TOKENS,
+    ACCOUNTS,
+    AUDIT,
+    FEEDBACK,
+    MUTES,
+    PLATFORM_ALERTS,
+    SESSIONS,
+    WRONG_ATTEMPTS,
+    Document,
+    MongoCollection,
+    MongoDatabase,
+    fingerprint,
+    good,
+    insert_new,
+    read_one,
+    read_stored,
+    stored_text,
+    to_bson,
+    to_document,
+    to_identified,
+    upsert,
+    with_ids,
+    without_large,
+)
+
+
+class Accounts:
+    """Accounts by their name (`id`), each replaced only by its next version.
+
+    A faulty document is no account: it may do nothing.
+    """
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._accounts = database[ACCOUNTS]
+
+    def insert(self, account: Account) -> bool:
+        """Store a new account; return False if there is one of this name."""
+        return insert_new(self._accounts, to_identified(account))
+
+    def replace(self, account: Account) -> bool:
+        """Store the next version; return False unless `version - 1` is stored."""
+        before = {"_id": account.id, "version": account.version - 1}
+        return self._accounts.replace_one(before, to_identified(account)).matched_count == 1
+
+    def get(self, id: str) -> Account | None:
+        return _read_account(self._accounts.find_one({"_id": id}))
+
+    def all(self) -> list[Account]:
+        found = map(_without_scope, self._accounts.find().sort("_id", 1))
+        return read_stored(ACCOUNTS, Account, found, "id")
+
+    def find_by_link(self, link: str) -> Account | None:
+        return _read_account(self._accounts.find_one({"link": link}))
+
+    def remove(self, id: str) -> bool:
+        """Delete an account; return False if there is none."""
+        return _remove(self._accounts, id)
+
+
+class AccessTokens:
+    """Tokens of programs by their hash."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._tokens = database[ACCESS_TOKENS]
+
+    def insert(self, token: AccessToken) -> bool:
+        """Store a token; return False if its hash is stored already."""
+        return insert_new(self._tokens, to_identified(token))
+
+    def get(self, id: str) -> AccessToken | None:
+        found = self._tokens.find_one({"_id": id})
+        return read_one(ACCESS_TOKENS, AccessToken, found and _over_with_scope(found), "id")
+
+    def all(self, owner: str | None = None) -> list[AccessToken]:
+        found = self._tokens.find({} if owner is None else {"owner": owner})
+        tokens = map(_over_with_scope, found.sort([("made_at", 1), ("_id", 1)]))
+        return read_stored(ACCESS_TOKENS, AccessToken, tokens, "id")
+
+    def record_use(self, id: str, at: datetime) -> None:
+        self._tokens.update_one({"_id": id}, {"$set": {"used_at": to_bson(at)}})
+
+    def remove(self, id: str) -> bool:
+        """Delete a token, so that it is refused from now on; return False if there is none."""
+        return _remove(self._tokens, id)
+
+
+class Sessions:
+    """Sessions by the hash of their cookie, and wrong attempts to begin one; a session that is
+    over, and a count of an hour ago, are deleted by MongoDB."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._sessions = database[SESSIONS]
+        self._wrong = database[WRONG_ATTEMPTS]
+
+    def add(self, session: Session) -> None:
+        insert_new(self._sessions, to_identified(session))
+
+    def get(self, id: str) -> Session | None:
+        return read_one(SESSIONS, Session, self._sessions.find_one({"_id": id}), "id")
+
+    def all(self, now: datetime, account: str | None = None) -> list[Session]:
+        query: Document = {"ends_at": {"$gt": to_bson(now)}}
+        if account is not None:
+            query["account"] = account
+        found = self._sessions.find(query).sort([("began_at", -1), ("_id", -1)])
+        return read_stored(SESSIONS, Session, found, "id")
+
+    def end(self, id: str) -> bool:
+        """Delete a session; return False if there is none. Idempotent."""
+        return _remove(self._sessions, id)
+
+    def add_wrong(self, key: str, at: datetime, since: datetime) -> int:
+        """Count a wrong attempt of a key, from 1 again if the last one was not after `since`;
+        return the count."""
+        more = {"$cond": [{"$gt": ["$last", to_bson(since)]}, {"$add": ["$wrong", 1]}, 1]}
+        found = upsert(
+            lambda: self._wrong.find_one_and_update(
+                {"_id": key},
+                [{"$set": {"wrong": more, "last": to_bson(at)}}],
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        )
+        return 1 if found is None else int(found["wrong"])
+
+    def take_back_wrong(self, key: str, at: datetime, last: datetime | None) -> None:
+        """Count one attempt less: that of `at` was right. The last wrong one is of `last` again,
+        unless another has come since."""
+        less: Document = {"$inc": {"wrong": -1}}
+        counted: Document = {"_id": key, "wrong": {"$gt": 0}}
+        if last is not None:
+            back = less | {"$set": {"last": to_bson(last)}}
+            if self._wrong.update_one(counted | {"last": to_bson(at)}, back).matched_count:
+                return
+        self._wrong.update_one(counted, less)
+
+    def count_wrong(self, key: str) -> WrongCount | None:
+        """Return the wrong attempts of a key; None without any."""
+        return read_one(WRONG_ATTEMPTS, WrongCount, self._wrong.find_one({"_id": key}))
+
+
+def _read_account(document: Document | None) -> Account | None:
+    return read_one(ACCOUNTS, Account, document and _without_scope(document), "id")
+
+
+def _without_scope(account: Document) -> Document:
+    """Return an account that was limited to some assets before 0.2.0 as a disabled one: it must not
+    gain the whole plant until an administrator enables it, which stores it without the limit."""
+    if account.get("scope") is None or account.get("disabled_at") is not None:
+        return account
+    return {**account, "disabled_at": account["sessions_from"]}
+
+
+def _over_with_scope(token: Document) -> Document:
+    """Return a token that was limited to some assets before 0.2.0 as one that is over."""
+    return token if token.get("scope") is None else {**token, "ends_at": token["made_at"]}
+
+
+def _remove(collection: MongoCollection, id: str) -> bool:
+    return collection.delete_one({"_id": id}).deleted_count == 1
+
+
+class FeedbackLog:
+    """Append-only log of feedback."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._feedback = database[FEEDBACK]
+
+    def append(self, feedback: Feedback, once: str | None = None) -> Feedback:
+        """Store feedback and return the stored one.
+
+        Of equal feedback, or of feedback with the same text `once`, the first is stored.
+        """
+        key = fingerprint(feedback) if once is None else fingerprint("once", once)
+        if insert_new(self._feedback, {**to_document(feedback), "key": key}):
+            return feedback
+        return read_one(FEEDBACK, Feedback, self._feedback.find_one({"key": key})) or feedback
+
+    def for_episode(self, episode: str) -> list[Feedback]:
+        found = self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
+        return read_stored(FEEDBACK, Feedback, found)
+
+
+class MongoMisses:
+    """Port `Misses`: documents of the feedback log with `missed_at` and without an episode."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._feedback = database[FEEDBACK]
+
+    def append(self, miss: ReportedMiss) -> ReportedMiss:
+        key = f"miss:{miss.id}"
+        if insert_new(self._feedback, {**to_document(miss), "key": key}):
+            return miss
+        return read_one(FEEDBACK, ReportedMiss, self._feedback.find_one({"key": key})) or miss
+
+    def for_interval(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        definition: str | None = None,
+        limit: int = 0,
+        assets: Collection[str] | None = None,
+    ) -> list[ReportedMiss]:
+        within = {"$gte": to_bson(start), "$lt": to_bson(end)}
+        query: dict[str, Any] = {
+            "missed_at": {op: at for op, at in within.items() if at is not None}
+            or {"$exists": True}
+        }
+        if definition is not None:
+            query["definition"] = definition
+        if assets is not None:
+            query["asset"] = {"$in": sorted(assets)}
+        found = self._feedback.find(query).sort([("missed_at", -1), ("_id", -1)]).limit(limit)
+        return read_stored(FEEDBACK, ReportedMiss, found)
+
+
+class MongoAudit:
+    """Port `Audit`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._audit = database[AUDIT]
+
+    def add(
+        self,
+        actor: str,
+        what: str,
+        subject: str,
+        at: datetime,
+        before: Any = None,
+        after: Any = None,
+        why: str = "",
+    ) -> None:
+        """Store an entry. Idempotent."""
+        values = {"actor": actor, "what": what, "subject": subject, "at": at}
+        entry = without_large(to_bson({**values, "before": before, "after": after, "why": why}))
+        origin = AUDIT_ORIGIN.get()
+        insert_new(self._audit, {**entry, "origin": origin, "key": fingerprint(entry)})
+
+    def find(
+        self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
+    ) -> list[AuditEntry]:
+        exact = {"actor": wanted.actor, "subject": wanted.subject, "what": wanted.what}
+        query: Document = {name: value for name, value in exact.items() if value is not None}
+        times = {"$gte": to_bson(wanted.start), "$lt": to_bson(wanted.end)}
+        query |= {"at": span} if (span := {op: t for op, t in times.items() if t}) else {}
+        if older_than is not None:
+            at = to_bson(older_than[0])
+            id = _object_id(older_than[1])
+            # the first condition bounds the index: the second alone reads all that is newer
+            query["at"] = {**query.get("at", {}), "$lte": at}
+            query["$or"] = [{"at": {"$lt": at}}, {"_id": {"$lt": id}}]
+        found = self._audit.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
+        return read_stored(AUDIT, AuditEntry, ({**d, "id": str(d["_id"])} for d in found))
+
+
+def _object_id(text: str) -> ObjectId:
+    """Return an id of MongoDB. Raises UserError for a text that is none."""
+    try:
+        return ObjectId(text)
+    except InvalidId:
+        raise UserError(
+            "this place in the audit does not exist: begin at the newest entry"
+        ) from None
+
+
+class MongoPlatformAlerts:
+    """Port `PlatformAlerts`. An open alert has `open_key`: one per kind and subject."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._alerts = database[PLATFORM_ALERTS]
+
+    def open(self) -> list[PlatformAlert]:
+        found = self._alerts.find({"open_key": {"$exists": True}}).sort(
+            [("opened_at", 1), ("open_key", 1)]
+        )
+        return read_stored(PLATFORM_ALERTS, PlatformAlert, found)
+
+    def subjects(self, kind: str) -> set[str]:
+        found = self._alerts.find(
+            {"kind": kind, "subject": {"$type": "string"}}, {"_id": False, "subject": True}
+        )
+        return {document["subject"] for document in found}
+
+    def resolved_since(self, since: datetime) -> list[PlatformAlert]:
+        found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort(
+            [("resolved_at", 1), ("_id", 1)]
+        )
+        return read_stored(PLATFORM_ALERTS, PlatformAlert, found)
+
+    def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
+        key = f"{kind}|{subject}"
+        first = {"kind": kind, "subject": subject, "opened_at": to_bson(at), "resolved_at": None}
+        change = {"$set": stored_text("reason", reason), "$setOnInsert": first}
+        upsert(lambda: self._alerts.update_one({"open_key": key}, change, upsert=True))
+
+    def resolve(self, kind: str, subject: str, at: datetime) -> None:
+        change = {"$set": {"resolved_at": to_bson(at)}, "$unset": {"open_key": ""}}
+        self._alerts.update_one({"open_key": f"{kind}|{subject}"}, change)
+
+
+_MUTE = TypeAdapter(Mute)
+
+
+class MongoMutes:
+    """Port `Mutes`. A faulty document is left out: it mutes nothing. `end`: when it is over."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._mutes = database[MUTES]
+
+    def insert(self, mute: Mute) -> bool:
+        return insert_new(self._mutes, {**to_identified(mute), "end": mute.end})
+
+    def replace(self, mute: Mute) -> bool:
+        stored = {"_id": mute.id, "version": mute.version - 1}
+        document = {**to_identified(mute), "end": mute.end}
+        return self._mutes.replace_one(stored, document).matched_count == 1
+
+    def get(self, id: str) -> Mute | None:
+        return next(iter(_read_mutes(self._mutes.find({"_id": id}))), None)
+
+    def not_ended(self) -> list[Mute]:
+        return _read_mutes(self._mutes.find({"ended_at": None}).sort([("since", 1), ("_id", 1)]))
+
+    def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Mute]:
+        query: Document = {"since": {"$lt": end}}
+        if start is not None:
+            query["end"] = {"$gt": start}
+        return _read_mutes(self._mutes.find(query).sort([("since", -1), ("_id", -1)]).limit(limit))
+
+
+def parse_mute(document: Document) -> Mute:
+    """Return the mute of a document. Raises DocumentRefused with every fault."""
+    try:
+        mute = _MUTE.validate_python(document)
+    except ValidationError as error:
+        raise DocumentRefused(document.get("id"), model_faults(error.errors()), "mute") from error
+    instants = [(one.name, getattr(mute, one.name)) for one in fields(mute)]
+    naive = [name for name, at in instants if isinstance(at, datetime) and at.tzinfo is None]
+    if naive:
+        faults = [Fault(name, "is an instant without a time zone") for name in naive]
+        raise DocumentRefused(mute.id, faults, "mute")
+    return mute
+
+
+def _read_mutes(documents: Iterable[Document]) -> list[Mute]:
+    return good(MUTES, with_ids(documents), parse_mute)

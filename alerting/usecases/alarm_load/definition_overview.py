@@ -1,0 +1,446 @@
+"""Overview of definitions, for lists and the first page: state, faults, last evaluation and
+training, model, raises, precision and load."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Literal, NamedTuple
+
+from alerting.definitions.assets import event_titles
+from alerting.definitions.faults import NotFound
+from alerting.definitions.model import AssetIndex, ModelDefinition, Revision
+from alerting.episodes.episode import Alarm
+from alerting.episodes.targets import TargetKey
+from alerting.learning.metrics.confidence import wilson_interval
+from alerting.ports import (
+    BacktestPorts,
+    DecisionRecord,
+    Document,
+    EvaluationPorts,
+    ModelUnavailable,
+    States,
+    Training,
+    UpkeepPorts,
+)
+from alerting.readings.history import NO_TIME, from_millis
+from alerting.usecases.alarm_load.budget_gate import DAY
+from alerting.usecases.definitions.next_steps import champion_versions, describe_trainings
+from alerting.usecases.definitions.platform_alerts import WAITING
+from alerting.usecases.definitions.targets import target_keys
+from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.platform_health.check import is_refused
+from alerting.usecases.sources.status import SOURCES
+from alerting.usecases.training.due import newest_trainings, unfinished_training
+
+RAISES_DAYS = 28
+"""Days whose raises a line counts, each by itself, and over which precision is known."""
+STATES = ("active", "draft", "retired", "faulty")
+
+
+@dataclass(frozen=True)
+class AlarmPrecision:
+    """Share of right alarms among those with an outcome, with its 95 % interval (Wilson)."""
+
+    right: int
+    counted: int
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        """Return the share of right alarms."""
+        return self.right / self.counted
+
+
+@dataclass(frozen=True)
+class DefinitionLine:
+    """One definition: its current document as stored, its last runs, model and load.
+
+    `latest`: its newest valid revision, None without one. `training`: a sentence, if one is due,
+    under way or failed. `champion`: the version of its model in service. `alarms_per_day`: notified
+    alarms over the days of the alarm budget; None if it is not active. `raises`: on each of the
+    last 28 days, oldest first; `found_in_past`: alarms of these days that were found in past data,
+    which do not count. `precision`: over them; None without an alarm with an outcome.
+    `phrase`: what its newest valid revision watches; empty without one.
+    """
+
+    document: Document
+    latest: Revision | None
+    training: str | None
+    runs: LastRuns
+    champion: int | None
+    alarms_per_day: float | None
+    raises: tuple[int, ...] = (0,) * RAISES_DAYS
+    found_in_past: int = 0
+    precision: AlarmPrecision | None = None
+    phrase: str = ""
+
+    @property
+    def name(self) -> str:
+        return str(self.document.get("name"))
+
+    @property
+    def title(self) -> str:
+        return str(self.document.get("title") or self.name)
+
+    @property
+    def kind(self) -> str:
+        return str(self.document.get("kind"))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Return the faults of the current document, which keep it out of force."""
+        return tuple(self.document.get("_faults", ()))
+
+    @property
+    def state(self) -> str:
+        """Return faulty, or the state that the current document states."""
+        return state_of(self.document)
+
+
+@dataclass(frozen=True)
+class WantedDefinitions:
+    """Which definitions are wanted: with this text in name, title, tags or owner, in this state
+    (faulty is one), on this asset. Empty: any."""
+
+    text: str = ""
+    state: str = ""
+    asset: str = ""
+
+
+_ANY = WantedDefinitions()
+
+
+@dataclass(frozen=True)
+class FoundDefinitions:
+    """A page of lines. `number`: of all that are wanted; `states`: numbers of all definitions, by
+    state; `assets`: names of assets in any; `next`: the name to go on after, None on the last page.
+    """
+
+    lines: tuple[DefinitionLine, ...]
+    number: int
+    states: Mapping[str, int]
+    assets: tuple[str, ...]
+    next: str | None
+
+
+def state_of(document: Document) -> str:
+    """Return faulty, or the state that a stored document states."""
+    return "faulty" if document.get("_faults") else str(document.get("state", "active"))
+
+
+def find_definitions(
+    platform: BacktestPorts,
+    now: datetime,
+    wanted: WantedDefinitions,
+    after: str,
+    limit: int,
+    alarms_on: Collection[str] | None = None,
+) -> FoundDefinitions:
+    """Return the page of wanted definitions behind a name, by name. `alarms_on`: the assets whose
+    alarms are counted (None: all). Writes nothing."""
+    documents = platform.definitions.documents()
+    matching = [document for document in documents if _is_wanted(document, wanted)]
+    rest = [document for document in matching if str(document.get("name")) > after]
+    shown = rest[:limit]
+    return FoundDefinitions(
+        tuple(_lines(platform, now, shown, alarms_on=alarms_on)),
+        len(matching),
+        Counter(map(state_of, documents)),
+        tuple(sorted(p for p in {p for one in documents for p in _patterns(one)} if "*" not in p)),
+        str(shown[-1].get("name")) if len(rest) > limit else None,
+    )
+
+
+def definition_lines(platform: BacktestPorts, now: datetime) -> list[DefinitionLine]:
+    """Return the lines of all definitions, by name. Writes nothing."""
+    documents = platform.definitions.documents()
+    return _lines(platform, now, documents, lambda newest: last_runs(platform, newest))
+
+
+def definition_line(platform: BacktestPorts, now: datetime, name: str) -> DefinitionLine:
+    """Return the line of a definition. Raises NotFound without a document of this name."""
+    documents = platform.definitions.documents([name])
+    found = _lines(
+        platform,
+        now,
+        documents,
+        lambda newest: last_runs(platform, newest),
+    )
+    if not found:
+        raise NotFound(f"there is no definition {name!r}")
+    return found[0]
+
+
+def _lines(
+    platform: BacktestPorts,
+    now: datetime,
+    documents: Sequence[Document],
+    runs_of: Callable[[Sequence[Revision]], Mapping[str, LastRuns]] = lambda _: {},
+    alarms_on: Collection[str] | None = None,
+) -> list[DefinitionLine]:
+    """Return the lines of documents, by one query of the alarms of all of them."""
+    names = {str(document.get("name")) for document in documents}
+    histories = platform.definitions.histories(sorted(names)) if names else {}
+    revisions = {name: history[-1] for name, history in histories.items() if history}
+    newest = list(revisions.values())
+    trainings = describe_trainings(
+        platform.definitions, platform.decisions, platform.trainings, newest, platform.zone
+    )
+    runs = runs_of(newest)
+    champions = champion_versions(platform.definitions, platform.decisions, newest)
+    assets = AssetIndex(
+        platform.assets.find_matching({p for r in newest for p in r.definition.assets})
+    )
+    events = event_titles(platform.assets.event_types())
+    days = platform.budget.days
+    since = now - max(days, RAISES_DAYS) * DAY
+    alarms: dict[str, list[Alarm]] = {}
+    in_past = Counter[str]()
+    counted = (
+        platform.episodes.alarms(since, now, assets=alarms_on, definitions=names) if names else ()
+    )
+    for alarm in counted:
+        if alarm.backfilled and not alarm.withdrawn:
+            in_past[alarm.definition] += alarm.raised_at >= now - RAISES_DAYS * DAY
+        elif not alarm.withdrawn:
+            alarms.setdefault(alarm.definition, []).append(alarm)
+    found = []
+    for document in documents:
+        name = str(document.get("name"))
+        latest = revisions.get(name)
+        own = alarms.get(name, [])
+        notified = sum(not one.silent and one.raised_at >= now - days * DAY for one in own)
+        is_active = latest is not None and latest.definition.state == "active"
+        targets = assets.find_matching(latest.definition.assets) if latest else []
+        found.append(
+            DefinitionLine(
+                document,
+                latest,
+                trainings.get(name),
+                runs.get(name, LastRuns()),
+                champions.get(name),
+                notified / days if is_active else None,
+                _raises(own, now),
+                in_past[name],
+                _precision([one for one in own if one.raised_at >= now - RAISES_DAYS * DAY]),
+                latest.definition.describe(targets[0].variables if targets else {}, events)
+                if latest
+                else "",
+            )
+        )
+    return found
+
+
+def _raises(alarms: Sequence[Alarm], now: datetime) -> tuple[int, ...]:
+    by_day = Counter((now - alarm.raised_at) // DAY for alarm in alarms)
+    return tuple(by_day[ago] for ago in reversed(range(RAISES_DAYS)))
+
+
+def _precision(alarms: Sequence[Alarm]) -> AlarmPrecision | None:
+    counts = Counter(alarm.outcome for alarm in alarms)
+    right = counts["hit"] + counts["avoided"]
+    counted = right + counts["false_alarm"]
+    return AlarmPrecision(right, counted, *wilson_interval(right, counted)) if counted else None
+
+
+def _is_wanted(document: Document, wanted: WantedDefinitions) -> bool:
+    if wanted == _ANY:
+        return True
+    if wanted.state and state_of(document) != wanted.state:
+        return False
+    if wanted.asset and not any(
+        fnmatchcase(wanted.asset, pattern) for pattern in _patterns(document)
+    ):
+        return False
+    tags = document.get("tags")
+    texts = [document.get(name) for name in ("name", "title", "owner", "variable")]
+    texts += tags if isinstance(tags, list | tuple) else []
+    text = wanted.text.casefold()
+    return not text or any(text in one.casefold() for one in texts if isinstance(one, str))
+
+
+def _patterns(document: Document) -> list[str]:
+    """Return the names or patterns of assets in a document as people wrote it."""
+    written = document.get("assets")
+    return [one for one in written if isinstance(one, str)] if isinstance(written, list) else []
+
+
+_ASKED_FOR_DATA = 50  # assets; of an imported plant, one of the first has a reading
+ModelState = Literal["not trained", "training", "failed", "waiting", "refused", "trained"]
+
+
+@dataclass(frozen=True)
+class LastRuns:
+    """The last runs of a definition.
+
+    `evaluated_at`: up to when all its assets are evaluated; None if one never was. `trained_at`:
+    when the last training ended, or the running one began. `model`: what came of it, "refused" only
+    where no model is in service; None without a trained model.
+    """
+
+    evaluated_at: datetime | None = None
+    trained_at: datetime | None = None
+    model: ModelState | None = None
+
+
+def last_runs(platform: EvaluationPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
+    """Return the last runs of these definitions, by name. Writes nothing."""
+    in_service = [revision for revision in revisions if revision.definition.state == "active"]
+    evaluated = _evaluated(platform.states, target_keys(platform, in_service))
+    by_model = [
+        revision for revision in revisions if isinstance(revision.definition, ModelDefinition)
+    ]
+    trainings = newest_trainings(platform.trainings, by_model)
+    last = (
+        platform.decisions.newest_decisions([revision.name for revision in by_model], 1)
+        if by_model
+        else {}
+    )
+    waiting = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING}
+    found = {}
+    for revision in revisions:
+        name = revision.name
+        at = evaluated.get(revision.name)
+        if isinstance(revision.definition, ModelDefinition):
+            training = trainings.get(name)
+            decisions = last.get(name, ())
+            found[name] = LastRuns(
+                at, _trained_at(training, decisions), _state(training, decisions, name in waiting)
+            )
+        else:
+            found[name] = LastRuns(at)
+    return found
+
+
+@dataclass(frozen=True)
+class DefinitionAtWork:
+    """A definition in service now. `step` of `steps`: of its training, if known."""
+
+    name: str
+    title: str
+    assets: tuple[str, ...]
+    is_trained: bool
+    runs: LastRuns
+    step: int | None = None
+    steps: int | None = None
+
+
+class FirstStep(NamedTuple):
+    """A step to a first alarm; one of those that are not done is `next`."""
+
+    name: str
+    is_done: bool
+    is_next: bool
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """A platform's work without alarms. `more`: hidden definitions; numbers of the rest.
+
+    `steps`: to a first alarm.
+    """
+
+    definitions: tuple[DefinitionAtWork, ...]
+    more: int
+    sources: int
+    assets: int
+    routes: int
+    steps: tuple[FirstStep, ...]
+
+
+def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
+    """Return what the platform does: `shown` definitions, in training first."""
+    active = [r for r in platform.definitions.latest_revisions() if r.definition.state == "active"]
+    runs = last_runs(platform, active)
+    ordered = sorted(active, key=lambda r: (runs[r.name].model != "training", r.name))
+    routes = len(ROUTES.read(platform)[0])
+    assets = platform.assets.all()
+    has_data = bool(active) or any(
+        platform.readings.span(asset.name) for asset in assets[:_ASKED_FOR_DATA]
+    )
+    defined = bool(active or platform.definitions.documents())
+    return AtWork(
+        tuple(_at_work(platform, revision, runs[revision.name]) for revision in ordered[:shown]),
+        max(0, len(active) - shown),
+        sum(source.state == "active" for source in SOURCES.read(platform)[0]),
+        len(assets),
+        routes,
+        first_steps(has_data, defined, bool(active), routes > 0),
+    )
+
+
+def first_steps(
+    has_data: bool, is_defined: bool, is_active: bool, is_routed: bool
+) -> tuple[FirstStep, ...]:
+    """Return the steps to a first alarm in their order.
+
+    Looking at data and trying a draft leave no trace: they are done once a definition is stored,
+    or in service.
+    """
+    done = {
+        "connect": has_data,
+        "look": has_data and is_defined,
+        "ask": is_defined,
+        "preview": is_active,
+        "apply": is_active,
+        "notify": is_routed,
+    }
+    following = next((name for name, is_done in done.items() if not is_done), None)
+    return tuple(FirstStep(name, is_done, name == following) for name, is_done in done.items())
+
+
+def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> DefinitionAtWork:
+    definition = revision.definition
+    is_trained = isinstance(definition, ModelDefinition)
+    found = DefinitionAtWork(
+        revision.name, definition.title or revision.name, definition.assets, is_trained, runs
+    )
+    if runs.model != "training" or not isinstance(definition, ModelDefinition):
+        return found
+    decided = {decision.run_id for decision in platform.decisions.for_definition(revision.name)}
+    try:
+        unfinished = unfinished_training(platform, revision.name, decided)
+    except ModelUnavailable:
+        return found
+    return replace(
+        found,
+        step=unfinished["step_number"] if unfinished else 1,
+        steps=len(definition.families) + 2,
+    )
+
+
+def _evaluated(states: States, keys: Sequence[TargetKey]) -> Mapping[str, datetime | None]:
+    earliest: dict[str, int] = {}
+    for (definition, _), watermark in zip(keys, states.watermarks(keys), strict=True):
+        earliest[definition] = min(watermark, earliest.get(definition, watermark))
+    return {
+        name: None if instant == NO_TIME else from_millis(instant)
+        for name, instant in earliest.items()
+    }
+
+
+def _trained_at(training: Training | None, decisions: Sequence[DecisionRecord]) -> datetime | None:
+    if training is not None:
+        return training.ended_at or training.started_at
+    return decisions[-1].at if decisions else None
+
+
+def _state(
+    training: Training | None, decisions: Sequence[DecisionRecord], waits: bool
+) -> ModelState:
+    if training is not None and training.failure is not None:
+        return "failed"
+    if training is not None and training.ended_at is None:
+        return "training"
+    if waits:
+        return "waiting"
+    if not decisions:
+        return "not trained"
+    last = decisions[-1]
+    serves = last.champion_version is not None or last.verdict == "stale"
+    return "refused" if is_refused(last) and not serves else "trained"

@@ -1,0 +1,404 @@
+"""Explain an alarm, or none: from stored data, and by evaluating again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerting.deferred import np, pd
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.model import ModelDefinition, Problem, Revision, matching_assets
+from alerting.definitions.revisions import question_of
+from alerting.definitions.wording.language import Styled, latency_note, measured, translatable
+from alerting.detection.problems import problem_intervals
+from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.reconciliation import LATE_DATA
+from alerting.kinds.protocol.evaluation import TargetEvaluation
+from alerting.kinds.protocol.kind import Why, WhyQuestion
+from alerting.kinds.registry import kind_of
+from alerting.operators.mutes import describe_mute
+from alerting.ports import Assets, Definitions, Episodes, EvaluationPorts, Readings
+from alerting.readings.history import History, from_millis, has_data, millis
+from alerting.readings.spacing import Statistics, describe_doubtful, statistics_of
+from alerting.reporting import phrases
+from alerting.usecases.definitions.next_steps import describe_missing_champion
+from alerting.usecases.definitions.versions import (
+    answer_at,
+    first_instant,
+    last_promotion,
+    newest_of_target,
+    require_revision,
+    segments,
+)
+from alerting.usecases.episodes.changes import require_asset
+from alerting.usecases.episodes.suppression import line_condition
+from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.mutes import mutes_at
+from alerting.usecases.training.due import describe_step
+
+_PRESENT = timedelta(days=1)
+MOST_SELECTED = 3_000_000
+"""Readings of a selected time at most: four weeks at one a second are 2.4 million."""
+LONGEST_SELECTED = timedelta(days=366)
+MOST_TIMES = 200
+_FIRST_PART = timedelta(hours=6)
+_LONGEST_PART = timedelta(days=4)
+
+
+def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
+    """Explain a definition on an asset at an instant. Raises UserError for another name."""
+    latest = require_revision(platform.definitions, name)
+    asset = require_asset(platform.assets, asset_name)
+    covering = _covering(platform.episodes, name, asset_name, at)
+    found = _evaluated_or_why_not(platform, latest, asset, at, covering)
+    severity = covering.severity if covering else latest.definition.severity
+    mutes = mutes_at(platform, at).find(name, asset_name, severity, at)[:1]
+    muted = [f"no notification is sent: {describe_mute(mute)}" for mute in mutes]
+    ahead = _readings_after_now(platform, latest, asset, at)
+    facts = (*found.facts, *_record(platform, found, covering, at), *muted, *ahead)
+    condition = line_condition(platform, latest.definition, asset_name, at)
+    reasons = (
+        [f"no notification is sent: suppressed by design: {condition.reason}"]
+        if condition.suppressed
+        else []
+    )
+    unknown = () if condition.suppressed else condition.unknown
+    facts += (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
+    answer, *local = [
+        phrases.zoned_times(sentence, platform.zone) for sentence in (found.answer, *facts)
+    ]
+    episode = covering.id if covering else None
+    return replace(found, answer=answer, facts=tuple(local), episode=episode, muted=bool(mutes))
+
+
+def _readings_after_now(
+    platform: EvaluationPorts, latest: Revision, asset: Asset, at: datetime
+) -> list[str]:
+    """Say how many readings of the variables of a definition lie after now, as of a clock that is
+    fast: no evaluation uses them yet. Nothing is said of an instant long ago."""
+    now = platform.clock.now()
+    newest = platform.readings.newest_readings(None, [asset.name]).get(asset.name)
+    if newest is None or newest.ts <= now or at < now - _PRESENT:
+        return []
+    names = sorted(latest.definition.variables_read(asset) & asset.variables.keys())
+    ahead = platform.readings.load(asset, now, newest.ts, names, with_events=False).readings
+    times = millis(pd.DatetimeIndex(ahead.dropna(how="all").index))
+    return [
+        f"{said}: its clock may be fast; no evaluation uses them before their time"
+        for said in describe_doubtful(times, now)
+    ]
+
+
+def _evaluated_or_why_not(
+    platform: EvaluationPorts,
+    latest: Revision,
+    asset: Asset,
+    at: datetime,
+    covering: Episode | None,
+) -> Why:
+    revisions = platform.definitions.revisions(latest.name)
+    decisions = platform.decisions.for_definition(latest.name)
+    answer = answer_at(revisions, decisions, at)
+    started = first_instant(revisions)
+    current = answer.revision
+    blank = Why(latest.name, asset.name, at, "not evaluated", "")
+    if started is None or at < started or current is None:
+        since = (
+            "it was never put in service"
+            if started is None
+            else f"it is in service since {started.isoformat()}"
+        )
+        return replace(blank, answer=f"it was not evaluated at {at.isoformat()}: {since}")
+    if current.definition.state != "active":
+        return replace(
+            blank,
+            answer=f"it was not evaluated: revision {current.number} is {current.definition.state}",
+        )
+    if asset not in matching_assets(current.definition, platform.assets.all()):
+        patterns = ", ".join(current.definition.assets)
+        return replace(
+            blank,
+            answer=(
+                f"revision {current.number} does not apply to {asset.name}; it applies to "
+                f"{patterns}"
+            ),
+        )
+    models = ModelCache(platform)
+
+    def evaluate(state: ConditionState) -> TargetEvaluation:
+        if state.watermark >= at:
+            return TargetEvaluation(state, unknown=state.unknown_reason)
+        return evaluate_parts(
+            platform, models, asset, state, segments(revisions, decisions, state.watermark, at)
+        )
+
+    blank = replace(blank, model_version=answer.version)
+    question = WhyQuestion(platform, asset, at, covering, blank, evaluate)
+    found = kind_of(current.definition).why(current.definition, question)
+    if (
+        found.verdict == "unknown"
+        and answer.version is None
+        and (
+            isinstance(current.definition, ModelDefinition)
+            and last_promotion(decisions, question_of(current)) is None
+        )
+    ):
+        missing = describe_missing_champion(platform, current, describe_step(platform, current))
+        found = replace(found, answer=f"cannot tell: {found.unknown}: {missing}")
+    return replace(found, facts=(*found.facts, answer.message)) if answer.message else found
+
+
+# --- stored data
+# --------------------------------------------------------------------------------------------------
+
+
+def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
+    """Return the episode open then; a live one before a backfilled one."""
+    near = episodes.find(definition, asset, end=at + timedelta(milliseconds=1), limit=20)
+    found = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
+    return min(found, key=lambda e: e.backfilled, default=None)
+
+
+def _record(
+    platform: EvaluationPorts, found: Why, covering: Episode | None, at: datetime
+) -> list[str]:
+    """Return sentences on stored episodes, and how they differ from the evaluation."""
+    lines = []
+    if covering is not None:
+        lines.append(
+            f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: "
+            f"{covering.evaluation.reason}"
+        )
+        sent = platform.notifications.of_episodes([covering.id])[covering.id]
+        notified = [f"{n.channel} ({n.status})" for n in sent if n.transition != "closed"]
+        lines.append(f"notified: {', '.join(notified)}" if notified else "no notification was sent")
+        lines += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
+        if covering.late_data_status == "found_late":
+            lines.append(
+                f"it was found late: late data showed it at {covering.detected_at.isoformat()}"
+            )
+        if covering.acknowledged:
+            lines.append(
+                f"acknowledged by {covering.acknowledged.actor} at "
+                f"{covering.acknowledged.at.isoformat()}"
+            )
+    elif found.verdict == "open":
+        lines.append(
+            "no episode covers this instant: the readings came after its evaluation, or it is not "
+            "evaluated yet"
+        )
+    if covering is not None and found.verdict == "normal" and covering.valid_until is None:
+        lines.append("the readings known now would not have raised it: some of them came later")
+    return lines + _progress(platform, found, at)
+
+
+def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
+    state = platform.states.load_many([(found.definition, found.asset)]).state(0)
+    if state is None:
+        return (
+            []
+            if found.verdict == "not evaluated" or found.unknown
+            else ["it is not evaluated yet: run `alerting evaluate`"]
+        )
+    behind = "" if state.watermark >= at else ", which is before this instant"
+    lines = [
+        "evaluated to "
+        f"{state.watermark.isoformat()}{latency_note(_latency(platform.assets, platform.definitions, platform.latency, found.definition, found.asset))}{behind}"  # noqa: E501
+    ]
+    requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
+    if requested is not None:
+        lines.append(
+            "the next evaluation evaluates it again with late data, from "
+            f"{requested.start.isoformat()} on"
+        )
+    if state.unknown_count:
+        lines.append(
+            f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}"
+        )
+    return lines
+
+
+def _latency(
+    assets: Assets, definitions: Definitions, latency: timedelta, name: str, asset_name: str
+) -> timedelta:
+    asset = assets.get(asset_name)
+    latest = newest_of_target(definitions, name)
+    return latest.definition.latency(asset, latency) if asset and latest else latency
+
+
+def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime, timedelta] | None:
+    """Return watermark and latency of an open episode's target, if it has a state."""
+    if episode.condition != "open":
+        return None
+    state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
+    return (
+        (
+            state.watermark,
+            _latency(
+                platform.assets,
+                platform.definitions,
+                platform.latency,
+                episode.definition,
+                episode.asset,
+            ),
+        )
+        if state
+        else None
+    )
+
+
+@dataclass(frozen=True)
+class FoundTime:
+    """A time at which a condition held."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class FoundTimes:
+    """The times at which a condition held: how many, how long together, and at most 200 of them,
+    the newest first."""
+
+    number: int
+    together: timedelta
+    newest: tuple[FoundTime, ...]
+
+
+@dataclass(frozen=True)
+class LimitCondition:
+    """A variable above a value, below one, or outside of both, for at least a time."""
+
+    variable: str
+    above: float | None = None
+    below: float | None = None
+    lasting: timedelta = timedelta(0)
+
+    def problem(self) -> Problem:
+        """Return it as the problem of a definition. Raises UserError without a limit, and for
+        limits of which every value is beyond one."""
+        if self.above is None and self.below is None:
+            raise UserError(translatable("give above, below or both"))
+        if self.above is not None and self.below is not None and self.below > self.above:
+            raise UserError(
+                translatable(
+                    "below {low} must not exceed above {high}",
+                    low=measured(self.below, "g", None),
+                    high=measured(self.above, "g", None),
+                )
+            )
+        limits = {"above": self.above, "below": self.below}
+        given = {name: value for name, value in limits.items() if value is not None}
+        return Problem.model_validate({"variable": self.variable, "for": self.lasting, **given})
+
+
+def numeric_variables(asset: Asset | None, variables: Sequence[str]) -> Asset:
+    """Return the asset. Raises NotFound without it or one of the variables, UserError if one is no
+    number."""
+    if asset is None:
+        raise NotFound("there is no such asset")
+    for name in variables:
+        declared = asset.variables.get(name)
+        if declared is None:
+            raise NotFound(f"{asset.name} has no variable {name!r}")
+        if declared.type != "number":
+            raise UserError(f"{name} of {asset.name} is no number but a {declared.type}")
+    return asset
+
+
+def selected_statistics(
+    readings: Readings,
+    asset: Asset,
+    variables: Sequence[str],
+    start: datetime,
+    end: datetime,
+    most: int = MOST_SELECTED,
+) -> dict[str, Statistics | None]:
+    """Return the statistics of numeric variables over (start, end], None of one without a value.
+
+    Values outside a variable's engineering range count as missing. Raises UserError for more than
+    `most` readings, and for a time that is empty or longer than a year.
+    """
+    history = load_selected(readings, asset, variables, start, end, most)
+    return {
+        name: statistics_of(history.readings[name].to_numpy(np.float64)[has_data(history, name)])
+        if name in history.readings
+        else None
+        for name in variables
+    }
+
+
+def find_times(
+    readings: Readings,
+    asset: Asset,
+    condition: LimitCondition,
+    start: datetime,
+    end: datetime,
+    most: int = MOST_SELECTED,
+) -> FoundTimes:
+    """Return the times in (start, end] at which a condition held, by the code that finds problems.
+    Raises UserError as `selected_statistics`."""
+    problem = condition.problem()
+    history = load_selected(readings, asset, [condition.variable], start, end, most)
+    there = has_data(history, condition.variable)
+    found = problem_intervals(problem, replace(history, readings=history.readings[there]))
+    return FoundTimes(
+        len(found),
+        timedelta(milliseconds=sum(last - first for first, last in found)),
+        tuple(
+            FoundTime(from_millis(first), from_millis(last))
+            for first, last in reversed(found[-MOST_TIMES:])
+        ),
+    )
+
+
+def load_selected(
+    readings: Readings,
+    asset: Asset,
+    variables: Sequence[str],
+    start: datetime,
+    end: datetime,
+    most: int,
+) -> History:
+    """Return the readings of a selected time. Raises UserError as `selected_statistics`."""
+    if start >= end:
+        raise UserError(f"start {start.isoformat()} must lie before end {end.isoformat()}")
+    if end - start > LONGEST_SELECTED:
+        raise UserError(f"a selected time has at most {LONGEST_SELECTED.days} days")
+    parts = []
+    count = 0
+    for part in _parts(readings, asset, variables, start, end):
+        parts.append(part)
+        count += len(part.readings) * len(variables)
+        if count > most:
+            raise UserError(
+                translatable(
+                    "these are more than {number} readings; choose a shorter time",
+                    number=Styled(most, ",.0f"),
+                )
+            )
+    frames = [part.readings for part in parts if len(part.readings)]
+    return replace(parts[-1], readings=pd.concat(frames)) if frames else parts[-1]
+
+
+def _parts(
+    readings: Readings, asset: Asset, variables: Sequence[str], start: datetime, end: datetime
+) -> Iterator[History]:
+    """Yield the readings in parts, so that the limit is noticed before all are read."""
+    first, last = readings.span(asset.name) or (end, end)
+    begin = start
+    until = max(start, first)
+    length = _FIRST_PART
+    while True:
+        until = min(until + length, end)
+        length = min(2 * length, _LONGEST_PART)
+        is_last = until >= min(last, end)
+        stop = end if is_last else until
+        yield readings.load(asset, begin, stop, variables, events_since=stop)
+        if is_last:
+            return
+        begin = stop

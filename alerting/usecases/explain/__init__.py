@@ -1,1 +1,0 @@
-"""Explanation of the state of one definition on one asset."""

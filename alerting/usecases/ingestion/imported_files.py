@@ -1,0 +1,511 @@
+"""Files of an import, each checked once and read once: form, profile, and what people are told of
+them, with reasons for a refusal."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+from alerting.deferred import np
+from alerting.definitions.assets import Asset, Variable, VariableType
+from alerting.definitions.faults import UserError, format_duration, shown
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Styled,
+    Value,
+    count_in_english,
+    join_first,
+    joined,
+    templates,
+)
+from alerting.ports import EventRow, Progress, ReadingBatch
+from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units, split_title
+from alerting.readings.history import Millis
+from alerting.readings.spacing import describe_doubtful
+from alerting.usecases.ingestion.text_names import Titles
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """Format of a file. None where it does not apply: a Parquet file has no separator, a table of
+    assets no time.
+
+    `time_columns` are two if date and time are separate, none if the rows of a `sequence` without
+    stamps are this far apart, in their order. `zone` is that of stamps without a zone, `zone_from`
+    its reason.
+    """
+
+    encoding: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
+    time_columns: tuple[str, ...] = ()
+    time_format: str | None = None
+    zone: str | None = None
+    zone_from: str | None = None
+    sequence: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class UnderstoodColumn:
+    """One column: `title` as the file writes it, `name` of the variable or attribute.
+
+    `values` counts good cells, `missing` empty ones, `bad` those that do not hold a value;
+    `bad_cells` are the most frequent of these with their counts, `first_bad` the first ones with
+    their lines. `every_s` (s) is the usual distance of values if it is much longer than that of the
+    lines. `new` is true if no asset has declared the variable before.
+    """
+
+    title: str
+    name: str
+    type: VariableType
+    unit: str | None
+    new: bool
+    values: int
+    missing: int
+    bad: int
+    bad_cells: Mapping[str, int]
+    first_bad: tuple[str, ...] = ()
+    every_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A file as it will be imported. `lines` are all lines below the header, `rows` the good ones;
+    `notes` are sentences. `removes`: how many of its rows are stored exactly so, if an import is
+    taken back."""
+
+    source: str
+    form: FileForm
+    lines: int
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    assets: tuple[str, ...]
+    new_assets: tuple[str, ...]
+    columns: tuple[UnderstoodColumn, ...]
+    event_types: Mapping[str, str]
+    notes: tuple[str, ...]
+    removes: int | None = None
+
+
+Duration = Literal["instant", "lasting"]
+DuplicatesRule = Literal["refuse", "last", "mean"]
+"""Lines that state the same instant of an asset: refuse contradictions, or merge them into the last
+values or the mean."""
+Reject = Callable[[BadLine], None]
+
+
+@dataclass
+class Profile:
+    """Result of the first pass. `bad` counts lines that are bad under any types; `first_bad` shows
+    the first few.
+
+    `assets`: names of the columns filled anywhere, by asset. `repeated` lines add nothing to an
+    earlier one, or are merged with it by the rule `duplicates`; `contradictions` are bad lines with
+    another value for an instant; `empty` lines have no value; `rows` counts the good ones.
+    `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond. `incomplete`:
+    the rest of a file with bad lines was not read. `clock_changes`: by day on which the clocks
+    of `zone` were set back, how many stamps were taken for the first and for the second of the
+    times that come twice. `asset_texts`: the text by asset where it is not the name.
+    `head_notes`: sentences
+    on lines above the first row. `ends`: the first and the last thousand instants (ms) of its rows.
+    """
+
+    columns: dict[str, ColumnProfile] = field(default_factory=dict)
+    assets: dict[str, set[str]] = field(default_factory=dict)
+    lines: int = 0
+    bad: int = 0
+    first_bad: list[BadLine] = field(default_factory=list)
+    repeated: int = 0
+    duplicates: DuplicatesRule = "refuse"
+    contradictions: int = 0
+    empty: int = 0
+    rows: int = 0
+    zoneless: int = 0
+    cut: int = 0
+    incomplete: bool = False
+    zone: str | None = None
+    clock_changes: Mapping[date, tuple[int, int]] = field(default_factory=dict)
+    asset_texts: Mapping[str, str] = field(default_factory=dict)
+    head_notes: tuple[str, ...] = ()
+    first: datetime | None = None
+    last: datetime | None = None
+    ends: Millis = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+@dataclass
+class EventTypeProfile:
+    """Profile of one event type: whether any event has an end after its start, and the first such
+    lines."""
+
+    ends: int = 0
+    first_ends: list[BadLine] = field(default_factory=list)
+
+
+@dataclass
+class EventsProfile(Profile):
+    """A profile of events. `end_column`: whether the file has one; `stamps`: the titles of other
+    columns that hold time stamps; `type_texts`: the text by event type where it is not the name."""
+
+    types: dict[str, EventTypeProfile] = field(default_factory=dict)
+    end_column: bool = False
+    stamps: Sequence[str] = ()
+    type_texts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """A file, as messages name it. `unit` is the word for its lines: line, or row."""
+
+    name: str
+    unit: str
+
+    @property
+    def form(self) -> FileForm: ...
+
+
+class ReadingSource(Source, Protocol):
+    """Readings in a file, read once to check and once to import."""
+
+    def newest_instant(self) -> datetime | None:
+        """Return the newest instant that the file states without being read; None if it does
+        not."""
+        ...
+
+    def keep_names(self, titles: Titles, units: Units) -> None:
+        """Give texts that are titles of assets, and columns of declared variables, the names of
+        these; before the profile."""
+        ...
+
+    def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
+        """`stop_early`: stop soon after the first bad line."""
+        ...
+
+    def read(
+        self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
+    ) -> Iterator[ReadingBatch]:
+        """Yield batches of rows with the columns of these types. Every bad line is passed to
+        `reject`."""
+        ...
+
+
+class EventSource(Source, Protocol):
+    """Events in a file, read once to check and once to import."""
+
+    def keep_names(self, titles: Titles, types: Titles) -> None:
+        """Give texts that are titles of assets or event types the names of these; before the
+        profile."""
+        ...
+
+    def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
+        """`stop_early`: stop soon after the first bad line."""
+        ...
+
+    def read(
+        self,
+        types: Mapping[str, VariableType],
+        durations: Mapping[str, Duration],
+        reject: Reject,
+        progress: Progress,
+    ) -> Iterator[Sequence[EventRow]]:
+        """Yield batches of events with attributes of these types. Every bad line is passed to
+        `reject`."""
+        ...
+
+
+SHOWN = 5
+_TYPES: Mapping[VariableType, str] = MappingProxyType(
+    {
+        "number": "number",
+        "boolean": "boolean",
+        "category": "category",
+    }
+)
+_BAD = {"line": "line {line}", "row": "row {line}"}
+_NOT_READ = {
+    "line": "the lines behind line {number} were not read",
+    "row": "the rows behind row {number} were not read",
+}
+_NO_ASSETS = "texts that are no names of assets: {names}"
+_NO_TYPES = "texts that are no names of event types: {names}"
+_MOST_TEXTS = 5
+_EMPTY: Mapping[str, tuple[str, str]] = MappingProxyType({
+    "line": templates(
+        "{number} line holds no value and was skipped",
+        "{number} lines hold no value and were skipped",
+    ),
+    "row": templates(
+        "{number} row holds no value and was skipped",
+        "{number} rows hold no value and were skipped",
+    ),
+})  # fmt: skip
+_REPEATED: Mapping[tuple[DuplicatesRule, str], tuple[str, str]] = MappingProxyType({
+    ("refuse", "line"): templates(
+        "{number} line repeats an earlier one and was counted once",
+        "{number} lines repeat an earlier one and were counted once",
+    ),
+    ("refuse", "row"): templates(
+        "{number} row repeats an earlier one and was counted once",
+        "{number} rows repeat an earlier one and were counted once",
+    ),
+    ("last", "line"): templates(
+        "{number} line states an instant of an earlier one again: the last value of each variable "
+        "counts (--duplicates last)",
+        "{number} lines state an instant of an earlier one again: the last value of each variable "
+        "counts (--duplicates last)",
+    ),
+    ("last", "row"): templates(
+        "{number} row states an instant of an earlier one again: the last value of each variable "
+        "counts (--duplicates last)",
+        "{number} rows state an instant of an earlier one again: the last value of each variable "
+        "counts (--duplicates last)",
+    ),
+    ("mean", "line"): templates(
+        "{number} line states an instant of an earlier one again: the mean counts (--duplicates "
+        "mean), of texts and booleans the last one",
+        "{number} lines state an instant of an earlier one again: the mean counts (--duplicates "
+        "mean), of texts and booleans the last one",
+    ),
+    ("mean", "row"): templates(
+        "{number} row states an instant of an earlier one again: the mean counts (--duplicates "
+        "mean), of texts and booleans the last one",
+        "{number} rows state an instant of an earlier one again: the mean counts (--duplicates "
+        "mean), of texts and booleans the last one",
+    ),
+})  # fmt: skip
+
+
+def understand(
+    source: Source,
+    profile: Profile,
+    types: Mapping[str, VariableType],
+    existing: Mapping[str, Asset],
+    event_types: Mapping[str, str],
+    now: datetime | None = None,
+) -> Understood:
+    """Return the description of the file as it will be imported. `now`: readings after it are told
+    of (None: none is)."""
+    declared: dict[str, Variable] = {}
+    for name in sorted(profile.assets.keys() & existing.keys()):
+        declared = {**existing[name].variables, **declared}
+    columns = tuple(
+        _column(profile, profile.columns[title], kind, declared) for title, kind in types.items()
+    )
+    return Understood(
+        source=source.name,
+        form=source.form,
+        lines=profile.lines,
+        rows=profile.rows,
+        first=profile.first,
+        last=profile.last,
+        assets=tuple(sorted(profile.assets)),
+        new_assets=tuple(name for name in sorted(profile.assets) if name not in existing),
+        columns=columns,
+        event_types=event_types,
+        notes=tuple(notes(source, profile, types, now)),
+    )
+
+
+def _column(
+    profile: Profile, column: ColumnProfile, kind: VariableType, declared: Mapping[str, Variable]
+) -> UnderstoodColumn:
+    known = declared.get(column.name)  # an import changes no declared variable
+    unit = known.unit if known else split_title(column.title).unit
+    wrong, first = column.bad(kind)
+    texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
+    empty = profile.rows - column.filled - column.marked - column.bad_quality
+    return UnderstoodColumn(
+        title=column.title,
+        name=column.name,
+        type=kind,
+        unit=unit if kind == "number" else None,
+        new=known is None,
+        values=column.filled - wrong,
+        missing=max(0, empty),
+        bad=column.marked + wrong,
+        bad_cells=dict(sorted(texts.items(), key=lambda item: -item[1])[:SHOWN]),
+        first_bad=tuple(line.text for line in first),
+        every_s=None if column.every_ms is None else column.every_ms / 1000,
+    )
+
+
+def refuse_bad(
+    source: Source,
+    profile: Profile,
+    ends: Sequence[EventTypeProfile],
+    reject: Reject | None,
+) -> None:
+    """Refuse a file with bad lines. Raises UserError if a line is bad without a `reject` for it, or
+    if no good line is left."""
+    count = profile.bad
+    lines = list(profile.first_bad)
+    for found in ends:
+        count = count + found.ends
+        lines = lines + found.first_ends
+    if reject is None and count:
+        raise UserError(_refusal(source, profile, count, lines))
+    if not profile.assets:
+        nothing = f"{source.name} has a header but no lines; nothing was written"
+        raise UserError(_refusal(source, profile, count, lines) if count else nothing)
+
+
+def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> None:
+    """Refuse a doubtful column. Raises UserError if too many of its cells do not fit its type, so
+    that it may have another."""
+    for title, kind in types.items():
+        column = profile.columns[title]
+        wrong, first = column.bad(kind)
+        wrong -= column.faults if kind == "number" else 0
+        filled = column.filled - column.faults
+        others = sum(1 for _ in column.common_texts) - (1 if column.faults else 0)
+        if 2 * wrong > filled or (5 * wrong > filled and others > _MOST_TEXTS):
+            raise UserError(
+                _with_lines(
+                    ENGLISH.say(
+                        "{file} was not imported: column {title} is taken for a {type}, and "
+                        "{wrong} of its {filled} cells are not. If it holds text, declare it as a "
+                        "category first (alerting import assets); else leave it out with --only, "
+                        "or name with --missing the texts that mean a missing value:",
+                        file=source.name,
+                        title=shown(title),
+                        type=_TYPES[kind],
+                        wrong=Styled(wrong, "count"),
+                        filled=Styled(filled, "count"),
+                    ),
+                    source,
+                    first[:SHOWN],
+                )
+            )
+
+
+def _with_lines(headline: str, source: Source, lines: Sequence[BadLine], *more: str) -> str:
+    """Return a text with one line below it for each bad line, and for each further sentence."""
+    below = [ENGLISH.say(_BAD[source.unit], line=line.text) for line in lines]
+    return joined("\n  - ", headline, *below, *more)
+
+
+def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLine]) -> str:
+    shown = sorted(lines, key=lambda b: b.line)[:SHOWN]
+    below: list[str] = []
+    if count > len(shown):
+        below.append(ENGLISH.say("and {number} more", number=Styled(count - len(shown), "count")))
+    if profile.incomplete:
+        last = Styled(profile.lines + 1, "count")
+        below.append(ENGLISH.say(_NOT_READ[source.unit], number=last))
+    headline = (
+        (
+            f"{source.name} was not imported (--skip-bad imports the good lines; --duplicates "
+            "last or mean merges the lines of one instant):"
+        )
+        if profile.contradictions
+        else f"{source.name} was not imported (--skip-bad imports the good lines):"
+    )
+    return _with_lines(headline, source, shown, *below)
+
+
+def notes(
+    source: Source,
+    profile: Profile,
+    types: Mapping[str, VariableType],
+    now: datetime | None = None,
+) -> Iterator[str]:
+    """Yield notes on this file for people, as sentences."""
+    yield from profile.head_notes
+    yield from _name_notes(_NO_ASSETS, profile.asset_texts)
+    if isinstance(profile, EventsProfile):
+        yield from _name_notes(_NO_TYPES, profile.type_texts)
+    else:
+        yield from describe_doubtful(profile.ends, now, profile.rows)
+    empty = [title for title in profile.columns if title not in types]
+    if profile.repeated:
+        yield count_in_english(*_REPEATED[profile.duplicates, source.unit], profile.repeated)
+    if profile.empty:
+        yield count_in_english(*_EMPTY[source.unit], profile.empty)
+    if empty:
+        yield (
+            ENGLISH.say(
+                "columns without any value were skipped: {names}",
+                names=", ".join(empty[:20]) + (" …" if len(empty) > 20 else ""),
+            )
+        )
+    bad, uncertain = (
+        sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain")
+    )
+    if bad:
+        yield count_in_english(
+            "{number} sample is of bad quality: its value is not stored, and the variable is "
+            "unknown until its next sample that is not bad",
+            "{number} samples are of bad quality: their values are not stored, and the variable is "
+            "unknown until its next sample that is not bad",
+            bad,
+        )
+    if uncertain:
+        yield count_in_english(
+            "{number} sample is of uncertain quality: it is marked as such, and used",
+            "{number} samples are of uncertain quality: they are marked as such, and used",
+            uncertain,
+        )
+    yield from _clock_notes(source, profile)
+    yield from _column_notes(profile, types)
+    if profile.cut:
+        yield count_in_english(
+            "{number} time stamp is finer than a millisecond and was cut to it",
+            "{number} time stamps are finer than a millisecond and were cut to it",
+            profile.cut,
+        )
+
+
+def _name_notes(what: str, texts: Mapping[str, str]) -> Iterator[str]:
+    if texts:
+        meant = [f"{shown(text)} is {name}" for name, text in sorted(texts.items())]
+        yield ENGLISH.say(what, names=join_first(meant, SHOWN))
+
+
+def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
+    if profile.zoneless:
+        yield count_in_english(
+            "{number} time stamp names no zone and was taken as UTC; name another zone with --tz",
+            "{number} time stamps name no zone and were taken as UTC; name another zone with --tz",
+            profile.zoneless,
+        )
+    if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
+        yield (
+            f"the file shows the clocks of {profile.zone or ''} being set back, so its stamps "
+            "are read in that zone; set ALERTING_TIMEZONE (or give --tz), so that files "
+            "without such an hour are read in it, too"
+        )
+    for day, (first, second) in sorted(profile.clock_changes.items()):
+        change: dict[str, Value] = {"day": str(day), "zone": profile.zone or ""}
+        if second:
+            yield (
+                ENGLISH.say(
+                    "on {day} the clocks of {zone} are set back, and an hour comes twice: by the "
+                    "order of the lines, {first} stamps are of its first time and {second} of its "
+                    "second",
+                    **change,
+                    first=Styled(first, "count"),
+                    second=Styled(second, "count"),
+                )
+            )
+        elif first:
+            yield (
+                ENGLISH.say(
+                    "on {day} the clocks of {zone} are set back, and an hour comes twice: the "
+                    "file has it once, and its {first} stamps are taken for the first time",
+                    **change,
+                    first=Styled(first, "count"),
+                )
+            )
+
+
+def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
+    for title in types:
+        column = profile.columns[title]
+        if column.every_ms is not None:
+            every = format_duration(timedelta(milliseconds=column.every_ms))
+            yield (
+                f"column {shown(title)} has a value about every {every} only, like a laboratory: "
+                "each value keeps its stamp and stays in force until the next one. If it becomes "
+                "known later than that, give its delay: in a file for `alerting import assets`, "
+                f"variables: {f'{{{column.name}: {{delay: {every}}}}}'}"
+            )

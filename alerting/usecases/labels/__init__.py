@@ -1,1 +1,0 @@
-"""Labels of times by people: made, undone, and laid over readings."""

@@ -1,0 +1,477 @@
+"""Registered models. The hash of every file is stored in the platform's database, and compared
+before the file is read.
+
+Others may have write access to the registry. A model whose files differ from the registered ones is
+not read. An ONNX file is an artefact for other runtimes, which the platform itself never reads.
+"""
+
+import hashlib
+import hmac
+import json
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from alerting.definitions.faults import UserError, first_line, shown
+from alerting.definitions.model import Definition, ModelDefinition
+from alerting.definitions.wording.language import translatable
+from alerting.kinds.registry import trained_kind_of
+from alerting.ports import (
+    MOST_MODEL_BYTES,
+    Decisions,
+    Files,
+    ModelFileCache,
+    Models,
+    ModelUnavailable,
+    RegistryPorts,
+    TrainingRuns,
+)
+from alerting.ports.logs import id_logger
+
+if TYPE_CHECKING:
+    from alerting.learning.features.set_point_effects import SetPointEffects
+    from alerting.learning.models.trained import TrainedModel
+
+_PLAIN = "sha256"
+_KEYED = "hmac-sha256"
+_log = id_logger(__name__)
+EVIDENCE = "evidence"
+_MOST_EFFECTS = 100
+_MOST_BYTES = 1 << 20  # of one file
+
+
+class RegisteredFiles(NamedTuple):
+    """The files of a version, and their hashes as they were stored at its registration."""
+
+    files: Files
+    hashes: Mapping[str, str]
+
+
+def register_model(
+    platform: RegistryPorts,
+    definition: str,
+    run_id: str,
+    files: Files,
+    tags: Mapping[str, str],
+    inputs: Mapping[str, str],
+) -> int:
+    """Register model files as the next version and store their hashes; the same run registers once.
+    Idempotent.
+
+    The hashes are stored before the files are sent, so that a crash in between loses nothing: a
+    repeated registration of a run adds its own hashes, and the registry stores the files of one of
+    them. Raises UserError if the files are larger than a version may be.
+    """
+    size = sum(len(data) for data in files.values())
+    if size > MOST_MODEL_BYTES:
+        raise UserError(
+            translatable(
+                "the model of {definition} and its refit have {size} MiB together, {most} MiB are "
+                "allowed; set periods.refit: none, or choose other learning.candidates",
+                definition=shown(definition),
+                size=size >> 20,
+                most=MOST_MODEL_BYTES >> 20,
+            )
+        )
+    platform.decisions.expect_files(
+        definition, run_id, file_hashes(definition, files, platform.model_key)
+    )
+    version = platform.models.register(definition, run_id, files, tags, inputs)
+    platform.decisions.bind_files(definition, run_id, version)
+    return version
+
+
+def search_run(tags: Mapping[str, str]) -> str:
+    """Return the training run that found the parameters of a registered version: of a refreshed
+    one, that of its twin."""
+    return tags.get("search_run", tags["training_run"])
+
+
+def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
+    """Return the hash of each file by name, with its method: of the bytes only, or keyed, with the
+    definition and the name."""
+    if not key:
+        return {
+            name: f"{_method(key)}:{hashlib.sha256(data).hexdigest()}"
+            for name, data in files.items()
+        }
+    return {
+        name: f"{_method(key)}:{_keyed_hash(definition, name, data, key)}"
+        for name, data in files.items()
+    }
+
+
+def _method(key: bytes) -> str:
+    """Return the hash method, with a name of the key by which a lost key is detected."""
+    return f"{_KEYED}/{hashlib.sha256(key).hexdigest()[:8]}" if key else _PLAIN
+
+
+def _keyed_hash(definition: str, name: str, data: bytes, key: bytes) -> str:
+    digest = hmac.new(key, f"{definition}\0{name}\0".encode(), hashlib.sha256)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def load_model(platform: RegistryPorts, definition: Definition, version: int) -> "TrainedModel":
+    """Return a registered model, from the cache of its files or from the registry, as the kind of
+    its definition reads it.
+
+    Raises ModelUnavailable with the reason for any fault of its files or the registry.
+    """
+    stored = registered_hashes(platform.decisions, definition.name, version)
+    files, _ = registered_files(platform, definition.name, version, stored)
+    return parse_model(definition, version, files)
+
+
+def registered_hashes(decisions: Decisions, definition: str, version: int) -> list[dict[str, str]]:
+    """Return the hashes that were stored at the registration of a version. Raises ModelUnavailable
+    without any."""
+    stored = decisions.file_hashes(definition, version)
+    if not stored:
+        raise ModelUnavailable(
+            f"no hash of version {version} was stored at its registration; train the model again"
+        )
+    return stored
+
+
+def registered_files(
+    platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
+) -> RegisteredFiles:
+    """Return the files of a version that have these hashes, from the cache or from the registry.
+
+    Raises ModelUnavailable if both lack them.
+    """
+    return _find_cached(
+        platform.model_key, platform.model_file_cache, definition, version, stored
+    ) or _fetch(platform, definition, version, stored)
+
+
+def parse_model(definition: Definition, version: int, files: Files) -> "TrainedModel":
+    """Return the model in these files, as the kind of its definition reads it.
+
+    Raises ModelUnavailable if they are damaged.
+    """
+    try:
+        return trained_kind_of(definition).load(files)
+    except ModelUnavailable:
+        raise
+    except Exception as fault:  # of one model, which is then unknown; the round continues
+        raise ModelUnavailable(
+            f"version {version} in the registry is damaged: {first_line(fault)}"
+        ) from fault
+
+
+def _find_cached(
+    model_key: bytes,
+    model_file_cache: ModelFileCache,
+    definition: str,
+    version: int,
+    stored: list[dict[str, str]],
+) -> RegisteredFiles | None:
+    """Return the cached files of a version if all of them have their registered hashes; drop them
+    if one has not."""
+    for hashes in stored:
+        files = model_file_cache.load(definition, version, hashes)
+        if files is None:
+            continue
+        if hashes and _matches(file_hashes(definition, files, model_key), hashes):
+            return RegisteredFiles(files, hashes)
+        _log.warning(
+            "the cached files of version %d are damaged and are downloaded again",
+            version,
+            definition=definition,
+        )
+        model_file_cache.drop(definition, version, hashes)
+    return None
+
+
+def _fetch(
+    platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
+) -> RegisteredFiles:
+    """Download the files of a version, compare them with the registered hashes, and cache them."""
+    try:
+        downloaded = platform.models.model_files(definition, version)
+    except ModelUnavailable:
+        raise
+    except (
+        Exception
+    ) as fault:  # the answer of an external registry can make a client fail in any way
+        raise ModelUnavailable(
+            f"version {version} cannot be fetched from the registry: {first_line(fault)}"
+        ) from fault
+    files = _select_registered(definition, version, downloaded, stored, platform.model_key)
+    hashes = file_hashes(definition, files, platform.model_key)
+    platform.model_file_cache.store(definition, version, hashes, files)
+    return RegisteredFiles(files, hashes)
+
+
+def _select_registered(
+    definition: str, version: int, files: Files, stored: list[dict[str, str]], key: bytes
+) -> dict[str, bytes]:
+    """Return the files as they were registered. Files that MLflow adds are left out."""
+    if not any(
+        value.startswith(f"{_method(key)}:") for hashes in stored for value in hashes.values()
+    ):
+        how_stored = (
+            "without the key of this platform, or with another one"
+            if key
+            else "with a key, which this platform does not use"
+        )
+        raise ModelUnavailable(
+            f"the hashes of version {version} were stored {how_stored}; train the model again"
+        )
+    found = file_hashes(definition, files, key)
+    same = next((hashes for hashes in stored if _matches(found, hashes)), None)
+    if same is not None:
+        return {name: files[name] for name in same}
+    newest = stored[-1]
+    changed = sorted(
+        name
+        for name in newest
+        if name in found and not hmac.compare_digest(found[name], newest[name])
+    )
+    faults = {
+        "changed": changed,
+        "lost": sorted(newest.keys() - found.keys()),
+    }
+    how_stored = ", ".join(
+        f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names
+    )
+    raise ModelUnavailable(
+        f"version {version} in the registry is damaged: {how_stored} since it was registered; "
+        "restore the files, roll back, or train the model again"
+    )
+
+
+def _matches(found: Mapping[str, str], stored: Mapping[str, str]) -> bool:
+    return found.keys() >= stored.keys() and all(
+        hmac.compare_digest(found[name], stored[name]) for name in stored
+    )
+
+
+MOST_BYTES = 1 << 30  # 1,000 champions of 150 trees: fewer would be read again at each tick
+Content = tuple[str, frozenset[tuple[str, str]]]
+"""A kind, and the name and SHA-256 of each file."""
+
+
+class ModelCache:
+    """Cache of registered models, for several threads. No thread waits for a model that another
+    thread reads.
+
+    `most_bytes`: of the files of those that it keeps; the least recently used go first.
+    """
+
+    def __init__(self, platform: RegistryPorts, most_bytes: int = MOST_BYTES) -> None:
+        self._platform = platform
+        self._most_bytes = most_bytes
+        self._contents: dict[tuple[str, int], Content] = {}
+        self._parsed: OrderedDict[Content, TrainedModel] = OrderedDict()
+        self._sizes: dict[Content, int] = {}
+        self._last: dict[str, tuple[Definition, int]] = {}
+        self._lock = Lock()
+
+    def get(self, definition: Definition, version: int) -> "TrainedModel":
+        """Return a registered model. Raises ModelUnavailable, also for damaged files."""
+        self._last[definition.name] = definition, version
+        return self.loaded(definition, version) or self._read(definition, version)
+
+    def last_used(self, name: str) -> "tuple[Definition, TrainedModel] | None":
+        """Return the model of this name that was asked for last, with the definition that asked;
+        None before the first time, and if it is not kept."""
+        if name not in self._last:
+            return None
+        definition, version = self._last[name]
+        model = self.loaded(definition, version)
+        return None if model is None else (definition, model)
+
+    def forget_others(self, names: Collection[str]) -> None:
+        """Forget what was asked for last of definitions without one of these names."""
+        self._last = {name: last for name, last in self._last.items() if name in names}
+
+    def loaded(self, definition: Definition, version: int) -> "TrainedModel | None":
+        """Return a model that is kept; None if its files would have to be read first."""
+        with self._lock:
+            content = self._contents.get((definition.name, version))
+            return None if content is None else self._use(content)
+
+    def _use(self, content: Content) -> "TrainedModel | None":
+        model = self._parsed.get(content)
+        if model is not None:
+            self._parsed.move_to_end(content)
+        return model
+
+    def _read(self, definition: Definition, version: int) -> "TrainedModel":
+        """Read a model, unless the same files are parsed already."""
+        key = (definition.name, version)
+        stored = registered_hashes(self._platform.decisions, definition.name, version)
+        if (
+            not self._platform.model_key
+        ):  # a keyed hash names its definition, so it is compared with the files themselves
+            with self._lock:
+                for content in _contents(definition, stored):
+                    if (model := self._use(content)) is not None:
+                        self._contents[key] = content
+                        return model
+        files, hashes = registered_files(self._platform, definition.name, version, stored)
+        keyed = bool(self._platform.model_key)
+        plain = file_hashes(definition.name, files, b"") if keyed else hashes
+        [content] = _contents(definition, [plain])
+        with self._lock:
+            model = self._use(content)
+        model = model or parse_model(definition, version, files)
+        with self._lock:
+            self._contents[key] = content
+            return self._keep(content, model, files)
+
+    def _keep(self, content: Content, model: "TrainedModel", files: Files) -> "TrainedModel":
+        """Keep a model and return it, or the one that another thread has read from equal files
+        meanwhile."""
+        self._sizes[content] = sum(map(len, files.values()))
+        kept = self._parsed.setdefault(content, model)
+        self._parsed.move_to_end(content)
+        while len(self._parsed) > 1 and sum(self._sizes.values()) > self._most_bytes:
+            oldest, _ = self._parsed.popitem(last=False)
+            del self._sizes[oldest]
+        return kept
+
+
+def _contents(definition: Definition, hashes: Iterable[Mapping[str, str]]) -> list[Content]:
+    return [(definition.kind, frozenset(found.items())) for found in hashes]
+
+
+@dataclass(frozen=True)
+class SetPointEffect:
+    """The change of `variable`, that of the problem, for one unit of `set_point`; `error`: its
+    standard error. `relief`: what one unit surely helps against the limit, 0 if not known."""
+
+    set_point: str
+    variable: str
+    effect: float
+    error: float
+    relief: float
+
+
+@dataclass(frozen=True)
+class ModelEvidence:
+    """Evidence of a version.
+
+    `curve`: thresholds with their metrics in the validation period, by rising threshold.
+    `reliability`: in the test period, the mean score and the observed share of bins of rows.
+    `importance`: by variable. `test`: metrics of the test period. A part that was not stored, or
+    cannot be read, is empty.
+    """
+
+    version: int
+    run_id: str
+    curve: Sequence[Mapping[str, Any]] = ()
+    reliability: Sequence[Mapping[str, float]] = ()
+    importance: Mapping[str, float] = field(default_factory=dict)
+    test: Mapping[str, Any] = field(default_factory=dict)
+    effects: Sequence[SetPointEffect] = ()
+
+
+def load_evidence(
+    models: Models, runs: TrainingRuns, name: str, version: int
+) -> ModelEvidence | None:
+    """Return the evidence of a version; of a refitted one, that of its twin, to which all printed
+    figures belong. None without a training, and if the registry cannot be read."""
+    try:
+        tags = models.version_tags(name, version)
+        if "training_run" not in tags:
+            return None
+        run = search_run(tags)
+        files = runs.files(run, EVIDENCE)
+    except (ModelUnavailable, LookupError):
+        return None
+    return ModelEvidence(
+        version,
+        run,
+        _read(files, "threshold_curve", list),
+        _read(files, "reliability", list),
+        _read(files, "importance", dict),
+        _read(files, "summary", dict),
+        _effects(_read(files, "effects", list)),
+    )
+
+
+def _read(files: Mapping[str, bytes], name: str, kind: type) -> Any:
+    data = files.get(f"{name}.json", b"")
+    try:
+        found = json.loads(data) if len(data) <= _MOST_BYTES else None
+    except ValueError:
+        found = None
+    return found if isinstance(found, kind) else kind()
+
+
+def effects_file(effects: "SetPointEffects | None") -> dict[str, bytes]:
+    """Return the effects of set-points as a file by name; none where they are not known."""
+    if effects is None:
+        return {}
+    rows = [
+        asdict(SetPointEffect(name, effects.variable, effect, error, effects.relief(name)))
+        for name, (effect, error) in sorted(effects.effects.items())
+    ]
+    return {"effects.json": json.dumps(rows[:_MOST_EFFECTS], indent=1).encode()}
+
+
+def _effects(rows: Sequence[Any]) -> tuple[SetPointEffect, ...]:
+    names = {one.name for one in fields(SetPointEffect)}
+    return tuple(
+        SetPointEffect(**row) for row in rows if isinstance(row, dict) and row.keys() == names
+    )
+
+
+ONNX_FOLDER = "onnx"
+ONNX_FILE = "model.onnx"
+
+
+def log_onnx(runs: TrainingRuns, run_id: str, model: "TrainedModel") -> None:
+    """Store a model as an artefact of its run, where people see runs, the library is installed, and
+    its family has a graph."""
+    if not runs.shown:
+        return
+    try:
+        data = onnx_file(model)
+    except UserError as refusal:
+        _log.info("no ONNX file: %s", refusal, definition=model.definition, run=run_id)
+    except Exception as fault:  # of an artefact, which must not stop a training
+        _log.warning("no ONNX file: %s", first_line(fault), definition=model.definition, run=run_id)
+    else:
+        runs.log(run_id, files={ONNX_FILE: data}, folder=ONNX_FOLDER)
+
+
+def export_onnx(platform: RegistryPorts, definition: Definition, version: int) -> bytes:
+    """Return a registered version as an ONNX file.
+
+    Raises UserError if its kind or family has no graph, if it cannot be read, and without the
+    library.
+    """
+    from alerting.learning.models.trained import TrainedModel  # noqa: PLC0415 - loads a library of frames
+
+    if not isinstance(definition, ModelDefinition):
+        raise UserError(f"{definition.name!r} is of kind {definition.kind}, which has no model")
+    try:
+        model = load_model(platform, definition, version)
+    except ModelUnavailable as unavailable:
+        raise UserError(
+            f"model {version} of {definition.name!r} cannot be read: {unavailable}"
+        ) from unavailable
+    if not isinstance(model, TrainedModel):
+        raise UserError(
+            f"{definition.name!r} is of kind {definition.kind}, whose models have no ONNX graph"
+        )
+    return onnx_file(model)
+
+
+def onnx_file(model: "TrainedModel") -> bytes:
+    """Return the ONNX file of the part of a model that serves: its refit where there is one. Raises
+    UserError without one."""
+    try:
+        from alerting.learning.models.onnx_graph import onnx_graph  # noqa: PLC0415 - an optional library
+    except ModuleNotFoundError as missing:
+        raise UserError(
+            f"ONNX files need the library {missing.name}: pip install 'alerting[onnx]'"
+        ) from missing
+    return onnx_graph(model.refit or model)

@@ -1,0 +1,496 @@
+"""Values of an episode for messages and pages: the chart of its variable, or of its risk, around
+the raise, up to the present; and the present values of the variables of alarms, beside their
+limits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
+from itertools import islice
+
+from alerting.deferred import np, pd
+from alerting.definitions.assets import Asset, types_of
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import Definition
+from alerting.definitions.wording.language import ENGLISH, Language, translatable
+from alerting.detection.occurrences import REASONS as NOT_COUNTED
+from alerting.episodes.episode import Episode
+from alerting.kinds.protocol.kind import Charted, Statistic
+from alerting.kinds.registry import kind_of
+from alerting.ports import ChartPorts, Picture, ReadingColumns, Readings, Wanted
+from alerting.readings.history import Millis, millis, to_millis
+from alerting.readings.series import Numbers
+from alerting.reporting.model_charts import reasons_waterfall, risk_steps
+from alerting.reporting.phrases import clock_time, format_minutes, local_times
+from alerting.reporting.sentences import advice_shown
+from alerting.reporting.variable_charts import (
+    AT_RAISE,
+    ChartLevel,
+    EpisodeChart,
+    Floats,
+    MovingLevel,
+    Panel,
+    Sparkline,
+    describe,
+    episode_chart,
+    new_panel,
+    sparkline,
+)
+from alerting.stores.reports import Reports
+from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.trends.charted import levels_in_force
+
+_BEFORE = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))
+_AFTER = timedelta(minutes=10)
+_ENOUGH = 12
+_MOST_READINGS = 8_000
+_LONGEST_CHART = timedelta(days=31)
+
+
+def draw_episode(
+    platform: ChartPorts,
+    episode: Episode,
+    now: datetime,
+    language: Language = ENGLISH,
+    zone: tzinfo | None = None,
+) -> Picture | None:
+    """Return the chart of an episode as a PNG for e-mail; None without numbers to draw. `zone`: of
+    its times, the platform's if left out."""
+    from alerting.reporting.charts import episode_image
+
+    chart = chart_of(platform, episode, now, language)
+    if chart is None:
+        return None
+    found = (
+        risk_steps(episode, language),
+        reasons_waterfall(episode, platform.assets.get(episode.asset), language),
+    )
+    bars = [one for one in found if one is not None]
+    shown_in = zone or platform.zone
+    description = ". ".join(
+        [describe(chart, shown_in, language), *(one.description for one in bars)]
+    )
+    return Picture(episode_image(chart, shown_in, bars, language), description)
+
+
+def draw_report(reports: Reports, id: str, language: Language = ENGLISH) -> Picture | None:
+    """Return the time line of a report as a PNG for e-mail; None without one."""
+    content = reports.content(id)
+    if content is None or not content.picture:
+        return None
+    return Picture(content.picture, language.say("Time line of problems and alarms"))
+
+
+def chart_of(
+    platform: ChartPorts, episode: Episode, now: datetime, language: Language = ENGLISH
+) -> EpisodeChart | None:
+    """Return the chart from an hour before the raise (more if readings are rare) to now or the end;
+    None without numbers.
+
+    For a model's episode: the risk with its threshold, the variable of the problem with its limit,
+    and each variable that the advice changes with the advised value. The number of readings is
+    bounded; if there are more, the chart shows the newest part and `cut` states it.
+    """
+    revision = next(
+        (
+            r
+            for r in platform.definitions.revisions(episode.definition)
+            if r.number == episode.revision
+        ),
+        None,
+    )
+    asset = platform.assets.get(episode.asset)
+    if revision is None or asset is None:
+        return None
+    definition = revision.definition
+    span = platform.readings.span(asset.name, now)
+    stop = max(episode.raised_at, min(now, _over_at(episode) or now, span[1] if span else now))
+    charted = kind_of(definition).chart(definition, asset, episode)
+    start, cut = _start(
+        platform.readings, asset, charted.variable, episode.raised_at, stop, language
+    )
+    moving, missing = levels_in_force(
+        platform, ModelCache(platform), definition, asset, start, stop
+    )
+    cut = "; ".join(filter(None, (cut, language.translate(missing))))
+    panels = []
+    if charted.scored:
+        panels.append(_risk(platform, episode, start, stop))
+    if charted.statistic is not None:
+        panels.append(_statistic(platform, episode, start, stop, charted.statistic))
+    drawn = [(one.variable, one) for one in (charted, *charted.others) if one.variable is not None]
+    panels += [
+        _readings(platform.readings, asset, name, start, stop, one, moving.get(name, ()))
+        for name, one in drawn
+    ]
+    for variable, value in _advised(episode).items():
+        if variable != charted.variable:
+            advised = Charted(variable, (ChartLevel(value, translatable("advised")),))
+            panels.append(_readings(platform.readings, asset, variable, start, stop, advised))
+    return episode_chart(
+        episode, [p for p in panels if p is not None], start, now, definition.gap, cut
+    )
+
+
+def _advised(episode: Episode) -> dict[str, float]:
+    """Return the advised values of numbers by variable: the newest advice with a change; of an
+    ended episode that of its raise, to which its risks belong."""
+    for advice in (advice_shown(episode), episode.recommendation):
+        if advice is not None and advice.changes:
+            return {c.variable: c.after for c in advice.changes if not isinstance(c.after, str)}
+    return {}
+
+
+def _over_at(episode: Episode) -> datetime | None:
+    """Return the instant after which nothing more can belong to the episode; None while it is
+    open."""
+    if episode.closed_at is None:
+        return None
+    predicted_until = episode.valid_until if episode.is_prediction else None
+    return max(episode.closed_at, predicted_until or episode.closed_at) + _AFTER
+
+
+def _start(
+    readings: Readings,
+    asset: Asset,
+    variable: str | None,
+    raised: datetime,
+    stop: datetime,
+    language: Language,
+) -> tuple[datetime, str]:
+    """Return the start of the chart, and a note on what is left out to bound the number of
+    readings."""
+    if variable is None:
+        return max(raised - _BEFORE[1], stop - _LONGEST_CHART), ""
+    before = _BEFORE[0]
+    pace = timedelta(0)
+    for longer in _BEFORE:
+        before = (
+            longer
+            if pace * _MOST_READINGS > longer or not pace
+            else max(before, pace * _MOST_READINGS)
+        )
+        columns = load_variable(readings, asset, variable, raised - before, raised)
+        values = columns.values.get(variable)
+        pace = before / max(len(columns.ts), 1)
+        if before < longer or values is None or np.count_nonzero(values == values) >= _ENOUGH:  # noqa: PLR0124 - not NaN
+            break
+    longest = min(max(pace * _MOST_READINGS, _BEFORE[0]), _LONGEST_CHART)
+    if stop - (raised - before) <= longest:
+        return raised - before, ""
+    return stop - longest, language.say(
+        "only the last {duration} are drawn", duration=format_minutes(longest, language)
+    )
+
+
+def load_variable(
+    readings: Readings, asset: Asset, variable: str, start: datetime, stop: datetime
+) -> ReadingColumns:
+    """Return the readings of one variable; a computed one is no column of what is stored."""
+    if not asset.is_computed(variable):
+        return readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[
+            asset.name
+        ]
+    found = readings.load(asset, start, stop, [variable], events_since=stop).readings[variable]
+    return ReadingColumns(
+        millis(pd.DatetimeIndex(found.index)), {variable: found.to_numpy(np.float64)}
+    )
+
+
+def _readings(
+    readings: Readings,
+    asset: Asset,
+    variable: str,
+    start: datetime,
+    stop: datetime,
+    charted: Charted,
+    moving: tuple[MovingLevel, ...] = (),
+) -> Panel | None:
+    columns = load_variable(readings, asset, variable, start, stop)
+    values = columns.values.get(variable)
+    if values is None or not len(values) or not np.issubdtype(np.asarray(values).dtype, np.number):
+        return None
+    numbers = np.asarray(values, np.float64)
+    declared = asset.variables.get(variable)
+    at = columns.ts[~np.isnan(numbers)]
+    hold = 10 * timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
+    return new_panel(
+        Panel(
+            name=declared.title if declared and declared.title else variable,
+            unit=declared.unit if declared else None,
+            at=columns.ts,
+            values=numbers,
+            levels=tuple(
+                level for level in charted.levels if not (moving and level.label == AT_RAISE)
+            ),
+            moving=moving,
+            hold=charted.stale_after or hold,
+            fan=charted.fan,
+        )
+    )
+
+
+def _statistic(
+    platform: ChartPorts, episode: Episode, start: datetime, stop: datetime, statistic: Statistic
+) -> Panel | None:
+    found = _scores(platform, episode, start, stop)
+    if found is None:
+        return None
+    at, values, interval = found
+    return new_panel(
+        Panel(statistic.name, statistic.unit, at, values, statistic.levels, hold=10 * interval)
+    )
+
+
+def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetime) -> Panel | None:
+    found = _scores(platform, episode, start, stop)
+    if found is None:
+        return None
+    at, values, stride = found
+    levels = (
+        ()
+        if episode.evaluation.threshold is None
+        else (ChartLevel(episode.evaluation.threshold, translatable("alarm at")),)
+    )
+    return new_panel(
+        Panel(translatable("Risk"), None, at, values, levels, share=True, hold=3 * stride)
+    )
+
+
+def _scores(
+    platform: ChartPorts, episode: Episode, start: datetime, stop: datetime
+) -> tuple[Millis, Numbers, timedelta] | None:
+    """Return the instants (ms) of the scores, the scores, and the usual time between two; None
+    without any."""
+    scores = platform.scores.for_interval(
+        episode.definition, start, stop + timedelta(milliseconds=1), episode.asset
+    )
+    rows = list(islice(scores, _MOST_READINGS))
+    chosen = {
+        to_millis(row["ts"]): row["score"]
+        for row in rows
+        if row["model_version"] == episode.model_version
+    }
+    found = {to_millis(row["ts"]): row["score"] for row in rows} | chosen
+    if not found and episode.evaluation.value is not None:
+        found = {to_millis(episode.raised_at): episode.evaluation.value}
+    if not found:
+        return None
+    at = np.array(sorted(found), np.int64)
+    values = np.array([found[t] for t in at.tolist()], np.float64)
+    return (
+        at,
+        values,
+        timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0],
+    )
+
+
+_BACK = timedelta(hours=1)
+_SAMPLES = 30  # of a variable that is measured less often
+_LONGEST_BACK = timedelta(days=2)
+_LONGEST_PAUSE = timedelta(days=7)
+_LEAST_FRESH = timedelta(minutes=10)
+_SAMPLES_MISSED = 5
+_FAULTS_OF_DOCUMENTS = (UserError, ValueError, ArithmeticError, LookupError, TypeError)
+
+
+def present_values(
+    readings: Readings,
+    episodes: Iterable[Episode],
+    definitions: Mapping[str, Definition],
+    assets: Mapping[str, Asset],
+    now: datetime,
+) -> dict[str, Sparkline]:
+    """Return the line of the last hour (more if values are rare) by the id of each episode whose
+    variable has a number, and the last value of a week of those without one then. One query for all
+    assets, two for all of which some are silent, and one for each that goes on without the
+    variable. Computed variables have none."""
+    wanted: dict[str, tuple[str, str, tuple[ChartLevel, ...], bool]] = {}
+    since: dict[str, datetime] = {}
+    names: dict[str, set[str]] = {}
+    for episode in episodes:
+        asset = assets.get(episode.asset)
+        definition = definitions.get(episode.definition)
+        found = _charted(definition, asset, episode)
+        if asset is None or found is None or asset.is_computed(found[0]):
+            continue
+        variable, levels = found
+        is_alone = _subject(definitions[episode.definition], asset) == {variable}
+        wanted[episode.id] = (asset.name, variable, levels, is_alone)
+        names.setdefault(asset.name, set()).add(variable)
+        start = now - _back(asset, variable)
+        since[asset.name] = min(start, since.get(asset.name, start))
+    if not wanted:
+        return {}
+    loaded = readings.load_many(
+        [Wanted(name, types_of(assets[name], sorted(names[name])), since[name]) for name in names],
+        now,
+    )
+    silent = {
+        (name, variable)
+        for name, variable, _, _ in wanted.values()
+        if not len(_numbers(loaded.get(name), variable)[0])
+    }
+    last = _last_values(readings, assets, silent, now) if silent else {}
+    lines = {}
+    for id, (name, variable, levels, is_alone) in wanted.items():
+        asset = assets[name]
+        at, numbers = last.get((name, variable)) or _numbers(loaded.get(name), variable)
+        known = asset.variables.get(variable)
+        unit = known.unit if known else None
+        title = (known.title if known else None) or variable.replace("_", " ")
+        line = sparkline(at, numbers, levels, unit, None if is_alone else title)
+        if line is not None:
+            is_old = now - line.when > _fresh_for(asset, variable, at)
+            lines[id] = replace(line, is_old=is_old)
+    return lines
+
+
+def _numbers(columns: ReadingColumns | None, variable: str) -> tuple[Millis, Floats]:
+    """Return the numbers of a variable with their instants; nothing if there are none."""
+    values = None if columns is None else columns.values.get(variable)
+    if columns is None or values is None or values.dtype.kind not in "fiub":
+        return np.empty(0, np.int64), np.empty(0)
+    numbers = values.astype(np.float64)
+    there = ~np.isnan(numbers)
+    return columns.ts[there], numbers[there]
+
+
+def _last_values(
+    readings: Readings, assets: Mapping[str, Asset], silent: Set[tuple[str, str]], now: datetime
+) -> dict[tuple[str, str], tuple[Millis, Floats]]:
+    """Return the last number of each variable (by asset and variable) that has one in a week."""
+    since = now - _LONGEST_PAUSE
+    variables: dict[str, list[str]] = {}
+    for name, variable in sorted(silent):
+        variables.setdefault(name, []).append(variable)
+    newest = readings.newest_readings(now, list(variables))
+    found = {name: newest[name].ts for name in variables if name in newest}
+    wanted = [
+        Wanted(
+            name,
+            types_of(assets[name], variables[name]),
+            at - max(_back(assets[name], variable) for variable in variables[name]),
+        )
+        for name, at in found.items()
+        if at > since
+    ]
+    loaded = readings.load_many(wanted, now) if wanted else {}
+    last = {}
+    for name in loaded:
+        others = []
+        for variable in variables[name]:
+            at, numbers = _numbers(loaded[name], variable)
+            if len(at):  # the whole asset is silent
+                last[name, variable] = at[-1:], numbers[-1:]
+            else:
+                others.append(variable)
+        if others:
+            last |= _last_of_going_asset(readings, assets[name], others, since, now)
+    return last
+
+
+def _last_of_going_asset(
+    readings: Readings, asset: Asset, variables: Sequence[str], since: datetime, now: datetime
+) -> dict[tuple[str, str], tuple[Millis, Floats]]:
+    """Return the last number of variables of an asset whose other variables have newer ones."""
+    found = readings.newest_values(asset, dict.fromkeys(variables, since), now)
+    last = {}
+    for variable in variables:
+        if variable in found and found[variable].dtype.kind in "fiub":
+            values = found[variable].dropna()[-1:]
+            at = np.array([to_millis(one) for one in values.index], np.int64)
+            last[asset.name, variable] = at, values.to_numpy(np.float64)
+    return last
+
+
+def _fresh_for(asset: Asset, variable: str, at: Millis) -> timedelta:
+    """Return how old the last value of a variable may be while readings come as usual."""
+    known = asset.variables.get(variable)
+    usual = known.sampling if known is not None else None
+    if usual is None and len(at) > 1:
+        usual = timedelta(milliseconds=float(np.median(np.diff(at))))
+    delay = known.delay if known is not None else None
+    return max(_LEAST_FRESH, _SAMPLES_MISSED * (usual or timedelta(0))) + (delay or timedelta(0))
+
+
+def present_value(
+    platform: ChartPorts,
+    episode: Episode,
+    now: datetime,
+    zone: tzinfo,
+    language: Language,
+    dated: bool = False,
+) -> str | None:
+    """Return sentences on the last value of the variable of an episode, as the pages show it, and
+    why its alert is not evaluated now; None without any. `dated`: for a message, which may be read
+    on another day."""
+    table = platform.states.load_many([(episode.definition, episode.asset)])
+    unknown = table.unknown_reason[0] if table.unknown_count[0] else None
+    said = [_last_sentence(platform, episode, now, zone, language, dated)]
+    if unknown and unknown not in NOT_COUNTED.values():  # the alarm itself shows its problem
+        reason = local_times(unknown, now, zone, language, dated)
+        said.append(language.say("Not evaluated now: {reason}.", reason=reason))
+    return " ".join(filter(None, said)) or None
+
+
+def _last_sentence(
+    platform: ChartPorts,
+    episode: Episode,
+    now: datetime,
+    zone: tzinfo,
+    language: Language,
+    dated: bool,
+) -> str | None:
+    revision = platform.definitions.newest_revision(episode.definition)
+    asset = platform.assets.get(episode.asset)
+    if revision is None or asset is None:
+        return None
+    definitions = {episode.definition: revision.definition}
+    found = present_values(platform.readings, [episode], definitions, {asset.name: asset}, now)
+    line = found.get(episode.id)
+    if line is None:
+        return None
+    when = clock_time(line.when, now, zone, language, dated)
+    value = line.describe(language)
+    limit = line.describe_limit(language)
+    said = (
+        language.say("Last value ({when}): {value}.", when=when, value=value)
+        if limit is None
+        else language.say(
+            "Last value ({when}): {value}; {limit}.", when=when, value=value, limit=limit
+        )
+    )
+    return f"{said} {language.say('No value has come since.')}" if line.is_old else said
+
+
+def _charted(
+    definition: Definition | None, asset: Asset | None, episode: Episode
+) -> tuple[str, tuple[ChartLevel, ...]] | None:
+    """Return the variable of an episode and its levels; of several severities those of its own."""
+    if definition is None or asset is None or definition.kind != episode.kind:
+        return None
+    try:
+        charted = kind_of(definition).chart(definition, asset, episode)
+    except _FAULTS_OF_DOCUMENTS:  # of data that people wrote
+        logging.getLogger(__name__).exception("no present value of episode %s", episode.id)
+        return None
+    if charted.variable is None:
+        return None
+    own = tuple(level for level in charted.levels if level.label == episode.severity)
+    return charted.variable, own or charted.levels
+
+
+def _subject(definition: Definition, asset: Asset) -> frozenset[str]:
+    """Return the variables that the sentence on an alarm names."""
+    if definition.problem is not None:
+        return frozenset(definition.problem.variables)
+    return definition.variables_evaluated(asset)
+
+
+def _back(asset: Asset, variable: str) -> timedelta:
+    known = asset.variables.get(variable)
+    sampling = known.sampling if known is not None else None
+    return _BACK if sampling is None else min(max(_BACK, _SAMPLES * sampling), _LONGEST_BACK)

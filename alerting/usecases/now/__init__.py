@@ -1,1 +1,0 @@
-"""The present state of the plant: what is wrong, where, and what is not known."""

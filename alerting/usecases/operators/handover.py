@@ -1,0 +1,395 @@
+"""Hand-over of a shift to the next, as lines that a page shows and a mail carries."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.model import SEVERITIES, SEVERITY_NAMES
+from alerting.definitions.routes import Route, is_for
+from alerting.definitions.wording.language import Language, template, translatable
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import new_message
+from alerting.notifications.policy import channels_of
+from alerting.operators.actions import permit
+from alerting.operators.mutes import MUTE_KINDS
+from alerting.operators.shifts import (
+    Shift,
+    ShiftHours,
+    find_change,
+    find_neighbours,
+    find_running,
+    usual_hours,
+)
+from alerting.ports import AuditFilter, OperatorPorts
+from alerting.readings.history import LAST_INSTANT
+from alerting.reporting.phrases import OUTCOME_NAMES, VERDICT_NAMES
+from alerting.reporting.sentences import sentence
+from alerting.usecases.mutes import mutes_between
+from alerting.usecases.notification.muting import describe_matcher
+from alerting.usecases.notification.routes import ROUTES, language_of
+from alerting.usecases.operators.known_plant import KnownPlant
+from alerting.usecases.operators.operate import Actor
+
+QUESTIONS_FROM = timedelta(days=3)
+"""Unanswered alarms of this time before a shift are left to it."""
+LONGEST_NOTE = 2_000
+MOST_LISTED = 60
+"""Lines of each section; more are counted."""
+NOTE_WRITTEN = template("shift note written")
+"""The entry of the log that is a note: its subject names the part and the shift."""
+_MOST_READ = 500
+_ACTED = template("{person} acted")
+_COMMENTED = template("{person} commented")
+_TOOK_OVER = template("{person} took over")
+_CLOSED = template("{person} closed by hand")
+
+
+@dataclass(frozen=True)
+class ChosenShift:
+    """A shift of a part of the plant (None: of all that is seen), and the shifts around it.
+
+    `others`: that run at the same time. `assets`: of the part, None for all. `is_configured`: a
+    route names the hours. `routes`: by which the hand-over can be sent.
+    """
+
+    part: str | None
+    title: str
+    assets: frozenset[str] | None
+    shift: Shift
+    previous: Shift | None
+    next: Shift | None
+    others: tuple[Shift, ...]
+    is_configured: bool
+    routes: tuple[Route, ...]
+
+
+class Line(NamedTuple):
+    """A line in a reader's language, its times in ISO 8601; `episode`: the alarm it is about."""
+
+    text: str
+    episode: str | None = None
+
+
+class Section(NamedTuple):
+    """Lines of one kind. `number`: of all of them, also those that are not listed."""
+
+    name: str
+    title: str
+    lines: list[Line]
+    number: int
+
+
+@dataclass(frozen=True)
+class ShiftAccount:
+    """The open, muted, answered and done of a shift with its notes, as of an instant."""
+
+    at: datetime
+    total: str
+    sections: list[Section]
+
+
+def shift_hours(routes: Sequence[Route]) -> list[ShiftHours]:
+    """Return the hours of the routes that have shifts."""
+    return [ShiftHours(route.name, route.shifts, route.zone) for route in routes if route.shifts]
+
+
+def choose_shift(
+    platform: OperatorPorts,
+    plant: KnownPlant,
+    zone: ZoneInfo,
+    now: datetime,
+    line: str | None = None,
+    at: datetime | None = None,
+    name: str | None = None,
+) -> ChosenShift:
+    """Return a shift of a part of the plant, or of all. `at`: an instant in it; if None the one
+    that is handed over now, else the one that runs; `name`: its route, where several run at once.
+
+    Raises NotFound for an unknown part, or if there is no shift at that time.
+    """
+    if line and line not in plant.parts.values():
+        raise NotFound(translatable("there is no part of the plant “{name}”", name=line))
+    assets = frozenset(a for a, of in plant.parts.items() if of == line) if line else None
+    known = plant.assets if assets is None else assets
+    stored = ROUTES.read(platform)[0]
+    routes = [r for r in stored if not known or any(is_for(r, one) for one in known)]
+    named = shift_hours(routes)
+    plans = named or [usual_hours(zone)]
+    asked = at or now
+    running = find_running(plans, asked, name)
+    changing = None if at else find_change(plans, asked)
+    if changing is not None and name in (None, changing.name):
+        running = [changing, *(one for one in running if one != changing)]
+    if not running:
+        raise NotFound(translatable("no shift runs at that time, or ran in the eight days before"))
+    shift, *others = running
+    previous, following = find_neighbours(plans, shift)
+    return ChosenShift(
+        line or None,
+        plant.assets[line].title if line else "",
+        assets,
+        shift,
+        previous,
+        following,
+        tuple(others),
+        bool(named),
+        tuple(routes),
+    )
+
+
+def read_shift(
+    platform: OperatorPorts,
+    plant: KnownPlant,
+    chosen: ChosenShift,
+    now: datetime,
+    language: Language,
+) -> ShiftAccount:
+    """Return what a shift leaves to the next, as it is now, in a language."""
+    shift = chosen.shift
+    find = platform.episodes.find
+    since = shift.start - QUESTIONS_FROM
+    read = find(open_only=True, limit=_MOST_READ, assets=chosen.assets)
+    read += find(start=since, end=shift.end, limit=_MOST_READ, assets=chosen.assets)
+    found = sorted({one.id: one for one in read}.values(), key=_urgency)
+    alarms = [e for e in found if not (e.backfilled or e.withdrawn) and e.raised_at < shift.end]
+    still = [e for e in alarms if e.closed_at is None]
+    over = [e for e in alarms if e.closed_at and (shift.has(e.raised_at) or shift.has(e.closed_at))]
+    left = [e for e in alarms if e.closed_at and e not in over and _is_question(e)]
+    deeds = sorted(deed for one in alarms for deed in _deeds(one, plant, shift, language))
+    muted = _muted(platform, plant, chosen, now, language)
+    total = language.say(
+        "{raised} raised, {open} open, {unanswered} not answered, {done} done",
+        raised=str(sum(shift.has(e.raised_at) for e in alarms)),
+        open=str(len(still)),
+        unanswered=str(sum(map(_is_question, (*still, *over, *left)))),
+        done=str(len(deeds)),
+    )
+    listed = (
+        ("done", language.say("What was done"), [line for _, line in reversed(deeds)]),
+        ("open", language.say("Open"), _alarms(still, plant, language)),
+        ("notes", language.say("Notes"), _notes(platform, plant, chosen)),
+        ("left", language.say("Unanswered, of earlier shifts"), _alarms(left, plant, language)),
+        ("over", language.say("Ended in this shift"), _alarms(over, plant, language)),
+        ("muted", language.say("Muted"), [Line(text) for text in muted]),
+    )
+    return ShiftAccount(
+        now, total, [Section(n, t, lines[:MOST_LISTED], len(lines)) for n, t, lines in listed]
+    )
+
+
+def write_note(
+    platform: OperatorPorts, chosen: ChosenShift, text: str, actor: Actor, at: datetime
+) -> None:
+    """Store a note of a shift, in the log; it is never changed. Raises UserError for an empty or
+    too long one, and before the shift begins."""
+    permit("comment", actor.role)
+    note = text.strip()
+    if not note:
+        raise UserError(translatable("the note is empty: write what the next shift must know"))
+    if len(note) > LONGEST_NOTE:
+        raise UserError(
+            translatable(
+                "the note has {length} characters; {most} at most",
+                length=str(len(note)),
+                most=str(LONGEST_NOTE),
+            )
+        )
+    if at < chosen.shift.start:
+        raise UserError(translatable("this shift has not begun yet"))
+    subject = _subject(chosen.part, chosen.shift)
+    newest = platform.audit.find(AuditFilter(actor.name, subject, NOTE_WRITTEN), 1)
+    if [one.after for one in newest] != [note]:  # else a form that was sent twice
+        platform.audit.add(actor.name, NOTE_WRITTEN, subject, at, after=note)
+
+
+def send_handover(
+    platform: OperatorPorts,
+    plant: KnownPlant,
+    chosen: ChosenShift,
+    route: str,
+    address: str,
+    actor: Actor,
+    at: datetime,
+) -> int:
+    """Send a hand-over to every recipient of a route; return to how many. What was sent already is
+    not sent again. `address`: of its page, beginning with a slash.
+
+    Raises NotFound for a route that is not of this part of the plant, UserError if it has no
+    recipient.
+    """
+    permit("comment", actor.role)
+    found = next((one for one in chosen.routes if one.name == route), None)
+    if found is None:
+        raise NotFound(translatable("there is no route “{name}” for this line", name=route))
+    recipients = [name for name in channels_of(found) if name in platform.channels]
+    if not recipients:
+        raise UserError(translatable("the route “{name}” has no configured channel", name=route))
+    language = language_of(found, platform.language)
+    account = read_shift(platform, plant, chosen, at, language)
+    names = " · ".join(filter(None, (chosen.shift.name, chosen.title)))
+    subject = language.say("Hand-over {shift}", shift=names or language.say("of the plant"))
+    text = "\n".join(_mail(account, chosen.shift, language))
+    about = _subject(chosen.part, chosen.shift)
+    digest = hashlib.sha256(f"{about}\n{text}".encode()).hexdigest()[:20]
+    text += "\n\n" + sentence(language.say("as of {when}", when=at.isoformat()))
+    payload = {"page": address, "sender": actor.name}
+    messages = [
+        replace(
+            new_message(f"handover:{digest}:{one}", one, subject, text, at, route, **payload),
+            asset=chosen.part,
+            transition="reminder",
+        )
+        for one in recipients
+    ]
+    if platform.notifications.add(messages):
+        sent = template("shift hand-over sent")
+        platform.audit.add(actor.name, sent, about, at, after=route)
+    return len(recipients)
+
+
+def _mail(account: ShiftAccount, shift: Shift, language: Language) -> Iterator[str]:
+    """Yield the lines of a message, with instants that the delivery writes as local times."""
+    yield language.say(
+        "Shift from {start} to {end}.", start=shift.start.isoformat(), end=shift.end.isoformat()
+    )
+    yield sentence(account.total)
+    for section in account.sections:
+        if section.lines:
+            yield from ("", language.say("{name}:", name=section.title))
+            yield from (f"- {line.text}" for line in section.lines)
+        if more := section.number - len(section.lines):
+            yield language.say("{number} more are not listed.", number=str(more))
+
+
+def _notes(platform: OperatorPorts, plant: KnownPlant, chosen: ChosenShift) -> list[Line]:
+    """Return the notes of the part and of the whole plant, of the plant those of all parts."""
+    parts = [None, *([chosen.part] if chosen.part else sorted({*plant.parts.values()}))]
+    entries = [
+        (entry, part)
+        for part in parts
+        for entry in platform.audit.find(
+            AuditFilter(subject=_subject(part, chosen.shift), what=NOTE_WRITTEN), MOST_LISTED
+        )
+    ]
+    entries.sort(key=lambda pair: pair[0].at, reverse=True)
+    lines = []
+    for one, part in entries:
+        where = f" ({plant.asset_titles[part]})" if part and part != chosen.part else ""
+        lines.append(Line(f"{one.at.isoformat()} {one.actor}{where}: {one.after}"))
+    return lines
+
+
+def _subject(part: str | None, shift: Shift) -> str:
+    about = " ".join(filter(None, (part, shift.name))) or "plant"
+    return f"{about} {shift.start.isoformat(timespec='minutes')}"
+
+
+def _muted(
+    platform: OperatorPorts,
+    plant: KnownPlant,
+    chosen: ChosenShift,
+    now: datetime,
+    language: Language,
+) -> Iterator[str]:
+    """Yield the mutes that are present or begin soon."""
+    found = mutes_between(platform, now, now + (chosen.shift.end - chosen.shift.start))
+    about = {*found.line(chosen.part), *(chosen.assets or ())} if chosen.part else None
+    for one in sorted(found.mutes, key=lambda mute: (mute.since, mute.id)):
+        named = one.asset or one.part
+        if one.phase(now) != "over" and (about is None or named in (None, *about)):
+            title = plant.asset_titles.get(named or "")
+            definition = plant.titles.get(one.definition or "")
+            has_end = one.end != LAST_INSTANT
+            yield language.say(
+                "{kind}: {scope}, {start} to {end}: {reason} ({person})",
+                kind=sentence(language.translate(MUTE_KINDS[one.kind])).rstrip("."),
+                scope=describe_matcher(one, title, definition, language),
+                start=one.since.isoformat(),
+                end=one.end.isoformat() if has_end else language.say("returned by hand"),
+                reason=language.translate(one.reason),
+                person=one.actor,
+            )
+
+
+def _alarms(episodes: Sequence[Episode], plant: KnownPlant, language: Language) -> list[Line]:
+    """Return a line for each alarm: since when, who has taken it over, and what came of it."""
+    found = []
+    for e in episodes:
+        values = {
+            "severity": language.translate(SEVERITY_NAMES[e.severity_peak or e.severity]),
+            "title": e.title,
+            "asset": plant.asset_titles.get(e.asset, e.asset),
+        }
+        start = e.raised_at.isoformat()
+        said = (
+            language.say("{severity}: {title} on {asset}, since {since}", **values, since=start)
+            if e.closed_at is None
+            else language.say(
+                "{severity}: {title} on {asset}, {start} to {end}",
+                **values,
+                start=start,
+                end=e.closed_at.isoformat(),
+            )
+        )
+        found.append(Line(", ".join([said, *_state(e, language)]), e.id))
+    return found
+
+
+def _state(e: Episode, language: Language) -> Iterator[str]:
+    taken_by = e.assigned_to or (e.acknowledged and e.acknowledged.actor)
+    if taken_by:
+        yield language.say("taken over by {person}", person=taken_by)
+    elif e.closed_at is None:
+        yield language.say("taken over by no one")
+    if e.muted_by is not None:
+        yield language.say("muted")
+    if e.outcome_record and e.outcome_record.outcome != "undetermined":
+        yield language.translate(OUTCOME_NAMES[e.outcome_record.outcome])
+    verdicts = [given.verdict for given in e.feedback if given.verdict is not None]
+    if _is_question(e):
+        yield language.say("not answered")
+    elif verdicts:
+        yield language.translate(VERDICT_NAMES[verdicts[-1]])
+    elif any(given.acted for given in e.feedback):
+        yield language.say("acted")
+
+
+def _is_question(e: Episode) -> bool:
+    """Return whether an answer to an alarm is still expected."""
+    return e.muted_by is None and not any(given.verdict or given.acted for given in e.feedback)
+
+
+def _deeds(
+    e: Episode, plant: KnownPlant, shift: Shift, language: Language
+) -> Iterator[tuple[datetime, Line]]:
+    """Yield what people did about an alarm in a shift."""
+    done: list[tuple[str, datetime, str, str | None]] = []
+    for given in e.feedback:
+        if given.acted:
+            text = given.action or given.comment
+            done.append((_ACTED, given.acted_at or given.at, given.actor, text))
+        elif given.comment:
+            done.append((_COMMENTED, given.at, given.actor, given.comment))
+    for one in e.transitions:
+        if one.kind == "commented":
+            done.append((_COMMENTED, one.at, one.actor, language.translate(one.reason)))
+        elif one.kind == "assigned":
+            done.append((_TOOK_OVER, one.at, e.assigned_to or one.actor, None))
+        elif one.kind == "closed" and one.actor != "platform":
+            done.append((_CLOSED, one.at, one.actor, language.translate(one.reason)))
+    record = e.outcome_record
+    came = f" ({language.translate(OUTCOME_NAMES[record.outcome])})" if record else ""
+    where = f"{e.title}, {plant.asset_titles.get(e.asset, e.asset)}{came}"
+    for kind, at, person, said in done:
+        if shift.has(at):
+            what = language.say(kind, person=person) + (f": {said}" if said else "")
+            yield at, Line(f"{at.isoformat()} {what}; {where}", e.id)
+
+
+def _urgency(e: Episode) -> tuple[bool, int, float, str]:
+    severity = SEVERITIES.index(e.severity_peak or e.severity)
+    return e.muted_by is not None, -severity, -e.raised_at.timestamp(), e.id

@@ -1,0 +1,309 @@
+"""Assets, definitions and targets of a plant, read again only after one of them has changed; and
+the targets of which it is not known whether all is well, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from alerting.deferred import np
+from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.model import Revision
+from alerting.definitions.wording.language import translatable
+from alerting.episodes.targets import EvaluationTarget
+from alerting.kinds.protocol.evaluation import NOT_ASKED, WITHOUT_MODEL
+from alerting.operators.alarm_views import PlantAsset, TileAssets, find_parts, find_tile_assets
+from alerting.ports import EvaluationPlans, EvaluationPorts, States
+from alerting.readings.history import NO_TIME, from_millis, to_millis
+from alerting.usecases.platform_health.metrics import read_inventory
+
+_RECENT_HASH = timedelta(seconds=1)
+_SOON = timedelta(seconds=0.5)
+"""After this time the hash of the sources is found again, before anyone waits for it."""
+
+
+@dataclass(frozen=True)
+class KnownPlant:
+    """What is known of a plant. `latest`: newest revisions by name; `parts`: the part of each
+    asset; `lines`: parts by name with their titles."""
+
+    documents: Mapping[str, Asset]
+    assets: Mapping[str, PlantAsset]
+    parts: Mapping[str, str]
+    positions: Mapping[str, str]
+    latest: Mapping[str, Revision]
+    targets: tuple[EvaluationTarget, ...]
+    definition_counts: Mapping[str, int]
+    recent_coverage: RecentCoverage
+
+    @cached_property
+    def tile_assets(self) -> TileAssets:
+        """Return which assets have a definition."""
+        return find_tile_assets(self.assets, self.parts, self.definition_counts)
+
+    @cached_property
+    def suppressible(self) -> frozenset[str]:
+        """Return the names of the active definitions with suppression by design."""
+        return frozenset(
+            name
+            for name, one in self.latest.items()
+            if one.definition.suppression is not None and one.definition.state == "active"
+        )
+
+    @cached_property
+    def lines(self) -> dict[str, str]:
+        """Return the parts of the plant with an evaluated asset below them, titles by name; none if
+        that is the whole plant. A part that is a single asset has its tile."""
+        names = {name: self.parts[name] for name in self.definition_counts if name in self.parts}
+        several = {part for name, part in names.items() if part != name}
+        is_whole = len(set(names.values())) == 1
+        return {} if is_whole else {name: self.assets[name].title for name in sorted(several)}
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """Return the title of each definition, by name."""
+        return {name: one.definition.title or name for name, one in self.latest.items()}
+
+    @cached_property
+    def asset_titles(self) -> dict[str, str]:
+        """Return the title of each asset, by name."""
+        return {name: one.title for name, one in self.assets.items()}
+
+    @cached_property
+    def parents(self) -> dict[str, str | None]:
+        """Return the parent of each asset, None of the topmost one of a part."""
+        return {
+            name: None if self.parts[name] == name else asset.parent
+            for name, asset in self.assets.items()
+        }
+
+
+class RecentPlant:
+    """The plant, at most a second old, read again only after an asset, a definition or a revision
+    has changed."""
+
+    def __init__(self, later: Later | None = None) -> None:
+        """`later`: begins work that need not be awaited; None: the next who asks waits."""
+        self._later = later
+        self._hash: tuple[datetime, str] | None = None
+        self._begun: tuple[datetime, str] | None = None
+        self._known: tuple[str, KnownPlant] | None = None
+
+    def find(self, platform: EvaluationPorts, now: datetime) -> KnownPlant:
+        """Return the plant. `now`: the real time."""
+        written = self._find_hash(platform.evaluation_plans, now)
+        if self._known is None or not written or self._known[0] != written:
+            self._known = written, read_plant(platform, self._later)
+        return self._known[1]
+
+    def _find_hash(self, plans: EvaluationPlans, now: datetime) -> str:
+        """Return the hash of all sources of the plant, empty where there is none."""
+
+        def read() -> str:
+            written = plans.source_hash()
+            self._hash = now, written
+            return written
+
+        found = self._hash
+        if found is None or not timedelta(0) <= now - found[0] < _RECENT_HASH:
+            return read()
+        if self._later is not None and now - found[0] >= _SOON and self._begun is not found:
+            self._begun = found
+            self._later(read)
+        return found[1]
+
+
+def read_plant(platform: EvaluationPorts, later: Later | None = None) -> KnownPlant:
+    """Return all assets, definitions and targets. `later`: see `RecentCoverage`."""
+    inventory = read_inventory(platform)
+    documents = {asset.name: asset for asset in platform.assets.all()}
+    assets = {
+        name: PlantAsset(name, one.title or name, one.parent) for name, one in documents.items()
+    }
+    tree = AssetTree(documents.values())
+    definition_counts: dict[str, int] = {}
+    for target in inventory.targets:
+        definition_counts[target.asset] = definition_counts.get(target.asset, 0) + 1
+    return KnownPlant(
+        documents,
+        assets,
+        find_parts(assets),
+        {name: tree.position(one) for name, one in documents.items()},
+        {one.name: one for one in platform.definitions.latest_revisions()},
+        inventory.targets,
+        definition_counts,
+        RecentCoverage(later),
+    )
+
+
+Later = Callable[[Callable[[], object]], object]
+"""Begins work that need not be awaited."""
+GapKind = Literal["no model", "unknown", "late", "never"]
+NO_MODEL = translatable("there is no model in service yet")
+NOT_EVALUATED_YET = translatable("it was never evaluated")
+_MANY = 500
+_RECENT_COVERAGE = timedelta(seconds=5)
+_LONGEST = timedelta(seconds=15)
+"""For so long the coverage of before is shown while it is found again."""
+LATE = translatable("its evaluation is late")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Targets of one definition that are not evaluated for one reason. `since`: up to when the
+    first of them was evaluated; None: never."""
+
+    definition: str
+    kind: GapKind
+    reason: str
+    assets: tuple[str, ...]
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class EvaluationCoverage:
+    """How far the targets are evaluated: `until`, the earliest of those that are evaluated on time,
+    None without one; and the gaps, those of most assets first.
+
+    `on_time_until`: the last instant at which no other target is late, if no state is written;
+    None: none can become late.
+    """
+
+    until: datetime | None
+    gaps: tuple[Gap, ...]
+    on_time_until: datetime | None
+
+    @cached_property
+    def unknown_by_asset(self) -> Mapping[str, int]:
+        """Return on how many definitions nothing is known, by asset."""
+        found: dict[str, int] = {}
+        for gap in self.gaps:
+            for asset in gap.assets:
+                found[asset] = found.get(asset, 0) + 1
+        return found
+
+
+class _Found(NamedTuple):
+    """A coverage, the instant of which it is, and the versions of the states it was found in."""
+
+    at: datetime
+    coverage: EvaluationCoverage
+    versions: str
+
+
+class RecentCoverage:
+    """Coverage of many targets, found again after some seconds if a state was written or a target
+    became late meanwhile: finding it takes longer than the rest of a page."""
+
+    def __init__(self, later: Later | None = None) -> None:
+        """`later`: begins work that need not be awaited; None: it is always awaited."""
+        self._found: _Found | None = None
+        self._later = later
+        self._begun: datetime | None = None
+
+    def find(
+        self, states: States, targets: Sequence[EvaluationTarget], now: datetime, late: timedelta
+    ) -> EvaluationCoverage:
+        """Return how far targets are evaluated, as `find_gaps`, of some seconds ago if they are
+        many."""
+
+        def find_again() -> EvaluationCoverage:
+            versions = states.versions()  # a write after this is found the next time
+            coverage = find_gaps(states, targets, now, late)
+            self._found = _Found(now, coverage, versions)
+            return coverage
+
+        if len(targets) <= _MANY:
+            return find_gaps(states, targets, now, late)
+        if self._found is None:
+            return find_again()
+        at, coverage, versions = self._found
+        if timedelta(0) <= now - at < _RECENT_COVERAGE:
+            return coverage
+        is_on_time = coverage.on_time_until is None or now <= coverage.on_time_until
+        if at <= now and is_on_time and states.versions() == versions:
+            self._found = _Found(now, coverage, versions)
+            return coverage
+        if self._later is None or not timedelta(0) <= now - at < _LONGEST:
+            return find_again()
+        if self._begun != at:  # once for all who ask meanwhile
+            self._begun = at
+            self._later(find_again)
+        return coverage
+
+
+def find_gaps(
+    states: States, targets: Sequence[EvaluationTarget], now: datetime, late: timedelta
+) -> EvaluationCoverage:
+    """Return how far targets are evaluated. `late`: the delay behind schedule and latency from
+    which on an evaluation is late."""
+    if not targets:
+        return EvaluationCoverage(None, (), None)
+    table = states.load_many([target.key for target in targets])
+    instant = to_millis(now)
+    allowed = np.array([t.every + t.latency for t in targets], np.int64)
+    has_state = table.watermark != NO_TIME
+    since = np.array([t.since for t in targets], np.int64)
+    reached = np.where(has_state, table.watermark, since)
+    last_on_time = reached + allowed + late // timedelta(milliseconds=1)
+    is_late = last_on_time < instant
+    is_unknown = table.unknown_count > 0
+    needs_model = np.array([t.needs_model for t in targets])
+    suspects = np.flatnonzero(is_late | is_unknown | (needs_model & ~has_state)).tolist()
+    found: dict[tuple[str, GapKind, str], list[int]] = {}
+    for row in suspects:
+        kind: GapKind
+        reason: str
+        if has_state[row] and is_late[row]:
+            kind = "late"
+            reason = LATE
+        elif is_unknown[row]:
+            kind = "unknown"
+            reason = table.unknown_reason[row] or ""
+        elif targets[row].needs_model:
+            kind = "no model"
+            reason = NO_MODEL
+        else:
+            kind = "never"
+            reason = NOT_EVALUATED_YET
+        found.setdefault((targets[row].definition, kind, reason), []).append(row)
+    on_time = np.setdiff1d(np.flatnonzero(has_state), suspects)
+    until = from_millis(int(table.watermark[on_time].min())) if len(on_time) else None
+    gaps = [
+        _gap(definition, kind, reason, [targets[row].asset for row in rows], table.watermark[rows])
+        for (definition, kind, reason), rows in found.items()
+    ]
+    ordered = sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason))
+    on_time_until = None if is_late.all() else from_millis(int(last_on_time[~is_late].min()))
+    return EvaluationCoverage(until, tuple(ordered), on_time_until)
+
+
+def without_champion(gaps: Iterable[Gap]) -> list[str]:
+    """Return the definitions of which a gap says that there is no model."""
+    return sorted({gap.definition for gap in gaps if _lacks_model(gap)})
+
+
+def with_champions(gaps: Iterable[Gap], serving: Collection[str]) -> tuple[Gap, ...]:
+    """Return the gaps, without saying of a definition that has a champion that it has none: the
+    state may have been stored before the model went into service."""
+    return tuple(
+        replace(gap, kind="never", reason=NOT_ASKED)
+        if _lacks_model(gap) and gap.definition in serving
+        else gap
+        for gap in gaps
+    )
+
+
+def _lacks_model(gap: Gap) -> bool:
+    return gap.kind == "no model" or gap.reason in WITHOUT_MODEL
+
+
+def _gap(
+    definition: str, kind: GapKind, reason: str, assets: Iterable[str], watermarks: np.ndarray
+) -> Gap:
+    known = watermarks[watermarks != NO_TIME]
+    since = from_millis(int(known.min())) if len(known) else None
+    return Gap(definition, kind, reason, tuple(sorted(assets)), since)

@@ -1,0 +1,332 @@
+"""The present state of the plant for operators: alarms by cause, tiles, what is not known, and what
+helped last time."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.definitions.fields.hours import spans
+from alerting.definitions.model import SEVERITIES, Definition, Severity
+from alerting.definitions.routes import Route
+from alerting.detection.occurrences import INSIDE_PROBLEM, REASONS
+from alerting.episodes.episode import Episode, ExpectedWindow, expected_window
+from alerting.operators.alarm_views import (
+    Cause,
+    EndedAlarms,
+    PartTiles,
+    chain_above,
+    find_tile_assets,
+    group_by_cause,
+    group_ended,
+    is_of,
+    join_lone_parts,
+    make_tiles,
+    raised_in,
+)
+from alerting.operators.mutes import Mute, MuteMark, find_marks
+from alerting.ports import Definitions, Episodes, UpkeepPorts
+from alerting.recommendation.experience import Experience, find_similar, summarise
+from alerting.reporting.variable_charts import Sparkline
+from alerting.usecases.definitions.next_steps import champion_versions
+from alerting.usecases.mutes import MutesInForce, mutes_at
+from alerting.usecases.notification.episode_values import present_values
+from alerting.usecases.operators.known_plant import (
+    EvaluationCoverage,
+    Gap,
+    KnownPlant,
+    with_champions,
+    without_champion,
+)
+
+OPEN_READ = 200
+OVER_READ = 50
+_VALUES_SHOWN = 12
+_SHIFT_BACK = timedelta(hours=24)
+_EARLIER_READS = 10
+
+
+@dataclass(frozen=True)
+class NowFilters:
+    """The part of the present that a person looks at.
+
+    `line`: a part of the plant; `asset`: one asset; `severity`: this or a worse one; `shift`: a
+    route with shifts, alarms raised in its hours of the last day; `mine`: taken over or
+    acknowledged by the person who looks.
+    """
+
+    line: str | None = None
+    asset: str | None = None
+    severity: Severity | None = None
+    shift: str | None = None
+    mine: bool = False
+
+    @property
+    def is_set(self) -> bool:
+        return self != NowFilters()
+
+
+@dataclass(frozen=True)
+class Now:
+    """The present state of the plant.
+
+    `happening`, `expected`: causes with the alarms that followed them. `over`: ended and not
+    acknowledged. `more_open`, `more_over`: there are more than were read. `windows`, `values`: by
+    the id of an episode. `mutes`: those of this instant. `gaps`: what is not evaluated, on
+    `gap_assets` assets; `evaluated_until`: up to when the rest is. `target_count`: number of
+    evaluated targets.
+    """
+
+    at: datetime
+    parts: tuple[PartTiles, ...]
+    happening: tuple[Cause, ...]
+    expected: tuple[Cause, ...]
+    over: tuple[EndedAlarms, ...]
+    gaps: tuple[Gap, ...]
+    gap_assets: int
+    evaluated_until: datetime | None
+    target_count: int
+    more_open: bool
+    more_over: bool
+    windows: Mapping[str, ExpectedWindow]
+    values: Mapping[str, Sparkline]
+    mutes: tuple[Mute, ...]
+
+    @property
+    def still_open(self) -> list[Episode]:
+        return [e for cause in (*self.happening, *self.expected) for e in cause.episodes]
+
+    @property
+    def tile_groups(self) -> list[PartTiles]:
+        """Return the parts as they are drawn: assets that are a part by themselves together."""
+        return join_lone_parts(self.parts)
+
+    @property
+    def gap_definitions(self) -> int:
+        """Return how many definitions are not evaluated somewhere."""
+        return len({gap.definition for gap in self.gaps})
+
+    @property
+    def unacknowledged(self) -> int:
+        """Return how many alarms wait to be acknowledged, without muted ones."""
+        waiting = [e for e in self.still_open if e.acknowledged is None and e.muted_by is None]
+        return len(waiting) + sum(len(group.episodes) for group in self.over)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Past alarms, newest first; `last`: the last one that was looked at, None where there is none
+    behind it."""
+
+    episodes: tuple[Episode, ...]
+    last: Episode | None
+
+
+def read_now(
+    platform: UpkeepPorts,
+    plant: KnownPlant,
+    filters: NowFilters,
+    person: str,
+    routes: Iterable[Route] = (),
+) -> Now:
+    """Return the present state, as far as the filters let it through. `routes`: of shifts."""
+    now = platform.clock.now()
+    newest = platform.episodes.find(open_only=True, limit=OPEN_READ + 1)
+    over = platform.episodes.over_unacknowledged(OVER_READ + 1)
+    hours = _hours_of(filters.shift, routes, now)
+    shows = [e for e in newest[:OPEN_READ] if _lets_through(e, filters, plant, person, hours)]
+    shown_over = [e for e in over[:OVER_READ] if _lets_through(e, filters, plant, person, hours)]
+    evaluated = _gaps_within(
+        plant.recent_coverage.find(
+            platform.states, plant.targets, now, platform.health_limits.evaluation_late
+        ),
+        filters,
+        plant,
+        newest,
+    )
+    claimed = [plant.latest[n] for n in without_champion(evaluated.gaps) if n in plant.latest]
+    serving = champion_versions(platform.definitions, platform.decisions, claimed)
+    gaps = with_champions(evaluated.gaps, serving)
+    causes = group_by_cause(shows, plant.parents)
+    definitions = find_definitions(platform.definitions, plant, (e.definition for e in shows))
+    mutes = mutes_at(platform, now)
+    leading = [cause.first for cause in causes[:_VALUES_SHOWN]]
+    tile_assets = plant.tile_assets
+    if filters.asset is not None or filters.line is not None:
+        assets = {name: a for name, a in plant.assets.items() if is_part(name, filters, plant)}
+        tile_assets = find_tile_assets(assets, plant.parts, plant.definition_counts)
+    parts = make_tiles(
+        tile_assets,
+        shows,
+        shown_over,
+        evaluated.unknown_by_asset,
+        _find_marks(plant, mutes, now),
+    )
+    return Now(
+        at=now,
+        parts=tuple(parts),
+        happening=tuple(cause for cause in causes if cause.phase == "happening"),
+        expected=tuple(cause for cause in causes if cause.phase == "expected"),
+        over=tuple(group_ended(shown_over)),
+        gaps=gaps,
+        gap_assets=len(evaluated.unknown_by_asset),
+        evaluated_until=evaluated.until,
+        target_count=len(plant.targets),
+        more_open=len(newest) > OPEN_READ,
+        more_over=len(over) > OVER_READ,
+        windows=find_windows(shows, definitions),
+        values=present_values(platform.readings, leading, definitions, plant.documents, now),
+        mutes=tuple(
+            one
+            for one in mutes.mutes
+            if one.phase(now) == "present" and _is_about(one, filters, plant, mutes)
+        ),
+    )
+
+
+def read_earlier(
+    platform: UpkeepPorts,
+    plant: KnownPlant,
+    filters: NowFilters,
+    person: str,
+    routes: Iterable[Route],
+    limit: int,
+    before: tuple[datetime, str] | None = None,
+) -> Earlier:
+    """Return past alarms that the filters let through, newest first: about `limit` at most, of the
+    last 500. `before`: those raised ahead of it are left out. `routes`: of shifts."""
+    hours = _hours_of(filters.shift, routes, platform.clock.now())
+    assets = None if filters.asset is None else [filters.asset]
+    if assets is None and filters.line is not None:
+        assets = [a for a in plant.assets if is_part(a, filters, plant)]
+    since = hours[0][0] if hours else None
+    found: list[Episode] = []
+    last = None
+    for _ in range(_EARLIER_READS):
+        read = platform.episodes.find(start=since, limit=limit + 1, before=before, assets=assets)
+        page = read[:limit]
+        found += [e for e in page if _lets_through(e, filters, plant, person, hours)]
+        if len(read) <= limit:
+            return Earlier(tuple(found), None)
+        last = page[-1]
+        before = (last.raised_at, last.id)
+        if 2 * len(found) > limit:
+            break
+    return Earlier(tuple(found), last)
+
+
+def find_definitions(
+    definitions: Definitions, plant: KnownPlant, names: Iterable[str]
+) -> dict[str, Definition]:
+    """Return the newest definition of each name; one that a person sees on a single asset only is
+    read by itself."""
+    found = {}
+    for name in dict.fromkeys(names):
+        revision = plant.latest.get(name) or next(reversed(definitions.revisions(name)), None)
+        if revision is not None:
+            found[name] = revision.definition
+    return found
+
+
+def find_windows(
+    episodes: Iterable[Episode], definitions: Mapping[str, Definition]
+) -> dict[str, ExpectedWindow]:
+    """Return when the problem of each episode is expected, by its id."""
+    found = {}
+    for episode in episodes:
+        definition = definitions.get(episode.definition)
+        horizon = timedelta(0) if definition is None else definition.horizon
+        window = expected_window(episode, horizon)
+        if window is not None:
+            found[episode.id] = window
+    return found
+
+
+def _find_marks(plant: KnownPlant, mutes: MutesInForce, now: datetime) -> dict[str, MuteMark]:
+    """Return what is muted beyond single targets."""
+    wide = [one for one in mutes.mutes if not one.is_target]
+    if not wide:
+        return {}
+    lines = {}
+    for name in plant.assets:
+        chain = chain_above(name, plant.assets)
+        has_more = plant.assets[chain[-1]].parent is not None  # above what the person sees
+        lines[name] = (*chain, *(mutes.line(chain[-1]) if has_more else ()))
+    definitions: dict[str, set[str]] = {}
+    for target in plant.targets:
+        definitions.setdefault(target.asset, set()).add(target.definition)
+    return find_marks(wide, lines, definitions, now)
+
+
+def _hours_of(
+    shift: str | None, routes: Iterable[Route], now: datetime
+) -> list[tuple[datetime, datetime]] | None:
+    route = next((r for r in routes if r.name == shift and r.shifts), None)
+    return None if route is None else spans(route.shifts, route.zone, now - _SHIFT_BACK, now)
+
+
+def _is_about(mute: Mute, filters: NowFilters, plant: KnownPlant, mutes: MutesInForce) -> bool:
+    """Return whether the filters show what a mute names (nothing: all), or an asset below it."""
+    shown = filters.asset or filters.line
+    named = mute.asset or mute.part
+    if named is None or shown is None:
+        return True
+    return is_part(named, filters, plant) or mute.part in mutes.line(shown)
+
+
+def is_part(asset: str, filters: NowFilters, plant: KnownPlant) -> bool:
+    """Return whether the filters show an asset, by its name and line."""
+    if filters.asset is not None and asset != filters.asset:
+        return False
+    return filters.line is None or plant.parts.get(asset) == filters.line
+
+
+def _lets_through(
+    episode: Episode,
+    filters: NowFilters,
+    plant: KnownPlant,
+    person: str,
+    hours: list[tuple[datetime, datetime]] | None,
+) -> bool:
+    return (
+        is_part(episode.asset, filters, plant)
+        and (
+            filters.severity is None
+            or SEVERITIES.index(episode.severity) >= SEVERITIES.index(filters.severity)
+        )
+        and (not filters.mine or is_of(episode, person))
+        and (hours is None or raised_in(episode, hours))
+    )
+
+
+def _gaps_within(
+    evaluated: EvaluationCoverage,
+    filters: NowFilters,
+    plant: KnownPlant,
+    alarms: Iterable[Episode],
+) -> EvaluationCoverage:
+    """Return the gaps of the assets that a person looks at. None where the problem has started and
+    an open alarm says so: nothing else can come there before it is over."""
+    open_targets = {(e.definition, e.asset) for e in alarms}
+    started = REASONS[INSIDE_PROBLEM]
+    gaps = []
+    for gap in evaluated.gaps:
+        assets = tuple(
+            asset
+            for asset in gap.assets
+            if is_part(asset, filters, plant)
+            and not (gap.reason == started and (gap.definition, asset) in open_targets)
+        )
+        if assets:
+            gaps.append(Gap(gap.definition, gap.kind, gap.reason, assets, gap.since))
+    return EvaluationCoverage(evaluated.until, tuple(gaps), evaluated.on_time_until)
+
+
+_SEARCHED = 100
+"""Earlier episodes of the definition among which similar ones are looked for, the newest."""
+
+
+def experience_of(episodes: Episodes, episode: Episode) -> Experience:
+    """Return the earlier episodes most like one, and what was done about them."""
+    before = (episode.raised_at, episode.id)
+    earlier = episodes.find(episode.definition, limit=_SEARCHED, before=before)
+    return summarise(find_similar(episode, earlier))

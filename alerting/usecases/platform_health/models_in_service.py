@@ -1,0 +1,401 @@
+"""Models in service beside what came: an alert for a model that became worse, and one on an asset
+where some variables left what the model learned from.
+
+Drift is looked for once a day, by hourly means of the last day: their population stability index
+(PSI) over ten bins of the training, the level of the day beside the levels of the training's days,
+and the share of hours that lie where no hour of the training did; of categories the share of values
+that the training never saw.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.deferred import pd
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import first_line
+from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition, matching_assets
+from alerting.definitions.revisions import question_of
+from alerting.definitions.wording.language import Styled, join_first, joined, template, translatable
+from alerting.detection.suppression import SuppressedInterval, is_covered
+from alerting.kinds.protocol.evaluation import ModelVerification, Served
+from alerting.kinds.registry import verifying_kind_of
+from alerting.ports import DecisionRecord, ModelUnavailable, ReportPorts, UpkeepPorts
+from alerting.ports.logs import id_logger
+from alerting.readings.buckets import HOUR
+from alerting.readings.history import from_millis, to_millis
+from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED, record_faults
+from alerting.usecases.definitions.versions import active, answer_at, segments, with_stored_features
+from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.labels import labelled_intervals
+from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.platform_health.check import MOST_NAMED
+from alerting.usecases.trends.samples import load_columns, read_buckets
+
+if TYPE_CHECKING:
+    from alerting.readings.history import History
+
+Floats = npt.NDArray[np.float64]
+Hours = npt.NDArray[np.int64]
+LONGEST = timedelta(days=60)
+"""Of the training, its newest part."""
+CLEAR_PSI = 0.25
+_DAY = 24 * HOUR
+_LEAST_DAYS = 7
+_LEAST_HOURS = 6  # of a day
+_FARTHEST = 2.0  # deviations of daily levels beyond the farthest day of the training
+_UNSEEN_HOURS = 0.25  # share
+_UNSEEN_TEXTS = 0.05  # share
+_MOST_READINGS = 500_000  # that are not rolled up
+_MOST_VARIABLES = 200
+_BINS = 10
+_LEAST_SHARE = 1e-3  # of a bin, so that an empty one has a logarithm
+_VALUE = template("{variable} ({level} instead of {low} to {high})")
+_ADVICE = template(
+    "Look at the sensor; if the line stays like this, train again, else mark the time as not to be "
+    "learned from."
+)
+
+
+class Moved(NamedTuple):
+    """A variable that left what its model learned: the `level` of the last day and those of the
+    training's days; of a category no levels. `unseen`: share as never in the training."""
+
+    variable: str
+    psi: float
+    unseen: float
+    level: float | None = None
+    low: float = 0.0
+    high: float = 0.0
+
+
+def check_drift(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
+    """Check each definition with a model in service, raise and end the alerts; return a sentence on
+    each. Idempotent.
+
+    What cannot be told keeps its alert. One definition that cannot be checked stops no other.
+    """
+    said = dict[str, str]()
+    moved = dict[str, dict[str, Moved]]()
+    readers = dict[str, set[str]]()
+    unknown = set[str]()
+    for revision in active(platform.definitions):
+        if not isinstance(revision.definition, ModelDefinition):
+            continue
+        try:
+            found = _check(platform, revision, revision.definition, as_of)
+        except Exception as fault:  # of one definition: the others are checked
+            _log.warning("drift not checked: %s", first_line(fault), definition=revision.name)
+            said[revision.name] = f"cannot tell: {first_line(fault)}"
+            unknown |= {asset.name for asset in platform.assets.all()}
+            continue
+        for asset, variables in found.items():
+            if variables is None:
+                unknown.add(asset)
+            elif variables:
+                moved.setdefault(asset, {}).update({one.variable: one for one in variables})
+                readers.setdefault(asset, set()).add(revision.name)
+        said[revision.name] = _describe(found)
+    faults = {
+        asset: _reason([*variables.values()], sorted(readers[asset]))
+        for asset, variables in moved.items()
+    }
+    record_faults(
+        platform.platform_alerts, DRIFTED, faults, as_of, lambda asset: asset not in unknown
+    )
+    return said
+
+
+def _check(
+    platform: UpkeepPorts, revision: Revision, definition: ModelDefinition, as_of: datetime
+) -> dict[str, list[Moved] | None]:
+    """Return by asset what moved; None where that cannot be told; nothing without a model."""
+    decisions = platform.decisions.for_definition(revision.name)
+    answer = answer_at(platform.definitions.revisions(revision.name), decisions, as_of)
+    learned = learned_from(decisions, as_of, answer.version)
+    if answer.version is None or learned is None:
+        return {}
+    return {
+        asset.name: find_moved(platform, definition, asset, learned, as_of)
+        for asset in matching_assets(definition, platform.assets.all())
+    }
+
+
+def learned_from(
+    records: Sequence[DecisionRecord], end: datetime, version: int | None
+) -> tuple[datetime, datetime] | None:
+    """Return the time from which a model learned; None if that is not stated. `version`: the one
+    that serves, else the last one promoted before `end`."""
+    promoted = [r for r in records if r.promoted]
+    served = (r for r in reversed(promoted) if r.challenger_version == version)
+    serving = next(served, None) or next((r for r in reversed(promoted) if r.at < end), None)
+    stated = serving.evidence.get("learned", {}) if serving else {}
+    if not stated:
+        return None
+    return datetime.fromisoformat(stated["start"]), datetime.fromisoformat(stated["end"])
+
+
+def find_moved(
+    platform: UpkeepPorts,
+    definition: ModelDefinition,
+    asset: Asset,
+    learned: tuple[datetime, datetime],
+    as_of: datetime,
+) -> list[Moved] | None:
+    """Return the variables that left what was learned, without suppressed times and those that are
+    not to be learned from; None without enough hours of any."""
+    until = to_millis(as_of - definition.latency(asset, platform.latency)) // HOUR * HOUR
+    first = to_millis(max(learned[0], learned[1] - LONGEST)) // HOUR * HOUR
+    last = min(to_millis(learned[1]) // HOUR * HOUR, until - _DAY)
+    suppressed = suppressed_intervals_by_asset(
+        platform, definition, [asset], from_millis(first), as_of
+    )
+    labelled = labelled_intervals(platform, definition, [asset], as_of)
+    left_out = [*suppressed.get(asset.name, ()), *labelled.get(asset.name, ())]
+    seen = definition.variables_evaluated(asset)
+    names = sorted(seen & asset.variables.keys())[:_MOST_VARIABLES]
+    numbers = [name for name in names if asset.variables[name].type != "category"]
+    parts = [
+        read_buckets(platform, asset, numbers, *span, "hours", _MOST_READINGS).of
+        for span in ((first, last), (until - _DAY, until))
+    ]
+    compared = []
+    for name in numbers:
+        (at, before), (_, recent) = (
+            _without(one[name].start, one[name].total / np.maximum(one[name].count, 1), left_out)
+            for one in ({name: part[name].has_good()} for part in parts)
+        )
+        compared.append(compare_hours(name, (at - until) // _DAY, before, recent))
+    for name in set(names) - set(numbers):
+        learned_texts = _texts(platform, asset, name, first, last, left_out)
+        now = _texts(platform, asset, name, until - _DAY, until, left_out)
+        compared.append(compare_texts(name, learned_texts, now))
+    told = [one for one in compared if one is not None]
+    return [one for one, is_moved in told if is_moved] if told else None
+
+
+def compare_hours(
+    name: str, day: Hours, before: Floats, recent: Floats
+) -> tuple[Moved, bool] | None:
+    """Return a number's last hours beside those of the training, which are of these days, and
+    whether it moved; None of too few."""
+    days = [before[day == one] for one in np.unique(day)]
+    days = [hours for hours in days if len(hours) >= _LEAST_HOURS]
+    if len(days) < _LEAST_DAYS or len(recent) < _LEAST_HOURS:
+        return None
+    levels = np.array([np.median(hours) for hours in days])
+    level = float(np.median(recent))
+    low = float(levels.min())
+    high = float(levels.max())
+    width = float(before.max() - before.min())
+    slack = max(0.1 * width, 1e-9 * float(np.abs(before).max()))
+    outside = (recent < before.min() - slack) | (recent > before.max() + slack)
+    unseen = float(outside.mean())
+    edges = np.unique(np.quantile(before, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    psi = _psi(before, recent, edges)
+    beyond = max(low - level, level - high)
+    is_far = beyond > max(_FARTHEST * float(levels.std()), 0.1 * float(before.std()), slack / 10)
+    moved = psi > CLEAR_PSI and (is_far or unseen > _UNSEEN_HOURS)
+    return Moved(name, psi, unseen, level, low, high), moved
+
+
+def compare_texts(
+    name: str, before: Sequence[str], recent: Sequence[str]
+) -> tuple[Moved, bool] | None:
+    """Return a category's last values beside those of the training, and whether some are new; None
+    of too few."""
+    if not before or not recent:
+        return None
+    texts = sorted({*before, *recent})
+    old, new = (np.searchsorted(texts, list(part)) for part in (before, recent))
+    psi = _psi(old, new, np.arange(1, len(texts)))
+    unseen = 1 - sum(one in {*before} for one in recent) / len(recent)
+    return Moved(name, psi, unseen), unseen > _UNSEEN_TEXTS
+
+
+def _psi(before: npt.NDArray[Any], recent: npt.NDArray[Any], edges: npt.NDArray[Any]) -> float:
+    """Return the population stability index of two samples over bins with these inner edges."""
+    shares = [
+        np.bincount(np.searchsorted(edges, part, side="right"), minlength=len(edges) + 1)
+        / len(part)
+        for part in (before, recent)
+    ]
+    old, new = (np.maximum(share, _LEAST_SHARE) for share in shares)
+    return float(((new - old) * np.log(new / old)).sum())
+
+
+def _without(
+    at: Hours, values: Floats, left_out: Sequence[SuppressedInterval]
+) -> tuple[Hours, Floats]:
+    """Return the hours that meet no interval."""
+    kept = ~(is_covered(left_out, at) | is_covered(left_out, at + HOUR - 1))
+    return at[kept], values[kept]
+
+
+def _texts(
+    platform: UpkeepPorts,
+    asset: Asset,
+    name: str,
+    start: int,
+    end: int,
+    left_out: Sequence[SuppressedInterval],
+) -> list[str]:
+    """Return the texts of a category, day by day from the newest as far as a bound reaches."""
+    found = list[str]()
+    while end > start and len(found) < _MOST_READINGS:
+        first = max(start, end - _DAY)
+        columns = load_columns(platform.readings, asset, [name], first, end)
+        values = columns.values[name]
+        kept = ~(np.asarray(pd.isna(values)) | is_covered(left_out, columns.ts))
+        found += [str(value) for value in values[kept]]
+        end = first
+    return found
+
+
+def _reason(moved: Sequence[Moved], readers: Sequence[str]) -> str:
+    """Return what moved on an asset and what to do, for the engineer; what moved most first."""
+    named = [
+        one.variable
+        if one.level is None
+        else translatable(
+            _VALUE,
+            variable=one.variable,
+            level=Styled(one.level, ".4g"),
+            low=Styled(one.low, ".4g"),
+            high=Styled(one.high, ".4g"),
+        )
+        for one in sorted(moved, key=lambda one: (-one.psi, one.variable))
+    ]
+    what = translatable(
+        "{moved} left what {models} learned from.",
+        moved=join_first(named, MOST_NAMED),
+        models=join_first(readers, MOST_NAMED),
+    )
+    return joined(" ", what, translatable(_ADVICE))
+
+
+def _describe(found: dict[str, list[Moved] | None]) -> str:
+    parts = [
+        f"{', '.join(one.variable for one in moved)} of {asset} moved"
+        for asset, moved in found.items()
+        if moved
+    ]
+    parts += [f"cannot tell of {asset}" for asset, moved in found.items() if moved is None]
+    if not found:
+        return "cannot tell: no model is in service that states from which time it learned"
+    return "; ".join(parts) or "nothing moved"
+
+
+MEASURED_FOR = timedelta(days=28)
+
+_log = id_logger(__name__)
+
+
+def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
+    """Measure each model in service over 28 days; return a sentence on each. Idempotent.
+
+    A model that cannot be measured, for example with too few values so far, keeps its alert.
+    """
+    models = ModelCache(platform)
+    found = dict[str, str]()
+    faults = dict[str, str]()
+    revisions = active(platform.definitions)
+    for revision in revisions:
+        try:
+            verification = verify_model(platform, models, revision, as_of - MEASURED_FOR, as_of)
+        except ModelUnavailable as unavailable:  # has a platform alert of its own
+            _log.warning("not measured: %s", unavailable, definition=revision.name)
+            continue
+        except Exception as fault:  # of one model: the others are measured
+            _log.warning("not measured: %s", first_line(fault), definition=revision.name)
+            continue
+        if verification is not None:
+            found[revision.name] = verification.sentence
+            faults |= {} if verification.fault is None else {revision.name: verification.fault}
+    names = {revision.name for revision in revisions}
+    record_faults(
+        platform.platform_alerts,
+        MISCALIBRATED,
+        faults,
+        as_of,
+        lambda name: name in found or name not in names,
+    )
+    return found
+
+
+def verify_model(
+    platform: ReportPorts | UpkeepPorts,
+    models: ModelCache,
+    revision: Revision,
+    start: datetime,
+    as_of: datetime,
+) -> ModelVerification | None:
+    """Measure one definition's models; None if unknown.
+
+    Raises ModelUnavailable if a model cannot be read.
+    """
+    definition = revision.definition
+    kind = verifying_kind_of(revision.definition)
+    if kind is None or not isinstance(definition, TrainedDefinition):
+        return None
+    definition = with_stored_features(platform.derived_features, definition)
+    served = _served(platform, models, revision, start, as_of)
+    if not served:
+        return None
+    assets = matching_assets(definition, platform.assets.all())
+    return kind.verify(
+        definition,
+        served,
+        _histories(platform, definition, served, assets, as_of),
+        as_of,
+        suppressed_intervals_by_asset(platform, definition, assets, start, as_of),
+    )
+
+
+def _served(
+    platform: ReportPorts | UpkeepPorts,
+    models: ModelCache,
+    revision: Revision,
+    start: datetime,
+    as_of: datetime,
+) -> list[Served]:
+    """Return the models that served, each as it did, for the question of a revision."""
+    question = question_of(revision)
+    found = list[Served]()
+    for part in segments(
+        platform.definitions.revisions(revision.name),
+        platform.decisions.for_definition(revision.name),
+        start,
+        as_of,
+    ):
+        if (
+            part.revision is None
+            or part.model_version is None
+            or question_of(part.revision) != question
+        ):
+            continue
+        model = models.get(part.revision.definition, part.model_version)
+        found.append(
+            Served(part.start, part.end, replace(model, refit=None) if part.by_twin else model)
+        )
+    return found
+
+
+def _histories(
+    platform: ReportPorts | UpkeepPorts,
+    definition: TrainedDefinition,
+    served: Sequence[Served],
+    assets: Sequence[Asset],
+    as_of: datetime,
+) -> "Iterator[History]":
+    """Yield what the models and the problem read of each asset, one asset at a time."""
+    reach = max(part.model.plan.reach_ms for part in served)
+    begin = served[0].start - timedelta(milliseconds=reach) - definition.gap - definition.horizon
+    variables = {name for part in served for name in part.model.plan.variables}
+    for asset in assets:
+        names = sorted((variables | definition.variables_read(asset)) & asset.variables.keys())
+        yield platform.readings.load(asset, begin, as_of, names)

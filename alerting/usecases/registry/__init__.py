@@ -1,1 +1,0 @@
-"""Model files, registered with their hashes and read only if these match."""

@@ -1,1 +1,0 @@
-"""Material of a report, read from the stores: episodes, readings around them, moving limits."""

@@ -1,1 +1,0 @@
-"""Sinks: deliver values and alarms to other systems."""

@@ -1,0 +1,549 @@
+"""The run of a training, and what it stores for the next step: dataset and candidates, and of a
+training without problems its readings, read once for all steps."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from alerting.deferred import pa, pd, pq
+from alerting.definitions.assets import Asset, VariableType, types_of
+from alerting.definitions.faults import TrainingRefused, UserError
+from alerting.definitions.model import ModelDefinition, matching_assets
+from alerting.definitions.wording.language import translatable
+from alerting.detection.categories import Labels, longest_hold
+from alerting.episodes.outcome import consensus
+from alerting.kinds.protocol.training import (
+    LearningData,
+    NormalTime,
+    TrainingSource,
+    VerdictInterval,
+)
+from alerting.kinds.registry import estimation_of
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.data.files import dataset_from_files
+from alerting.learning.data.findings import describe_findings
+from alerting.learning.data.point_in_time import point_in_time_view
+from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.selection.decision import PROPOSAL, DatasetProfile, PartProfile, Proposal
+from alerting.ports import (
+    DecisionRecord,
+    Definitions,
+    Files,
+    Models,
+    Readings,
+    TrainingPorts,
+    TrainingRuns,
+)
+from alerting.readings.history import History, LongHistory, from_millis, millis, to_millis
+from alerting.reporting.definition.decisions import explain_waiting, summarise_decision
+from alerting.reporting.page.decision_text import chance_lines
+from alerting.usecases.definitions.platform_alerts import record_waiting
+from alerting.usecases.definitions.versions import require_revision
+from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.labels import labelled_intervals, without_bad_values
+from alerting.usecases.training.dataset import require_model
+
+# folders of a run, and of the run of a candidate
+DATASET = "dataset"
+CANDIDATE = "candidate"
+PROFILE = "profile.json"
+ACCOUNT = "account.json"
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training run, as its tags state it. `training`: the id under which it was started."""
+
+    id: str
+    name: str
+    revision: int
+    as_of: datetime
+    dataset_hash: str
+    question: str | None
+    training: str | None
+
+
+def read_run(runs: TrainingRuns, run_id: str) -> TrainingRun:
+    """Return a training run. Runs of earlier versions have no question and no training."""
+    tags = runs.tags(run_id)
+    return TrainingRun(
+        id=run_id,
+        name=tags["definition"],
+        revision=int(tags["revision"]),
+        as_of=datetime.fromisoformat(tags["as_of"]),
+        dataset_hash=tags["dataset_hash"],
+        question=tags.get("question"),
+        training=tags.get("training"),
+    )
+
+
+def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
+    """Return the families to try in this run."""
+    run = read_run(platform.runs, run_id)
+    return list(load_model_definition(platform.definitions, run).families)
+
+
+def load_model_definition(definitions: Definitions, run: TrainingRun) -> ModelDefinition:
+    """Return the definition that the run trains, in the run's revision, as it is written."""
+    return require_model(require_revision(definitions, run.name, run.revision))
+
+
+def load_dataset(runs: TrainingRuns, run_id: str) -> Dataset:
+    """Return the dataset of the run. Raises UserError if its files are lost."""
+    files = runs.files(run_id, DATASET)
+    if not files:
+        raise UserError(
+            translatable(
+                "the dataset of run {run} is no longer in the registry; train again", run=run_id
+            )
+        )
+    return dataset_from_files(files)
+
+
+def load_candidates(
+    runs: TrainingRuns, run_id: str, families: Sequence[str]
+) -> dict[str, dict[str, bytes]]:
+    """Return the files of the newest fitted candidate of every family. Raises UserError if one is
+    missing."""
+    fitted = {
+        s.tags["family"]: s.id for s in runs.searches(run_id) if s.tags.get("fitted") == "true"
+    }
+    missing = [f for f in families if f not in fitted]
+    if missing:
+        raise UserError(
+            translatable(
+                "not fitted yet: {names}; run these candidates of the training again",
+                names=", ".join(missing),
+            )
+        )
+    return {family: runs.files(run, CANDIDATE) for family, run in fitted.items()}
+
+
+def load_profile(runs: TrainingRuns, run_id: str) -> DatasetProfile:
+    """Return the composition of the run's dataset."""
+    return DatasetProfile.model_validate_json(runs.files(run_id, DATASET)[PROFILE])
+
+
+def profile(dataset: Dataset) -> DatasetProfile:
+    """Return the composition of the dataset."""
+    parts = {}
+    for part in ("train", "validation", "test"):
+        rows = dataset.part == "train" if part == "train" else dataset.measured_in(part)
+        at = dataset.at[rows]
+        label = dataset.label[rows]
+        if len(at):
+            start, end = (from_millis(int(t)) for t in (at.min(), at.max()))
+            parts[part] = PartProfile(
+                rows=len(at), positives=int(label.sum()), start=start, end=end
+            )
+    return DatasetProfile(
+        hash=dataset.hash,
+        parts=parts,
+        assets=len(set(dataset.asset.tolist())),
+        problems=len(dataset.problems),
+        variables=len({dataset.plan.source_of(column) for column in dataset.plan.columns}),
+        columns=len(dataset.plan.columns),
+        dropped=dict(dataset.counts),
+        notes=tuple(describe_findings(dataset.findings)),
+    )
+
+
+def column_types(plan: FeaturePlan) -> dict[str, str]:
+    """Return columns and their types, as MLflow shows them for the dataset and in the model's
+    signature."""
+    return {name: "string" if name in plan.levels else "double" for name in plan.columns}
+
+
+def read_proposal(runs: TrainingRuns, run_id: str) -> Proposal | None:
+    """Return the proposal of a training; None before it has one. Raises UserError for a damaged
+    one."""
+    data = runs.files(run_id, "decision").get(PROPOSAL)
+    return None if data is None else Proposal.from_json(data, run_id)
+
+
+def decision_line(decision: DecisionRecord) -> dict[str, Any]:
+    """Return a decision for people, without its evidence; JSON-able."""
+    same = ("verdict", "promoted", "provisional", "revision", "actor", "reason", "run_id")
+    return {
+        "at": decision.acted_at.isoformat(),
+        "as_of": decision.as_of and decision.as_of.isoformat(),
+        "challenger": decision.challenger_version,
+        "champion": decision.champion_version,
+        "summary": summarise_decision(
+            decision.verdict,
+            decision.champion_version,
+            decision.actor,
+            decision.reason,
+            decision.evidence,
+        ),
+        **{key: getattr(decision, key) for key in same},
+    }
+
+
+def registered_versions(models: Models, name: str) -> list[dict[str, Any]]:
+    """Return the registered versions with their aliases and tags."""
+    aliases: dict[int, list[str]] = {}
+    for alias in ("champion", "previous", "challenger"):
+        version = models.alias(name, alias)
+        if version is not None:
+            aliases.setdefault(version, []).append(alias)
+    return [
+        {"version": v, "alias": ", ".join(aliases.get(v, [])), **models.version_tags(name, v)}
+        for v in models.versions(name)
+    ]
+
+
+def last_training(
+    runs: TrainingRuns, models: Models, name: str, made: Sequence[DecisionRecord]
+) -> dict[str, Any] | None:
+    """Return the newest training with a proposal: by its registered challenger, or by its decision
+    if it has no challenger."""
+    decided = [d.run_id for d in made if d.run_id is not None]
+    versions = models.versions(name)
+    newest_tags = models.version_tags(name, versions[-1]) if versions else {}
+    newest = newest_tags.get("refreshed_by", newest_tags.get("training_run"))
+    latest = decided[-1] if decided else None
+    run_id = newest if newest is not None and newest not in decided else latest
+    if run_id is None:
+        return None
+    proposal = read_proposal(runs, run_id)
+    if proposal is None:
+        return None
+    waiting = run_id not in decided and proposal.promote
+    return {
+        "run_id": run_id,
+        "as_of": proposal.as_of,
+        "leaderboard": proposal.leaderboard,
+        "chance": chance_lines(proposal.evidence),
+        "test": proposal.test,
+        "waiting": waiting,
+        "labels": proposal.evidence.get("labels"),
+    }
+
+
+def report_waiting(platform: TrainingPorts, proposal: Proposal) -> None:
+    """Open an alert on a proposal that waits for a person, and say why; resolve that of another."""
+    why = explain_waiting(proposal.objection) if proposal.waiting else None
+    record_waiting(platform.platform_alerts, proposal.definition, why, platform.clock.now())
+
+
+def newest_estimate(decisions: Sequence[DecisionRecord]) -> dict[str, Any] | None:
+    """Return what the newest promoted model learned from readings alone; None without."""
+    found = next(
+        (d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None
+    )
+    return None if found is None else {"notes": found["notes"], "tables": found.get("tables", [])}
+
+
+BYTES_PER_VALUE = 20
+"""Memory of a training for each value, of kinds that have all readings in memory."""
+BYTES_PER_READING = 70
+"""Memory of a training for each reading of an asset, beside the stored file, of kinds that read
+pieces and single columns: measured at the peak of an anomaly's, of 15.8 million readings of 20
+variables (at most 69)."""
+_PERIOD = "period.json"
+_AT_ONCE = timedelta(days=28)
+_LEAST = timedelta(hours=1)
+_MOMENT = timedelta(milliseconds=1)
+_VALUES_AT_ONCE = 3_000_000
+_ROW_GROUP = 100_000
+_VALUES_OF_GROUP = 3_000_000
+
+
+def read_histories(
+    platform: TrainingPorts, definition: ModelDefinition, as_of: datetime
+) -> tuple[Files, DatasetProfile]:
+    """Read what a training needs, one asset after the other, as files, and its composition. Raises
+    UserError without readings."""
+    assets = matching_assets(definition, platform.assets.all())
+    readings = without_bad_values(platform, as_of).readings
+    period = estimation_of(definition).period(definition, TrainingSource(assets, readings, as_of))
+    files: dict[str, bytes] = {}
+    rows = {"train": 0, "unseen": 0}
+    variables = set[str]()
+    read = 0
+    in_pieces = estimation_of(definition).in_pieces
+    for number, asset in enumerate(assets):
+        types = types_of(asset, sorted(definition.variables_read(asset) & asset.variables.keys()))
+        variables |= types.keys()
+        file = ReadingsWriter(types)
+        length = 0
+        for before in _categories_before(readings, definition, asset, period.start):
+            file.write(before.reindex(columns=list(types)))
+        is_between = period.unseen_from is not None and period.unseen_from > period.cutoff
+        for name, part in _load(readings, definition, asset, period, as_of, list(types)):
+            if is_between and name == "unseen":
+                is_between = False
+                for before in _categories_before(
+                    readings, definition, asset, period.unseen_from or period.cutoff
+                ):
+                    file.write(
+                        before.loc[before.index > period.cutoff].reindex(columns=list(types))
+                    )
+            rows[name] += int(part.readings.notna().any(axis=1).sum())
+            read += part.readings.size
+            length += len(part.readings)
+            file.write(part.readings)
+            stored = file.size + sum(map(len, files.values()))
+            needed = stored + length * BYTES_PER_READING if in_pieces else read * BYTES_PER_VALUE
+            _require_memory(definition, read, needed, platform.limits.memory_bytes)
+            events = part.events
+        files[f"readings-{number}.parquet"] = file.content()
+        files[f"events-{number}.parquet"] = _to_parquet(events)
+    profile = _profile(files, period, rows, len(assets), len(variables))
+    document = {"assets": [asset.name for asset in assets], "period": asdict(period)}
+    return {**files, _PERIOD: json.dumps(document, default=datetime.isoformat).encode()}, profile
+
+
+def _load(
+    readings: Readings,
+    definition: ModelDefinition,
+    asset: Asset,
+    period: NormalTime,
+    as_of: datetime,
+    names: Sequence[str],
+) -> Iterator[tuple[str, History]]:
+    """Yield the readings of some time, with the part that they belong to; the last ones have all
+    events.
+
+    The time is at most four weeks, and such that the values are about 3 million: at first those of
+    one reading a second.
+    """
+    known = as_of - definition.delay(asset)
+    # a problem may be known later than the values
+    known_by = partial(point_in_time_view, until=to_millis(as_of))
+    at_once = max(_LEAST, min(_AT_ONCE, timedelta(seconds=_VALUES_AT_ONCE // max(len(names), 1))))
+    intervals = {
+        "train": (period.start, period.cutoff),
+        "unseen": (period.unseen_from or period.cutoff, period.end),
+    }
+    for name, (start, end) in intervals.items():
+        begin = start
+        until = min(end, known)
+        while until - begin > at_once:
+            found = known_by(readings.load(asset, begin, begin + at_once, names))
+            yield name, found
+            begin += at_once
+            at_once = max(
+                _LEAST, min(_AT_ONCE, at_once * (_VALUES_AT_ONCE / max(found.readings.size, 1)))
+            )
+        yield name, known_by(readings.load(asset, begin, until, names))
+
+
+def _require_memory(
+    definition: ModelDefinition, values: int, needed: int, memory_bytes: int | None
+) -> None:
+    """Raise UserError if a training with so many values of readings takes more than half of the
+    machine's memory."""
+    if memory_bytes is not None and needed > memory_bytes // 2:
+        raise TrainingRefused(
+            definition.name,
+            translatable(
+                "it would learn from more than {millions} million values, for which half of this "
+                "machine's memory ({memory} MiB) is not enough: choose a shorter normal period, or "
+                "fewer variables",
+                millions=values // 1_000_000,
+                memory=memory_bytes >> 20,
+            ),
+        )
+
+
+def _categories_before(
+    readings: Readings, definition: ModelDefinition, asset: Asset, start: datetime
+) -> Iterator[pd.DataFrame]:
+    """Yield the values at the start of a period of the categories by which readings are grouped, if
+    there are any.
+
+    One that is exactly as old as it may be is in force, and `newest` leaves out the instant at
+    which its search begins.
+    """
+    since = {
+        name: start - longest_hold(asset, name) - _MOMENT
+        for name in definition.groups_by
+        if name in asset.variables
+    }
+    found = readings.newest_values(asset, since, start) if since else pd.DataFrame()
+    if len(found):
+        yield found
+
+
+def _profile(
+    files: Files, period: NormalTime, rows: dict[str, int], assets: int, variables: int
+) -> DatasetProfile:
+    digest = hashlib.sha256(
+        b"".join(hashlib.sha256(files[name]).digest() for name in sorted(files))
+    )
+    times = {
+        "train": (period.start, period.cutoff),
+        "unseen": (period.unseen_from or period.cutoff, period.end),
+    }
+    return DatasetProfile(
+        hash=digest.hexdigest(),
+        parts={
+            n: PartProfile(rows=rows[n], positives=0, start=times[n][0], end=times[n][1])
+            for n in rows
+            if rows[n]
+        },
+        assets=assets,
+        problems=0,
+        variables=variables,
+        columns=0,
+        dropped={},
+        notes=(),
+    )
+
+
+def load_learning_data(
+    platform: TrainingPorts, run_id: str, definition: ModelDefinition, as_of: datetime
+) -> LearningData:
+    """Return what the run has read."""
+    files = platform.runs.files(run_id, DATASET)
+    document = json.loads(files[_PERIOD])
+    times = {
+        name: time and datetime.fromisoformat(time) for name, time in document["period"].items()
+    }
+    assets = {asset.name: asset for asset in platform.assets.all()}
+    event_types = tuple(platform.assets.event_types())
+    histories = [
+        stored_history(
+            History(
+                assets[name],
+                events=_read_events(files[f"events-{number}.parquet"]),
+                event_types=event_types,
+                known_until=to_millis(as_of),
+            ),
+            files[f"readings-{number}.parquet"],
+        )
+        for number, name in enumerate(document["assets"])
+        if name in assets
+    ]
+    period = NormalTime(**times)
+    of = [history.asset for history in histories]
+    suppressed = suppressed_intervals_by_asset(platform, definition, of, period.start, as_of)
+    for name, marked in labelled_intervals(platform, definition, of, as_of).items():
+        suppressed[name] = [*suppressed.get(name, ()), *marked]
+    return LearningData(histories, suppressed, period, verdicts_at(platform, definition, as_of))
+
+
+def verdicts_at(
+    platform: TrainingPorts, definition: ModelDefinition, as_of: datetime
+) -> list[VerdictInterval]:
+    """Return the episodes that operators had called right or wrong by as_of, and the misses that
+    they had reported."""
+    found = []
+    for episode in platform.episodes.find(definition.name):
+        verdict, _ = consensus([one for one in episode.feedback if one.at <= as_of])
+        if verdict in ("true_alarm", "false_alarm") and episode.maintenance is None:
+            end = max(episode.raised_at, min(episode.closed_at or as_of, as_of))
+            found.append(VerdictInterval(episode.asset, episode.raised_at, end, verdict))
+    misses = [
+        miss
+        for miss in platform.misses.for_interval(definition=definition.name)
+        if miss.at <= as_of
+    ]
+    return sorted(
+        [
+            *found,
+            *(
+                VerdictInterval(miss.asset, miss.missed_at, miss.missed_at, "true_alarm")
+                for miss in misses
+            ),
+        ]
+    )
+
+
+class ReadingsWriter:
+    """A file of readings that is written piece by piece. `types`: its columns."""
+
+    def __init__(self, types: Mapping[str, VariableType]) -> None:
+        arrow = [
+            (name, pa.string() if type_ == "category" else pa.float64())
+            for name, type_ in types.items()
+        ]
+        self._schema = pa.schema([*arrow, ("ts", pa.timestamp("ms", "UTC"))])
+        self._stored = io.BytesIO()
+        self._writer: Any = None
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Add readings, as a frame of a history."""
+        table = pa.Table.from_pandas(frame, self._schema)
+        self._writer = self._writer or pq.ParquetWriter(self._stored, table.schema)
+        self._writer.write_table(
+            table, min(_ROW_GROUP, max(1000, _VALUES_OF_GROUP // len(self._schema)))
+        )
+
+    @property
+    def size(self) -> int:
+        """Return the bytes written so far."""
+        return self._stored.tell()
+
+    def content(self) -> bytes:
+        """Return the file, which is complete then."""
+        self._writer.close()
+        return self._stored.getvalue()
+
+
+def _to_parquet(frame: pd.DataFrame) -> bytes:
+    stored = io.BytesIO()
+    frame.to_parquet(stored)
+    return stored.getvalue()
+
+
+def _read_events(content: bytes) -> pd.DataFrame:
+    frame = pd.read_parquet(io.BytesIO(content))
+    return frame.astype(dict.fromkeys(map(str, frame.select_dtypes("string").columns), object))
+
+
+def stored_history(head: History, content: bytes) -> LongHistory:
+    """Return a history whose readings stay in a file until they are needed: texts are objects, None
+    where missing. Columns of the row group read last are held for the next short interval."""
+    file = pq.ParquetFile(pa.BufferReader(content))
+    names = [name for name in file.schema_arrow.names if name != "ts"]
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    times = [group.column(len(names)).statistics for group in groups]
+    filled = [number for number, group in enumerate(groups) if group.num_rows]
+    ends = {number: to_millis(times[number].max) for number in filled}
+    starts = {number: to_millis(times[number].min) for number in filled}
+
+    @lru_cache(maxsize=len(names) + 1)  # as many as one row group has
+    def column_of_group(number: int, name: str) -> Any:
+        return file.read_row_group(number, [name])[name]
+
+    def column(chosen: Sequence[int], name: str) -> Any:
+        if len(chosen) == 1:
+            return column_of_group(chosen[0], name)
+        return file.read_row_groups(chosen, [name])[name]
+
+    def read(wanted: Sequence[str], start: int, end: int) -> pd.DataFrame:
+        chosen = [number for number in filled if ends[number] > start and starts[number] <= end]
+        index = pd.DatetimeIndex(column(chosen, "ts").to_pandas(), name="ts")
+        first, last = np.searchsorted(millis(index), [start, end], side="right")
+        columns = dict[str, Any]()
+        for name in wanted:
+            found = column(chosen, name).slice(first, last - first)
+            values = (
+                found.to_numpy()
+                if found.type == pa.float64()
+                else _texts(found.combine_chunks().dictionary_encode())
+            )
+            columns[name] = pd.Series(values, index[first:last], values.dtype, copy=False)
+        return pd.DataFrame(columns, index[first:last], copy=False)
+
+    return LongHistory(head, tuple(names), list(ends.values()), read)
+
+
+def _texts(encoded: Any) -> Labels:
+    """Return the texts of a dictionary array, each distinct one once in memory; None where
+    missing."""
+    levels = np.array([*encoded.dictionary.to_pylist(), None], object)
+    found: Labels = levels[encoded.indices.fill_null(len(levels) - 1).to_numpy()]
+    return found

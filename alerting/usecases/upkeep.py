@@ -1,0 +1,478 @@
+"""Upkeep of stored data: what is too old and unused is deleted, and readings are rolled up into
+minutes and hours, as they arrive and back in time. What people did and decided stays.
+
+Writers and upkeep meet as writers and evaluators do: the instant up to which is rolled up is
+announced before readings are read, so what a writer stores later at or before it leaves an arrival
+record. The hours of such a record are stale until they are rolled up again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ModelDefinition, matching_assets
+from alerting.definitions.wording.language import template
+from alerting.episodes.episode import Episode
+from alerting.ports import (
+    Arrival,
+    Decisions,
+    Definitions,
+    DeliveryPorts,
+    EpisodePorts,
+    Models,
+    PastEvaluations,
+    Swept,
+    UpkeepPorts,
+)
+from alerting.readings.buckets import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Buckets,
+    Interval,
+    RolledInterval,
+    RollupSize,
+    RollupState,
+    basis_of,
+    merge_buckets,
+    merge_intervals,
+    pack,
+    subtract,
+)
+from alerting.readings.computed import lookback
+from alerting.readings.history import (
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    duration_millis,
+    from_millis,
+    to_millis,
+)
+from alerting.stores.database.sweeps import Log, Sweeps
+from alerting.usecases.alarm_load.budget_gate import check_edited, checked_subjects
+from alerting.usecases.definitions.sync import sync
+from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.definitions.versions import active
+from alerting.usecases.documents import audit_edits
+from alerting.usecases.episodes.outcomes import determine_due_outcomes
+from alerting.usecases.evaluation.evaluate import close_orphans
+from alerting.usecases.notification.routes import ROUTES, correct_if_known_late, opening_keys
+from alerting.usecases.platform_health.check import check_platform
+from alerting.usecases.sinks import SINKS, read_sinks
+from alerting.usecases.sources.status import SOURCES
+from alerting.usecases.trends.samples import load_columns, samples_of
+
+MOST_READINGS = 500_000
+"""Instants that one run reads, so that it ends soon: a longer history takes several runs."""
+_WAIT = timedelta(minutes=10)
+"""After the end of an hour, for readings under way; later ones come as late data."""
+_MOST_ARRIVALS = 10_000
+_AT_ONCE = 50_000  # instants, and
+_VARIABLES_AT_ONCE = 50
+
+
+@dataclass
+class RollupRun:
+    """Progress of a run. `most`: instants that it reads at most, about; `rows`: those that it read;
+    `behind`: assets with more to roll up; `faults`: why variables stay behind."""
+
+    most: int
+    rows: int = 0
+    behind: set[str] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """Return how many instants may still be read."""
+        return self.most - self.rows
+
+
+def roll_up(platform: UpkeepPorts, as_of: datetime, most: int = MOST_READINGS) -> RollupRun:
+    """Roll up what arrived since the last run: stale hours and new ones of every asset first, then
+    history, newest first. Idempotent; an interrupted run goes on."""
+    run = RollupRun(most)
+    until = _hour(as_of - _WAIT)
+    platform.arrivals.extend_evaluated_until(from_millis(until))
+    newest = platform.readings.newest_readings()
+    assets = [asset for asset in platform.assets.all() if asset.name in newest]
+    arrivals = platform.arrivals.arrived_since(FIRST_INSTANT)
+    states = platform.rollups.states()
+    for asset in assets:
+        end = min(until, _hour(newest[asset.name].ts) + HOUR)
+        known = states.get(asset.name) or RollupState(asset.name, {})
+        state = _with_arrivals(asset, _with_variables(platform, asset, known, end), arrivals)
+        if state != known:
+            platform.rollups.store_state(state)
+        states[asset.name] = _roll_new(platform, asset, state, end, run)
+    for asset in assets:
+        _roll_back(platform, asset, states[asset.name], run)
+    return run
+
+
+def forget_rollups(platform: UpkeepPorts, asset: str) -> int:
+    """Delete the rollups of readings that are deleted; return how many documents."""
+    state = platform.rollups.state(asset)
+    if state is None:
+        return 0
+    times = platform.readings.span(asset)
+    first = _hour(times[0] if times else LAST_INSTANT)
+    if all(span.start >= first for span in state.spans.values()):
+        return 0
+    left = {
+        name: replace(span, start=max(span.start, first))
+        for name, span in state.spans.items()
+        if span.end > first
+    }
+    platform.rollups.store_state(replace(state, spans=left))
+    return platform.rollups.forget(asset, first)
+
+
+def _with_variables(
+    platform: UpkeepPorts, asset: Asset, state: RollupState, end: int
+) -> RollupState:
+    """Return a state with a span of each variable; those that changed begin anew."""
+    spans = {}
+    for name in asset.variables:
+        basis = basis_of(asset, name)
+        known = state.spans.get(name)
+        is_good = known is not None and known.basis == basis
+        spans[name] = known if known and is_good else RolledInterval(basis, end, end)
+    if changed := [name for name, span in state.spans.items() if spans.get(name) != span]:
+        # first, so that no other state has what is deleted
+        platform.rollups.store_state(replace(state, spans=_without(state.spans, changed)))
+        platform.rollups.forget(asset.name, to_millis(LAST_INSTANT), changed)
+    return replace(state, spans=spans)
+
+
+def _without(
+    spans: Mapping[str, RolledInterval], names: Iterable[str]
+) -> dict[str, RolledInterval]:
+    gone = set(names)
+    return {name: span for name, span in spans.items() if name not in gone}
+
+
+def _with_arrivals(asset: Asset, state: RollupState, arrivals: Sequence[Arrival]) -> RollupState:
+    """Return a state with the hours of new arrival records as stale, where they are rolled up.
+
+    That of a writer which has not ended is taken again in every run, until it counts as ended.
+    """
+    start = min((span.start for span in state.spans.values()), default=0)
+    end = max((span.end for span in state.spans.values()), default=0)
+    reach = -(-duration_millis(lookback(asset, asset.variables)) // HOUR) * HOUR
+    taken: list[str] = []
+    stale = list(state.stale)
+    for arrival in arrivals:
+        parts = [p for p in arrival.parts if p.asset == asset.name and p.variables]
+        key = arrival.id if arrival.written else f"{arrival.id} unfinished"
+        if parts and (arrival.written or arrival.routed_at is not None):
+            taken.append(key)
+        if key not in state.arrivals:
+            stale += [(_hour(part.first), _hour(part.last) + HOUR + reach) for part in parts]
+    inside = [(max(start, a), min(end, b)) for a, b in stale]
+    return replace(
+        state,
+        stale=merge_intervals(span for span in inside if span[0] < span[1]),
+        arrivals=tuple(taken[-_MOST_ARRIVALS:]),
+    )
+
+
+def _roll_new(
+    platform: UpkeepPorts, asset: Asset, state: RollupState, end: int, run: RollupRun
+) -> RollupState:
+    """Roll up stale hours, and those after the end of each variable, oldest first."""
+    for start, last in state.stale:
+        first = start
+        pace = _Pace()
+        while first < last and run.left > 0:
+            until = min(last, first + pace.length)
+            names = [n for n, of in state.spans.items() if of.start < until and first < of.end]
+            if _roll(platform, asset, names, (first, until), run, pace) == set(names):
+                state = replace(state, stale=tuple(subtract(state.stale, [(first, until)])))
+                platform.rollups.store_state(state)
+            first = until
+    for since in sorted({span.end for span in state.spans.values() if span.end < end}):
+        names = [name for name, span in state.spans.items() if span.end == since]
+        pace = _Pace()
+        first = since
+        while first < end and names and run.left > 0:
+            until = min(end, first + pace.length)
+            done = _roll(platform, asset, names, (first, until), run, pace)
+            names = [name for name in names if name in done]
+            grown = {name: replace(state.spans[name], end=until) for name in names}
+            state = replace(state, spans={**state.spans, **grown})
+            platform.rollups.store_state(state)
+            first = until
+    if state.stale or any(span.end < end for span in state.spans.values()):
+        run.behind.add(asset.name)
+    return state
+
+
+def _roll_back(platform: UpkeepPorts, asset: Asset, state: RollupState, run: RollupRun) -> None:
+    """Roll up the history before the beginning of each variable, newest first."""
+    times = platform.readings.span(asset.name)
+    first = _hour(times[0]) if times else 0
+    stuck: set[str] = set()
+    pace = _Pace()
+    while True:
+        starts = {n: of.start for n, of in state.spans.items() if of.start > first}
+        waiting = starts.keys() - stuck
+        if not waiting or run.left <= 0:
+            break
+        until = max(starts[name] for name in waiting)
+        names = [name for name in waiting if starts[name] == until]
+        begin = max(first, until - pace.length, *(starts[n] for n in waiting if starts[n] < until))
+        before = run.rows
+        done = _roll(platform, asset, names, (begin, until), run, pace)
+        stuck |= set(names) - done
+        if run.rows == before:  # as between readings of a wrong clock and the others
+            older = platform.readings.newest_readings(from_millis(begin - 1), [asset.name])
+            begin = _hour(older[asset.name].ts) + HOUR if older else first
+        grown = {name: replace(state.spans[name], start=min(begin, until)) for name in done}
+        state = replace(state, spans={**state.spans, **grown})
+        platform.rollups.store_state(state)
+    if starts:
+        run.behind.add(asset.name)
+
+
+@dataclass
+class _Pace:
+    """How long a time (ms) is read at once: of dense readings less."""
+
+    length: int = HOUR
+
+    def adapt(self, rows: int) -> None:
+        """Take the number of instants of the last time for the next one."""
+        if rows > _AT_ONCE:
+            self.length = max(HOUR, self.length // 2 // HOUR * HOUR)
+        elif rows * 2 < _AT_ONCE:
+            self.length = min(DAY, self.length * 2)
+
+
+def _roll(
+    platform: UpkeepPorts,
+    asset: Asset,
+    names: Sequence[str],
+    span: Interval,
+    run: RollupRun,
+    pace: _Pace,
+) -> set[str]:
+    """Roll variables up over whole hours; return those without a fault."""
+    done: set[str] = set()
+    rows = 0
+    for start in range(0, len(names), _VARIABLES_AT_ONCE):
+        some = names[start : start + _VARIABLES_AT_ONCE]
+        try:
+            columns = load_columns(platform.readings, asset, some, *span)
+        except UserError as fault:
+            run.faults.append(str(fault))
+            continue
+        rows += len(columns.ts)
+        run.faults += columns.faults.values()
+        minutes = {
+            name: merge_buckets(samples_of(asset, name, columns), MINUTE) for name in columns.values
+        }
+        hours = {name: merge_buckets(found, HOUR) for name, found in minutes.items()}
+        of_sizes: tuple[tuple[RollupSize, Mapping[str, Buckets]], ...]
+        of_sizes = (("minutes", minutes), ("hours", hours))
+        for size, buckets in of_sizes:
+            parts = {name: pack(found, size, *span) for name, found in buckets.items()}
+            platform.rollups.store(asset.name, size, parts)
+        done |= minutes.keys()
+    pace.adapt(rows)
+    run.rows = run.rows + rows
+    return done
+
+
+def _hour(at: datetime) -> int:
+    return to_millis(at) // HOUR * HOUR
+
+
+# readings before a raise that evaluation, explanation or chart may read
+_BEFORE_EPISODE = timedelta(days=30)
+_EVER = datetime.fromtimestamp(0, UTC)
+_AFTER_LATENESS = timedelta(days=1)
+_FAR = timedelta(days=3650)  # no outcome is due later
+MOST_FAULTS_NAMED = 20
+"""Reasons why variables are not rolled up that one run names."""
+_LEAST_RETENTION = timedelta(days=1)
+
+
+def retain(
+    platform: UpkeepPorts, as_of: datetime, dry: bool = False, actor: str = "platform"
+) -> list[Swept]:
+    """Delete what is older than its retention; with `dry` only return how much that is. Idempotent.
+
+    What an open episode, an outcome that is not determined yet or a training period with a date
+    reads stays, and everything that late readings could still evaluate again. Of the registry every
+    version that was in service stays, with its twin, its runs and its data.
+    """
+    lasts = platform.retention
+    lateness = max(
+        (target.allowed_lateness for target in current_plan(platform).targets), default=0
+    )
+    latest = as_of - timedelta(milliseconds=lateness) - _AFTER_LATENESS  # late readings may need it
+    limits = {name: min(as_of - last, latest) for name, last in vars(lasts).items()}
+    needed = [
+        *platform.episodes.find(open_only=True),
+        *platform.episodes.with_due_outcomes(as_of + _FAR),
+    ]
+    found = [
+        *_readings(platform, needed, limits["readings"], dry),
+        *_scores(
+            platform.definitions,
+            platform.past_evaluations,
+            platform.sweeps,
+            needed,
+            limits["scores"],
+            dry,
+        ),
+        _notifications(platform, limits["notifications"], dry),
+        *_logs(
+            platform.definitions,
+            platform.sweeps,
+            limits["audit"],
+            ("audit", "platform_alerts"),
+            dry,
+        ),
+        *_logs(
+            platform.definitions, platform.sweeps, limits["reports"], ("reports", "backtests"), dry
+        ),
+        *_logs(platform.definitions, platform.sweeps, limits["scores"], ("past_evaluations",), dry),
+        *_models(platform.definitions, platform.decisions, platform.models, limits["models"], dry),
+    ]
+    if not dry:
+        for asset in platform.rollups.states():
+            forget_rollups(platform, asset)
+    totals = _totals(found)
+    deleted = {one.what: one.documents for one in totals if one.documents}
+    if deleted and not dry:
+        before = {"documents": deleted}
+        platform.audit.add(actor, template("old documents deleted"), "retention", as_of, before)
+    return totals
+
+
+def _readings(
+    platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
+) -> Iterable[Swept]:
+    """Delete readings asset by asset."""
+    limits = _limits(platform, needed, before)
+    return [platform.sweeps.readings(asset, limit, dry=dry) for asset, limit in limits.items()]
+
+
+def _limits(
+    platform: EpisodePorts, needed: Sequence[Episode], before: datetime
+) -> dict[str, datetime]:
+    """Return before when nothing in use reads readings, by asset; at most `before`."""
+    assets = platform.assets.all()
+    by_name = {asset.name: asset for asset in assets}
+    # also of assets that are no longer defined
+    names = [*by_name, *platform.readings.newest_readings()]
+    limits = dict.fromkeys(names, before)
+    read_from = [
+        (by_name.get(e.asset, Asset(name=e.asset)), e.raised_at - _BEFORE_EPISODE) for e in needed
+    ]
+    for revision in active(platform.definitions):
+        if (
+            isinstance(revision.definition, ModelDefinition)
+            and (first := revision.definition.learns_from) is not None
+        ):
+            read_from += [(asset, first) for asset in matching_assets(revision.definition, assets)]
+    tree = AssetTree(assets)
+    for asset, first in read_from:
+        for above in tree.asset_and_ancestors(asset):
+            limits[above.name] = min(limits.get(above.name, before), first)
+    return limits
+
+
+def _scores(
+    definitions: Definitions,
+    past_evaluations: PastEvaluations,
+    sweeps: Sweeps,
+    needed: Sequence[Episode],
+    before: datetime,
+    dry: bool,
+) -> Iterable[Swept]:
+    """Yield what was deleted; scores of the past stay as long as their record."""
+    for revision in definitions.latest_revisions():
+        if isinstance(revision.definition, ModelDefinition):
+            raised = [e.raised_at for e in needed if e.definition == revision.name]
+            evaluated = [
+                past.start
+                for past in past_evaluations.for_definition(revision.name)
+                if past.at >= before
+            ]
+            yield sweeps.scores(revision.name, min([before, *raised, *evaluated]), dry=dry)
+
+
+def _notifications(platform: DeliveryPorts, before: datetime, dry: bool) -> Swept:
+    """Delete finished notifications, of an episode only long after its end."""
+    recent = [alarm.id for alarm in platform.episodes.alarms(before, before, active_from=_EVER)]
+    return Swept(
+        "notifications",
+        platform.notifications.forget(
+            before, recent, opening_keys(platform.channels, platform.platform_alerts), dry=dry
+        ),
+        None,
+    )
+
+
+def _logs(
+    definitions: Definitions, sweeps: Sweeps, before: datetime, logs: Sequence[Log], dry: bool
+) -> Iterable[Swept]:
+    """Delete old records but checks of the budget, which would be made again."""
+    keep = checked_subjects(definitions)
+    return [
+        sweeps.log(log, before, keep if log == "platform_alerts" else (), dry=dry) for log in logs
+    ]
+
+
+def _models(
+    definitions: Definitions, decisions: Decisions, models: Models, before: datetime, dry: bool
+) -> Iterable[Swept]:
+    for revision in definitions.latest_revisions():
+        if isinstance(revision.definition, ModelDefinition):
+            name = revision.name
+            served = {d.challenger_version for d in decisions.for_definition(name) if d.promoted}
+            aliases = {
+                models.alias(name, alias) for alias in ("champion", "previous", "challenger")
+            }
+            keep = {version for version in served | aliases if version is not None}
+            yield from models.forget(name, keep, before, dry=dry)
+
+
+def _totals(found: Iterable[Swept]) -> list[Swept]:
+    """Return the sums by kind, in the order of their first occurrence."""
+    totals: dict[str, Swept] = {}
+    for one in found:
+        before = totals.get(one.what, Swept(one.what, 0, 0))
+        size = None if one.bytes is None or before.bytes is None else before.bytes + one.bytes
+        totals[one.what] = Swept(one.what, before.documents + one.documents, size)
+    return list(totals.values())
+
+
+def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
+    """Do the upkeep that is due. Return what it did and found, by name. Idempotent."""
+    synced = sync(platform, as_of)
+    rolled = roll_up(platform, as_of)  # before the records of arrivals are forgotten
+    read_sinks(platform, as_of)  # those written to the database begin
+    longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
+    return {
+        "edited_documents": audit_edits(platform, as_of),
+        "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
+        "over_budget": check_edited(platform, as_of),
+        "edited_sources": SOURCES.record_edits(platform, as_of),
+        "edited_sinks": SINKS.record_edits(platform, as_of),
+        "faulty": synced.faulty,
+        "closed": close_orphans(platform, as_of),
+        "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),
+        "rolled_up": rolled.rows,
+        "not_rolled_up": sorted(set(rolled.faults))[:MOST_FAULTS_NAMED],
+        "forgotten_late": platform.arrivals.forget(
+            as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION)
+        ),
+        "dead_letters": len(platform.notifications.dead()),
+        "faulty_routes": ROUTES.read(platform)[1],
+        "faults": [f"{fault.kind}: {fault.subject}" for fault in check_platform(platform, as_of)],
+    }

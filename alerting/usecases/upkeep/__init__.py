@@ -1,1 +1,0 @@
-"""Upkeep of stored data: maintenance, retention."""
