@@ -1,35 +1,41 @@
-"""The walk of `docs/walkthrough.md`: a reading is followed to its mail, function by function."""
+"""The walks of `docs/walkthrough.md`, followed function by function: of a reading to its mail, of a
+definition into service."""
 
 import re
 import sys
+from itertools import zip_longest
 from pathlib import Path
-
-import pytest
 
 from alerting.adapters.channels.egress import Egress
 from alerting.adapters.channels.email import EmailChannel
 from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.settings.environment import Smtp
+from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.tables import check_readings
 from alerting.usecases.notification.deliver import deliver_now
-from tests.builders import at
+from tests.builders import at, too_hot
 from tests.helpers.mail_server import serving_mail
 from tests.helpers.ovens import oven_platform
+from tests.in_memory_platform import Mailbox
 
 ROOT = Path(__file__).parents[2]
 MOST_MODULES = 15
 MOST_FUNCTIONS = 30
+MOST_OF_APPLY = 12
 
 
-@pytest.fixture
-def walk():
-    """Return the steps of the first table of the walk: each module with its functions."""
+def steps_below(title):
+    """Return the steps of the first table below a title: each module with its functions."""
     page = (ROOT / "docs" / "walkthrough.md").read_text(encoding="utf-8")
-    table = page.partition("## The walk of one reading")[2].partition("\n\n**")[0]
+    table = page.partition(title)[2].partition("|---|---|---|\n")[2].partition("\n\n")[0]
     steps = re.findall(r"^\| .+ \| `([\w./]+\.py)` \| (.+) \|$", table, re.MULTILINE)
     return [(module, re.findall(r"`(\w+)`", names)) for module, names in steps]
+
+
+READING = steps_below("## The walk of one reading")
+APPLY = steps_below("**Into service.**")
 
 
 class Followed:
@@ -52,6 +58,12 @@ class Followed:
     def __exit__(self, *_):
         sys.setprofile(self._before)
 
+    def in_another_order(self, walk):
+        """Return the steps of a walk that were not called, or before an earlier one."""
+        steps = [(module, name) for module, names in walk for name in names]
+        called = sorted((one for one in steps if one in self.calls), key=self.calls.get)
+        return [(one, other) for one, other in zip_longest(steps, called) if one != other]
+
 
 def send(platform, folder, minute, value):
     """Import a file with one reading, evaluate, and deliver."""
@@ -64,7 +76,7 @@ def send(platform, folder, minute, value):
     deliver_now(platform, at(minute + 1))
 
 
-def test_a_reading_takes_the_way_to_its_mail_that_the_walkthrough_tells(walk, tmp_path):
+def test_a_reading_takes_the_way_to_its_mail_that_the_walkthrough_tells(tmp_path):
     with serving_mail() as start:
         inbox, port = start()
         server = Smtp("127.0.0.1", port, "none", "Alerting <alerting@plant.example>")
@@ -76,13 +88,20 @@ def test_a_reading_takes_the_way_to_its_mail_that_the_walkthrough_tells(walk, tm
             send(platform, tmp_path, 3, 230.0)
     [(_, received)] = inbox.mails
     assert "230" in received.get_body(("plain",)).get_content()
-
-    steps = [(module, name) for module, names in walk for name in names]
-    assert [step for step in steps if step not in followed.calls] == []
-    assert steps == sorted(steps, key=followed.calls.get)
+    assert followed.in_another_order(READING) == []
 
 
-def test_the_walk_is_short_and_visits_no_module_twice(walk):
-    modules = [module for module, _ in walk]
+def test_a_definition_takes_the_way_into_service_that_the_walkthrough_tells():
+    platform = oven_platform(Mailbox("mail"))
+    document = too_hot(name="hotter", above=240.0)
+    with Followed() as followed:
+        DEFINITIONS.apply(platform, [document], "engineer", at(0), "test")
+    assert platform.definitions.newest_revision("hotter").number == 1
+    assert followed.in_another_order(APPLY) == []
+
+
+def test_the_walk_of_a_reading_is_short_and_visits_no_module_twice():
+    modules = [module for module, _ in READING]
     assert 10 <= len(modules) == len(set(modules)) <= MOST_MODULES
-    assert sum(len(names) for _, names in walk) <= MOST_FUNCTIONS
+    assert sum(len(names) for _, names in READING) <= MOST_FUNCTIONS
+    assert 5 <= sum(len(names) for _, names in APPLY) <= MOST_OF_APPLY
