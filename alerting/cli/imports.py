@@ -2,7 +2,7 @@
 be and what its import changed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +15,7 @@ import typer
 from alerting.cli import files as options
 from alerting.cli.files import file_layout
 from alerting.cli.main import command_group
-from alerting.cli.output import Line, Output, OutputTable, print_lines, short
+from alerting.cli.output import Line, Output, OutputTable, errors, print_lines, short
 from alerting.cli.support import platform, progress, user, writes
 from alerting.usecases.ingestion.assets import AssetsResult, import_assets
 from alerting.usecases.ingestion.imported_files import (
@@ -280,10 +280,23 @@ def _import(check: "Check", reject: Reject | None, dry_run: bool) -> Output:
         if dry_run:
             found = {"dry_run": True, "understood": checked.understood}
             return Output(found, ["dry run: nothing was written"])
-        with progress() as report:
+        with progress() as report, _interruption_explained():
             result = checked.write(now=p.clock.now(), actor=user(), progress=report)
     rejects = str(getattr(reject, "path", "")) if result.rejected else None
     return Output(vars(result) | {"rejects": rejects}, _lines_of_result(result, rejects))
+
+
+@contextmanager
+def _interruption_explained() -> Iterator[None]:
+    """Print of an import that ends before its last row that it can be repeated."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        errors.print(
+            "the import was interrupted: what it has done stays; the same command does the rest, "
+            "and nothing twice"
+        )
+        raise
 
 
 def _rejects(

@@ -13,9 +13,9 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.operators.actions import Flags, NotAllowed, move
 from alerting.ports import EventRow
-from alerting.stores import episodes, operators
-from alerting.stores import evaluation as decisions
-from alerting.stores.operators import FeedbackLog, MongoAudit
+from alerting.stores.episodes import MongoEpisodes
+from alerting.stores.evaluation import MongoDecisions
+from alerting.stores.operators import FeedbackLog, MongoAudit, MongoMutes
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.feedback import give_feedback
@@ -217,7 +217,7 @@ def test_nothing_of_a_long_history_is_cut_and_the_first_acknowledgement_is_kept(
 def test_no_store_of_what_people_did_can_delete_or_change_it():
     called = {
         (store.__name__, node.func.attr)
-        for store in (MongoAudit, FeedbackLog, episodes, operators, decisions)
+        for store in (MongoAudit, FeedbackLog, MongoEpisodes, MongoMutes, MongoDecisions)
         for node in ast.walk(ast.parse(inspect.getsource(store)))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }

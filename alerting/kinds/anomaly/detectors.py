@@ -17,7 +17,6 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from alerting.detection.problems import BoolArray
 from alerting.kinds.anomaly.normal_space import Arrays, Floats, product, squared_length
@@ -292,6 +291,8 @@ def fit_detector(rows: Floats, spreads: BoolArray) -> Detector:
 
 def fit_components(rows: Floats) -> PrincipalComponents:
     """Fit a detector to encoded rows (n x k), in one thread."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
+
     with threadpool_limits(1):
         values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
         values = np.maximum(values[::-1], 1e-9)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.model import FeedbackUse, Problem, TrainedDefinition
@@ -42,7 +42,9 @@ from alerting.readings.history import (
 
 Effect = Literal["left_out", "positive", "weighted", "confirmed"]
 EFFECTS: tuple[Effect, ...] = ("left_out", "positive", "weighted", "confirmed")
-Effects = npt.NDArray[np.int8]  # per row: 0, or the number of its effect, counted from 1
+Effects: TypeAlias = (
+    "npt.NDArray[np.int8]"  # per row: 0, or the number of its effect, counted from 1
+)
 LEFT_OUT, POSITIVE, WEIGHTED, CONFIRMED = range(1, 5)
 _EFFECTS: dict[str, str] = {
     "left_out": "left out",

@@ -61,15 +61,8 @@ from alerting.reporting.page.details import (
     operator_load,
 )
 from alerting.stores.reports import Backtests
-from alerting.usecases.backtest.sandbox import (
-    Backtest,
-    Retrain,
-    Sandbox,
-    Subject,
-    cadence,
-    checkpoint_files,
-    restore,
-)
+from alerting.usecases.backtest.checkpoint import checkpoint_files, restore
+from alerting.usecases.backtest.sandbox import Backtest, Retrain, Sandbox, Subject, cadence
 from alerting.usecases.definitions.sync import check, sync
 from alerting.usecases.definitions.versions import champion_at, require_revision, serves_twin
 from alerting.usecases.episodes.outcomes import determine_due_outcomes

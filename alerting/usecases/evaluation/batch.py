@@ -1,12 +1,13 @@
 """Evaluate a batch of targets: fetch readings once, advance unchanged targets together, evaluate
 the others one by one."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision

@@ -8,12 +8,13 @@ written: targets that it has advanced are left to it, and the others are compose
 stored now.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState

@@ -7,14 +7,15 @@ without late data. The request is removed, and checkpoints are written, in the u
 advances the target.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision

@@ -9,8 +9,7 @@ from functools import cached_property
 from math import isnan
 from typing import NamedTuple
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Condition, Definition, ModelDefinition, Revision, names_asset

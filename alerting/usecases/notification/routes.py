@@ -4,7 +4,7 @@ the platform itself are notified by the routes that ask for them, or else to the
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.fields.hours import end_of
@@ -39,10 +39,12 @@ from alerting.ports import (
     PlatformAlerts,
     RoutePorts,
 )
-from alerting.stores.episodes import MongoNotifications
 from alerting.usecases.documents import DocumentKind
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.notification.messages import content_message
+
+if TYPE_CHECKING:
+    from alerting.stores.episodes import MongoNotifications
 
 
 def _unknown_channels(platform: RoutePorts, route: Route) -> list[Fault]:
@@ -331,7 +333,7 @@ def _opening_message(
 
 
 def _end_messages(
-    notifications: MongoNotifications,
+    notifications: "MongoNotifications",
     channels: Mapping[str, Channel],
     ended: Sequence[PlatformAlert],
     now: datetime,

@@ -9,12 +9,15 @@ about it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from alerting.definitions.assets import MOST_VARIABLES, Asset
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
-from alerting.stores.deliveries import SourceDeliveries
 from alerting.usecases.sources.records import RowRefused
+
+if TYPE_CHECKING:
+    from alerting.stores.deliveries import SourceDeliveries
 
 
 class RowBeyondBounds(RowRefused):
@@ -61,7 +64,7 @@ class Headroom:
     """
 
     def __init__(
-        self, limits: DeclarationLimits, deliveries: SourceDeliveries, declarer: str
+        self, limits: DeclarationLimits, deliveries: "SourceDeliveries", declarer: str
     ) -> None:
         self._limits = limits
         self._deliveries = deliveries

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -29,7 +29,6 @@ from alerting.ports import (
     SourcePorts,
 )
 from alerting.readings.foreign_columns import Units, split_title, units_by_name, whole_title
-from alerting.stores.deliveries import SourceDeliveries
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.ingestion.text_names import Titles, titles_by_name
 from alerting.usecases.sources import records
@@ -52,6 +51,9 @@ from alerting.usecases.sources.records import (
     map_readings,
     refuse_value,
 )
+
+if TYPE_CHECKING:
+    from alerting.stores.deliveries import SourceDeliveries
 
 _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}
 
@@ -434,7 +436,7 @@ def store(
 
 def record_declared(
     audit: Audit,
-    deliveries: SourceDeliveries,
+    deliveries: "SourceDeliveries",
     new: NewNames,
     declarer: str,
     actor: str,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError, first_line, storable
@@ -28,7 +28,6 @@ from alerting.ports import (
     SourcePorts,
 )
 from alerting.ports.logs import id_logger
-from alerting.stores.deliveries import SourceDeliveries
 from alerting.usecases.ingestion.imported_files import Duration, EventSource, ReadingSource
 from alerting.usecases.ingestion.tables import (
     Checked,
@@ -49,6 +48,9 @@ from alerting.usecases.sources.declare import (
 from alerting.usecases.sources.deliver import record_declared
 from alerting.usecases.sources.records import RefusedRow
 from alerting.usecases.sources.stream import SHOWN, SourceTrial, described
+
+if TYPE_CHECKING:
+    from alerting.stores.deliveries import SourceDeliveries
 
 FORGET_AFTER = timedelta(days=90)
 """Time after which a file that is no longer there is forgotten. If it comes again, it is read
@@ -216,7 +218,10 @@ def _with_marks(
 
 
 def _marks(
-    sources: DocumentStore, deliveries: SourceDeliveries, source: FilesSource, paths: Sequence[str]
+    sources: DocumentStore,
+    deliveries: "SourceDeliveries",
+    source: FilesSource,
+    paths: Sequence[str],
 ) -> list[FileMark]:
     """Return the marks of files, without those that were refused before the source was last
     changed: they get another try."""
@@ -307,7 +312,7 @@ def _with_fields(part: Any) -> Any:
 
 def _new_names(
     assets: Assets,
-    deliveries: SourceDeliveries,
+    deliveries: "SourceDeliveries",
     declaration_limits: DeclarationLimits,
     source: FilesSource,
     file: FoundFile,
