@@ -295,9 +295,12 @@ VIEWERS = 5
 @contextmanager
 def served(platform, **options):
     """Yield a function that returns a page, and the seconds that it took."""
+    new = httpx.Limits(max_keepalive_connections=0)  # the server ends those that wait
     with (
         serving_thread(create_app(platform, TOKENS, **options)) as port,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=ADMIN, timeout=90) as viewer,
+        httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers=ADMIN, timeout=90, limits=new
+        ) as viewer,
     ):
 
         def get(path):
