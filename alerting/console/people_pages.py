@@ -317,7 +317,7 @@ class NewTokenView(TokenView):
 
 
 class TypedAccess(NamedTuple):
-    """What was typed into a form that was refused: for a `person`, a `device` or a `token`."""
+    """The entries of a form that was refused: for a `person`, a `device` or a `token`."""
 
     form: Literal["", "person", "device", "token"] = ""
     name: str = ""

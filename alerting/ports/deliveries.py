@@ -309,7 +309,7 @@ class SinkProgress:
 
 @dataclass(frozen=True)
 class SinkStep:
-    """What was delivered up to a position. `alarms`: the number of transitions that are out, by
+    """The deliveries up to a position. `alarms`: the number of transitions that are out, by
     episode. `selected`: what the sink selects, of a step with all open alarms."""
 
     position: str
@@ -361,7 +361,7 @@ Verdict = Literal["accepted", "refused", "failed"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a receiver did with a message: accepted; refused for ever; or failed, so that another
+    """The answer of a receiver to a message: accepted; refused for ever; or failed, so that another
     attempt may succeed."""
 
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""What requests carry: instants, durations, names and texts within the limits of use cases, and
+"""Values in requests: instants, durations, names and texts within the limits of use cases, and
 documents as JSON or YAML, bounded."""
 
 import re

@@ -361,7 +361,7 @@ MOST_OFFERED = 50
 
 @dataclass(frozen=True)
 class ChosenSubject:
-    """What a new definition is about. `asset`, `variable`: as they were named, else the only ones
+    """The subject of a new definition. `asset`, `variable`: as they were named, else the only ones
     there are; None and empty where a person has to choose among `assets`, or `variables`.
 
     `is_example`: the plant has no assets yet.

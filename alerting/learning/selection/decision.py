@@ -1,5 +1,6 @@
-"""What a training offers and the decision on it: its proposal, as it is stored on the run and shown
-to people, the evidence of predicted values that serve without an alarm, and one table that decides.
+"""The offer of a training and the decision on it: its proposal, as it is stored on the run and
+shown to people, the evidence of predicted values that serve without an alarm, and one table that
+decides.
 
 Objections are facts of a comparison. A kind says which objections hold; the first row of the table
 that holds gives the verdict. This module needs no library of frames or models: DAG files and

@@ -1,5 +1,6 @@
-"""What a report has beside its metrics: single episodes and missed problems, as far as a page shows
-them one by one, its tables, and what a backtest adds: its trainings, and the load on operators."""
+"""The parts of a report beside its metrics: single episodes and missed problems, as far as a page
+shows them one by one, its tables, and what a backtest adds: its trainings, and the load on
+operators."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""What concerns all collections of MongoDB: their documents, indexes, transactions and leases."""
+"""Documents, indexes, transactions and leases of all collections of MongoDB."""

@@ -1,4 +1,4 @@
-"""What comes next for a definition, in sentences: when it is evaluated, how far the training of its
+"""The next steps of a definition, in sentences: when it is evaluated, how far the training of its
 model is, and why its question has no champion, with what to do."""
 
 from collections.abc import Collection, Sequence

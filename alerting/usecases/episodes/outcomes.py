@@ -1,4 +1,4 @@
-"""What came of episodes: outcomes, from the readings of the outcome window and from feedback; the
+"""Outcomes of episodes, from the readings of the outcome window and from feedback; the
 current state of a predicted problem that has come; whether a recommendation was followed, which is
 proposed to the operator who answers."""
 

@@ -27,7 +27,7 @@ _SOON = timedelta(seconds=0.5)
 
 @dataclass(frozen=True)
 class KnownPlant:
-    """What is known of a plant. `latest`: newest revisions by name; `parts`: the part of each
+    """A plant as it is known. `latest`: newest revisions by name; `parts`: the part of each
     asset; `lines`: parts by name with their titles."""
 
     documents: Mapping[str, Asset]
