@@ -22,10 +22,10 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset, Variable, variable_name
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.evaluate import THRESHOLD
 from alerting.kinds.anomaly.model import AnomalyModel
+from alerting.kinds.anomaly.scored_strides import THRESHOLD
 from alerting.kinds.anomaly.training import TRAINING
-from alerting.kinds.protocol.training import LearningData, NormalTime
+from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.features.build import build_features

@@ -22,7 +22,7 @@ from alerting.console.api.views import cursor_after
 from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
-from alerting.detection.evaluation import Evaluation
+from alerting.detection.evaluation_result import Evaluation
 from alerting.episodes.episode import (
     Change,
     Contribution,

@@ -20,7 +20,7 @@ from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
-from alerting.detection.evaluation import Evaluation
+from alerting.detection.evaluation_result import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, OutcomeRecord, episode_id
 from alerting.kinds.validation import parse_definition
 from alerting.ports import PastEvaluation, Platform, ReadingRow, Score

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from alerting.detection.evaluation import Evaluation
+from alerting.detection.evaluation_result import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, episode_id
 from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
 from alerting.kinds.validation import parse_definition

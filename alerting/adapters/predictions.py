@@ -33,7 +33,7 @@ from alerting.adapters.files.rows import Layout
 from alerting.deferred import arrow_csv, ds, pa, pc, pd, pq
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import NotFound, UserError, first_line
-from alerting.kinds.protocol.evaluation import ScoredRows
+from alerting.kinds.protocol import ScoredRows
 from alerting.ports import (
     EvaluationPorts,
     NewestReading,
@@ -45,9 +45,15 @@ from alerting.ports import (
     Wanted,
     silent,
 )
-from alerting.readings.computed import read_computed
-from alerting.readings.history import Doubts, History, from_millis, no_events, to_millis
-from alerting.readings.spacing import LEAST_FAR, usual_instants
+from alerting.readings.history import (
+    Doubts,
+    History,
+    from_millis,
+    no_events,
+    read_computed,
+    to_millis,
+)
+from alerting.readings.variable_series import LEAST_FAR, usual_instants
 from alerting.stores.readings.columns import frame_of, newest_frame, without_bad
 from alerting.usecases.scoring.past_scores import plan_file
 

@@ -20,7 +20,7 @@ from alerting.definitions.limits import severities
 from alerting.definitions.model import Condition, Severity
 from alerting.definitions.upkeep import NO_GATE
 from alerting.definitions.wording.language import Styled, Value, joined, translatable
-from alerting.detection.suppression import SuppressedInterval, first_free
+from alerting.detection.suppressed_intervals import SuppressedInterval, first_free
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.readings.history import History, Millis, duration_millis, to_millis

@@ -29,7 +29,7 @@ from alerting.cli.support import (
 )
 from alerting.definitions.revisions import definition_document, in_plant_zone
 from alerting.episodes.episode import Episode
-from alerting.kinds.protocol.evaluation import ScoredRows
+from alerting.kinds.protocol import ScoredRows
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Platform
 from alerting.readings.history import from_millis

@@ -21,9 +21,9 @@ from alerting.definitions.fields.conditions import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of, learned_sides
 from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import Styled, joined, template, translatable
-from alerting.detection.categories import CategoryValues, Labels, labels_at
-from alerting.detection.evaluation import LimitInForce
+from alerting.detection.evaluation_result import LimitInForce
 from alerting.readings.history import Millis
+from alerting.readings.variable_series import CategoryValues, Labels, labels_at
 
 Numbers: TypeAlias = "npt.NDArray[np.float64]"
 Group = tuple[str, ...]

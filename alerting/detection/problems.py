@@ -11,13 +11,13 @@ from typing import Literal, TypeAlias
 from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
-from alerting.detection.conditions import (
+from alerting.detection.combined_conditions import (
     changes_of_conditions,
     conditions_at,
     conditions_that_count,
     known_truths,
 )
-from alerting.detection.messages import (
+from alerting.detection.evaluation_result import (
     combined_happening_message,
     happening_message,
     instant_event_message,

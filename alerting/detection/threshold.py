@@ -22,7 +22,7 @@ from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, Condition, Severity
-from alerting.detection.evaluation import (
+from alerting.detection.evaluation_result import (
     INSIDE,
     MISSING,
     Carried,
@@ -45,7 +45,7 @@ from alerting.readings.history import (
     no_instants,
     to_millis,
 )
-from alerting.readings.series import has_value, is_text, series_of
+from alerting.readings.variable_series import has_value, is_text, series_of
 
 Codes: TypeAlias = "npt.NDArray[np.int8]"
 """Status of each reading: a rank (0 within limits, 1 low ... 4 critical), or a code of a fact."""

@@ -19,9 +19,9 @@ from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import learned_limits, levels_on, unknown_limits
 from alerting.definitions.model import Condition
-from alerting.detection.messages import stale_message, waiting_message
+from alerting.detection.evaluation_result import stale_message, waiting_message
 from alerting.readings.history import FAR_FUTURE, Millis, duration_millis
-from alerting.readings.series import Flags, Numbers, WindowSummary
+from alerting.readings.variable_series import Flags, Numbers, WindowSummary
 
 Codes: TypeAlias = "npt.NDArray[np.int8]"
 MAY_CHANGE, CLEAR, ABOVE, BELOW, MEETS, NO_DATA_ALERT, NO_VALUE = range(7)

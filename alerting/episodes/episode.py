@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.language import Translatable
-from alerting.detection.evaluation import Evaluation
+from alerting.detection.evaluation_result import Evaluation
 
 PLATFORM = "platform"  # the actor of what people did not do
 Condition = Literal["open", "closed"]

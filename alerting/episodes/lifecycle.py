@@ -12,7 +12,7 @@ from typing import Literal
 
 from alerting.definitions.model import SEVERITIES, SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation import Carried, Status, StatusInterval
+from alerting.detection.evaluation_result import Carried, Status, StatusInterval
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import Occurrences
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.readings.history import FAR_FUTURE, Millis, duration_millis, from_millis, to_millis
-from alerting.readings.series import Flags, Numbers, Positions
+from alerting.readings.variable_series import Flags, Numbers, Positions
 
 CLEAR_BELOW = 0.5  # log-odds between the threshold and the risk below which an alarm clears
 CLEAR_STRIDES = 2

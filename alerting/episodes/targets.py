@@ -13,7 +13,7 @@ from alerting.deferred import np, npt
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
 from alerting.definitions.shards import shard_of
-from alerting.detection.evaluation import INSIDE, Carried
+from alerting.detection.evaluation_result import INSIDE, Carried
 from alerting.detection.threshold_batch import (
     CLEAR,
     NO_VALUE,
@@ -24,7 +24,7 @@ from alerting.detection.threshold_batch import (
 )
 from alerting.episodes.lifecycle import ConditionState, LastingState, SeverityState
 from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
-from alerting.readings.series import Flags, Numbers, Positions
+from alerting.readings.variable_series import Flags, Numbers, Positions
 
 _SOURCE_HASH = re.compile(r"(\w*)/(\w*)/(\d+)(\.\d+)?(.*)")
 _USUAL_SAMPLING = 1000  # ms

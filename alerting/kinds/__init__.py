@@ -1,1 +1,1 @@
-"""The kinds of alert: one folder each, found by `registry`."""
+"""The kinds of alert: one folder each, found by `registry`; and what they share."""

@@ -15,7 +15,7 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.definitions.wording.phrases import variable_title
-from alerting.detection.messages import duration_value
+from alerting.detection.evaluation_result import duration_value
 from alerting.detection.occurrences import REASONS, why_not_counted
 from alerting.detection.problems import (
     BoolArray,
@@ -39,7 +39,7 @@ from alerting.episodes.predictions import (
     alarm_end_of,
     rearm,
 )
-from alerting.kinds.protocol.evaluation import (
+from alerting.kinds.protocol import (
     NO_MODEL,
     EvaluationSources,
     Raise,
@@ -49,7 +49,7 @@ from alerting.kinds.protocol.evaluation import (
     VersionInterval,
     carried_reason,
 )
-from alerting.kinds.protocol.shared_inputs import ModelScores, SharedInputs
+from alerting.kinds.shared_inputs import ModelScores, SharedInputs
 from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, has_needed_value
 from alerting.learning.features.build import grid
 from alerting.learning.features.reading_counts import TOO_FEW, most_have_enough_readings

@@ -22,17 +22,25 @@ from alerting.definitions.wording.language import (
     spoken_threshold,
     translatable,
 )
-from alerting.detection.evaluation import Evaluation
-from alerting.detection.messages import risk_message
+from alerting.detection.evaluation_result import Evaluation, risk_message
 from alerting.detection.problems import find_occurrences, predicts
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.episode import Contribution, Episode, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.predictions import clear_threshold
 from alerting.kinds.prediction_evaluation import evaluate_part
-from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence, ScoredRows
-from alerting.kinds.protocol.kind import Charted, Gap, Inputs, ScoreDetails, Why, WhyQuestion
-from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol import (
+    Charted,
+    Gap,
+    Inputs,
+    Raise,
+    RaiseEvidence,
+    ScoreDetails,
+    ScoredRows,
+    Why,
+    WhyQuestion,
+)
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.build import build_features
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel

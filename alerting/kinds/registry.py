@@ -17,8 +17,8 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 
 if TYPE_CHECKING:
-    from alerting.kinds.protocol.kind import Kind, MovingKind, TrainedKind, VerifyingKind
-    from alerting.kinds.protocol.training import Estimation, KindTraining
+    from alerting.kinds.protocol import Kind, MovingKind, TrainedKind, VerifyingKind
+    from alerting.kinds.training_protocol import Estimation, KindTraining
 
 _folders = [
     f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg
@@ -73,7 +73,7 @@ def trained_kind_of(definition: Definition) -> "TrainedKind[Any]":
 
 def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
     """Return the kind of a definition if later values confirm or refute what its model states."""
-    from alerting.kinds.protocol.kind import VerifyingKind  # noqa: PLC0415 - loads the methods of kinds
+    from alerting.kinds.protocol import VerifyingKind  # noqa: PLC0415 - loads the methods of kinds
 
     kind = kind_of(definition)
     return kind if isinstance(kind, VerifyingKind) else None
@@ -82,7 +82,7 @@ def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
 def has_score_each_stride(definition: Definition) -> bool:
     """Return whether the state of a definition is known where a stride has a score, and only
     there."""
-    from alerting.kinds.protocol.kind import StrideScoringKind  # noqa: PLC0415 - loads the methods of kinds
+    from alerting.kinds.protocol import StrideScoringKind  # noqa: PLC0415 - loads the methods of kinds
 
     kind = kind_of(definition)
     return isinstance(kind, StrideScoringKind) and kind.has_score_each_stride(definition)
@@ -90,7 +90,7 @@ def has_score_each_stride(definition: Definition) -> bool:
 
 def moving_kind_of(definition: Definition) -> "MovingKind[Any] | None":
     """Return the kind of a definition if its limits change by themselves."""
-    from alerting.kinds.protocol.kind import MovingKind  # noqa: PLC0415 - loads the methods of kinds
+    from alerting.kinds.protocol import MovingKind  # noqa: PLC0415 - loads the methods of kinds
 
     kind = kind_of(definition)
     return kind if isinstance(kind, MovingKind) else None

@@ -14,8 +14,7 @@ from alerting.definitions.assets import Relation
 from alerting.learning.features.build import build_features, build_features_many
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import NormalSample, TrainedModel
-from alerting.readings.computed import with_computed
-from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.history import History, Millis, duration_millis, millis, with_computed
 from alerting.recommendation.levers import (
     MOST_ROWS,
     SLACK,

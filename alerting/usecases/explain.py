@@ -16,13 +16,12 @@ from alerting.detection.problems import problem_intervals
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import LATE_DATA
-from alerting.kinds.protocol.evaluation import TargetEvaluation
-from alerting.kinds.protocol.kind import Why, WhyQuestion
+from alerting.kinds.protocol import TargetEvaluation, Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.mutes import describe_mute
 from alerting.ports import Assets, Definitions, Episodes, EvaluationPorts, Readings
 from alerting.readings.history import History, from_millis, has_data, millis
-from alerting.readings.spacing import Statistics, describe_doubtful, statistics_of
+from alerting.readings.variable_series import Statistics, describe_doubtful, statistics_of
 from alerting.reporting import phrases
 from alerting.usecases.definitions.next_steps import describe_missing_champion
 from alerting.usecases.definitions.versions import (

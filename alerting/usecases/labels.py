@@ -15,7 +15,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Conflicting, NotFound
 from alerting.definitions.model import ModelDefinition, matching_assets
 from alerting.definitions.wording.language import template, translatable
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.learning.selection.decision import DatasetProfile, Proposal
 from alerting.ports import (
     Audit,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.assets import Asset, event_titles
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.wording.language import translatable
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.operators.mutes import Mute, describe_mute, find_mutes
 from alerting.ports import Assets, MutePorts
 from alerting.readings.history import from_millis, millis, to_millis

@@ -21,7 +21,7 @@ from alerting.definitions.model import (
     TrainedDefinition,
     matching_assets,
 )
-from alerting.detection.conditions import search_from
+from alerting.detection.combined_conditions import search_from
 from alerting.detection.problems import (
     counted_problems,
     find_occurrences,
@@ -30,7 +30,7 @@ from alerting.detection.problems import (
     predicts,
     problem_lookback,
 )
-from alerting.detection.suppression import first_free, is_covered
+from alerting.detection.suppressed_intervals import first_free, is_covered
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import has_score_each_stride, kind_of
 from alerting.learning.data.labels import label_instants, persistence

@@ -42,12 +42,12 @@ from alerting.readings.buckets import (
     pack,
     subtract,
 )
-from alerting.readings.computed import lookback
 from alerting.readings.history import (
     FIRST_INSTANT,
     LAST_INSTANT,
     duration_millis,
     from_millis,
+    lookback,
     to_millis,
 )
 from alerting.stores.database.sweeps import Log, Sweeps

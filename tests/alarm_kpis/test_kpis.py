@@ -17,7 +17,7 @@ from alerting.alarm_kpis.load import (
     quieten,
 )
 from alerting.definitions.wording.language import ENGLISH
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.episode import Transition
 from alerting.episodes.lifecycle import Step
 from alerting.reporting.definition.operators import spread

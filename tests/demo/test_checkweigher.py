@@ -10,7 +10,7 @@ import pytest
 from alerting.demo.disturbances import DAY, LineSchedule
 from alerting.demo.line import causes, new_line, simulate, weigh
 from alerting.demo.machines import CHECKWEIGHER, SPREAD, USUAL, calibration_steps, weights
-from alerting.kinds.control_chart.phase_one import estimate
+from alerting.kinds.control_chart.model import estimate
 
 MINUTE_MS = 60_000
 SCHEDULE = LineSchedule(seed=1, live_from=30 * DAY)

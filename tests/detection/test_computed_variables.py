@@ -9,8 +9,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources import HttpSource
 from alerting.learning.data.dataset import build_dataset
 from alerting.ports import ReadingRow
-from alerting.readings.computed import with_computed
-from alerting.readings.history import millis
+from alerting.readings.history import millis, with_computed
 from alerting.recommendation.levers import Lever, followers, with_drivers
 from alerting.recommendation.situation import Courses
 from alerting.usecases.backtest.backtest import backtest, named_subject

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Variable
-from alerting.detection.conditions import (
+from alerting.detection.combined_conditions import (
     all_series,
     conditions_that_count,
     evaluate_combination,
@@ -12,7 +12,7 @@ from alerting.detection.conditions import (
     status_intervals,
     under_another_revision,
 )
-from alerting.detection.messages import combined_message, unknown_message
+from alerting.detection.evaluation_result import combined_message, unknown_message
 from tests.builders import at, history, oven, several, threshold
 
 pytestmark = pytest.mark.fast

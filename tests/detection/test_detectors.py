@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from alerting.detection.categories import CategoryValues
 from alerting.kinds.anomaly.detectors import (
     WEEK_MS,
     cluster_peaks,
@@ -11,10 +10,11 @@ from alerting.kinds.anomaly.detectors import (
     threshold_for_rate,
     threshold_for_share,
 )
-from alerting.kinds.anomaly.evaluate import responsible
 from alerting.kinds.anomaly.model import FittedDetector
 from alerting.kinds.anomaly.normal_space import NormalSpace, far_from_others
+from alerting.kinds.anomaly.scored_strides import responsible
 from alerting.learning.features.plan import FeaturePlan, NumberSource
+from alerting.readings.variable_series import CategoryValues
 from tests.helpers.former_detectors import former_detector
 
 MINUTE = 60_000

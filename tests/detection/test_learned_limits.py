@@ -6,11 +6,10 @@ import numpy as np
 from alerting.definitions.assets import Variable
 from alerting.definitions.fields.conditions import Learned
 from alerting.definitions.limits import key_of
-from alerting.detection.categories import category_values, labels_at
+from alerting.detection.evaluation_result import limit_message
 from alerting.detection.learned_limits import LearnedLimits, estimate_limits, least_readings
-from alerting.detection.messages import limit_message
 from alerting.detection.threshold import evaluate_series
-from alerting.readings.series import series_of
+from alerting.readings.variable_series import category_values, labels_at, series_of
 from tests.builders import at, history, oven, threshold
 
 OVEN = oven(temperature=Variable(unit="°C"), recipe=Variable(type="category"))

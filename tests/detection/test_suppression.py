@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.fields.common import Suppression
-from alerting.detection.suppression import (
+from alerting.detection.suppressed_intervals import (
     SuppressedInterval,
     first_free,
     is_covered,

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 from alerting.definitions.revisions import next_revision
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import ConditionTable
-from alerting.kinds.protocol.evaluation import EvaluationSources, TargetEvaluation, VersionInterval
-from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol import EvaluationSources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import trained_kind_of
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform

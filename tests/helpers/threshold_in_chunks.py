@@ -8,7 +8,11 @@ import numpy as np
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
-from alerting.detection.conditions import all_series, evaluate_combination, severity_of_missing
+from alerting.detection.combined_conditions import (
+    all_series,
+    evaluate_combination,
+    severity_of_missing,
+)
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.episodes.targets import ConditionTable

@@ -10,7 +10,7 @@ import pytest
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
-from alerting.kinds.protocol.training import NormalTime
+from alerting.kinds.training_protocol import NormalTime
 from alerting.ports import EventRow, ReadingRow, TrainingLimits
 from alerting.readings.history import History
 from alerting.usecases.definitions.sync import apply

@@ -10,8 +10,8 @@ import pytest
 
 from alerting.definitions.faults import DocumentRefused, unknown_name
 from alerting.kinds.control_chart.training import Signals
-from alerting.kinds.normal_training import propose_end
-from alerting.kinds.protocol.training import NormalTime
+from alerting.kinds.normal_operation import propose_end
+from alerting.kinds.training_protocol import NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import add_objection, decide, met_condition

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from alerting.definitions.assets import EventType
 from alerting.definitions.faults import UserError
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol import shared_inputs
-from alerting.kinds.protocol.evaluation import VersionInterval
-from alerting.kinds.protocol.shared_inputs import SharedInputs, score_matrix
+from alerting.kinds import shared_inputs
+from alerting.kinds.protocol import VersionInterval
+from alerting.kinds.shared_inputs import SharedInputs, score_matrix
 from alerting.learning.features.build import build_features, grid
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import millis, to_millis

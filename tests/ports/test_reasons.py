@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from alerting.definitions.wording.language import language, translatable
-from alerting.detection.messages import stale_message
+from alerting.detection.evaluation_result import stale_message
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import ConditionTable
 from alerting.ports import Training

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Variable, parse_asset
 from alerting.definitions.faults import DocumentRefused
-from alerting.readings.computed import lookback, read_computed, with_computed
+from alerting.readings.history import lookback, read_computed, with_computed
 from tests.builders import at, history, oven, with_quality
 
 pytestmark = pytest.mark.fast

@@ -7,7 +7,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset, Variable
 from alerting.learning.data.point_in_time import long_view, point_in_time_view
 from alerting.readings.history import History, in_memory, split_instants
-from alerting.readings.spacing import UsualDistance, sampling_ms
+from alerting.readings.variable_series import UsualDistance, sampling_ms
 
 TS = np.array([1000, 2000, 3000, 9000, 9500, 9600, 20_000, 21_000])
 ASSET = Asset(name="fan-1", variables={"a": Variable(low=0, high=50), "b": Variable(delay="5s")})

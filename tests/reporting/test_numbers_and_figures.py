@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from alerting.alarm_kpis.load import ABOVE
 from alerting.definitions.fields.problem import Problem
 from alerting.definitions.wording.language import language
-from alerting.detection.evaluation import ReadingInForce
-from alerting.detection.messages import current_value_message, limit_message
+from alerting.detection.evaluation_result import (
+    ReadingInForce,
+    current_value_message,
+    limit_message,
+)
 from alerting.episodes.episode import Change, Contribution, PresentAdvice, RecommendationResult
 from alerting.reporting.charts import (
     Plot,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
-from alerting.detection.evaluation import Carried
+from alerting.detection.evaluation_result import Carried
 from alerting.detection.threshold_batch import (
     LimitColumns,
     ending_message,
@@ -18,10 +18,10 @@ from alerting.detection.threshold_batch import (
 )
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import ConditionTable, advance_states, find_unchanged
-from alerting.kinds.protocol.evaluation import TargetEvaluation, VersionInterval
+from alerting.kinds.protocol import TargetEvaluation, VersionInterval
 from alerting.kinds.threshold.kind import evaluate_threshold_interval
 from alerting.readings.history import millis, to_millis
-from alerting.readings.series import pack, series_of, summarise_windows
+from alerting.readings.variable_series import pack, series_of, summarise_windows
 from tests.builders import at, history, oven, revision, threshold
 
 ASSET = oven(temperature=Variable(low=-50, high=500)).model_copy(

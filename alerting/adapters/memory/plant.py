@@ -28,10 +28,16 @@ from alerting.ports import (
     Readings,
     Wanted,
 )
-from alerting.readings.computed import read_computed
-from alerting.readings.history import Doubts, History, from_millis, to_millis, whole_millis
+from alerting.readings.history import (
+    Doubts,
+    History,
+    from_millis,
+    read_computed,
+    to_millis,
+    whole_millis,
+)
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.readings.spacing import LEAST_FAR, usual_instants
+from alerting.readings.variable_series import LEAST_FAR, usual_instants
 from alerting.stores.readings.columns import (
     events_frame,
     merge_rows,

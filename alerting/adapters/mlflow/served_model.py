@@ -14,7 +14,7 @@ from typing import Any, cast
 import yaml
 
 from alerting.deferred import pd
-from alerting.kinds.protocol.kind import ScoringKind
+from alerting.kinds.protocol import ScoringKind
 from alerting.kinds.registry import trained_kind_named
 from alerting.learning.models.trained import ModelRefused, TrainedModel
 

@@ -25,7 +25,7 @@ from alerting.console.api.parameters import (
 from alerting.console.api.views import plant_times, with_plant_times
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import ActorStamp, Episode, Feedback, FirstOut
-from alerting.kinds.protocol.kind import Why
+from alerting.kinds.protocol import Why
 from alerting.operators.actions import IsaState
 from alerting.operators.mutes import Mute
 from alerting.operators.people import LEAST_ROLES, Permission

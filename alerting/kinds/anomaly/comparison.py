@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alerting.detection.categories import Labels
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import first_of_clusters, lasting_scores
-from alerting.kinds.anomaly.evaluate import THRESHOLD
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_space import group_rows
 from alerting.kinds.anomaly.normal_time import NormalRows, rows_of
-from alerting.kinds.normal_training import (
+from alerting.kinds.anomaly.scored_strides import THRESHOLD
+from alerting.kinds.normal_operation import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
     FoundProblems,
@@ -25,11 +24,12 @@ from alerting.kinds.normal_training import (
     propose_end,
     share_interval,
 )
-from alerting.kinds.protocol.training import Comparison, LearningData
+from alerting.kinds.training_protocol import Comparison, LearningData
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.models.trained import Floats
 from alerting.learning.selection.decision import Objection, decide
 from alerting.readings.history import LongHistory, Millis, duration_millis, to_millis
+from alerting.readings.variable_series import Labels
 
 _DAY_MS = 86_400_000
 _WEEK_MS = 7 * _DAY_MS

@@ -14,37 +14,39 @@ from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.wording.language import translatable
-from alerting.detection.categories import Labels, label_of
-from alerting.detection.evaluation import Evaluation
+from alerting.detection.evaluation_result import Evaluation
 from alerting.detection.problems import predicts
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.evaluate import (
+from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, from_files
+from alerting.kinds.anomaly.scored_strides import (
     THRESHOLD,
     categories_at,
     contributions,
     evaluate_part,
     responsible,
 )
-from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, from_files
-from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence, ScoredRows
-from alerting.kinds.protocol.kind import (
+from alerting.kinds.protocol import (
     Charted,
     Gap,
     Inputs,
+    Raise,
+    RaiseEvidence,
     ScoreDetails,
+    ScoredRows,
     Statistic,
     TrainedKind,
     Why,
     WhyQuestion,
 )
-from alerting.kinds.protocol.shared_inputs import SharedInputs
-from alerting.kinds.protocol.spacing import LEAST, Times, usual_distance
+from alerting.kinds.reading_spacing import LEAST, Times, usual_distance
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.ports import Files
 from alerting.readings.history import History, from_millis, has_data, millis
+from alerting.readings.variable_series import Labels, label_of
 from alerting.reporting.variable_charts import ChartLevel
 
 _BEFORE = timedelta(hours=1)

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from alerting.detection.categories import CategoryValues, Labels, Windows
 from alerting.detection.problems import BoolArray
 from alerting.kinds.anomaly.detectors import Detector, IsolationTrees, arrays_of, detector_of
 from alerting.kinds.anomaly.normal_space import Floats, NormalSpace, group_rows
-from alerting.kinds.normal_model import NormalModel, read_header
+from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import Files
 from alerting.readings.history import Millis, duration_millis
+from alerting.readings.variable_series import CategoryValues, Labels, Windows
 
 FILE = "anomaly.json"
 NUMBERS = "anomaly.npy"

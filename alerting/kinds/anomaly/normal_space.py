@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from alerting.detection.categories import Labels
 from alerting.detection.problems import BoolArray
+from alerting.readings.variable_series import Labels
 
 Floats = npt.NDArray[np.float64]
 Arrays = Mapping[str, npt.NDArray[np.float64]]

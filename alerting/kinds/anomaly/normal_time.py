@@ -9,12 +9,11 @@ import numpy as np
 
 from alerting.deferred import pd
 from alerting.definitions.faults import format_duration
-from alerting.detection.categories import CategoryValues, category_values
 from alerting.detection.problems import BoolArray, problem_intervals
-from alerting.detection.suppression import SuppressedInterval, is_covered, touches
+from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered, touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import known_variables
-from alerting.kinds.protocol.training import LearningData, VerdictInterval
+from alerting.kinds.training_protocol import LearningData, VerdictInterval
 from alerting.learning.features.build import build_features, grid
 from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
 from alerting.learning.features.reading_counts import (
@@ -35,7 +34,12 @@ from alerting.readings.history import (
     split_instants,
     to_millis,
 )
-from alerting.readings.spacing import UsualDistance, declared_ms
+from alerting.readings.variable_series import (
+    CategoryValues,
+    UsualDistance,
+    category_values,
+    declared_ms,
+)
 
 ROWS = 10_000
 MOST_CELLS = 32_000_000

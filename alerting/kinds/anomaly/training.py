@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.wording.language import translatable
-from alerting.detection.categories import Labels
 from alerting.detection.problems import BoolArray
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
@@ -52,8 +51,8 @@ from alerting.kinds.anomaly.normal_time import (
     rows_of,
     steady_variables,
 )
-from alerting.kinds.normal_training import no_readings, normal_time
-from alerting.kinds.protocol.training import (
+from alerting.kinds.normal_operation import no_readings, normal_time
+from alerting.kinds.training_protocol import (
     Comparison,
     Estimated,
     Estimation,
@@ -64,6 +63,7 @@ from alerting.kinds.protocol.training import (
 from alerting.learning.data.point_in_time import long_view
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import LongHistory, Millis, duration_millis, to_millis
+from alerting.readings.variable_series import Labels
 
 Positions = npt.NDArray[np.int64]
 _FOLDS = 4

@@ -2,7 +2,7 @@
 
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.prediction_kind import PredictionKind
-from alerting.kinds.protocol.kind import TrainedKind
+from alerting.kinds.protocol import TrainedKind
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from alerting.definitions.model import TrainedDefinition
-from alerting.kinds.protocol.training import Challenger, KindTraining
+from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel

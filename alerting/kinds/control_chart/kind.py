@@ -15,18 +15,20 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.model import Condition
 from alerting.definitions.wording.language import joined, translatable
 from alerting.definitions.wording.phrases import variable_title
-from alerting.detection.evaluation import Carried, Evaluation, Status, StatusInterval
-from alerting.detection.messages import (
+from alerting.detection.evaluation_result import (
+    Carried,
+    Evaluation,
+    Status,
+    StatusInterval,
     bad_quality_message,
     stale_message,
     waiting_message,
 )
 from alerting.detection.problems import predicts
-from alerting.detection.suppression import is_covered
+from alerting.detection.suppressed_intervals import is_covered
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.control_chart.definition import ControlChartDefinition
-from alerting.kinds.control_chart.evaluate import describe_points, shift_message, statistic_text
 from alerting.kinds.control_chart.model import (
     Chart,
     ChartState,
@@ -35,26 +37,29 @@ from alerting.kinds.control_chart.model import (
     Point,
     from_files,
 )
-from alerting.kinds.normal_model import EpisodeRule, advance_part, evaluate_fitted, stopped
-from alerting.kinds.protocol.evaluation import (
+from alerting.kinds.control_chart.point_messages import (
+    describe_points,
+    shift_message,
+    statistic_text,
+)
+from alerting.kinds.normal_operation import EpisodeRule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.protocol import (
     NO_LIMITS,
+    Charted,
     EvaluationSources,
+    Gap,
+    Inputs,
     Raise,
     RaiseEvidence,
     ScoredRows,
-    TargetEvaluation,
-    VersionInterval,
-)
-from alerting.kinds.protocol.kind import (
-    Charted,
-    Gap,
-    Inputs,
     Statistic,
+    TargetEvaluation,
     TrainedKind,
+    VersionInterval,
     Why,
     WhyQuestion,
 )
-from alerting.kinds.protocol.spacing import (
+from alerting.kinds.reading_spacing import (
     Lasting,
     Times,
     describe_unfulfillable,

@@ -26,18 +26,19 @@ from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import problem_intervals
-from alerting.detection.suppression import is_covered
+from alerting.detection.suppressed_intervals import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, RULES, ControlChartDefinition
 from alerting.kinds.control_chart.model import (
+    LEAST_POINTS,
     Chart,
     ChartState,
     ControlChartModel,
     FittedChart,
     Point,
+    estimate,
     to_files,
 )
-from alerting.kinds.control_chart.phase_one import LEAST_POINTS, estimate
-from alerting.kinds.normal_training import (
+from alerting.kinds.normal_operation import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
     FoundProblems,
@@ -48,7 +49,7 @@ from alerting.kinds.normal_training import (
     propose_end,
     times_of_readings,
 )
-from alerting.kinds.protocol.training import (
+from alerting.kinds.training_protocol import (
     Comparison,
     Estimated,
     Estimation,

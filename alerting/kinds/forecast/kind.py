@@ -20,25 +20,23 @@ from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.model import HIGHEST, LOWEST, MEDIAN, Floats
 from alerting.kinds.prediction_evaluation import evaluate_part
 from alerting.kinds.prediction_kind import PredictionKind, explain_instant, explain_raise
-from alerting.kinds.protocol.evaluation import (
+from alerting.kinds.protocol import (
+    Charted,
     EvaluationSources,
+    IntervalsByAsset,
     ModelVerification,
     Raise,
     RaiseEvidence,
+    ScoreDetails,
     ScoredRows,
     Served,
     TargetEvaluation,
-    VersionInterval,
-)
-from alerting.kinds.protocol.kind import (
-    Charted,
-    IntervalsByAsset,
-    ScoreDetails,
     TrainedKind,
+    VersionInterval,
     Why,
     WhyQuestion,
 )
-from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.models.trained import Estimator, TrainedModel
 from alerting.ports import Files, Predicted
 from alerting.readings.history import History, Millis, to_millis
@@ -294,7 +292,7 @@ class ForecastKind(PredictionKind):
         return verify_intervals(definition, served, histories, as_of, suppressed)
 
     def load(self, files: Files) -> TrainedModel:
-        from alerting.kinds.forecast.families import find_forecaster  # noqa: PLC0415 - loads LightGBM: seconds
+        from alerting.kinds.forecast.forecasters import find_forecaster  # noqa: PLC0415 - loads LightGBM: seconds
         from alerting.learning.models.files import model_from_files  # noqa: PLC0415
 
         return model_from_files(files, find_forecaster)

@@ -15,7 +15,7 @@ from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
-from alerting.kinds.forecast.families import FORECASTERS, Forecaster, Positions, Task
+from alerting.kinds.forecast.forecasters import FORECASTERS, Forecaster, Positions, Task
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import (
     MEDIAN,
@@ -26,7 +26,7 @@ from alerting.kinds.forecast.model import (
     crps,
 )
 from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
-from alerting.kinds.protocol.training import Challenger, KindTraining
+from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.rows import leads_of, walk_forward_folds
 from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window

@@ -12,10 +12,10 @@ from scipy.stats import t
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import Styled, measured, translatable
 from alerting.detection.problems import predicts
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.forecast.kind import forecast_of
 from alerting.kinds.forecast.model import Floats, covered, crps
-from alerting.kinds.protocol.evaluation import ModelVerification, Served
+from alerting.kinds.protocol import ModelVerification, Served
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
 from alerting.learning.data.rows import future_values

@@ -13,7 +13,7 @@ from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.limits import severities
 from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import translatable
-from alerting.detection.conditions import (
+from alerting.detection.combined_conditions import (
     all_series,
     combine_carried,
     conditions_that_count,
@@ -24,36 +24,39 @@ from alerting.detection.conditions import (
     severity_of_missing,
     under_another_revision,
 )
-from alerting.detection.evaluation import Carried, Evaluation
-from alerting.detection.learned_limits import LearnedLimits, Numbers, learned_sides_at
-from alerting.detection.messages import (
+from alerting.detection.evaluation_result import (
+    Carried,
+    Evaluation,
     combined_message,
     fact_message,
     limit_message,
     unknown_message,
 )
+from alerting.detection.learned_limits import LearnedLimits, Numbers, learned_sides_at
 from alerting.detection.threshold import evaluate_series, lookback
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step, advance
-from alerting.kinds.normal_model import stopped
-from alerting.kinds.protocol.evaluation import (
+from alerting.kinds.normal_operation import stopped
+from alerting.kinds.protocol import (
     NO_LEARNED_LIMITS,
+    Charted,
     EvaluationSources,
+    Inputs,
     Raise,
     RaiseEvidence,
     TargetEvaluation,
+    TrainedKind,
     VersionInterval,
 )
-from alerting.kinds.protocol.kind import Charted, Inputs, TrainedKind
-from alerting.kinds.protocol.spacing import Times, describe_unfulfillable, lasting_condition
+from alerting.kinds.reading_spacing import Times, describe_unfulfillable, lasting_condition
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
-from alerting.kinds.threshold.model import LearnedLimitsModel, from_files
+from alerting.kinds.threshold.training import LearnedLimitsModel, from_files
 from alerting.kinds.threshold.why import explain_instant
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, ModelUnavailable
 from alerting.readings.history import History, Millis, to_millis
-from alerting.readings.series import Series, is_text, series_of
+from alerting.readings.variable_series import Series, is_text, series_of
 from alerting.reporting.variable_charts import (
     AT_RAISE,
     ChartLevel,

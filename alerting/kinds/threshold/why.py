@@ -12,12 +12,11 @@ from alerting.definitions.limits import learned_sides
 from alerting.definitions.model import Condition
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import spoken_duration, spoken_number
-from alerting.detection.conditions import ConditionAt, all_series, evaluate_combination
-from alerting.detection.evaluation import Carried
+from alerting.detection.combined_conditions import all_series, evaluate_combination
+from alerting.detection.evaluation_result import Carried, ConditionAt, fact_message
 from alerting.detection.learned_limits import LearnedLimits
-from alerting.detection.messages import fact_message
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol.kind import Why, WhyQuestion
+from alerting.kinds.protocol import Why, WhyQuestion
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.readings.history import History, Instants, from_millis, no_instants, to_millis
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.learning.data.findings import Consequence, Finding
 from alerting.learning.data.labels import (
     EFFECTS,

@@ -26,7 +26,7 @@ from alerting.detection.problems import (
     problem_samples,
     risk_of,
 )
-from alerting.detection.suppression import SuppressedInterval, is_covered
+from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered
 from alerting.episodes.episode import Episode, Verdict
 from alerting.episodes.outcome import ReportedMiss, acted_within, consensus
 from alerting.learning.features.moments import Floats

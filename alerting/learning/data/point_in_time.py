@@ -21,7 +21,7 @@ from alerting.readings.history import (
     millis,
     no_events,
 )
-from alerting.readings.spacing import usual_instants
+from alerting.readings.variable_series import usual_instants
 
 
 def point_in_time_view(history: History, until: int, start: int | None = None) -> History:

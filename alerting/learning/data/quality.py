@@ -31,7 +31,7 @@ from alerting.readings.history import (
     millis,
     no_instants,
 )
-from alerting.readings.spacing import describe_strays, usual_instants
+from alerting.readings.variable_series import describe_strays, usual_instants
 
 # A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES
 # its usual run, are equal.

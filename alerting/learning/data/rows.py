@@ -23,7 +23,7 @@ from alerting.definitions.fields.learning import Dates
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray, match_names, problem_samples
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.learning.data.findings import Finding
 from alerting.learning.data.labels import (
     LEFT_OUT,

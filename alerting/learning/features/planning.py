@@ -22,7 +22,7 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.features.reading_counts import with_usual_counts
 from alerting.readings.history import History, duration_millis, has_data, millis
-from alerting.readings.spacing import distances, sampling_ms
+from alerting.readings.variable_series import distances, sampling_ms
 
 LONGEST_WINDOW = timedelta(hours=72)
 WINDOWS = 3  # derived at most

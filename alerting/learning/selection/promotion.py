@@ -15,7 +15,7 @@ from alerting.deferred import pd
 from alerting.definitions.faults import format_duration
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.labels import Labels as InstantLabels
 from alerting.learning.data.labels import label_instants

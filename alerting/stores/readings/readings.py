@@ -22,7 +22,6 @@ from pymongo.errors import OperationFailure
 from alerting.deferred import np, npt, pd
 from alerting.definitions.assets import Asset, EventType, VariableType, types_of
 from alerting.ports import NewestReading, ReadingColumns, Wanted, WantedHistory
-from alerting.readings.computed import read_computed
 from alerting.readings.history import (
     EVENT_COLUMNS,
     Doubts,
@@ -31,9 +30,10 @@ from alerting.readings.history import (
     from_millis,
     has_data,
     no_events,
+    read_computed,
     to_millis,
 )
-from alerting.readings.spacing import LEAST_FAR, usual_instants
+from alerting.readings.variable_series import LEAST_FAR, usual_instants
 from alerting.stores.assets import MongoAssets
 from alerting.stores.database.documents import (
     EVENTS,

@@ -32,11 +32,11 @@ from alerting.definitions.model import (
 from alerting.definitions.revisions import next_revision, question_after
 from alerting.definitions.upkeep import AlarmBudget
 from alerting.definitions.wording.language import Styled, joined, translatable
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.detection.threshold import lookback
 from alerting.episodes.episode import Alarm
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.kinds.protocol.evaluation import VersionInterval
+from alerting.kinds.protocol import VersionInterval
 from alerting.kinds.registry import kind_of
 from alerting.ports import BacktestPorts, Definitions, ModelUnavailable, PlatformAlerts
 from alerting.usecases.backtest.sandbox import Sandbox

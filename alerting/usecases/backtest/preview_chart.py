@@ -22,10 +22,10 @@ from alerting.definitions.model import (
     matching_assets,
 )
 from alerting.definitions.wording.phrases import variable_title
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol.evaluation import TargetEvaluation, VersionInterval
+from alerting.kinds.protocol import TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
 from alerting.ports import BacktestPorts, Readings, SeriesPorts
 from alerting.readings.buckets import HOUR

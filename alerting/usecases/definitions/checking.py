@@ -19,12 +19,12 @@ from alerting.definitions.model import AssetIndex, Definition, TrainedDefinition
 from alerting.definitions.revisions import in_plant_zone
 from alerting.definitions.wording.language import join_with_or, joined, translatable
 from alerting.kinds.normal_definition import NormalDefinition
-from alerting.kinds.protocol.spacing import LEAST, Lasting, NeedsSpacing, describe_unfulfillable
+from alerting.kinds.reading_spacing import LEAST, Lasting, NeedsSpacing, describe_unfulfillable
 from alerting.kinds.registry import kind_of
 from alerting.kinds.validation import parse_definition, readable_part
 from alerting.ports import Assets, DefinitionPorts, Document, FaultyDocument, PlantPorts
 from alerting.readings.history import Millis
-from alerting.readings.spacing import value_times
+from alerting.readings.variable_series import value_times
 
 _MOST_MEANT = 3  # names that a title may mean
 

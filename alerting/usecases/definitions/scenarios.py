@@ -29,15 +29,14 @@ from alerting.definitions.limits import severities, unknown_limits
 from alerting.definitions.model import Condition, Definition, ModelDefinition, Severity
 from alerting.definitions.revisions import in_plant_zone
 from alerting.definitions.wording.fault_messages import model_faults
-from alerting.detection.conditions import status_intervals
-from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
+from alerting.detection.combined_conditions import status_intervals
+from alerting.detection.suppressed_intervals import SuppressedInterval, suppressed_intervals
 from alerting.episodes.lifecycle import ConditionState, Step, advance
-from alerting.kinds.protocol.spacing import describe_unfulfillable, lasting_condition
+from alerting.kinds.reading_spacing import describe_unfulfillable, lasting_condition
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Document
-from alerting.readings.computed import with_computed
-from alerting.readings.history import INDEX_DTYPE, Doubts, History, millis
-from alerting.readings.spacing import value_times
+from alerting.readings.history import INDEX_DTYPE, Doubts, History, millis, with_computed
+from alerting.readings.variable_series import value_times
 
 Value = StrictBool | float | Line | None
 BAD_QUALITY = "bad quality"

@@ -13,7 +13,7 @@ from alerting.definitions.faults import NotFound, UserError, shown, unknown_defi
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.revisions import in_force, question_hash, question_of
 from alerting.definitions.wording.language import translatable
-from alerting.kinds.protocol.evaluation import VersionInterval
+from alerting.kinds.protocol import VersionInterval
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.learning.selection.decision import WORSE
 from alerting.ports import DecisionRecord, Definitions, DerivedFeatureStore, Document

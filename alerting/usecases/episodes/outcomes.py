@@ -14,8 +14,12 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Combination, Condition
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
 from alerting.definitions.wording.language import joined, translatable
-from alerting.detection.conditions import combined_truth, conditions_at, conditions_that_count
-from alerting.detection.messages import (
+from alerting.detection.combined_conditions import (
+    combined_truth,
+    conditions_at,
+    conditions_that_count,
+)
+from alerting.detection.evaluation_result import (
     combined_happening_message,
     current_value_message,
     unknown_message,

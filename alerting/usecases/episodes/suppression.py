@@ -9,7 +9,7 @@ from typing import Protocol
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.common import Suppression
 from alerting.definitions.model import AssetIndex, Definition, Severity, matching_assets
-from alerting.detection.suppression import (
+from alerting.detection.suppressed_intervals import (
     LineCondition,
     SuppressedInterval,
     describe_reasons,

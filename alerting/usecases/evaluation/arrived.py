@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from alerting.definitions.shards import task_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, TargetKey, smallest_latency
-from alerting.kinds.protocol.kind import ScoringKind
+from alerting.kinds.protocol import ScoringKind
 from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts, EventRow, LatePart, ReadingRow, SourcePorts, UpkeepPorts
 from alerting.ports.logs import log_run

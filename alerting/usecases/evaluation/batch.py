@@ -20,10 +20,10 @@ from alerting.episodes.targets import (
     advance_states,
     find_unchanged,
 )
-from alerting.kinds.protocol.evaluation import TargetEvaluation
+from alerting.kinds.protocol import TargetEvaluation
 from alerting.ports import Wanted
 from alerting.readings.history import NO_TIME, from_millis, to_millis
-from alerting.readings.series import Flags, Positions, RaggedReadings, summarise_windows
+from alerting.readings.variable_series import Flags, Positions, RaggedReadings, summarise_windows
 from alerting.usecases.definitions.versions import answer_at, segments
 from alerting.usecases.evaluation.commit import (
     RAISES_OF_TARGET,

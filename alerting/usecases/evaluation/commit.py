@@ -19,10 +19,10 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import ConditionTable
-from alerting.kinds.protocol.evaluation import Refresh, TargetEvaluation
+from alerting.kinds.protocol import Refresh, TargetEvaluation
 from alerting.ports import Conflict, EvaluationPorts, ReprocessingRequest
 from alerting.ports.logs import id_logger
-from alerting.readings.series import Flags
+from alerting.readings.variable_series import Flags
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed, Composition, compose_live
 from alerting.usecases.evaluation.reprocess import (

@@ -12,7 +12,7 @@ from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.reconciliation import link_continuation
-from alerting.kinds.protocol.evaluation import (
+from alerting.kinds.protocol import (
     Raise,
     RaiseEvidence,
     Refresh,

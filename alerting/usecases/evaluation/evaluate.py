@@ -13,7 +13,7 @@ from alerting.definitions.wording.language import latency_note
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, TargetKey, batches
-from alerting.kinds.protocol.evaluation import VersionInterval
+from alerting.kinds.protocol import VersionInterval
 from alerting.ports import (
     Definitions,
     EvaluationPorts,

@@ -20,7 +20,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation import Carried
+from alerting.detection.evaluation_result import Carried
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.reconciliation import (
@@ -40,7 +40,7 @@ from alerting.episodes.targets import (
     TargetKey,
     smallest_latency,
 )
-from alerting.kinds.protocol.evaluation import TargetEvaluation
+from alerting.kinds.protocol import TargetEvaluation
 from alerting.ports import (
     Arrivals,
     Checkpoint,
@@ -52,7 +52,7 @@ from alerting.ports import (
     Unit,
 )
 from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
-from alerting.readings.series import Flags
+from alerting.readings.variable_series import Flags
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import (

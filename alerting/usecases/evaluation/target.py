@@ -13,10 +13,10 @@ from alerting.deferred import np
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Condition, Definition, ModelDefinition, Revision, names_asset
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.episodes.targets import ConditionTable, EvaluationTarget, TargetKey
-from alerting.kinds.protocol.evaluation import (
+from alerting.kinds.protocol import (
     OUT_OF_SERVICE,
     EvaluationSources,
     LoadedModels,
@@ -25,8 +25,8 @@ from alerting.kinds.protocol.evaluation import (
     TargetEvaluation,
     VersionInterval,
 )
-from alerting.kinds.protocol.shared_inputs import ReadSpan, SharedInputs
 from alerting.kinds.registry import kind_of
+from alerting.kinds.shared_inputs import ReadSpan, SharedInputs
 from alerting.ports import (
     DecisionRecord,
     EvaluationPorts,
@@ -39,7 +39,7 @@ from alerting.ports import (
     Wanted,
 )
 from alerting.readings.history import NO_TIME, Millis, from_millis, no_instants, to_millis
-from alerting.readings.series import Flags, RaggedReadings, Series, pack, series_of
+from alerting.readings.variable_series import Flags, RaggedReadings, Series, pack, series_of
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.episodes.changes import why_not_in_service
 from alerting.usecases.episodes.suppression import suppressed_between

@@ -22,7 +22,7 @@ from alerting.definitions.wording.language import (
 from alerting.ports import EventRow, Progress, ReadingBatch
 from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units, split_title
 from alerting.readings.history import Millis
-from alerting.readings.spacing import describe_doubtful
+from alerting.readings.variable_series import describe_doubtful
 from alerting.usecases.ingestion.text_names import Titles
 
 

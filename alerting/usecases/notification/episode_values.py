@@ -17,11 +17,11 @@ from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.detection.occurrences import REASONS as NOT_COUNTED
 from alerting.episodes.episode import Episode
-from alerting.kinds.protocol.kind import Charted, Statistic
+from alerting.kinds.protocol import Charted, Statistic
 from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, Picture, ReadingColumns, Readings, Wanted
 from alerting.readings.history import Millis, millis, to_millis
-from alerting.readings.series import Numbers
+from alerting.readings.variable_series import Numbers
 from alerting.reporting.model_charts import reasons_waterfall, risk_steps
 from alerting.reporting.phrases import clock_time, format_minutes, local_times
 from alerting.reporting.sentences import advice_shown

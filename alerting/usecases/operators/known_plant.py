@@ -14,7 +14,7 @@ from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.model import Revision
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.targets import EvaluationTarget
-from alerting.kinds.protocol.evaluation import NOT_ASKED, WITHOUT_MODEL
+from alerting.kinds.protocol import NOT_ASKED, WITHOUT_MODEL
 from alerting.operators.alarm_views import PlantAsset, TileAssets, find_parts, find_tile_assets
 from alerting.ports import EvaluationPlans, EvaluationPorts, States
 from alerting.readings.history import NO_TIME, from_millis, to_millis

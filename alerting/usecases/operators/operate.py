@@ -9,7 +9,7 @@ from typing import Any
 from alerting.definitions.faults import Conflicting, NotFound, UserError, close_names
 from alerting.definitions.model import Severity, matching_assets
 from alerting.definitions.wording.language import template, translatable
-from alerting.detection.suppression import LineCondition
+from alerting.detection.suppressed_intervals import LineCondition
 from alerting.episodes.episode import TOGETHER, ActorStamp, Episode, Feedback, FirstOut, first_out
 from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
 from alerting.operators.mutes import (

@@ -21,8 +21,8 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition, matching_assets
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import Styled, join_first, joined, template, translatable
-from alerting.detection.suppression import SuppressedInterval, is_covered
-from alerting.kinds.protocol.evaluation import ModelVerification, Served
+from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered
+from alerting.kinds.protocol import ModelVerification, Served
 from alerting.kinds.registry import verifying_kind_of
 from alerting.ports import DecisionRecord, ModelUnavailable, ReportPorts, UpkeepPorts
 from alerting.ports.logs import id_logger

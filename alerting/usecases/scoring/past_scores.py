@@ -11,7 +11,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import ModelDefinition, Revision, matching_assets
 from alerting.definitions.wording.language import latency_note
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol.evaluation import ScoredRows, VersionInterval
+from alerting.kinds.protocol import ScoredRows, VersionInterval
 from alerting.ports import (
     Clock,
     Decisions,

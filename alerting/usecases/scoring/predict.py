@@ -16,15 +16,16 @@ from alerting.definitions.model import Definition, ModelDefinition, matching_ass
 from alerting.definitions.sources import HttpSource
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol.evaluation import (
+from alerting.kinds.protocol import (
     LoadedModels,
+    ScoreDetails,
     ScoredRows,
+    ScoringKind,
     TargetEvaluation,
     VersionInterval,
 )
-from alerting.kinds.protocol.kind import ScoreDetails, ScoringKind
-from alerting.kinds.protocol.shared_inputs import ReadSpan, SharedInputs
 from alerting.kinds.registry import kind_of
+from alerting.kinds.shared_inputs import ReadSpan, SharedInputs
 from alerting.ports import (
     BacktestPorts,
     EvaluationPorts,

@@ -28,7 +28,7 @@ from alerting.ports import (
     SourcePorts,
 )
 from alerting.readings.history import to_millis
-from alerting.readings.spacing import describe_doubtful
+from alerting.readings.variable_series import describe_doubtful
 from alerting.stores.deliveries import DeadMessages
 from alerting.usecases.sources.deliver import fit, store
 from alerting.usecases.sources.json_rows import RepeatedName, parse_json

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from alerting.definitions.model import ModelDefinition, TrainedDefinition, matching_assets
-from alerting.kinds.normal_model import NormalModel
-from alerting.kinds.protocol.training import Challenger
+from alerting.kinds.normal_operation import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
+from alerting.kinds.training_protocol import Challenger
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import candidate_from_files

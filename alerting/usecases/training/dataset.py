@@ -10,7 +10,7 @@ from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinit
 from alerting.definitions.revisions import question_hash
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
 from alerting.learning.data.dataset import Dataset, build_dataset, derive_at
 from alerting.learning.data.labels import (

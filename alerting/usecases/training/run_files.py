@@ -19,15 +19,14 @@ from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.model import ModelDefinition, matching_assets
 from alerting.definitions.wording.language import translatable
-from alerting.detection.categories import Labels, longest_hold
 from alerting.episodes.outcome import consensus
-from alerting.kinds.protocol.training import (
+from alerting.kinds.registry import estimation_of
+from alerting.kinds.training_protocol import (
     LearningData,
     NormalTime,
     TrainingSource,
     VerdictInterval,
 )
-from alerting.kinds.registry import estimation_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_from_files
 from alerting.learning.data.findings import describe_findings
@@ -44,6 +43,7 @@ from alerting.ports import (
     TrainingRuns,
 )
 from alerting.readings.history import History, LongHistory, from_millis, millis, to_millis
+from alerting.readings.variable_series import Labels, longest_hold
 from alerting.reporting.definition.decisions import explain_waiting, summarise_decision
 from alerting.reporting.page.decision_text import chance_lines
 from alerting.usecases.definitions.platform_alerts import record_waiting

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition, Definition, ModelDefinition, TrainedDefinition
 from alerting.definitions.wording.language import translatable
-from alerting.kinds.protocol.evaluation import EvaluationSources, LoadedModels
-from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol import EvaluationSources, LoadedModels
 from alerting.kinds.registry import moving_kind_of
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.metrics.graded_values import ServedValues, compare_values
 from alerting.ports import ChartPorts, ModelUnavailable, Readings, ReportPorts, SandboxPorts, Scores
-from alerting.readings.series import Series, series_of
+from alerting.readings.variable_series import Series, series_of
 from alerting.reporting.variable_charts import NO_MOVING_LEVELS, LevelsInForce
 from alerting.usecases.definitions.versions import segments
 

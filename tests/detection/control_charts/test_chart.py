@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from alerting.kinds.control_chart.definition import RULES, violated
-from alerting.kinds.control_chart.model import LIMIT, SPREAD, Chart, ChartState
-from alerting.kinds.control_chart.phase_one import estimate
+from alerting.kinds.control_chart.model import LIMIT, SPREAD, Chart, ChartState, estimate
 from alerting.kinds.control_chart.training import limit_of, spread_limits
 
 MONTGOMERY = [

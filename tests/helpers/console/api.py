@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.detection.evaluation import Evaluation
+from alerting.detection.evaluation_result import Evaluation
 from alerting.episodes.episode import (
     Change,
     Contribution,

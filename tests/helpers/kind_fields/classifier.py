@@ -11,7 +11,7 @@ import pandas as pd
 from alerting.definitions.fields.learning import OperatingPoint
 from alerting.definitions.model import Costs
 from alerting.detection.occurrences import no_occurrences
-from alerting.detection.suppression import suppressed_intervals
+from alerting.detection.suppressed_intervals import suppressed_intervals
 from alerting.episodes.predictions import (
     PredictionRule,
     RiskSeries,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable, types_of
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.anomaly.detectors import fit_detector
 from alerting.kinds.anomaly.model import (
     AnomalyModel,
@@ -22,7 +22,7 @@ from alerting.kinds.anomaly.model import (
 )
 from alerting.kinds.anomaly.normal_space import NormalSpace, spread_floors
 from alerting.kinds.anomaly.normal_time import plan_of, rows_of
-from alerting.kinds.protocol.training import LearningData, NormalTime
+from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.build import build_features
 from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount

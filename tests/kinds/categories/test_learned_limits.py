@@ -15,10 +15,15 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.limits import key_of
 from alerting.detection.learned_limits import GroupLimit, LimitTable
-from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.registry import kind_of
-from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, from_files, to_files
-from alerting.kinds.threshold.training import TRAINING
+from alerting.kinds.threshold.training import (
+    TRAINING,
+    FittedLimits,
+    LearnedLimitsModel,
+    from_files,
+    to_files,
+)
+from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import EventRow, ModelUnavailable, ReadingRow
 from alerting.readings.history import from_millis, in_memory, to_millis

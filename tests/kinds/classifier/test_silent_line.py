@@ -7,7 +7,7 @@ import pytest
 
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import language
-from alerting.kinds.protocol.evaluation import NO_MODEL, NOT_ASKED
+from alerting.kinds.protocol import NO_MODEL, NOT_ASKED
 from alerting.learning.features.plan import UsualCount
 from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models import files as model_files

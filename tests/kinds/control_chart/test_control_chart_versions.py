@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.detection.evaluation import Carried
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.evaluation_result import Carried
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.control_chart import training
 from alerting.kinds.control_chart.model import (
@@ -22,7 +22,7 @@ from alerting.kinds.control_chart.model import (
     to_files,
 )
 from alerting.kinds.control_chart.training import TRAINING
-from alerting.kinds.protocol.training import LearningData, NormalTime
+from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.readings.history import in_memory

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.kinds.forecast.families import FORECASTERS, Task
+from alerting.kinds.forecast.forecasters import FORECASTERS, Task
 from alerting.kinds.forecast.kind import describe_forecast
 from alerting.kinds.forecast.model import (
     FILE,

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.detection.conditions import status_intervals
+from alerting.detection.combined_conditions import status_intervals
 from alerting.episodes.lifecycle import ConditionState, advance
-from alerting.kinds.protocol.spacing import describe_unfulfillable, lasting_condition
+from alerting.kinds.reading_spacing import describe_unfulfillable, lasting_condition
 from alerting.readings.history import INDEX_DTYPE, History, from_millis
 from tests.builders import several, threshold
 

@@ -4,10 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from alerting.detection.evaluation import Evaluation, StatusInterval
+from alerting.detection.evaluation_result import Evaluation, StatusInterval
 from alerting.episodes.lifecycle import ConditionState, advance
-from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence, ScoredRows
-from alerting.kinds.protocol.kind import Charted, Inputs
+from alerting.kinds.protocol import Charted, Inputs, Raise, RaiseEvidence, ScoredRows
 from alerting.learning.features.build import build_features, grid
 from alerting.ports import ModelUnavailable
 from alerting.readings.history import from_millis, to_millis

@@ -1,6 +1,6 @@
 import numpy as np
 
-from alerting.kinds.protocol.training import Challenger
+from alerting.kinds.training_protocol import Challenger
 from alerting.learning.search.candidates import Trial, assemble, usable_folds
 from alerting.learning.search.chance import NOTHING_TRIED
 from alerting.learning.selection.challenger import ChallengerEvidence, training_cutoff

@@ -10,7 +10,7 @@ import pytest
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import Problem
 from alerting.detection.problems import find_problems
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.quality import find_bursts, longest_in_burst

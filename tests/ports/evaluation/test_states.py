@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.shards import shard_of
-from alerting.detection.evaluation import Carried
+from alerting.detection.evaluation_result import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.targets import ConditionTable
 from alerting.ports import Conflict

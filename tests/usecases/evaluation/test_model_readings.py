@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import EventType
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol.evaluation import VersionInterval
+from alerting.kinds.protocol import VersionInterval
 from alerting.learning.features.build import build_features
 from alerting.ports import EventRow
 from alerting.readings.history import millis

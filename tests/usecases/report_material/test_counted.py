@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from alerting.detection.suppression import SuppressedInterval
+from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.ports import DecisionRecord
 from alerting.usecases.platform_health.models_in_service import learned_from
 from alerting.usecases.report_material import (

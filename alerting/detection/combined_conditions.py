@@ -19,11 +19,11 @@ from alerting.deferred import np, npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Combination, Conditions
 from alerting.definitions.model import Condition, Severity
-from alerting.detection.evaluation import (
+from alerting.detection.evaluation_result import (
     MISSING,
     Carried,
+    ConditionAt,
     Fact,
-    ReadingInForce,
     Status,
     StatusInterval,
 )
@@ -31,7 +31,7 @@ from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.occurrences import ends_of_runs
 from alerting.detection.threshold import Evaluated, evaluate_series, evaluate_values, lookback
 from alerting.readings.history import History, Millis, from_millis, to_millis
-from alerting.readings.series import Series, has_value, series_of
+from alerting.readings.variable_series import Series, has_value, series_of
 
 Truths: TypeAlias = "npt.NDArray[np.int8]"
 # by truth: 0 false, 1 unknown, 2 true
@@ -44,16 +44,6 @@ _UNKNOWN = _STATUSES.index("unknown")
 # for the last value of a variable that is sent only when it changes
 _LONGEST_SEARCH = timedelta(days=90)
 _COMBINED = ""  # the variable of a carried reading that consists of parts
-
-
-class ConditionAt(NamedTuple):
-    """One condition at an instant: its status, the fault of its data if unknown, and the reading in
-    force, None without one."""
-
-    condition: Condition
-    status: Status
-    fact: Fact | None
-    reading: ReadingInForce | None
 
 
 class _Result(NamedTuple):

@@ -1,10 +1,11 @@
-"""Sentences in the language of the plant: why a condition is met or unknown, and how a predicted
+"""Result of an evaluation: triggered, clear or unknown, with value, threshold and reason; and the
+sentences, in the language of the plant, why a condition is met or unknown and how a predicted
 problem goes."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Literal, NamedTuple
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.fields.conditions import Combination
@@ -22,10 +23,116 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.definitions.wording.phrases import variable_title
-from alerting.detection.evaluation import Fact, ReadingInForce
 
-if TYPE_CHECKING:
-    from alerting.detection.conditions import ConditionAt
+Status = Literal["triggered", "clear", "unknown"]
+Fact = Literal["waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit"]
+# what `no_data` decides about
+MISSING: tuple[Fact, ...] = ("stale", "frozen", "out_of_range", "bad_quality")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Result of evaluating one target at one instant.
+
+    `value` is the evaluated number (a reading, or a probability), None when unknown. `reason` is a
+    sentence in plain words. `model_version` is the registry version that scored, None for threshold
+    kinds.
+    """
+
+    at: datetime
+    status: Status
+    reason: str
+    value: float | None = None
+    threshold: float | None = None
+    model_version: int | None = None
+
+
+@dataclass(frozen=True)
+class StatusInterval:
+    """Interval [start, end) with one status without a break.
+
+    `severity`: of a triggered one, the worst level reached (None: the least severe). `fact`: the
+    fault of the data, if any: `waiting` for the first reading, `stale` since the last, `frozen` at
+    one value, `out_of_range` of the engineering range, `bad_quality` according to its source,
+    `no_rate` without an earlier reading to compare with, `no_limit` where the asset does not state
+    it.
+    """
+
+    start: datetime
+    end: datetime
+    status: Status
+    severity: Severity | None = None
+    fact: Fact | None = None
+
+
+INSIDE = "inside"  # the side of a band
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Last evaluated reading, which is carried forward to the next one.
+
+    `value`: None while no reading has come since `at`, or for a `bad` reading, which has no value.
+    `rate`: its rate of change, for definitions on rates. `beyond`: limits that it is beyond, as
+    `severity.side`. `recent`: ranks of the readings before it that still count for `at_least`,
+    oldest first. `same_since`: since when the value has not changed. `memory`: what a kind needs to
+    know of earlier readings, as plain numbers. `parts`: the last reading of each of several
+    conditions, which are carried together; None for one without.
+    """
+
+    variable: str
+    at: datetime
+    value: float | str | None
+    rate: float | None = None
+    beyond: tuple[str, ...] = ()
+    recent: tuple[int, ...] = ()
+    same_since: datetime | None = None
+    bad: bool = False
+    memory: tuple[float, ...] = ()
+    parts: "tuple[Carried | None, ...]" = ()
+
+    def under_another_revision(self) -> "Carried":
+        """Return it without what depends on the limits of the earlier revision.
+
+        The count of `at_least` begins again; the side of a limit is retained.
+        """
+        return replace(self, recent=(), rate=None)
+
+
+@dataclass(frozen=True)
+class LimitInForce:
+    """A learned limit for one reading, by severity and side: None where it is unknown;
+    `description`: how it was found."""
+
+    severity: Severity
+    side: str
+    limit: float | None
+    description: str
+
+
+@dataclass(frozen=True)
+class ReadingInForce:
+    """The reading in force at an instant: when it was taken, its value, and the evaluated number (a
+    value or a rate).
+
+    `learned`: the learned limits for it.
+    """
+
+    at: datetime
+    value: float | str | None
+    evaluated: float | None
+    fact: Fact | None
+    learned: tuple[LimitInForce, ...] = ()
+
+
+class ConditionAt(NamedTuple):
+    """One condition at an instant: its status, the fault of its data if unknown, and the reading in
+    force, None without one."""
+
+    condition: Condition
+    status: Status
+    fact: Fact | None
+    reading: ReadingInForce | None
 
 
 def limit_message(
@@ -78,8 +185,6 @@ def _beyond_message(
         low_end = Styled(level.inside[0], "g")
         high_end = rated(definition, asset, level.inside[1])
         return translatable(", inside {low} … {high}", low=low_end, high=high_end), None
-    if level.equals is not None:
-        return "", None
     low = level.below is not None and (
         level.above is None or abs(number - level.below) < abs(number - level.above)
     )
@@ -93,7 +198,7 @@ def _beyond_message(
 
 
 def combined_message(
-    definition: Condition, asset: Asset, found: "Sequence[ConditionAt]", is_missing: bool = False
+    definition: Condition, asset: Asset, found: Sequence[ConditionAt], is_missing: bool = False
 ) -> str:
     """Return which of several conditions hold, with their values; where data are missing, also
     which."""
@@ -110,7 +215,7 @@ def combined_message(
     return joined("; ", *said, unknown_message(asset, found)) if is_missing or not met else said[0]
 
 
-def unknown_message(asset: Asset, found: "Sequence[ConditionAt]") -> str:
+def unknown_message(asset: Asset, found: Sequence[ConditionAt]) -> str:
     """Return why conditions are unknown."""
     reasons = (
         fact_message(one.condition, asset, one.fact, one.reading)
@@ -394,7 +499,7 @@ def instant_event_message(problem: Problem, event_types: Iterable[EventType], at
 def combined_happening_message(
     combination: Combination,
     asset: Asset,
-    found: "Sequence[ConditionAt]",
+    found: Sequence[ConditionAt],
     since: datetime | None = None,
 ) -> str:
     """Return the conditions that hold, with their values; all of them without values where none is

@@ -16,8 +16,7 @@ from alerting.definitions.fields.hours import hours_in_zone, spans
 from alerting.definitions.model import Condition
 from alerting.definitions.wording.language import joined, translatable
 from alerting.definitions.wording.phrases import condition_phrase
-from alerting.detection.evaluation import StatusInterval
-from alerting.detection.messages import fact_message
+from alerting.detection.evaluation_result import StatusInterval, fact_message
 from alerting.detection.problems import NOT_YET, BoolArray
 from alerting.detection.threshold import evaluate_values
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from alerting.deferred import np, pd
 from alerting.definitions.faults import UserError
-from alerting.detection.categories import CategoryValues, category_values, longest_hold
 from alerting.learning.features.build import (
     build_features,
     build_features_of_assets,
@@ -33,6 +32,7 @@ from alerting.readings.history import (
     millis,
     to_millis,
 )
+from alerting.readings.variable_series import CategoryValues, category_values, longest_hold
 
 if TYPE_CHECKING:
     from alerting.definitions.assets import Asset

@@ -1,5 +1,4 @@
-"""Evaluate a control chart over one interval of event time: each reading since the watermark is
-charted once, and its point put into words."""
+"""The sentences of a control chart: what the points of an interval state, in plain words."""
 
 import re
 

@@ -19,15 +19,14 @@ from alerting.definitions.faults import first_line, format_duration
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.language import Styled, Translatable, template, translatable
 from alerting.definitions.wording.phrases import variable_title
-from alerting.detection.categories import CategoryValues, Labels
-from alerting.detection.evaluation import Evaluation, Status, StatusInterval
+from alerting.detection.evaluation_result import Evaluation, Status, StatusInterval
 from alerting.detection.problems import BoolArray
-from alerting.detection.suppression import touches
+from alerting.detection.suppressed_intervals import touches
 from alerting.episodes.episode import Contribution, Quantity
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
-from alerting.kinds.normal_model import EpisodeRule, advance_part, evaluate_fitted, stopped
-from alerting.kinds.protocol.evaluation import (
+from alerting.kinds.normal_operation import EpisodeRule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.protocol import (
     NO_MODEL,
     EvaluationSources,
     RaiseEvidence,
@@ -36,16 +35,13 @@ from alerting.kinds.protocol.evaluation import (
     VersionInterval,
     carried_reason,
 )
-from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import Column
-from alerting.learning.features.reading_counts import (
-    TOO_FEW,
-    has_enough_readings,
-    reach_of_pauses,
-)
+from alerting.learning.features.reading_counts import TOO_FEW, has_enough_readings, reach_of_pauses
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
+from alerting.readings.variable_series import CategoryValues, Labels
 from alerting.recommendation.messages import column_unit, column_value, describe_column
 
 _LEVELS = ("mean", "max", "min")

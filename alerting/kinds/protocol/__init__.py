@@ -1,2 +1,0 @@
-"""The protocol of a kind of alert: evaluation, explanation, training, and the data that kinds
-share."""
