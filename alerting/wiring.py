@@ -8,11 +8,11 @@ from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from alerting.definitions.alert_definition import state_parts
 from alerting.definitions.faults import UserError
-from alerting.definitions.shards import state_parts
 from alerting.ports import Channel, Links, Platform, SandboxPorts, TrainingLimits
 from alerting.settings.environment import LINK_KEY, MODEL_KEY, Settings, variable
-from alerting.settings.home import home_errors, require_embedded
+from alerting.settings.home_folder import home_errors, require_embedded
 from alerting.settings.machine import read_memory, read_time
 
 if TYPE_CHECKING:

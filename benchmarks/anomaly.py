@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alerting.definitions.assets import Asset, Variable, variable_name
+from alerting.definitions.asset_documents import Asset, Variable, variable_name
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.anomaly.scored_strides import THRESHOLD

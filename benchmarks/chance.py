@@ -27,7 +27,7 @@ import pandas as pd
 
 import alerting.learning
 from alerting.adapters.memory.platform import memory_platform
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.learning.metrics.confidence import wilson_interval
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply

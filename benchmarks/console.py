@@ -20,7 +20,7 @@ from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.api.views import cursor_after
 from alerting.console.app import create_app
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.detection.evaluation_result import Evaluation
 from alerting.episodes.episode import (
@@ -32,7 +32,7 @@ from alerting.episodes.episode import (
     episode_id,
 )
 from alerting.kinds.validation import parse_definition
-from alerting.operators.actions import Role
+from alerting.operators.actions_and_mutes import Role
 from alerting.ports import ReportContent, ReportHead
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port

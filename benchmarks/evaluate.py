@@ -36,7 +36,7 @@ from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.deferred import load
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.kinds.registry import kind_of
 from alerting.kinds.validation import parse_definition

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.learning.features.build import FeaturePlan, build_features
 from alerting.learning.features.plan import NumberSource
 from alerting.readings.history import History

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 import yaml
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.kind import forecast_in
 from alerting.kinds.forecast.model import MEDIAN, covered, crps

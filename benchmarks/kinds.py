@@ -32,7 +32,7 @@ import numpy as np
 
 from alerting.adapters.memory.plant import MemoryAssets, MemoryReadings
 from alerting.adapters.memory.platform import memory_platform
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import FixedClock, ReadingRow, SandboxPorts
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.sync import apply

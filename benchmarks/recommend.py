@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import RecommendationResult
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import Columns

@@ -18,7 +18,7 @@ import numpy as np
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.detection.evaluation_result import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, OutcomeRecord, episode_id

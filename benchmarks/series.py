@@ -23,8 +23,8 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.app import create_app
-from alerting.definitions.assets import Asset, Variable
-from alerting.operators.actions import Role
+from alerting.definitions.asset_documents import Asset, Variable
+from alerting.operators.actions_and_mutes import Role
 from alerting.ports import FixedClock, Platform, ReadingBatch, SampleColumn
 from alerting.readings.buckets import DAY, HOUR, MINUTE, merge_buckets, pack, sample_buckets
 from alerting.readings.history import no_instants, to_millis

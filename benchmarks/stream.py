@@ -31,7 +31,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.sources.brokers import BATCH, MOST_UNACKNOWLEDGED
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import Platform
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port

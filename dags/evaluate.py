@@ -6,8 +6,8 @@ from airflow.sdk import dag
 from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, cadences
 from alerting_tasks.evaluation import SLOTS, evaluate, notify, plan
 
+from alerting.definitions.alert_definition import evaluation_dag
 from alerting.definitions.faults import parse_duration
-from alerting.definitions.shards import evaluation_dag
 
 
 def build(every: str) -> None:

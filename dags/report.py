@@ -23,7 +23,7 @@ from alerting_tasks import (
 @task
 def due() -> list[dict[str, object]]:
     """Return shards of definitions with a report due, sixteen at most, with the instant."""
-    from alerting.definitions.shards import shard_of
+    from alerting.definitions.alert_definition import shard_of
     from alerting.usecases.reports.issue import due_reports, end_old_failures
 
     with opened_platform() as platform:

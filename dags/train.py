@@ -21,8 +21,8 @@ from alerting_tasks.training import (
     training_options,
 )
 
+from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.fields.learning import longest_first
-from alerting.definitions.model import ModelDefinition
 
 
 def build(definition: ModelDefinition, revision: int) -> None:

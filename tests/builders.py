@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.definitions.model import Revision
+from alerting.definitions.alert_definition import Revision
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.threshold.definition import ThresholdDefinition

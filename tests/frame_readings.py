@@ -3,7 +3,7 @@ storage."""
 
 import pandas as pd
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingColumns
 from alerting.readings.history import History, has_data, millis, no_events, to_millis
 

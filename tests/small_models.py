@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.features.build import FeaturePlan

@@ -7,7 +7,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 
 UNITS = ("1", "0.1", "0.7", "2.3", "0.001", "12.5", "1000.1")
 LOWEST = -4

@@ -27,7 +27,7 @@ from alerting.demo.asset import EVENT_TYPES, demo_asset
 from alerting.demo.disturbances import DAY
 from alerting.demo.line import DemoLineState, new_line, simulate
 from alerting.demo.stored_line import SetPointRequest, take_over
-from alerting.episodes.predictions import alarm_end_of
+from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset

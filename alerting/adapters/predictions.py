@@ -31,7 +31,7 @@ from pydantic import TypeAdapter
 from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.deferred import arrow_csv, ds, pa, pc, pd, pq
-from alerting.definitions.assets import Asset, VariableType, types_of
+from alerting.definitions.asset_documents import Asset, VariableType, types_of
 from alerting.definitions.faults import NotFound, UserError, first_line
 from alerting.kinds.protocol import ScoredRows
 from alerting.ports import (

@@ -18,13 +18,12 @@ from alerting.cli.support import (
     require_past,
     write_file,
 )
-from alerting.definitions.checks.definition import advice_warnings
+from alerting.definitions.alert_definition import TrainedDefinition, matching_assets
 from alerting.definitions.faults import NotFound, UserError, close_names
-from alerting.definitions.model import TrainedDefinition, matching_assets
+from alerting.definitions.fields.definition_checks import advice_warnings
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
-from alerting.operators.actions import ISA_LETTERS
-from alerting.operators.mutes import describe_mute
+from alerting.operators.actions_and_mutes import ISA_LETTERS, describe_mute
 from alerting.ports import Platform, ReportContent, ReportHead
 from alerting.reporting import sentences
 from alerting.reporting.estimates import Table

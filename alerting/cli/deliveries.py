@@ -31,7 +31,7 @@ from alerting.definitions.sources import Source
 from alerting.ports import Platform, ReadingRow, silent
 from alerting.readings.foreign_columns import derive_name
 from alerting.settings.environment import read_settings
-from alerting.settings.variables import Variables, read_secret_rules
+from alerting.settings.environment_variables import Variables, read_secret_rules
 from alerting.stream.service import new_process, run
 from alerting.usecases.ingestion.tables import check_readings, refuse_line
 from alerting.usecases.notification import deliver

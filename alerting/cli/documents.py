@@ -32,7 +32,7 @@ from alerting.cli.support import (
     writes,
 )
 from alerting.definitions.faults import NotFound, UserError, name_hint
-from alerting.definitions.left import find_left
+from alerting.definitions.removed_features import find_left
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def sort_of(documents: Sequence[Mapping[str, Any]], given: Sort | None = None) -
 
 
 def _sort_of_one(document: Mapping[str, Any]) -> Sort:
-    from alerting.definitions.sinks import sink_kinds
+    from alerting.definitions.routes_and_sinks import sink_kinds
     from alerting.definitions.sources import source_kinds
 
     kind = document.get("kind")
@@ -197,7 +197,7 @@ def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, 
 
 
 def _derived(p: "Platform", definition: Any) -> list[str]:
-    from alerting.definitions.model import TrainedDefinition
+    from alerting.definitions.alert_definition import TrainedDefinition
     from alerting.usecases.training.dataset import describe_features
 
     if not isinstance(definition, TrainedDefinition):
@@ -284,7 +284,7 @@ def _lines_of_plan(rows: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
 
 def _start_trainings(p: "Platform", reviews: "Sequence[DocumentReview[Any]]") -> dict[str, str]:
     """Start the trainings that follow; return their pages by definition."""
-    from alerting.definitions.model import ModelDefinition
+    from alerting.definitions.alert_definition import ModelDefinition
 
     if not any(
         review.action != "unchanged" and isinstance(review.read, ModelDefinition)
@@ -574,7 +574,7 @@ def _show_one(p: "Platform", sort: str, name: str, revision: int | None) -> Outp
 def _notes_of(p: "Platform", sort: str, one: Any) -> list[str]:
     """Return what is known of a document in force: what was derived, and when it is trained; what
     was refused last."""
-    from alerting.definitions.model import ModelDefinition, TrainedDefinition
+    from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
     from alerting.usecases.definitions.next_steps import describe_trainings
     from alerting.usecases.definitions.versions import stored_features
 

@@ -25,7 +25,7 @@ from alerting.cli.support import (
     writes,
 )
 from alerting.deferred import pa, pd, pq
-from alerting.definitions.assets import types_of
+from alerting.definitions.asset_documents import types_of
 from alerting.definitions.faults import UserError
 from alerting.demo.asset import ASSET, demo_asset
 from alerting.demo.line import DemoLineState
@@ -41,7 +41,7 @@ from alerting.local.backup import SECRETS, disk_errors, restore_backup, save_bac
 from alerting.local.demo import fill_up
 from alerting.local.prepare import prepare as prepare_home
 from alerting.local.up import up as run
-from alerting.operators.actions import ROLES
+from alerting.operators.actions_and_mutes import ROLES
 from alerting.settings.environment import read_settings
 from alerting.usecases.access import people
 

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from alerting.cli.output import readable_output
 from alerting.definitions.faults import close_names
-from alerting.definitions.left import find_left
+from alerting.definitions.removed_features import find_left
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 

@@ -35,12 +35,12 @@ from alerting.cli.output import (
     printing,
     readable,
 )
+from alerting.definitions.alert_definition import Definition
 from alerting.definitions.faults import UserError, parse_duration
-from alerting.definitions.model import Definition
 from alerting.ports import AUDIT_ORIGIN, Platform
 from alerting.ports import Progress as ProgressPort
 from alerting.settings.environment import read_settings
-from alerting.settings.home import find_home
+from alerting.settings.home_folder import find_home
 from alerting.settings.logs import configure_logging
 from alerting.usecases.definitions.checking import warnings_of
 from alerting.usecases.definitions.next_steps import clock_times

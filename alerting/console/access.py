@@ -11,8 +11,7 @@ from typing import cast
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LanguageCode
-from alerting.operators.actions import ROLES, Role
-from alerting.operators.people import (
+from alerting.operators.accounts import (
     ACTORS_OF_THE_PLATFORM,
     Account,
     Permission,
@@ -21,6 +20,7 @@ from alerting.operators.people import (
     may,
     may_answer,
 )
+from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import AccessPorts
 from alerting.usecases.access.people import begin_session, find_session, find_session_account
 from alerting.usecases.access.sign_in import find_token_user

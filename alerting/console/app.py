@@ -52,10 +52,10 @@ from alerting.console.prefix import Prefix, prefix_of, require_free
 from alerting.console.problems import METRICS, handle_problems
 from alerting.console.rendering import language_routes
 from alerting.definitions.wording.language import Language, LanguageCode
-from alerting.operators.actions import Role
-from alerting.operators.people import RefusalLog
+from alerting.operators.accounts import RefusalLog
+from alerting.operators.actions_and_mutes import Role
 from alerting.ports import Platform
-from alerting.ports.logs import id_logger, log_context
+from alerting.ports.use_cases import id_logger, log_context
 from alerting.reporting import phrases
 from alerting.settings.environment import UTC
 from alerting.usecases.access.audit import audit_refusals

@@ -26,16 +26,16 @@ from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.definitions.wording.language import translatable
 from alerting.local.secrets import SIGN_IN_PATH, take_link
-from alerting.operators.actions import ACTION_NAMES, Role
-from alerting.operators.people import (
+from alerting.operators.accounts import (
     DEVICE_SESSION_LASTS,
     SESSION_LASTS,
     Account,
     TooManyPins,
     WrongPin,
 )
+from alerting.operators.actions_and_mutes import ACTION_NAMES, Role
 from alerting.ports import AccessPorts
-from alerting.settings.variables import read_private_file
+from alerting.settings.environment_variables import read_private_file
 from alerting.usecases.access.people import (
     Passwords,
     admit_from_directory,

@@ -27,7 +27,7 @@ from alerting.definitions.faults import (
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import template, translatable
-from alerting.operators.actions import NotAllowed
+from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import ModelUnavailable
 from alerting.usecases.documents import ChangedMeanwhile
 

@@ -35,8 +35,8 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.episodes.episode import Episode
+from alerting.operators.accounts import Permission
 from alerting.operators.alarm_views import PartTiles
-from alerting.operators.people import Permission
 from alerting.recommendation.messages import (
     describe_unusual,
     quantity_name,

@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.faults import shown
-from alerting.definitions.fields.conditions import Learned, LearnedLimit
-from alerting.definitions.model import (
+from alerting.definitions.alert_definition import (
     SEVERITIES,
     Band,
     Condition,
@@ -16,6 +13,9 @@ from alerting.definitions.model import (
     LevelLimits,
     Severity,
 )
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.faults import shown
+from alerting.definitions.fields.condition_fields import Learned, LearnedLimit
 
 
 @dataclass(frozen=True)

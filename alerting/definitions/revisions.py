@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from alerting.definitions.fields.common import Schedule, Suppression
-from alerting.definitions.model import Definition, ModelDefinition, Revision
+from alerting.definitions.alert_definition import Definition, ModelDefinition, Revision
+from alerting.definitions.fields.shared_fields import Schedule, Suppression
 from alerting.definitions.wording.language import translatable
 
 

@@ -9,9 +9,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from alerting.definitions.assets import Closed, Line, LongerThanZero, Name, Tag, VariableName
+from alerting.definitions.asset_documents import (
+    Closed,
+    Line,
+    LongerThanZero,
+    Name,
+    Tag,
+    VariableName,
+)
 from alerting.definitions.faults import Duration, Fault, shown
-from alerting.definitions.fields.hours import TimeZone
+from alerting.definitions.fields.names_and_times import TimeZone
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]

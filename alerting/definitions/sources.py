@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args
 
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 
-from alerting.definitions.assets import USUAL_LATENCY, LongerThanZero
+from alerting.definitions.asset_documents import USUAL_LATENCY, LongerThanZero
 from alerting.definitions.faults import (
     MISSING,
     Duration,
@@ -26,7 +26,7 @@ from alerting.definitions.faults import (
     read_document,
     shown,
 )
-from alerting.definitions.left import left_hint
+from alerting.definitions.removed_features import left_hint
 from alerting.definitions.source_fields import (
     AmqpSource,
     MqttSource,

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from alerting.definitions.assets import Asset, EventType, Relation, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Relation, Variable
 
 ASSET = "oven-1"
 MINUTE = timedelta(minutes=1)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import pi, sin
 from typing import NamedTuple
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.demo.asset import MINUTE
 from alerting.demo.disturbances import (
     DAY,

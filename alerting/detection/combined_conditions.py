@@ -16,9 +16,9 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt
-from alerting.definitions.assets import Asset
-from alerting.definitions.fields.conditions import Combination, Conditions
-from alerting.definitions.model import Condition, Severity
+from alerting.definitions.alert_definition import Condition, Severity
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.fields.condition_fields import Combination, Conditions
 from alerting.detection.evaluation_result import (
     MISSING,
     Carried,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.definitions.fields.conditions import Combination
+from alerting.definitions.alert_definition import Condition, Problem, Severity, TrainedDefinition
+from alerting.definitions.asset_documents import Asset, EventType, Variable
+from alerting.definitions.fields.condition_fields import Combination
+from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.limits import Level, levels_on, unknown_limits
-from alerting.definitions.model import Condition, Problem, Severity, TrainedDefinition
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
@@ -22,7 +23,6 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
-from alerting.definitions.wording.phrases import variable_title
 
 Status = Literal["triggered", "clear", "unknown"]
 Fact = Literal["waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit"]

@@ -17,9 +17,9 @@ from math import ceil, log
 from typing import NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.fields.conditions import HOUR_OF_DAY, Learned
+from alerting.definitions.alert_definition import Condition, Severity
+from alerting.definitions.fields.condition_fields import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of, learned_sides
-from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.detection.evaluation_result import LimitInForce
 from alerting.readings.history import Millis

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.model import Definition, Problem, TrainedDefinition
+from alerting.definitions.alert_definition import Definition, Problem, TrainedDefinition
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.detection.combined_conditions import (
     changes_of_conditions,
     conditions_at,

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from alerting.deferred import np
-from alerting.definitions.fields.common import LineState, Suppression
-from alerting.definitions.fields.hours import hours_in_zone, spans
-from alerting.definitions.model import Condition
+from alerting.definitions.alert_definition import Condition
+from alerting.definitions.fields.names_and_times import hours_in_zone, spans
+from alerting.definitions.fields.problem import condition_phrase
+from alerting.definitions.fields.shared_fields import LineState, Suppression
 from alerting.definitions.wording.language import joined, translatable
-from alerting.definitions.wording.phrases import condition_phrase
 from alerting.detection.evaluation_result import StatusInterval, fact_message
 from alerting.detection.problems import NOT_YET, BoolArray
 from alerting.detection.threshold import evaluate_values

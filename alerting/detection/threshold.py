@@ -19,9 +19,9 @@ from fractions import Fraction
 from typing import Any, TypeAlias, get_args
 
 from alerting.deferred import np, npt
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import SEVERITIES, Condition, Severity
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
-from alerting.definitions.model import SEVERITIES, Condition, Severity
 from alerting.detection.evaluation_result import (
     INSIDE,
     MISSING,

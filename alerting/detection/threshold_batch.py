@@ -16,9 +16,9 @@ from datetime import timedelta
 from typing import NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import Condition
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.limits import learned_limits, levels_on, unknown_limits
-from alerting.definitions.model import Condition
 from alerting.detection.evaluation_result import stale_message, waiting_message
 from alerting.readings.history import FAR_FUTURE, Millis, duration_millis
 from alerting.readings.variable_series import Flags, Numbers, WindowSummary

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, get_args
 
-from alerting.definitions.model import Severity
+from alerting.definitions.alert_definition import Severity
 from alerting.definitions.wording.language import Translatable
 from alerting.detection.evaluation_result import Evaluation
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from alerting.definitions.model import SEVERITY_NAMES, Severity
+from alerting.definitions.alert_definition import SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import joined, translatable
 from alerting.episodes.episode import PLATFORM, Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step, worse

@@ -17,10 +17,10 @@ from pydantic import (
     model_validator,
 )
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import STORED, ModelDefinition
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import Duration, Fault, format_duration
 from alerting.definitions.fields.learning import Between, Dates, Length, way
-from alerting.definitions.model import STORED, ModelDefinition
 
 NormalPeriod = Annotated[Length | Between, Discriminator(way)]
 USUAL_PERIOD = timedelta(days=28)

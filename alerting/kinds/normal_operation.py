@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from math import ceil, exp, lgamma, log
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, cast
 
+from alerting.definitions.alert_definition import Definition, ModelDefinition, Severity
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.fields.learning import Dates
-from alerting.definitions.model import Definition, ModelDefinition, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_result import StatusInterval
 from alerting.episodes.lifecycle import advance

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import first_line
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import translatable
-from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.evaluation_result import duration_value
 from alerting.detection.occurrences import REASONS, why_not_counted
 from alerting.detection.problems import (
@@ -30,7 +30,7 @@ from alerting.detection.problems import (
 )
 from alerting.episodes.episode import PLATFORM
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.episodes.predictions import (
+from alerting.episodes.prediction_rule import (
     AdvancedPredictions,
     Course,
     PredictionRule,

@@ -10,11 +10,11 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from alerting.alarm_kpis.intervals import merge
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import first_line
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.fields.names_and_times import merge
 from alerting.definitions.wording.language import (
     format_threshold,
     joined,
@@ -27,7 +27,7 @@ from alerting.detection.problems import find_occurrences, predicts
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.episode import Contribution, Episode, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.episodes.predictions import clear_threshold
+from alerting.episodes.prediction_rule import clear_threshold
 from alerting.kinds.prediction_evaluation import evaluate_part
 from alerting.kinds.protocol import (
     Charted,

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Definition, Revision, TrainedDefinition
+from alerting.definitions.alert_definition import Condition, Definition, Revision, TrainedDefinition
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.detection.threshold_batch import BatchLimits

@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from alerting.deferred import np, npt
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import Condition, Definition
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import format_duration
-from alerting.definitions.fields.conditions import Combination, Conditions
-from alerting.definitions.model import Condition, Definition
+from alerting.definitions.fields.condition_fields import Combination, Conditions
 from alerting.definitions.wording.language import joined
 from alerting.detection.threshold import rates_of_change
 from alerting.readings.history import Millis, duration_millis

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args
 from pydantic import Field, TypeAdapter
 
 from alerting import kinds
+from alerting.definitions.alert_definition import Definition, ModelDefinition, TrainedDefinition
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 
 if TYPE_CHECKING:
     from alerting.kinds.protocol import Kind, MovingKind, TrainedKind, VerifyingKind

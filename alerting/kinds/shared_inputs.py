@@ -35,7 +35,7 @@ from alerting.readings.history import (
 from alerting.readings.variable_series import CategoryValues, category_values, longest_hold
 
 if TYPE_CHECKING:
-    from alerting.definitions.assets import Asset
+    from alerting.definitions.asset_documents import Asset
     from alerting.learning.features.plan import FeaturePlan
     from alerting.learning.models.trained import Floats, TrainedModel
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
+from alerting.definitions.asset_documents import Asset
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from alerting.definitions.checks.definition import cross_faults
+from alerting.definitions.alert_definition import STORED, Definition, Revision
 from alerting.definitions.faults import (
     MISSING,
     DocumentRefused,
@@ -25,9 +25,9 @@ from alerting.definitions.faults import (
     name_hint,
     shown,
 )
+from alerting.definitions.fields.definition_checks import cross_faults
 from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
-from alerting.definitions.left import left_hint
-from alerting.definitions.model import STORED, Definition, Revision
+from alerting.definitions.removed_features import left_hint
 from alerting.definitions.wording.fault_messages import message_of, model_faults, name_fault
 from alerting.definitions.wording.language import join_with_or
 from alerting.kinds.registry import definition_types, definition_union

@@ -34,11 +34,11 @@ from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mong
 from alerting.adapters.mongo.mongo import check_server, open_database
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.faults import UserError, first_line, legible
-from alerting.definitions.left import LEFT_IN_0_2_0
+from alerting.definitions.removed_features import LEFT_IN_0_2_0
 from alerting.local.prepare import prepare_home
 from alerting.ports import Progress, silent
 from alerting.settings.environment import PREFIX, Settings
-from alerting.settings.home import FILE_MODE, FOLDER_MODE, RESTORING, claim_folder
+from alerting.settings.home_folder import FILE_MODE, FOLDER_MODE, RESTORING, claim_folder
 from alerting.settings.machine import free_port
 from alerting.stores.database.documents import EVALUATION_PLANS, SCHEMA, Document, MongoDatabase
 from alerting.stores.database.indexes import INDEXES

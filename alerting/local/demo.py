@@ -15,8 +15,8 @@ import yaml
 
 from alerting import wiring
 from alerting.adapters.mongo.clock import MongoClock
+from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ModelDefinition
 from alerting.demo.stored_line import DAYS, Filled, MongoLines, fill, run_line
 from alerting.local import parts, secrets
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent

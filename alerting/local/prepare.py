@@ -8,7 +8,7 @@ from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.definitions.faults import UserError
 from alerting.local.secrets import Secrets, load_or_create
 from alerting.settings.environment import Settings, read_settings
-from alerting.settings.home import create_home, home_errors
+from alerting.settings.home_folder import create_home, home_errors
 from alerting.wiring import database_warning, known_keys, prepare_database
 
 NEW_KEYS = "--new-keys"

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from alerting.settings.environment import LINK_KEY, MODEL_KEY
-from alerting.settings.home import make_private_folder, new_key, shared_secret
+from alerting.settings.home_folder import make_private_folder, new_key, shared_secret
 from alerting.wiring import MLFLOW_PASSWORD
 
 ROLES = ("viewer", "operator", "engineer", "admin", "sender")

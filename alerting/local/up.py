@@ -24,7 +24,7 @@ from alerting.local.prepare import prepare_home
 from alerting.local.secrets import LINK_VALID, Secrets, make_link
 from alerting.local.supervisor import StartFailed, Supervisor, run_guarded
 from alerting.settings.environment import Settings
-from alerting.settings.home import database_of, make_private_folder, record_last_home
+from alerting.settings.home_folder import database_of, make_private_folder, record_last_home
 from alerting.settings.machine import check_ports
 from alerting.wiring import MLFLOW_USER, database_warning
 

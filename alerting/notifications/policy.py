@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
-from alerting.definitions.fields.hours import end_of, is_within
-from alerting.definitions.model import Definition, Severity
-from alerting.definitions.routes import Flood, Route, is_for
+from alerting.definitions.alert_definition import Definition, Severity
+from alerting.definitions.fields.names_and_times import end_of, is_within
+from alerting.definitions.routes_and_sinks import Flood, Route, is_for
 from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.episode import Episode, TransitionKind
 from alerting.notifications.notification import Notification, PostponedBy

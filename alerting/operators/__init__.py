@@ -1,1 +1,1 @@
-"""ISA-18.2 operator states, and mutes."""
+"""What operators see and do: alarms, mutes, shifts, accounts; quality and load of alarms."""

@@ -5,21 +5,6 @@ Every write is idempotent or a compare-and-set; a method that returns bool retur
 caller made the change.
 """
 
-from alerting.ports.definitions import (
-    NOT_EDITED,
-    Assets,
-    Definitions,
-    DerivedFeatureStore,
-    Document,
-    DocumentEdit,
-    DocumentRevision,
-    Documents,
-    DocumentStore,
-    FaultyDocument,
-    Files,
-    NoDocuments,
-    ParseRevisions,
-)
 from alerting.ports.deliveries import (
     ACCEPTED,
     MOST_IN_FUTURE,
@@ -91,7 +76,7 @@ from alerting.ports.evaluation import (
     Unit,
     UnitOfWork,
 )
-from alerting.ports.models import (
+from alerting.ports.models_and_reports import (
     MOST_MODEL_BYTES,
     UNLIMITED,
     DecisionRecord,
@@ -109,12 +94,25 @@ from alerting.ports.models import (
     TrainingRuns,
     Trainings,
 )
-from alerting.ports.readings import (
+from alerting.ports.plant import (
+    NOT_EDITED,
+    Assets,
     BatchMatch,
+    Definitions,
+    DerivedFeatureStore,
+    Document,
+    DocumentEdit,
+    DocumentRevision,
+    Documents,
+    DocumentStore,
     EventRow,
+    FaultyDocument,
+    Files,
     HourlyParts,
     IntervalLabels,
     NewestReading,
+    NoDocuments,
+    ParseRevisions,
     ReadingBatch,
     ReadingColumns,
     ReadingKey,

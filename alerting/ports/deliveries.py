@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from alerting.definitions.fields.common import Severity
-from alerting.definitions.sinks import SinkContent
+from alerting.definitions.fields.shared_fields import Severity
+from alerting.definitions.routes_and_sinks import SinkContent
 from alerting.definitions.sources import SqlSource
 from alerting.definitions.wording.language import LanguageCode
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification
-from alerting.ports.definitions import Document
 from alerting.ports.evaluation import Score, Unit
+from alerting.ports.plant import Document
 
 if TYPE_CHECKING:
-    from alerting.notifications.links import Grant
+    from alerting.notifications.notification import Grant
 
 Change = tuple[Notification | None, Notification]
 """A notification as it was read, and as it is to be stored."""

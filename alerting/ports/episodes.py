@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from alerting.definitions.model import Severity
+from alerting.definitions.alert_definition import Severity
 from alerting.episodes.episode import Alarm, Episode, Phase
-from alerting.episodes.outcome import ReportedMiss
-from alerting.operators.mutes import Mute
+from alerting.episodes.lifecycle import ReportedMiss
+from alerting.operators.actions_and_mutes import Mute
 from alerting.ports.evaluation import Unit
 
 

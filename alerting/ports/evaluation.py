@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import (
+from alerting.episodes.evaluation_plan import (
     ConditionTable,
     EvaluationPlan,
     PlanEdits,
     PlanRevisions,
     TargetKey,
 )
-from alerting.ports.definitions import Document
+from alerting.episodes.lifecycle import ConditionState
+from alerting.ports.plant import Document
 
 
 class Conflict(Exception):

@@ -1,35 +1,39 @@
-"""The ports that each group of use cases takes, from the narrowest to the widest.
+"""The ports that each group of use cases takes, from the narrowest to the widest; and the logs of
+use cases.
 
 A use case states the narrowest group with the ports that it, and what it calls, uses. A test makes
 a group with these alone; `Platform` is all of them. A store of which there is one is named by its
 class, for types alone. A group is neither compared nor printed: the methods for it would take time
 at the start of each process.
+
+Logs are standard logging, with the ids of the objects that a line is about.
+`with log_context(run=...)` adds its ids to every line that is logged within; a call adds its own:
+`log.info("episode raised", definition=..., asset=...)`. The ids end the message, so that they are
+also in a log with another format (a task of Airflow), and are fields where lines are JSON.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
-from alerting.definitions.assets import USUAL_LATENCY
-from alerting.definitions.upkeep import (
+from alerting.definitions.asset_documents import USUAL_LATENCY
+from alerting.definitions.operating_limits import (
     NO_GATE,
     AlarmBudget,
     DeclarationLimits,
     HealthLimits,
     Retention,
 )
+from alerting.definitions.wording.clean_text import clean_line
 from alerting.definitions.wording.language import LanguageCode
-from alerting.ports.definitions import (
-    NOT_EDITED,
-    Assets,
-    Definitions,
-    DerivedFeatureStore,
-    Documents,
-    DocumentStore,
-)
 from alerting.ports.deliveries import Channel, Links, Notifications
 from alerting.ports.episodes import (
     Audit,
@@ -51,7 +55,7 @@ from alerting.ports.evaluation import (
     States,
     UnitOfWork,
 )
-from alerting.ports.models import (
+from alerting.ports.models_and_reports import (
     NO_MODEL_FILE_CACHE,
     UNLIMITED,
     Decisions,
@@ -61,7 +65,17 @@ from alerting.ports.models import (
     TrainingRuns,
     Trainings,
 )
-from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites
+from alerting.ports.plant import (
+    NOT_EDITED,
+    Assets,
+    Definitions,
+    DerivedFeatureStore,
+    Documents,
+    DocumentStore,
+    IntervalLabels,
+    Readings,
+    ReadingWrites,
+)
 
 if TYPE_CHECKING:
     from alerting.stores.database.leases import Leases
@@ -73,6 +87,69 @@ if TYPE_CHECKING:
     from alerting.stores.readings.arrivals import MongoArrivals
     from alerting.stores.readings.rollups import MongoLabels, Rollups
     from alerting.stores.reports import Backtests, Reports
+
+SANDBOX = "sandbox"
+"""Id of a sandbox such as a backtest; its log lines have the level debug."""
+_LONGEST_ID = 200
+_OF_LOGGING = frozenset({"exc_info", "stack_info", "stacklevel", "extra"})
+_NO_IDS: Mapping[str, str] = MappingProxyType({})
+_ids: ContextVar[Mapping[str, str]] = ContextVar("alerting_log_ids", default=_NO_IDS)
+
+
+class IdLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger whose calls take ids as keywords, besides those of the context."""
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a line; in a sandbox at level debug, unless it is a warning or worse."""
+        in_sandbox = level == logging.INFO and SANDBOX in _ids.get()
+        super().log(logging.DEBUG if in_sandbox else level, msg, *args, **kwargs)
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        """Return the message with its ids, and for formatters the message and the ids
+        separately."""
+        own = {key: value for key, value in kwargs.items() if key not in _OF_LOGGING}
+        ids = {**_ids.get(), **_as_text(own)}
+        shown = " ".join(f"{key}={value}" for key, value in ids.items()).replace("%", "%%")
+        given = {key: value for key, value in kwargs.items() if key in _OF_LOGGING}
+        extra = {**(given.get("extra") or {}), "ids": ids, "bare": msg}
+        return (f"{msg} [{shown}]" if shown else msg), {**given, "extra": extra}
+
+
+def id_logger(name: str) -> IdLogger:
+    """Return the logger of a module."""
+    return IdLogger(logging.getLogger(name), {})
+
+
+@contextmanager
+def log_context(**ids: object) -> Iterator[None]:
+    """Add these ids to every line logged within; an id that is None is left out. Also a
+    decorator."""
+    token = _ids.set({**_ids.get(), **_as_text(ids)})
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
+@contextmanager
+def log_run() -> Iterator[None]:
+    """Add a new run id to every line logged within, unless the context has one. Also a
+    decorator."""
+    with log_context(run=_ids.get().get("run") or uuid4().hex[:12]):
+        yield
+
+
+def current_ids() -> Mapping[str, str]:
+    """Return the ids of the context."""
+    return _ids.get()
+
+
+def _as_text(ids: Mapping[str, object]) -> dict[str, str]:
+    return {
+        key: clean_line(str(value))[:_LONGEST_ID] for key, value in ids.items() if value is not None
+    }
 
 
 class Clock(Protocol):

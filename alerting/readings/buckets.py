@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, Literal
 
 from alerting.deferred import np, npt
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.readings.history import FAR_FUTURE, NO_TIME, Floats, Millis, find_members, in_range
 
 MINUTE = 60_000

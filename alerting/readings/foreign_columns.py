@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from unicodedata import combining, normalize
 
-from alerting.definitions.assets import Asset, VariableType, variable_name
+from alerting.definitions.asset_documents import Asset, VariableType, variable_name
 
 TITLE_LENGTH = 200
 _SQUARE = re.compile(r"^(?P<title>.*?)[\s_,]*\[(?P<unit>[^\[\]]{1,20})\]$")

@@ -23,8 +23,7 @@ from itertools import pairwise
 from typing import Literal, TypeAlias, cast
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.assets import Asset, Computed, EventType
-from alerting.definitions.fields.variables import LAG_LENGTHS
+from alerting.definitions.asset_documents import LAG_LENGTHS, Asset, Computed, EventType
 
 Quality = Literal["uncertain", "bad"]
 Grade = Literal["good", "uncertain", "bad"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError, name_hint
 from alerting.definitions.wording.language import translatable
 from alerting.readings.buckets import Interval, merge_intervals

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.assets import Asset
-from alerting.definitions.fields.conditions import HOUR_OF_DAY
-from alerting.definitions.model import Condition
+from alerting.definitions.alert_definition import Condition
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.fields.condition_fields import HOUR_OF_DAY
 from alerting.definitions.wording.language import Styled, count_in_english, templates
 from alerting.readings.history import (
     History,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.episodes.episode import Contribution, Quantity
 from alerting.learning.features.plan import Column, FeaturePlan
 from alerting.learning.models.trained import TrainedModel

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from math import sqrt
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import (
     Change,
     Contribution,

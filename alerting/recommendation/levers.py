@@ -9,7 +9,7 @@ from math import ceil, floor, inf, isfinite
 from typing import Literal, TypeAlias
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.assets import Asset, Relation, Variable, in_order
+from alerting.definitions.asset_documents import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel

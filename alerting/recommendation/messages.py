@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Relation
+from alerting.definitions.asset_documents import Relation
 from alerting.learning.features.build import build_features, build_features_many
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import NormalSample, TrainedModel

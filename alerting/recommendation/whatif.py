@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.episodes.advice import describe_low_risk

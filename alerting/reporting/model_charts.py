@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Any, Literal
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import ENGLISH, Language, Styled, template, translatable
 from alerting.episodes.episode import Contribution, Episode
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import takewhile
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.fields.common import ReportPeriod
+from alerting.definitions.fields.shared_fields import ReportPeriod
 
 _WEEK = re.compile(r"(\d{4})-W(\d{2})")
 _MONTH = re.compile(r"(\d{4})-(\d{2})")

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
-from alerting.definitions.fields.hours import hours_in_zone
-from alerting.definitions.model import SEVERITY_NAMES
-from alerting.definitions.routes import Match, Route
+from alerting.definitions.alert_definition import SEVERITY_NAMES
+from alerting.definitions.fields.names_and_times import hours_in_zone
+from alerting.definitions.routes_and_sinks import Match, Route
 from alerting.definitions.wording.language import (
     ENGLISH,
     NATIVE_NAMES,

@@ -25,7 +25,7 @@ from alerting.episodes.episode import (
     TransitionKind,
 )
 from alerting.notifications.notification import Notification
-from alerting.operators.actions import IsaState
+from alerting.operators.actions_and_mutes import IsaState
 from alerting.reporting.phrases import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES
 
 # The engineer's text beside advice of a model that comes first.

@@ -15,10 +15,10 @@ from statistics import median
 from typing import Literal, NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt
-from alerting.definitions.assets import Asset
-from alerting.definitions.fields.conditions import Combination
+from alerting.definitions.alert_definition import Condition, Problem
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.fields.condition_fields import Combination
 from alerting.definitions.limits import levels_on, unknown_limits
-from alerting.definitions.model import Condition, Problem
 from alerting.definitions.wording.language import (
     ENGLISH,
     Language,

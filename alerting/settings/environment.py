@@ -14,17 +14,16 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from alerting.definitions.assets import USUAL_LATENCY
+from alerting.definitions.asset_documents import USUAL_LATENCY
 from alerting.definitions.faults import LONGEST, Fault, UserError, parse_duration
-from alerting.definitions.upkeep import (
+from alerting.definitions.operating_limits import (
     AlarmBudget,
     GateMode,
     HealthLimits,
     Retention,
 )
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
-from alerting.settings.home import find_home, home_errors, load_or_create_key, read_key
-from alerting.settings.variables import (
+from alerting.settings.environment_variables import (
     SecretRules,
     Variables,
     address,
@@ -37,6 +36,7 @@ from alerting.settings.variables import (
     read_secret_rules,
     whole_number,
 )
+from alerting.settings.home_folder import find_home, home_errors, load_or_create_key, read_key
 
 EMAIL_PREFIX = "ALERTING_EMAIL_"
 NTFY_PREFIX = "ALERTING_NTFY_"

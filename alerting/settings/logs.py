@@ -15,7 +15,7 @@ from typing import TextIO
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
-from alerting.ports.logs import current_ids
+from alerting.ports.use_cases import current_ids
 
 VARIABLE = "ALERTING_LOG_FORMAT"
 TEXT = "text"

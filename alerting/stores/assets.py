@@ -15,7 +15,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReplaceOne
 
-from alerting.definitions.assets import (
+from alerting.definitions.asset_documents import (
     Asset,
     EventType,
     asset_document,

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from pymongo import DESCENDING, UpdateOne
 from pymongo.errors import BulkWriteError, WriteError
 
+from alerting.definitions.alert_definition import LAST_NUMBER, Definition, Revision
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import LAST_NUMBER, Definition, Revision
 from alerting.definitions.revisions import definition_fields
 from alerting.kinds.validation import parse_revision
 from alerting.learning.features.planning import DerivedFeatures

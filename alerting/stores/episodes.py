@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import bson
 from pymongo import ReplaceOne, UpdateOne
 
+from alerting.definitions.alert_definition import SEVERITIES
 from alerting.definitions.faults import shown
-from alerting.definitions.model import SEVERITIES
 from alerting.episodes.episode import (
     OUTCOMES,
     Alarm,

@@ -25,7 +25,7 @@ from pymongo import DESCENDING
 from alerting.deferred import np
 from alerting.definitions.faults import shown
 from alerting.detection.threshold_batch import BatchLimits
-from alerting.episodes.targets import (
+from alerting.episodes.evaluation_plan import (
     EvaluationPlan,
     EvaluationTarget,
     PlanEdits,

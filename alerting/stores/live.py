@@ -8,7 +8,7 @@ from typing import Any
 from bson.timestamp import Timestamp
 from pymongo.change_stream import DatabaseChangeStream
 
-from alerting.definitions.model import SEVERITIES
+from alerting.definitions.alert_definition import SEVERITIES
 from alerting.ports import ChangedThing, LiveChange, LiveEpisode
 from alerting.stores.database.documents import (
     ACCESS_TOKENS,

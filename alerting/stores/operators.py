@@ -15,9 +15,9 @@ from pymongo import ReturnDocument
 from alerting.definitions.faults import DocumentRefused, Fault, UserError
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.episodes.episode import Feedback
-from alerting.episodes.outcome import ReportedMiss
-from alerting.operators.mutes import Mute
-from alerting.operators.people import AccessToken, Account, Session
+from alerting.episodes.lifecycle import ReportedMiss
+from alerting.operators.accounts import AccessToken, Account, Session
+from alerting.operators.actions_and_mutes import Mute
 from alerting.ports import AUDIT_ORIGIN, AuditEntry, AuditFilter, PlatformAlert, WrongCount
 from alerting.stores.database.documents import (
     ACCESS_TOKENS,

@@ -18,16 +18,16 @@ from struct import iter_unpack
 from pymongo import DeleteMany, ReplaceOne, UpdateMany
 
 from alerting.deferred import np
-from alerting.definitions.shards import SHARDS, shard_of
+from alerting.definitions.alert_definition import SHARDS, shard_of
 from alerting.definitions.wording.language import Translatable, read_template, template_document
-from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import (
+from alerting.episodes.evaluation_plan import (
     CarriedState,
     ConditionTable,
     LastingCondition,
     Objects,
     TargetKey,
 )
+from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import Checkpoint, Conflict, Unit
 from alerting.readings.history import NO_TIME, Millis, to_millis
 from alerting.stores.database.documents import (

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.sinks.receivers import Surroundings, open_receiver
 from alerting.definitions.faults import UserError
-from alerting.definitions.sinks import Sink
+from alerting.definitions.routes_and_sinks import Sink
 from alerting.definitions.wording.language import Translatable, template, translatable
 from alerting.ports import PositionLost, ReceiverAway, SinkClient, SinkProgress
 from alerting.stores.deliveries import SinkFeed, SinkReader

@@ -7,9 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.deferred import np, pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import (
+    ModelDefinition,
+    Problem,
+    Revision,
+    matching_assets,
+)
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.model import ModelDefinition, Problem, Revision, matching_assets
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import Styled, latency_note, measured, translatable
 from alerting.detection.problems import problem_intervals
@@ -18,7 +23,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import LATE_DATA
 from alerting.kinds.protocol import TargetEvaluation, Why, WhyQuestion
 from alerting.kinds.registry import kind_of
-from alerting.operators.mutes import describe_mute
+from alerting.operators.actions_and_mutes import describe_mute
 from alerting.ports import Assets, Definitions, Episodes, EvaluationPorts, Readings
 from alerting.readings.history import History, from_millis, has_data, millis
 from alerting.readings.variable_series import Statistics, describe_doubtful, statistics_of

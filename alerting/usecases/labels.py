@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import ModelDefinition, matching_assets
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import Conflicting, NotFound
-from alerting.definitions.model import ModelDefinition, matching_assets
 from alerting.definitions.wording.language import template, translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.learning.selection.decision import DatasetProfile, Proposal

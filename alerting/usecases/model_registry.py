@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field, fields
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from alerting.definitions.alert_definition import Definition, ModelDefinition
 from alerting.definitions.faults import UserError, first_line, shown
-from alerting.definitions.model import Definition, ModelDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import trained_kind_of
 from alerting.ports import (
@@ -28,7 +28,7 @@ from alerting.ports import (
     RegistryPorts,
     TrainingRuns,
 )
-from alerting.ports.logs import id_logger
+from alerting.ports.use_cases import id_logger
 
 if TYPE_CHECKING:
     from alerting.learning.features.set_point_effects import SetPointEffects

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from alerting.definitions.assets import Asset, event_titles
-from alerting.definitions.model import Definition, Severity
+from alerting.definitions.alert_definition import Definition, Severity
+from alerting.definitions.asset_documents import Asset, event_titles
 from alerting.definitions.wording.language import translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval
-from alerting.operators.mutes import Mute, describe_mute, find_mutes
+from alerting.operators.actions_and_mutes import Mute, describe_mute, find_mutes
 from alerting.ports import Assets, MutePorts
 from alerting.readings.history import from_millis, millis, to_millis
 

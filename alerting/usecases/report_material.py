@@ -9,18 +9,18 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
-from alerting.definitions.fields.conditions import Conditions
-from alerting.definitions.fields.problem import ALARM_RULE
-from alerting.definitions.model import (
+from alerting.definitions.alert_definition import (
     Definition,
     ModelDefinition,
     Revision,
     TrainedDefinition,
     matching_assets,
 )
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.fields.condition_fields import Conditions
+from alerting.definitions.fields.names_and_times import Interval, merge
+from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.detection.combined_conditions import search_from
 from alerting.detection.problems import (
     counted_problems,

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+from alerting.definitions.alert_definition import AssetIndex
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import AssetIndex
-from alerting.definitions.sinks import Sink, SinkContent, parse_sink, sink_kinds
+from alerting.definitions.routes_and_sinks import Sink, SinkContent, parse_sink, sink_kinds
 from alerting.definitions.source_fields import SourceState
 from alerting.definitions.sources import kind_document
 from alerting.definitions.wording.language import template

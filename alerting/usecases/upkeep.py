@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.alert_definition import ModelDefinition, matching_assets
+from alerting.definitions.asset_documents import Asset, AssetTree
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ModelDefinition, matching_assets
 from alerting.definitions.wording.language import template
 from alerting.episodes.episode import Episode
 from alerting.ports import (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from alerting.adapters.memory.evaluation import MemoryModels
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import question_of
 from alerting.ports import DecisionRecord, Platform, ReadingRow
 from alerting.usecases.definitions.sync import apply

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from fastapi.testclient import TestClient
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import Platform, ReadingBatch, SampleColumn
 from alerting.readings.history import to_millis
 

@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 from sklearn.model_selection import StratifiedKFold
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.readings.foreign_columns import derive_name

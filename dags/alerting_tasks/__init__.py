@@ -23,7 +23,7 @@ from alerting.adapters.airflow.dag_snapshot import (
 )
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.embedded.shared_mongod import data_folder
-from alerting.definitions.shards import EVALUATION_PREFIX
+from alerting.definitions.alert_definition import EVALUATION_PREFIX
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from alerting_tasks import (
 )
 from alerting_tasks.predictions import jobs_to_start
 
+from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.faults import format_duration
-from alerting.definitions.model import ModelDefinition
 from alerting.reporting.page.decision_text import result_line, side_by_side
 
 if TYPE_CHECKING:

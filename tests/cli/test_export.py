@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from alerting.cli.main import app
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at

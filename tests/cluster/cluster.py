@@ -14,7 +14,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.local import parts
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings
-from alerting.settings.home import load_or_create_key
+from alerting.settings.home_folder import load_or_create_key
 from alerting.wiring import prepare_database
 from tests.cluster.host import HOST
 from tests.helpers.brokers import Redis

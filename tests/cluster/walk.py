@@ -10,7 +10,7 @@ from typing import Any
 
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.client import Client
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.local import parts
 from tests.cluster.whole import PATIENCE_S, Whole, wait_for
 from tests.helpers.dryer_file import LIMIT, MODEL, dryer_file

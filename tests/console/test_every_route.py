@@ -11,8 +11,8 @@ from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.console.plant.import_jobs import Imports
-from alerting.operators.actions import ROLES
-from alerting.operators.people import PERMISSIONS
+from alerting.operators.accounts import PERMISSIONS
+from alerting.operators.actions_and_mutes import ROLES
 from alerting.usecases.access import people
 from tests.builders import at
 from tests.helpers.console.full_plant import (

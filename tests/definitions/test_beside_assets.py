@@ -3,8 +3,8 @@ line."""
 
 import pytest
 
-from alerting.definitions.assets import Asset, AssetTree, EventType, Variable
-from alerting.definitions.checks.definition import ASSET_REMEDY, faults_against_assets
+from alerting.definitions.asset_documents import Asset, AssetTree, EventType, Variable
+from alerting.definitions.fields.definition_checks import ASSET_REMEDY, faults_against_assets
 from alerting.kinds.validation import parse_definition
 from tests.builders import oven, several, threshold, too_hot, too_moist
 

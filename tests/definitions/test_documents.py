@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.checks.definition import training_warnings
+from alerting.definitions.alert_definition import Revision
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import format_duration, parse_duration
+from alerting.definitions.fields.definition_checks import training_warnings
 from alerting.definitions.fields.learning import longest_first
-from alerting.definitions.model import Revision
 from alerting.definitions.revisions import (
     definition_document,
     definition_hash,
@@ -19,8 +19,14 @@ from alerting.definitions.revisions import (
     in_force,
     question_hash,
 )
-from alerting.definitions.routes import Route, parse_route, route_document
-from alerting.definitions.sinks import SINK_KINDS, fill_pattern, parse_sink
+from alerting.definitions.routes_and_sinks import (
+    SINK_KINDS,
+    Route,
+    fill_pattern,
+    parse_route,
+    parse_sink,
+    route_document,
+)
 from alerting.definitions.sources import kind_document, parse_source
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.threshold.definition import ThresholdDefinition

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.definitions.fields.hours import Hours, end_of, is_within
+from alerting.definitions.fields.names_and_times import Hours, end_of, is_within
 
 pytestmark = pytest.mark.fast
 

@@ -4,11 +4,10 @@ write instead."""
 import pytest
 
 from alerting.adapters.files.yaml_documents import parse_yaml
-from alerting.definitions.assets import parse_asset, parse_event_type
+from alerting.definitions.asset_documents import parse_asset, parse_event_type
 from alerting.definitions.faults import DocumentRefused
-from alerting.definitions.fields.hours import Hours
-from alerting.definitions.routes import parse_route
-from alerting.definitions.sinks import parse_sink
+from alerting.definitions.fields.names_and_times import Hours
+from alerting.definitions.routes_and_sinks import parse_route, parse_sink
 from alerting.definitions.sources import parse_source
 from alerting.kinds.registry import definition_types
 from alerting.kinds.validation import parse_definition

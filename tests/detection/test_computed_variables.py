@@ -4,7 +4,7 @@ past and in a what-if."""
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import Asset, Relation, Variable
+from alerting.definitions.asset_documents import Asset, Relation, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import HttpSource
 from alerting.learning.data.dataset import build_dataset

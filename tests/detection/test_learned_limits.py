@@ -3,8 +3,8 @@ place."""
 
 import numpy as np
 
-from alerting.definitions.assets import Variable
-from alerting.definitions.fields.conditions import Learned
+from alerting.definitions.asset_documents import Variable
+from alerting.definitions.fields.condition_fields import Learned
 from alerting.definitions.limits import key_of
 from alerting.detection.evaluation_result import limit_message
 from alerting.detection.learned_limits import LearnedLimits, estimate_limits, least_readings

@@ -6,8 +6,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import EventType, Variable
-from alerting.definitions.model import Problem
+from alerting.definitions.alert_definition import Problem
+from alerting.definitions.asset_documents import EventType, Variable
 from alerting.detection.problems import (
     find_occurrences,
     find_problems,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.definitions.fields.common import Suppression
+from alerting.definitions.asset_documents import Asset, EventType, Variable
+from alerting.definitions.fields.shared_fields import Suppression
 from alerting.detection.suppressed_intervals import (
     SuppressedInterval,
     first_free,

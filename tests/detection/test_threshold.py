@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, advance
 from tests.builders import at, history, oven, threshold, with_quality

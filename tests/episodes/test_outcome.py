@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 
 from alerting.episodes.episode import Feedback
-from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
+from alerting.episodes.lifecycle import Observed, acted_within, consensus, determine_outcome
 from tests.builders import at
 
 pytestmark = pytest.mark.fast

@@ -21,7 +21,7 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError
 
 from alerting.client import ApiProblem, Client
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from benchmarks.helpers import modelled_lines
 
 SUBJECT = "line-3.{asset}.readings"

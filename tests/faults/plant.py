@@ -12,7 +12,7 @@ import numpy as np
 
 from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply

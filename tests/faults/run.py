@@ -16,7 +16,7 @@ from alerting.adapters.mongo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import WAITING, Notification
-from alerting.operators.mutes import Mute
+from alerting.operators.actions_and_mutes import Mute
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.learning.features.plan import (
     CategorySource,
     Columns,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.wording.language import LANGUAGES
 from alerting.kinds.forecast.training import TRAINING
 from alerting.kinds.validation import parse_definition

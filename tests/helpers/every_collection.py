@@ -11,8 +11,8 @@ from alerting.demo.line import DemoLineState
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.features.planning import DerivedFeatures
-from alerting.operators.mutes import Mute
-from alerting.operators.people import AccessToken, Account, Session
+from alerting.operators.accounts import AccessToken, Account, Session
+from alerting.operators.actions_and_mutes import Mute
 from alerting.ports import (
     Arrival,
     DeadMessage,

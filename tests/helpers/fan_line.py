@@ -3,7 +3,7 @@ its usual range."""
 
 import numpy as np
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow
 from tests.builders import at
 

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 from alerting.definitions.revisions import next_revision
+from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import ConditionTable
 from alerting.kinds.protocol import EvaluationSources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import trained_kind_of
 from alerting.kinds.shared_inputs import SharedInputs

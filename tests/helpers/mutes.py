@@ -1,6 +1,6 @@
 """Mutes as values, and operators who mute one definition on one asset."""
 
-from alerting.operators.mutes import Matcher, new_mute
+from alerting.operators.actions_and_mutes import Matcher, new_mute
 from alerting.usecases.mutes import mutes_at
 from alerting.usecases.operators.operate import end_mute, start_mute
 from tests.builders import at

@@ -1,7 +1,7 @@
 """Ovens that get too hot, in the life of a plant: readings, acts of people, and rounds of
 evaluation and delivery."""
 
-from alerting.definitions.assets import EventType
+from alerting.definitions.asset_documents import EventType
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

@@ -14,7 +14,7 @@ from alerting.detection.occurrences import (
     why_not_counted,
 )
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.predictions import (
+from alerting.episodes.prediction_rule import (
     AlarmEnd,
     PredictionRule,
     RiskSeries,

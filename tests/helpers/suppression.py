@@ -1,6 +1,6 @@
 """A line with asset states that suppress notifications."""
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings

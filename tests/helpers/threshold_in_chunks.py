@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.definitions.limits import severities
 from alerting.detection.combined_conditions import (
     all_series,
@@ -14,8 +14,8 @@ from alerting.detection.combined_conditions import (
     severity_of_missing,
 )
 from alerting.detection.threshold import evaluate_values
+from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState, advance
-from alerting.episodes.targets import ConditionTable
 from alerting.stores.database.documents import from_document, to_document
 from alerting.stores.states import from_shard, to_shard
 from tests.builders import at, history, oven, several, threshold, with_quality

@@ -3,7 +3,7 @@ explained, drawn."""
 
 import pytest
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.budget_gate import expected_load
 from alerting.usecases.backtest.backtest import backtest, named_subject

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.training_protocol import NormalTime
 from alerting.ports import EventRow, ReadingRow, TrainingLimits

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.routes import Route
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.routes_and_sinks import Route
 from tools.pages.definition_reference import reference_page
 
 pytestmark = pytest.mark.fast

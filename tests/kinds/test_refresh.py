@@ -5,7 +5,7 @@ import pytest
 
 from alerting.detection.occurrences import no_occurrences
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.predictions import AlarmEnd, PredictionRule
+from alerting.episodes.prediction_rule import AlarmEnd, PredictionRule
 from alerting.kinds.normal_operation import compared_rows, is_too_many, share_interval
 from alerting.kinds.prediction_evaluation import refreshed_rows
 from alerting.kinds.protocol import (

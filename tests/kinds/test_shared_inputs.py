@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import EventType
+from alerting.definitions.asset_documents import EventType
 from alerting.definitions.faults import UserError
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds import shared_inputs

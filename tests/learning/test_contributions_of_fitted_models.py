@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.recommendation.contributions import contributions, explain
 from tests import small_models
 from tests.helpers.learning.trained import finished

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alerting.settings.home import create_home, record_last_home
+from alerting.settings.home_folder import create_home, record_last_home
 from tests.builders import too_hot
 from tests.support import require_real_server
 

@@ -23,7 +23,7 @@ from pymongo.errors import OperationFailure
 
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.predictions import score_file
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.demo.asset import ASSET
 from alerting.local.demo import EXAMPLES
 from alerting.settings.machine import is_free

@@ -8,7 +8,7 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import first_out
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import is_muted_with
-from alerting.operators.actions import (
+from alerting.operators.actions_and_mutes import (
     FLAGS,
     ROLES,
     RULES,

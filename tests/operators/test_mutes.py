@@ -5,8 +5,16 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.operators.actions import LONGEST_MUTE, Flags, NotAllowed
-from alerting.operators.mutes import EndingEvent, MuteMark, current_flags, find_marks, find_mutes
+from alerting.operators.actions_and_mutes import (
+    LONGEST_MUTE,
+    EndingEvent,
+    Flags,
+    MuteMark,
+    NotAllowed,
+    current_flags,
+    find_marks,
+    find_mutes,
+)
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 from tests.helpers.mutes import mute

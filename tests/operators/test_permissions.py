@@ -5,14 +5,14 @@ from typing import get_args
 
 import pytest
 
-from alerting.operators.actions import ROLES
-from alerting.operators.people import (
+from alerting.operators.accounts import (
     LEAST_ROLES,
     PERMISSIONS,
     Permission,
     lesser_role,
     may,
 )
+from alerting.operators.actions_and_mutes import ROLES
 
 pytestmark = pytest.mark.fast
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.operators.people import (
+from alerting.operators.accounts import (
     DEVICE_LIMIT,
     PERSON_LIMIT,
     Account,

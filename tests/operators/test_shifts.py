@@ -3,8 +3,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerting.definitions.fields.hours import Hours
-from alerting.operators.shifts import (
+from alerting.definitions.fields.names_and_times import Hours
+from alerting.operators.alarm_views import (
     Shift,
     ShiftHours,
     find_change,

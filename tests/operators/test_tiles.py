@@ -1,5 +1,6 @@
 import pytest
 
+from alerting.operators.actions_and_mutes import MuteMark
 from alerting.operators.alarm_views import (
     PlantAsset,
     find_parts,
@@ -7,7 +8,6 @@ from alerting.operators.alarm_views import (
     join_lone_parts,
     make_tiles,
 )
-from alerting.operators.mutes import MuteMark
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 

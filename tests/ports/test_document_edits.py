@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.definitions.assets import EventType
+from alerting.definitions.asset_documents import EventType
 from alerting.stores.definitions import note_existing, note_written
 from tests.builders import at, oven, too_hot
 from tests.helpers.streamed_messages import SOURCE

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from alerting.definitions.wording.language import language, translatable
 from alerting.detection.evaluation_result import stale_message
+from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import ConditionTable
 from alerting.ports import Training
 from alerting.stores.states import MongoStates
 from tests.builders import at

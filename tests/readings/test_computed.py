@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Variable, parse_asset
+from alerting.definitions.asset_documents import Variable, parse_asset
 from alerting.definitions.faults import DocumentRefused
 from alerting.readings.history import lookback, read_computed, with_computed
 from tests.builders import at, history, oven, with_quality

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Relation
+from alerting.definitions.asset_documents import Relation
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import CategorySource
 from alerting.learning.features.set_point_effects import SetPointEffects

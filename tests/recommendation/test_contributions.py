@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Change, Quantity
 from alerting.learning.features.plan import Column

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import Relation, Variable
+from alerting.definitions.asset_documents import Relation, Variable
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import CategorySource, NumberSource
 from alerting.learning.features.set_point_effects import SetPointEffects

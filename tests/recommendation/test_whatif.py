@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import Asset, parse_asset
+from alerting.definitions.asset_documents import Asset, parse_asset
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.wording.language import spoken_share
 from alerting.learning.data.dataset import build_dataset

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.model import Costs
+from alerting.definitions.alert_definition import Costs
 from alerting.episodes.episode import ActorStamp, RecommendationResult
-from alerting.episodes.outcome import ReportedMiss
-from alerting.episodes.predictions import CountedEpisode
+from alerting.episodes.lifecycle import ReportedMiss
+from alerting.episodes.prediction_rule import CountedEpisode
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.metrics.metrics import event_metrics, problem_intervals
 from alerting.readings.history import duration_millis, to_millis

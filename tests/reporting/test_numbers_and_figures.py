@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.alarm_kpis.load import ABOVE
 from alerting.definitions.fields.problem import Problem
 from alerting.definitions.wording.language import language
 from alerting.detection.evaluation_result import (
@@ -19,6 +18,7 @@ from alerting.detection.evaluation_result import (
     limit_message,
 )
 from alerting.episodes.episode import Change, Contribution, PresentAdvice, RecommendationResult
+from alerting.operators.alarm_load import ABOVE
 from alerting.reporting.charts import (
     Plot,
     evidence_charts,

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import Costs
+from alerting.definitions.alert_definition import Costs
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import RecommendationResult
-from alerting.episodes.outcome import ReportedMiss
+from alerting.episodes.lifecycle import ReportedMiss
 from alerting.readings.history import History
 from alerting.reporting.definition.conclusion import conclude, head_sentences, mail_sentences
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision

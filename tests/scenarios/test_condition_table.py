@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.definitions.limits import severities
 from alerting.detection.evaluation_result import Carried
 from alerting.detection.threshold_batch import (
@@ -16,8 +16,8 @@ from alerting.detection.threshold_batch import (
     evaluate_unchanged,
     limits_of,
 )
+from alerting.episodes.evaluation_plan import ConditionTable, advance_states, find_unchanged
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import ConditionTable, advance_states, find_unchanged
 from alerting.kinds.protocol import TargetEvaluation, VersionInterval
 from alerting.kinds.threshold.kind import evaluate_threshold_interval
 from alerting.readings.history import millis, to_millis

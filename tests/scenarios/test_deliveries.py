@@ -4,7 +4,7 @@ own."""
 from dataclasses import replace
 from datetime import timedelta
 
-from alerting.definitions.upkeep import Retention
+from alerting.definitions.operating_limits import Retention
 from alerting.ports import DeliveryFailed, Swept
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import CLAIM, SILENT_AFTER, deliver_due

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.definitions.upkeep import AlarmBudget
+from alerting.definitions.operating_limits import AlarmBudget
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.alarm_load.budget_gate import forecasts

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.sync import apply

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from alerting.adapters.channels.http_channels import WebhookChannel
 from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
-from alerting.notifications.links import Purpose
+from alerting.notifications.notification import Purpose
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.changes import update
 from alerting.usecases.notification.deliver import deliver_due, retry

@@ -11,7 +11,7 @@ import pytest
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
-from alerting.operators.actions import Flags, NotAllowed, move
+from alerting.operators.actions_and_mutes import Flags, NotAllowed, move
 from alerting.ports import EventRow
 from alerting.stores.episodes import MongoEpisodes
 from alerting.stores.evaluation import MongoDecisions

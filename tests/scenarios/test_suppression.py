@@ -4,7 +4,7 @@ what is still wrong."""
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.operators.actions import isa_state
+from alerting.operators.actions_and_mutes import isa_state
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, sync

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.ports.logs import id_logger, log_context, log_run
+from alerting.ports.use_cases import id_logger, log_context, log_run
 from alerting.settings.logs import Redaction, configure_logging, log_format
 
 pytestmark = pytest.mark.fast

@@ -15,9 +15,9 @@ import pytest
 
 from alerting.adapters.mongo import prepare
 from alerting.adapters.sources.brokers import look_at
-from alerting.definitions import sinks, sources
+from alerting.definitions import routes_and_sinks, sources
 from alerting.definitions.faults import DocumentRefused, UserError
-from alerting.definitions.sinks import parse_sink
+from alerting.definitions.routes_and_sinks import parse_sink
 from alerting.definitions.sources import parse_source
 from alerting.ports import ACCEPTED, Answer
 from alerting.stream import sinks as stream_sinks
@@ -62,7 +62,7 @@ def installed(folder, monkeypatch, files, points):
 
 def forget():
     """Forget what was loaded once."""
-    for union in (sinks.SINK_UNION, sources.SOURCE_UNION):
+    for union in (routes_and_sinks.SINK_UNION, sources.SOURCE_UNION):
         for name in ("kinds", "adapter"):
             union.__dict__.pop(name, None)
         union._unusable.clear()
@@ -158,7 +158,7 @@ def test_the_schema_of_an_added_kind_is_closed(package):
 
 MODEL = """
 from typing import Literal
-from alerting.definitions.sinks import SinkFields
+from alerting.definitions.routes_and_sinks import SinkFields
 class Wrong: pass
 class Other(SinkFields):
     client = "nowhere:Nothing"

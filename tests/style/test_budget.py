@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from alerting.cli.main import app
-from alerting.definitions.left import find_left
+from alerting.definitions.removed_features import find_left
 from alerting.kinds.registry import definition_types
 from alerting.stores.database.indexes import INDEXES
 from tools.pages.api_description import describe_api

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from alerting.definitions.faults import format_duration
-from alerting.operators.actions import (
+from alerting.operators.actions_and_mutes import (
     FLAGS,
     ISA_LETTERS,
     LONGEST_MUTE,
@@ -19,7 +19,7 @@ from alerting.operators.actions import (
 
 _INTRODUCTION = """# Life cycle of an alarm
 
-Made from the table in `alerting/operators/actions.py` by `make docs`; do not edit.
+Made from the table in `alerting/operators/actions_and_mutes.py` by `make docs`; do not edit.
 
 The **condition** of an episode is pending, open or closed, and is changed by readings and events. It ends by itself when
 nothing evaluates it any more; an operator can close only what no evaluation ends. The actions of **operators** are kept as

@@ -11,12 +11,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import FromAttribute
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import format_duration
-from alerting.definitions.fields.conditions import Learned, LearnedLimit
-from alerting.definitions.model import FromAttribute
-from alerting.definitions.routes import Route
-from alerting.definitions.sinks import SINK_KINDS
+from alerting.definitions.fields.condition_fields import Learned, LearnedLimit
+from alerting.definitions.routes_and_sinks import SINK_KINDS, Route
 from alerting.definitions.sources import KINDS
 from alerting.kinds.registry import definition_types
 

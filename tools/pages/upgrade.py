@@ -1,6 +1,6 @@
 """Make the page of what left from its table."""
 
-from alerting.definitions.left import LEFT_IN_0_2_0
+from alerting.definitions.removed_features import LEFT_IN_0_2_0
 
 _INTRODUCTION = """# What left in 0.2.0
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from alerting.definitions.shards import SHARDS, shard_of
-from alerting.settings.home import home_errors
+from alerting.definitions.alert_definition import SHARDS, shard_of
+from alerting.settings.home_folder import home_errors
 
 BACKGROUND_POOL = "background"
 PREDICT_POOL = "predict"

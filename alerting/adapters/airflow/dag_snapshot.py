@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pymongo
 from pymongo.errors import PyMongoError
 
+from alerting.definitions.alert_definition import ModelDefinition, shard_of
 from alerting.definitions.faults import format_duration, parse_duration, shown
-from alerting.definitions.model import ModelDefinition
-from alerting.definitions.shards import shard_of
 from alerting.definitions.sources import (
     LEASE_LASTS,
     POLLED,

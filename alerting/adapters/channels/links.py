@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from alerting.definitions.wording.language import translatable
-from alerting.notifications.links import Grant, Purpose, seal, unseal
+from alerting.notifications.notification import Grant, Purpose, seal, unseal
 from alerting.ports import MessageLink
 
 # links to people expire by it, independent of the platform's clock

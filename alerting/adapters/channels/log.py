@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed, Message
-from alerting.settings.home import home_errors
+from alerting.settings.home_folder import home_errors
 
 
 class LogChannel:

@@ -18,7 +18,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from alerting.definitions.faults import UserError
-from alerting.settings.home import make_private_folder, shared_secret
+from alerting.settings.home_folder import make_private_folder, shared_secret
 
 HOST = "127.0.0.1"
 REPLICA_SET = "alerting"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from alerting.definitions.faults import UserError
-from alerting.settings.home import claim_folder, home_errors
+from alerting.settings.home_folder import claim_folder, home_errors
 
 PATIENCE_S = 90.0
 

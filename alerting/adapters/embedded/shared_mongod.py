@@ -25,7 +25,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.embedded.running import try_lock
 from alerting.definitions.faults import UserError
-from alerting.settings.home import claim_folder, home_errors
+from alerting.settings.home_folder import claim_folder, home_errors
 from alerting.settings.machine import free_port
 
 PATIENCE_S = 60.0

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pa, pc, pd
-from alerting.definitions.assets import VariableType
+from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import shown
 from alerting.ports import SampleColumn
 from alerting.readings.history import Millis

@@ -17,7 +17,7 @@ from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, FloatArr
 from alerting.adapters.files.recognition import NumberForm
 from alerting.adapters.files.tables.chunks import Chunk
 from alerting.deferred import pa, pc, pd
-from alerting.definitions.assets import VariableType
+from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import spreadsheet_text
 from alerting.ports import ReadingBatch, SampleColumn

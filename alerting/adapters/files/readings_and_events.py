@@ -32,7 +32,7 @@ from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.rows import Keyed, Layout, Qualities, TableRows, open_table
 from alerting.adapters.files.tables.parquet_table import ParquetTable
 from alerting.deferred import pd
-from alerting.definitions.assets import VariableType
+from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError, shown, storable
 from alerting.ports import EventRow, Progress, ReadingBatch
 from alerting.readings.foreign_columns import ColumnProfile, Units

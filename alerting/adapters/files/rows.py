@@ -38,7 +38,7 @@ from alerting.adapters.files.tables.chunks import PARQUET, Chunk, ChunkedTable, 
 from alerting.adapters.files.tables.csv_table import CsvTable
 from alerting.adapters.files.tables.parquet_table import ParquetTable
 from alerting.deferred import pa, pc
-from alerting.definitions.assets import variable_name
+from alerting.definitions.asset_documents import variable_name
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.foreign_columns import ColumnProfile, Units, column_names
 from alerting.readings.history import Codes, Millis, duration_millis, grade, why_no_quality

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from alerting.episodes.episode import Alarm, Episode, alarm_of
-from alerting.episodes.outcome import ReportedMiss
+from alerting.episodes.lifecycle import ReportedMiss
 from alerting.notifications.notification import Notification
-from alerting.operators.mutes import Mute
+from alerting.operators.actions_and_mutes import Mute
 from alerting.ports import (
     AUDIT_ORIGIN,
     AuditEntry,

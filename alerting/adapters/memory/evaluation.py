@@ -14,8 +14,7 @@ from typing import Any
 
 from alerting.adapters.memory.episodes import plain
 from alerting.adapters.memory.plant import MemoryAssets, MemoryDefinitions
-from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import (
+from alerting.episodes.evaluation_plan import (
     ConditionTable,
     EvaluationPlan,
     PlanEdits,
@@ -24,6 +23,7 @@ from alerting.episodes.targets import (
     hash_to_store,
     valid_sources,
 )
+from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import (
     Arrival,
     Checkpoint,

@@ -11,8 +11,14 @@ from datetime import datetime, timedelta
 
 from alerting.adapters.memory.episodes import MemoryDocumentStore
 from alerting.deferred import np, pd
-from alerting.definitions.assets import Asset, EventType, asset_document, parse_asset, types_of
-from alerting.definitions.model import AssetIndex, Revision
+from alerting.definitions.alert_definition import AssetIndex, Revision
+from alerting.definitions.asset_documents import (
+    Asset,
+    EventType,
+    asset_document,
+    parse_asset,
+    types_of,
+)
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import (
     BatchMatch,

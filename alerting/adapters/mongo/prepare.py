@@ -21,11 +21,10 @@ from pydantic import VERSION as PYDANTIC
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
-from alerting.definitions.left import left_names, left_of_documents
-from alerting.definitions.routes import Route
-from alerting.definitions.sinks import SINK_UNION, sink_kinds
+from alerting.definitions.removed_features import left_names, left_of_documents
+from alerting.definitions.routes_and_sinks import SINK_UNION, Route, sink_kinds
 from alerting.definitions.sources import SOURCE_UNION, source_kinds
 from alerting.kinds.validation import (
     mongo_model_validator,

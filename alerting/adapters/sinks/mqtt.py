@@ -13,7 +13,7 @@ from alerting.adapters.channels.http_channels import write_json
 from alerting.adapters.sinks.receivers import Surroundings
 from alerting.adapters.sources.addresses import CONNECT_S
 from alerting.adapters.sources.mqtt import new_client
-from alerting.definitions.sinks import MqttSink, fill_pattern
+from alerting.definitions.routes_and_sinks import MqttSink, fill_pattern
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _AT_ONCE = 100

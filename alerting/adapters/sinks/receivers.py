@@ -7,7 +7,7 @@ from alerting.adapters.channels.egress import Egress
 from alerting.adapters.sources.addresses import Resolve
 from alerting.adapters.sources.brokers import load_client
 from alerting.definitions.faults import UserError
-from alerting.definitions.sinks import Sink
+from alerting.definitions.routes_and_sinks import Sink
 from alerting.ports import ReceiverAway, SinkClient
 
 _HERE = "alerting.adapters.sinks"

@@ -18,7 +18,7 @@ from alerting.adapters.sources.sql import (
     write_transaction,
 )
 from alerting.definitions.faults import UserError
-from alerting.definitions.sinks import SinkContent, SqlSink
+from alerting.definitions.routes_and_sinks import SinkContent, SqlSink
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _AT_ONCE = 500

@@ -5,7 +5,7 @@ from functools import partial
 
 from alerting.adapters.channels.http_channels import WebhookChannel
 from alerting.adapters.sinks.receivers import Surroundings
-from alerting.definitions.sinks import WebhookSink
+from alerting.definitions.routes_and_sinks import WebhookSink
 from alerting.ports import ACCEPTED, Answer, DeliveryFailed, Message, ReceiverAway, SinkMessage
 
 _REFUSED_ALL = frozenset({401, 403, 404, 405, 407, 408, 425, 429, 502, 503, 504})

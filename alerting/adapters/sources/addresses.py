@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.source_fields import Secret, Tls
 from alerting.definitions.wording.language import ENGLISH
-from alerting.settings.variables import SecretRules
+from alerting.settings.environment_variables import SecretRules
 
 CONNECT_S = 10
 ADDRESSED = ("source", "sink")

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, first_line
-from alerting.definitions.sinks import SinkFields
+from alerting.definitions.routes_and_sinks import SinkFields
 from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import SourceLoss

@@ -21,13 +21,13 @@ from alerting.console.api.parameters import FormField, FormText, Id, NameQuery, 
 from alerting.console.gate import LINKS, WITHIN, RateLimit, client_of
 from alerting.console.plant.trend_picture import trend_of_episode
 from alerting.console.rendering import FormOperator, language_of, render, stylesheet, zone_of
+from alerting.definitions.alert_definition import Severity
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.model import Severity
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
 from alerting.episodes.episode import Episode
-from alerting.notifications.links import LinkRefused
-from alerting.operators.mutes import MUTE_KINDS, Matcher
+from alerting.notifications.notification import LinkRefused
+from alerting.operators.actions_and_mutes import MUTE_KINDS, Matcher
 from alerting.ports import Platform
 from alerting.recommendation.experience import Recognition
 from alerting.reporting import phrases, sentences

@@ -12,7 +12,7 @@ from alerting.console.api.api import Delivery, Served, Viewer, actor_of
 from alerting.console.api.parameters import FormField, FormText, Instant, NameQuery
 from alerting.console.rendering import FormOperator, language_of, render
 from alerting.definitions.faults import NotFound, UserError
-from alerting.operators.shifts import Shift
+from alerting.operators.alarm_views import Shift
 from alerting.ports import Platform
 from alerting.usecases.operators.handover import (
     LONGEST_NOTE,

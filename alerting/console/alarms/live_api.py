@@ -22,9 +22,9 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Access, Person
 from alerting.console.api.api import Viewer
 from alerting.console.problems import DATABASE_DOWN, problem
+from alerting.definitions.alert_definition import SEVERITIES
 from alerting.definitions.faults import first_line
-from alerting.definitions.model import SEVERITIES
-from alerting.operators.people import hash_secret
+from alerting.operators.accounts import hash_secret
 from alerting.ports import LiveChange, LiveEpisode, Platform
 from alerting.stores.live import ChangeFeed
 

@@ -36,12 +36,19 @@ from alerting.console.api.parameters import (
 from alerting.console.api.views import MUTE_ENDS, with_plant_times
 from alerting.console.plant.trend_picture import read_instant
 from alerting.console.rendering import FormOperator, language_of, render
-from alerting.definitions.assets import Asset, asset_titles, event_titles
+from alerting.definitions.alert_definition import SEVERITIES, Severity
+from alerting.definitions.asset_documents import Asset, asset_titles, event_titles
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.model import SEVERITIES, Severity
 from alerting.definitions.wording.language import translatable
+from alerting.operators.actions_and_mutes import (
+    MOST_NOTIFIED,
+    EndingEvent,
+    Matcher,
+    Mute,
+    MuteKind,
+    MutePhase,
+)
 from alerting.operators.alarm_views import counting_order
-from alerting.operators.mutes import MOST_NOTIFIED, EndingEvent, Matcher, Mute, MuteKind, MutePhase
 from alerting.ports import Platform
 from alerting.usecases.alarm_load.asset_overview import assets_in_tree
 from alerting.usecases.definitions.versions import newest_title

@@ -33,15 +33,14 @@ from alerting.console.api.views import with_plant_times
 from alerting.console.gate import DEVICE_COOKIE, client_of
 from alerting.console.login import entrance_of
 from alerting.console.rendering import FormOperator, language_of, render, zone_of
+from alerting.definitions.alert_definition import SEVERITIES, Severity
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.model import SEVERITIES, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode, ExpectedWindow, Outcome
-from alerting.operators.alarm_views import Cause, DayOfAlarms, TileState, group_by_day
-from alerting.operators.mutes import MuteMark
-from alerting.operators.people import DEVICE_SESSION_LASTS
-from alerting.operators.shifts import find_change
+from alerting.operators.accounts import DEVICE_SESSION_LASTS
+from alerting.operators.actions_and_mutes import MuteMark
+from alerting.operators.alarm_views import Cause, DayOfAlarms, TileState, find_change, group_by_day
 from alerting.ports import Platform
 from alerting.recommendation.experience import outcome_of
 from alerting.reporting import sentences

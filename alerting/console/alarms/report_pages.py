@@ -11,15 +11,15 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from markupsafe import Markup
 
-from alerting.alarm_kpis.kpis import MANAGEABLE, USUAL
 from alerting.console.alarms.now_page import known_plant
 from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer, actor_of
 from alerting.console.api.parameters import NAME, FormField, FormText, Id, Instant, NameQuery
 from alerting.console.rendering import FormOperator, language_of, menu_style, render, zone_of
+from alerting.definitions.alert_definition import matching_assets
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.model import matching_assets
 from alerting.definitions.wording.language import template, translatable
+from alerting.operators.kpis import MANAGEABLE, USUAL
 from alerting.ports import Platform, ReportContent, ReportHead
 from alerting.reporting.estimates import Table
 from alerting.reporting.phrases import money

@@ -26,9 +26,8 @@ from alerting.console.api.views import plant_times, with_plant_times
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import ActorStamp, Episode, Feedback, FirstOut
 from alerting.kinds.protocol import Why
-from alerting.operators.actions import IsaState
-from alerting.operators.mutes import Mute
-from alerting.operators.people import LEAST_ROLES, Permission
+from alerting.operators.accounts import LEAST_ROLES, Permission
+from alerting.operators.actions_and_mutes import IsaState, Mute
 from alerting.ports import Platform, PlatformAlert
 from alerting.usecases.episodes.changes import find_episode
 from alerting.usecases.episodes.suppression import SuppressedTarget, list_suppressed

@@ -23,8 +23,8 @@ from alerting.console.api.parameters import NAME, Id, Instant, NameText
 from alerting.console.api.views import View, plant_times, with_plant_times
 from alerting.console.prefix import address_of
 from alerting.deferred import load
+from alerting.definitions.alert_definition import Definition
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.model import Definition
 from alerting.ports import ModelUnavailable, Platform
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.scoring.past_scores import require_scores

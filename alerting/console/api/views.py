@@ -13,8 +13,8 @@ from pydantic_core import to_jsonable_python
 
 from alerting.console.api.parameters import Instant, NameText, Short, Text
 from alerting.console.prefix import address_of
+from alerting.definitions.alert_definition import Severity
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Severity
 from alerting.episodes.episode import (
     Condition,
     Contribution,

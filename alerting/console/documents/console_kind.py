@@ -15,7 +15,7 @@ from alerting.console.documents.definition_api import FieldChange, field_changes
 from alerting.console.documents.form import FIRST, FormSchema
 from alerting.definitions.faults import Fault, UserError
 from alerting.kinds.validation import document_schema
-from alerting.operators.people import Permission
+from alerting.operators.accounts import Permission
 from alerting.ports import Document, Platform
 from alerting.usecases.documents import (
     ChangeAction,

@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import EXAMPLE, SCENARIO_EXAMPLE
 from alerting.console.api.views import View
-from alerting.definitions.model import Definition, Revision
+from alerting.definitions.alert_definition import Definition, Revision
 from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.definition_overview import DefinitionLine, definition_lines
 from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios

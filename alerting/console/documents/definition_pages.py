@@ -56,10 +56,10 @@ from alerting.console.documents.previews import (
     begin_preview,
 )
 from alerting.console.rendering import FormEngineer, language_of, render, zone_of
-from alerting.definitions.assets import Asset, asset_titles
+from alerting.definitions.alert_definition import Definition, ModelDefinition
+from alerting.definitions.asset_documents import Asset, asset_titles
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.fields.common import Start
-from alerting.definitions.model import Definition, ModelDefinition
+from alerting.definitions.fields.shared_fields import Start
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
 from alerting.ports import Document, Platform

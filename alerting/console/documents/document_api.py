@@ -28,7 +28,7 @@ from alerting.console.documents.console_kind import ConsoleKind, ReviewView
 from alerting.console.documents.definition_api import DifferenceView, field_changes, shown_document
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import flat_changes
-from alerting.operators.people import Permission
+from alerting.operators.accounts import Permission
 
 L = TypeVar("L")
 AcceptLoad = Annotated[

@@ -12,7 +12,7 @@ from typing import Any
 
 from alerting.adapters.files.yaml_documents import parse_yaml
 from alerting.console.api.parameters import write_yaml
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document

@@ -19,7 +19,7 @@ from alerting.console.documents.console_kind import ConsoleKind, EditorAnswer, P
 from alerting.console.documents.document_pages import render_page, render_refusal
 from alerting.console.rendering import FormEngineer
 from alerting.definitions.faults import DocumentRefused, NotFound, UserError
-from alerting.definitions.sinks import Sink
+from alerting.definitions.routes_and_sinks import Sink
 from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import translatable

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from alerting.console.api.api import MAY_CONFLICT, Engineer, Served, Viewer
 from alerting.console.api.parameters import Id, Short, SomeShort, require_number
 from alerting.console.api.views import View, plant_times
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.alert_definition import Definition, TrainedDefinition
 from alerting.definitions.revisions import question_of
 from alerting.learning.selection.decision import CandidateSummary, Proposal
 from alerting.ports import DecisionRecord, Platform, Training

@@ -15,19 +15,19 @@ from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.plant.trend_picture import trend_of_variables
 from alerting.console.rendering import FormEngineer, language_of, render, zone_of
-from alerting.definitions.assets import Asset
-from alerting.definitions.faults import Conflicting, NotFound, UserError
-from alerting.definitions.model import (
+from alerting.definitions.alert_definition import (
     Definition,
     ModelDefinition,
     TrainedDefinition,
     matching_assets,
 )
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.faults import Conflicting, NotFound, UserError
 from alerting.definitions.wording.language import Language, Styled, template, translatable
 from alerting.learning.metrics.confidence import merge_metrics
 from alerting.learning.metrics.graded_values import ServedValues
 from alerting.learning.selection.decision import Proposal
-from alerting.operators.actions import NotAllowed
+from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform, PlatformAlert
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.definition.decisions import (

@@ -21,8 +21,8 @@ from alerting.console.documents.console_kind import ConsoleKind, FormFields, Rev
 from alerting.console.documents.document_pages import Number, describe_revisions
 from alerting.console.plant.trend_picture import trend_of_variables
 from alerting.console.rendering import language_of, render, zone_of
-from alerting.definitions.assets import VariableType
-from alerting.definitions.model import Severity
+from alerting.definitions.alert_definition import Severity
+from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document, Platform
 from alerting.readings.history import to_millis

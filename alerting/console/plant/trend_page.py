@@ -50,10 +50,10 @@ from alerting.console.plant.trend_picture import (
 )
 from alerting.console.rendering import FormEngineer, language_of, render, zone_of
 from alerting.console.scripts import has_uplot
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import Language, translatable
-from alerting.operators.actions import NotAllowed
+from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import Platform
 from alerting.readings.history import to_millis
 from alerting.readings.interval_labels import MOST_LABELLED_VARIABLES, IntervalLabel, LabelKind

@@ -17,7 +17,7 @@ from fastapi import Request
 from alerting.console.api.parameters import EARLIEST, LATEST
 from alerting.console.rendering import zone_of
 from alerting.deferred import np
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import Language, Styled, translatable
 from alerting.episodes.episode import Episode

@@ -14,10 +14,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field
 from pydantic import Tag as PydanticTag
 
-from alerting.definitions.assets import Closed, Direction, Instant, Tag, VariableName
+from alerting.definitions.asset_documents import Closed, Direction, Instant, Tag, VariableName
 from alerting.definitions.faults import Duration, name_hint, shown
-from alerting.definitions.fields.names import Number
-from alerting.definitions.left import left_hint
+from alerting.definitions.fields.names_and_times import Number
+from alerting.definitions.removed_features import left_hint
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
 # tried for every problem whose variable the model may see, without being asked for

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from alerting.definitions.faults import Fault, format_duration, legible, name_hint
-from alerting.definitions.left import left_hint
+from alerting.definitions.removed_features import left_hint
 from alerting.definitions.wording.language import (
     ENGLISH,
     Translatable,

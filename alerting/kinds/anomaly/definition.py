@@ -7,15 +7,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from alerting.definitions.assets import Asset, Closed, EventType, Tag, VariableName
-from alerting.definitions.checks.conditions import category_faults
+from alerting.definitions.alert_definition import Problem
+from alerting.definitions.asset_documents import Asset, Closed, EventType, Tag, VariableName
 from alerting.definitions.faults import Duration, Fault
-from alerting.definitions.fields.common import SEVERITIES, Severity, Start
+from alerting.definitions.fields.condition_checks import category_faults
 from alerting.definitions.fields.learning import PromotionMode
-from alerting.definitions.fields.names import Number
-from alerting.definitions.model import Problem
+from alerting.definitions.fields.names_and_times import Number
+from alerting.definitions.fields.problem import NO_TITLES, Titles, Variables
+from alerting.definitions.fields.shared_fields import SEVERITIES, Severity, Start
 from alerting.definitions.wording.language import translatable
-from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables
 from alerting.kinds.normal_definition import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
 Candidate = Literal[

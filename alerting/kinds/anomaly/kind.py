@@ -9,10 +9,10 @@ from typing import cast
 
 import numpy as np
 
-from alerting.alarm_kpis.intervals import merge
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, format_duration
+from alerting.definitions.fields.names_and_times import merge
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_result import Evaluation
 from alerting.detection.problems import predicts

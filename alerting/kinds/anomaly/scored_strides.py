@@ -14,11 +14,11 @@ from typing import NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import Severity
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import first_line, format_duration
-from alerting.definitions.model import Severity
+from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import Styled, Translatable, template, translatable
-from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.evaluation_result import Evaluation, Status, StatusInterval
 from alerting.detection.problems import BoolArray
 from alerting.detection.suppressed_intervals import touches

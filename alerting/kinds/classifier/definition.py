@@ -5,11 +5,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.checks.definition import feature_faults, training_faults
+from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import Fault
-from alerting.definitions.fields.common import Start
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.fields.definition_checks import feature_faults, training_faults
+from alerting.definitions.fields.shared_fields import Start
 
 
 class ClassifierDefinition(TrainedDefinition):

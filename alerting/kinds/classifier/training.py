@@ -4,7 +4,7 @@ chance."""
 from collections.abc import Sequence
 from dataclasses import replace
 
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.files import model_files, requirements_file

@@ -17,15 +17,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from alerting.definitions.assets import Asset, EventType, VariableName
-from alerting.definitions.checks.conditions import variable_faults
+from alerting.definitions.alert_definition import Definition, Problem
+from alerting.definitions.asset_documents import Asset, EventType, VariableName
 from alerting.definitions.faults import Duration, Fault, shown
-from alerting.definitions.fields.common import Start
+from alerting.definitions.fields.condition_checks import variable_faults
 from alerting.definitions.fields.learning import Dates, PromotionMode
-from alerting.definitions.fields.names import Number
-from alerting.definitions.model import Definition, Problem
+from alerting.definitions.fields.names_and_times import Number
+from alerting.definitions.fields.problem import NO_TITLES, Titles, Variables, variable_title
+from alerting.definitions.fields.shared_fields import Start
 from alerting.definitions.wording.language import template, translatable
-from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables, variable_title
 from alerting.kinds.normal_definition import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
 RuleName = Literal[

@@ -8,13 +8,13 @@ from typing import NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from alerting.alarm_kpis.intervals import merge
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import Condition
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import first_line
-from alerting.definitions.model import Condition
+from alerting.definitions.fields.names_and_times import merge
+from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import joined, translatable
-from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.evaluation_result import (
     Carried,
     Evaluation,

@@ -2,7 +2,7 @@
 
 import re
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,

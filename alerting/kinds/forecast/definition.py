@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from alerting.definitions.assets import Asset, EventType, VariableName
-from alerting.definitions.checks.definition import feature_faults, training_faults
+from alerting.definitions.alert_definition import Problem, TrainedDefinition, describe_problem
+from alerting.definitions.asset_documents import Asset, EventType, VariableName
 from alerting.definitions.faults import Duration, Fault, format_duration, shown
-from alerting.definitions.fields.common import Start
+from alerting.definitions.fields.definition_checks import feature_faults, training_faults
 from alerting.definitions.fields.learning import PERSISTENCE, Learning
-from alerting.definitions.model import Problem, TrainedDefinition, describe_problem
+from alerting.definitions.fields.problem import NO_TITLES, Titles, Variables, variable_title
+from alerting.definitions.fields.shared_fields import Start
 from alerting.definitions.wording.language import Styled, translatable
-from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables, variable_title
 
 _VARIABLE_NAME = TypeAdapter[str](VariableName)
 # fields that say when an alarm is raised, how it ends, and what it costs

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t
 
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.wording.language import Styled, measured, translatable
 from alerting.detection.problems import predicts
 from alerting.detection.suppressed_intervals import SuppressedInterval

@@ -6,19 +6,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
-from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.checks.conditions import (
-    combination_faults,
-    combination_faults_on,
-    faults_across_fields,
-    faults_on_assets,
-)
-from alerting.definitions.faults import Duration, Fault
-from alerting.definitions.fields.common import Start
-from alerting.definitions.fields.conditions import HOUR_OF_DAY, Conditions, Learned
-from alerting.definitions.fields.learning import PromotionMode
-from alerting.definitions.limits import key_of, learned_limits, severities
-from alerting.definitions.model import (
+from alerting.definitions.alert_definition import (
     SEVERITIES,
     Condition,
     Definition,
@@ -26,7 +14,19 @@ from alerting.definitions.model import (
     Problem,
     Severity,
 )
-from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables, condition_phrase
+from alerting.definitions.asset_documents import Asset, EventType
+from alerting.definitions.faults import Duration, Fault
+from alerting.definitions.fields.condition_checks import (
+    combination_faults,
+    combination_faults_on,
+    faults_across_fields,
+    faults_on_assets,
+)
+from alerting.definitions.fields.condition_fields import HOUR_OF_DAY, Conditions, Learned
+from alerting.definitions.fields.learning import PromotionMode
+from alerting.definitions.fields.problem import NO_TITLES, Titles, Variables, condition_phrase
+from alerting.definitions.fields.shared_fields import Start
+from alerting.definitions.limits import key_of, learned_limits, severities
 
 FAMILY = "quantiles"
 _SIDES = tuple(f"{side}.learned" for side in ("above", "below"))

@@ -7,11 +7,11 @@ from typing import Literal, cast
 
 import numpy as np
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import Condition, Severity
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.fields.conditions import Combination, Conditions
+from alerting.definitions.fields.condition_fields import Combination, Conditions
 from alerting.definitions.limits import severities
-from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.detection.combined_conditions import (
     all_series,

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
-from alerting.definitions.checks.conditions import MIDDLE
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.fields.conditions import HOUR_OF_DAY, Learned
+from alerting.definitions.fields.condition_checks import MIDDLE
+from alerting.definitions.fields.condition_fields import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of
 from alerting.definitions.wording.language import template, translatable
 from alerting.detection.learned_limits import (

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alerting.definitions.fields.conditions import Combination
+from alerting.definitions.alert_definition import Condition
+from alerting.definitions.fields.condition_fields import Combination
 from alerting.definitions.limits import learned_sides
-from alerting.definitions.model import Condition
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import spoken_duration, spoken_number
 from alerting.detection.combined_conditions import all_series, evaluate_combination

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.learning.data.findings import Consequence, Finding

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.model import FeedbackUse, Problem, TrainedDefinition
+from alerting.definitions.alert_definition import FeedbackUse, Problem, TrainedDefinition
 from alerting.detection.occurrences import is_unknown_start, why_not_counted
 from alerting.detection.problems import (
     NOT_YET,
@@ -28,7 +28,7 @@ from alerting.detection.problems import (
 )
 from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered
 from alerting.episodes.episode import Episode, Verdict
-from alerting.episodes.outcome import ReportedMiss, acted_within, consensus
+from alerting.episodes.lifecycle import ReportedMiss, acted_within, consensus
 from alerting.learning.features.moments import Floats
 from alerting.readings.history import (
     FAR_FUTURE,

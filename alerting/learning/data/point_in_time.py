@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.reading_counts import most_have_enough_readings

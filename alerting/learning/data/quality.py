@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
+from alerting.definitions.alert_definition import Problem, TrainedDefinition
 from alerting.definitions.faults import format_duration
-from alerting.definitions.model import Problem, TrainedDefinition
 from alerting.definitions.wording.language import spoken_about
 from alerting.detection.problems import find_problems, match_names
 from alerting.learning.data.findings import Finding

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused, format_duration, name_hint, shown
 from alerting.definitions.fields.learning import Dates
-from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray, match_names, problem_samples
 from alerting.detection.suppressed_intervals import SuppressedInterval

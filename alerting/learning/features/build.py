@@ -16,7 +16,7 @@ from itertools import groupby, pairwise
 from typing import NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.learning.features import moments
 from alerting.learning.features.moments import Floats, Index, Moments
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource

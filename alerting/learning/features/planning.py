@@ -9,8 +9,8 @@ from math import ceil
 from statistics import median_low
 
 from alerting.deferred import np, pd
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused, format_duration, shown
-from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import match_names
 from alerting.learning.features.plan import (

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.detection.problems import NOT_YET, BoolArray
-from alerting.episodes.predictions import CountedEpisode
+from alerting.episodes.prediction_rule import CountedEpisode
 from alerting.learning.metrics.confidence import (
     ConfidenceInterval,
     enclosing_interval,

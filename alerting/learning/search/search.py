@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import optuna
 
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.learning import Learning
-from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import Floats
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params, get_family

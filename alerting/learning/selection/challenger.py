@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.problem import ALARM_RULE
-from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
-from alerting.episodes.predictions import alarm_end_of
+from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.rows import THINNED
 from alerting.learning.features.plan import Columns, FeaturePlan

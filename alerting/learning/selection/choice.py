@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import yaml
 
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.definitions.fields.names import NAME_LENGTH
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.fields.names_and_times import NAME_LENGTH
 from alerting.detection.occurrences import Occurrences
 from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ModelDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.learning.data.findings import Finding
 

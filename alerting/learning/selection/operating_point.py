@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.model import OperatingPoint
+from alerting.definitions.alert_definition import OperatingPoint
 from alerting.definitions.wording.language import (
     spoken_false_alarms,
     spoken_limits,
     spoken_number,
 )
 from alerting.detection.problems import BoolArray, Occurrences
-from alerting.episodes.predictions import (
+from alerting.episodes.prediction_rule import (
     AlarmEnd,
     CountedEpisode,
     PredictionRule,

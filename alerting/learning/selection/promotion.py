@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import format_duration
-from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppressed_intervals import SuppressedInterval
-from alerting.episodes.predictions import alarm_end_of
+from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.labels import Labels as InstantLabels
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view

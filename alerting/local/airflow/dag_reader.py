@@ -8,7 +8,6 @@ from pymongo.synchronous import auth
 
 from alerting.adapters.airflow import dag_files, dag_snapshot
 from alerting.adapters.embedded import mongod_access, shared_mongod
-from alerting.definitions import shards
 from alerting.kinds.registry import definition_types
 from alerting.reporting.page import decision_text
 from alerting.settings import environment
@@ -20,7 +19,6 @@ __all__ = [
     "decision_text",
     "environment",
     "mongod_access",
-    "shards",
     "shared_mongod",
 ]
 

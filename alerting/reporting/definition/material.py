@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from alerting.alarm_kpis.intervals import Interval, find_gaps, length, merge
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.alert_definition import Definition, TrainedDefinition
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.fields.names_and_times import Interval, find_gaps, length, merge
 from alerting.definitions.wording.language import (
     Styled,
     measured,
@@ -22,8 +22,8 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.episodes.episode import Episode, Outcome
-from alerting.episodes.outcome import ReportedMiss
-from alerting.episodes.predictions import CountedEpisode, PredictedEpisode, count_episodes
+from alerting.episodes.lifecycle import ReportedMiss
+from alerting.episodes.prediction_rule import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.learning.metrics.graded_values import GradedValues, ServedValues
 from alerting.learning.metrics.metrics import (
     ProblemIntervals,

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from alerting.alarm_kpis.intervals import Interval, length
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.fields.names_and_times import Interval, length
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
-from alerting.episodes.outcome import RULES, consensus, undetermined_reason
+from alerting.episodes.lifecycle import RULES, consensus, undetermined_reason
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.definition.material import (
     Material,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from alerting.definitions.model import Costs
+from alerting.definitions.alert_definition import Costs
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.reporting.phrases import number
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from alerting.definitions.wording.language import template, templates
 from alerting.episodes.episode import Episode
-from alerting.episodes.outcome import consensus
+from alerting.episodes.lifecycle import consensus
 from alerting.reporting.estimates import Cases, Estimate, share
 from alerting.reporting.sentences import last_taken
 

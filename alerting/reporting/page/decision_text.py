@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.fields.problem import ALARM_RULE
-from alerting.definitions.model import ModelDefinition
 from alerting.definitions.wording.language import format_threshold
 from alerting.learning.metrics.confidence import merge_metrics
 from alerting.learning.selection.decision import (

@@ -9,15 +9,15 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
-from alerting.alarm_kpis.load import PERIOD, count_by_period, find_floods
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
-from alerting.definitions.fields.common import SEVERITIES
-from alerting.definitions.fields.conditions import single_condition
-from alerting.definitions.model import Condition, Definition
+from alerting.definitions.alert_definition import Condition, Definition
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.fields.condition_fields import single_condition
+from alerting.definitions.fields.shared_fields import SEVERITIES
 from alerting.definitions.wording.language import ENGLISH, Language, template, templates
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.learning.metrics.metrics import EventMetrics
+from alerting.operators.alarm_load import PERIOD, count_by_period, find_floods
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.definition.material import Material, outcome_of
 from alerting.reporting.definition.metrics import DataMetrics, ModelMetrics, ReportMetrics

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language
-from alerting.episodes.outcome import ReportedMiss
+from alerting.episodes.lifecycle import ReportedMiss
 from alerting.learning.metrics.graded_values import ServedValues
 from alerting.readings.history import to_millis
 from alerting.reporting import phrases

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from alerting.definitions.assets import parse_event_type
-from alerting.definitions.routes import parse_route
-from alerting.definitions.sinks import parse_sink
+from alerting.definitions.asset_documents import parse_event_type
+from alerting.definitions.routes_and_sinks import parse_route, parse_sink
 from alerting.definitions.sources import parse_source
 from alerting.ports import DocumentEdit, FaultyDocument
 from alerting.stores.assets import parse_stored_asset, read_whole, whole_collection

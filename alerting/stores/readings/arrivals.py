@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pymongo import WriteConcern
 from pymongo.client_session import ClientSession
 
-from alerting.episodes.targets import TargetKey
+from alerting.episodes.evaluation_plan import TargetKey
 from alerting.ports import Arrival, LatePart, ReprocessingRequest, Unfinished, Unit
 from alerting.stores.database.documents import (
     ARRIVALS,

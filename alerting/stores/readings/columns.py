@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.assets import Asset, VariableType, types_of
+from alerting.definitions.asset_documents import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import Document, ReadingColumns, ReadingRow
 from alerting.readings.history import (

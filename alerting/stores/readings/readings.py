@@ -20,7 +20,7 @@ from pymongo.cursor import Cursor
 from pymongo.errors import OperationFailure
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.assets import Asset, EventType, VariableType, types_of
+from alerting.definitions.asset_documents import Asset, EventType, VariableType, types_of
 from alerting.ports import NewestReading, ReadingColumns, Wanted, WantedHistory
 from alerting.readings.history import (
     EVENT_COLUMNS,

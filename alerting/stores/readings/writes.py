@@ -20,7 +20,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, UpdateOne
 
 from alerting.deferred import np, npt, pd
-from alerting.definitions.assets import VariableType
+from alerting.definitions.asset_documents import VariableType
 from alerting.ports import (
     BatchMatch,
     EventRow,

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 from alerting.definitions.faults import NotFound, UserError, unknown_name
 from alerting.definitions.wording.language import LanguageCode, translatable
-from alerting.operators.actions import ROLES, Role
-from alerting.operators.people import (
+from alerting.operators.accounts import (
     LINK_LASTS,
     SESSION_LASTS,
     Account,
@@ -22,6 +21,7 @@ from alerting.operators.people import (
     is_active,
     refuse_reserved,
 )
+from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import AccessPorts
 
 LONGEST_DISPLAY_NAME = 100

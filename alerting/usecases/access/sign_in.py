@@ -13,8 +13,7 @@ from typing import Any
 
 from alerting.definitions.faults import NotFound, UserError, unknown_name
 from alerting.definitions.wording.language import translatable
-from alerting.operators.actions import ROLES, Role
-from alerting.operators.people import (
+from alerting.operators.accounts import (
     DEVICE_LIMIT,
     DEVICE_SESSION_LASTS,
     LONGEST_TOKEN_LIFE,
@@ -33,6 +32,7 @@ from alerting.operators.people import (
     may_sign,
     wait_for_pin,
 )
+from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import AccessPorts
 from alerting.usecases.access.people import (
     Passwords,

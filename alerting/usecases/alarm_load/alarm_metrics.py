@@ -7,12 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from alerting.alarm_kpis.intervals import Interval, merge
-from alerting.alarm_kpis.kpis import Kpis, PastAlarms, Targets, kpis, with_past
-from alerting.definitions.assets import AssetTree
+from alerting.definitions.alert_definition import (
+    AssetIndex,
+    ModelDefinition,
+    Revision,
+    matching_assets,
+)
+from alerting.definitions.asset_documents import AssetTree
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import AssetIndex, ModelDefinition, Revision, matching_assets
+from alerting.definitions.fields.names_and_times import Interval, merge
 from alerting.episodes.episode import Alarm
+from alerting.operators.kpis import Kpis, PastAlarms, Targets, kpis, with_past
 from alerting.ports import Decisions, Definitions, MaterialPorts, PastEvaluations, ReportPorts
 from alerting.readings.history import NO_TIME, from_millis
 from alerting.usecases.definitions.versions import active, live_from

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import AssetIndex, ModelDefinition, matching_assets
+from alerting.definitions.alert_definition import AssetIndex, ModelDefinition, matching_assets
+from alerting.definitions.asset_documents import Asset
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.operators.alarm_views import counting_order

@@ -10,18 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerting.alarm_kpis.load import (
-    Alarms,
-    PositionLoad,
-    flood_share,
-    notification_instants,
-    quieten,
-    time_in_alarm,
-)
-from alerting.definitions.assets import Asset, AssetTree
-from alerting.definitions.faults import UserError, format_duration
-from alerting.definitions.fields.conditions import single_condition
-from alerting.definitions.model import (
+from alerting.definitions.alert_definition import (
     Condition,
     Definition,
     ModelDefinition,
@@ -29,8 +18,11 @@ from alerting.definitions.model import (
     TrainedDefinition,
     matching_assets,
 )
+from alerting.definitions.asset_documents import Asset, AssetTree
+from alerting.definitions.faults import UserError, format_duration
+from alerting.definitions.fields.condition_fields import single_condition
+from alerting.definitions.operating_limits import AlarmBudget
 from alerting.definitions.revisions import next_revision, question_after
-from alerting.definitions.upkeep import AlarmBudget
 from alerting.definitions.wording.language import Styled, joined, translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.detection.threshold import lookback
@@ -38,6 +30,14 @@ from alerting.episodes.episode import Alarm
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.protocol import VersionInterval
 from alerting.kinds.registry import kind_of
+from alerting.operators.alarm_load import (
+    Alarms,
+    PositionLoad,
+    flood_share,
+    notification_instants,
+    quieten,
+    time_in_alarm,
+)
 from alerting.ports import BacktestPorts, Definitions, ModelUnavailable, PlatformAlerts
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.platform_alerts import LOAD

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from alerting.definitions.alert_definition import Definition
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Definition
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import template
 from alerting.ports import BacktestPorts, Document

@@ -10,11 +10,11 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
-from alerting.definitions.assets import event_titles
+from alerting.definitions.alert_definition import AssetIndex, ModelDefinition, Revision
+from alerting.definitions.asset_documents import event_titles
 from alerting.definitions.faults import NotFound
-from alerting.definitions.model import AssetIndex, ModelDefinition, Revision
 from alerting.episodes.episode import Alarm
-from alerting.episodes.targets import TargetKey
+from alerting.episodes.evaluation_plan import TargetKey
 from alerting.learning.metrics.confidence import wilson_interval
 from alerting.ports import (
     BacktestPorts,

@@ -18,18 +18,18 @@ import numpy as np
 from croniter import croniter
 from pydantic import TypeAdapter
 
-from alerting.alarm_kpis.intervals import length
-from alerting.definitions.faults import UserError, format_duration
-from alerting.definitions.model import (
+from alerting.definitions.alert_definition import (
     Definition,
     ModelDefinition,
     Revision,
     TrainedDefinition,
     matching_assets,
 )
+from alerting.definitions.faults import UserError, format_duration
+from alerting.definitions.fields.names_and_times import length
 from alerting.definitions.revisions import definition_document, next_revision
 from alerting.episodes.episode import Episode
-from alerting.episodes.predictions import CountedEpisode
+from alerting.episodes.prediction_rule import CountedEpisode
 from alerting.learning.data.quality import find_bursts
 from alerting.learning.metrics.metrics import (
     EventMetrics,
@@ -47,7 +47,7 @@ from alerting.ports import (
     TrainingPorts,
     silent,
 )
-from alerting.ports.logs import log_context
+from alerting.ports.use_cases import log_context
 from alerting.readings.history import millis, to_millis
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.material import Material, as_counted, gap_and_horizon

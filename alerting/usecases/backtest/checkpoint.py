@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 
 from alerting.deferred import np
 from alerting.episodes.episode import Episode
+from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import ConditionTable
 from alerting.ports import (
     DecisionRecord,
     Document,

@@ -18,7 +18,7 @@ from threading import Lock
 import numpy as np
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
 from alerting.ports import NewestReading, Progress, ReadingColumns, Readings, Wanted
 from alerting.readings.history import Doubts, History, events_between, join_instants, to_millis

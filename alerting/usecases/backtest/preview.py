@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.faults import UserError, format_duration, shown
-from alerting.definitions.model import (
+from alerting.definitions.alert_definition import (
     Definition,
     ModelDefinition,
     TrainedDefinition,
     matching_assets,
 )
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import (
     counted_problems,

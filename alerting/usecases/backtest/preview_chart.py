@@ -10,9 +10,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
-from alerting.definitions.fields.conditions import Conditions
-from alerting.definitions.model import (
+from alerting.definitions.alert_definition import (
     SEVERITIES,
     Condition,
     Definition,
@@ -21,7 +19,9 @@ from alerting.definitions.model import (
     TrainedDefinition,
     matching_assets,
 )
-from alerting.definitions.wording.phrases import variable_title
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.fields.condition_fields import Conditions
+from alerting.definitions.fields.problem import variable_title
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import Definition, Revision, TrainedDefinition
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import format_duration
-from alerting.definitions.model import Definition, Revision, TrainedDefinition
 from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import moving_kind_of

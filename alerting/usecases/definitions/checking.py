@@ -7,15 +7,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.deferred import np
-from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.checks.definition import (
+from alerting.definitions.alert_definition import (
+    AssetIndex,
+    Definition,
+    TrainedDefinition,
+    matching_assets,
+)
+from alerting.definitions.asset_documents import Asset, EventType
+from alerting.definitions.faults import DocumentRefused, Fault, shown
+from alerting.definitions.fields.definition_checks import (
     faults_against_assets,
     inhibition_faults,
     inhibitors_of,
     training_warnings,
 )
-from alerting.definitions.faults import DocumentRefused, Fault, shown
-from alerting.definitions.model import AssetIndex, Definition, TrainedDefinition, matching_assets
 from alerting.definitions.revisions import in_plant_zone
 from alerting.definitions.wording.language import join_with_or, joined, translatable
 from alerting.kinds.normal_definition import NormalDefinition

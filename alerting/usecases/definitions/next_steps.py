@@ -8,9 +8,14 @@ from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
+from alerting.definitions.alert_definition import (
+    Definition,
+    ModelDefinition,
+    Revision,
+    matching_assets,
+)
 from alerting.definitions.faults import UserError, format_duration
-from alerting.definitions.fields.hours import hours_text
-from alerting.definitions.model import Definition, ModelDefinition, Revision, matching_assets
+from alerting.definitions.fields.names_and_times import hours_text
 from alerting.definitions.revisions import question_after, question_of
 from alerting.definitions.wording.language import joined, translatable
 from alerting.learning.selection.decision import PROPOSAL, Proposal

@@ -8,7 +8,7 @@ Idempotent.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
-from alerting.definitions.model import ModelDefinition
+from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.wording.language import Translatable, template, translatable
 from alerting.ports import Definitions, FaultyDocument, PlatformAlerts
 

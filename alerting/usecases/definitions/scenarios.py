@@ -10,9 +10,9 @@ from typing import Any, Literal, cast
 
 from pydantic import Field, StrictBool, ValidationError
 
-from alerting.alarm_kpis.load import notification_instants
 from alerting.deferred import pd
-from alerting.definitions.assets import (
+from alerting.definitions.alert_definition import Condition, Definition, ModelDefinition, Severity
+from alerting.definitions.asset_documents import (
     TYPES,
     Asset,
     Closed,
@@ -24,9 +24,8 @@ from alerting.definitions.assets import (
     computed_faults,
 )
 from alerting.definitions.faults import LONGEST, MOST_FAULTS, Duration, UserError, format_duration
-from alerting.definitions.fields.conditions import Conditions
+from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.limits import severities, unknown_limits
-from alerting.definitions.model import Condition, Definition, ModelDefinition, Severity
 from alerting.definitions.revisions import in_plant_zone
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.combined_conditions import status_intervals
@@ -34,6 +33,7 @@ from alerting.detection.suppressed_intervals import SuppressedInterval, suppress
 from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.kinds.reading_spacing import describe_unfulfillable, lasting_condition
 from alerting.kinds.validation import parse_definition
+from alerting.operators.alarm_load import notification_instants
 from alerting.ports import Document
 from alerting.readings.history import INDEX_DTYPE, Doubts, History, millis, with_computed
 from alerting.readings.variable_series import value_times

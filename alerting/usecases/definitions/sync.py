@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from alerting.definitions.assets import EventType
-from alerting.definitions.checks.definition import inhibitors_of
+from alerting.definitions.alert_definition import AssetIndex, Definition, Revision
+from alerting.definitions.asset_documents import EventType
 from alerting.definitions.faults import Fault
-from alerting.definitions.model import AssetIndex, Definition, Revision
+from alerting.definitions.fields.definition_checks import inhibitors_of
 from alerting.definitions.revisions import definition_document, in_plant_zone, next_revision
 from alerting.definitions.wording.language import template
 from alerting.kinds.registry import definition_types

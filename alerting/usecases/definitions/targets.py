@@ -12,11 +12,16 @@ from datetime import timedelta
 from typing import NamedTuple
 from zlib import crc32
 
-from alerting.definitions.assets import Asset, types_of
-from alerting.definitions.model import AssetIndex, ModelDefinition, Revision
-from alerting.definitions.shards import SHARDS, shard_of
-from alerting.definitions.wording.phrases import variable_title
-from alerting.episodes.targets import (
+from alerting.definitions.alert_definition import (
+    SHARDS,
+    AssetIndex,
+    ModelDefinition,
+    Revision,
+    shard_of,
+)
+from alerting.definitions.asset_documents import Asset, types_of
+from alerting.definitions.fields.problem import variable_title
+from alerting.episodes.evaluation_plan import (
     EvaluationPlan,
     EvaluationTarget,
     PlanEdits,

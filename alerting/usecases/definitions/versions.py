@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+from alerting.definitions.alert_definition import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.faults import NotFound, UserError, shown, unknown_definition
-from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.revisions import in_force, question_hash, question_of
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol import VersionInterval

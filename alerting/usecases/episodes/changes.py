@@ -6,16 +6,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.checks.definition import ASSET_REMEDY
+from alerting.definitions.alert_definition import Revision, names_asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, unknown_name
-from alerting.definitions.model import Revision, names_asset
+from alerting.definitions.fields.definition_checks import ASSET_REMEDY
 from alerting.definitions.revisions import does_not_name, out_of_service
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode
+from alerting.episodes.evaluation_plan import TargetKey
 from alerting.episodes.lifecycle import ConditionState, without_episode
-from alerting.episodes.targets import TargetKey
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import dropped, is_overtaken
 from alerting.ports import (
@@ -28,7 +28,7 @@ from alerting.ports import (
     States,
     Unit,
 )
-from alerting.ports.logs import id_logger
+from alerting.ports.use_cases import id_logger
 from alerting.readings.history import duration_millis
 from alerting.usecases.definitions.versions import require_revision
 

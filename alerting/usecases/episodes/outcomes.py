@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from alerting.deferred import np, pd
-from alerting.definitions.assets import Asset
-from alerting.definitions.fields.conditions import Combination, Condition
-from alerting.definitions.model import Definition, Problem, TrainedDefinition
+from alerting.definitions.alert_definition import Definition, Problem, TrainedDefinition
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.fields.condition_fields import Combination, Condition
 from alerting.definitions.wording.language import joined, translatable
 from alerting.detection.combined_conditions import (
     combined_truth,
@@ -33,7 +33,7 @@ from alerting.detection.problems import (
     problem_samples,
 )
 from alerting.episodes.episode import Episode, OutcomeRecord, RecommendationResult
-from alerting.episodes.outcome import (
+from alerting.episodes.lifecycle import (
     IN_TIME_FROM_GAP,
     RULES,
     Observed,

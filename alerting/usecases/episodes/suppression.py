@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.fields.common import Suppression
-from alerting.definitions.model import AssetIndex, Definition, Severity, matching_assets
+from alerting.definitions.alert_definition import AssetIndex, Definition, Severity, matching_assets
+from alerting.definitions.asset_documents import Asset
+from alerting.definitions.fields.shared_fields import Suppression
 from alerting.detection.suppressed_intervals import (
     LineCondition,
     SuppressedInterval,

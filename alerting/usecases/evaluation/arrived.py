@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from alerting.definitions.shards import task_of
-from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, TargetKey, smallest_latency
+from alerting.definitions.alert_definition import task_of
+from alerting.episodes.evaluation_plan import (
+    EvaluationPlan,
+    EvaluationTarget,
+    TargetKey,
+    smallest_latency,
+)
 from alerting.kinds.protocol import ScoringKind
 from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts, EventRow, LatePart, ReadingRow, SourcePorts, UpkeepPorts
-from alerting.ports.logs import log_run
+from alerting.ports.use_cases import log_run
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
 from alerting.usecases.evaluation.evaluate import evaluate_targets

@@ -8,18 +8,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerting.deferred import np
-from alerting.definitions.assets import Asset, VariableType
+from alerting.definitions.alert_definition import Revision
+from alerting.definitions.asset_documents import Asset, VariableType
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Revision
 from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged
-from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import (
+from alerting.episodes.evaluation_plan import (
     CarriedState,
     ConditionTable,
     EvaluationTarget,
     advance_states,
     find_unchanged,
 )
+from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import TargetEvaluation
 from alerting.ports import Wanted
 from alerting.readings.history import NO_TIME, from_millis, to_millis

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from alerting.deferred import np
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import Revision
+from alerting.definitions.alert_definition import Revision
+from alerting.definitions.asset_documents import Asset
+from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import ConditionTable
 from alerting.kinds.protocol import Refresh, TargetEvaluation
 from alerting.ports import Conflict, EvaluationPorts, ReprocessingRequest
-from alerting.ports.logs import id_logger
+from alerting.ports.use_cases import id_logger
 from alerting.readings.variable_series import Flags
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed, Composition, compose_live

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import SEVERITIES, Definition, Revision, Severity
+from alerting.definitions.alert_definition import SEVERITIES, Definition, Revision, Severity
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import joined, spoken_duration, translatable
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id

@@ -5,14 +5,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from alerting.definitions.alert_definition import (
+    Definition,
+    ModelDefinition,
+    Revision,
+    matching_assets,
+    task_of,
+)
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Definition, ModelDefinition, Revision, matching_assets
 from alerting.definitions.revisions import question_of
-from alerting.definitions.shards import task_of
 from alerting.definitions.wording.language import latency_note
 from alerting.episodes.episode import Episode
+from alerting.episodes.evaluation_plan import EvaluationPlan, TargetKey, batches
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import EvaluationPlan, TargetKey, batches
 from alerting.kinds.protocol import VersionInterval
 from alerting.ports import (
     Definitions,
@@ -24,7 +29,7 @@ from alerting.ports import (
     Unit,
     silent,
 )
-from alerting.ports.logs import id_logger, log_run
+from alerting.ports.use_cases import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
 from alerting.usecases.definitions.next_steps import ChampionPorts, describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_model_faults

@@ -16,12 +16,19 @@ from functools import partial
 from typing import Literal
 
 from alerting.deferred import np
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import Revision
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Revision
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_result import Carried
 from alerting.episodes.episode import Episode
+from alerting.episodes.evaluation_plan import (
+    ConditionTable,
+    EvaluationPlan,
+    EvaluationTarget,
+    TargetKey,
+    smallest_latency,
+)
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.reconciliation import (
     Correction,
@@ -32,13 +39,6 @@ from alerting.episodes.reconciliation import (
     link_continuation,
     reconcile,
     withdraw,
-)
-from alerting.episodes.targets import (
-    ConditionTable,
-    EvaluationPlan,
-    EvaluationTarget,
-    TargetKey,
-    smallest_latency,
 )
 from alerting.kinds.protocol import TargetEvaluation
 from alerting.ports import (

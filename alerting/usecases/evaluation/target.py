@@ -10,12 +10,18 @@ from math import isnan
 from typing import NamedTuple
 
 from alerting.deferred import np
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import (
+    Condition,
+    Definition,
+    ModelDefinition,
+    Revision,
+    names_asset,
+)
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Condition, Definition, ModelDefinition, Revision, names_asset
 from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.episodes.evaluation_plan import ConditionTable, EvaluationTarget, TargetKey
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
-from alerting.episodes.targets import ConditionTable, EvaluationTarget, TargetKey
 from alerting.kinds.protocol import (
     OUT_OF_SERVICE,
     EvaluationSources,

@@ -20,10 +20,9 @@ from itertools import groupby
 from typing import Any
 
 from alerting.deferred import np, npt, pd
+from alerting.definitions.alert_definition import AssetIndex, shard_of
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import AssetIndex
-from alerting.definitions.shards import shard_of
-from alerting.episodes.targets import EvaluationTarget, TargetKey, smallest_latency
+from alerting.episodes.evaluation_plan import EvaluationTarget, TargetKey, smallest_latency
 from alerting.ports import (
     Arrival,
     Arrivals,

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from alerting.definitions.assets import (
+from alerting.definitions.alert_definition import AssetIndex, Definition, matching_assets
+from alerting.definitions.asset_documents import (
     Asset,
     AssetTree,
     EventType,
@@ -18,9 +19,8 @@ from alerting.definitions.assets import (
     is_type_open,
     parse_asset,
 )
-from alerting.definitions.checks.definition import faults_against_assets
 from alerting.definitions.faults import Fault, UserError, name_hint, shown
-from alerting.definitions.model import AssetIndex, Definition, matching_assets
+from alerting.definitions.fields.definition_checks import faults_against_assets
 from alerting.definitions.revisions import flat_changes
 from alerting.ports import Document, IngestionPorts, Readings
 from alerting.usecases.definitions.checking import all_assets

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from alerting.deferred import np
-from alerting.definitions.assets import Asset, Variable, VariableType
+from alerting.definitions.asset_documents import Asset, Variable, VariableType
 from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.wording.language import (
     ENGLISH,

@@ -19,7 +19,13 @@ from typing import Generic, Literal, TypeVar
 from pydantic import ValidationError
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset, EventType, Variable, VariableType, is_type_open
+from alerting.definitions.asset_documents import (
+    Asset,
+    EventType,
+    Variable,
+    VariableType,
+    is_type_open,
+)
 from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.ports import EventRow, IngestionPorts, Progress, ReadingRow, Readings, silent

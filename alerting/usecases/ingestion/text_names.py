@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from unicodedata import normalize
 
-from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, Asset, EventType
+from alerting.definitions.asset_documents import NAME_LENGTH, NAME_PATTERN, Asset, EventType
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.readings.foreign_columns import TITLE_LENGTH, without_accents

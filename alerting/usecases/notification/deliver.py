@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from alerting.definitions.assets import asset_titles
+from alerting.definitions.asset_documents import asset_titles
 from alerting.definitions.faults import NotFound, UserError, format_duration, shown
-from alerting.definitions.routes import Route, is_for
+from alerting.definitions.routes_and_sinks import Route, is_for
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
 from alerting.definitions.wording.language import Language, template, translatable
 from alerting.episodes.episode import Episode
@@ -28,7 +28,7 @@ from alerting.ports import (
     DeliveryPorts,
     Message,
 )
-from alerting.ports.logs import id_logger, log_run
+from alerting.ports.use_cases import id_logger, log_run
 from alerting.reporting.phrases import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
 from alerting.usecases.episodes.changes import opposite_open

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 
 from alerting.deferred import np, pd
-from alerting.definitions.assets import Asset, types_of
+from alerting.definitions.alert_definition import Definition
+from alerting.definitions.asset_documents import Asset, types_of
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.detection.occurrences import REASONS as NOT_COUNTED
 from alerting.episodes.episode import Episode

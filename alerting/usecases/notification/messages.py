@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
 
-from alerting.definitions.model import SEVERITY_NAMES, Severity
+from alerting.definitions.alert_definition import SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import ENGLISH, Language, template, translatable
 from alerting.episodes.advice import low_risk
 from alerting.episodes.episode import (
@@ -16,7 +16,7 @@ from alerting.episodes.episode import (
     Transition,
     TransitionKind,
 )
-from alerting.episodes.predictions import HORIZON_PASSED, LONGEST_PASSED, RISK_LOW
+from alerting.episodes.prediction_rule import HORIZON_PASSED, LONGEST_PASSED, RISK_LOW
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
 from alerting.ports import Links, Message

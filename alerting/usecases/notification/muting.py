@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
-from alerting.definitions.assets import asset_titles
-from alerting.definitions.model import SEVERITY_NAMES, Definition
+from alerting.definitions.alert_definition import SEVERITY_NAMES, Definition
+from alerting.definitions.asset_documents import asset_titles
 from alerting.definitions.wording.language import Language, language, template, translatable
 from alerting.episodes.episode import Episode, TransitionKind
 from alerting.notifications.notification import Notification, new_message
@@ -22,7 +22,7 @@ from alerting.notifications.policy import (
     is_overtaken,
     still_open,
 )
-from alerting.operators.mutes import MUTE_KINDS, Matcher, Mute, describe_mute
+from alerting.operators.actions_and_mutes import MUTE_KINDS, Matcher, Mute, describe_mute
 from alerting.ports import MutingPorts, OutcomePorts
 from alerting.usecases.definitions.versions import newest_of_target, newest_title
 from alerting.usecases.episodes.changes import EpisodeChanges, update

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.fields.hours import end_of
-from alerting.definitions.routes import Route
+from alerting.definitions.fields.names_and_times import end_of
+from alerting.definitions.routes_and_sinks import Route
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import channels_of, is_on_shift
 from alerting.ports import DeliveryPorts

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from alerting.definitions.alert_definition import Definition, Severity
 from alerting.definitions.faults import Fault, name_hint, shown
-from alerting.definitions.fields.hours import end_of
-from alerting.definitions.model import Definition, Severity
-from alerting.definitions.routes import Route, in_zone, parse_route, route_document
+from alerting.definitions.fields.names_and_times import end_of
+from alerting.definitions.routes_and_sinks import Route, in_zone, parse_route, route_document
 from alerting.definitions.wording.language import (
     Language,
     LanguageCode,

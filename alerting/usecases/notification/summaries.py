@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
 
-from alerting.definitions.assets import asset_titles
-from alerting.definitions.model import SEVERITIES, SEVERITY_NAMES
+from alerting.definitions.alert_definition import SEVERITIES, SEVERITY_NAMES
+from alerting.definitions.asset_documents import asset_titles
 from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message

@@ -7,16 +7,15 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from alerting.definitions.alert_definition import SEVERITIES, SEVERITY_NAMES
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.model import SEVERITIES, SEVERITY_NAMES
-from alerting.definitions.routes import Route, is_for
+from alerting.definitions.routes_and_sinks import Route, is_for
 from alerting.definitions.wording.language import Language, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import new_message
 from alerting.notifications.policy import channels_of
-from alerting.operators.actions import permit
-from alerting.operators.mutes import MUTE_KINDS
-from alerting.operators.shifts import (
+from alerting.operators.actions_and_mutes import MUTE_KINDS, permit
+from alerting.operators.alarm_views import (
     Shift,
     ShiftHours,
     find_change,

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from alerting.deferred import np
-from alerting.definitions.assets import Asset, AssetTree
-from alerting.definitions.model import Revision
+from alerting.definitions.alert_definition import Revision
+from alerting.definitions.asset_documents import Asset, AssetTree
 from alerting.definitions.wording.language import translatable
-from alerting.episodes.targets import EvaluationTarget
+from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.kinds.protocol import NOT_ASKED, WITHOUT_MODEL
 from alerting.operators.alarm_views import PlantAsset, TileAssets, find_parts, find_tile_assets
 from alerting.ports import EvaluationPlans, EvaluationPorts, States

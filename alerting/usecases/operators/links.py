@@ -6,7 +6,7 @@ from datetime import datetime
 
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback, RecommendationTaken
-from alerting.notifications.links import Grant, LinkRefused, Purpose
+from alerting.notifications.notification import Grant, LinkRefused, Purpose
 from alerting.ports import OperatorPorts
 from alerting.usecases.episodes.changes import find_episode
 from alerting.usecases.operators.feedback import give_feedback

@@ -4,12 +4,12 @@ labels of trainings."""
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from alerting.definitions.alert_definition import Definition, matching_assets
 from alerting.definitions.faults import NotFound, UserError, close_names
-from alerting.definitions.model import Definition, matching_assets
 from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.episodes.episode import Episode
-from alerting.episodes.outcome import ReportedMiss
-from alerting.operators.actions import permit
+from alerting.episodes.lifecycle import ReportedMiss
+from alerting.operators.actions_and_mutes import permit
 from alerting.ports import Episodes, OperatorPorts, PlantPorts
 from alerting.usecases.operators.operate import Actor
 

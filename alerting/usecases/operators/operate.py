@@ -6,20 +6,26 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from alerting.definitions.alert_definition import Severity, matching_assets
 from alerting.definitions.faults import Conflicting, NotFound, UserError, close_names
-from alerting.definitions.model import Severity, matching_assets
 from alerting.definitions.wording.language import template, translatable
 from alerting.detection.suppressed_intervals import LineCondition
 from alerting.episodes.episode import TOGETHER, ActorStamp, Episode, Feedback, FirstOut, first_out
-from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
-from alerting.operators.mutes import (
+from alerting.operators.actions_and_mutes import (
+    Action,
     EndingEvent,
+    Flags,
+    IsaState,
     Matcher,
     Mute,
     MuteKind,
     MutePhase,
+    Role,
     current_flags,
+    isa_state,
+    move,
     new_mute,
+    permit,
     require_length,
 )
 from alerting.ports import (

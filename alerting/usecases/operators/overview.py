@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.definitions.fields.hours import spans
-from alerting.definitions.model import SEVERITIES, Definition, Severity
-from alerting.definitions.routes import Route
+from alerting.definitions.alert_definition import SEVERITIES, Definition, Severity
+from alerting.definitions.fields.names_and_times import spans
+from alerting.definitions.routes_and_sinks import Route
 from alerting.detection.occurrences import INSIDE_PROBLEM, REASONS
 from alerting.episodes.episode import Episode, ExpectedWindow, expected_window
+from alerting.operators.actions_and_mutes import Mute, MuteMark, find_marks
 from alerting.operators.alarm_views import (
     Cause,
     EndedAlarms,
@@ -23,7 +24,6 @@ from alerting.operators.alarm_views import (
     make_tiles,
     raised_in,
 )
-from alerting.operators.mutes import Mute, MuteMark, find_marks
 from alerting.ports import Definitions, Episodes, UpkeepPorts
 from alerting.recommendation.experience import Experience, find_similar, summarise
 from alerting.reporting.variable_charts import Sparkline

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from shlex import quote
 from typing import NamedTuple
 
-from alerting.alarm_kpis.intervals import Interval, intersection, length, merge
+from alerting.definitions.alert_definition import ModelDefinition, evaluation_dag
 from alerting.definitions.faults import format_duration
-from alerting.definitions.fields.common import Suppression
-from alerting.definitions.model import ModelDefinition
-from alerting.definitions.shards import evaluation_dag
-from alerting.definitions.upkeep import HealthLimits
+from alerting.definitions.fields.names_and_times import Interval, intersection, length, merge
+from alerting.definitions.fields.shared_fields import Suppression
+from alerting.definitions.operating_limits import HealthLimits
 from alerting.definitions.wording.language import (
     Styled,
     Value,

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.definitions.model import SEVERITIES, AssetIndex, Revision
-from alerting.episodes.targets import EvaluationTarget
+from alerting.definitions.alert_definition import SEVERITIES, AssetIndex, Revision
+from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.ports import PlanPorts, Readings, States, UpkeepPorts
 from alerting.readings.history import NO_TIME, to_millis
 from alerting.usecases.definitions.targets import answering_revisions, list_targets, source_hash_of

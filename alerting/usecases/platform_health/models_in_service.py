@@ -16,16 +16,21 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import (
+    ModelDefinition,
+    Revision,
+    TrainedDefinition,
+    matching_assets,
+)
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import first_line
-from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition, matching_assets
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import Styled, join_first, joined, template, translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered
 from alerting.kinds.protocol import ModelVerification, Served
 from alerting.kinds.registry import verifying_kind_of
 from alerting.ports import DecisionRecord, ModelUnavailable, ReportPorts, UpkeepPorts
-from alerting.ports.logs import id_logger
+from alerting.ports.use_cases import id_logger
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED, record_faults

@@ -5,16 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.alert_definition import (
+    Definition,
+    Revision,
+    TrainedDefinition,
+    matching_assets,
+    shard_of,
+)
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
-from alerting.definitions.fields.common import ReportPeriod
-from alerting.definitions.model import Definition, Revision, TrainedDefinition, matching_assets
-from alerting.definitions.shards import shard_of
+from alerting.definitions.fields.shared_fields import ReportPeriod
 from alerting.definitions.wording.language import language, template
 from alerting.detection.problems import problem_delay
 from alerting.notifications.notification import new_message
 from alerting.ports import ReportHead, ReportPorts
-from alerting.ports.logs import id_logger
+from alerting.ports.use_cases import id_logger
 from alerting.reporting.periods import Period, period_before, periods_within
 from alerting.usecases.definitions.versions import active, require_revision
 from alerting.usecases.reports.make import (

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from alerting.deferred import pd
+from alerting.definitions.alert_definition import Definition, Revision
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import in_force
 from alerting.definitions.wording.language import Language, language, translatable
-from alerting.episodes.outcome import ReportedMiss
+from alerting.episodes.lifecycle import ReportedMiss
 from alerting.ports import (
     Decisions,
     Definitions,

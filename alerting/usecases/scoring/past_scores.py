@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, cast
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import ModelDefinition, Revision, matching_assets
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ModelDefinition, Revision, matching_assets
 from alerting.definitions.wording.language import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import ScoredRows, VersionInterval

@@ -10,9 +10,9 @@ from functools import partial
 from typing import NamedTuple
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.alert_definition import Definition, ModelDefinition, matching_assets
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError, name_hint, shown, unknown_definition
-from alerting.definitions.model import Definition, ModelDefinition, matching_assets
 from alerting.definitions.sources import HttpSource
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from alerting.definitions.assets import MOST_VARIABLES, Asset
+from alerting.definitions.asset_documents import MOST_VARIABLES, Asset
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
+from alerting.definitions.operating_limits import DeclarationBounds, DeclarationLimits
 from alerting.usecases.sources.records import RowRefused
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from alerting.definitions.assets import Asset, EventType, Variable, VariableType
+from alerting.definitions.asset_documents import Asset, EventType, Variable, VariableType
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.source_fields import SourceFields
 from alerting.definitions.wording.fault_messages import message_of

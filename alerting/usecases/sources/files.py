@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError, first_line, storable
+from alerting.definitions.operating_limits import DeclarationLimits
 from alerting.definitions.sources import FilesSource
-from alerting.definitions.upkeep import DeclarationLimits
 from alerting.definitions.wording.language import ENGLISH, Translatable
 from alerting.ports import (
     MOST_IN_FUTURE,
@@ -27,7 +27,7 @@ from alerting.ports import (
     ReadingRow,
     SourcePorts,
 )
-from alerting.ports.logs import id_logger
+from alerting.ports.use_cases import id_logger
 from alerting.usecases.ingestion.imported_files import Duration, EventSource, ReadingSource
 from alerting.usecases.ingestion.tables import (
     Checked,

@@ -11,9 +11,9 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
-from alerting.definitions.assets import variable_name
+from alerting.definitions.asset_documents import variable_name
 from alerting.definitions.faults import shown
-from alerting.definitions.fields.hours import time_zone
+from alerting.definitions.fields.names_and_times import time_zone
 from alerting.definitions.source_fields import SourceFields
 from alerting.definitions.sources import SqlSource
 from alerting.definitions.wording.language import ENGLISH

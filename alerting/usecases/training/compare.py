@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from alerting.definitions.model import ModelDefinition, TrainedDefinition, matching_assets
+from alerting.definitions.alert_definition import (
+    ModelDefinition,
+    TrainedDefinition,
+    matching_assets,
+)
 from alerting.kinds.normal_operation import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
@@ -29,7 +33,7 @@ from alerting.learning.selection.decision import (
 )
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.ports import DecisionRecord, Decisions, ModelUnavailable, PlantPorts, TrainingPorts
-from alerting.ports.logs import id_logger
+from alerting.ports.use_cases import id_logger
 from alerting.reporting import charts as charts_of
 from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.platform_alerts import record_model_faults

@@ -5,8 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from alerting.definitions.alert_definition import (
+    ModelDefinition,
+    Revision,
+    TrainedDefinition,
+    matching_assets,
+)
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition, matching_assets
 from alerting.definitions.revisions import question_hash
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
+from alerting.definitions.alert_definition import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.faults import TrainingRefused, UserError, first_line
 from alerting.definitions.fields.problem import ALARM_RULE
-from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import Translatable, translatable
 from alerting.learning.selection.decision import PROPOSAL

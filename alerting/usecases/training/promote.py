@@ -4,8 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from alerting.definitions.alert_definition import (
+    ModelDefinition,
+    Revision,
+    TrainedDefinition,
+    matching_assets,
+)
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition, matching_assets
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import template
 from alerting.learning.selection.decision import Proposal, met_condition
@@ -19,7 +24,7 @@ from alerting.ports import (
     TrainingPorts,
     TrainingRuns,
 )
-from alerting.ports.logs import id_logger
+from alerting.ports.use_cases import id_logger
 from alerting.reporting.page.decision_text import MAIN_METRICS, decision_markdown
 from alerting.usecases.definitions.next_steps import describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_waiting

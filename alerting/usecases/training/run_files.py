@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from alerting.deferred import pa, pd, pq
-from alerting.definitions.assets import Asset, VariableType, types_of
+from alerting.definitions.alert_definition import ModelDefinition, matching_assets
+from alerting.definitions.asset_documents import Asset, VariableType, types_of
 from alerting.definitions.faults import TrainingRefused, UserError
-from alerting.definitions.model import ModelDefinition, matching_assets
 from alerting.definitions.wording.language import translatable
-from alerting.episodes.outcome import consensus
+from alerting.episodes.lifecycle import consensus
 from alerting.kinds.registry import estimation_of
 from alerting.kinds.training_protocol import (
     LearningData,

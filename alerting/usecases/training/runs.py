@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from alerting.definitions.alert_definition import ModelDefinition, Revision
 from alerting.definitions.faults import Conflicting, NotFound, UserError, shown
-from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import template, translatable
 from alerting.learning.selection.decision import CandidateSummary, Proposal

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from alerting.definitions.alert_definition import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.kinds.registry import estimation_of, training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_files
@@ -24,7 +24,7 @@ from alerting.learning.selection.decision import (
     Proposal,
 )
 from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
-from alerting.ports.logs import id_logger
+from alerting.ports.use_cases import id_logger
 from alerting.readings.history import duration_millis
 from alerting.reporting.page.decision_text import (
     MAIN_METRICS,

@@ -3,8 +3,13 @@ force, and the predicted values that were stored, each graded as it came."""
 
 from datetime import datetime, timedelta
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import Condition, Definition, ModelDefinition, TrainedDefinition
+from alerting.definitions.alert_definition import (
+    Condition,
+    Definition,
+    ModelDefinition,
+    TrainedDefinition,
+)
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol import EvaluationSources, LoadedModels
 from alerting.kinds.registry import moving_kind_of

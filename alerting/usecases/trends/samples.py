@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from alerting.deferred import np, pd
-from alerting.definitions.assets import Asset, types_of
+from alerting.definitions.asset_documents import Asset, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingColumns, Readings, SeriesPorts, Wanted
 from alerting.readings.buckets import (

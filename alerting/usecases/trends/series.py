@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from alerting.deferred import np, pd
-from alerting.definitions.assets import Asset, Variable, event_titles
+from alerting.definitions.alert_definition import AssetIndex, matching_assets
+from alerting.definitions.asset_documents import Asset, Variable, event_titles
 from alerting.definitions.faults import NotFound, UserError, format_duration, name_hint
-from alerting.definitions.model import AssetIndex, matching_assets
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
 from alerting.ports import Definitions, EpisodePorts, PlantPorts, Readings, SeriesPorts

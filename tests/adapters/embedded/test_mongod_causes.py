@@ -13,7 +13,7 @@ import pytest
 from alerting.adapters.embedded.embedded_mongod import LOG, EmbeddedMongod, cause
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
-from alerting.settings.home import create_home
+from alerting.settings.home_folder import create_home
 from tests.support import free_port, require_real_server
 
 ROOT = Path(__file__).parents[3]

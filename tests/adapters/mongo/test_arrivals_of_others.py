@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.definitions.assets import EventType
+from alerting.definitions.asset_documents import EventType
 from alerting.ports import EventRow, LatePart, ReadingRow
 from alerting.stores.readings.arrivals import MongoArrivals
 from alerting.stream.evaluator import Evaluator

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from alerting.cli.main import app
 from alerting.console.app import create_app
-from alerting.definitions.assets import EventType
-from alerting.definitions.shards import shard_of
+from alerting.definitions.alert_definition import shard_of
+from alerting.definitions.asset_documents import EventType
 from alerting.ports import EventRow, ReadingRow
 from alerting.stores.database.indexes import INDEXES
 from alerting.usecases.definitions import sync

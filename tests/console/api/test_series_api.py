@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.definitions.assets import EventType, Variable
+from alerting.definitions.asset_documents import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.trends import samples, series

@@ -12,7 +12,7 @@ from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.remote import SourceFiles
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
-from alerting.definitions.sinks import SINK_KINDS, parse_sink
+from alerting.definitions.routes_and_sinks import SINK_KINDS, parse_sink
 from alerting.definitions.sources import (
     KINDS,
     PATH_FIELDS,

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.console.documents.sources_and_sinks import SINK_STARTS
-from alerting.definitions.sinks import SINK_KINDS, parse_sink
+from alerting.definitions.routes_and_sinks import SINK_KINDS, parse_sink
 from alerting.ports import ReceiverAway, SinkLetter, SinkMessage, SinkStep
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.sinks import SINKS

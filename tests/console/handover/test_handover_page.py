@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.episodes.episode import ActorStamp
 from alerting.ports import AuditFilter
 from tests.builders import at

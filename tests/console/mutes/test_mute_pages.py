@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.episodes.episode import episode_id
 from alerting.ports import EventRow
 from alerting.usecases.definitions.sync import apply

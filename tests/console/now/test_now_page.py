@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import ActorStamp
 from alerting.ports import AuditFilter, ReadingRow
 from alerting.usecases.definitions.sync import apply

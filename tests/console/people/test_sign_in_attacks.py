@@ -23,7 +23,7 @@ from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN, WrongAttempts
 from alerting.console.plant.import_jobs import Imports
-from alerting.operators.people import SESSION_LASTS, hash_secret
+from alerting.operators.accounts import SESSION_LASTS, hash_secret
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
 from alerting.usecases.access.people import end_session

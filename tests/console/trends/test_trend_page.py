@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from alerting.console import scripts as serving
 from alerting.console.app import create_app
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, episode
 from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, lacks, log_in, send_form

@@ -7,10 +7,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.episodes.episode import ActorStamp
+from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import ConditionTable
 from alerting.ports import EventRow, ReadingRow
 from alerting.reporting.definition.money import Amount, DefinitionNumbers, Money
 from alerting.reporting.estimates import to_document

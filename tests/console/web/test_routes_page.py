@@ -4,7 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.definitions.routes import Route
+from alerting.definitions.routes_and_sinks import Route
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed
 from alerting.usecases.notification.deliver import deliver_due

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from alerting.adapters.channels.links import SignedLinks
-from alerting.definitions.routes import Route
+from alerting.definitions.routes_and_sinks import Route
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

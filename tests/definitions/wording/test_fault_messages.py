@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.routes import Route
+from alerting.definitions.asset_documents import Asset, EventType
+from alerting.definitions.routes_and_sinks import Route
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.threshold.definition import ThresholdDefinition

@@ -6,15 +6,14 @@ from functools import cache
 from typing import NamedTuple
 
 from alerting.console.gate import COOKIE
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.sources import parse_source
 from alerting.episodes.episode import Feedback, Transition
-from alerting.episodes.outcome import ReportedMiss
+from alerting.episodes.lifecycle import ReportedMiss
 from alerting.notifications.notification import Content
-from alerting.operators.actions import ROLES
-from alerting.operators.mutes import EndingEvent
-from alerting.operators.people import AccessToken, Account, Session, hash_secret
-from alerting.operators.shifts import Shift
+from alerting.operators.accounts import AccessToken, Account, Session, hash_secret
+from alerting.operators.actions_and_mutes import ROLES, EndingEvent
+from alerting.operators.alarm_views import Shift
 from alerting.ports import (
     Arrival,
     DeadMessage,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from alerting.definitions.upkeep import AlarmBudget
+from alerting.definitions.operating_limits import AlarmBudget
 from alerting.ports import ReadingRow
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import Feedback, OutcomeRecord, episode_id
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply

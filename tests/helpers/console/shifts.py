@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import ActorStamp, Feedback, OutcomeRecord
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.routes import ROUTES

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from alerting.definitions.assets import EventType
+from alerting.definitions.asset_documents import EventType
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import at, oven

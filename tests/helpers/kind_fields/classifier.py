@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from alerting.definitions.alert_definition import Costs
 from alerting.definitions.fields.learning import OperatingPoint
-from alerting.definitions.model import Costs
 from alerting.detection.occurrences import no_occurrences
 from alerting.detection.suppressed_intervals import suppressed_intervals
-from alerting.episodes.predictions import (
+from alerting.episodes.prediction_rule import (
     PredictionRule,
     RiskSeries,
     alarm_end_of,

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from alerting.definitions.assets import Variable
-from alerting.definitions.fields.common import CommonFields
-from alerting.definitions.model import Costs, Problem
+from alerting.definitions.alert_definition import Costs, Problem
+from alerting.definitions.asset_documents import Variable
+from alerting.definitions.fields.shared_fields import CommonFields
 from alerting.ports import ReadingRow
 from tests.builders import at
 from tests.helpers.fields import leaves, once_per_change

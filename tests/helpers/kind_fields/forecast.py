@@ -3,7 +3,7 @@ classifiers."""
 
 from datetime import timedelta
 
-from alerting.definitions.fields.common import CommonFields
+from alerting.definitions.fields.shared_fields import CommonFields
 from alerting.kinds.forecast.training import TRAINING
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset

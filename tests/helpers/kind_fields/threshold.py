@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from alerting.definitions.assets import EventType, Variable
-from alerting.definitions.model import SEVERITIES, Costs, Problem
+from alerting.definitions.alert_definition import SEVERITIES, Costs, Problem
+from alerting.definitions.asset_documents import EventType, Variable
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply

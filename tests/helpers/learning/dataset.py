@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
 from alerting.readings.history import History

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings

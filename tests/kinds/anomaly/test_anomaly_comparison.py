@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.kinds.anomaly import comparison
 from alerting.kinds.anomaly.comparison import AnomalyEvidence, compare_models, list_objections
 from alerting.kinds.anomaly.detectors import fit_components

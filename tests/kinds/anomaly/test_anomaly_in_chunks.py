@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Asset, Variable, types_of
+from alerting.definitions.asset_documents import Asset, Variable, types_of
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.anomaly.detectors import fit_detector
 from alerting.kinds.anomaly.model import (

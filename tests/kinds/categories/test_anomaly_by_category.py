@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.anomaly.kind import score_rows
 from alerting.kinds.anomaly.model import from_files, to_files

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.console.alarms.shapes import chart_shape
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.limits import key_of
 from alerting.detection.learned_limits import GroupLimit, LimitTable

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import (
     definition_document,
     definition_hash,

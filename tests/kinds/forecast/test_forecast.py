@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from alerting.console.alarms.shapes import chart_shape
 from alerting.definitions.wording.language import spoken_duration
+from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import ConditionTable
 from alerting.kinds.forecast import verification
 from alerting.kinds.forecast.verification import compare_forecasts, coverage_of, share_of_samples
 from alerting.learning.selection.decision import PromotionDecision

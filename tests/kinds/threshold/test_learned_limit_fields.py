@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alerting.definitions.assets import Variable
-from alerting.definitions.fields.conditions import Learned
+from alerting.definitions.asset_documents import Variable
+from alerting.definitions.fields.condition_fields import Learned
 from alerting.definitions.revisions import question_hash
 from alerting.detection.learned_limits import GroupLimit, LimitTable
 from alerting.kinds.registry import sometimes_trained_kinds

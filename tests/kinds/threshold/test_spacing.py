@@ -8,7 +8,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.detection.combined_conditions import status_intervals
 from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.kinds.reading_spacing import describe_unfulfillable, lasting_condition

@@ -2,8 +2,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from alerting.definitions.assets import VariableName
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.asset_documents import VariableName
 
 
 class UnlikeDefinition(TrainedDefinition):

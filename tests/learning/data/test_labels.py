@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.detection.occurrences import INSIDE_PROBLEM, RECOVERY
 from alerting.detection.problems import problem_samples
 from alerting.kinds.classifier.definition import ClassifierDefinition

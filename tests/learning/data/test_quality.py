@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.definitions.faults import UserError
 from alerting.learning.data.dataset import build_dataset, leak_suspects
 from alerting.learning.features.build import build_features

@@ -7,8 +7,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import EventType, Variable
-from alerting.definitions.model import Problem
+from alerting.definitions.alert_definition import Problem
+from alerting.definitions.asset_documents import EventType, Variable
 from alerting.detection.problems import find_problems
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.validation import parse_definition

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.learning.data.point_in_time import has_any_value, is_known

@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.learning.features.build import (
     build_features,
     build_features_of_assets,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.episodes.predictions import CountedEpisode
+from alerting.episodes.prediction_rule import CountedEpisode
 from alerting.learning.metrics.confidence import weighted_median
 from alerting.learning.metrics.metrics import (
     ProblemIntervals,

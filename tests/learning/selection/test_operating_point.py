@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.model import OperatingPoint
-from alerting.episodes.predictions import AlarmEnd
+from alerting.definitions.alert_definition import OperatingPoint
+from alerting.episodes.prediction_rule import AlarmEnd
 from alerting.learning.selection.operating_point import (
     ThresholdChoice,
     choose_threshold,

@@ -17,7 +17,7 @@ from alerting.episodes.episode import Feedback
 from alerting.local.backup import restore_backup, save_backup
 from alerting.local.prepare import prepare
 from alerting.settings.environment import Settings
-from alerting.settings.home import database_of
+from alerting.settings.home_folder import database_of
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings

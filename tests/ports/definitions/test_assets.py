@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from alerting.definitions.assets import Asset, EventType, Variable, is_type_open
+from alerting.definitions.asset_documents import Asset, EventType, Variable, is_type_open
 from tests.builders import oven
 from tests.helpers.contracts import each, step
 from tests.helpers.stores import broken_in_memory

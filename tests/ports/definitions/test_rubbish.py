@@ -9,9 +9,9 @@ from pymongo.errors import WriteError
 
 from alerting.adapters.airflow.dag_snapshot import DagSnapshot
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.alert_definition import SHARDS
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
-from alerting.definitions.shards import SHARDS
 from alerting.ports import ReadingRow
 from alerting.stores.database.documents import to_document
 from alerting.usecases.definitions import sync

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from alerting.operators.people import hash_secret
+from alerting.operators.accounts import hash_secret
 from alerting.usecases.access import people
 from alerting.usecases.access.people import begin_session
 from alerting.usecases.access.sign_in import create_token, revoke_token

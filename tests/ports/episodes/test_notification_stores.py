@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.routes import parse_route, route_document
+from alerting.definitions.routes_and_sinks import parse_route, route_document
 from alerting.notifications.notification import new_message
 from alerting.ports import Conflict
 from alerting.usecases.upkeep import retain

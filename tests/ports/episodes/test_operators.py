@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from alerting.operators.mutes import EndingEvent
+from alerting.operators.actions_and_mutes import EndingEvent
 from tests.builders import at
 from tests.helpers.contracts import step
 from tests.helpers.episodes import episode

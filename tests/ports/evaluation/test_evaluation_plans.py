@@ -6,7 +6,7 @@ import pytest
 
 from alerting.definitions.revisions import question_of
 from alerting.detection.threshold_batch import limits_of
-from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
+from alerting.episodes.evaluation_plan import EvaluationPlan, EvaluationTarget
 from alerting.ports import DecisionRecord
 from alerting.stores import evaluation
 from alerting.usecases.definitions import targets

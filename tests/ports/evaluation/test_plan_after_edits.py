@@ -5,7 +5,7 @@ import random
 import pytest
 from bson.datetime_ms import DatetimeMS
 
-from alerting.episodes.targets import EvaluationPlan, SourceHash
+from alerting.episodes.evaluation_plan import EvaluationPlan, SourceHash
 from alerting.usecases.definitions import targets
 from alerting.usecases.definitions.sync import apply, sync
 from alerting.usecases.definitions.targets import current_plan, read_edits, source_hash_of

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from alerting.episodes.outcome import ReportedMiss
+from alerting.episodes.lifecycle import ReportedMiss
 from alerting.ports import ReportContent, Score
 from tests.builders import at
 from tests.helpers.contracts import each, having, step

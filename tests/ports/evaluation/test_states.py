@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.definitions.shards import shard_of
+from alerting.definitions.alert_definition import shard_of
 from alerting.detection.evaluation_result import Carried
+from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState, SeverityState
-from alerting.episodes.targets import ConditionTable
 from alerting.ports import Conflict
 from alerting.readings.history import NO_TIME, to_millis
 from alerting.stores.states import MongoStates

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.definitions.assets import EventType
+from alerting.definitions.asset_documents import EventType
 from alerting.detection.evaluation_result import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.ports import Checkpoint, EventRow, LatePart, ReadingRow

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import EventType, Variable
+from alerting.definitions.asset_documents import EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingRow, WantedHistory
 from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE, to_millis

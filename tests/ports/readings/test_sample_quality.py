@@ -5,7 +5,7 @@ from unittest.mock import ANY
 
 import numpy as np
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.ports import LatePart, ReadingRow, Wanted
 from alerting.readings.history import to_millis
 from alerting.usecases.ingestion.arrivals import add_readings

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.definitions.model import Costs
+from alerting.definitions.alert_definition import Costs
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import PresentAdvice, RecommendationResult
 from alerting.learning.selection.decision import RULES

@@ -7,7 +7,7 @@ import pytest
 
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.definitions.faults import UserError
-from alerting.operators.people import TooManyPins, WrongPin
+from alerting.operators.accounts import TooManyPins, WrongPin
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people, sign_in
 from alerting.usecases.access.people import begin_session, find_session

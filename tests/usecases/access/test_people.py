@@ -7,7 +7,7 @@ import pytest
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import PLATFORM
-from alerting.operators.people import LINK_LASTS, is_reserved
+from alerting.operators.accounts import LINK_LASTS, is_reserved
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
 from alerting.usecases.access.people import (

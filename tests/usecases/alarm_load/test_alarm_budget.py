@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.alarm_kpis.load import PositionLoad
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.asset_documents import Asset, AssetTree
 from alerting.definitions.faults import UserError
-from alerting.definitions.upkeep import AlarmBudget
+from alerting.definitions.operating_limits import AlarmBudget
+from alerting.operators.alarm_load import PositionLoad
 from alerting.readings.history import History
 from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.usecases.alarm_load.budget_gate import forecasts

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.ports import EventRow
 from alerting.usecases.alarm_load.asset_overview import asset_overview, asset_tree
 from alerting.usecases.definitions.sync import apply

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.definitions.operating_limits import AlarmBudget
 from alerting.definitions.revisions import definition_document
-from alerting.definitions.upkeep import AlarmBudget
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord
 from alerting.usecases.alarm_load.budget_gate import forecasts

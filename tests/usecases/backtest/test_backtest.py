@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alerting.adapters.mlflow.file_cache import FolderFileCache
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
 from alerting.learning.metrics.metrics import EventMetrics
 from alerting.ports import NoDocuments, ReadingRow, SandboxPorts

@@ -8,7 +8,7 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.definitions.faults import UserError
 from alerting.usecases.backtest.backtest import backtest, written_subject
 from alerting.usecases.definitions.sync import apply

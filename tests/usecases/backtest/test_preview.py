@@ -9,7 +9,7 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.ports import EventRow, ReadingRow, silent
 from alerting.usecases.backtest.backtest import backtest, written_subject
 from alerting.usecases.backtest.past_alarms import SeriesCache

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.usecases.definitions.sync import check
 from tests.builders import oven, too_hot

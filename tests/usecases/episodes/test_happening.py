@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import EventType
+from alerting.definitions.asset_documents import EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_document
 from alerting.ports import ReadingRow

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import EventType
+from alerting.definitions.asset_documents import EventType
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import VersionInterval
 from alerting.learning.features.build import build_features

@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.definitions.faults import NotFound
 from alerting.ports import ReadingRow
 from alerting.usecases.explain import (

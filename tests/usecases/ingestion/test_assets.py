@@ -1,6 +1,6 @@
 """Assets from documents and tables: what they change, and what is refused."""
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.helpers.tables import NOW

@@ -12,7 +12,7 @@ import pytest
 
 from alerting.adapters.files.assets import read_assets
 from alerting.adapters.files.rows import Layout
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from tests.helpers.tables import Importer
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -3,7 +3,7 @@
 import pytest
 
 from alerting.adapters.files.rows import QualityLayout
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from tests.helpers.tables import SIX, Importer
 from tests.memory_plant import Assets, Plant
 

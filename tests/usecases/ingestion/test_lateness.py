@@ -1,6 +1,6 @@
 """The meter of late data, and what `why` says of them."""
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.explain import why

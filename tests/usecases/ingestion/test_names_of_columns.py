@@ -3,7 +3,7 @@ derived from the titles."""
 
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from tests.helpers.tables import Importer
 
 

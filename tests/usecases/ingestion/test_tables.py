@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
-from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.usecases.ingestion.tables import check_readings
 from tests.builders import at
 from tests.helpers.tables import SIX

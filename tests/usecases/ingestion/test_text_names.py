@@ -3,7 +3,7 @@ refusal that says what to write."""
 
 from alerting.adapters.files.assets import read_assets
 from alerting.adapters.files.rows import Layout
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.usecases.ingestion.assets import import_assets
 from alerting.usecases.ingestion.text_names import TextNames, titles_by_name
 from tests.helpers.tables import NOW

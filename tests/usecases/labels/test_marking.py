@@ -6,9 +6,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Computed, Variable
 from alerting.definitions.faults import Conflicting, NotFound
-from alerting.definitions.fields.variables import Computed
 from alerting.ports import AuditFilter, ReadingRow, Wanted
 from alerting.readings.buckets import columns_of
 from alerting.readings.history import to_millis

@@ -4,7 +4,7 @@ and what must not be there."""
 import pytest
 
 from alerting.episodes.episode import OutcomeRecord, Transition
-from alerting.episodes.predictions import HORIZON_PASSED
+from alerting.episodes.prediction_rule import HORIZON_PASSED
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.notification.routes import correct_if_known_late
 from alerting.usecases.operators import operate

@@ -1,6 +1,6 @@
 """A route for line 1 carries nothing of line 2: alarms, floods, digests, reminders, heartbeats."""
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings

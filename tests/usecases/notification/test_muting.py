@@ -2,10 +2,9 @@
 
 import pytest
 
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import NotFound
-from alerting.operators.actions import NotAllowed
-from alerting.operators.mutes import EndingEvent, Matcher
+from alerting.operators.actions_and_mutes import EndingEvent, Matcher, NotAllowed
 from alerting.ports import EventRow
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.episodes.outcomes import update_outcome

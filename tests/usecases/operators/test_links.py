@@ -13,9 +13,16 @@ from itsdangerous import Signer, URLSafeSerializer
 from alerting.adapters.channels.links import SignedLinks
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import next_revision
-from alerting.notifications import links
-from alerting.notifications.links import LONGEST_TOKEN, Grant, LinkRefused, Purpose, seal, unseal
-from alerting.settings.home import load_or_create_key
+from alerting.notifications import notification
+from alerting.notifications.notification import (
+    LONGEST_TOKEN,
+    Grant,
+    LinkRefused,
+    Purpose,
+    seal,
+    unseal,
+)
+from alerting.settings.home_folder import load_or_create_key
 from alerting.usecases.operators.links import use_link
 from tests.builders import at, threshold
 from tests.helpers.episodes import episode
@@ -93,8 +100,8 @@ UNKNOWN_FORMS = [
 def test_what_the_key_sealed_in_a_form_that_is_not_known_is_refused():
     for fields in UNKNOWN_FORMS:
         with pytest.raises(LinkRefused, match=OURS):
-            unseal(links._serializer(KEY).dumps(fields), KEY, at(1))
-    assert unseal(links._serializer(KEY).dumps(FIELDS), KEY, at(1)).purpose == "acted"
+            unseal(notification._serializer(KEY).dumps(fields), KEY, at(1))
+    assert unseal(notification._serializer(KEY).dumps(FIELDS), KEY, at(1)).purpose == "acted"
 
 
 def test_a_long_token_is_refused_before_its_signature_is_computed(monkeypatch):

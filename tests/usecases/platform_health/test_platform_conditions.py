@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.upkeep import HealthLimits
+from alerting.definitions.asset_documents import Asset, EventType
+from alerting.definitions.operating_limits import HealthLimits
 from alerting.definitions.wording.language import language
 from alerting.ports import (
     DecisionRecord,

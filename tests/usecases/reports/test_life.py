@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerting.definitions.assets import EventType, Variable
+from alerting.definitions.asset_documents import EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import PastEvaluation, ReadingRow

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.ports import (
     ACCEPTED,
     Answer,

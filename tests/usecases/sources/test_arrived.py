@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.shards import SHARDS
+from alerting.definitions.alert_definition import SHARDS
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.arrived import (

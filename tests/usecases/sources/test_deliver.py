@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.sources import parse_source
 from alerting.usecases.sources.deliver import deliver, fit
 from alerting.usecases.sources.status import SOURCES, source_statuses

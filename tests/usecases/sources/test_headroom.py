@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.definitions.assets import MOST_VARIABLES, Asset, Variable
+from alerting.definitions.asset_documents import MOST_VARIABLES, Asset, Variable
+from alerting.definitions.operating_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.sources import parse_source
-from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import AuditFilter
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
 from alerting.usecases.sources.deliver import deliver

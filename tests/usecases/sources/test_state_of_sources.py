@@ -7,8 +7,8 @@ import pytest
 from alerting.adapters.sources.addresses import resolver
 from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
+from alerting.definitions.operating_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.sources import parse_source
-from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import SourceLoss
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.poll import Readers, poll

@@ -8,7 +8,7 @@ import yaml
 
 from alerting.cli.models import lines_of_proposal
 from alerting.cli.output import print_lines
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.build import build_features
 from alerting.learning.selection.choice import find_present, threshold_alert

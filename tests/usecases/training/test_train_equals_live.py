@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from alerting.definitions.assets import EventType, Variable
+from alerting.definitions.asset_documents import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import from_millis, millis
 from alerting.usecases.backtest.backtest import events_of

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from alerting.cli import documents, models
 from alerting.cli.main import app
-from alerting.definitions.assets import Variable
+from alerting.definitions.asset_documents import Variable
 from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Feedback
 from alerting.kinds.validation import parse_definition

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.asset_documents import Asset
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.data.rows import BYTES_PER_CELL, count_cells

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.upkeep import Retention
+from alerting.definitions.operating_limits import Retention
 from alerting.ports import DecisionRecord, PastEvaluation, ReadingRow, Score
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.assets import Variable
-from alerting.definitions.upkeep import Retention
+from alerting.definitions.asset_documents import Variable
+from alerting.definitions.operating_limits import Retention
 from alerting.ports import ReadingRow
 from alerting.readings.buckets import HOUR, WIDTHS, columns_of, merge_buckets
 from alerting.readings.history import to_millis

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from alerting.definitions.alert_definition import Problem
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import (
     BUILT_IN,
@@ -22,7 +23,6 @@ from alerting.definitions.fields.learning import (
     find_added,
     require_family,
 )
-from alerting.definitions.model import Problem
 from alerting.definitions.wording.language import template, translatable
 from alerting.learning.features.plan import Columns, Floats
 from alerting.learning.models.trained import ALL_THREADS, Estimator, FittedModel

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
+from alerting.definitions.alert_definition import Problem
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.definitions.model import Problem
 from alerting.detection.problems import risk_of
 from alerting.learning.features.plan import STORED, Columns, Encoding, Floats
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params

@@ -9,8 +9,8 @@ import pytest
 
 from alerting.definitions.revisions import question_of
 from alerting.episodes.episode import Feedback
+from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.targets import ConditionTable
 from alerting.learning.models.files import REFIT
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from alerting.definitions.wording.language import LanguageCode
 from alerting.learning.search.ceiling import ReadTime
-from alerting.ports.definitions import Document, Files
+from alerting.ports.plant import Document, Files
 
 MOST_MODEL_BYTES = 1 << 30  # of all files of one registered version
 

@@ -10,23 +10,7 @@ from itertools import pairwise
 
 from croniter import croniter
 
-from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.checks.conditions import (
-    combination_faults_on,
-    combined_problem_faults,
-    order_faults,
-    variable_faults,
-)
-from alerting.definitions.faults import Fault, format_duration, name_hint, shown
-from alerting.definitions.fields.common import (
-    REPORT_PERIODS,
-    WEEKLY,
-    Schedule,
-    suppression_faults,
-    suppression_faults_on,
-)
-from alerting.definitions.fields.learning import Dates, Periods
-from alerting.definitions.model import (
+from alerting.definitions.alert_definition import (
     AssetIndex,
     Definition,
     OperatingPoint,
@@ -34,6 +18,22 @@ from alerting.definitions.model import (
     TrainedDefinition,
     index_assets,
     matching_assets,
+)
+from alerting.definitions.asset_documents import Asset, EventType
+from alerting.definitions.faults import Fault, format_duration, name_hint, shown
+from alerting.definitions.fields.condition_checks import (
+    combination_faults_on,
+    combined_problem_faults,
+    order_faults,
+    variable_faults,
+)
+from alerting.definitions.fields.learning import Dates, Periods
+from alerting.definitions.fields.shared_fields import (
+    REPORT_PERIODS,
+    WEEKLY,
+    Schedule,
+    suppression_faults,
+    suppression_faults_on,
 )
 from alerting.definitions.wording.language import join_with_and, joined, spoken_number
 

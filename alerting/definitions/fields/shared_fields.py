@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
 
-from alerting.definitions.assets import (
+from alerting.definitions.asset_documents import (
     TYPES,
     Asset,
     AssetTree,
@@ -27,8 +27,7 @@ from alerting.definitions.assets import (
     VariableName,
 )
 from alerting.definitions.faults import Duration, Fault, format_duration, name_hint, shown
-from alerting.definitions.fields.hours import Hours, TimeZone, time_zone
-from alerting.definitions.fields.names import Number
+from alerting.definitions.fields.names_and_times import Hours, Number, TimeZone, time_zone
 from alerting.definitions.wording.language import join_with_and, translatable
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from alerting.adapters.mongo import prepare
-from alerting.definitions import left
-from alerting.definitions.assets import parse_asset
+from alerting.definitions import removed_features
+from alerting.definitions.asset_documents import parse_asset
 from alerting.definitions.faults import DocumentRefused
-from alerting.definitions.left import LEFT_IN_0_2_0, Left, find_left
-from alerting.definitions.routes import parse_route
-from alerting.definitions.sinks import parse_sink, sink_kinds
+from alerting.definitions.removed_features import LEFT_IN_0_2_0, Left, find_left
+from alerting.definitions.routes_and_sinks import parse_route, parse_sink, sink_kinds
 from alerting.definitions.sources import parse_source, source_kinds
 from alerting.kinds.validation import parse_definition
 from alerting.local.up import read_what_left
@@ -34,7 +33,7 @@ GONE = (
 
 @pytest.fixture
 def gone(monkeypatch):
-    monkeypatch.setattr(left, "LEFT_IN_0_2_0", (*LEFT_IN_0_2_0, *GONE))
+    monkeypatch.setattr(removed_features, "LEFT_IN_0_2_0", (*LEFT_IN_0_2_0, *GONE))
 
 
 @pytest.mark.parametrize(

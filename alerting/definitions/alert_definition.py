@@ -2,32 +2,24 @@
 trained model share, and the assets that a definition matches.
 
 A kind makes its own class of these (`kinds/<kind>/definition.py`): the source of schema and page.
+
+Shards of definitions by hash of the name: sixteen of DAG files and reports, as many or a multiple
+of states, and the tasks of a tick.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zlib import crc32
 
 from pydantic import Field, SerializeAsAny
 
-from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line, Name, Tag
+from alerting.definitions.asset_documents import Asset, Closed, EventType, Instant, Line, Name, Tag
 from alerting.definitions.faults import Duration, Fault, format_duration
-from alerting.definitions.fields.common import (
-    REPORT_PERIODS,
-    SEVERITIES,
-    SEVERITY_NAMES,
-    WEEKLY,
-    AssetPattern,
-    CommonFields,
-    ReportPeriod,
-    Severity,
-    Start,
-    period_of_cron,
-)
-from alerting.definitions.fields.conditions import Band, Condition, FromAttribute, LevelLimits
+from alerting.definitions.fields.condition_fields import Band, Condition, FromAttribute, LevelLimits
 from alerting.definitions.fields.learning import (
     PERSISTENCE,
     Features,
@@ -39,15 +31,30 @@ from alerting.definitions.fields.learning import (
     PromotionMode,
     Recommendation,
 )
-from alerting.definitions.fields.names import Number
+from alerting.definitions.fields.names_and_times import Number
 from alerting.definitions.fields.problem import (
+    NO_TITLES,
     AlarmFields,
     PredictionWindow,
     Problem,
+    Titles,
+    Variables,
     describe_problem,
+    prediction_phrase,
+    problem_phrase,
 )
-from alerting.definitions.wording import phrases
-from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables
+from alerting.definitions.fields.shared_fields import (
+    REPORT_PERIODS,
+    SEVERITIES,
+    SEVERITY_NAMES,
+    WEEKLY,
+    AssetPattern,
+    CommonFields,
+    ReportPeriod,
+    Severity,
+    Start,
+    period_of_cron,
+)
 
 
 class Costs(Closed):
@@ -174,7 +181,7 @@ class Definition(CommonFields, ABC):
 
     def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
         """Return what is watched, as a phrase: `Zone 2 temperature above 240 °C for 3 min`."""
-        return phrases.problem_phrase(self.problem, variables, types) if self.problem else self.kind
+        return problem_phrase(self.problem, variables, types) if self.problem else self.kind
 
     def faults(self) -> Iterable[Fault]:
         """Return the faults across the fields of this kind."""
@@ -306,7 +313,7 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
     )
 
     def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
-        return phrases.prediction_phrase(self.problem, self.horizon, variables, types)
+        return prediction_phrase(self.problem, self.horizon, variables, types)
 
     @property
     def learns_from(self) -> datetime | None:
@@ -497,3 +504,31 @@ def names_asset(definition: Definition, asset: str) -> bool:
 def index_assets(assets: Sequence[Asset] | AssetIndex) -> AssetIndex:
     """Return an index of these assets, or the given index."""
     return assets if isinstance(assets, AssetIndex) else AssetIndex(assets)
+
+
+SHARDS = 16
+EVALUATION_PREFIX = "evaluate__"
+
+
+@cache
+def shard_of(definition: str, parts: int = 1) -> int:
+    """Return the number of a definition's shard: always the same of sixteen, or of sixteen times
+    `parts`."""
+    return crc32(definition.encode()) % (SHARDS * parts)
+
+
+def state_parts(tasks: int) -> int:
+    """Return into how many parts each sixteenth of the states is divided, so that each of so many
+    tasks writes documents of its own."""
+    return -(-tasks // SHARDS)
+
+
+def task_of(definition: str, slots: int) -> int:
+    """Return the number of the task that evaluates a definition, below `slots`. Definitions whose
+    states are stored together share one."""
+    return shard_of(definition, state_parts(slots)) % slots
+
+
+def evaluation_dag(every: str) -> str:
+    """Return the name of the DAG that evaluates at a cadence."""
+    return f"{EVALUATION_PREFIX}{every}"

@@ -2,13 +2,13 @@
 
 import pytest
 
-from alerting.operators.actions import ROLES
-from alerting.operators.people import (
+from alerting.operators.accounts import (
     Account,
     check_account_name,
     check_password_rules,
     is_reserved,
 )
+from alerting.operators.actions_and_mutes import ROLES
 from tests.builders import at
 from tests.helpers.refusals import lacking, refusal_of
 

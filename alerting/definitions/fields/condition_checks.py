@@ -7,9 +7,10 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from alerting.definitions.assets import TYPES, Asset, VariableType
+from alerting.definitions.alert_definition import Band, FromAttribute, LevelLimits
+from alerting.definitions.asset_documents import TYPES, Asset, VariableType
 from alerting.definitions.faults import MISSING, Fault, format_duration, name_hint, shown
-from alerting.definitions.fields.conditions import (
+from alerting.definitions.fields.condition_fields import (
     DEFAULTS,
     HOUR_OF_DAY,
     Condition,
@@ -24,7 +25,6 @@ from alerting.definitions.limits import (
     levels_on,
     unknown_limits,
 )
-from alerting.definitions.model import Band, FromAttribute, LevelLimits
 from alerting.definitions.wording.language import join_with_and
 
 MIDDLE = 0.5

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StrictBool
 from pydantic import Tag as PydanticTag
 
-from alerting.definitions.assets import Closed, Line, Tag, VariableName
+from alerting.definitions.asset_documents import Closed, Line, Tag, VariableName
 from alerting.definitions.faults import Duration
-from alerting.definitions.fields.common import Severity
-from alerting.definitions.fields.names import Number
+from alerting.definitions.fields.names_and_times import Number
+from alerting.definitions.fields.shared_fields import Severity
 
 HOUR_OF_DAY = "hour_of_day"
 

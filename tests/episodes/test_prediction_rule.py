@@ -9,7 +9,7 @@ import pytest
 
 from alerting.detection.occurrences import KnownProblem
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.predictions import (
+from alerting.episodes.prediction_rule import (
     PredictedEpisode,
     RiskSeries,
     advance_predictions,

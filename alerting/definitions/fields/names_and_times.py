@@ -1,17 +1,114 @@
-"""Hours of the week in a zone, as shifts and quiet hours, across daylight saving; and as text for
-people."""
+"""Names, texts and times that documents are made of, and the base of all documents; hours of the
+week in a zone, as shifts and quiet hours, across daylight saving, also as text for people; and
+half-open intervals [from, to): merged, what lies between them, what two lists share."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    WithJsonSchema,
+)
 
-from alerting.definitions.faults import shown
-from alerting.definitions.fields.names import Closed
+from alerting.definitions.faults import Duration, shown
 from alerting.definitions.wording.language import joined, template, translatable
+
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
+
+NAME_LENGTH = 100
+
+# these reverse the order of letters
+_OVERRIDES = {
+    "LRE",
+    "RLE",
+    "LRO",
+    "RLO",
+    "PDF",
+    "LRI",
+    "RLI",
+    "FSI",
+    "PDI",
+}
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _require_printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    for character in text:
+        if not character.isprintable() and character not in "\n\t" and _is_control(character):
+            raise ValueError(f"holds the control character {f'U+{ord(character):04X}'}; remove it")
+    return text
+
+
+def _is_control(character: str) -> bool:
+    return (
+        unicodedata.category(character) in ("Cc", "Cs")
+        or unicodedata.bidirectional(character) in _OVERRIDES
+    )
+
+
+def _longer_than_zero(duration: timedelta) -> timedelta:
+    if duration <= timedelta(0):
+        raise ValueError("must be longer than 0s")
+    return duration
+
+
+def require_no_number(value: object) -> object:
+    """Return an instant as written. Raises ValueError for a number, read as seconds."""
+    if isinstance(value, str):
+        try:
+            float(value[:100])
+        except ValueError:
+            return value
+    elif not isinstance(value, int | float):  # also true and false
+        return value
+    raise ValueError(
+        f"{shown(value)} is a number and no instant; write for example 2026-01-31T06:00Z"
+    )
+
+
+def _in_reach(instant: datetime) -> datetime:
+    try:
+        in_utc = instant.astimezone(UTC)
+    except OverflowError:
+        in_utc = datetime.min.replace(tzinfo=UTC)
+    if not _EARLIEST <= in_utc < _LATEST:
+        raise ValueError(f"must lie between the years {_EARLIEST.year} and {_LATEST.year}")
+    return instant
+
+
+_control_free = AfterValidator(_require_printable)
+Line = Annotated[str, StringConstraints(max_length=200), _control_free]
+Paragraph = Annotated[str, StringConstraints(max_length=2000), _control_free]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=100), _control_free]
+LongerThanZero = Annotated[Duration, AfterValidator(_longer_than_zero)]
+Instant = Annotated[AwareDatetime, BeforeValidator(require_no_number), AfterValidator(_in_reach)]
+Number = Annotated[float, Strict()]
+"""A number; pydantic alone takes true as 1, and a text that reads as a number."""
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=100)]
+VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=100)]
+
+
+class Closed(BaseModel):
+    """A document without unknown fields, immutable once it is read."""
+
+    # Validators are built at first use: a command that reads two kinds of document builds two.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
+
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
@@ -182,3 +279,36 @@ def _days(hours: Hours) -> str:
     if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
         return translatable("{first} to {last}", first=names[0], last=names[-1])
     return joined(", ", *names)
+
+
+Interval = tuple[datetime, datetime]
+
+
+def merge(intervals: Iterable[Interval], start: datetime, end: datetime) -> list[Interval]:
+    """Return the intervals within [start, end), sorted; those that touch or overlap become one."""
+    merged: list[Interval] = []
+    for a, b in sorted(intervals):
+        begin = max(a, start)
+        stop = min(b, end)
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
+        elif stop > begin:
+            merged.append((begin, stop))
+    return merged
+
+
+def find_gaps(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
+    """Return the intervals of [start, end) between merged ones."""
+    edges = [start, *(t for interval in intervals for t in interval), end]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > timedelta(0)]
+
+
+def intersection(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
+    """Return the times that lie in both lists, sorted. Within a list, intervals do not overlap."""
+    shared = ((max(a, c), min(b, d)) for a, b in one for c, d in other)
+    return sorted((begin, stop) for begin, stop in shared if stop > begin)
+
+
+def length(intervals: Iterable[Interval]) -> timedelta:
+    """Return the length of all intervals together."""
+    return sum((b - a for a, b in intervals), timedelta(0))

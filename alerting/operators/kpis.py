@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from alerting.alarm_kpis.intervals import Interval, length
-from alerting.alarm_kpis.load import (
+from alerting.definitions.fields.names_and_times import Interval, length
+from alerting.definitions.wording.language import Styled, translatable, translatable_count
+from alerting.episodes.episode import Alarm, Episode, EpisodeFields, alarm_of
+from alerting.operators.alarm_load import (
     ABOVE,
     PERIOD,
     FloodInterval,
@@ -20,8 +22,6 @@ from alerting.alarm_kpis.load import (
     find_floods,
     time_in_flood,
 )
-from alerting.definitions.wording.language import Styled, translatable, translatable_count
-from alerting.episodes.episode import Alarm, Episode, EpisodeFields, alarm_of
 from alerting.readings.history import Millis, duration_millis, to_millis
 
 USUAL = 1

@@ -20,7 +20,7 @@ from unicodedata import normalize
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import LanguageCode, translatable
-from alerting.operators.actions import ROLES, Role
+from alerting.operators.actions_and_mutes import ROLES, Role
 
 AccountKind = Literal["person", "service", "device"]
 SESSION_LASTS = timedelta(hours=12)

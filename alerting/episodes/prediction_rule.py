@@ -15,7 +15,7 @@ from math import ceil, exp, log
 from typing import NamedTuple
 
 from alerting.deferred import np
-from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import Occurrences
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode

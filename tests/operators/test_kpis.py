@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.alarm_kpis.intervals import find_gaps, intersection, length, merge
-from alerting.alarm_kpis.kpis import Targets, find_chattering, find_stale, kpis, most_frequent
-from alerting.alarm_kpis.load import (
+from alerting.definitions.fields.names_and_times import find_gaps, intersection, length, merge
+from alerting.definitions.wording.language import ENGLISH
+from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.episodes.episode import Transition
+from alerting.episodes.lifecycle import Step
+from alerting.operators.alarm_load import (
     count_by_period,
     find_floods,
     noise,
     notification_instants,
     quieten,
 )
-from alerting.definitions.wording.language import ENGLISH
-from alerting.detection.suppressed_intervals import SuppressedInterval
-from alerting.episodes.episode import Transition
-from alerting.episodes.lifecycle import Step
+from alerting.operators.kpis import Targets, find_chattering, find_stale, kpis, most_frequent
 from alerting.reporting.definition.operators import spread
 from tests.builders import at, history, threshold
 from tests.helpers.episodes import episode

@@ -10,9 +10,8 @@ from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt
-from alerting.definitions.assets import VariableType
-from alerting.definitions.model import Severity
-from alerting.definitions.shards import shard_of
+from alerting.definitions.alert_definition import Severity, shard_of
+from alerting.definitions.asset_documents import VariableType
 from alerting.detection.evaluation_result import INSIDE, Carried
 from alerting.detection.threshold_batch import (
     CLEAR,

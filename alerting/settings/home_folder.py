@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from alerting.definitions.faults import UserError
-from alerting.settings.variables import read_private_file
+from alerting.settings.environment_variables import read_private_file
 
 VARIABLE = "ALERTING_HOME"
 FOLDER = ".alerting"

@@ -1,1 +1,0 @@
-"""Alarm metrics after ISA-18.2 and EEMUA 191, chattering, alarm load."""

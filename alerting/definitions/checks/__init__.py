@@ -1,1 +1,0 @@
-"""Checks of a definition beyond single fields."""
