@@ -30,7 +30,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.learning.metrics.confidence import wilson_interval
 from alerting.ports import EventRow, ReadingRow
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.training.train import train
 

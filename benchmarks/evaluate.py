@@ -43,7 +43,7 @@ from alerting.kinds.validation import parse_definition
 from alerting.ports import Platform, ReadingRow, WritePorts
 from alerting.settings.machine import free_port
 from alerting.stores.database.documents import DEFINITIONS, READINGS, REVISIONS
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from benchmarks.helpers.memory import peak_mib
 from benchmarks.helpers.timing import cpu_seconds

@@ -35,8 +35,8 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import FixedClock, ReadingRow, SandboxPorts
 from alerting.readings.history import from_millis, to_millis
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.promote import promote_run
 from alerting.usecases.training.train import train

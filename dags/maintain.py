@@ -20,7 +20,7 @@ def clean_up() -> dict[str, object]:
     """Run the maintenance as of the run's instant, and return its counts. Then end mutes, and
     deliver repeats, escalations, summaries, digests and heartbeats, also if the maintenance
     failed."""
-    from alerting.usecases.notification.deliver import deliver_due
+    from alerting.usecases.notification.delivery import deliver_due
     from alerting.usecases.upkeep import maintain
 
     with opened_platform() as platform, ExitStack() as stack:

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_an_evaluation_loads_no_library_of_models_or_statistics():
     program = (
-        "import sys, alerting.usecases.evaluation.evaluate\n"
+        "import sys, alerting.usecases.evaluation.rounds\n"
         "from alerting.kinds.registry import kind_of\n"
         "from tests.builders import threshold\n"
         "kind_of(threshold())\n"  # loads all kinds

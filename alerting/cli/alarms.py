@@ -29,7 +29,12 @@ from alerting.reporting import sentences
 from alerting.reporting.estimates import Table
 from alerting.reporting.periods import read_period
 from alerting.reporting.phrases import OUTCOME_NAMES
-from alerting.usecases.episodes.changes import episodes_of, find_episode, group_of, in_groups
+from alerting.usecases.episodes.stored_episodes import (
+    episodes_of,
+    find_episode,
+    group_of,
+    in_groups,
+)
 from alerting.usecases.explain import why as explain
 from alerting.usecases.operators.operate import operator_state
 from alerting.usecases.reports.issue import issue_by_hand

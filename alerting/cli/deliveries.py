@@ -34,7 +34,7 @@ from alerting.settings.environment import read_settings
 from alerting.settings.environment_variables import Variables, read_secret_rules
 from alerting.stream.service import new_process, run
 from alerting.usecases.ingestion.tables import check_readings, refuse_line
-from alerting.usecases.notification import deliver
+from alerting.usecases.notification import delivery
 from alerting.usecases.sinks import SINKS, retry_letters, try_sink
 from alerting.usecases.sources.deliver import deliver as deliver_rows
 from alerting.usecases.sources.deliver import require_active
@@ -89,7 +89,7 @@ def try_connection(
         else:
             found = sort_of_name(p, name, sort, ["source", "sink", "route"])
         if found in ("route", "definition"):
-            results = deliver.send_test(p, name, user(), p.clock.now())
+            results = delivery.send_test(p, name, user(), p.clock.now())
             sent = [{"channel": channel, "result": result} for channel, result in results.items()]
             failed = any(result != "sent" for result in results.values())
             return table_output(sent, ["channel", "result"], is_failure=failed)
@@ -172,8 +172,8 @@ def retry(
         is_stored = any(name in stored_names(p)[one] for one in among)
         now = p.clock.now()
         if name == "notifications" and sort is None and not is_stored:
-            count = deliver.retry(p, "all", user(), now)
-            done = deliver.deliver_due(p, p.clock.now())
+            count = delivery.retry(p, "all", user(), now)
+            done = delivery.deliver_due(p, p.clock.now())
             text = f"{count} tried again; {done.sent} messages sent, {done.failed} failed"
             return Output({"retried": count, "sent": done.sent, "failed": done.failed}, [text])
         if sort_of_name(p, name, sort, among) == "source":

@@ -37,7 +37,7 @@ from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from alerting.ports import Platform, SourcePorts
-    from alerting.usecases.documents import DocumentKind, DocumentReview
+    from alerting.usecases.document_life import DocumentKind, DocumentReview
 from typing import TYPE_CHECKING
 
 from alerting.cli.output import (
@@ -161,7 +161,7 @@ def check(
     Of a trained definition without stride or windows it says what was derived from the data, or
     would be.
     """
-    from alerting.usecases.definitions import sync, versions
+    from alerting.usecases.definitions import revisions_and_targets, versions
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     documents, origins = read_documents([file for file in files if file not in names])
@@ -170,7 +170,7 @@ def check(
     with platform() as p:
         if found == DEFINITION:
             stored = [versions.require_document(p.definitions, str(name)) for name in sorted(names)]
-            good = sync.check(p, documents + stored, origins + [""] * len(stored))
+            good = revisions_and_targets.check(p, documents + stored, origins + [""] * len(stored))
             derived = {d.name: {"derived": _derived(p, d)} for d in good}
             notes = {name: derived[name] | of for name, of in definition_notes(p, good).items()}
         else:
@@ -374,11 +374,11 @@ def _with_faulty(
 def _list_definitions(p: "Platform") -> Output:
     from alerting.local.supervisor import may_run
     from alerting.usecases.alarm_load.definition_overview import last_runs
-    from alerting.usecases.definitions import sync
+    from alerting.usecases.definitions import revisions_and_targets
     from alerting.usecases.definitions.next_steps import describe_trainings
     from alerting.usecases.training.due import end_dead_trainings
 
-    sync.sync(p, p.clock.now())
+    revisions_and_targets.sync(p, p.clock.now())
     end_dead_trainings(p, may_run)
     faults = p.definitions.faulty()
     latest = p.definitions.latest_revisions()
@@ -465,7 +465,7 @@ def _list_sinks(p: "Platform") -> Output:
 
 
 def _list_routes(p: "Platform") -> Output:
-    from alerting.usecases.notification.routes import ROUTES
+    from alerting.usecases.notification.routing import ROUTES
 
     routes, faults = ROUTES.read(p)
     rows = rows_of(routes, ROUTES.columns)
@@ -521,9 +521,9 @@ def show_document(
             of = sort_of_name(p, names[0], sort, list(stored_names(p)))
             return _show_one(p, of, names[0], revision)
         from alerting.definitions.revisions import definition_document
-        from alerting.usecases.definitions import sync, versions
+        from alerting.usecases.definitions import revisions_and_targets, versions
 
-        sync.sync(p, p.clock.now())
+        revisions_and_targets.sync(p, p.clock.now())
         chosen = [versions.require_revision(p.definitions, name) for name in names or ()]
         documents = [
             definition_document(r.definition) for r in chosen or p.definitions.latest_revisions()
@@ -539,12 +539,12 @@ def _yaml(document: Mapping[str, Any]) -> str:
 
 def _show_one(p: "Platform", sort: str, name: str, revision: int | None) -> Output:
     """Return a document, with its revisions and what is known of it as comments."""
-    from alerting.usecases.definitions import sync
+    from alerting.usecases.definitions import revisions_and_targets
 
     now = p.clock.now()
     kind = kinds()[sort]
     if sort == DEFINITION:
-        sync.sync(p, now)
+        revisions_and_targets.sync(p, now)
     stored = kind.show(p, name, now)
     document: Mapping[str, Any] = (
         stored.document if stored.read is None else kind.write(stored.read)

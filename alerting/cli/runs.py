@@ -38,10 +38,10 @@ from alerting.reporting.page.decision_text import METRIC_TITLES, counts, format_
 from alerting.usecases.backtest import backtest as backtesting
 from alerting.usecases.backtest.backtest import named_subject, written_subject
 from alerting.usecases.backtest.sandbox import Backtest, Retrain, Subject
-from alerting.usecases.definitions import sync, versions
+from alerting.usecases.definitions import revisions_and_targets, versions
 from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
-from alerting.usecases.evaluation import evaluate as evaluation
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.evaluation import rounds as evaluation
+from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 
 _COUNTED = [
@@ -442,5 +442,5 @@ def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
     if beside.suffix in {".yaml", ".yml", ".json"}:
         return read_document(beside)
     with platform() as p:
-        sync.sync(p, p.clock.now())
+        revisions_and_targets.sync(p, p.clock.now())
         return definition_document(versions.require_revision(p.definitions, written).definition)

@@ -42,7 +42,7 @@ from alerting.ports import Progress as ProgressPort
 from alerting.settings.environment import read_settings
 from alerting.settings.home_folder import find_home
 from alerting.settings.logs import configure_logging
-from alerting.usecases.definitions.checking import warnings_of
+from alerting.usecases.definitions.faults_and_alerts import warnings_of
 from alerting.usecases.definitions.next_steps import clock_times
 
 P = ParamSpec("P")

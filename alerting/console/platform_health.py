@@ -34,14 +34,14 @@ from alerting.definitions.wording.language import template
 from alerting.ports import Platform, PlatformAlert
 from alerting.stores.database.leases import STREAM
 from alerting.usecases.access.audit import backup_age
-from alerting.usecases.definitions.platform_alerts import (
+from alerting.usecases.definitions.faults_and_alerts import (
     DRIFTED,
     FAULTY,
     MISCALIBRATED,
     UNREADABLE,
     WAITING,
 )
-from alerting.usecases.notification.routes import ROUTES, platform_recipients
+from alerting.usecases.notification.routing import ROUTES, platform_recipients
 from alerting.usecases.platform_health.check import (
     BEHIND,
     FAILED,

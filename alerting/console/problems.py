@@ -29,7 +29,7 @@ from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import template, translatable
 from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import ModelUnavailable
-from alerting.usecases.documents import ChangedMeanwhile
+from alerting.usecases.document_life import ChangedMeanwhile
 
 API = "/api/"
 METRICS = "/metrics"

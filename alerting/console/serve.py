@@ -35,9 +35,9 @@ from alerting.readings.history import whole_millis
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
-from alerting.usecases.definitions.platform_alerts import DATABASE
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import (
+from alerting.usecases.definitions.faults_and_alerts import DATABASE
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.routing import (
     ROUTES,
     outage_message,
     platform_recipients,

@@ -22,9 +22,9 @@ from alerting.local import parts, secrets
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
 from alerting.ports import ModelUnavailable, Platform
 from alerting.settings.environment import read_settings
-from alerting.usecases.definitions import sync
+from alerting.usecases.definitions import revisions_and_targets
 from alerting.usecases.definitions.versions import last_promotion
-from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.due import DueTraining, find_due_trainings, unfinished_training
 
@@ -207,7 +207,9 @@ def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
         for document in documents
         if document["name"] not in names and (not only or document["name"] in only)
     ]
-    sync.apply(platform, new, "demo", platform.clock.now(), "example of the demo line")
+    revisions_and_targets.apply(
+        platform, new, "demo", platform.clock.now(), "example of the demo line"
+    )
     return [document["name"] for document in new]
 
 

@@ -12,10 +12,10 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 from alerting.ports import EventRow
-from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.definitions.revisions_and_targets import current_plan
 from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
 from alerting.usecases.evaluation.reprocess import announce_evaluation
-from alerting.usecases.notification.deliver import deliver_due, deliver_now
+from alerting.usecases.notification.delivery import deliver_due, deliver_now
 
 if TYPE_CHECKING:
     from alerting.ports import Platform, ReadingRow

@@ -1,14 +1,165 @@
-"""The kinds of documents that share one life, by the word for one of them."""
+"""The kinds of documents that share one life, by the word for one of them; and the life of
+definitions within the alarm budget: the effects of a change before it is applied, and how it is
+applied."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from alerting.ports import UpkeepPorts
-from alerting.usecases.alarm_load.changes import DEFINITIONS
-from alerting.usecases.documents import DocumentKind
+from alerting.definitions.alert_definition import Definition
+from alerting.definitions.faults import UserError
+from alerting.definitions.revisions import definition_document
+from alerting.definitions.wording.language import template
+from alerting.ports import BacktestPorts, Document, UpkeepPorts
+from alerting.usecases.alarm_load.budget_gate import LoadForecast, forecasts, require_within_budget
+from alerting.usecases.definitions.faults_and_alerts import warnings_of
+from alerting.usecases.definitions.next_steps import clock_times, next_steps
+from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUMENTS, DefinitionKind
+from alerting.usecases.definitions.versions import require_revision
+from alerting.usecases.document_life import ANY_REVISION, DocumentKind, DocumentReview, Expected
+from alerting.usecases.evaluation.rounds import close_orphans
 from alerting.usecases.ingestion.assets import ASSETS
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.sinks import SINKS
 from alerting.usecases.sources.status import SOURCES
+
+
+@dataclass(frozen=True)
+class DefinitionEffects:
+    """The effect of a change of a definition. `load`: the alarms that it will probably add;
+    `next`: when it is evaluated or trained; None if nothing changes. `clock_times`: its hours and
+    schedule, with their time zones."""
+
+    warnings: tuple[str, ...] = ()
+    load: LoadForecast | None = None
+    next: str | None = None
+    clock_times: tuple[str, ...] = ()
+
+    @property
+    def breaks_budget(self) -> bool:
+        """Return whether it would cause more alarms than the budget of a position allows."""
+        return self.load is not None and self.load.breaks
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BudgetedDefinitions(DefinitionKind[BacktestPorts]):
+    """The life of definitions, within the alarm budget. `wall`: returns the real time, by which
+    trainings are scheduled."""
+
+    wall: Callable[[], datetime]
+
+    def review_all(
+        self, ports: BacktestPorts, documents: Sequence[Mapping[str, Any]], *, on_host: bool
+    ) -> list[DocumentReview[Definition]]:
+        """Return the effect of each document as it would be beside the others. Writes nothing."""
+        reviews = super().review_all(ports, documents, on_host=on_host)
+        load = {one.definition: one for one in forecasts(ports, reviews, ports.clock.now())}
+        return [
+            replace(one, effects=self._effects(ports, one, one.read, load.get(one.name)))
+            if one.read
+            else one
+            for one in reviews
+        ]
+
+    def apply_plan(
+        self,
+        ports: BacktestPorts,
+        reviews: Sequence[DocumentReview[Definition]],
+        actor: str,
+        at: datetime,
+        reason: str = "",
+        *,
+        read: Mapping[str, int] = ANY_REVISION,
+        accepted: str = "",
+    ) -> None:
+        """Store the changes of a plan, and end the open episodes of assets that definitions name no
+        more. Raises UserError if one breaks the alarm budget and no reason to accept that is given,
+        ChangedMeanwhile."""
+        broken = [
+            one.effects.load
+            for one in reviews
+            if isinstance(one.effects, DefinitionEffects)
+            and one.effects.load
+            and one.effects.load.breaks
+        ]
+        require_within_budget(ports.budget, broken, accepted)
+        super().apply_plan(ports, reviews, actor, at, reason, read=read)
+        for forecast in broken:
+            ports.audit.add(
+                actor,
+                template("alarm load accepted"),
+                forecast.definition,
+                at,
+                after=list(forecast.messages),
+                why=accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)",
+            )
+        close_orphans(ports, at)
+
+    def change_state(
+        self,
+        ports: BacktestPorts,
+        name: str,
+        act: str,
+        actor: str,
+        at: datetime,
+        reason: str = "",
+        *,
+        expected: Expected | None = None,
+        accepted: str = "",
+    ) -> Definition:
+        """Put a definition into service, or take it out and close its open episodes. Raises
+        UserError if it is in that state already, NotFound, ChangedMeanwhile."""
+        self._require(ports, name)
+        if expected is not None:
+            self.require_revision(ports, name, expected, at)
+        newest = require_revision(ports.definitions, name)
+        state = self.acts[act].state
+        if newest.definition.state == state:
+            raise UserError(
+                f"definition {name!r} is already {state}, since revision {newest.number}"
+            )
+        if act == "retire":
+            why = reason or "retired"
+            retired = super().change_state(ports, name, act, actor, at, why, expected=expected)
+            close_orphans(ports, at)
+            return retired
+        document = {**definition_document(newest.definition), "state": state}
+        why = reason or "activated"
+        self.apply(ports, [document], actor, at, why, expected=expected, accepted=accepted)
+        return require_revision(ports.definitions, name).definition
+
+    def _effects(
+        self,
+        ports: BacktestPorts,
+        review: DocumentReview[Definition],
+        definition: Definition,
+        load: LoadForecast | None,
+    ) -> DefinitionEffects:
+        changed = [] if review.action == "unchanged" else [definition]
+        steps = next_steps(
+            ports.assets, ports.definitions, ports.decisions, ports.trainings, changed, self.wall()
+        )
+        return DefinitionEffects(
+            tuple(warnings_of(ports, definition)),
+            load,
+            next(iter(steps), None),
+            tuple(clock_times(definition)),
+        )
+
+
+DEFINITIONS = BudgetedDefinitions(**vars(DEFINITION_DOCUMENTS), wall=partial(datetime.now, UTC))
+
+
+def document_with_point(platform: BacktestPorts, name: str, at_most: float) -> Document:
+    """Return the document of a definition with this limit of false alarms a week and asset, instead
+    of any other way to choose its threshold."""
+    document = definition_document(require_revision(platform.definitions, name).definition)
+    before = document.get("operating_point") or {}
+    limits = {key: before[key] for key in ("max_time_in_alarm",) if key in before}
+    return {**document, "operating_point": {"false_alarms_per_week": at_most, **limits}}
+
 
 KINDS: dict[str, DocumentKind[UpkeepPorts, Any]] = {
     "definition": DEFINITIONS,

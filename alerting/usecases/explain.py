@@ -37,11 +37,10 @@ from alerting.usecases.definitions.versions import (
     require_revision,
     segments,
 )
-from alerting.usecases.episodes.changes import require_asset
-from alerting.usecases.episodes.suppression import line_condition
+from alerting.usecases.episodes.mutes_and_suppression import line_condition, mutes_at
+from alerting.usecases.episodes.stored_episodes import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.model_registry import ModelCache
-from alerting.usecases.mutes import mutes_at
 from alerting.usecases.training.due import describe_step
 
 _PRESENT = timedelta(days=1)

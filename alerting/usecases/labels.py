@@ -38,7 +38,7 @@ from alerting.readings.history import (
     to_millis,
 )
 from alerting.readings.interval_labels import IntervalLabel, LabelKind, bad_intervals, new_label
-from alerting.usecases.mutes import PLATFORM, maintenance_intervals
+from alerting.usecases.episodes.mutes_and_suppression import PLATFORM, maintenance_intervals
 
 P = TypeVar("P", bound=LabelPorts)
 MOST_LABELS = 1_000

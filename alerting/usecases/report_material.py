@@ -54,10 +54,13 @@ from alerting.reporting.page.decision_text import proposed_alert
 from alerting.reporting.page.details import variable_of
 from alerting.reporting.variable_charts import LevelsInForce
 from alerting.usecases.definitions.versions import answer_at, live_from, with_stored_features
-from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
+from alerting.usecases.episodes.mutes_and_suppression import (
+    maintenance_intervals,
+    never_notified,
+    suppressed_intervals_by_asset,
+)
 from alerting.usecases.model_registry import ModelCache
-from alerting.usecases.mutes import maintenance_intervals
-from alerting.usecases.trends.charted import levels_in_force
+from alerting.usecases.trend_samples import levels_in_force
 
 _STORED_COLUMNS = ("asset", "ts", "score", "threshold", "model_version")
 SCORE_COLUMNS = (*_STORED_COLUMNS, "label", "persistence", "twin")

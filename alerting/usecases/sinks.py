@@ -34,7 +34,7 @@ from alerting.ports import (
     TargetScore,
 )
 from alerting.reporting.sentences import message as in_one_line
-from alerting.usecases.documents import DocumentKind, StateChange
+from alerting.usecases.document_life import DocumentKind, StateChange
 
 LETTERS_SHOWN = 20
 

@@ -52,17 +52,16 @@ from alerting.readings.history import (
 )
 from alerting.stores.database.sweeps import Log, Sweeps
 from alerting.usecases.alarm_load.budget_gate import check_edited, checked_subjects
-from alerting.usecases.definitions.sync import sync
-from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.definitions.revisions_and_targets import current_plan, sync
 from alerting.usecases.definitions.versions import active
-from alerting.usecases.documents import audit_edits
+from alerting.usecases.document_life import audit_edits
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
-from alerting.usecases.evaluation.evaluate import close_orphans
-from alerting.usecases.notification.routes import ROUTES, correct_if_known_late, opening_keys
+from alerting.usecases.evaluation.rounds import close_orphans
+from alerting.usecases.notification.routing import ROUTES, correct_if_known_late, opening_keys
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.sinks import SINKS, read_sinks
 from alerting.usecases.sources.status import SOURCES
-from alerting.usecases.trends.samples import load_columns, samples_of
+from alerting.usecases.trend_samples import load_columns, samples_of
 
 MOST_READINGS = 500_000
 """Instants that one run reads, so that it ends soon: a longer history takes several runs."""

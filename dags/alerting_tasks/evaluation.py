@@ -27,7 +27,7 @@ def plan(every: str) -> list[dict[str, object]]:
     Return, for each shard that is left, its number, the run's instant, the plan's hash, and whether
     there are reprocessing requests. There are at most as many shards as slots of evaluation.
     """
-    from alerting.usecases.evaluation.evaluate import evaluate_shard, plan_round
+    from alerting.usecases.evaluation.rounds import evaluate_shard, plan_round
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
@@ -53,7 +53,7 @@ def _evaluate_here(
 ) -> None:
     """Evaluate up to an instant, then deliver what is due, also after a failure, which is
     raised."""
-    from alerting.usecases.notification.deliver import deliver_now
+    from alerting.usecases.notification.delivery import deliver_now
 
     try:
         say(f"evaluated here up to {as_of}: {in_numbers(evaluate_all())}")
@@ -82,7 +82,7 @@ def evaluate(
     has_requests: bool,
 ) -> dict[str, int]:
     """Evaluate the definitions of one shard up to the instant, and nothing else."""
-    from alerting.usecases.evaluation.evaluate import evaluate_shard
+    from alerting.usecases.evaluation.rounds import evaluate_shard
 
     with opened_platform() as platform:
         evaluated = evaluate_shard(
@@ -151,7 +151,7 @@ def evaluate_arrived(
 def notify(planned: list[dict[str, object]], done: list[dict[str, int]]) -> dict[str, int]:
     """Deliver notifications that are due, also if a shard failed: the run still fails. Left out
     where the first task has evaluated all."""
-    from alerting.usecases.notification.deliver import deliver_now
+    from alerting.usecases.notification.delivery import deliver_now
 
     with opened_platform() as platform:
         delivered = in_numbers(deliver_now(platform, platform.clock.now()))

@@ -12,10 +12,10 @@ from alerting import wiring
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.ports import ReadingRow
 from alerting.stores.database.documents import SCHEMA
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.command_line import TITLE, made_once
 from tests.helpers.databases import empty_database

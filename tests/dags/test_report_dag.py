@@ -15,8 +15,8 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.clock import MongoClock
 from alerting.ports import Platform, ReadingRow
 from alerting.settings.environment import Delivery, Settings, Smtp
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.wiring import open_platform, open_stores, prepare_database
 from tests.builders import at, oven, too_hot

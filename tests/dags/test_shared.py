@@ -19,7 +19,7 @@ from alerting_tasks import opened_platform, read_instant, training
 from alerting_tasks.training import answer_of, side_by_side
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.training.due import begin_training
 from tests.builders import at, oven, too_moist
 from tests.helpers.learning.proposals import proposal

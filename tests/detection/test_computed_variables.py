@@ -13,13 +13,12 @@ from alerting.readings.history import millis, with_computed
 from alerting.recommendation.levers import Lever, followers, with_drivers
 from alerting.recommendation.situation import Courses
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.definitions.targets import current_plan
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply, current_plan
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.episode_values import chart_of
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.sources.deliver import fit_readings

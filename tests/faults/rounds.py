@@ -13,11 +13,11 @@ from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.ports import Channel, Message, Platform
-from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.definitions.revisions_and_targets import current_plan
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_shard, plan_round
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import correct_if_known_late
+from alerting.usecases.evaluation.rounds import evaluate, evaluate_shard, plan_round
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.routing import correct_if_known_late
 from alerting.wiring import open_platform
 from tests.faults.world import World
 

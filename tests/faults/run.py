@@ -17,9 +17,9 @@ from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import WAITING, Notification
 from alerting.operators.actions_and_mutes import Mute
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from tests.faults.account import (
     Account,
     Recovered,

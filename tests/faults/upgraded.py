@@ -11,8 +11,8 @@ from alerting.adapters.mongo import prepare
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.stores.database.documents import READINGS
 from alerting.stores.database.indexes import INDEXES
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.evaluation.rounds import evaluate
+from alerting.usecases.notification.delivery import deliver_due
 from alerting.wiring import open_platform
 from tests.faults.world import STORMY, World
 

@@ -9,11 +9,11 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.model_registry import register_model
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from tests import small_models
 from tests.in_memory_platform import Mailbox, in_memory_platform
 

@@ -15,12 +15,12 @@ from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.model_registry import register_model
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.training.train import train
 from tests import small_models
 from tests.builders import at as first_minute_and

@@ -7,7 +7,7 @@ import yaml
 
 from alerting.demo.line import new_line, weigh
 from alerting.demo.machines import AIR_FILTER, air_filter
-from alerting.usecases.definitions.sync import apply, check
+from alerting.usecases.definitions.revisions_and_targets import apply, check
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
 from tests.builders import at

@@ -18,8 +18,8 @@ LIBRARIES_OF_COMMANDS = (
     "alerting.adapters.mlflow.mlflow_registry",
     "alerting.adapters.mongo.prepare",
     "alerting.local.prepare",
-    "alerting.usecases.definitions.sync",
-    "alerting.usecases.evaluation.evaluate",
+    "alerting.usecases.definitions.revisions_and_targets",
+    "alerting.usecases.evaluation.rounds",
     "alerting.usecases.ingestion.arrivals",
     "alerting.wiring",
 )

@@ -23,7 +23,7 @@ LIBRARIES_OF_MODELS = (
     "alerting.learning.models.families.lightgbm",
     "alerting.learning.models.families.logistic_regression",
     "alerting.learning.models.families.random_forest",
-    "alerting.usecases.notification.deliver",
+    "alerting.usecases.notification.delivery",
     "alerting.usecases.reports.make",
     "alerting.usecases.training.train",
     "matplotlib.pyplot",

@@ -2,8 +2,8 @@
 its past."""
 
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply, check
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.definitions.revisions_and_targets import apply, check
+from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.train import train

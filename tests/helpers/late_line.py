@@ -6,10 +6,10 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.stores import states_of
 from tests.in_memory_platform import HandClock, Mailbox, memory_platform, platform_on

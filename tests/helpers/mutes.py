@@ -1,7 +1,7 @@
 """Mutes as values, and operators who mute one definition on one asset."""
 
 from alerting.operators.actions_and_mutes import Matcher, new_mute
-from alerting.usecases.mutes import mutes_at
+from alerting.usecases.episodes.mutes_and_suppression import mutes_at
 from alerting.usecases.operators.operate import end_mute, start_mute
 from tests.builders import at
 

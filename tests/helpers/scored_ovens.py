@@ -7,7 +7,7 @@ import pytest
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import register_model
 from tests import small_models

@@ -7,11 +7,11 @@ from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.budget_gate import expected_load
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.episode_values import chart_of
 from alerting.usecases.reports.make import make_report
 from tests.builders import at, oven, too_hot

@@ -4,8 +4,8 @@ nothing else is touched."""
 import pytest
 
 from alerting.kinds.registry import registered, trained_kinds
-from alerting.usecases.definitions.sync import apply, check
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply, check
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import load_model

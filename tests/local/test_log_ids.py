@@ -9,10 +9,10 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.ports import ReadingRow
 from alerting.settings.logs import configure_logging
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.operators.operate import Actor, acknowledge
 from tests.builders import at, oven, too_hot
 from tests.humid_line import humid_oven

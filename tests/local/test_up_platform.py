@@ -27,7 +27,7 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.demo.asset import ASSET
 from alerting.local.demo import EXAMPLES
 from alerting.settings.machine import is_free
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.definitions.versions import present_answer
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.training.due import find_due_trainings

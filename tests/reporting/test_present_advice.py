@@ -8,7 +8,7 @@ from alerting.console.models.model_pages import newest_importance
 from alerting.episodes.episode import Contribution, PresentAdvice, RecommendationResult
 from alerting.ports import DecisionRecord
 from alerting.reporting.sentences import risk_since_raise, step_with_time
-from alerting.usecases.notification.messages import message
+from alerting.usecases.notification.message_texts import message
 from tests.builders import at
 from tests.helpers.episodes import full_episode
 from tests.helpers.notifications import notice

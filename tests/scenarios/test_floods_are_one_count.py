@@ -10,8 +10,8 @@ from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply, plan
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply, plan
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import in_memory_platform

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import FIELDS, Line

@@ -11,10 +11,10 @@ from alerting.adapters.channels.http_channels import WebhookChannel
 from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.notifications.notification import Purpose
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.episodes.changes import update
-from alerting.usecases.notification.deliver import deliver_due, retry
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.episodes.stored_episodes import update
+from alerting.usecases.notification.delivery import deliver_due, retry
+from alerting.usecases.notification.routing import ROUTES
 from tests.builders import at, oven, too_hot
 from tests.helpers.notifications import notifications_of
 from tests.helpers.ovens import define, feed, live, oven_platform, run, the_episode

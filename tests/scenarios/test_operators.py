@@ -18,8 +18,7 @@ from alerting.stores.evaluation import MongoDecisions
 from alerting.stores.operators import FeedbackLog, MongoAudit, MongoMutes
 from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.operators import operate
-from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.operators.operate import list_mutes
+from alerting.usecases.operators.operate import give_feedback, list_mutes
 from alerting.usecases.upkeep import maintain
 from tests.builders import at
 from tests.helpers.notifications import notifications_of

@@ -1,8 +1,8 @@
 """Faults of the platform told to people: each is a scenario of its own."""
 
-from alerting.usecases.definitions.sync import DEFINITION_DOCUMENTS, apply, sync
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUMENTS, apply, sync
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.routing import ROUTES
 from tests.builders import at, oven, too_moist
 from tests.helpers.ovens import oven_platform
 from tests.in_memory_platform import HandClock, Mailbox, platform_on

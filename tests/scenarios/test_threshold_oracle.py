@@ -12,8 +12,8 @@ from random import Random
 import pytest
 
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import T0
 from tests.in_memory_platform import in_memory_platform

@@ -11,10 +11,10 @@ from alerting.adapters.channels.email import EmailChannel
 from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.settings.environment import Smtp
-from alerting.usecases.alarm_load.changes import DEFINITIONS
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.document_kinds import DEFINITIONS
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.tables import check_readings
-from alerting.usecases.notification.deliver import deliver_now
+from alerting.usecases.notification.delivery import deliver_now
 from tests.builders import at, too_hot
 from tests.helpers.mail_server import serving_mail
 from tests.helpers.ovens import oven_platform

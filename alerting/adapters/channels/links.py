@@ -38,7 +38,7 @@ class SignedLinks:
 
         The first link acknowledges the episode, where that is permitted.
         """
-        from alerting.usecases.operators.links import ANSWERS, LABELS  # noqa: PLC0415 - every command makes this port, few a link
+        from alerting.usecases.operators.links_and_misses import ANSWERS, LABELS  # noqa: PLC0415 - every command makes this port, few a link
 
         now = self._now()
         key = self._read_key()

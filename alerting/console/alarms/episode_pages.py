@@ -33,15 +33,15 @@ from alerting.recommendation.experience import Recognition
 from alerting.reporting import phrases, sentences
 from alerting.reporting.model_charts import CAVEAT, reasons_waterfall, risk_steps
 from alerting.reporting.variable_charts import EpisodeChart
-from alerting.usecases.episodes.changes import find_episode, opposite_open
+from alerting.usecases.episodes.mutes_and_suppression import list_suppressed
 from alerting.usecases.episodes.outcomes import all_advice, current_progress, recommendation_taken
-from alerting.usecases.episodes.suppression import list_suppressed
+from alerting.usecases.episodes.stored_episodes import find_episode, opposite_open
 from alerting.usecases.explain import watermark_of
 from alerting.usecases.notification.episode_values import chart_of, present_value
 from alerting.usecases.operators import operate
-from alerting.usecases.operators.links import LABELS, has_answered, open_link, use_link
+from alerting.usecases.operators.links_and_misses import LABELS, has_answered, open_link, use_link
 from alerting.usecases.operators.operate import can_be_closed, operator_state, start_mute
-from alerting.usecases.operators.overview import (
+from alerting.usecases.operators.present_state import (
     OPEN_READ,
     OVER_READ,
     NowFilters,

@@ -52,8 +52,8 @@ from alerting.operators.alarm_views import counting_order
 from alerting.ports import Platform
 from alerting.usecases.alarm_load.asset_overview import assets_in_tree
 from alerting.usecases.definitions.versions import newest_title
-from alerting.usecases.mutes import mutes_at
-from alerting.usecases.notification.muting import describe_matcher, raised_meanwhile
+from alerting.usecases.episodes.mutes_and_suppression import mutes_at
+from alerting.usecases.notification.muting_and_summaries import describe_matcher, raised_meanwhile
 from alerting.usecases.operators.operate import (
     MuteList,
     end_mute,

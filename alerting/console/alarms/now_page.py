@@ -46,14 +46,14 @@ from alerting.recommendation.experience import outcome_of
 from alerting.reporting import sentences
 from alerting.usecases.access.sign_in import renew_display
 from alerting.usecases.alarm_load.definition_overview import describe_work
-from alerting.usecases.episodes.changes import find_episode
-from alerting.usecases.episodes.suppression import find_not_notified
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.episodes.mutes_and_suppression import find_not_notified
+from alerting.usecases.episodes.stored_episodes import find_episode
+from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.handover import shift_hours
 from alerting.usecases.operators.known_plant import Gap, KnownPlant, RecentPlant
-from alerting.usecases.operators.misses import NoMiss, report_miss
-from alerting.usecases.operators.overview import (
+from alerting.usecases.operators.links_and_misses import NoMiss, report_miss
+from alerting.usecases.operators.present_state import (
     Earlier,
     Now,
     NowFilters,

@@ -29,12 +29,12 @@ from alerting.kinds.protocol import Why
 from alerting.operators.accounts import LEAST_ROLES, Permission
 from alerting.operators.actions_and_mutes import IsaState, Mute
 from alerting.ports import Platform, PlatformAlert
-from alerting.usecases.episodes.changes import find_episode
-from alerting.usecases.episodes.suppression import SuppressedTarget, list_suppressed
+from alerting.usecases.episodes.mutes_and_suppression import SuppressedTarget, list_suppressed
+from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.explain import why
-from alerting.usecases.notification.deliver import DeliveryCounts, deliver_due
+from alerting.usecases.notification.delivery import DeliveryCounts, deliver_due
 from alerting.usecases.operators import operate
-from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.operators.operate import give_feedback
 
 MAY_NAME_NOTHING = {"x-names-something": True}
 """For operations that answer 404 to a name in their query or body; see `openapi.py`."""

@@ -17,7 +17,7 @@ from alerting.definitions.faults import Fault, UserError
 from alerting.kinds.validation import document_schema
 from alerting.operators.accounts import Permission
 from alerting.ports import Document, Platform
-from alerting.usecases.documents import (
+from alerting.usecases.document_life import (
     ChangeAction,
     ChangedMeanwhile,
     Changes,

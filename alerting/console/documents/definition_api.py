@@ -15,8 +15,8 @@ from alerting.console.api.views import View
 from alerting.definitions.alert_definition import Definition, Revision
 from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.definition_overview import DefinitionLine, definition_lines
+from alerting.usecases.definitions.revisions_and_targets import check
 from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
-from alerting.usecases.definitions.sync import check
 
 
 class PrecisionView(View):

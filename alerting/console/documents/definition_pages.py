@@ -63,7 +63,6 @@ from alerting.definitions.fields.shared_fields import Start
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
 from alerting.ports import Document, Platform
-from alerting.usecases.alarm_load.changes import DEFINITIONS, DefinitionEffects
 from alerting.usecases.alarm_load.definition_overview import (
     STATES,
     DefinitionLine,
@@ -71,11 +70,11 @@ from alerting.usecases.alarm_load.definition_overview import (
     definition_line,
     find_definitions,
 )
-from alerting.usecases.backtest.past_alarms import CACHED_S
-from alerting.usecases.backtest.preview import PreviewedAlarms
+from alerting.usecases.backtest.preview import CACHED_S, PreviewedAlarms
 from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
-from alerting.usecases.documents import StoredDocument
+from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
+from alerting.usecases.document_life import StoredDocument
 
 router = APIRouter(include_in_schema=False)
 LINES_SHOWN = 50

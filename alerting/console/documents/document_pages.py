@@ -42,7 +42,7 @@ from alerting.definitions.revisions import flat_changes
 from alerting.definitions.wording.language import translatable
 from alerting.operators.accounts import Permission
 from alerting.ports import Document, Platform
-from alerting.usecases.documents import ChangedMeanwhile, Expected, StoredDocument, list_history
+from alerting.usecases.document_life import ChangedMeanwhile, Expected, StoredDocument, list_history
 
 LONGEST_TEXT = 60_000
 LONGEST_PATH = 300

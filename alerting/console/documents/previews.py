@@ -21,10 +21,11 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document, Platform, Progress
 from alerting.usecases.backtest.backtest import written_subject
-from alerting.usecases.backtest.past_alarms import CACHED_S, SeriesCache
 from alerting.usecases.backtest.preview import (
+    CACHED_S,
     PastProblems,
     PreviewedAlarms,
+    SeriesCache,
     preview,
     require_preview,
 )

@@ -17,9 +17,14 @@ from alerting.notifications.notification import Notification, PostponedBy
 from alerting.ports import Document, Platform
 from alerting.reporting.phrases import route_terms
 from alerting.reporting.sentences import MESSAGE_NAMES
-from alerting.usecases.notification.deliver import deliver_due, retry
-from alerting.usecases.notification.overview import RoutesOverview, routes_overview, try_route
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.delivery import (
+    RoutesOverview,
+    deliver_due,
+    retry,
+    routes_overview,
+    try_route,
+)
+from alerting.usecases.notification.routing import ROUTES
 
 router = APIRouter(prefix="/api/v1", tags=["notifications"])
 pages = APIRouter(include_in_schema=False)

@@ -24,7 +24,7 @@ from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeadMessage, Document, Platform, SinkLetter
-from alerting.usecases.documents import StoredDocument
+from alerting.usecases.document_life import StoredDocument
 from alerting.usecases.sinks import (
     LETTERS_SHOWN,
     SINKS,

@@ -48,10 +48,10 @@ from alerting.reporting.page.decision_text import (
 from alerting.reporting.phrases import NONE, number, seconds
 from alerting.reporting.variable_charts import EpisodeChart, Fan, Panel, problem_levels
 from alerting.usecases.alarm_load.asset_overview import newest_importance
-from alerting.usecases.alarm_load.changes import DEFINITIONS, document_with_point
-from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED
+from alerting.usecases.definitions.faults_and_alerts import DRIFTED, MISCALIBRATED
 from alerting.usecases.definitions.versions import line_of_champions, require_revision
-from alerting.usecases.documents import ChangedMeanwhile
+from alerting.usecases.document_kinds import DEFINITIONS, document_with_point
+from alerting.usecases.document_life import ChangedMeanwhile
 from alerting.usecases.model_registry import ModelEvidence
 from alerting.usecases.training.due import training_under_way
 from alerting.usecases.training.promote import rollback
@@ -63,7 +63,7 @@ from alerting.usecases.training.runs import (
     model_report,
     request_training,
 )
-from alerting.usecases.trends.charted import load_served_values
+from alerting.usecases.trend_samples import load_served_values
 
 router = APIRouter(include_in_schema=False)
 STATE_NAMES = {

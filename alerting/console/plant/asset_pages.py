@@ -35,7 +35,7 @@ from alerting.usecases.alarm_load.asset_overview import (
     asset_tree,
 )
 from alerting.usecases.ingestion.assets import ASSETS, AffectedDefinition
-from alerting.usecases.trends.series import (
+from alerting.usecases.trend_series import (
     MOST_VARIABLES,
     EventBand,
     VariableLine,

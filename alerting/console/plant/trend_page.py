@@ -72,7 +72,7 @@ from alerting.usecases.labels import (
     undo_label,
     without_bad_values,
 )
-from alerting.usecases.trends.series import read_series
+from alerting.usecases.trend_series import read_series
 
 router = APIRouter(prefix="/api/v1", tags=["trends"])
 Variables = Annotated[

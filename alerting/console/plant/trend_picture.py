@@ -25,7 +25,7 @@ from alerting.ports import Platform
 from alerting.readings.buckets import Interval
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.usecases.explain import LONGEST_SELECTED
-from alerting.usecases.trends.series import VariableSeries, find_bands
+from alerting.usecases.trend_series import VariableSeries, find_bands
 
 MOST_VARIABLES = 12
 _BEFORE = timedelta(hours=2)

@@ -22,8 +22,8 @@ from alerting.adapters.mongo.prepare import code_hash
 from alerting.kinds.registry import load_kinds
 from alerting.usecases import upkeep as maintain
 from alerting.usecases.evaluation import arrived
-from alerting.usecases.notification import deliver
-from alerting.usecases.operators import links as links_of_operators
+from alerting.usecases.notification import delivery
+from alerting.usecases.operators import links_and_misses as links_of_operators
 from alerting.usecases.training import due
 
 load_kinds()

@@ -17,7 +17,7 @@ from alerting.usecases.alarm_load.definition_overview import (
     find_definitions,
 )
 from alerting.usecases.ingestion.assets import ASSETS
-from alerting.usecases.trends.series import (
+from alerting.usecases.trend_series import (
     Bands,
     VariablePage,
     find_bands,

@@ -40,10 +40,10 @@ from alerting.operators.alarm_load import (
 )
 from alerting.ports import BacktestPorts, Definitions, ModelUnavailable, PlatformAlerts
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.platform_alerts import LOAD
+from alerting.usecases.definitions.faults_and_alerts import LOAD
 from alerting.usecases.definitions.versions import champion_at, first_instant
-from alerting.usecases.documents import DocumentReview
-from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.document_life import DocumentReview
+from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.model_registry import ModelCache
 

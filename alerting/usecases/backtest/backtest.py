@@ -61,12 +61,19 @@ from alerting.reporting.page.details import (
     operator_load,
 )
 from alerting.stores.reports import Backtests
-from alerting.usecases.backtest.checkpoint import checkpoint_files, restore
-from alerting.usecases.backtest.sandbox import Backtest, Retrain, Sandbox, Subject, cadence
-from alerting.usecases.definitions.sync import check, sync
+from alerting.usecases.backtest.sandbox import (
+    Backtest,
+    Retrain,
+    Sandbox,
+    Subject,
+    cadence,
+    checkpoint_files,
+    restore,
+)
+from alerting.usecases.definitions.revisions_and_targets import check, sync
 from alerting.usecases.definitions.versions import champion_at, require_revision, serves_twin
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.report_material import gather_material
 from alerting.usecases.training.dataset import fix_features
 from alerting.usecases.training.promote import promote_run

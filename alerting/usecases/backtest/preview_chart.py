@@ -38,11 +38,11 @@ from alerting.reporting.variable_charts import (
     new_panel,
     problem_levels,
 )
-from alerting.usecases.episodes.suppression import never_notified
+from alerting.usecases.episodes.mutes_and_suppression import never_notified
 from alerting.usecases.evaluation.compose import new_episodes
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.model_registry import ModelCache
-from alerting.usecases.trends.samples import read_buckets
+from alerting.usecases.trend_samples import read_buckets
 
 STEP = timedelta(days=1)
 """Time that is evaluated at once."""

@@ -56,7 +56,7 @@ from alerting.readings.history import History, Millis, from_millis, millis, to_m
 from alerting.recommendation.experience import Recognition, recognise
 from alerting.recommendation.levers import narrow
 from alerting.usecases.definitions.versions import with_stored_features
-from alerting.usecases.episodes.changes import EpisodeChanges, update
+from alerting.usecases.episodes.stored_episodes import EpisodeChanges, update
 
 _SOON = timedelta(hours=6)
 _TRY_SOON = timedelta(minutes=5)

@@ -23,7 +23,7 @@ from alerting.kinds.protocol import Refresh, TargetEvaluation
 from alerting.ports import Conflict, EvaluationPorts, ReprocessingRequest
 from alerting.ports.use_cases import id_logger
 from alerting.readings.variable_series import Flags
-from alerting.usecases.episodes.changes import EpisodeChanges
+from alerting.usecases.episodes.stored_episodes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed, Composition, compose_live
 from alerting.usecases.evaluation.reprocess import (
     LateUpdates,

@@ -23,9 +23,9 @@ from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts
 from alerting.readings.history import History
 from alerting.usecases.definitions.versions import describe_answer
-from alerting.usecases.episodes.changes import EpisodeChanges
-from alerting.usecases.notification.muting import as_muted, why_muted_at_raise
-from alerting.usecases.notification.routes import (
+from alerting.usecases.episodes.stored_episodes import EpisodeChanges
+from alerting.usecases.notification.muting_and_summaries import as_muted, why_muted_at_raise
+from alerting.usecases.notification.routing import (
     change_notifications,
     raise_notifications,
     worse_notifications,

@@ -53,8 +53,8 @@ from alerting.ports import (
 )
 from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.variable_series import Flags
-from alerting.usecases.definitions.targets import current_plan
-from alerting.usecases.episodes.changes import EpisodeChanges
+from alerting.usecases.definitions.revisions_and_targets import current_plan
+from alerting.usecases.episodes.stored_episodes import EpisodeChanges
 from alerting.usecases.evaluation.compose import (
     Composed,
     Composition,
@@ -66,7 +66,7 @@ from alerting.usecases.evaluation.compose import (
 )
 from alerting.usecases.evaluation.target import Batch, EvaluationRun
 from alerting.usecases.ingestion.arrivals import LateCounts, route_arrivals
-from alerting.usecases.notification.routes import change_notifications, raise_notifications
+from alerting.usecases.notification.routing import change_notifications, raise_notifications
 
 _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
 _SHORTEST = 60_000  # ms

@@ -47,8 +47,8 @@ from alerting.ports import (
 from alerting.readings.history import NO_TIME, Millis, from_millis, no_instants, to_millis
 from alerting.readings.variable_series import Flags, RaggedReadings, Series, pack, series_of
 from alerting.usecases.definitions.versions import first_instant
-from alerting.usecases.episodes.changes import why_not_in_service
-from alerting.usecases.episodes.suppression import suppressed_between
+from alerting.usecases.episodes.mutes_and_suppression import suppressed_between
+from alerting.usecases.episodes.stored_episodes import why_not_in_service
 from alerting.usecases.ingestion.arrivals import LateCounts
 from alerting.usecases.model_registry import ModelCache
 

@@ -23,8 +23,8 @@ from alerting.definitions.faults import Fault, UserError, name_hint, shown
 from alerting.definitions.fields.definition_checks import faults_against_assets
 from alerting.definitions.revisions import flat_changes
 from alerting.ports import Document, IngestionPorts, Readings
-from alerting.usecases.definitions.checking import all_assets
-from alerting.usecases.documents import Changes, DocumentKind
+from alerting.usecases.definitions.faults_and_alerts import all_assets
+from alerting.usecases.document_life import Changes, DocumentKind
 
 
 @dataclass(frozen=True)

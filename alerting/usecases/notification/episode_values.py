@@ -40,7 +40,7 @@ from alerting.reporting.variable_charts import (
 )
 from alerting.stores.reports import Reports
 from alerting.usecases.model_registry import ModelCache
-from alerting.usecases.trends.charted import levels_in_force
+from alerting.usecases.trend_samples import levels_in_force
 
 _BEFORE = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))
 _AFTER = timedelta(minutes=10)

@@ -27,9 +27,9 @@ from alerting.ports import AuditFilter, OperatorPorts
 from alerting.readings.history import LAST_INSTANT
 from alerting.reporting.phrases import OUTCOME_NAMES, VERDICT_NAMES
 from alerting.reporting.sentences import sentence
-from alerting.usecases.mutes import mutes_between
-from alerting.usecases.notification.muting import describe_matcher
-from alerting.usecases.notification.routes import ROUTES, language_of
+from alerting.usecases.episodes.mutes_and_suppression import mutes_between
+from alerting.usecases.notification.muting_and_summaries import describe_matcher
+from alerting.usecases.notification.routing import ROUTES, language_of
 from alerting.usecases.operators.known_plant import KnownPlant
 from alerting.usecases.operators.operate import Actor
 

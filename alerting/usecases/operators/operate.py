@@ -1,5 +1,8 @@
-"""Actions of operators: acknowledge, confirm, comment, assign, mute. Each is one compare-and-set
-and an audit entry."""
+"""Actions of operators: acknowledge, confirm, comment, assign, mute, give feedback. Each is one
+compare-and-set and an audit entry.
+
+Feedback ("right", "wrong", "I acted on it") is stored for ever, and updates the outcome.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -8,9 +11,17 @@ from typing import Any
 
 from alerting.definitions.alert_definition import Severity, matching_assets
 from alerting.definitions.faults import Conflicting, NotFound, UserError, close_names
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import join_with_and, template, translatable
 from alerting.detection.suppressed_intervals import LineCondition
-from alerting.episodes.episode import TOGETHER, ActorStamp, Episode, Feedback, FirstOut, first_out
+from alerting.episodes.episode import (
+    TOGETHER,
+    ActorStamp,
+    Episode,
+    Feedback,
+    FirstOut,
+    Transition,
+    first_out,
+)
 from alerting.operators.actions_and_mutes import (
     Action,
     EndingEvent,
@@ -28,33 +39,32 @@ from alerting.operators.actions_and_mutes import (
     permit,
     require_length,
 )
-from alerting.ports import (
-    EpisodePorts,
-    EvaluationPorts,
-    MutingPorts,
-    OperatorPorts,
-    Unit,
-)
+from alerting.ports import EpisodePorts, EvaluationPorts, MutingPorts, OperatorPorts, Unit
 from alerting.readings.history import from_millis, to_millis
+from alerting.reporting.phrases import TAKEN_NAMES, VERDICT_NAMES
+from alerting.stores.operators import FeedbackLog
 from alerting.usecases.definitions.versions import newest_of_target, require_revision
-from alerting.usecases.episodes.changes import (
+from alerting.usecases.episodes.mutes_and_suppression import (
+    MutesInForce,
+    end_by_event,
+    line_condition,
+    mutes_at,
+)
+from alerting.usecases.episodes.outcomes import current_progress, update_outcome
+from alerting.usecases.episodes.stored_episodes import (
     EpisodeChanges,
     find_episode,
     forget_open,
     update,
     why_not_evaluated,
 )
-from alerting.usecases.episodes.outcomes import current_progress
-from alerting.usecases.episodes.suppression import line_condition
-from alerting.usecases.mutes import MutesInForce, end_by_event, mutes_at
-from alerting.usecases.notification.muting import (
+from alerting.usecases.notification.muting_and_summaries import (
     audit_subject,
     record_end,
     record_mutes,
     tend_mutes,
 )
-from alerting.usecases.notification.routes import change_notifications
-from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.notification.routing import change_notifications, correct_if_known_late
 
 
 @dataclass(frozen=True)
@@ -511,3 +521,76 @@ def _audited_mute(mute: Mute) -> dict[str, Any]:
     )
     document = asdict(mute)
     return {name: document[name] for name in (*names, "notified") if document[name]}
+
+
+def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = None) -> Episode:
+    """Append the feedback of an operator to an episode and determine its outcome again.
+
+    `given.episode` may be the unique beginning of an id. Of several answers at the same time with
+    the same text `once` one is stored. Raises UserError for an empty answer, and NotFound for an
+    unknown episode.
+    """
+    feedback = replace(given, episode=find_episode(platform.episodes, given.episode).id)
+    if not (
+        feedback.verdict or feedback.acted or feedback.comment or feedback.recommendation_taken
+    ):
+        raise UserError(
+            translatable(
+                "the feedback is empty: give a verdict, an action, a comment, or whether you "
+                "followed the recommendation"
+            )
+        )
+    if feedback.action and not feedback.acted:
+        raise UserError(
+            translatable("an action is given without the mark that you acted; set acted (--acted)")
+        )
+    if feedback.recommendation_taken in ("yes", "partly", "other") and not feedback.acted:
+        raise UserError(
+            f"recommendation_taken {feedback.recommendation_taken} says that you acted; set acted "
+            "(--acted) too"
+        )
+    if feedback.acted_at is not None and feedback.acted_at > feedback.at:
+        raise UserError(
+            f"acted at {feedback.acted_at.isoformat()} lies after now, {feedback.at.isoformat()}"
+        )
+    stored = platform.feedback.append(feedback, once)
+    why = stored.comment or stored.action or ""
+    earlier = [one for one in platform.feedback.for_episode(stored.episode) if one.at < stored.at]
+    platform.audit.add(
+        stored.actor,
+        "feedback",
+        stored.episode,
+        stored.at,
+        _audited_feedback(earlier[-1]) if earlier else None,
+        _audited_feedback(stored),
+        why,
+    )
+    update(
+        platform, feedback.episode, lambda e, _: _record_on_episode(platform.feedback, e, stored)
+    )
+    update_outcome(platform, feedback.episode, feedback.at, correct_if_known_late)
+    determined = platform.episodes.get(feedback.episode)
+    assert determined is not None  # noqa: S101 - episodes are never deleted
+    return determined
+
+
+def _audited_feedback(feedback: Feedback) -> dict[str, object]:
+    fields = ("verdict", "acted", "action", "comment", "recommendation_taken")
+    return {name: getattr(feedback, name) for name in fields}
+
+
+def _record_on_episode(log: FeedbackLog, episode: Episode, feedback: Feedback) -> Episode:
+    """Return the episode with the feedback of the log. After a crash between log and episode the
+    next feedback completes it."""
+    parts = [VERDICT_NAMES[feedback.verdict]] if feedback.verdict else []
+    parts += [translatable("acted")] * feedback.acted + [translatable("commented")] * bool(
+        feedback.comment
+    )
+    parts += [TAKEN_NAMES[feedback.recommendation_taken]] if feedback.recommendation_taken else []
+    transition = Transition("feedback", feedback.at, feedback.actor, join_with_and(*parts))
+    added = () if transition in episode.transitions else (transition,)
+    return replace(
+        episode,
+        feedback=tuple(log.for_episode(episode.id)),
+        transitions=(*episode.transitions, *added),
+    )

@@ -33,7 +33,7 @@ from alerting.ports import (
     Training,
     UpkeepPorts,
 )
-from alerting.usecases.definitions.platform_alerts import (
+from alerting.usecases.definitions.faults_and_alerts import (
     DATABASE,
     DOCUMENT,
     DRIFTED,
@@ -42,8 +42,8 @@ from alerting.usecases.definitions.platform_alerts import (
     WAITING,
     record_faults,
 )
-from alerting.usecases.episodes.suppression import suppressed_between
-from alerting.usecases.notification.routes import DeliveredMessage, delivered_message
+from alerting.usecases.episodes.mutes_and_suppression import suppressed_between
+from alerting.usecases.notification.routing import DeliveredMessage, delivered_message
 from alerting.usecases.platform_health.metrics import (
     DefinitionLag,
     Inventory,

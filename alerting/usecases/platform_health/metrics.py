@@ -9,7 +9,11 @@ from alerting.definitions.alert_definition import SEVERITIES, AssetIndex, Revisi
 from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.ports import PlanPorts, Readings, States, UpkeepPorts
 from alerting.readings.history import NO_TIME, to_millis
-from alerting.usecases.definitions.targets import answering_revisions, list_targets, source_hash_of
+from alerting.usecases.definitions.revisions_and_targets import (
+    answering_revisions,
+    list_targets,
+    source_hash_of,
+)
 from alerting.usecases.ingestion.arrivals import count_late
 
 # Number of definitions, and of assets, with an own label: the most overdue ones, and those with the

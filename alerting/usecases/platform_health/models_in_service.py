@@ -33,13 +33,13 @@ from alerting.ports import DecisionRecord, ModelUnavailable, ReportPorts, Upkeep
 from alerting.ports.use_cases import id_logger
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import from_millis, to_millis
-from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED, record_faults
+from alerting.usecases.definitions.faults_and_alerts import DRIFTED, MISCALIBRATED, record_faults
 from alerting.usecases.definitions.versions import active, answer_at, segments, with_stored_features
-from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
 from alerting.usecases.labels import labelled_intervals
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.platform_health.check import MOST_NAMED
-from alerting.usecases.trends.samples import load_columns, read_buckets
+from alerting.usecases.trend_samples import load_columns, read_buckets
 
 if TYPE_CHECKING:
     from alerting.readings.history import History

@@ -24,7 +24,7 @@ from alerting.ports import (
     silent,
 )
 from alerting.usecases.definitions.versions import require_revision, serves_twin
-from alerting.usecases.evaluation.evaluate import check_unseen, named_version
+from alerting.usecases.evaluation.rounds import check_unseen, named_version
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.imported_files import ReadingSource
 from alerting.usecases.ingestion.tables import Checked, check_readings, refuse_line

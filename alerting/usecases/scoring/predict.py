@@ -39,7 +39,7 @@ from alerting.ports import (
 from alerting.readings.foreign_columns import units_by_name
 from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
-from alerting.usecases.episodes.changes import require_asset
+from alerting.usecases.episodes.stored_episodes import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.sources.deliver import fit_readings

@@ -18,7 +18,7 @@ from alerting.definitions.sources import (
 from alerting.definitions.wording.language import ENGLISH, template
 from alerting.ports import PollReader, SourcePorts, SourceProgress
 from alerting.readings.variable_series import SKEW, rough_duration
-from alerting.usecases.documents import DocumentKind, DocumentReview, StateChange
+from alerting.usecases.document_life import DocumentKind, DocumentReview, StateChange
 
 SOURCES: DocumentKind[SourcePorts, Source] = DocumentKind(
     word="source",

@@ -36,7 +36,7 @@ from alerting.ports import DecisionRecord, Decisions, ModelUnavailable, PlantPor
 from alerting.ports.use_cases import id_logger
 from alerting.reporting import charts as charts_of
 from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
-from alerting.usecases.definitions.platform_alerts import record_model_faults
+from alerting.usecases.definitions.faults_and_alerts import record_model_faults
 from alerting.usecases.definitions.versions import (
     champion_at,
     last_promotion,

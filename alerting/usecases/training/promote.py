@@ -26,8 +26,8 @@ from alerting.ports import (
 )
 from alerting.ports.use_cases import id_logger
 from alerting.reporting.page.decision_text import MAIN_METRICS, decision_markdown
+from alerting.usecases.definitions.faults_and_alerts import record_waiting
 from alerting.usecases.definitions.next_steps import describe_missing_champion
-from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.versions import (
     last_promotion,
     line_of_champions,

@@ -46,9 +46,9 @@ from alerting.readings.history import History, LongHistory, from_millis, millis,
 from alerting.readings.variable_series import Labels, longest_hold
 from alerting.reporting.definition.decisions import explain_waiting, summarise_decision
 from alerting.reporting.page.decision_text import chance_lines
-from alerting.usecases.definitions.platform_alerts import record_waiting
+from alerting.usecases.definitions.faults_and_alerts import record_waiting
 from alerting.usecases.definitions.versions import require_revision
-from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
 from alerting.usecases.labels import labelled_intervals, without_bad_values
 from alerting.usecases.training.dataset import require_model
 

@@ -23,8 +23,8 @@ from alerting.ports import (
 from alerting.reporting import phrases
 from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.page.decision_text import proposed_alert, ranked
+from alerting.usecases.definitions.faults_and_alerts import WAITING, why_waiting
 from alerting.usecases.definitions.next_steps import waiting_proposal
-from alerting.usecases.definitions.platform_alerts import WAITING, why_waiting
 from alerting.usecases.definitions.versions import (
     describe_worse_forecasts,
     last_promotion,

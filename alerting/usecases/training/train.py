@@ -31,7 +31,7 @@ from alerting.reporting.page.decision_text import (
     candidate_metrics,
     describe_experiment,
 )
-from alerting.usecases.definitions.sync import sync
+from alerting.usecases.definitions.revisions_and_targets import sync
 from alerting.usecases.definitions.versions import (
     champion_at,
     require_revision,

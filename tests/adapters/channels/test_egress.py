@@ -20,8 +20,8 @@ from alerting.console.app import create_app
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.ports import DeliveryFailed, Message
 from alerting.settings.environment import Smtp
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.notification.delivery import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, VIEWER, episode
 from tests.helpers.http_receiver import http_receiver

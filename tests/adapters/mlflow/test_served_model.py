@@ -11,7 +11,7 @@ from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.definitions.faults import UserError
 from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.registry import trained_kind_of
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.training.run_files import column_types
 from tests.builders import at

@@ -15,12 +15,12 @@ from alerting.definitions.alert_definition import shard_of
 from alerting.definitions.asset_documents import EventType
 from alerting.ports import EventRow, ReadingRow
 from alerting.stores.database.indexes import INDEXES
-from alerting.usecases.definitions import sync
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions import revisions_and_targets
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.ingestion.assets import ASSETS
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.reports.issue import make_due_reports
 from alerting.usecases.sinks import SINKS
 from alerting.usecases.sources.status import SOURCES
@@ -60,7 +60,9 @@ def platform(real):
     made = platform_on(real, [Mailbox("mail")], HandClock(at(0)))
     made.assets.store_assets([oven()])
     made.assets.put_event_types([EventType(name="failure", duration="instant")])
-    sync.apply(made, [too_hot(allowed_lateness="1h"), too_moist()], "engineer", at(0), "first")
+    revisions_and_targets.apply(
+        made, [too_hot(allowed_lateness="1h"), too_moist()], "engineer", at(0), "first"
+    )
     ROUTES.apply(made, [{"name": "all", "channels": ["mail"], "platform": True}], "engineer", at(0))
     ASSETS.record_edits(made, at(0))
     SOURCES.apply(made, [GATEWAY], "engineer", at(0))

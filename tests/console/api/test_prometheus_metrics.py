@@ -16,8 +16,8 @@ from alerting.console.app import create_app
 from alerting.console.platform_health import FRESH_S, PlatformReader
 from alerting.ports import ReadingRow
 from alerting.usecases.access.audit import BACKUP_MADE
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import Failing

@@ -4,8 +4,8 @@ import pytest
 
 from alerting.definitions.asset_documents import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
+from alerting.usecases import trend_samples, trend_series
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.trends import samples, series
 from tests.builders import at, oven
 from tests.helpers.console.api import VIEWER, episode, expect_problem, read
 
@@ -60,7 +60,7 @@ def test_few_readings_are_given_as_they_are(client, line):
 
 
 def test_many_readings_become_few_points_and_every_extreme_stays(client, line, monkeypatch):
-    monkeypatch.setattr(series, "AS_THEY_ARE", 100)
+    monkeypatch.setattr(trend_series, "AS_THEY_ARE", 100)
     add(line, [(at(700.5), {"temperature": 290.0}), (at(900.5), {"temperature": 110.0})])
     found = one(client, end=DAY, points=50)
     assert 45 <= len(found["t"]) <= 52
@@ -104,8 +104,8 @@ def test_a_computed_variable_has_a_series(client, line):
 def test_readings_are_read_only_as_far_back_as_is_bounded_and_that_is_said(
     client, line, monkeypatch
 ):
-    monkeypatch.setattr(series, "MOST_READINGS", 60)
-    monkeypatch.setattr(samples, "_FIRST", 10 * 60_000)
+    monkeypatch.setattr(trend_series, "MOST_READINGS", 60)
+    monkeypatch.setattr(trend_samples, "_FIRST", 10 * 60_000)
     answer = ask(client, "temperature", end=DAY).json()
     ((first, last),) = answer["unread"]
     assert first == unix(0)

@@ -11,8 +11,7 @@ from alerting.console.documents.previews import PreviewJob, Previews, PreviewsFu
 from alerting.definitions.faults import NotFound, UserError
 from alerting.ports import silent
 from alerting.usecases.backtest.backtest import written_subject
-from alerting.usecases.backtest.past_alarms import SeriesCache
-from alerting.usecases.backtest.preview import preview
+from alerting.usecases.backtest.preview import SeriesCache, preview
 from tests.builders import at, too_hot
 from tests.helpers.console.api import ADMIN, TOKENS, expect_problem
 from tests.helpers.console.often_hot import DAYS, often_hot

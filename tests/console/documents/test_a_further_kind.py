@@ -13,7 +13,7 @@ from alerting.adapters.memory.episodes import MemoryDocumentStore
 from alerting.console.app import create_app
 from alerting.definitions.faults import DocumentRefused, Fault
 from alerting.usecases.document_kinds import KINDS
-from alerting.usecases.documents import DocumentKind
+from alerting.usecases.document_life import DocumentKind
 from tests.helpers.command_line import output, run, write
 from tests.helpers.console.api import ADMIN, TOKENS
 from tests.helpers.console.forms import fields_of

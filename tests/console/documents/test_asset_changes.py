@@ -8,7 +8,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import EventRow, ReadingRow
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
 from tests.builders import at, too_hot

@@ -3,7 +3,7 @@ removed."""
 
 import pytest
 
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.routing import ROUTES
 from tests.builders import at
 from tests.helpers.console.api import ADMIN
 from tests.helpers.console.forms import expect_detail, fields_of

@@ -8,8 +8,8 @@ import pytest
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import ActorStamp
 from alerting.ports import AuditFilter, ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.console.api import OPERATOR, VIEWER, episode

@@ -9,7 +9,7 @@ from alerting.operators.accounts import JOINED
 from alerting.ports import AuditFilter
 from alerting.stores.database.documents import SCHEMA
 from alerting.usecases.access.people import make_link, register_services
-from alerting.usecases.notification.muting import tend_mutes
+from alerting.usecases.notification.muting_and_summaries import tend_mutes
 from alerting.usecases.upkeep import retain
 from tests.builders import at, too_hot
 from tests.helpers.console.audited_plant import ACCOUNT, AuditedPlant

@@ -28,7 +28,7 @@ from alerting.ports import AuditFilter
 from alerting.usecases.access import people
 from alerting.usecases.access.people import end_session
 from alerting.usecases.access.sign_in import create_token, revoke_token
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import OPERATOR, TOKENS, episode, expect_problem
 from tests.helpers.console.pages import ADMIN_TOKEN, csrf_of, lacks, log_in, send_form

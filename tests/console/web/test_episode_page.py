@@ -21,7 +21,7 @@ from alerting.episodes.episode import (
 )
 from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import Score
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from tests.builders import at, oven
 from tests.helpers.console.api import OPERATOR, episode, expect_problem
 from tests.helpers.console.episode_page import browser_of, hot_now, read, risky

@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.training.due import begin_training, end_run
 from tests.builders import at, oven, too_hot, too_moist

@@ -14,8 +14,8 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import EventRow, ReadingRow
 from alerting.reporting.definition.money import Amount, DefinitionNumbers, Money
 from alerting.reporting.estimates import to_document
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode

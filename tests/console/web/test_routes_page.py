@@ -7,8 +7,8 @@ from alerting.console.app import create_app
 from alerting.definitions.routes_and_sinks import Route
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.routing import ROUTES
 from tests.builders import at
 from tests.helpers.console.api import TOKENS, VIEWER, episode
 from tests.helpers.console.pages import VIEWER_TOKEN, lacks, log_in, send_form, text_of

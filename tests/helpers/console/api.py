@@ -16,7 +16,7 @@ from alerting.episodes.episode import (
     Transition,
     episode_id,
 )
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
 

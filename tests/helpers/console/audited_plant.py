@@ -16,7 +16,7 @@ from alerting.adapters.channels.links import SignedLinks
 from alerting.cli import main
 from alerting.definitions.sources import parse_source
 from alerting.notifications.notification import Notification
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import store_messages
 from alerting.usecases.upkeep import maintain

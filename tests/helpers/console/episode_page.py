@@ -7,10 +7,10 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, episode
 from tests.in_memory_platform import in_memory_platform

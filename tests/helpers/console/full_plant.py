@@ -26,10 +26,10 @@ from alerting.ports import (
     Training,
 )
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.operators.handover import ChosenShift, write_note
 from alerting.usecases.operators.operate import Actor
 from alerting.usecases.sinks import SINKS

@@ -6,7 +6,7 @@ from functools import cache
 
 from alerting.console.app import create_app
 from alerting.usecases.access.people import register_services
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.sinks import SINKS
 from alerting.usecases.sources.poll import Readers
 from alerting.usecases.sources.status import SOURCES

@@ -6,10 +6,10 @@ from alerting.definitions.alert_definition import SEVERITIES, Costs, Problem
 from alerting.definitions.asset_documents import EventType, Variable
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.ports import EventRow, ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, plan_round
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate, plan_round
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.fields import leaves, once_per_change
 from tests.in_memory_platform import Mailbox, in_memory_platform

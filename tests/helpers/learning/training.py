@@ -4,7 +4,7 @@ import numpy as np
 
 from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
 from tests.builders import at, oven

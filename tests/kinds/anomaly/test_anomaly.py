@@ -16,7 +16,7 @@ from alerting.learning.models.trained import ModelRefused
 from alerting.usecases.explain import why
 from alerting.usecases.model_registry import load_model
 from alerting.usecases.notification.episode_values import chart_of
-from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.training.promote import model_history
 from tests.builders import at
 from tests.helpers.fan_line import ASSET, BROKEN, DAY, END, REPAIRED, TRAINED, fan, rows

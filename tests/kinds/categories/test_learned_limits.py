@@ -29,8 +29,8 @@ from alerting.ports import EventRow, ModelUnavailable, ReadingRow
 from alerting.readings.history import from_millis, in_memory, to_millis
 from alerting.reporting.variable_charts import describe
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.episode_values import chart_of, draw_episode

@@ -12,8 +12,8 @@ from alerting.learning.features.plan import UsualCount
 from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import register_model
 from tests import small_models

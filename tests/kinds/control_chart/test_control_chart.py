@@ -6,7 +6,7 @@ import re
 import pytest
 
 from alerting.kinds.control_chart import training
-from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.explain import why
 from alerting.usecases.model_registry import load_model
 from alerting.usecases.notification.episode_values import chart_of

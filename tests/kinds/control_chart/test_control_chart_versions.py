@@ -26,9 +26,8 @@ from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.readings.history import in_memory
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.definitions.targets import current_plan
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply, current_plan
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings, route_arrivals
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluate_part, evaluated_to, sources_of

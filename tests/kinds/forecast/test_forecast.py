@@ -17,8 +17,8 @@ from alerting.kinds.forecast import verification
 from alerting.kinds.forecast.verification import compare_forecasts, coverage_of, share_of_samples
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.readings.history import to_millis
-from alerting.usecases.definitions.platform_alerts import MISCALIBRATED
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.faults_and_alerts import MISCALIBRATED
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.explain import why

@@ -15,7 +15,7 @@ from alerting.adapters.mongo.mongo import open_database
 from alerting.local.prepare import prepare
 from alerting.ports import ReadingRow
 from alerting.settings.environment import Settings
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.wiring import open_platform
 from tests.builders import at, oven, too_hot
@@ -37,8 +37,8 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk.execution_time.supervisor import supervise_task
 from alerting.adapters.mongo.prepare import code_hash
 from alerting.settings.environment import read_settings
-from alerting.usecases.evaluation.evaluate import evaluate_shard, plan_round
-from alerting.usecases.notification.deliver import deliver_now
+from alerting.usecases.evaluation.rounds import evaluate_shard, plan_round
+from alerting.usecases.notification.delivery import deliver_now
 from alerting.wiring import open_platform
 
 minute, now = timedelta(minutes=1), datetime.fromisoformat(sys.argv[1])

@@ -18,12 +18,12 @@ from alerting.local.backup import restore_backup, save_backup
 from alerting.local.prepare import prepare
 from alerting.settings.environment import Settings
 from alerting.settings.home_folder import database_of
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import load_model
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.training.train import train
 from tests.builders import at, oven
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.ports import Conflict
-from alerting.usecases.episodes.changes import EpisodeChanges
+from alerting.usecases.episodes.stored_episodes import EpisodeChanges
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 from tests.helpers.notifications import notice

@@ -6,9 +6,14 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 
 from alerting.episodes.evaluation_plan import EvaluationPlan, SourceHash
-from alerting.usecases.definitions import targets
-from alerting.usecases.definitions.sync import apply, sync
-from alerting.usecases.definitions.targets import current_plan, read_edits, source_hash_of
+from alerting.usecases.definitions import revisions_and_targets
+from alerting.usecases.definitions.revisions_and_targets import (
+    apply,
+    current_plan,
+    read_edits,
+    source_hash_of,
+    sync,
+)
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import HandClock, platform_on
 
@@ -48,7 +53,9 @@ def test_after_any_edits_the_plan_is_that_of_all_definitions(stores, monkeypatch
     draw = random.Random(0)
     platform = plant(stores)
     whole = []
-    monkeypatch.setattr(targets, "sync", lambda *given: whole.append(given) or sync(*given))
+    monkeypatch.setattr(
+        revisions_and_targets, "sync", lambda *given: whole.append(given) or sync(*given)
+    )
     alone = 0
     for minute in range(1, 17):
         platform.clock.instant = at(minute)
@@ -67,7 +74,9 @@ def test_after_any_edits_the_plan_is_that_of_all_definitions(stores, monkeypatch
 def test_a_faulty_edit_is_told_once_and_its_last_valid_revision_stays(stores, monkeypatch):
     platform = plant(stores)
     first = current_plan(platform)
-    monkeypatch.setattr(targets, "sync", lambda *_: pytest.fail("all definitions were read"))
+    monkeypatch.setattr(
+        revisions_and_targets, "sync", lambda *_: pytest.fail("all definitions were read")
+    )
     platform.definitions.store_document(too_hot(variable="unknown"))
     assert current_plan(platform) == first
     (alert,) = platform.platform_alerts.open()

@@ -9,14 +9,14 @@ from alerting.definitions.revisions import question_hash
 from alerting.kinds.validation import parse_definition
 from alerting.learning.metrics.graded_values import GradedValues
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply, check
+from alerting.usecases.definitions.revisions_and_targets import apply, check
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.scoring.predict import predict
 from alerting.usecases.training.train import train
-from alerting.usecases.trends.charted import load_served_values
+from alerting.usecases.trend_samples import load_served_values
 from tests.builders import at
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.lab_line import (

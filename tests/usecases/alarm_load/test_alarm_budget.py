@@ -16,9 +16,9 @@ from alerting.operators.alarm_load import PositionLoad
 from alerting.readings.history import History
 from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.usecases.alarm_load.budget_gate import forecasts
-from alerting.usecases.alarm_load.changes import DEFINITIONS
-from alerting.usecases.definitions import sync
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions import revisions_and_targets
+from alerting.usecases.document_kinds import DEFINITIONS
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.upkeep import maintain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.frame_readings import OneByOne
@@ -73,7 +73,9 @@ def document(**changes):
 
 
 def foreseen(platform, *documents):
-    return forecasts(platform, sync.plan(platform, documents), platform.clock.now())
+    return forecasts(
+        platform, revisions_and_targets.plan(platform, documents), platform.clock.now()
+    )
 
 
 def gated(platform, *documents, accepted=""):
@@ -92,7 +94,9 @@ def load_of(platform, *documents):
 
 
 def live(platform):
-    sync.apply(platform, [document()], "engineer", at(0) - timedelta(minutes=1), "test")
+    revisions_and_targets.apply(
+        platform, [document()], "engineer", at(0) - timedelta(minutes=1), "test"
+    )
     evaluate(platform, None, at(NOW))
     return platform
 
@@ -118,7 +122,7 @@ def test_what_is_there_already_is_counted_for_its_position_and_not_for_others():
     platform = plant()
     platform.assets.store_assets([other("mixer-1", "dough"), other("oven-9", "baker")])
     there = document(name="other", assets=["oven-9", "mixer-1"], above=999)
-    sync.apply(platform, [there], "engineer", at(0), "test")
+    revisions_and_targets.apply(platform, [there], "engineer", at(0), "test")
     for minute, asset in product(range(0, NOW, 60), ("oven-9", "mixer-1")):
         found = episode(minute, id=f"{asset}-{minute}", definition="other", asset=asset)
         platform.episodes.insert(replace(found, condition="closed", closed_at=found.raised_at))

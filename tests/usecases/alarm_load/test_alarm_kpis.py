@@ -5,8 +5,8 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.ports import DecisionRecord
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.episodes import closed, episode
 from tests.helpers.ovens import define, feed, oven_platform

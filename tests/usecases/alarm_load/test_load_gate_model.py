@@ -11,8 +11,8 @@ from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord
 from alerting.usecases.alarm_load.budget_gate import forecasts
-from alerting.usecases.definitions import sync
-from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.definitions import revisions_and_targets
+from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import register_model
 from tests import small_models
@@ -30,7 +30,7 @@ def line():
     made = in_memory_platform()
     made.assets.store_assets([history.asset])
     add_readings(made, small_models.rows_of(history.readings), small_models.START)
-    sync.apply(
+    revisions_and_targets.apply(
         made,
         [definition_document(small_models.definition())],
         "engineer",
@@ -55,7 +55,9 @@ def foreseen(line, monkeypatch, training_cutoff, **changes):
     monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
     platform = replace(line, budget=AlarmBudget("refuse", per_day=1))
     document = definition_document(small_models.definition(severity="high", **changes))
-    [forecast] = forecasts(platform, sync.plan(platform, [document]), platform.clock.now())
+    [forecast] = forecasts(
+        platform, revisions_and_targets.plan(platform, [document]), platform.clock.now()
+    )
     return forecast
 
 

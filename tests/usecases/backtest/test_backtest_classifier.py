@@ -11,8 +11,8 @@ import pytest
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.faults import UserError
 from alerting.usecases.backtest.backtest import backtest, written_subject
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.training.train import train
 from tests.builders import at, history, oven, too_moist
 from tests.frame_readings import FrameReadings

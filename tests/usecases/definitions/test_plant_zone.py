@@ -6,12 +6,17 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerting.definitions.revisions import definition_document
-from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.definitions.next_steps import clock_times
+from alerting.usecases.definitions.revisions_and_targets import (
+    DEFINITION_DOCUMENTS,
+    apply,
+    plan,
+    sync,
+)
 from alerting.usecases.definitions.scenarios import run_scenarios
-from alerting.usecases.definitions.sync import DEFINITION_DOCUMENTS, apply, plan, sync
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.document_kinds import DEFINITIONS
+from alerting.usecases.notification.routing import ROUTES
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
 

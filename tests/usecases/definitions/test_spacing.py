@@ -8,13 +8,12 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow, silent
-from alerting.usecases.alarm_load.changes import DEFINITIONS
 from alerting.usecases.backtest.backtest import written_subject
-from alerting.usecases.backtest.past_alarms import SeriesCache
-from alerting.usecases.backtest.preview import preview
-from alerting.usecases.definitions.checking import warnings_of
+from alerting.usecases.backtest.preview import SeriesCache, preview
+from alerting.usecases.definitions.faults_and_alerts import warnings_of
+from alerting.usecases.definitions.revisions_and_targets import check
 from alerting.usecases.definitions.scenarios import run_scenarios
-from alerting.usecases.definitions.sync import check
+from alerting.usecases.document_kinds import DEFINITIONS
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform

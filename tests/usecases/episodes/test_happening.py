@@ -11,9 +11,9 @@ from alerting.definitions.asset_documents import EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_document
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.episodes.outcomes import current_progress
-from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operators import operate
 from tests.helpers.coming_true import CRITICAL, HELD, NORMAL, Line, at, warned

@@ -3,7 +3,7 @@ notifications."""
 
 import pytest
 
-from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.evaluation.rounds import evaluate_past
 from tests.helpers.coming_true import Line, at, warned
 
 pytestmark = pytest.mark.usefixtures("last_humidity")

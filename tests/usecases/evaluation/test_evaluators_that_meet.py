@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from tests.builders import at, too_hot
 from tests.helpers.killed_processes import (
     before_each_command,

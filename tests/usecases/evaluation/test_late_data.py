@@ -5,10 +5,9 @@ import pytest
 
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
-from alerting.usecases.episodes.changes import episodes_of
+from alerting.usecases.episodes.stored_episodes import episodes_of
 from alerting.usecases.ingestion.arrivals import add_readings, remove_readings
-from alerting.usecases.operators.feedback import give_feedback
-from alerting.usecases.operators.operate import Actor, acknowledge
+from alerting.usecases.operators.operate import Actor, acknowledge, give_feedback
 from tests.builders import at
 from tests.helpers.late_line import Line
 from tests.helpers.stores import states_of

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import register_model
 from tests import small_models

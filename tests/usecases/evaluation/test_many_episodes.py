@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.usecases.evaluation import batch
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from tests.builders import at
 from tests.helpers.late_line import Line
 from tests.helpers.notifications import notifications_of

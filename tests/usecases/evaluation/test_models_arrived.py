@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import register_model
 from alerting.usecases.training.train import train

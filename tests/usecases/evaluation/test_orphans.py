@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import close_orphans, plan_round
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import close_orphans, plan_round
+from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.operators import operate
 from alerting.usecases.upkeep import maintain
 from tests.builders import at, too_hot

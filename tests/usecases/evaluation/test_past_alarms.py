@@ -1,8 +1,8 @@
 """Alarms found by evaluating past days: they fill the figures of the first days, and say so."""
 
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from tests.builders import at, too_hot
 from tests.helpers.late_line import Line
 

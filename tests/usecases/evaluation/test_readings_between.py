@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.adapters.mongo.mongo import open_stores
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from tests.builders import at
 from tests.helpers.killed_processes import restore
 from tests.helpers.late_line import Line

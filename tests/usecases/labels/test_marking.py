@@ -19,8 +19,8 @@ from alerting.usecases.labels import (
     undo_label,
     without_bad_values,
 )
-from alerting.usecases.trends.samples import read_buckets
-from alerting.usecases.trends.series import read_series
+from alerting.usecases.trend_samples import read_buckets
+from alerting.usecases.trend_series import read_series
 from alerting.usecases.upkeep import roll_up
 from tests.builders import at
 from tests.helpers.refusals import assert_refused

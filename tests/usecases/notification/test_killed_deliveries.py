@@ -9,11 +9,11 @@ import pytest
 
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.routing import ROUTES
 from tests.builders import at, oven, too_hot
 from tests.helpers.killed_processes import (
     Commands,

@@ -5,8 +5,8 @@ import pytest
 
 from alerting.episodes.episode import OutcomeRecord, Transition
 from alerting.episodes.prediction_rule import HORIZON_PASSED
-from alerting.usecases.episodes.changes import EpisodeChanges
-from alerting.usecases.notification.routes import correct_if_known_late
+from alerting.usecases.episodes.stored_episodes import EpisodeChanges
+from alerting.usecases.notification.routing import correct_if_known_late
 from alerting.usecases.operators import operate
 from tests.builders import at as minute_of
 from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned  # noqa: F401 - fixture

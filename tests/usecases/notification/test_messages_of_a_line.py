@@ -2,9 +2,9 @@
 
 from alerting.definitions.asset_documents import Asset
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.routing import ROUTES
 from tests.builders import at, oven, too_hot
 from tests.helpers.mutes import mute_target
 from tests.helpers.ovens import ANN, run

@@ -9,11 +9,11 @@ import pytest
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.serve import HealthMonitor
 from alerting.ports import Disk, ModelUnavailable
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.upkeep import maintain
 from tests.builders import at
 from tests.humid_line import DAY, humid_oven, learned_quickly, line

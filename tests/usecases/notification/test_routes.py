@@ -6,7 +6,7 @@ import pytest
 from alerting.adapters.memory.episodes import MemoryAudit, MemoryDocumentStore
 from alerting.definitions.faults import UserError
 from alerting.ports import RoutePorts
-from alerting.usecases.notification.routes import ROUTES
+from alerting.usecases.notification.routing import ROUTES
 from tests.builders import at
 
 pytestmark = pytest.mark.fast

@@ -3,12 +3,12 @@ from datetime import timedelta
 import pytest
 
 from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operators import known_plant as gaps_module
 from alerting.usecases.operators.known_plant import RecentPlant, find_gaps, read_plant
-from alerting.usecases.operators.overview import NowFilters, read_now
+from alerting.usecases.operators.present_state import NowFilters, read_now
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
 

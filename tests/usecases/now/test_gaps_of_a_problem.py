@@ -5,7 +5,7 @@ import pytest
 
 from alerting.definitions.wording.language import language
 from alerting.usecases.operators.known_plant import read_plant
-from alerting.usecases.operators.overview import NowFilters, read_now
+from alerting.usecases.operators.present_state import NowFilters, read_now
 from tests.helpers.coming_true import NORMAL, Line, last_humidity, warned  # noqa: F401 - fixture
 
 pytestmark = pytest.mark.usefixtures("last_humidity")

@@ -23,7 +23,7 @@ from alerting.notifications.notification import (
     unseal,
 )
 from alerting.settings.home_folder import load_or_create_key
-from alerting.usecases.operators.links import use_link
+from alerting.usecases.operators.links_and_misses import use_link
 from tests.builders import at, threshold
 from tests.helpers.episodes import episode
 from tests.in_memory_platform import Mailbox, in_memory_platform

@@ -7,8 +7,8 @@ import pytest
 
 from alerting.definitions.faults import NotFound, UserError
 from alerting.learning.data.labels import LEFT_OUT, POSITIVE, collect_misses, relabel
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.operators.misses import report_miss
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.operators.links_and_misses import report_miss
 from alerting.usecases.operators.operate import Actor
 from tests import small_models
 from tests.builders import at, oven, too_hot

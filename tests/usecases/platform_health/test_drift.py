@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from alerting.definitions.wording.language import language
-from alerting.usecases.definitions.platform_alerts import DRIFTED
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.faults_and_alerts import DRIFTED
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.labels import mark_interval
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.platform_health.models_in_service import (
     check_drift,
     compare_hours,

@@ -6,10 +6,10 @@ from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DecisionRecord, ReadingRow, Training
 from alerting.usecases.alarm_load.definition_overview import LastRuns, last_runs
-from alerting.usecases.definitions.platform_alerts import record_waiting
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.faults_and_alerts import record_waiting
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.definitions.versions import require_revision
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform

@@ -14,7 +14,7 @@ from alerting.ports import (
     ReadingRow,
     Training,
 )
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.platform_health.check import (
     AssetFreshness,

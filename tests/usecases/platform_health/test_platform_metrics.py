@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from alerting.ports import ReadingRow
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.platform_health.metrics import (
     DefinitionLag,
     platform_metrics,

@@ -13,11 +13,11 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import PastEvaluation, ReadingRow
 from alerting.reporting.periods import read_period
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.reports import make
 from alerting.usecases.reports.issue import (
     FAILED,

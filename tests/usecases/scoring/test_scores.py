@@ -14,8 +14,8 @@ from alerting.adapters.predictions import score_file, write_scores
 from alerting.definitions.faults import NotFound
 from alerting.episodes.advice import split_reasons
 from alerting.ports import FixedClock
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.explain import why
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.scoring import past_scores

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from alerting.definitions.alert_definition import SHARDS
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.arrived import (
     ArrivedRows,
     PromptEvaluation,
     evaluate_arrived,
     plan_arrived,
 )
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.deliver import deliver_now
+from alerting.usecases.notification.delivery import deliver_now
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.late_line import FIELDS, Line

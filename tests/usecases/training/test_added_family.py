@@ -11,7 +11,7 @@ from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.fields import learning
 from alerting.kinds.validation import parse_definition
 from alerting.learning.models.families.contract import get_family
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import load_model
 from tests.builders import at, classifier

@@ -14,8 +14,8 @@ from alerting.learning.features.build import build_features
 from alerting.learning.selection.choice import find_present, threshold_alert
 from alerting.readings.history import to_millis
 from alerting.reporting.page.decision_text import decision_markdown, proposed_alert
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.model_registry import load_model
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.run_files import load_dataset

@@ -12,9 +12,9 @@ from alerting.definitions.asset_documents import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import from_millis, millis
 from alerting.usecases.backtest.backtest import events_of
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
-from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.report_material import gather_material

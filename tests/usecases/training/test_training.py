@@ -23,11 +23,11 @@ from alerting.learning.features.planning import DerivedFeatures
 from alerting.learning.search.candidates import candidate_from_files
 from alerting.ports import TrainingLimits
 from alerting.reporting.page.decision_text import cut_short_lines, decision_markdown
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import export_onnx, load_model
-from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.dataset import dataset_of
 from alerting.usecases.training.promote import model_history, promote_run

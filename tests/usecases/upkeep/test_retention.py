@@ -7,8 +7,8 @@ import pytest
 
 from alerting.definitions.operating_limits import Retention
 from alerting.ports import DecisionRecord, PastEvaluation, ReadingRow, Score
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.upkeep import retain
 from tests.builders import at, oven, too_hot, too_moist

@@ -13,13 +13,13 @@ from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.models.files import REFIT
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.definitions.versions import champion_at
-from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.model_registry import ModelCache
-from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.training.compare import compare_run, review_refit
 from alerting.usecases.training.due import find_due_trainings
 from alerting.usecases.training.promote import model_history, promote_run, rollback

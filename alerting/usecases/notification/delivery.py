@@ -1,8 +1,12 @@
 """Deliver due notifications: claim, deliver, record. Delivery is at least once, with a key that
-never changes."""
+never changes.
+
+Overview of notifications: every route with its channels, waiting notifications, dead letters; and
+the test of a route.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -10,6 +14,7 @@ from typing import Any
 
 from alerting.definitions.asset_documents import asset_titles
 from alerting.definitions.faults import NotFound, UserError, format_duration, shown
+from alerting.definitions.fields.names_and_times import end_of
 from alerting.definitions.routes_and_sinks import Route, is_for
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
 from alerting.definitions.wording.language import Language, template, translatable
@@ -20,28 +25,27 @@ from alerting.notifications.notification import (
     new_message,
     retry_delay,
 )
-from alerting.notifications.policy import channels_of
-from alerting.ports import (
-    Change,
-    Channel,
-    DeliveryFailed,
-    DeliveryPorts,
-    Message,
-)
+from alerting.notifications.policy import channels_of, is_on_shift
+from alerting.ports import Change, Channel, DeliveryFailed, DeliveryPorts, Message
 from alerting.ports.use_cases import id_logger, log_run
 from alerting.reporting.phrases import clock_time
-from alerting.usecases.definitions.platform_alerts import record_document_faults
-from alerting.usecases.episodes.changes import opposite_open
+from alerting.usecases.definitions.faults_and_alerts import record_document_faults
+from alerting.usecases.episodes.stored_episodes import opposite_open
 from alerting.usecases.notification.episode_values import draw_episode, draw_report, present_value
-from alerting.usecases.notification.messages import content_message, is_later, message
-from alerting.usecases.notification.muting import record_suppression, tend_mutes, withhold
-from alerting.usecases.notification.routes import (
+from alerting.usecases.notification.message_texts import content_message, is_later, message
+from alerting.usecases.notification.muting_and_summaries import (
+    record_suppression,
+    summarise,
+    tend_mutes,
+    waits_for_others,
+    withhold,
+)
+from alerting.usecases.notification.routing import (
     ROUTES,
     language_of,
     platform_notifications,
     timed_notifications,
 )
-from alerting.usecases.notification.summaries import summarise, waits_for_others
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -463,3 +467,118 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     said = {channel: str(result) for channel, result in results.items()}
     platform.audit.add(actor, "test message sent", name, now, None, said)
     return results
+
+
+LOOK_BACK = timedelta(days=8)
+"""Age of the oldest deliveries shown: a week, for a weekly heartbeat, and a day of delay."""
+_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class ChannelStatus:
+    """One channel, over all routes. `last_delivery`: None if there was none since
+    `RoutesOverview.since`."""
+
+    name: str
+    configured: bool
+    last_delivery: datetime | None
+    waiting: int
+    dead: int
+
+
+@dataclass(frozen=True)
+class RouteStatus:
+    """One route. `channels`: its own, then those of its escalation only; `quiet_until`: None
+    outside quiet hours.
+
+    `last_heartbeat`: when its last heartbeat was delivered, by channel; absent without any since
+    `RoutesOverview.since`.
+    """
+
+    route: Route
+    on_shift: bool
+    quiet_until: datetime | None
+    channels: tuple[str, ...]
+    last_heartbeat: Mapping[str, datetime]
+
+
+@dataclass(frozen=True)
+class RoutesOverview:
+    """Overview at an instant. `faulty`: unused routes with their faults; `more_waiting`: not all
+    waiting messages are listed."""
+
+    at: datetime
+    since: datetime
+    routes: tuple[RouteStatus, ...]
+    faulty: Mapping[str, Sequence[str]]
+    channels: tuple[ChannelStatus, ...]
+    waiting: tuple[Notification, ...]
+    more_waiting: bool
+    dead: tuple[Notification, ...]
+
+
+def routes_overview(platform: DeliveryPorts, now: datetime) -> RoutesOverview:
+    """Return the overview of routes, channels and waiting messages now."""
+    since = now - LOOK_BACK
+    routes, faulty = ROUTES.read(platform)
+    waiting = platform.notifications.waiting(_SHOWN + 1)
+    dead = platform.notifications.dead()
+    sent = platform.notifications.sent_since(since)
+    named = {channel for route in routes for channel in channels_of(route)}
+    channels = _channels(platform.channels, named, _latest_sent(sent), waiting, dead)
+    statuses = tuple(_route_status(route, sent, now) for route in routes)
+    return RoutesOverview(
+        now,
+        since,
+        statuses,
+        faulty,
+        channels,
+        tuple(waiting[:_SHOWN]),
+        len(waiting) > _SHOWN,
+        tuple(dead),
+    )
+
+
+def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> dict[str, str]:
+    """Send a test message to every channel of a route. Return `sent` or the fault by channel.
+
+    Raises UserError if the route is faulty, NotFound if there is none of this name.
+    """
+    routes, faulty = ROUTES.read(platform)
+    if name in faulty:
+        raise UserError(f"route {name!r} is faulty and not used: {'; '.join(faulty[name])}")
+    if all(route.name != name for route in routes):
+        raise NotFound(f"there is no route {name!r}; see: alerting list routes")
+    return send_test(platform, name, actor, now)
+
+
+def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> RouteStatus:
+    heartbeats = _latest_sent(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:"))
+    return RouteStatus(
+        route,
+        is_on_shift(route, now),
+        end_of(route.quiet, route.zone, now),
+        channels_of(route),
+        heartbeats,
+    )
+
+
+def _latest_sent(sent: Iterable[Notification]) -> dict[str, datetime]:
+    """Return the last delivery by channel."""
+    delivered = sorted((n.delivered_at, n.channel) for n in sent if n.delivered_at is not None)
+    return {channel: at for at, channel in delivered}
+
+
+def _channels(
+    configured: Collection[str],
+    named: Collection[str],
+    sent: Mapping[str, datetime],
+    waiting: Iterable[Notification],
+    dead: Iterable[Notification],
+) -> tuple[ChannelStatus, ...]:
+    waits = Counter(message.channel for message in waiting)
+    given_up = Counter(letter.channel for letter in dead)
+    names = sorted({*configured, *named, *waits, *given_up})
+    return tuple(
+        ChannelStatus(c, c in configured, sent.get(c), waits[c], given_up[c]) for c in names
+    )

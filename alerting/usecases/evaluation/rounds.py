@@ -31,19 +31,22 @@ from alerting.ports import (
 )
 from alerting.ports.use_cases import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
+from alerting.usecases.definitions.faults_and_alerts import record_model_faults
 from alerting.usecases.definitions.next_steps import ChampionPorts, describe_missing_champion
-from alerting.usecases.definitions.platform_alerts import record_model_faults
-from alerting.usecases.definitions.sync import sync
-from alerting.usecases.definitions.targets import current_plan, find_current_plan
+from alerting.usecases.definitions.revisions_and_targets import (
+    current_plan,
+    find_current_plan,
+    sync,
+)
 from alerting.usecases.definitions.versions import last_promotion, require_revision, segments
-from alerting.usecases.episodes.changes import (
+from alerting.usecases.episodes.outcomes import determine_due_outcomes
+from alerting.usecases.episodes.stored_episodes import (
     EpisodeChanges,
     forget_open,
     update,
     why_not_in_service,
     without_asset,
 )
-from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_batch
 from alerting.usecases.evaluation.reprocess import (
     base_states,
@@ -62,7 +65,7 @@ from alerting.usecases.evaluation.target import (
     starts_of,
 )
 from alerting.usecases.model_registry import ModelCache
-from alerting.usecases.notification.routes import change_notifications, correct_if_known_late
+from alerting.usecases.notification.routing import change_notifications, correct_if_known_late
 
 _log = id_logger(__name__)
 

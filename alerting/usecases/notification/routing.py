@@ -39,9 +39,9 @@ from alerting.ports import (
     PlatformAlerts,
     RoutePorts,
 )
-from alerting.usecases.documents import DocumentKind
-from alerting.usecases.episodes.changes import EpisodeChanges
-from alerting.usecases.notification.messages import content_message
+from alerting.usecases.document_life import DocumentKind
+from alerting.usecases.episodes.stored_episodes import EpisodeChanges
+from alerting.usecases.notification.message_texts import content_message
 
 if TYPE_CHECKING:
     from alerting.stores.episodes import MongoNotifications

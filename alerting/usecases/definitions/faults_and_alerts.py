@@ -1,7 +1,14 @@
-"""Check documents of definitions: by themselves, against the known assets, beside each other, and
-by the spacing of the stored readings."""
+"""Faults of definitions, and alerts about the platform itself.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+Documents are checked by themselves, against the known assets, beside each other, and by the spacing
+of the stored readings.
+
+Alerts are opened on faults that an engineer must correct so that the other alerts can be trusted.
+The process that finds a fault opens an alert, and the next one that finds it gone resolves it.
+Idempotent.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +17,7 @@ from alerting.deferred import np
 from alerting.definitions.alert_definition import (
     AssetIndex,
     Definition,
+    ModelDefinition,
     TrainedDefinition,
     matching_assets,
 )
@@ -22,12 +30,26 @@ from alerting.definitions.fields.definition_checks import (
     training_warnings,
 )
 from alerting.definitions.revisions import in_plant_zone
-from alerting.definitions.wording.language import join_with_or, joined, translatable
+from alerting.definitions.wording.language import (
+    Translatable,
+    join_with_or,
+    joined,
+    template,
+    translatable,
+)
 from alerting.kinds.normal_definition import NormalDefinition
 from alerting.kinds.reading_spacing import LEAST, Lasting, NeedsSpacing, describe_unfulfillable
 from alerting.kinds.registry import kind_of
 from alerting.kinds.validation import parse_definition, readable_part
-from alerting.ports import Assets, DefinitionPorts, Document, FaultyDocument, PlantPorts
+from alerting.ports import (
+    Assets,
+    DefinitionPorts,
+    Definitions,
+    Document,
+    FaultyDocument,
+    PlantPorts,
+    PlatformAlerts,
+)
 from alerting.readings.history import Millis
 from alerting.readings.variable_series import value_times
 
@@ -303,3 +325,120 @@ def _newest_times(platform: PlantPorts, asset: Asset, name: str, last: datetime)
         if len(found) >= (_ENOUGH if length == _LENGTHS[0] else 5 * LEAST):
             break
     return found
+
+
+UNREADABLE = template("champion unreadable")
+FAULTY = template("definition faulty")
+DOCUMENT = template("document faulty")
+WAITING = template("approval waiting")
+MISCALIBRATED = template("model miscalibrated")
+DRIFTED = template("inputs drifted")
+DATABASE = template("database away")
+LOAD = template("alarm load")
+ANSWER = " Answer: "  # what alerts of earlier versions say behind why a version waits
+
+
+def record_model_faults(
+    alerts: PlatformAlerts, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime
+) -> None:
+    """Open and resolve alerts after an evaluation of these definitions. `faults`: by name, why a
+    champion could not be read."""
+    if evaluated:
+        current = {name: faults[name] for name in evaluated if name in faults}
+        record_faults(alerts, UNREADABLE, current, at, lambda name: name in evaluated)
+
+
+def record_faults(
+    alerts: PlatformAlerts,
+    kind: str,
+    faults: Mapping[str, str],
+    at: datetime,
+    is_checked: Callable[[str], bool],
+) -> None:
+    """Open alerts on these faults (reason by subject), and resolve those on other subjects that
+    were checked."""
+    still = {a.subject: a.reason for a in alerts.open() if a.kind == kind}
+    for subject, reason in faults.items():
+        if still.get(subject) != reason:
+            alerts.report(kind, subject, reason, at)
+    for subject in still.keys() - faults.keys():
+        if is_checked(subject):
+            alerts.resolve(kind, subject, at)
+
+
+def forget_deleted(
+    alerts: PlatformAlerts,
+    definitions: Definitions,
+    documented: Collection[str] | None,
+    at: datetime,
+) -> None:
+    """Resolve the alerts on definitions without a document, and those on models of definitions that
+    use none. `documented`: definitions with a document; None: all of them."""
+    for alert in alerts.open():
+        is_deleted = (
+            alert.kind == FAULTY and documented is not None and alert.subject not in documented
+        )
+        idle = alert.kind in (UNREADABLE, WAITING) and not _uses_champion(
+            definitions, alert.subject
+        )
+        if is_deleted or idle:
+            alerts.resolve(alert.kind, alert.subject, at)
+
+
+def _uses_champion(definitions: Definitions, name: str) -> bool:
+    newest = definitions.newest_revision(name)
+    return (
+        newest is not None
+        and newest.definition.state == "active"
+        and isinstance(newest.definition, ModelDefinition)
+    )
+
+
+def record_definition_faults(
+    alerts: PlatformAlerts, name: str, faults: Sequence[str], at: datetime
+) -> None:
+    """Open an alert on a faulty definition with these reasons; without reasons, resolve it."""
+    if faults:
+        alerts.report(FAULTY, name, "; ".join(faults), at)
+    else:
+        alerts.resolve(FAULTY, name, at)
+
+
+def record_waiting(
+    alerts: PlatformAlerts, name: str, why: Translatable | None, at: datetime
+) -> None:
+    """Open an alert on a challenger that waits for approval, and say why it waits; None: resolve
+    it."""
+    if why is None:
+        alerts.resolve(WAITING, name, at)
+    else:
+        reason = translatable(
+            "{why} Answer: alerting model approve {name}, or reject; Required Actions in Airflow",
+            why=why,
+            name=name,
+        )
+        alerts.report(WAITING, name, reason, at)
+
+
+def why_waiting(reason: str) -> str:
+    """Return why a version waits, of the reason of such an alert: without how to answer."""
+    why = reason.values.get("why") if isinstance(reason, Translatable) else None
+    return why if isinstance(why, Translatable) else reason.partition(ANSWER)[0]
+
+
+def record_document_faults(
+    alerts: PlatformAlerts,
+    documents: Sequence[FaultyDocument],
+    at: datetime,
+    collections: Collection[str] | None = None,
+) -> None:
+    """Open alerts on these faulty documents, which are left out; resolve others of these
+    collections (by default of all)."""
+    faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in documents}
+    record_faults(
+        alerts,
+        DOCUMENT,
+        faulty,
+        at,
+        lambda subject: collections is None or subject.split("/")[0] in collections,
+    )

@@ -28,7 +28,7 @@ from alerting.ports import Definitions, Episodes, UpkeepPorts
 from alerting.recommendation.experience import Experience, find_similar, summarise
 from alerting.reporting.variable_charts import Sparkline
 from alerting.usecases.definitions.next_steps import champion_versions
-from alerting.usecases.mutes import MutesInForce, mutes_at
+from alerting.usecases.episodes.mutes_and_suppression import MutesInForce, mutes_at
 from alerting.usecases.notification.episode_values import present_values
 from alerting.usecases.operators.known_plant import (
     EvaluationCoverage,

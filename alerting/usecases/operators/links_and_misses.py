@@ -1,17 +1,88 @@
-"""Reported misses: "you should have told me". They are stored for ever, and enter reports and the
-labels of trainings."""
+"""Feedback by a link in a message, and reported misses.
 
-from collections.abc import Iterator
+A link is a sealed grant, for one answer of one recipient to one episode, for a short time. Misses
+("you should have told me") are stored for ever, and enter reports and the labels of trainings.
+"""
+
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from alerting.definitions.alert_definition import Definition, matching_assets
 from alerting.definitions.faults import NotFound, UserError, close_names
 from alerting.definitions.wording.language import Styled, joined, template, translatable
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Episode, Feedback, RecommendationTaken
 from alerting.episodes.lifecycle import ReportedMiss
+from alerting.notifications.notification import Grant, LinkRefused, Purpose
 from alerting.operators.actions_and_mutes import permit
 from alerting.ports import Episodes, OperatorPorts, PlantPorts
-from alerting.usecases.operators.operate import Actor
+from alerting.usecases.episodes.stored_episodes import find_episode
+from alerting.usecases.operators.operate import Actor, acknowledge, give_feedback
+
+ANSWERS: tuple[Purpose, ...] = ("true_alarm", "false_alarm", "acted")
+LABELS: Mapping[Purpose, str] = {
+    "true_alarm": translatable("It was right"),
+    "false_alarm": translatable("It was wrong"),
+    "acted": translatable("I acted on it"),
+    "acknowledge": translatable("I have seen it"),
+}
+
+
+def open_link(platform: OperatorPorts, token: str) -> tuple[Grant, Episode]:
+    """Return the grant and the episode of a link, without a change. Raises LinkRefused for an
+    invalid link."""
+    if platform.links is None:
+        raise LinkRefused(translatable("feedback links are switched off"))
+    grant = platform.links.read(token)
+    return grant, find_episode(platform.episodes, grant.episode)
+
+
+def has_answered(grant: Grant, episode: Episode) -> bool:
+    """Return whether the recipient has given this answer already: an action, or the same verdict as
+    the last one."""
+    if grant.purpose == "acknowledge":
+        return episode.acknowledged is not None and episode.acknowledged.actor == _name(grant)
+    answers = _answers_of(grant, episode)
+    if grant.purpose == "acted":
+        return any(f.acted for f in answers)
+    verdicts = [f.verdict for f in answers if f.verdict is not None]
+    return bool(verdicts) and verdicts[-1] == grant.purpose
+
+
+def use_link(
+    platform: OperatorPorts, token: str, at: datetime, taken: RecommendationTaken | None = None
+) -> Episode:
+    """Give the one answer of the link, or acknowledge. Idempotent.
+
+    `taken`: whether the recommendation was followed, in an answer that the recipient has acted.
+    Raises LinkRefused for an invalid link, and UserError for an alert that can no longer be
+    acknowledged.
+    """
+    grant, episode = open_link(platform, token)
+    if has_answered(grant, episode):
+        return episode
+    if grant.purpose == "acknowledge":
+        return acknowledge(platform, episode.id, Actor(_name(grant), "operator"), at)
+    # Earlier answers are part of the key of a new one; concurrent uses of a link see the same
+    # earlier answers and share a key.
+    once = (
+        f"{grant.episode} {grant.recipient} {grant.purpose} after "
+        f"{len(_answers_of(grant, episode))}"
+    )
+    verdict = None if grant.purpose == "acted" else grant.purpose
+    followed = taken if verdict is None else None
+    feedback = Feedback(
+        episode.id, verdict, verdict is None, None, None, _name(grant), at, None, followed
+    )
+    return give_feedback(platform, feedback, once)
+
+
+def _answers_of(grant: Grant, episode: Episode) -> list[Feedback]:
+    return [f for f in episode.feedback if f.actor == _name(grant)]
+
+
+def _name(grant: Grant) -> str:
+    return f"{grant.recipient} (by link)"
+
 
 _LONGEST_COMMENT = 10_000
 

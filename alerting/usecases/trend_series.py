@@ -38,7 +38,7 @@ from alerting.readings.history import (
     to_millis,
 )
 from alerting.usecases.labels import without_bad_values
-from alerting.usecases.trends.samples import IntervalBuckets, read_buckets, read_samples
+from alerting.usecases.trend_samples import IntervalBuckets, read_buckets, read_samples
 
 MOST_VARIABLES = 12
 LONGEST = timedelta(days=3653)
